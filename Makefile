@@ -1,0 +1,43 @@
+# One virtual environment serves everything. Needs Python 3.11 or newer with pip and venv, and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+OUT    ?= results/digits
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
+	@echo "make test    the test suite, offline, about 5 minutes"
+	@echo "make lint    ruff, mypy and the import contracts"
+	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
+	@echo "make setup   only the virtual environment in $(VENV)"
+
+$(READY): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+setup: $(READY)
+
+# Each demo gets a folder of its own, so that nothing already computed is ever overwritten.
+demo: $(READY)
+	@out=$(OUT); n=2; while [ -e "$$out" ]; do out=$(OUT)-$$n; n=$$((n + 1)); done; \
+	$(BIN)/sweeps run digits --out "$$out"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

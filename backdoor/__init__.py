@@ -1,0 +1,7 @@
+"""One poisoned training: the attacker's data, the defender's model, and what came of it.
+
+Reading order: `config` (what a trial is) → `streams` (where chance comes from) → `data` and
+`poison` (what the model is trained on) → `engines` (how it is trained) → `evaluate` (what is
+measured) → `trial` (the only entry that sweeps call). Kinds live one to a file in `triggers/`,
+`regularizers/`, `architectures/` and `datasets/`.
+"""

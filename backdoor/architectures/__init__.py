@@ -1,0 +1,41 @@
+"""Architectures: what is trained. One file, one kind.
+
+An architecture says which engine trains it (`engine`) and which factors of a trial mean nothing
+to it (`inactive`: a closed form has no learning rate); those are dropped from a trial's identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from backdoor.errors import Mistake
+from backdoor.registry import Kind
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Architecture(Kind):
+    """A learner for images of a shape (c, h, w) and a number of classes."""
+
+    engine: ClassVar[str] = "serial"
+    inactive: ClassVar[frozenset[str]] = frozenset()
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's
+        global generator, which the engine seeds."""
+        raise NotImplementedError
+
+    def fits(self, shape: Shape) -> Iterable[Mistake]:
+        """What is wrong with this architecture on images of `shape`; nothing by default."""
+        return ()
+
+
+#: Factors without meaning for learners that are solved rather than trained.
+TRAINING_FACTORS = frozenset(
+    {"regularizer", "learning_rate", "momentum", "epochs", "batch_size", "schedule"}
+)

@@ -1,0 +1,49 @@
+"""A small convolutional network whose normalisation is a factor of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from backdoor.architectures import Architecture, Shape
+from backdoor.errors import Mistake
+from backdoor.schema import Count
+
+
+@dataclass(frozen=True)
+class ConvNet(Architecture):
+    """4x4 stem of stride 2, then two 3x3 stages of twice and four times `width` channels.
+
+    Batch norm makes weights scale-free and so hides the effect of weight decay on a backdoor:
+    study regularisation with `norm: none` or `group`, and compare.
+    """
+
+    kind: ClassVar[str] = "convnet"
+
+    width: Count = 16
+    norm: Literal["none", "group", "batch"] = "none"
+
+    def fits(self, shape: Shape) -> Iterable[Mistake]:
+        if min(shape[1:]) < 8:
+            rule = f"needs images of at least 8 x 8 pixels, these have {shape[1]} x {shape[2]}"
+            yield Mistake("kind", rule, self.kind, "Use mlp or linear, or larger images.")
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        w = self.width
+        return nn.Sequential(
+            nn.Conv2d(shape[0], w, 4, stride=2, padding=1), *self._norm(w), nn.ReLU(),
+            nn.Conv2d(w, 2 * w, 3, padding=1), *self._norm(2 * w), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(2 * w, 4 * w, 3, padding=1), *self._norm(4 * w), nn.ReLU(), nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, classes),
+        )  # fmt: skip
+
+    def _norm(self, channels: int) -> list[nn.Module]:
+        if self.norm == "batch":
+            return [nn.BatchNorm2d(channels)]
+        if self.norm == "group":
+            return [nn.GroupNorm(math.gcd(8, channels), channels)]
+        return []

@@ -1,0 +1,79 @@
+"""The images of a pack: clean ones once, stamped ones once a trigger, addressed by row.
+
+No trial ever copies the data set: a poisoned training set is an array of row numbers, in which
+the poisoned positions point at stamped rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.data import Source
+from backdoor.triggers import Trigger
+
+Ids = npt.NDArray[np.int64]
+
+#: Banks up to this size are normalised to float32 once; larger ones batch by batch.
+FLOAT_BANK_BYTES = 512 * 2**20
+
+
+class Bank:
+    """Rows of images (c, h, w) uint8 on a device.
+
+    Args:
+        source: where the images come from.
+        clean: (n,) int64, numbers of all images that some trial needs unchanged.
+        stamped: for each trigger, the numbers of the images that some trial needs stamped.
+        normalization: `unit` or `standard`, see `backdoor.config.Training`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clean: Ids,
+        stamped: Mapping[Trigger, Ids],
+        normalization: str = "unit",
+        device: str = "cpu",
+    ) -> None:
+        self.shape = source.shape
+        self._clean = np.unique(clean)
+        self._stamped: dict[Trigger, tuple[int, Ids]] = {}
+        blocks = [torch.from_numpy(source.images[self._clean])]
+        offset = len(self._clean)
+        for trigger, wanted in stamped.items():
+            ids = np.unique(wanted)
+            images = torch.from_numpy(source.images[ids])
+            blocks.append(trigger.stamp(images, torch.from_numpy(ids)))
+            self._stamped[trigger] = offset, ids
+            offset += len(ids)
+        self.images = torch.cat(blocks).to(device)
+        standard = normalization == "standard"
+        mean = source.mean if standard else np.zeros_like(source.mean)
+        std = source.std if standard else np.ones_like(source.std)
+        self._scale = torch.from_numpy(1 / (255 * std)).to(device)[:, None, None]
+        self._shift = torch.from_numpy(mean / std).to(device)[:, None, None]
+        self._floats: torch.Tensor | None = None
+        if 4 * self.images.numel() <= FLOAT_BANK_BYTES:
+            self._floats = self._normalised(self.images)
+
+    def clean_rows(self, ids: Ids) -> Ids:
+        """Rows of the unchanged images with these numbers, (n,) int64."""
+        return np.searchsorted(self._clean, ids)
+
+    def stamped_rows(self, trigger: Trigger, ids: Ids) -> Ids:
+        """Rows of the stamped images with these numbers, (n,) int64."""
+        offset, known = self._stamped[trigger]
+        return offset + np.searchsorted(known, ids)
+
+    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Network inputs: rows (...) int64 to (..., c, h, w) float32."""
+        if self._floats is not None:
+            return self._floats[rows]
+        return self._normalised(self.images[rows])
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(torch.float32).mul_(self._scale).sub_(self._shift)

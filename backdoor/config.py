@@ -1,0 +1,182 @@
+"""What a trial is, and its name: frozen dataclasses, a canonical form, and `trial_id`.
+
+Two trials are the same trial exactly when their canonical forms are equal. That form has
+defaults filled in, inactive factors dropped (ridge has no learning rate; a trigger is inert at
+poison rate 0), floats at twelve digits, the seed, and nothing about where or how it was computed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from backdoor.architectures import Architecture
+from backdoor.datasets import Dataset
+from backdoor.errors import Mistake, UserError
+from backdoor.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
+from backdoor.regularizers import Regularizer
+from backdoor.regularizers.none import NoRegularizer
+from backdoor.schema import Count, Fields, Fraction, Range, build_fields
+from backdoor.triggers import Trigger
+
+#: Raised when the meaning of a canonical form changes, which renames every trial.
+IDENTITY_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Attack(Fields):
+    """What the attacker does: which mark, on which fraction of the whole training set, to whom.
+
+    `all_to_one`: poisoned images get the label `target`. Images are drawn from all classes, those
+    of the target included, which keep their label; both counts are recorded.
+    """
+
+    trigger: Trigger
+    poison_rate: Fraction = 0.01
+    target: Annotated[int, Range(ge=0)] = 0
+    label_mode: Literal["all_to_one"] = "all_to_one"
+
+    def measure(self) -> Attack:
+        """The attack as it is measured: the same, whatever the poison rate in training was."""
+        return replace(self, poison_rate=0.0)
+
+    def measure_identity(self) -> dict[str, Any]:
+        return {k: v for k, v in self.identity().items() if k != "poison_rate"}
+
+
+@dataclass(frozen=True)
+class Defence(Fields):
+    """What the defender controls.
+
+    weight_decay is the w in (1/n) sum loss + (w/2) ||weights||^2, for every learner; biases and
+    the scales and shifts of normalisation layers are not decayed, an intercept neither.
+    """
+
+    architecture: Architecture
+    regularizer: Regularizer = field(default_factory=NoRegularizer)
+    weight_decay: Annotated[float, Range(ge=0)] = 0.0
+    learning_rate: Annotated[float, Range(gt=0)] = 0.1
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+    epochs: Count = 30
+
+    def active(self) -> dict[str, Any]:
+        """The factors that have an effect, as plain JSON values."""
+        return {k: v for k, v in self.identity().items() if k not in self.architecture.inactive}
+
+
+@dataclass(frozen=True)
+class Training(Fields):
+    """How training runs, the same for all trials of a sweep.
+
+    schedule: `cosine` takes the learning rate to 0 over all steps; `constant` leaves it.
+    normalization: `unit` gives pixels / 255; `standard` then subtracts the mean and divides by the
+    standard deviation of the source's training pool, per channel.
+    """
+
+    batch_size: Count = 64
+    schedule: Literal["cosine", "constant"] = "cosine"
+    normalization: Literal["unit", "standard"] = "unit"
+
+    def active(self, architecture: Architecture) -> dict[str, Any]:
+        return {k: v for k, v in self.identity().items() if k not in architecture.inactive}
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One training: data, defence point, attack (None for the clean baseline) and seed."""
+
+    data: Dataset
+    defence: Defence
+    attack: Attack | None
+    training: Training
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.attack is not None and self.attack.poison_rate == 0:
+            object.__setattr__(self, "attack", None)
+
+    @functools.cached_property
+    def canonical(self) -> dict[str, Any]:
+        """The form that says which trial this is, as plain JSON values."""
+        return {
+            "data": self.data.identity(),
+            "defence": self.defence.active(),
+            "attack": None if self.attack is None else self.attack.identity(),
+            "training": self.training.active(self.defence.architecture),
+            "seed": self.seed,
+        }
+
+    @functools.cached_property
+    def trial_id(self) -> str:
+        """Sixteen hex digits; equal for equal canonical forms."""
+        return digest("trial", self.canonical)
+
+    @functools.cached_property
+    def defence_id(self) -> str:
+        return digest("defence", {"d": self.canonical["defence"], "t": self.canonical["training"]})
+
+    @functools.cached_property
+    def attack_id(self) -> str:
+        """Eight or more hex digits, or "clean" for the baseline."""
+        return "clean" if self.attack is None else digest("attack", self.canonical["attack"])
+
+
+def digest(word: str, value: Any) -> str:
+    """Sixteen hex digits of the SHA-256 of `value` as canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(f"{word}/{IDENTITY_VERSION}/{text}".encode()).hexdigest()[:16]
+
+
+# --- from plain values -----------------------------------------------------------------------
+
+
+def build_attack(given: Mapping[str, Any]) -> Attack:
+    """An attack from plain values, `trigger` as a name or a mapping."""
+    attack: Attack = build_fields(Attack, _with_kinds(given, {"trigger": TRIGGERS}))
+    return attack
+
+
+def build_defence(given: Mapping[str, Any]) -> Defence:
+    """A defence point from plain values, `architecture` and `regularizer` as names or mappings."""
+    families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
+    defence: Defence = build_fields(Defence, _with_kinds(given, families))
+    return defence
+
+
+def build_data(given: str | Mapping[str, Any]) -> Dataset:
+    """A dataset from its name or a mapping with `kind`."""
+    dataset: Dataset = DATASETS.build(given)
+    return dataset
+
+
+def build_trial(canonical: Mapping[str, Any], root: str | None = None) -> TrialConfig:
+    """The trial of a canonical form; `root` says where the data lie on this machine."""
+    data = dict(canonical["data"])
+    if root is not None:
+        data["root"] = root
+    attack = canonical["attack"]
+    return TrialConfig(
+        build_data(data),
+        build_defence(canonical["defence"]),
+        None if attack is None else build_attack(attack),
+        build_fields(Training, dict(canonical["training"])),
+        int(canonical["seed"]),
+    )
+
+
+def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Any]]) -> dict[str, Any]:
+    """`given` with the components of `families` built; all their mistakes together."""
+    built, mistakes = dict(given), list[Mistake]()
+    for key, family in families.items():
+        if key in built and not isinstance(built[key], Kind):
+            try:
+                built[key] = family.build(built[key])
+            except UserError as error:
+                mistakes += error.inside(key).mistakes
+    if mistakes:
+        raise UserError(mistakes)
+    return built

@@ -1,0 +1,169 @@
+"""From a dataset to uint8 tensors: decode once, narrow, split.
+
+Decoded sources are kept under `$BACKDOOR_CACHE` (default ~/.cache/backdoor-sweeps), in a folder
+named by the hash of their content, written beside it and renamed into place, and memory-mapped,
+so that processes of one machine share the pages.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from backdoor.datasets import Dataset, Raw
+from backdoor.errors import Mistake, UserError
+from backdoor.streams import stream
+
+Ids = npt.NDArray[np.int64]
+CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset, decoded and narrowed to its classes.
+
+    images: (n, c, h, w) uint8, possibly memory-mapped and read-only. labels: (n,) int64.
+    kept: (m,) int64, numbers of the images whose class is kept, in the source's order.
+    mean, std: (c,) float32 in [0, 1], over the kept images of the training pool.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: Ids
+    kept: Ids
+    test_from: int | None
+    class_names: tuple[str, ...]
+    fingerprint: str
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of one image."""
+        _, c, h, w = self.images.shape
+        return c, h, w
+
+
+@dataclass(frozen=True)
+class Split:
+    """Numbers of images in their source, each (n,) int64 and disjoint from the others."""
+
+    train: Ids
+    validation: Ids
+    test: Ids
+
+
+def cache_folder() -> Path:
+    """Where decoded sources are kept."""
+    configured = os.environ.get("BACKDOOR_CACHE")
+    return Path(configured) if configured else Path.home() / ".cache" / "backdoor-sweeps"
+
+
+@functools.lru_cache(maxsize=4)
+def load_source(dataset: Dataset) -> Source:
+    """The dataset's images, from memory, from the cache or from its files, in that order."""
+    fingerprint = dataset.fingerprint()
+    raw = _cached(dataset, fingerprint) if dataset.cached else dataset.read()
+    labels, kept, names = _narrow(dataset, raw)
+    pool = kept if raw.test_from is None else kept[kept < raw.test_from]
+    mean, std = _moments(raw.images, pool)
+    return Source(raw.images, labels, kept, raw.test_from, names, fingerprint[:16], mean, std)
+
+
+def split(dataset: Dataset, source: Source, seed: int) -> Split:
+    """Which images train, validate and test, drawn by `split_seed` or else by `seed`."""
+    seed = seed if dataset.split_seed is None else dataset.split_seed
+    if source.test_from is None:
+        pool = source.kept[stream("split", seed, len(source.kept)).permutation(len(source.kept))]
+        n_test = dataset.test if dataset.test is not None else len(pool) // 5
+        n_val = dataset.validation if dataset.validation is not None else len(pool) // 10
+        left = len(pool) - n_test - n_val
+        n_train = dataset.train if dataset.train is not None else left
+        _enough("train + validation + test", len(pool), n_train + n_val + n_test, left)
+        train, validation, test, _ = np.split(pool, np.cumsum([n_train, n_val, n_test]))
+        return Split(train, validation, test)
+    own = source.kept < source.test_from
+    pool, test = source.kept[own], source.kept[~own]
+    pool = pool[stream("split", seed, len(pool)).permutation(len(pool))]
+    test = test[stream("split-test", seed, len(test)).permutation(len(test))]
+    n_val = dataset.validation if dataset.validation is not None else len(pool) // 10
+    left = len(pool) - n_val
+    n_train = dataset.train if dataset.train is not None else left
+    n_test = dataset.test if dataset.test is not None else len(test)
+    _enough("train + validation", len(pool), n_train + n_val, left)
+    _enough("test", len(test), n_test, len(test))
+    return Split(pool[:n_train], pool[n_train : n_train + n_val], test[:n_test])
+
+
+def _enough(place: str, available: int, asked: int, left: int) -> None:
+    if asked > available or left < 1:
+        rule = f"must not exceed the {available} images that there are"
+        raise UserError(Mistake(place, rule, asked, "Ask for fewer images."))
+
+
+def _narrow(dataset: Dataset, raw: Raw) -> tuple[Ids, Ids, tuple[str, ...]]:
+    """Labels renumbered, the numbers of the images kept, and their class names."""
+    if dataset.classes is None:
+        return raw.labels, np.arange(len(raw.labels)), raw.class_names
+    unknown = [label for label in dataset.classes if not 0 <= label < len(raw.class_names)]
+    if unknown:
+        rule = f"must be labels from 0 to {len(raw.class_names) - 1}"
+        raise UserError(Mistake("classes", rule, unknown, "Remove what does not exist."))
+    renumbered = np.full(len(raw.class_names), -1, dtype=np.int64)
+    renumbered[list(dataset.classes)] = np.arange(len(dataset.classes))
+    labels = renumbered[raw.labels]
+    return labels, np.flatnonzero(labels >= 0), tuple(raw.class_names[i] for i in dataset.classes)
+
+
+def _moments(
+    images: npt.NDArray[np.uint8], ids: Ids
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Per-channel mean and standard deviation in [0, 1], exact: from the counts of grey levels."""
+    levels = np.arange(256) / 255
+    counts = np.zeros((images.shape[1], 256))
+    for start in range(0, len(ids), 4096):
+        chunk = images[ids[start : start + 4096]]
+        for channel in range(images.shape[1]):
+            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
+    share = counts / counts.sum(1, keepdims=True)
+    mean = share @ levels
+    variance = (share * (levels - mean[:, None]) ** 2).sum(1)
+    return mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+
+
+def _cached(dataset: Dataset, fingerprint: str) -> Raw:
+    folder = cache_folder() / f"v{CACHE_FORMAT}-{fingerprint[:32]}"
+    if not folder.is_dir():
+        _store(dataset.read(), folder)
+    meta = json.loads((folder / "meta.json").read_text())
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    labels = np.load(folder / "labels.npy")
+    return Raw(images, labels, tuple(meta["class_names"]), meta["test_from"])
+
+
+def _store(raw: Raw, folder: Path) -> None:
+    """Writes a cache entry whole or not at all; whoever renames first wins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        np.save(scratch / "images.npy", raw.images)
+        np.save(scratch / "labels.npy", raw.labels)
+        meta = {"class_names": raw.class_names, "test_from": raw.test_from}
+        (scratch / "meta.json").write_text(json.dumps(meta))
+        for file in scratch.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

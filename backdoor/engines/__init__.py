@@ -1,0 +1,125 @@
+"""Engines: how a pack of trials is computed. An architecture names the engine that trains it.
+
+The engine follows from the trial alone, never from the size of its pack, and each engine says
+whether a trial's result is bitwise the same in every pack (`pack_invariant`). `version` is part
+of every row; raise it when the engine's golden test changes, and rows of different versions will
+not be mixed in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.bank import Bank
+from backdoor.config import Attack, TrialConfig, digest
+from backdoor.poison import Poison
+from backdoor.streams import stream_seed
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """Test images that carry a trigger: rows in the bank (m,), true labels (m,), wanted (m,)."""
+
+    attack: Attack
+    rows: Ids
+    truth: Ids
+    wanted: Ids
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One trial as its engine sees it: rows of the pack's bank, with labels, each (n,) int64."""
+
+    config: TrialConfig
+    poison: Poison
+    train: Ids
+    train_labels: Ids
+    validation: Ids
+    validation_labels: Ids
+    test: Ids
+    test_labels: Ids
+    triggered: tuple[Triggered, ...]
+
+
+class Fitted(Protocol):
+    """Trained models of a pack."""
+
+    def predict(self, lane: int, rows: Ids) -> Ids:
+        """Classes predicted by the model of `lane`, (m,) int64; -1 where it answers nonsense."""
+        ...
+
+    def state(self, lane: int) -> dict[str, torch.Tensor]:
+        """Weights of the model of `lane`, as a state dict of its architecture's module."""
+        ...
+
+
+OnEpoch = Callable[[int, Fitted], None]
+
+
+class Engine(Protocol):
+    """Trains packs of at most `max_pack` lanes."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    pack_invariant: ClassVar[bool]
+    max_pack: ClassVar[int]
+
+    def train(
+        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+    ) -> Fitted:
+        """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch."""
+        ...
+
+
+def engine_of(config: TrialConfig) -> Engine:
+    """The engine that trains this trial."""
+    from backdoor.engines.convex import Convex
+    from backdoor.engines.packed import Packed
+    from backdoor.engines.serial import Serial
+
+    engines: dict[str, type[Engine]] = {"packed": Packed, "convex": Convex, "serial": Serial}
+    return engines[config.defence.architecture.engine]()
+
+
+def pack_key(config: TrialConfig) -> str:
+    """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
+    defence = config.defence
+    regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
+    training = config.training.active(defence.architecture)
+    shape: dict[str, object] = {
+        "data": config.data.identity(),
+        "architecture": defence.architecture.identity(),
+        "training": training,
+    }
+    if "epochs" not in defence.architecture.inactive:
+        shape |= {"epochs": defence.epochs, "regularizer": regularizer}
+    return digest("pack", shape)
+
+
+def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    """The trial's untrained module; equal for all trials of equal seed and architecture."""
+    architecture = config.defence.architecture
+    key = digest("init", [architecture.identity(), list(shape), classes])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed("init", config.seed, key))
+        return architecture.build(shape, classes)
+
+
+def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
+    """What the learning rate is multiplied by at `step` of `steps`, counted from 0."""
+    return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0
+
+
+def classes_of(logits: torch.Tensor) -> Ids:
+    """(m, k) logits to (m,) classes; -1 where a logit is not finite, which is never right."""
+    answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
+    result: Ids = answers.cpu().numpy()
+    return result

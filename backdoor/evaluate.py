@@ -1,0 +1,112 @@
+"""What is measured on a trained model: counts first, fractions from them.
+
+Attack success and robust accuracy look at triggered test images whose true class is not the
+target: predicted as the attacker wants, and predicted as their true class. Neither ever counts an
+image of the target class. For your own model: `evaluate(predict, images, labels, attack)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.config import Attack
+from backdoor.poison import wanted_labels
+
+Ids = npt.NDArray[np.int64]
+
+#: A model is collapsed when this share of clean test images gets one and the same answer.
+COLLAPSED_SHARE = 0.99
+
+
+@dataclass(frozen=True)
+class CleanCounts:
+    """Clean test images: correct and total by true class, (k,) each, and the commonest answer."""
+
+    correct: tuple[int, ...]
+    total: tuple[int, ...]
+    top_answer_share: float
+    nonsense: int
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction in [0, 1] of clean test images predicted as their true class."""
+        return sum(self.correct) / sum(self.total)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the model gives (nearly) every image the same answer."""
+        return self.top_answer_share >= COLLAPSED_SHARE
+
+    @property
+    def diverged(self) -> bool:
+        """Whether some logits were not finite: the training diverged."""
+        return self.nonsense > 0
+
+
+@dataclass(frozen=True)
+class AttackCounts:
+    """Triggered test images not of the target class: predicted as wanted, as their true class."""
+
+    success: int
+    robust: int
+    total: int
+
+    @property
+    def attack_success(self) -> float:
+        """Fraction in [0, 1]; NaN where no image counts."""
+        return self.success / self.total if self.total else float("nan")
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Fraction in [0, 1]; NaN where no image counts."""
+        return self.robust / self.total if self.total else float("nan")
+
+
+def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
+    """Counts of predictions (n,) for clean images with true labels (n,)."""
+    correct = np.bincount(labels[predicted == labels], minlength=classes)
+    total = np.bincount(labels, minlength=classes)
+    answers = np.unique(predicted, return_counts=True)[1]
+    share = float(answers.max() / len(predicted))
+    return CleanCounts(
+        tuple(correct.tolist()), tuple(total.tolist()), share, int((predicted < 0).sum())
+    )
+
+
+def attack_counts(predicted: Ids, truth: Ids, wanted: Ids) -> AttackCounts:
+    """Counts of predictions (m,) for triggered images that are not of the target class."""
+    return AttackCounts(
+        int((predicted == wanted).sum()), int((predicted == truth).sum()), len(predicted)
+    )
+
+
+def evaluate(
+    predict: Callable[[torch.Tensor], torch.Tensor],
+    images: npt.NDArray[np.uint8],
+    labels: Ids,
+    attack: Attack,
+    classes: int | None = None,
+) -> tuple[CleanCounts, AttackCounts]:
+    """Measures any model against one attack.
+
+    Args:
+        predict: (n, c, h, w) uint8 to (n,) classes; normalisation is its own business.
+        images: (n, c, h, w) uint8, the clean test set. labels: (n,) int64.
+        attack: its trigger and target are used, its poison rate is not.
+        classes: number of classes; by default the largest label and one.
+    """
+    known = int(labels.max()) + 1 if classes is None else classes
+    clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
+    counted, wanted = wanted_labels(labels, attack)
+    ids = torch.from_numpy(np.flatnonzero(counted))
+    stamped = attack.trigger.stamp(torch.from_numpy(images[counted]), ids)
+    answers = predict(stamped).cpu().numpy().astype(np.int64)
+    return (
+        clean_counts(clean, labels, known),
+        attack_counts(answers, labels[counted], wanted[counted]),
+    )

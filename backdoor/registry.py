@@ -1,0 +1,128 @@
+"""From a kind's name to its class: a folder is scanned, so one new file adds one kind.
+
+A family is a sub-package such as `backdoor.triggers`. Its base class stands in the package's
+`__init__`, each kind in a file beside it. `module:Class` names a class from anybody's package.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from backdoor.errors import Mistake, UserError
+from backdoor.schema import Fields, build_fields, suggest
+
+
+class Kind(Fields):
+    """Base of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The name a spec uses: `kind` for the built-in ones, `module:Class` for others."""
+        inside = cls.__module__.startswith("backdoor.")
+        return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": self.kind_name(), **super().identity()}
+
+
+K = TypeVar("K", bound=Kind)
+
+
+@dataclass(frozen=True)
+class Family(Generic[K]):
+    """The kinds of one sub-package, whose base class is `base` there."""
+
+    word: str
+    package: str
+    base_name: str
+
+    @property
+    def base(self) -> type[K]:
+        return cast(type[K], getattr(importlib.import_module(self.package), self.base_name))
+
+    def kinds(self) -> dict[str, type[K]]:
+        """Name → class, in alphabetical order."""
+        return dict(sorted(_scan(self.package, self.base).items()))
+
+    def find(self, name: Any, place: str = "kind") -> type[K]:
+        """The class of `name`; a `UserError` with the near miss where there is none."""
+        if isinstance(name, str) and ":" in name:
+            return self._find_outside(name, place)
+        known = self.kinds()
+        if not isinstance(name, str) or name not in known:
+            rule = f"must be a known {self.word}"
+            raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
+        return known[name]
+
+    def _find_outside(self, name: str, place: str) -> type[K]:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            remedy = f"Install the package or put it on PYTHONPATH, on every node ({error})."
+            raise UserError(
+                Mistake(place, "must be importable as module:Class", name, remedy)
+            ) from None
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            rule = f"must be a subclass of {self.package}.{self.base_name}"
+            raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
+        return found
+
+    def build(self, value: str | Mapping[str, Any]) -> K:
+        """A kind from its spec form: a name, or a mapping with `kind` and its settings."""
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping) or "kind" not in value:
+            rule = f"must be the name of one {self.word}, or a mapping with `kind`"
+            raise UserError(Mistake("", rule, value, suggest("", self.kinds())))
+        cls = self.find(value["kind"])
+        return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
+
+
+@functools.cache
+def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
+    return [importlib.import_module(f"{package}.{name}") for name in names]
+
+
+def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
+    """Classes that the files of `package` define themselves; two of one name are an error."""
+    path = importlib.import_module(package).__path__
+    names = tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
+    found: dict[str, type[K]] = {}
+    for module in _modules(package, names):
+        for value in vars(module).values():
+            if not (isinstance(value, type) and issubclass(value, base)):
+                continue
+            if value.__module__ != module.__name__ or "kind" not in vars(value):
+                continue
+            if value.kind in found:
+                raise UserError(
+                    Mistake(
+                        module.__name__,
+                        "kinds must have distinct names",
+                        value.kind,
+                        f"Rename it: {found[value.kind].__module__} has that name.",
+                    )
+                )
+            found[value.kind] = value
+    return found
+
+
+TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
+REGULARIZERS: Family[Any] = Family("regularizer", "backdoor.regularizers", "Regularizer")
+ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
+DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
+
+FAMILIES: dict[str, Family[Any]] = {
+    "triggers": TRIGGERS,
+    "regularizers": REGULARIZERS,
+    "architectures": ARCHITECTURES,
+    "datasets": DATASETS,
+}

@@ -1,0 +1,32 @@
+"""Logit squeezing: Kannan, Kurakin, Goodfellow 2018, arXiv 1803.06373."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+
+from backdoor.regularizers import Regularizer
+from backdoor.schema import Range
+
+
+@dataclass(frozen=True)
+class LogitSqueezing(Regularizer):
+    """Keeps logits short: strength x mean ||z||_2, or its square for `form: squared`.
+
+    `norm` is the form of Kannan et al.; `squared` that of Shafahi et al. 2019 (arXiv 1910.11585).
+    They are different regularizers, so the form is part of a trial's identity.
+    """
+
+    kind: ClassVar[str] = "logit_squeezing"
+
+    strength: Annotated[float, Range(gt=0)] = 0.05
+    form: Literal["norm", "squared"] = "norm"
+
+    def unit_penalty(self, logits: torch.Tensor) -> torch.Tensor:
+        if self.form == "squared":
+            return logits.square().sum(-1).mean(-1)
+        # vector_norm has the subgradient 0 at z = 0, where sqrt(sum of squares) gives NaN.
+        norms: torch.Tensor = torch.linalg.vector_norm(logits, dim=-1)
+        return norms.mean(-1)

@@ -1,0 +1,255 @@
+"""`run_pack`: trains and measures a pack of trials. The only entry that sweeps call."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from backdoor.bank import Bank
+from backdoor.config import Attack, TrialConfig, digest
+from backdoor.data import Source, load_source, split
+from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
+from backdoor.errors import UserError
+from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.poison import Poison, draw_poison, wanted_labels
+from backdoor.triggers import Trigger
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Attack success of one trigger on one model. `measure_id` names trigger, target and mode."""
+
+    measure_id: str
+    success: int
+    robust: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The model after `epoch` epochs of a longer training: counts on the test set."""
+
+    epoch: int
+    clean_correct: int
+    success: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One row of the ledger: what was trained, and what came of it. Counts, never percentages."""
+
+    trial_id: str
+    defence_id: str
+    attack_id: str
+    seed: int
+    config: dict[str, Any]
+    engine: str
+    engine_version: int
+    data_fingerprint: str
+    train_images: int
+    poisoned: int
+    relabelled: int
+    validation_correct: int
+    validation_total: int
+    class_correct: tuple[int, ...]
+    class_total: tuple[int, ...]
+    collapsed: bool
+    diverged: bool
+    measurements: tuple[Measurement, ...]
+    curve: tuple[CurvePoint, ...]
+    seconds: float
+    device: str
+    host: str
+
+    def row(self) -> dict[str, Any]:
+        """The result as plain values."""
+        return asdict(self)
+
+
+def run_pack(
+    configs: Sequence[TrialConfig],
+    measures: Sequence[Attack] = (),
+    *,
+    curve_every: int = 0,
+    device: str = "cpu",
+    threads: int = 1,
+) -> list[TrialResult]:
+    """Trains trials of equal `pack_key` together and measures them.
+
+    Args:
+        configs: the trials, distinct.
+        measures: attacks whose triggers a clean baseline is measured with; a poisoned trial is
+            measured with its own. Poison rates play no part here.
+        curve_every: evaluate on the test set after every so many epochs; 0 never.
+        device: as torch names it. threads: how many the numerical libraries may use.
+
+    Returns:
+        One result a trial, in the order of `configs`. It depends on the trial alone, not on the
+        pack, for engines that are `pack_invariant`.
+    """
+    started = time.perf_counter()
+    with _threads(threads):
+        source = load_source(configs[0].data)
+        lanes, bank = prepare(configs, measures, source, device)
+        classes = len(source.class_names)
+        curves: list[list[CurvePoint]] = [[] for _ in lanes]
+
+        def on_epoch(epoch: int, fitted: Fitted) -> None:
+            if epoch % curve_every == 0:
+                for index, lane in enumerate(lanes):
+                    curves[index].append(_curve_point(epoch, fitted, index, lane))
+
+        engine = engine_of(configs[0])
+        with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
+            fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
+        seconds = (time.perf_counter() - started) / len(lanes)
+        return [
+            _result(lane, index, fitted, classes, source, tuple(curves[index]), seconds, device)
+            for index, lane in enumerate(lanes)
+        ]
+
+
+@contextmanager
+def _threads(count: int) -> Any:
+    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- lanes: which rows of the bank each trial trains on and is measured on -------------------
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A trial's images by their number in the source, before the bank exists."""
+
+    config: TrialConfig
+    poison: Poison
+    train: Ids
+    validation: Ids
+    test: Ids
+    attacked: tuple[tuple[Attack, Ids], ...]
+
+
+def prepare(
+    configs: Sequence[TrialConfig], measures: Sequence[Attack], source: Source, device: str = "cpu"
+) -> tuple[list[Lane], Bank]:
+    """Draws splits and poison sets and gathers the images of a pack."""
+    drafts = [_draft(config, measures, source) for config in configs]
+    clean = np.concatenate([np.concatenate([d.train, d.validation, d.test]) for d in drafts])
+    stamped: dict[Trigger, list[Ids]] = {}
+    for draft in drafts:
+        if draft.config.attack is not None:
+            poisoned = draft.train[draft.poison.positions]
+            stamped.setdefault(draft.config.attack.trigger, []).append(poisoned)
+        for attack, ids in draft.attacked:
+            stamped.setdefault(attack.trigger, []).append(ids)
+    wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
+    bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
+    return [_lane(draft, bank, source) for draft in drafts], bank
+
+
+def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _Draft:
+    parts = split(config.data, source, config.seed)
+    poison = draw_poison(source.labels[parts.train], config.attack, config.seed)
+    attacks = [config.attack.measure()] if config.attack else [a.measure() for a in measures]
+    truth = source.labels[parts.test]
+    attacked = tuple((attack, parts.test[wanted_labels(truth, attack)[0]]) for attack in attacks)
+    return _Draft(config, poison, parts.train, parts.validation, parts.test, attacked)
+
+
+def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
+    train, labels = bank.clean_rows(draft.train), source.labels
+    attack = draft.config.attack
+    if attack is not None:
+        positions = draft.poison.positions
+        train[positions] = bank.stamped_rows(attack.trigger, draft.train[positions])
+    triggered = tuple(
+        Triggered(
+            a, bank.stamped_rows(a.trigger, ids), labels[ids], wanted_labels(labels[ids], a)[1]
+        )
+        for a, ids in draft.attacked
+    )
+    return Lane(
+        draft.config, draft.poison, train, draft.poison.labels,
+        bank.clean_rows(draft.validation), labels[draft.validation],
+        bank.clean_rows(draft.test), labels[draft.test], triggered,
+    )  # fmt: skip
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def measure_id(attack: Attack) -> str:
+    """The name of what a measurement measures: trigger, target and label mode."""
+    return digest("measure", attack.measure_identity())
+
+
+def _clean(fitted: Fitted, index: int, lane: Lane, classes: int) -> CleanCounts:
+    return clean_counts(fitted.predict(index, lane.test), lane.test_labels, classes)
+
+
+def _curve_point(epoch: int, fitted: Fitted, index: int, lane: Lane) -> CurvePoint:
+    correct = int((fitted.predict(index, lane.test) == lane.test_labels).sum())
+    success = tuple(int((fitted.predict(index, t.rows) == t.wanted).sum()) for t in lane.triggered)
+    return CurvePoint(epoch, correct, success)
+
+
+def _result(
+    lane: Lane, index: int, fitted: Fitted, classes: int, source: Source,
+    curve: tuple[CurvePoint, ...], seconds: float, device: str,
+) -> TrialResult:  # fmt: skip
+    config, engine = lane.config, engine_of(lane.config)
+    clean = _clean(fitted, index, lane, classes)
+    validation = fitted.predict(index, lane.validation)
+    measurements = []
+    for t in lane.triggered:
+        counts = attack_counts(fitted.predict(index, t.rows), t.truth, t.wanted)
+        measurements.append(Measurement(measure_id(t.attack), **asdict(counts)))
+    return TrialResult(
+        config.trial_id, config.defence_id, config.attack_id, config.seed, config.canonical,
+        engine.name, engine.version, source.fingerprint,
+        len(lane.train), lane.poison.poisoned, lane.poison.relabelled,
+        int((validation == lane.validation_labels).sum()), len(validation),
+        clean.correct, clean.total, clean.collapsed, clean.diverged,
+        tuple(measurements), curve, seconds, device, platform.node() or os.uname().nodename,
+    )  # fmt: skip
+
+
+def check_trial(config: TrialConfig, source: Source) -> None:
+    """Raises every mistake that the trial's own parts cannot see: sizes, classes, counts."""
+    from backdoor.errors import Mistake
+
+    mistakes: list[Mistake] = []
+    shape, classes = source.shape, len(source.class_names)
+    mistakes += [m.inside("defence.architecture") for m in config.defence.architecture.fits(shape)]
+    try:
+        n_train = len(split(config.data, source, config.seed).train)
+    except UserError as error:
+        mistakes += error.inside("data").mistakes
+        n_train = 0
+    if (attack := config.attack) is not None:
+        mistakes += [m.inside("attack.trigger") for m in attack.trigger.fits(shape)]
+        if attack.target >= classes:
+            rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
+            mistakes.append(Mistake("attack.target", rule, attack.target, "Choose another class."))
+        if n_train and not int(n_train * attack.poison_rate + 1e-9):
+            rule = f"must poison at least one of the {n_train} training images, or be 0"
+            remedy = f"Use at least {1 / n_train:.2g}, or 0 for the clean baseline."
+            mistakes.append(Mistake("attack.poison_rate", rule, attack.poison_rate, remedy))
+    if mistakes:
+        raise UserError(mistakes)

@@ -1,0 +1,38 @@
+"""Triggers: how an image is marked. One file, one kind.
+
+A trigger is a frozen dataclass derived from `Trigger`; its fields are its settings, its name in
+a spec is `kind`, and `stamp` is all it has to write. The contract that each one must pass is
+`tests/backdoor/test_trigger_contract.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from backdoor.errors import Mistake
+from backdoor.registry import Kind
+
+
+@dataclass(frozen=True)
+class Trigger(Kind):
+    """Marks images the way the attacker does, before any augmentation or normalisation."""
+
+    def stamp(self, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Triggered copies of images.
+
+        Args:
+            images: (n, c, h, w) uint8, 0 black to 255 white; never written to.
+            ids: (n,) int64, each image's number in its source, for triggers that differ from
+                image to image; the same id gives the same mark.
+
+        Returns:
+            (n, c, h, w) uint8, a new tensor on the same device.
+        """
+        raise NotImplementedError
+
+    def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:
+        """What is wrong with this trigger on images of `shape` (c, h, w); nothing by default."""
+        return ()

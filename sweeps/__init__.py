@@ -1,0 +1,6 @@
+"""Many trials: what to try, where to run it, what was learnt.
+
+Reading order: `spec` (the question, from YAML) → `space` and `plan` (trials and packs) →
+`sweep.run_sweep` (the loop; `search/` says what to try, `runners/` where) → `ledger` (the only
+record) → `mirror`, `region/` and the report (views of it). `cli` puts them together.
+"""

@@ -1,0 +1,133 @@
+"""Commands that read a results folder: `status show region report mirror export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backdoor.errors import Mistake, UserError
+from sweeps.cli import FINE, say
+
+if TYPE_CHECKING:
+    from sweeps.spec import SweepSpec
+    from sweeps.storage import SweepPaths
+
+
+def status(args: argparse.Namespace) -> int:
+    """Say how far a sweep is, and what failed."""
+    from sweeps.ledger import FAILED, Ledger
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    sweep, ledger = json.loads(paths.sweep.read_text()), Ledger(paths.ledger)
+    rows = ledger.rows()
+    causes = Counter(row["error"] for row in rows if row["status"] == FAILED)
+    answer = {
+        "name": sweep["name"],
+        "planned": sweep["planned"],
+        "finished": len(ledger.finished),
+        "failed": len(ledger.failed),
+        "failures": dict(causes.most_common()),
+        "collapsed": sum(bool(row["collapsed"]) for row in rows),
+        "diverged": sum(bool(row["diverged"]) for row in rows),
+        "train_seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
+    }
+    if args.json:
+        print(json.dumps(answer))
+        return FINE
+    for name, value in answer.items():
+        if name != "failures":
+            print(f"{name.replace('_', ' '):14} {value}")
+    for cause, count in causes.most_common():
+        print(f"  {count} x {cause}")
+    return FINE
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print one trial, whole."""
+    from sweeps.ledger import Ledger
+    from sweeps.storage import open_results
+
+    rows = Ledger(open_results(args.dir).ledger).rows()
+    found = [row for row in rows if row["trial_id"].startswith(args.trial)]
+    if len(found) != 1:
+        rule = "must be the beginning of exactly one recorded trial's id"
+        remedy = f"{len(found)} trials match; `sweeps export` lists all ids."
+        raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
+    print(json.dumps(found[0], indent=2))
+    return FINE
+
+
+def region(args: argparse.Namespace) -> int:
+    """Say where accuracy is high and every attack fails."""
+    from sweeps.region.text import region_text
+    from sweeps.start import read_spec
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    answer = write_region(paths, read_spec(paths))
+    print(json.dumps(answer) if args.json else region_text(answer))
+    return FINE
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write one self-contained HTML file."""
+    from dashboards.report import write_report
+
+    from sweeps.start import read_spec
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    write_region(paths, read_spec(paths))
+    print(write_report(paths.root, Path(args.output) if args.output else None))
+    return FINE
+
+
+def mirror(args: argparse.Namespace) -> int:
+    """Write to MLflow what it lacks."""
+    from sweeps.mirror import mirror as mirror_now
+    from sweeps.mirror import ui_command
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    uri = args.uri or json.loads(paths.sweep.read_text())["tracking"]["uri"]
+    if not uri:
+        raise UserError(
+            Mistake(
+                "--uri",
+                "must be given: the sweep ran with tracking off",
+                None,
+                "For example --uri sqlite:///mlflow.db.",
+            )
+        )
+    done = mirror_now(paths, uri)
+    print(f"{done.created} runs written, {done.repaired} repaired, {done.present} already there")
+    say(f"MLflow: {ui_command(uri)}")
+    return FINE
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write a flat table, a row a measurement."""
+    from sweeps.ledger import load_results, write_csv
+
+    table = load_results(args.dir)
+    write_csv(table, Path(args.csv))
+    say(f"{table.num_rows} rows written to {args.csv}")
+    return FINE
+
+
+def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
+    """Judges what the ledger holds and writes region.json."""
+    from backdoor.data import load_source
+    from sweeps.ledger import Ledger
+    from sweeps.region.points import region_of
+    from sweeps.storage import write_json
+
+    planned = json.loads(paths.sweep.read_text())["planned"]
+    region = region_of(spec, Ledger(paths.ledger), planned)
+    region["class_names"] = list(load_source(spec.data).class_names)
+    write_json(paths.region, region)
+    return region

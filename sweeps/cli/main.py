@@ -1,0 +1,115 @@
+"""The table of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.errors import BackdoorSweepsError, UserError
+from sweeps.cli import FAILURES, INTERRUPTED, WRONG, looking, preparing, running, say
+
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "specs"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument as argparse takes it."""
+
+    flags: tuple[str, ...]
+    options: dict[str, Any]
+
+
+def _argument(*flags: str, **options: Any) -> Argument:
+    return Argument(flags, options)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand; its help is the handler's docstring."""
+
+    name: str
+    handler: Callable[[argparse.Namespace], int]
+    example: str
+    arguments: tuple[Argument, ...]
+
+
+SPEC = _argument("spec", help="a YAML file, or the name of a bundled spec (`sweeps list specs`)")
+FOLDER = _argument("dir", help="the results folder of a sweep")
+SET = _argument(
+    "--set", action="append", default=[], metavar="KEY=VALUE",
+    help="change the spec, for example --set seeds=5; may be repeated",
+)  # fmt: skip
+OUT = _argument("--out", metavar="DIR", help="results folder, default results/NAME")
+JSON = _argument("--json", action="store_true", help="answer in JSON")
+RUNNER = _argument(
+    "--runner", choices=["tune", "serial"], default="tune",
+    help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
+)  # fmt: skip
+TRIAL = _argument("trial", help="a trial's id, or its beginning")
+OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
+URI = _argument("--uri", help="another tracking store than the sweep's own")
+CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
+FILE = _argument("file", help="the file to write")
+
+COMMANDS = (
+    Command("run", running.run, "sweeps run digits --out results/digits",
+            (SPEC, SET, OUT, RUNNER, JSON)),
+    Command("resume", running.resume, "sweeps resume results/digits", (FOLDER, RUNNER, JSON)),
+    Command("status", looking.status, "sweeps status results/digits", (FOLDER, JSON)),
+    Command("show", looking.show, "sweeps show results/digits 3fa9", (FOLDER, TRIAL)),
+    Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
+    Command("report", looking.report, "sweeps report results/digits -o digits.html",
+            (FOLDER, OUTPUT)),
+    Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
+    Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
+            (FOLDER, CSV)),
+    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET)),
+    Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
+    Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
+)  # fmt: skip
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands, each with its example."""
+    parser = argparse.ArgumentParser(
+        prog="sweeps",
+        description="Find the training settings with which a model stays accurate and backdoors "
+        "in its training data fail.",
+        epilog="Start here: sweeps run digits",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        summary = str(command.handler.__doc__).splitlines()[0]
+        sub = subparsers.add_parser(
+            command.name,
+            help=summary,
+            description=summary,
+            epilog=f"Example: {command.example}",
+        )
+        for argument in command.arguments:
+            sub.add_argument(*argument.flags, **argument.options)
+        sub.set_defaults(handler=command.handler)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.handler(args)
+        return code
+    except UserError as error:
+        count = len(error.mistakes)
+        say(f"error: {count} mistake{'s' if count > 1 else ''}")
+        for mistake in error.mistakes:
+            say(f"  {mistake}")
+        return WRONG
+    except BackdoorSweepsError as error:
+        say(f"error: {error}")
+        return FAILURES
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED

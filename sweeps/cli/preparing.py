@@ -1,0 +1,78 @@
+"""Commands before a sweep: `check list init`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from backdoor.errors import Mistake, UserError
+from sweeps.cli import FINE, say
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check a spec and say what it would run."""
+    from sweeps.plan import Job, count_by_engine, make_packs
+    from sweeps.search import make_search
+    from sweeps.spec import load_spec
+
+    spec = load_spec(args.spec, args.set)
+    search, trials = make_search(spec), []
+    while not search.finished:
+        trials += search.ask(4096)
+    packs = make_packs(trials, Job(spec.measures))
+    distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
+    points = len({trial.defence_id for trial in distinct.values()})
+    print(f"{spec.name}: the spec is fine")
+    print(
+        f"  {points} defence points x {len(spec.panel)} attacks"
+        f"{' and the clean baseline' if spec.baseline else ''} x {len(spec.seeds)} seeds"
+    )
+    print(f"  {len(distinct)} trials in {len(packs)} packs")
+    for name, (count, members) in count_by_engine(packs).items():
+        print(f"    {name}: {members} trials in {count} packs")
+    if not spec.baseline:
+        say("note: without poison rate 0 there is no clean baseline to compare attack success with")
+    return FINE
+
+
+def list_kinds(args: argparse.Namespace) -> int:
+    """List the kinds that a spec can name."""
+    from backdoor.registry import FAMILIES
+    from sweeps.spec import bundled_specs
+
+    chosen = [args.what] if args.what else [*FAMILIES, "specs"]
+    for family in chosen:
+        print(f"{family}:")
+        entries = (
+            {name: _first_comment(file) for name, file in bundled_specs().items()}
+            if family == "specs"
+            else {name: _summary(cls) for name, cls in FAMILIES[family].kinds().items()}
+        )
+        for name, summary in entries.items():
+            print(f"  {name:18} {summary}")
+    return FINE
+
+
+def _summary(cls: type) -> str:
+    from dataclasses import fields
+
+    settings = ", ".join(f.name for f in fields(cls))
+    first = (cls.__doc__ or "").strip().splitlines()[0]
+    return f"{first} [{settings}]" if settings else first
+
+
+def _first_comment(file: Path) -> str:
+    return file.read_text().splitlines()[0].lstrip("# ")
+
+
+def init(args: argparse.Namespace) -> int:
+    """Write a commented spec to begin from."""
+    from sweeps.spec import bundled_specs
+
+    target = Path(args.file)
+    if target.exists():
+        raise UserError(Mistake("FILE", "must not exist yet", args.file, "Choose another name."))
+    target.write_text(bundled_specs()["digits"].read_text())
+    say(f"{target} is a commented spec. Try: sweeps check {shlex.quote(args.file)}")
+    return FINE

@@ -1,0 +1,120 @@
+"""`sweeps run` and `sweeps resume`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.looking import write_region
+
+if TYPE_CHECKING:
+    from sweeps.spec import SweepSpec
+    from sweeps.storage import SweepPaths
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a sweep and say where the region is."""
+    from sweeps.spec import load_spec
+    from sweeps.start import create_results, refuse_folder_in_use
+
+    if args.out is not None:
+        refuse_folder_in_use(Path(args.out))
+    spec = load_spec(args.spec, args.set)
+    folder = Path(args.out) if args.out is not None else Path("results") / spec.name
+    paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
+    return _execute(paths, spec, args)
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a sweep that was stopped."""
+    from sweeps.start import reopen
+
+    return _execute(*reopen(args.dir), args)
+
+
+def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.ledger import Ledger
+    from sweeps.mirror import MirrorProcess
+    from sweeps.progress import Progress
+    from sweeps.search import make_search
+    from sweeps.storage import locked
+    from sweeps.sweep import run_sweep
+
+    sweep = json.loads(paths.sweep.read_text())
+    again = f"sweeps resume {shlex.quote(str(paths.root))}"
+    with locked(paths):
+        ledger = Ledger(paths.ledger)
+        progress = Progress(sweep["planned"], len(ledger.finished))
+        have = f"{sweep['planned']} trials, {len(ledger.finished)} recorded"
+        say(f"{spec.name}: {have}, in {paths.root}")
+        mirror = MirrorProcess(paths) if sweep["tracking"]["uri"] else None
+        observers: list[Any] = [progress]
+        if mirror is not None:
+            mirror.start()
+            observers.append(_Notify(mirror))
+        try:
+            outcome = run_sweep(
+                spec, ledger, make_search(spec), _runner(args.runner, spec), observers,
+                lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            outcome = None
+        finally:
+            progress.show(last=True)
+            ledger.fold()
+            warning = mirror.finish(_show_backlog) if mirror is not None else None
+        if warning:
+            say(f"warning: {warning}")
+    if outcome is None or outcome.interrupted:
+        say(f"Interrupted: {len(ledger.finished)} trials are recorded. Go on with: {again}")
+        return INTERRUPTED
+    return _conclude(paths, spec, args, outcome.failed)
+
+
+class _Notify:
+    """Wakes the mirror when rows have become durable."""
+
+    def __init__(self, mirror: Any) -> None:
+        self.mirror = mirror
+
+    def recorded(self, rows: Any) -> None:
+        self.mirror.notify()
+
+
+def _show_backlog(done: int, total: int) -> None:
+    say(f"mirroring to MLflow: {done}/{total}")
+
+
+def _runner(name: str, spec: SweepSpec) -> Any:
+    if name == "serial":
+        from sweeps.runners.serial import SerialRunner
+
+        return SerialRunner()
+    from sweeps.runners.tune import TuneRunner
+
+    say("starting Ray ...")
+    return TuneRunner(spec.resources.cpu, spec.resources.gpu)
+
+
+def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int) -> int:
+    """Region, report and where to look, after a sweep that has ended."""
+    from dashboards.report import write_report
+
+    from sweeps.mirror import ui_command
+    from sweeps.region.text import region_text
+
+    region = write_region(paths, spec)
+    report = write_report(paths.root)
+    print(json.dumps(region) if args.json else region_text(region))
+    uri = json.loads(paths.sweep.read_text())["tracking"]["uri"]
+    say(f"\nReport: {report}")
+    if uri:
+        say(f"MLflow: {ui_command(uri)}")
+    if failed:
+        say(f"{failed} trials failed: `sweeps status {shlex.quote(str(paths.root))}` says why.")
+    return FAILURES if failed else FINE

@@ -1,0 +1,52 @@
+"""Pictures of what the attacker does: a few test images, clean and with every trigger."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from backdoor.data import load_source, split
+from sweeps.region.labels import kind_label
+from sweeps.spec import SweepSpec
+from sweeps.storage import SweepPaths, write_atomic, write_json
+
+PICTURES = 6
+
+
+def write_gallery(spec: SweepSpec, paths: SweepPaths) -> None:
+    """PNG files and an index; the same images clean and with each distinct trigger."""
+    source = load_source(spec.data)
+    ids = _one_a_class(split(spec.data, source, spec.seeds[0]).test, source.labels)
+    images = torch.from_numpy(source.images[ids])
+    rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
+    for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
+        stamped = trigger.stamp(images, torch.from_numpy(ids))
+        rows.append((kind_label(trigger.identity()), stamped))
+    index = []
+    for row, (label, pictures) in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            file = f"{'clean' if label is None else f'trigger-{row}'}-{column}.png"
+            write_atomic(paths.pictures / file, _png(picture.numpy()))
+            name = source.class_names[int(source.labels[ids[column]])]
+            index.append({"file": file, "trigger": label, "class": name})
+    write_json(paths.gallery, {"images": index})
+
+
+def _one_a_class(
+    ids: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The first image of each of the first few classes that occur."""
+    _, first = np.unique(labels[ids], return_index=True)
+    return ids[first[:PICTURES]]
+
+
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    """(c, h, w) uint8, one or three channels, as a PNG file."""
+    pixels = image[0] if image.shape[0] == 1 else image[:3].transpose(1, 2, 0)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()

@@ -1,0 +1,97 @@
+"""From trials to packs: what one worker trains together, in the form that travels to it. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
+from backdoor.engines import engine_of, pack_key
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all packs of a sweep."""
+
+    measures: tuple[Attack, ...]
+    curve_every: int = 0
+    data_root: str | None = None
+    cpu: int = 1
+    gpu: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials of equal shape that one worker trains together."""
+
+    trials: tuple[TrialConfig, ...]
+    job: Job
+
+    @property
+    def pack_id(self) -> str:
+        """Twelve hex digits that follow from the trials."""
+        return digest("pack-of", [trial.trial_id for trial in self.trials])[:12]
+
+    def halves(self) -> tuple[Pack, Pack]:
+        """The pack as two, to find the member that breaks it."""
+        middle = len(self.trials) // 2
+        return Pack(self.trials[:middle], self.job), Pack(self.trials[middle:], self.job)
+
+    def to_json(self) -> str:
+        """Plain JSON: no pickle travels, and any process can read it."""
+        job = self.job
+        content = {
+            "trials": [trial.canonical for trial in self.trials],
+            "measures": [measure.identity() for measure in job.measures],
+            "curve_every": job.curve_every,
+            "data_root": job.data_root,
+            "cpu": job.cpu,
+            "gpu": job.gpu,
+        }
+        return json.dumps(content, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> Pack:
+        content: dict[str, Any] = json.loads(text)
+        root = content["data_root"]
+        job = Job(
+            tuple(build_attack(measure) for measure in content["measures"]),
+            content["curve_every"], root, content["cpu"], content["gpu"],
+        )  # fmt: skip
+        return Pack(tuple(build_trial(trial, root) for trial in content["trials"]), job)
+
+
+def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
+    """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side."""
+    distinct = {trial.trial_id: trial for trial in trials}.values()
+    keyed = sorted(
+        (((pack_key(t), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
+        key=lambda pair: pair[0],
+    )
+    packs = []
+    for _, group in itertools.groupby(keyed, key=lambda pair: pair[0][0]):
+        members = [trial for _, trial in group]
+        for chunk in evenly(members, engine_of(members[0]).max_pack):
+            packs.append(Pack(tuple(chunk), job))
+    return packs
+
+
+def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
+    """Consecutive chunks of nearly equal length, none longer than `largest`."""
+    count = -(-len(members) // largest)
+    cuts = [round(i * len(members) / count) for i in range(count + 1)]
+    return [members[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def count_by_engine(packs: Iterable[Pack]) -> dict[str, tuple[int, int]]:
+    """Engine → (packs, trials)."""
+    packs = list(packs)
+    names = [engine_of(pack.trials[0]).name for pack in packs]
+    trials: Counter[str] = Counter()
+    for name, pack in zip(names, packs, strict=True):
+        trials[name] += len(pack.trials)
+    return {name: (count, trials[name]) for name, count in sorted(Counter(names).items())}

@@ -1,0 +1,1 @@
+"""What was learnt: where clean accuracy stays high and every attack of the panel fails."""

@@ -1,0 +1,61 @@
+"""Short names of kinds, attacks and defence points, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from backdoor.config import Attack
+from backdoor.registry import FAMILIES
+
+
+def kind_label(identity: Mapping[str, Any]) -> str:
+    """`patch(size=1)`: a kind with those of its settings that differ from their defaults."""
+    kind = identity["kind"]
+    defaults = _defaults(kind)
+    shown = [
+        f"{name}={_number(value)}"
+        for name, value in identity.items()
+        if name != "kind" and value != defaults.get(name, MISSING)
+    ]
+    return f"{kind}({', '.join(shown)})" if shown else kind
+
+
+def _defaults(kind: str) -> dict[str, Any]:
+    for family in FAMILIES.values():
+        if ":" in kind or kind in family.kinds():
+            try:
+                return {f.name: f.default for f in fields(family.find(kind))}
+            except Exception:
+                continue
+    return {}
+
+
+def attack_label(attack: Attack) -> str:
+    """`patch(size=1) at 3 % to class 0`."""
+    rate = f"{100 * attack.poison_rate:.4g} %"
+    return f"{kind_label(attack.trigger.identity())} at {rate} to class {attack.target}"
+
+
+def point_labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A label for each point, from the factors in which the points differ."""
+    seen: dict[str, set[Any]] = {}
+    for factors in points:
+        for name, value in factors.items():
+            seen.setdefault(name, set()).add(value)
+    varying = {name for name, values in seen.items() if len(values) > 1}
+    return [_point_label(factors, varying) for factors in points]
+
+
+def _point_label(factors: Mapping[str, Any], varying: set[str]) -> str:
+    parts = [str(factors.get("defence.architecture", "defence"))]
+    for name, value in factors.items():
+        short = name.removeprefix("defence.")
+        if name in varying and short != "architecture":
+            parts.append(f"{short.removeprefix('architecture.')} {_number(value)}")
+    return ", ".join(parts)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,300 @@
+"""The point table: every defence point that was tried, judged by the worst attack of the panel.
+
+Two verdicts stand side by side. `by_means` compares means over seeds with the thresholds. By
+`by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
+one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.config import Attack, digest
+from backdoor.trial import measure_id
+from sweeps.ledger import FINISHED, Ledger, flatten_factors
+from sweeps.region.bounds import Rate, rate
+from sweeps.region.labels import attack_label, kind_label, point_labels
+from sweeps.spec import SweepSpec, Thresholds
+
+REGION_VERSION = 1
+IN, OUT, UNDECIDED, INCOMPLETE = "IN", "OUT", "UNDECIDED", "INCOMPLETE"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AttackFigures:
+    """One attack at one defence point: counts by seed, and the rates behind them."""
+
+    clean: dict[int, tuple[int, int]]
+    success: dict[int, tuple[int, int]]
+    validation: list[float]
+    clean_rate: Rate
+    success_rate: Rate
+
+
+@dataclass(frozen=True)
+class Point:
+    """A defence point. `figures` is empty where the panel is not complete for every seed."""
+
+    defence_id: str
+    factors: dict[str, Any]
+    rows: list[Row]
+    figures: dict[str, AttackFigures]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.figures)
+
+    @property
+    def clean_accuracy(self) -> float:
+        """The lowest mean over the panel's poisoned models."""
+        return min(f.clean_rate.mean for f in self.figures.values())
+
+    @property
+    def validation_accuracy(self) -> float:
+        return min(sum(f.validation) / len(f.validation) for f in self.figures.values())
+
+    @property
+    def worst_attack(self) -> str:
+        return max(self.figures, key=lambda name: self.figures[name].success_rate.mean)
+
+    @property
+    def attack_success(self) -> float:
+        return self.figures[self.worst_attack].success_rate.mean
+
+
+def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> dict[str, Any]:
+    """The region as plain values, as region.json keeps them."""
+    rows = [row for row in ledger.rows() if row["status"] == FINISHED]
+    panel = {digest("attack", attack.identity()): attack for attack in spec.panel}
+    points = _points(rows, panel, spec.seeds, spec.region.confidence)
+    best = best_point(points)
+    least = _least_accuracy(spec.region, best)
+    labels = point_labels([point.factors for point in points])
+    table = [
+        _entry(point, label, panel, spec.region, least)
+        for point, label in zip(points, labels, strict=True)
+    ]
+    return {
+        "schema_version": REGION_VERSION,
+        "name": spec.name,
+        "thresholds": {
+            "clean_accuracy": {
+                "rule": spec.region.rule,
+                "value": least,
+                "best": best.clean_accuracy if best else None,
+                "best_point": best.defence_id if best else None,
+            },
+            "attack_success": spec.region.attack_success,
+            "confidence": spec.region.confidence,
+        },
+        "panel": [_panel_entry(name, attack) for name, attack in panel.items()],
+        "counts": {
+            "by_means": _count(table, "by_means", (IN, OUT, INCOMPLETE)),
+            "by_bounds": _count(table, "by_bounds", (IN, OUT, UNDECIDED)),
+        },
+        "trials": {
+            "finished": len(ledger.finished),
+            "failed": len(ledger.failed),
+            "planned": planned,
+        },
+        "recommended": recommend(table),
+        "points": table,
+    }
+
+
+def best_point(points: Sequence[Point]) -> Point | None:
+    """The complete point of highest validation accuracy: the test set does not choose."""
+    complete = [point for point in points if point.complete]
+    return max(complete, key=lambda point: point.validation_accuracy, default=None)
+
+
+def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The IN point whose smallest margin is largest; among points IN by bounds where any is."""
+    for basis in ("bounds", "means"):
+        inside = [entry for entry in table if entry[f"by_{basis}"] == IN]
+        if inside:
+            chosen = max(inside, key=lambda entry: entry["margin"])
+            return {
+                "defence_id": chosen["defence_id"],
+                "basis": basis,
+                "margin": chosen["margin"],
+            }
+    return None
+
+
+def _least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+    if thresholds.below_best is None:
+        return thresholds.clean_accuracy
+    return None if best is None else best.clean_accuracy - thresholds.below_best
+
+
+def _count(table: Sequence[Mapping[str, Any]], key: str, words: Sequence[str]) -> dict[str, int]:
+    counted = Counter(entry[key] for entry in table)
+    return {word: counted[word] for word in words}
+
+
+def _panel_entry(attack_id: str, attack: Attack) -> dict[str, Any]:
+    return {
+        "attack_id": attack_id,
+        "measure_id": measure_id(attack),
+        "label": attack_label(attack),
+        "trigger": kind_label(attack.trigger.identity()),
+        "poison_rate": attack.poison_rate,
+        "target": attack.target,
+    }
+
+
+# --- gathering ---------------------------------------------------------------------------------
+
+
+def _points(
+    rows: Sequence[Row], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+) -> list[Point]:
+    by_point: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_point[row["defence_id"]].append(row)
+    points = [
+        Point(name, _factors(members[0]), members, _figures(members, panel, seeds, confidence))
+        for name, members in by_point.items()
+    ]
+    return sorted(points, key=_order)
+
+
+def _order(point: Point) -> list[tuple[str, bool, Any]]:
+    """By factor, text and numbers apart, so that the table does not depend on who ended first."""
+    return [(name, isinstance(v, str), v) for name, v in sorted(point.factors.items())]
+
+
+def _factors(row: Row) -> dict[str, Any]:
+    flat = flatten_factors(row["config"])
+    return {name: value for name, value in flat.items() if name.startswith("defence.")}
+
+
+def _figures(
+    rows: Sequence[Row], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+) -> dict[str, AttackFigures]:
+    """Figures of every attack of the panel; nothing at all while a seed of one is missing."""
+    found = {(row["attack_id"], row["seed"]): row for row in rows}
+    if any((name, seed) not in found for name in panel for seed in seeds):
+        return {}
+    return {
+        name: _attack_figures([found[name, seed] for seed in seeds], confidence) for name in panel
+    }
+
+
+def _attack_figures(rows: Sequence[Row], confidence: float) -> AttackFigures:
+    clean = {r["seed"]: (sum(r["class_correct"]), sum(r["class_total"])) for r in rows}
+    success = {
+        r["seed"]: (r["measurements"][0]["success"], r["measurements"][0]["total"]) for r in rows
+    }
+    validation = [r["validation_correct"] / max(1, r["validation_total"]) for r in rows]
+    return AttackFigures(
+        clean, success, validation,
+        rate(list(clean.values()), confidence), rate(list(success.values()), confidence),
+    )  # fmt: skip
+
+
+# --- judging -----------------------------------------------------------------------------------
+
+
+def _entry(
+    point: Point, label: str, panel: Mapping[str, Attack], thresholds: Thresholds,
+    least: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    baseline = [row for row in point.rows if row["attack_id"] == "clean"]
+    entry: dict[str, Any] = {
+        "defence_id": point.defence_id,
+        "label": label,
+        "factors": point.factors,
+        "clean_accuracy": None, "validation_accuracy": None,
+        "attack_success": None, "worst_attack": None,
+        "clean_lower": None, "clean_upper": None,
+        "success_lower": None, "success_upper": None,
+        "seeds": 0, "seeds_passing": 0,
+        "by_means": INCOMPLETE, "by_bounds": UNDECIDED, "margin": None,
+        "attacks": [],
+        "baseline_accuracy": _mean([_accuracy(row) for row in baseline]),
+    }  # fmt: skip
+    if not point.complete or least is None:
+        return entry
+    figures = point.figures
+    most = thresholds.attack_success
+    clean = [f.clean_rate for f in figures.values()]
+    success = [f.success_rate for f in figures.values()]
+    margin = min(point.clean_accuracy - least, most - point.attack_success)
+    return entry | {
+        "clean_accuracy": point.clean_accuracy,
+        "validation_accuracy": point.validation_accuracy,
+        "attack_success": point.attack_success,
+        "worst_attack": point.worst_attack,
+        "clean_lower": _extreme(min, [r.lower for r in clean]),
+        "clean_upper": _extreme(min, [r.upper for r in clean]),
+        "success_lower": _extreme(max, [r.lower for r in success]),
+        "success_upper": _extreme(max, [r.upper for r in success]),
+        "seeds": len(next(iter(figures.values())).clean),
+        "seeds_passing": seeds_passing(figures, least, most),
+        "by_means": IN if margin >= 0 else OUT,
+        "by_bounds": by_bounds(clean, success, least, most),
+        "margin": margin,
+        "attacks": [_attack_entry(name, figures[name], panel[name], baseline) for name in panel],
+    }
+
+
+def by_bounds(clean: Sequence[Rate], success: Sequence[Rate], least: float, most: float) -> str:
+    """IN, OUT or UNDECIDED by the one-sided bounds of every attack."""
+    lowest = [r.lower for r in clean] + [None if r.upper is None else -r.upper for r in success]
+    highest = [r.upper for r in clean] + [None if r.lower is None else -r.lower for r in success]
+    limits = [least] * len(clean) + [-most] * len(success)
+    if all(v is not None and v >= limit for v, limit in zip(lowest, limits, strict=True)):
+        return IN
+    if any(v is not None and v < limit for v, limit in zip(highest, limits, strict=True)):
+        return OUT
+    return UNDECIDED
+
+
+def seeds_passing(figures: Mapping[str, AttackFigures], least: float, most: float) -> int:
+    """Seeds for which clean accuracy holds and every attack of the panel fails."""
+
+    def passes(figure: AttackFigures, seed: int) -> bool:
+        (correct, images), (success, total) = figure.clean[seed], figure.success[seed]
+        return correct / images >= least and success / max(1, total) <= most
+
+    seeds = next(iter(figures.values())).clean
+    return sum(all(passes(figure, seed) for figure in figures.values()) for seed in seeds)
+
+
+def _attack_entry(
+    name: str, figures: AttackFigures, attack: Attack, baseline: Sequence[Row]
+) -> dict[str, Any]:
+    wanted = measure_id(attack)
+    floor = [
+        m["success"] / m["total"]
+        for row in baseline
+        for m in row["measurements"]
+        if m["measure_id"] == wanted and m["total"]
+    ]
+    return {
+        "attack_id": name,
+        "clean_by_seed": {str(seed): k / n for seed, (k, n) in figures.clean.items()},
+        "success_by_seed": {str(seed): k / n for seed, (k, n) in figures.success.items()},
+        "clean_accuracy": figures.clean_rate.mean,
+        "attack_success": figures.success_rate.mean,
+        "baseline_success": _mean(floor),
+    }
+
+
+def _accuracy(row: Row) -> float:
+    return float(sum(row["class_correct"]) / sum(row["class_total"]))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _extreme(choose: Any, values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if known else None

@@ -1,0 +1,77 @@
+"""The region in words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Region = Mapping[str, Any]
+
+
+def region_text(region: Region) -> str:
+    """The answer, the recommended point, and a table of all points."""
+    return "\n".join([*_answer(region), "", *_recommended(region), "", *_table(region)])
+
+
+def _answer(region: Region) -> list[str]:
+    thresholds, means = region["thresholds"], region["counts"]["by_means"]
+    bounds, points = region["counts"]["by_bounds"], len(region["points"])
+    clean = thresholds["clean_accuracy"]
+    if clean["value"] is None:
+        return ["No defence point is complete yet: every attack of the panel needs every seed."]
+    rule = f"clean accuracy >= {clean['value']:.3f} ({clean['rule']})"
+    attack = (
+        f"attack success <= {thresholds['attack_success']:g} for all {len(region['panel'])} attacks"
+    )
+    head = f"{means['IN']} of {points} defence points are IN by means: {rule}, {attack}."
+    if not means["IN"]:
+        head = f"There is no such region: of {points} defence points none has {rule} and {attack}."
+    if means["INCOMPLETE"]:
+        head += f" {means['INCOMPLETE']} are incomplete."
+    certain = f"{100 * thresholds['confidence']:g} %"
+    return [
+        head,
+        f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
+        f"{bounds['UNDECIDED']} UNDECIDED.",
+    ]
+
+
+def _recommended(region: Region) -> list[str]:
+    chosen = region["recommended"]
+    if chosen is None:
+        return ["Recommended: none."]
+    point = next(p for p in region["points"] if p["defence_id"] == chosen["defence_id"])
+    worst = next(a for a in region["panel"] if a["attack_id"] == point["worst_attack"])
+    best = region["thresholds"]["clean_accuracy"]["best"]
+    lines = [
+        f"Recommended: {point['label']} (IN by {chosen['basis']}, margin {chosen['margin']:.3f})",
+        f"  clean accuracy {point['clean_accuracy']:.3f}"
+        + ("" if best is None else f", best {best:.3f}"),
+        f"  worst attack: {worst['label']}, success {point['attack_success']:.3f}",
+    ]
+    return lines
+
+
+def _table(region: Region) -> list[str]:
+    header = ["defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
+    panel = {attack["attack_id"]: attack["label"] for attack in region["panel"]}
+    rows = [header]
+    for point in region["points"]:
+        rows.append([
+            point["label"],
+            _fraction(point["clean_accuracy"]),
+            _fraction(point["attack_success"]),
+            f"{point['seeds_passing']}/{point['seeds']}",
+            point["by_means"],
+            point["by_bounds"],
+            panel.get(point["worst_attack"], ""),
+        ])  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _fraction(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

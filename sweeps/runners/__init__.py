@@ -1,0 +1,61 @@
+"""Where packs are trained: in this process, on Ray Tune, or looked up in a recorded table.
+
+A runner takes packs from a `Feed` and gives rows back. It decides nothing else: what is new,
+what is recorded and when the sweep ends is the feed's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from backdoor.trial import run_pack
+from sweeps.ledger import Rows, finished_rows
+from sweeps.plan import Pack
+
+Work = Callable[[Pack], Rows]
+
+
+class Feed(Protocol):
+    """Where a runner gets packs and brings rows. None of its methods raises."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no pack will ever come again, not even from one that is still running."""
+        ...
+
+    def next_pack(self) -> Pack | None:
+        """The next pack, or None: wait for running packs if not `done`."""
+        ...
+
+    def finished(self, pack: Pack, rows: Rows) -> None:
+        """Brings the rows of a pack; twice is once."""
+        ...
+
+    def failed(self, pack: Pack, reason: str) -> None:
+        """Says that a pack could not be trained; the feed may hand it out again in halves."""
+        ...
+
+
+class Runner(Protocol):
+    """Trains the packs of a feed somewhere."""
+
+    def run(self, feed: Feed) -> None:
+        """Returns when the feed is done. Rows already brought are never lost by an exception."""
+        ...
+
+
+def train_pack(pack: Pack) -> Rows:
+    """Trains a pack on this machine."""
+    job = pack.job
+    device = "cuda" if job.gpu > 0 else "cpu"
+    results = run_pack(
+        pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu
+    )
+    return finished_rows(results, pack.pack_id)
+
+
+def describe(error: BaseException) -> str:
+    """An exception as the one line that the ledger keeps."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:2000]

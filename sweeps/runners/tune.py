@@ -1,0 +1,206 @@
+"""Packs on Ray Tune: it places, retries and scales; the ledger remembers.
+
+Tune's own state is disposable. It goes to a scratch folder and is never restored: a killed sweep
+resumes as the plan minus the ledger, in a new Tuner. What that takes, on Ray 2.60:
+
+- A Tune trial is a pack, known to Tune by its short id; actors are reused between packs.
+- A worker reports its rows once, as Arrow IPC bytes, which the driver's callback takes out of the
+  result before Tune stores it. Only the driver writes the ledger.
+- An exception in a worker is reported, not raised, so that Tune does not train the pack again;
+  Tune's retries are for workers that die.
+- Nothing of ours raises inside Tune's loop. A pack that ends without rows has failed, whatever
+  Tune thinks; that `fit` returned says nothing at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from sweeps.ledger import decode, encode
+from sweeps.plan import Pack
+from sweeps.runners import Feed, Work, describe, train_pack
+
+#: Starts of a pack whose worker dies: one and two retries.
+RETRIES = 2
+
+#: What Tune reads from the environment, in this process and in the workers that Ray starts.
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no result files: the ledger has the results
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots while it runs: they are never read
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's makes an interrupted sweep look finished
+    "TUNE_MAX_PENDING_TRIALS_PG": "8",  # with a searcher Tune would queue one at a time
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay what they were
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}  # fmt: skip
+
+
+class TuneRunner:
+    """Runs packs on the cluster at $RAY_ADDRESS, else on one started for the sweep.
+
+    cpu, gpu: what one pack takes. workers: CPUs of a cluster started here; None takes them all.
+    work: what a worker does with a pack.
+    """
+
+    def __init__(
+        self, cpu: int = 1, gpu: float = 0, workers: int | None = None, work: Work = train_pack
+    ) -> None:
+        self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
+
+    def run(self, feed: Feed) -> None:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        scratch = tempfile.mkdtemp(prefix="backdoor-sweeps-tune-")
+        try:
+            # Tune prints a banner to stdout even when told to be silent; stdout is for answers.
+            with (
+                open(os.devnull, "w") as nowhere,
+                contextlib.redirect_stdout(nowhere),
+                ray_session(self.workers),
+            ):
+                self._fit(feed, scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _fit(self, feed: Feed, scratch: str) -> None:
+        table = _Table(feed)
+        tuner = tune.Tuner(
+            tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
+            tune_config=tune.TuneConfig(
+                search_alg=_FeedSearcher(table),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=_pack_name,
+                trial_dirname_creator=_pack_name,
+            ),
+            run_config=tune.RunConfig(
+                name="packs",
+                storage_path=scratch,
+                log_to_file=False,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                callbacks=[_Collector(table)],
+            ),
+        )
+        tuner.fit()
+
+
+def _trainable(work: Work) -> Any:
+    def train(config: dict[str, Any]) -> None:
+        try:
+            rows, reason = encode(work(Pack.from_json(config["payload"]))), ""
+        except Exception as error:
+            rows, reason = b"", describe(error)
+        tune.report({"rows": rows, "reason": reason})
+
+    return train
+
+
+def _pack_name(trial: Any) -> str:
+    return f"pack-{trial.config['pack']}"
+
+
+class _Table:
+    """Packs that Tune holds, by Tune's trial id, until they have been answered for."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.running: dict[str, Pack] = {}
+
+    def __reduce__(self) -> Any:
+        """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
+        return _Table, (None,)
+
+    def __deepcopy__(self, memo: Any) -> _Table:
+        return self
+
+    def answer(self, trial_id: str, content: bytes, reason: str) -> None:
+        """Brings rows, or the reason for none, to the feed. A second report finds nothing."""
+        pack = self.running.pop(trial_id, None)
+        if pack is None:
+            return
+        if reason or not content:
+            self.feed.failed(pack, reason or "the worker died, or ended without a report")
+            return
+        try:
+            rows = decode(content)
+        except Exception as error:
+            self.feed.failed(pack, f"unreadable report: {describe(error)}")
+        else:
+            self.feed.finished(pack, rows)
+
+
+class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
+    """Hands packs to Tune. Its methods are called by keyword and must not raise."""
+
+    def __init__(self, table: _Table) -> None:
+        super().__init__()
+        self.table = table
+
+    def suggest(self, trial_id: str) -> Any:
+        pack = self.table.feed.next_pack()
+        if pack is None:
+            return Searcher.FINISHED if self.table.feed.done else None
+        self.table.running[trial_id] = pack
+        return {"pack": pack.pack_id, "payload": pack.to_json()}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self.table.answer(trial_id, b"", "")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the search is rebuilt from the ledger."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+
+class _Collector(tune.Callback):  # type: ignore[misc]
+    """Takes the rows out of a result before Tune keeps it for the rest of the experiment."""
+
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        content, reason = result.pop("rows", b""), result.pop("reason", "")
+        if content or reason:
+            self.table.answer(trial.trial_id, content, reason)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        trial.config.pop("payload", None)  # Tune keeps every trial it ever had
+
+
+@contextlib.contextmanager
+def ray_session(workers: int | None = None) -> Iterator[None]:
+    """Ray, as it is if it is running in this process, else connected or started until the end."""
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": address} if address else {
+        "address": "local", "num_cpus": workers, "include_dashboard": False,
+        "object_store_memory": 256 * 2**20,
+    }  # fmt: skip
+    # Ray writes its authentication token readable for everybody unless the mask forbids it.
+    mask = os.umask(0o077)
+    try:
+        ray.init(log_to_driver=False, logging_level="error", **options)
+    finally:
+        os.umask(mask)
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,38 @@
+"""What to try next.
+
+A search proposes trials and is told what came of them, asynchronously: between an `ask` and its
+`tell` other trials are pending, and the search knows them, since it proposed them itself. On
+resume a fresh search is told all that the ledger holds before it is asked anything.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from backdoor.config import TrialConfig
+from sweeps.ledger import Rows
+from sweeps.spec import SweepSpec
+
+
+class Search(Protocol):
+    """Proposes trials, asynchronously."""
+
+    def ask(self, limit: int) -> list[TrialConfig]:
+        """Up to `limit` trials to run next; empty means wait, or the end if `finished`."""
+        ...
+
+    def tell(self, rows: Rows) -> None:
+        """Ledger rows that are new to the search."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be proposed, whatever is still told."""
+        ...
+
+
+def make_search(spec: SweepSpec) -> Search:
+    """The search that the spec names."""
+    from sweeps.search.enumerated import grid_search, random_search
+
+    return grid_search(spec) if spec.search.kind == "grid" else random_search(spec)

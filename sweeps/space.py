@@ -1,0 +1,319 @@
+"""The space of a section: what `defence:` and `attack:` of a spec may take.
+
+A list is a choice, a mapping `{log: [a, b]}` a range, a mapping with `kind` a component, and a
+component may carry factors of its own, which replace those beside it. The space is kept in normal
+form: one `Branch` for every combination of kinds, with the leaves that are active in it, so that
+conditional factors need no special case anywhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from backdoor.errors import Mistake, UserError
+from backdoor.registry import Family
+from backdoor.schema import suggest, tidy
+
+Value = str | int | float | bool | None
+Assignment = dict[str, Any]
+SCALES = ("log", "uniform", "int")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high, both included; `log` and `uniform` are real, `int` whole.
+
+    steps: how many values a grid takes, evenly spaced on the scale; None where a grid cannot.
+    """
+
+    low: float
+    high: float
+    scale: str
+    steps: int | None = None
+
+    def sample(self, draw: np.random.Generator) -> float | int:
+        if self.scale == "int":
+            return int(draw.integers(int(self.low), int(self.high) + 1))
+        if self.scale == "log":
+            return tidy(math.exp(draw.uniform(math.log(self.low), math.log(self.high))))
+        return tidy(draw.uniform(self.low, self.high))
+
+    def grid(self) -> list[float | int]:
+        if self.steps is None:
+            raise ValueError("a range without steps has no grid")
+        if self.scale == "int":
+            return sorted({round(v) for v in np.linspace(self.low, self.high, self.steps)})
+        spaced = np.geomspace if self.scale == "log" else np.linspace
+        return [tidy(float(v)) for v in spaced(self.low, self.high, self.steps)]
+
+    def ends(self) -> list[float | int]:
+        whole = self.scale == "int"
+        return [int(self.low), int(self.high)] if whole else [tidy(self.low), tidy(self.high)]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One factor: options that are values or ranges, and where the spec says so."""
+
+    options: tuple[Value | Range, ...]
+    place: str
+
+    def grid(self) -> list[Value]:
+        values = [o.grid() if isinstance(o, Range) else [o] for o in self.options]
+        return list(dict.fromkeys(itertools.chain.from_iterable(values)))
+
+    def ends(self) -> list[Value]:
+        """Every choice, and both ends of every range."""
+        values = [o.ends() if isinstance(o, Range) else [o] for o in self.options]
+        return list(itertools.chain.from_iterable(values))
+
+    def sample(self, draw: np.random.Generator) -> Value:
+        option = self.options[int(draw.integers(len(self.options)))]
+        return option.sample(draw) if isinstance(option, Range) else option
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One combination of kinds, such as mlp without regularizer, and its active leaves by name."""
+
+    kinds: tuple[tuple[str, str], ...]
+    leaves: tuple[tuple[str, Leaf], ...]
+
+    def assignment(self, values: Sequence[Value]) -> Assignment:
+        """Nested plain values, ready for `build_defence` or `build_attack`."""
+        nested: Assignment = {slot: {"kind": kind} for slot, kind in self.kinds}
+        for (name, _), value in zip(self.leaves, values, strict=True):
+            slot, _, inner = name.partition(".")
+            if inner:
+                nested[slot][inner] = value
+            else:
+                nested[name] = value
+        return nested
+
+
+@dataclass(frozen=True)
+class Space:
+    """All branches of a section."""
+
+    branches: tuple[Branch, ...]
+
+    def grid(self) -> Iterator[Assignment]:
+        """Every combination; ranges by their steps."""
+        for branch in self.branches:
+            for values in itertools.product(*(leaf.grid() for _, leaf in branch.leaves)):
+                yield branch.assignment(values)
+
+    def sample(self, draw: np.random.Generator) -> Assignment:
+        """A uniformly drawn branch, then each leaf on its own scale."""
+        branch = self.branches[int(draw.integers(len(self.branches)))]
+        return branch.assignment([leaf.sample(draw) for _, leaf in branch.leaves])
+
+    def ends(self) -> Iterator[tuple[Assignment, str]]:
+        """Each leaf at each of its ends with the others at their first; and the leaf's place."""
+        for branch in self.branches:
+            first = [leaf.ends()[0] for _, leaf in branch.leaves]
+            yield branch.assignment(first), ""
+            for index, (_, leaf) in enumerate(branch.leaves):
+                for end in leaf.ends()[1:]:
+                    values = [*first[:index], end, *first[index + 1 :]]
+                    yield branch.assignment(values), leaf.place
+
+    def unbounded(self) -> list[Leaf]:
+        """Leaves with a range that has no steps: no grid can enumerate them."""
+        found = {
+            leaf.place: leaf
+            for branch in self.branches
+            for _, leaf in branch.leaves
+            if any(isinstance(o, Range) and o.steps is None for o in leaf.options)
+        }
+        return list(found.values())
+
+
+# --- from the spec's plain values ------------------------------------------------------------
+
+
+class SpaceParser:
+    """Parses one section into a `Space`, collecting every mistake on the way.
+
+    section: its name in the spec. cls: the dataclass whose fields are the factors. families: of
+    the fields that are components. foreign: names that belong to another section, with a remedy.
+    """
+
+    def __init__(
+        self, section: str, cls: type, families: Mapping[str, Family[Any]],
+        foreign: Mapping[str, str], warn: Callable[[Mistake], None],
+    ) -> None:  # fmt: skip
+        self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
+        self.factors = [f.name for f in fields(cls)]
+
+    def parse(self, given: Any) -> Space:
+        if not isinstance(given, Mapping) or not given:
+            self._wrong(
+                self.section,
+                "must be a mapping of factors",
+                given,
+                f"Known: {', '.join(self.factors)}.",
+            )
+            return Space(())
+        plain: dict[str, Leaf] = {}
+        slots: dict[str, list[_Component]] = {}
+        for key, value in given.items():
+            place = f"{self.section}.{key}"
+            if key not in self.factors:
+                self._unknown(place, str(key), value)
+            elif key in self.families:
+                slots[key] = self._components(place, key, value)
+            else:
+                self._add_leaf(plain, key, place, value)
+        combinations = itertools.product(*slots.values())
+        return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+
+    def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
+        self.warn(Mistake(place, rule, value, remedy))
+
+    def _unknown(self, place: str, name: str, value: Any, kind: str = "") -> None:
+        if name in self.foreign:
+            self._wrong(place, f"does not belong under `{self.section}`", value, self.foreign[name])
+        else:
+            of = f"{kind} or of `{self.section}`" if kind else f"`{self.section}`"
+            self._wrong(place, f"is not a factor of {of}", value, suggest(name, self.factors))
+
+    def _branch(
+        self, slots: list[str], chosen: list[_Component], plain: Mapping[str, Leaf]
+    ) -> Branch:
+        leaves, owner = dict(plain), dict[str, str]()
+        for slot, component in zip(slots, chosen, strict=True):
+            for name, leaf in component.settings.items():
+                leaves[f"{slot}.{name}"] = leaf
+            for name, leaf in component.factors.items():
+                if name in owner:
+                    self._wrong(
+                        leaf.place,
+                        f"is also set by {owner[name]}",
+                        name,
+                        "Let one of the two components carry it.",
+                    )
+                leaves[name], owner[name] = leaf, leaf.place
+        kinds = tuple((s, c.kind) for s, c in zip(slots, chosen, strict=True))
+        return Branch(kinds, tuple(leaves.items()))
+
+    def _components(self, place: str, slot: str, value: Any) -> list[_Component]:
+        if not isinstance(value, list):
+            return list(filter(None, [self._component(place, slot, value)]))
+        if not value:
+            self._wrong(place, "must not be an empty list", value, "Name at least one option.")
+        found = [self._component(f"{place}[{i}]", slot, entry) for i, entry in enumerate(value)]
+        return list(filter(None, found))
+
+    def _component(self, place: str, slot: str, value: Any) -> _Component | None:
+        family = self.families[slot]
+        entry = {"kind": value} if value is None or isinstance(value, str) else value
+        if not isinstance(entry, Mapping) or "kind" not in entry:
+            self._wrong(
+                place,
+                f"must be the name of one {family.word}, or a mapping with `kind`",
+                value,
+                suggest("", family.kinds()),
+            )
+            return None
+        try:
+            cls = family.find(entry["kind"], place)
+        except UserError as error:
+            for mistake in error.mistakes:
+                self.warn(mistake)
+            return None
+        own = {f.name for f in fields(cls)}
+        component = _Component(str(entry["kind"]), {}, {})
+        for key, inner in entry.items():
+            if key == "kind":
+                continue
+            if key in own:
+                self._add_leaf(component.settings, key, f"{place}.{key}", inner)
+            elif key in self.factors and key not in self.families:
+                self._add_leaf(component.factors, key, f"{place}.{key}", inner)
+            elif key in self.foreign or not own:
+                self._unknown(f"{place}.{key}", str(key), inner, f"`{entry['kind']}`")
+            else:
+                self._wrong(
+                    f"{place}.{key}",
+                    f"is not a setting of `{entry['kind']}`",
+                    inner,
+                    suggest(str(key), own),
+                )
+        return component
+
+    def _add_leaf(self, into: dict[str, Leaf], name: str, place: str, value: Any) -> None:
+        """Adds the factor `name`, unless none of its options can be read."""
+        if isinstance(value, list) and not value:
+            self._wrong(place, "must not be an empty list", value, "Name at least one option.")
+            return
+        parsed: list[Value | Range] = []
+        for index, option in enumerate(value if isinstance(value, list) else [value]):
+            at = f"{place}[{index}]" if isinstance(value, list) else place
+            with contextlib.suppress(_UnreadableError):
+                parsed.append(self._option(at, option))
+        if parsed:
+            into[name] = Leaf(tuple(parsed), place)
+
+    def _option(self, place: str, option: Any) -> Value | Range:
+        if option is None or isinstance(option, (str, int, float)):
+            return option
+        scales = [key for key in option if key in SCALES] if isinstance(option, Mapping) else []
+        if len(scales) != 1 or set(option) - {*SCALES, "steps"}:
+            self._wrong(
+                place,
+                "must be a value, a list, or a range",
+                option,
+                "Write a range as {log: [0.001, 0.1]}, uniform or int, with `steps` for a grid.",
+            )
+            raise _UnreadableError
+        return self._range(place, scales[0], option[scales[0]], option.get("steps"))
+
+    def _range(self, place: str, scale: str, ends: Any, steps: Any) -> Range:
+        def number(value: Any) -> bool:
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            return whole or (scale != "int" and isinstance(value, float) and math.isfinite(value))
+
+        what = "whole numbers" if scale == "int" else "numbers"
+        if not isinstance(ends, list) or len(ends) != 2 or not all(map(number, ends)):
+            self._wrong(
+                place, f"must have two {what} as its ends", ends, f"Write {{{scale}: [low, high]}}."
+            )
+            raise _UnreadableError
+        if not ends[0] < ends[1]:
+            self._wrong(place, "must have `low < high`", ends, "Swap or change the ends.")
+            raise _UnreadableError
+        if scale == "log" and ends[0] <= 0:
+            self._wrong(
+                place,
+                "must have `low > 0` on a log scale",
+                ends,
+                "Begin above 0; add 0 as a choice of its own: [0, {log: [0.001, 1]}].",
+            )
+            raise _UnreadableError
+        if steps is not None and (
+            isinstance(steps, bool) or not isinstance(steps, int) or steps < 2
+        ):
+            self._wrong(
+                f"{place}.steps", "must be a whole number >= 2", steps, "Use at least 2 steps."
+            )
+            raise _UnreadableError
+        return Range(ends[0], ends[1], scale, steps)
+
+
+class _UnreadableError(Exception):
+    """An option was wrong and has been reported; the rest is still read."""
+
+
+@dataclass(frozen=True)
+class _Component:
+    kind: str
+    settings: dict[str, Leaf]
+    factors: dict[str, Leaf]

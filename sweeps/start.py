@@ -1,0 +1,122 @@
+"""Making a results folder, and opening one again with the same question and the same data."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import shlex
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.data import load_source
+from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.trial import measure_id
+from sweeps.gallery import write_gallery
+from sweeps.loader import load_yaml
+from sweeps.search import make_search
+from sweeps.spec import SweepSpec, parse_spec
+from sweeps.storage import SweepPaths, open_results, write_atomic, write_json
+
+SWEEP_VERSION = 1
+PACKAGES = ("backdoor-sweeps", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "ray",
+            "pyarrow", "mlflow", "optuna")  # fmt: skip
+
+
+def refuse_folder_in_use(folder: Path) -> None:
+    """A sweep begins in a folder of its own: `UserError` where there is anything in it."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    holds_sweep = SweepPaths(folder).sweep.is_file()
+    remedy = (
+        f"Go on with `sweeps resume {shlex.quote(str(folder))}`, or choose"
+        if holds_sweep
+        else "Choose"
+    )
+    raise UserError(
+        Mistake("--out", "must be a new or empty folder", str(folder), f"{remedy} another --out.")
+    )
+
+
+def create_results(spec: SweepSpec, folder: Path, command: Sequence[str]) -> SweepPaths:
+    """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
+    refuse_folder_in_use(folder)
+    paths = SweepPaths(folder)
+    paths.ledger.mkdir(parents=True)
+    write_atomic(paths.spec, spec.to_yaml().encode())
+    write_gallery(spec, paths)
+    write_json(paths.sweep, _description(spec, paths, command))
+    return paths
+
+
+def _description(spec: SweepSpec, paths: SweepPaths, command: Sequence[str]) -> dict[str, Any]:
+    source = load_source(spec.data)
+    return {
+        "schema_version": SWEEP_VERSION,
+        "sweep_id": uuid.uuid4().hex,
+        "name": spec.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data_fingerprint": source.fingerprint,
+        "class_names": list(source.class_names),
+        "planned": planned_trials(spec),
+        "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
+        "versions": versions(),
+        "tracking": {"uri": tracking_uri(spec, paths)},
+        "command": shlex.join(command),
+    }
+
+
+def planned_trials(spec: SweepSpec) -> int:
+    """How many distinct trials the search proposes in all."""
+    search, ids = make_search(spec), set[str]()
+    while not search.finished:
+        ids |= {trial.trial_id for trial in search.ask(4096)}
+    return len(ids)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
+    """The spec's tracking store, else $MLFLOW_TRACKING_URI, else sqlite in the results folder."""
+    if spec.tracking is None:
+        return None
+    uri = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri is None:
+        return f"sqlite:///{paths.mlflow.resolve()}"
+    scheme, separator, path = uri.partition(":///")
+    relative = scheme == "sqlite" and separator and not path.startswith("/")
+    return f"sqlite:///{Path(path).resolve()}" if relative else uri
+
+
+def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
+    """The paths and the spec of an existing sweep; its data must be what they were."""
+    paths = open_results(folder)
+    spec = read_spec(paths)
+    before = json.loads(paths.sweep.read_text())["data_fingerprint"]
+    now = load_source(spec.data).fingerprint
+    if now != before:
+        remedy = "Restore the data, or begin a new sweep: results of different data do not mix."
+        raise StoredDataError(
+            Mistake("data", f"must be the data that the sweep began with ({before})", now, remedy)
+        )
+    return paths, spec
+
+
+def read_spec(paths: SweepPaths) -> SweepSpec:
+    """The spec as it was run."""
+    mistakes: list[Mistake] = []
+    document = load_yaml(paths.spec.read_text(), mistakes.append, str(paths.spec))
+    return parse_spec(document, mistakes)

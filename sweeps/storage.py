@@ -1,0 +1,134 @@
+"""Every path of a results folder, and writing files whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+
+
+@dataclass(frozen=True)
+class SweepPaths:
+    """A results folder. Nothing else in the project spells these names."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """The spec as it was run, `--set` included."""
+        return self.root / "spec.yaml"
+
+    @property
+    def sweep(self) -> Path:
+        """What the sweep is: its id, data, panel and the versions that began it."""
+        return self.root / "sweep.json"
+
+    @property
+    def ledger(self) -> Path:
+        """Parquet files, the only record of what was computed."""
+        return self.root / "ledger"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def region(self) -> Path:
+        return self.root / "region.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def pictures(self) -> Path:
+        """PNG files of clean and triggered images, with an index."""
+        return self.root / "pictures"
+
+    @property
+    def gallery(self) -> Path:
+        return self.pictures / "index.json"
+
+    @property
+    def mlflow(self) -> Path:
+        """The MLflow store of a sweep that names no other."""
+        return self.root / "mlflow.db"
+
+    @property
+    def mirror_log(self) -> Path:
+        return self.root / "mirror.log"
+
+
+def open_results(folder: Path | str) -> SweepPaths:
+    """The paths of a folder that holds a sweep; `UserError` where it holds none."""
+    paths = SweepPaths(Path(folder))
+    if not paths.sweep.is_file():
+        raise UserError(
+            Mistake(
+                "DIR",
+                "must be the results folder of a sweep",
+                str(folder),
+                "Name the folder that `sweeps run` wrote (it holds sweep.json).",
+            )
+        )
+    return paths
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes the file whole or not at all, durable when it returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with scratch.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames and removals in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes plain values as indented JSON, whole or not at all."""
+    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+@contextmanager
+def locked(paths: SweepPaths) -> Iterator[None]:
+    """Holds the folder for one writer. The lock ends with the process, however it ends."""
+    with paths.lock.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            owner = stream.read().strip() or "another process"
+            raise UserError(
+                Mistake(
+                    "DIR",
+                    f"is in use by {owner}",
+                    str(paths.root),
+                    "Wait for it, or stop it; then use `sweeps resume`.",
+                )
+            ) from None
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+        stream.flush()
+        yield

@@ -1,0 +1,163 @@
+"""The loop of a sweep: ask, plan, run, record, tell. Three seams and one record.
+
+    search (what to try) → packs → runner (where) → rows → ledger (the record) → search, observers
+
+Resume is the same loop: what the ledger holds is told to the search and never planned again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from sweeps.ledger import Ledger, Rows, failed_rows
+from sweeps.plan import Job, Pack, make_packs
+from sweeps.runners import Runner
+from sweeps.search import Search
+from sweeps.spec import SweepSpec
+
+#: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
+ASK = 4096
+
+
+class Observer(Protocol):
+    """Watches a sweep. What it does must not keep the loop waiting."""
+
+    def recorded(self, rows: Rows) -> None:
+        """Rows that have just become durable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended. `failed` counts trials whose last word is a failure."""
+
+    finished: int
+    failed: int
+    interrupted: bool
+
+
+class SweepFeed:
+    """Hands out packs of trials that the ledger lacks, and records what comes back.
+
+    It never raises into a runner: the first error is kept, no more packs are handed out, and
+    `run_sweep` raises it when the runner has returned.
+    """
+
+    def __init__(
+        self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = ()
+    ) -> None:
+        self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
+        self.error: Exception | None = None
+        self.stopping = threading.Event()
+        self._queue: deque[Pack] = deque()
+        self._planned: set[str] = set()
+        self._running: set[str] = set()
+
+    @property
+    def done(self) -> bool:
+        if self._running:
+            return False
+        return self._halted or (not self._queue and self.search.finished)
+
+    @property
+    def _halted(self) -> bool:
+        return self.stopping.is_set() or self.error is not None
+
+    def next_pack(self) -> Pack | None:
+        with self._keeping_errors():
+            while not self._queue and not self._halted:
+                asked = self.search.ask(ASK)
+                self._queue.extend(make_packs(self._new(asked), self.job))
+                if not asked:
+                    break
+        if self._halted or not self._queue:
+            return None
+        pack = self._queue.popleft()
+        self._running.add(pack.pack_id)
+        return pack
+
+    def _new(self, trials: Sequence[Any]) -> list[Any]:
+        """Trials neither recorded nor planned before; they count as planned from now on."""
+        known = self.ledger.finished | self._planned
+        new = [trial for trial in trials if trial.trial_id not in known]
+        self._planned |= {trial.trial_id for trial in new}
+        return new
+
+    def finished(self, pack: Pack, rows: Rows) -> None:
+        self._running.discard(pack.pack_id)
+        with self._keeping_errors():
+            self._record(rows)
+            returned = set(rows["trial_id"].to_pylist())
+            missing = [trial for trial in pack.trials if trial.trial_id not in returned]
+            if missing:
+                self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
+
+    def failed(self, pack: Pack, reason: str) -> None:
+        self._running.discard(pack.pack_id)
+        with self._keeping_errors():
+            if len(pack.trials) > 1:
+                self._queue.extendleft(pack.halves())
+            else:
+                self._record(failed_rows(pack.trials, pack.pack_id, reason))
+
+    def _record(self, rows: Rows) -> None:
+        fresh = self.ledger.append(rows)
+        if fresh.num_rows:
+            self.search.tell(fresh)
+            for observer in self.observers:
+                observer.recorded(fresh)
+
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+
+
+def run_sweep(
+    spec: SweepSpec, ledger: Ledger, search: Search, runner: Runner,
+    observers: Sequence[Observer] = (), on_interrupt: Callable[[], None] = lambda: None,
+) -> Outcome:  # fmt: skip
+    """Runs the search to its end, or until it is interrupted.
+
+    The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
+    raises KeyboardInterrupt. Whatever has been recorded stays recorded, always.
+    """
+    resources = spec.resources
+    job = Job(spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu)
+    search.tell(ledger.table())
+    feed = SweepFeed(search, ledger, job, observers)
+    with _interruptible(feed.stopping, on_interrupt):
+        runner.run(feed)
+    if feed.error is not None:
+        raise feed.error
+    return Outcome(len(ledger.finished), len(ledger.failed), feed.stopping.is_set())
+
+
+@contextlib.contextmanager
+def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) -> Iterator[None]:
+    """Turns the first signal into a flag. Only the main thread can listen to signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+        on_interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
