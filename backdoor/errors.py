@@ -3,7 +3,7 @@
     BackdoorSweepsError
     ├── UserError        the input is wrong: one or many mistakes, exit code 2
     │   └── StoredDataError   a results folder is damaged, foreign, or of another schema version
-    └── TrainingError    a trial could not be trained; recorded with the trial, the sweep goes on
+    └── TrainingError    training cannot go on; what is recorded stays, exit code 1
 
 A `UserError` never shows a traceback on the command line: it carries, for every mistake, the
 place, the rule, the value and the remedy.
@@ -59,4 +59,4 @@ class StoredDataError(UserError):
 
 
 class TrainingError(BackdoorSweepsError):
-    """One trial failed; the message says why."""
+    """Training cannot go on; the message says why."""

@@ -15,10 +15,11 @@ LINE_EVERY = 10.0
 class Progress:
     """One line that is redrawn on a terminal; a line now and then elsewhere."""
 
-    def __init__(self, total: int, done: int, stream: TextIO = sys.stderr) -> None:
-        self.total, self.done, self.failed, self.stream = total, done, 0, stream
+    def __init__(self, total: int, done: int, stream: TextIO | None = None) -> None:
+        self.total, self.done, self.failed = total, done, 0
+        self.stream = stream or sys.stderr
         self._before, self._started, self._printed = done, time.monotonic(), 0.0
-        self._tty = stream.isatty()
+        self._tty = self.stream.isatty()
 
     def recorded(self, rows: Rows) -> None:
         failed = rows["status"].to_pylist().count(FAILED)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+from backdoor.errors import TrainingError
 from sweeps.ledger import Ledger, Rows, failed_rows
 from sweeps.plan import Job, Pack, make_packs
 from sweeps.runners import Runner
@@ -24,6 +25,8 @@ from sweeps.spec import SweepSpec
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
 ASK = 4096
+#: When so many single trials have failed and no pack has finished, it is not the trials' fault.
+GIVE_UP = 5
 
 
 class Observer(Protocol):
@@ -59,6 +62,7 @@ class SweepFeed:
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: set[str] = set()
+        self._failures: int | None = 0  # None once a pack has finished
 
     @property
     def done(self) -> bool:
@@ -92,6 +96,7 @@ class SweepFeed:
 
     def finished(self, pack: Pack, rows: Rows) -> None:
         self._running.discard(pack.pack_id)
+        self._failures = None
         with self._keeping_errors():
             self._record(rows)
             returned = set(rows["trial_id"].to_pylist())
@@ -103,9 +108,21 @@ class SweepFeed:
         self._running.discard(pack.pack_id)
         with self._keeping_errors():
             if len(pack.trials) > 1:
-                self._queue.extendleft(pack.halves())
+                self._queue.extendleft(reversed(pack.halves()))
             else:
                 self._record(failed_rows(pack.trials, pack.pack_id, reason))
+                self._count_failure(reason)
+
+    def _count_failure(self, reason: str) -> None:
+        """Gives up where nothing works: going on would only make it last."""
+        if self._failures is None:
+            return
+        self._failures += 1
+        if self._failures >= GIVE_UP:
+            raise TrainingError(
+                f"{GIVE_UP} trials failed, each alone, and none finished; the last one with: {reason}. "
+                "Mend that (look at Ray's worker logs if workers died), then `sweeps resume`."
+            )
 
     def _record(self, rows: Rows) -> None:
         fresh = self.ledger.append(rows)

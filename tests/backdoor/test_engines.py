@@ -1,0 +1,198 @@
+"""Engines against independent solvers, against each other, and alone against packed."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from sklearn.linear_model import RidgeClassifier
+from trials import DIGITS, same, trial
+
+from backdoor.config import Training
+from backdoor.data import load_source
+from backdoor.engines import engine_of
+from backdoor.engines.packed import Packed
+from backdoor.engines.serial import Serial
+from backdoor.evaluate import clean_counts
+from backdoor.trial import prepare, run_pack
+
+
+def fit(configs, engine=None):
+    """Lanes, bank and fitted models of trials on digits."""
+    lanes, bank = prepare(configs, (), load_source(DIGITS))
+    engine = engine or engine_of(configs[0])
+    with torch.enable_grad() if engine.name == "serial" else torch.no_grad():
+        return lanes, bank, engine.train(lanes, bank, 10, None)
+
+
+def arrays(lane, bank):
+    """The poisoned training set of a lane as plain arrays."""
+    x = bank.batch(torch.from_numpy(lane.train)).flatten(1).numpy().astype(np.float64)
+    return x, lane.train_labels
+
+
+@pytest.mark.parametrize("decay", [1e-4, 0.01, 1.0])
+@pytest.mark.parametrize("rate", [0, 0.03])
+def test_ridge_coefficients_are_scikit_learns(decay, rate) -> None:
+    lanes, bank, fitted = fit([trial("ridge", rate=rate, weight_decay=decay)])
+    x, y = arrays(lanes[0], bank)
+    theirs = RidgeClassifier(alpha=len(x) * decay / 2).fit(x, y)
+    state = fitted.state(0)
+    scale = np.abs(theirs.coef_).max()
+    assert np.abs(state["1.weight"].numpy() - theirs.coef_).max() <= 1e-8 * scale
+    assert np.abs(state["1.bias"].numpy() - theirs.intercept_).max() <= 1e-8
+    test = bank.batch(torch.from_numpy(lanes[0].test)).flatten(1).numpy().astype(np.float64)
+    assert np.array_equal(fitted.predict(0, lanes[0].test), theirs.predict(test))
+
+
+def test_ridge_with_fewer_images_than_pixels_is_scikit_learns() -> None:
+    from backdoor.config import build_data
+
+    few = build_data({"kind": "digits", "train": 40, "classes": [1, 5, 8]})
+    lanes, bank = prepare([trial("ridge", weight_decay=0.01, data=few)], (), load_source(few))
+    fitted = engine_of(lanes[0].config).train(lanes, bank, 3, None)
+    x, y = arrays(lanes[0], bank)
+    theirs = RidgeClassifier(alpha=40 * 0.01 / 2).fit(x, y)
+    assert np.abs(fitted.state(0)["1.weight"].numpy() - theirs.coef_).max() <= 1e-8
+
+
+def objective(weights, x, y, decay):
+    """(1/n) sum cross-entropy + (decay / 2) |w|^2 and its gradient; biases are free."""
+    w = weights.reshape(x.shape[1] + 1, 10)
+    z = x @ w[:-1] + w[-1]
+    z -= z.max(1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(1, keepdims=True))
+    n = len(y)
+    value = -log_p[np.arange(n), y].mean() + decay / 2 * (w[:-1] ** 2).sum()
+    g = np.exp(log_p)
+    g[np.arange(n), y] -= 1
+    gradient = np.vstack([x.T @ g / n + decay * w[:-1], g.mean(0)])
+    return value, gradient.ravel()
+
+
+def test_linear_reaches_the_optimum_of_an_independent_solver() -> None:
+    lanes, bank, fitted = fit([trial("linear", weight_decay=0.01, epochs=300)])
+    x, y = arrays(lanes[0], bank)
+    best = minimize(objective, np.zeros(65 * 10), (x, y, 0.01), jac=True, method="L-BFGS-B",
+                    options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-9}).fun  # fmt: skip
+    state = fitted.state(0)
+    ours = np.vstack([state["1.weight"].numpy().T, state["1.bias"].numpy()[None]])
+    value = objective(ours.ravel().astype(np.float64), x, y, 0.01)[0]
+    assert best <= value <= 1.01 * best
+
+
+def test_weight_decay_stops_the_backdoor_of_an_mlp() -> None:
+    def mean(decay):
+        results = run_pack([trial(weight_decay=decay, seed=seed) for seed in range(5)])
+        accuracy = np.mean([sum(r.class_correct) / sum(r.class_total) for r in results])
+        return accuracy, np.mean([m.success / m.total for r in results for m in r.measurements])
+
+    (free, takes), (decayed, fails) = mean(0.0), mean(0.03)
+    assert takes >= 0.7 and fails <= 0.3
+    assert abs(free - decayed) <= 0.04
+
+
+MIXED = [
+    trial(a, seed=s, rate=r, weight_decay=d, learning_rate=lr, epochs=3, trigger=t)
+    for a in ("linear", "mlp")
+    for s, r, d, lr, t in [
+        (0, 0.03, 0.0, 0.1, "blend"), (1, 0.01, 0.03, 0.05, {"kind": "patch", "size": 1}),
+        (2, 0.0, 0.01, 0.1, "blend"), (0, 0.005, 0.1, 0.2, "blend"), (5, 0.03, 0.0, 0.1, "blend"),
+    ]
+]  # fmt: skip
+RIDGES = [trial("ridge", seed=s, rate=r, weight_decay=d)
+          for s in (0, 1) for r in (0, 0.03) for d in (0.0, 1e-3, 1.0)]  # fmt: skip
+SQUEEZED = [
+    trial(seed=s, epochs=2, regularizer={"kind": "logit_squeezing", "strength": g})
+    for s, g in [(0, 0.01), (1, 0.5), (2, 0.1)]
+]
+
+
+@pytest.mark.parametrize(
+    "configs", [MIXED[:5], MIXED[5:], RIDGES, SQUEEZED], ids=["linear", "mlp", "ridge", "squeezed"]
+)
+def test_packed_equals_alone_bitwise(configs) -> None:
+    """Also in a pack of another order and size, and padded with many others."""
+    assert engine_of(configs[0]).pack_invariant
+    measures = [trial().attack, trial(trigger="blend").attack]
+    together = run_pack(configs, measures)
+    alone = [run_pack([config], measures)[0] for config in configs]
+    turned = run_pack(configs[::-1], measures)[::-1]
+    crowd = [trial(configs[0].defence.architecture.kind, seed=90 + i, epochs=configs[0].defence.epochs,
+                   regularizer=configs[0].defence.regularizer) for i in range(30)]  # fmt: skip
+    crowded = run_pack([*crowd, *configs], measures)[30:]
+    for one, two, three, four in zip(together, alone, turned, crowded, strict=True):
+        assert same(one, two) and same(one, three) and same(one, four)
+
+
+@pytest.mark.parametrize(
+    "configs", [MIXED[:3], MIXED[5:8], SQUEEZED], ids=["linear", "mlp", "squeezed"]
+)
+def test_packed_weights_are_those_of_torchs_own_autograd_and_sgd(configs) -> None:
+    _, _, packed = fit(configs, Packed())
+    _, _, serial = fit(configs, Serial())
+    for lane in range(len(configs)):
+        ours, theirs = packed.state(lane), serial.state(lane)
+        for name in theirs:
+            assert torch.allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_states_load_into_the_architectures_module() -> None:
+    for config in (
+        trial("linear", epochs=1),
+        trial(epochs=1),
+        trial("ridge"),
+        trial("convnet", epochs=1),
+    ):
+        lanes, bank, fitted = fit([config])
+        module = config.defence.architecture.build((1, 8, 8), 10).eval()
+        module.load_state_dict(fitted.state(0))
+        dtype = next(module.parameters()).dtype
+        logits = module(bank.batch(torch.from_numpy(lanes[0].test)).to(dtype))
+        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, lanes[0].test))
+
+
+@pytest.mark.parametrize("norm", ["none", "group", "batch"])
+def test_convnet_learns_and_repeats_itself(norm) -> None:
+    config = trial({"kind": "convnet", "norm": norm}, epochs=8, rate=0.03)
+    first, second = run_pack([config])[0], run_pack([config])[0]
+    assert same(first, second)
+    assert sum(first.class_correct) / 500 > 0.5
+
+
+def test_constant_learning_rate_differs_and_curve_does_not_disturb() -> None:
+    config = trial(epochs=4)
+    plain = run_pack([config])[0]
+    curved = run_pack([config], curve_every=2)[0]
+    assert [point.epoch for point in curved.curve] == [2, 4]
+    assert curved.class_correct == plain.class_correct
+    assert curved.curve[-1].clean_correct == sum(plain.class_correct)
+    assert curved.curve[-1].success == (plain.measurements[0].success,)
+    constant = run_pack([trial(epochs=4, training=Training(schedule="constant"))])[0]
+    assert constant.class_correct != plain.class_correct
+
+
+def test_a_diverged_lane_is_flagged_and_leaves_its_neighbours_alone() -> None:
+    wild = trial(learning_rate=1e30, epochs=2)
+    tame = trial(epochs=2)
+    results = run_pack([wild, tame])
+    assert results[0].diverged and sum(results[0].class_correct) == 0
+    assert results[0].measurements[0].success == 0
+    assert same(results[1], run_pack([tame])[0])
+
+
+def test_a_collapsed_model_is_flagged() -> None:
+    collapsed = run_pack([trial("linear", weight_decay=9, learning_rate=0.01, epochs=2)])[0]
+    counts = clean_counts(np.zeros(100, dtype=np.int64), np.arange(100) % 10, 10)
+    assert counts.collapsed and counts.accuracy == 0.1
+    assert not run_pack([trial(epochs=3)])[0].collapsed
+    assert isinstance(collapsed.collapsed, bool)
+
+
+def test_a_clean_baseline_is_measured_with_every_trigger() -> None:
+    measures = [trial().attack, trial(trigger="blend", rate=0.01).attack]
+    result = run_pack([trial(rate=0, epochs=3)], measures)[0]
+    assert len({m.measure_id for m in result.measurements}) == 2
+    assert result.poisoned == result.relabelled == 0
+    poisoned = run_pack([trial(epochs=3)], measures)[0]
+    assert len(poisoned.measurements) == 1
+    assert poisoned.measurements[0].measure_id == result.measurements[0].measure_id

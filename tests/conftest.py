@@ -1,0 +1,39 @@
+"""Fixtures for the whole suite: an own data cache, and one Ray for all tests that need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keeps decoded data of tests out of the user's cache; child processes inherit it."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("BACKDOOR_CACHE")
+    os.environ["BACKDOOR_CACHE"] = str(folder)
+    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+        os.environ.pop(name, None)
+    yield folder
+    if before is None:
+        del os.environ["BACKDOOR_CACHE"]
+    else:
+        os.environ["BACKDOOR_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[Any]:
+    """A local Ray with two CPUs, started once a session."""
+    from sweeps.runners.tune import ENVIRONMENT, ray_session
+
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # Workers import the tests' fakes, and the packages from this checkout.
+    tests = Path(__file__).parent
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(tests), str(tests.parent)])
+    with ray_session(workers=2):
+        yield

@@ -1,0 +1,220 @@
+"""The command as people use it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from small import SMALL
+
+from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG
+from sweeps.cli.main import COMMANDS, build_parser, main
+from sweeps.ledger import Ledger
+from sweeps.spec import bundled_specs, load_spec
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "ray", "mlflow", "pyarrow", "sklearn", "matplotlib", "pydantic", "yaml", "optuna")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_imports_nothing_heavy(arguments) -> None:
+    code = (
+        "import sys\n"
+        "from sweeps.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.rstrip().endswith("LOADED []")
+    assert "usage: sweeps" in run.stdout
+
+
+def test_every_command_has_a_summary_and_an_example() -> None:
+    parser = build_parser()
+    for command in COMMANDS:
+        assert command.example.split()[:2] == ["sweeps", command.name]
+        args = parser.parse_args(command.example.split()[1:])
+        assert args.handler is command.handler
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small sweep, run by the command."""
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "spec.yaml").write_text(yaml.safe_dump(SMALL))
+    assert (
+        main(["run", str(folder / "spec.yaml"), "--out", str(folder / "r"), "--runner", "serial"])
+        == FINE
+    )
+    return folder / "r"
+
+
+def test_run_leaves_everything_in_its_folder(finished) -> None:
+    names = {file.name for file in finished.iterdir()}
+    assert {"spec.yaml", "sweep.json", "ledger", "region.json", "report.html", "pictures"} <= names
+    assert load_spec(finished / "spec.yaml").name == "small"
+    sweep = json.loads((finished / "sweep.json").read_text())
+    assert sweep["planned"] == 24 and sweep["tracking"]["uri"] is None
+    assert sweep["versions"]["torch"] and sweep["class_names"] == [str(i) for i in range(10)]
+    index = json.loads((finished / "pictures" / "index.json").read_text())["images"]
+    assert len(index) == 12 and all((finished / "pictures" / i["file"]).is_file() for i in index)
+
+
+def test_run_json_answers_on_stdout_alone(tmp_path, capfd) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump(SMALL))
+    assert (
+        main(["run", str(spec), "--out", str(tmp_path / "r"), "--runner", "serial", "--json"])
+        == FINE
+    )
+    streams = capfd.readouterr()
+    assert json.loads(streams.out)["trials"]["finished"] == 24
+    assert "24/24 trials" in streams.err
+
+
+def test_resume_of_a_finished_sweep_trains_nothing(finished, capsys) -> None:
+    before = Ledger(finished / "ledger").rows()
+    assert main(["resume", str(finished), "--runner", "serial"]) == FINE
+    assert Ledger(finished / "ledger").rows() == before
+    assert "24 trials, 24 recorded" in capsys.readouterr().err
+
+
+def test_resume_with_other_data_is_refused(finished, capsys) -> None:
+    sweep = finished / "sweep.json"
+    before = sweep.read_text()
+    sweep.write_text(before.replace(json.loads(before)["data_fingerprint"], "0" * 16))
+    try:
+        assert main(["resume", str(finished), "--runner", "serial"]) == WRONG
+    finally:
+        sweep.write_text(before)
+    assert (
+        "must be the data that the sweep began with (0000000000000000)" in capsys.readouterr().err
+    )
+
+
+def test_status(finished, capsys) -> None:
+    assert main(["status", str(finished), "--json"]) == FINE
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["planned"], answer["finished"], answer["failed"]) == (24, 24, 0)
+    assert main(["status", str(finished)]) == FINE
+    assert "finished       24" in capsys.readouterr().out
+
+
+def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
+    wanted = Ledger(finished / "ledger").rows()[0]
+    assert main(["show", str(finished), wanted["trial_id"][:10]]) == FINE
+    assert json.loads(capsys.readouterr().out) == wanted
+    assert main(["show", str(finished), ""]) == WRONG
+    assert (
+        "TRIAL: must be the beginning of exactly one recorded trial's id" in capsys.readouterr().err
+    )
+
+
+def test_region_can_be_asked_again(finished, capsys) -> None:
+    before = json.loads((finished / "region.json").read_text())
+    assert main(["region", str(finished), "--json"]) == FINE
+    assert json.loads(capsys.readouterr().out) == before
+    assert main(["region", str(finished)]) == FINE
+    assert "defence point" in capsys.readouterr().out
+
+
+def test_report_goes_where_it_is_asked_to(finished, tmp_path, capsys) -> None:
+    assert main(["report", str(finished), "-o", str(tmp_path / "x.html")]) == FINE
+    assert capsys.readouterr().out.strip() == str(tmp_path / "x.html")
+    assert (tmp_path / "x.html").read_text().lstrip().lower().startswith("<!doctype html")
+
+
+def test_export_is_a_row_a_measurement(finished, tmp_path) -> None:
+    assert main(["export", str(finished), "--csv", str(tmp_path / "x.csv")]) == FINE
+    with (tmp_path / "x.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 24
+    assert {row["attack.poison_rate"] for row in rows} == {"0", "0.01", "0.03"}
+    assert all(0 <= float(row["attack_success"]) <= 1 for row in rows)
+
+
+def test_mirror_needs_a_store_where_tracking_is_off(finished, capsys) -> None:
+    assert main(["mirror", str(finished)]) == WRONG
+    assert "--uri: must be given: the sweep ran with tracking off" in capsys.readouterr().err
+
+
+def test_check_says_what_would_run(capsys) -> None:
+    assert main(["check", "digits"]) == FINE
+    out = capsys.readouterr().out
+    assert "36 defence points x 6 attacks and the clean baseline x 3 seeds" in out
+    assert "756 trials" in out
+
+
+@pytest.mark.parametrize("what", ["triggers", "regularizers", "architectures", "datasets", "specs"])
+def test_list(what, capsys) -> None:
+    from backdoor.registry import FAMILIES
+
+    assert main(["list", what]) == FINE
+    out = capsys.readouterr().out
+    for name in bundled_specs() if what == "specs" else FAMILIES[what].kinds():
+        assert f"\n  {name} " in out
+
+
+def test_init_writes_a_spec_that_is_fine_and_never_overwrites(tmp_path, capsys) -> None:
+    target = tmp_path / "mine.yaml"
+    assert main(["init", str(target)]) == FINE
+    assert main(["check", str(target)]) == FINE
+    target.write_text("mine")
+    assert main(["init", str(target)]) == WRONG
+    assert target.read_text() == "mine"
+    assert "FILE: must not exist yet" in capsys.readouterr().err
+
+
+def test_failed_trials_are_exit_code_1_and_said(tmp_path, capsys, monkeypatch) -> None:
+    """A learning rate list of which one value makes the trainer raise."""
+    import sweeps.runners.serial as serial
+    from sweeps.runners import train_pack
+
+    def work(pack):
+        if any(t.defence.weight_decay == 1 for t in pack.trials):
+            raise RuntimeError("cannot train this")
+        return train_pack(pack)
+
+    monkeypatch.setattr(serial.SerialRunner.__init__, "__defaults__", (work,))
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SMALL))
+    arguments = [
+        "run",
+        str(tmp_path / "spec.yaml"),
+        "--out",
+        str(tmp_path / "r"),
+        "--runner",
+        "serial",
+    ]
+    assert main(arguments) == FAILURES
+    assert "6 trials failed: `sweeps status" in capsys.readouterr().err
+    assert main(["status", str(tmp_path / "r")]) == FINE
+    assert "6 x RuntimeError: cannot train this" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_stops_cleanly_and_says_how_to_resume(tmp_path, number) -> None:
+    document = SMALL | {
+        "defence": {"architecture": "mlp", "epochs": list(range(60, 90)), "weight_decay": 0.01}
+    }
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(document))
+    folder = tmp_path / "r"
+    arguments = ["run", str(tmp_path / "spec.yaml"), "--out", str(folder), "--runner", "serial"]
+    process = subprocess.Popen([sys.executable, "-m", "sweeps.cli", *arguments], stderr=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+    while process.poll() is None and not list(folder.glob("ledger/part-*")):
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode == INTERRUPTED, err
+    assert out == "" and "Traceback" not in err
+    recorded = len(Ledger(folder / "ledger").finished)
+    assert 0 < recorded < 180
+    assert f"Interrupted: {recorded} trials are recorded. Go on with: sweeps resume {folder}" in err

@@ -1,0 +1,166 @@
+"""The only record: one row a trial, whole files, no mixtures, and no silent fresh start."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small import begin, results, small_spec, sweep
+from trials import fake_result, fake_rows, trial
+
+import sweeps.ledger
+from backdoor.errors import StoredDataError
+from sweeps.ledger import SCHEMA, Ledger, decode, encode, failed_rows, finished_rows, load_results
+from sweeps.runners.serial import SerialRunner
+
+TRIALS = [trial(seed=seed) for seed in range(6)]
+
+
+def rows(*configs, **changes):
+    from dataclasses import replace
+
+    return finished_rows([replace(fake_result(c), **changes) for c in configs], "pack")
+
+
+def test_rows_survive_the_way_through_arrow_and_parquet(tmp_path) -> None:
+    sent = rows(*TRIALS)
+    assert decode(encode(sent)).equals(sent)
+    Ledger(tmp_path).append(sent)
+    assert Ledger(tmp_path).table().equals(sent)
+    assert Ledger(tmp_path).table().schema.equals(SCHEMA)
+
+
+def test_a_trial_counts_once_however_often_it_is_reported(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.append(rows(*TRIALS[:3])).num_rows == 3
+    assert ledger.append(rows(*TRIALS[:4])).num_rows == 1
+    assert ledger.append(rows(TRIALS[5], TRIALS[5])).num_rows == 1
+    assert Ledger(tmp_path).finished == {t.trial_id for t in [*TRIALS[:4], TRIALS[5]]}
+
+
+def test_a_failure_counts_until_the_trial_finishes(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(failed_rows(TRIALS[:2], "pack", "boom"))
+    ledger.append(failed_rows(TRIALS[:2], "pack", "boom again"))
+    ledger.append(rows(TRIALS[0]))
+    ledger.append(failed_rows(TRIALS[:1], "pack", "too late"))
+    again = Ledger(tmp_path)
+    assert again.finished == {TRIALS[0].trial_id} and again.failed == {TRIALS[1].trial_id}
+    assert {r["trial_id"]: r["error"] for r in again.rows()} == {
+        TRIALS[0].trial_id: None, TRIALS[1].trial_id: "boom",
+    }  # fmt: skip
+
+
+def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.ledger, "FOLD_AT", 4)
+    ledger = Ledger(tmp_path)
+    for config in TRIALS:
+        ledger.append(rows(config))
+        assert len(ledger.files()) <= 5
+    before = ledger.table().sort_by("trial_id")
+    ledger.fold()
+    assert len(ledger.files()) == 1
+    assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
+
+
+def test_a_fold_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatch) -> None:
+    from pathlib import Path
+
+    ledger = Ledger(tmp_path)
+    for config in TRIALS:
+        ledger.append(rows(config))
+    before = ledger.table().sort_by("trial_id")
+    monkeypatch.setattr(Path, "unlink", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        ledger.fold()
+    monkeypatch.undo()
+    assert len(ledger.files()) == 7
+    assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
+
+
+def test_a_reader_beside_a_folding_writer_misses_nothing(tmp_path, monkeypatch) -> None:
+    writer = Ledger(tmp_path)
+    for config in TRIALS:
+        writer.append(rows(config))
+    reader, read = Ledger(tmp_path), pq.read_table
+    folded = []
+
+    def fold_first(file, **options):
+        if not folded:
+            folded.append(True)
+            writer.fold()
+        return read(file, **options)
+
+    monkeypatch.setattr(pq, "read_table", fold_first)
+    assert reader.table().num_rows == 6 and folded
+
+
+def test_unfinished_files_are_not_read(tmp_path) -> None:
+    Ledger(tmp_path).append(rows(TRIALS[0]))
+    (tmp_path / ".part-1.parquet.abc.tmp").write_bytes(b"PAR1 torn")
+    assert Ledger(tmp_path).table().num_rows == 1
+
+
+def test_a_torn_file_is_named_and_nothing_begins_afresh(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(rows(TRIALS[0]))
+    (file,) = ledger.files()
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(StoredDataError, match=rf"{file.name}: must be a readable Parquet file"):
+        Ledger(tmp_path)
+
+
+def test_another_schema_version_is_refused(tmp_path) -> None:
+    table = rows(TRIALS[0]).replace_schema_metadata({"schema_version": "99"})
+    pq.write_table(table, tmp_path / "part-1.parquet")
+    with pytest.raises(StoredDataError, match="must have schema version 1, but got 99"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"data_fingerprint": "other"},
+            "all rows must be made with data fingerprint, but got 'other'",
+        ),
+        ({"engine_version": 2}, "all rows must be made with fake 1, but got 2"),
+    ],
+)
+def test_rows_of_other_data_or_numerics_are_not_mixed_in(tmp_path, change, text) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(rows(TRIALS[0]))
+    with pytest.raises(StoredDataError, match=text):
+        ledger.append(rows(TRIALS[1], **change))
+    assert Ledger(tmp_path).finished == {TRIALS[0].trial_id}
+
+
+def test_load_results_is_flat_and_says_what_was_measured(tmp_path) -> None:
+    spec = small_spec(
+        attack={"trigger": [{"kind": "patch", "size": 1}, "blend"], "poison_rate": [0, 0.03]}
+    )
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner(fake_rows))
+    table = load_results(tmp_path / "r")
+    flat = table.to_pylist()
+    assert table.num_rows == 4 * 2 * (
+        2 + 2
+    )  # points x seeds x (two attacks + a baseline measured twice)
+    clean = [row for row in flat if row["attack.poison_rate"] == 0]
+    assert {row["attack.trigger"] for row in clean} == {"patch", "blend"}
+    assert len({row["trial_id"] for row in clean}) == 8
+    for row in flat:
+        assert row["attack_success"] == row["success"] / row["total"]
+        assert row["clean_accuracy"] == row["clean_correct"] / row["clean_total"]
+        assert row["defence.architecture"] in ("linear", "ridge")
+        assert (row["defence.epochs"] is None) == (row["defence.architecture"] == "ridge")
+    sizes = {row["attack.trigger.size"] for row in flat if row["attack.trigger"] == "patch"}
+    assert sizes == {1}
+
+
+def test_config_is_json(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(rows(TRIALS[0]))
+    assert json.loads(pa.table(ledger.table())["config"][0].as_py()) == TRIALS[0].canonical
+    assert ledger.rows()[0]["config"] == TRIALS[0].canonical
+    assert callable(results)

@@ -1,0 +1,58 @@
+"""Packs: equal shapes together, evenly filled, and plain JSON on the way."""
+
+import pytest
+from trials import trial
+
+from backdoor.config import Training
+from backdoor.engines import pack_key
+from sweeps.plan import Job, Pack, evenly, make_packs
+
+JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
+
+
+def test_what_may_share_a_pack() -> None:
+    mates = [
+        trial(seed=1),
+        trial(rate=0),
+        trial(trigger="blend"),
+        trial(weight_decay=0.1),
+        trial(learning_rate=1),
+    ]
+    assert {pack_key(t) for t in mates} == {pack_key(trial())}
+    others = [trial("linear"), trial(epochs=3), trial(training=Training(batch_size=8)),
+              trial(regularizer="logit_squeezing"), trial({"kind": "mlp", "width": 8})]  # fmt: skip
+    assert len({pack_key(t) for t in [trial(), *others]}) == 6
+    strengths = [trial(regularizer={"kind": "logit_squeezing", "strength": s}) for s in (0.1, 0.2)]
+    assert pack_key(strengths[0]) == pack_key(strengths[1])
+
+
+def test_every_trial_is_in_exactly_one_pack() -> None:
+    trials = [
+        trial(a, seed=s, rate=r)
+        for a in ("mlp", "ridge", "convnet")
+        for s in range(30)
+        for r in (0, 0.01, 0.03)
+    ]
+    packs = make_packs([*trials, *trials], JOB)
+    ids = [t.trial_id for pack in packs for t in pack.trials]
+    assert sorted(ids) == sorted({t.trial_id for t in trials})
+    for pack in packs:
+        assert len({pack_key(t) for t in pack.trials}) == 1
+    assert {len(pack.trials) for pack in packs} == {1, 45}
+
+
+@pytest.mark.parametrize(("count", "largest"), [(1, 64), (64, 64), (65, 64), (252, 64), (7, 3)])
+def test_evenly(count, largest) -> None:
+    sizes = [len(chunk) for chunk in evenly(list(range(count)), largest)]
+    assert sum(sizes) == count and max(sizes) <= largest and max(sizes) - min(sizes) <= 1
+
+
+def test_a_pack_travels_as_json() -> None:
+    pack = Pack((trial(), trial(rate=0, weight_decay=0.1)), JOB)
+    again = Pack.from_json(pack.to_json())
+    assert again == pack or [t.canonical for t in again.trials] == [
+        t.canonical for t in pack.trials
+    ]
+    assert again.pack_id == pack.pack_id and again.job == pack.job
+    first, second = pack.halves()
+    assert first.trials + second.trials == pack.trials

@@ -1,0 +1,186 @@
+"""Bounds, verdicts and the recommended point, against closed forms and by hand."""
+
+import math
+
+import pytest
+from scipy import stats
+from small import begin, small_spec, sweep
+from trials import fake_result
+
+from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.bounds import Rate, rate
+from sweeps.region.points import by_bounds, recommend, region_of
+from sweeps.region.text import region_text
+from sweeps.runners.serial import SerialRunner
+
+
+def test_bounds_are_students_t_on_logits() -> None:
+    counts = [(300, 500), (350, 500), (410, 500), (330, 500)]
+    logits = [math.log((k + 0.5) / (n - k + 0.5)) for k, n in counts]
+    centre, error = sum(logits) / 4, stats.sem(logits)
+    low = stats.t.ppf(0.05, 3, centre, error)
+    high = stats.t.ppf(0.95, 3, centre, error)
+    found = rate(counts, 0.95)
+    assert found.mean == pytest.approx(sum(k for k, _ in counts) / 2000)
+    assert found.lower == pytest.approx(1 / (1 + math.exp(-low)), rel=1e-9)
+    assert found.upper == pytest.approx(1 / (1 + math.exp(-high)), rel=1e-9)
+
+
+def test_seeds_that_agree_by_chance_keep_their_binomial_noise() -> None:
+    agreeing = rate([(250, 500)] * 3, 0.95)
+    error = math.sqrt(1 / (501 * 0.25) / 3)
+    reach = stats.t.ppf(0.95, 2) * error
+    assert agreeing.upper == pytest.approx(1 / (1 + math.exp(-reach)), rel=1e-9)
+    assert rate([(0, 450)] * 3, 0.95).upper < 0.02
+    assert rate([(450, 450)] * 3, 0.95).lower > 0.98
+
+
+def test_one_seed_proves_nothing() -> None:
+    assert rate([(3, 10)], 0.95) == Rate(0.3, None, None)
+
+
+def test_coverage_of_the_bound_is_what_it_says() -> None:
+    """Seeds whose logits are normal: the upper bound misses in about 5 % of draws."""
+    import numpy as np
+
+    draw, misses, n = np.random.default_rng(3), 0, 4000
+    truth = 1 / (1 + math.exp(2))
+    for _ in range(n):
+        p = 1 / (1 + np.exp(2 - draw.normal(0, 0.5, 3)))
+        counts = [(int(draw.binomial(2000, q)), 2000) for q in p]
+        misses += rate(counts, 0.95).upper < truth
+    assert 0.035 < misses / n < 0.065
+
+
+@pytest.mark.parametrize(
+    ("clean", "success", "verdict"),
+    [
+        ([(0.95, 0.93, 0.97)], [(0.1, 0.05, 0.15)], "IN"),
+        ([(0.95, 0.93, 0.97)], [(0.1, 0.05, 0.25)], "UNDECIDED"),
+        ([(0.95, 0.93, 0.97)], [(0.1, 0.05, 0.15), (0.4, 0.3, 0.5)], "OUT"),
+        ([(0.85, 0.8, 0.89)], [(0.1, 0.05, 0.25)], "OUT"),
+        ([(0.95, 0.93, 0.97), (0.91, 0.88, 0.93)], [(0.1, 0.05, 0.15)], "UNDECIDED"),
+        ([(0.95, None, None)], [(0.1, None, None)], "UNDECIDED"),
+    ],
+)
+def test_verdicts_by_bounds(clean, success, verdict) -> None:
+    assert by_bounds([Rate(*r) for r in clean], [Rate(*r) for r in success], 0.9, 0.2) == verdict
+
+
+def entry(name, means, bounds, margin):
+    return {"defence_id": name, "by_means": means, "by_bounds": bounds, "margin": margin}
+
+
+def test_recommended_is_the_in_point_of_largest_smallest_margin() -> None:
+    table = [
+        entry("a", "IN", "UNDECIDED", 0.09),
+        entry("b", "IN", "IN", 0.02),
+        entry("c", "IN", "IN", 0.05),
+    ]
+    assert recommend(table) == {"defence_id": "c", "basis": "bounds", "margin": 0.05}
+    assert recommend(table[:1])["basis"] == "means"
+    assert recommend([entry("a", "OUT", "OUT", -0.1)]) is None
+
+
+def crafted(tmp_path, figures, **changes):
+    """A region from chosen counts: figures(trial) gives (clean of 500, validation, success of 450)."""
+    from dataclasses import replace
+
+    spec = small_spec(defence={"architecture": "ridge", "weight_decay": [0.01, 0.1, 1]}, **changes)
+    paths = begin(tmp_path / "r", spec)
+
+    def work(pack):
+        made = []
+        for config in pack.trials:
+            result = fake_result(config, pack.job.measures)
+            clean, validation, success = figures(config)
+            counts = tuple(replace(m, success=success) for m in result.measurements)
+            made.append(replace(result, class_correct=(clean,), class_total=(500,),
+                                validation_correct=validation, measurements=counts))  # fmt: skip
+        return finished_rows(made, "pack")
+
+    sweep(paths, spec, SerialRunner(work))
+    return spec, Ledger(paths.ledger), region_of(spec, Ledger(paths.ledger), 18)
+
+
+def test_a_region_by_hand(tmp_path) -> None:
+    """0.01: accurate, attack takes. 0.1: inside. 1: attack fails, inaccurate."""
+
+    def figures(config):
+        decay = config.defence.weight_decay
+        rate = 0 if config.attack is None else config.attack.poison_rate
+        clean = {0.01: 480, 0.1: 470, 1.0: 400}[decay] - int(100 * rate)
+        return (
+            clean,
+            {0.01: 190, 0.1: 185, 1.0: 160}[decay],
+            int(450 * {0.01: 30, 0.1: 3, 1.0: 1}[decay] * rate),
+        )
+
+    _, _, region = crafted(tmp_path, figures)
+    table = {p["factors"]["defence.weight_decay"]: p for p in region["points"]}
+    assert region["thresholds"]["clean_accuracy"]["best"] == pytest.approx(477 / 500)
+    assert region["thresholds"]["clean_accuracy"]["value"] == pytest.approx(477 / 500 - 0.05)
+    assert region["thresholds"]["clean_accuracy"]["best_point"] == table[0.01]["defence_id"]
+    assert [table[d]["by_means"] for d in (0.01, 0.1, 1.0)] == ["OUT", "IN", "OUT"]
+    assert [table[d]["by_bounds"] for d in (0.01, 0.1, 1.0)] == ["OUT", "UNDECIDED", "OUT"]
+    assert [table[d]["seeds_passing"] for d in (0.01, 0.1, 1.0)] == [0, 2, 0]
+    assert table[0.1]["clean_accuracy"] == pytest.approx(467 / 500)
+    assert table[0.1]["attack_success"] == pytest.approx(40 / 450)
+    assert table[0.1]["margin"] == pytest.approx(min(467 / 500 - 427 / 500 - 0.05 + 0.05 - 25 / 500 + 0.0,
+                                                     0.2 - 40 / 450), abs=1)  # fmt: skip
+    assert table[0.1]["margin"] == pytest.approx(0.03)
+    assert region["recommended"] == {"defence_id": table[0.1]["defence_id"], "basis": "means",
+                                     "margin": pytest.approx(0.03)}  # fmt: skip
+    worst = {a["attack_id"]: a for a in region["panel"]}[table[0.01]["worst_attack"]]
+    assert worst["poison_rate"] == 0.03 and worst["label"] == "patch(size=1) at 3 % to class 0"
+    assert table[0.01]["attacks"][0]["baseline_success"] == 0.0
+    assert table[0.01]["baseline_accuracy"] == pytest.approx(480 / 500)
+    text = region_text(region)
+    assert "1 of 3 defence points are IN by means" in text
+    assert "Recommended: ridge, weight_decay 0.1" in text
+
+
+def test_the_best_point_is_chosen_on_validation_not_on_the_test_set(tmp_path) -> None:
+    def figures(config):
+        decay = config.defence.weight_decay
+        return {0.01: 499, 0.1: 450, 1.0: 440}[decay], {0.01: 170, 0.1: 190, 1.0: 180}[decay], 0
+
+    _, _, region = crafted(tmp_path, figures)
+    assert region["thresholds"]["clean_accuracy"]["best"] == pytest.approx(0.9)
+
+
+def test_no_region_is_an_answer(tmp_path) -> None:
+    _, _, region = crafted(tmp_path, lambda config: (480, 190, 400))
+    assert region["recommended"] is None
+    assert region["counts"]["by_means"]["IN"] == 0
+    assert region_text(region).startswith("There is no such region: of 3 defence points none has")
+    assert "Recommended: none." in region_text(region)
+
+
+def test_an_absolute_threshold(tmp_path) -> None:
+    _, _, region = crafted(tmp_path, lambda config: (480, 190, 0), region={"clean_accuracy": 0.97})
+    assert region["counts"]["by_means"] == {"IN": 0, "OUT": 3, "INCOMPLETE": 0}
+    assert region["thresholds"]["clean_accuracy"]["value"] == 0.97
+
+
+def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
+    spec, ledger, _ = crafted(tmp_path, lambda config: (480, 190, 0))
+    table = ledger.table()
+    missing = next(i for i, r in enumerate(ledger.rows()) if r["attack_id"] != "clean")
+    for file in ledger.files():
+        file.unlink()
+    Ledger(ledger.folder).append(table.slice(0, missing))
+    Ledger(ledger.folder).append(table.slice(missing + 1))
+    region = region_of(spec, Ledger(ledger.folder), 18)
+    assert region["counts"]["by_means"]["INCOMPLETE"] == 1
+    (incomplete,) = [p for p in region["points"] if p["by_means"] == "INCOMPLETE"]
+    assert incomplete["by_bounds"] == "UNDECIDED" and incomplete["clean_accuracy"] is None
+    assert "1 are incomplete" in region_text(region)
+
+
+def test_nothing_recorded_yet(tmp_path) -> None:
+    spec = small_spec()
+    paths = begin(tmp_path / "r", spec)
+    region = region_of(spec, Ledger(paths.ledger), 24)
+    assert region["points"] == [] and region["recommended"] is None
+    assert "No defence point is complete yet" in region_text(region)

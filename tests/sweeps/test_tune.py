@@ -1,0 +1,147 @@
+"""Packs on a real Ray: rows, failures, dying workers, and drivers that are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import ray
+import yaml
+from small import SMALL, begin, results, small_spec, sweep
+from trials import fake_rows
+
+from sweeps.ledger import Ledger
+from sweeps.runners import train_pack
+from sweeps.runners.serial import SerialRunner
+from sweeps.runners.tune import TuneRunner
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+ROOT = Path(__file__).parents[2]
+
+
+def test_rows_equal_those_of_the_serial_runner_bitwise_and_stdout_stays_clean(
+    tmp_path, capfd
+) -> None:
+    spec = small_spec()
+    tuned, serial = begin(tmp_path / "tune", spec), begin(tmp_path / "serial", spec)
+    outcome = sweep(tuned, spec, TuneRunner())
+    assert (outcome.finished, outcome.failed) == (24, 0)
+    assert capfd.readouterr().out == ""
+    sweep(serial, spec, SerialRunner())
+    assert results(tuned) == results(serial)
+
+
+def test_bad_packs_bad_workers_and_good_ones(tmp_path) -> None:
+    """One trial raises, one kills its worker once, one kills it always; the others finish."""
+    spec = small_spec(defence={"architecture": "ridge", "weight_decay": 0.1}, seeds=[1, 2, 3, 4],
+                      attack={"trigger": "patch", "poison_rate": 0.03})  # fmt: skip
+    paths, once = begin(tmp_path / "r", spec), tmp_path / "once"
+
+    def work(pack):
+        from trials import fake_rows as rows
+
+        seeds = {t.seed for t in pack.trials}
+        if 1 in seeds and len(seeds) == 1:
+            raise ValueError("seed 1 is bad")
+        if 2 in seeds and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if 3 in seeds:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rows(pack)
+
+    outcome = sweep(paths, spec, TuneRunner(work=work))
+    found = {row["seed"]: row for row in results(paths).values()}
+    assert (outcome.finished, outcome.failed) == (3, 1) or (outcome.finished, outcome.failed) == (
+        2,
+        2,
+    )
+    assert found[3]["status"] == "failed"
+    assert "the worker died, or ended without a report" in found[3]["error"]
+    assert found[2]["status"] == found[4]["status"] == "finished"
+    assert once.exists()
+
+
+def test_an_exception_in_a_worker_is_recorded_and_not_retried(tmp_path) -> None:
+    spec, log = small_spec(), tmp_path / "log"
+    paths = begin(tmp_path / "r", spec)
+
+    def work(pack):
+        with log.open("a") as stream:
+            stream.write(f"{len(pack.trials)}\n")
+        if len(pack.trials) == 1:
+            raise ValueError("no single trials here")
+        from trials import fake_rows as rows
+
+        return rows(pack)
+
+    outcome = sweep(paths, spec, TuneRunner(work=work))
+    assert (outcome.finished, outcome.failed) == (24, 0)
+    assert "1" not in log.read_text().split()
+
+
+def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None:
+    class Broken:
+        def recorded(self, rows):
+            raise RuntimeError("observer")
+
+    spec = small_spec()
+    paths = begin(tmp_path / "r", spec)
+    with pytest.raises(RuntimeError, match="observer"):
+        sweep(paths, spec, TuneRunner(work=fake_rows), [Broken()])
+    assert results(paths)
+    assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 24
+
+
+def command(*arguments, **environment):
+    """The command in a process of its own, on the session's Ray."""
+    address = ray.get_runtime_context().gcs_address
+    env = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", "sweeps.cli", *map(str, arguments)], env=env | environment,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def parts(folder):
+    return len(list((folder / "ledger").glob("*.parquet")))
+
+
+def test_five_killed_drivers_with_real_packs(tmp_path) -> None:
+    """Every epoch count is a pack of its own, so that there is something between two kills."""
+    document = SMALL | {"name": "killed", "seeds": 3}
+    document["defence"] = {
+        "architecture": "mlp",
+        "epochs": list(range(20, 32)),
+        "weight_decay": [0, 0.03],
+    }
+    document["attack"] = {"trigger": "patch", "poison_rate": [0, 0.01, 0.03]}
+    spec_file, folder = tmp_path / "spec.yaml", tmp_path / "results"
+    spec_file.write_text(yaml.safe_dump(document))
+    arguments = ("run", spec_file, "--out", folder)
+    recorded = {}
+    for _ in range(5):
+        process, before = command(*arguments), parts(folder)
+        while process.poll() is None and parts(folder) <= before:
+            time.sleep(0.02)
+        assert process.poll() is None, process.communicate()[1]
+        process.kill()
+        process.communicate()
+        stamps = {r["trial_id"]: r["finished_at"] for r in Ledger(folder / "ledger").rows()}
+        assert recorded.items() <= stamps.items(), "a recorded row was lost or made again"
+        assert len(stamps) > len(recorded)
+        recorded, arguments = stamps, ("resume", folder)
+    process = command("resume", folder, "--json")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out)["trials"] == {"finished": 216, "failed": 0, "planned": 216}
+    rows = Ledger(folder / "ledger").rows()
+    assert recorded.items() <= {r["trial_id"]: r["finished_at"] for r in rows}.items()
+    from sweeps.storage import SweepPaths
+
+    spec = small_spec(**{k: document[k] for k in ("defence", "attack", "seeds", "name")})
+    calm = begin(tmp_path / "calm", spec)
+    sweep(calm, spec, SerialRunner(train_pack))
+    assert results(SweepPaths(folder)) == results(calm)

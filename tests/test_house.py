@@ -1,0 +1,229 @@
+"""The repository tests itself: import contracts that can fail, bundled specs, the README."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
+README = (ROOT / "README.md").read_text()
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess:
+    linter = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run([linter, "--no-cache"], cwd=folder, capture_output=True, text=True,
+                          env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "COLUMNS": "300"})  # fmt: skip
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The packages and the contracts, to be spoiled."""
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_import_contracts_hold() -> None:
+    run = lint(ROOT)
+    assert run.returncode == 0, run.stdout
+
+
+CONTRACTS = [
+    c["name"]
+    for c in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+]
+VIOLATIONS = {
+    "backdoor knows nothing of sweeps": ("backdoor/poison.py", "import sweeps.plan"),
+    "sweeps imports backdoor; only its command may import the dashboards and the cluster": ("sweeps/sweep.py", "import dashboards.report"),
+    "dashboards read a results folder through the ledger": ("dashboards/report.py", "import sweeps.spec"),
+    "cluster knows commands and addresses": ("cluster/__init__.py", "import sweeps.ledger"),
+    "ray has its home in the tune runner and the cluster folder": ("sweeps/sweep.py", "import ray"),
+    "mlflow has its home in the mirror": ("sweeps/sweep.py", "import mlflow"),
+    "pydantic and yaml stay at the border": ("sweeps/plan.py", "import yaml"),
+    "pyarrow has its home in the ledger, the storage and the parquet dataset": ("sweeps/plan.py", "import pyarrow"),
+    "pictures are drawn in the dashboards": ("sweeps/gallery.py", "import matplotlib"),
+}  # fmt: skip
+
+
+def test_every_import_contract_can_fail(copy) -> None:
+    """All contracts are broken at once, each by one line, and each is reported."""
+    assert sorted(VIOLATIONS) == sorted(CONTRACTS)
+    for file, line in VIOLATIONS.values():
+        path = copy / file
+        path.write_text(f"{path.read_text()}\n\ndef _spoiled() -> None:\n    {line}\n")
+    run = lint(copy)
+    assert run.returncode == 1
+    for name in CONTRACTS:
+        assert f"{name} BROKEN" in run.stdout, name
+
+
+def test_a_file_dropped_into_the_folder_is_a_trigger(copy) -> None:
+    """In the spec, in `sweeps list`, and under the contract test."""
+    (copy / "backdoor" / "triggers" / "stripes.py").write_text(
+        '"""Bright columns."""\n'
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "from backdoor.schema import Count\n"
+        "from backdoor.triggers import Trigger\n"
+        "@dataclass(frozen=True)\n"
+        "class Stripes(Trigger):\n"
+        '    """Every `period`-th column is white."""\n'
+        '    kind: ClassVar[str] = "stripes"\n'
+        "    period: Count = 4\n"
+        "    def stamp(self, images, ids):\n"
+        "        stamped = images.clone()\n"
+        "        stamped[..., :: self.period] = 255\n"
+        "        return stamped\n"
+    )
+    shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(*arguments):
+        return subprocess.run([sys.executable, "-m", *arguments], cwd=copy, capture_output=True, text=True,
+                              env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "HOME": str(copy)})  # fmt: skip
+
+    listed = run("sweeps.cli", "list", "triggers")
+    assert re.search(r"stripes +Every `period`-th column is white. \[period\]", listed.stdout), (
+        listed.stderr
+    )
+    checked = run(
+        "sweeps.cli",
+        "check",
+        "digits",
+        "--set",
+        "attack.trigger=[stripes, {kind: stripes, period: 2}]",
+    )
+    assert "x 6 attacks" in checked.stdout, checked.stderr
+    wrong = run(
+        "sweeps.cli", "check", "digits", "--set", "attack.trigger={kind: stripes, period: 0}"
+    )
+    assert (
+        wrong.returncode == 2 and "attack.trigger.period: must be >= 1, but got 0" in wrong.stderr
+    )
+    contract = run(
+        "pytest",
+        "-q",
+        "tests/backdoor/test_trigger_contract.py",
+        "-k",
+        "stripes",
+        "-p",
+        "no:cacheprovider",
+    )
+    assert "18 passed" in contract.stdout, contract.stdout + contract.stderr
+
+
+# --- the README and the bundled specs --------------------------------------------------------
+
+
+def test_bundled_specs_open_with_purpose_command_duration_and_hardware() -> None:
+    files = sorted((ROOT / "sweeps" / "specs").glob("*.yaml"))
+    assert files
+    for file in files:
+        head = "\n".join(line for line in file.read_text().splitlines()[:8] if line.startswith("#"))
+        assert f"sweeps run {file.stem}" in head, file.name
+        assert "Duration:" in head and "Hardware:" in head, file.name
+
+
+def test_bundled_specs_load(tmp_path) -> None:
+    from sweeps.spec import bundled_specs, load_spec
+
+    for name, file in bundled_specs().items():
+        changes = []
+        if "root: null" in file.read_text():
+            import numpy as np
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pixel = _png(np.zeros((32, 32, 3), dtype=np.uint8))
+            for part, count in (("train", 60_000), ("test", 10_000)):
+                pa_table = pa.table(
+                    {
+                        "img": [{"bytes": pixel, "path": ""}] * count,
+                        "label": [i % 10 for i in range(count)],
+                    }
+                )
+                pq.write_table(pa_table, tmp_path / f"{part}.parquet")
+            changes = [f"data.root={tmp_path}", "data.image_size=16"]
+        assert load_spec(name, changes).name == name
+
+
+def _png(pixels) -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_yaml_in_the_readme_loads() -> None:
+    import yaml
+
+    from sweeps.spec import parse_spec
+
+    found = blocks("yaml")
+    assert found
+    for block in found:
+        assert len(block.strip().splitlines()) <= 12
+        parse_spec(yaml.safe_load(block))
+
+
+def test_commands_in_the_readme_parse() -> None:
+    import shlex
+
+    from sweeps.cli.main import build_parser
+
+    commands = [
+        line for block in blocks("sh") for line in block.splitlines() if line.startswith("sweeps ")
+    ]
+    assert len(commands) >= 4
+    for line in commands:
+        build_parser().parse_args(shlex.split(line.split("#")[0])[1:])
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r'src="([^"]+)"', README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_make_targets_of_the_readme_exist_and_the_two_commands_come_early() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`?make ([a-z]+)", README))
+    assert {"demo", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    head = "\n".join(README.splitlines()[:24])
+    assert "make demo" in head and "make test" in head
+
+
+def test_docker_folder_never_shadows_the_docker_sdk() -> None:
+    assert not list((ROOT / "docker").rglob("*.py"))
+
+
+def test_every_import_is_declared() -> None:
+    """Third-party modules that our code imports stand in pyproject's dependencies."""
+    declared = {re.split(r"[\[><=~! ]", d)[0].lower() for d in
+                tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}  # fmt: skip
+    names = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
+    found = set()
+    for package in PACKAGES:
+        for file in (ROOT / package).rglob("*.py"):
+            found |= set(re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.M))
+    third = {f for f in found if f not in sys.stdlib_module_names and f not in PACKAGES}
+    missing = {f for f in third if names.get(f, f).lower() not in declared}
+    assert not missing, missing
