@@ -14,9 +14,13 @@ help:
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
+# A file of its own, so that something can be installed into it before the rest.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(MAKE) --no-print-directory $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
 	touch $(READY)
 

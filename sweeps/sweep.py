@@ -120,7 +120,7 @@ class SweepFeed:
         self._failures += 1
         if self._failures >= GIVE_UP:
             raise TrainingError(
-                f"{GIVE_UP} trials failed, each alone, and none finished; the last one with: {reason}. "
+                f"{GIVE_UP} trials failed, each alone, and none finished; the last with: {reason}. "
                 "Mend that (look at Ray's worker logs if workers died), then `sweeps resume`."
             )
 
