@@ -1,0 +1,12 @@
+"""The spec: one YAML file states the question.
+
+`load` reads a file and applies `--set`; `parser` checks all of it at once, with real configurations
+built at every end of the space and held against the real data; `sections` are the parts that are
+plain settings; `model` is what comes out, frozen.
+"""
+
+from sweeps.spec.load import bundled_specs, load_spec
+from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.parser import parse_spec
+
+__all__ = ["SweepSpec", "Thresholds", "bundled_specs", "load_spec", "parse_spec"]

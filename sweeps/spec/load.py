@@ -1,0 +1,86 @@
+"""From a file, or a bundled spec's name, and `--set` to a checked spec."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+from backdoor.schema import suggest
+from sweeps.loader import load_yaml
+from sweeps.spec.model import SweepSpec
+from sweeps.spec.parser import parse_spec
+from sweeps.spec.sections import Warn
+
+
+def bundled_specs() -> dict[str, Path]:
+    """Name → file of the specs that come with the package."""
+    folder = Path(str(importlib.resources.files("sweeps") / "specs"))
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def find_spec(name: str) -> Path:
+    """The file of a path or of a bundled spec's name."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = bundled_specs()
+    if name in known:
+        return known[name]
+    raise UserError(
+        Mistake("SPEC", "must be a file, or the name of a bundled spec", name, suggest(name, known))
+    )
+
+
+def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
+    """The spec in a file (or of a bundled name), with `key=value` changes applied.
+
+    Relative data paths are taken from the working directory.
+    """
+    path = find_spec(str(source))
+    mistakes: list[Mistake] = []
+    document = load_yaml(path.read_text(), mistakes.append, str(path))
+    if not isinstance(document, dict):
+        raise UserError(
+            Mistake(
+                str(path),
+                "must be a mapping of sections",
+                document,
+                "Begin from `sweeps init FILE`.",
+            )
+        )
+    for change in changes:
+        _apply(document, change, mistakes.append)
+    return parse_spec(document, mistakes)
+
+
+def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:
+    """Sets a dotted key, as in `data.root=FOLDER`; the value is read as YAML."""
+    key, separator, text = change.partition("=")
+    steps = [step for step in key.strip().split(".") if step]
+    if not separator or not steps:
+        warn(Mistake("--set", "must be written key=value", change, "For example: --set seeds=5."))
+        return
+    target: Any = document
+    for index, step in enumerate(steps[:-1]):
+        inner = target.get(step)
+        if isinstance(inner, str) and steps[index + 1] != "kind":
+            inner = {"kind": inner}  # `data: digits` and `data: {kind: digits}` are the same
+        if inner is None:
+            inner = {}
+        if not isinstance(inner, dict):
+            at = ".".join(steps[: index + 1])
+            warn(
+                Mistake(
+                    f"--set {key}",
+                    f"must lead through mappings, and `{at}` is none",
+                    inner,
+                    f"Set `{at}` as a whole.",
+                )
+            )
+            return
+        target[step] = inner
+        target = inner
+    target[steps[-1]] = load_yaml(text, warn, f"--set {key}")

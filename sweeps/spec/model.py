@@ -1,0 +1,72 @@
+"""A checked spec, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.config import Attack, Defence, Training, TrialConfig
+from backdoor.datasets import Dataset
+from sweeps.loader import dump_yaml
+from sweeps.space import Space
+from sweeps.spec.sections import Resources, SearchSettings, Tracking
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a point is inside: clean accuracy at least `clean_accuracy` (or the best minus
+    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1]."""
+
+    clean_accuracy: float | None
+    below_best: float | None
+    attack_success: float
+    confidence: float
+
+    @property
+    def rule(self) -> str:
+        """The clean accuracy asked for, as the spec writes it."""
+        return (
+            f"best - {self.below_best:g}"
+            if self.clean_accuracy is None
+            else f"{self.clean_accuracy:g}"
+        )
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A checked spec. `document` holds the plain values it was made from."""
+
+    name: str
+    data: Dataset
+    defence: Space
+    panel: tuple[Attack, ...]
+    baseline: bool
+    training: Training
+    seeds: tuple[int, ...]
+    search: SearchSettings
+    region: Thresholds
+    resources: Resources
+    tracking: Tracking | None
+    curve_every: int
+    document: dict[str, Any]
+
+    @property
+    def attacks(self) -> tuple[Attack | None, ...]:
+        """What each defence point is trained against; None is the clean baseline."""
+        return (*((None,) if self.baseline else ()), *self.panel)
+
+    @property
+    def measures(self) -> tuple[Attack, ...]:
+        """The panel's distinct triggers and targets, whatever the poison rate."""
+        return tuple(dict.fromkeys(attack.measure() for attack in self.panel))
+
+    @property
+    def data_root(self) -> str | None:
+        """Where the data lie on this machine; no part of any trial's identity."""
+        return getattr(self.data, "root", None)
+
+    def trial(self, defence: Defence, attack: Attack | None, seed: int) -> TrialConfig:
+        return TrialConfig(self.data, defence, attack, self.training, seed)
+
+    def to_yaml(self) -> str:
+        return dump_yaml(self.document)

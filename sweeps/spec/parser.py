@@ -1,0 +1,265 @@
+"""Checks a whole document; every mistake is reported, and what can be built is built."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.config import (
+    Attack,
+    Defence,
+    Training,
+    TrialConfig,
+    build_attack,
+    build_data,
+    build_defence,
+)
+from backdoor.data import load_source
+from backdoor.datasets import Dataset
+from backdoor.errors import Mistake, UserError
+from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
+from backdoor.schema import build_fields, suggest
+from backdoor.trial import check_trial
+from sweeps.space import Space, SpaceParser
+from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.sections import (
+    Document,
+    RegionSettings,
+    Resources,
+    SearchSettings,
+    Seeds,
+    Tracking,
+    Warn,
+    validate,
+)
+
+DEFENCE_FACTORS = {
+    name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
+    "and the panel of attacks is taken at its worst."
+    for name in (
+        "architecture",
+        "regularizer",
+        "weight_decay",
+        "learning_rate",
+        "momentum",
+        "epochs",
+    )
+}
+ATTACK_FACTORS = {
+    name: "It is the attacker's choice, which no defender controls: move it to `attack`."
+    for name in ("trigger", "poison_rate", "target", "label_mode")
+}
+
+
+def parse_spec(document: dict[str, Any], mistakes: list[Mistake] | None = None) -> SweepSpec:
+    """A spec from plain values; raises every mistake found, those given among them."""
+    found = list(mistakes or ())
+    spec = _Parser(document, found.append).parse()
+    if found or spec is None:
+        raise UserError(found)
+    return spec
+
+
+class _Parser:
+    """Parses one document; every mistake goes to `warn`, and what can be built is built."""
+
+    def __init__(self, document: dict[str, Any], warn: Warn) -> None:
+        self.document, self.warn = document, warn
+
+    def parse(self) -> SweepSpec | None:
+        document = self._document()
+        data, training = self._data(), self._training()
+        defence = self._space("defence", Defence)
+        attack = self._space("attack", Attack)
+        panel, baseline = self._panel(attack)
+        defences = self._build_ends(defence, "defence", build_defence)
+        seeds, search = self._seeds(), self._section("search", SearchSettings)
+        region, resources = self._thresholds(), self._section("resources", Resources)
+        tracking = self._tracking()
+        if search is not None:
+            self._search(search, defence)
+        if data is not None and training is not None:
+            self._against_data(data, training, defences, panel, (seeds or (0,))[0])
+        if document is None or data is None or training is None or not seeds:
+            return None
+        if search is None or region is None or resources is None:
+            return None
+        if not panel or not defence.branches:
+            return None
+        return SweepSpec(
+            document.name, data, defence, panel, baseline, training, seeds, search, region,
+            resources, tracking, document.curve_every, self.document,
+        )  # fmt: skip
+
+    def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
+        self.warn(Mistake(place, rule, value, remedy))
+
+    def _document(self) -> Document | None:
+        document: Document | None = validate(Document, self.document, "", self.warn)
+        return document
+
+    def _section(self, name: str, model: type[Any]) -> Any:
+        given = self.document.get(name)
+        if isinstance(given, str) and "kind" in model.model_fields:
+            given = {"kind": given}
+        return validate(model, {} if given is None else given, name, self.warn)
+
+    def _guarded(self, section: str, build: Callable[[], Any]) -> Any:
+        try:
+            return build()
+        except UserError as error:
+            for mistake in error.mistakes:
+                self.warn(mistake.inside(section))
+            return None
+
+    def _data(self) -> Dataset | None:
+        given = self.document.get("data")
+        if given is None:
+            return None  # the document's own check names the missing section
+        if isinstance(given, dict) and isinstance(given.get("root"), str):
+            given["root"] = str(Path(given["root"]).expanduser().resolve())
+        made: Dataset | None = self._guarded("data", lambda: build_data(given))
+        if made is None and isinstance(given, dict) and "kind" in given:
+            # The rest of the spec is still held against the data, as far as they can be told.
+            with contextlib.suppress(UserError):
+                made = build_data({k: given[k] for k in ("kind", "root") if k in given})
+        return made
+
+    def _training(self) -> Training | None:
+        given = self.document.get("training")
+        if not isinstance(given, (dict, type(None))):
+            self._wrong("training", "must be a mapping", given, "Known: batch_size, ...")
+            return None
+        made: Training | None = self._guarded(
+            "training", lambda: build_fields(Training, given or {})
+        )
+        return made
+
+    def _space(self, section: str, cls: type) -> Space:
+        if self.document.get(section) is None:
+            return Space(())
+        families: dict[str, Any] = {"trigger": TRIGGERS}
+        foreign = DEFENCE_FACTORS
+        if section == "defence":
+            families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
+            foreign = ATTACK_FACTORS
+        space = SpaceParser(section, cls, families, foreign, self.warn).parse(
+            self.document[section]
+        )
+        for slot in ("architecture", "trigger"):
+            if slot in families and slot not in self.document[section]:
+                self._wrong(
+                    f"{section}.{slot}", "must be given", None, suggest("", families[slot].kinds())
+                )
+                return Space(())
+        return space
+
+    def _panel(self, space: Space) -> tuple[tuple[Attack, ...], bool]:
+        """The declared attacks, finite and distinct; and whether rate 0 was asked for."""
+        for leaf in space.unbounded():
+            self._wrong(
+                leaf.place,
+                "must be finite: a panel is a list of attacks",
+                "a range without `steps`",
+                "List the values, or add `steps`.",
+            )
+        if space.unbounded():
+            return (), False
+        built = [self._built(values, "attack", build_attack) for values in space.grid()]
+        attacks = [attack for attack in built if attack is not None]
+        panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
+        if attacks and not panel:
+            self._wrong(
+                "attack.poison_rate",
+                "must have a rate above 0 in the panel",
+                0,
+                "Add one; rate 0 is the clean baseline and no attack.",
+            )
+        return panel, len(panel) < len(attacks) and any(a.poison_rate == 0 for a in attacks)
+
+    def _built(self, values: dict[str, Any], section: str, build: Callable[[Any], Any]) -> Any:
+        return self._guarded(section, lambda: build(values))
+
+    def _build_ends(self, space: Space, section: str, build: Callable[[Any], Any]) -> list[Any]:
+        built = [self._built(values, section, build) for values, _ in space.ends()]
+        return list(dict.fromkeys(one for one in built if one is not None))
+
+    def _against_data(
+        self, data: Dataset, training: Training, defences: Sequence[Defence],
+        panel: Sequence[Attack], seed: int,
+    ) -> None:  # fmt: skip
+        """Every defence end and every attack meets the real images."""
+        source = self._guarded("data", lambda: load_source(data))
+        if source is None:
+            return
+        defence = (defences or [build_defence({"architecture": "linear"})])[0]
+        trials = [TrialConfig(data, d, None, training, seed) for d in defences]
+        trials += [TrialConfig(data, defence, attack, training, seed) for attack in panel]
+        for trial in trials or [TrialConfig(data, defence, None, training, seed)]:
+            try:
+                check_trial(trial, source)
+            except UserError as error:
+                for mistake in error.mistakes:
+                    self.warn(mistake)
+
+    def _seeds(self) -> tuple[int, ...] | None:
+        given = self.document.get("seeds")
+        if isinstance(given, int) and not isinstance(given, bool):
+            given = {"count": given}
+        if isinstance(given, list):
+            wrong = [s for s in given if isinstance(s, bool) or not isinstance(s, int) or s < 0]
+            if wrong or not given or len(set(given)) != len(given):
+                self._wrong(
+                    "seeds",
+                    "must be distinct whole numbers >= 0",
+                    given,
+                    "For example [0, 1, 2], or 3 for three of them.",
+                )
+                return None
+            return tuple(given)
+        model = validate(Seeds, {} if given is None else given, "seeds", self.warn)
+        return None if model is None else tuple(range(model.base, model.base + model.count))
+
+    def _thresholds(self) -> Thresholds | None:
+        model: RegionSettings | None = self._section("region", RegionSettings)
+        if model is None:
+            return None
+        asked = model.clean_accuracy
+        below = asked[1] if isinstance(asked, tuple) else None
+        absolute = None if isinstance(asked, tuple) else asked
+        return Thresholds(absolute, below, model.attack_success, model.confidence)
+
+    def _tracking(self) -> Tracking | None:
+        given = self.document.get("tracking", {})
+        if given in (None, False, "none", "None"):
+            return None
+        if isinstance(given, str):
+            given = {"uri": given}
+        tracking: Tracking | None = validate(Tracking, given, "tracking", self.warn)
+        return tracking
+
+    def _search(self, search: SearchSettings, defence: Space) -> None:
+        if search.kind == "random" and search.points is None:
+            self._wrong(
+                "search.points",
+                "must be given for `random`",
+                None,
+                "Say how many defence points to draw.",
+            )
+        if search.kind == "grid":
+            if search.points is not None:
+                self._wrong(
+                    "search.points",
+                    "has no meaning for `grid`",
+                    search.points,
+                    "Remove it, or use {kind: random, points: ...}.",
+                )
+            for leaf in defence.unbounded():
+                self._wrong(
+                    leaf.place,
+                    "must have `steps` for a grid search",
+                    "a range without `steps`",
+                    "Add `steps`, or use search: random.",
+                )

@@ -1,0 +1,127 @@
+"""Sections that are plain settings, and their errors in our words. The home of pydantic."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from backdoor.errors import Mistake
+from backdoor.schema import suggest
+
+Warn = Callable[[Mistake], None]
+
+
+class Section(BaseModel):
+    """Settings that are no factors: unknown keys and loose types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Seeds(Section):
+    """`count` seeds from `base` on."""
+
+    count: Annotated[int, Field(ge=1, le=10_000)] = 3
+    base: Annotated[int, Field(ge=0)] = 0
+
+
+class SearchSettings(Section):
+    """grid: every combination. random: `points` defence points, drawn by `seed`; each meets the
+    whole panel with every seed."""
+
+    kind: Literal["grid", "random"] = "grid"
+    points: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class RegionSettings(Section):
+    """clean_accuracy: a fraction, or `best - x`. attack_success: the largest that still counts as
+    a failed attack. confidence: of the one-sided bounds."""
+
+    clean_accuracy: Any = ("best", 0.05)
+    attack_success: Annotated[float, Field(ge=0, le=1)] = 0.2
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+    @pydantic.field_validator("clean_accuracy")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        match = re.fullmatch(r"\s*best\s*-\s*([0-9]*\.?[0-9]+)\s*", str(value))
+        number = float(match[1]) if match else value
+        fine = isinstance(number, (int, float)) and not isinstance(number, bool)
+        if not fine or not 0 <= number <= 1:
+            raise ValueError("must be a fraction in [0, 1] or `best - x`")
+        return ("best", float(number)) if match else float(number)
+
+
+class Resources(Section):
+    """What one pack gets: CPU cores (and as many threads), and GPUs, which may be fractions."""
+
+    cpu: Annotated[int, Field(ge=1)] = 1
+    gpu: Annotated[float, Field(ge=0)] = 0
+
+
+class Tracking(Section):
+    """uri: of MLflow's tracking store; by default $MLFLOW_TRACKING_URI, else a sqlite file in the
+    results folder. `tracking: none` switches the mirror off."""
+
+    uri: str | None = None
+
+
+class Document(Section):
+    """The spec as a file has it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    data: Any
+    defence: Any
+    attack: Any
+    training: Any = None
+    seeds: Any = None
+    search: Any = None
+    region: Any = None
+    resources: Any = None
+    tracking: Any = None
+    curve_every: Annotated[int, Field(ge=0)] = 0
+
+
+def validate(model: type[Any], given: Any, place: str, warn: Warn) -> Any:
+    """A pydantic model of `given`; its errors as our mistakes, with the near miss of a key."""
+    if not isinstance(given, Mapping):
+        known = ", ".join(model.model_fields)
+        warn(Mistake(place, "must be a mapping", given, f"Known: {known}."))
+        return None
+    try:
+        return model.model_validate(dict(given))
+    except pydantic.ValidationError as error:
+        for mistake in _mistakes(model, error.errors(), place):
+            warn(mistake)
+        return None
+
+
+def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mistake]:
+    known = list(model.model_fields)
+    found: dict[str, Mistake] = {}
+    for error in errors:
+        name = str(error["loc"][0]) if error["loc"] else ""
+        at = f"{place}.{name}" if place and name else place or name
+        rule, remedy, value = error["msg"].lower(), "Change the value.", error.get("input")
+        if error["type"] == "extra_forbidden":
+            rule, remedy = "is not a known key", suggest(name, known)
+        elif error["type"] == "missing":
+            rule, remedy, value = "must be given", f"Add `{name}:`.", None
+        elif error["type"] == "literal_error":
+            options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            near = difflib.get_close_matches(str(value), options, n=1)
+            rule = f"must be one of {', '.join(options)}"
+            remedy = f"Did you mean {near[0]!r}?" if near else remedy
+        elif error["type"] == "string_pattern_mismatch":
+            rule = "must begin with a letter or digit and hold only those, '.', '_' and '-'"
+        elif error["type"] == "value_error":
+            rule = str(error["ctx"]["error"])
+        elif rule.startswith("input should"):
+            rule = rule.replace("input should", "must")
+        found.setdefault(at, Mistake(at, rule, value, remedy))
+    return list(found.values())
