@@ -71,6 +71,7 @@ class Bank:
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
         """Network inputs: rows (...) int64 to (..., c, h, w) float32."""
+        rows = rows.to(self.images.device)
         if self._floats is not None:
             return self._floats[rows]
         return self._normalised(self.images[rows])

@@ -2,7 +2,7 @@
 
 Every report of a worker becomes a small part; parts are folded into one file now and then. A
 kill at any moment leaves whole files only, at worst with rows twice; a trial counts once, since
-reading keeps one row a `trial_id`, a finished one before a failed one, then the earliest.
+reading keeps one row a `trial_id`: the earliest finished one, else the latest failure.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Ledger:
     def append(self, rows: pa.Table) -> pa.Table:
         """Records the rows that are new, durably, and returns them.
 
-        A finished trial is never recorded again; a failed one only when it has finished since.
+        A finished trial is never recorded again; one that failed is, whenever it is tried again.
         """
         fresh = self._fresh(rows)
         if not fresh.num_rows:
@@ -179,10 +179,9 @@ class Ledger:
         keep = []
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for trial_id, status in zip(*columns, strict=True):
-            known = trial_id in self.finished or trial_id in seen
-            known = known or (status == FAILED and trial_id in self.failed)
-            keep.append(not known)
-            seen.add(trial_id)
+            keep.append(trial_id not in self.finished and trial_id not in seen)
+            if status == FINISHED:
+                seen.add(trial_id)
         return rows.filter(pa.array(keep, pa.bool_()))
 
     def _note(self, rows: pa.Table) -> None:
@@ -262,13 +261,10 @@ class Ledger:
 def _one_row_a_trial(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table
-    order = pa.table(
-        {
-            "trial_id": table["trial_id"],
-            "failed": pc.not_equal(table["status"], FINISHED),
-            "row": pa.array(range(table.num_rows), pa.int64()),
-        }
-    ).sort_by([("failed", "ascending"), ("row", "ascending")])
+    rows = pa.array(range(table.num_rows), pa.int64())
+    failed = pc.not_equal(table["status"], FINISHED)
+    rank = pc.if_else(failed, pc.subtract(2 * table.num_rows, rows), rows)
+    order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
     first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
     return table.take(first["row_first"].combine_chunks().sort())
 

@@ -64,12 +64,13 @@ class Packed:
         training, epochs = lanes[0].config.training, defences[0].epochs
         models = PackedModels(bank, *_initial(lanes, bank, classes))
         step = _Step(models, lanes)
-        rows = torch.from_numpy(np.stack([lane.train for lane in lanes]))
-        labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes]))
+        device = bank.images.device
+        rows = torch.from_numpy(np.stack([lane.train for lane in lanes])).to(device)
+        labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes])).to(device)
         n, size = rows.shape[1], training.batch_size
         steps, done = -(-n // size) * epochs, 0
         for epoch in range(epochs):
-            order = _orders(lanes, n, epoch)
+            order = _orders(lanes, n, epoch).to(device)
             shuffled, shuffled_labels = rows.gather(1, order), labels.gather(1, order)
             for start in range(0, n, size):
                 x = bank.batch(shuffled[:, start : start + size]).flatten(2)
@@ -86,8 +87,9 @@ def _initial(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in lanes]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
-    weights = [weight.transpose(1, 2).contiguous() for weight in layers[0::2]]
-    return weights, [bias[:, None, :].clone() for bias in layers[1::2]]
+    device = bank.images.device
+    weights = [weight.transpose(1, 2).contiguous().to(device) for weight in layers[0::2]]
+    return weights, [bias[:, None, :].clone().to(device) for bias in layers[1::2]]
 
 
 def _orders(lanes: Sequence[Lane], n: int, epoch: int) -> torch.Tensor:
@@ -99,8 +101,9 @@ def _orders(lanes: Sequence[Lane], n: int, epoch: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([drawn[lane.config.seed] for lane in lanes]))
 
 
-def _column(values: Sequence[float]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """One value a lane, (K, 1, 1) float32."""
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 class _Step:
@@ -110,10 +113,11 @@ class _Step:
     def __init__(self, models: PackedModels, lanes: Sequence[Lane]) -> None:
         defences = [lane.config.defence for lane in lanes]
         self.weights, self.biases = models.weights, models.biases
-        self.rate = _column([d.learning_rate for d in defences])
-        self.momentum = _column([d.momentum for d in defences])
-        self.decay = _column([d.weight_decay for d in defences])
-        self.strength = _column([d.regularizer.weight for d in defences])
+        device = self.weights[0].device
+        self.rate = _column([d.learning_rate for d in defences], device)
+        self.momentum = _column([d.momentum for d in defences], device)
+        self.decay = _column([d.weight_decay for d in defences], device)
+        self.strength = _column([d.regularizer.weight for d in defences], device)
         self.regularizer = defences[0].regularizer
         self.penalised = bool(self.strength.any())
         self.velocity = [torch.zeros_like(p) for p in self.weights]

@@ -102,5 +102,4 @@ def _optimizer(module: nn.Module, lane: Lane) -> torch.optim.SGD:
 
 
 def _on_device(bank: Bank, rows: torch.Tensor) -> torch.Tensor:
-    batch = bank.batch(rows.to(bank.images.device))
-    return batch.contiguous(memory_format=torch.channels_last)
+    return bank.batch(rows).contiguous(memory_format=torch.channels_last)

@@ -52,6 +52,8 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
         progress = Progress(sweep["planned"], len(ledger.finished))
         have = f"{sweep['planned']} trials, {len(ledger.finished)} recorded"
         say(f"{spec.name}: {have}, in {paths.root}")
+        if args.runner == "tune" and len(ledger.finished) < sweep["planned"]:
+            say("starting Ray ...")
         mirror = MirrorProcess(paths) if sweep["tracking"]["uri"] else None
         observers: list[Any] = [progress]
         if mirror is not None:
@@ -97,7 +99,6 @@ def _runner(name: str, spec: SweepSpec) -> Any:
         return SerialRunner()
     from sweeps.runners.tune import TuneRunner
 
-    say("starting Ray ...")
     return TuneRunner(spec.resources.cpu, spec.resources.gpu)
 
 

@@ -58,4 +58,6 @@ def train_pack(pack: Pack) -> Rows:
 def describe(error: BaseException) -> str:
     """An exception as the one line that the ledger keeps."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:2000]
+    # A badly encoded file name in a message is no reason to lose the row.
+    line = f"{type(error).__name__}: {text}"[:2000]
+    return line.encode("utf-8", "replace").decode()

@@ -58,6 +58,10 @@ class TuneRunner:
         self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
 
     def run(self, feed: Feed) -> None:
+        """Runs until the feed is done; Ray is not started for nothing."""
+        first = feed.next_pack()
+        if first is None and feed.done:
+            return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         scratch = tempfile.mkdtemp(prefix="backdoor-sweeps-tune-")
@@ -68,12 +72,11 @@ class TuneRunner:
                 contextlib.redirect_stdout(nowhere),
                 ray_session(self.workers),
             ):
-                self._fit(feed, scratch)
+                self._fit(_Table(feed, first), scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _fit(self, feed: Feed, scratch: str) -> None:
-        table = _Table(feed)
+    def _fit(self, table: _Table, scratch: str) -> None:
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
             tune_config=tune.TuneConfig(
@@ -113,9 +116,16 @@ def _pack_name(trial: Any) -> str:
 class _Table:
     """Packs that Tune holds, by Tune's trial id, until they have been answered for."""
 
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
+    def __init__(self, feed: Feed, first: Pack | None = None) -> None:
+        self.feed, self._first = feed, first
         self.running: dict[str, Pack] = {}
+
+    def take(self, trial_id: str) -> Pack | None:
+        """The next pack, from now on answered for under `trial_id`."""
+        pack, self._first = self._first or self.feed.next_pack(), None
+        if pack is not None:
+            self.running[trial_id] = pack
+        return pack
 
     def __reduce__(self) -> Any:
         """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
@@ -148,10 +158,9 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         self.table = table
 
     def suggest(self, trial_id: str) -> Any:
-        pack = self.table.feed.next_pack()
+        pack = self.table.take(trial_id)
         if pack is None:
             return Searcher.FINISHED if self.table.feed.done else None
-        self.table.running[trial_id] = pack
         return {"pack": pack.pack_id, "payload": pack.to_json()}
 
     def on_trial_complete(

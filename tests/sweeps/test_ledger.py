@@ -47,7 +47,7 @@ def test_a_failure_counts_until_the_trial_finishes(tmp_path) -> None:
     again = Ledger(tmp_path)
     assert again.finished == {TRIALS[0].trial_id} and again.failed == {TRIALS[1].trial_id}
     assert {r["trial_id"]: r["error"] for r in again.rows()} == {
-        TRIALS[0].trial_id: None, TRIALS[1].trial_id: "boom",
+        TRIALS[0].trial_id: None, TRIALS[1].trial_id: "boom again",
     }  # fmt: skip
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from mirrored import Folder, by_trial, free_port, pair, runs, until
+from trials import trial
 
 import sweeps
+from sweeps.ledger import Ledger, failed_rows
 from sweeps.mirror import MirrorProcess, only_mirror
 from sweeps.mirror.follower import Follower, wait
 
@@ -195,6 +197,18 @@ def test_quiet_ledger_costs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPa
     follower.step()
     assert said[before:] == []
     assert follower.last()
+
+
+def test_failed_trial_that_finishes_later_is_noticed(folder: Folder) -> None:
+    said = list[str]()
+    config = trial("ridge")
+    Ledger(folder.paths.ledger).append(failed_rows([config], "pack", "out of memory"))
+    follower = Follower(folder.paths, said.append)
+    follower.step()
+    assert [run.info.status for run in runs(folder.uri)] == ["FAILED"]
+    folder.record(config)
+    follower.step()
+    assert [run.info.status for run in runs(folder.uri)] == ["FINISHED"]
 
 
 def test_folder_that_is_being_mirrored_is_waited_for(folder: Folder) -> None:

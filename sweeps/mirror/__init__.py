@@ -1,0 +1,259 @@
+"""From the ledger to MLflow: one experiment a sweep, one run a trial, found again by `trial_id`.
+
+MLflow is a view. Mirroring writes what the ledger has and MLflow lacks, so that an outage, a kill
+or a new server loses nothing and doubles nothing. A run counts once it is terminated, which is
+the last thing written; one that is not, or says other than the ledger, is deleted and written
+again. Runs of trials that the ledger does not have are nobody's business here.
+
+`address` says where the store is, `card` what a run shows; `process` and `follower` are the two
+ends of the mirror that runs beside a sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from backdoor.errors import BackdoorSweepsError, Mistake, UserError
+from sweeps.ledger import Ledger, Rows
+from sweeps.mirror.address import TrackingUnreachable, preflight, shown, tracking_uri, ui_command
+from sweeps.mirror.card import STATUS, Cards, RunCard
+from sweeps.mirror.process import MirrorProcess
+from sweeps.storage import SweepPaths, open_results
+
+__all__ = ["MirrorProcess", "Mirrored", "TrackingUnreachable", "mirror", "preflight", "ui_command"]
+
+#: Runs listed by one request.
+PAGE = 1000
+
+Progress = Callable[[int, int], None]
+Settled = Literal["created", "present", "repaired"]
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """What MLflow has now. created + present + repaired is the number of trials in the ledger.
+
+    created: runs of trials that MLflow did not have. present: runs found as they should be.
+    repaired: runs that were torn, out of date or double, and were put right.
+    """
+
+    created: int
+    present: int
+    repaired: int
+    experiment_id: str
+    uri: str
+
+
+def mirror(
+    paths: SweepPaths, uri: str | None = None, *, on_progress: Progress | None = None
+) -> Mirrored:
+    """Writes to MLflow what it lacks; a second call changes nothing.
+
+    Args:
+        paths: the results folder; its sweep may still be running, unless it mirrors itself.
+        uri: of the tracking store; by default the one in sweep.json.
+        on_progress: called with the number of trials that MLflow has, and of all.
+
+    Raises:
+        TrackingUnreachable: the store cannot be used. What was written counts next time.
+        UserError: no store is named, or another process mirrors this folder.
+    """
+    sweep = json.loads(open_results(paths.root).sweep.read_text())
+    uri = uri or tracking_uri(sweep)
+    preflight(uri)  # before MLflow is imported, which takes seconds
+    with mlflow_settings(), only_mirror(paths):
+        view = View(sweep, uri)
+        counts = view.bring(Ledger(paths.ledger).table(), on_progress)
+    return Mirrored(
+        counts["created"], counts["present"], counts["repaired"], view.experiment_id, shown(uri)
+    )
+
+
+# --- MLflow's side -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Run:
+    run_id: str
+    status: str
+    started: int
+
+
+class View:
+    """The experiment of one sweep. `sweep` is what sweep.json says."""
+
+    def __init__(self, sweep: dict[str, Any], uri: str) -> None:
+        self.uri = uri
+        self._cards = Cards(sweep)
+        #: trial_id → the ledger's status that its run shows.
+        self.settled: dict[str, str] = {}
+        with self._calling():
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(tracking_uri=uri)
+            self.experiment_id = self._experiment(sweep["name"], sweep["sweep_id"])
+            self._runs = self._listed()
+
+    def bring(self, table: Rows, on_progress: Progress | None = None) -> Counter[Settled]:
+        """Settles every row that is new or has another status than it had."""
+        ids, statuses = table["trial_id"].to_pylist(), table["status"].to_pylist()
+        new = [
+            index
+            for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True))
+            if self.settled.get(trial_id) != status
+        ]
+        counts: Counter[Settled] = Counter()
+        if new:
+            preflight(self.uri)
+        for row in table.take(new).to_pylist() if new else ():
+            counts[self._settle(row)] += 1
+            self.settled[row["trial_id"]] = row["status"]
+            if on_progress is not None:
+                on_progress(len(self.settled), len(ids))
+        return counts
+
+    def _settle(self, row: dict[str, Any]) -> Settled:
+        """One run for the trial, which says what the ledger says."""
+        runs = self._runs.get(row["trial_id"], [])
+        right = [run for run in runs if run.status == STATUS[row["status"]]]
+        keep = right[:1]
+        for run in runs:
+            if run not in keep:
+                with self._calling():
+                    self._client.delete_run(run.run_id)
+        if not keep:
+            keep = [self._write(self._cards.card(row))]
+            self._runs[row["trial_id"]] = keep
+            return "repaired" if runs else "created"
+        self._runs[row["trial_id"]] = keep
+        return "present" if len(runs) == 1 else "repaired"
+
+    def _write(self, card: RunCard) -> _Run:
+        """Three calls; the last one makes the run count."""
+        with self._calling():
+            from mlflow.entities import Metric, Param
+
+            metrics = [Metric(p.key, p.value, card.ended, p.step) for p in card.points]
+            params = [Param(key, value) for key, value in card.params.items()]
+            run_id = self._client.create_run(
+                self.experiment_id, start_time=card.started, tags=card.tags, run_name=card.name
+            ).info.run_id
+            self._client.log_batch(run_id, metrics=metrics, params=params)
+            self._client.set_terminated(run_id, status=card.status, end_time=card.ended)
+        return _Run(run_id, card.status, card.started)
+
+    def _experiment(self, name: str, sweep_id: str) -> str:
+        """The sweep's experiment, found by tag whatever it is called now; made where missing.
+
+        One that was deleted is restored, since whoever mirrors a sweep wants to see it.
+        """
+        from mlflow.entities import ViewType
+
+        found = self._client.search_experiments(
+            view_type=ViewType.ALL, filter_string=f"tags.sweep_id = '{sweep_id}'"
+        )
+        if found:
+            oldest = min(found, key=lambda e: (e.lifecycle_stage == "deleted", e.creation_time))
+            if oldest.lifecycle_stage == "deleted":
+                self._client.restore_experiment(oldest.experiment_id)
+            return str(oldest.experiment_id)
+        # Names are unique in a store, deleted ones included.
+        if self._client.get_experiment_by_name(name) is not None:
+            name = f"{name} {sweep_id[:8]}"
+        return str(self._client.create_experiment(name, tags={"sweep_id": sweep_id}))
+
+    def _listed(self) -> dict[str, list[_Run]]:
+        """trial_id → its runs, oldest first."""
+        runs: dict[str, list[_Run]] = {}
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id], max_results=PAGE, page_token=token
+            )
+            for run in page:
+                if trial_id := run.data.tags.get("trial_id"):
+                    found = _Run(run.info.run_id, run.info.status, run.info.start_time)
+                    runs.setdefault(trial_id, []).append(found)
+            token = page.token
+            if not token:
+                break
+        for found_runs in runs.values():
+            found_runs.sort(key=lambda run: (run.started, run.run_id))
+        return runs
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Whatever MLflow, its database or the network raise becomes one error."""
+        try:
+            yield
+        except BackdoorSweepsError:
+            raise
+        except Exception as error:
+            raise TrackingUnreachable(self.uri, str(error) or type(error).__name__) from error
+
+
+# --- around MLflow -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def only_mirror(paths: SweepPaths) -> Iterator[None]:
+    """Two mirrors of one folder would take each other's unfinished runs for torn ones."""
+    folder = os.open(paths.root, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        rule = "must not be mirrored by two processes at once"
+        remedy = "A running sweep mirrors itself; wait until it has ended."
+        raise UserError(Mistake("DIR", rule, str(paths.root), remedy)) from None
+    except OSError:
+        pass  # a file system without locks for folders
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+#: The environment in which MLflow is called. Its own retries would take four minutes.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_PRINTING = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+_LOGGERS = ("mlflow", "alembic", "urllib3")
+
+
+@contextlib.contextmanager
+def mlflow_settings() -> Iterator[None]:
+    """MLflow fails soon, says nothing but through its errors, and is left as it was found.
+
+    What the user has set in the environment holds, but stdout is ours.
+    """
+    before = {name: os.environ.get(name) for name in (*_ENVIRONMENT, _PRINTING)}
+    os.environ.update({**_ENVIRONMENT, **{k: v for k, v in before.items() if v is not None}})
+    os.environ[_PRINTING] = "true"
+    import mlflow  # noqa: F401  (sets its loggers up, which we then turn down)
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

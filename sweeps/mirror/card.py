@@ -1,0 +1,148 @@
+"""What the MLflow run of a trial says: a pure function of the trial's ledger row.
+
+Equal rows give equal runs, times included, so that a store that was lost can be rebuilt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps.ledger import FINISHED, accuracies, flatten_factors
+from sweeps.region.labels import kind_label
+
+#: MLflow's word for a ledger row's status.
+STATUS = {"finished": "FINISHED", "failed": "FAILED"}
+#: Characters kept of a name and of a tag's or parameter's value; every store of MLflow takes these.
+NAME_LENGTH, VALUE_LENGTH = 200, 4000
+
+_TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
+         "data_fingerprint", "status", "error"]  # fmt: skip
+_COUNTS = ["train_images", "poisoned", "relabelled", "collapsed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a metric; `step` is the epoch where the metric is a curve."""
+
+    key: str
+    value: float
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """All that a run shows. Times are milliseconds since 1970."""
+
+    name: str
+    status: str
+    started: int
+    ended: int
+    tags: dict[str, str]
+    params: dict[str, str]
+    points: tuple[Point, ...]
+
+
+class Cards:
+    """Makes the runs of one sweep, which `sweep` (sweep.json) describes."""
+
+    def __init__(self, sweep: Mapping[str, Any]) -> None:
+        self._sweep_id: str = sweep["sweep_id"]
+        self._labels = _measure_labels(sweep.get("measures", {}))
+
+    def card(self, row: Mapping[str, Any]) -> RunCard:
+        """The run of a ledger row, whose `config` may be JSON text."""
+        config = row["config"]
+        config = json.loads(config) if isinstance(config, str) else config
+        ended = round(row["finished_at"] * 1000)
+        factors = {**flatten_factors(config), "seed": row["seed"]}
+        tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
+        points = self._points(row, config["attack"]) if row["status"] == FINISHED else ()
+        return RunCard(
+            _clean(_name(config, row["seed"]), NAME_LENGTH),
+            STATUS[row["status"]],
+            ended - round((row["seconds"] or 0) * 1000),
+            ended,
+            _texts(tags),
+            _texts(factors),
+            tuple(points),
+        )
+
+    def _points(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+        values = accuracies(dict(row)) | {key: row[key] for key in (*_COUNTS, "seconds")}
+        total = values["clean_total"]
+        for key, value in values.items():
+            if value is not None:
+                yield Point(key, float(value))
+        for m in row["measurements"] or ():
+            yield from self._measured(m, attack is not None)
+        for point in row["curve"] or ():
+            yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, point["epoch"])
+            if attack is not None and row["measurements"][0]["total"]:
+                success = point["success"][0] / row["measurements"][0]["total"]
+                yield Point("attack_success_by_epoch", success, point["epoch"])
+
+    def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[Point]:
+        """A poisoned trial has one measurement; a clean baseline one for every trigger."""
+        if not m["total"]:
+            return
+        if not poisoned:
+            label = self._labels.get(m["measure_id"]) or m["measure_id"]
+            yield Point(f"baseline_attack_success.{label}", m["success"] / m["total"])
+            return
+        yield Point("attack_success", m["success"] / m["total"])
+        yield Point("robust_accuracy", m["robust"] / m["total"])
+        yield Point("attack_success_count", m["success"])
+        yield Point("attack_total", m["total"])
+
+
+def _name(config: Mapping[str, Any], seed: int) -> str:
+    """`mlp(width=32) wd=0.03 patch(size=1) 3 % seed 1`: short, for people; ids are tags."""
+    defence, attack = config["defence"], config["attack"]
+    parts = [kind_label(defence["architecture"])]
+    if defence.get("regularizer", {"kind": "none"})["kind"] != "none":
+        parts.append(kind_label(defence["regularizer"]))
+    parts += [
+        f"{short}={defence[key]:.4g}"
+        for short, key in (("wd", "weight_decay"), ("lr", "learning_rate"))
+        if key in defence
+    ]
+    if attack is None:
+        parts.append("clean")
+    else:
+        parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
+    return " ".join([*parts, f"seed {seed}"])
+
+
+def _measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A metric name's part for each measure: the trigger, and more where that is not enough."""
+    short = {key: _key(kind_label(m["trigger"])) for key, m in measures.items()}
+    long = {key: _key(f"{short[key]} to class {m['target']}") for key, m in measures.items()}
+    for labels in (short, long):
+        if max(Counter(labels.values()).values(), default=1) == 1:
+            return labels
+    return {key: f"{label} {key[:8]}" for key, label in long.items()}
+
+
+def _key(text: str) -> str:
+    """`text` as a part of a metric's name: letters, digits, spaces, `_`, `-` and `.`."""
+    return " ".join(re.sub(r"[^\w.\-]", " ", text).split())[:NAME_LENGTH]
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as MLflow stores them; what is unset is left out."""
+    return {
+        _key(key): _clean(str(value), VALUE_LENGTH)
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _clean(text: str, length: int) -> str:
+    """`text` without what a database may refuse (zero bytes, lone surrogates), cut to length."""
+    whole = text.encode("utf-8", "replace").decode().replace("\0", "?")
+    return whole if len(whole) <= length else whole[: length - 3] + "..."

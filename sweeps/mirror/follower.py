@@ -1,0 +1,149 @@
+"""The process that mirrors a sweep while it runs: `python -m sweeps.mirror.follower DIR`.
+
+It looks at the ledger every two seconds, or when a line comes on stdin. When stdin ends, so has
+the sweep: one last pass, and exit 0 when MLflow has all, else 1 with the reason as the last line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from backdoor.errors import BackdoorSweepsError
+from sweeps.ledger import Ledger
+from sweeps.mirror import View, mlflow_settings, only_mirror
+from sweeps.mirror.address import one_line, preflight, tracking_uri
+from sweeps.storage import SweepPaths
+
+#: Seconds between two looks at the ledger, and at least between two lines of progress.
+LOOK_EVERY, SAY_EVERY = 2.0, 1.0
+#: Seconds until a failed pass is tried again; doubled with every failure.
+RETRY_FIRST, RETRY_MOST = 5.0, 60.0
+
+
+class Follower:
+    """Keeps MLflow up with a ledger that grows. `step` never raises.
+
+    say: takes lines for the log. clock: seconds, as `time.monotonic` gives them.
+    """
+
+    def __init__(
+        self,
+        paths: SweepPaths,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._paths, self._say, self._clock = paths, say, clock
+        self._view: View | None = None
+        self._ledger: Ledger | None = None
+        self._files: list[Path] = []
+        self._reason, self._failures, self._retry_at, self._said_at = "", 0, 0.0, 0.0
+        self._held = contextlib.ExitStack()
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait for news before the next `step`."""
+        return max(self._retry_at - self._clock(), LOOK_EVERY if not self._reason else 0.0)
+
+    def step(self) -> None:
+        """Mirrors what is new, unless a failure is so recent that trying again is too early."""
+        if self._reason and self._clock() < self._retry_at:
+            return
+        if not self._passed():
+            wait = min(RETRY_MOST, RETRY_FIRST * 2 ** (self._failures - 1))
+            self._retry_at = self._clock() + wait
+
+    def last(self) -> bool:
+        """The pass after the sweep has ended: whether MLflow has all now."""
+        self._reason = ""
+        done = self._passed()
+        self._held.close()
+        return done
+
+    def _passed(self) -> bool:
+        """One pass; a failure is kept as the reason, and said when it is a new one."""
+        try:
+            self._pass()
+        except Exception as error:
+            # After a failure nothing is known of the store: list its runs anew.
+            self._view, self._files = None, []
+            self._failures += 1
+            reason = _reason(error)
+            if reason != self._reason:
+                self._say(f"not mirrored: {reason}")
+            self._reason = reason
+            return False
+        self._reason, self._failures, self._retry_at = "", 0, 0.0
+        return True
+
+    def _pass(self) -> None:
+        ledger, view = self._ledger or self._opened(), self._view or self._connected()
+        files = ledger.files()
+        if files == self._files:
+            return
+        table = ledger.table()
+        with mlflow_settings():
+            new = view.bring(table, self._progress)
+        if new:
+            self._say(f"mirrored {len(view.settled)}/{table.num_rows}")
+        self._files = files
+
+    def _opened(self) -> Ledger:
+        self._held.enter_context(only_mirror(self._paths))
+        self._ledger = Ledger(self._paths.ledger)
+        return self._ledger
+
+    def _connected(self) -> View:
+        sweep = json.loads(self._paths.sweep.read_text())
+        uri = tracking_uri(sweep)
+        preflight(uri)
+        with mlflow_settings():
+            self._view = View(sweep, uri)
+        return self._view
+
+    def _progress(self, done: int, total: int) -> None:
+        if self._clock() - self._said_at >= SAY_EVERY:
+            self._said_at = self._clock()
+            self._say(f"mirrored {done}/{total}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BackdoorSweepsError):
+        return one_line(str(error))
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def wait(stdin: int, seconds: float) -> bool:
+    """Waits for a line, but no longer than `seconds`; True when stdin has ended."""
+    ready, _, _ = select.select([stdin], [], [], seconds)
+    return bool(ready) and not os.read(stdin, 1 << 16)
+
+
+def follow(paths: SweepPaths, stdin: int, say: Callable[[str], None]) -> bool:
+    """Follows the sweep until stdin ends. Whether MLflow has all then."""
+    follower = Follower(paths, say)
+    follower.step()
+    while not wait(stdin, follower.pause):
+        follower.step()
+    return follower.last()
+
+
+def main(folder: str) -> int:
+    """Exit 0 when MLflow has all that the ledger has."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    done = follow(
+        SweepPaths(Path(folder)), sys.stdin.fileno(), functools.partial(print, flush=True)
+    )
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))

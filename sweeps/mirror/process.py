@@ -1,0 +1,119 @@
+"""The mirror as a process of its own beside a running sweep, which it can neither stop nor slow.
+
+The sweep holds one end of a pipe. A line on it says that rows are new; its end says that the
+sweep is over, or was killed. The process writes what it does to `mirror.log`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeps.storage import SweepPaths
+
+#: What is added to the priority number of the sweep, so that training goes first.
+NICENESS = 10
+#: Seconds between two looks at the process while it is awaited.
+LOOK_EVERY = 0.1
+
+
+class MirrorProcess:
+    """Mirrors a sweep to MLflow while it runs. No method raises for a fault of the mirror.
+
+    stall: seconds without a new line in the log after which `finish` gives the process up.
+    """
+
+    def __init__(self, paths: SweepPaths, stall: float = 60.0) -> None:
+        self.paths, self.stall = paths, stall
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fault = "it was not started"
+
+    def start(self) -> None:
+        """Starts the process, in a session of its own: Ctrl-C in the terminal is not for it."""
+        command = [sys.executable, "-m", "sweeps.mirror.follower", str(self.paths.root.resolve())]
+        try:
+            self.paths.mirror_log.write_bytes(b"")
+            with self.paths.mirror_log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, bufsize=0,
+                    env=_environment(), start_new_session=True,
+                )  # fmt: skip
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
+        except OSError as error:
+            self._fault = f"it did not start: {error}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None before `start`."""
+        return None if self._process is None else self._process.pid
+
+    def notify(self) -> None:
+        """Says that there are new rows. A full pipe or a dead process is no reason to wait."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._process.stdin.write(b"\n")
+
+    def finish(self, on_wait: Callable[[int, int], None] | None = None) -> str | None:
+        """Waits until all is mirrored; a warning in one line where that fails.
+
+        `on_wait(done, total)` hears how many trials MLflow has, whenever that changes.
+        """
+        if self._process is None:
+            return self._warning(self._fault)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        if not self._wait(self._process, on_wait or (lambda done, total: None)):
+            self._process.kill()
+            self._process.wait()
+            return self._warning(f"no progress for {self.stall:g} s")
+        if self._process.returncode == 0:
+            return None
+        return self._warning(self._last_line() or f"it ended with {self._process.returncode}")
+
+    def _wait(self, process: subprocess.Popen[bytes], on_wait: Callable[[int, int], None]) -> bool:
+        """True when the process has ended, False when it has stalled."""
+        line, since = self._last_line(), time.monotonic()
+        while time.monotonic() - since < self.stall:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_EVERY)
+                return True
+            if (now := self._last_line()) != line:
+                line, since = now, time.monotonic()
+                if found := re.match(r"mirrored (\d+)/(\d+)", line):
+                    on_wait(int(found[1]), int(found[2]))
+        return False
+
+    def _last_line(self) -> str:
+        """Of the log, without what could move a terminal's cursor."""
+        try:
+            with self.paths.mirror_log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+                lines = log.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        lines = ["".join(c for c in line if c.isprintable()).strip() for line in lines]
+        return next((line for line in reversed(lines) if line), "")
+
+    def _warning(self, reason: str) -> str:
+        command = f"sweeps mirror {shlex.quote(str(self.paths.root))}"
+        reason = reason.removeprefix("not mirrored: ").rstrip(".")
+        return f"MLflow lacks results: {reason}. The ledger has them all; send them with: {command}"
+
+
+def _environment() -> dict[str, str]:
+    """This process's, such that the other one finds our packages, and no file of the same name in
+    the working directory instead."""
+    root = str(Path(__file__).resolve().parents[2])
+    others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    path = os.pathsep.join([root, *others])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
