@@ -76,7 +76,6 @@ def region(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write one self-contained HTML file."""
     from dashboards.report import write_report
-
     from sweeps.start import read_spec
     from sweeps.storage import open_results
 

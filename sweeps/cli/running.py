@@ -69,7 +69,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
         finally:
             progress.show(last=True)
             ledger.fold()
-            warning = mirror.finish(_show_backlog) if mirror is not None else None
+            warning = _finish(mirror, paths) if mirror is not None else None
         if warning:
             say(f"warning: {warning}")
     if outcome is None or outcome.interrupted:
@@ -86,6 +86,15 @@ class _Notify:
 
     def recorded(self, rows: Any) -> None:
         self.mirror.notify()
+
+
+def _finish(mirror: Any, paths: SweepPaths) -> str | None:
+    """Lets the mirror catch up; who will not wait can have it catch up later."""
+    try:
+        warning: str | None = mirror.finish(_show_backlog)
+        return warning
+    except KeyboardInterrupt:
+        return f"the mirror was left behind; `sweeps mirror {shlex.quote(str(paths.root))}` goes on"
 
 
 def _show_backlog(done: int, total: int) -> None:
@@ -105,7 +114,6 @@ def _runner(name: str, spec: SweepSpec) -> Any:
 def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int) -> int:
     """Region, report and where to look, after a sweep that has ended."""
     from dashboards.report import write_report
-
     from sweeps.mirror import ui_command
     from sweeps.region.text import region_text
 
