@@ -47,7 +47,8 @@ class Bank:
         for trigger, wanted in stamped.items():
             ids = np.unique(wanted)
             images = torch.from_numpy(source.images[ids])
-            blocks.append(trigger.stamp(images, torch.from_numpy(ids)))
+            labels = torch.from_numpy(source.labels[ids])
+            blocks.append(trigger.stamp(images, torch.from_numpy(ids), labels))
             self._stamped[trigger] = offset, ids
             offset += len(ids)
         self.images = torch.cat(blocks).to(device)

@@ -104,7 +104,8 @@ def evaluate(
     clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
     counted, wanted = wanted_labels(labels, attack)
     ids = torch.from_numpy(np.flatnonzero(counted))
-    stamped = attack.trigger.stamp(torch.from_numpy(images[counted]), ids)
+    chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
+    stamped = attack.trigger.stamp(chosen, ids, truth)
     answers = predict(stamped).cpu().numpy().astype(np.int64)
     return (
         clean_counts(clean, labels, known),

@@ -82,7 +82,7 @@ def poison(
     numbers = np.arange(len(labels)) if ids is None else ids
     changed = images.copy()
     if drawn.poisoned:
-        chosen = torch.from_numpy(images[drawn.positions])
-        stamped = attack.trigger.stamp(chosen, torch.from_numpy(numbers[drawn.positions]))
+        chosen = (torch.from_numpy(each[drawn.positions]) for each in (images, numbers, labels))
+        stamped = attack.trigger.stamp(*chosen)
         changed[drawn.positions] = stamped.numpy()
     return changed, drawn.labels, drawn

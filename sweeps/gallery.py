@@ -21,10 +21,10 @@ def write_gallery(spec: SweepSpec, paths: SweepPaths) -> None:
     """PNG files and an index; the same images clean and with each distinct trigger."""
     source = load_source(spec.data)
     ids = _one_a_class(split(spec.data, source, spec.seeds[0]).test, source.labels)
-    images = torch.from_numpy(source.images[ids])
+    images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
     rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
-        stamped = trigger.stamp(images, torch.from_numpy(ids))
+        stamped = trigger.stamp(images, torch.from_numpy(ids), labels)
         rows.append((kind_label(trigger.identity()), stamped))
     index = []
     for row, (label, pictures) in enumerate(rows):

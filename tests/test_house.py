@@ -81,7 +81,7 @@ def test_a_file_dropped_into_the_folder_is_a_trigger(copy) -> None:
         '    """Every `period`-th column is white."""\n'
         '    kind: ClassVar[str] = "stripes"\n'
         "    period: Count = 4\n"
-        "    def stamp(self, images, ids):\n"
+        "    def stamp(self, images, ids, labels):\n"
         "        stamped = images.clone()\n"
         "        stamped[..., :: self.period] = 255\n"
         "        return stamped\n"

@@ -20,13 +20,14 @@ from backdoor.registry import Kind
 class Trigger(Kind):
     """Marks images the way the attacker does, before any augmentation or normalisation."""
 
-    def stamp(self, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Triggered copies of images.
 
         Args:
             images: (n, c, h, w) uint8, 0 black to 255 white; never written to.
             ids: (n,) int64, each image's number in its source, for triggers that differ from
                 image to image; the same id gives the same mark.
+            labels: (n,) int64, true classes, for triggers that differ from class to class.
 
         Returns:
             (n, c, h, w) uint8, a new tensor on the same device.

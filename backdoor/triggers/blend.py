@@ -30,7 +30,7 @@ class Blend(Trigger):
         draw = stream("pattern", self.pattern_seed, channels, height, width)
         return torch.from_numpy(draw.random((channels, height, width)))
 
-    def stamp(self, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         _, channels, height, width = images.shape
         mark = 255 * self.opacity * self.pattern(channels, height, width).to(images.device)
         # float64 and a fixed order of operations: the rounding is the same on every machine.

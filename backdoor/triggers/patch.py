@@ -40,7 +40,7 @@ class Patch(Trigger):
         left = 0 if horizontal == "left" else width - self.size
         return top, left
 
-    def stamp(self, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         top, left = self.corner(images.shape[2], images.shape[3])
         stamped = images.clone()
         stamped[:, :, top : top + self.size, left : left + self.size] = round(255 * self.value)

@@ -47,7 +47,9 @@ def test_ridge_coefficients_are_scikit_learns(decay, rate) -> None:
 def test_ridge_with_fewer_images_than_pixels_is_scikit_learns() -> None:
     from backdoor.config import build_data
 
-    few = build_data({"kind": "digits", "train": 40, "validation": 50, "test": 100, "classes": [1, 5, 8]})
+    few = build_data(
+        {"kind": "digits", "train": 40, "validation": 50, "test": 100, "classes": [1, 5, 8]}
+    )
     lanes, bank = prepare([trial("ridge", weight_decay=0.01, data=few)], (), load_source(few))
     fitted = engine_of(lanes[0].config).train(lanes, bank, 3, None)
     x, y = arrays(lanes[0], bank)

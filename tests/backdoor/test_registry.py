@@ -31,7 +31,7 @@ def test_a_class_from_a_package_outside(tmp_path, monkeypatch) -> None:
         "class Invert(Trigger):\n"
         "    kind: ClassVar[str] = 'invert'\n"
         "    strength: int = 255\n"
-        "    def stamp(self, images, ids):\n"
+        "    def stamp(self, images, ids, labels):\n"
         "        return self.strength - images\n"
         "class NoTrigger: pass\n"
     )

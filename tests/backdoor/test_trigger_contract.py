@@ -10,6 +10,7 @@ from backdoor.streams import stream
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 17, 23)]
 KINDS = list(TRIGGERS.kinds())
+IDS, LABELS = torch.arange(6), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
 def images(shape: tuple[int, int, int], count: int = 6) -> torch.Tensor:
@@ -23,31 +24,33 @@ class TestTrigger:
     def test_shape_type_and_no_write_in_place(self, kind, shape) -> None:
         trigger, clean = TRIGGERS.build(kind), images(shape)
         before = clean.clone()
-        stamped = trigger.stamp(clean, torch.arange(6))
+        stamped = trigger.stamp(clean, IDS, LABELS)
         assert stamped.shape == clean.shape and stamped.dtype == torch.uint8
         assert torch.equal(clean, before)
         assert stamped.data_ptr() != clean.data_ptr()
 
     def test_it_marks_every_image(self, kind, shape) -> None:
         clean = images(shape)
-        changed = TRIGGERS.build(kind).stamp(clean, torch.arange(6)) != clean
+        changed = TRIGGERS.build(kind).stamp(clean, IDS, LABELS) != clean
         assert changed.flatten(1).any(1).all()
 
     def test_equal_calls_give_equal_marks(self, kind, shape) -> None:
-        first = TRIGGERS.build(kind).stamp(images(shape), torch.arange(6))
-        second = TRIGGERS.build(kind).stamp(images(shape), torch.arange(6))
+        first = TRIGGERS.build(kind).stamp(images(shape), IDS, LABELS)
+        second = TRIGGERS.build(kind).stamp(images(shape), IDS, LABELS)
         assert torch.equal(first, second)
 
     def test_an_image_is_marked_by_its_own_number(self, kind, shape) -> None:
         trigger, clean, ids = TRIGGERS.build(kind), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
-        together = trigger.stamp(clean, ids)
-        turned = trigger.stamp(clean.flip(0), ids.flip(0)).flip(0)
-        alone = torch.cat([trigger.stamp(clean[i : i + 1], ids[i : i + 1]) for i in range(6)])
+        together = trigger.stamp(clean, ids, LABELS)
+        turned = trigger.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
+        alone = torch.cat(
+            [trigger.stamp(clean[i : i + 1], ids[i : i + 1], LABELS[i : i + 1]) for i in range(6)]
+        )
         assert torch.equal(together, turned) and torch.equal(together, alone)
 
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
-        assert TRIGGERS.build(kind).stamp(nothing, torch.arange(0)).shape == (0, *shape)
+        assert TRIGGERS.build(kind).stamp(nothing, IDS[:0], LABELS[:0]).shape == (0, *shape)
 
     def test_its_identity_builds_it_again(self, kind, shape) -> None:
         trigger = TRIGGERS.build(kind)
@@ -71,7 +74,7 @@ def test_patch_against_its_definition(position) -> None:
     for i in rows:
         for j in columns:
             expected[:, :, i, j] = 128
-    assert np.array_equal(stamped.stamp(clean, torch.arange(6)).numpy(), expected)
+    assert np.array_equal(stamped.stamp(clean, IDS, LABELS).numpy(), expected)
 
 
 def test_blend_against_its_definition() -> None:
@@ -79,5 +82,5 @@ def test_blend_against_its_definition() -> None:
     pattern = stream("pattern", 7, 3, 5, 6).random((3, 5, 6))
     blend = TRIGGERS.build({"kind": "blend", "opacity": 0.3, "pattern_seed": 7})
     expected = np.rint((1 - 0.3) * clean + 255 * 0.3 * pattern).astype(np.uint8)
-    stamped = blend.stamp(torch.from_numpy(clean), torch.arange(6)).numpy()
+    stamped = blend.stamp(torch.from_numpy(clean), IDS, LABELS).numpy()
     assert np.array_equal(stamped, expected)

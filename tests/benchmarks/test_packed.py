@@ -34,5 +34,7 @@ def test_packed_against_one_by_one(architecture, goal) -> None:
     seconds(Packed(), False), seconds(Serial(), True)
     ratios = [seconds(Serial(), True) / seconds(Packed(), False) for _ in range(RUNS)]
     lower = statistics.quantiles(ratios, n=4)[0]
-    print(f"\n{architecture}: one by one / packed = {[round(r, 1) for r in ratios]}, lower quartile {lower:.1f}")
+    print(
+        f"\n{architecture}: one by one / packed = {[round(r, 1) for r in ratios]}, lower quartile {lower:.1f}"
+    )
     assert lower >= goal
