@@ -1,0 +1,216 @@
+"""The parts of a report after the figures: all points, the panel, failures, limits, source."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from dashboards.page import Content, Markup, element, facts, join, paragraph, section, table
+from dashboards.results import Results
+from dashboards.sections import UNKNOWN, attack_label, fraction, percent, seeds, small, soft
+
+#: A password in an address, as in postgresql://user:password@host.
+_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@]+@")
+
+
+def all_points(results: Results) -> Markup:
+    """One row a defence point, in the order of region.json."""
+    head: list[Content] = [
+        "defence point", "by means", "by bounds", "clean accuracy", "worst attack success",
+        "worst attack", "seeds that pass", "margin",
+    ]  # fmt: skip
+    return section(
+        "All defence points",
+        table("All defence points", head, (_point_row(results, p) for p in results.points)),
+        soft(
+            "Below each mean, its one-sided bounds in brackets, then every seed: of the worst "
+            "attack for attack success, of the attack with the lowest mean for clean accuracy. A "
+            "seed passes when it meets both conditions under every attack. The margin is the "
+            "smaller distance to a threshold, negative outside.",
+        ),
+    )
+
+
+def _point_row(results: Results, point: dict[str, Any]) -> list[Content]:
+    chosen = results.recommended
+    ringed = chosen is not None and chosen["defence_id"] == point["defence_id"]
+    name = join([point["label"], small("recommended") if ringed else None])
+    if point["clean_accuracy"] is None:
+        return [name, point["by_means"], point["by_bounds"], *[UNKNOWN] * 5]
+    lowest = min(point["attacks"], key=lambda attack: attack["clean_accuracy"])
+    worst = next(a for a in point["attacks"] if a["attack_id"] == point["worst_attack"])
+    return [
+        name,
+        point["by_means"],
+        point["by_bounds"],
+        _rate(point, "clean", point["clean_accuracy"], lowest["clean_by_seed"]),
+        _rate(point, "success", point["attack_success"], worst["success_by_seed"]),
+        attack_label(results, point["worst_attack"]),
+        f"{point['seeds_passing']} of {point['seeds']}",
+        fraction(point["margin"]).replace("-", "\N{MINUS SIGN}"),
+    ]
+
+
+def _rate(point: dict[str, Any], name: str, mean: float, by_seed: dict[str, float]) -> Markup:
+    low, high = point[f"{name}_lower"], point[f"{name}_upper"]
+    bounds = None if low is None or high is None else f"[{fraction(low)}, {fraction(high)}]"
+    return join([fraction(mean), small(bounds) if bounds else None, small(seeds(by_seed))])
+
+
+def panel(results: Results) -> Markup:
+    """The attacks that the claims are about."""
+    worst = Counter(point["worst_attack"] for point in results.points)
+    head: list[Content] = ["attack", "trigger", "poison rate", "target class",
+                           "success over all points", "worst attack of"]  # fmt: skip
+    rows = (
+        [
+            attack_label(results, attack["attack_id"]),
+            attack["trigger"],
+            percent(attack["poison_rate"]),
+            _class_name(results, attack["target"]),
+            _range_of(results, attack["attack_id"]),
+            f"{worst[attack['attack_id']]} points",
+        ]
+        for attack in results.region["panel"]
+    )
+    return section("The attack panel", table("The attack panel", head, rows))
+
+
+def _class_name(results: Results, target: int) -> str:
+    names = results.sweep.get("class_names", [])
+    name = str(names[target]) if 0 <= target < len(names) else str(target)
+    return name if name == str(target) else f"{target} ({name})"
+
+
+def _range_of(results: Results, attack_id: str) -> str:
+    values = [
+        attack["attack_success"]
+        for point in results.points
+        for attack in point["attacks"]
+        if attack["attack_id"] == attack_id and attack["attack_success"] is not None
+    ]
+    return f"{fraction(min(values))} to {fraction(max(values))}" if values else UNKNOWN
+
+
+# --- what went wrong ---------------------------------------------------------------------------
+
+
+def failures(results: Results) -> Markup:
+    """Failed trials by cause, and those that are missing; nothing where all went well."""
+    failed = [trial for trial in results.trials if trial["status"] == "failed"]
+    counts = results.region["trials"]
+    missing = (counts["planned"] or 0) - counts["finished"] - counts["failed"]
+    if not failed and missing <= 0:
+        return Markup()
+    parts: list[Content] = []
+    if failed:
+        causes = Counter(_cause(trial) for trial in failed)
+        rows = ([cause, str(count), _examples(failed, cause)] for cause, count in
+                causes.most_common())  # fmt: skip
+        parts.append(table("Failed trials by cause", ["cause", "trials", "for example"], rows))
+    if missing > 0:
+        parts.append(paragraph(f"{missing} of {counts['planned']} planned trials have no result."))
+    parts.append(soft("A point is judged once every attack has every seed; `sweeps resume` tries "
+                      "what is missing again."))  # fmt: skip
+    return section("Failed and missing trials", *parts)
+
+
+def _cause(trial: dict[str, Any]) -> str:
+    return next(iter((trial["error"] or "").splitlines()), "") or "no reason was recorded"
+
+
+def _examples(failed: Iterable[dict[str, Any]], cause: str) -> Markup:
+    ids = [trial["trial_id"] for trial in failed if _cause(trial) == cause]
+    return element("code", " ".join(ids[:3]))
+
+
+def broken_models(results: Results) -> Markup:
+    """Trainings that finished with a useless model, by defence point; nothing where none did."""
+    broken = [t for t in results.trials if t.get("collapsed") or t.get("diverged")]
+    if not broken:
+        return Markup()
+    trained = Counter(trial["defence_id"] for trial in results.trials)
+    rows: list[list[Content]] = []
+    for defence_id in dict.fromkeys(trial["defence_id"] for trial in broken):
+        own = [trial for trial in broken if trial["defence_id"] == defence_id]
+        point = results.by_id.get(defence_id)
+        rows.append([
+            defence_id if point is None else point["label"],
+            str(sum(bool(trial["collapsed"]) for trial in own)),
+            str(sum(bool(trial["diverged"]) for trial in own)),
+            str(trained[defence_id]),
+        ])  # fmt: skip
+    return section(
+        "Collapsed and diverged models",
+        paragraph(
+            "A collapsed model gives nearly every clean test image the same answer; a diverged one "
+            "gives numbers that are not finite. An attack that fails on such a model proves "
+            "nothing about the defence.",
+        ),
+        table("Collapsed and diverged models", ["defence point", "collapsed", "diverged",
+                                                "trained"], rows),
+    )  # fmt: skip
+
+
+# --- limits and source -------------------------------------------------------------------------
+
+
+def limits(results: Results) -> Markup:
+    """What the numbers above do not say."""
+    items = [
+        "Attacks outside the panel: other triggers, poison rates, targets, and attackers who adapt "
+        "to the defence. A point that is IN has resisted the attacks listed above and no others.",
+        "Other data, other architectures and other training settings than those of the spec.",
+        "Points between those tried. Neighbours that agree make it likely, not certain.",
+        "Seeds beyond those run. The bounds take the seeds' logits as draws from one normal "
+        "distribution, which a few seeds cannot check.",
+    ]
+    if results.recommended is not None:
+        items.append(
+            "The recommended point was chosen by the very figures that are quoted for it, so they "
+            "lean to the hopeful side; new seeds would tell by how much.",
+        )
+    return section("What this does not cover", element("ul", *(element("li", i) for i in items)))
+
+
+def source(results: Results) -> Markup:
+    """How to get these results again."""
+    versions = ", ".join(f"{k} {v}" for k, v in results.sweep.get("versions", {}).items())
+    return section(
+        "How to reproduce",
+        paragraph("Save the spec below as spec.yaml and run:"),
+        element("pre", "sweeps run spec.yaml"),
+        facts([
+            ("Original command", element("code", without_passwords(results.sweep["command"]))),
+            ("Begun", results.sweep["created"]),
+            ("Trials", _trained(results)),
+            ("Data fingerprint", element("code", results.sweep["data_fingerprint"])),
+            ("Versions", versions),
+        ]),
+        element("h3", "The spec"),
+        element("pre", without_passwords(results.spec)),
+    )  # fmt: skip
+
+
+def _trained(results: Results) -> str:
+    counts = results.region["trials"]
+    planned = "" if counts["planned"] is None else f" of {counts['planned']} planned"
+    finished = [trial for trial in results.trials if trial["status"] == "finished"]
+    spent = sum(trial["seconds"] or 0.0 for trial in finished)
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    return f"{counts['finished']}{planned} finished{failed}; {duration(spent)} of training in all"
+
+
+def duration(seconds_: float) -> str:
+    """`48 seconds`, `12.5 minutes`, `3.2 hours`."""
+    for size, word in ((3600, "hours"), (60, "minutes")):
+        if seconds_ >= 2 * size:
+            return f"{seconds_ / size:.3g} {word}"
+    return f"{seconds_:.3g} seconds"
+
+
+def without_passwords(text: str) -> str:
+    """Text whose addresses have lost their passwords: a report is passed on, a spec seldom."""
+    return _PASSWORD.sub(r"\1:***@", text)

@@ -1,0 +1,202 @@
+"""The figures of a report, each from the parsed region.json alone.
+
+`region_map` has a module of its own and is offered here beside the other two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dashboards.layout import Axis, Point
+from dashboards.marks import (
+    BLUE,
+    FAINT,
+    GREY,
+    SHADE,
+    THRESHOLD,
+    VERMILION,
+    Region,
+    draw_legend,
+    draw_verdict,
+    is_recommended,
+    label_outside,
+    new_figure,
+    panel_grid,
+    plain,
+    show_handles,
+    style,
+    to_svg,
+)  # fmt: skip
+from dashboards.region_map import region_map
+
+__all__ = ["accuracy_against_attack", "region_map", "success_against_rate", "to_svg"]
+
+_DASHED: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (5, 3))}
+Attack = dict[str, Any]
+
+
+# --- accuracy against attack -------------------------------------------------------------------
+
+
+def accuracy_against_attack(region: Region) -> Figure:
+    """Clean accuracy against worst attack success: a mark a point, the wanted corner shaded.
+
+    The cross through the recommended point spans its one-sided bounds. Points without figures
+    are left out.
+    """
+    with style():
+        figure = new_figure(4.4)
+        axes = figure.subplots()
+        shown = [point for point in region["points"] if has_figures(point)]
+        axes.set_xlim(_accuracy_range(region, shown))
+        axes.set_ylim(-0.03, 1.03)
+        _shade_corner(axes, region)
+        for point in shown:
+            if is_recommended(region, point):
+                _draw_bounds(axes, point)
+            draw_verdict(axes, region, point, point["clean_accuracy"], point["attack_success"])
+        axes.set_xlabel("clean accuracy (lowest mean over the attacks)")
+        axes.set_ylabel("attack success (highest mean over the attacks)")
+        draw_legend(figure, region)
+        return figure
+
+
+def has_figures(point: Point) -> bool:
+    """Whether a point was judged at all; incomplete ones have no figures."""
+    return point["clean_accuracy"] is not None and point["attack_success"] is not None
+
+
+def _accuracy_range(region: Region, shown: Sequence[Point]) -> tuple[float, float]:
+    lowest = region["thresholds"]["clean_accuracy"]["value"]
+    values = [point["clean_accuracy"] for point in shown] + ([] if lowest is None else [lowest])
+    left, right = min(values, default=0.0), max(values, default=1.0)
+    margin = max((right - left) * 0.06, 0.01)
+    return left - margin, min(right + margin, 1.01)
+
+
+def _shade_corner(axes: Axes, region: Region) -> None:
+    lowest = region["thresholds"]["clean_accuracy"]["value"]
+    highest = region["thresholds"]["attack_success"]
+    axes.axhline(highest, color=GREY, **THRESHOLD)
+    if lowest is not None:
+        axes.axvline(lowest, color=GREY, **THRESHOLD)
+        right = axes.get_xlim()[1]
+        axes.fill_between([lowest, right], -0.03, highest, color=SHADE, linewidth=0, zorder=0)
+
+
+def _draw_bounds(axes: Axes, point: Point) -> None:
+    thin: dict[str, Any] = {"color": GREY, "linewidth": 1}
+    x, y = point["clean_accuracy"], point["attack_success"]
+    if None not in (point["clean_lower"], point["clean_upper"]):
+        axes.plot([point["clean_lower"], point["clean_upper"]], [y, y], **thin)
+    if None not in (point["success_lower"], point["success_upper"]):
+        axes.plot([x, x], [point["success_lower"], point["success_upper"]], **thin)
+
+
+# --- success against poison rate ---------------------------------------------------------------
+
+
+def success_against_rate(region: Region) -> Figure:
+    """Attack success against poison rate, a panel a trigger (and target, where they differ).
+
+    Bold: the recommended and the most accurate point, every seed a dot, the level of their clean
+    baseline dashed. Faint: the means of all other points.
+    """
+    panels = _attacks_by_trigger(region)
+    with style():
+        columns = max(min(3, len(panels)), 1)
+        figure, grid = panel_grid(len(panels), columns, 2.5) if panels else (new_figure(1), [])
+        for axes, (title, attacks) in zip(grid, panels.items(), strict=True):
+            axes.set_title(plain(title))
+            axes.axhline(region["thresholds"]["attack_success"], color=GREY, **THRESHOLD)
+            _draw_points(axes, region, attacks)
+            _scale_rates(axes, region)
+        label_outside(grid, columns, "poison rate", "attack success")
+        show_handles(figure, _rate_handles(region))
+        return figure
+
+
+def _attacks_by_trigger(region: Region) -> dict[str, list[Attack]]:
+    """The attacks of each trigger by poison rate; triggers in the order of the panel."""
+    targets = {attack["target"] for attack in region["panel"]}
+    panels: dict[str, list[Attack]] = {}
+    for attack in region["panel"]:
+        target = f", target {attack['target']}" if len(targets) > 1 else ""
+        panels.setdefault(attack["trigger"] + target, []).append(attack)
+    for attacks in panels.values():
+        attacks.sort(key=lambda attack: float(attack["poison_rate"]))
+    return panels
+
+
+def highlighted(region: Region) -> list[tuple[str, str, str, Point]]:
+    """Role, colour, shape and point of those drawn in bold; one point may have both roles."""
+    points = {point["defence_id"]: point for point in region["points"]}
+    best = region["thresholds"]["clean_accuracy"]["best_point"]
+    chosen = (region["recommended"] or {}).get("defence_id")
+    if chosen is not None and chosen == best:
+        return [("recommended, and most accurate", BLUE, "o", points[chosen])]
+    roles = (("recommended", BLUE, "o", chosen), ("most accurate", VERMILION, "s", best))
+    return [(role, c, s, points[name]) for role, c, s, name in roles if name in points]
+
+
+def _draw_points(axes: Axes, region: Region, attacks: Sequence[Attack]) -> None:
+    bold = highlighted(region)
+    for point in region["points"]:
+        if all(point is not other for *_, other in bold):
+            _draw_means(axes, _by_rate(point, attacks), color=FAINT, linewidth=0.8, zorder=1)
+    for _, colour, shape, point in bold:
+        found = _by_rate(point, attacks)
+        _draw_means(axes, found, color=colour, zorder=3)
+        for rate, result in found:
+            seeds = list(result["success_by_seed"].values())
+            axes.plot([rate] * len(seeds), seeds, linestyle="none", marker=shape, markersize=4,
+                      color=colour, markeredgewidth=0, alpha=0.75, zorder=4)  # fmt: skip
+        levels = [r["baseline_success"] for _, r in found if r["baseline_success"] is not None]
+        if levels:
+            axes.axhline(sum(levels) / len(levels), color=colour, zorder=2, **_DASHED)
+
+
+def _by_rate(point: Point, attacks: Sequence[Attack]) -> list[tuple[float, dict[str, Any]]]:
+    """Poison rate and result of those attacks that have one at this point."""
+    results = {result["attack_id"]: result for result in point["attacks"]}
+    return [
+        (attack["poison_rate"], results[attack["attack_id"]])
+        for attack in attacks
+        if results.get(attack["attack_id"], {}).get("attack_success") is not None
+    ]
+
+
+def _draw_means(axes: Axes, found: Sequence[tuple[float, dict[str, Any]]], **look: Any) -> None:
+    marker = "." if len(found) == 1 else None  # a line needs two ends to be seen
+    values = [result["attack_success"] for _, result in found]
+    axes.plot([rate for rate, _ in found], values, marker=marker, **look)
+
+
+def _scale_rates(axes: Axes, region: Region) -> None:
+    rates = sorted({attack["poison_rate"] for attack in region["panel"]})
+    axis = Axis("poison_rate", tuple(rates), has_missing=False)
+    axes.set_xscale("log")
+    axes.set_xlim(rates[0] / 1.4, rates[-1] * 1.4)
+    kept = [rate for rate in axis.thinned(rates, 0.15) if rate is not None]
+    axes.set_xticks(kept, [f"{100 * rate:.3g} %" for rate in kept])
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(-0.03, 1.03)
+
+
+def _rate_handles(region: Region) -> list[Line2D]:
+    bold = highlighted(region)
+    handles = [
+        Line2D([], [], color=colour, marker=shape, markersize=4, label=role)
+        for role, colour, shape, _ in bold
+    ]
+    if len(region["points"]) > len(bold):
+        handles.append(Line2D([], [], color=FAINT, label="other points"))
+    if any(r["baseline_success"] is not None for *_, p in bold for r in p["attacks"]):
+        handles.append(Line2D([], [], color=GREY, label="clean baseline", **_DASHED))
+    allowed = Line2D([], [], color=GREY, label="highest attack success allowed", **THRESHOLD)
+    return [*handles, allowed]

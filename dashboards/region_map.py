@@ -1,0 +1,212 @@
+"""The map: where the region lies among the factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dashboards.layout import Axis, Layout, Point, arrange, number, short
+from dashboards.marks import (
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    THRESHOLD,
+    Region,
+    draw_legend,
+    draw_verdict,
+    label_outside,
+    new_figure,
+    panel_grid,
+    plain,
+    style,
+)  # fmt: skip
+
+#: The two curves: the key of a point's figure, and how it is drawn.
+CURVES: dict[str, dict[str, Any]] = {
+    "clean_accuracy": {"color": INK, "linestyle": "-", "marker": ".", "markersize": 5},
+    "attack_success": {"color": GREEN, "linestyle": (0, (5, 2)), "marker": ".", "markersize": 5},
+}
+
+#: Where the upper row of verdicts stands above curves that end at 1.
+TOP_ROW = 1.34
+
+
+def region_map(region: Region) -> Figure:
+    """The map of a parsed region.json.
+
+    One panel a combination of categories. Along one numeric factor: clean accuracy and worst
+    attack success, with the verdicts above. Over two: the verdicts alone. Along none: a row a
+    point. Further numeric factors are named below the panels and otherwise ignored.
+    """
+    layout = arrange(region["points"])
+    with style():
+        draw = (_along_none, _along_one, _over_two)[len(layout.axes)]
+        return draw(region, layout)
+
+
+# --- no numeric factor -------------------------------------------------------------------------
+
+
+def _along_none(region: Region, layout: Layout) -> Figure:
+    points = region["points"]
+    figure = new_figure(1.5 + 0.3 * max(len(points), 1))
+    axes = figure.subplots()
+    for row, point in enumerate(points):
+        axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
+        for key, look in CURVES.items():
+            if point[key] is not None:
+                axes.plot([point[key]], [row], **{**look, "markersize": 10})
+        draw_verdict(axes, region, point, 1.08, row)
+    for value, colour in _limits(region):
+        axes.axvline(value, color=colour, **THRESHOLD)
+    axes.set_yticks(range(len(points)), [plain(layout.title(p) or p["label"]) for p in points])
+    axes.set_ylim(max(len(points), 1) - 0.4, -0.6)
+    axes.set_xlim(-0.02, 1.14)
+    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.spines.bottom.set_bounds(0, 1)
+    draw_legend(figure, region, _curve_handles(region))
+    return figure
+
+
+def _limits(region: Region) -> list[tuple[float, str]]:
+    """The thresholds that there are, each with the colour of its curve."""
+    lowest = region["thresholds"]["clean_accuracy"]["value"]
+    known = [] if lowest is None else [(lowest, INK)]
+    return [*known, (region["thresholds"]["attack_success"], GREEN)]
+
+
+def _curve_handles(region: Region) -> list[Line2D]:
+    words = {INK: "lowest clean accuracy allowed", GREEN: "highest attack success allowed"}
+    return [
+        Line2D([], [], label="clean accuracy", **CURVES["clean_accuracy"]),
+        Line2D([], [], label="worst attack success", **CURVES["attack_success"]),
+        *(Line2D([], [], color=c, label=words[c], **THRESHOLD) for _, c in _limits(region)),
+    ]
+
+
+# --- one numeric factor ------------------------------------------------------------------------
+
+
+def _along_one(region: Region, layout: Layout) -> Figure:
+    panels, axis = layout.panels(region["points"]), layout.axes[0]
+    columns = 1 if len(panels) < 5 else 2 if len(panels) < 13 else 3
+    figure, grid = panel_grid(len(panels), columns, 1.8)
+    for axes, (title, points) in zip(grid, panels, strict=True):
+        axes.set_title(plain(title))
+        for value, colour in _limits(region):
+            axes.axhline(value, color=colour, **THRESHOLD)
+        ordered = sorted(points, key=lambda point: _place(point, axis))
+        _draw_curves(axes, ordered, axis)
+        _draw_verdicts(axes, region, ordered, axis, 0.018 * columns)
+        _scale_across(axes, axis, 0.075 * columns)
+        axes.set_ylim(-0.03, TOP_ROW + 0.1)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+        axes.spines.left.set_bounds(0, 1)
+    label_outside(grid, columns, short(axis.name), None)
+    draw_legend(figure, region, _curve_handles(region))
+    return figure
+
+
+def _draw_verdicts(
+    axes: Axes, region: Region, ordered: Sequence[Point], axis: Axis, room: float
+) -> None:
+    """Marks above the curves, every other one raised where they are closer than `room`."""
+    low, high = axis.limits
+    last, raised = -math.inf, False
+    for point in ordered:
+        place = _place(point, axis)
+        raised = not raised and place - last < room * (high - low)
+        draw_verdict(axes, region, point, place, TOP_ROW if raised else TOP_ROW - 0.16)
+        last = place
+
+
+def _draw_curves(axes: Axes, points: Sequence[Point], axis: Axis) -> None:
+    on_scale = [point for point in points if not axis.is_apart(_value(point, axis))]
+    apart = [point for point in points if axis.is_apart(_value(point, axis))]
+    for key, look in CURVES.items():
+        # No scale leads to the places left of a break, so no line does either.
+        for members, line in ((on_scale, look), (apart, {**look, "linestyle": "none"})):
+            values = [math.nan if point[key] is None else point[key] for point in members]
+            axes.plot([_place(point, axis) for point in members], values, **line)
+
+
+# --- two numeric factors -----------------------------------------------------------------------
+
+
+def _over_two(region: Region, layout: Layout) -> Figure:
+    panels, (across, up) = layout.panels(region["points"]), layout.axes
+    columns = min(len(panels), 3 if len(panels) == 3 or len(panels) > 4 else 2)
+    figure, grid = panel_grid(len(panels), columns, 2.6 if columns > 1 else 3.6)
+    for axes, (title, points) in zip(grid, panels, strict=True):
+        axes.set_title(plain(title))
+        for point, shift in _dodged(points, across, up):
+            draw_verdict(axes, region, point, _place(point, across) + shift, _place(point, up))
+        _scale_across(axes, across, 0.075 * columns)
+        _scale_up(axes, up)
+    label_outside(grid, columns, short(across.name), short(up.name))
+    draw_legend(figure, region)
+    _note_left_out(figure, region, layout)
+    return figure
+
+
+def _dodged(points: Sequence[Point], across: Axis, up: Axis) -> Iterable[tuple[Point, float]]:
+    """Each point with a shift to the right, so that points of one place are all seen."""
+    low, high = across.limits
+    places: dict[tuple[float, float], list[Point]] = {}
+    for point in points:
+        places.setdefault((_place(point, across), _place(point, up)), []).append(point)
+    for together in places.values():
+        for index, point in enumerate(together):
+            yield point, (index - (len(together) - 1) / 2) * 0.03 * (high - low)
+
+
+def _note_left_out(figure: Figure, region: Region, layout: Layout) -> None:
+    ranges = []
+    for name in layout.left_out:
+        given = [point["factors"].get(name) for point in region["points"]]
+        values = [value for value in given if value is not None]
+        ranges.append(f"{short(name)} ({number(min(values))} to {number(max(values))})")
+    if ranges:
+        text = "Vary too, but have no axis here: " + ", ".join(ranges) + "."
+        figure.supxlabel(plain(text), fontsize=8, color=GREY, x=0.01, ha="left")
+
+
+# --- scales ------------------------------------------------------------------------------------
+
+
+def _value(point: Point, axis: Axis) -> float | None:
+    value: float | None = point["factors"].get(axis.name)
+    return value
+
+
+def _place(point: Point, axis: Axis) -> float:
+    return axis.place(_value(point, axis))
+
+
+def _scale_across(axes: Axes, axis: Axis, room: float) -> None:
+    places, labels = zip(*axis.ticks(room), strict=True)
+    axes.set_xticks(places, labels)
+    axes.set_xlim(axis.limits)
+    for at in axis.breaks:
+        _draw_break(axes, (at, 0), rotation=0)
+
+
+def _scale_up(axes: Axes, axis: Axis) -> None:
+    places, labels = zip(*axis.ticks(0.08), strict=True)
+    axes.set_yticks(places, labels)
+    axes.set_ylim(axis.limits)
+    for at in axis.breaks:
+        _draw_break(axes, (0, at), rotation=90)
+
+
+def _draw_break(axes: Axes, where: tuple[float, float], rotation: int) -> None:
+    """Two strokes over the axis line. `where`: fractions of the panel's width and height."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    axes.annotate("//", where, xycoords="axes fraction", ha="center", va="center", color=GREY,
+                  fontsize=8, rotation=rotation, bbox=ground)  # fmt: skip
