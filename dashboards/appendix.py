@@ -9,10 +9,10 @@ from typing import Any
 
 from dashboards.page import Content, Markup, element, facts, join, paragraph, section, table
 from dashboards.results import Results
-from dashboards.sections import UNKNOWN, attack_label, fraction, percent, seeds, small, soft
+from dashboards.sections import UNKNOWN, attack_label, fraction, percent, plural, seeds, small, soft
 
 #: A password in an address, as in postgresql://user:password@host.
-_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@]+@")
+_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@/]+@")
 
 
 def all_points(results: Results) -> Markup:
@@ -71,7 +71,7 @@ def panel(results: Results) -> Markup:
             percent(attack["poison_rate"]),
             _class_name(results, attack["target"]),
             _range_of(results, attack["attack_id"]),
-            f"{worst[attack['attack_id']]} points",
+            plural(worst[attack["attack_id"]], "point"),
         ]
         for attack in results.region["panel"]
     )

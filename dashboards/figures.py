@@ -73,7 +73,14 @@ def has_figures(point: Point) -> bool:
 
 def _accuracy_range(region: Region, shown: Sequence[Point]) -> tuple[float, float]:
     lowest = region["thresholds"]["clean_accuracy"]["value"]
-    values = [point["clean_accuracy"] for point in shown] + ([] if lowest is None else [lowest])
+    bounds = [
+        point[name]
+        for point in shown
+        if is_recommended(region, point)
+        for name in ("clean_lower", "clean_upper")
+    ]
+    drawn = [*(point["clean_accuracy"] for point in shown), *bounds, lowest]
+    values = [value for value in drawn if value is not None]
     left, right = min(values, default=0.0), max(values, default=1.0)
     margin = max((right - left) * 0.06, 0.01)
     return left - margin, min(right + margin, 1.01)
@@ -182,7 +189,7 @@ def _scale_rates(axes: Axes, region: Region) -> None:
     axis = Axis("poison_rate", tuple(rates), has_missing=False)
     axes.set_xscale("log")
     axes.set_xlim(rates[0] / 1.4, rates[-1] * 1.4)
-    kept = [rate for rate in axis.thinned(rates, 0.15) if rate is not None]
+    kept = axis.thinned(rates, 0.15)
     axes.set_xticks(kept, [f"{100 * rate:.3g} %" for rate in kept])
     axes.set_xticks([], minor=True)
     axes.set_ylim(-0.03, 1.03)

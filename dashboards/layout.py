@@ -19,7 +19,7 @@ AXIS_VALUES = 3
 #: An axis is logarithmic when its largest positive value is this many times the smallest.
 LOG_RATIO = 8.0
 #: A place apart lies this part of the scale's length away from it.
-APART = 0.12
+APART = 0.15
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,23 @@ class Axis:
         return [*([None] if self.has_missing else []), *self.values]
 
     def ticks(self, room: float) -> list[tuple[float, str]]:
-        """Positions and labels, at least `room` of the axis apart: at all values if they fit, else
-        at powers of ten if the axis has them, else at some of the values."""
-        shown = self.thinned(self._all, room)
-        if len(shown) < len(self._all) and self.logarithmic:
+        """Positions and labels. Places apart have theirs always; on the scale they stand at least
+        `room` of the axis apart: at all values if those fit, else at powers of ten if there are
+        some, else at some of the values."""
+        apart = [value for value in self._all if self.is_apart(value)]
+        on_scale = [value for value in self.values if not self.is_apart(value)]
+        shown = self.thinned(on_scale, room)
+        if len(shown) < len(on_scale) and self.logarithmic:
             low, high = math.ceil(self._scale[0]), math.floor(self._scale[1])
             powers = [10.0**exponent for exponent in range(low, high + 1)]
-            apart = [value for value in self._all if self.is_apart(value)]
-            shown = self.thinned([*apart, *powers], room) if len(powers) > 1 else shown
-        return [(self.place(v), "none" if v is None else number(v)) for v in shown]
+            shown = self.thinned(powers, room) if len(powers) > 1 else shown
+        missing = "\N{EN DASH}"
+        return [(self.place(v), missing if v is None else number(v)) for v in (*apart, *shown)]
 
-    def thinned(self, values: Iterable[float | None], room: float) -> list[float | None]:
-        """Those of ascending `values` that lie at least `room` of the axis apart."""
+    def thinned(self, values: Iterable[float], room: float) -> list[float]:
+        """Those of ascending `values` that lie at least `room` of the axis from the one before."""
         low, high = self.limits
-        kept: list[float | None] = []
+        kept: list[float] = []
         for value in values:
             if not kept or self.place(value) - self.place(kept[-1]) >= room * (high - low):
                 kept.append(value)

@@ -53,7 +53,7 @@ def answer(results: Results) -> Markup:
 
 def _question(results: Results) -> Markup:
     allowed = percent(results.region["thresholds"]["attack_success"])
-    attacks = _plural(len(results.attacks), "attack")
+    attacks = plural(len(results.attacks), "attack")
     return paragraph(
         f"With which training settings does the model keep clean accuracy {_least(results)} while "
         f"each of the {attacks} of the panel succeeds on at most {allowed} of the triggered test "
@@ -102,9 +102,7 @@ def _certainty(results: Results) -> Iterable[Markup]:
     confidence = percent(results.region["thresholds"]["confidence"])
     seeds = sorted({point["seeds"] for point in results.points if has_figures(point)})
     if seeds == [1]:
-        yield paragraph(
-            "One seed a point gives no bounds, so no verdict here has a known certainty."
-        )
+        yield paragraph("One seed a point gives no bounds: no verdict here has a known certainty.")
         return
     undecided = sum(p["by_bounds"] == "UNDECIDED" and has_figures(p) for p in results.points)
     yield paragraph(
@@ -114,8 +112,9 @@ def _certainty(results: Results) -> Iterable[Markup]:
     yield soft(
         f"Confidence is by one-sided t-bounds over {' or '.join(map(str, seeds))} seeds. A point "
         "is IN when the bounds of both figures hold for every attack, and OUT when one of them "
-        f"fails. It is not corrected for judging {len(results.points)} points at once: some "
-        "certain verdicts may be wrong.",
+        f"fails for one attack. It is not corrected for judging {len(results.points)} points at "
+        "once, nor, where a point is OUT, for looking at "
+        f"{plural(len(results.attacks), 'attack')}: some of these verdicts may be wrong.",
     )
 
 
@@ -130,7 +129,8 @@ def _nearest(results: Results) -> Iterable[Markup]:
         )
 
 
-def _plural(count: int, word: str) -> str:
+def plural(count: int, word: str) -> str:
+    """`1 point`, `2 points`."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
@@ -189,7 +189,7 @@ def _cost(results: Results, point: dict[str, Any]) -> str:
     given_up = best["clean_accuracy"] - point["clean_accuracy"]
     return (
         f"{fraction(max(given_up, 0.0))} against the point most accurate on validation images, "
-        f"{best['label']} ({fraction(best['clean_accuracy'])}), on which the worst attack succeeds on "
+        f"{best['label']} ({fraction(best['clean_accuracy'])}), where the worst attack succeeds on "
         f"{percent(best['attack_success'])}"
     )
 
@@ -229,14 +229,14 @@ def figures(results: Results) -> Markup:
     """The three figures, each with what it shows."""
     region, confidence = results.region, percent(results.region["thresholds"]["confidence"])
     hidden = sum(not has_figures(point) for point in results.points)
-    left_out = f" {_plural(hidden, 'incomplete point')} not shown." if hidden else ""
+    left_out = f" {plural(hidden, 'incomplete point')} not shown." if hidden else ""
     return join([
         section("Where the region lies", figure(
             "Map of the region", to_svg(region_map(region), "map"),
             f"Circles are inside by the means, squares outside; filled ones are certain with "
             f"{confidence} confidence. Clean accuracy is the lowest, attack success the highest "
-            "mean over the attacks of the panel. A zero left of an axis break has no place on a "
-            "logarithmic scale.")),
+            "mean over the attacks of the panel. Left of an axis break: zero, which a logarithmic "
+            f"scale has no place for, and points without the factor ({UNKNOWN}).")),
         section("Accuracy against attack", figure(
             "Clean accuracy against worst attack success",
             to_svg(accuracy_against_attack(region), "accuracy"),

@@ -17,6 +17,7 @@ from backdoor.data import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from backdoor.trial import measure_id
 from sweeps.gallery import write_gallery
+from sweeps.hints import command
 from sweeps.loader import load_yaml
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
@@ -33,7 +34,7 @@ def refuse_folder_in_use(folder: Path) -> None:
         return
     holds_sweep = SweepPaths(folder).sweep.is_file()
     remedy = (
-        f"Go on with `sweeps resume {shlex.quote(str(folder))}`, or choose"
+        f"Go on with `{command('sweeps', 'resume', folder)}`, or choose"
         if holds_sweep
         else "Choose"
     )
@@ -42,18 +43,18 @@ def refuse_folder_in_use(folder: Path) -> None:
     )
 
 
-def create_results(spec: SweepSpec, folder: Path, command: Sequence[str]) -> SweepPaths:
+def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepPaths:
     """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
     refuse_folder_in_use(folder)
     paths = SweepPaths(folder)
     paths.ledger.mkdir(parents=True)
     write_atomic(paths.spec, spec.to_yaml().encode())
     write_gallery(spec, paths)
-    write_json(paths.sweep, _description(spec, paths, command))
+    write_json(paths.sweep, _description(spec, paths, argv))
     return paths
 
 
-def _description(spec: SweepSpec, paths: SweepPaths, command: Sequence[str]) -> dict[str, Any]:
+def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dict[str, Any]:
     source = load_source(spec.data)
     return {
         "schema_version": SWEEP_VERSION,
@@ -66,7 +67,7 @@ def _description(spec: SweepSpec, paths: SweepPaths, command: Sequence[str]) -> 
         "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
         "versions": versions(),
         "tracking": {"uri": tracking_uri(spec, paths)},
-        "command": shlex.join(command),
+        "command": shlex.join(argv),
     }
 
 

@@ -49,6 +49,11 @@ class SweepPaths:
         return self.root / "report.html"
 
     @property
+    def map(self) -> Path:
+        """The region map as a picture of its own."""
+        return self.root / "region.svg"
+
+    @property
     def pictures(self) -> Path:
         """PNG files of clean and triggered images, with an index."""
         return self.root / "pictures"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli import FINE, say
+from sweeps.hints import command
 
 
 def check(args: argparse.Namespace) -> int:
@@ -74,5 +74,5 @@ def init(args: argparse.Namespace) -> int:
     if target.exists():
         raise UserError(Mistake("FILE", "must not exist yet", args.file, "Choose another name."))
     target.write_text(bundled_specs()["digits"].read_text())
-    say(f"{target} is a commented spec. Try: sweeps check {shlex.quote(args.file)}")
+    say(f"{target} is a commented spec. Try: {command('sweeps', 'check', args.file)}")
     return FINE

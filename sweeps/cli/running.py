@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.looking import write_region
+from sweeps.hints import command
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
@@ -46,7 +46,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     from sweeps.sweep import run_sweep
 
     sweep = json.loads(paths.sweep.read_text())
-    again = f"sweeps resume {shlex.quote(str(paths.root))}"
+    again = command("sweeps", "resume", paths.root)
     with locked(paths):
         ledger = Ledger(paths.ledger)
         progress = Progress(sweep["planned"], len(ledger.finished))
@@ -94,7 +94,7 @@ def _finish(mirror: Any, paths: SweepPaths) -> str | None:
         warning: str | None = mirror.finish(_show_backlog)
         return warning
     except KeyboardInterrupt:
-        return f"the mirror was left behind; `sweeps mirror {shlex.quote(str(paths.root))}` goes on"
+        return f"the mirror was left behind; `{command('sweeps', 'mirror', paths.root)}` goes on"
 
 
 def _show_backlog(done: int, total: int) -> None:
@@ -113,17 +113,18 @@ def _runner(name: str, spec: SweepSpec) -> Any:
 
 def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int) -> int:
     """Region, report and where to look, after a sweep that has ended."""
-    from dashboards.report import write_report
+    from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
     from sweeps.region.text import region_text
 
     region = write_region(paths, spec)
     report = write_report(paths.root)
+    write_map(paths.root, paths.map)
     print(json.dumps(region) if args.json else region_text(region))
     uri = json.loads(paths.sweep.read_text())["tracking"]["uri"]
     say(f"\nReport: {report}")
     if uri:
         say(f"MLflow: {ui_command(uri)}")
     if failed:
-        say(f"{failed} trials failed: `sweeps status {shlex.quote(str(paths.root))}` says why.")
+        say(f"{failed} trials failed: `{command('sweeps', 'status', paths.root)}` says why.")
     return FAILURES if failed else FINE

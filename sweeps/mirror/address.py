@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import shlex
 import socket
 import ssl
 import urllib.error
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
+from sweeps.hints import command
 
 #: Seconds that a server may take to show that it is there.
 PREFLIGHT_SECONDS = 3.0
@@ -45,7 +45,7 @@ def ui_command(uri: str) -> str:
     """What opens the store's pages: a command to copy, or the address of a server."""
     if uri.startswith(("http://", "https://")):
         return shown(uri)
-    return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))}"
+    return command("mlflow", "ui", "--backend-store-uri", shown(uri))
 
 
 def shown(uri: str) -> str:

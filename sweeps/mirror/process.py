@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.hints import command
 from sweeps.storage import SweepPaths
 
 #: What is added to the priority number of the sweep, so that training goes first.
@@ -37,12 +37,12 @@ class MirrorProcess:
 
     def start(self) -> None:
         """Starts the process, in a session of its own: Ctrl-C in the terminal is not for it."""
-        command = [sys.executable, "-m", "sweeps.mirror.follower", str(self.paths.root.resolve())]
+        line = [sys.executable, "-m", "sweeps.mirror.follower", str(self.paths.root.resolve())]
         try:
             self.paths.mirror_log.write_bytes(b"")
             with self.paths.mirror_log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, bufsize=0,
+                    line, stdin=subprocess.PIPE, stdout=log, stderr=log, bufsize=0,
                     env=_environment(), start_new_session=True,
                 )  # fmt: skip
             assert self._process.stdin is not None
@@ -105,9 +105,9 @@ class MirrorProcess:
         return next((line for line in reversed(lines) if line), "")
 
     def _warning(self, reason: str) -> str:
-        command = f"sweeps mirror {shlex.quote(str(self.paths.root))}"
+        again = command("sweeps", "mirror", self.paths.root)
         reason = reason.removeprefix("not mirrored: ").rstrip(".")
-        return f"MLflow lacks results: {reason}. The ledger has them all; send them with: {command}"
+        return f"MLflow lacks results: {reason}. The ledger has them all; send them with: {again}"
 
 
 def _environment() -> dict[str, str]:

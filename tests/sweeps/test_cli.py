@@ -59,7 +59,15 @@ def finished(tmp_path_factory):
 
 def test_run_leaves_everything_in_its_folder(finished) -> None:
     names = {file.name for file in finished.iterdir()}
-    assert {"spec.yaml", "sweep.json", "ledger", "region.json", "report.html", "pictures"} <= names
+    assert {
+        "spec.yaml",
+        "sweep.json",
+        "ledger",
+        "region.json",
+        "region.svg",
+        "report.html",
+        "pictures",
+    } <= names
     assert load_spec(finished / "spec.yaml").name == "small"
     sweep = json.loads((finished / "sweep.json").read_text())
     assert sweep["planned"] == 24 and sweep["tracking"]["uri"] is None

@@ -1,0 +1,331 @@
+"""The report: what it says, what it escapes, and that it stands alone."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from small import begin, small_spec, sweep
+
+from backdoor.errors import StoredDataError, UserError
+from dashboards.appendix import duration, without_passwords
+from dashboards.report import write_map, write_report
+from sweeps.ledger import Ledger
+from sweeps.region.points import region_of
+from sweeps.runners.serial import SerialRunner
+from sweeps.storage import SweepPaths, write_json
+
+HOSTILE = "<script>alert(1)</script>"
+VOID = {"meta", "img"}
+
+
+class Reader(HTMLParser):
+    """Checks that elements close in order, and keeps text and addresses."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "data")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+
+def read(folder: Path) -> str:
+    return write_report(folder).read_text()
+
+
+def words(page: str) -> str:
+    """The text of a page in one line."""
+    return re.sub(r"\s+", " ", " ".join(Reader(page).text))
+
+
+# --- what it says ------------------------------------------------------------------------------
+
+
+def test_question_and_answer_come_first(folder):
+    text = words(read(folder))
+    start = text.index("Defence region of made-by-hand With which training settings")
+    opening = text[start : start + 900]
+    assert "clean accuracy ≥ 0.900 (best - 0.05; best is 0.950)" in opening
+    assert "each of the 3 attacks of the panel succeeds on at most 20 %" in opening
+    assert "2 of 4 defence points do so" in opening
+    assert "1 of the 4 lack results and are not judged." in opening
+    assert "With 95 % confidence per point: 1 IN, 1 OUT, 1 undecided." in opening
+    assert "one-sided t-bounds over 3 seeds" in opening
+    assert "not corrected for judging 4 points" in opening
+    assert "Recommended: point p1 , with clean accuracy 0.940 and worst attack success 10 %" in text
+
+
+def test_the_recommended_point_with_its_price(folder):
+    text = words(read(folder))
+    assert "patch(size=1) at 3 %: succeeds on 10 % (bounds 8 % and 12 %)" in text
+    assert "IN with 95 % confidence (one-sided t-bounds); 3 of 3 seeds meet both conditions" in text
+    assert "Margin 0.040 to the nearer threshold" in text
+    price = "Accuracy given up 0.010 against the point most accurate on validation images, point p0 (0.950)"
+    assert price in text
+    assert "where the worst attack succeeds on 90 %" in text
+
+
+def test_a_region_by_means_alone_says_so(make_point, make_region, make_folder):
+    points = [make_point(f"{v}", {"width": v}, 0.95, 0.1, seeds=1) for v in (1, 2)]
+    text = words(read(make_folder(make_region(points))))
+    assert "One seed a point gives no bounds: no verdict here has a known certainty." in text
+    assert "IN by the means over seeds only; the bounds leave it undecided" in text
+    assert "Accuracy given up none: it is the point most accurate on validation images" in text
+
+
+def test_an_empty_region_names_the_nearest_point(make_point, make_region, make_folder):
+    points = [make_point("far", {"width": 1}, 0.95, 0.9), make_point("near", {"width": 2}, 0.95, 0.3)]  # fmt: skip
+    text = words(read(make_folder(make_region(points))))
+    assert "There is no such point: none of 2 meets both conditions" in text
+    assert "Nearest is point near" in text
+    assert "it misses a threshold by 0.100" in text
+    assert "Recommended operating point None: no point is inside the region." in text
+
+
+def test_a_sweep_without_a_complete_point_has_no_answer_yet(make_point, make_region, make_folder):
+    text = words(read(make_folder(make_region([make_point("p", {"width": 1}, None, 0)]))))
+    assert "Not known yet: no defence point has results for every attack and seed." in text
+    assert "keep clean accuracy of at least best - 0.05" in text
+    assert "1 incomplete point not shown." in text
+
+
+def test_the_sections_stand_in_their_order(folder):
+    headings = re.findall(r"<h2>(.*?)</h2>", read(folder))
+    assert headings == [
+        "Recommended operating point", "Where the region lies", "Accuracy against attack",
+        "Attack success against poison rate", "What the attacker does", "All defence points",
+        "The attack panel", "What this does not cover", "How to reproduce",
+    ]  # fmt: skip
+
+
+def test_every_point_has_a_row_with_both_verdicts_and_every_seed(folder):
+    page = read(folder)
+    table = page[page.index("<h2>All defence points") : page.index("<h2>The attack panel")]
+    rows = [words(row) for row in re.findall(r"<tr>.*?</tr>", table)][1:]
+    assert len(rows) == 4
+    row = "point p1 recommended IN IN 0.940 [0.920, 0.960] 0.940 0.940 0.940 0.100 [0.080, 0.120] 0.100 0.100 0.100 patch(size=1) at 3 % 3 of 3 0.040"
+    assert "".join(rows[1].split()) == row.replace(" ", "")
+    assert rows[0].split()[2:4] == ["OUT", "OUT"]
+    assert rows[0].endswith("\N{MINUS SIGN}0.700")
+    assert rows[3].split()[2:4] == ["INCOMPLETE", "UNDECIDED"]
+
+
+def test_the_panel_names_target_classes(folder):
+    text = words(read(folder))
+    assert "0 (zero)" in text
+    assert "patch(size=1) at 3 % patch(size=1) 3 % 0 (zero) 0.100 to 0.900 3 points" in text
+    assert "blend at 3 % blend 3 % 0 (zero) 0.050 to 0.450 0 points" in text
+
+
+def test_failed_and_missing_trials_are_told_by_cause(small_region, make_folder):
+    small_region["trials"] = {"finished": 2, "failed": 3, "planned": 9}
+    text = words(read(make_folder(small_region, failed=3)))
+    assert "out of memory 3 " in text
+    assert "at step 3" not in text
+    assert "4 of 9 planned trials have no result." in text
+    assert "2 of 9 planned finished, 3 failed; 2.5 minutes of training in all" in text
+
+
+def test_nothing_is_said_of_failures_where_there_are_none(folder):
+    text = words(read(folder))
+    assert "Failed and missing trials" not in text
+    assert "Collapsed and diverged" not in text
+
+
+def test_a_sweep_that_does_not_know_its_plan_misses_nothing(small_region, make_folder):
+    small_region["trials"]["planned"] = None
+    text = words(read(make_folder(small_region)))
+    assert "Trials 2 finished;" in text
+    assert "planned trials have no result" not in text
+
+
+def test_useless_models_are_told_by_point(small_region, make_folder):
+    text = words(read(make_folder(small_region, collapsed=True)))
+    assert "defence point collapsed diverged trained point p0 1 0 2" in text
+
+
+def test_pictures_are_inlined_and_only_from_their_folder(folder):
+    page = read(folder)
+    assert page.count("data:image/png;base64,") == 1
+    assert words(page).count("missing") == 2
+    assert 'class="pixels"' in page
+    assert "image-rendering: pixelated" in page
+
+
+def test_a_folder_without_pictures_has_no_such_section(folder):
+    SweepPaths(folder).gallery.unlink()
+    assert "What the attacker does" not in read(folder)
+
+
+def test_how_to_reproduce_it(folder):
+    text = words(read(folder))
+    for piece in ("sweeps run spec.yaml", "sweeps run digits", "2026-01-02T03:04:05+00:00",
+                  "torch 2.15.0", "name: made-by-hand"):  # fmt: skip
+        assert piece in text
+
+
+def test_a_sweep_that_was_really_run(tmp_path):
+    spec = small_spec()
+    paths = begin(tmp_path / "small", spec)
+    sweep(paths, spec, SerialRunner())
+    found = region_of(spec, Ledger(paths.ledger), 24)
+    write_json(paths.region, found)
+    page = read(paths.root)
+    text = words(page)
+    assert f"{found['counts']['by_means']['IN'] or 'none'} of 4" in text
+    for point in found["points"]:
+        assert point["label"] in text
+    assert "24 of 24 planned finished" in text
+    pictures = json.loads(paths.gallery.read_text())["images"]
+    assert page.count("data:image/png;base64,") == len(pictures) > 0
+    assert html.escape(paths.spec.read_text().strip()) in page
+
+
+# --- what it must never do -----------------------------------------------------------------------
+
+
+def test_everything_from_files_is_escaped(small_region, make_folder):
+    found = json.loads(json.dumps(small_region).replace("linear", HOSTILE).replace("blend", HOSTILE))  # fmt: skip
+    found["name"] = HOSTILE
+    found["points"][1]["label"] = HOSTILE
+    sweep = {"class_names": [HOSTILE, "one"], "command": f"sweeps run '{HOSTILE}'",
+             "versions": {HOSTILE: "1"}}  # fmt: skip
+    folder = make_folder(found, spec=f"name: '{HOSTILE}'\n", sweep=sweep)
+    gallery = SweepPaths(folder).gallery
+    gallery.write_text(gallery.read_text().replace("zero", '\\"onload=' + HOSTILE))
+    page = read(folder)
+    assert "<script" not in page
+    assert page.count(html.escape(HOSTILE)) >= 8
+    reader = Reader(page)
+    assert "script" not in reader.tags
+    assert not re.search(r'"onload', page)
+
+
+def test_it_asks_for_nothing_and_runs_nothing(folder):
+    page = read(folder)
+    reader = Reader(page)
+    assert reader.addresses
+    assert all(address.startswith(("data:image/png", "#")) for address in reader.addresses)
+    assert not {"script", "link", "iframe", "object", "embed", "form"} & set(reader.tags)
+    assert "default-src 'none'" in page
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert "<?xml" not in page
+    assert page.count("<!DOCTYPE") == 1
+
+
+def test_equal_folders_give_equal_bytes_and_no_rubbish(folder, tmp_path):
+    first = write_report(folder).read_bytes()
+    assert write_report(folder, tmp_path / "again.html").read_bytes() == first
+    assert not [file for file in folder.iterdir() if file.name.endswith(".tmp")]
+
+
+def test_it_is_written_into_the_folder_or_elsewhere(folder, tmp_path):
+    assert write_report(folder) == SweepPaths(folder).report
+    elsewhere = tmp_path / "new" / "page.html"
+    assert write_report(folder, elsewhere) == elsewhere
+    assert elsewhere.is_file()
+
+
+def test_thirty_six_points_stay_small(make_point, make_region, make_folder):
+    points = [
+        make_point(f"{k}-{n}", {"architecture": k, "weight_decay": 10 ** (n / 3 - 4)}, 0.95, n / 12)
+        for k in ("linear", "mlp", "ridge")
+        for n in range(12)
+    ]
+    page = read(make_folder(make_region(points)))
+    assert len(page.encode()) < 500_000
+
+
+def test_passwords_of_addresses_are_left_out(small_region, make_folder):
+    spec = "tracking: {uri: postgresql://me:secret@host/db}\n"
+    sweep = {"command": "sweeps run x --set tracking.uri=postgresql://me:secret@host/db"}
+    page = read(make_folder(small_region, spec=spec, sweep=sweep))
+    assert page.count("postgresql://me:***@host/db") == 2
+    assert "secret" not in page
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite:////home/me/mlflow.db", "http://host:5000/a@b", "a: b@c", "https://me@host/"]
+)
+def test_addresses_without_a_password_stay_as_they_are(text):
+    assert without_passwords(text) == text
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(0.5, "0.5 seconds"), (119, "119 seconds"), (150, "2.5 minutes"), (36_000, "10 hours")])  # fmt: skip
+def test_durations_in_words(seconds, written):
+    assert duration(seconds) == written
+
+
+# --- what it refuses -----------------------------------------------------------------------------
+
+
+def test_a_missing_region_says_how_to_get_it(folder):
+    SweepPaths(folder).region.unlink()
+    with pytest.raises(UserError) as caught:
+        write_report(folder)
+    (mistake,) = caught.value.mistakes
+    assert mistake.place == "region.json"
+    assert mistake.rule.startswith("must exist")
+    assert mistake.value == str(folder / "region.json")
+    assert mistake.remedy == f"Run `sweeps region {folder}`, which writes it."
+    assert not SweepPaths(folder).report.exists()
+
+
+def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
+    with pytest.raises(UserError, match="must be the results folder of a sweep"):
+        write_report(tmp_path)
+
+
+def test_a_region_of_another_version_is_refused(folder, rewrite):
+    rewrite(folder, schema_version=2)
+    with pytest.raises(StoredDataError, match="must have schema version 1, but got 2"):
+        write_report(folder)
+
+
+@pytest.mark.parametrize("name", ["region", "sweep", "gallery"])
+def test_a_damaged_file_is_refused_by_name(folder, name):
+    file = getattr(SweepPaths(folder), name)
+    file.write_text('{"schema_version": 1')
+    with pytest.raises(StoredDataError, match=f"{file.name}: must be valid JSON"):
+        write_report(folder)
+
+
+def test_the_map_alone_is_a_whole_svg_file(folder, tmp_path):
+    file = write_map(folder, tmp_path / "pictures" / "map.svg")
+    content = file.read_text()
+    assert content.startswith("<?xml")
+    assert content.rstrip().endswith("</svg>")
+    assert "weight_decay" in content
+    assert write_map(folder, tmp_path / "again.svg").read_text() == content
+
+
+def test_the_region_is_not_changed_by_looking_at_it(small_region, make_folder):
+    before = copy.deepcopy(small_region)
+    folder = make_folder(small_region)
+    write_report(folder)
+    assert json.loads(SweepPaths(folder).region.read_text()) == before
