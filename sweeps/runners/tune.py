@@ -37,7 +37,6 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no result files: the ledger has the results
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots while it runs: they are never read
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's makes an interrupted sweep look finished
-    "TUNE_MAX_PENDING_TRIALS_PG": "8",  # with a searcher Tune would queue one at a time
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay what they were
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -77,6 +76,7 @@ class TuneRunner:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _fit(self, table: _Table, scratch: str) -> None:
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
             tune_config=tune.TuneConfig(
@@ -96,6 +96,14 @@ class TuneRunner:
             ),
         )
         tuner.fit()
+
+    def _queued(self) -> int:
+        """Packs that Tune may hold ready: an eighth of those that run at once, at least one.
+
+        Enough that no CPU waits; few, since they still run after an interrupt, and are chosen
+        before the results of those before them are known.
+        """
+        return max(1, int(ray.cluster_resources().get("CPU", 1)) // self.cpu // 8)
 
 
 def _trainable(work: Work) -> Any:
