@@ -21,7 +21,9 @@ def draw_part(count: int, shape: tuple[int, ...], classes: int = 3, seed: int = 
 
 def write_idx(file: Path, values: np.ndarray) -> None:
     """The idx format: two zero bytes, 8 for uint8, the number of axes, each length, the content."""
-    head = struct.pack(">BBBB", 0, 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape)
+    head = struct.pack(">BBBB", 0, 0, 8, values.ndim) + struct.pack(
+        f">{values.ndim}I", *values.shape
+    )
     file.write_bytes(head + values.astype(np.uint8).tobytes())
 
 

@@ -7,6 +7,7 @@ that it consists of, and how torchvision reads them.
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ class TorchvisionFiles(Dataset):
             self.source_class()(given_root(self.kind, self.root), download=True)
         except (OSError, RuntimeError) as error:
             rule = f"must be a folder into which torchvision can fetch `{self.kind}`"
-            remedy = f"Fetch it elsewhere and point data.root at it ({_first_line(error)})."
+            remedy = f"Fetch it elsewhere and point data.root at it ({_in_short(error)})."
             raise wrong_root(rule, self.root, remedy) from None
 
     def _checked(self, train: bool) -> Part:
@@ -99,10 +100,12 @@ class TorchvisionFiles(Dataset):
                 raise ValueError(f"labels from {labels.min()} to {labels.max()}")
         except DAMAGED as error:
             rule = f"must hold undamaged {'training' if train else 'test'} files of `{self.kind}`"
-            remedy = f"Restore them, or fetch them anew ({_first_line(error)})."
+            remedy = (
+                f"Restore them, or delete them and --set data.download=true ({_in_short(error)})."
+            )
             raise wrong_root(rule, self.root, remedy) from None
         return images, labels, names
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+def _in_short(error: Exception) -> str:
+    return textwrap.shorten(str(error), 160, placeholder=" ...") or type(error).__name__

@@ -232,7 +232,9 @@ class TestDataset:
 
     def test_no_root_is_a_mistake_that_says_what_to_set(self, kind) -> None:
         if kind != "digits":
-            with pytest.raises(UserError, match=rf"root: must be given for `{kind}`.*--set data.root="):
+            with pytest.raises(
+                UserError, match=rf"root: must be given for `{kind}`.*--set data.root="
+            ):
                 load_source(build_data(kind))
 
 
