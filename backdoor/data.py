@@ -23,7 +23,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 
 Ids = npt.NDArray[np.int64]
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Source:
     images: (n, c, h, w) uint8, possibly memory-mapped and read-only. labels: (n,) int64.
     kept: (m,) int64, numbers of the images whose class is kept, in the source's order.
     mean, std: (c,) float32 in [0, 1], over the kept images of the training pool.
+    poisoned: (n,) bool, images that came poisoned: they only ever train.
     """
 
     images: npt.NDArray[np.uint8]
@@ -43,6 +44,7 @@ class Source:
     fingerprint: str
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
+    poisoned: npt.NDArray[np.bool_]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -74,7 +76,10 @@ def load_source(dataset: Dataset) -> Source:
     labels, kept, names = _narrow(dataset, raw)
     pool = kept if raw.test_from is None else kept[kept < raw.test_from]
     mean, std = _moments(raw.images, pool)
-    return Source(raw.images, labels, kept, raw.test_from, names, fingerprint[:16], mean, std)
+    poisoned = np.zeros(len(labels), dtype=bool) if raw.poisoned is None else raw.poisoned
+    return Source(
+        raw.images, labels, kept, raw.test_from, names, fingerprint[:16], mean, std, poisoned
+    )
 
 
 def split(dataset: Dataset, source: Source, seed: int) -> Split:
@@ -87,8 +92,8 @@ def split(dataset: Dataset, source: Source, seed: int) -> Split:
         left = len(pool) - n_test - n_val
         n_train = dataset.train if dataset.train is not None else left
         _enough("train + validation + test", len(pool), n_train + n_val + n_test, left)
-        train, validation, test, _ = np.split(pool, np.cumsum([n_train, n_val, n_test]))
-        return Split(train, validation, test)
+        train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val + n_test)
+        return Split(train, held[:n_val], held[n_val:])
     own = source.kept < source.test_from
     pool, test = source.kept[own], source.kept[~own]
     pool = pool[stream("split", seed, len(pool)).permutation(len(pool))]
@@ -99,7 +104,25 @@ def split(dataset: Dataset, source: Source, seed: int) -> Split:
     n_test = dataset.test if dataset.test is not None else len(test)
     _enough("train + validation", len(pool), n_train + n_val, left)
     _enough("test", len(test), n_test, len(test))
-    return Split(pool[:n_train], pool[n_train : n_train + n_val], test[:n_test])
+    train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val)
+    return Split(train, held, test[:n_test])
+
+
+def _hold_out(
+    pool: Ids, poisoned: npt.NDArray[np.bool_], n_train: int, n_held: int
+) -> tuple[Ids, Ids]:
+    """The first n_train of the pool, and the n_held clean ones that follow, both in its order.
+
+    Where too few clean ones follow, the last clean ones of the pool are held out and later
+    poisoned ones train in their place.
+    """
+    clean = np.flatnonzero(~poisoned)
+    if n_held > len(clean):
+        rule = f"must not exceed the {len(clean)} images that did not come poisoned"
+        raise UserError(Mistake("validation + test", rule, n_held, "Ask for fewer images."))
+    first = min(int((clean < n_train).sum()), len(clean) - n_held)
+    held = clean[first : first + n_held]
+    return np.delete(pool, held)[:n_train], pool[held]
 
 
 def _enough(place: str, available: int, asked: int, left: int) -> None:
@@ -145,7 +168,8 @@ def _cached(dataset: Dataset, fingerprint: str) -> Raw:
     meta = json.loads((folder / "meta.json").read_text())
     images = np.load(folder / "images.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
-    return Raw(images, labels, tuple(meta["class_names"]), meta["test_from"])
+    poisoned = np.load(folder / "poisoned.npy") if meta["poisoned"] else None
+    return Raw(images, labels, tuple(meta["class_names"]), meta["test_from"], poisoned)
 
 
 def _store(raw: Raw, folder: Path) -> None:
@@ -155,7 +179,13 @@ def _store(raw: Raw, folder: Path) -> None:
     try:
         np.save(scratch / "images.npy", raw.images)
         np.save(scratch / "labels.npy", raw.labels)
-        meta = {"class_names": raw.class_names, "test_from": raw.test_from}
+        if raw.poisoned is not None:
+            np.save(scratch / "poisoned.npy", raw.poisoned)
+        meta = {
+            "class_names": raw.class_names,
+            "test_from": raw.test_from,
+            "poisoned": raw.poisoned is not None,
+        }
         (scratch / "meta.json").write_text(json.dumps(meta))
         for file in scratch.iterdir():
             with file.open("rb") as written:

@@ -135,26 +135,45 @@ def test_bundled_specs_open_with_purpose_command_duration_and_hardware() -> None
 
 
 def test_bundled_specs_load(tmp_path) -> None:
+    import yaml
+
     from sweeps.spec import bundled_specs, load_spec
 
     for name, file in bundled_specs().items():
+        data = yaml.safe_load(file.read_text())["data"]
         changes = []
-        if "root: null" in file.read_text():
-            import numpy as np
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            pixel = _png(np.zeros((32, 32, 3), dtype=np.uint8))
-            for part, count in (("train", 60_000), ("test", 10_000)):
-                pa_table = pa.table(
-                    {
-                        "img": [{"bytes": pixel, "path": ""}] * count,
-                        "label": [i % 10 for i in range(count)],
-                    }
-                )
-                pq.write_table(pa_table, tmp_path / f"{part}.parquet")
-            changes = [f"data.root={tmp_path}", "data.image_size=16"]
+        if isinstance(data, dict) and "root" in data:
+            changes = FABRICATED[data["kind"]](tmp_path)
         assert load_spec(name, changes).name == name
+
+
+def _hub_files(folder: Path) -> list[str]:
+    """CIFAR-10 as public hubs have it: one black image over and over."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pixel = _png(np.zeros((32, 32, 3), dtype=np.uint8))
+    for part, count in (("train", 60_000), ("test", 10_000)):
+        columns = {
+            "img": [{"bytes": pixel, "path": ""}] * count,
+            "label": [i % 10 for i in range(count)],
+        }
+        pq.write_table(pa.table(columns), folder / f"{part}.parquet")
+    return [f"data.root={folder}", "data.image_size=16"]
+
+
+def _idx_files(folder: Path) -> list[str]:
+    """MNIST as torchvision has it, with enough black images of each digit."""
+    import numpy as np
+    from fabricated import write_mnist
+
+    parts = [(np.zeros((n, 28, 28), np.uint8), np.arange(n) % 10) for n in (12_000, 3_000)]
+    write_mnist(folder, *parts)
+    return [f"data.root={folder}"]
+
+
+FABRICATED = {"parquet": _hub_files, "mnist": _idx_files}
 
 
 def _png(pixels) -> bytes:

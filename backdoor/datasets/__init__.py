@@ -2,7 +2,8 @@
 
 A dataset is a frozen dataclass derived from `Dataset`. It writes `fingerprint` (a hash of the
 content, cheap) and `read` (everything decoded); narrowing to classes, splitting and caching are
-common to all and live in `backdoor.data`.
+common to all and live in `backdoor.data`. A field that says where the data lie is named `root`
+(the one that travels to workers) and declared with `location`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ class Raw:
     images: (n, c, h, w) uint8. labels: (n,) int64, 0 to len(class_names) - 1.
     test_from: the index at which the source's own test set begins; None where it has none, and
     training, validation and test images are all drawn from one pool.
+    poisoned: (n,) bool, images that came poisoned; None where nothing says so.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     test_from: int | None = None
+    poisoned: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

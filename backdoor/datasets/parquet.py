@@ -8,20 +8,21 @@ else `valid...`, the test set.
 from __future__ import annotations
 
 import hashlib
-import io
+import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from backdoor.datasets import Dataset, Raw
-from backdoor.errors import Mistake, UserError
+from backdoor.datasets.files import content_hash, existing_folder, wrong_root
+from backdoor.datasets.pixels import Pixels, decode_all
 from backdoor.schema import Count, location
 
 IMAGE_COLUMNS = ("img", "image")
@@ -46,8 +47,7 @@ class Parquet(Dataset):
         digest = hashlib.sha256(json.dumps([self.image_size, self.label_column]).encode())
         for files in self._files():
             for file in files:
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+                digest.update(content_hash(file))
             digest.update(b"|")
         return digest.hexdigest()
 
@@ -55,9 +55,9 @@ class Parquet(Dataset):
         train_files, test_files = self._files()
         train, train_labels = self._decode(train_files)
         test, test_labels = self._decode(test_files)
-        if not len(train_labels) or train.shape[1:] != test.shape[1:]:
+        if train.shape[1:] != test.shape[1:]:
             value = f"{train.shape[1:]} and {test.shape[1:]}"
-            raise self._wrong(
+            raise wrong_root(
                 "must hold training and test images of one shape",
                 value,
                 "Give `image_size`, or check the files.",
@@ -66,17 +66,8 @@ class Parquet(Dataset):
         names = _class_names(train_files[0], self.label_column, int(labels.max()) + 1)
         return Raw(np.concatenate([train, test]), labels, names, len(train_labels))
 
-    def _wrong(self, rule: str, value: Any, remedy: str) -> UserError:
-        return UserError(Mistake("root", rule, value, remedy))
-
     def _files(self) -> tuple[list[Path], list[Path]]:
-        if self.root is None:
-            raise self._wrong(
-                "must be given for `parquet`", None, "Set it: --set data.root=FOLDER."
-            )
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            raise self._wrong("must be a folder that exists", self.root, "Check the path.")
+        root = existing_folder(self.kind, self.root)
         found = sorted(root.rglob("*.parquet"))
 
         def named(prefix: str) -> list[Path]:
@@ -84,24 +75,27 @@ class Parquet(Dataset):
 
         train, test = named("train"), named("test") or named("valid")
         if not train or not test:
-            raise self._wrong(
+            raise wrong_root(
                 "must hold train*.parquet and test*.parquet",
                 self.root,
                 f"Found: {', '.join(file.name for file in found) or 'no .parquet file'}.",
             )
         return train, test
 
-    def _decode(self, files: list[Path]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        images: list[npt.NDArray[np.uint8]] = []
-        labels: list[npt.NDArray[np.int64]] = []
+    def _decode(self, files: list[Path]) -> tuple[Pixels, npt.NDArray[np.int64]]:
+        images = decode_all(self._encoded(files), self.image_size)
+        columns = [pq.ParquetFile(file).read([self.label_column]).column(0) for file in files]
+        return images, np.concatenate([c.to_numpy() for c in columns]).astype(np.int64)
+
+    def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
+        """Name and encoded bytes of every image."""
         for file in files:
+            rows = itertools.count()
             with pq.ParquetFile(file) as parquet:
                 column = self._image_column(file, parquet.schema_arrow)
-                for batch in parquet.iter_batches(1024, columns=[column, self.label_column]):
-                    encoded = batch.column(column).field("bytes")
-                    images.append(np.stack([self._pixels(cell.as_py()) for cell in encoded]))
-                    labels.append(batch.column(self.label_column).to_numpy().astype(np.int64))
-        return np.concatenate(images), np.concatenate(labels)
+                for batch in parquet.iter_batches(1024, columns=[column]):
+                    for cell in batch.column(column).field("bytes"):
+                        yield f"{file.name}, row {next(rows)}", cell.as_py()
 
     def _image_column(self, file: Path, schema: pa.Schema) -> str:
         names = [name for name in IMAGE_COLUMNS if name in schema.names]
@@ -109,22 +103,12 @@ class Parquet(Dataset):
             rule = (
                 f"must have a column {' or '.join(IMAGE_COLUMNS)} and a column {self.label_column}"
             )
-            raise self._wrong(
+            raise wrong_root(
                 rule,
                 f"{file.name}: {', '.join(schema.names)}",
                 "Rename the columns, or set data.label_column.",
             )
         return names[0]
-
-    def _pixels(self, encoded: bytes) -> npt.NDArray[np.uint8]:
-        """One image as (c, h, w) uint8; c is 1 for grey images, else 3."""
-        with Image.open(io.BytesIO(encoded)) as opened:
-            image = opened.convert("L" if opened.mode in ("1", "L", "I;16") else "RGB")
-        if self.image_size is not None:
-            side = self.image_size
-            image = image.resize((side, side), Image.Resampling.BILINEAR)
-        pixels = np.asarray(image, dtype=np.uint8)
-        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _class_names(file: Path, column: str, count: int) -> tuple[str, ...]:

@@ -7,6 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fabricated import (
+    draw_part,
+    without_checksums,
+    write_cifar10,
+    write_cifar100,
+    write_folders,
+    write_mnist,
+)
 from PIL import Image
 
 from backdoor.config import build_data
@@ -122,14 +130,50 @@ def test_wrong_columns_are_named(tmp_path) -> None:
         load_source(build_data({"kind": "parquet", "root": str(tmp_path)}))
 
 
+def small(*shape):
+    """60 training and 30 test images."""
+    return draw_part(60, shape), draw_part(30, shape, seed=6)
+
+
+def fabricate_parquet(folder):
+    write_parquet(folder, counts=(60, 30))
+    return folder
+
+
+def fabricate_folders(folder):
+    write_folders(folder, dict(zip(("train", "test"), small(7, 5, 3), strict=True)))
+    return folder
+
+
+def fabricate_arrays(folder):
+    images, labels = draw_part(90, (6, 8))
+    np.savez(folder / "set.npz", images=images, labels=labels, poisoned=np.arange(90) < 9)
+    return folder / "set.npz"
+
+
+#: Kind → what writes a small one of at least 90 images and three classes, and returns its root.
+FABRICATE = {
+    "parquet": fabricate_parquet,
+    "mnist": lambda folder: write_mnist(folder, *small(28, 28)).parents[1],
+    "fashion_mnist": lambda folder: write_mnist(folder, *small(28, 28), "FashionMNIST").parents[1],
+    "cifar10": lambda folder: write_cifar10(folder, *small(3, 32, 32)).parent,
+    "cifar100": lambda folder: write_cifar100(folder, *small(3, 32, 32)).parent,
+    "image_folder": fabricate_folders,
+    "arrays": fabricate_arrays,
+}
+
+
 @pytest.mark.parametrize("kind", list(DATASETS.kinds()))
 class TestDataset:
     """The contract of a dataset, run by every kind."""
 
+    @pytest.fixture(autouse=True)
+    def fabricated_files_are_opened(self, monkeypatch):
+        without_checksums(monkeypatch)
+
     def build(self, kind, tmp_path, **settings):
-        if kind == "parquet":
-            write_parquet(tmp_path, counts=(60, 30))
-            settings = {"root": str(tmp_path), **settings}
+        if kind != "digits":
+            settings = {"root": str(FABRICATE[kind](tmp_path)), **settings}
         return build_data({"kind": kind, **settings})
 
     def test_splits_are_disjoint_seeded_and_of_the_sizes_asked(self, kind, tmp_path) -> None:
@@ -144,6 +188,7 @@ class TestDataset:
         assert not np.array_equal(parts.train, other.train)
         if source.test_from is not None:
             assert (parts.test >= source.test_from).all() and (parts.train < source.test_from).all()
+        assert not source.poisoned[parts.validation].any() and not source.poisoned[parts.test].any()
 
     def test_a_fixed_split_ignores_the_trial_seed(self, kind, tmp_path) -> None:
         sizes = {"train": 20, "validation": 10, "test": 15}
@@ -162,7 +207,7 @@ class TestDataset:
         with pytest.raises(UserError, match="classes: must not repeat a class"):
             self.build(kind, tmp_path, classes=[1, 1])
         with pytest.raises(UserError, match="classes: must be labels from 0 to"):
-            load_source(self.build(kind, tmp_path, classes=[1, 99]))
+            load_source(self.build(kind, tmp_path, classes=[1, 999]))
         dataset = self.build(kind, tmp_path, train=10**6)
         with pytest.raises(UserError, match="must not exceed the"):
             split(dataset, load_source(dataset), 0)
@@ -170,8 +215,27 @@ class TestDataset:
     def test_content_names_the_source(self, kind, tmp_path) -> None:
         dataset = self.build(kind, tmp_path)
         assert dataset.fingerprint() == dataset.fingerprint()
-        assert load_source(dataset).images.dtype == np.uint8
+        source = load_source(dataset)
+        assert source.images.dtype == np.uint8 and source.labels.dtype == np.int64
+        assert len(source.images) == len(source.labels) == len(source.poisoned)
+        assert source.shape[0] in (1, 3)
+        assert 0 <= source.labels.min() <= source.labels.max() < len(source.class_names)
         assert DATASETS.build(dataset.identity()).identity() == dataset.identity()
+        assert not {"root", "download"} & set(dataset.identity())
+
+    def test_where_the_files_lie_does_not_matter(self, kind, tmp_path) -> None:
+        here, there = tmp_path / "here", tmp_path / "there"
+        here.mkdir()
+        there.mkdir()
+        (there / "notes.txt").write_text("not part of the set")
+        assert self.build(kind, here).fingerprint() == self.build(kind, there).fingerprint()
+
+    def test_no_root_is_a_mistake_that_says_what_to_set(self, kind) -> None:
+        if kind != "digits":
+            with pytest.raises(
+                UserError, match=rf"root: must be given for `{kind}`.*--set data.root="
+            ):
+                load_source(build_data(kind))
 
 
 def test_digits_are_scikit_learns() -> None:

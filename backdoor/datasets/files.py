@@ -1,0 +1,49 @@
+"""What the kinds that read files share: the root, hashes of content, and wrong files in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+
+#: So many names an error shows; the rest is a number.
+SHOWN = 5
+
+
+def wrong_root(rule: str, value: Any, remedy: str) -> UserError:
+    """One mistake about what lies under `root`."""
+    return UserError(Mistake("root", rule, value, remedy))
+
+
+def given_root(kind: str, root: str | None, what: str = "FOLDER") -> Path:
+    """`root` as a path; `UserError` where none is given."""
+    if root is None:
+        raise wrong_root(f"must be given for `{kind}`", None, f"Set it: --set data.root={what}.")
+    return Path(root).expanduser()
+
+
+def existing_folder(kind: str, root: str | None) -> Path:
+    """`root` as a folder that exists; `UserError` where it does not."""
+    folder = given_root(kind, root)
+    if not folder.is_dir():
+        raise wrong_root("must be a folder that exists", root, "Check the path.")
+    return folder
+
+
+def content_hash(file: Path) -> bytes:
+    """SHA-256 of a file's content; `UserError` where it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        remedy = f"Mend or remove it ({error.strerror})."
+        raise wrong_root("must hold files that can be read", str(file), remedy) from None
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,110 @@
+"""Image files in a folder a class, as torchvision.datasets.ImageFolder reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
+from backdoor.datasets.pixels import decode_all
+from backdoor.schema import Count, location
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+#: Folders that hold test images beside `train`; the first that is there counts.
+TEST_FOLDERS = ("test", "val")
+
+Classes = dict[str, list[Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder(Dataset):
+    """Image files under `root`: train/CLASS/ and test/CLASS/ (or val/CLASS/), or CLASS/ alone.
+
+    Classes are numbered by the alphabet; all images below a class's folder belong to it, and
+    hidden files and folders are left out. Without a folder `train` there is one pool. image_size:
+    side in pixels to which every image is resized (bilinear); None leaves them, and then all must
+    be of one size.
+    """
+
+    kind: ClassVar[str] = "image_folder"
+    cached = True
+
+    root: str | None = location(None)
+    image_size: Count | None = None
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(json.dumps([self.kind, self.image_size]).encode())
+        for part in self._parts():
+            for name, files in part.items():
+                digest.update(json.dumps([name, len(files)]).encode())
+                for file in files:
+                    digest.update(content_hash(file))
+            digest.update(b"|")
+        return digest.hexdigest()
+
+    def read(self) -> Raw:
+        parts = self._parts()
+        files = [file for part in parts for found in part.values() for file in found]
+        labels = [i for part in parts for i, found in enumerate(part.values()) for _ in found]
+        images = decode_all(self._encoded(files), self.image_size)
+        n_train = sum(len(found) for found in parts[0].values())
+        test_from = n_train if len(parts) > 1 else None
+        return Raw(images, np.asarray(labels, dtype=np.int64), tuple(parts[0]), test_from)
+
+    def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
+        root = existing_folder(self.kind, self.root)
+        for file in files:
+            yield str(file.relative_to(root)), file.read_bytes()
+
+    def _parts(self) -> list[Classes]:
+        """The training pool and the test set, or the one pool, each class → its files."""
+        root = existing_folder(self.kind, self.root)
+        test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
+        if not (root / "train").is_dir() and test is None:
+            return [self._classes(root)]
+        if not (root / "train").is_dir() or test is None:
+            lacking = "test/ or val/" if test is None else "train/"
+            rule = "must hold train/ and test/ (or val/), or neither and a folder for each class"
+            raise wrong_root(rule, self.root, f"Add {lacking}, with a folder for each class.")
+        parts = [self._classes(root / "train"), self._classes(test)]
+        only = [sorted(set(a) - set(b)) for a, b in (parts, parts[::-1])]
+        if any(only):
+            texts = [
+                f"only in {place}/: {listed(names)}"
+                for place, names in zip(("train", test.name), only, strict=True)
+                if names
+            ]
+            rule = f"must have the same classes in train/ and {test.name}/"
+            raise wrong_root(rule, "; ".join(texts), "Add, rename or remove class folders.")
+        return parts
+
+    def _classes(self, folder: Path) -> Classes:
+        names = sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name[0] != ".")
+        classes = {name: image_files(folder / name) for name in names}
+        if len(classes) < 2:
+            rule, value = "must hold two or more class folders", f"{folder}: {listed(names)}"
+            raise wrong_root(rule, value, "Put the images of each class into a folder of its own.")
+        empty = [name for name, files in classes.items() if not files]
+        if empty:
+            rule = f"must hold images ({' '.join(EXTENSIONS)}) in every class folder"
+            value = listed([str(folder / name) for name in empty])
+            raise wrong_root(rule, value, "Fill or remove these folders.")
+        return classes
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
+        found += [(place, name) for name in shown]
+    return [Path(place) / name for place, name in sorted(found)]
