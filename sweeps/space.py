@@ -57,6 +57,15 @@ class Range:
         whole = self.scale == "int"
         return [int(self.low), int(self.high)] if whole else [tidy(self.low), tidy(self.high)]
 
+    def find(self, value: Any) -> float | int | None:
+        """`value` as a number of the range, or None where it lies outside."""
+        low, high = self.ends()
+        if not _is_number(value) or not low <= value <= high:
+            return None
+        if self.scale != "int":
+            return float(value)
+        return int(value) if float(value).is_integer() else None
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -78,6 +87,27 @@ class Leaf:
         option = self.options[int(draw.integers(len(self.options)))]
         return option.sample(draw) if isinstance(option, Range) else option
 
+    def find(self, value: Any) -> tuple[int, Value] | None:
+        """Which option holds `value`, plain ones first, and the value as the spec writes it."""
+        for index, option in enumerate(self.options):
+            if not isinstance(option, Range) and _same(option, value):
+                return index, option
+        for index, option in enumerate(self.options):
+            if isinstance(option, Range) and (number := option.find(value)) is not None:
+                return index, number
+        return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two plain values are one value in a canonical form."""
+    if _is_number(one) and _is_number(other):
+        return tidy(one) == tidy(other)
+    return type(one) is type(other) and bool(one == other)
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -96,6 +126,19 @@ class Branch:
             else:
                 nested[name] = value
         return nested
+
+    def read(self, point: Assignment) -> list[Value] | None:
+        """The leaf values of a point; a leaf that it lacks, having no effect there, is at its
+        first end. None where a value is none of its leaf's."""
+        values: list[Value] = []
+        for name, leaf in self.leaves:
+            slot, _, inner = name.partition(".")
+            holder, key = (point.get(slot, {}), inner) if inner else (point, name)
+            found = leaf.find(holder[key]) if key in holder else (0, leaf.ends()[0])
+            if found is None:
+                return None
+            values.append(found[1])
+        return values
 
 
 @dataclass(frozen=True)
@@ -124,6 +167,20 @@ class Space:
                 for end in leaf.ends()[1:]:
                     values = [*first[:index], end, *first[index + 1 :]]
                     yield branch.assignment(values), leaf.place
+
+    def locate(
+        self, point: Assignment, canonical: Callable[[Assignment], Assignment]
+    ) -> tuple[int, list[Value]] | None:
+        """Which branch and which leaf values make `point`; None where the space lacks it.
+
+        point: in the canonical form, defaults filled in and inactive factors dropped, that
+        `canonical` gives to any assignment of the space.
+        """
+        for index, branch in enumerate(self.branches):
+            values = branch.read(point)
+            if values is not None and canonical(branch.assignment(values)) == point:
+                return index, values
+        return None
 
     def unbounded(self) -> list[Leaf]:
         """Leaves with a range that has no steps: no grid can enumerate them."""

@@ -72,8 +72,10 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dic
 
 
 def planned_trials(spec: SweepSpec) -> int:
-    """How many distinct trials the search proposes in all."""
+    """How many distinct trials the search proposes in all, at most where it is adaptive."""
     search, ids = make_search(spec), set[str]()
+    if search.size is not None:
+        return search.size
     while not search.finished:
         ids |= {trial.trial_id for trial in search.ask(4096)}
     return len(ids)

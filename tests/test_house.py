@@ -50,6 +50,7 @@ VIOLATIONS = {
     "cluster knows commands and addresses": ("cluster/__init__.py", "import sweeps.ledger"),
     "ray has its home in the tune runner and the cluster folder": ("sweeps/sweep.py", "import ray"),
     "mlflow has its home in the mirror": ("sweeps/sweep.py", "import mlflow"),
+    "optuna has its home in the search folder": ("sweeps/sweep.py", "import optuna"),
     "pydantic and yaml stay at the border": ("sweeps/plan.py", "import yaml"),
     "pyarrow has its home in the ledger, the storage and the parquet dataset": ("sweeps/plan.py", "import pyarrow"),
     "pictures are drawn in the dashboards": ("sweeps/gallery.py", "import matplotlib"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli import FINE, say
 from sweeps.hints import command
+
+if TYPE_CHECKING:
+    from sweeps.spec import SweepSpec
 
 
 def check(args: argparse.Namespace) -> int:
@@ -17,23 +21,31 @@ def check(args: argparse.Namespace) -> int:
     from sweeps.spec import load_spec
 
     spec = load_spec(args.spec, args.set)
-    search, trials = make_search(spec), []
-    while not search.finished:
-        trials += search.ask(4096)
-    packs = make_packs(trials, Job(spec.measures))
-    distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
-    points = len({trial.defence_id for trial in distinct.values()})
+    search = make_search(spec)
     print(f"{spec.name}: the spec is fine")
-    print(
-        f"  {points} defence points x {len(spec.panel)} attacks"
-        f"{' and the clean baseline' if spec.baseline else ''} x {len(spec.seeds)} seeds"
-    )
-    print(f"  {len(distinct)} trials in {len(packs)} packs")
-    for name, (count, members) in count_by_engine(packs).items():
-        print(f"    {name}: {members} trials in {count} packs")
+    if search.size is None:
+        trials = []
+        while not search.finished:
+            trials += search.ask(4096)
+        packs = make_packs(trials, Job(spec.measures))
+        distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
+        points = len({trial.defence_id for trial in distinct.values()})
+        print(f"  {points} {_nesting(spec)}")
+        print(f"  {len(distinct)} trials in {len(packs)} packs")
+        for name, (count, members) in count_by_engine(packs).items():
+            print(f"    {name}: {members} trials in {count} packs")
+    else:
+        points = search.size // (len(spec.attacks) * len(spec.seeds))
+        print(f"  {points} {_nesting(spec)}")
+        print(f"  {search.size} trials at most, chosen as results come in")
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
     return FINE
+
+
+def _nesting(spec: SweepSpec) -> str:
+    baseline = " and the clean baseline" if spec.baseline else ""
+    return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
 
 
 def list_kinds(args: argparse.Namespace) -> int:

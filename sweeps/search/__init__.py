@@ -30,9 +30,24 @@ class Search(Protocol):
         """Whether nothing more will be proposed, whatever is still told."""
         ...
 
+    @property
+    def size(self) -> int | None:
+        """How many trials an adaptive search proposes at most; None where one can count them by
+        asking for all, since the search does not wait for results."""
+        ...
+
 
 def make_search(spec: SweepSpec) -> Search:
     """The search that the spec names."""
+    kind = spec.search.kind
+    if kind == "optuna":
+        from sweeps.search.adaptive import OptunaSearch
+
+        return OptunaSearch(spec)
+    if kind == "sobol":
+        from sweeps.search.sobol import sobol_search
+
+        return sobol_search(spec)
     from sweeps.search.enumerated import grid_search, random_search
 
-    return grid_search(spec) if spec.search.kind == "grid" else random_search(spec)
+    return grid_search(spec) if kind == "grid" else random_search(spec)

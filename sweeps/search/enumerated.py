@@ -17,6 +17,8 @@ REPEATS = 1000
 class Enumerated:
     """Proposes defence points × (baseline and panel) × seeds, in that order of nesting."""
 
+    size: int | None = None
+
     def __init__(self, spec: SweepSpec, points: Iterable[Defence]) -> None:
         self.finished = False
         self._trials = (
@@ -40,9 +42,14 @@ def grid_search(spec: SweepSpec) -> Enumerated:
 
 def random_search(spec: SweepSpec) -> Enumerated:
     """`search.points` distinct points: a branch uniformly, then each factor on its own scale."""
+    return Enumerated(spec, random_points(spec))
+
+
+def random_points(spec: SweepSpec) -> Iterator[Defence]:
+    """As many distinct points as asked for, or as the space has."""
     draw = stream("search", spec.search.seed)
     drawn = distinct(build_defence(spec.defence.sample(draw)) for _ in itertools.count())
-    return Enumerated(spec, itertools.islice(drawn, spec.search.points))
+    return itertools.islice(drawn, spec.search.points)
 
 
 def distinct(points: Iterator[Defence]) -> Iterator[Defence]:

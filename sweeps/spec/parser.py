@@ -25,6 +25,7 @@ from backdoor.trial import check_trial
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.sections import (
+    ADAPTIVE,
     Document,
     RegionSettings,
     Resources,
@@ -241,25 +242,42 @@ class _Parser:
         return tracking
 
     def _search(self, search: SearchSettings, defence: Space) -> None:
-        if search.kind == "random" and search.points is None:
+        kind = search.kind
+        if kind != "optuna":
+            for name in sorted(search.model_fields_set & ADAPTIVE):
+                self._wrong(
+                    f"search.{name}",
+                    f"has no meaning for `{kind}`",
+                    getattr(search, name),
+                    "Remove it, or use {kind: optuna, points: ...}.",
+                )
+        if kind == "grid":
+            self._grid(search, defence)
+        elif search.points is None:
             self._wrong(
                 "search.points",
-                "must be given for `random`",
+                f"must be given for `{kind}`",
                 None,
                 "Say how many defence points to draw.",
             )
-        if search.kind == "grid":
-            if search.points is not None:
-                self._wrong(
-                    "search.points",
-                    "has no meaning for `grid`",
-                    search.points,
-                    "Remove it, or use {kind: random, points: ...}.",
-                )
-            for leaf in defence.unbounded():
-                self._wrong(
-                    leaf.place,
-                    "must have `steps` for a grid search",
-                    "a range without `steps`",
-                    "Add `steps`, or use search: random.",
-                )
+        if kind == "optuna":
+            from sweeps.search.samplers import check_options  # loads Optuna: only where it is named
+
+            for mistake in check_options(search.sampler, search.options):
+                self.warn(mistake.inside("search.options"))
+
+    def _grid(self, search: SearchSettings, defence: Space) -> None:
+        if search.points is not None:
+            self._wrong(
+                "search.points",
+                "has no meaning for `grid`",
+                search.points,
+                "Remove it, or use {kind: random, points: ...}.",
+            )
+        for leaf in defence.unbounded():
+            self._wrong(
+                leaf.place,
+                "must have `steps` for a grid search",
+                "a range without `steps`",
+                "Add `steps`, or use search: random.",
+            )

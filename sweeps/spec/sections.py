@@ -30,12 +30,24 @@ class Seeds(Section):
 
 
 class SearchSettings(Section):
-    """grid: every combination. random: `points` defence points, drawn by `seed`; each meets the
-    whole panel with every seed."""
+    """How defence points are chosen; each meets the whole panel with every seed.
 
-    kind: Literal["grid", "random"] = "grid"
+    grid: every combination. random, sobol: `points` distinct ones, drawn by `seed`, a power of 2
+    being the best number for sobol. optuna: `points` distinct ones that `sampler` with `options`
+    proposes, `pending` at a time: it learns from those that are done. With more pending a larger
+    cluster is kept busy, and the sampler knows less.
+    """
+
+    kind: Literal["grid", "random", "sobol", "optuna"] = "grid"
     points: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+    sampler: Literal["tpe", "nsga2", "gp", "qmc", "random"] = "tpe"
+    options: dict[str, Any] = {}
+    pending: Annotated[int, Field(ge=1)] = 4
+
+
+#: Settings of `search` that only Optuna's samplers have.
+ADAPTIVE = frozenset({"sampler", "options", "pending"})
 
 
 class RegionSettings(Section):

@@ -1,0 +1,77 @@
+"""Sobol search: defence points that fill the space evenly, whatever their number."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from backdoor.config import build_defence
+from backdoor.schema import tidy
+from backdoor.streams import stream
+from sweeps.search.enumerated import Enumerated, distinct
+from sweeps.space import Assignment, Branch, Leaf, Range, Space, Value
+from sweeps.spec import SweepSpec
+
+
+def sobol_search(spec: SweepSpec) -> Enumerated:
+    """`search.points` distinct points of a scrambled Sobol sequence (Sobol 1967, Owen 1998)."""
+    count = spec.search.points or 1
+    drawn = distinct(map(build_defence, sobol_points(spec.defence, count, spec.search.seed)))
+    return Enumerated(spec, itertools.islice(drawn, count))
+
+
+def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
+    """An endless sequence of points, drawn in blocks of the first power of 2 from `count` on.
+
+    The first axis is the branch, in equal shares; the others are the leaves of that branch that
+    have more than one value, each on its own scale.
+    """
+    from scipy.stats import qmc  # takes a while to load
+
+    axes = 1 + max(len(_free(branch)) for branch in space.branches)
+    engine = qmc.Sobol(axes, scramble=True, seed=stream("search", seed))
+    while True:
+        for unit in engine.random(2 ** math.ceil(math.log2(count))).tolist():
+            yield point_at(space, unit)
+
+
+def point_at(space: Space, unit: Sequence[float]) -> Assignment:
+    """The point at a position in the unit cube; equal volumes are equal shares of the space."""
+    index, _ = _bin(unit[0], len(space.branches))
+    branch = space.branches[index]
+    position = dict(zip(_free(branch), unit[1:], strict=False))
+    return branch.assignment(
+        [_leaf_at(leaf, position.get(name, 0.0)) for name, leaf in branch.leaves]
+    )
+
+
+def _free(branch: Branch) -> list[str]:
+    """Names of the leaves that have more than one value."""
+    return [
+        name
+        for name, leaf in branch.leaves
+        if len(leaf.options) > 1 or isinstance(leaf.options[0], Range)
+    ]
+
+
+def _leaf_at(leaf: Leaf, unit: float) -> Value:
+    """Options by equal bins; inside a range's bin, the rest of the way is the way through it."""
+    index, rest = _bin(unit, len(leaf.options))
+    option = leaf.options[index]
+    return _number_at(option, rest) if isinstance(option, Range) else option
+
+
+def _number_at(span: Range, unit: float) -> float | int:
+    low, high = span.ends()
+    if span.scale == "int":
+        return int(low) + _bin(unit, int(high) - int(low) + 1)[0]
+    if span.scale == "log":
+        return tidy(math.exp(math.log(low) + unit * (math.log(high) - math.log(low))))
+    return tidy(low + unit * (high - low))
+
+
+def _bin(unit: float, bins: int) -> tuple[int, float]:
+    """Which of `bins` equal parts of [0, 1) holds `unit`, and where in it, in [0, 1)."""
+    index = min(int(unit * bins), bins - 1)
+    return index, unit * bins - index
