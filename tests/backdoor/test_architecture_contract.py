@@ -57,3 +57,24 @@ def test_convnet_normalises_as_asked(norm) -> None:
 def test_convnet_refuses_small_images() -> None:
     (mistake,) = ARCHITECTURES.build("convnet").fits((1, 4, 4))
     assert "needs images of at least 8 x 8 pixels, these have 4 x 4" in str(mistake)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "pooled"),
+    [((3, 32, 32), 3, 1, "Identity"), ((1, 28, 28), 3, 1, "Identity"), ((3, 96, 96), 7, 2, "MaxPool2d")],
+)  # fmt: skip
+def test_resnet18_has_the_stem_of_its_images(shape, kernel, stride, pooled) -> None:
+    network = ARCHITECTURES.build("resnet18").build(shape, 10)
+    assert network.conv1.kernel_size == (kernel, kernel) and network.conv1.stride == (stride, stride)
+    assert network.conv1.in_channels == shape[0] and type(network.maxpool).__name__ == pooled
+    sizes = []
+    network.layer4.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))
+    assert network(torch.zeros(2, *shape)).shape == (2, 10)
+    assert sizes == [(512, *(-(-side // (8 if stride == 1 else 32)) for side in shape[1:]))]
+    count = sum(p.numel() for p in network.parameters())
+    assert count == 11_689_512 - 513_000 + 5_130 - 64 * 3 * 49 + 64 * shape[0] * kernel**2
+
+
+def test_resnet18_refuses_small_images() -> None:
+    (mistake,) = ARCHITECTURES.build("resnet18").fits((1, 8, 8))
+    assert "needs images of at least 16 x 16 pixels, these have 8 x 8" in str(mistake)
