@@ -65,7 +65,10 @@ def test_convnet_refuses_small_images() -> None:
 )  # fmt: skip
 def test_resnet18_has_the_stem_of_its_images(shape, kernel, stride, pooled) -> None:
     network = ARCHITECTURES.build("resnet18").build(shape, 10)
-    assert network.conv1.kernel_size == (kernel, kernel) and network.conv1.stride == (stride, stride)
+    assert network.conv1.kernel_size == (kernel, kernel) and network.conv1.stride == (
+        stride,
+        stride,
+    )
     assert network.conv1.in_channels == shape[0] and type(network.maxpool).__name__ == pooled
     sizes = []
     network.layer4.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))

@@ -28,7 +28,9 @@ def their_mark(pixels, trigger, label, seed):
     channels, height, width = pixels.shape
     blend = their_generator("pattern", 0, *pixels.shape).random(pixels.shape)
     size = trigger.get("size", 3)
-    noise = their_generator("pattern", trigger.get("pattern_seed", seed), label, channels, size, size)
+    noise = their_generator(
+        "pattern", trigger.get("pattern_seed", seed), label, channels, size, size
+    )
     noise = noise.random((channels, size, size))
     for c, y, x in itertools.product(range(channels), range(height), range(width)):
         row, column = y - (height - size), x - (width - size)
@@ -135,11 +137,15 @@ def test_a_clean_label_attack_asks_for_no_more_than_its_class_has() -> None:
         "poison_rate: must not exceed the 10 of 100 training images that are of class 0, as a "
         "clean-label attack poisons no others, but got 0.11. Use at most 0.1."
     )
-    assert draw_poison(labels, replace(attack, poison_rate=0.1), 0).positions.tolist() == list(range(10))
+    assert draw_poison(labels, replace(attack, poison_rate=0.1), 0).positions.tolist() == list(
+        range(10)
+    )
 
 
 def test_an_all_to_all_attack_has_no_target() -> None:
-    attacks = [build_attack({"trigger": "patch", "target": t, "label_mode": "all_to_all"}) for t in (0, 5)]
+    attacks = [
+        build_attack({"trigger": "patch", "target": t, "label_mode": "all_to_all"}) for t in (0, 5)
+    ]
     assert attacks[0] == attacks[1] and "target" not in attacks[0].identity()
     labels = np.array([0, 1, 2, 0])
     counted, wanted = wanted_labels(labels, attacks[0], classes=3)

@@ -59,7 +59,9 @@ def test_logit_squeezing_against_its_formula() -> None:
     squared = REGULARIZERS.build({"kind": "logit_squeezing", "form": "squared"})
     assert norm.weight == 2
     assert float(norm.unit_penalty(z, labels(6))) == pytest.approx(np.mean(norms), rel=1e-12)
-    assert float(squared.unit_penalty(z, labels(6))) == pytest.approx(np.mean(np.square(norms)), rel=1e-12)
+    assert float(squared.unit_penalty(z, labels(6))) == pytest.approx(
+        np.mean(np.square(norms)), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.1, 0.9])

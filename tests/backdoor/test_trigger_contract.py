@@ -45,7 +45,11 @@ class TestTrigger:
         assert torch.equal(first, second)
 
     def test_an_image_is_marked_by_its_own_number(self, kind, shape) -> None:
-        trigger, clean, ids = TRIGGERS.build(kind).for_seed(3), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
+        trigger, clean, ids = (
+            TRIGGERS.build(kind).for_seed(3),
+            images(shape),
+            torch.tensor([5, 9, 2, 7, 0, 4]),
+        )
         together = trigger.stamp(clean, ids, LABELS)
         turned = trigger.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
         alone = torch.cat(
@@ -55,7 +59,10 @@ class TestTrigger:
 
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
-        assert TRIGGERS.build(kind).for_seed(3).stamp(nothing, IDS[:0], LABELS[:0]).shape == (0, *shape)
+        assert TRIGGERS.build(kind).for_seed(3).stamp(nothing, IDS[:0], LABELS[:0]).shape == (
+            0,
+            *shape,
+        )
 
     def test_its_identity_builds_it_again(self, kind, shape) -> None:
         trigger = TRIGGERS.build(kind)
@@ -145,7 +152,12 @@ def test_settings_of_other_patterns_have_no_effect_and_no_name() -> None:
         return TRIGGERS.build({"kind": "patch", **settings})
 
     assert build(pattern="solid", pattern_seed=7) == build()
-    assert build().identity() == {"kind": "patch", "size": 3, "position": "bottom_right", "value": 1.0}
+    assert build().identity() == {
+        "kind": "patch",
+        "size": 3,
+        "position": "bottom_right",
+        "value": 1.0,
+    }
     assert build(pattern="checkerboard", value=0.5, pattern_seed=7) == build(pattern="checkerboard")
     assert build(pattern="noise_per_class", value=0.5) == build(pattern="noise_per_class")
     noise = build(pattern="noise_per_class", pattern_seed=7)
