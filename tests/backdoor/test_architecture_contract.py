@@ -1,11 +1,14 @@
 """The contract of an architecture, run by every kind."""
 
+import numpy as np
 import pytest
 import torch
 
 from backdoor.config import TrialConfig, build_attack, build_defence
+from backdoor.data import load_source
 from backdoor.engines import Engine, engine_of, init_state
 from backdoor.registry import ARCHITECTURES
+from backdoor.trial import prepare
 
 KINDS = list(ARCHITECTURES.kinds())
 
@@ -26,6 +29,18 @@ class TestArchitecture:
         name = next(iter(states[0]))
         assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
         assert not torch.equal(states[0][name], states[2][name])
+
+    def test_a_trained_state_loads_and_answers_as_the_engine_does(self, kind) -> None:
+        from trials import FEW, trial
+
+        config = trial(kind, data=FEW, epochs=1, weight_decay=0.01)
+        lanes, bank = prepare([config], (), load_source(FEW))
+        fitted = engine_of(config).train(lanes, bank, 10, None)
+        module = config.defence.architecture.build(bank.shape, 10).eval()
+        module.load_state_dict(fitted.state(0))
+        dtype = next(module.parameters()).dtype
+        logits = module(bank.batch(torch.from_numpy(lanes[0].test)).to(dtype))
+        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, lanes[0].test))
 
     def test_its_identity_builds_it_again(self, kind) -> None:
         architecture = ARCHITECTURES.build(kind)

@@ -152,7 +152,7 @@ def test_machines_refuse_more_images_than_a_gram_matrix_holds(monkeypatch) -> No
 
     monkeypatch.setattr(LinearSvm, "most_images", 200)
     config = trial("linear_svm", weight_decay=0.1, data=data(None))
-    with pytest.raises(UserError, match="defence.architecture: must have at most 200 training images, .* but got 250. Set data.train to 200 or fewer"):  # fmt: skip
+    with pytest.raises(UserError, match=r"defence\.architecture: must have at most 200 training images, .* but got 250. Set data.train to 200 or fewer"):  # fmt: skip
         check_trial(config, load_source(config.data))
 
 
@@ -175,5 +175,5 @@ def test_clean_label_rates_are_held_against_every_seeds_split() -> None:
     assert max(counts) >= 22 > min(counts)  # 22 = int(250 x 0.09)
     enough, few = int(np.argmax(counts)), min(counts)
     check_trial(replace(config, seed=enough), source)
-    with pytest.raises(UserError, match=f"attack.poison_rate: must not exceed the {few} of 250 training images that are of class 0"):  # fmt: skip
+    with pytest.raises(UserError, match=rf"attack\.poison_rate: must not exceed the {few} of 250 training images that are of class 0"):  # fmt: skip
         check_trial(replace(config, seed=enough), source, range(6))
