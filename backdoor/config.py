@@ -31,14 +31,19 @@ IDENTITY_VERSION = 1
 class Attack(Fields):
     """What the attacker does: which mark, on which fraction of the whole training set, to whom.
 
-    `all_to_one`: poisoned images get the label `target`. Images are drawn from all classes, those
-    of the target included, which keep their label; both counts are recorded.
+    label_mode: `all_to_one` gives poisoned images the label `target`. They are drawn from all
+    classes, those of the target included, which keep their label; both counts are recorded.
+    `all_to_all` gives each the class after its own, the first after the last; it has no target.
+    `clean_label` poisons images of the target class only, and they keep their label.
     """
 
     trigger: Trigger
     poison_rate: Fraction = 0.01
     target: Annotated[int, Range(ge=0)] = 0
-    label_mode: Literal["all_to_one"] = "all_to_one"
+    label_mode: Literal["all_to_one", "all_to_all", "clean_label"] = "all_to_one"
+
+    def inert(self) -> frozenset[str]:
+        return frozenset({"target"} if self.label_mode == "all_to_all" else ())
 
     def measure(self) -> Attack:
         """The attack as it is measured: the same, whatever the poison rate in training was."""

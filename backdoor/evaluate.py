@@ -2,7 +2,8 @@
 
 Attack success and robust accuracy look at triggered test images whose true class is not the
 target: predicted as the attacker wants, and predicted as their true class. Neither ever counts an
-image of the target class. For your own model: `evaluate(predict, images, labels, attack)`.
+image of the target class; an all-to-all attack has none, and every image counts. For your own
+model: `evaluate(predict, images, labels, attack)`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class CleanCounts:
 
 @dataclass(frozen=True)
 class AttackCounts:
-    """Triggered test images not of the target class: predicted as wanted, as their true class."""
+    """Triggered test images that count: predicted as wanted, as their true class, and all."""
 
     success: int
     robust: int
@@ -79,7 +80,7 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
 
 
 def attack_counts(predicted: Ids, truth: Ids, wanted: Ids) -> AttackCounts:
-    """Counts of predictions (m,) for triggered images that are not of the target class."""
+    """Counts of predictions (m,) for triggered images that `wanted_labels` counts."""
     return AttackCounts(
         int((predicted == wanted).sum()), int((predicted == truth).sum()), len(predicted)
     )
@@ -91,6 +92,7 @@ def evaluate(
     labels: Ids,
     attack: Attack,
     classes: int | None = None,
+    seed: int | None = None,
 ) -> tuple[CleanCounts, AttackCounts]:
     """Measures any model against one attack.
 
@@ -99,13 +101,15 @@ def evaluate(
         images: (n, c, h, w) uint8, the clean test set. labels: (n,) int64.
         attack: its trigger and target are used, its poison rate is not.
         classes: number of classes; by default the largest label and one.
+        seed: the one that the training set was poisoned with, for triggers that draw by it.
     """
     known = int(labels.max()) + 1 if classes is None else classes
     clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
-    counted, wanted = wanted_labels(labels, attack)
+    counted, wanted = wanted_labels(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
-    stamped = attack.trigger.stamp(chosen, ids, truth)
+    trigger = attack.trigger if seed is None else attack.trigger.for_seed(seed)
+    stamped = trigger.stamp(chosen, ids, truth)
     answers = predict(stamped).cpu().numpy().astype(np.int64)
     return (
         clean_counts(clean, labels, known),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
+from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 
 Ids = npt.NDArray[np.int64]
@@ -40,32 +42,80 @@ def poison_count(images: int, rate: float) -> int:
     return math.floor(round(images * rate, 9))
 
 
-def draw_poison(labels: Ids, attack: Attack | None, seed: int) -> Poison:
+def draw_poison(
+    labels: Ids, attack: Attack | None, seed: int, classes: int | None = None
+) -> Poison:
     """Draws the poison set of a training set with these labels, (n,) int64.
 
-    The draw depends on the seed and on n alone: sets of smaller rates lie inside those of larger
-    ones, and all triggers, targets and defences meet the same images.
+    The images drawn follow from the seed and n alone, for clean-label attacks those of the target
+    class among them: sets of smaller rates lie inside those of larger ones, and all triggers and
+    defences meet the same images.
+
+    Args:
+        classes: number of classes, for all-to-all attacks; by default the largest label and one.
+
+    Raises:
+        UserError: a clean-label attack asks for more images than its target class has.
     """
     n = len(labels)
     if attack is None:
         return Poison(np.empty(0, dtype=np.int64), labels.copy(), 0)
-    drawn = stream("poison", seed, n).permutation(n)[: poison_count(n, attack.poison_rate)]
-    positions = np.sort(drawn).astype(np.int64)
+    drawn = stream("poison", seed, n).permutation(n)
+    if attack.label_mode == "clean_label":
+        if mistakes := beyond_target_class([labels], attack):
+            raise UserError(mistakes)
+        drawn = drawn[labels[drawn] == attack.target]
+    positions = np.sort(drawn[: poison_count(n, attack.poison_rate)]).astype(np.int64)
     changed = labels.copy()
-    changed[positions] = attack.target
+    changed[positions] = attacker_labels(labels[positions], attack, _known(labels, classes))
     return Poison(positions, changed, int((changed != labels).sum()))
 
 
-def wanted_labels(labels: Ids, attack: Attack) -> tuple[npt.NDArray[np.bool_], Ids]:
+def attacker_labels(labels: Ids, attack: Attack, classes: int) -> Ids:
+    """What the attacker wants triggered images of these true classes to be taken for, (n,)."""
+    if attack.label_mode == "all_to_all":
+        return (labels + 1) % classes
+    return np.full_like(labels, attack.target)
+
+
+def wanted_labels(
+    labels: Ids, attack: Attack, classes: int | None = None
+) -> tuple[npt.NDArray[np.bool_], Ids]:
     """Which test images count for attack success, (n,) bool, and what the attacker wants, (n,).
 
-    Images that already are of the target class never count.
+    Images that already are of the target class never count; in all-to-all attacks every image
+    does. A clean-label attack is measured like an all-to-one attack.
     """
-    return labels != attack.target, np.full_like(labels, attack.target)
+    wanted = attacker_labels(labels, attack, _known(labels, classes))
+    return wanted != labels, wanted
+
+
+def beyond_target_class(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
+    """A clean-label attack's mistake of asking for more images than the target class has in the
+    one of these training sets, each (n,) int64, where it is smallest."""
+    if attack.label_mode != "clean_label":
+        return []
+    sizes = [(int((labels == attack.target).sum()), len(labels)) for labels in label_sets]
+    of_target, n = min(sizes, key=lambda pair: pair[0] / pair[1])
+    if poison_count(n, attack.poison_rate) <= of_target:
+        return []
+    rule = f"must not exceed the {of_target} of {n} training images that are of class "
+    rule += f"{attack.target}, as a clean-label attack poisons no others"
+    possible = math.floor(1e6 * of_target / n) / 1e6
+    return [Mistake("poison_rate", rule, attack.poison_rate, f"Use at most {possible:g}.")]
+
+
+def _known(labels: Ids, classes: int | None) -> int:
+    return int(labels.max(initial=0)) + 1 if classes is None else classes
 
 
 def poison(
-    images: npt.NDArray[np.uint8], labels: Ids, attack: Attack, seed: int, ids: Ids | None = None
+    images: npt.NDArray[np.uint8],
+    labels: Ids,
+    attack: Attack,
+    seed: int,
+    ids: Ids | None = None,
+    classes: int | None = None,
 ) -> tuple[npt.NDArray[np.uint8], Ids, Poison]:
     """Poisoned copies of a training set, for use around your own training loop.
 
@@ -74,15 +124,16 @@ def poison(
         attack: what is done to `attack.poison_rate` of them. seed: which ones.
         ids: (n,) int64, each image's own number, for triggers that differ from image to image;
             by default its position.
+        classes: number of classes, for all-to-all attacks; by default the largest label and one.
 
     Returns:
         images (n, c, h, w) uint8, labels (n,) int64, and what was changed.
     """
-    drawn = draw_poison(labels, attack, seed)
+    drawn = draw_poison(labels, attack, seed, classes)
     numbers = np.arange(len(labels)) if ids is None else ids
     changed = images.copy()
     if drawn.poisoned:
         chosen = (torch.from_numpy(each[drawn.positions]) for each in (images, numbers, labels))
-        stamped = attack.trigger.stamp(*chosen)
+        stamped = attack.trigger.for_seed(seed).stamp(*chosen)
         changed[drawn.positions] = stamped.numpy()
     return changed, drawn.labels, drawn

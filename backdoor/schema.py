@@ -151,8 +151,17 @@ class Fields:
                 mistakes += error.mistakes
         if mistakes:
             raise UserError(mistakes)
+        for f in fields(self):  # type: ignore[arg-type]
+            if f.name in self.inert():
+                object.__setattr__(self, f.name, f.default)
         if rules := list(self.rules()):
             raise UserError(rules)
+
+    def inert(self) -> frozenset[str]:
+        """Fields that say nothing beside the values of the others, such as the grey level of a
+        patch of noise. They take their defaults and stay out of the identity, so that what acts
+        alike is equal and has one name."""
+        return frozenset()
 
     def rules(self) -> Iterable[Mistake]:
         """Rules that span several fields; each broken one is yielded."""
@@ -160,10 +169,11 @@ class Fields:
 
     def identity(self) -> dict[str, Any]:
         """The fields that say what this is, as plain JSON values."""
+        left_out = self.inert()
         return {
             f.name: _plain(getattr(self, f.name))
             for f in fields(self)  # type: ignore[arg-type]
-            if f.metadata.get("identity", True)
+            if f.metadata.get("identity", True) and f.name not in left_out
         }
 
 

@@ -8,7 +8,8 @@ across defences, and no draw shifts because another one was added. The whole sch
     split             seed of the split, images to split
     split-test        the same, for sources with a test set of their own
     poison            seed, training images
-    pattern           the trigger's own pattern seed, its shape
+    pattern           the trigger's own pattern seed (or the trial's), the class where classes
+                      have patterns of their own, the pattern's shape
     order             seed, training images, epoch
     init              seed, architecture, input shape, classes
 

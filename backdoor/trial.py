@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,12 +15,18 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from backdoor.bank import Bank
-from backdoor.config import Attack, TrialConfig, digest
+from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
-from backdoor.errors import UserError
+from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
-from backdoor.poison import Poison, draw_poison, wanted_labels
+from backdoor.poison import (
+    Poison,
+    beyond_target_class,
+    draw_poison,
+    poison_count,
+    wanted_labels,
+)
 from backdoor.triggers import Trigger
 
 
@@ -144,6 +150,10 @@ class _Draft:
     test: Ids
     attacked: tuple[tuple[Attack, Ids], ...]
 
+    def trigger(self, attack: Attack) -> Trigger:
+        """What marks the images of this trial: equal ones are stamped once a pack."""
+        return attack.trigger.for_seed(self.config.seed)
+
 
 def prepare(
     configs: Sequence[TrialConfig], measures: Sequence[Attack], source: Source, device: str = "cpu"
@@ -155,9 +165,9 @@ def prepare(
     for draft in drafts:
         if draft.config.attack is not None:
             poisoned = draft.train[draft.poison.positions]
-            stamped.setdefault(draft.config.attack.trigger, []).append(poisoned)
+            stamped.setdefault(draft.trigger(draft.config.attack), []).append(poisoned)
         for attack, ids in draft.attacked:
-            stamped.setdefault(attack.trigger, []).append(ids)
+            stamped.setdefault(draft.trigger(attack), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
     bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
     return [_lane(draft, bank, source) for draft in drafts], bank
@@ -165,22 +175,27 @@ def prepare(
 
 def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _Draft:
     parts = split(config.data, source, config.seed)
-    poison = draw_poison(source.labels[parts.train], config.attack, config.seed)
+    classes = len(source.class_names)
+    poison = draw_poison(source.labels[parts.train], config.attack, config.seed, classes)
     attacks = [config.attack.measure()] if config.attack else [a.measure() for a in measures]
     truth = source.labels[parts.test]
-    attacked = tuple((attack, parts.test[wanted_labels(truth, attack)[0]]) for attack in attacks)
+    attacked = tuple((a, parts.test[wanted_labels(truth, a, classes)[0]]) for a in attacks)
     return _Draft(config, poison, parts.train, parts.validation, parts.test, attacked)
 
 
 def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
     train, labels = bank.clean_rows(draft.train), source.labels
+    classes = len(source.class_names)
     attack = draft.config.attack
     if attack is not None:
         positions = draft.poison.positions
-        train[positions] = bank.stamped_rows(attack.trigger, draft.train[positions])
+        train[positions] = bank.stamped_rows(draft.trigger(attack), draft.train[positions])
     triggered = tuple(
         Triggered(
-            a, bank.stamped_rows(a.trigger, ids), labels[ids], wanted_labels(labels[ids], a)[1]
+            a,
+            bank.stamped_rows(draft.trigger(a), ids),
+            labels[ids],
+            wanted_labels(labels[ids], a, classes)[1],
         )
         for a, ids in draft.attacked
     )
@@ -230,26 +245,52 @@ def _result(
     )  # fmt: skip
 
 
-def check_trial(config: TrialConfig, source: Source) -> None:
-    """Raises every mistake that the trial's own parts cannot see: sizes, classes, counts."""
-    from backdoor.errors import Mistake
+def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:
+    """Raises every mistake that the trial's own parts cannot see: sizes, classes, counts.
 
+    seeds: all seeds that the trial will be run with, where its own is not the only one.
+    """
     mistakes: list[Mistake] = []
-    shape, classes = source.shape, len(source.class_names)
-    mistakes += [m.inside("defence.architecture") for m in config.defence.architecture.fits(shape)]
     try:
-        n_train = len(split(config.data, source, config.seed).train)
+        drawn = (split(config.data, source, seed).train for seed in {config.seed, *seeds})
+        label_sets = [source.labels[train] for train in drawn]
     except UserError as error:
         mistakes += error.inside("data").mistakes
-        n_train = 0
-    if (attack := config.attack) is not None:
-        mistakes += [m.inside("attack.trigger") for m in attack.trigger.fits(shape)]
-        if attack.target >= classes:
-            rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
-            mistakes.append(Mistake("attack.target", rule, attack.target, "Choose another class."))
-        if n_train and not int(n_train * attack.poison_rate + 1e-9):
-            rule = f"must poison at least one of the {n_train} training images, or be 0"
-            remedy = f"Use at least {1 / n_train:.2g}, or 0 for the clean baseline."
-            mistakes.append(Mistake("attack.poison_rate", rule, attack.poison_rate, remedy))
+        label_sets = []
+    images = len(label_sets[0]) if label_sets else 0
+    mistakes += [m.inside("defence") for m in _against_defence(config.defence, source, images)]
+    if config.attack is not None:
+        mistakes += [m.inside("attack") for m in _against_attack(config.attack, source, label_sets)]
     if mistakes:
         raise UserError(mistakes)
+
+
+def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:
+    """Mistakes of a defence point on a training set of so many images, 0 where it is not known."""
+    architecture = defence.architecture
+    yield from (m.inside("architecture") for m in architecture.fits(source.shape))
+    if architecture.needs_weight_decay and not defence.weight_decay:
+        rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
+        remedy = "Give this architecture a weight_decay of its own, for example 0.001."
+        yield Mistake("weight_decay", rule, defence.weight_decay, remedy)
+    most = architecture.most_images
+    if most is not None and images > most:
+        rule = f"must have at most {most} training images, as it compares each with every other"
+        remedy = f"Set data.train to {most} or fewer, or choose another architecture."
+        yield Mistake("architecture", rule, images, remedy)
+
+
+def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> Iterator[Mistake]:
+    """Mistakes of an attack on training sets with these labels, none where they are not known."""
+    classes = len(source.class_names)
+    yield from (m.inside("trigger") for m in attack.trigger.fits(source.shape))
+    if attack.target >= classes:
+        rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
+        yield Mistake("target", rule, attack.target, "Choose another class.")
+    elif label_sets:
+        yield from beyond_target_class(label_sets, attack)
+    images = len(label_sets[0]) if label_sets else 0
+    if images and not poison_count(images, attack.poison_rate):
+        rule = f"must poison at least one of the {images} training images, or be 0"
+        remedy = f"Use at least {1 / images:.2g}, or 0 for the clean baseline."
+        yield Mistake("poison_rate", rule, attack.poison_rate, remedy)

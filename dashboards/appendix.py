@@ -78,7 +78,9 @@ def panel(results: Results) -> Markup:
     return section("The attack panel", table("The attack panel", head, rows))
 
 
-def _class_name(results: Results, target: int) -> str:
+def _class_name(results: Results, target: int | None) -> str:
+    if target is None:  # all-to-all
+        return "the next class"
     names = results.sweep.get("class_names", [])
     name = str(names[target]) if 0 <= target < len(names) else str(target)
     return name if name == str(target) else f"{target} ({name})"

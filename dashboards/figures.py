@@ -109,7 +109,7 @@ def _draw_bounds(axes: Axes, point: Point) -> None:
 
 
 def success_against_rate(region: Region) -> Figure:
-    """Attack success against poison rate, a panel a trigger (and target, where they differ).
+    """Attack success against poison rate, a panel a trigger (and aim, where they differ).
 
     Bold: the recommended and the most accurate point, every seed a dot, the level of their clean
     baseline dashed. Faint: the means of all other points.
@@ -130,14 +130,19 @@ def success_against_rate(region: Region) -> Figure:
 
 def _attacks_by_trigger(region: Region) -> dict[str, list[Attack]]:
     """The attacks of each trigger by poison rate; triggers in the order of the panel."""
-    targets = {attack["target"] for attack in region["panel"]}
+    goals = {_goal(attack) for attack in region["panel"]}
     panels: dict[str, list[Attack]] = {}
     for attack in region["panel"]:
-        target = f", target {attack['target']}" if len(targets) > 1 else ""
-        panels.setdefault(attack["trigger"] + target, []).append(attack)
+        goal = f", {_goal(attack)}" if len(goals) > 1 else ""
+        panels.setdefault(attack["trigger"] + goal, []).append(attack)
     for attacks in panels.values():
         attacks.sort(key=lambda attack: float(attack["poison_rate"]))
     return panels
+
+
+def _goal(attack: Attack) -> str:
+    """What the attack aims at, as the region says it."""
+    return str(attack.get("goal", f"to class {attack['target']}"))
 
 
 def highlighted(region: Region) -> list[tuple[str, str, str, Point]]:

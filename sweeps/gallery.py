@@ -24,7 +24,8 @@ def write_gallery(spec: SweepSpec, paths: SweepPaths) -> None:
     images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
     rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
-        stamped = trigger.stamp(images, torch.from_numpy(ids), labels)
+        concrete = trigger.for_seed(spec.seeds[0])
+        stamped = concrete.stamp(images, torch.from_numpy(ids), labels)
         rows.append((kind_label(trigger.identity()), stamped))
     index = []
     for row, (label, pictures) in enumerate(rows):

@@ -12,6 +12,7 @@ from sweeps.plan import Pack
 
 PATCH = {"kind": "patch", "size": 1}
 DIGITS = build_data("digits")
+FEW = build_data({"kind": "digits", "train": 128, "validation": 10, "test": 40})
 
 
 def trial(

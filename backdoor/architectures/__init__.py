@@ -24,6 +24,10 @@ class Architecture(Kind):
 
     engine: ClassVar[str] = "serial"
     inactive: ClassVar[frozenset[str]] = frozenset()
+    #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
+    needs_weight_decay: ClassVar[bool] = False
+    #: The largest training set that it is meant for; None is no limit.
+    most_images: ClassVar[int | None] = None
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's

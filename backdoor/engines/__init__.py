@@ -18,10 +18,12 @@ import torch
 
 from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig, digest
+from backdoor.errors import TrainingError
 from backdoor.poison import Poison
 from backdoor.streams import stream_seed
 
 Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,14 @@ class Engine(Protocol):
 def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial."""
     from backdoor.engines.convex import Convex
+    from backdoor.engines.logistic import LogisticEngine
     from backdoor.engines.packed import Packed
     from backdoor.engines.serial import Serial
+    from backdoor.engines.svm import SvmEngine
 
-    engines: dict[str, type[Engine]] = {"packed": Packed, "convex": Convex, "serial": Serial}
-    return engines[config.defence.architecture.engine]()
+    engines: tuple[type[Engine], ...] = (Packed, Convex, LogisticEngine, SvmEngine, Serial)
+    by_name = {engine.name: engine for engine in engines}
+    return by_name[config.defence.architecture.engine]()
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -123,3 +128,27 @@ def classes_of(logits: torch.Tensor) -> Ids:
     answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
     result: Ids = answers.cpu().numpy()
     return result
+
+
+def flat_inputs(bank: Bank, rows: Ids) -> Floats:
+    """Network inputs of these rows as (n, inputs) float64 on the CPU."""
+    batch = bank.batch(torch.from_numpy(rows)).flatten(1)
+    return batch.cpu().numpy().astype(np.float64)
+
+
+def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:
+    """Numbers of the lanes, those together that train on equal images with equal labels."""
+    groups: dict[tuple[bytes, bytes], list[int]] = {}
+    for index, lane in enumerate(lanes):
+        key = lane.train.tobytes(), lane.train_labels.tobytes()
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())
+
+
+def positive_decay(lane: Lane) -> float:
+    """The lane's weight decay, for engines that divide by it; `TrainingError` where it is 0."""
+    defence = lane.config.defence
+    if not defence.weight_decay:
+        name = defence.architecture.kind_name()
+        raise TrainingError(f"{name} needs a weight decay above 0: its optimum is sought exactly")
+    return defence.weight_decay

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 import torch
 
 from backdoor.bank import Bank
-from backdoor.engines import Ids, Lane, OnEpoch, classes_of
-
-Floats = npt.NDArray[np.float64]
+from backdoor.engines import Floats, Ids, Lane, OnEpoch, classes_of, flat_inputs
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,8 @@ class RidgeModels:
 
     def predict(self, lane: int, rows: Ids) -> Ids:
         coefficients, intercepts = self.solutions[lane]
-        return classes_of(torch.from_numpy(_inputs(self.bank, rows) @ coefficients + intercepts))
+        logits = flat_inputs(self.bank, rows) @ coefficients + intercepts
+        return classes_of(torch.from_numpy(logits))
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         coefficients, intercepts = self.solutions[lane]
@@ -85,13 +83,7 @@ class Convex:
         for lane in lanes:
             key = lane.train.tobytes(), lane.train_labels.tobytes()
             if key not in solved:
-                solved[key] = solve_path(_inputs(bank, lane.train), lane.train_labels, classes)
+                solved[key] = solve_path(flat_inputs(bank, lane.train), lane.train_labels, classes)
             alpha = len(lane.train) * lane.config.defence.weight_decay / 2
             solutions.append(solved[key].at(alpha))
         return RidgeModels(bank, solutions)
-
-
-def _inputs(bank: Bank, rows: Ids) -> Floats:
-    """(n, d) float64."""
-    batch = bank.batch(torch.from_numpy(rows)).flatten(1)
-    return batch.cpu().numpy().astype(np.float64)

@@ -152,6 +152,6 @@ class _Step:
         if self.penalised:
             free = logits.detach().requires_grad_()
             with torch.enable_grad():
-                total = self.regularizer.unit_penalty(free).sum()
+                total = self.regularizer.unit_penalty(free, labels).sum()
             gradient.add_(torch.autograd.grad(total, free)[0] * self.strength)
         return gradient

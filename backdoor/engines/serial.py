@@ -76,9 +76,11 @@ def _train_one(
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
             logits = module(_on_device(bank, rows[chosen]))
-            loss = functional.cross_entropy(logits, labels[chosen].to(logits.device))
+            targets = labels[chosen].to(logits.device)
+            loss = functional.cross_entropy(logits, targets)
             if defence.regularizer.weight:
-                loss = loss + defence.regularizer.weight * defence.regularizer.unit_penalty(logits)
+                penalty = defence.regularizer.unit_penalty(logits, targets)
+                loss = loss + defence.regularizer.weight * penalty
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

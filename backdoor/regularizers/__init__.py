@@ -15,18 +15,19 @@ from backdoor.registry import Kind
 
 @dataclass(frozen=True)
 class Regularizer(Kind):
-    """A penalty on what the network computes; weight decay is a factor of its own."""
+    """A penalty on what the network answers; weight decay is a factor of its own."""
 
     @property
     def weight(self) -> float:
         """The factor in front of `unit_penalty`; 0 switches the regularizer off."""
         return float(getattr(self, "strength", 0.0))
 
-    def unit_penalty(self, logits: torch.Tensor) -> torch.Tensor:
+    def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The penalty at strength 1.
 
         Args:
             logits: (..., b, k) float, any number of leading pack dimensions.
+            labels: (..., b) int64, the classes trained for, poisoned ones included.
 
         Returns:
             (...) float, the mean over the b images of the batch; differentiable.

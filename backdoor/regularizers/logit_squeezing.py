@@ -24,7 +24,7 @@ class LogitSqueezing(Regularizer):
     strength: Annotated[float, Range(gt=0)] = 0.05
     form: Literal["norm", "squared"] = "norm"
 
-    def unit_penalty(self, logits: torch.Tensor) -> torch.Tensor:
+    def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.form == "squared":
             return logits.square().sum(-1).mean(-1)
         # vector_norm has the subgradient 0 at z = 0, where sqrt(sum of squares) gives NaN.

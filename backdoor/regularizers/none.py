@@ -16,5 +16,5 @@ class NoRegularizer(Regularizer):
 
     kind: ClassVar[str] = "none"
 
-    def unit_penalty(self, logits: torch.Tensor) -> torch.Tensor:
+    def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return logits.new_zeros(logits.shape[:-2])

@@ -34,6 +34,10 @@ class Trigger(Kind):
         """
         raise NotImplementedError
 
+    def for_seed(self, seed: int) -> Trigger:
+        """The trigger as a trial of this seed uses it: itself, unless it draws by that seed."""
+        return self
+
     def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:
         """What is wrong with this trigger on images of `shape` (c, h, w); nothing by default."""
         return ()

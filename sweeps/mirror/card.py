@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeps.ledger import FINISHED, accuracies, flatten_factors
-from sweeps.region.labels import kind_label
+from sweeps.region.labels import goal_label, kind_label
 
 #: MLflow's word for a ledger row's status.
 STATUS = {"finished": "FINISHED", "failed": "FAILED"}
@@ -121,7 +121,7 @@ def _name(config: Mapping[str, Any], seed: int) -> str:
 def _measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A metric name's part for each measure: the trigger, and more where that is not enough."""
     short = {key: _key(kind_label(m["trigger"])) for key, m in measures.items()}
-    long = {key: _key(f"{short[key]} to class {m['target']}") for key, m in measures.items()}
+    long = {key: _key(f"{short[key]} {goal_label(m)}") for key, m in measures.items()}
     for labels in (short, long):
         if max(Counter(labels.values()).values(), default=1) == 1:
             return labels

@@ -35,7 +35,15 @@ def _defaults(kind: str) -> dict[str, Any]:
 def attack_label(attack: Attack) -> str:
     """`patch(size=1) at 3 % to class 0`."""
     rate = f"{100 * attack.poison_rate:.4g} %"
-    return f"{kind_label(attack.trigger.identity())} at {rate} to class {attack.target}"
+    return f"{kind_label(attack.trigger.identity())} at {rate} {goal_label(attack.identity())}"
+
+
+def goal_label(attack: Mapping[str, Any]) -> str:
+    """`to class 0`: what an attack with this identity wants triggered images to be taken for."""
+    if attack["label_mode"] == "all_to_all":
+        return "to the next class"
+    kept = ", labels kept" if attack["label_mode"] == "clean_label" else ""
+    return f"to class {attack['target']}{kept}"
 
 
 def point_labels(points: Sequence[Mapping[str, Any]]) -> list[str]:

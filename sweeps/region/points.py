@@ -16,7 +16,7 @@ from backdoor.config import Attack, digest
 from backdoor.trial import measure_id
 from sweeps.ledger import FINISHED, Ledger, flatten_factors
 from sweeps.region.bounds import Rate, rate
-from sweeps.region.labels import attack_label, kind_label, point_labels
+from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
 
 REGION_VERSION = 1
@@ -144,7 +144,8 @@ def _panel_entry(attack_id: str, attack: Attack) -> dict[str, Any]:
         "label": attack_label(attack),
         "trigger": kind_label(attack.trigger.identity()),
         "poison_rate": attack.poison_rate,
-        "target": attack.target,
+        "target": None if attack.label_mode == "all_to_all" else attack.target,
+        "goal": goal_label(attack.identity()),
     }
 
 

@@ -82,7 +82,7 @@ class _Parser:
         if search is not None:
             self._search(search, defence)
         if data is not None and training is not None:
-            self._against_data(data, training, defences, panel, (seeds or (0,))[0])
+            self._against_data(data, training, defences, panel, seeds or (0,))
         if document is None or data is None or training is None or not seeds:
             return None
         if search is None or region is None or resources is None:
@@ -189,18 +189,20 @@ class _Parser:
 
     def _against_data(
         self, data: Dataset, training: Training, defences: Sequence[Defence],
-        panel: Sequence[Attack], seed: int,
+        panel: Sequence[Attack], seeds: Sequence[int],
     ) -> None:  # fmt: skip
         """Every defence end and every attack meets the real images."""
         source = self._guarded("data", lambda: load_source(data))
         if source is None:
             return
         defence = (defences or [build_defence({"architecture": "linear"})])[0]
-        trials = [TrialConfig(data, d, None, training, seed) for d in defences]
-        trials += [TrialConfig(data, defence, attack, training, seed) for attack in panel]
-        for trial in trials or [TrialConfig(data, defence, None, training, seed)]:
+        trials = [TrialConfig(data, d, None, training, seeds[0]) for d in defences]
+        trials += [TrialConfig(data, defence, attack, training, seeds[0]) for attack in panel]
+        for trial in trials or [TrialConfig(data, defence, None, training, seeds[0])]:
+            # Only clean-label attacks depend on which images a seed draws.
+            clean_label = trial.attack and trial.attack.label_mode == "clean_label"
             try:
-                check_trial(trial, source)
+                check_trial(trial, source, seeds if clean_label else ())
             except UserError as error:
                 for mistake in error.mistakes:
                     self.warn(mistake)

@@ -1,11 +1,14 @@
 """The contract of an architecture, run by every kind."""
 
+import numpy as np
 import pytest
 import torch
 
 from backdoor.config import TrialConfig, build_attack, build_defence
+from backdoor.data import load_source
 from backdoor.engines import Engine, engine_of, init_state
 from backdoor.registry import ARCHITECTURES
+from backdoor.trial import prepare
 
 KINDS = list(ARCHITECTURES.kinds())
 
@@ -26,6 +29,18 @@ class TestArchitecture:
         name = next(iter(states[0]))
         assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
         assert not torch.equal(states[0][name], states[2][name])
+
+    def test_a_trained_state_loads_and_answers_as_the_engine_does(self, kind) -> None:
+        from trials import FEW, trial
+
+        config = trial(kind, data=FEW, epochs=1, weight_decay=0.01)
+        lanes, bank = prepare([config], (), load_source(FEW))
+        fitted = engine_of(config).train(lanes, bank, 10, None)
+        module = config.defence.architecture.build(bank.shape, 10).eval()
+        module.load_state_dict(fitted.state(0))
+        dtype = next(module.parameters()).dtype
+        logits = module(bank.batch(torch.from_numpy(lanes[0].test)).to(dtype))
+        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, lanes[0].test))
 
     def test_its_identity_builds_it_again(self, kind) -> None:
         architecture = ARCHITECTURES.build(kind)
@@ -57,3 +72,27 @@ def test_convnet_normalises_as_asked(norm) -> None:
 def test_convnet_refuses_small_images() -> None:
     (mistake,) = ARCHITECTURES.build("convnet").fits((1, 4, 4))
     assert "needs images of at least 8 x 8 pixels, these have 4 x 4" in str(mistake)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "pooled"),
+    [((3, 32, 32), 3, 1, "Identity"), ((1, 28, 28), 3, 1, "Identity"), ((3, 96, 96), 7, 2, "MaxPool2d")],
+)  # fmt: skip
+def test_resnet18_has_the_stem_of_its_images(shape, kernel, stride, pooled) -> None:
+    network = ARCHITECTURES.build("resnet18").build(shape, 10)
+    assert network.conv1.kernel_size == (kernel, kernel) and network.conv1.stride == (
+        stride,
+        stride,
+    )
+    assert network.conv1.in_channels == shape[0] and type(network.maxpool).__name__ == pooled
+    sizes = []
+    network.layer4.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))
+    assert network(torch.zeros(2, *shape)).shape == (2, 10)
+    assert sizes == [(512, *(-(-side // (8 if stride == 1 else 32)) for side in shape[1:]))]
+    count = sum(p.numel() for p in network.parameters())
+    assert count == 11_689_512 - 513_000 + 5_130 - 64 * 3 * 49 + 64 * shape[0] * kernel**2
+
+
+def test_resnet18_refuses_small_images() -> None:
+    (mistake,) = ARCHITECTURES.build("resnet18").fits((1, 8, 8))
+    assert "needs images of at least 16 x 16 pixels, these have 8 x 8" in str(mistake)

@@ -1,5 +1,7 @@
 """Identity of trials: what changes it, what does not, and that it never drifts."""
 
+from dataclasses import replace
+
 import pytest
 from trials import DIGITS, PATCH, trial
 
@@ -18,6 +20,16 @@ def test_inactive_factors_are_no_part_of_it() -> None:
     coarse = trial("ridge", training=Training(batch_size=7))
     assert coarse.trial_id == trial("ridge").trial_id
     assert trial("mlp", epochs=3).trial_id != trial("mlp").trial_id
+
+
+def test_what_a_pattern_or_label_mode_does_not_use_is_no_part_of_it() -> None:
+    assert (
+        trial(trigger={**PATCH, "pattern": "solid", "pattern_seed": 9}).trial_id == trial().trial_id
+    )
+    swap = [
+        build_attack({"trigger": PATCH, "label_mode": "all_to_all", "target": t}) for t in (0, 4)
+    ]
+    assert len({replace(trial(), attack=attack).trial_id for attack in swap}) == 1
 
 
 def test_a_trigger_is_inert_at_rate_zero() -> None:
@@ -44,6 +56,9 @@ def test_defaults_are_filled_in() -> None:
         trial(trigger="blend"), trial(trigger={"kind": "patch", "size": 2}),
         trial(regularizer="logit_squeezing"), trial(training=Training(batch_size=32)),
         trial(data=build_data({"kind": "digits", "classes": [0, 1]})),
+        trial(trigger={"kind": "patch", "size": 1, "pattern": "checkerboard"}),
+        replace(trial(), attack=replace(trial().attack, label_mode="all_to_all")),
+        replace(trial(), attack=replace(trial().attack, label_mode="clean_label")),
     ],
 )  # fmt: skip
 def test_active_factors_are_part_of_it(other: TrialConfig) -> None:
@@ -63,6 +78,12 @@ def test_where_the_data_lie_is_no_part_of_it() -> None:
         trial(rate=0),
         trial(regularizer="logit_squeezing"),
         trial("convnet"),
+        trial("rbf_svm", weight_decay=0.1),
+        trial({"kind": "rbf_svm", "gamma": 0.5}, regularizer="label_smoothing"),
+        trial(trigger={"kind": "patch", "pattern": "noise_per_class"}),
+        trial(trigger={"kind": "patch", "pattern": "noise_per_class", "pattern_seed": 3}),
+        replace(trial(), attack=build_attack({"trigger": "sine", "label_mode": "all_to_all"})),
+        replace(trial(), attack=build_attack({"trigger": "sine", "label_mode": "clean_label"})),
     ],
 )
 def test_a_canonical_form_builds_the_same_trial(config: TrialConfig) -> None:

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import RidgeClassifier
-from trials import DIGITS, same, trial
+from trials import DIGITS, FEW, same, trial
 
 from backdoor.config import Training
 from backdoor.data import load_source
-from backdoor.engines import engine_of
+from backdoor.engines import engine_of, init_state
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial
 from backdoor.evaluate import clean_counts
@@ -103,6 +103,16 @@ MIXED = [
 ]  # fmt: skip
 RIDGES = [trial("ridge", seed=s, rate=r, weight_decay=d)
           for s in (0, 1) for r in (0, 0.03) for d in (0.0, 1e-3, 1.0)]  # fmt: skip
+LOGISTICS = [trial("logistic", seed=s, rate=r, weight_decay=d)
+             for s in (0, 1) for r in (0, 0.03) for d in (0.003, 1.0)]  # fmt: skip
+MACHINES = {
+    kind: [trial(kind, seed=s, rate=r, weight_decay=d) for s in (0, 1) for r in (0, 0.03) for d in (1e-3, 0.1)]
+    for kind in ("linear_svm", "rbf_svm")
+}  # fmt: skip
+SMOOTHED = [
+    trial(seed=s, epochs=2, regularizer={"kind": "label_smoothing", "strength": g})
+    for s, g in [(0, 0.01), (1, 0.5), (2, 0.1), (3, 0.0)]
+]
 SQUEEZED = [
     trial(seed=s, epochs=2, regularizer={"kind": "logit_squeezing", "strength": g})
     for s, g in [(0, 0.01), (1, 0.5), (2, 0.1)]
@@ -110,7 +120,9 @@ SQUEEZED = [
 
 
 @pytest.mark.parametrize(
-    "configs", [MIXED[:5], MIXED[5:], RIDGES, SQUEEZED], ids=["linear", "mlp", "ridge", "squeezed"]
+    "configs",
+    [MIXED[:5], MIXED[5:], RIDGES, SQUEEZED, SMOOTHED, LOGISTICS, *MACHINES.values()],
+    ids=["linear", "mlp", "ridge", "squeezed", "smoothed", "logistic", *MACHINES],
 )
 def test_packed_equals_alone_bitwise(configs) -> None:
     """Also in a pack of another order and size, and padded with many others."""
@@ -119,15 +131,19 @@ def test_packed_equals_alone_bitwise(configs) -> None:
     together = run_pack(configs, measures)
     alone = [run_pack([config], measures)[0] for config in configs]
     turned = run_pack(configs[::-1], measures)[::-1]
+    size = min(30, engine_of(configs[0]).max_pack - len(configs))
     crowd = [trial(configs[0].defence.architecture.kind, seed=90 + i, epochs=configs[0].defence.epochs,
-                   regularizer=configs[0].defence.regularizer) for i in range(30)]  # fmt: skip
-    crowded = run_pack([*crowd, *configs], measures)[30:]
+                   regularizer=configs[0].defence.regularizer,
+                   weight_decay=configs[0].defence.weight_decay) for i in range(size)]  # fmt: skip
+    crowded = run_pack([*crowd, *configs], measures)[size:]
     for one, two, three, four in zip(together, alone, turned, crowded, strict=True):
         assert same(one, two) and same(one, three) and same(one, four)
 
 
 @pytest.mark.parametrize(
-    "configs", [MIXED[:3], MIXED[5:8], SQUEEZED], ids=["linear", "mlp", "squeezed"]
+    "configs",
+    [MIXED[:3], MIXED[5:8], SQUEEZED, SMOOTHED],
+    ids=["linear", "mlp", "squeezed", "smoothed"],
 )
 def test_packed_weights_are_those_of_torchs_own_autograd_and_sgd(configs) -> None:
     _, _, packed = fit(configs, Packed())
@@ -138,27 +154,22 @@ def test_packed_weights_are_those_of_torchs_own_autograd_and_sgd(configs) -> Non
             assert torch.allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-4), name
 
 
-def test_states_load_into_the_architectures_module() -> None:
-    for config in (
-        trial("linear", epochs=1),
-        trial(epochs=1),
-        trial("ridge"),
-        trial("convnet", epochs=1),
-    ):
-        lanes, bank, fitted = fit([config])
-        module = config.defence.architecture.build((1, 8, 8), 10).eval()
-        module.load_state_dict(fitted.state(0))
-        dtype = next(module.parameters()).dtype
-        logits = module(bank.batch(torch.from_numpy(lanes[0].test)).to(dtype))
-        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, lanes[0].test))
-
-
 @pytest.mark.parametrize("norm", ["none", "group", "batch"])
 def test_convnet_learns_and_repeats_itself(norm) -> None:
     config = trial({"kind": "convnet", "norm": norm}, epochs=8, rate=0.03)
     first, second = run_pack([config])[0], run_pack([config])[0]
     assert same(first, second)
     assert sum(first.class_correct) / 500 > 0.5
+
+
+def test_resnet18_moves_its_weights_and_its_running_statistics() -> None:
+    config = trial("resnet18", data=FEW, epochs=2)
+    lanes, bank = prepare([config], (), load_source(FEW))
+    state = engine_of(config).train(lanes, bank, 10, None).state(0)
+    start = init_state(config, bank.shape, 10).state_dict()
+    assert int(state["bn1.num_batches_tracked"]) == 4
+    for name in ("conv1.weight", "layer4.1.conv2.weight", "layer4.1.bn2.running_var", "fc.bias"):
+        assert not torch.equal(state[name], start[name]), name
 
 
 def test_constant_learning_rate_differs_and_curve_does_not_disturb() -> None:

@@ -1,12 +1,15 @@
 """Measuring somebody else's model."""
 
 import numpy as np
+import pytest
 import torch
 from trials import DIGITS
 
 from backdoor.config import build_attack
 from backdoor.data import load_source
+from backdoor.errors import UserError
 from backdoor.evaluate import attack_counts, evaluate
+from backdoor.poison import poison
 
 
 def test_a_model_that_is_the_backdoor_itself() -> None:
@@ -28,3 +31,22 @@ def test_fractions_of_nothing_are_not_numbers() -> None:
     nothing = np.empty(0, dtype=np.int64)
     counts = attack_counts(nothing, nothing, nothing)
     assert counts.total == 0 and np.isnan(counts.attack_success)
+
+
+def test_a_trigger_that_draws_by_the_seed_is_told_the_seed() -> None:
+    source = load_source(DIGITS)
+    images, labels = source.images[:200], source.labels[:200]
+    noise = {"kind": "patch", "pattern": "noise_per_class", "size": 2}
+    attack = build_attack({"trigger": noise, "label_mode": "all_to_all", "poison_rate": 1})
+    stamped, wanted, _ = poison(images, labels, attack, seed=7)
+    answers = {image.tobytes(): int(label) for image, label in zip(stamped, wanted, strict=True)}
+
+    def predict(batch: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([answers.get(image.numpy().tobytes(), 0) for image in batch])
+
+    _, attacked = evaluate(predict, images, labels, attack, seed=7)
+    assert attacked.total == 200 and attacked.attack_success == 1.0
+    _, other = evaluate(predict, images, labels, attack, seed=8)
+    assert other.attack_success < 0.3
+    with pytest.raises(UserError, match="pattern_seed: must be known to stamp images"):
+        evaluate(predict, images, labels, attack)

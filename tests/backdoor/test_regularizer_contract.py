@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from backdoor.errors import UserError
 from backdoor.registry import REGULARIZERS
 
 KINDS = list(REGULARIZERS.kinds())
@@ -13,27 +15,37 @@ def logits(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
+def labels(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 3, shape, generator=torch.Generator().manual_seed(2))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 class TestRegularizer:
     def test_one_value_a_lane(self, kind) -> None:
         regularizer, z = REGULARIZERS.build(kind), logits(4, 7, 5)
-        packed = regularizer.unit_penalty(z)
+        y = labels(4, 7)
+        packed = regularizer.unit_penalty(z, y)
         assert packed.shape == (4,)
-        alone = torch.stack([regularizer.unit_penalty(lane) for lane in z])
+        alone = torch.stack([regularizer.unit_penalty(*lane) for lane in zip(z, y, strict=True)])
         assert torch.allclose(packed, alone, rtol=1e-12)
 
     def test_gradient(self, kind) -> None:
-        z = logits(2, 3, 4).requires_grad_()
+        z, y = logits(2, 3, 4).requires_grad_(), labels(2, 3)
         regularizer = REGULARIZERS.build(kind)
         if regularizer.weight:
-            assert torch.autograd.gradcheck(lambda t: regularizer.unit_penalty(t).sum(), z)
+            assert torch.autograd.gradcheck(lambda t: regularizer.unit_penalty(t, y).sum(), z)
 
     def test_zero_logits_have_a_finite_gradient(self, kind) -> None:
         z = torch.zeros(2, 3, requires_grad=True)
         regularizer = REGULARIZERS.build(kind)
         if regularizer.weight:
-            regularizer.unit_penalty(z).backward()
+            regularizer.unit_penalty(z, labels(2)).backward()
             assert z.grad.isfinite().all()
+
+    def test_it_writes_nothing_in_place(self, kind) -> None:
+        z, y = logits(2, 3, 4), labels(2, 3)
+        REGULARIZERS.build(kind).unit_penalty(z, y)
+        assert torch.equal(z, logits(2, 3, 4)) and torch.equal(y, labels(2, 3))
 
     def test_its_identity_builds_it_again(self, kind) -> None:
         regularizer = REGULARIZERS.build(kind)
@@ -46,5 +58,23 @@ def test_logit_squeezing_against_its_formula() -> None:
     norm = REGULARIZERS.build({"kind": "logit_squeezing", "strength": 2})
     squared = REGULARIZERS.build({"kind": "logit_squeezing", "form": "squared"})
     assert norm.weight == 2
-    assert float(norm.unit_penalty(z)) == pytest.approx(np.mean(norms), rel=1e-12)
-    assert float(squared.unit_penalty(z)) == pytest.approx(np.mean(np.square(norms)), rel=1e-12)
+    assert float(norm.unit_penalty(z, labels(6))) == pytest.approx(np.mean(norms), rel=1e-12)
+    assert float(squared.unit_penalty(z, labels(6))) == pytest.approx(
+        np.mean(np.square(norms)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1, 0.9])
+def test_label_smoothing_is_torchs(strength) -> None:
+    z, y = logits(6, 10).requires_grad_(), labels(6)
+    smoothing = REGULARIZERS.build({"kind": "label_smoothing", "strength": strength})
+    loss = functional.cross_entropy(z, y) + smoothing.weight * smoothing.unit_penalty(z, y)
+    theirs = functional.cross_entropy(z, y, label_smoothing=strength)
+    assert loss.item() == pytest.approx(theirs.item(), rel=1e-12)
+    gradients = [torch.autograd.grad(each, z)[0] for each in (loss, theirs)]
+    assert torch.allclose(*gradients, rtol=1e-12, atol=1e-15)
+
+
+def test_label_smoothing_stays_below_one() -> None:
+    with pytest.raises(UserError, match="strength: must be >= 0 and < 1, but got 1"):
+        REGULARIZERS.build({"kind": "label_smoothing", "strength": 1})

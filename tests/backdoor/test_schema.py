@@ -47,6 +47,25 @@ def test_mistakes_say_rule_and_value(given: dict[str, object], text: str) -> Non
     assert text in str(caught.value)
 
 
+@dataclass(frozen=True)
+class Lamp(Fields):
+    on: bool = True
+    colour: str = "white"
+
+    def inert(self) -> frozenset[str]:
+        return frozenset() if self.on else frozenset({"colour"})
+
+
+def test_inert_fields_make_no_difference() -> None:
+    assert Lamp(False, "red") == Lamp(False, "blue") and hash(Lamp(False, "red")) == hash(
+        Lamp(False)
+    )
+    assert Lamp(False, "red").identity() == {"on": False}
+    assert Lamp(True, "red").identity() == {"on": True, "colour": "red"}
+    with pytest.raises(UserError, match="colour: must be text, but got 3"):
+        Lamp(False, 3)
+
+
 def test_all_mistakes_together() -> None:
     with pytest.raises(UserError) as caught:
         build_fields(Sample, {"share": 2, "count": 0, "mode": "z", "nothing": 1})

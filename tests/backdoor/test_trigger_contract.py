@@ -1,15 +1,18 @@
 """The contract of a trigger, run by every kind that the registry finds."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from backdoor.config import build_attack
+from backdoor.errors import UserError
 from backdoor.registry import TRIGGERS
 from backdoor.streams import stream
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 17, 23)]
-KINDS = list(TRIGGERS.kinds())
+KINDS = [*TRIGGERS.kinds(), *({"kind": "patch", "pattern": p} for p in ("noise_per_class", "checkerboard"))]  # fmt: skip
 IDS, LABELS = torch.arange(6), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
@@ -19,10 +22,12 @@ def images(shape: tuple[int, int, int], count: int = 6) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 class TestTrigger:
+    """A trigger as a trial of seed 3 uses it."""
+
     def test_shape_type_and_no_write_in_place(self, kind, shape) -> None:
-        trigger, clean = TRIGGERS.build(kind), images(shape)
+        trigger, clean = TRIGGERS.build(kind).for_seed(3), images(shape)
         before = clean.clone()
         stamped = trigger.stamp(clean, IDS, LABELS)
         assert stamped.shape == clean.shape and stamped.dtype == torch.uint8
@@ -31,16 +36,20 @@ class TestTrigger:
 
     def test_it_marks_every_image(self, kind, shape) -> None:
         clean = images(shape)
-        changed = TRIGGERS.build(kind).stamp(clean, IDS, LABELS) != clean
+        changed = TRIGGERS.build(kind).for_seed(3).stamp(clean, IDS, LABELS) != clean
         assert changed.flatten(1).any(1).all()
 
     def test_equal_calls_give_equal_marks(self, kind, shape) -> None:
-        first = TRIGGERS.build(kind).stamp(images(shape), IDS, LABELS)
-        second = TRIGGERS.build(kind).stamp(images(shape), IDS, LABELS)
+        first = TRIGGERS.build(kind).for_seed(3).stamp(images(shape), IDS, LABELS)
+        second = TRIGGERS.build(kind).for_seed(3).stamp(images(shape), IDS, LABELS)
         assert torch.equal(first, second)
 
     def test_an_image_is_marked_by_its_own_number(self, kind, shape) -> None:
-        trigger, clean, ids = TRIGGERS.build(kind), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
+        trigger, clean, ids = (
+            TRIGGERS.build(kind).for_seed(3),
+            images(shape),
+            torch.tensor([5, 9, 2, 7, 0, 4]),
+        )
         together = trigger.stamp(clean, ids, LABELS)
         turned = trigger.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
         alone = torch.cat(
@@ -50,7 +59,10 @@ class TestTrigger:
 
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
-        assert TRIGGERS.build(kind).stamp(nothing, IDS[:0], LABELS[:0]).shape == (0, *shape)
+        assert TRIGGERS.build(kind).for_seed(3).stamp(nothing, IDS[:0], LABELS[:0]).shape == (
+            0,
+            *shape,
+        )
 
     def test_its_identity_builds_it_again(self, kind, shape) -> None:
         trigger = TRIGGERS.build(kind)
@@ -58,6 +70,8 @@ class TestTrigger:
         assert hash(trigger) == hash(TRIGGERS.build(kind))
         assert list(trigger.fits(shape)) == []
         assert build_attack({"trigger": kind}).trigger == trigger
+        concrete = trigger.for_seed(3)
+        assert concrete.for_seed(4) == concrete and TRIGGERS.build(concrete.identity()) == concrete
 
 
 @pytest.mark.parametrize(
@@ -84,3 +98,71 @@ def test_blend_against_its_definition() -> None:
     expected = np.rint((1 - 0.3) * clean + 255 * 0.3 * pattern).astype(np.uint8)
     stamped = blend.stamp(torch.from_numpy(clean), IDS, LABELS).numpy()
     assert np.array_equal(stamped, expected)
+
+
+@pytest.mark.parametrize(("amplitude", "frequency"), [(40, 6), (9.5, 2.5)])
+def test_sine_against_its_definition(amplitude, frequency) -> None:
+    clean = images((3, 6, 20)).numpy()
+    expected = clean.copy()
+    for j in range(20):
+        wave = amplitude * math.sin(2 * math.pi * j * frequency / 20)
+        column = clean[..., j].astype(float) + wave
+        expected[..., j] = np.clip(np.rint(column), 0, 255)
+    sine = TRIGGERS.build({"kind": "sine", "amplitude": amplitude, "frequency": frequency})
+    assert np.array_equal(sine.stamp(torch.from_numpy(clean), IDS, LABELS).numpy(), expected)
+    assert sine != TRIGGERS.build("sine") or (amplitude, frequency) == (40, 6)
+
+
+def test_sine_rounds_halves_to_even_on_every_machine() -> None:
+    sine = TRIGGERS.build({"kind": "sine", "amplitude": 1, "frequency": 1})  # sin 30 degrees = 1/2
+    grey = torch.tensor([10, 11], dtype=torch.uint8)[:, None, None, None].expand(2, 1, 1, 12)
+    assert sine.stamp(grey, IDS[:2], LABELS[:2])[:, 0, 0, 1].tolist() == [10, 12]
+
+
+def test_sine_refuses_to_leave_no_mark() -> None:
+    (mistake,) = TRIGGERS.build("sine").fits((1, 12, 12))
+    assert "frequency: must leave a mark on images 12 pixels wide, this wave is 0 everywhere, but got 6.0" in str(mistake)  # fmt: skip
+    assert list(TRIGGERS.build({"kind": "sine", "amplitude": 0.4}).fits((3, 32, 32)))
+
+
+def test_noise_differs_between_classes_and_seeds_and_not_within() -> None:
+    clean, labels = images((3, 9, 12)), torch.tensor([2, 0, 2, 1, 0, 2])
+    noise = TRIGGERS.build({"kind": "patch", "pattern": "noise_per_class", "size": 4})
+    squares = noise.for_seed(5).stamp(clean, IDS, labels)[:, :, 5:, 8:].numpy()
+    for i, label in enumerate(labels.tolist()):
+        drawn = stream("pattern", 5, label, 3, 4, 4).random((3, 4, 4))
+        assert np.array_equal(squares[i], np.rint(255 * drawn))
+    others = noise.for_seed(6).stamp(clean, IDS, labels)[:, :, 5:, 8:].numpy()
+    assert (others != squares).mean() > 0.9 and (squares[0] != squares[1]).mean() > 0.9
+
+
+def test_noise_without_a_seed_says_what_to_do() -> None:
+    with pytest.raises(UserError, match=r"pattern_seed: must be known .* call for_seed\(seed\)"):
+        TRIGGERS.build({"kind": "patch", "pattern": "noise_per_class"}).stamp(images((1, 8, 8)), IDS, LABELS)  # fmt: skip
+
+
+def test_checkerboard_alternates() -> None:
+    board = TRIGGERS.build({"kind": "patch", "pattern": "checkerboard", "position": "top_left"})
+    stamped = board.stamp(images((2, 8, 8)), IDS, LABELS)[:, :, :3, :3]
+    assert (stamped == torch.tensor([[0, 255, 0], [255, 0, 255], [0, 255, 0]])).all()
+
+
+def test_settings_of_other_patterns_have_no_effect_and_no_name() -> None:
+    def build(**settings):
+        return TRIGGERS.build({"kind": "patch", **settings})
+
+    assert build(pattern="solid", pattern_seed=7) == build()
+    assert build().identity() == {
+        "kind": "patch",
+        "size": 3,
+        "position": "bottom_right",
+        "value": 1.0,
+    }
+    assert build(pattern="checkerboard", value=0.5, pattern_seed=7) == build(pattern="checkerboard")
+    assert build(pattern="noise_per_class", value=0.5) == build(pattern="noise_per_class")
+    noise = build(pattern="noise_per_class", pattern_seed=7)
+    assert noise != build(pattern="noise_per_class")
+    assert noise.identity() == {"kind": "patch", "size": 3, "position": "bottom_right",
+                                "pattern": "noise_per_class", "pattern_seed": 7}  # fmt: skip
+    with pytest.raises(UserError, match="value: must be >= 0 and <= 1, but got 2"):
+        build(pattern="checkerboard", value=2)

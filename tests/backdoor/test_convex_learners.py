@@ -1,0 +1,179 @@
+"""Logistic regression and support vector machines against scikit-learn, on poisoned digits."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+from trials import trial
+
+from backdoor.config import Training, build_data
+from backdoor.data import load_source
+from backdoor.engines import engine_of
+from backdoor.engines.logistic import solve, turn
+from backdoor.errors import TrainingError, UserError
+from backdoor.trial import check_trial, prepare, run_pack
+
+CLASSES = [None, [0, 8], [1, 5, 8]]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with threadpool_limits(1):
+        yield
+
+
+def data(classes):
+    sizes = {"train": 250, "validation": 40, "test": 60}
+    return build_data({"kind": "digits", "classes": classes, **sizes})
+
+
+def fit(kind, decays, classes=None, rate=0.1, **training):
+    """Lanes, models, and the plain arrays of training and test images."""
+    configs = [trial(kind, weight_decay=d, data=data(classes), rate=rate, trigger="sine",
+                     training=Training(**training)) for d in decays]  # fmt: skip
+    source = load_source(configs[0].data)
+    lanes, bank = prepare(configs, (), source)
+    with torch.no_grad():
+        models = engine_of(configs[0]).train(lanes, bank, len(source.class_names), None)
+    arrays = [bank.batch(torch.from_numpy(rows)).flatten(1).numpy().astype(np.float64)
+              for rows in (lanes[0].train, lanes[0].test)]  # fmt: skip
+    return lanes, models, *arrays
+
+
+def objective(weights, intercepts, x, y, decay):
+    """(1/n) sum cross-entropy + (decay / 2) |w|^2, with one weight vector for two classes."""
+    z = x @ weights.T + intercepts
+    z = z - z.max(1, keepdims=True)
+    loss = (np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y]).mean()
+    vectors = weights[1:] - weights[:1] if len(weights) == 2 else weights
+    return loss + decay / 2 * (vectors**2).sum()
+
+
+@pytest.mark.parametrize("classes", CLASSES, ids=str)
+def test_logistic_reaches_the_optimum_of_newton_cholesky(classes) -> None:
+    decays = [1e-5, 1e-3, 0.1, 10]
+    lanes, models, x, test = fit("logistic", decays, classes)
+    y = lanes[0].train_labels
+    for lane, decay in enumerate(decays):
+        theirs = LogisticRegression(solver="newton-cholesky", C=1 / (len(x) * decay), tol=1e-9, max_iter=500).fit(x, y)  # fmt: skip
+        weights, intercepts = theirs.coef_, theirs.intercept_
+        if len(weights) == 1:
+            weights, intercepts = np.vstack([0 * weights, weights]), np.append(0, intercepts)
+        best = objective(weights, intercepts, x, y, decay)
+        state = models.state(lane)
+        ours = objective(state["1.weight"].numpy(), state["1.bias"].numpy(), x, y, decay)
+        assert abs(ours - best) <= 1e-8 * best
+        assert np.array_equal(models.predict(lane, lanes[0].test), theirs.predict(test))
+
+
+def test_logistic_with_fewer_images_than_pixels() -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.random((30, 80)), np.arange(30) % 3
+    x[:, 5] = 0.5  # a pixel that never changes
+    weights, intercepts = solve(turn(x), y, 3, 0.01)
+    theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.3, tol=1e-10, max_iter=500).fit(x, y)  # fmt: skip
+    best = objective(theirs.coef_, theirs.intercept_, x, y, 0.01)
+    assert abs(objective(weights.T, intercepts, x, y, 0.01) - best) <= 1e-8 * best
+
+
+def test_logistic_never_answers_a_class_without_images() -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.random((40, 6)), np.repeat([1, 3], 20)
+    weights, intercepts = solve(turn(x), y, 5, 0.01)
+    theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.4, tol=1e-10).fit(x, y)
+    assert np.array_equal((x @ weights + intercepts).argmax(1), theirs.predict(x))
+
+
+@pytest.mark.parametrize("classes", CLASSES, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("linear_svm", {"kernel": "linear"}),
+        ("rbf_svm", {"kernel": "rbf", "gamma": "scale"}),
+        ({"kind": "rbf_svm", "gamma": 0.05}, {"kernel": "rbf", "gamma": 0.05}),
+    ],
+    ids=["linear", "rbf scale", "rbf 0.05"],
+)
+@pytest.mark.parametrize("normalization", ["unit", "standard"])
+def test_machines_answer_as_scikit_learns_on_the_images_themselves(
+    kind, settings, classes, normalization
+) -> None:
+    decays = [1e-4, 1e-2, 0.3]
+    lanes, models, x, test = fit(kind, decays, classes, normalization=normalization)
+    assert len(np.unique(lanes[0].train_labels)) == (10 if classes is None else len(classes))
+    for lane, decay in enumerate(decays):
+        theirs = SVC(C=1 / (len(x) * decay), **settings).fit(x, lanes[0].train_labels)
+        for rows, images in ((lanes[0].train, x), (lanes[0].test, test)):
+            assert np.array_equal(models.predict(lane, rows), theirs.predict(images))
+
+
+@pytest.mark.parametrize("kind", ["linear_svm", "rbf_svm"])
+def test_machines_do_without_a_class_that_has_no_images(kind) -> None:
+    lanes, bank = prepare([trial(kind, weight_decay=0.01, data=data(None), rate=0)], (), load_source(data(None)))  # fmt: skip
+    chosen = np.isin(lanes[0].train_labels, [2, 5, 9])
+    train, labels = lanes[0].train[chosen], lanes[0].train_labels[chosen]
+    object.__setattr__(lanes[0], "train", train)
+    object.__setattr__(lanes[0], "train_labels", labels)
+    models = engine_of(lanes[0].config).train(lanes, bank, 10, None)
+    x = bank.batch(torch.from_numpy(train)).flatten(1).numpy().astype(np.float64)
+    theirs = SVC(C=1 / (len(x) * 0.01), kernel=kind.split("_")[0]).fit(x, labels)
+    test = bank.batch(torch.from_numpy(lanes[0].test)).flatten(1).numpy().astype(np.float64)
+    assert np.array_equal(models.predict(0, lanes[0].test), theirs.predict(test))
+
+
+def test_one_gram_matrix_serves_all_weight_decays(monkeypatch) -> None:
+    from backdoor.engines import svm
+
+    calls = []
+    real = svm.rbf_kernel
+    monkeypatch.setattr(svm, "rbf_kernel", lambda x, gamma: calls.append(1) or real(x, gamma=gamma))
+    configs = [trial("rbf_svm", seed=s, weight_decay=d, data=data(None)) for d in (0.01, 0.1, 1) for s in (0, 1)]  # fmt: skip
+    run_pack(configs)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("kind", ["logistic", "linear_svm", "rbf_svm"])
+def test_weight_decay_zero_is_refused(kind) -> None:
+    config = trial(kind, data=data(None))
+    with pytest.raises(UserError) as caught:
+        check_trial(config, load_source(config.data))
+    assert (
+        f"defence.weight_decay: must be above 0 for {kind}, whose optimum is sought exactly, but "
+        "got 0.0. Give this architecture a weight_decay of its own, for example 0.001."
+    ) == str(caught.value)
+    with pytest.raises(TrainingError, match=f"{kind} needs a weight decay above 0"):
+        run_pack([config])
+
+
+def test_machines_refuse_more_images_than_a_gram_matrix_holds(monkeypatch) -> None:
+    from backdoor.architectures.linear_svm import LinearSvm
+
+    monkeypatch.setattr(LinearSvm, "most_images", 200)
+    config = trial("linear_svm", weight_decay=0.1, data=data(None))
+    with pytest.raises(UserError, match=r"defence\.architecture: must have at most 200 training images, .* but got 250. Set data.train to 200 or fewer"):  # fmt: skip
+        check_trial(config, load_source(config.data))
+
+
+def test_a_machine_needs_two_classes() -> None:
+    config = trial("linear_svm", weight_decay=0.1, data=data(None), rate=1.0)
+    with pytest.raises(TrainingError, match="training images of at least 2 classes"):
+        run_pack([config])
+
+
+def test_clean_label_rates_are_held_against_every_seeds_split() -> None:
+    from dataclasses import replace
+
+    source = load_source(data(None))
+    config = trial("ridge", data=data(None), rate=0.09, trigger="sine")
+    config = replace(config, attack=replace(config.attack, label_mode="clean_label"))
+    counts = []
+    for seed in range(6):
+        lanes, _ = prepare([trial("ridge", data=data(None), rate=0, seed=seed)], (), source)
+        counts.append(int((lanes[0].train_labels == 0).sum()))
+    assert max(counts) >= 22 > min(counts)  # 22 = int(250 x 0.09)
+    enough, few = int(np.argmax(counts)), min(counts)
+    check_trial(replace(config, seed=enough), source)
+    with pytest.raises(UserError, match=rf"attack\.poison_rate: must not exceed the {few} of 250 training images that are of class 0"):  # fmt: skip
+        check_trial(replace(config, seed=enough), source, range(6))
