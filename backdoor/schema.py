@@ -40,6 +40,9 @@ class Range:
         return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
 
 
+#: Whole numbers beyond this do not survive JSON and Parquet everywhere.
+LARGEST = 2**53
+
 Fraction = Annotated[float, Range(ge=0, le=1)]
 Count = Annotated[int, Range(ge=1)]
 
@@ -105,6 +108,8 @@ def _conform_plain(value: Any, hint: Any) -> Any:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise WrongValueError("must be a whole number")
+        if abs(value) > LARGEST:
+            raise WrongValueError("must be a whole number below 2**53")
         return value
     if hint is bool and not isinstance(value, bool):
         raise WrongValueError("must be true or false")

@@ -47,7 +47,13 @@ def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepP
     """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
     refuse_folder_in_use(folder)
     paths = SweepPaths(folder)
-    paths.ledger.mkdir(parents=True)
+    try:
+        paths.ledger.mkdir(parents=True)
+    except OSError as error:
+        rule = "must be a new folder in a place that can be written"
+        raise UserError(
+            Mistake("--out", rule, str(folder), f"Choose another one ({error.strerror}).")
+        ) from None
     write_atomic(paths.spec, spec.to_yaml().encode())
     write_gallery(spec, paths)
     write_json(paths.sweep, _description(spec, paths, argv))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -25,12 +26,15 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from backdoor.errors import Mistake, UserError
 from sweeps.ledger import decode, encode
 from sweeps.plan import Pack
 from sweeps.runners import Feed, Work, describe, train_pack
 
 #: Starts of a pack whose worker dies: one and two retries.
 RETRIES = 2
+#: Seconds to wait for a Ray head to accept a connection.
+CONNECT_SECONDS = 5.0
 
 #: What Tune reads from the environment, in this process and in the workers that Ray starts.
 ENVIRONMENT = {
@@ -76,6 +80,7 @@ class TuneRunner:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _fit(self, table: _Table, scratch: str) -> None:
+        self._refuse_what_never_fits()
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
@@ -96,6 +101,17 @@ class TuneRunner:
             ),
         )
         tuner.fit()
+
+    def _refuse_what_never_fits(self) -> None:
+        """A pack larger than the cluster would wait for ever, unless the cluster can grow."""
+        if os.environ.get("RAY_ADDRESS"):
+            return
+        have = ray.cluster_resources()
+        for name, wanted in (("CPU", self.cpu), ("GPU", self.gpu)):
+            if wanted > have.get(name, 0):
+                rule = f"must not exceed the {have.get(name, 0):g} {name}s of this machine"
+                remedy = "Ask for less, or set RAY_ADDRESS to a cluster that has them."
+                raise UserError(Mistake(f"resources.{name.lower()}", rule, wanted, remedy))
 
     def _queued(self) -> int:
         """Packs that Tune may hold ready: an eighth of those that run at once, at least one.
@@ -200,6 +216,19 @@ class _Collector(tune.Callback):  # type: ignore[misc]
         trial.config.pop("payload", None)  # Tune keeps every trial it ever had
 
 
+def _reachable(address: str) -> None:
+    """Ray itself tries an address for minutes; one that refuses connections is told at once."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # `auto`, `local` and the like: Ray resolves them
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        rule = "must be the address of a running Ray cluster"
+        remedy = f"Start it, or unset RAY_ADDRESS to run on this machine ({error})."
+        raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
+
+
 @contextlib.contextmanager
 def ray_session(workers: int | None = None) -> Iterator[None]:
     """Ray, as it is if it is running in this process, else connected or started until the end."""
@@ -207,6 +236,8 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _reachable(address)
     options: dict[str, Any] = {"address": address} if address else {
         "address": "local", "num_cpus": workers, "include_dashboard": False,
         "object_store_memory": 256 * 2**20,

@@ -41,7 +41,7 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
     """
     path = find_spec(str(source))
     mistakes: list[Mistake] = []
-    document = load_yaml(path.read_text(), mistakes.append, str(path))
+    document = load_yaml(_text(path), mistakes.append, str(path))
     if not isinstance(document, dict):
         raise UserError(
             Mistake(
@@ -54,6 +54,15 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
     for change in changes:
         _apply(document, change, mistakes.append)
     return parse_spec(document, mistakes)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            Mistake(str(path), "must be readable UTF-8 text", str(error), "Check the file.")
+        ) from None
 
 
 def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:

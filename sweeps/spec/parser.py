@@ -20,7 +20,7 @@ from backdoor.data import load_source
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
-from backdoor.schema import build_fields, suggest
+from backdoor.schema import LARGEST, build_fields, suggest
 from backdoor.trial import check_trial
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.model import SweepSpec, Thresholds
@@ -150,7 +150,8 @@ class _Parser:
             self.document[section]
         )
         for slot in ("architecture", "trigger"):
-            if slot in families and slot not in self.document[section]:
+            given = self.document[section]
+            if slot in families and isinstance(given, dict) and slot not in given:
                 self._wrong(
                     f"{section}.{slot}", "must be given", None, suggest("", families[slot].kinds())
                 )
@@ -212,7 +213,11 @@ class _Parser:
         if isinstance(given, int) and not isinstance(given, bool):
             given = {"count": given}
         if isinstance(given, list):
-            wrong = [s for s in given if isinstance(s, bool) or not isinstance(s, int) or s < 0]
+            wrong = [
+                s
+                for s in given
+                if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s <= LARGEST
+            ]
             if wrong or not given or len(set(given)) != len(given):
                 self._wrong(
                     "seeds",

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from backdoor.errors import Mistake
-from backdoor.schema import suggest
+from backdoor.schema import LARGEST, suggest
 
 Warn = Callable[[Mistake], None]
 
@@ -26,7 +26,7 @@ class Seeds(Section):
     """`count` seeds from `base` on."""
 
     count: Annotated[int, Field(ge=1, le=10_000)] = 3
-    base: Annotated[int, Field(ge=0)] = 0
+    base: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
 class SearchSettings(Section):
@@ -39,8 +39,8 @@ class SearchSettings(Section):
     """
 
     kind: Literal["grid", "random", "sobol", "optuna"] = "grid"
-    points: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     sampler: Literal["tpe", "nsga2", "gp", "qmc", "random"] = "tpe"
     options: dict[str, Any] = {}
     pending: Annotated[int, Field(ge=1)] = 4
@@ -72,8 +72,8 @@ class RegionSettings(Section):
 class Resources(Section):
     """What one pack gets: CPU cores (and as many threads), and GPUs, which may be fractions."""
 
-    cpu: Annotated[int, Field(ge=1)] = 1
-    gpu: Annotated[float, Field(ge=0)] = 0
+    cpu: Annotated[int, Field(ge=1, le=1024)] = 1
+    gpu: Annotated[float, Field(ge=0, le=1024)] = 0
 
 
 class Tracking(Section):
@@ -81,6 +81,17 @@ class Tracking(Section):
     results folder. `tracking: none` switches the mirror off."""
 
     uri: str | None = None
+
+    @pydantic.field_validator("uri")
+    @classmethod
+    def _usable(cls, value: str | None) -> str | None:
+        schemes = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://|databricks"
+        if value is not None and not re.match(schemes, value):
+            raise ValueError(
+                "must be a tracking store that MLflow has: sqlite:///FILE, http(s)://HOST, "
+                "postgresql://..., mysql://..., mssql://... or databricks"
+            )
+        return value
 
 
 class Document(Section):
@@ -96,7 +107,7 @@ class Document(Section):
     region: Any = None
     resources: Any = None
     tracking: Any = None
-    curve_every: Annotated[int, Field(ge=0)] = 0
+    curve_every: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
 def validate(model: type[Any], given: Any, place: str, warn: Warn) -> Any:

@@ -152,9 +152,9 @@ def test_a_panel_a_trigger_with_every_seed_a_dot(small_region):
 
 
 def test_targets_are_told_apart_where_they_differ(small_region):
-    small_region["panel"][1]["target"] = 7
+    small_region["panel"][1]["goal"] = "to class 7"
     assert titles(success_against_rate(small_region)) == [
-        "patch(size=1), target 0", "patch(size=1), target 7", "blend, target 0",
+        "patch(size=1), to class 0", "patch(size=1), to class 7", "blend, to class 0",
     ]  # fmt: skip
 
 

@@ -30,6 +30,10 @@ WRONG_SPECS = {
     "unknown key": (changed("sedes", 3), ["sedes: is not a known key, but got 3. Did you mean 'seeds'?"]),
     "missing section": (changed("attack", ...), ["attack: must be given"]),
     "wrong name": (changed("name", "a/b"), ["name: must begin with a letter or digit", "'a/b'"]),
+    "defence is no mapping": (changed("defence", 3), ["defence: must be a mapping of factors, but got 3"]),
+    "seed beyond all bounds": (changed("seeds", [10**30]), ["seeds: must be distinct whole numbers >= 0"]),
+    "epochs beyond all bounds": (changed("defence.epochs", 10**30), ["defence.epochs: must be a whole number below 2**53"]),
+    "unusable tracking store": (changed("tracking", "mlruns"), ["tracking.uri: must be a tracking store that MLflow has", "'mlruns'"]),
     "unknown dataset": (changed("data", "digit"), ["data.kind: must be a known dataset, but got 'digit'. Did you mean 'digits'?"]),
     "unknown dataset setting": (changed("data.clases", [1, 2]), ["data.clases: is not a setting of this kind", "Did you mean 'classes'?"]),
     "too many images": (changed("data.train", 5000), ["data.train + validation + test: must not exceed the 1797 images"]),
@@ -111,6 +115,18 @@ def test_all_mistakes_of_a_file_in_one_message(tmp_path, capsys) -> None:
                   "defence.trigger", "defence.epochs", "attack.trigger.size", "attack.poison_rate",
                   "attack.target", "seeds:", "search.kind"):  # fmt: skip
         assert place in message, place
+
+
+def test_a_file_that_is_no_text(tmp_path, capsys) -> None:
+    (tmp_path / "spec.yaml").write_bytes(b"\xff\xfe\x00")
+    assert main(["check", str(tmp_path / "spec.yaml")]) == WRONG
+    assert "spec.yaml: must be readable UTF-8 text" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["run", "digits", "--out", str(tmp_path / "file" / "x")]) == WRONG
+    assert "--out: must be a new folder in a place that can be written" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_refused_before_anything_else(tmp_path, capsys) -> None:

@@ -97,6 +97,38 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
     assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 24
 
 
+def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None:
+    from backdoor.errors import UserError
+
+    spec = small_spec()
+    paths = begin(tmp_path / "r", spec)
+    with pytest.raises(
+        UserError, match=r"resources.cpu: must not exceed the 2 CPUs of this machine, but got 9"
+    ):
+        sweep(paths, spec, TuneRunner(cpu=9))
+    with pytest.raises(UserError, match=r"resources.gpu: must not exceed the 0 GPUs .*RAY_ADDRESS"):
+        sweep(paths, spec, TuneRunner(gpu=0.5))
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch) -> None:
+    import socket
+
+    from backdoor.errors import UserError
+    from sweeps.runners.tune import ray_session
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr(ray, "is_initialized", lambda: False)
+        with (
+            pytest.raises(
+                UserError, match="RAY_ADDRESS: must be the address of a running Ray cluster"
+            ),
+            ray_session(),
+        ):
+            pass
+
+
 def command(*arguments, **environment):
     """The command in a process of its own, on the session's Ray."""
     address = ray.get_runtime_context().gcs_address
