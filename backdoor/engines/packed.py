@@ -2,8 +2,12 @@
 
 Each lane has its own weights, batches, learning rate, momentum, decay and penalty strength. The
 backward pass is written out: it is five lines, and an order of magnitude faster than one model
-after the other (`tests/benchmarks`). Every sum runs inside one lane and through a matrix product,
-so a lane's numbers do not depend on its neighbours.
+after the other (`tests/benchmarks`).
+
+A lane's weights are bitwise the same in every pack. Every sum runs inside one lane and through a
+matrix product, and every block of a lane is padded with zeros to multiples of 16 numbers: a product
+rounds differently for a block that does not begin on a 64-byte boundary, and where a block begins
+would otherwise depend on the lanes before it.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from backdoor.bank import Bank
 from backdoor.engines import (
@@ -26,26 +31,50 @@ from backdoor.engines import (
 from backdoor.streams import stream
 
 
-class PackedModels:
-    """Weights (K, inputs, outputs) and biases (K, 1, outputs) of every layer, float32."""
+#: Numbers in 64 bytes of float32.
+BLOCK = 16
 
-    def __init__(self, bank: Bank, weights: list[torch.Tensor], biases: list[torch.Tensor]) -> None:
-        self.bank, self.weights, self.biases = bank, weights, biases
+
+def padded(x: torch.Tensor) -> torch.Tensor:
+    """x (..., r, c) with zeros after its rows and columns, up to multiples of `BLOCK`."""
+    rows, columns = (-size % BLOCK for size in x.shape[-2:])
+    return functional.pad(x, (0, columns, 0, rows)) if rows or columns else x
+
+
+class PackedModels:
+    """Weights (K, inputs, outputs) and biases (K, 1, outputs) of every layer, float32, padded.
+
+    sizes: inputs of every layer, then the outputs of the last, without padding.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        sizes: list[int],
+        weights: list[torch.Tensor],
+        biases: list[torch.Tensor],
+    ) -> None:
+        self.bank, self.sizes, self.weights, self.biases = bank, sizes, weights, biases
+
+    @property
+    def classes(self) -> int:
+        return self.sizes[-1]
 
     def predict(self, lane: int, rows: Ids) -> Ids:
-        x = self.bank.batch(torch.from_numpy(rows)).flatten(1)
+        x = padded(self.bank.batch(torch.from_numpy(rows)).flatten(1))
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.addmm(bias[lane], x, weight[lane])
             x = x if i == last else x.relu_()
-        return classes_of(x)
+        return classes_of(x[: len(rows), : self.classes])
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         # Linear layers of Sequential(Flatten, Linear, ReLU, Linear, ...) stand at 1, 3, 5, ...
         state = {}
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            state[f"{2 * i + 1}.weight"] = weight[lane].T.contiguous()
-            state[f"{2 * i + 1}.bias"] = bias[lane, 0].clone()
+            inputs, outputs = self.sizes[i : i + 2]
+            state[f"{2 * i + 1}.weight"] = weight[lane, :inputs, :outputs].T.contiguous()
+            state[f"{2 * i + 1}.bias"] = bias[lane, 0, :outputs].clone()
         return state
 
 
@@ -53,7 +82,7 @@ class Packed:
     """Stochastic gradient descent with momentum on K networks at once."""
 
     name: ClassVar[str] = "packed"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 64
 
@@ -62,7 +91,7 @@ class Packed:
     ) -> PackedModels:
         defences = [lane.config.defence for lane in lanes]
         training, epochs = lanes[0].config.training, defences[0].epochs
-        models = PackedModels(bank, *_initial(lanes, bank, classes))
+        models = _initial(lanes, bank, classes)
         step = _Step(models, lanes)
         device = bank.images.device
         rows = torch.from_numpy(np.stack([lane.train for lane in lanes])).to(device)
@@ -73,7 +102,7 @@ class Packed:
             order = _orders(lanes, n, epoch).to(device)
             shuffled, shuffled_labels = rows.gather(1, order), labels.gather(1, order)
             for start in range(0, n, size):
-                x = bank.batch(shuffled[:, start : start + size]).flatten(2)
+                x = padded(bank.batch(shuffled[:, start : start + size]).flatten(2))
                 factor = learning_rate_factor(done, steps, training.schedule)
                 step(x, shuffled_labels[:, start : start + size], factor)
                 done += 1
@@ -82,14 +111,13 @@ class Packed:
         return models
 
 
-def _initial(
-    lanes: Sequence[Lane], bank: Bank, classes: int
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _initial(lanes: Sequence[Lane], bank: Bank, classes: int) -> PackedModels:
     states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in lanes]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
     device = bank.images.device
-    weights = [weight.transpose(1, 2).contiguous().to(device) for weight in layers[0::2]]
-    return weights, [bias[:, None, :].clone().to(device) for bias in layers[1::2]]
+    weights = [padded(weight.transpose(1, 2)).contiguous().to(device) for weight in layers[0::2]]
+    biases = [padded(bias[:, None, :])[:, :1].contiguous().to(device) for bias in layers[1::2]]
+    return PackedModels(bank, [*(w.shape[2] for w in layers[0::2]), classes], weights, biases)
 
 
 def _orders(lanes: Sequence[Lane], n: int, epoch: int) -> torch.Tensor:
@@ -112,7 +140,7 @@ class _Step:
 
     def __init__(self, models: PackedModels, lanes: Sequence[Lane]) -> None:
         defences = [lane.config.defence for lane in lanes]
-        self.weights, self.biases = models.weights, models.biases
+        self.weights, self.biases, self.classes = models.weights, models.biases, models.classes
         device = self.weights[0].device
         self.rate = _column([d.learning_rate for d in defences], device)
         self.momentum = _column([d.momentum for d in defences], device)
@@ -124,12 +152,16 @@ class _Step:
         self.bias_velocity = [torch.zeros_like(p) for p in self.biases]
 
     def __call__(self, x: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
-        """x: (K, b, inputs) float32; labels: (K, b) int64; factor: of the learning rate."""
+        """x: (K, b, inputs) float32, padded; labels: (K, b) int64; factor: of the learning rate.
+
+        Rows and columns of padding have the gradient 0, so that padded weights stay 0.
+        """
         activations = [x]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             activations.append(torch.baddbmm(bias, activations[-1], weight).relu_())
         logits = torch.baddbmm(self.biases[-1], activations[-1], self.weights[-1])
-        gradient = self._loss_gradient(logits, labels)  # (K, b, classes)
+        real = logits[:, : labels.shape[1], : self.classes].contiguous()
+        gradient = padded(self._loss_gradient(real, labels))  # as the logits
         ones = x.new_ones(x.shape[0], 1, x.shape[1])
         rate = self.rate * factor
         for i in range(len(self.weights) - 1, -1, -1):

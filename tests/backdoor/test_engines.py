@@ -140,6 +140,33 @@ def test_packed_equals_alone_bitwise(configs) -> None:
         assert same(one, two) and same(one, three) and same(one, four)
 
 
+@pytest.mark.parametrize("name", ["linear", "mlp", "odd", "deep", "squeezed", "smoothed"])
+@pytest.mark.parametrize("batch_size", [64, 63, 7])
+def test_packed_weights_are_bitwise_those_of_a_pack_of_one(name, batch_size) -> None:
+    """For every place in packs of several sizes, with last batches that fill no block."""
+    architecture = {
+        "odd": {"kind": "mlp", "width": 37},
+        "deep": {"kind": "mlp", "width": 10, "depth": 2},
+        "linear": "linear",
+    }.get(name, "mlp")
+    regularizer = {
+        "squeezed": {"kind": "logit_squeezing", "strength": 0.1},
+        "smoothed": {"kind": "label_smoothing", "strength": 0.1},
+    }.get(name, "none")
+    configs = [
+        trial(architecture, seed=s, rate=(0, 0.01, 0.03)[s % 3], weight_decay=0.01 * (s % 4), epochs=3,
+              learning_rate=0.5, regularizer=regularizer, training=Training(batch_size=batch_size))
+        for s in range(17)
+    ]  # fmt: skip
+    alone = [fit([config])[2].state(0) for config in configs]
+    for size in (2, 5, 17):
+        _, _, models = fit(configs[:size])
+        for lane in range(size):
+            state = models.state(lane)
+            for key in state:
+                assert torch.equal(state[key], alone[lane][key]), (size, lane, key)
+
+
 @pytest.mark.parametrize(
     "configs",
     [MIXED[:3], MIXED[5:8], SQUEEZED, SMOOTHED],
