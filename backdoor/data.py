@@ -91,7 +91,8 @@ def split(dataset: Dataset, source: Source, seed: int) -> Split:
         n_val = dataset.validation if dataset.validation is not None else len(pool) // 10
         left = len(pool) - n_test - n_val
         n_train = dataset.train if dataset.train is not None else left
-        _enough("train + validation + test", len(pool), n_train + n_val + n_test, left)
+        _enough("train + validation + test", len(pool), n_train + n_val + n_test)
+        _none_empty({"train": n_train, "validation": n_val, "test": n_test})
         train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val + n_test)
         return Split(train, held[:n_val], held[n_val:])
     own = source.kept < source.test_from
@@ -102,8 +103,9 @@ def split(dataset: Dataset, source: Source, seed: int) -> Split:
     left = len(pool) - n_val
     n_train = dataset.train if dataset.train is not None else left
     n_test = dataset.test if dataset.test is not None else len(test)
-    _enough("train + validation", len(pool), n_train + n_val, left)
-    _enough("test", len(test), n_test, len(test))
+    _enough("train + validation", len(pool), n_train + n_val)
+    _enough("test", len(test), n_test)
+    _none_empty({"train": n_train, "validation": n_val, "test": n_test})
     train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val)
     return Split(train, held, test[:n_test])
 
@@ -125,8 +127,15 @@ def _hold_out(
     return np.delete(pool, held)[:n_train], pool[held]
 
 
-def _enough(place: str, available: int, asked: int, left: int) -> None:
-    if asked > available or left < 1:
+def _none_empty(sizes: dict[str, int]) -> None:
+    """Figures on no images are no figures; `best` is chosen on the validation images."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise UserError(Mistake(name, "must be at least 1 image", size, "Leave some for it."))
+
+
+def _enough(place: str, available: int, asked: int) -> None:
+    if asked > available:
         rule = f"must not exceed the {available} images that there are"
         raise UserError(Mistake(place, rule, asked, "Ask for fewer images."))
 

@@ -65,15 +65,17 @@ class Family(Generic[K]):
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            remedy = f"Install the package or put it on PYTHONPATH, on every node ({error})."
+        except Exception as error:  # whatever their module does when it is imported
+            why = f"{type(error).__name__}: {error}"
+            remedy = f"Install the package or put it on PYTHONPATH, on every node ({why})."
             raise UserError(
                 Mistake(place, "must be importable as module:Class", name, remedy)
             ) from None
-        if not (isinstance(found, type) and issubclass(found, self.base)):
+        derived = isinstance(found, type) and issubclass(found, self.base)
+        if not derived or found is self.base:
             rule = f"must be a subclass of {self.package}.{self.base_name}"
             raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
-        return found
+        return cast(type[K], found)
 
     def build(self, value: str | Mapping[str, Any]) -> K:
         """A kind from its spec form: a name, or a mapping with `kind` and its settings."""

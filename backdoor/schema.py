@@ -100,9 +100,13 @@ def _conform_plain(value: Any, hint: Any) -> Any:
     if hint is float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise WrongValueError("must be a number")
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
             raise WrongValueError("must be a finite number")
-        return tidy(float(value))
+        return tidy(number)
     if hint is int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)

@@ -252,8 +252,10 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
     """
     mistakes: list[Mistake] = []
     try:
-        drawn = (split(config.data, source, seed).train for seed in {config.seed, *seeds})
-        label_sets = [source.labels[train] for train in drawn]
+        drawn = [split(config.data, source, seed) for seed in {config.seed, *seeds}]
+        label_sets = [source.labels[parts.train] for parts in drawn]
+        if (attack := config.attack) is not None:
+            mistakes += _nothing_to_attack([source.labels[parts.test] for parts in drawn], attack)
     except UserError as error:
         mistakes += error.inside("data").mistakes
         label_sets = []
@@ -263,6 +265,16 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
         mistakes += [m.inside("attack") for m in _against_attack(config.attack, source, label_sets)]
     if mistakes:
         raise UserError(mistakes)
+
+
+def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
+    """Attack success needs test images, for every seed, that are not of the target class."""
+    if attack.target > max(int(labels.max()) for labels in test_labels):
+        return []
+    if all((labels != attack.target).any() for labels in test_labels):
+        return []
+    rule = "must leave test images that are not of the target class, for every seed"
+    return [Mistake("data.test", rule, len(test_labels[0]), "Ask for more test images.")]
 
 
 def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:

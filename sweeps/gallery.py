@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 
 from backdoor.data import load_source, split
+from backdoor.errors import Mistake, UserError
+from backdoor.triggers import Trigger
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths, write_atomic, write_json
@@ -17,23 +20,50 @@ from sweeps.storage import SweepPaths, write_atomic, write_json
 PICTURES = 6
 
 
-def write_gallery(spec: SweepSpec, paths: SweepPaths) -> None:
-    """PNG files and an index; the same images clean and with each distinct trigger."""
+def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """PNG files by name, and an index: the same images clean and with each distinct trigger.
+
+    `UserError` where a trigger does not stamp as `Trigger.stamp` promises.
+    """
     source = load_source(spec.data)
     ids = _one_a_class(split(spec.data, source, spec.seeds[0]).test, source.labels)
     images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
     rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
         concrete = trigger.for_seed(spec.seeds[0])
-        stamped = concrete.stamp(images, torch.from_numpy(ids), labels)
+        stamped = _stamped(concrete, images, torch.from_numpy(ids), labels)
         rows.append((kind_label(trigger.identity()), stamped))
+    files: dict[str, bytes] = {}
     index = []
     for row, (label, pictures) in enumerate(rows):
         for column, picture in enumerate(pictures):
             file = f"{'clean' if label is None else f'trigger-{row}'}-{column}.png"
-            write_atomic(paths.pictures / file, _png(picture.numpy()))
+            files[file] = _png(picture.numpy())
             name = source.class_names[int(source.labels[ids[column]])]
             index.append({"file": file, "trigger": label, "class": name})
+    return files, index
+
+
+def _stamped(
+    trigger: Trigger, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """What the trigger stamps, held against its promise: it may be somebody else's."""
+    place, rule = f"attack.trigger {trigger.kind_name()}", "must stamp (n, c, h, w) uint8 images"
+    try:
+        stamped = trigger.stamp(images, ids, labels)
+    except Exception as error:
+        value = f"{type(error).__name__}: {error}"
+        raise UserError(Mistake(place, rule, value, "Mend its `stamp`.")) from error
+    if stamped.shape != images.shape or stamped.dtype != torch.uint8:
+        value = f"{tuple(stamped.shape)} {stamped.dtype}"
+        raise UserError(Mistake(place, rule, value, "Mend its `stamp`."))
+    return stamped
+
+
+def write_gallery(paths: SweepPaths, files: dict[str, bytes], index: list[dict[str, Any]]) -> None:
+    """Writes what `draw_gallery` drew."""
+    for name, content in files.items():
+        write_atomic(paths.pictures / name, content)
     write_json(paths.gallery, {"images": index})
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.trial import TrialResult
-from sweeps.storage import open_results, sync_folder, write_atomic
+from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
 
 #: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
 Rows = pa.Table
@@ -146,6 +146,7 @@ class Ledger:
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
         table = self.table()
+        self._refuse_mixture(table)
         self._note(table)
 
     # --- writing ---------------------------------------------------------------------------
@@ -158,8 +159,9 @@ class Ledger:
         fresh = self._fresh(rows)
         if not fresh.num_rows:
             return fresh
+        self._refuse_mixture(fresh)
+        self._write("part", fresh)  # what could not be written is not remembered either
         self._note(fresh)
-        self._write("part", fresh)
         if len(self.parts()) > FOLD_AT:
             self.fold()
         return fresh
@@ -185,8 +187,7 @@ class Ledger:
         return rows.filter(pa.array(keep, pa.bool_()))
 
     def _note(self, rows: pa.Table) -> None:
-        """Remembers ids and statuses; refuses rows made from other data or other numerics."""
-        self._refuse_mixture(rows)
+        """Remembers ids and statuses of rows that are on disk."""
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for trial_id, status in zip(*columns, strict=True):
             (self.finished if status == FINISHED else self.failed).add(trial_id)
@@ -308,7 +309,7 @@ def load_results(folder: Path | str) -> pa.Table:
     measured. A failed trial has one row, without figures.
     """
     paths = open_results(folder)
-    measured = json.loads(paths.sweep.read_text()).get("measures", {})
+    measured = read_sweep(paths).get("measures", {})
     flat = [row for trial in Ledger(paths.ledger).rows() for row in _flat_rows(trial, measured)]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})

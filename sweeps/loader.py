@@ -75,19 +75,24 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -> Any:
     """Plain data from YAML text. Repeated keys go to `warn`; broken YAML raises `UserError`."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         value = loader.get_single_data()
-    except yaml.YAMLError as error:
-        message = " ".join(str(error).split())
-        raise UserError(
-            Mistake(place, "must be valid YAML", message, "Mend the line it names.")
-        ) from None
-    finally:
-        loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = place if mark is None else f"{place}, line {mark.line + 1}"
+        raise UserError(_broken(at, error.problem or error.context)) from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # PyYAML's constructors raise as they like for tags such as !!int that do not fit.
+        raise UserError(_broken(place, f"{type(error).__name__}: {error}")) from None
     for mistake in loader.repeated:
         warn(mistake)
     return value
+
+
+def _broken(place: str, what: object) -> Mistake:
+    message = " ".join(str(what).split())
+    return Mistake(place, "must be valid YAML", message, "Mend it there.")
 
 
 def dump_yaml(value: Any) -> str:

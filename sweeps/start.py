@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import os
 import shlex
 import sys
@@ -16,14 +15,21 @@ from typing import Any
 from backdoor.data import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from backdoor.trial import measure_id
-from sweeps.gallery import write_gallery
+from sweeps.gallery import draw_gallery, write_gallery
 from sweeps.hints import command
 from sweeps.loader import load_yaml
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.storage import SweepPaths, open_results, write_atomic, write_json
+from sweeps.storage import (
+    SWEEP_VERSION,
+    SweepPaths,
+    open_results,
+    read_sweep,
+    read_text,
+    write_atomic,
+    write_json,
+)
 
-SWEEP_VERSION = 1
 PACKAGES = ("backdoor-sweeps", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "ray",
             "pyarrow", "mlflow", "optuna")  # fmt: skip
 
@@ -47,6 +53,8 @@ def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepP
     """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
     refuse_folder_in_use(folder)
     paths = SweepPaths(folder)
+    # All that can fail comes before the folder: half of one could be neither run nor resumed.
+    gallery, description = draw_gallery(spec), _description(spec, paths, argv)
     try:
         paths.ledger.mkdir(parents=True)
     except OSError as error:
@@ -55,8 +63,8 @@ def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepP
             Mistake("--out", rule, str(folder), f"Choose another one ({error.strerror}).")
         ) from None
     write_atomic(paths.spec, spec.to_yaml().encode())
-    write_gallery(spec, paths)
-    write_json(paths.sweep, _description(spec, paths, argv))
+    write_gallery(paths, *gallery)
+    write_json(paths.sweep, description)
     return paths
 
 
@@ -113,8 +121,8 @@ def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
 def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
     """The paths and the spec of an existing sweep; its data must be what they were."""
     paths = open_results(folder)
-    spec = read_spec(paths)
-    before = json.loads(paths.sweep.read_text())["data_fingerprint"]
+    spec = read_spec(paths, against_data=True)
+    before = read_sweep(paths)["data_fingerprint"]
     now = load_source(spec.data).fingerprint
     if now != before:
         remedy = "Restore the data, or begin a new sweep: results of different data do not mix."
@@ -124,8 +132,11 @@ def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
     return paths, spec
 
 
-def read_spec(paths: SweepPaths) -> SweepSpec:
-    """The spec as it was run."""
+def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
+    """The spec as it was run. Results can be read where the data are not; training needs them."""
     mistakes: list[Mistake] = []
-    document = load_yaml(paths.spec.read_text(), mistakes.append, str(paths.spec))
-    return parse_spec(document, mistakes)
+    document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
+    if not isinstance(document, dict):
+        remedy = "Restore the file: results are judged by the question they answer."
+        raise StoredDataError(Mistake(str(paths.spec), "must be a spec", document, remedy))
+    return parse_spec(document, mistakes, against_data)

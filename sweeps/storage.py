@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Mistake, StoredDataError, UserError
+
+#: Of sweep.json.
+SWEEP_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,36 @@ def open_results(folder: Path | str) -> SweepPaths:
             )
         )
     return paths
+
+
+def read_text(path: Path) -> str:
+    """The text of a stored file; `StoredDataError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Restore it from a copy of the results folder."
+        raise StoredDataError(
+            Mistake(str(path), "must be readable text", str(error), remedy)
+        ) from None
+
+
+def read_sweep(paths: SweepPaths) -> dict[str, Any]:
+    """What the sweep is, from sweep.json; `StoredDataError` where that is torn or too new."""
+    try:
+        sweep = json.loads(read_text(paths.sweep))
+    except ValueError as error:
+        sweep = str(error)
+    version = sweep.get("schema_version") if isinstance(sweep, dict) else sweep
+    if version != SWEEP_VERSION:
+        rule = f"must describe a sweep with schema version {SWEEP_VERSION}"
+        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
+        raise StoredDataError(Mistake(str(paths.sweep), rule, version, remedy))
+    if not paths.ledger.is_dir():
+        rule = "must hold the sweep's ledger"
+        remedy = "Restore the folder: without it every trial would be trained again."
+        raise StoredDataError(Mistake(str(paths.root), rule, "no folder `ledger`", remedy))
+    found: dict[str, Any] = sweep
+    return found
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -94,6 +94,10 @@ class SweepFeed:
         self._planned |= {trial.trial_id for trial in new}
         return new
 
+    def give_back(self, pack: Pack) -> None:
+        self._running.discard(pack.pack_id)
+        self._queue.appendleft(pack)
+
     def finished(self, pack: Pack, rows: Rows) -> None:
         self._running.discard(pack.pack_id)
         self._failures = None

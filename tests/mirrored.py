@@ -29,6 +29,7 @@ class Folder:
         self.paths, self.uri = SweepPaths(root), uri
         self.paths.ledger.mkdir(parents=True)
         described = {
+            "schema_version": 1,
             "sweep_id": SWEEP_ID,
             "name": "small",
             "measures": {measure_id(m): m.measure_identity() for m in MEASURES},

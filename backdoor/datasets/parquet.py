@@ -53,8 +53,12 @@ class Parquet(Dataset):
 
     def read(self) -> Raw:
         train_files, test_files = self._files()
-        train, train_labels = self._decode(train_files)
-        test, test_labels = self._decode(test_files)
+        try:
+            train, train_labels = self._decode(train_files)
+            test, test_labels = self._decode(test_files)
+        except pa.ArrowException as error:
+            rule = "must hold whole Parquet files"
+            raise wrong_root(rule, self.root, f"Fetch them again ({error}).") from None
         if train.shape[1:] != test.shape[1:]:
             value = f"{train.shape[1:]} and {test.shape[1:]}"
             raise wrong_root(
@@ -85,7 +89,22 @@ class Parquet(Dataset):
     def _decode(self, files: list[Path]) -> tuple[Pixels, npt.NDArray[np.int64]]:
         images = decode_all(self._encoded(files), self.image_size)
         columns = [pq.ParquetFile(file).read([self.label_column]).column(0) for file in files]
+        for file, column in zip(files, columns, strict=True):
+            self._check_labels(file, column)
         return images, np.concatenate([c.to_numpy() for c in columns]).astype(np.int64)
+
+    def _check_images(self, file: Path, kind: pa.DataType) -> None:
+        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+            rule = "must hold its images as a struct with encoded `bytes`"
+            raise wrong_root(rule, f"{file.name}: {kind}", "Export them in the hubs' image layout.")
+
+    def _check_labels(self, file: Path, column: pa.ChunkedArray) -> None:
+        rule, remedy = "must hold whole numbers >= 0 as labels", "Leave out images without a label."
+        if not pa.types.is_integer(column.type) or column.null_count:
+            raise wrong_root(rule, f"{file.name}: {column.type}, {column.null_count} empty", remedy)
+        lowest = min(column.to_pylist(), default=0)
+        if lowest < 0:
+            raise wrong_root(rule, f"{file.name}: {lowest}", remedy)
 
     def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
         """Name and encoded bytes of every image."""
@@ -93,6 +112,7 @@ class Parquet(Dataset):
             rows = itertools.count()
             with pq.ParquetFile(file) as parquet:
                 column = self._image_column(file, parquet.schema_arrow)
+                self._check_images(file, parquet.schema_arrow.field(column).type)
                 for batch in parquet.iter_batches(1024, columns=[column]):
                     for cell in batch.column(column).field("bytes"):
                         yield f"{file.name}, row {next(rows)}", cell.as_py()

@@ -30,7 +30,6 @@ from backdoor.engines import (
 )
 from backdoor.streams import stream
 
-
 #: Numbers in 64 bytes of float32.
 BLOCK = 16
 

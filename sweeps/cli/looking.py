@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def status(args: argparse.Namespace) -> int:
     """Say how far a sweep is, and what failed."""
     from sweeps.ledger import FAILED, Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage import open_results, read_sweep
 
     paths = open_results(args.dir)
-    sweep, ledger = json.loads(paths.sweep.read_text()), Ledger(paths.ledger)
+    sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
     rows = ledger.rows()
     causes = Counter(row["error"] for row in rows if row["status"] == FAILED)
     answer = {
@@ -89,10 +89,10 @@ def mirror(args: argparse.Namespace) -> int:
     """Write to MLflow what it lacks."""
     from sweeps.mirror import mirror as mirror_now
     from sweeps.mirror import ui_command
-    from sweeps.storage import open_results
+    from sweeps.storage import open_results, read_sweep
 
     paths = open_results(args.dir)
-    uri = args.uri or json.loads(paths.sweep.read_text())["tracking"]["uri"]
+    uri = args.uri or read_sweep(paths)["tracking"]["uri"]
     if not uri:
         raise UserError(
             Mistake(
@@ -120,13 +120,12 @@ def export(args: argparse.Namespace) -> int:
 
 def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
     """Judges what the ledger holds and writes region.json."""
-    from backdoor.data import load_source
     from sweeps.ledger import Ledger
     from sweeps.region.points import region_of
-    from sweeps.storage import write_json
+    from sweeps.storage import read_sweep, write_json
 
-    planned = json.loads(paths.sweep.read_text())["planned"]
-    region = region_of(spec, Ledger(paths.ledger), planned)
-    region["class_names"] = list(load_source(spec.data).class_names)
+    sweep = read_sweep(paths)
+    region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
+    region["class_names"] = sweep["class_names"]
     write_json(paths.region, region)
     return region

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, UserError
-from sweeps.cli import FAILURES, INTERRUPTED, WRONG, looking, preparing, running, say
+from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG, looking, preparing, running, say
 
 KINDS = ["triggers", "regularizers", "architectures", "datasets", "specs"]
 
@@ -110,6 +112,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BackdoorSweepsError as error:
         say(f"error: {error}")
         return FAILURES
+    except BrokenPipeError:
+        # The reader of stdout, such as `head`, has what it wanted.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return FINE
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"error: {place}{error.strerror or error}")
+        return WRONG
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED

@@ -42,10 +42,10 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     from sweeps.mirror import MirrorProcess
     from sweeps.progress import Progress
     from sweeps.search import make_search
-    from sweeps.storage import locked
+    from sweeps.storage import locked, read_sweep
     from sweeps.sweep import run_sweep
 
-    sweep = json.loads(paths.sweep.read_text())
+    sweep = read_sweep(paths)
     again = command("sweeps", "resume", paths.root)
     with locked(paths):
         ledger = Ledger(paths.ledger)
@@ -116,12 +116,13 @@ def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, fail
     from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
     from sweeps.region.text import region_text
+    from sweeps.storage import read_sweep
 
     region = write_region(paths, spec)
     report = write_report(paths.root)
     write_map(paths.root, paths.map)
     print(json.dumps(region) if args.json else region_text(region))
-    uri = json.loads(paths.sweep.read_text())["tracking"]["uri"]
+    uri = read_sweep(paths)["tracking"]["uri"]
     say(f"\nReport: {report}")
     if uri:
         say(f"MLflow: {ui_command(uri)}")

@@ -2,8 +2,9 @@
 
 MLflow is a view. Mirroring writes what the ledger has and MLflow lacks, so that an outage, a kill
 or a new server loses nothing and doubles nothing. A run counts once it is terminated, which is
-the last thing written; one that is not, or says other than the ledger, is deleted and written
-again. Runs of trials that the ledger does not have are nobody's business here.
+the last thing written; one that is not, or has another status than the ledger, is deleted and
+written again. What somebody changed in a finished run by hand is theirs. Runs of trials that the
+ledger does not have are nobody's business here.
 
 `address` says where the store is, `card` what a run shows; `process` and `follower` are the two
 ends of the mirror that runs beside a sweep.
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 from collections import Counter
@@ -26,7 +26,7 @@ from sweeps.ledger import Ledger, Rows
 from sweeps.mirror.address import TrackingUnreachable, preflight, shown, tracking_uri, ui_command
 from sweeps.mirror.card import STATUS, Cards, RunCard
 from sweeps.mirror.process import MirrorProcess
-from sweeps.storage import SweepPaths, open_results
+from sweeps.storage import SweepPaths, open_results, read_sweep
 
 __all__ = ["MirrorProcess", "Mirrored", "TrackingUnreachable", "mirror", "preflight", "ui_command"]
 
@@ -66,7 +66,7 @@ def mirror(
         TrackingUnreachable: the store cannot be used. What was written counts next time.
         UserError: no store is named, or another process mirrors this folder.
     """
-    sweep = json.loads(open_results(paths.root).sweep.read_text())
+    sweep = read_sweep(open_results(paths.root))
     uri = uri or tracking_uri(sweep)
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
 from sweeps.mirror import View, mlflow_settings, only_mirror
 from sweeps.mirror.address import one_line, preflight, tracking_uri
-from sweeps.storage import SweepPaths
+from sweeps.storage import SweepPaths, read_sweep
 
 #: Seconds between two looks at the ledger, and at least between two lines of progress.
 LOOK_EVERY, SAY_EVERY = 2.0, 1.0
@@ -102,7 +101,7 @@ class Follower:
         return self._ledger
 
     def _connected(self) -> View:
-        sweep = json.loads(self._paths.sweep.read_text())
+        sweep = read_sweep(self._paths)
         uri = tracking_uri(sweep)
         preflight(uri)
         with mlflow_settings():

@@ -26,8 +26,12 @@ class Rate:
 def rate(counts: Sequence[tuple[int, int]], confidence: float) -> Rate:
     """The rate behind (successes, trials) of each seed.
 
-    lower and upper each hold with `confidence` on their own; fractions in [0, 1].
+    A seed without a trial says nothing. lower and upper each hold with `confidence` on their
+    own; fractions in [0, 1].
     """
+    counts = [(k, n) for k, n in counts if n]
+    if not counts:
+        return Rate(math.nan, None, None)
     mean = sum(k / n for k, n in counts) / len(counts)
     if len(counts) < 2:
         return Rate(mean, None, None)

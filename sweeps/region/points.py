@@ -3,6 +3,8 @@
 Two verdicts stand side by side. `by_means` compares means over seeds with the thresholds. By
 `by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
 one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
+Equality with a threshold is IN. A point of which a model diverged or collapsed to
+one class is never IN: an attack that fails on a broken model has not been resisted.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from sweeps.region.labels import attack_label, goal_label, kind_label, point_lab
 from sweeps.spec import SweepSpec, Thresholds
 
 REGION_VERSION = 1
+#: Decimal places to which a margin counts: 90 of 450 is 0.2, whatever floating point makes of it.
+DIGITS = 12
 IN, OUT, UNDECIDED, INCOMPLETE = "IN", "OUT", "UNDECIDED", "INCOMPLETE"
 Row = Mapping[str, Any]
 
@@ -226,7 +230,9 @@ def _entry(
     most = thresholds.attack_success
     clean = [f.clean_rate for f in figures.values()]
     success = [f.success_rate for f in figures.values()]
-    margin = min(point.clean_accuracy - least, most - point.attack_success)
+    margin = round(min(point.clean_accuracy - least, most - point.attack_success), DIGITS)
+    broken = any(row["collapsed"] or row["diverged"] for row in point.rows)
+    bounds = by_bounds(clean, success, least, most)
     return entry | {
         "clean_accuracy": point.clean_accuracy,
         "validation_accuracy": point.validation_accuracy,
@@ -238,8 +244,8 @@ def _entry(
         "success_upper": _extreme(max, [r.upper for r in success]),
         "seeds": len(next(iter(figures.values())).clean),
         "seeds_passing": seeds_passing(figures, least, most),
-        "by_means": IN if margin >= 0 else OUT,
-        "by_bounds": by_bounds(clean, success, least, most),
+        "by_means": IN if margin >= 0 and not broken else OUT,
+        "by_bounds": OUT if broken and bounds == IN else bounds,
         "margin": margin,
         "attacks": [_attack_entry(name, figures[name], panel[name], baseline) for name in panel],
     }
@@ -262,7 +268,8 @@ def seeds_passing(figures: Mapping[str, AttackFigures], least: float, most: floa
 
     def passes(figure: AttackFigures, seed: int) -> bool:
         (correct, images), (success, total) = figure.clean[seed], figure.success[seed]
-        return correct / images >= least and success / max(1, total) <= most
+        margin = min(correct / images - least, most - success / max(1, total))
+        return round(margin, DIGITS) >= 0
 
     seeds = next(iter(figures.values())).clean
     return sum(all(passes(figure, seed) for figure in figures.values()) for seed in seeds)

@@ -28,6 +28,10 @@ class Feed(Protocol):
         """The next pack, or None: wait for running packs if not `done`."""
         ...
 
+    def give_back(self, pack: Pack) -> None:
+        """Returns a pack that was not begun; it is the next one, if there is a next one."""
+        ...
+
     def finished(self, pack: Pack, rows: Rows) -> None:
         """Brings the rows of a pack; twice is once."""
         ...

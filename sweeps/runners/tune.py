@@ -146,7 +146,10 @@ class _Table:
 
     def take(self, trial_id: str) -> Pack | None:
         """The next pack, from now on answered for under `trial_id`."""
-        pack, self._first = self._first or self.feed.next_pack(), None
+        if self._first is not None:
+            self.feed.give_back(self._first)  # the feed may have been stopped since
+            self._first = None
+        pack = self.feed.next_pack()
         if pack is not None:
             self.running[trial_id] = pack
         return pack
@@ -246,6 +249,10 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     mask = os.umask(0o077)
     try:
         ray.init(log_to_driver=False, logging_level="error", **options)
+    except ValueError as error:
+        rule = "must be an address that Ray understands"
+        remedy = f"For example HOST:6379, or unset it ({error})."
+        raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
     finally:
         os.umask(mask)
     try:

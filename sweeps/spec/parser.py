@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,15 @@ ATTACK_FACTORS = {
 }
 
 
-def parse_spec(document: dict[str, Any], mistakes: list[Mistake] | None = None) -> SweepSpec:
-    """A spec from plain values; raises every mistake found, those given among them."""
+def parse_spec(
+    document: dict[str, Any], mistakes: list[Mistake] | None = None, against_data: bool = True
+) -> SweepSpec:
+    """A spec from plain values; raises every mistake found, those given among them.
+
+    against_data: hold it against the real images as well, which loads them.
+    """
     found = list(mistakes or ())
-    spec = _Parser(document, found.append).parse()
+    spec = _Parser(document, found.append).parse(against_data)
     if found or spec is None:
         raise UserError(found)
     return spec
@@ -69,7 +75,7 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn) -> None:
         self.document, self.warn = document, warn
 
-    def parse(self) -> SweepSpec | None:
+    def parse(self, against_data: bool) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
         defence = self._space("defence", Defence)
@@ -81,7 +87,7 @@ class _Parser:
         tracking = self._tracking()
         if search is not None:
             self._search(search, defence)
-        if data is not None and training is not None:
+        if against_data and data is not None and training is not None:
             self._against_data(data, training, defences, panel, seeds or (0,))
         if document is None or data is None or training is None or not seeds:
             return None
@@ -120,7 +126,8 @@ class _Parser:
         if given is None:
             return None  # the document's own check names the missing section
         if isinstance(given, dict) and isinstance(given.get("root"), str):
-            given["root"] = str(Path(given["root"]).expanduser().resolve())
+            with contextlib.suppress(RuntimeError, ValueError, OSError):  # said by the dataset
+                given["root"] = str(Path(given["root"]).expanduser().resolve())
         made: Dataset | None = self._guarded("data", lambda: build_data(given))
         if made is None and isinstance(given, dict) and "kind" in given:
             # The rest of the spec is still held against the data, as far as they can be told.
@@ -131,7 +138,8 @@ class _Parser:
     def _training(self) -> Training | None:
         given = self.document.get("training")
         if not isinstance(given, (dict, type(None))):
-            self._wrong("training", "must be a mapping", given, "Known: batch_size, ...")
+            known = ", ".join(f.name for f in fields(Training))
+            self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
         made: Training | None = self._guarded(
             "training", lambda: build_fields(Training, given or {})

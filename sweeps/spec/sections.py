@@ -116,8 +116,10 @@ def validate(model: type[Any], given: Any, place: str, warn: Warn) -> Any:
         known = ", ".join(model.model_fields)
         warn(Mistake(place, "must be a mapping", given, f"Known: {known}."))
         return None
+    # A section without a value is a section that is not there.
+    present = {key: value for key, value in given.items() if value is not None}
     try:
-        return model.model_validate(dict(given))
+        return model.model_validate(present)
     except pydantic.ValidationError as error:
         for mistake in _mistakes(model, error.errors(), place):
             warn(mistake)
