@@ -15,6 +15,7 @@ from small import SMALL
 
 from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG
 from sweeps.cli.main import COMMANDS, build_parser, main
+from sweeps.hints import command
 from sweeps.ledger import Ledger
 from sweeps.spec import bundled_specs, load_spec
 
@@ -39,10 +40,10 @@ def test_help_imports_nothing_heavy(arguments) -> None:
 
 def test_every_command_has_a_summary_and_an_example() -> None:
     parser = build_parser()
-    for command in COMMANDS:
-        assert command.example.split()[:2] == ["sweeps", command.name]
-        args = parser.parse_args(command.example.split()[1:])
-        assert args.handler is command.handler
+    for each in COMMANDS:
+        assert each.example.split()[:2] == ["sweeps", each.name]
+        args = parser.parse_args(each.example.split()[1:])
+        assert args.handler is each.handler
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +203,10 @@ def test_failed_trials_are_exit_code_1_and_said(tmp_path, capsys, monkeypatch) -
         "serial",
     ]
     assert main(arguments) == FAILURES
-    assert "6 trials failed: `sweeps status" in capsys.readouterr().err
+    assert (
+        f"6 trials failed: `{command('sweeps', 'status', tmp_path / 'r')}` says why"
+        in capsys.readouterr().err
+    )
     assert main(["status", str(tmp_path / "r")]) == FINE
     assert "6 x RuntimeError: cannot train this" in capsys.readouterr().out
 
@@ -225,4 +229,7 @@ def test_an_interrupted_sweep_stops_cleanly_and_says_how_to_resume(tmp_path, num
     assert out == "" and "Traceback" not in err
     recorded = len(Ledger(folder / "ledger").finished)
     assert 0 < recorded < 180
-    assert f"Interrupted: {recorded} trials are recorded. Go on with: sweeps resume {folder}" in err
+    assert (
+        f"Interrupted: {recorded} trials are recorded. Go on with: {command('sweeps', 'resume', folder)}"
+        in err
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from mirrored import Folder, by_trial, free_port, pair, runs, until
 from trials import trial
 
 import sweeps
+from sweeps.hints import command
 from sweeps.ledger import Ledger, failed_rows
 from sweeps.mirror import MirrorProcess, only_mirror
 from sweeps.mirror.follower import Follower, wait
@@ -64,7 +64,7 @@ def test_dead_server_gives_a_warning_with_the_command(tmp_path: Path) -> None:
     assert warning is not None and "\n" not in warning
     assert warning.startswith(f"MLflow lacks results: MLflow's store {uri} cannot be used: ")
     assert "refused" in warning
-    assert warning.endswith(f"send them with: sweeps mirror {shlex.quote(str(folder.paths.root))}")
+    assert warning.endswith("send them with: " + command("sweeps", "mirror", folder.paths.root))
 
 
 def test_mirror_ends_when_the_sweep_is_killed(folder: Folder) -> None:
