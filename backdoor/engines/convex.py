@@ -11,7 +11,15 @@ import scipy.linalg
 import torch
 
 from backdoor.bank import Bank
-from backdoor.engines import Floats, Ids, Lane, OnEpoch, classes_of, flat_inputs
+from backdoor.engines import (
+    Floats,
+    Ids,
+    Lane,
+    OnEpoch,
+    classes_of,
+    flat_inputs,
+    lanes_by_training_set,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def solve_path(x: Floats, labels: Ids, classes: int) -> _Solved:
     return _Solved(x.T @ vectors, spectrum, vectors.T @ y, mean_x, mean_y)
 
 
-class RidgeModels:
+class LinearModels:
     """Coefficients (inputs, classes) and intercepts (classes,) of every lane, float64."""
 
     def __init__(self, bank: Bank, solutions: list[tuple[Floats, Floats]]) -> None:
@@ -77,13 +85,12 @@ class Convex:
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
-    ) -> RidgeModels:
-        solved: dict[tuple[bytes, bytes], _Solved] = {}
-        solutions = []
-        for lane in lanes:
-            key = lane.train.tobytes(), lane.train_labels.tobytes()
-            if key not in solved:
-                solved[key] = solve_path(flat_inputs(bank, lane.train), lane.train_labels, classes)
-            alpha = len(lane.train) * lane.config.defence.weight_decay / 2
-            solutions.append(solved[key].at(alpha))
-        return RidgeModels(bank, solutions)
+    ) -> LinearModels:
+        solutions: dict[int, tuple[Floats, Floats]] = {}
+        for group in lanes_by_training_set(lanes):
+            lane = lanes[group[0]]
+            solved = solve_path(flat_inputs(bank, lane.train), lane.train_labels, classes)
+            for index in group:
+                decay = lanes[index].config.defence.weight_decay
+                solutions[index] = solved.at(len(lane.train) * decay / 2)
+        return LinearModels(bank, [solutions[index] for index in range(len(lanes))])

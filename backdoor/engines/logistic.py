@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
-import torch
 from scipy.special import log_softmax
 
 from backdoor.bank import Bank
@@ -22,11 +21,11 @@ from backdoor.engines import (
     Ids,
     Lane,
     OnEpoch,
-    classes_of,
     flat_inputs,
     lanes_by_training_set,
     positive_decay,
 )
+from backdoor.engines.convex import LinearModels
 from backdoor.errors import TrainingError
 
 #: Stop when the next step promises less than this share of the objective.
@@ -34,23 +33,6 @@ PROMISE = 1e-10
 NEWTON_STEPS, CONJUGATE_STEPS, HALVINGS = 200, 2000, 40
 #: The intercept of a class without training images, whose best one is minus infinity.
 NEVER = -1e9
-
-
-class LogisticModels:
-    """Coefficients (inputs, classes) and intercepts (classes,) of every lane, float64."""
-
-    def __init__(self, bank: Bank, solutions: list[tuple[Floats, Floats]]) -> None:
-        self.bank, self.solutions = bank, solutions
-
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        coefficients, intercepts = self.solutions[lane]
-        logits = flat_inputs(self.bank, rows) @ coefficients + intercepts
-        return classes_of(torch.from_numpy(logits))
-
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        coefficients, intercepts = self.solutions[lane]
-        weight = torch.from_numpy(np.ascontiguousarray(coefficients.T))
-        return {"1.weight": weight, "1.bias": torch.from_numpy(intercepts)}
 
 
 class LogisticEngine:
@@ -63,7 +45,7 @@ class LogisticEngine:
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
-    ) -> LogisticModels:
+    ) -> LinearModels:
         solutions: dict[int, tuple[Floats, Floats]] = {}
         for group in lanes_by_training_set(lanes):
             lane = lanes[group[0]]
@@ -71,7 +53,7 @@ class LogisticEngine:
             for index in group:
                 decay = positive_decay(lanes[index])
                 solutions[index] = solve(turned, lane.train_labels, classes, decay)
-        return LogisticModels(bank, [solutions[index] for index in range(len(lanes))])
+        return LinearModels(bank, [solutions[index] for index in range(len(lanes))])
 
 
 @dataclass(frozen=True)

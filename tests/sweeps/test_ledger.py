@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small import begin, results, small_spec, sweep
+from small import begin, small_spec, sweep
 from trials import fake_result, fake_rows, trial
 
 import sweeps.ledger
@@ -163,4 +163,3 @@ def test_config_is_json(tmp_path) -> None:
     ledger.append(rows(TRIALS[0]))
     assert json.loads(pa.table(ledger.table())["config"][0].as_py()) == TRIALS[0].canonical
     assert ledger.rows()[0]["config"] == TRIALS[0].canonical
-    assert callable(results)
