@@ -221,7 +221,9 @@ def test_a_diverged_lane_is_flagged_and_leaves_its_neighbours_alone() -> None:
 
 
 def test_a_collapsed_model_is_flagged() -> None:
-    collapsed = run_pack([trial("linear", weight_decay=1000, learning_rate=5e-4, epochs=3)])[0]
+    collapsed = run_pack(
+        [trial("linear", weight_decay=1000, learning_rate=5e-4, momentum=0, epochs=3)]
+    )[0]
     counts = clean_counts(np.zeros(100, dtype=np.int64), np.arange(100) % 10, 10)
     assert counts.collapsed and counts.accuracy == 0.1
     assert not run_pack([trial(epochs=3)])[0].collapsed
