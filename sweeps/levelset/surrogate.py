@@ -1,0 +1,227 @@
+"""Clean accuracy over the defence space, attack success over defence times attack.
+
+Rates enter as logits of counts, centred at their threshold and clipped symmetrically, so that the
+sign of the mean says on which side of the threshold the median seed is, whatever the noise's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.special import expit, logit
+
+from sweeps.levelset.columns import Columns, Floats, Ints
+from sweeps.levelset.process import Cross, Data, Hyper, Prior, Process, fit
+
+#: Logits further than this from the threshold say no more than that they are far.
+CLIP = 3.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What makes a point inside, as fractions in [0, 1].
+
+    Clean accuracy at least `clean`, or the best one minus `below_best`; every attack's success at
+    most `success`. seeds: the share of the seeds that must have both; 0.5 is the median seed.
+    """
+
+    success: float
+    clean: float | None = None
+    below_best: float = 0.05
+    seeds: float = 0.5
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The attacks, as points of a space of their own: (attacks, columns)."""
+
+    columns: Columns
+    points: Floats
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def cross(self, points: Floats, attacks: Ints) -> Floats:
+        """Rows of defence columns followed by the columns of the given attack."""
+        return np.concatenate([points, self.points[attacks]], axis=1)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Finished trainings: where, under which attack (its number on the panel), and counts."""
+
+    points: Floats
+    attacks: Ints
+    correct: Floats
+    images: Floats
+    success: Floats
+    triggered: Floats
+
+    def __len__(self) -> int:
+        return len(self.attacks)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far inside each metric is at n points, in logits; above 0 is inside.
+
+    clean: mean and variance, (n,) each. attack: means (n, w) and covariances (n, w, w).
+    """
+
+    clean: tuple[Floats, Floats]
+    attack: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Both posteriors. level, level_variance: the accuracy asked for, as a logit; best: where the
+    best accuracy is thought to be, if the level hangs on it."""
+
+    goal: Goal
+    panel: Panel
+    clean: Process
+    attack: Process
+    centre: float
+    level: tuple[float, float] = (0.0, 0.0)
+    best: Floats | None = None
+    pull: float = 0.0
+    noise: tuple[float, float] = (0.0, 0.0)
+
+    def margins(self, points: Floats) -> Margins:
+        count, width = len(points), len(self.panel)
+        clean = self.clean.at(points)
+        attack = self.attack.at(self.crossed(points))
+        half = attack.half.reshape(-1, count, width)
+        where = attack.where.reshape(count, width, -1)
+        prior = prior_blocks(attack.hyper, where)
+        covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
+        return Margins(self.clean_margin(clean), (-attack.mean.reshape(count, width), covariance))
+
+    def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
+        """Mean and variance of accuracy minus the level, both as logits."""
+        level, variance = self.level
+        if self.best is None:
+            return clean.mean - level, clean.variance()
+        together = clean.covariance(self.clean.at(self.best[None, :]))[:, 0]
+        left = clean.variance() + variance - 2 * self.pull * together
+        return clean.mean - level, np.maximum(left, 1e-9)
+
+    def crossed(self, points: Floats) -> Floats:
+        """Every point with every attack, (n w, columns), attacks running fastest."""
+        width = len(self.panel)
+        return self.panel.cross(
+            np.repeat(points, width, axis=0), np.tile(np.arange(width), len(points))
+        )
+
+    def pending(self, points: Floats, attacks: Ints) -> Model:
+        """With trials under way."""
+        noise = [np.full(len(points), n) for n in self.noise]
+        return replace(
+            self,
+            clean=self.clean.pending(points, noise[0]),
+            attack=self.attack.pending(self.panel.cross(points, attacks), noise[1]),
+        )
+
+
+def prior_blocks(hyper: Hyper, where: Floats) -> Floats:
+    """Prior covariances between the attacks at each point: (n, w, f) to (n, w, w)."""
+    from sweeps.levelset.kernel import matern
+    from sweeps.levelset.process import MEAN_VARIANCE
+
+    differences = where[:, :, None, :] - where[:, None, :, :]
+    squared = np.einsum("nvwf,nvwf->nvw", differences, differences)
+    return hyper.variance * matern(squared) + MEAN_VARIANCE
+
+
+@dataclass
+class Surrogate:
+    """Fits models, each beginning where the last one ended.
+
+    reference: points over which the best accuracy is sought, (m, d).
+    """
+
+    columns: Columns
+    panel: Panel
+    goal: Goal
+    reference: Floats
+    prior: Prior = field(default_factory=Prior)
+    hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
+    fitted: int = 0
+
+    def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
+        """A model of these trials; hyperparameters are sought anew once a tenth more is known."""
+        anew = len(trials) >= 1.1 * self.fitted or not self.fitted
+        if anew:
+            self.fitted = len(trials)
+        centre = self._centre(trials)
+        clean = self._process(0, self._clean_data(trials, centre), draw, anew)
+        attack = self._process(1, self._attack_data(trials), draw, anew)
+        noise = [float(h.noise * np.exp(h.slope * _peak(p))) if h else 0.0
+                 for h, p in zip(self.hyper, (expit(centre), self.goal.success), strict=True)]  # fmt: skip
+        model = Model(self.goal, self.panel, clean, attack, centre, noise=(noise[0], noise[1]))
+        return model if self.goal.clean is not None else self._levelled(model, draw)
+
+    def _process(self, which: int, data: Data, draw: np.random.Generator, anew: bool) -> Process:
+        if anew:
+            self.hyper[which] = fit(data, self.prior, self.hyper[which], draw)
+        hyper = self.hyper[which]
+        if hyper is None:
+            raise ValueError("hyperparameters must be fitted before they are used")
+        return Process.of(data, hyper)
+
+    def _centre(self, trials: Trials) -> float:
+        """The logit at which accuracies are centred: the threshold, as far as it is known."""
+        if self.goal.clean is not None:
+            return float(logit(np.clip(self.goal.clean, 1e-4, 1 - 1e-4)))
+        rates = (trials.correct + 0.5) / (trials.images + 1)
+        # The best but for the luckiest twentieth: single lucky seeds do not set the level.
+        best = float(np.quantile(rates, 0.95)) if len(rates) else 0.9
+        return float(logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)))
+
+    def _clean_data(self, trials: Trials, centre: float) -> Data:
+        values, known = centred(trials.correct, trials.images, centre)
+        return Data(self.columns, trials.points, values, known, np.zeros(len(trials)))
+
+    def _attack_data(self, trials: Trials) -> Data:
+        centre = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
+        values, known = centred(trials.success, trials.triggered, centre)
+        points = self.panel.cross(trials.points, trials.attacks)
+        return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
+
+    def _levelled(self, model: Model, draw: np.random.Generator) -> Model:
+        """With the level that follows from the best accuracy, and its uncertainty.
+
+        The maximum of each posterior path over the reference points is one opinion about the best
+        (Gotovos et al. 2013, implicit level).
+        """
+        cross = model.clean.at(self.reference)
+        order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
+        high = cross.take(order)
+        covariance = high.covariance(high)
+        covariance[np.diag_indices(len(order))] += 1e-6
+        root = np.linalg.cholesky(covariance)
+        paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
+        best = expit(paths.max(axis=0) + model.centre)
+        levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre
+        where = order[int(np.argmax(high.mean))]
+        top = float(expit(cross.mean[where] + model.centre))
+        least = float(np.clip(top - self.goal.below_best, 1e-4, 1 - 1e-4))
+        pull = min(1.0, top * (1 - top) / (least * (1 - least)))
+        return replace(
+            model,
+            level=(float(levels.mean()), float(levels.var())),
+            best=self.reference[where],
+            pull=pull,
+        )
+
+
+def _peak(rate: float) -> float:
+    return 4 * rate * (1 - rate)
+
+
+def centred(hits: Floats, total: Floats, centre: float) -> tuple[Floats, Floats]:
+    """Logits of counts minus `centre`, clipped, and the variances that counting gives them."""
+    rates = (hits + 0.5) / (total + 1)
+    values = np.clip(logit(rates) - centre, -CLIP, CLIP)
+    return values, 1 / ((total + 1) * rates * (1 - rates))
