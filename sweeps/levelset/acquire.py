@@ -49,9 +49,14 @@ def targets(model: Model, points: Floats, shares: Floats, most: int = 700) -> tu
 
 
 def _worth(standard: Floats, joint: Floats) -> Floats:
-    """How undecided a metric is, times the probability that all others pass given that it does."""
+    """By how much E[P(inside)^2] rises per fraction of variance that is removed, to first order.
+
+    That is the fall of the expected P (1 - P), a point's chance of being misjudged: the squared
+    density of the metric at its threshold, times the squared probability that all others pass
+    given that it does.
+    """
     passing = np.maximum(ndtr(standard), 1e-12)
-    return np.asarray(4 * passing * (1 - passing) * np.minimum(joint / passing, 1.0))
+    return np.asarray(np.exp(-(standard**2)) * np.minimum(joint / passing, 1.0) ** 2)
 
 
 def _targets(at: Callable[[Floats], Cross], points: Floats, worth: Floats, most: int) -> Targets:
@@ -66,7 +71,7 @@ class _Side:
 
     targets: Targets
     candidates: Cross
-    noise: float
+    noise: Floats
 
     def __post_init__(self) -> None:
         self.between = self.targets.cross.covariance(self.candidates)
@@ -82,7 +87,7 @@ class _Side:
         among = one.covariance(self.candidates)[0]
         for before in self.picked:
             among -= before[index] * before
-        scale = np.sqrt(max(among[index], 1e-9) + self.noise)
+        scale = np.sqrt(max(among[index], 1e-9) + self.noise[index])
         column = self.between[:, index] / scale
         direction = among / scale
         self.picked.append(direction)
@@ -95,10 +100,11 @@ def choose(
     count: int, cost: Floats | None = None, usable: Bools | None = None,
 ) -> list[int]:  # fmt: skip
     """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
-    sides = (
-        _Side(references[0], model.clean.at(points), model.noise[0]),
-        _Side(references[1], model.attack.at(model.panel.cross(points, attacks)), model.noise[1]),
-    )
+    crosses = (model.clean.at(points), model.attack.at(model.panel.cross(points, attacks)))
+    sides = [
+        _Side(reference, cross, model.seed_noise(cross, which))
+        for which, (reference, cross) in enumerate(zip(references, crosses, strict=True))
+    ]
     left = np.ones(len(points), dtype=bool) if usable is None else usable.copy()
     price = np.ones(len(points)) if cost is None else cost
     chosen: list[int] = []

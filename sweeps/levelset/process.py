@@ -14,7 +14,7 @@ from scipy.linalg import cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from sweeps.levelset.columns import Columns, Floats
-from sweeps.levelset.kernel import features, matern, matern_slope, per_column, squared_distances
+from sweeps.levelset.kernel import differences, features, matern, matern_slope, squared_distances
 
 #: Prior variance of the constant mean: outcomes are logits within a few units of 0.
 MEAN_VARIANCE = 4.0
@@ -32,6 +32,7 @@ class Prior:
     variance: tuple[float, float] = (np.log(2.5), 0.8)
     noise: tuple[float, float] = (np.log(0.15), 1.2)
     slope: tuple[float, float] = (0.0, 1.0)
+    mix: tuple[float, float] = (0.0, 0.7)
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
         """Means and deviations, in the order of `Hyper.pack`."""
@@ -41,32 +42,44 @@ class Prior:
             for level in columns.levels
         ]
         rows += [self.variance, self.noise, self.slope]
+        count = len(columns.numbers)
+        rows += [self.mix] * (count * (count - 1) // 2)
         both = np.array(rows, dtype=np.float64)
         return both[:, 0], both[:, 1]
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """lengths: (d,); variance: of f; noise: learned variance where h = 0; slope: of its log in h."""
+    """lengths: (d,); variance: of f; noise: learned variance where h = 0; slope: of its log in h;
+    mix: strictly lower triangular, of the number columns."""
 
     lengths: Floats
     variance: float
     noise: float
-    slope: float = 0.0
+    slope: float
+    mix: Floats
 
     def pack(self) -> Floats:
-        return np.array(
-            [*np.log(self.lengths), np.log(self.variance), np.log(self.noise), self.slope]
-        )
+        scaled = np.log([*self.lengths, self.variance, self.noise])
+        lower = np.tril_indices(len(self.mix), -1)
+        return np.concatenate([scaled, [self.slope], self.mix[lower]])
 
     @staticmethod
-    def unpack(packed: Floats) -> Hyper:
-        scaled = np.exp(packed[:-1])
-        return Hyper(scaled[:-2], float(scaled[-2]), float(scaled[-1]), float(packed[-1]))
+    def unpack(packed: Floats, columns: Columns) -> Hyper:
+        width, count = len(columns.levels), len(columns.numbers)
+        scaled = np.exp(packed[: width + 2])
+        mix = np.zeros((count, count))
+        mix[np.tril_indices(count, -1)] = packed[width + 3 :]
+        return Hyper(
+            scaled[:width], float(scaled[-2]), float(scaled[-1]), float(packed[width + 2]), mix
+        )
 
     def learned_noise(self, shape: Floats) -> Floats:
         """Noise variances, beyond the binomial ones, of rows with these h."""
         return np.asarray(self.noise * np.exp(self.slope * shape), dtype=np.float64)
+
+    def coordinates(self, points: Floats, columns: Columns) -> Floats:
+        return features(points, columns, self.lengths, self.mix)
 
 
 @dataclass(frozen=True)
@@ -97,8 +110,8 @@ def fit(
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
-        return Hyper.unpack(centre)
-    parts = per_column(data.points, data.columns)
+        return Hyper.unpack(centre, data.columns)
+    parts = differences(data.points, data.columns)
     beginnings = [centre] if start is None else [start.pack()]
     if start is None:
         shorter = centre.copy()
@@ -112,16 +125,20 @@ def fit(
         )
         for begin in beginnings
     ]  # fmt: skip
-    return Hyper.unpack(min(found, key=lambda result: result.fun).x)
+    return Hyper.unpack(min(found, key=lambda result: result.fun).x, data.columns)
 
 
 def _objective(
-    packed: Floats, data: Data, parts: Floats, centre: Floats, spread: Floats
+    packed: Floats, data: Data, parts: tuple[Floats, Floats], centre: Floats, spread: Floats
 ) -> tuple[float, Floats]:
     """The negative log posterior and its gradient."""
-    hyper, columns = Hyper.unpack(packed), len(data.columns.levels)
-    weights = hyper.lengths**-2
-    squared = np.tensordot(weights, parts, axes=1)
+    columns, width = data.columns, len(data.columns.levels)
+    hyper = Hyper.unpack(packed, columns)
+    numbers, codes = parts
+    scale = hyper.lengths[columns.numbers, None, None]
+    oblique = (numbers + np.tensordot(hyper.mix, numbers, axes=1)) / scale
+    weights = hyper.lengths[columns.codes] ** -2
+    squared = (oblique**2).sum(axis=0) + np.tensordot(weights, codes, axes=1)
     signal = hyper.variance * matern(squared)
     learned = hyper.learned_noise(data.shape)
     total = signal + MEAN_VARIANCE
@@ -133,11 +150,15 @@ def _objective(
     inner = 0.5 * (inverse - np.outer(alpha, alpha))
     steep = inner * (hyper.variance * matern_slope(squared))
     gradient = np.empty_like(packed)
-    gradient[:columns] = np.tensordot(parts, steep, axes=2) * (-2.0 * weights)
-    gradient[columns] = np.sum(inner * signal)
+    leaning = oblique * steep
+    gradient[columns.numbers] = -2 * (leaning * oblique).sum(axis=(1, 2))
+    gradient[columns.codes] = -2 * weights * np.tensordot(codes, steep, axes=2)
+    gradient[width] = np.sum(inner * signal)
     by_noise = np.diag(inner) * learned
-    gradient[columns + 1] = by_noise.sum()
-    gradient[columns + 2] = (by_noise * data.shape).sum()
+    gradient[width + 1] = by_noise.sum()
+    gradient[width + 2] = (by_noise * data.shape).sum()
+    by_mix = 2 * np.tensordot(leaning / scale, numbers, axes=((1, 2), (1, 2)))
+    gradient[width + 3 :] = by_mix[np.tril_indices(len(hyper.mix), -1)]
     off = (packed - centre) / spread
     return float(value + 0.5 * off @ off), gradient + off / spread
 
@@ -164,7 +185,7 @@ class Process:
 
     @staticmethod
     def of(data: Data, hyper: Hyper) -> Process:
-        where = features(data.points, data.columns, hyper.lengths)
+        where = hyper.coordinates(data.points, data.columns)
         total = _prior(hyper, where, where)
         total[np.diag_indices(len(data))] += data.known + hyper.learned_noise(data.shape) + _JITTER
         factor = cholesky(total, lower=True, check_finite=False) if len(data) else total
@@ -176,7 +197,7 @@ class Process:
 
     def at(self, points: Floats) -> Cross:
         """The posterior at (m, d) points, in a form from which covariances follow cheaply."""
-        where = features(points, self.columns, self.hyper.lengths)
+        where = self.hyper.coordinates(points, self.columns)
         prior = _prior(self.hyper, self.coordinates, where)
         mean = prior.T @ self.alpha
         half = _solve(self.factor, prior)
@@ -190,7 +211,7 @@ class Process:
         """With (m, d) trials under way, whose outcomes will have these noise variances."""
         if not len(points):
             return self
-        where = features(points, self.columns, self.hyper.lengths)
+        where = self.hyper.coordinates(points, self.columns)
         half = self._half(where)
         inner = _prior(self.hyper, where, where) - half.T @ half
         inner[np.diag_indices(len(where))] += noise + _JITTER

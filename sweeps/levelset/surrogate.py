@@ -82,7 +82,7 @@ class Model:
     panel: Panel
     clean: Process
     attack: Process
-    centre: float
+    centre: tuple[float, float]
     level: tuple[float, float] = (0.0, 0.0)
     best: Floats | None = None
     pull: float = 0.0
@@ -116,12 +116,17 @@ class Model:
 
     def pending(self, points: Floats, attacks: Ints) -> Model:
         """With trials under way."""
-        noise = [np.full(len(points), n) for n in self.noise]
+        crossed = self.panel.cross(points, attacks)
+        clean, attack = self.clean.at(points), self.attack.at(crossed)
         return replace(
             self,
-            clean=self.clean.pending(points, noise[0]),
-            attack=self.attack.pending(self.panel.cross(points, attacks), noise[1]),
+            clean=self.clean.pending(points, self.seed_noise(clean, 0)),
+            attack=self.attack.pending(crossed, self.seed_noise(attack, 1)),
         )
+
+    def seed_noise(self, cross: Cross, which: int) -> Floats:
+        """Noise variances of new trials at points of the clean (0) or the attack (1) process."""
+        return cross.hyper.learned_noise(spread_shape(cross.mean, self.centre[which]))
 
 
 def prior_blocks(hyper: Hyper, where: Floats) -> Floats:
@@ -155,20 +160,28 @@ class Surrogate:
         if anew:
             self.fitted = len(trials)
         centre = self._centre(trials)
-        clean = self._process(0, self._clean_data(trials, centre), draw, anew)
-        attack = self._process(1, self._attack_data(trials), draw, anew)
-        noise = [float(h.noise * np.exp(h.slope * _peak(p))) if h else 0.0
-                 for h, p in zip(self.hyper, (expit(centre), self.goal.success), strict=True)]  # fmt: skip
-        model = Model(self.goal, self.panel, clean, attack, centre, noise=(noise[0], noise[1]))
+        limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
+        clean = self._process(0, self._clean_data(trials, centre), centre, draw, anew)
+        attack = self._process(1, self._attack_data(trials, limit), limit, draw, anew)
+        at_level = np.zeros(1)
+        noise = tuple(
+            float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
+            for process, middle in ((clean, centre), (attack, limit))
+        )
+        model = Model(self.goal, self.panel, clean, attack, (centre, limit), noise=noise)
         return model if self.goal.clean is not None else self._levelled(model, draw)
 
-    def _process(self, which: int, data: Data, draw: np.random.Generator, anew: bool) -> Process:
-        if anew:
-            self.hyper[which] = fit(data, self.prior, self.hyper[which], draw)
-        hyper = self.hyper[which]
-        if hyper is None:
-            raise ValueError("hyperparameters must be fitted before they are used")
-        return Process.of(data, hyper)
+    def _process(
+        self, which: int, data: Data, centre: float, draw: np.random.Generator, anew: bool
+    ) -> Process:
+        before = self.hyper[which] or fit(data, self.prior, None, draw)
+        # Seeds differ most where the rate does: as far as the last model knows the rate.
+        mean = Process.of(data, before).at(data.points).mean
+        data = replace(data, shape=spread_shape(mean, centre))
+        if anew or self.hyper[which] is None:
+            before = fit(data, self.prior, before, draw)
+        self.hyper[which] = before
+        return Process.of(data, before)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -183,8 +196,7 @@ class Surrogate:
         values, known = centred(trials.correct, trials.images, centre)
         return Data(self.columns, trials.points, values, known, np.zeros(len(trials)))
 
-    def _attack_data(self, trials: Trials) -> Data:
-        centre = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
+    def _attack_data(self, trials: Trials, centre: float) -> Data:
         values, known = centred(trials.success, trials.triggered, centre)
         points = self.panel.cross(trials.points, trials.attacks)
         return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
@@ -202,10 +214,10 @@ class Surrogate:
         covariance[np.diag_indices(len(order))] += 1e-6
         root = np.linalg.cholesky(covariance)
         paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
-        best = expit(paths.max(axis=0) + model.centre)
-        levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre
+        best = expit(paths.max(axis=0) + model.centre[0])
+        levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
         where = order[int(np.argmax(high.mean))]
-        top = float(expit(cross.mean[where] + model.centre))
+        top = float(expit(cross.mean[where] + model.centre[0]))
         least = float(np.clip(top - self.goal.below_best, 1e-4, 1 - 1e-4))
         pull = min(1.0, top * (1 - top) / (least * (1 - least)))
         return replace(
@@ -216,8 +228,10 @@ class Surrogate:
         )
 
 
-def _peak(rate: float) -> float:
-    return 4 * rate * (1 - rate)
+def spread_shape(mean: Floats, centre: float) -> Floats:
+    """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
+    rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
+    return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
 
 
 def centred(hits: Floats, total: Floats, centre: float) -> tuple[Floats, Floats]:
