@@ -32,7 +32,9 @@ class Targets:
     variance: Floats
 
 
-def targets(model: Model, points: Floats, shares: Floats, most: int = 700) -> tuple[Targets, Targets]:
+def targets(
+    model: Model, points: Floats, shares: Floats, most: int = 700
+) -> tuple[Targets, Targets]:
     """References for both metrics. shares: what share of the space each point stands for, (n,)."""
     margins = model.margins(points)
     mean, variance = margins.clean

@@ -59,10 +59,6 @@ class Domain(Protocol):
         """Which category each point belongs to, (n,), in 0..groups-1."""
         ...
 
-    def near(self, points: Floats, scale: float, draw: np.random.Generator) -> Floats:
-        """Each point moved by about `scale` in its numbers, still a point of the space."""
-        ...
-
 
 @dataclass(frozen=True)
 class Box:
@@ -92,14 +88,6 @@ class Box:
             return np.zeros(len(points), dtype=np.int64)
         found = np.ravel_multi_index(tuple(points[:, codes].astype(np.int64).T), shape)
         return np.asarray(found, dtype=np.int64)
-
-    def near(self, points: Floats, scale: float, draw: np.random.Generator) -> Floats:
-        moved = points.copy()
-        numbers = self.columns.numbers
-        moved[:, numbers] += scale * draw.standard_normal((len(points), len(numbers)))
-        # Reflected at the faces, so that no point piles up on them.
-        moved[:, numbers] = 1 - np.abs(1 - np.abs(moved[:, numbers]) % 2)
-        return moved
 
 
 def sobol(axes: int, count: int, seed: int) -> Floats:

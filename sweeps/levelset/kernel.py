@@ -13,6 +13,7 @@ import numpy as np
 
 from sweeps.levelset.columns import Columns, Floats
 
+
 def features(points: Floats, columns: Columns, lengths: Floats, mix: Floats) -> Floats:
     """(n, d) points as (n, f) coordinates whose squared Euclidean distances are the r^2.
 

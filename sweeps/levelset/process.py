@@ -103,20 +103,19 @@ class Data:
 
 
 def fit(
-    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, steps: int = 60
+    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, steps: int = 40
 ) -> Hyper:
-    """The maximum a posteriori hyperparameters; from the prior's means and from `start`."""
+    """The maximum a posteriori hyperparameters, sought from the prior's means and from `start`."""
     if len(data) > LARGEST_FIT:
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
         return Hyper.unpack(centre, data.columns)
     parts = differences(data.points, data.columns)
-    beginnings = [centre] if start is None else [start.pack()]
-    if start is None:
-        shorter = centre.copy()
-        shorter[: len(data.columns.levels)] -= spread[: len(data.columns.levels)]
-        beginnings.append(shorter)
+    shorter = centre.copy()
+    shorter[: len(data.columns.levels)] -= spread[: len(data.columns.levels)]
+    # The posterior has several modes: what was the best one with less data may be so no longer.
+    beginnings = [centre, shorter if start is None else start.pack()]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     found = [
         minimize(
@@ -190,9 +189,11 @@ class Process:
         total[np.diag_indices(len(data))] += data.known + hyper.learned_noise(data.shape) + _JITTER
         factor = cholesky(total, lower=True, check_finite=False) if len(data) else total
         half = _solve(factor, data.values)
-        alpha = solve_triangular(factor, half, lower=True, trans=1, check_finite=False) if len(
-            data
-        ) else half
+        alpha = (
+            solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
+            if len(data)
+            else half
+        )
         return Process(data.columns, hyper, where, factor, alpha)
 
     def at(self, points: Floats) -> Cross:

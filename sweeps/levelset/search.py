@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sweeps.levelset.acquire import choose, targets
+from sweeps.levelset.acquire import Cost, Targets, choose, targets
 from sweeps.levelset.columns import Domain, Floats, Ints
 from sweeps.levelset.membership import Summary, probability, summary
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
@@ -14,15 +14,26 @@ from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
 
 @dataclass(frozen=True)
 class Settings:
-    """budget: trials in all. confidence: of IN and OUT. random: share of trials that are drawn
-    blindly. f1, undecided: where the search stops, twice in a row."""
+    """budget: trials in all. repeats: how often one point may be tried under one attack.
+    confidence: of IN and OUT. random: share of trials that are drawn blindly, to calibrate by.
+
+    The search stops where `PATIENCE` looks in a row expect an F1 of `f1`, or leave less than
+    `undecided` of the space undecided.
+    """
 
     budget: int = 300
+    repeats: int = 1_000_000
     confidence: float = 0.95
     random: float = 0.1
-    f1: float = 0.95
+    f1: float = 0.93
     undecided: float = 0.005
     seed: int = 0
+
+
+#: So many looks in a row must agree that the search may stop.
+PATIENCE = 2
+#: Before so many outcomes, and so many for each number column, certainty is not believed.
+ENOUGH, ENOUGH_PER_COLUMN = 40, 10
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,10 @@ class LevelSetSearch:
         self.reference = self.domain.draw(2048, self.settings.seed)
         self.surrogate = Surrogate(self.domain.columns, self.panel, self.goal, self.reference)
         self.model: Model | None = None
-        self._known = -1
+        self._known = self._looked = -1
+        self._tried: dict[tuple[bytes, int], int] = {}
+        self._certain = 0
+        self.exhausted = False
         self.begin = max(12, 3 * (len(self.domain.columns.numbers) + self.domain.groups * len(self.panel)))  # fmt: skip
 
     # --- telling ----------------------------------------------------------------------------
@@ -61,6 +75,8 @@ class LevelSetSearch:
         """Notes a trial, and returns its number."""
         self.points.append(point)
         self.attacks.append(attack)
+        key = (point.tobytes(), attack)
+        self._tried[key] = self._tried.get(key, 0) + 1
         return len(self.points) - 1
 
     def tell(self, number: int, outcome: Outcome | None) -> None:
@@ -80,43 +96,80 @@ class LevelSetSearch:
 
     # --- asking -----------------------------------------------------------------------------
 
-    def ask(self, count: int) -> list[int]:
-        """The numbers of up to `count` new trials."""
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be asked: out of budget or of points, or certain enough."""
+        spent = len(self.points) >= self.settings.budget
+        return spent or self.exhausted or self._certain >= PATIENCE
+
+    def ask(self, count: int, cost: Cost | None = None) -> list[int]:
+        """The numbers of up to `count` new trials. cost: of trials (points, attacks), above 0."""
+        self._look()
+        if self.finished:
+            return []
         count = min(count, self.settings.budget - len(self.points))
-        blind = min(count, max(0, self.begin - len(self.points)))
-        asked = self._spread(blind) if blind > 0 else []
-        if count > blind:
-            asked += self._informed(count - blind)
+        asked = self._spread(min(count, self.begin - len(self.points)))
+        while len(asked) < count and self.draw.random() < self.settings.random:
+            asked += self._blindly()
+        if len(asked) < count and self.trials_known:
+            asked += self._informed(count - len(asked), cost)
         return asked
+
+    @property
+    def trials_known(self) -> int:
+        return sum(outcome is not None for outcome in self.outcomes.values())
+
+    @property
+    def enough(self) -> int:
+        """How many outcomes it takes before certainty is believed."""
+        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), self.begin)
+
+    def _look(self) -> None:
+        """Notes, once for each new state of knowledge, whether it is certain enough."""
+        if self.trials_known < self.enough or self._looked == len(self.outcomes):
+            return
+        self._looked = len(self.outcomes)
+        found = self.summary()
+        certain = found.expected_f1 >= self.settings.f1
+        certain |= found.undecided <= self.settings.undecided
+        self._certain = self._certain + 1 if certain else 0
 
     def _spread(self, count: int) -> list[int]:
         """The next of an even design, the attacks in turn."""
+        if count <= 0:
+            return []
         design = self.domain.draw(self.begin, self.settings.seed + 1)
         first = len(self.points)
-        return [self.add(design[i], i % len(self.panel)) for i in range(first, first + count)]
+        turns = [(design[i], i % len(self.panel)) for i in range(first, first + count)]
+        return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
 
-    def _informed(self, count: int) -> list[int]:
-        blind = int(self.draw.binomial(count, self.settings.random))
-        asked = [self._blindly() for _ in range(blind)]
-        model = self.current()
-        open_ = [i for i in range(len(self.points)) if i not in self.outcomes]
-        model = model.pending(
-            np.array([self.points[i] for i in open_]).reshape(len(open_), -1),
-            np.array([self.attacks[i] for i in open_], dtype=np.int64),
-        ) if open_ else model
-        points, attacks = self._candidates(model)
-        found = choose(model, self._targets(model), points, attacks, count - blind)
-        return asked + [self.add(points[i], int(attacks[i])) for i in found]
+    def _free(self, point: Floats, attack: int) -> bool:
+        return self._tried.get((point.tobytes(), attack), 0) < self.settings.repeats
 
-    def _blindly(self) -> int:
+    def _blindly(self) -> list[int]:
         point = self.domain.draw(1, int(self.draw.integers(2**31)))[0]
-        return self.add(point, int(self.draw.integers(len(self.panel))))
+        attack = int(self.draw.integers(len(self.panel)))
+        return [self.add(point, attack)] if self._free(point, attack) else []
+
+    def _informed(self, count: int, cost: Cost | None) -> list[int]:
+        model = self.current()
+        waiting = [i for i in range(len(self.points)) if self.outcomes.get(i) is None]
+        if waiting:
+            # A failed trial is still spent: its surroundings do not look untried for ever.
+            points = np.array([self.points[i] for i in waiting])
+            model = model.pending(points, np.array([self.attacks[i] for i in waiting]))
+        points, attacks = self._candidates(model)
+        usable = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
+        self.exhausted = not usable.any()
+        price = None if cost is None else cost(points, attacks)
+        found = choose(model, self._targets(model), points, attacks, count, price, usable)
+        return [self.add(points[i], int(attacks[i])) for i in found]
 
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats]:
         points = self.domain.draw(size, int(self.draw.integers(2**31)))
         return points, probability(model, points)
 
-    def _targets(self, model: Model):
+    def _targets(self, model: Model) -> tuple[Targets, Targets]:
         points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.01
         chance /= chance.sum()
@@ -126,9 +179,10 @@ class LevelSetSearch:
     def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
         points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.02
-        chosen = np.unique(self.draw.choice(len(points), most, p=chance / chance.sum()))
+        chosen = self.draw.choice(len(points), most, p=chance / chance.sum())
+        distinct = np.unique(points[chosen], axis=0)
         width = len(self.panel)
-        return np.repeat(points[chosen], width, axis=0), np.tile(np.arange(width), len(chosen))
+        return np.repeat(distinct, width, axis=0), np.tile(np.arange(width), len(distinct))
 
     # --- answering --------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.process import Cross, Data, Hyper, Prior, Process, fit
 
 #: Logits further than this from the threshold say no more than that they are far.
-CLIP = 3.0
+CLIP = 5.0
 
 
 @dataclass(frozen=True)

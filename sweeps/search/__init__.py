@@ -44,6 +44,10 @@ def make_search(spec: SweepSpec) -> Search:
         from sweeps.search.adaptive import OptunaSearch
 
         return OptunaSearch(spec)
+    if kind == "region":
+        from sweeps.search.region import RegionSearch
+
+        return RegionSearch(spec)
     if kind == "sobol":
         from sweeps.search.sobol import sobol_search
 

@@ -258,16 +258,19 @@ class _Parser:
 
     def _search(self, search: SearchSettings, defence: Space) -> None:
         kind = search.kind
-        if kind != "optuna":
-            for name in sorted(search.model_fields_set & ADAPTIVE):
+        for name in sorted(search.model_fields_set & set(ADAPTIVE)):
+            if kind not in ADAPTIVE[name]:
+                count = "budget" if ADAPTIVE[name] == ("region",) else "points"
                 self._wrong(
                     f"search.{name}",
                     f"has no meaning for `{kind}`",
-                    getattr(search, name),
-                    "Remove it, or use {kind: optuna, points: ...}.",
+                    self.document["search"][name],
+                    f"Remove it, or use {{kind: {ADAPTIVE[name][0]}, {count}: ...}}.",
                 )
         if kind == "grid":
             self._grid(search, defence)
+        elif kind == "region":
+            self._region_search(search)
         elif search.points is None:
             self._wrong(
                 "search.points",
@@ -280,6 +283,18 @@ class _Parser:
 
             for mistake in check_options(search.sampler, search.options):
                 self.warn(mistake.inside("search.options"))
+
+    def _region_search(self, search: SearchSettings) -> None:
+        if search.points is not None:
+            rule, remedy = "has no meaning for `region`", "Remove it; `budget` counts trials."
+            self._wrong("search.points", rule, search.points, remedy)
+        if search.budget is None:
+            rule, remedy = "must be given for `region`", "Say how many trials at most: budget: 300."
+            self._wrong("search.budget", rule, None, remedy)
+        elif search.budget.gpu_hours is not None and not _given(self.document, "resources", "gpu"):
+            rule = "needs `resources.gpu` above 0"
+            remedy = "Say what share of a GPU a pack gets, or set a budget in trials only."
+            self._wrong("search.budget.gpu_hours", rule, search.budget.gpu_hours, remedy)
 
     def _grid(self, search: SearchSettings, defence: Space) -> None:
         if search.points is not None:
@@ -296,3 +311,9 @@ class _Parser:
                 "a range without `steps`",
                 "Add `steps`, or use search: random.",
             )
+
+
+def _given(document: dict[str, Any], section: str, name: str) -> bool:
+    """Whether a setting is there and not 0."""
+    settings = document.get(section)
+    return isinstance(settings, dict) and bool(settings.get(name))
