@@ -102,12 +102,12 @@ def test_what_is_copied_is_what_an_installation_takes(recipe) -> None:
     mounts = {k: v for k, v in recipe["file_mounts"].items() if v != "~/.ray/auth_token"}
     assert set(mounts.values()) == packages | {".ci", "Makefile", "pyproject.toml", "README.md", "LICENSE"}  # fmt: skip
     for remote, local in mounts.items():
-        assert remote == f"~/backdoor-sweeps/{local}" and (ROOT / local).exists()
+        assert remote == f"~/software/{local}" and (ROOT / local).exists()
 
 
 def test_nodes_are_set_up_as_the_readme_says(recipe) -> None:
     setup = recipe["setup_commands"]
-    assert "make -C ~/backdoor-sweeps setup" in setup
+    assert "make -C ~/software setup" in setup
     extras = re.search(r"--constraint \.ci/constraints\.txt --editable '\.\[(.+)\]'", " ".join(setup))  # fmt: skip
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert extras and set(extras[1].split(",")) <= set(known)

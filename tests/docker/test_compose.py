@@ -100,7 +100,7 @@ def test_ray_runs_with_a_token_enough_shared_memory_and_the_same_results(name: s
     service = SERVICES[name]
     assert service["environment"]["RAY_AUTH_MODE"] == "token"
     assert service["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
-    assert "results:/results" in service["volumes"]
+    assert "results:/home/sweeps/backdoor-sweeps" in service["volumes"]
     (store,) = (int(w.split("=")[1]) for w in service["command"] if "object-store" in w)
     assert service["shm_size"] == "1g" and store < 2**30
 

@@ -61,7 +61,7 @@ def test_installs_are_those_of_the_makefile() -> None:
         assert words[words.index("--constraint") + 1] == ".ci/constraints.txt"
     torch, dependencies, code = ours
     assert torch[-2:] == ["torch", "torchvision"] and "--no-deps" in torch
-    assert dependencies[-1] == ".[server]" and makers[0][-1] == ".[dev]"
+    assert dependencies[-1] == ".[cluster,server]" and makers[0][-1] == ".[dev]"
     assert code[-1] == "." and "--no-deps" in code
 
 
@@ -72,7 +72,7 @@ def test_every_extra_is_pinned() -> None:
         if "==" in line
     }
     groups = PYPROJECT["project"]["optional-dependencies"]
-    for requirement in (*groups["server"], *groups["aws"], *groups["dev"]):
+    for requirement in (*groups["cluster"], *groups["server"], *groups["aws"]):
         name = re.split(r"[\[<>=~! ]", requirement)[0].lower()
         assert name in pinned, requirement
 
