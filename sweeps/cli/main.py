@@ -12,7 +12,7 @@ from typing import Any
 from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG, looking, preparing, running, say
 
-KINDS = ["triggers", "regularizers", "architectures", "datasets", "specs"]
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
 
 
 @dataclass(frozen=True)
