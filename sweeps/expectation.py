@@ -12,8 +12,8 @@ from sweeps.region.prediction import Prediction, predict_one
 CONFIDENCE = 0.95
 METHOD = (
     "prediction interval for one new seed: Student's t over the sweep's seeds on Anscombe's "
-    "angles, at least as wide as the binomial noise of the test images; not corrected for having "
-    "chosen the point by these figures"
+    "angles, with the binomial noise of the test images as the least spread; not corrected for "
+    "having chosen the point by these figures"
 )
 Rows = Sequence[Mapping[str, Any]]
 Counts = list[tuple[int, int]]

@@ -7,10 +7,11 @@ observation of a normal sample of m seeds with mean a and standard deviation s,
 
     a +- t(m - 1) s sqrt(1 + 1/m)          (Meeker, Hahn, Escobar 2017, Statistical Intervals, 4.8)
 
-s holds both what seeds change and the noise of a finite test set. It is never narrower than
-the normal interval of that noise alone, a +- z sqrt(1 / (4 n + 2) + mean(1 / (4 n_i + 2)) / m):
-three seeds that agree by chance do not make the fourth one certain. Being at least as wide as the
-t interval, it covers at least as often. Its ends are rounded outward to whole images.
+s holds both what seeds change and the noise of a finite test set; that noise, of the new seed and
+of the mean, is the least spread that is believed, as in `sweeps.region.bounds`: three seeds that
+agree by chance do not make the fourth one certain. So the interval is never narrower than the
+plain t interval and covers at least as often; where seeds change little it covers more often than
+it says. Its ends are rounded outward to whole images.
 
 It assumes that seeds scatter about normally on the angles, and that the point was not picked for
 these very figures. A point that was picked out of many looks a little better than it is.
@@ -22,7 +23,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,10 @@ def predict_one(
         return None
     angles = [_angle(k, n) for k, n in counts]
     centre = sum(angles) / m
-    spread = math.sqrt(sum((a - centre) ** 2 for a in angles) / (m - 1))
+    spread = sum((a - centre) ** 2 for a in angles) / (m - 1)
     noise = _noise(total) + sum(_noise(n) for _, n in counts) / m**2
-    tail = (1 + confidence) / 2
-    by_seeds = float(stdtrit(m - 1, tail)) * spread * math.sqrt(1 + 1 / m)
-    reach = max(by_seeds, float(ndtri(tail)) * math.sqrt(noise))
+    variance = max(spread * (1 + 1 / m), noise)
+    reach = float(stdtrit(m - 1, (1 + confidence) / 2)) * math.sqrt(variance)
     low, high = (_count(centre + end, total) for end in (-reach, reach))
     return Prediction(
         max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence
