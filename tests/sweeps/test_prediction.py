@@ -54,7 +54,7 @@ def test_it_stays_within_the_images_there_are() -> None:
     assert (found.low, found.high) == (0, 50)
 
 
-SIMULATED = 1500
+SIMULATED = 800
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 10])
@@ -73,7 +73,7 @@ def test_a_new_seed_lies_inside_as_often_as_is_said(p, scatter, seeds) -> None:
 
 def test_beyond_the_noise_the_coverage_is_nearly_exact() -> None:
     rng = np.random.default_rng(7)
-    angles = 0.7 + 0.15 * rng.standard_normal((4 * SIMULATED, 4))
+    angles = 0.7 + 0.15 * rng.standard_normal((6000, 4))
     covered = _coverage(rng.binomial(450, np.sin(angles) ** 2))
     assert abs(covered - 0.95) < 0.012
 
