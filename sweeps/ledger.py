@@ -199,6 +199,8 @@ class Ledger:
         for file in files:
             file.unlink(missing_ok=True)
         sync_folder(self.folder)
+        # Else Arrow keeps what a fold took at its height, and the driver grows with the sweep.
+        pa.default_memory_pool().release_unused()
 
     def _fresh(self, rows: pa.Table) -> pa.Table:
         seen: set[str] = set()
