@@ -13,15 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from small import begin, small_spec
+from small import begin
 from throughput import Row, wanted
 from trials import fake_result
 
 from sweeps.ledger import Ledger, Rows, finished_rows
-from sweeps.plan import Job, make_packs
 from sweeps.runners.replay import ReplayRunner
 from sweeps.search import make_search
-from sweeps.spec import SweepSpec
+from sweeps.spec import SweepSpec, parse_spec
 from sweeps.sweep import run_sweep
 
 #: Trials of the replayed sweep, its goal in trials a second, and the driver's bytes a trial.
@@ -61,16 +60,21 @@ def main(part: str) -> None:
     print(json.dumps(_replayed() if part == "replay" else _read()))
 
 
-def wide_spec(trials: int) -> SweepSpec:
+def wide(trials: int) -> dict[str, Any]:
     """A grid of so many linear trials on digits: decays x 2 rates x 5 seeds."""
-    architecture = {
-        "kind": "linear",
-        "weight_decay": {"log": [1e-6, 1e-1], "steps": trials // 10},
+    decays = {"log": [1e-6, 1e-1], "steps": trials // 10}
+    return {
+        "name": "wide",
+        "data": "digits",
+        "defence": {"architecture": {"kind": "linear", "weight_decay": decays}},
+        "attack": {"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
+        "seeds": 5,
     }
-    attack = {"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]}
-    return small_spec(
-        name="wide", defence={"architecture": architecture}, attack=attack, seeds=5
-    )
+
+
+def wide_spec(trials: int) -> SweepSpec:
+    """The same, without a mirror."""
+    return parse_spec({**wide(trials), "tracking": "none"})
 
 
 class _Tape:
