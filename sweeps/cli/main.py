@@ -53,6 +53,9 @@ TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
 CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+TIME = _argument(
+    "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
+)
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
 FILE = _argument("file", help="the file to write")
 
@@ -68,7 +71,7 @@ COMMANDS = (
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV)),
-    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET)),
+    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
 )  # fmt: skip
