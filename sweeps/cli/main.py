@@ -75,6 +75,9 @@ ATTACK = _argument(
 SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
 MODEL = _argument("--out", metavar="FOLDER", help="a new folder, default in DIR/models")
 ROOT = _argument("--data-root", metavar="FOLDER", help="where the data lie now, if they moved")
+TIME = _argument(
+    "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
+)
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
 FILE = _argument("file", help="the file to write")
 
@@ -92,7 +95,7 @@ COMMANDS = (
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV)),
-    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET)),
+    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
 )  # fmt: skip
