@@ -133,8 +133,8 @@ def test_parameters_tags_name_and_times(study: Study) -> None:
 
 def test_sweeps_without_the_setting_have_a_run_a_trial(tmp_path: Path, new_store: Any) -> None:
     study = Study(tmp_path / "r", uri := new_store("x.db"), tracking={"uri": new_store("x.db")})
-    study.record(study.trials)
-    assert mirror(study.paths).created == 40
+    study.record(study.trials[:8])
+    assert mirror(study.paths).created == 8
     assert all("trial_id" in run.data.tags for run in runs(uri))
 
 
