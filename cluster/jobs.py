@@ -34,6 +34,8 @@ ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 GRACE = 600
 #: Seconds between two looks at a job, and those that a question may take.
 LOOK_EVERY, ANSWER_WITHIN = 0.25, 600.0
+_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk",
+           "ray._private.runtime_env.packaging")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Jobs:
             # It loads aiohttp and requests, which come with ray[default] only.
             from ray.job_submission import JobSubmissionClient
 
-            logging.getLogger("ray").setLevel(logging.WARNING)
+            for name in _CHATTY:
+                logging.getLogger(name).setLevel(logging.WARNING)
             with _unset("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"), self._told():
                 # Ray would let either variable overrule the address that is asked for.
                 self._client = JobSubmissionClient(head.url, headers=head.headers)
