@@ -82,6 +82,9 @@ def find_token(environ: Mapping[str, str] = os.environ) -> Token | None:
     except (OSError, UnicodeDecodeError) as error:
         rule, remedy = "must hold Ray's token as text", "Mend the file or its access rights."
         raise UserError(Mistake(place, rule, type(error).__name__, remedy)) from None
+    if value and not (value.isascii() and value.isprintable()):
+        rule, remedy = "must hold Ray's token as one line of ASCII", "Mend the file."
+        raise UserError(Mistake(place, rule, "something else", remedy))
     return Token(value, place, file) if value else None
 
 

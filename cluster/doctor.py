@@ -61,6 +61,7 @@ def judge(facts: Mapping[str, Any], where: str, storage: str) -> Iterator[Findin
     if facts["storage"]:
         remedy = "Name a folder that can be written."
         yield Finding(FAILURE, where, "storage", f"cannot be written ({facts['storage']})", remedy)
+    yield from _ports(facts, where)
 
 
 def _packages(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
@@ -105,20 +106,22 @@ def _shared_memory(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
         yield Finding(WARNING, where, "shared memory", says, remedy)
 
 
-def judge_ports(facts: Mapping[str, Any], where: str, guarded: bool) -> Iterator[Finding]:
-    """guarded: whether the Ray that runs there asks for a token."""
-    ports = facts.get("ports") or {}
-    if not ports:
-        return
-    says = "Ray listens beyond loopback on " + ", ".join(f"{k} ({v})" for k, v in ports.items())
-    if guarded:
-        remedy = (
-            "Ray has no switch for it: keep these ports behind a firewall or a private network."
-        )
-        yield Finding(WARNING, where, "ports", says, remedy)
-    else:
-        remedy = "Whoever reaches them runs code here: set RAY_AUTH_MODE=token and start Ray anew."
-        yield Finding(FAILURE, where, "ports", f"{says}, and asks for no token", remedy)
+def _ports(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    for is_open in (False, True):
+        ports: dict[str, list[str]] = {}
+        for found in facts["ports"]:
+            if found["open"] is is_open:
+                ports.setdefault(found["process"], []).append(str(found["port"]))
+        if not ports:
+            continue
+        each = ", ".join(f"{process} {' '.join(numbers)}" for process, numbers in ports.items())
+        says = f"Ray listens beyond loopback: {each}"
+        if not is_open:
+            remedy = "It has no switch for that: keep them behind a firewall or a private network."
+            yield Finding(WARNING, where, "ports", says, remedy)
+        else:
+            remedy = "Whoever reaches them runs code here: start it anew with RAY_AUTH_MODE=token."
+            yield Finding(FAILURE, where, "ports", f"{says}, and asks for no token", remedy)
 
 
 def judge_versions(there: Mapping[str, Any], here: Mapping[str, Any], where: str,

@@ -17,6 +17,7 @@ from cluster.ports import beyond_loopback
 
 #: How command lines of Ray's processes look.
 RAY_PROCESSES = r"gcs_server|raylet\b|ray::\w+|ray/\S+/\w+\.py"
+RAY_CORE = ("gcs_server", "raylet")
 #: Of ray[default]; a head cannot serve its Jobs API without them.
 DEFAULT_EXTRA = ("aiohttp", "aiohttp_cors", "colorful", "opencensus", "prometheus_client")
 _GPUS = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
@@ -41,7 +42,7 @@ def gather(question: dict[str, Any], main: bool = True) -> dict[str, Any]:
         "shared_memory": _free("/dev/shm"),
         "missing": [p for p in question["paths"] if not Path(p).expanduser().exists()],
         "storage": _writable(question["storage"]) if main else "",
-        "ports": {str(k): v for k, v in beyond_loopback(RAY_PROCESSES).items()},
+        "ports": _ports(),
     }
 
 
@@ -97,6 +98,18 @@ def _said(line: list[str] | tuple[str, ...]) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
+
+
+def _ports() -> list[dict[str, Any]]:
+    """Ray's ports that others can reach; open: its process was not told to ask for a token.
+
+    Ray's Python processes write over their environment, so that its two others have to tell.
+    """
+    return [
+        {"port": found.port, "process": found.process,
+         "open": found.process in RAY_CORE and "RAY_AUTH_MODE=token" not in found.environ}
+        for found in beyond_loopback(RAY_PROCESSES)
+    ]  # fmt: skip
 
 
 def other_packages(names: tuple[str, ...], root: Path) -> dict[str, list[str]]:

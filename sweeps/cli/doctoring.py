@@ -46,18 +46,18 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _examine(args: argparse.Namespace) -> Iterator[Finding]:
-    from cluster.doctor import judge, judge_names, judge_ports, judge_token
+    from cluster.doctor import judge, judge_names, judge_token
     from cluster.facts import gather
 
     subject, mistakes = _read(args)
-    here = gather(_question(str(subject.storage if not args.address else Path.cwd())))
-    yield from judge(here, "here", str(subject.storage if not args.address else Path.cwd()))
+    folder = str(Path.cwd()) if args.address else subject.storage
+    here = gather(_question(folder))
+    yield from judge(here, "here", folder)
     yield from judge_names(PACKAGES, ROOT)
     yield judge_token()
-    yield from judge_ports(here, "here", guarded=_local_token())
     yield from mistakes
     if subject.spec is not None and not mistakes:
-        yield from _tracking(subject)
+        yield from _tracking(subject, there=bool(args.address))
         if not args.address:
             yield from _data(subject, here)
     if args.address:
@@ -97,15 +97,6 @@ def _question(storage: str, roots: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"packages": names, "paths": list(roots), "storage": storage}
 
 
-def _local_token() -> bool:
-    from cluster.address import find_token
-
-    try:
-        return find_token() is not None
-    except UserError:
-        return False
-
-
 def _data(subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
     """The data were read with the spec; a GPU has to be where one is asked for."""
     from cluster.doctor import FAILURE, OK, Finding
@@ -119,7 +110,7 @@ def _data(subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(FAILURE, "here", "gpu", says, remedy)
 
 
-def _tracking(subject: Subject) -> Iterator[Finding]:
+def _tracking(subject: Subject, there: bool) -> Iterator[Finding]:
     """Whether MLflow's store is there, and which kind it is."""
     from cluster.doctor import FAILURE, OK, Finding
     from sweeps.mirror.address import TrackingUnreachable, preflight, shown
@@ -129,6 +120,9 @@ def _tracking(subject: Subject) -> Iterator[Finding]:
     assert subject.spec is not None and subject.paths is not None
     if subject.paths.sweep.is_file():
         uri = read_sweep(subject.paths)["tracking"]["uri"]
+    elif there and not (subject.spec.tracking and subject.spec.tracking.uri):
+        yield Finding(OK, "cluster", "mlflow", "sqlite, in the results folder over there")
+        return
     else:
         uri = tracking_uri(subject.spec, subject.paths)
     if not uri:
@@ -153,7 +147,6 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
         from_mistakes,
         judge,
         judge_head,
-        judge_ports,
         judge_versions,
     )
 
@@ -172,7 +165,6 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
         return
     for name, facts in nodes.items():
         yield from judge(facts, name, args.storage)
-        yield from judge_ports(facts, name, guarded=jobs.head.token is not None)
         if "error" not in facts:
             yield from judge_versions(facts, here, name)
     if subject.spec is not None and subject.spec.resources.gpu > 0:
