@@ -68,7 +68,7 @@ class Head:
 def find_token(environ: Mapping[str, str] = os.environ) -> Token | None:
     """The token as Ray looks for it: $RAY_AUTH_TOKEN, $RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
     if value := environ.get("RAY_AUTH_TOKEN", "").strip():
-        return Token(value, "RAY_AUTH_TOKEN", None)
+        return _one_line(Token(value, "RAY_AUTH_TOKEN", None))
     named = environ.get("RAY_AUTH_TOKEN_PATH")
     file = Path(named) if named else Path("~/.ray/auth_token").expanduser()
     place = "RAY_AUTH_TOKEN_PATH" if named else str(file)
@@ -82,10 +82,14 @@ def find_token(environ: Mapping[str, str] = os.environ) -> Token | None:
     except (OSError, UnicodeDecodeError) as error:
         rule, remedy = "must hold Ray's token as text", "Mend the file or its access rights."
         raise UserError(Mistake(place, rule, type(error).__name__, remedy)) from None
-    if value and not (value.isascii() and value.isprintable()):
-        rule, remedy = "must hold Ray's token as one line of ASCII", "Mend the file."
-        raise UserError(Mistake(place, rule, "something else", remedy))
-    return Token(value, place, file) if value else None
+    return _one_line(Token(value, place, file)) if value else None
+
+
+def _one_line(token: Token) -> Token:
+    if token.value.isascii() and token.value.isprintable():
+        return token
+    rule, remedy = "must hold Ray's token as one line of ASCII", "Copy the head's token anew."
+    raise UserError(Mistake(token.place, rule, "something else", remedy))
 
 
 def reach(address: str, environ: Mapping[str, str] = os.environ) -> Head:
