@@ -19,7 +19,7 @@ from cluster.ports import beyond_loopback
 RAY_PROCESSES = r"gcs_server|raylet\b|ray::\w+|ray/\S+/\w+\.py"
 RAY_CORE = ("gcs_server", "raylet")
 #: Of ray[default]; a head cannot serve its Jobs API without them.
-DEFAULT_EXTRA = ("aiohttp", "aiohttp_cors", "colorful", "opencensus", "prometheus_client")
+DEFAULT_EXTRA = ("aiohttp", "aiohttp-cors", "colorful", "opencensus", "prometheus-client")
 _GPUS = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
 _TORCH = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
 _SECONDS = 60
@@ -34,7 +34,7 @@ def gather(question: dict[str, Any], main: bool = True) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": {name: version_of(name) for name in question["packages"]},
-        "extra": [name for name in DEFAULT_EXTRA if importlib.util.find_spec(name) is None],
+        "extra": [name for name in DEFAULT_EXTRA if not version_of(name)],
         "gpus": gpus,
         "torch_cuda": _said([sys.executable, "-c", _TORCH]) if gpus else "",
         "disk": shutil.disk_usage(_nearest(question["storage"])).free,

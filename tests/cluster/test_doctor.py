@@ -160,7 +160,7 @@ def test_other_packages_of_our_names(tmp_path) -> None:
     ((level, says, _),) = names_found(tmp_path, ROOT, tmp_path)
     assert level == WARNING and str(tmp_path / "dashboards" / "__init__.py") in says
     first = names_found(tmp_path, tmp_path, ROOT)
-    assert [FAILURE, WARNING] == [level for level, _, _ in first]
+    assert [level for level, _, _ in first] == [FAILURE, WARNING]
     assert "`import dashboards` loads" in first[0][1] and "another package than ours" in first[0][1]
 
 

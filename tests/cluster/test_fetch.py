@@ -106,7 +106,7 @@ def test_what_is_too_large_or_no_results_folder_is_refused(finished, tmp_path, m
         packed(tmp_path)
     monkeypatch.setattr(cluster.on_head, "MOST", 2**20)
     (finished.root / "large").write_bytes(random.Random(0).randbytes(2**21))
-    with pytest.raises(CannotAnswer, match="more than 1 MB go through no log; copy .*there"):
+    with pytest.raises(CannotAnswer, match=r"more than 1 MB go through no log; copy .*there"):
         packed(finished.root)
 
 

@@ -181,7 +181,7 @@ def test_a_job_that_fails_says_so(sweeps, head, spec_file) -> None:
 
 def test_the_doctor_asks_every_node(head, sweeps, spec_file) -> None:
     missing = {**SMALL, "data": {"kind": "mnist", "root": "/nowhere/at/all"}}
-    code, out, err = sweeps("doctor", spec_file(missing), "--json")
+    code, out, _ = sweeps("doctor", spec_file(missing), "--json")
     findings = json.loads(out)
     (name,) = {f["where"] for f in findings if "(head)" in f["where"]}
     there = {f["subject"]: f for f in findings if f["where"] == name}
