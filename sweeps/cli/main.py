@@ -21,6 +21,7 @@ from sweeps.cli import (
     preparing,
     running,
     say,
+    training,
 )
 
 #: Help of the groups of commands.
@@ -66,6 +67,21 @@ TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
 CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+POINT = _argument(
+    "--point", default="recommended",
+    help="recommended (default), best (validation accuracy), or the beginning of a point's id",
+)  # fmt: skip
+ATTACK = _argument(
+    "--attack", metavar="N",
+    help="poison the data first with attack N of the panel as `sweeps region` numbers it, with "
+    "the `worst` of the point, or by the beginning of an attack's id",
+)  # fmt: skip
+SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
+MODEL = _argument("--out", metavar="FOLDER", help="a new folder, default in DIR/models")
+ROOT = _argument("--data-root", metavar="FOLDER", help="where the data lie now, if they moved")
+TIME = _argument(
+    "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
+)
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
 FILE = _argument("file", help="the file to write")
 JOB = _argument("job", help="a job's id (`sweeps job list`)")
@@ -98,10 +114,12 @@ COMMANDS = (
     Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
     Command("report", looking.report, "sweeps report results/digits -o digits.html",
             (FOLDER, OUTPUT)),
+    Command("train", training.train, "sweeps train results/digits --point recommended",
+            (FOLDER, POINT, ATTACK, SEED, MODEL, ROOT, JSON)),
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV)),
-    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET)),
+    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
     Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",

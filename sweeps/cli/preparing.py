@@ -11,7 +11,11 @@ from sweeps.cli import FINE, say
 from sweeps.hints import command
 
 if TYPE_CHECKING:
+    from sweeps.plan import Pack
     from sweeps.spec import SweepSpec
+
+#: Trials asked for at once.
+ASK = 4096
 
 
 def check(args: argparse.Namespace) -> int:
@@ -23,11 +27,13 @@ def check(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec, args.set)
     search = make_search(spec)
     print(f"{spec.name}: the spec is fine")
+    trials = search.ask(ASK)
+    while search.size is None and not search.finished:
+        trials += search.ask(ASK)
+    resources = spec.resources
+    job = Job(spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu)
+    packs = make_packs(trials, job)
     if search.size is None:
-        trials = []
-        while not search.finished:
-            trials += search.ask(4096)
-        packs = make_packs(trials, Job(spec.measures))
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
         points = len({trial.defence_id for trial in distinct.values()})
         print(f"  {points} {_nesting(spec)}")
@@ -40,7 +46,27 @@ def check(args: argparse.Namespace) -> int:
         print(f"  {search.size} trials at most, chosen as results come in")
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
+    _say_cost(packs, search.size, args.time)
     return FINE
+
+
+def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
+    if not wanted:
+        say("note: --time predicts how long it takes, from short trainings of each kind")
+        return
+    from sweeps.cost import estimate
+
+    cost = estimate(packs, trials)
+    at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
+    print(f"  about {_duration(cost.seconds)} on this machine, {at_once}, beside Ray's start")
+    print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
 
 
 def _nesting(spec: SweepSpec) -> str:

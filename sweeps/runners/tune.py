@@ -83,6 +83,7 @@ class TuneRunner:
 
     def _fit(self, table: _Table, scratch: str) -> None:
         self._refuse_what_never_fits()
+        table.feed.workers = self._at_once()
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
@@ -121,7 +122,13 @@ class TuneRunner:
         Enough that no CPU waits; few, since they still run after an interrupt, and are chosen
         before the results of those before them are known.
         """
-        return max(1, int(ray.cluster_resources().get("CPU", 1)) // self.cpu // 8)
+        return max(1, self._at_once() // 8)
+
+    def _at_once(self) -> int:
+        """Packs that the cluster, as it is now, runs at once."""
+        have = ray.cluster_resources()
+        at_once = have.get("CPU", 1) // self.cpu
+        return max(1, int(min(at_once, have.get("GPU", 0) / self.gpu) if self.gpu else at_once))
 
 
 def _trainable(work: Work) -> Any:
