@@ -26,7 +26,7 @@ from sweeps.cli import (
 
 #: Help of the groups of commands.
 GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
-KINDS = ["triggers", "regularizers", "architectures", "datasets", "specs"]
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def check(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec, args.set)
     search = make_search(spec)
     print(f"{spec.name}: the spec is fine")
+    for line in _panel_lines(spec):
+        print(f"  {line}")
     trials = search.ask(ASK)
     while search.size is None and not search.finished:
         trials += search.ask(ASK)
@@ -74,14 +76,28 @@ def _nesting(spec: SweepSpec) -> str:
     return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
 
 
+def _panel_lines(spec: SweepSpec) -> list[str]:
+    """What a panel that the spec names stands for."""
+    from sweeps.panels import named_panel
+    from sweeps.region.labels import attack_label
+
+    use = named_panel(spec.document["attack"])
+    if use is None:
+        return []
+    return [f"attack panel {use}:", *(f"  {attack_label(attack)}" for attack in spec.panel)]
+
+
 def list_kinds(args: argparse.Namespace) -> int:
     """List the kinds that a spec can name."""
     from backdoor.registry import FAMILIES
     from sweeps.spec import bundled_specs
 
-    chosen = [args.what] if args.what else [*FAMILIES, "specs"]
+    chosen = [args.what] if args.what else [*FAMILIES, "panels", "specs"]
     for family in chosen:
         print(f"{family}:")
+        if family == "panels":
+            _list_panels()
+            continue
         entries = (
             {name: _first_comment(file) for name, file in bundled_specs().items()}
             if family == "specs"
@@ -90,6 +106,17 @@ def list_kinds(args: argparse.Namespace) -> int:
         for name, summary in entries.items():
             print(f"  {name:18} {summary}")
     return FINE
+
+
+def _list_panels() -> None:
+    """Each panel with its attacks."""
+    from sweeps.panels import bundled_panels, panel_attacks
+    from sweeps.region.labels import attack_label
+
+    for name, file in bundled_panels().items():
+        print(f"  {name:18} {_first_comment(file)}")
+        for attack in panel_attacks(name):
+            print(f"  {'':20} {attack_label(attack)}")
 
 
 def _summary(cls: type) -> str:

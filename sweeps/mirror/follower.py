@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
-from sweeps.mirror import View, mlflow_settings, only_mirror
+from sweeps.mirror import View, mlflow_settings, only_mirror, view_of
 from sweeps.mirror.address import one_line, preflight, tracking_uri
 from sweeps.storage import SweepPaths, read_sweep
 
@@ -63,14 +63,14 @@ class Follower:
     def last(self) -> bool:
         """The pass after the sweep has ended: whether MLflow has all now."""
         self._reason = ""
-        done = self._passed()
+        done = self._passed(whole=True)
         self._held.close()
         return done
 
-    def _passed(self) -> bool:
+    def _passed(self, whole: bool = False) -> bool:
         """One pass; a failure is kept as the reason, and said when it is a new one."""
         try:
-            self._pass()
+            self._pass(whole)
         except Exception as error:
             # After a failure nothing is known of the store: list its runs anew.
             self._view, self._files = None, []
@@ -83,14 +83,14 @@ class Follower:
         self._reason, self._failures, self._retry_at = "", 0, 0.0
         return True
 
-    def _pass(self) -> None:
+    def _pass(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
         files = ledger.files()
-        if files == self._files:
+        if files == self._files and not (whole and view.behind):
             return
         table = ledger.table()
         with mlflow_settings():
-            new = view.bring(table, self._progress)
+            new = view.bring(table, self._progress, whole)
         if new:
             self._say(f"mirrored {len(view.settled)}/{table.num_rows}")
         self._files = files
@@ -105,7 +105,7 @@ class Follower:
         uri = tracking_uri(sweep)
         preflight(uri)
         with mlflow_settings():
-            self._view = View(sweep, uri)
+            self._view = view_of(self._paths, sweep, uri)
         return self._view
 
     def _progress(self, done: int, total: int) -> None:
