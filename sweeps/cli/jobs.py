@@ -225,7 +225,8 @@ def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
     if isinstance(root, str) and not root.startswith(("/", "~/")):
         rule = "must be an absolute path on the cluster, or begin with ~/"
         mistakes.append(Mistake("data.root", rule, root, "The data are read over there."))
-    uri = _given(document, "tracking", "uri")
+    tracking = document.get("tracking")
+    uri = tracking if isinstance(tracking, str) else _given(document, "tracking", "uri")
     if isinstance(uri, str) and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         remedy = "Leave it out: then the store is in the results folder."
         mistakes.append(Mistake("tracking.uri", "must be absolute on a cluster", uri, remedy))

@@ -192,6 +192,7 @@ def test_an_open_cluster_beyond_loopback_is_warned_of() -> None:
 @pytest.mark.parametrize("changes, said", [
     (["data.root=here"], "data.root: must be an absolute path on the cluster, or begin with ~/, but got 'here'"),
     (["tracking={uri: 'sqlite:///m.db'}"], "tracking.uri: must be absolute on a cluster, but got 'sqlite:///m.db'"),
+    (["tracking='sqlite:///m.db'"], "tracking.uri: must be absolute on a cluster, but got 'sqlite:///m.db'"),
     (["seeds=-1"], "seeds"),
 ])  # fmt: skip
 def test_a_spec_is_checked_before_the_cluster_is_asked(changes, said, capsys) -> None:
