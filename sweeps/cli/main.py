@@ -15,6 +15,8 @@ from sweeps.cli import (
     FINE,
     INTERRUPTED,
     WRONG,
+    doctoring,
+    jobs,
     looking,
     preparing,
     running,
@@ -22,6 +24,8 @@ from sweeps.cli import (
     training,
 )
 
+#: Help of the groups of commands.
+GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
 KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
 
 
@@ -39,7 +43,7 @@ def _argument(*flags: str, **options: Any) -> Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand; its help is the handler's docstring."""
+    """A subcommand; its help is the handler's docstring. A name of two words is in a group."""
 
     name: str
     handler: Callable[[argparse.Namespace], int]
@@ -80,6 +84,26 @@ TIME = _argument(
 )
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
 FILE = _argument("file", help="the file to write")
+JOB = _argument("job", help="a job's id (`sweeps job list`)")
+ADDRESS = _argument(
+    "--address", "--on", metavar="ADDRESS",
+    help="Ray's Jobs API, default $RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265",
+)  # fmt: skip
+FOLLOW = _argument("--follow", action="store_true", help="show what the job writes until it ends")
+STORAGE = _argument(
+    "--storage", metavar="DIR", default=jobs.STORAGE,
+    help=f"folder for results, on the head's disk or shared; default {jobs.STORAGE}",
+)  # fmt: skip
+RESUME = _argument(
+    "--resume", metavar="JOB",
+    help="instead of SPEC: go on with a job that was stopped (or a results folder over there)",
+)  # fmt: skip
+JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
+SOURCE = _argument(
+    "job", help="a job's id, or the absolute path of a results folder over there"
+)  # fmt: skip
+HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
     Command("run", running.run, "sweeps run digits --out results/digits",
@@ -98,6 +122,15 @@ COMMANDS = (
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
+    Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",
+            (JOB_SPEC, SET, RESUME, STORAGE, ADDRESS, FOLLOW)),
+    Command("job list", jobs.list_jobs, "sweeps job list", (ADDRESS, JSON)),
+    Command("job logs", jobs.logs, "sweeps job logs JOB --follow", (JOB, ADDRESS, FOLLOW)),
+    Command("job stop", jobs.stop, "sweeps job stop JOB", (JOB, ADDRESS)),
+    Command("job fetch", jobs.fetch, "sweeps job fetch JOB --out results/mine",
+            (SOURCE, HERE, ADDRESS)),
+    Command("doctor", doctoring.doctor, "sweeps doctor my.yaml --on http://127.0.0.1:8265",
+            (SUBJECT, ADDRESS, STORAGE, JSON)),
 )  # fmt: skip
 
 
@@ -110,10 +143,15 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Start here: sweeps run digits",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    homes = {"": subparsers}
     for command in COMMANDS:
         summary = str(command.handler.__doc__).splitlines()[0]
-        sub = subparsers.add_parser(
-            command.name,
+        home, _, name = command.name.rpartition(" ")
+        if home not in homes:
+            group = subparsers.add_parser(home, help=GROUPS[home], description=GROUPS[home])
+            homes[home] = group.add_subparsers(dest="action", required=True, metavar="COMMAND")
+        sub = homes[home].add_parser(
+            name,
             help=summary,
             description=summary,
             epilog=f"Example: {command.example}",

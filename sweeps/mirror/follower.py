@@ -137,7 +137,10 @@ def follow(paths: SweepPaths, stdin: int, say: Callable[[str], None]) -> bool:
 
 def main(folder: str) -> int:
     """Exit 0 when MLflow has all that the ledger has."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Neither Ctrl-C nor the stop of a cluster job, which goes to every process of the job, is for
+    # this one: it ends when its sweep has, which both of them bring about.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     done = follow(
         SweepPaths(Path(folder)), sys.stdin.fileno(), functools.partial(print, flush=True)
     )

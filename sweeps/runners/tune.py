@@ -17,8 +17,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -240,6 +242,17 @@ def _reachable(address: str) -> None:
 
 
 @contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and ends the process on it; a sweep has packs to let end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def ray_session(workers: int | None = None) -> Iterator[None]:
     """Ray, as it is if it is running in this process, else connected or started until the end."""
     if ray.is_initialized():
@@ -255,7 +268,8 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask = os.umask(0o077)
     try:
-        ray.init(log_to_driver=False, logging_level="error", **options)
+        with _sigterm_kept():
+            ray.init(log_to_driver=False, logging_level="error", **options)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."

@@ -42,6 +42,13 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
 
     Relative data paths are taken from the working directory.
     """
+    return parse_spec(*read_document(source, changes))
+
+
+def read_document(
+    source: Path | str, changes: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Mistake]]:
+    """The plain values of a spec with `changes` applied, and the mistakes found so far."""
     path = find_spec(str(source))
     mistakes: list[Mistake] = []
     document = load_yaml(_text(path), mistakes.append, str(path))
@@ -56,7 +63,7 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
         )
     for change in changes:
         _apply(document, change, mistakes.append)
-    return parse_spec(document, mistakes)
+    return document, mistakes
 
 
 def _text(path: Path) -> str:
