@@ -61,7 +61,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
             observers.append(_Notify(mirror))
         try:
             outcome = run_sweep(
-                spec, ledger, make_search(spec), _runner(args.runner, spec), observers,
+                spec, ledger, make_search(spec), runner_of(args.runner, spec), observers,
                 lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -101,7 +101,8 @@ def _show_backlog(done: int, total: int) -> None:
     say(f"mirroring to MLflow: {done}/{total}")
 
 
-def _runner(name: str, spec: SweepSpec) -> Any:
+def runner_of(name: str, spec: SweepSpec) -> Any:
+    """The runner of that name for a sweep's packs."""
     if name == "serial":
         from sweeps.runners.serial import SerialRunner
 
