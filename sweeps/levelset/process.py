@@ -246,7 +246,8 @@ class Cross:
 
 
 def _prior(hyper: Hyper, one: Floats, other: Floats) -> Floats:
-    return hyper.variance * matern(squared_distances(one, other)) + MEAN_VARIANCE
+    correlation = matern(squared_distances(one, other))
+    return np.asarray(hyper.variance * correlation + MEAN_VARIANCE, dtype=np.float64)
 
 
 def _solve(factor: Floats, right: Floats) -> Floats:

@@ -67,7 +67,8 @@ class LevelSetSearch:
         self._tried: dict[tuple[bytes, int], int] = {}
         self._certain = 0
         self.exhausted = False
-        self.begin = max(12, 3 * (len(self.domain.columns.numbers) + self.domain.groups * len(self.panel)))  # fmt: skip
+        cells = self.domain.groups * len(self.panel)
+        self.begin = max(12, 3 * (len(self.domain.columns.numbers) + cells))
 
     # --- telling ----------------------------------------------------------------------------
 
