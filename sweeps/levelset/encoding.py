@@ -9,6 +9,7 @@ kind alone, since the strengths of two regularizers have nothing in common.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ class Axis:
         return (*numbers, *([kinds] if kinds > 1 else []))
 
     def encode(self, value: Value) -> list[float]:
-        word = next((i for i, w in enumerate(self.words) if type(w) is type(value) and w == value), None)  # fmt: skip
+        same = [i for i, w in enumerate(self.words) if type(w) is type(value) and w == value]
+        word = same[0] if same else None
         number = 0.5
         if word is None and self.scale is not None and isinstance(value, (int, float)):
             number = self.scale.to_unit(float(value))
@@ -72,16 +74,17 @@ class Axis:
 def axis_of(values: Sequence[Value | Range]) -> Axis:
     """The axis on which all these values and ranges have their places."""
     ranges = [v for v in values if isinstance(v, Range)]
-    numbers = [v for v in values if not isinstance(v, Range) and _is_number(v)]
-    words = [v for v in values if not isinstance(v, Range) and not _is_number(v)]
+    plain = [v for v in values if not isinstance(v, Range)]
+    numbers = [float(v) for v in plain if isinstance(v, (int, float)) and _is_number(v)]
+    words = [v for v in plain if not _is_number(v)]
     ends = [*numbers, *(r.low for r in ranges), *(r.high for r in ranges)]
-    positive = [float(v) for v in ends if v > 0]  # type: ignore[operator]
+    positive = [end for end in ends if end > 0]
     wide = bool(positive) and max(positive) > WIDE * min(positive)
     log = any(r.scale == "log" for r in ranges) or (wide and all(r.low > 0 for r in ranges))
     if log:
-        words += [v for v in numbers if v <= 0]  # type: ignore[operator]
-        ends = list(positive)
-    scale = Scale(float(min(ends)), float(max(ends)), log) if ends else None  # type: ignore
+        words += [v for v in plain if isinstance(v, (int, float)) and _is_number(v) and v <= 0]
+        ends = positive
+    scale = Scale(min(ends), max(ends), log) if ends else None
     return Axis(scale, tuple(dict.fromkeys(words)))
 
 
@@ -169,7 +172,10 @@ def panel_of(attacks: Sequence[Mapping[str, Any]]) -> Panel:
             axes[name] = Axis(None, tuple(values))
     varying = {name: axis for name, axis in axes.items() if axis.levels}
     rows = [
-        [x for name, axis in varying.items() for x in (axis.encode(one[name]) if name in one else axis.absent)]
+        list(itertools.chain.from_iterable(
+            axis.encode(one[name]) if name in one else axis.absent
+            for name, axis in varying.items()
+        ))
         for one in flat
     ]  # fmt: skip
     columns = Columns(tuple(level for axis in varying.values() for level in axis.levels))

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Columns, Floats, Ints
-from sweeps.levelset.process import Cross, Data, Hyper, Prior, Process, fit
+from sweeps.levelset.kernel import matern
+from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit
 
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
@@ -131,9 +132,6 @@ class Model:
 
 def prior_blocks(hyper: Hyper, where: Floats) -> Floats:
     """Prior covariances between the attacks at each point: (n, w, f) to (n, w, w)."""
-    from sweeps.levelset.kernel import matern
-    from sweeps.levelset.process import MEAN_VARIANCE
-
     differences = where[:, :, None, :] - where[:, None, :, :]
     squared = np.einsum("nvwf,nvwf->nvw", differences, differences)
     return hyper.variance * matern(squared) + MEAN_VARIANCE
@@ -164,11 +162,13 @@ class Surrogate:
         clean = self._process(0, self._clean_data(trials, centre), centre, draw, anew)
         attack = self._process(1, self._attack_data(trials, limit), limit, draw, anew)
         at_level = np.zeros(1)
-        noise = tuple(
+        noise = [
             float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
             for process, middle in ((clean, centre), (attack, limit))
+        ]
+        model = Model(
+            self.goal, self.panel, clean, attack, (centre, limit), noise=(noise[0], noise[1])
         )
-        model = Model(self.goal, self.panel, clean, attack, (centre, limit), noise=noise)
         return model if self.goal.clean is not None else self._levelled(model, draw)
 
     def _process(

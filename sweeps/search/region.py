@@ -37,9 +37,8 @@ class RegionSearch:
         )
         panel = panel_of([attack.identity() for attack in self._panel])
         self.core = LevelSetSearch(self._domain, panel, goal_of(spec), settings)
-        self._attack = {
-            spec.trial(_any(spec), a, 0).attack_id: i for i, a in enumerate(self._panel)
-        }
+        point = build_defence(next(iter(spec.defence.ends()))[0])
+        self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the core
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
         self._open: set[str] = set()
@@ -144,8 +143,3 @@ def inert_leaves(space: Space) -> list[frozenset[str]]:
 
 def _canonical(assignment: Assignment) -> Assignment:
     return build_defence(assignment).active()
-
-
-def _any(spec: SweepSpec) -> Any:
-    """Some defence point: an attack's id does not hang on it."""
-    return build_defence(next(iter(spec.defence.ends()))[0])
