@@ -86,12 +86,28 @@ class ParameterDomain:
         here = _switch_value(self.space[switch], params[switch]) if switch in params else _LACKING
         return here in condition.values
 
-    def draw_params(self, count: int, seed: int) -> list[dict[str, Any]]:
-        """`count` evenly spread points; equal seeds give equal points."""
-        return [self.at(unit) for unit in sobol(len(self.space), count, seed).tolist()]
+    def rows(self, unit: Floats) -> Floats:
+        """The rows of `at(unit[i])`, (n, columns), all at once."""
+        found = np.empty_like(unit)
+        present = np.ones(unit.shape, dtype=bool)
+        names = list(self.space)
+        for column, (name, distribution) in enumerate(self.space.items()):
+            found[:, column] = _positions(distribution, unit[:, column])
+            condition = self.conditions.get(name)
+            if condition is not None:
+                switch = names.index(condition.switch)
+                reached = [_of_number(self.space[condition.switch], v) for v in condition.values]
+                apart = np.abs(found[:, switch, None] - np.array(reached)).min(axis=1)
+                present[:, column] = present[:, switch] & (apart < 1e-9)
+        absent = np.array([_absent(distribution) for distribution in self.space.values()])
+        return np.asarray(np.where(present, found, absent), dtype=np.float64)
+
+    def units(self, count: int, seed: int) -> Floats:
+        """`count` evenly spread positions of the unit cube; equal seeds give equal ones."""
+        return sobol(len(self.space), count, seed)
 
     def draw(self, count: int, seed: int) -> Floats:
-        return self.encode_all(self.draw_params(count, seed))
+        return self.rows(self.units(count, seed))
 
     def group(self, points: Floats) -> Ints:
         return np.zeros(len(points), dtype=np.int64)
@@ -218,6 +234,29 @@ def _value(distribution: BaseDistribution, where: float) -> Any:
 def _part(where: float, parts: int) -> int:
     """Which of equal parts of [0, 1] a position is in."""
     return min(int(where * parts), parts - 1)
+
+
+def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
+    """`_position` of `_value` for many positions at once."""
+    if isinstance(distribution, CategoricalDistribution):
+        count = len(distribution.choices)
+        return np.minimum(np.floor(unit * count), count - 1)
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        ends = math.log(low - 0.5), math.log(high + 0.5)
+        values = np.clip(np.rint(np.exp(ends[0] + unit * (ends[1] - ends[0]))), low, high)
+        return np.asarray(np.log(values / low) / math.log(high / low))
+    if distribution.step is not None and not distribution.log:
+        count = _count(distribution)
+        parts = np.minimum(np.floor(unit * count), count - 1)
+        return np.asarray(np.minimum(parts * distribution.step / (high - low), 1.0))
+    return unit
+
+
+def _of_number(distribution: BaseDistribution, number: float) -> float:
+    """The position of a value by its internal number."""
+    return _position(distribution, distribution.to_external_repr(number))
 
 
 def _steps(distribution: BaseDistribution, steps: int) -> list[float]:

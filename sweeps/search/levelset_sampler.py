@@ -164,16 +164,16 @@ class LevelSetSampler(BaseSampler):
         draw = np.random.default_rng(None if self._seed is None else [self._seed, number])
         if len(known) < self._startup:
             # All processes that have the seed take their points from one sequence.
-            spread = domain.draw_params(4 * self._startup, self._spread)
-            return spread[number % len(spread)]
+            spread = domain.units(4 * self._startup, self._spread)
+            return domain.at(spread[number % len(spread)].tolist())
         if draw.random() < BLIND:
             return domain.at(draw.random(len(domain.space)).tolist())
         model = self._model(study, domain, trials, draw)
         waiting = _waiting(trials)
         if waiting:
             model = model.pending(domain.encode_all(waiting))
-        pool = domain.draw_params(POOL, int(draw.integers(2**31)))
-        return pool[_most_telling(model, domain.encode_all(pool), draw)]
+        pool = domain.units(POOL, int(draw.integers(2**31)))
+        return domain.at(pool[_most_telling(model, domain.rows(pool), draw)].tolist())
 
     def _model(
         self, study: Study, domain: ParameterDomain, trials: list[FrozenTrial],

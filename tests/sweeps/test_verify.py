@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import shlex
 import statistics
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from trials import fake_result
 
 from backdoor.config import build_attack
 from backdoor.errors import StoredDataError, UserError
+from sweeps.cli import FINE, INTERRUPTED, running
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.points import region_of
@@ -504,3 +506,35 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert main([*quick, "--draws", "29", "--json"]) == 0
     streams = capsys.readouterr()
     assert json.loads(streams.out) == answer and "58 trials, 58 recorded" in streams.err
+
+
+class Brief(SerialRunner):
+    """Stops for good after one pack."""
+
+    def run(self, feed) -> None:
+        pack = feed.next_pack()
+        feed.finished(pack, self.work(pack))
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    paths, _ = a_sweep(tmp_path, attack={"trigger": ["sine", {"kind": "patch", "size": 1}]})
+    work = world(settled)
+    monkeypatch.setattr(running, "runner_of", lambda name, spec: Brief(work))
+    asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
+    assert main(asked) == INTERRUPTED
+    said = capsys.readouterr()
+    (folder,) = verifications(paths)
+    recorded = Ledger(folder.ledger).finished
+    assert 0 < len(recorded) < len(list(read_plan(folder).trials(small_spec())))
+    assert (
+        said.out == ""
+        and f"Interrupted: {len(recorded)} trials are recorded. Go on with: " in said.err
+    )
+    again = shlex.split(said.err.strip().splitlines()[-1].partition("Go on with: ")[2])
+    assert again[1:] == asked
+    monkeypatch.setattr(running, "runner_of", lambda name, spec: SerialRunner(work))
+    assert main(again[1:]) == FINE
+    assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1
