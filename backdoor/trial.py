@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
 from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.partial import PartialResult
 from backdoor.poison import (
     Poison,
     beyond_target_class,
@@ -42,11 +43,13 @@ class Measurement:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The model after `epoch` epochs of a longer training: counts on the test set."""
+    """The model after `epoch` epochs of a longer training: counts on the test set, and on the
+    validation set, which rows of older releases lack."""
 
     epoch: int
     clean_correct: int
     success: tuple[int, ...]
+    validation_correct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def run_pack(
     curve_every: int = 0,
     device: str = "cpu",
     threads: int = 1,
+    on_progress: Callable[[PartialResult], None] | None = None,
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -95,8 +99,10 @@ def run_pack(
         configs: the trials, distinct.
         measures: attacks whose triggers a clean baseline is measured with; a poisoned trial is
             measured with its own. Poison rates play no part here.
-        curve_every: evaluate on the test set after every so many epochs; 0 never.
+        curve_every: evaluate on test and validation set after every so many epochs; 0 never.
         device: as torch names it. threads: how many the numerical libraries may use.
+        on_progress: called with every trial after each point of its curve but that of the last
+            epoch. What it raises ends the training.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
@@ -113,6 +119,10 @@ def run_pack(
             if epoch % curve_every == 0:
                 for index, lane in enumerate(lanes):
                     curves[index].append(_curve_point(epoch, fitted, index, lane))
+                    if on_progress is not None and epoch < lane.config.defence.epochs:
+                        spent = (time.perf_counter() - started) / len(lanes)
+                        curve = tuple(curves[index])
+                        on_progress(_partial(lane, classes, source, curve, spent, device))
 
         engine = engine_of(configs[0])
         with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
@@ -221,7 +231,22 @@ def _clean(fitted: Fitted, index: int, lane: Lane, classes: int) -> CleanCounts:
 def _curve_point(epoch: int, fitted: Fitted, index: int, lane: Lane) -> CurvePoint:
     correct = int((fitted.predict(index, lane.test) == lane.test_labels).sum())
     success = tuple(int((fitted.predict(index, t.rows) == t.wanted).sum()) for t in lane.triggered)
-    return CurvePoint(epoch, correct, success)
+    validation = int((fitted.predict(index, lane.validation) == lane.validation_labels).sum())
+    return CurvePoint(epoch, correct, success, validation)
+
+
+def _partial(
+    lane: Lane, classes: int, source: Source, curve: tuple[CurvePoint, ...], seconds: float,
+    device: str,
+) -> PartialResult:  # fmt: skip
+    engine = engine_of(lane.config)
+    return PartialResult(
+        lane.config, engine.name, engine.version, source.fingerprint,
+        len(lane.train), lane.poison.poisoned, lane.poison.relabelled, len(lane.validation),
+        tuple(np.bincount(lane.test_labels, minlength=classes).tolist()),
+        {measure_id(t.attack): len(t.rows) for t in lane.triggered},
+        curve, seconds, device, _host(),
+    )  # fmt: skip
 
 
 def _result(
@@ -241,8 +266,12 @@ def _result(
         len(lane.train), lane.poison.poisoned, lane.poison.relabelled,
         int((validation == lane.validation_labels).sum()), len(validation),
         clean.correct, clean.total, clean.collapsed, clean.diverged,
-        tuple(measurements), curve, seconds, device, platform.node() or os.uname().nodename,
+        tuple(measurements), curve, seconds, device, _host(),
     )  # fmt: skip
+
+
+def _host() -> str:
+    return platform.node() or os.uname().nodename
 
 
 def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:

@@ -2,7 +2,11 @@
 
 Every report of a worker becomes a small part; parts are folded into one file now and then. A
 kill at any moment leaves whole files only, at worst with rows twice; a trial counts once, since
-reading keeps one row a `trial_id`: the earliest finished one, else the latest failure.
+reading keeps one row a `trial_id`: the earliest finished one, else the earliest stopped one, else
+the latest failure.
+
+A stopped trial is one that a rule (`sweeps.stopping`) ended before its last epoch. Its row has the
+curve so far and what the counts are out of, but no result: its final figures are unknown.
 """
 
 from __future__ import annotations
@@ -21,14 +25,17 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
+from backdoor.partial import PartialResult
 from backdoor.trial import TrialResult
 from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
 
 #: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
 Rows = pa.Table
 
-SCHEMA_VERSION = 1
-FINISHED, FAILED = "finished", "failed"
+SCHEMA_VERSION = 2
+#: Version 1 had no stopped trials, and no validation counts in curves: they are read as null.
+READABLE_VERSIONS = (1, 2)
+FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 #: Parts are folded into one file when there are more of them than this.
 FOLD_AT = 64
 
@@ -41,7 +48,12 @@ _MEASUREMENT = pa.struct(
     ]
 )
 _CURVE_POINT = pa.struct(
-    [("epoch", pa.int64()), ("clean_correct", pa.int64()), ("success", pa.list_(pa.int64()))]
+    [
+        ("epoch", pa.int64()),
+        ("clean_correct", pa.int64()),
+        ("success", pa.list_(pa.int64())),
+        ("validation_correct", pa.int64()),
+    ]
 )
 
 #: What a trial is and what came of it: equal for every run of the same trial.
@@ -67,6 +79,8 @@ RESULT_FIELDS = [
     pa.field("diverged", pa.bool_()),
     pa.field("measurements", pa.list_(_MEASUREMENT)),
     pa.field("curve", pa.list_(_CURVE_POINT)),
+    pa.field("epochs_run", pa.int64()),  # of a stopped trial; others ran all of theirs
+    pa.field("stopped_by", pa.string()),
 ]
 #: Where and when it was computed.
 CIRCUMSTANCE_FIELDS = [
@@ -94,6 +108,27 @@ def finished_rows(results: Iterable[TrialResult], pack_id: str) -> pa.Table:
             "finished_at": time.time(),
         }
         for result in results
+    )
+
+
+def partial_rows(partials: Iterable[PartialResult], pack_id: str) -> pa.Table:
+    """Rows of trials that are still training, as they will be recorded if they are stopped now."""
+    return _table(
+        {
+            **(row := partial.row()),
+            "config": _json(row["config"]),
+            "status": STOPPED,
+            "pack_id": pack_id,
+            "finished_at": time.time(),
+        }
+        for partial in partials
+    )
+
+
+def stopped_rows(partial: pa.Table, reason: str) -> pa.Table:
+    """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
+    return _table(
+        {**row, "stopped_by": reason, "finished_at": time.time()} for row in partial.to_pylist()
     )
 
 
@@ -143,18 +178,25 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.finished: set[str] = set()
+        self.stopped: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
         table = self.table()
         self._refuse_mixture(table)
         self._note(table)
 
+    @property
+    def ended(self) -> set[str]:
+        """Trials that are not to be trained again: finished, or stopped by a rule."""
+        return self.finished | self.stopped
+
     # --- writing ---------------------------------------------------------------------------
 
     def append(self, rows: pa.Table) -> pa.Table:
         """Records the rows that are new, durably, and returns them.
 
-        A finished trial is never recorded again; one that failed is, whenever it is tried again.
+        A finished trial is never recorded again, and a stopped one only if it has finished after
+        all; one that failed is, whenever it is tried again.
         """
         fresh = self._fresh(rows)
         if not fresh.num_rows:
@@ -181,7 +223,8 @@ class Ledger:
         keep = []
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for trial_id, status in zip(*columns, strict=True):
-            keep.append(trial_id not in self.finished and trial_id not in seen)
+            known = self.finished if status == FINISHED else self.ended
+            keep.append(trial_id not in known and trial_id not in seen)
             if status == FINISHED:
                 seen.add(trial_id)
         return rows.filter(pa.array(keep, pa.bool_()))
@@ -189,9 +232,11 @@ class Ledger:
     def _note(self, rows: pa.Table) -> None:
         """Remembers ids and statuses of rows that are on disk."""
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+        sets = {FINISHED: self.finished, STOPPED: self.stopped}
         for trial_id, status in zip(*columns, strict=True):
-            (self.finished if status == FINISHED else self.failed).add(trial_id)
-        self.failed -= self.finished
+            sets.get(status, self.failed).add(trial_id)
+        self.stopped -= self.finished
+        self.failed -= self.ended
 
     def _refuse_mixture(self, rows: pa.Table) -> None:
         names = ["data_fingerprint", "engine", "engine_version"]
@@ -252,19 +297,26 @@ class Ledger:
                 Mistake(str(file), "must be a readable Parquet file", str(error), remedy)
             ) from None
         version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
-        if version != SCHEMA_VERSION:
-            rule = f"must have schema version {SCHEMA_VERSION}"
+        if version not in READABLE_VERSIONS:
+            rule = f"must have schema version {' or '.join(map(str, READABLE_VERSIONS))}"
             remedy = "Use the release of backdoor-sweeps that wrote it."
             raise StoredDataError(Mistake(str(file), rule, version, remedy))
-        return table.cast(SCHEMA)
+        return table.cast(SCHEMA) if version == SCHEMA_VERSION else _brought_up(table)
+
+
+def _brought_up(table: pa.Table) -> pa.Table:
+    """Rows of an older version; what they lack is null. Folding writes them in this version."""
+    return pa.Table.from_pylist(table.to_pylist(), schema=SCHEMA)
 
 
 def _one_row_a_trial(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table
     rows = pa.array(range(table.num_rows), pa.int64())
-    failed = pc.not_equal(table["status"], FINISHED)
-    rank = pc.if_else(failed, pc.subtract(2 * table.num_rows, rows), rows)
+    finished, stopped = (pc.equal(table["status"], word) for word in (FINISHED, STOPPED))
+    latest_first = pc.subtract(3 * table.num_rows, rows)
+    rank = pc.if_else(stopped, pc.add(table.num_rows, rows), latest_first)
+    rank = pc.if_else(finished, rows, rank)
     order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
     first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
     return table.take(first["row_first"].combine_chunks().sort())
@@ -306,7 +358,7 @@ def load_results(folder: Path | str) -> pa.Table:
     dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
     `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
     that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
-    measured. A failed trial has one row, without figures.
+    measured. A failed or stopped trial has one row, without figures.
     """
     paths = open_results(folder)
     measured = read_sweep(paths).get("measures", {})
@@ -318,10 +370,12 @@ def load_results(folder: Path | str) -> pa.Table:
 def _flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[str, Any]]:
     keys = ["trial_id", "defence_id", "attack_id", "seed", "status", "error"]
     keys += ["train_images", "poisoned", "relabelled", "collapsed", "diverged", "seconds"]
+    keys += ["epochs_run", "stopped_by"]
     row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])
-    if trial["status"] == FINISHED:
+    finished = trial["status"] == FINISHED
+    if finished:
         row |= accuracies(trial)
-    for m in trial["measurements"] or [None]:
+    for m in (finished and trial["measurements"]) or [None]:
         if m is None:
             yield row
             continue

@@ -29,6 +29,7 @@ def status(args: argparse.Namespace) -> int:
         "name": sweep["name"],
         "planned": sweep["planned"],
         "finished": len(ledger.finished),
+        "stopped": len(ledger.stopped),
         "failed": len(ledger.failed),
         "failures": dict(causes.most_common()),
         "collapsed": sum(bool(row["collapsed"]) for row in rows),

@@ -27,7 +27,7 @@ def check(args: argparse.Namespace) -> int:
         trials = []
         while not search.finished:
             trials += search.ask(4096)
-        packs = make_packs(trials, Job(spec.measures))
+        packs = make_packs(trials, Job(spec.measures, stopping=spec.stopping is not None))
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
         points = len({trial.defence_id for trial in distinct.values()})
         print(f"  {points} {_nesting(spec)}")
@@ -38,6 +38,10 @@ def check(args: argparse.Namespace) -> int:
         points = search.size // (len(spec.attacks) * len(spec.seeds))
         print(f"  {points} {_nesting(spec)}")
         print(f"  {search.size} trials at most, chosen as results come in")
+    if (rule := spec.stopping) is not None:
+        print(
+            f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
+        )
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
     return FINE

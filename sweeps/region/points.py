@@ -4,7 +4,8 @@ Two verdicts stand side by side. `by_means` compares means over seeds with the t
 `by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
 one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
 Equality with a threshold is IN. A point of which a model diverged or collapsed to
-one class is never IN: an attack that fails on a broken model has not been resisted.
+one class is never IN: an attack that fails on a broken model has not been resisted. A point of
+which a trial was stopped early is INCOMPLETE: what it would have come to is not known.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 from backdoor.config import Attack, digest
 from backdoor.trial import measure_id
-from sweeps.ledger import FINISHED, Ledger, flatten_factors
+from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
+from sweeps.region.best import Best, best_point
 from sweeps.region.bounds import Rate, rate
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
@@ -41,12 +43,19 @@ class AttackFigures:
 
 @dataclass(frozen=True)
 class Point:
-    """A defence point. `figures` is empty where the panel is not complete for every seed."""
+    """A defence point with its finished rows. `figures` is empty where the panel is not complete
+    for every seed. stopped: how many of its trials were stopped early."""
 
     defence_id: str
     factors: dict[str, Any]
     rows: list[Row]
     figures: dict[str, AttackFigures]
+    stopped: int
+
+    @property
+    def baseline(self) -> list[Row]:
+        """The rows of the clean baseline."""
+        return [row for row in self.rows if row["attack_id"] == "clean"]
 
     @property
     def complete(self) -> bool:
@@ -72,10 +81,10 @@ class Point:
 
 def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> dict[str, Any]:
     """The region as plain values, as region.json keeps them."""
-    rows = [row for row in ledger.rows() if row["status"] == FINISHED]
+    rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
     panel = {digest("attack", attack.identity()): attack for attack in spec.panel}
     points = _points(rows, panel, spec.seeds, spec.region.confidence)
-    best = best_point(points)
+    best = best_point(points, spec.seeds)
     least = _least_accuracy(spec.region, best)
     labels = point_labels([point.factors for point in points])
     table = [
@@ -91,6 +100,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
                 "value": least,
                 "best": best.clean_accuracy if best else None,
                 "best_point": best.defence_id if best else None,
+                "best_source": best.source if best else None,
             },
             "attack_success": spec.region.attack_success,
             "confidence": spec.region.confidence,
@@ -102,18 +112,13 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         },
         "trials": {
             "finished": len(ledger.finished),
+            "stopped": len(ledger.stopped),
             "failed": len(ledger.failed),
             "planned": planned,
         },
         "recommended": recommend(table),
         "points": table,
     }
-
-
-def best_point(points: Sequence[Point]) -> Point | None:
-    """The complete point of highest validation accuracy: the test set does not choose."""
-    complete = [point for point in points if point.complete]
-    return max(complete, key=lambda point: point.validation_accuracy, default=None)
 
 
 def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -130,7 +135,7 @@ def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
-def _least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+def _least_accuracy(thresholds: Thresholds, best: Best | None) -> float | None:
     if thresholds.below_best is None:
         return thresholds.clean_accuracy
     return None if best is None else best.clean_accuracy - thresholds.below_best
@@ -162,10 +167,12 @@ def _points(
     by_point: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_point[row["defence_id"]].append(row)
-    points = [
-        Point(name, _factors(members[0]), members, _figures(members, panel, seeds, confidence))
-        for name, members in by_point.items()
-    ]
+    points = []
+    for name, members in by_point.items():
+        finished = [row for row in members if row["status"] == FINISHED]
+        figures = _figures(finished, panel, seeds, confidence)
+        stopped = len(members) - len(finished)
+        points.append(Point(name, _factors(members[0]), finished, figures, stopped))
     return sorted(points, key=_order)
 
 
@@ -210,7 +217,7 @@ def _entry(
     point: Point, label: str, panel: Mapping[str, Attack], thresholds: Thresholds,
     least: float | None,
 ) -> dict[str, Any]:  # fmt: skip
-    baseline = [row for row in point.rows if row["attack_id"] == "clean"]
+    baseline = point.baseline
     entry: dict[str, Any] = {
         "defence_id": point.defence_id,
         "label": label,
@@ -219,7 +226,7 @@ def _entry(
         "attack_success": None, "worst_attack": None,
         "clean_lower": None, "clean_upper": None,
         "success_lower": None, "success_upper": None,
-        "seeds": 0, "seeds_passing": 0,
+        "seeds": 0, "seeds_passing": 0, "stopped": point.stopped,
         "by_means": INCOMPLETE, "by_bounds": UNDECIDED, "margin": None,
         "attacks": [],
         "baseline_accuracy": _mean([_accuracy(row) for row in baseline]),
