@@ -84,6 +84,9 @@ class TrialResult:
         return asdict(self)
 
 
+OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
+
+
 def run_pack(
     configs: Sequence[TrialConfig],
     measures: Sequence[Attack] = (),
@@ -92,6 +95,7 @@ def run_pack(
     device: str = "cpu",
     threads: int = 1,
     on_progress: Callable[[PartialResult], None] | None = None,
+    on_trained: OnTrained | None = None,
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -103,6 +107,7 @@ def run_pack(
         device: as torch names it. threads: how many the numerical libraries may use.
         on_progress: called with every trial after each point of its curve but that of the last
             epoch. What it raises ends the training.
+        on_trained: given the trained models, whose lane i is configs[i], before they are let go.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
@@ -128,6 +133,8 @@ def run_pack(
         with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
         seconds = (time.perf_counter() - started) / len(lanes)
+        if on_trained is not None:
+            on_trained(fitted, lanes, bank)
         return [
             _result(lane, index, fitted, classes, source, tuple(curves[index]), seconds, device)
             for index, lane in enumerate(lanes)

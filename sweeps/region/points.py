@@ -11,14 +11,14 @@ which a trial was stopped early is INCOMPLETE: what it would have come to is not
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backdoor.config import Attack, digest
 from backdoor.trial import measure_id
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
-from sweeps.region.best import Best, best_point
+from sweeps.region.best import Reference, from_baseline
 from sweeps.region.bounds import Rate, rate
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
@@ -44,13 +44,22 @@ class AttackFigures:
 @dataclass(frozen=True)
 class Point:
     """A defence point with its finished rows. `figures` is empty where the panel is not complete
-    for every seed. stopped: how many of its trials were stopped early."""
+    for every seed. stopped: how many of its trials were stopped early; stand_in: what it is then
+    known by, if anything."""
 
     defence_id: str
     factors: dict[str, Any]
     rows: list[Row]
     figures: dict[str, AttackFigures]
-    stopped: int
+    stopped: int = 0
+    stand_in: Reference | None = None
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the point says of the best accuracy; None while it cannot say."""
+        if not self.complete:
+            return self.stand_in
+        return Reference(self.validation_accuracy, self.clean_accuracy, "panel")
 
     @property
     def baseline(self) -> list[Row]:
@@ -82,13 +91,14 @@ class Point:
 def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> dict[str, Any]:
     """The region as plain values, as region.json keeps them."""
     rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
-    panel = {digest("attack", attack.identity()): attack for attack in spec.panel}
+    panel = panel_of(spec)
     points = _points(rows, panel, spec.seeds, spec.region.confidence)
-    best = best_point(points, spec.seeds)
-    least = _least_accuracy(spec.region, best)
+    best = best_point(points)
+    reference = best.reference if best else None
+    least = least_accuracy(spec.region, best)
     labels = point_labels([point.factors for point in points])
     table = [
-        _entry(point, label, panel, spec.region, least)
+        entry_of(point, label, panel, spec.region, least)
         for point, label in zip(points, labels, strict=True)
     ]
     return {
@@ -98,9 +108,9 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
             "clean_accuracy": {
                 "rule": spec.region.rule,
                 "value": least,
-                "best": best.clean_accuracy if best else None,
+                "best": reference.clean_accuracy if reference else None,
                 "best_point": best.defence_id if best else None,
-                "best_source": best.source if best else None,
+                "best_source": reference.source if reference else None,
             },
             "attack_success": spec.region.attack_success,
             "confidence": spec.region.confidence,
@@ -121,6 +131,14 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
     }
 
 
+def best_point(points: Sequence[Point]) -> Point | None:
+    """The point of highest validation accuracy, among those complete and those that their baseline
+    stands in for: the test set does not choose."""
+    known = [(found, point) for point in points if (found := point.reference) is not None]
+    best = max(known, key=lambda pair: pair[0].validation_accuracy, default=None)
+    return None if best is None else best[1]
+
+
 def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The IN point whose smallest margin is largest; among points IN by bounds where any is."""
     for basis in ("bounds", "means"):
@@ -135,10 +153,17 @@ def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
-def _least_accuracy(thresholds: Thresholds, best: Best | None) -> float | None:
+def panel_of(spec: SweepSpec) -> dict[str, Attack]:
+    """Attack id → attack."""
+    return {digest("attack", attack.identity()): attack for attack in spec.panel}
+
+
+def least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+    """The clean accuracy asked for; None where that is below a best that is not known yet."""
     if thresholds.below_best is None:
         return thresholds.clean_accuracy
-    return None if best is None else best.clean_accuracy - thresholds.below_best
+    reference = None if best is None else best.reference
+    return None if reference is None else reference.clean_accuracy - thresholds.below_best
 
 
 def _count(table: Sequence[Mapping[str, Any]], key: str, words: Sequence[str]) -> dict[str, int]:
@@ -167,12 +192,22 @@ def _points(
     by_point: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_point[row["defence_id"]].append(row)
-    points = []
-    for name, members in by_point.items():
-        finished = [row for row in members if row["status"] == FINISHED]
-        figures = _figures(finished, panel, seeds, confidence)
-        stopped = len(members) - len(finished)
-        points.append(Point(name, _factors(members[0]), finished, figures, stopped))
+    return in_order(point_of(members, panel, seeds, confidence) for members in by_point.values())
+
+
+def point_of(
+    rows: Sequence[Row], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+) -> Point:
+    """The point behind all of its finished and stopped rows, of which there is one at least."""
+    finished = [row for row in rows if row["status"] == FINISHED]
+    figures = _figures(finished, panel, seeds, confidence)
+    stopped = len(rows) - len(finished)
+    stand_in = from_baseline(finished, seeds) if stopped else None
+    return Point(rows[0]["defence_id"], _factors(rows[0]), finished, figures, stopped, stand_in)
+
+
+def in_order(points: Iterable[Point]) -> list[Point]:
+    """The order of the table, which also settles ties."""
     return sorted(points, key=_order)
 
 
@@ -213,10 +248,11 @@ def _attack_figures(rows: Sequence[Row], confidence: float) -> AttackFigures:
 # --- judging -----------------------------------------------------------------------------------
 
 
-def _entry(
+def entry_of(
     point: Point, label: str, panel: Mapping[str, Attack], thresholds: Thresholds,
     least: float | None,
 ) -> dict[str, Any]:  # fmt: skip
+    """The point as region.json has it. least: the clean accuracy asked for, where known."""
     baseline = point.baseline
     entry: dict[str, Any] = {
         "defence_id": point.defence_id,

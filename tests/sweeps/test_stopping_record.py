@@ -13,9 +13,11 @@ from mlflow import MlflowClient
 from small import SMALL, begin, small_spec
 from trials import FEW, fake_result, trial
 
+from backdoor.errors import UserError
 from backdoor.partial import PartialResult
 from backdoor.trial import CurvePoint, measure_id, run_pack
 from dashboards.report import write_report
+from sweeps.choice import choose
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import (
@@ -304,6 +306,12 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     assert "2 trials were stopped early, by a rule" in page
     assert "of the point most accurate on validation images" in page
 
+    stopped_point = table[0.01]["defence_id"]
+    chosen = choose(spec, paths, stopped_point, "1")
+    assert {row["attack_id"] for row in chosen.rows} == {"clean", region["panel"][0]["attack_id"]}
+    with pytest.raises(UserError, match="--attack: needs a point that every attack"):
+        choose(spec, paths, stopped_point, "worst")
+
     rows = [r for r in load_results(paths.root).to_pylist() if r["status"] == "stopped"]
     assert len(rows) == 2
     for row in rows:
@@ -372,6 +380,19 @@ def test_a_stopped_trial_is_a_killed_run_with_its_curve(folder: Folder) -> None:
     }
     assert run.data.metrics["epochs_run"] == 2 and run.data.metrics["poisoned"] == 33
     assert not {"clean_accuracy", "attack_success", "validation_accuracy"} & set(run.data.metrics)
+
+
+def test_a_run_a_point_is_killed_too_and_keeps_the_best(new_store, tmp_path) -> None:
+    tracking = {"uri": new_store("points.db"), "runs": "point"}
+    decays = {0.01: 480, 0.1: 450, 1.0: 470}
+    paths, *_ = crafted(tmp_path, decays, stops=(0.01,), tracking=tracking)
+    assert mirror(paths).created == 3
+    found = {float(r.data.params["defence.weight_decay"]): r for r in runs(tracking["uri"])}
+    assert [found[d].info.status for d in decays] == ["KILLED", "FINISHED", "FINISHED"]
+    assert [found[d].data.tags["by_means"] for d in decays] == ["INCOMPLETE", "OUT", "IN"]
+    assert found[0.01].data.metrics["trials_stopped"] == 2
+    assert "trials_stopped" not in found[1.0].data.metrics
+    assert found[1.0].data.metrics["margin"] == pytest.approx(0.94 - 0.92)  # best by its baseline
 
 
 # --- specs -------------------------------------------------------------------------------------
