@@ -51,6 +51,7 @@ class PartialResult:
             "config": config.canonical,
             "curve": [asdict(point) for point in self.curve],
             "epochs_run": self.epochs_run,
+            "trained_images": self.train_images * self.epochs_run,
             "measurements": [
                 {"measure_id": name, "success": None, "robust": None, "total": total}
                 for name, total in totals.items()

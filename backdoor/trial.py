@@ -7,13 +7,14 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from backdoor.accounting import Meter
 from backdoor.bank import Bank
 from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
@@ -54,7 +55,12 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One row of the ledger: what was trained, and what came of it. Counts, never percentages."""
+    """One row of the ledger: what was trained, and what came of it. Counts, never percentages.
+
+    seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
+    trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
+    the whole pack took at most (see `backdoor.accounting.Meter`).
+    """
 
     trial_id: str
     defence_id: str
@@ -78,6 +84,9 @@ class TrialResult:
     seconds: float
     device: str
     host: str
+    train_seconds: float | None = None
+    trained_images: int | None = None
+    peak_memory: int | None = None
 
     def row(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -130,15 +139,21 @@ def run_pack(
                         on_progress(_partial(lane, classes, source, curve, spent, device))
 
         engine = engine_of(configs[0])
-        with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
+        grad = torch.no_grad() if engine.name != "serial" else torch.enable_grad()
+        with grad, Meter(device) as training:
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
+        results = [
+            _result(lane, index, fitted, classes, source, tuple(curves[index]), device)
+            for index, lane in enumerate(lanes)
+        ]
         seconds = (time.perf_counter() - started) / len(lanes)
         if on_trained is not None:
             on_trained(fitted, lanes, bank)
-        return [
-            _result(lane, index, fitted, classes, source, tuple(curves[index]), seconds, device)
-            for index, lane in enumerate(lanes)
-        ]
+    share = training.seconds / len(lanes)
+    return [
+        replace(r, seconds=seconds, train_seconds=share, peak_memory=training.peak_memory)
+        for r in results
+    ]
 
 
 @contextmanager
@@ -258,7 +273,7 @@ def _partial(
 
 def _result(
     lane: Lane, index: int, fitted: Fitted, classes: int, source: Source,
-    curve: tuple[CurvePoint, ...], seconds: float, device: str,
+    curve: tuple[CurvePoint, ...], device: str,
 ) -> TrialResult:  # fmt: skip
     config, engine = lane.config, engine_of(lane.config)
     clean = _clean(fitted, index, lane, classes)
@@ -273,8 +288,16 @@ def _result(
         len(lane.train), lane.poison.poisoned, lane.poison.relabelled,
         int((validation == lane.validation_labels).sum()), len(validation),
         clean.correct, clean.total, clean.collapsed, clean.diverged,
-        tuple(measurements), curve, seconds, device, _host(),
+        tuple(measurements), curve, 0.0, device, _host(),
+        trained_images=trained_images(config, len(lane.train)),
     )  # fmt: skip
+
+
+def trained_images(config: TrialConfig, images: int, epochs: int | None = None) -> int:
+    """Images that the model learned from, once for each epoch; a closed form sees each once."""
+    if "epochs" in config.defence.architecture.inactive:
+        return images
+    return images * (config.defence.epochs if epochs is None else epochs)
 
 
 def _host() -> str:

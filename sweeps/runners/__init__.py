@@ -65,7 +65,7 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
         on_progress=on_progress,
     )  # fmt: skip
-    return finished_rows(results, pack.pack_id)
+    return finished_rows(results, pack.pack_id, job.cpu, job.gpu)
 
 
 def describe(error: BaseException) -> str:

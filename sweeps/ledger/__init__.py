@@ -15,27 +15,55 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
-from backdoor.partial import PartialResult
-from backdoor.trial import TrialResult
+from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
+from sweeps.ledger.rows import (
+    Rows,
+    decode,
+    encode,
+    failed_rows,
+    finished_rows,
+    partial_rows,
+    stopped_rows,
+)
+from sweeps.ledger.schema import (
+    FAILED,
+    FINISHED,
+    READABLE_VERSIONS,
+    RESULT_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STOPPED,
+)
 from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
 
-#: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
-Rows = pa.Table
+__all__ = [
+    "FAILED",
+    "FINISHED",
+    "RESULT_COLUMNS",
+    "SCHEMA",
+    "STOPPED",
+    "Ledger",
+    "Rows",
+    "accuracies",
+    "decode",
+    "encode",
+    "failed_rows",
+    "finished_rows",
+    "flatten_factors",
+    "load_results",
+    "partial_rows",
+    "stopped_rows",
+    "write_csv",
+]
 
-SCHEMA_VERSION = 2
-#: Version 1 had no stopped trials, and no validation counts in curves: they are read as null.
-READABLE_VERSIONS = (1, 2)
-FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 #: Parts are folded into one file when there are more of them than this.
 FOLD_AT = 64
 #: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
@@ -43,138 +71,6 @@ _WRITING: dict[str, dict[str, Any]] = {
     "part": {"compression": "none", "use_dictionary": False, "write_statistics": False},
     "fold": {"compression": "zstd"},
 }
-
-_MEASUREMENT = pa.struct(
-    [
-        ("measure_id", pa.string()),
-        ("success", pa.int64()),
-        ("robust", pa.int64()),
-        ("total", pa.int64()),
-    ]
-)
-_CURVE_POINT = pa.struct(
-    [
-        ("epoch", pa.int64()),
-        ("clean_correct", pa.int64()),
-        ("success", pa.list_(pa.int64())),
-        ("validation_correct", pa.int64()),
-    ]
-)
-
-#: What a trial is and what came of it: equal for every run of the same trial.
-RESULT_FIELDS = [
-    pa.field("trial_id", pa.string(), nullable=False),
-    pa.field("defence_id", pa.string(), nullable=False),
-    pa.field("attack_id", pa.string(), nullable=False),
-    pa.field("seed", pa.int64(), nullable=False),
-    pa.field("config", pa.string(), nullable=False),
-    pa.field("status", pa.string(), nullable=False),
-    pa.field("error", pa.string()),
-    pa.field("engine", pa.string()),
-    pa.field("engine_version", pa.int64()),
-    pa.field("data_fingerprint", pa.string()),
-    pa.field("train_images", pa.int64()),
-    pa.field("poisoned", pa.int64()),
-    pa.field("relabelled", pa.int64()),
-    pa.field("validation_correct", pa.int64()),
-    pa.field("validation_total", pa.int64()),
-    pa.field("class_correct", pa.list_(pa.int64())),
-    pa.field("class_total", pa.list_(pa.int64())),
-    pa.field("collapsed", pa.bool_()),
-    pa.field("diverged", pa.bool_()),
-    pa.field("measurements", pa.list_(_MEASUREMENT)),
-    pa.field("curve", pa.list_(_CURVE_POINT)),
-    pa.field("epochs_run", pa.int64()),  # of a stopped trial; others ran all of theirs
-    pa.field("stopped_by", pa.string()),
-]
-#: Where and when it was computed.
-CIRCUMSTANCE_FIELDS = [
-    pa.field("pack_id", pa.string()),
-    pa.field("seconds", pa.float64()),
-    pa.field("device", pa.string()),
-    pa.field("host", pa.string()),
-    pa.field("finished_at", pa.float64(), nullable=False),
-]
-RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]
-SCHEMA = pa.schema(
-    RESULT_FIELDS + CIRCUMSTANCE_FIELDS, metadata={"schema_version": str(SCHEMA_VERSION)}
-)
-
-
-def finished_rows(results: Iterable[TrialResult], pack_id: str) -> pa.Table:
-    """Ledger rows of results, stamped with the time."""
-    return _table(
-        {
-            **(row := result.row()),
-            "config": _json(row["config"]),
-            "status": FINISHED,
-            "error": None,
-            "pack_id": pack_id,
-            "finished_at": time.time(),
-        }
-        for result in results
-    )
-
-
-def partial_rows(partials: Iterable[PartialResult], pack_id: str) -> pa.Table:
-    """Rows of trials that are still training, as they will be recorded if they are stopped now."""
-    return _table(
-        {
-            **(row := partial.row()),
-            "config": _json(row["config"]),
-            "status": STOPPED,
-            "pack_id": pack_id,
-            "finished_at": time.time(),
-        }
-        for partial in partials
-    )
-
-
-def stopped_rows(partial: pa.Table, reason: str) -> pa.Table:
-    """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
-    return _table(
-        {**row, "stopped_by": reason, "finished_at": time.time()} for row in partial.to_pylist()
-    )
-
-
-def failed_rows(trials: Iterable[Any], pack_id: str, error: str) -> pa.Table:
-    """Ledger rows of trials (`TrialConfig`) that could not be trained, with the reason."""
-    return _table(
-        {
-            "trial_id": trial.trial_id,
-            "defence_id": trial.defence_id,
-            "attack_id": trial.attack_id,
-            "seed": trial.seed,
-            "config": _json(trial.canonical),
-            "status": FAILED,
-            "error": error,
-            "pack_id": pack_id,
-            "finished_at": time.time(),
-        }
-        for trial in trials
-    )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
-
-
-def encode(table: pa.Table) -> bytes:
-    """Rows as an Arrow IPC stream, the form in which workers report them."""
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def decode(content: bytes) -> pa.Table:
-    """Rows from the bytes of `encode`."""
-    with pa.ipc.open_stream(content) as reader:
-        return reader.read_all()
 
 
 class Ledger:
@@ -358,35 +254,6 @@ def _one_row_a_trial(table: pa.Table) -> pa.Table:
     return table.take(first["row_first"].combine_chunks().sort())
 
 
-# --- for notebooks -----------------------------------------------------------------------------
-
-
-def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:
-    """A canonical configuration by dotted names, such as `defence.architecture.width`.
-
-    A clean baseline has `attack.poison_rate` 0 and no other factor of an attack.
-    """
-    flat: dict[str, Any] = {}
-
-    def visit(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            if "kind" in value:
-                flat[prefix] = value["kind"]
-            for key, inner in value.items():
-                if key != "kind":
-                    visit(f"{prefix}.{key}", inner)
-        else:
-            flat[prefix] = _json(value) if isinstance(value, list) else value
-
-    for part in ("data", "defence", "training"):
-        visit(part, config[part])
-    if config["attack"] is None:
-        flat["attack.poison_rate"] = 0.0
-    else:
-        visit("attack", config["attack"])
-    return flat
-
-
 def load_results(folder: Path | str) -> pa.Table:
     """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
 
@@ -398,62 +265,6 @@ def load_results(folder: Path | str) -> pa.Table:
     """
     paths = open_results(folder)
     measured = read_sweep(paths).get("measures", {})
-    flat = [row for trial in Ledger(paths.ledger).rows() for row in _flat_rows(trial, measured)]
+    flat = [row for trial in Ledger(paths.ledger).rows() for row in flat_rows(trial, measured)]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})
-
-
-def _flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    keys = ["trial_id", "defence_id", "attack_id", "seed", "status", "error"]
-    keys += ["train_images", "poisoned", "relabelled", "collapsed", "diverged", "seconds"]
-    keys += ["epochs_run", "stopped_by"]
-    row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])
-    finished = trial["status"] == FINISHED
-    if finished:
-        row |= accuracies(trial)
-    for m in (finished and trial["measurements"]) or [None]:
-        if m is None:
-            yield row
-            continue
-        factors = flatten_factors(
-            {
-                "data": {},
-                "defence": {},
-                "training": {},
-                "attack": {
-                    **measured.get(m["measure_id"], {}),
-                    "poison_rate": row["attack.poison_rate"],
-                },
-            }
-        )
-        yield (
-            row
-            | factors
-            | m
-            | {
-                "attack_success": _fraction(m["success"], m["total"]),
-                "robust_accuracy": _fraction(m["robust"], m["total"]),
-            }
-        )
-
-
-def accuracies(trial: dict[str, Any]) -> dict[str, Any]:
-    """Clean counts and fractions of a finished row."""
-    correct, total = sum(trial["class_correct"]), sum(trial["class_total"])
-    return {
-        "clean_correct": correct,
-        "clean_total": total,
-        "clean_accuracy": _fraction(correct, total),
-        "validation_accuracy": _fraction(trial["validation_correct"], trial["validation_total"]),
-    }
-
-
-def _fraction(count: int, total: int) -> float | None:
-    return count / total if total else None
-
-
-def write_csv(table: pa.Table, file: Path) -> None:
-    """A flat table as a CSV file with a header."""
-    sink = io.BytesIO()
-    arrow_csv.write_csv(table, sink)
-    write_atomic(file, sink.getvalue())
