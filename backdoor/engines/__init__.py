@@ -130,12 +130,6 @@ def classes_of(logits: torch.Tensor) -> Ids:
     return result
 
 
-def flat_inputs(bank: Bank, rows: Ids) -> Floats:
-    """Network inputs of these rows as (n, inputs) float64 on the CPU."""
-    batch = bank.batch(torch.from_numpy(rows)).flatten(1)
-    return batch.cpu().numpy().astype(np.float64)
-
-
 def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:
     """Numbers of the lanes, those together that train on equal images with equal labels."""
     groups: dict[tuple[bytes, bytes], list[int]] = {}

@@ -21,11 +21,11 @@ from backdoor.engines import (
     Ids,
     Lane,
     OnEpoch,
-    flat_inputs,
     lanes_by_training_set,
     positive_decay,
 )
-from backdoor.engines.convex import LinearModels
+from backdoor.engines.linear_models import LinearModels
+from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
 
 #: Stop when the next step promises less than this share of the objective.
@@ -39,21 +39,21 @@ class LogisticEngine:
     """The optimum of mean cross-entropy and weight decay, in float64."""
 
     name: ClassVar[str] = "logistic"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 16
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        solutions: dict[int, tuple[Floats, Floats]] = {}
+        models = LinearModels(bank, classes)
         for group in lanes_by_training_set(lanes):
             lane = lanes[group[0]]
-            turned = turn(flat_inputs(bank, lane.train))
-            for index in group:
-                decay = positive_decay(lanes[index])
-                solutions[index] = solve(turned, lane.train_labels, classes, decay)
-        return LinearModels(bank, [solutions[index] for index in range(len(lanes))])
+            turned = turn(Pixels.of(bank, lane.train).inputs())
+            for some in models.blocks(group):
+                decays = [positive_decay(lanes[index]) for index in some]
+                models.fill(some, [solve(turned, lane.train_labels, classes, d) for d in decays])
+        return models
 
 
 @dataclass(frozen=True)
