@@ -99,9 +99,10 @@ def pack_key(config: TrialConfig) -> str:
     defence = config.defence
     regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
     training = config.training.active(defence.architecture)
+    fields = defence.architecture.identity().items()
     shape: dict[str, object] = {
         "data": config.data.identity(),
-        "architecture": defence.architecture.identity(),
+        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
         "training": training,
     }
     if "epochs" not in defence.architecture.inactive:

@@ -125,7 +125,7 @@ class Tridiagonal:
 
     def solve(self, alpha: float, right: Floats) -> Floats:
         """(T + alpha)^-1 right (n, m)."""
-        if alpha > self.floor:
+        if alpha > self.floor and len(right) > 1:  # LAPACK's wrapper knows no single row
             *_, solved, info = lapack.dptsv(self.main + alpha, self.beside, right)
             if not info:
                 result: Floats = solved
@@ -142,6 +142,8 @@ class Tridiagonal:
 
     @functools.cached_property
     def _eigen(self) -> tuple[Floats, Floats]:
+        if len(self.main) == 1:
+            return self.main, np.ones((1, 1))
         spectrum, vectors = scipy.linalg.eigh_tridiagonal(self.main, self.beside)
         return spectrum, vectors
 

@@ -50,21 +50,29 @@ class SharedProducts:
 
     def inner(self, train: Ids, what: What = "inner") -> Floats:
         """Inner products of the inputs of a training set, or their squared distances, (n, n)."""
-        return self.between(train, train, what)
+        number, union = self._union(train)
+        if len(union) ** 2 > MOST:
+            return self._fresh(train, None, what)
+        every = self._keep((b"", number, what), union, None)
+        where = np.searchsorted(union, train)
+        return every[where].take(where, 1)
 
-    def between(self, rows: Ids, others: Ids, what: What = "inner") -> Floats:
-        """The same of any rows (m,) with training rows `others` (n,): (m, n), an own array."""
-        number, union = self._union(others)
-        alike = rows is others
-        every = union if alike else rows
-        if len(every) * len(union) > MOST:
-            return self._fresh(rows, None if alike else others, what)
-        key = b"" if alike else rows.tobytes(), number, what
+    def between(self, train: Ids, rows: Ids, what: What = "inner") -> Floats:
+        """The same of some training images (n,) with any rows (m,): (n, m)."""
+        number, union = self._union(train)
+        if len(rows) * len(union) > MOST:
+            return self._fresh(train, rows, what)
+        every = self._keep((rows.tobytes(), number, what), union, rows)
+        return every[np.searchsorted(union, train)]
+
+    def _keep(self, key: tuple[bytes, int, What], union: Ids, rows: Ids | None) -> Floats:
+        """The matrix of this key; the oldest go when all together would be too large."""
         if key not in self._kept:
-            self._make_room(len(every) * len(union))
-            self._kept[key] = self._fresh(every, None if alike else union, what)
-        where = np.searchsorted(union, others)
-        return self._kept[key][np.ix_(where, where)] if alike else self._kept[key][:, where]
+            needed = len(union) * len(union if rows is None else rows)
+            while self._kept and sum(m.size for m in self._kept.values()) + needed > MOST:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self._fresh(union, rows, key[2])
+        return self._kept[key]
 
     def _fresh(self, rows: Ids, others: Ids | None, what: What) -> Floats:
         pixels = Pixels.of(self.bank, rows)
@@ -78,8 +86,3 @@ class SharedProducts:
             if where.max(initial=0) < len(union) and np.array_equal(union[where], rows):
                 return number, union
         raise KeyError("rows that are no training images of this pack")
-
-    def _make_room(self, needed: int) -> None:
-        """Drops the oldest matrices until another of so many numbers fits beside the rest."""
-        while self._kept and sum(kept.size for kept in self._kept.values()) + needed > MOST:
-            del self._kept[next(iter(self._kept))]

@@ -66,11 +66,11 @@ class SvmModels:
     def _decide(self, lane: int, rows: Ids) -> Floats:
         own = self.machines[lane]
         if own.gamma is None:
-            kernel = self.shared.between(rows, own.support)
+            kernel = self.shared.between(own.support, rows)
         else:
-            distances = self.shared.between(rows, own.support, "squared_distances")
+            distances = self.shared.between(own.support, rows, "squared_distances")
             kernel = gaussian(distances, own.gamma)
-        result: Floats = kernel @ own.coefficients + own.intercepts
+        result: Floats = kernel.T @ own.coefficients + own.intercepts
         return result
 
     def state(self, lane: int) -> State:
@@ -97,7 +97,7 @@ class SvmEngine:
     name: ClassVar[str] = "svm"
     version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
-    max_pack: ClassVar[int] = 64
+    max_pack: ClassVar[int] = 128
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None

@@ -11,7 +11,7 @@ from trials import trial
 from backdoor.config import Training, build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of
-from backdoor.engines.logistic import solve, turn
+from backdoor.engines.logistic import Images, solve
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError, UserError
 from backdoor.trial import check_trial, prepare, run_pack
@@ -75,11 +75,13 @@ def test_logistic_reaches_the_optimum_of_newton_cholesky(classes) -> None:
         assert np.array_equal(models.predict(lane, lanes[0].test), theirs.predict(test))
 
 
-def test_logistic_with_fewer_images_than_pixels() -> None:
+@pytest.mark.parametrize("by_inner_products", [True, False])
+def test_logistic_with_fewer_images_than_pixels(by_inner_products) -> None:
     draw = np.random.default_rng(0)
     x, y = draw.random((30, 80)), np.arange(30) % 3
     x[:, 5] = 0.5  # a pixel that never changes
-    weights, intercepts = solve(turn(x), y, 3, 0.01)
+    inner = x @ x.T if by_inner_products else None
+    weights, intercepts = solve(Images.centre(x, inner), y, 3, [0.01])[0]
     theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.3, tol=1e-10, max_iter=500).fit(x, y)  # fmt: skip
     best = objective(theirs.coef_, theirs.intercept_, x, y, 0.01)
     assert abs(objective(weights.T, intercepts, x, y, 0.01) - best) <= 1e-8 * best
@@ -88,7 +90,7 @@ def test_logistic_with_fewer_images_than_pixels() -> None:
 def test_logistic_never_answers_a_class_without_images() -> None:
     draw = np.random.default_rng(0)
     x, y = draw.random((40, 6)), np.repeat([1, 3], 20)
-    weights, intercepts = solve(turn(x), y, 5, 0.01)
+    weights, intercepts = solve(Images.centre(x), y, 5, [0.01])[0]
     theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.4, tol=1e-10).fit(x, y)
     assert np.array_equal((x @ weights + intercepts).argmax(1), theirs.predict(x))
 
