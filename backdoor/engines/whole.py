@@ -78,26 +78,26 @@ class Pixels:
 
     def inner(self, other: Pixels | None = None) -> Floats:
         """Inner products of inputs with those of `other`, by default themselves: (n, m)."""
-        total = np.zeros((len(self.images), len((other or self).images)))
+        parts = []
         for a, b, scale, shift in self._channels(other):
             part = products(a, b)
             part *= scale**2
             if shift:
                 part -= scale * shift * (_sums(a)[:, None] + _sums(a if b is None else b))
                 part += a.shape[1] * shift**2
-            total += part
-        return total
+            parts.append(part)
+        return _total(parts)
 
     def squared_distances(self, other: Pixels | None = None) -> Floats:
         """Squared Euclidean distances of inputs, (n, m)."""
-        total = np.zeros((len(self.images), len((other or self).images)))
+        parts = []
         for a, b, scale, _ in self._channels(other):
             part = products(a, b)
             part *= -2
             part += _squares(a)[:, None] + _squares(a if b is None else b)
             part *= scale**2
-            total += part
-        return total
+            parts.append(part)
+        return _total(parts)
 
     def variance(self) -> float:
         """Of all inputs of all images together."""
@@ -123,6 +123,13 @@ class Pixels:
         return [
             (ours[c], theirs[c], float(self.scale[c]), float(self.shift[c])) for c in range(count)
         ]
+
+
+def _total(parts: list[Floats]) -> Floats:
+    """Their sum, in the place of the first."""
+    for part in parts[1:]:
+        parts[0] += part
+    return parts[0]
 
 
 def _squares(a: Bytes) -> Floats:
