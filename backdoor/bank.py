@@ -61,6 +61,11 @@ class Bank:
         self._scale = torch.from_numpy(1 / (255 * std)).to(device)[:, None, None]
         self._shift = torch.from_numpy(mean / std).to(device)[:, None, None]
 
+    @property
+    def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
+        return self._scale, self._shift
+
     def clean_rows(self, ids: Ids) -> Ids:
         """Rows of the unchanged images with these numbers, (n,) int64."""
         return np.searchsorted(self._clean, ids)
