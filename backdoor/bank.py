@@ -43,15 +43,18 @@ class Bank:
         self._clean = np.unique(clean)
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
         blocks = [torch.from_numpy(source.images[self._clean])]
+        origin = [np.arange(len(self._clean))]
         offset = len(self._clean)
         for trigger, wanted in stamped.items():
             ids = np.unique(wanted)
             images = torch.from_numpy(source.images[ids])
             labels = torch.from_numpy(source.labels[ids])
             blocks.append(trigger.stamp(images, torch.from_numpy(ids), labels))
+            origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
             offset += len(ids)
         self.images = torch.cat(blocks).to(device)
+        self._origin = np.concatenate(origin)
         standard = normalization == "standard"
         mean = source.mean if standard else np.zeros_like(source.mean)
         std = source.std if standard else np.ones_like(source.std)
@@ -70,12 +73,18 @@ class Bank:
         offset, known = self._stamped[trigger]
         return offset + np.searchsorted(known, ids)
 
+    def unchanged(self, rows: Ids) -> Ids:
+        """Rows of the images as they were before they were stamped, (...) int64."""
+        return self._origin[rows]
+
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
         """Network inputs: rows (...) int64 to (..., c, h, w) float32."""
-        rows = rows.to(self.images.device)
+        chosen = rows.to(self.images.device).flatten()
         if self._floats is not None:
-            return self._floats[rows]
-        return self._normalised(self.images[rows])
+            images = self._floats.index_select(0, chosen)
+        else:
+            images = self._normalised(self.images.index_select(0, chosen))
+        return images.view(*rows.shape, *self.shape)
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         return images.to(torch.float32).mul_(self._scale).sub_(self._shift)
