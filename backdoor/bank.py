@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from backdoor.augment import crop_flip
 from backdoor.data import Source
 from backdoor.triggers import Trigger
 
@@ -40,6 +41,7 @@ class Bank:
         device: str = "cpu",
     ) -> None:
         self.shape = source.shape
+        self._labels = torch.from_numpy(source.labels)
         self._clean = np.unique(clean)
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
         blocks = [torch.from_numpy(source.images[self._clean])]
@@ -83,8 +85,38 @@ class Bank:
         if self._floats is not None:
             images = self._floats.index_select(0, chosen)
         else:
-            images = self._normalised(self.images.index_select(0, chosen))
+            images = self._normalised(self._select(chosen))
         return images.view(*rows.shape, *self.shape)
+
+    def augmented(self, rows: torch.Tensor, views: torch.Tensor, stamp: str) -> torch.Tensor:
+        """Network inputs as they are seen while training: (..., c, h, w) float32.
+
+        Args:
+            rows: (...) int64, on the CPU where `stamp` is `after`.
+            views: (..., 3) int64, see `backdoor.augment`.
+            stamp: whether images are stamped `before` or `after` they are cropped and mirrored.
+        """
+        chosen, views = rows.flatten(), views.flatten(0, -2)
+        if stamp == "before":
+            images = crop_flip(self._select(chosen), views)
+        else:
+            clean = torch.from_numpy(self.unchanged(chosen.numpy()))
+            images = crop_flip(self._select(clean), views)
+            self._stamp(images, chosen)
+        return self._normalised(images).view(*rows.shape, *self.shape)
+
+    def _select(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.images.index_select(0, rows.to(self.images.device))
+
+    def _stamp(self, images: torch.Tensor, rows: torch.Tensor) -> None:
+        """Stamps those of the images, in place, whose rows, on the CPU, are stamped ones."""
+        for trigger, (offset, ids) in self._stamped.items():
+            places = ((rows >= offset) & (rows < offset + len(ids))).nonzero()[:, 0]
+            if len(places):
+                numbers = torch.from_numpy(ids)[rows[places] - offset]
+                labels = self._labels[numbers]
+                there, numbers = places.to(images.device), numbers.to(images.device)
+                images[there] = trigger.stamp(images[there], numbers, labels.to(images.device))
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         return images.to(torch.float32).mul_(self._scale).sub_(self._shift)

@@ -41,5 +41,6 @@ class Architecture(Kind):
 
 #: Factors without meaning for learners that are solved rather than trained.
 TRAINING_FACTORS = frozenset(
-    {"regularizer", "learning_rate", "momentum", "epochs", "batch_size", "schedule"}
+    {"regularizer", "learning_rate", "momentum", "epochs"}
+    | {"batch_size", "schedule", "augmentation", "stamp"}
 )

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from backdoor.augment import draw_views
 from backdoor.bank import Bank
 from backdoor.engines import Lane
 from backdoor.streams import stream
@@ -103,21 +104,34 @@ class OwnBatch:
 
 
 class OwnInputs:
-    """Batches of lanes that each gather their own images."""
+    """Batches of lanes that each gather, and may augment, their own images."""
 
     def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None:
         self.lanes, self.bank, self.placed = lanes, bank, list(range(len(lanes)))
-        device = bank.images.device
-        self.rows = torch.from_numpy(np.stack([lane.train for lane in lanes])).to(device)
-        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes])).to(device)
+        self.rows = torch.from_numpy(np.stack([lane.train for lane in lanes]))
+        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes]))
+        self.training = lanes[0].config.training
+        self._views: torch.Tensor | None = None
 
     def shuffle(self, epoch: int) -> None:
-        order = orders(self.lanes, epoch).to(self.rows.device)
-        self._rows, self._labels = self.rows.gather(1, order), self.labels.gather(1, order)
+        order, device = orders(self.lanes, epoch), self.bank.images.device
+        rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
+        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        self._rows = rows if self.training.stamp == "after" else rows.to(device)
+        self._labels = labels.to(device)
+        if self.training.augmentation != "none":
+            seeds = {lane.config.seed for lane in self.lanes}
+            views = {seed: draw_views(seed, rows.shape[1], epoch) for seed in seeds}
+            drawn = [views[lane.config.seed][o] for lane, o in zip(self.lanes, order, strict=True)]
+            self._views = torch.stack(drawn).to(device)
 
     def batch(self, start: int, stop: int) -> OwnBatch:
-        x = self.bank.batch(self._rows[:, start:stop]).flatten(2)
-        return OwnBatch(padded(x), self._labels[:, start:stop])
+        rows = self._rows[:, start:stop]
+        if self._views is None:
+            x = self.bank.batch(rows)
+        else:
+            x = self.bank.augmented(rows, self._views[:, start:stop], self.training.stamp)
+        return OwnBatch(padded(x.flatten(2)), self._labels[:, start:stop])
 
 
 # --- one product for all lanes of one order ------------------------------------------------------

@@ -95,6 +95,7 @@ class Packed:
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> PackedModels:
         wide = math.prod(bank.shape) > WIDE and bank.images.device.type == "cpu"
+        wide = wide and lanes[0].config.training.augmentation == "none"
         with threads(1):
             inputs: Inputs = (SharedInputs if wide else OwnInputs)(lanes, bank)
             return _train(lanes, bank, inputs, classes, on_epoch)
