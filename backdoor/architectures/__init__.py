@@ -34,6 +34,10 @@ class Architecture(Kind):
         global generator, which the engine seeds."""
         raise NotImplementedError
 
+    def trained_by(self) -> str:
+        """Name of its engine, for kinds whose settings decide."""
+        return self.engine
+
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         """What is wrong with this architecture on images of `shape`; nothing by default."""
         return ()

@@ -86,14 +86,17 @@ class Engine(Protocol):
 def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial."""
     from backdoor.engines.convex import Convex
+    from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
     from backdoor.engines.packed import Packed
     from backdoor.engines.serial import Serial
     from backdoor.engines.svm import SvmEngine
 
-    engines: tuple[type[Engine], ...] = (Packed, Convex, LogisticEngine, SvmEngine, Serial)
+    engines: tuple[type[Engine], ...] = (
+        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
+    )  # fmt: skip
     by_name = {engine.name: engine for engine in engines}
-    return by_name[config.defence.architecture.engine]()
+    return by_name[config.defence.architecture.trained_by()]()
 
 
 def pack_key(config: TrialConfig) -> str:

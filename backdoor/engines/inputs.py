@@ -125,13 +125,17 @@ class OwnInputs:
             drawn = [views[lane.config.seed][o] for lane, o in zip(self.lanes, order, strict=True)]
             self._views = torch.stack(drawn).to(device)
 
-    def batch(self, start: int, stop: int) -> OwnBatch:
-        rows = self._rows[:, start:stop]
+    def images(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Network inputs (K, b, c, h, w) float32 and labels (K, b) int64."""
+        rows, labels = self._rows[:, start:stop], self._labels[:, start:stop]
         if self._views is None:
-            x = self.bank.batch(rows)
-        else:
-            x = self.bank.augmented(rows, self._views[:, start:stop], self.training.stamp)
-        return OwnBatch(padded(x.flatten(2)), self._labels[:, start:stop])
+            return self.bank.batch(rows), labels
+        views = self._views[:, start:stop]
+        return self.bank.augmented(rows, views, self.training.stamp), labels
+
+    def batch(self, start: int, stop: int) -> OwnBatch:
+        images, labels = self.images(start, stop)
+        return OwnBatch(padded(images.flatten(2)), labels)
 
 
 # --- one product for all lanes of one order ------------------------------------------------------

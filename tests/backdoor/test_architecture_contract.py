@@ -53,7 +53,7 @@ class TestArchitecture:
 
         config: TrialConfig = trial(kind)
         engine: Engine = engine_of(config)
-        assert engine.name == config.defence.architecture.engine
+        assert engine.name == config.defence.architecture.trained_by()
         known = {field.name for part in (config.defence, config.training) for field in fields(part)}
         assert config.defence.architecture.inactive <= known
 

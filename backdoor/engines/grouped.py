@@ -1,0 +1,193 @@
+"""Narrow convolutional networks, a whole pack at a time, by grouped convolutions.
+
+The channels of all lanes lie side by side, (b, K x channels, h, w) in channels-last order, and a
+convolution of K groups is K convolutions at once. That fills the vector registers which few
+channels leave empty; networks with many channels gain nothing and are trained by `serial`, and so
+are those with batch norm, whose sums round by the place of a channel among all. Group norm over K
+times the groups is K group norms, and the last linear layer is a convolution as large as its input.
+
+A lane's weights are bitwise the same in every pack: convolutions of two and more groups compute
+each group alike. One group would be an ordinary convolution, which rounds differently, so a pack
+of one trains its lane twice.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backdoor.bank import Bank
+from backdoor.engines import (
+    Ids,
+    Lane,
+    OnEpoch,
+    classes_of,
+    init_state,
+    learning_rate_factor,
+    threads,
+)
+from backdoor.engines.inputs import OwnInputs
+
+EVALUATION_BATCH = 1000
+
+
+class GroupedModels:
+    """One network that holds those of all lanes."""
+
+    def __init__(self, bank: Bank, lane: nn.Module, network: nn.Sequential, groups: int) -> None:
+        self.bank, self.network, self.groups = bank, network, groups
+        self._lane = lane.to(memory_format=torch.channels_last)
+
+    def predict(self, lane: int, rows: Ids) -> Ids:
+        self._lane.load_state_dict(self.state(lane))
+        self._lane.eval()
+        chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
+        with torch.no_grad():
+            logits = [self._lane(channels_last(self.bank.batch(chunk))) for chunk in chunks]
+        return classes_of(torch.cat(logits))
+
+    def state(self, lane: int) -> dict[str, torch.Tensor]:
+        state = {}
+        together = self.network.state_dict()
+        for name, own in self._lane.state_dict().items():
+            part = together[name].chunk(self.groups)[lane]
+            state[name] = part.detach().reshape(own.shape).clone()
+        return state
+
+
+class Grouped:
+    """Stochastic gradient descent with momentum on K sequential networks at once."""
+
+    name: ClassVar[str] = "grouped"
+    version: ClassVar[int] = 1
+    pack_invariant: ClassVar[bool] = True
+    max_pack: ClassVar[int] = 8
+
+    def train(
+        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+    ) -> GroupedModels:
+        if len(lanes) == 1:
+            lanes = [*lanes, *lanes]
+        with threads(1), torch.enable_grad():
+            return _train(lanes, bank, classes, on_epoch)
+
+
+def _train(
+    lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+) -> GroupedModels:
+    device, training = bank.images.device, lanes[0].config.training
+    modules = [init_state(lane.config, bank.shape, classes) for lane in lanes]
+    network = merged(cast(list[nn.Sequential], modules), bank.shape).to(device)
+    models = GroupedModels(bank, modules[0].to(device), network, len(lanes))
+    inputs, step = OwnInputs(lanes, bank), _Step(network, lanes, device)
+    n, size, epochs = len(lanes[0].train), training.batch_size, lanes[0].config.defence.epochs
+    steps, done = -(-n // size) * epochs, 0
+    for epoch in range(epochs):
+        network.train()
+        inputs.shuffle(epoch)
+        for start in range(0, n, size):
+            images, labels = inputs.images(start, min(start + size, n))
+            step(images, labels, learning_rate_factor(done, steps, training.schedule))
+            done += 1
+        if on_epoch is not None:
+            on_epoch(epoch + 1, models)
+    return models
+
+
+class _Step:
+    """One update of all lanes; sums and products of weights are separate, as in `packed`."""
+
+    def __init__(self, network: nn.Module, lanes: Sequence[Lane], device: torch.device) -> None:
+        defences = [lane.config.defence for lane in lanes]
+        self.network, self.groups = network, len(lanes)
+        self.parameters = list(network.parameters())
+        self.velocity = [torch.zeros_like(p) for p in self.parameters]
+        self.regularizer = defences[0].regularizer
+        columns = zip(
+            *(
+                (d.learning_rate, d.momentum, d.weight_decay, d.regularizer.weight)
+                for d in defences
+            ),
+            strict=True,
+        )
+        self.rate, self.momentum, self.decay, self.strength = (
+            torch.tensor(column, dtype=torch.float32, device=device) for column in columns
+        )
+        self.penalised = any(d.regularizer.weight for d in defences)
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
+        """images: (K, b, c, h, w) float32; labels: (K, b) int64; logits are (K, b, classes)."""
+        logits = self.network(channels_last(images.transpose(0, 1).flatten(1, 2)))
+        logits = logits.view(len(logits), self.groups, -1).transpose(0, 1)
+        total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        loss = total / labels.shape[1]
+        if self.penalised:
+            loss = loss + (self.strength * self.regularizer.unit_penalty(logits, labels)).sum()
+        gradients = torch.autograd.grad(loss, self.parameters)
+        with torch.no_grad():
+            for i, gradient in enumerate(gradients):
+                self._update(self.parameters[i], self.velocity[i], gradient, factor)
+
+    def _update(
+        self, parameter: torch.Tensor, velocity: torch.Tensor, g: torch.Tensor, factor: float
+    ) -> None:
+        """Biases and the scales of normalisation, which have one dimension, are not decayed."""
+        shape = (self.groups, *[1] * parameter.ndim)
+        weight, velocity, g = (
+            t.view(self.groups, -1, *t.shape[1:]) for t in (parameter, velocity, g)
+        )
+        velocity.mul_(self.momentum.view(shape)).add_(g)
+        if parameter.ndim > 1:
+            velocity.add_(weight * self.decay.view(shape))
+        weight.sub_(velocity * (self.rate * factor).view(shape))
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """(b, c, h, w) with the channels of a pixel side by side."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+# --- K networks as one ---------------------------------------------------------------------------
+
+
+def merged(modules: Sequence[nn.Sequential], shape: tuple[int, int, int]) -> nn.Sequential:
+    """One network of K groups out of K equal ones: (b, K x c, h, w) to (b, K x classes).
+
+    Its layers stand at the places of theirs, so that states have the same names. Knows the layers
+    that `convnet` is made of.
+    """
+    groups, layers = len(modules), list[nn.Module]()
+    seen = torch.zeros(2, *shape)
+    for layer in modules[0]:
+        layers.append(_merged_layer(layer, groups, seen.shape))
+        if not isinstance(layer, nn.Flatten | nn.Linear):
+            with torch.no_grad():
+                seen = copy.deepcopy(layer).eval()(seen)
+    network = nn.Sequential(*layers)
+    own = [module.state_dict() for module in modules]
+    state = network.state_dict()
+    for name, values in state.items():
+        state[name] = torch.cat([s[name] for s in own]).reshape(values.shape)
+    network.load_state_dict(state)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _merged_layer(layer: nn.Module, groups: int, seen: Sequence[int]) -> nn.Module:
+    """`layer`, in front of which images have this shape, for all groups, with any weights."""
+    if isinstance(layer, nn.Conv2d):
+        return nn.Conv2d(
+            groups * layer.in_channels, groups * layer.out_channels, layer.kernel_size,  # type: ignore[arg-type]
+            layer.stride, layer.padding, groups=groups,  # type: ignore[arg-type]
+        )  # fmt: skip
+    if isinstance(layer, nn.GroupNorm):
+        return nn.GroupNorm(groups * layer.num_groups, groups * layer.num_channels)
+    if isinstance(layer, nn.Linear):
+        _, channels, rows, columns = seen
+        sizes = groups * channels, groups * layer.out_features
+        return nn.Conv2d(*sizes, (rows, columns), groups=groups)
+    return nn.Identity() if isinstance(layer, nn.Flatten) else layer
