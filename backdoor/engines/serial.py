@@ -72,7 +72,7 @@ def _train_one(
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
-        inputs = _Epoch(lane, bank, epoch)
+        inputs = EpochImages(lane, bank, epoch)
         for start in range(0, n, size):
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
@@ -97,7 +97,7 @@ def _loss(lane: Lane, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tens
     return loss
 
 
-class _Epoch:
+class EpochImages:
     """The training images of a lane in the order of an epoch, as they are seen in it."""
 
     def __init__(self, lane: Lane, bank: Bank, epoch: int) -> None:
