@@ -35,28 +35,31 @@ from backdoor.engines import (
 from backdoor.engines.inputs import OwnInputs
 
 EVALUATION_BATCH = 1000
+#: One network's share of a core's cache, in bytes for each channel of a step's images.
+CACHED = 2**20
 
 
 class GroupedModels:
-    """One network that holds those of all lanes."""
+    """The networks trained so far, each of several lanes."""
 
-    def __init__(self, bank: Bank, lane: nn.Module, network: nn.Sequential, groups: int) -> None:
-        self.bank, self.network, self.groups = bank, network, groups
-        self._lane = lane.to(memory_format=torch.channels_last)
+    def __init__(self, bank: Bank, template: nn.Module, teams: list[_Team]) -> None:
+        self.bank, self.teams = bank, teams
+        self._template = template.to(bank.images.device).to(memory_format=torch.channels_last)
 
     def predict(self, lane: int, rows: Ids) -> Ids:
-        self._lane.load_state_dict(self.state(lane))
-        self._lane.eval()
+        self._template.load_state_dict(self.state(lane))
+        self._template.eval()
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
         with torch.no_grad():
-            logits = [self._lane(channels_last(self.bank.batch(chunk))) for chunk in chunks]
+            logits = [self._template(channels_last(self.bank.batch(chunk))) for chunk in chunks]
         return classes_of(torch.cat(logits))
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
+        team = next(team for team in self.teams if lane in team.lanes)
+        together, slot = team.network.state_dict(), lane - team.lanes.start
         state = {}
-        together = self.network.state_dict()
-        for name, own in self._lane.state_dict().items():
-            part = together[name].chunk(self.groups)[lane]
+        for name, own in self._template.state_dict().items():
+            part = together[name].chunk(team.groups)[slot]
             state[name] = part.detach().reshape(own.shape).clone()
         return state
 
@@ -67,37 +70,61 @@ class Grouped:
     name: ClassVar[str] = "grouped"
     version: ClassVar[int] = 1
     pack_invariant: ClassVar[bool] = True
-    max_pack: ClassVar[int] = 8
+    max_pack: ClassVar[int] = 16
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> GroupedModels:
-        if len(lanes) == 1:
-            lanes = [*lanes, *lanes]
         with threads(1), torch.enable_grad():
-            return _train(lanes, bank, classes, on_epoch)
+            teams = [
+                _Team(lanes, chosen, bank, classes)
+                for chosen in shared_out(len(lanes), _team_size(lanes[0], bank))
+            ]
+            models = GroupedModels(bank, init_state(lanes[0].config, bank.shape, classes), teams)
+            for epoch in range(lanes[0].config.defence.epochs):
+                for team in teams:
+                    team.train(epoch)
+                if on_epoch is not None:
+                    on_epoch(epoch + 1, models)
+            return models
 
 
-def _train(
-    lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
-) -> GroupedModels:
-    device, training = bank.images.device, lanes[0].config.training
-    modules = [init_state(lane.config, bank.shape, classes) for lane in lanes]
-    network = merged(cast(list[nn.Sequential], modules), bank.shape).to(device)
-    models = GroupedModels(bank, modules[0].to(device), network, len(lanes))
-    inputs, step = OwnInputs(lanes, bank), _Step(network, lanes, device)
-    n, size, epochs = len(lanes[0].train), training.batch_size, lanes[0].config.defence.epochs
-    steps, done = -(-n // size) * epochs, 0
-    for epoch in range(epochs):
-        network.train()
-        inputs.shuffle(epoch)
-        for start in range(0, n, size):
-            images, labels = inputs.images(start, min(start + size, n))
-            step(images, labels, learning_rate_factor(done, steps, training.schedule))
-            done += 1
-        if on_epoch is not None:
-            on_epoch(epoch + 1, models)
-    return models
+def _team_size(lane: Lane, bank: Bank) -> int:
+    """How many networks together stay in a core's cache: more would wait for memory."""
+    _, h, w = bank.shape
+    return max(2, CACHED // (4 * lane.config.training.batch_size * h * w))
+
+
+def shared_out(lanes: int, largest: int) -> list[range]:
+    """Lanes in teams of nearly equal size, at least two in each where there are two."""
+    count = min(-(-lanes // largest), max(1, lanes // 2))
+    cuts = [round(i * lanes / count) for i in range(count + 1)]
+    return [range(a, b) for a, b in itertools.pairwise(cuts)]
+
+
+class _Team:
+    """Lanes that are trained as one network. lanes: their numbers; a single one is doubled."""
+
+    def __init__(self, lanes: Sequence[Lane], chosen: range, bank: Bank, classes: int) -> None:
+        members = [lanes[index] for index in chosen] * (2 if len(chosen) == 1 else 1)
+        modules = [init_state(lane.config, bank.shape, classes) for lane in members]
+        sequences = cast(list[nn.Sequential], modules)
+        self.lanes, self.groups = chosen, len(members)
+        self.network = merged(sequences, bank.shape).to(bank.images.device)
+        self.inputs, self.config = OwnInputs(members, bank), members[0].config
+        self.step = _Step(self.network, members, bank.images.device)
+        self.images = len(members[0].train)
+
+    def train(self, epoch: int) -> None:
+        training, size = self.config.training, self.config.training.batch_size
+        a_round = -(-self.images // size)
+        steps = a_round * self.config.defence.epochs
+        self.network.train()
+        self.inputs.shuffle(epoch)
+        for i in range(a_round):
+            factor = learning_rate_factor(epoch * a_round + i, steps, training.schedule)
+            stop = min((i + 1) * size, self.images)
+            self.step(*self.inputs.side_by_side(i * size, stop), factor)
 
 
 class _Step:
@@ -122,8 +149,8 @@ class _Step:
         self.penalised = any(d.regularizer.weight for d in defences)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
-        """images: (K, b, c, h, w) float32; labels: (K, b) int64; logits are (K, b, classes)."""
-        logits = self.network(channels_last(images.transpose(0, 1).flatten(1, 2)))
+        """images: (b, K x c, h, w) float32; labels: (K, b) int64; logits are (K, b, classes)."""
+        logits = self.network(channels_last(images))
         logits = logits.view(len(logits), self.groups, -1).transpose(0, 1)
         total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         loss = total / labels.shape[1]

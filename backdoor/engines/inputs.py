@@ -125,17 +125,22 @@ class OwnInputs:
             drawn = [views[lane.config.seed][o] for lane, o in zip(self.lanes, order, strict=True)]
             self._views = torch.stack(drawn).to(device)
 
-    def images(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Network inputs (K, b, c, h, w) float32 and labels (K, b) int64."""
-        rows, labels = self._rows[:, start:stop], self._labels[:, start:stop]
-        if self._views is None:
-            return self.bank.batch(rows), labels
-        views = self._views[:, start:stop]
-        return self.bank.augmented(rows, views, self.training.stamp), labels
+    def images(self, rows: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
+        """Network inputs (..., c, h, w) float32 of rows (...), as their views show them."""
+        if views is None:
+            return self.bank.batch(rows)
+        return self.bank.augmented(rows, views, self.training.stamp)
 
     def batch(self, start: int, stop: int) -> OwnBatch:
-        images, labels = self.images(start, stop)
-        return OwnBatch(padded(images.flatten(2)), labels)
+        views = None if self._views is None else self._views[:, start:stop]
+        images = self.images(self._rows[:, start:stop], views)
+        return OwnBatch(padded(images.flatten(2)), self._labels[:, start:stop])
+
+    def side_by_side(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (b, K x c, h, w) float32 and labels (K, b) int64."""
+        views = None if self._views is None else self._views[:, start:stop].transpose(0, 1)
+        images = self.images(self._rows[:, start:stop].T, views)
+        return images.flatten(1, 2), self._labels[:, start:stop]
 
 
 # --- one product for all lanes of one order ------------------------------------------------------
