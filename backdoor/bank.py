@@ -66,6 +66,11 @@ class Bank:
         if 4 * self.images.numel() <= FLOAT_BANK_BYTES:
             self._floats = self._normalised(self.images)
 
+    @property
+    def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
+        return self._scale, self._shift
+
     def clean_rows(self, ids: Ids) -> Ids:
         """Rows of the unchanged images with these numbers, (n,) int64."""
         return np.searchsorted(self._clean, ids)

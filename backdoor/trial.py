@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,6 +80,9 @@ class TrialResult:
         return asdict(self)
 
 
+OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
+
+
 def run_pack(
     configs: Sequence[TrialConfig],
     measures: Sequence[Attack] = (),
@@ -87,6 +90,7 @@ def run_pack(
     curve_every: int = 0,
     device: str = "cpu",
     threads: int = 1,
+    on_trained: OnTrained | None = None,
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -96,6 +100,7 @@ def run_pack(
             measured with its own. Poison rates play no part here.
         curve_every: evaluate on the test set after every so many epochs; 0 never.
         device: as torch names it. threads: how many the numerical libraries may use.
+        on_trained: given the trained models, whose lane i is configs[i], before they are let go.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
@@ -117,6 +122,8 @@ def run_pack(
         with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
         seconds = (time.perf_counter() - started) / len(lanes)
+        if on_trained is not None:
+            on_trained(fitted, lanes, bank)
         return [
             _result(lane, index, fitted, classes, source, tuple(curves[index]), seconds, device)
             for index, lane in enumerate(lanes)

@@ -31,6 +31,11 @@ SCHEMA_VERSION = 1
 FINISHED, FAILED = "finished", "failed"
 #: Parts are folded into one file when there are more of them than this.
 FOLD_AT = 64
+#: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
+_WRITING: dict[str, dict[str, Any]] = {
+    "part": {"compression": "none", "use_dictionary": False, "write_statistics": False},
+    "fold": {"compression": "zstd"},
+}
 
 _MEASUREMENT = pa.struct(
     [
@@ -145,6 +150,7 @@ class Ledger:
         self.finished: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
+        self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
         table = self.table()
         self._refuse_mixture(table)
         self._note(table)
@@ -160,21 +166,41 @@ class Ledger:
         if not fresh.num_rows:
             return fresh
         self._refuse_mixture(fresh)
-        self._write("part", fresh)  # what could not be written is not remembered either
+        self._recent[self._write("part", fresh)] = fresh  # written first: no rows without a file
         self._note(fresh)
-        if len(self.parts()) > FOLD_AT:
-            self.fold()
+        if len(self._recent) > FOLD_AT:
+            self._fold_newest()
         return fresh
 
     def fold(self) -> None:
         """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
-        old = self.files()
-        if len(old) < 2:
+        self._fold(self.files())
+
+    def _fold_newest(self) -> None:
+        """Rewrites all parts as one file, with the folds before them that are no larger.
+
+        So files stay few, and a row is rewritten as often as the logarithm of their number, not
+        as often as there are folds. Those that stay behind are older than the new one.
+        """
+        taken = self.parts()
+        rows = sum(table.num_rows for table in self._recent.values())
+        for file in reversed(self._folds()):
+            if (more := pq.read_metadata(file).num_rows) > rows:
+                break
+            taken, rows = [file, *taken], rows + more
+        self._fold(taken)
+
+    def _fold(self, files: list[Path]) -> None:
+        known, self._recent = self._recent, {}
+        if len(files) < 2:
             return
-        self._write("fold", self.table())
-        for file in old:
+        tables = [known[file] if file in known else self._read(file) for file in files]
+        self._write("fold", _one_row_a_trial(pa.concat_tables(tables)))
+        for file in files:
             file.unlink(missing_ok=True)
         sync_folder(self.folder)
+        # Else Arrow keeps what a fold took at its height, and the driver grows with the sweep.
+        pa.default_memory_pool().release_unused()
 
     def _fresh(self, rows: pa.Table) -> pa.Table:
         seen: set[str] = set()
@@ -184,7 +210,7 @@ class Ledger:
             keep.append(trial_id not in self.finished and trial_id not in seen)
             if status == FINISHED:
                 seen.add(trial_id)
-        return rows.filter(pa.array(keep, pa.bool_()))
+        return rows if all(keep) else rows.filter(pa.array(keep, pa.bool_()))
 
     def _note(self, rows: pa.Table) -> None:
         """Remembers ids and statuses of rows that are on disk."""
@@ -195,23 +221,23 @@ class Ledger:
 
     def _refuse_mixture(self, rows: pa.Table) -> None:
         names = ["data_fingerprint", "engine", "engine_version"]
-        for row in rows.select(names).group_by(names).aggregate([]).to_pylist():
-            if row["engine"] is None:
+        for data, engine, engine_version in _distinct(rows, names):
+            if engine is None:
                 continue
-            pairs = {"data": row["data_fingerprint"], row["engine"]: row["engine_version"]}
-            for name, value in pairs.items():
+            for name, value in {"data": data, engine: engine_version}.items():
                 known = self._numerics.setdefault(name, value)
                 if known != value:
                     rule = f"all rows must be made with {name} {known}"
                     remedy = "Results of other data or numerics do not mix: use a new folder."
                     raise StoredDataError(Mistake(str(self.folder), rule, value, remedy))
 
-    def _write(self, word: str, table: pa.Table) -> None:
+    def _write(self, word: str, table: pa.Table) -> Path:
         sink = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), sink, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), sink, **_WRITING[word])
         # Names sort by time, so that the earliest row of a trial is the one that counts.
         name = f"{word}-{time.time_ns():020d}-{uuid.uuid4().hex[:6]}.parquet"
         write_atomic(self.folder / name, sink.getvalue())
+        return self.folder / name
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -220,7 +246,10 @@ class Ledger:
 
         Parts are listed before folds: a fold that ends in between is then seen, not missed."""
         parts = self.parts()
-        return sorted(self.folder.glob("fold-*.parquet")) + parts
+        return self._folds() + parts
+
+    def _folds(self) -> list[Path]:
+        return sorted(self.folder.glob("fold-*.parquet"))
 
     def parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))
@@ -257,6 +286,13 @@ class Ledger:
             remedy = "Use the release of backdoor-sweeps that wrote it."
             raise StoredDataError(Mistake(str(file), rule, version, remedy))
         return table.cast(SCHEMA)
+
+
+def _distinct(rows: pa.Table, names: list[str]) -> set[tuple[Any, ...]]:
+    """The combinations of values in these columns."""
+    if rows.num_rows > FOLD_AT:  # below that, Arrow's set-up costs more than it saves
+        rows = rows.select(names).group_by(names).aggregate([])
+    return set(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
 def _one_row_a_trial(table: pa.Table) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,11 @@ class SweepPaths:
     @property
     def gallery(self) -> Path:
         return self.pictures / "index.json"
+
+    @property
+    def models(self) -> Path:
+        """Final models that `sweeps train` saved, a folder each."""
+        return self.root / "models"
 
     @property
     def mlflow(self) -> Path:
@@ -133,6 +139,23 @@ def write_atomic(path: Path, content: bytes) -> None:
     finally:
         scratch.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside `folder` that becomes `folder` when all went well, else nothing.
+
+    It is made at once, so that a place that cannot be written is told before anything is computed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch.mkdir()
+    try:
+        yield scratch
+        scratch.replace(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

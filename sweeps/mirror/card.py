@@ -52,7 +52,7 @@ class Cards:
 
     def __init__(self, sweep: Mapping[str, Any]) -> None:
         self._sweep_id: str = sweep["sweep_id"]
-        self._labels = _measure_labels(sweep.get("measures", {}))
+        self._labels = measure_labels(sweep.get("measures", {}))
 
     def card(self, row: Mapping[str, Any]) -> RunCard:
         """The run of a ledger row, whose `config` may be JSON text."""
@@ -63,12 +63,12 @@ class Cards:
         tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
         points = self._points(row, config["attack"]) if row["status"] == FINISHED else ()
         return RunCard(
-            _clean(_name(config, row["seed"]), NAME_LENGTH),
+            clean_text(_name(config, row["seed"]), NAME_LENGTH),
             STATUS[row["status"]],
             ended - round((row["seconds"] or 0) * 1000),
             ended,
-            _texts(tags),
-            _texts(factors),
+            texts(tags),
+            texts(factors),
             tuple(points),
         )
 
@@ -102,7 +102,16 @@ class Cards:
 
 def _name(config: Mapping[str, Any], seed: int) -> str:
     """`mlp(width=32) wd=0.03 patch(size=1) 3 % seed 1`: short, for people; ids are tags."""
-    defence, attack = config["defence"], config["attack"]
+    attack, parts = config["attack"], [defence_name(config["defence"])]
+    if attack is None:
+        parts.append("clean")
+    else:
+        parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
+    return " ".join([*parts, f"seed {seed}"])
+
+
+def defence_name(defence: Mapping[str, Any]) -> str:
+    """`mlp(width=32) wd=0.03`: what tells most defence points apart."""
     parts = [kind_label(defence["architecture"])]
     if defence.get("regularizer", {"kind": "none"})["kind"] != "none":
         parts.append(kind_label(defence["regularizer"]))
@@ -111,17 +120,20 @@ def _name(config: Mapping[str, Any], seed: int) -> str:
         for short, key in (("wd", "weight_decay"), ("lr", "learning_rate"))
         if key in defence
     ]
-    if attack is None:
-        parts.append("clean")
-    else:
-        parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
-    return " ".join([*parts, f"seed {seed}"])
+    return " ".join(parts)
 
 
-def _measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A metric name's part for each measure: the trigger, and more where that is not enough."""
-    short = {key: _key(kind_label(m["trigger"])) for key, m in measures.items()}
-    long = {key: _key(f"{short[key]} {goal_label(m)}") for key, m in measures.items()}
+    return distinct_labels(measures, {key: kind_label(m["trigger"]) for key, m in measures.items()})
+
+
+def distinct_labels(
+    attacks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]
+) -> dict[str, str]:
+    """`names` as parts of metric names: with the goal where they repeat, then with the id."""
+    short = {key: _key(name) for key, name in names.items()}
+    long = {key: _key(f"{short[key]} {goal_label(a)}") for key, a in attacks.items()}
     for labels in (short, long):
         if max(Counter(labels.values()).values(), default=1) == 1:
             return labels
@@ -133,16 +145,16 @@ def _key(text: str) -> str:
     return " ".join(re.sub(r"[^\w.\-]", " ", text).split())[:NAME_LENGTH]
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Values as MLflow stores them; what is unset is left out."""
     return {
-        _key(key): _clean(str(value), VALUE_LENGTH)
+        _key(key): clean_text(str(value), VALUE_LENGTH)
         for key, value in values.items()
         if value is not None
     }
 
 
-def _clean(text: str, length: int) -> str:
+def clean_text(text: str, length: int) -> str:
     """`text` without what a database may refuse (zero bytes, lone surrogates), cut to length."""
     whole = text.encode("utf-8", "replace").decode().replace("\0", "?")
     return whole if len(whole) <= length else whole[: length - 3] + "..."

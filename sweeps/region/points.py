@@ -10,7 +10,7 @@ one class is never IN: an attack that fails on a broken model has not been resis
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,13 +73,13 @@ class Point:
 def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> dict[str, Any]:
     """The region as plain values, as region.json keeps them."""
     rows = [row for row in ledger.rows() if row["status"] == FINISHED]
-    panel = {digest("attack", attack.identity()): attack for attack in spec.panel}
+    panel = panel_of(spec)
     points = _points(rows, panel, spec.seeds, spec.region.confidence)
     best = best_point(points)
-    least = _least_accuracy(spec.region, best)
+    least = least_accuracy(spec.region, best)
     labels = point_labels([point.factors for point in points])
     table = [
-        _entry(point, label, panel, spec.region, least)
+        entry_of(point, label, panel, spec.region, least)
         for point, label in zip(points, labels, strict=True)
     ]
     return {
@@ -130,7 +130,13 @@ def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
-def _least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+def panel_of(spec: SweepSpec) -> dict[str, Attack]:
+    """Attack id → attack."""
+    return {digest("attack", attack.identity()): attack for attack in spec.panel}
+
+
+def least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+    """The clean accuracy asked for; None where that is below a best that is not known yet."""
     if thresholds.below_best is None:
         return thresholds.clean_accuracy
     return None if best is None else best.clean_accuracy - thresholds.below_best
@@ -162,10 +168,19 @@ def _points(
     by_point: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_point[row["defence_id"]].append(row)
-    points = [
-        Point(name, _factors(members[0]), members, _figures(members, panel, seeds, confidence))
-        for name, members in by_point.items()
-    ]
+    return in_order(point_of(members, panel, seeds, confidence) for members in by_point.values())
+
+
+def point_of(
+    rows: Sequence[Row], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+) -> Point:
+    """The point behind all of its finished rows, of which there is one at least."""
+    figures = _figures(rows, panel, seeds, confidence)
+    return Point(rows[0]["defence_id"], _factors(rows[0]), list(rows), figures)
+
+
+def in_order(points: Iterable[Point]) -> list[Point]:
+    """The order of the table, which also settles ties."""
     return sorted(points, key=_order)
 
 
@@ -206,10 +221,11 @@ def _attack_figures(rows: Sequence[Row], confidence: float) -> AttackFigures:
 # --- judging -----------------------------------------------------------------------------------
 
 
-def _entry(
+def entry_of(
     point: Point, label: str, panel: Mapping[str, Attack], thresholds: Thresholds,
     least: float | None,
 ) -> dict[str, Any]:  # fmt: skip
+    """The point as region.json has it. least: the clean accuracy asked for, where known."""
     baseline = [row for row in point.rows if row["attack_id"] == "clean"]
     entry: dict[str, Any] = {
         "defence_id": point.defence_id,

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 Region = Mapping[str, Any]
+#: Digits of an id that are shown; commands take the beginning of one.
+SHOWN = 8
 
 
 def region_text(region: Region) -> str:
-    """The answer, the recommended point, and a table of all points."""
-    return "\n".join([*_answer(region), "", *_recommended(region), "", *_table(region)])
+    """The answer, the recommended point, a table of all points, and the panel, numbered from 1."""
+    return "\n".join(
+        [*_answer(region), "", *_recommended(region), "", *_table(region), "", *_panel(region)]
+    )
 
 
 def _answer(region: Region) -> list[str]:
@@ -53,11 +57,15 @@ def _recommended(region: Region) -> list[str]:
 
 
 def _table(region: Region) -> list[str]:
-    header = ["defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
-    panel = {attack["attack_id"]: attack["label"] for attack in region["panel"]}
+    header = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
+    panel = {
+        attack["attack_id"]: f"{number} {attack['label']}"
+        for number, attack in enumerate(region["panel"], 1)
+    }
     rows = [header]
     for point in region["points"]:
         rows.append([
+            point["defence_id"][:SHOWN],
             point["label"],
             _fraction(point["clean_accuracy"]),
             _fraction(point["attack_success"]),
@@ -71,6 +79,11 @@ def _table(region: Region) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def _panel(region: Region) -> list[str]:
+    attacks = (attack["label"] for attack in region["panel"])
+    return ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
 
 
 def _fraction(value: float | None) -> str:

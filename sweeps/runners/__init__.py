@@ -17,7 +17,12 @@ Work = Callable[[Pack], Rows]
 
 
 class Feed(Protocol):
-    """Where a runner gets packs and brings rows. None of its methods raises."""
+    """Where a runner gets packs and brings rows. None of its methods raises.
+
+    workers: packs that run at once, which a runner says once it knows.
+    """
+
+    workers: int
 
     @property
     def done(self) -> bool:

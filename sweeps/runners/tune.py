@@ -17,8 +17,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +83,7 @@ class TuneRunner:
 
     def _fit(self, table: _Table, scratch: str) -> None:
         self._refuse_what_never_fits()
+        table.feed.workers = self._at_once()
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
@@ -119,7 +122,13 @@ class TuneRunner:
         Enough that no CPU waits; few, since they still run after an interrupt, and are chosen
         before the results of those before them are known.
         """
-        return max(1, int(ray.cluster_resources().get("CPU", 1)) // self.cpu // 8)
+        return max(1, self._at_once() // 8)
+
+    def _at_once(self) -> int:
+        """Packs that the cluster, as it is now, runs at once."""
+        have = ray.cluster_resources()
+        at_once = have.get("CPU", 1) // self.cpu
+        return max(1, int(min(at_once, have.get("GPU", 0) / self.gpu) if self.gpu else at_once))
 
 
 def _trainable(work: Work) -> Any:
@@ -233,6 +242,17 @@ def _reachable(address: str) -> None:
 
 
 @contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and ends the process on it; a sweep has packs to let end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def ray_session(workers: int | None = None) -> Iterator[None]:
     """Ray, as it is if it is running in this process, else connected or started until the end."""
     if ray.is_initialized():
@@ -248,7 +268,8 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask = os.umask(0o077)
     try:
-        ray.init(log_to_driver=False, logging_level="error", **options)
+        with _sigterm_kept():
+            ray.init(log_to_driver=False, logging_level="error", **options)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."

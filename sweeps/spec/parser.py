@@ -23,6 +23,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.schema import LARGEST, build_fields, suggest
 from backdoor.trial import check_trial
+from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.sections import (
@@ -78,8 +79,8 @@ class _Parser:
     def parse(self, against_data: bool) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
-        defence = self._space("defence", Defence)
-        attack = self._space("attack", Attack)
+        defence = self._space("defence", self.document.get("defence"), Defence)
+        attack = self._space("attack", self._attack(), Attack)
         panel, baseline = self._panel(attack)
         defences = self._build_ends(defence, "defence", build_defence)
         seeds, search = self._seeds(), self._section("search", SearchSettings)
@@ -146,23 +147,25 @@ class _Parser:
         )
         return made
 
-    def _space(self, section: str, cls: type) -> Space:
-        if self.document.get(section) is None:
+    def _attack(self) -> Any:
+        """The section, with a panel that it names written out; None where that is unknown."""
+        return written_out(self.document.get("attack"), self.warn)
+
+    def _space(self, section: str, given: Any, cls: type) -> Space:
+        if given is None:
             return Space(())
         families: dict[str, Any] = {"trigger": TRIGGERS}
         foreign = DEFENCE_FACTORS
         if section == "defence":
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS
-        space = SpaceParser(section, cls, families, foreign, self.warn).parse(
-            self.document[section]
-        )
+        space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
         for slot in ("architecture", "trigger"):
-            given = self.document[section]
             if slot in families and isinstance(given, dict) and slot not in given:
-                self._wrong(
-                    f"{section}.{slot}", "must be given", None, suggest("", families[slot].kinds())
-                )
+                remedy = suggest("", families[slot].kinds())
+                if slot == "trigger":
+                    remedy += f" Or name a panel: `attack: {next(iter(bundled_panels()))}`."
+                self._wrong(f"{section}.{slot}", "must be given", None, remedy)
                 return Space(())
         return space
 

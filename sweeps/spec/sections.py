@@ -78,9 +78,11 @@ class Resources(Section):
 
 class Tracking(Section):
     """uri: of MLflow's tracking store; by default $MLFLOW_TRACKING_URI, else a sqlite file in the
-    results folder. `tracking: none` switches the mirror off."""
+    results folder. runs: what an MLflow run stands for, a `trial`, or a defence `point` with the
+    figures of the whole panel. `tracking: none` switches the mirror off."""
 
     uri: str | None = None
+    runs: Literal["trial", "point"] = "trial"
 
     @pydantic.field_validator("uri")
     @classmethod

@@ -6,7 +6,7 @@ from backdoor.config import build_attack
 from backdoor.trial import measure_id
 from dashboards.report import write_report
 from sweeps.ledger import Ledger
-from sweeps.mirror.card import _measure_labels
+from sweeps.mirror.card import measure_labels
 from sweeps.region.labels import attack_label
 from sweeps.region.points import region_of
 from sweeps.runners.serial import SerialRunner
@@ -47,6 +47,6 @@ def test_labels_say_what_an_attack_aims_at() -> None:
         "patch at 1 % to class 0", "patch at 1 % to the next class", "patch at 1 % to class 0, labels kept"
     ]  # fmt: skip
     measures = {measure_id(attack): attack.measure_identity() for attack in attacks}
-    assert list(_measure_labels(measures).values()) == [
+    assert list(measure_labels(measures).values()) == [
         "patch to class 0", "patch to the next class", "patch to class 0 labels kept"
     ]  # fmt: skip
