@@ -6,6 +6,7 @@ the poisoned positions point at stamped rows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from backdoor.data import Source
 from backdoor.triggers import Trigger
 
 Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 #: Banks up to this size are normalised to float32 once; larger ones batch by batch.
 FLOAT_BANK_BYTES = 512 * 2**20
@@ -60,11 +62,9 @@ class Bank:
         standard = normalization == "standard"
         mean = source.mean if standard else np.zeros_like(source.mean)
         std = source.std if standard else np.ones_like(source.std)
+        self._mean, self._std = mean.astype(np.float64), std.astype(np.float64)
         self._scale = torch.from_numpy(1 / (255 * std)).to(device)[:, None, None]
         self._shift = torch.from_numpy(mean / std).to(device)[:, None, None]
-        self._floats: torch.Tensor | None = None
-        if 4 * self.images.numel() <= FLOAT_BANK_BYTES:
-            self._floats = self._normalised(self.images)
 
     @property
     def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,6 +122,22 @@ class Bank:
                 labels = self._labels[numbers]
                 there, numbers = places.to(images.device), numbers.to(images.device)
                 images[there] = trigger.stamp(images[there], numbers, labels.to(images.device))
+
+    def pixels(self, rows: Ids) -> npt.NDArray[np.uint8]:
+        """The images of these rows as they are, (n, inputs) uint8 on the CPU."""
+        chosen = self.images[torch.from_numpy(rows).to(self.images.device)]
+        result: npt.NDArray[np.uint8] = chosen.flatten(1).cpu().numpy()
+        return result
+
+    def affine(self) -> tuple[Floats, Floats]:
+        """scale and shift, (c,) float64 each: network inputs are pixels * scale - shift."""
+        return 1 / (255 * self._std), self._mean / self._std
+
+    @functools.cached_property
+    def _floats(self) -> torch.Tensor | None:
+        """All rows normalised, made when first asked for: not every engine does."""
+        small = 4 * self.images.numel() <= FLOAT_BANK_BYTES
+        return self._normalised(self.images) if small else None
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         return images.to(torch.float32).mul_(self._scale).sub_(self._shift)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -152,8 +153,13 @@ class _Draft:
 def prepare(
     configs: Sequence[TrialConfig], measures: Sequence[Attack], source: Source, device: str = "cpu"
 ) -> tuple[list[Lane], Bank]:
-    """Draws splits and poison sets and gathers the images of a pack."""
-    drafts = [_draft(config, measures, source) for config in configs]
+    """Draws splits and poison sets and gathers the images of a pack.
+
+    Trials of equal seed and attack meet the same images, which are drawn once for all of them.
+    """
+    firsts = {(config.seed, config.attack): config for config in reversed(configs)}
+    drawn = {key: _draft(config, measures, source) for key, config in firsts.items()}
+    drafts = list(drawn.values())
     clean = np.concatenate([np.concatenate([d.train, d.validation, d.test]) for d in drafts])
     stamped: dict[Trigger, list[Ids]] = {}
     for draft in drafts:
@@ -164,7 +170,8 @@ def prepare(
             stamped.setdefault(draft.trigger(attack), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
     bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
-    return [_lane(draft, bank, source) for draft in drafts], bank
+    lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
+    return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
 
 
 def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _Draft:
@@ -203,6 +210,7 @@ def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
 # --- results -----------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1024)
 def measure_id(attack: Attack) -> str:
     """The name of what a measurement measures: trigger, target and label mode."""
     return digest("measure", attack.measure_identity())

@@ -75,7 +75,9 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     packs = []
     for _, group in itertools.groupby(keyed, key=lambda pair: pair[0][0]):
         members = [trial for _, trial in group]
-        for chunk in evenly(members, engine_of(members[0]).max_pack):
+        largest = engine_of(members[0]).max_pack
+        solved = "epochs" in members[0].defence.architecture.inactive
+        for chunk in (by_training_set if solved else evenly)(members, largest):
             packs.append(Pack(tuple(chunk), job))
     return packs
 
@@ -85,6 +87,19 @@ def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialC
     count = -(-len(members) // largest)
     cuts = [round(i * len(members) / count) for i in range(count + 1)]
     return [members[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def by_training_set(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
+    """Consecutive chunks of whole training sets, as learners that are solved share the work of
+    one; only what is longer than `largest` by itself is cut, evenly."""
+    chunks: list[list[TrialConfig]] = []
+    for _, group in itertools.groupby(members, key=lambda trial: (trial.seed, trial.attack_id)):
+        path = list(group)
+        if chunks and len(chunks[-1]) + len(path) <= largest:
+            chunks[-1] += path
+        else:
+            chunks.append(path)
+    return [part for chunk in chunks for part in evenly(chunk, largest)]
 
 
 def count_by_engine(packs: Iterable[Pack]) -> dict[str, tuple[int, int]]:

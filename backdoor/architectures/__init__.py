@@ -26,6 +26,8 @@ class Architecture(Kind):
     inactive: ClassVar[frozenset[str]] = frozenset()
     #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
     needs_weight_decay: ClassVar[bool] = False
+    #: Its fields in which the trials of one pack may differ.
+    pack_axes: ClassVar[frozenset[str]] = frozenset()
     #: The largest training set that it is meant for; None is no limit.
     most_images: ClassVar[int | None] = None
 

@@ -104,9 +104,10 @@ def pack_key(config: TrialConfig) -> str:
     defence = config.defence
     regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
     training = config.training.active(defence.architecture)
+    fields = defence.architecture.identity().items()
     shape: dict[str, object] = {
         "data": config.data.identity(),
-        "architecture": defence.architecture.identity(),
+        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
         "training": training,
     }
     if "epochs" not in defence.architecture.inactive:
@@ -145,12 +146,6 @@ def classes_of(logits: torch.Tensor) -> Ids:
     answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
     result: Ids = answers.cpu().numpy()
     return result
-
-
-def flat_inputs(bank: Bank, rows: Ids) -> Floats:
-    """Network inputs of these rows as (n, inputs) float64 on the CPU."""
-    batch = bank.batch(torch.from_numpy(rows)).flatten(1)
-    return batch.cpu().numpy().astype(np.float64)
 
 
 def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:
