@@ -44,7 +44,7 @@ def mixed(batch_size, **more):
     """Trials of three orders with triggers of every extent, rates up to all images."""
     table = [
         (0, 0.1, None), (1, 0.0, None), (0, 0.02, "blend"), (0, 1.0, "sine"), (2, 0.3, NOISE),
-        (1, 0.5, "blend"), (0, 0.0, None), (0, 0.3, None), (1, 0.05, None), (0, 0.1, NOISE),
+        (1, 0.5, "blend"), (0, 0.0, None), (0, 1.0, None), (1, 0.05, None), (0, 0.1, NOISE),
     ]  # fmt: skip
     return [
         wide(s, r, t, batch_size, weight_decay=0.01 * (i % 3), learning_rate=0.1 + 0.01 * i, **more)
