@@ -7,19 +7,18 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from backdoor.accounting import Meter
 from backdoor.bank import Bank
 from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
+from backdoor.engines import threads as using_threads
 from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
 from backdoor.partial import PartialResult
@@ -124,7 +123,7 @@ def run_pack(
         pack, for engines that are `pack_invariant`.
     """
     started = time.perf_counter()
-    with _threads(threads):
+    with using_threads(threads):
         source = load_source(configs[0].data)
         lanes, bank = prepare(configs, measures, source, device)
         classes = len(source.class_names)
@@ -155,18 +154,6 @@ def run_pack(
         replace(r, seconds=seconds, train_seconds=share, peak_memory=training.peak_memory)
         for r in results
     ]
-
-
-@contextmanager
-def _threads(count: int) -> Any:
-    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with threadpool_limits(count):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------
