@@ -186,6 +186,13 @@ def _cost(results: Results, point: dict[str, Any]) -> str:
         return "not known"
     if best["defence_id"] == point["defence_id"]:
         return "none: it is the point most accurate on validation images"
+    if best["clean_accuracy"] is None:  # its trials were stopped early; the baseline stands in
+        accuracy = results.region["thresholds"]["clean_accuracy"]["best"]
+        return (
+            f"{fraction(max(accuracy - point['clean_accuracy'], 0.0))} against the clean baseline "
+            f"({fraction(accuracy)}) of the point most accurate on validation images, "
+            f"{best['label']}, whose other trials were stopped early"
+        )
     given_up = best["clean_accuracy"] - point["clean_accuracy"]
     return (
         f"{fraction(max(given_up, 0.0))} against the point most accurate on validation images, "

@@ -83,7 +83,7 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:
     progress = Progress(planned, len(ledger.finished))
     try:
         outcome = case.train(
-            ledger, plan, runner_of(args.runner, case.spec), [progress],
+            ledger, plan, runner_of(args.runner, case.spec, ledger), [progress],
             lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
         )  # fmt: skip
     except KeyboardInterrupt:

@@ -33,10 +33,12 @@ from sweeps.spec.sections import (
     Resources,
     SearchSettings,
     Seeds,
+    StoppingSettings,
     Tracking,
     Warn,
     validate,
 )
+from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
     name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
@@ -85,7 +87,12 @@ class _Parser:
         defences = self._build_ends(defence, "defence", build_defence)
         seeds, search = self._seeds(), self._section("search", SearchSettings)
         region, resources = self._thresholds(), self._section("resources", Resources)
-        tracking = self._tracking()
+        tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
+        stops = stopping is not None and stopping.kind != "none"
+        every = self._curve_every(document, stops)
+        if stopping is not None:
+            for mistake in check_stopping(stopping, defences, every, baseline, region):
+                self.warn(mistake)
         if search is not None:
             self._search(search, defence)
         if against_data and data is not None and training is not None:
@@ -98,7 +105,7 @@ class _Parser:
             return None
         return SweepSpec(
             document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, document.curve_every, self.document,
+            resources, tracking, every, self.document, stopping if stops else None,
         )  # fmt: skip
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -107,6 +114,11 @@ class _Parser:
     def _document(self) -> Document | None:
         document: Document | None = validate(Document, self.document, "", self.warn)
         return document
+
+    def _curve_every(self, document: Document | None, stops: bool) -> int:
+        """As asked for; stopping needs a curve, so that 1 is the default there."""
+        asked = document is not None and "curve_every" in document.model_fields_set
+        return document.curve_every if document is not None and asked else int(stops)
 
     def _section(self, name: str, model: type[Any]) -> Any:
         given = self.document.get(name)

@@ -49,7 +49,10 @@ class FixedTrials:
 
 @dataclass(frozen=True)
 class Verification:
-    """A sweep's verification: open it, train it, ask it."""
+    """A sweep's verification: open it, train it, ask it.
+
+    spec: the sweep's, without curves, and without a rule that would stop a trial.
+    """
 
     sweep_paths: SweepPaths
     paths: VerificationPaths
@@ -69,8 +72,7 @@ class Verification:
     ) -> Outcome:  # fmt: skip
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
-        spec = replace(self.spec, curve_every=0)
-        return run_sweep(spec, ledger, search, runner, observers, on_interrupt)
+        return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)
 
     def answer(self, ledger: Ledger, plan: Plan) -> dict[str, Any]:
         """Judges, and writes answer.json."""
@@ -94,4 +96,4 @@ def verification(
     def asked() -> Plan:
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
-    return Verification(paths, own, spec, asked)
+    return Verification(paths, own, replace(spec, curve_every=0, stopping=None), asked)

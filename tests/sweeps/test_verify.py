@@ -522,7 +522,7 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
 ) -> None:
     paths, _ = a_sweep(tmp_path, attack={"trigger": ["sine", {"kind": "patch", "size": 1}]})
     work = world(settled)
-    monkeypatch.setattr(running, "runner_of", lambda name, spec: Brief(work))
+    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: Brief(work))
     asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
     assert main(asked) == INTERRUPTED
     said = capsys.readouterr()
@@ -535,6 +535,6 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
     )
     again = shlex.split(said.err.strip().splitlines()[-1].partition("Go on with: ")[2])
     assert again[1:] == asked
-    monkeypatch.setattr(running, "runner_of", lambda name, spec: SerialRunner(work))
+    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: SerialRunner(work))
     assert main(again[1:]) == FINE
     assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1
