@@ -71,6 +71,9 @@ def _least(results: Results) -> str:
 
 
 def _answer_sentences(results: Results) -> Iterable[Markup]:
+    if model := results.region.get("model"):
+        yield from _modelled(model)
+        return
     counts, total = results.region["counts"], len(results.points)
     inside, incomplete = counts["by_means"]["IN"], counts["by_means"]["INCOMPLETE"]
     if inside:
@@ -85,6 +88,13 @@ def _answer_sentences(results: Results) -> Iterable[Markup]:
     if incomplete < total:
         yield from _certainty(results)
     yield from _operating_point_in_short(results) if inside else _nearest(results)
+
+
+def _modelled(model: dict[str, Any]) -> Iterable[Markup]:
+    """The answer of a region search: a model of the whole space, and no finished points."""
+    lead, *rest = model["text"]
+    yield element("p", element("strong", lead), class_="lead")
+    yield element("ul", *(element("li", line.strip()) for line in rest if line.strip()))
 
 
 def _operating_point_in_short(results: Results) -> Iterable[Markup]:

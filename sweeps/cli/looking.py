@@ -144,6 +144,13 @@ def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
 
     sweep = read_sweep(paths)
     region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
+    if spec.search.kind == "region":
+        from sweeps.region.modelled import modelled
+        from sweeps.region.modelled_text import modelled_text
+
+        region["model"] = modelled(spec, Ledger(paths.ledger))
+        if region["model"] is not None:
+            region["model"]["text"] = modelled_text(region)
     region["class_names"] = sweep["class_names"]
     write_json(paths.region, region)
     return region

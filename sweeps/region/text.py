@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sweeps.region.modelled_text import modelled_text
+
 Region = Mapping[str, Any]
 #: Digits of an id that are shown; commands take the beginning of one.
 SHOWN = 8
 
 
 def region_text(region: Region) -> str:
-    """The answer, the recommended point, a table of all points, and the panel, numbered from 1."""
+    """The answer, the recommended point, a table of all points, and the panel, numbered from 1.
+
+    A region search answers from its model, since it completes no points."""
+    if "model" in region:
+        return "\n".join([*modelled_text(region), "", *_panel(region)])
     return "\n".join(
         [*_answer(region), "", *_recommended(region), "", *_table(region), "", *_panel(region)]
     )
