@@ -45,7 +45,7 @@ bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
 
 bench-region: $(READY)
-	$(BIN)/python tests/benchmarks/bench_region.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
