@@ -51,7 +51,7 @@ bench-throughput: $(READY)
 	$(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
 
 bench-region: $(READY)
-	$(BIN)/python tests/benchmarks/bench_region.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
