@@ -74,7 +74,7 @@ class ParameterDomain:
         found: dict[str, Any] = {}
         for (name, distribution), where in zip(self.space.items(), unit, strict=True):
             if self.exists(name, found):
-                found[name] = _value(distribution, where)
+                found[name] = value_at(distribution, where)
         return found
 
     def exists(self, name: str, params: Params) -> bool:
@@ -213,7 +213,7 @@ def _position(distribution: BaseDistribution, value: Any) -> float:
     return float((value - low) / (high - low))
 
 
-def _value(distribution: BaseDistribution, where: float) -> Any:
+def value_at(distribution: BaseDistribution, where: float) -> Any:
     """The value at a position in [0, 1]; a stepped number takes equal parts, but on a log scale."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[_part(where, len(distribution.choices))]
@@ -237,7 +237,7 @@ def _part(where: float, parts: int) -> int:
 
 
 def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
-    """`_position` of `_value` for many positions at once."""
+    """`_position` of `value_at` for many positions at once."""
     if isinstance(distribution, CategoricalDistribution):
         count = len(distribution.choices)
         return np.minimum(np.floor(unit * count), count - 1)

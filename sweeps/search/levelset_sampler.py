@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.plain import PlainModel, fit_plain
 from sweeps.levelset.process import Hyper
-from sweeps.search.distributions import ParameterDomain
+from sweeps.search.distributions import ParameterDomain, value_at
 from sweeps.search.study_region import (
     StudyRegion,
     complete,
@@ -59,7 +60,7 @@ class LevelSetSampler(BaseSampler):
         n_startup_trials: so many complete trials are spread evenly first.
         confidence: of IN and OUT, in (0.5, 1).
         independent_sampler: for parameters of the first trial, and for those whose condition is not
-            learned; a `RandomSampler` by default.
+            learned; evenly at random by default.
         warn_independent_sampling: whether to log when that happens after the start.
     """
 
@@ -85,7 +86,7 @@ class LevelSetSampler(BaseSampler):
         self._seed = seed
         self._spread = _entropy() if seed is None else seed
         self._startup, self._confidence = n_startup_trials, confidence
-        self._independent = independent_sampler or RandomSampler(seed=seed)
+        self._independent = independent_sampler
         self._warn = warn_independent_sampling
         self._fitted: tuple[Any, int, list[Hyper]] | None = None
 
@@ -110,7 +111,8 @@ class LevelSetSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         self._seed = None
-        self._independent.reseed_rng()
+        if self._independent is not None:
+            self._independent.reseed_rng()
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -140,20 +142,30 @@ class LevelSetSampler(BaseSampler):
             states = (TrialState.COMPLETE,)
             if len(study.get_trials(deepcopy=False, states=states)) >= self._startup:
                 _logger.warning(
-                    f"The parameter `{param_name}` of trial {trial.number} is drawn by "
-                    f"{type(self._independent).__name__}: no parameter of the trials so far says "
-                    "when it exists, or its range has changed. `warn_independent_sampling=False` "
-                    "silences this."
+                    f"The parameter `{param_name}` of trial {trial.number} is drawn on its own: no "
+                    "parameter of the trials so far says when it exists, or its range has changed. "
+                    "`warn_independent_sampling=False` silences this."
                 )
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        if self._independent is not None:
+            return self._independent.sample_independent(
+                study, trial, param_name, param_distribution
+            )
+        draw = self._draw(trial.number, zlib.crc32(param_name.encode()))
+        return value_at(param_distribution, float(draw.random()))
+
+    def _draw(self, *key: int) -> np.random.Generator:
+        """Nothing is drawn from a state, so processes that share a seed do not draw alike."""
+        return np.random.default_rng(None if self._seed is None else [self._seed, *key])
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._independent.before_trial(study, trial)
+        if self._independent is not None:
+            self._independent.before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        self._independent.after_trial(study, trial, state, values)
+        if self._independent is not None:
+            self._independent.after_trial(study, trial, state, values)
 
     # --- proposing --------------------------------------------------------------------------
 
@@ -161,7 +173,7 @@ class LevelSetSampler(BaseSampler):
         self, study: Study, number: int, domain: ParameterDomain, trials: list[FrozenTrial]
     ) -> dict[str, Any]:
         known = complete(trials)
-        draw = np.random.default_rng(None if self._seed is None else [self._seed, number])
+        draw = self._draw(number)
         if len(known) < self._startup:
             # All processes that have the seed take their points from one sequence.
             spread = domain.units(4 * self._startup, self._spread)

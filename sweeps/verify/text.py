@@ -120,8 +120,8 @@ def _remarks(answer: Answer) -> list[str]:
         )
     if answer["earlier"]:
         lines.append(
-            f"This sweep has been verified {answer['earlier']} times in other ways: whoever tries "
-            "often enough passes in the end."
+            f"Other verifications of this sweep: {answer['earlier']}. Whoever tries often enough "
+            "passes in the end."
         )
     return lines
 

@@ -1,6 +1,5 @@
 """The level-set sampler: Optuna's own contract, problems with a known answer, many processes."""
 
-import json
 import math
 import pickle
 import subprocess
@@ -22,7 +21,7 @@ from optuna.trial import TrialState, create_trial
 from sweeps.levelset.columns import Columns
 from sweeps.levelset.plain import Readings, fit_plain, scaled
 from sweeps.search.distributions import ParameterDomain
-from sweeps.search.levelset_sampler import LevelSetSampler
+from sweeps.search.levelset_sampler import LevelSetSampler, _waiting
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +126,7 @@ def test_it_finds_the_region_that_random_trials_do_not(searched) -> None:
 
 def test_a_region_answers_for_points_shares_and_grids(searched) -> None:
     region = LevelSetSampler(thresholds=0.88).region(searched[0])
-    good = {"lr": 0.01, "wd": 0.01, "kind": "a"}
+    good = {"lr": 0.01, "wd": 0.03, "kind": "a"}
     assert inside(good) and region.label(good) == "IN" and region.probability(good) >= 0.95
     poor = {"lr": 0.01, "wd": 1e-5, "kind": "a"}
     assert not inside(poor) and region.label(poor) == "OUT" and region.probability(poor) <= 0.05
@@ -325,27 +324,35 @@ def flat(trial):
     return trial.suggest_float("x", 0, 1) - 0.5 + 0 * trial.suggest_float("y", 0, 1)
 
 
-def test_trials_under_way_elsewhere_are_kept_away_from() -> None:
-    sampler = LevelSetSampler(thresholds=0.0, seed=0, n_startup_trials=6)
-    study = optuna.create_study(sampler=sampler)
+def test_trials_under_way_tell_others_where_before_they_have_suggested_anything() -> None:
+    study = optuna.create_study(sampler=LevelSetSampler(thresholds=0.0, seed=0, n_startup_trials=6))
     study.optimize(flat, n_trials=12)
-    # None of these has suggested anything yet that the storage knows of.
-    asked = [study.ask() for _ in range(6)]
-    for trial in asked:
-        trial.relative_params  # noqa: B018  # sampled only when it is looked at
-    plans = [json.loads(study.trials[t.number].system_attrs["levelset:params:0"]) for t in asked]
-    apart = [math.dist(a.values(), b.values()) for i, a in enumerate(plans) for b in plans[:i]]
-    assert min(apart) > 0.05
-    forgetful = LevelSetSampler(thresholds=0.0, seed=0, n_startup_trials=6)
-    done = optuna.create_study(sampler=forgetful)
-    done.add_trials([t for t in study.trials if t.state == TrialState.COMPLETE])
-    space = forgetful.infer_relative_search_space(done, done.trials[-1])
-    trial = done.ask()
-    alone = forgetful.sample_relative(done, done.trials[trial.number], space)
-    for _ in range(5):
-        done.add_trial(create_trial(state=TrialState.RUNNING, params=alone, distributions=space))
-    beside = forgetful.sample_relative(done, done.trials[trial.number], space)
-    assert math.dist(alone.values(), beside.values()) > 0.05
+    trial = study.ask()
+    planned = trial.relative_params
+    assert study.trials[-1].params == {} and set(planned) == {"x", "y"}
+    assert _waiting(study.trials) == [planned]
+    assert trial.suggest_float("x", 0, 1) == planned["x"]
+    assert _waiting(study.trials) == [planned]
+
+
+def test_trials_under_way_elsewhere_are_kept_away_from() -> None:
+    study = optuna.create_study(sampler=LevelSetSampler(thresholds=0.0, seed=0, n_startup_trials=6))
+    study.optimize(flat, n_trials=8)
+    moved = []
+    for seed in range(6):
+        sampler = LevelSetSampler(thresholds=0.0, seed=seed, n_startup_trials=6)
+        done = optuna.create_study(sampler=sampler)
+        done.add_trials(study.trials)
+        space = sampler.infer_relative_search_space(done, done.trials[-1])
+        number = done.ask().number
+        trial = done.trials[number]
+        alone = sampler.sample_relative(done, trial, space)
+        for _ in range(5):
+            state = TrialState.RUNNING
+            done.add_trial(create_trial(state=state, params=alone, distributions=space))
+        beside = sampler.sample_relative(done, trial, space)
+        moved.append(math.dist(alone.values(), beside.values()))
+    assert np.median(moved) > 0.1 and max(moved) > 0.3
 
 
 def test_failed_and_pruned_trials_do_not_stop_it_and_are_not_tried_for_ever() -> None:

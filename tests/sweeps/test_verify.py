@@ -291,6 +291,14 @@ def test_an_interrupted_verification_goes_on_where_it_was(tmp_path) -> None:
     assert answer_of(plan, spec, fresh, answer["sweep"], 0) == answer
 
 
+def test_nothing_is_stopped_early_and_no_curve_is_taken(tmp_path) -> None:
+    stopping = {"kind": "median", "grace_period": 1}
+    paths, spec = a_sweep(tmp_path, stopping=stopping, curve_every=1)
+    assert spec.stopping is not None and spec.curve_every == 1
+    case = verification(paths, spec, Settings(4, 5), ())
+    assert case.spec.stopping is None and case.spec.curve_every == 0
+
+
 def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
     case = verification(paths, spec, Settings(4, 5), ())
@@ -315,7 +323,7 @@ def test_another_question_takes_other_seeds_and_is_told(tmp_path) -> None:
     seeds = [{seed for draw in plan.draws for seed in draw.seeds} for plan in (first, second)]
     assert not seeds[0] & seeds[1]
     assert answer["earlier"] == 1 and len(verifications(paths)) == 2
-    assert "This sweep has been verified 1 times in other ways" in verification_text(answer)
+    assert "Other verifications of this sweep: 1." in verification_text(answer)
 
 
 @pytest.mark.parametrize(
@@ -464,7 +472,7 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
         search={"kind": "region", "budget": 45, "pending": 9},
     )  # fmt: skip
-    _, plan, answer = verified(paths, spec, front, Settings(59, 5))
+    case, plan, answer = verified(paths, spec, front, Settings(59, 5))
     by_part = {
         s: [d for d in plan.draws if d.stratum == s] for s in ("inside", "border", "outside")
     }
@@ -480,6 +488,17 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     assert table[0.0]["draws"] == 15 and table[0.0]["passed"] == 0
     assert verification(paths, spec, Settings(59, 5), ()).plan == plan
     assert "Points were drawn evenly from all of the space that is IN" in verification_text(answer)
+    # That 90 % of the seeds pass is asked of fewer points than that the median one does.
+    share = verification(paths, spec, Settings(20, 1, "share"), ())
+    assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
+
+    def reach(plan):
+        return [
+            f(d.defence["weight_decay"] for d in plan.draws if d.stratum == "inside")
+            for f in (min, max)
+        ]
+
+    assert reach(plan)[0] < reach(share.plan)[0] and reach(share.plan)[1] < reach(plan)[1]
     with pytest.raises(UserError, match="the region of this sweep is a model of the whole space"):
         verification(paths, spec, Settings(), (), "bounds")
 
