@@ -235,21 +235,15 @@ def blas_kernel(architecture: Any) -> dict[str, Any]:
 LOGISTIC_C = np.logspace(-4, 1, 10).tolist()
 
 
-SOLVERS = [
-    (solver, dtype, tolerance)
-    for solver, dtypes in (
-        ("lbfgs", (np.float64, np.float32)), ("newton-cg", (np.float64, np.float32)),
-        ("liblinear", (np.float64,)),
-    )
-    for dtype in dtypes
-    for tolerance in (1e-3, 1e-4, 1e-5, 1e-6)
-]  # fmt: skip
+SOLVERS = [("lbfgs", np.float32), ("lbfgs", np.float64), ("newton-cg", np.float32)]
+TOLERANCES = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 
 
 def logistic_rows() -> Iterator[Row]:
     """Theirs, for each fit, by the fastest variant whose objective is within 1e-4 of ours.
 
-    newton-cholesky is no variant: at 3,072 inputs one fit takes it seconds.
+    Left out: newton-cholesky, sag and saga, which take seconds a fit at 3,072 inputs, newton-cg in
+    float64, twice as slow as in float32, and liblinear, which penalises the intercept.
     """
     name = "logistic path, 10 x 6, 3072 inputs / LogisticRegression"
     if wanted(name):
@@ -281,15 +275,19 @@ def objective(w: Any, b: float, x: Any, y: Any, config: TrialConfig) -> float:
 
 
 def fastest(wide: Arrays, narrow: Arrays, best: float) -> Callable[[], object]:
+    """Each solver at its loosest tolerance that will do, and of those the fastest."""
     found = []
-    for solver, dtype, tolerance in SOLVERS:
+    c = 1 / (len(wide.x) * wide.config.defence.weight_decay)
+    for solver, dtype in SOLVERS:
         mine = wide if dtype is np.float64 else narrow
-        c = 1 / (len(wide.x) * wide.config.defence.weight_decay)
-        model = LogisticRegression(C=c, solver=solver, tol=tolerance, max_iter=2000)
-        seconds = cpu(partial(answers, model, mine))()
-        w, b = model.coef_.ravel().astype(np.float64), float(model.intercept_[0])
-        if objective(w, b, wide.x, wide.y, wide.config) <= best * (1 + 1e-4):
-            found.append((seconds, len(found), partial(answers, model, mine)))
+        for tolerance in TOLERANCES:
+            model = LogisticRegression(C=c, solver=solver, tol=tolerance, max_iter=2000)
+            fit = partial(answers, model, mine)
+            seconds = cpu(fit)()
+            w, b = model.coef_.ravel().astype(np.float64), float(model.intercept_[0])
+            if objective(w, b, wide.x, wide.y, wide.config) <= best * (1 + 1e-4):
+                found.append((seconds, len(found), fit))
+                break
     return min(found)[2]
 
 
