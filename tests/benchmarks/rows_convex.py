@@ -41,6 +41,10 @@ RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 SHAPES = {784: (6, (28, 28)), 3072: (8, (32, 32, 3))}
 
 
+#: How far the classes of random images are apart, in standard deviations of each leading axis.
+APART = 0.7
+
+
 # --- images ------------------------------------------------------------------------------------
 
 
@@ -57,15 +61,18 @@ def images(inputs: int) -> Dataset:
 
 
 def random_images(inputs: int) -> Path:
-    """An .npz file: principal components of falling variance, two class means, and noise."""
+    """An .npz file: axes of falling variance, along which two classes differ a little, and noise.
+
+    As on pairs of real photographs, linear models classify nine of ten images.
+    """
     _, shape = SHAPES[inputs]
     draw = np.random.default_rng(inputs)
     labels = np.arange(sum(SIZES.values())) % 2
     spread = 60 * np.arange(1, 201) ** -0.7
-    axes = draw.standard_normal((200, inputs))
-    centre = 12 * draw.standard_normal((2, inputs)) @ (axes.T @ axes) / inputs
-    raw = 128 + (draw.standard_normal((len(labels), 200)) * spread) @ axes / 4
-    raw += 0.1 * centre[labels] + 8 * draw.standard_normal(raw.shape)
+    scores = draw.standard_normal((len(labels), 200))
+    scores[:, :20] += (labels[:, None] - 0.5) * APART * draw.standard_normal(20)
+    raw = 128 + (scores * spread) @ draw.standard_normal((200, inputs)) / 4
+    raw += 8 * draw.standard_normal(raw.shape)
     file = Path(mkdtemp()) / f"{inputs}.npz"
     np.savez(file, images=raw.clip(0, 255).astype(np.uint8).reshape(-1, *shape), labels=labels)
     return file
@@ -235,21 +242,15 @@ def blas_kernel(architecture: Any) -> dict[str, Any]:
 LOGISTIC_C = np.logspace(-4, 1, 10).tolist()
 
 
-SOLVERS = [
-    (solver, dtype, tolerance)
-    for solver, dtypes in (
-        ("lbfgs", (np.float64, np.float32)), ("newton-cg", (np.float64, np.float32)),
-        ("liblinear", (np.float64,)),
-    )
-    for dtype in dtypes
-    for tolerance in (1e-3, 1e-4, 1e-5, 1e-6)
-]  # fmt: skip
+SOLVERS = [("lbfgs", np.float32), ("lbfgs", np.float64)]
+TOLERANCES = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 
 
 def logistic_rows() -> Iterator[Row]:
     """Theirs, for each fit, by the fastest variant whose objective is within 1e-4 of ours.
 
-    newton-cholesky is no variant: at 3,072 inputs one fit takes it seconds.
+    Left out after measuring: newton-cg, slower at equal objective, newton-cholesky and saga, which
+    take seconds a fit at 3,072 inputs, and liblinear, which penalises the intercept.
     """
     name = "logistic path, 10 x 6, 3072 inputs / LogisticRegression"
     if wanted(name):
@@ -281,15 +282,19 @@ def objective(w: Any, b: float, x: Any, y: Any, config: TrialConfig) -> float:
 
 
 def fastest(wide: Arrays, narrow: Arrays, best: float) -> Callable[[], object]:
+    """Each solver at its loosest tolerance that will do, and of those the fastest."""
     found = []
-    for solver, dtype, tolerance in SOLVERS:
+    c = 1 / (len(wide.x) * wide.config.defence.weight_decay)
+    for solver, dtype in SOLVERS:
         mine = wide if dtype is np.float64 else narrow
-        c = 1 / (len(wide.x) * wide.config.defence.weight_decay)
-        model = LogisticRegression(C=c, solver=solver, tol=tolerance, max_iter=2000)
-        seconds = cpu(partial(answers, model, mine))()
-        w, b = model.coef_.ravel().astype(np.float64), float(model.intercept_[0])
-        if objective(w, b, wide.x, wide.y, wide.config) <= best * (1 + 1e-4):
-            found.append((seconds, len(found), partial(answers, model, mine)))
+        for tolerance in TOLERANCES:
+            model = LogisticRegression(C=c, solver=solver, tol=tolerance, max_iter=2000)
+            fit = partial(answers, model, mine)
+            seconds = cpu(fit)()
+            w, b = model.coef_.ravel().astype(np.float64), float(model.intercept_[0])
+            if objective(w, b, wide.x, wide.y, wide.config) <= best * (1 + 1e-4):
+                found.append((seconds, len(found), fit))
+                break
     return min(found)[2]
 
 
