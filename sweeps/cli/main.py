@@ -109,8 +109,9 @@ SEEDS = _argument(
     "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
 )
 TARGET = _argument(
-    "--target", choices=["median", "share"], default="median",
-    help="95 %% of the points by their median seed (default), or 90 %% of points and seeds",
+    "--target", choices=["median", "share"],
+    help="95 %% of the points by their median seed, or 90 %% of points and seeds; default as the "
+    "spec's region.target, which is the median",
 )  # fmt: skip
 BASIS = _argument(
     "--basis", choices=["means", "bounds"],

@@ -26,8 +26,8 @@ def verify(args: argparse.Namespace) -> int:
     from sweeps.verify.text import verification_text
     from sweeps.verify.transfer import transfer_attacks
 
-    settings = settings_of(args.draws, args.seeds, args.target)
     paths, spec = reopen(args.dir)
+    settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths, "sweeps verify"):
@@ -55,7 +55,7 @@ def _again(args: argparse.Namespace) -> str:
 
 
 #: Of options that have one; they need not be repeated.
-DEFAULTS = {"target": "median", "transfer": "standard-1", "runner": "tune"}
+DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
 def _announce(case: Verification, plan: Plan, ledger: Ledger, settings: Settings) -> None:

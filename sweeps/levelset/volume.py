@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.membership import orthant
@@ -24,9 +24,16 @@ class Volume:
     upper: float
 
 
+def shifts(model: Model) -> tuple[float, float]:
+    """How far inside the median seed must be, in logits of clean accuracy and of attack success,
+    for the share of seeds that the goal asks for to be inside; 0 where that is one half."""
+    clean, attack = np.sqrt(model.noise) * ndtri(model.goal.seeds)
+    return float(clean), float(attack)
+
+
 @dataclass(frozen=True)
 class Draws:
-    """Margins of the median seed in joint posterior draws: clean (s, n), attacks (s, n, w)."""
+    """Margins, less `shifts`, in joint posterior draws: clean (s, n), attacks (s, n, w)."""
 
     clean: Floats
     attack: Floats
@@ -47,7 +54,9 @@ def joint_draws(model: Model, points: Floats, draw: np.random.Generator) -> Draw
     attack = model.attack.at(model.crossed(points))
     crossed = _root(attack.covariance(attack)) @ normal((len(points) * width, DRAWS))
     margins = -(attack.mean[:, None] + crossed).T.reshape(DRAWS, len(points), width)
-    return Draws(paths - _levels(model, points, paths, root, draw), margins)
+    more = shifts(model)
+    levels = _levels(model, points, paths, root, draw)
+    return Draws(paths - levels - more[0], margins - more[1])
 
 
 def _root(covariance: Floats) -> Floats:
@@ -87,18 +96,20 @@ def volume(inside: Bools, fraction: float) -> Volume:
 
 
 def passing(model: Model, points: Floats) -> tuple[Floats, Floats]:
-    """P(clean accuracy holds), (n,), and P(each attack fails), (n, w), of the median seed."""
-    margins = model.margins(points)
+    """P(clean accuracy holds), (n,), and P(each attack fails), (n, w), each for as many seeds as
+    the goal asks for."""
+    margins, more = model.margins(points), shifts(model)
     mean, covariance = margins.attack
     spread = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    clean = ndtr(margins.clean[0] / np.sqrt(margins.clean[1]))
-    return np.asarray(clean, dtype=np.float64), np.asarray(ndtr(mean / spread), dtype=np.float64)
+    clean = ndtr((margins.clean[0] - more[0]) / np.sqrt(margins.clean[1]))
+    attack = ndtr((mean - more[1]) / spread)
+    return np.asarray(clean, dtype=np.float64), np.asarray(attack, dtype=np.float64)
 
 
 def probability_of(model: Model, points: Floats, attacks: Bools) -> Floats:
-    """P(inside) for a panel of these attacks only, (n,), of the median seed."""
-    margins = model.margins(points)
+    """P(inside) for a panel of these attacks only, (n,)."""
+    margins, more = model.margins(points), shifts(model)
     mean, covariance = margins.attack
-    clean = ndtr(margins.clean[0] / np.sqrt(margins.clean[1]))
+    clean = ndtr((margins.clean[0] - more[0]) / np.sqrt(margins.clean[1]))
     chosen = covariance[:, attacks][:, :, attacks]
-    return np.asarray(clean * orthant(mean[:, attacks], chosen), dtype=np.float64)
+    return np.asarray(clean * orthant(mean[:, attacks] - more[1], chosen), dtype=np.float64)

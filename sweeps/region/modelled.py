@@ -19,8 +19,8 @@
 - `text`: all this as lines for people, `sweeps.region.modelled_text`.
 - `next`: what the search would try next. `stopped_by`: why it has ended, null if it has not.
 
-"Inside" is about the median over seeds. A region search does not complete points, so that the table
-of points is no answer to it.
+"Inside" is about the seeds that `target` asks for: the median one, or 90 % of them. A region
+search does not complete points, so that the table of points is no answer to it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class _Answer:
         least, best = self._levels()
         return {
             "trials": self.search.core.trials_known,
+            "target": self.spec.region.target,
             "clean_accuracy": least,
             "best_accuracy": best,
             "expected_f1": summary(self.inside, self.spec.region.confidence).expected_f1,

@@ -40,7 +40,8 @@ def _head(model: Part, rule: str, confidence: float) -> list[str]:
     else:
         head = f"{_percent(volume['fraction'])} of the defence space have {rule}"
         head += f" (90 % interval {_percent(volume['lower'])} to {_percent(volume['upper'])})."
-    certain = f"At {100 * confidence:g} % certainty, for the median seed:"
+    seeds = {"median": "the median seed", "share": "90 % of the seeds"}[model["target"]]
+    certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
     parts = ", ".join(f"{_percent(space[name])} {name}" for name in ("IN", "OUT", "UNDECIDED"))
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
     return [head, f"{certain} {parts}, from {model['trials']} trials{why}."]

@@ -22,6 +22,9 @@ from sweeps.levelset.surrogate import Goal
 from sweeps.space import Assignment, Space
 from sweeps.spec import SweepSpec
 
+#: The share of seeds that the target `share` asks for; the median seed is a share of one half.
+SHARE, HALF = 0.9, 0.5
+
 
 class RegionSearch:
     """Proposes trials until the region is certain enough or the budget is spent."""
@@ -134,7 +137,8 @@ class RegionSearch:
 def goal_of(spec: SweepSpec) -> Goal:
     """What the region asks for."""
     region = spec.region
-    return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0)
+    seeds = SHARE if region.target == "share" else HALF
+    return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0, seeds)
 
 
 def inert_leaves(space: Space) -> list[frozenset[str]]:

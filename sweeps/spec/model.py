@@ -15,12 +15,14 @@ from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tr
 @dataclass(frozen=True)
 class Thresholds:
     """When a point is inside: clean accuracy at least `clean_accuracy` (or the best minus
-    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1]."""
+    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1].
+    target: of a region search, `median` or `share` (90 %) of the seeds."""
 
     clean_accuracy: float | None
     below_best: float | None
     attack_success: float
     confidence: float
+    target: str = "median"
 
     @property
     def rule(self) -> str:

@@ -260,7 +260,7 @@ class _Parser:
         asked = model.clean_accuracy
         below = asked[1] if isinstance(asked, tuple) else None
         absolute = None if isinstance(asked, tuple) else asked
-        return Thresholds(absolute, below, model.attack_success, model.confidence)
+        return Thresholds(absolute, below, model.attack_success, model.confidence, model.target)
 
     def _tracking(self) -> Tracking | None:
         given = self.document.get("tracking", {})
@@ -282,6 +282,11 @@ class _Parser:
                     self.document["search"][name],
                     f"Remove it, or use {{kind: {ADAPTIVE[name][0]}, {count}: ...}}.",
                 )
+        region = self.document.get("region")
+        if kind != "region" and isinstance(region, dict) and region.get("target") == "share":
+            rule = f"must be median for the search `{kind}`, which compares means over few seeds"
+            remedy = "Use search: {kind: region, budget: 300}, or `sweeps verify --target share`."
+            self._wrong("region.target", rule, "share", remedy)
         if kind == "grid":
             self._grid(search, defence)
         elif kind == "region":

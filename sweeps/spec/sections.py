@@ -73,11 +73,14 @@ ADAPTIVE = {
 
 class RegionSettings(Section):
     """clean_accuracy: a fraction, or `best - x`. attack_success: the largest that still counts as
-    a failed attack. confidence: of the one-sided bounds."""
+    a failed attack. confidence: of the one-sided bounds, and of IN and OUT in a region search.
+    target: whether the median seed has to be inside, or a share of 90 % of the seeds; a matter of
+    region searches, whose model knows how much seeds differ."""
 
     clean_accuracy: Any = ("best", 0.05)
     attack_success: Annotated[float, Field(ge=0, le=1)] = 0.2
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    target: Literal["median", "share"] = "median"
 
     @pydantic.field_validator("clean_accuracy")
     @classmethod

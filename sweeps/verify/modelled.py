@@ -14,15 +14,13 @@ from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.membership import probability
-from sweeps.search.region import RegionSearch
+from sweeps.search.region import HALF, SHARE, RegionSearch
 from sweeps.search.sobol import leaf_values
 from sweeps.spec import SweepSpec
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, Candidate
 
 #: Points looked at, at once and at most, to find those of a part.
 BATCH, MOST = 1024, 2**17
-#: The share of seeds that the target `share` asks for.
-SHARE = 0.9
 
 
 class ModelledRegion:
@@ -36,8 +34,8 @@ class ModelledRegion:
         self._domain, self._known = domain, sorted(ledger.finished)
         self._confidence = spec.region.confidence
         self._model = search.core.current()
-        if target == "share":
-            self._model = replace(self._model, goal=replace(self._model.goal, seeds=SHARE))
+        seeds = SHARE if target == "share" else HALF
+        self._model = replace(self._model, goal=replace(self._model.goal, seeds=seeds))
 
     @property
     def frozen(self) -> dict[str, Any]:

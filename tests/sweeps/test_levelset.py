@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from sweeps.levelset.acquire import Targets, Side, choose, targets
+from sweeps.levelset.acquire import Side, Targets, choose, targets
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability

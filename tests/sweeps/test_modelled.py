@@ -9,15 +9,17 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from backdoor.config import TrialConfig
+from backdoor.errors import UserError
 from backdoor.trial import TrialResult
 from sweeps.cli.main import main
-from sweeps.ledger import finished_rows
+from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome
 from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
+from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
 
 
@@ -165,3 +167,32 @@ def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:
     paths = begin(tmp_path / "r", spec)
     assert main(["region", str(paths.root)]) == 0
     assert "Too few trials have finished" in capsys.readouterr().out
+
+
+def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_path) -> None:
+    spec = small_spec(
+        name="modelled", defence=SPACE, seeds=5,
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
+        region={"clean_accuracy": 0.9, "attack_success": 0.2, "target": "share"},
+        search={"kind": "region", "budget": 120, "pending": 20},
+    )  # fmt: skip
+    from sweeps.region.modelled import modelled
+    from sweeps.spec import parse_spec
+
+    median = parse_spec(
+        {**spec.document, "region": {**spec.document["region"], "target": "median"}}
+    )
+    ledger = Ledger(folder / "ledger")
+    strict, usual = modelled(spec, ledger), modelled(median, ledger)
+    assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
+    assert strict["space"]["IN"] <= usual["space"]["IN"]
+    assert "for 90 % of the seeds" in modelled_text({"model": strict, "panel": [1, 2], "thresholds": {
+        "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}})[1]  # fmt: skip
+
+
+def test_only_a_region_search_knows_shares_of_seeds() -> None:
+    with pytest.raises(UserError) as wrong:
+        small_spec(region={"target": "share"})
+    (mistake,) = wrong.value.mistakes
+    assert mistake.place == "region.target" and "search `grid`" in str(mistake)
+    assert "verify --target share" in mistake.remedy
