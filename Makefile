@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-.PHONY: help setup demo test lint bench bench-throughput clean
+.PHONY: help setup demo test lint bench bench-throughput bench-region clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
 	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
+	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
 # A file of its own, so that something can be installed into it before the rest.
@@ -48,6 +49,9 @@ bench: $(READY)
 # One part of it: make bench-throughput ONLY=ridge
 bench-throughput: $(READY)
 	$(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
+
+bench-region: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

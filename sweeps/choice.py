@@ -11,7 +11,7 @@ from backdoor.config import Attack, TrialConfig, build_defence
 from backdoor.errors import Mistake, UserError
 from backdoor.schema import LARGEST
 from sweeps.hints import command
-from sweeps.ledger import FINISHED, Ledger
+from sweeps.ledger import FINISHED, STOPPED, Ledger
 from sweeps.region.points import region_of
 from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths, read_sweep
@@ -63,7 +63,7 @@ def choose(
     """
     ledger = Ledger(paths.ledger)
     region = region_of(spec, ledger, read_sweep(paths)["planned"])
-    rows = [row for row in ledger.rows() if row["status"] == FINISHED]
+    rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
     entry, why = _point(region, point, paths)
     panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
     foe = None if attack is None else _attack(panel, entry, attack)
@@ -75,7 +75,8 @@ def choose(
     elif not 0 <= seed <= LARGEST:
         rule = f"must be from 0 to {LARGEST}"
         raise UserError(Mistake("--seed", rule, seed, "Leave it out for a fresh one."))
-    return Chosen(spec.trial(defence, member, seed), entry, why, foe, panel, own)
+    finished = [row for row in own if row["status"] == FINISHED]
+    return Chosen(spec.trial(defence, member, seed), entry, why, foe, panel, finished)
 
 
 def fresh_seed(used: Iterable[int]) -> int:
@@ -112,7 +113,7 @@ def _nothing_recommended(region: Mapping[str, Any], paths: SweepPaths) -> Mistak
     trials, seen = region["trials"], len(region["points"])
     rule = "needs a point that is IN, and this sweep has none"
     value = f"{RECOMMENDED}, with {seen} points tried"
-    if trials["finished"] < (trials["planned"] or 0):
+    if trials["finished"] + trials["stopped"] < (trials["planned"] or 0):
         return Mistake("--point", rule, value, _go_on(paths))
     remedy = "Take `--point best` or a point's id, or sweep again with stronger defences or with "
     return Mistake("--point", rule, value, f"{remedy}other thresholds under `region`.")

@@ -49,11 +49,11 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
     packs: those planned, or a sample of them. trials: how many there are in all, where the packs
     are a sample.
     """
-    by_kind: dict[str, list[Pack]] = defaultdict(list)
+    by_kind: dict[tuple[str, bool], list[Pack]] = defaultdict(list)
     for pack in packs:
-        by_kind[pack_key(pack.trials[0])].append(pack)
+        by_kind[_kind(pack)].append(pack)
     cost = {key: probe(max(some, key=lambda p: len(p.trials))) for key, some in by_kind.items()}
-    lasts = [cost[pack_key(p.trials[0])] * len(p.trials) for p in packs]
+    lasts = [cost[_kind(p)] * len(p.trials) for p in packs]
     planned = sum(len(pack.trials) for pack in packs)
     scale = (trials or planned) / planned
     job, workers = packs[0].job, workers_here(packs[0].job.cpu, packs[0].job.gpu)
@@ -62,6 +62,12 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
         trials or planned, round(len(packs) * scale), workers,
         makespan(lasts, workers) * scale, total, total * job.gpu / 3600,
     )  # fmt: skip
+
+
+def _kind(pack: Pack) -> tuple[str, bool]:
+    """Packs that cost the same a trial. One that may be stopped shares nothing; it is reckoned as
+    if it ran to its end."""
+    return pack_key(pack.trials[0]), pack.may_stop
 
 
 def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:

@@ -72,6 +72,11 @@ class SweepPaths:
         return self.root / "models"
 
     @property
+    def verifications(self) -> Path:
+        """What `sweeps verify` froze and trained, a folder each."""
+        return self.root / "verify"
+
+    @property
     def mlflow(self) -> Path:
         """The MLflow store of a sweep that names no other."""
         return self.root / "mlflow.db"
@@ -79,6 +84,20 @@ class SweepPaths:
     @property
     def mirror_log(self) -> Path:
         return self.root / "mirror.log"
+
+
+@dataclass(frozen=True)
+class VerificationPaths(SweepPaths):
+    """A folder of `verifications`: a sweep's ledger and lock, and files of its own."""
+
+    @property
+    def plan(self) -> Path:
+        """The frozen region and every draw, written before anything is trained."""
+        return self.root / "plan.json"
+
+    @property
+    def answer(self) -> Path:
+        return self.root / "answer.json"
 
 
 def open_results(folder: Path | str) -> SweepPaths:
@@ -173,8 +192,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def locked(paths: SweepPaths) -> Iterator[None]:
-    """Holds the folder for one writer. The lock ends with the process, however it ends."""
+def locked(paths: SweepPaths, again: str = "sweeps resume") -> Iterator[None]:
+    """Holds the folder for one writer. The lock ends with the process, however it ends.
+
+    again: the command that goes on with what the folder holds."""
     with paths.lock.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -186,7 +207,7 @@ def locked(paths: SweepPaths) -> Iterator[None]:
                     "DIR",
                     f"is in use by {owner}",
                     str(paths.root),
-                    "Wait for it, or stop it; then use `sweeps resume`.",
+                    f"Wait for it, or stop it; then use `{again}`.",
                 )
             ) from None
         stream.truncate(0)

@@ -42,11 +42,13 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sweep ended. `failed` counts trials whose last word is a failure."""
+    """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
+    a stopping rule ended before their last epoch."""
 
     finished: int
     failed: int
     interrupted: bool
+    stopped: int = 0
 
 
 class SweepFeed:
@@ -105,7 +107,7 @@ class SweepFeed:
 
     def _new(self, trials: Sequence[Any]) -> list[Any]:
         """Trials neither recorded nor planned before; they count as planned from now on."""
-        known = self.ledger.finished | self._planned
+        known = self.ledger.ended | self._planned
         new = [trial for trial in trials if trial.trial_id not in known]
         self._planned |= {trial.trial_id for trial in new}
         return new
@@ -172,14 +174,18 @@ def run_sweep(
     raises KeyboardInterrupt. Whatever has been recorded stays recorded, always.
     """
     resources = spec.resources
-    job = Job(spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu)
+    job = Job(
+        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
+        stopping=spec.stopping is not None,
+    )  # fmt: skip
     search.tell(ledger.table())
     feed = SweepFeed(search, ledger, job, observers)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    return Outcome(len(ledger.finished), len(ledger.failed), feed.stopping.is_set())
+    counts = len(ledger.finished), len(ledger.failed)
+    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped))
 
 
 @contextlib.contextmanager

@@ -36,6 +36,10 @@ class Architecture(Kind):
         global generator, which the engine seeds."""
         raise NotImplementedError
 
+    def trained_by(self) -> str:
+        """Name of its engine, for kinds whose settings decide."""
+        return self.engine
+
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         """What is wrong with this architecture on images of `shape`; nothing by default."""
         return ()
@@ -43,5 +47,6 @@ class Architecture(Kind):
 
 #: Factors without meaning for learners that are solved rather than trained.
 TRAINING_FACTORS = frozenset(
-    {"regularizer", "learning_rate", "momentum", "epochs", "batch_size", "schedule"}
+    {"regularizer", "learning_rate", "momentum", "epochs"}
+    | {"batch_size", "schedule", "augmentation", "stamp"}
 )

@@ -8,13 +8,15 @@ not be mixed in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig, digest
@@ -84,14 +86,17 @@ class Engine(Protocol):
 def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial."""
     from backdoor.engines.convex import Convex
+    from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
     from backdoor.engines.packed import Packed
     from backdoor.engines.serial import Serial
     from backdoor.engines.svm import SvmEngine
 
-    engines: tuple[type[Engine], ...] = (Packed, Convex, LogisticEngine, SvmEngine, Serial)
+    engines: tuple[type[Engine], ...] = (
+        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
+    )  # fmt: skip
     by_name = {engine.name: engine for engine in engines}
-    return by_name[config.defence.architecture.engine]()
+    return by_name[config.defence.architecture.trained_by()]()
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -122,6 +127,18 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
     """What the learning rate is multiplied by at `step` of `steps`, counted from 0."""
     return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def classes_of(logits: torch.Tensor) -> Ids:

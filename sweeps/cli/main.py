@@ -22,6 +22,7 @@ from sweeps.cli import (
     running,
     say,
     training,
+    verifying,
 )
 
 #: Help of the groups of commands.
@@ -103,6 +104,23 @@ SOURCE = _argument(
     "job", help="a job's id, or the absolute path of a results folder over there"
 )  # fmt: skip
 HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+DRAWS = _argument("--draws", type=int, metavar="N", help="points drawn inside; default 59")
+SEEDS = _argument(
+    "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
+)
+TARGET = _argument(
+    "--target", choices=["median", "share"], default="median",
+    help="95 %% of the points by their median seed (default), or 90 %% of points and seeds",
+)  # fmt: skip
+BASIS = _argument(
+    "--basis", choices=["means", "bounds"],
+    help="which of the points tried are inside: those IN by means (default) or IN by bounds",
+)  # fmt: skip
+TRANSFER = _argument(
+    "--transfer", metavar="ATTACKS", default="standard-1",
+    help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
+    "YAML such as '[sine]', a file of it, or none",
+)  # fmt: skip
 SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
@@ -112,6 +130,8 @@ COMMANDS = (
     Command("status", looking.status, "sweeps status results/digits", (FOLDER, JSON)),
     Command("show", looking.show, "sweeps show results/digits 3fa9", (FOLDER, TRIAL)),
     Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
+    Command("verify", verifying.verify, "sweeps verify results/digits",
+            (FOLDER, DRAWS, SEEDS, TARGET, BASIS, TRANSFER, RUNNER, JSON)),
     Command("report", looking.report, "sweeps report results/digits -o digits.html",
             (FOLDER, OUTPUT)),
     Command("train", training.train, "sweeps train results/digits --point recommended",

@@ -33,7 +33,10 @@ def check(args: argparse.Namespace) -> int:
     while search.size is None and not search.finished:
         trials += search.ask(ASK)
     resources = spec.resources
-    job = Job(spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu)
+    job = Job(
+        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
+        stopping=spec.stopping is not None,
+    )  # fmt: skip
     packs = make_packs(trials, job)
     if search.size is None:
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
@@ -46,6 +49,10 @@ def check(args: argparse.Namespace) -> int:
         points = search.size // (len(spec.attacks) * len(spec.seeds))
         print(f"  {points} {_nesting(spec)}")
         print(f"  {search.size} trials at most, chosen as results come in")
+    if (rule := spec.stopping) is not None:
+        print(
+            f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
+        )
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
     _say_cost(packs, search.size, args.time)

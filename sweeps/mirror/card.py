@@ -16,12 +16,12 @@ from sweeps.ledger import FINISHED, accuracies, flatten_factors
 from sweeps.region.labels import goal_label, kind_label
 
 #: MLflow's word for a ledger row's status.
-STATUS = {"finished": "FINISHED", "failed": "FAILED"}
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 #: Characters kept of a name and of a tag's or parameter's value; every store of MLflow takes these.
 NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
 _TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
-         "data_fingerprint", "status", "error"]  # fmt: skip
+         "data_fingerprint", "status", "stopped_by", "error"]  # fmt: skip
 _COUNTS = ["train_images", "poisoned", "relabelled", "collapsed", "diverged"]
 
 
@@ -61,7 +61,7 @@ class Cards:
         ended = round(row["finished_at"] * 1000)
         factors = {**flatten_factors(config), "seed": row["seed"]}
         tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
-        points = self._points(row, config["attack"]) if row["status"] == FINISHED else ()
+        points = [*self._figures(row, config["attack"]), *_curve(row, config["attack"])]
         return RunCard(
             clean_text(_name(config, row["seed"]), NAME_LENGTH),
             STATUS[row["status"]],
@@ -72,19 +72,16 @@ class Cards:
             tuple(points),
         )
 
-    def _points(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
-        values = accuracies(dict(row)) | {key: row[key] for key in (*_COUNTS, "seconds")}
-        total = values["clean_total"]
+    def _figures(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+        """What is known at the end: of a stopped trial its counts of images and epochs."""
+        finished = row["status"] == FINISHED
+        values = accuracies(dict(row)) if finished else {}
+        values |= {key: row[key] for key in (*_COUNTS, "epochs_run", "seconds")}
         for key, value in values.items():
             if value is not None:
                 yield Point(key, float(value))
-        for m in row["measurements"] or ():
+        for m in (finished and row["measurements"]) or ():
             yield from self._measured(m, attack is not None)
-        for point in row["curve"] or ():
-            yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, point["epoch"])
-            if attack is not None and row["measurements"][0]["total"]:
-                success = point["success"][0] / row["measurements"][0]["total"]
-                yield Point("attack_success_by_epoch", success, point["epoch"])
 
     def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[Point]:
         """A poisoned trial has one measurement; a clean baseline one for every trigger."""
@@ -98,6 +95,19 @@ class Cards:
         yield Point("robust_accuracy", m["robust"] / m["total"])
         yield Point("attack_success_count", m["success"])
         yield Point("attack_total", m["total"])
+
+
+def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+    """The figures after each epoch evaluated, of finished and stopped trials alike."""
+    for point in row["curve"] or ():
+        epoch, total = point["epoch"], sum(row["class_total"])
+        yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, epoch)
+        if point["validation_correct"] is not None and row["validation_total"]:
+            validation = point["validation_correct"] / row["validation_total"]
+            yield Point("validation_accuracy_by_epoch", validation, epoch)
+        if attack is not None and row["measurements"][0]["total"]:
+            success = point["success"][0] / row["measurements"][0]["total"]
+            yield Point("attack_success_by_epoch", success, epoch)
 
 
 def _name(config: Mapping[str, Any], seed: int) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from backdoor.config import digest
 from backdoor.trial import measure_id
-from sweeps.ledger import FAILED, FINISHED, flatten_factors
+from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.card import (
     NAME_LENGTH,
     Point,
@@ -106,13 +106,13 @@ class PointCards:
         return list(touched)
 
     def _judge(self, name: str) -> None:
-        finished = [row for row in self._rows[name].values() if row["status"] == FINISHED]
-        if not finished:
+        ended = [row for row in self._rows[name].values() if row["status"] in (FINISHED, STOPPED)]
+        if not ended:
             return
         spec = self._spec
-        point = region.point_of(finished, self._panel, spec.seeds, spec.region.confidence)
+        point = region.point_of(ended, self._panel, spec.seeds, spec.region.confidence)
         self._points[name] = point
-        # Of complete points no figure ever changes again: the best one is the best so far.
+        # Of points that are known no figure ever changes again: the best one is the best so far.
         self._best = region.best_point(region.in_order(filter(None, (self._best, point))))
 
     def stand(self) -> None:
@@ -147,7 +147,8 @@ class PointCards:
         )
 
     def _status(self, rows: Mapping[tuple[str, int], Row]) -> str:
-        """RUNNING while trials are missing, FAILED where one failed for good."""
+        """RUNNING while trials are missing, FAILED where one failed for good, KILLED where one was
+        stopped early."""
         attacks = [*self._panel, *(["clean"] if self._spec.baseline else [])]
         if any((attack, seed) not in rows for attack in attacks for seed in self._spec.seeds):
             return "RUNNING"
@@ -184,6 +185,7 @@ class PointCards:
         values |= {
             "seeds_done": self._seeds_done(rows),
             "trials_finished": statuses.count(FINISHED),
+            "trials_stopped": statuses.count(STOPPED) or None,
             "trials_failed": statuses.count(FAILED),
             "train_seconds": math.fsum(row["seconds"] or 0 for row in rows.values()),
         }

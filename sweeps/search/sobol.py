@@ -38,12 +38,16 @@ def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
 
 def point_at(space: Space, unit: Sequence[float]) -> Assignment:
     """The point at a position in the unit cube; equal volumes are equal shares of the space."""
+    index, values = leaf_values(space, unit)
+    return space.branches[index].assignment(values)
+
+
+def leaf_values(space: Space, unit: Sequence[float]) -> tuple[int, list[Value]]:
+    """The branch and its leaf values at a position in the unit cube."""
     index, _ = _bin(unit[0], len(space.branches))
     branch = space.branches[index]
     position = dict(zip(_free(branch), unit[1:], strict=False))
-    return branch.assignment(
-        [_leaf_at(leaf, position.get(name, 0.0)) for name, leaf in branch.leaves]
-    )
+    return index, [_leaf_at(leaf, position.get(name, 0.0)) for name, leaf in branch.leaves]
 
 
 def _free(branch: Branch) -> list[str]:

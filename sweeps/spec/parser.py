@@ -33,10 +33,12 @@ from sweeps.spec.sections import (
     Resources,
     SearchSettings,
     Seeds,
+    StoppingSettings,
     Tracking,
     Warn,
     validate,
 )
+from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
     name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
@@ -85,7 +87,12 @@ class _Parser:
         defences = self._build_ends(defence, "defence", build_defence)
         seeds, search = self._seeds(), self._section("search", SearchSettings)
         region, resources = self._thresholds(), self._section("resources", Resources)
-        tracking = self._tracking()
+        tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
+        stops = stopping is not None and stopping.kind != "none"
+        every = self._curve_every(document, stops)
+        if stopping is not None:
+            for mistake in check_stopping(stopping, defences, every, baseline, region):
+                self.warn(mistake)
         if search is not None:
             self._search(search, defence)
         if against_data and data is not None and training is not None:
@@ -98,7 +105,7 @@ class _Parser:
             return None
         return SweepSpec(
             document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, document.curve_every, self.document,
+            resources, tracking, every, self.document, stopping if stops else None,
         )  # fmt: skip
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -107,6 +114,11 @@ class _Parser:
     def _document(self) -> Document | None:
         document: Document | None = validate(Document, self.document, "", self.warn)
         return document
+
+    def _curve_every(self, document: Document | None, stops: bool) -> int:
+        """As asked for; stopping needs a curve, so that 1 is the default there."""
+        asked = document is not None and "curve_every" in document.model_fields_set
+        return document.curve_every if document is not None and asked else int(stops)
 
     def _section(self, name: str, model: type[Any]) -> Any:
         given = self.document.get(name)
@@ -261,16 +273,19 @@ class _Parser:
 
     def _search(self, search: SearchSettings, defence: Space) -> None:
         kind = search.kind
-        if kind != "optuna":
-            for name in sorted(search.model_fields_set & ADAPTIVE):
+        for name in sorted(search.model_fields_set & set(ADAPTIVE)):
+            if kind not in ADAPTIVE[name]:
+                count = "budget" if ADAPTIVE[name] == ("region",) else "points"
                 self._wrong(
                     f"search.{name}",
                     f"has no meaning for `{kind}`",
-                    getattr(search, name),
-                    "Remove it, or use {kind: optuna, points: ...}.",
+                    self.document["search"][name],
+                    f"Remove it, or use {{kind: {ADAPTIVE[name][0]}, {count}: ...}}.",
                 )
         if kind == "grid":
             self._grid(search, defence)
+        elif kind == "region":
+            self._region_search(search)
         elif search.points is None:
             self._wrong(
                 "search.points",
@@ -283,6 +298,18 @@ class _Parser:
 
             for mistake in check_options(search.sampler, search.options):
                 self.warn(mistake.inside("search.options"))
+
+    def _region_search(self, search: SearchSettings) -> None:
+        if search.points is not None:
+            rule, remedy = "has no meaning for `region`", "Remove it; `budget` counts trials."
+            self._wrong("search.points", rule, search.points, remedy)
+        if search.budget is None:
+            rule, remedy = "must be given for `region`", "Say how many trials at most: budget: 300."
+            self._wrong("search.budget", rule, None, remedy)
+        elif search.budget.gpu_hours is not None and not _given(self.document, "resources", "gpu"):
+            rule = "needs `resources.gpu` above 0"
+            remedy = "Say what share of a GPU a pack gets, or set a budget in trials only."
+            self._wrong("search.budget.gpu_hours", rule, search.budget.gpu_hours, remedy)
 
     def _grid(self, search: SearchSettings, defence: Space) -> None:
         if search.points is not None:
@@ -299,3 +326,9 @@ class _Parser:
                 "a range without `steps`",
                 "Add `steps`, or use search: random.",
             )
+
+
+def _given(document: dict[str, Any], section: str, name: str) -> bool:
+    """Whether a setting is there and not 0."""
+    settings = document.get(section)
+    return isinstance(settings, dict) and bool(settings.get(name))

@@ -29,25 +29,46 @@ class Seeds(Section):
     base: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
+class Budget(Section):
+    """trials: how many trainings at most. gpu_hours: how many hours of a GPU at most; it is asked
+    for no more trials than the mean so far lets expect to fit."""
+
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+
+
 class SearchSettings(Section):
     """How defence points are chosen; each meets the whole panel with every seed.
 
     grid: every combination. random, sobol: `points` distinct ones, drawn by `seed`, a power of 2
     being the best number for sobol. optuna: `points` distinct ones that `sampler` with `options`
     proposes, `pending` at a time: it learns from those that are done. With more pending a larger
-    cluster is kept busy, and the sampler knows less.
+    cluster is kept busy, and the sampler knows less. region: single trials, chosen where they tell
+    most about the region's border, `pending` at a time, until it is known or `budget` is spent.
     """
 
-    kind: Literal["grid", "random", "sobol", "optuna"] = "grid"
+    kind: Literal["grid", "random", "sobol", "optuna", "region"] = "grid"
     points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     sampler: Literal["tpe", "nsga2", "gp", "qmc", "random"] = "tpe"
     options: dict[str, Any] = {}
     pending: Annotated[int, Field(ge=1)] = 4
+    budget: Budget | None = None
+
+    @pydantic.field_validator("budget", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return {"trials": value} if whole else value
 
 
-#: Settings of `search` that only Optuna's samplers have.
-ADAPTIVE = frozenset({"sampler", "options", "pending"})
+#: Settings of `search` that only some kinds have, the first of them named in the remedy.
+ADAPTIVE = {
+    "sampler": ("optuna",),
+    "options": ("optuna",),
+    "pending": ("optuna", "region"),
+    "budget": ("region",),
+}
 
 
 class RegionSettings(Section):
@@ -74,6 +95,35 @@ class Resources(Section):
 
     cpu: Annotated[int, Field(ge=1, le=1024)] = 1
     gpu: Annotated[float, Field(ge=0, le=1024)] = 0
+
+
+class StoppingSettings(Section):
+    """Whether trials that do worse than others of the same attack end early, on Ray Tune.
+
+    kind: `asha`, Tune's AsyncHyperBandScheduler, keeps the best 1 / `reduction_factor` at epochs
+    `grace_period`, times `reduction_factor`, and so on; `median`, Tune's MedianStoppingRule, stops
+    a trial whose best value so far is below the median of the others' running means, of which
+    there must be `min_samples_required`. metric: `score` is validation accuracy minus attack
+    success; the others are one of the two. grace_period: epochs that every trial is trained for.
+    Decisions are made every `curve_every` epochs.
+
+    A stopped trial has no result: its point stays INCOMPLETE in the region, and may have been a
+    part of it. Tune's time_attr, max_t and mode follow from the trial and the metric.
+    """
+
+    kind: Literal["none", "asha", "median"] = "none"
+    metric: Literal["score", "validation_accuracy", "attack_success"] = "score"
+    grace_period: Annotated[int, Field(ge=1, le=LARGEST)] = 1
+    reduction_factor: Annotated[float, Field(gt=1)] = 4
+    min_samples_required: Annotated[int, Field(ge=1)] = 3
+
+
+#: Settings of `stopping` that each kind has.
+RULE_OPTIONS = {
+    "none": frozenset[str](),
+    "asha": frozenset({"metric", "grace_period", "reduction_factor"}),
+    "median": frozenset({"metric", "grace_period", "min_samples_required"}),
+}
 
 
 class Tracking(Section):
@@ -108,6 +158,7 @@ class Document(Section):
     search: Any = None
     region: Any = None
     resources: Any = None
+    stopping: Any = None
     tracking: Any = None
     curve_every: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 

@@ -1,14 +1,19 @@
 """What a sweep will take: the model of a pack's cost, against costs that are known."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
-from trials import trial
+from small import begin, small_spec, sweep
+from trials import fake_result, trial
 
 import sweeps.cost
+from sweeps.cli.main import main
 from sweeps.cost import estimate, makespan, probe, train_images, workers_here
+from sweeps.ledger import finished_rows
 from sweeps.plan import Job, Pack
+from sweeps.runners.serial import SerialRunner
 
 
 class Known:
@@ -74,3 +79,21 @@ def test_a_fraction_of_a_card_holds_several_packs() -> None:
 def test_the_training_images_follow_from_the_data() -> None:
     few = trial()
     assert train_images(replace(few, data=replace(few.data, train=100))) == 100
+
+
+def test_status_adds_up_what_the_recorded_trials_held(tmp_path, capsys) -> None:
+    spec = small_spec(resources={"cpu": 2, "gpu": 0})
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner(lambda pack: _costed(pack)))
+    assert main(["status", str(paths.root), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["worker_seconds"] == 24 * 1.5 and said["train_seconds"] == 24 * 1.0
+    assert said["trained_images"] == 24 * 300 and said["peak_memory"] == 2**30
+    assert said["cpu_hours"] == 24 * 1.5 * 2 / 3600 and said["gpu_hours"] == 0.005
+
+
+def _costed(pack: Pack):
+    """Rows as a worker with two cores and half a card would report them."""
+    cost = {"seconds": 1.5, "train_seconds": 1.0, "trained_images": 300, "peak_memory": 2**30}
+    results = [replace(fake_result(t, pack.job.measures), **cost) for t in pack.trials]
+    return finished_rows(results, pack.pack_id, pack.job.cpu, 0.5)

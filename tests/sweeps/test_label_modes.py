@@ -30,7 +30,7 @@ def test_from_the_spec_to_the_report(tmp_path) -> None:
             kept = {"all_to_one": range(40, 55), "all_to_all": [55], "clean_label": [0]}
             assert row["poisoned"] == 55 and row["relabelled"] in kept[attack["label_mode"]]
     region = region_of(spec, Ledger(paths.ledger), 24)
-    assert region["trials"] == {"finished": 24, "failed": 0, "planned": 24}
+    assert region["trials"] == {"finished": 24, "stopped": 0, "failed": 0, "planned": 24}
     assert [(entry["target"], entry["goal"]) for entry in region["panel"]] == [
         (3, "to class 3"), (None, "to the next class"), (3, "to class 3, labels kept")
     ]  # fmt: skip

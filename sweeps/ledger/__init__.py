@@ -2,7 +2,11 @@
 
 Every report of a worker becomes a small part; parts are folded into one file now and then. A
 kill at any moment leaves whole files only, at worst with rows twice; a trial counts once, since
-reading keeps one row a `trial_id`: the earliest finished one, else the latest failure.
+reading keeps one row a `trial_id`: the earliest finished one, else the earliest stopped one, else
+the latest failure.
+
+A stopped trial is one that a rule (`sweeps.stopping`) ended before its last epoch. Its row has the
+curve so far and what the counts are out of, but no result: its final figures are unknown.
 """
 
 from __future__ import annotations
@@ -11,24 +15,55 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
-from backdoor.trial import TrialResult
+from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
+from sweeps.ledger.rows import (
+    Rows,
+    decode,
+    encode,
+    failed_rows,
+    finished_rows,
+    partial_rows,
+    stopped_rows,
+)
+from sweeps.ledger.schema import (
+    FAILED,
+    FINISHED,
+    READABLE_VERSIONS,
+    RESULT_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STOPPED,
+)
 from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
 
-#: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
-Rows = pa.Table
+__all__ = [
+    "FAILED",
+    "FINISHED",
+    "RESULT_COLUMNS",
+    "SCHEMA",
+    "STOPPED",
+    "Ledger",
+    "Rows",
+    "accuracies",
+    "decode",
+    "encode",
+    "failed_rows",
+    "finished_rows",
+    "flatten_factors",
+    "load_results",
+    "partial_rows",
+    "stopped_rows",
+    "write_csv",
+]
 
-SCHEMA_VERSION = 1
-FINISHED, FAILED = "finished", "failed"
 #: Parts are folded into one file when there are more of them than this.
 FOLD_AT = 64
 #: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
@@ -37,110 +72,6 @@ _WRITING: dict[str, dict[str, Any]] = {
     "fold": {"compression": "zstd"},
 }
 
-_MEASUREMENT = pa.struct(
-    [
-        ("measure_id", pa.string()),
-        ("success", pa.int64()),
-        ("robust", pa.int64()),
-        ("total", pa.int64()),
-    ]
-)
-_CURVE_POINT = pa.struct(
-    [("epoch", pa.int64()), ("clean_correct", pa.int64()), ("success", pa.list_(pa.int64()))]
-)
-
-#: What a trial is and what came of it: equal for every run of the same trial.
-RESULT_FIELDS = [
-    pa.field("trial_id", pa.string(), nullable=False),
-    pa.field("defence_id", pa.string(), nullable=False),
-    pa.field("attack_id", pa.string(), nullable=False),
-    pa.field("seed", pa.int64(), nullable=False),
-    pa.field("config", pa.string(), nullable=False),
-    pa.field("status", pa.string(), nullable=False),
-    pa.field("error", pa.string()),
-    pa.field("engine", pa.string()),
-    pa.field("engine_version", pa.int64()),
-    pa.field("data_fingerprint", pa.string()),
-    pa.field("train_images", pa.int64()),
-    pa.field("poisoned", pa.int64()),
-    pa.field("relabelled", pa.int64()),
-    pa.field("validation_correct", pa.int64()),
-    pa.field("validation_total", pa.int64()),
-    pa.field("class_correct", pa.list_(pa.int64())),
-    pa.field("class_total", pa.list_(pa.int64())),
-    pa.field("collapsed", pa.bool_()),
-    pa.field("diverged", pa.bool_()),
-    pa.field("measurements", pa.list_(_MEASUREMENT)),
-    pa.field("curve", pa.list_(_CURVE_POINT)),
-]
-#: Where and when it was computed.
-CIRCUMSTANCE_FIELDS = [
-    pa.field("pack_id", pa.string()),
-    pa.field("seconds", pa.float64()),
-    pa.field("device", pa.string()),
-    pa.field("host", pa.string()),
-    pa.field("finished_at", pa.float64(), nullable=False),
-]
-RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]
-SCHEMA = pa.schema(
-    RESULT_FIELDS + CIRCUMSTANCE_FIELDS, metadata={"schema_version": str(SCHEMA_VERSION)}
-)
-
-
-def finished_rows(results: Iterable[TrialResult], pack_id: str) -> pa.Table:
-    """Ledger rows of results, stamped with the time."""
-    return _table(
-        {
-            **(row := result.row()),
-            "config": _json(row["config"]),
-            "status": FINISHED,
-            "error": None,
-            "pack_id": pack_id,
-            "finished_at": time.time(),
-        }
-        for result in results
-    )
-
-
-def failed_rows(trials: Iterable[Any], pack_id: str, error: str) -> pa.Table:
-    """Ledger rows of trials (`TrialConfig`) that could not be trained, with the reason."""
-    return _table(
-        {
-            "trial_id": trial.trial_id,
-            "defence_id": trial.defence_id,
-            "attack_id": trial.attack_id,
-            "seed": trial.seed,
-            "config": _json(trial.canonical),
-            "status": FAILED,
-            "error": error,
-            "pack_id": pack_id,
-            "finished_at": time.time(),
-        }
-        for trial in trials
-    )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
-
-
-def encode(table: pa.Table) -> bytes:
-    """Rows as an Arrow IPC stream, the form in which workers report them."""
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def decode(content: bytes) -> pa.Table:
-    """Rows from the bytes of `encode`."""
-    with pa.ipc.open_stream(content) as reader:
-        return reader.read_all()
-
 
 class Ledger:
     """The ledger in a folder. One process writes (`sweeps.storage.locked`), any may read."""
@@ -148,6 +79,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.finished: set[str] = set()
+        self.stopped: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
         self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
@@ -155,12 +87,18 @@ class Ledger:
         self._refuse_mixture(table)
         self._note(table)
 
+    @property
+    def ended(self) -> set[str]:
+        """Trials that are not to be trained again: finished, or stopped by a rule."""
+        return self.finished | self.stopped
+
     # --- writing ---------------------------------------------------------------------------
 
     def append(self, rows: pa.Table) -> pa.Table:
         """Records the rows that are new, durably, and returns them.
 
-        A finished trial is never recorded again; one that failed is, whenever it is tried again.
+        A finished trial is never recorded again, and a stopped one only if it has finished after
+        all; one that failed is, whenever it is tried again.
         """
         fresh = self._fresh(rows)
         if not fresh.num_rows:
@@ -207,7 +145,8 @@ class Ledger:
         keep = []
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for trial_id, status in zip(*columns, strict=True):
-            keep.append(trial_id not in self.finished and trial_id not in seen)
+            known = self.finished if status == FINISHED else self.ended
+            keep.append(trial_id not in known and trial_id not in seen)
             if status == FINISHED:
                 seen.add(trial_id)
         return rows if all(keep) else rows.filter(pa.array(keep, pa.bool_()))
@@ -215,9 +154,11 @@ class Ledger:
     def _note(self, rows: pa.Table) -> None:
         """Remembers ids and statuses of rows that are on disk."""
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+        sets = {FINISHED: self.finished, STOPPED: self.stopped}
         for trial_id, status in zip(*columns, strict=True):
-            (self.finished if status == FINISHED else self.failed).add(trial_id)
-        self.failed -= self.finished
+            sets.get(status, self.failed).add(trial_id)
+        self.stopped -= self.finished
+        self.failed -= self.ended
 
     def _refuse_mixture(self, rows: pa.Table) -> None:
         names = ["data_fingerprint", "engine", "engine_version"]
@@ -281,11 +222,16 @@ class Ledger:
                 Mistake(str(file), "must be a readable Parquet file", str(error), remedy)
             ) from None
         version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
-        if version != SCHEMA_VERSION:
-            rule = f"must have schema version {SCHEMA_VERSION}"
+        if version not in READABLE_VERSIONS:
+            rule = f"must have schema version {' or '.join(map(str, READABLE_VERSIONS))}"
             remedy = "Use the release of backdoor-sweeps that wrote it."
             raise StoredDataError(Mistake(str(file), rule, version, remedy))
-        return table.cast(SCHEMA)
+        return table.cast(SCHEMA) if version == SCHEMA_VERSION else _brought_up(table)
+
+
+def _brought_up(table: pa.Table) -> pa.Table:
+    """Rows of an older version; what they lack is null. Folding writes them in this version."""
+    return pa.Table.from_pylist(table.to_pylist(), schema=SCHEMA)
 
 
 def _distinct(rows: pa.Table, names: list[str]) -> set[tuple[Any, ...]]:
@@ -299,40 +245,13 @@ def _one_row_a_trial(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table
     rows = pa.array(range(table.num_rows), pa.int64())
-    failed = pc.not_equal(table["status"], FINISHED)
-    rank = pc.if_else(failed, pc.subtract(2 * table.num_rows, rows), rows)
+    finished, stopped = (pc.equal(table["status"], word) for word in (FINISHED, STOPPED))
+    latest_first = pc.subtract(3 * table.num_rows, rows)
+    rank = pc.if_else(stopped, pc.add(table.num_rows, rows), latest_first)
+    rank = pc.if_else(finished, rows, rank)
     order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
     first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
     return table.take(first["row_first"].combine_chunks().sort())
-
-
-# --- for notebooks -----------------------------------------------------------------------------
-
-
-def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:
-    """A canonical configuration by dotted names, such as `defence.architecture.width`.
-
-    A clean baseline has `attack.poison_rate` 0 and no other factor of an attack.
-    """
-    flat: dict[str, Any] = {}
-
-    def visit(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            if "kind" in value:
-                flat[prefix] = value["kind"]
-            for key, inner in value.items():
-                if key != "kind":
-                    visit(f"{prefix}.{key}", inner)
-        else:
-            flat[prefix] = _json(value) if isinstance(value, list) else value
-
-    for part in ("data", "defence", "training"):
-        visit(part, config[part])
-    if config["attack"] is None:
-        flat["attack.poison_rate"] = 0.0
-    else:
-        visit("attack", config["attack"])
-    return flat
 
 
 def load_results(folder: Path | str) -> pa.Table:
@@ -342,64 +261,10 @@ def load_results(folder: Path | str) -> pa.Table:
     dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
     `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
     that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
-    measured. A failed trial has one row, without figures.
+    measured. A failed or stopped trial has one row, without figures.
     """
     paths = open_results(folder)
     measured = read_sweep(paths).get("measures", {})
-    flat = [row for trial in Ledger(paths.ledger).rows() for row in _flat_rows(trial, measured)]
+    flat = [row for trial in Ledger(paths.ledger).rows() for row in flat_rows(trial, measured)]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})
-
-
-def _flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    keys = ["trial_id", "defence_id", "attack_id", "seed", "status", "error"]
-    keys += ["train_images", "poisoned", "relabelled", "collapsed", "diverged", "seconds"]
-    row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])
-    if trial["status"] == FINISHED:
-        row |= accuracies(trial)
-    for m in trial["measurements"] or [None]:
-        if m is None:
-            yield row
-            continue
-        factors = flatten_factors(
-            {
-                "data": {},
-                "defence": {},
-                "training": {},
-                "attack": {
-                    **measured.get(m["measure_id"], {}),
-                    "poison_rate": row["attack.poison_rate"],
-                },
-            }
-        )
-        yield (
-            row
-            | factors
-            | m
-            | {
-                "attack_success": _fraction(m["success"], m["total"]),
-                "robust_accuracy": _fraction(m["robust"], m["total"]),
-            }
-        )
-
-
-def accuracies(trial: dict[str, Any]) -> dict[str, Any]:
-    """Clean counts and fractions of a finished row."""
-    correct, total = sum(trial["class_correct"]), sum(trial["class_total"])
-    return {
-        "clean_correct": correct,
-        "clean_total": total,
-        "clean_accuracy": _fraction(correct, total),
-        "validation_accuracy": _fraction(trial["validation_correct"], trial["validation_total"]),
-    }
-
-
-def _fraction(count: int, total: int) -> float | None:
-    return count / total if total else None
-
-
-def write_csv(table: pa.Table, file: Path) -> None:
-    """A flat table as a CSV file with a header."""
-    sink = io.BytesIO()
-    arrow_csv.write_csv(table, sink)
-    write_atomic(file, sink.getvalue())

@@ -1,0 +1,219 @@
+"""A spec's defence space and attack panel as columns of numbers and codes, and back.
+
+A column of codes says which branch (combination of kinds) a point is on. A leaf that varies gives
+a number column where it takes numbers, on the leaf's own scale from 0 to 1, and a code column where
+it takes other values, or 0 beside a log range. A column without effect at a point holds 0.5 or 0.
+Leaves of the same name share columns between branches; a setting of a component belongs to its
+kind alone, since the strengths of two regularizers have nothing in common.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweeps.levelset.columns import Columns, Floats, Ints, sobol
+from sweeps.levelset.surrogate import Panel
+from sweeps.space import Assignment, Branch, Range, Space, Value
+
+#: Numbers that span more than this factor are spaced by their logarithms.
+WIDE = 8.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers from low to high as 0 to 1; those at or below 0 have no place on a log scale."""
+
+    low: float
+    high: float
+    log: bool
+
+    def to_unit(self, value: float) -> float:
+        if self.high == self.low:
+            return 0.5
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def to_value_axis(self, unit: Floats) -> Floats:
+        """Values at these places between 0 and 1, or their logarithms to base 10."""
+        if self.log:
+            low, high = math.log10(self.low), math.log10(self.high)
+        else:
+            low, high = self.low, self.high
+        return low + unit * (high - low)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The columns of one factor: a scale for its numbers, if any, and its other values, if any."""
+
+    scale: Scale | None
+    words: tuple[Value, ...]
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        numbers = [0] if self.scale is not None and self.scale.low < self.scale.high else []
+        kinds = len(self.words) + (self.scale is not None)
+        return (*numbers, *([kinds] if kinds > 1 else []))
+
+    def encode(self, value: Value) -> list[float]:
+        same = [i for i, w in enumerate(self.words) if type(w) is type(value) and w == value]
+        word = same[0] if same else None
+        number = 0.5
+        if word is None and self.scale is not None and isinstance(value, (int, float)):
+            number = self.scale.to_unit(float(value))
+        elif self.scale is not None and _is_number(value):
+            number = 0.0  # a 0 beside a log range is nearest to its low end
+        code = len(self.words) if word is None else word
+        return [number if level == 0 else float(code) for level in self.levels]
+
+    @property
+    def absent(self) -> list[float]:
+        """Where the factor has no effect."""
+        return [0.5 if level == 0 else 0.0 for level in self.levels]
+
+
+def axis_of(values: Sequence[Value | Range]) -> Axis:
+    """The axis on which all these values and ranges have their places."""
+    ranges = [v for v in values if isinstance(v, Range)]
+    plain = [v for v in values if not isinstance(v, Range)]
+    numbers = [float(v) for v in plain if isinstance(v, (int, float)) and _is_number(v)]
+    words = [v for v in plain if not _is_number(v)]
+    ends = [*numbers, *(r.low for r in ranges), *(r.high for r in ranges)]
+    positive = [end for end in ends if end > 0]
+    wide = bool(positive) and max(positive) > WIDE * min(positive)
+    log = any(r.scale == "log" for r in ranges) or (wide and all(r.low > 0 for r in ranges))
+    if log:
+        words += [v for v in plain if isinstance(v, (int, float)) and _is_number(v) and v <= 0]
+        ends = positive
+    scale = Scale(min(ends), max(ends), log) if ends else None
+    return Axis(scale, tuple(dict.fromkeys(words)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class SpaceDomain:
+    """A `Domain` of a spec's space; every drawn point is an assignment that `decode` gives back."""
+
+    def __init__(self, space: Space, inert: Sequence[frozenset[str]] = ()) -> None:
+        """inert: for each branch, the leaves without effect in it; none where not given."""
+        self.space = space
+        self._inert = tuple(inert) or (frozenset[str](),) * len(space.branches)
+        self._axes = self._find_axes()
+        branch = (len(space.branches),) if len(space.branches) > 1 else ()
+        levels = [level for axis in self._axes.values() for level in axis.levels]
+        self.columns = Columns((*branch, *levels))
+        self.groups = len(space.branches)
+        self._encoded: dict[bytes, tuple[int, tuple[Value, ...]]] = {}
+
+    def _find_axes(self) -> dict[str, Axis]:
+        options: dict[str, list[Value | Range]] = {}
+        for branch, inert in zip(self.space.branches, self._inert, strict=True):
+            for name, leaf in branch.leaves:
+                if name in inert:
+                    continue
+                options.setdefault(_column_name(branch, name), []).extend(leaf.options)
+        return {name: axis_of(values) for name, values in options.items()}
+
+    @property
+    def number_axes(self) -> dict[int, tuple[str, Scale]]:
+        """Number column → the factor's name and scale."""
+        found: dict[int, tuple[str, Scale]] = {}
+        column = 1 if self.groups > 1 else 0
+        for name, axis in self._axes.items():
+            for level in axis.levels:
+                if level == 0 and axis.scale is not None:
+                    found[column] = (name, axis.scale)
+                column += 1
+        return found
+
+    def encode(self, branch: int, values: Sequence[Value]) -> Floats:
+        """The row of a point of a branch with these leaf values."""
+        leaves = self.space.branches[branch].leaves
+        found = {
+            _column_name(self.space.branches[branch], name): value
+            for (name, _), value in zip(leaves, values, strict=True)
+            if name not in self._inert[branch]
+        }
+        row = [float(branch)] if self.groups > 1 else []
+        for name, axis in self._axes.items():
+            row += axis.encode(found[name]) if name in found else axis.absent
+        point = np.array(row, dtype=np.float64)
+        self._encoded[point.tobytes()] = (branch, tuple(values))
+        return point
+
+    def forget(self) -> None:
+        """Rows encoded so far can be decoded no more; their memory is free."""
+        self._encoded.clear()
+
+    def decode(self, point: Floats) -> Assignment:
+        """The assignment of a row that this domain has encoded."""
+        branch, values = self._encoded[np.ascontiguousarray(point).tobytes()]
+        return self.space.branches[branch].assignment(values)
+
+    def draw(self, count: int, seed: int) -> Floats:
+        from sweeps.search.sobol import leaf_values
+
+        axes = 1 + max(len(branch.leaves) for branch in self.space.branches)
+        rows = []
+        for unit in sobol(axes, count, seed).tolist():
+            index, values = leaf_values(self.space, unit)
+            rows.append(self.encode(index, values))
+        return np.array(rows, dtype=np.float64).reshape(count, -1)
+
+    def group(self, points: Floats) -> Ints:
+        if self.groups == 1:
+            return np.zeros(len(points), dtype=np.int64)
+        return points[:, 0].astype(np.int64)
+
+
+def _column_name(branch: Branch, leaf: str) -> str:
+    slot, _, setting = leaf.partition(".")
+    return f"{slot}={dict(branch.kinds)[slot]}.{setting}" if setting else leaf
+
+
+def panel_of(attacks: Sequence[Mapping[str, Any]]) -> Panel:
+    """The attacks' identities (plain, nested values) as points."""
+    flat = [_flat(attack) for attack in attacks]
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    axes = {name: axis_of([one[name] for one in flat if name in one]) for name in names}
+    categories = ("target",)  # class numbers have no order
+    for name in categories:
+        if name in axes:
+            values = dict.fromkeys(one[name] for one in flat if name in one)
+            axes[name] = Axis(None, tuple(values))
+    varying = {name: axis for name, axis in axes.items() if axis.levels}
+    rows = [
+        list(itertools.chain.from_iterable(
+            axis.encode(one[name]) if name in one else axis.absent
+            for name, axis in varying.items()
+        ))
+        for one in flat
+    ]  # fmt: skip
+    columns = Columns(tuple(level for axis in varying.values() for level in axis.levels))
+    return Panel(columns, np.array(rows, dtype=np.float64).reshape(len(attacks), -1))
+
+
+def _flat(attack: Mapping[str, Any]) -> dict[str, Value]:
+    """One level of names; settings of a trigger under the trigger's kind."""
+    found: dict[str, Value] = {}
+    for name, value in attack.items():
+        if isinstance(value, Mapping):
+            kind = value["kind"]
+            found[name] = kind
+            found |= {f"{name}={kind}.{k}": _plain(v) for k, v in value.items() if k != "kind"}
+        else:
+            found[name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Value:
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

@@ -1,0 +1,247 @@
+"""A Gaussian process: hyperparameters by maximum a posteriori, exact posterior, conditioning.
+
+y = f(x) + noise, f with an unknown constant mean (a wide prior, integrated out) and a `kernel`
+covariance. A row's noise is known (binomial) variance plus a learned one, exp(a + b h) with a known
+h in [0, 1] for each row. The priors are log-normal and keep few data from claiming much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.linalg import cholesky, lapack, solve_triangular
+from scipy.optimize import minimize
+
+from sweeps.levelset.columns import Columns, Floats
+from sweeps.levelset.kernel import features, matern, matern_slope, per_column, squared_distances
+
+#: Prior variance of the constant mean: outcomes are logits within a few units of 0.
+MEAN_VARIANCE = 4.0
+#: More rows than this say nothing more about the hyperparameters that would be worth the time.
+LARGEST_FIT = 200
+_JITTER = 1e-8
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Means and standard deviations of the logarithms; `length` is for one column of `d`."""
+
+    length: tuple[float, float] = (np.log(0.35), 0.7)
+    category: tuple[float, float] = (np.log(1.0), 0.8)
+    variance: tuple[float, float] = (np.log(2.5), 0.8)
+    noise: tuple[float, float] = (np.log(0.15), 1.2)
+    slope: tuple[float, float] = (0.0, 1.0)
+
+    def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Means and deviations, in the order of `Hyper.pack`."""
+        wide = 0.5 * np.log(max(1.0, len(columns.levels) / 2))
+        rows = [
+            (self.category if level else (self.length[0] + wide, self.length[1]))
+            for level in columns.levels
+        ]
+        rows += [self.variance, self.noise, self.slope]
+        both = np.array(rows, dtype=np.float64)
+        return both[:, 0], both[:, 1]
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """lengths: (d,); variance: of f; noise: learned, where h = 0; slope: of its logarithm in h."""
+
+    lengths: Floats
+    variance: float
+    noise: float
+    slope: float
+
+    def pack(self) -> Floats:
+        scaled = np.log([*self.lengths, self.variance, self.noise])
+        return np.append(scaled, self.slope)
+
+    @staticmethod
+    def unpack(packed: Floats) -> Hyper:
+        scaled = np.exp(packed[:-1])
+        return Hyper(scaled[:-2], float(scaled[-2]), float(scaled[-1]), float(packed[-1]))
+
+    def learned_noise(self, shape: Floats) -> Floats:
+        """Noise variances, beyond the binomial ones, of rows with these h."""
+        return np.asarray(self.noise * np.exp(self.slope * shape), dtype=np.float64)
+
+    def coordinates(self, points: Floats, columns: Columns) -> Floats:
+        return features(points, columns, self.lengths)
+
+
+@dataclass(frozen=True)
+class Data:
+    """points (n, d), values (n,), known noise variances (n,), and h of the learned noise (n,)."""
+
+    columns: Columns
+    points: Floats
+    values: Floats
+    known: Floats
+    shape: Floats
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, chosen: np.ndarray) -> Data:
+        return replace(
+            self, points=self.points[chosen], values=self.values[chosen],
+            known=self.known[chosen], shape=self.shape[chosen],
+        )  # fmt: skip
+
+
+def fit(
+    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, thorough: bool = True
+) -> Hyper:
+    """The maximum a posteriori hyperparameters, sought from `start`.
+
+    thorough: also from the prior's means and from a rugged front with quiet seeds: the posterior
+    has several modes, and what was the best one with less data may be so no longer.
+    """
+    if len(data) > LARGEST_FIT:
+        data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
+    centre, spread = prior.arrays(data.columns)
+    if not len(data):
+        return Hyper.unpack(centre)
+    beginnings = [] if start is None else [start.pack()]
+    if thorough or start is None:
+        rugged = centre.copy()
+        chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
+        rugged[chosen] -= 1.5 * spread[chosen]
+        beginnings += [centre, rugged]
+    reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
+    arguments = (data, per_column(data.points, data.columns), centre, spread)
+    found = [
+        minimize(
+            _objective, begin, args=arguments, jac=True, method="L-BFGS-B", bounds=reach,
+            options={"maxiter": 40},
+        )
+        for begin in beginnings
+    ]  # fmt: skip
+    return Hyper.unpack(min(found, key=lambda result: result.fun).x)
+
+
+def _objective(
+    packed: Floats, data: Data, parts: Floats, centre: Floats, spread: Floats
+) -> tuple[float, Floats]:
+    """The negative log posterior and its gradient."""
+    hyper, width = Hyper.unpack(packed), len(data.columns.levels)
+    weights = hyper.lengths**-2
+    squared = np.tensordot(weights, parts, axes=1)
+    signal = hyper.variance * matern(squared)
+    learned = hyper.learned_noise(data.shape)
+    total = signal + MEAN_VARIANCE
+    total[np.diag_indices(len(data))] += data.known + learned + _JITTER
+    factor = cholesky(total, lower=True, check_finite=False)
+    inverse = _inverse(factor)
+    alpha = inverse @ data.values
+    value = 0.5 * data.values @ alpha + np.log(np.diag(factor)).sum()
+    inner = 0.5 * (inverse - np.outer(alpha, alpha))
+    steep = inner * (hyper.variance * matern_slope(squared))
+    gradient = np.empty_like(packed)
+    gradient[:width] = -2 * weights * np.tensordot(parts, steep, axes=2)
+    gradient[width] = np.sum(inner * signal)
+    by_noise = np.diag(inner) * learned
+    gradient[width + 1] = by_noise.sum()
+    gradient[width + 2] = (by_noise * data.shape).sum()
+    off = (packed - centre) / spread
+    return float(value + 0.5 * off @ off), gradient + off / spread
+
+
+def _inverse(factor: Floats) -> Floats:
+    """The inverse of a matrix from its lower Cholesky factor."""
+    lower, _ = lapack.dpotri(factor, lower=1)
+    return np.asarray(lower + np.tril(lower, -1).T, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Process:
+    """The posterior of f given rows and hyperparameters.
+
+    Rows from `extra` on have no value yet (pending trials): they reduce variances, not means.
+    """
+
+    columns: Columns
+    hyper: Hyper
+    coordinates: Floats
+    factor: Floats
+    alpha: Floats
+    extra: tuple[Floats, Floats] | None = field(default=None)
+
+    @staticmethod
+    def of(data: Data, hyper: Hyper) -> Process:
+        where = hyper.coordinates(data.points, data.columns)
+        total = _prior(hyper, where, where)
+        total[np.diag_indices(len(data))] += data.known + hyper.learned_noise(data.shape) + _JITTER
+        factor = cholesky(total, lower=True, check_finite=False) if len(data) else total
+        half = _solve(factor, data.values)
+        alpha = (
+            solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
+            if len(data)
+            else half
+        )
+        return Process(data.columns, hyper, where, factor, alpha)
+
+    def at(self, points: Floats) -> Cross:
+        """The posterior at (m, d) points, in a form from which covariances follow cheaply."""
+        where = self.hyper.coordinates(points, self.columns)
+        prior = _prior(self.hyper, self.coordinates, where)
+        mean = prior.T @ self.alpha
+        half = _solve(self.factor, prior)
+        if self.extra is not None:
+            more, factor = self.extra
+            inner = _prior(self.hyper, more, where) - self._half(more).T @ half
+            half = np.concatenate([half, _solve(factor, inner)])
+        return Cross(self.hyper, where, half, mean)
+
+    def pending(self, points: Floats, noise: Floats) -> Process:
+        """With (m, d) trials under way, all of them, whose outcomes will have these noises."""
+        if self.extra is not None:
+            raise ValueError("pending trials must be given all at once")
+        if not len(points):
+            return self
+        where = self.hyper.coordinates(points, self.columns)
+        half = self._half(where)
+        inner = _prior(self.hyper, where, where) - half.T @ half
+        inner[np.diag_indices(len(where))] += noise + _JITTER
+        return replace(self, extra=(where, cholesky(inner, lower=True, check_finite=False)))
+
+    def _half(self, where: Floats) -> Floats:
+        return _solve(self.factor, _prior(self.hyper, self.coordinates, where))
+
+
+@dataclass(frozen=True)
+class Cross:
+    """The posterior at m points: means (m,), and what covariances are computed from."""
+
+    hyper: Hyper
+    where: Floats
+    half: Floats
+    mean: Floats
+
+    def variance(self) -> Floats:
+        """Posterior variances of f, (m,), above 0."""
+        prior = self.hyper.variance + MEAN_VARIANCE
+        left = prior - np.einsum("ij,ij->j", self.half, self.half)
+        return np.asarray(np.maximum(left, 1e-9), dtype=np.float64)
+
+    def covariance(self, other: Cross) -> Floats:
+        """Posterior covariances of f between these points and others, (m, k)."""
+        return _prior(self.hyper, self.where, other.where) - self.half.T @ other.half
+
+    def take(self, chosen: np.ndarray) -> Cross:
+        return Cross(self.hyper, self.where[chosen], self.half[:, chosen], self.mean[chosen])
+
+
+def _prior(hyper: Hyper, one: Floats, other: Floats) -> Floats:
+    correlation = matern(squared_distances(one, other))
+    return np.asarray(hyper.variance * correlation + MEAN_VARIANCE, dtype=np.float64)
+
+
+def _solve(factor: Floats, right: Floats) -> Floats:
+    if not len(factor):
+        return right
+    return np.asarray(
+        solve_triangular(factor, right, lower=True, check_finite=False), dtype=np.float64
+    )

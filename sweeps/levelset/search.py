@@ -1,0 +1,214 @@
+"""Ask and tell in encoded space: which defence points, under which attacks, to try next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sweeps.levelset.acquire import Cost, Targets, choose, targets
+from sweeps.levelset.columns import Domain, Floats, Ints
+from sweeps.levelset.membership import Summary, probability, summary
+from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+
+
+@dataclass(frozen=True)
+class Settings:
+    """budget: trials in all. repeats: how often one point may be tried under one attack.
+    confidence: of IN and OUT. random: share of trials that are drawn blindly, to calibrate by.
+
+    The search stops where `PATIENCE` looks in a row expect an F1 of `f1`, or leave less than
+    `undecided` of the space undecided.
+    """
+
+    budget: int = 300
+    repeats: int = 1_000_000
+    confidence: float = 0.95
+    random: float = 0.1
+    again: float = 0.1
+    f1: float = 0.96
+    undecided: float = 0.005
+    seed: int = 0
+
+
+#: So many looks in a row must agree that the search may stop.
+PATIENCE = 2
+#: Before so many outcomes, and so many for each number column, certainty is not believed.
+ENOUGH, ENOUGH_PER_COLUMN = 60, 15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Counts of one finished training."""
+
+    correct: float
+    images: float
+    success: float
+    triggered: float
+
+
+@dataclass
+class LevelSetSearch:
+    """Proposes trials by number; each is told an outcome, or None where the training failed."""
+
+    domain: Domain
+    panel: Panel
+    goal: Goal
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        self.points: list[Floats] = []
+        self.attacks: list[int] = []
+        self.outcomes: dict[int, Outcome | None] = {}
+        self.draw = np.random.default_rng(self.settings.seed)
+        self.reference = self.domain.draw(2048, self.settings.seed)
+        self.surrogate = Surrogate(self.domain.columns, self.panel, self.goal, self.reference)
+        self.model: Model | None = None
+        self._known = self._looked = -1
+        self._tried: dict[tuple[bytes, int], int] = {}
+        self._certain = 0
+        self.exhausted = False
+        cells = self.domain.groups * len(self.panel)
+        self.begin = max(12, 3 * (len(self.domain.columns.numbers) + cells))
+
+    # --- telling ----------------------------------------------------------------------------
+
+    def add(self, point: Floats, attack: int) -> int:
+        """Notes a trial, and returns its number."""
+        self.points.append(point)
+        self.attacks.append(attack)
+        key = (point.tobytes(), attack)
+        self._tried[key] = self._tried.get(key, 0) + 1
+        return len(self.points) - 1
+
+    def tell(self, number: int, outcome: Outcome | None) -> None:
+        self.outcomes[number] = outcome
+
+    def trials(self) -> Trials:
+        """The trials that have an outcome."""
+        found = [(i, o) for i, o in sorted(self.outcomes.items()) if o is not None]
+        counts = np.array(
+            [(o.correct, o.images, o.success, o.triggered) for _, o in found], dtype=np.float64
+        ).reshape(-1, 4)
+        chosen = [i for i, _ in found]
+        points = np.array([self.points[i] for i in chosen], dtype=np.float64)
+        attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
+        width = len(self.domain.columns.levels)
+        return Trials(points.reshape(-1, width), attacks, *counts.T)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be asked: out of budget or of points, or certain enough."""
+        spent = len(self.points) >= self.settings.budget
+        return spent or self.exhausted or self._certain >= PATIENCE
+
+    def ask(self, count: int, cost: Cost | None = None) -> list[int]:
+        """The numbers of up to `count` new trials. cost: of trials (points, attacks), above 0."""
+        self._look()
+        if self.finished:
+            return []
+        count = min(count, self.settings.budget - len(self.points))
+        asked = self._spread(min(count, self.begin - len(self.points)))
+        while len(asked) < count and self.draw.random() < self.settings.random:
+            asked += self._blindly()
+        while len(asked) < count and self.draw.random() < self.settings.again:
+            asked += self._again()
+        if len(asked) < count and self.trials_known:
+            asked += self._informed(count - len(asked), cost)
+        return asked
+
+    @property
+    def trials_known(self) -> int:
+        return sum(outcome is not None for outcome in self.outcomes.values())
+
+    @property
+    def enough(self) -> int:
+        """How many outcomes it takes before certainty is believed."""
+        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), self.begin)
+
+    def _look(self) -> None:
+        """Notes, once for each new state of knowledge, whether it is certain enough."""
+        if self.trials_known < self.enough or self._looked == len(self.outcomes):
+            return
+        self._looked = len(self.outcomes)
+        found = self.summary()
+        certain = found.expected_f1 >= self.settings.f1
+        certain |= found.undecided <= self.settings.undecided
+        self._certain = self._certain + 1 if certain else 0
+
+    def _spread(self, count: int) -> list[int]:
+        """The next of an even design, the attacks in turn."""
+        if count <= 0:
+            return []
+        design = self.domain.draw(self.begin, self.settings.seed + 1)
+        first = len(self.points)
+        turns = [(design[i], i % len(self.panel)) for i in range(first, first + count)]
+        return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
+
+    def _free(self, point: Floats, attack: int) -> bool:
+        return self._tried.get((point.tobytes(), attack), 0) < self.settings.repeats
+
+    def _blindly(self) -> list[int]:
+        point = self.domain.draw(1, int(self.draw.integers(2**31)))[0]
+        attack = int(self.draw.integers(len(self.panel)))
+        return [self.add(point, attack)] if self._free(point, attack) else []
+
+    def _again(self) -> list[int]:
+        """One more seed for a finished trial near the border: only equal points tell the noise of
+        seeds from a front that bends."""
+        known = [i for i, outcome in self.outcomes.items() if outcome is not None]
+        free = [i for i in known if self._free(self.points[i], self.attacks[i])]
+        if not free or self.trials_known < self.begin:
+            return []
+        inside = probability(self.current(), np.array([self.points[i] for i in free]))
+        tried = [self._tried[self.points[i].tobytes(), self.attacks[i]] for i in free]
+        worth = (inside * (1 - inside) + 0.02) / np.array(tried)
+        chosen = free[int(self.draw.choice(len(free), p=worth / worth.sum()))]
+        return [self.add(self.points[chosen], self.attacks[chosen])]
+
+    def _informed(self, count: int, cost: Cost | None) -> list[int]:
+        model = self.current()
+        waiting = [i for i in range(len(self.points)) if self.outcomes.get(i) is None]
+        if waiting:
+            # A failed trial is still spent: its surroundings do not look untried for ever.
+            points = np.array([self.points[i] for i in waiting])
+            model = model.pending(points, np.array([self.attacks[i] for i in waiting]))
+        points, attacks = self._candidates(model)
+        usable = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
+        self.exhausted = not usable.any()
+        price = None if cost is None else cost(points, attacks)
+        found = choose(model, self._targets(model), points, attacks, count, price, usable)
+        return [self.add(points[i], int(attacks[i])) for i in found]
+
+    def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats]:
+        points = self.domain.draw(size, int(self.draw.integers(2**31)))
+        return points, probability(model, points)
+
+    def _targets(self, model: Model) -> tuple[Targets, Targets]:
+        points, inside = self._pool(model)
+        chance = np.sqrt(inside * (1 - inside)) + 0.01
+        chance /= chance.sum()
+        chosen = np.unique(self.draw.choice(len(points), 700, p=chance))
+        return targets(model, points[chosen], 1 / (len(points) * chance[chosen]))
+
+    def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
+        points, inside = self._pool(model)
+        chance = np.sqrt(inside * (1 - inside)) + 0.02
+        chosen = self.draw.choice(len(points), most, p=chance / chance.sum())
+        distinct = np.unique(points[chosen], axis=0)
+        width = len(self.panel)
+        return np.repeat(distinct, width, axis=0), np.tile(np.arange(width), len(distinct))
+
+    # --- answering --------------------------------------------------------------------------
+
+    def current(self) -> Model:
+        """The model of all that is known."""
+        known = len(self.outcomes)
+        if self.model is None or known != self._known:
+            self.model, self._known = self.surrogate.fit(self.trials(), self.draw), known
+        return self.model
+
+    def summary(self) -> Summary:
+        return summary(probability(self.current(), self.reference), self.settings.confidence)

@@ -1,0 +1,260 @@
+"""Clean accuracy over the defence space, attack success over defence times attack.
+
+Rates enter as logits of counts, centred at their threshold and clipped symmetrically, so that the
+sign of the mean says on which side of the threshold the median seed is, whatever the noise's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.special import expit, logit
+
+from sweeps.levelset.columns import Columns, Floats, Ints
+from sweeps.levelset.kernel import matern
+from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit
+
+#: Logits further than this from the threshold say no more than that they are far.
+CLIP = 5.0
+#: More rows than this would make an ask take too long, and add little.
+LARGEST = 900
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What makes a point inside, as fractions in [0, 1].
+
+    Clean accuracy at least `clean`, or the best one minus `below_best`; every attack's success at
+    most `success`. seeds: the share of the seeds that must have both; 0.5 is the median seed.
+    """
+
+    success: float
+    clean: float | None = None
+    below_best: float = 0.05
+    seeds: float = 0.5
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The attacks, as points of a space of their own: (attacks, columns)."""
+
+    columns: Columns
+    points: Floats
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def cross(self, points: Floats, attacks: Ints) -> Floats:
+        """Rows of defence columns followed by the columns of the given attack."""
+        return np.concatenate([points, self.points[attacks]], axis=1)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Finished trainings: where, under which attack (its number on the panel), and counts."""
+
+    points: Floats
+    attacks: Ints
+    correct: Floats
+    images: Floats
+    success: Floats
+    triggered: Floats
+
+    def __len__(self) -> int:
+        return len(self.attacks)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far inside each metric is at n points, in logits; above 0 is inside.
+
+    clean: mean and variance, (n,) each. attack: means (n, w) and covariances (n, w, w).
+    """
+
+    clean: tuple[Floats, Floats]
+    attack: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Both posteriors. level, level_variance: the accuracy asked for, as a logit; best: where the
+    best accuracy is thought to be, if the level hangs on it."""
+
+    goal: Goal
+    panel: Panel
+    clean: Process
+    attack: Process
+    centre: tuple[float, float]
+    level: tuple[float, float] = (0.0, 0.0)
+    best: Floats | None = None
+    pull: float = 0.0
+    noise: tuple[float, float] = (0.0, 0.0)
+
+    def margins(self, points: Floats) -> Margins:
+        count, width = len(points), len(self.panel)
+        clean = self.clean.at(points)
+        attack = self.attack.at(self.crossed(points))
+        half = attack.half.reshape(-1, count, width)
+        where = attack.where.reshape(count, width, -1)
+        prior = prior_blocks(attack.hyper, where)
+        covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
+        return Margins(self.clean_margin(clean), (-attack.mean.reshape(count, width), covariance))
+
+    def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
+        """Mean and variance of accuracy minus the level, both as logits."""
+        level, variance = self.level
+        if self.best is None:
+            return clean.mean - level, clean.variance()
+        together = clean.covariance(self.clean.at(self.best[None, :]))[:, 0]
+        left = clean.variance() + variance - 2 * self.pull * together
+        return clean.mean - level, np.maximum(left, 1e-9)
+
+    def crossed(self, points: Floats) -> Floats:
+        """Every point with every attack, (n w, columns), attacks running fastest."""
+        width = len(self.panel)
+        return self.panel.cross(
+            np.repeat(points, width, axis=0), np.tile(np.arange(width), len(points))
+        )
+
+    def pending(self, points: Floats, attacks: Ints) -> Model:
+        """With trials under way."""
+        crossed = self.panel.cross(points, attacks)
+        clean, attack = self.clean.at(points), self.attack.at(crossed)
+        return replace(
+            self,
+            clean=self.clean.pending(points, self.seed_noise(clean, 0)),
+            attack=self.attack.pending(crossed, self.seed_noise(attack, 1)),
+        )
+
+    def seed_noise(self, cross: Cross, which: int) -> Floats:
+        """Noise variances of new trials at points of the clean (0) or the attack (1) process."""
+        return cross.hyper.learned_noise(spread_shape(cross.mean, self.centre[which]))
+
+
+def prior_blocks(hyper: Hyper, where: Floats) -> Floats:
+    """Prior covariances between the attacks at each point: (n, w, f) to (n, w, w)."""
+    differences = where[:, :, None, :] - where[:, None, :, :]
+    squared = np.einsum("nvwf,nvwf->nvw", differences, differences)
+    return hyper.variance * matern(squared) + MEAN_VARIANCE
+
+
+@dataclass
+class Surrogate:
+    """Fits models, each beginning where the last one ended.
+
+    reference: points over which the best accuracy is sought, (m, d).
+    """
+
+    columns: Columns
+    panel: Panel
+    goal: Goal
+    reference: Floats
+    prior: Prior = field(default_factory=Prior)
+    hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
+    fitted: int = 0
+    thorough: int = 0
+
+    def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
+        """A model of these trials; hyperparameters are sought anew once a tenth more is known."""
+        anew = len(trials) >= 1.1 * self.fitted or not self.fitted
+        thorough = len(trials) >= 1.3 * self.thorough or not self.thorough
+        if anew:
+            self.fitted = len(trials)
+        if thorough:
+            self.thorough = len(trials)
+        search = (anew or thorough, thorough)
+        centre = self._centre(trials)
+        limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
+        clean = self._process(0, self._clean_data(trials, centre), centre, draw, search)
+        attack = self._process(1, self._attack_data(trials, limit), limit, draw, search)
+        at_level = np.zeros(1)
+        noise = [
+            float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
+            for process, middle in ((clean, centre), (attack, limit))
+        ]
+        model = Model(
+            self.goal, self.panel, clean, attack, (centre, limit), noise=(noise[0], noise[1])
+        )
+        return model if self.goal.clean is not None else self._levelled(model, draw)
+
+    def _process(
+        self, which: int, data: Data, centre: float, draw: np.random.Generator,
+        search: tuple[bool, bool],
+    ) -> Process:  # fmt: skip
+        hyper = self.hyper[which] or fit(data, self.prior, None, draw)
+        # Seeds differ most where the rate does: as far as the last model knows the rate.
+        mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
+        data = replace(data, shape=spread_shape(mean, centre))
+        if search[0]:
+            hyper = fit(data, self.prior, hyper, draw, search[1])
+        self.hyper[which] = hyper
+        return Process.of(thinned(data, draw, np.abs(mean)), hyper)
+
+    def _centre(self, trials: Trials) -> float:
+        """The logit at which accuracies are centred: the threshold, as far as it is known."""
+        if self.goal.clean is not None:
+            return float(logit(np.clip(self.goal.clean, 1e-4, 1 - 1e-4)))
+        rates = (trials.correct + 0.5) / (trials.images + 1)
+        # The best but for the luckiest twentieth: single lucky seeds do not set the level.
+        best = float(np.quantile(rates, 0.95)) if len(rates) else 0.9
+        return float(logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)))
+
+    def _clean_data(self, trials: Trials, centre: float) -> Data:
+        values, known = centred(trials.correct, trials.images, centre)
+        return Data(self.columns, trials.points, values, known, np.zeros(len(trials)))
+
+    def _attack_data(self, trials: Trials, centre: float) -> Data:
+        values, known = centred(trials.success, trials.triggered, centre)
+        points = self.panel.cross(trials.points, trials.attacks)
+        return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
+
+    def _levelled(self, model: Model, draw: np.random.Generator) -> Model:
+        """With the level that follows from the best accuracy, and its uncertainty.
+
+        The maximum of each posterior path over the reference points is one opinion about the best
+        (Gotovos et al. 2013, implicit level).
+        """
+        cross = model.clean.at(self.reference)
+        order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
+        high = cross.take(order)
+        covariance = high.covariance(high)
+        covariance[np.diag_indices(len(order))] += 1e-6
+        root = np.linalg.cholesky(covariance)
+        paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
+        best = expit(paths.max(axis=0) + model.centre[0])
+        levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
+        where = order[int(np.argmax(high.mean))]
+        top = float(expit(cross.mean[where] + model.centre[0]))
+        least = float(np.clip(top - self.goal.below_best, 1e-4, 1 - 1e-4))
+        pull = min(1.0, top * (1 - top) / (least * (1 - least)))
+        return replace(
+            model,
+            level=(float(levels.mean()), float(levels.var())),
+            best=self.reference[where],
+            pull=pull,
+        )
+
+
+def thinned(data: Data, draw: np.random.Generator, far: Floats | None = None) -> Data:
+    """At most `LARGEST` rows: half of them those least `far` from the threshold, where everything
+    is decided, the others by chance. Chosen by place, never by outcome, this leaves no bias."""
+    if len(data) <= LARGEST:
+        return data
+    order = draw.permutation(len(data))
+    near = order[:0] if far is None else np.argsort(far)[: LARGEST // 2]
+    rest = order[~np.isin(order, near)][: LARGEST - len(near)]
+    return data.take(np.sort(np.concatenate([near, rest])))
+
+
+def spread_shape(mean: Floats, centre: float) -> Floats:
+    """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
+    rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
+    return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
+
+
+def centred(hits: Floats, total: Floats, centre: float) -> tuple[Floats, Floats]:
+    """Logits of counts minus `centre`, clipped, and the variances that counting gives them."""
+    rates = (hits + 0.5) / (total + 1)
+    values = np.clip(logit(rates) - centre, -CLIP, CLIP)
+    return values, 1 / ((total + 1) * rates * (1 - rates))
