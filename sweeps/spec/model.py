@@ -9,7 +9,7 @@ from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
 from sweeps.loader import dump_yaml
 from sweeps.space import Space
-from sweeps.spec.sections import Resources, SearchSettings, Tracking
+from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A checked spec. `document` holds the plain values it was made from."""
+    """A checked spec. `document` holds the plain values it was made from; `stopping` is None where
+    every trial runs to its end."""
 
     name: str
     data: Dataset
@@ -49,6 +50,7 @@ class SweepSpec:
     tracking: Tracking | None
     curve_every: int
     document: dict[str, Any]
+    stopping: StoppingSettings | None = None
 
     @property
     def attacks(self) -> tuple[Attack | None, ...]:

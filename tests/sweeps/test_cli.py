@@ -41,7 +41,8 @@ def test_help_imports_nothing_heavy(arguments) -> None:
 def test_every_command_has_a_summary_and_an_example() -> None:
     parser = build_parser()
     for each in COMMANDS:
-        assert each.example.split()[:2] == ["sweeps", each.name]
+        words = ["sweeps", *each.name.split()]
+        assert each.example.split()[: len(words)] == words
         args = parser.parse_args(each.example.split()[1:])
         assert args.handler is each.handler
 
