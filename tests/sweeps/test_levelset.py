@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from sweeps.levelset.acquire import Targets, _Side, choose, targets
+from sweeps.levelset.acquire import Side, Targets, choose, targets
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
@@ -211,7 +211,7 @@ def test_picking_conditions_on_what_was_picked() -> None:
     reference, cross = even[::30], model.clean.at(even)
     noise = np.linspace(0.1, 0.5, 300)
     seen = model.clean.at(reference)
-    side = _Side(Targets(seen, np.ones(10), seen.variance()), cross, noise)
+    side = Side(Targets(seen, np.ones(10), seen.variance()), cross, noise)
     picked = [40, 200, 200]
     for index in picked:
         side.pick(index)
