@@ -115,7 +115,7 @@ def test_status(finished, capsys) -> None:
     answer = json.loads(capsys.readouterr().out)
     assert (answer["planned"], answer["finished"], answer["failed"]) == (24, 24, 0)
     assert main(["status", str(finished)]) == FINE
-    assert "finished       24" in capsys.readouterr().out
+    assert "finished        24" in capsys.readouterr().out
 
 
 def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
