@@ -49,10 +49,12 @@ def joint_draws(model: Model, points: Floats, draw: np.random.Generator) -> Draw
     points = points[: max(16, LARGEST // width)]
     normal = draw.standard_normal
     clean = model.clean.at(points)
-    root = _root(clean.covariance(clean))
+    root = _root(model.clean.doubt * clean.covariance(clean))
     paths = clean.mean + (root @ normal((len(points), DRAWS))).T
     attack = model.attack.at(model.crossed(points))
-    crossed = _root(attack.covariance(attack)) @ normal((len(points) * width, DRAWS))
+    crossed = _root(model.attack.doubt * attack.covariance(attack)) @ normal(
+        (len(points) * width, DRAWS)
+    )
     margins = -(attack.mean[:, None] + crossed).T.reshape(DRAWS, len(points), width)
     more = shifts(model)
     levels = _levels(model, points, paths, root, draw)
@@ -74,11 +76,12 @@ def _levels(
     if model.best is None:
         return np.full((len(paths), 1), level)
     best = model.clean.at(model.best[None, :])
-    together = model.clean.at(points).covariance(best)[:, 0]
+    doubt = model.clean.doubt
+    together = doubt * model.clean.at(points).covariance(best)[:, 0]
     half = np.linalg.solve(root, together)
     # The draw's accuracy at the best point, given its accuracy at all others.
     given = (np.linalg.solve(root, (paths - model.clean.at(points).mean).T)).T @ half
-    left = np.maximum(best.variance()[0] - half @ half, 0.0)
+    left = np.maximum(doubt * best.variance()[0] - half @ half, 0.0)
     at_best = given + np.sqrt(left) * draw.standard_normal(len(paths))
     rest = max(variance - model.pull**2 * best.variance()[0], 0.0)
     moved = model.pull * at_best + np.sqrt(rest) * draw.standard_normal(len(paths))
