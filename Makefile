@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench bench-region clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
 	@echo "make test    the test suite, offline, about 5 minutes"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
+	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
 # A file of its own, so that something can be installed into it before the rest.
@@ -42,6 +43,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+bench-region: $(READY)
+	$(BIN)/python tests/benchmarks/bench_region.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

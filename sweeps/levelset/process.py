@@ -112,10 +112,13 @@ def fit(
     if not len(data):
         return Hyper.unpack(centre, data.columns)
     parts = differences(data.points, data.columns)
-    shorter = centre.copy()
-    shorter[: len(data.columns.levels)] -= spread[: len(data.columns.levels)]
-    # The posterior has several modes: what was the best one with less data may be so no longer.
-    beginnings = [centre, shorter if start is None else start.pack()]
+    width = len(data.columns.levels)
+    rugged = centre.copy()
+    rugged[:width] -= 1.5 * spread[:width]
+    rugged[width + 1] -= 1.5 * spread[width + 1]
+    # The posterior has several modes (a smooth front and loud seeds, or a rugged one and quiet
+    # seeds), and what was the best one with less data may be so no longer.
+    beginnings = [centre, rugged, *([] if start is None else [start.pack()])]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     found = [
         minimize(

@@ -25,6 +25,7 @@ class Settings:
     repeats: int = 1_000_000
     confidence: float = 0.95
     random: float = 0.1
+    again: float = 0.1
     f1: float = 0.93
     undecided: float = 0.005
     seed: int = 0
@@ -112,6 +113,8 @@ class LevelSetSearch:
         asked = self._spread(min(count, self.begin - len(self.points)))
         while len(asked) < count and self.draw.random() < self.settings.random:
             asked += self._blindly()
+        while len(asked) < count and self.draw.random() < self.settings.again:
+            asked += self._again()
         if len(asked) < count and self.trials_known:
             asked += self._informed(count - len(asked), cost)
         return asked
@@ -151,6 +154,19 @@ class LevelSetSearch:
         point = self.domain.draw(1, int(self.draw.integers(2**31)))[0]
         attack = int(self.draw.integers(len(self.panel)))
         return [self.add(point, attack)] if self._free(point, attack) else []
+
+    def _again(self) -> list[int]:
+        """One more seed for a finished trial near the border: only equal points tell the noise of
+        seeds from a front that bends."""
+        known = [i for i, outcome in self.outcomes.items() if outcome is not None]
+        free = [i for i in known if self._free(self.points[i], self.attacks[i])]
+        if not free or self.trials_known < self.begin:
+            return []
+        inside = probability(self.current(), np.array([self.points[i] for i in free]))
+        tried = [self._tried[self.points[i].tobytes(), self.attacks[i]] for i in free]
+        worth = (inside * (1 - inside) + 0.02) / np.array(tried)
+        chosen = free[int(self.draw.choice(len(free), p=worth / worth.sum()))]
+        return [self.add(self.points[chosen], self.attacks[chosen])]
 
     def _informed(self, count: int, cost: Cost | None) -> list[int]:
         model = self.current()
