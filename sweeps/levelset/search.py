@@ -144,7 +144,9 @@ class LevelSetSearch:
             return []
         design = self.domain.draw(self.begin, self.settings.seed + 1)
         first = len(self.points)
-        turns = [(design[i % len(design)], i % len(self.panel)) for i in range(first, first + count)]
+        turns = [
+            (design[i % len(design)], i % len(self.panel)) for i in range(first, first + count)
+        ]
         return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
 
     def _free(self, point: Floats, attack: int) -> bool:
