@@ -1,10 +1,8 @@
-"""Matern-5/2 with one length a column, oblique fronts, and Hamming distances for categories.
+"""Matern-5/2 with one length a column; categories differ by their Hamming distance.
 
-r^2 = sum over number columns of (oblique difference / length)^2, plus 1 / length^2 for every
+r^2 = sum over number columns of (difference / length)^2, plus 1 / length^2 for every
 category column in which two points differ; k = (1 + a + a^2/3) exp(-a) with a = sqrt(5) r (Matern
-1960, Rasmussen and Williams 2006, eq. 4.17). An oblique difference is that of x_k plus a learned
-multiple of each number column before it (the L of an L D L' metric): fronts of training often run
-along products, such as learning rate times weight decay.
+1960, Rasmussen and Williams 2006, eq. 4.17).
 """
 
 from __future__ import annotations
@@ -14,13 +12,9 @@ import numpy as np
 from sweeps.levelset.columns import Columns, Floats
 
 
-def features(points: Floats, columns: Columns, lengths: Floats, mix: Floats) -> Floats:
-    """(n, d) points as (n, f) coordinates whose squared Euclidean distances are the r^2.
-
-    mix: strictly lower triangular, (numbers, numbers).
-    """
-    numbers = points[:, columns.numbers]
-    parts = [(numbers + numbers @ mix.T) / lengths[columns.numbers]]
+def features(points: Floats, columns: Columns, lengths: Floats) -> Floats:
+    """(n, d) points as (n, f) coordinates whose squared Euclidean distances are the r^2."""
+    parts = [points[:, columns.numbers] / lengths[columns.numbers]]
     for column in columns.codes:
         hot = points[:, column, None] == np.arange(columns.levels[column])
         parts.append(hot / (np.sqrt(2.0) * lengths[column]))
@@ -47,7 +41,9 @@ def matern_slope(squared: Floats) -> Floats:
     return np.asarray(-(5.0 / 6.0) * (1.0 + a) * np.exp(-a), dtype=np.float64)
 
 
-def differences(points: Floats, columns: Columns) -> tuple[Floats, Floats]:
-    """Of all pairs: differences of the numbers (numbers, n, n), and whether codes differ."""
-    found = points.T[:, :, None] - points.T[:, None, :]
-    return found[columns.numbers], np.asarray(found[columns.codes] != 0, dtype=np.float64)
+def per_column(points: Floats, columns: Columns) -> Floats:
+    """(n, d) points to (d, n, n): what each column adds to r^2 at length 1."""
+    differences = points.T[:, :, None] - points.T[:, None, :]
+    squares = differences**2
+    squares[columns.codes] = differences[columns.codes] != 0
+    return np.asarray(squares, dtype=np.float64)

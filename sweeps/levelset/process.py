@@ -14,12 +14,12 @@ from scipy.linalg import cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from sweeps.levelset.columns import Columns, Floats
-from sweeps.levelset.kernel import differences, features, matern, matern_slope, squared_distances
+from sweeps.levelset.kernel import features, matern, matern_slope, per_column, squared_distances
 
 #: Prior variance of the constant mean: outcomes are logits within a few units of 0.
 MEAN_VARIANCE = 4.0
 #: More rows than this say nothing more about the hyperparameters that would be worth the time.
-LARGEST_FIT = 400
+LARGEST_FIT = 200
 _JITTER = 1e-8
 
 
@@ -32,7 +32,6 @@ class Prior:
     variance: tuple[float, float] = (np.log(2.5), 0.8)
     noise: tuple[float, float] = (np.log(0.15), 1.2)
     slope: tuple[float, float] = (1.5, 1.0)
-    mix: tuple[float, float] = (0.0, 0.7)
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
         """Means and deviations, in the order of `Hyper.pack`."""
@@ -42,44 +41,34 @@ class Prior:
             for level in columns.levels
         ]
         rows += [self.variance, self.noise, self.slope]
-        count = len(columns.numbers)
-        rows += [self.mix] * (count * (count - 1) // 2)
         both = np.array(rows, dtype=np.float64)
         return both[:, 0], both[:, 1]
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """lengths: (d,); variance: of f; noise: learned variance where h = 0; slope: of its log in h;
-    mix: strictly lower triangular, of the number columns."""
+    """lengths: (d,); variance: of f; noise: learned, where h = 0; slope: of its logarithm in h."""
 
     lengths: Floats
     variance: float
     noise: float
     slope: float
-    mix: Floats
 
     def pack(self) -> Floats:
         scaled = np.log([*self.lengths, self.variance, self.noise])
-        lower = np.tril_indices(len(self.mix), -1)
-        return np.concatenate([scaled, [self.slope], self.mix[lower]])
+        return np.append(scaled, self.slope)
 
     @staticmethod
-    def unpack(packed: Floats, columns: Columns) -> Hyper:
-        width, count = len(columns.levels), len(columns.numbers)
-        scaled = np.exp(packed[: width + 2])
-        mix = np.zeros((count, count))
-        mix[np.tril_indices(count, -1)] = packed[width + 3 :]
-        return Hyper(
-            scaled[:width], float(scaled[-2]), float(scaled[-1]), float(packed[width + 2]), mix
-        )
+    def unpack(packed: Floats) -> Hyper:
+        scaled = np.exp(packed[:-1])
+        return Hyper(scaled[:-2], float(scaled[-2]), float(scaled[-1]), float(packed[-1]))
 
     def learned_noise(self, shape: Floats) -> Floats:
         """Noise variances, beyond the binomial ones, of rows with these h."""
         return np.asarray(self.noise * np.exp(self.slope * shape), dtype=np.float64)
 
     def coordinates(self, points: Floats, columns: Columns) -> Floats:
-        return features(points, columns, self.lengths, self.mix)
+        return features(points, columns, self.lengths)
 
 
 @dataclass(frozen=True)
@@ -103,44 +92,43 @@ class Data:
 
 
 def fit(
-    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, steps: int = 40
+    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, thorough: bool = True
 ) -> Hyper:
-    """The maximum a posteriori hyperparameters, sought from the prior's means and from `start`."""
+    """The maximum a posteriori hyperparameters, sought from `start`.
+
+    thorough: also from the prior's means and from a rugged front with quiet seeds: the posterior
+    has several modes, and what was the best one with less data may be so no longer.
+    """
     if len(data) > LARGEST_FIT:
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
-        return Hyper.unpack(centre, data.columns)
-    parts = differences(data.points, data.columns)
-    width = len(data.columns.levels)
-    rugged = centre.copy()
-    rugged[:width] -= 1.5 * spread[:width]
-    rugged[width + 1] -= 1.5 * spread[width + 1]
-    # The posterior has several modes (a smooth front and loud seeds, or a rugged one and quiet
-    # seeds), and what was the best one with less data may be so no longer.
-    beginnings = [centre, rugged, *([] if start is None else [start.pack()])]
+        return Hyper.unpack(centre)
+    beginnings = [] if start is None else [start.pack()]
+    if thorough or start is None:
+        rugged = centre.copy()
+        chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
+        rugged[chosen] -= 1.5 * spread[chosen]
+        beginnings += [centre, rugged]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
+    arguments = (data, per_column(data.points, data.columns), centre, spread)
     found = [
         minimize(
-            _objective, begin, args=(data, parts, centre, spread), jac=True,
-            method="L-BFGS-B", bounds=reach, options={"maxiter": steps},
+            _objective, begin, args=arguments, jac=True, method="L-BFGS-B", bounds=reach,
+            options={"maxiter": 40},
         )
         for begin in beginnings
     ]  # fmt: skip
-    return Hyper.unpack(min(found, key=lambda result: result.fun).x, data.columns)
+    return Hyper.unpack(min(found, key=lambda result: result.fun).x)
 
 
 def _objective(
-    packed: Floats, data: Data, parts: tuple[Floats, Floats], centre: Floats, spread: Floats
+    packed: Floats, data: Data, parts: Floats, centre: Floats, spread: Floats
 ) -> tuple[float, Floats]:
     """The negative log posterior and its gradient."""
-    columns, width = data.columns, len(data.columns.levels)
-    hyper = Hyper.unpack(packed, columns)
-    numbers, codes = parts
-    scale = hyper.lengths[columns.numbers, None, None]
-    oblique = (numbers + np.tensordot(hyper.mix, numbers, axes=1)) / scale
-    weights = hyper.lengths[columns.codes] ** -2
-    squared = (oblique**2).sum(axis=0) + np.tensordot(weights, codes, axes=1)
+    hyper, width = Hyper.unpack(packed), len(data.columns.levels)
+    weights = hyper.lengths**-2
+    squared = np.tensordot(weights, parts, axes=1)
     signal = hyper.variance * matern(squared)
     learned = hyper.learned_noise(data.shape)
     total = signal + MEAN_VARIANCE
@@ -152,15 +140,11 @@ def _objective(
     inner = 0.5 * (inverse - np.outer(alpha, alpha))
     steep = inner * (hyper.variance * matern_slope(squared))
     gradient = np.empty_like(packed)
-    leaning = oblique * steep
-    gradient[columns.numbers] = -2 * (leaning * oblique).sum(axis=(1, 2))
-    gradient[columns.codes] = -2 * weights * np.tensordot(codes, steep, axes=2)
+    gradient[:width] = -2 * weights * np.tensordot(parts, steep, axes=2)
     gradient[width] = np.sum(inner * signal)
     by_noise = np.diag(inner) * learned
     gradient[width + 1] = by_noise.sum()
     gradient[width + 2] = (by_noise * data.shape).sum()
-    by_mix = 2 * np.tensordot(leaning / scale, numbers, axes=((1, 2), (1, 2)))
-    gradient[width + 3 :] = by_mix[np.tril_indices(len(hyper.mix), -1)]
     off = (packed - centre) / spread
     return float(value + 0.5 * off @ off), gradient + off / spread
 
@@ -250,7 +234,7 @@ class Cross:
         """Posterior variances of f, (m,), above 0."""
         prior = self.hyper.variance + MEAN_VARIANCE
         left = prior - np.einsum("ij,ij->j", self.half, self.half)
-        return np.maximum(left, 1e-9)
+        return np.asarray(np.maximum(left, 1e-9), dtype=np.float64)
 
     def covariance(self, other: Cross) -> Floats:
         """Posterior covariances of f between these points and others, (m, k)."""

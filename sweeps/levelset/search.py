@@ -26,7 +26,7 @@ class Settings:
     confidence: float = 0.95
     random: float = 0.1
     again: float = 0.1
-    f1: float = 0.93
+    f1: float = 0.96
     undecided: float = 0.005
     seed: int = 0
 

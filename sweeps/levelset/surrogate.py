@@ -20,6 +20,8 @@ from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Pr
 ATTACK_PRIOR = Prior(noise=(float(np.log(0.08)), 0.6), slope=(2.1, 0.6))
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
+#: More rows than this would make an ask take too long, and add little.
+LARGEST = 900
 
 
 @dataclass(frozen=True)
@@ -154,16 +156,21 @@ class Surrogate:
     priors: tuple[Prior, Prior] = (Prior(), ATTACK_PRIOR)
     hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
+    thorough: int = 0
 
     def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
         """A model of these trials; hyperparameters are sought anew once a tenth more is known."""
         anew = len(trials) >= 1.1 * self.fitted or not self.fitted
+        thorough = len(trials) >= 1.3 * self.thorough or not self.thorough
         if anew:
             self.fitted = len(trials)
+        if thorough:
+            self.thorough = len(trials)
+        search = (anew or thorough, thorough)
         centre = self._centre(trials)
         limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
-        clean = self._process(0, self._clean_data(trials, centre), centre, draw, anew)
-        attack = self._process(1, self._attack_data(trials, limit), limit, draw, anew)
+        clean = self._process(0, self._clean_data(trials, centre), centre, draw, search)
+        attack = self._process(1, self._attack_data(trials, limit), limit, draw, search)
         at_level = np.zeros(1)
         noise = [
             float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
@@ -175,16 +182,21 @@ class Surrogate:
         return model if self.goal.clean is not None else self._levelled(model, draw)
 
     def _process(
-        self, which: int, data: Data, centre: float, draw: np.random.Generator, anew: bool
-    ) -> Process:
-        before = self.hyper[which] or fit(data, self.priors[which], None, draw)
+        self, which: int, data: Data, centre: float, draw: np.random.Generator,
+        search: tuple[bool, bool],
+    ) -> Process:  # fmt: skip
+        prior = self.priors[which]
+        hyper = self.hyper[which] or fit(data, prior, None, draw)
+        if len(data) > LARGEST:
+            mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
+            data = thinned(data, draw, np.abs(mean))
         # Seeds differ most where the rate does: as far as the last model knows the rate from all
         # the other trials, so that a lucky seed does not vouch for itself.
-        data = replace(data, shape=expected_shape(*left_out(data, before), centre))
-        if anew or self.hyper[which] is None:
-            before = fit(data, self.priors[which], before, draw)
-        self.hyper[which] = before
-        return Process.of(data, before)
+        data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
+        if search[0]:
+            hyper = fit(data, prior, hyper, draw, search[1])
+        self.hyper[which] = hyper
+        return Process.of(data, hyper)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -229,6 +241,17 @@ class Surrogate:
             best=self.reference[where],
             pull=pull,
         )
+
+
+def thinned(data: Data, draw: np.random.Generator, far: Floats | None = None) -> Data:
+    """At most `LARGEST` rows: half of them those least `far` from the threshold, where everything
+    is decided, the others by chance. Chosen by place, never by outcome, this leaves no bias."""
+    if len(data) <= LARGEST:
+        return data
+    order = draw.permutation(len(data))
+    near = order[:0] if far is None else np.argsort(far)[: LARGEST // 2]
+    rest = order[~np.isin(order, near)][: LARGEST - len(near)]
+    return data.take(np.sort(np.concatenate([near, rest])))
 
 
 def spread_shape(mean: Floats, centre: float) -> Floats:
