@@ -69,7 +69,9 @@ class LevelSetSearch:
         self._certain = 0
         self.exhausted = False
         cells = self.domain.groups * len(self.panel)
-        self.begin = max(12, 3 * (len(self.domain.columns.numbers) + cells))
+        least = max(12, 3 * (len(self.domain.columns.numbers) + cells))
+        # A small budget is not spent on the even design alone.
+        self.begin = min(least, max(4, self.settings.budget // 2))
 
     # --- telling ----------------------------------------------------------------------------
 

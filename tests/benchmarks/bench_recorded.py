@@ -76,7 +76,7 @@ def judge(path, seeds, batch, **settings):
     called = sum(int(c.sum()) for _, c, _ in found)
     return {
         "file": path.name, "learner": file.learner, "pair": file.pair, "trigger": file.size,
-        "cells": len(truth), "rows": file.rows, "trained": round(SHARE * file.rows), "safe": int(truth.sum()),
+        "cells": len(truth), "cells_left_out": file.left_out, "rows": file.rows, "trained": round(SHARE * file.rows), "safe": int(truth.sum()),
         "f1": quartiles(scores), "wrong_cells": quartiles(wrong),
         "missed_cells": quartiles([int((truth & ~cells).sum()) for cells, _, _ in found]),
         "in_cells": called / seeds,
@@ -119,10 +119,13 @@ def main():
     paths = sorted(args.folder.glob("*.csv"))
     rows = []
     for path in paths:
-        rows.append(judge(path, args.seeds, args.batch))
-        print(line(rows[-1]), flush=True)
+        try:
+            rows.append(judge(path, args.seeds, args.batch))
+            print(line(rows[-1]), flush=True)
+        except ValueError as error:
+            print(f"left out: {error}", flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(rows, indent=1))
+    args.out.write_text(json.dumps(rows, indent=1) + "\n")
     missed = [row["file"] for row in rows if not all(row["goals"].values())]
     print(f"{len(rows) - len(missed)} of {len(rows)} files reach the goals")
     return 1 if missed or not rows else 0

@@ -33,7 +33,11 @@ def compute(folder=FOLDER):
     """Runs the sweep, or what is left of it."""
     begun = (folder / "sweep.json").is_file()
     words = ["resume", str(folder)] if begun else ["run", str(SPEC), "--out", str(folder)]
-    subprocess.run([sys.executable, "-m", "sweeps.cli", *words, "--runner", "tune"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "sweeps.cli", *words, "--runner", "tune"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 @cache
@@ -89,7 +93,11 @@ class Map:
         truth, replay, self.ceiling = halves(self.folder)
         self.truth = inside(table(self.folder).only(list(truth)), self.goal)
         self.table = table(self.folder).only(list(replay))
-        self.box, self.panel, self.even = self.table.cells, self.table.panel, self.table.cells.points
+        self.box, self.panel, self.even = (
+            self.table.cells,
+            self.table.panel,
+            self.table.cells.points,
+        )
         self.repeats = self.table.seeds
         self.name = f"digits map: {len(self.even)} points, {len(truth)} against {len(replay)} seeds"
 
@@ -100,7 +108,9 @@ class Map:
 
     def snap(self, points):
         """The nearest points of the map, for (..., d) points of the unit square."""
-        nearest = [v[np.abs(points[..., j, None] - v).argmin(-1)] for j, v in enumerate(self.values)]
+        nearest = [
+            v[np.abs(points[..., j, None] - v).argmin(-1)] for j, v in enumerate(self.values)
+        ]
         return np.stack(nearest, axis=-1)
 
     def axes(self, steps):

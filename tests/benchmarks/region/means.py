@@ -26,11 +26,24 @@ def sampled_means(search, table, paths):
     model, draw = search.current(), np.random.default_rng(len(search.outcomes))
     points, (cells, width, seeds) = table.cells.points, table.correct.shape
     known = [(i, o) for i, o in sorted(search.outcomes.items()) if o is not None]
-    where = table.cells.rows([search.points[i] for i, _ in known]), [search.attacks[i] for i, _ in known]
+    where = (
+        table.cells.rows([search.points[i] for i, _ in known]),
+        [search.attacks[i] for i, _ in known],
+    )
     found = []
     for crosses, hyper, centre, counts in (
-        (model.clean.at(points), model.clean.hyper, model.centre[0], [(o.correct, o.images) for _, o in known]),
-        (model.attack.at(model.crossed(points)), model.attack.hyper, model.centre[1], [(o.success, o.triggered) for _, o in known]),
+        (
+            model.clean.at(points),
+            model.clean.hyper,
+            model.centre[0],
+            [(o.correct, o.images) for _, o in known],
+        ),
+        (
+            model.attack.at(model.crossed(points)),
+            model.attack.hyper,
+            model.centre[1],
+            [(o.success, o.triggered) for _, o in known],
+        ),
     ):
         total, seen = np.zeros((cells, width)), np.zeros((cells, width))
         np.add.at(total, where, [hits / images for hits, images in counts])
@@ -45,7 +58,9 @@ def _paths(cross, paths, draw):
     """Posterior samples of f, (points, paths)."""
     covariance = cross.covariance(cross)
     covariance[np.diag_indices(len(covariance))] += 1e-6
-    return cross.mean[:, None] + np.linalg.cholesky(covariance) @ draw.standard_normal((len(cross.mean), paths))
+    return cross.mean[:, None] + np.linalg.cholesky(covariance) @ draw.standard_normal(
+        (len(cross.mean), paths)
+    )
 
 
 def _sums(level, left, hyper, centre, draw):

@@ -33,6 +33,7 @@ class Recorded:
     table: Table
     clean: np.ndarray
     success: np.ndarray
+    left_out: int
 
     @property
     def rows(self):
@@ -40,29 +41,38 @@ class Recorded:
 
 
 def read(path, names=Names()):
-    """The file's table. Every cell must have every seed: ValueError otherwise.
+    """The file's table; cells that lack a seed are left out, since their means are unknown.
 
     A recorded seed draws the trigger's pattern and the poisoned images, in every cell the same: so
-    each seed is an attack of the panel, trained once in each cell.
+    each seed is an attack of the panel, trained once in each cell. ValueError where a column is
+    missing or fewer than two cells are whole.
     """
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    values = np.array([[float(row[f]) for f in names.factors] for row in rows])
-    varying = [j for j in range(values.shape[1]) if len(np.unique(values[:, j])) > 1]
-    points = np.column_stack([unit(values[:, j]) for j in varying])
-    cells, which = np.unique(points, axis=0, return_inverse=True)
+    wanted = {*names.factors, names.seed, names.clean, names.success}
+    if lacking := wanted - set(rows[0] if rows else ()):
+        raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(lacking))}")
+    cells, which = np.unique(_points(rows, names), axis=0, return_inverse=True)
     seeds, turn = np.unique([row[names.seed] for row in rows], return_inverse=True)
     rates = np.full((2, len(cells), len(seeds), 1), np.nan)
     for row, cell, seed in zip(rows, which.ravel(), turn, strict=True):
         rates[:, cell, seed, 0] = float(row[names.clean]), float(row[names.success])
-    if len(rows) != len(cells) * len(seeds) or np.isnan(rates).any():
-        raise ValueError(f"{path}: {len(rows)} rows are not {len(cells)} cells x {len(seeds)} seeds")
-    images = images_of(rates)
+    whole = ~np.isnan(rates).any(axis=(0, 2, 3))
+    if whole.sum() < 2:
+        raise ValueError(f"{path.name} has {whole.sum()} cells with all of its {len(seeds)} seeds")
+    rates, images = rates[:, whole], images_of(rates[:, whole])
     counts, total = np.round(rates * images), np.full(rates.shape[1:], float(images))
     panel = Panel(Columns((len(seeds),)), np.arange(float(len(seeds)))[:, None])
-    table = Table(Cells(cells), panel, counts[0], total, counts[1], total)
+    table = Table(Cells(cells[whole]), panel, counts[0], total, counts[1], total)
     means = rates.mean(axis=(2, 3))
-    return Recorded(*named(path), table, means[0], means[1])
+    return Recorded(*named(path), table, means[0], means[1], int((~whole).sum()))
+
+
+def _points(rows, names):
+    """Of each row the factors that vary, from 0 to 1; equal numbers stay equal."""
+    values = np.array([[float(row[f]) for f in names.factors] for row in rows])
+    varying = [j for j in range(values.shape[1]) if len(np.unique(values[:, j])) > 1]
+    return np.round(np.array([unit(values[:, j]) for j in varying]).reshape(len(varying), -1).T, 9)
 
 
 def images_of(rates, most=10_000):
