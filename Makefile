@@ -46,11 +46,11 @@ bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
 
 bench-region: $(READY)
-	$(BIN)/python tests/benchmarks/bench_region.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
 
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)
-	$(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -196,7 +196,9 @@ class Process:
         return Cross(self.hyper, where, half, mean)
 
     def pending(self, points: Floats, noise: Floats) -> Process:
-        """With (m, d) trials under way, whose outcomes will have these noise variances."""
+        """With (m, d) trials under way, all of them, whose outcomes will have these noises."""
+        if self.extra is not None:
+            raise ValueError("pending trials must be given all at once")
         if not len(points):
             return self
         where = self.hyper.coordinates(points, self.columns)

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path[:0] = [str(Path(__file__).parent / "region"), str(Path(__file__).parents[2])]
-
 import numpy as np
-from finite import replayed
-from means import mean_probability
-from recorded import read
+from region.finite import replayed
+from region.means import mean_probability
+from region.recorded import read
 
 from sweeps.levelset.membership import IN, labels
 from sweeps.levelset.surrogate import Goal

@@ -4,9 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from finite import Cells, Replay, Table, replayed, unit
-from means import mean_probability
-from recorded import read
+from region.finite import Cells, Replay, Table, replayed, unit
+from region.means import mean_probability
+from region.recorded import read
 from scipy.special import expit
 
 from sweeps.levelset.columns import Columns

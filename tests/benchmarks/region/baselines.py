@@ -25,7 +25,9 @@ def iou(found, truth):
 def as_trials(problem, points, attacks, outcomes):
     """Those of the trials that did not fail."""
     kept = [i for i, o in enumerate(outcomes) if o is not None]
-    counts = np.array([(o.correct, o.images, o.success, o.triggered) for o in map(outcomes.__getitem__, kept)])
+    counts = np.array(
+        [(o.correct, o.images, o.success, o.triggered) for o in map(outcomes.__getitem__, kept)]
+    )
     return Trials(points[kept], attacks[kept], *counts.reshape(-1, 4).T)
 
 
@@ -59,7 +61,10 @@ def grid(problem, steps, seeds, draw):
     width = len(problem.panel)
     points = np.repeat(cells, width, axis=0)
     attacks = np.tile(np.arange(width), len(cells))
-    runs = [as_trials(problem, points, attacks, problem.train(points, attacks, draw)) for _ in range(seeds)]
+    runs = [
+        as_trials(problem, points, attacks, problem.train(points, attacks, draw))
+        for _ in range(seeds)
+    ]
     return axes, points, attacks, runs
 
 
@@ -70,14 +75,25 @@ def grid_iou(problem, steps, seeds, draw, even, truth, largest=2500):
     if len(points) > largest:
         return linear
     # Replicates become one row: pooling their counts loses nothing that a cell's mean has.
-    pooled = Trials(points, attacks, *(sum(getattr(r, name) for r in runs) for name in ("correct", "images", "success", "triggered")))
+    pooled = Trials(
+        points,
+        attacks,
+        *(
+            sum(getattr(r, name) for r in runs)
+            for name in ("correct", "images", "success", "triggered")
+        ),
+    )
     return max(linear, iou(by_surrogate(problem, pooled, even), truth))
 
 
 def _interpolated(problem, axes, runs, even):
     shape = [len(a) for a in axes] + [len(problem.panel)]
-    clean = np.mean([logit((r.correct + 0.5) / (r.images + 1)) for r in runs], axis=0).reshape(shape)
-    attack = np.mean([logit((r.success + 0.5) / (r.triggered + 1)) for r in runs], axis=0).reshape(shape)
+    clean = np.mean([logit((r.correct + 0.5) / (r.images + 1)) for r in runs], axis=0).reshape(
+        shape
+    )
+    attack = np.mean([logit((r.success + 0.5) / (r.triggered + 1)) for r in runs], axis=0).reshape(
+        shape
+    )
     # The region is judged by the worst attack and the lowest clean accuracy over the panel's mean.
     ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.goal.clean)
     ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(problem.goal.success)
@@ -131,7 +147,10 @@ def tpe_trials(problem, count, seed):
         if any(o is None for o in got):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
-            study.tell(trial, [min(o.correct / o.images for o in got), max(o.success / o.triggered for o in got)])
+            study.tell(
+                trial,
+                [min(o.correct / o.images for o in got), max(o.success / o.triggered for o in got)],
+            )
     return np.array(points)[:count], np.array(attacks)[:count], outcomes[:count]
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from problems import IMAGES, Mixed, Plane, Problem, mixed, plane, with_best
+from region.problems import IMAGES, Mixed, Plane, Problem, mixed, plane, with_best
 from scipy.special import expit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.search import Outcome
 from sweeps.levelset.surrogate import Goal, Panel
 
 
@@ -43,8 +42,13 @@ class Bimodal(Plane):
     def train(self, points, attacks, draw):
         clean = super().train(points, attacks, draw)
         takes = draw.random(len(points)) < self.share(points)
-        rates = expit(np.where(takes, 3.0, -3.9) + 0.35 * self.noise * draw.standard_normal(len(points)))
-        return [replace(o, success=float(draw.binomial(IMAGES, r))) if o else None for o, r in zip(clean, rates, strict=True)]
+        rates = expit(
+            np.where(takes, 3.0, -3.9) + 0.35 * self.noise * draw.standard_normal(len(points))
+        )
+        return [
+            replace(o, success=float(draw.binomial(IMAGES, r))) if o else None
+            for o, r in zip(clean, rates, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,11 @@ class OneCategory(Mixed):
 
     def success(self, points, attacks):
         usual = super().success(points, attacks)
-        return np.where(points[:, 2] == 1, super().success(np.c_[points[:, :2], np.zeros(len(points))], attacks), np.maximum(usual, 0.5))
+        return np.where(
+            points[:, 2] == 1,
+            super().success(np.c_[points[:, :2], np.zeros(len(points))], attacks),
+            np.maximum(usual, 0.5),
+        )
 
     def clean(self, points):
         return super().clean(np.c_[points[:, :2], np.zeros(len(points))])
@@ -84,15 +92,31 @@ class Wavy(Plane):
 
 
 def _plane_like(cls, name, **changes):
-    return cls(name, Box(Columns((0, 0))), Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.10, clean=0.94), **changes)
+    return cls(
+        name,
+        Box(Columns((0, 0))),
+        Panel(Columns(()), np.zeros((1, 0))),
+        Goal(success=0.10, clean=0.94),
+        **changes,
+    )
 
 
 def cases():
     """Name → (problem, the largest fraction of the space that may stay undecided)."""
     absolute = with_best(plane())
     small = with_best(plane(front=-5.2))
-    category = OneCategory("one", Box(Columns((0, 0, 3))), Panel(Columns((3,)), np.arange(3.0)[:, None]), Goal(success=0.10, clean=0.0))
-    six = Six("six", Box(Columns((0,) * 6)), Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.10, clean=0.0))
+    category = OneCategory(
+        "one",
+        Box(Columns((0, 0, 3))),
+        Panel(Columns((3,)), np.arange(3.0)[:, None]),
+        Goal(success=0.10, clean=0.0),
+    )
+    six = Six(
+        "six",
+        Box(Columns((0,) * 6)),
+        Panel(Columns(()), np.zeros((1, 0))),
+        Goal(success=0.10, clean=0.0),
+    )
     found = {
         "step front": (_plane_like(Step, "step"), 0.10),
         "bimodal seeds": (with_best(_plane_like(Bimodal, "bimodal")), 0.10),
@@ -105,6 +129,3 @@ def cases():
         "20 % failed": (replace(with_best(mixed()), failing=0.2), 0.10),
     }
     return found
-
-
-__all__ = ["Outcome", "cases"]

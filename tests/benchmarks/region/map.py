@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from finite import Cells, Replay, Table, unit
+from region.finite import Cells, Replay, Table, unit
 
 from sweeps.ledger import load_results
 from sweeps.levelset.columns import Columns

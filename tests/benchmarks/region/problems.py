@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +29,10 @@ class Problem:
 
     def axes(self, steps):
         """Each column's values in a full grid of so many steps a side."""
-        return [np.linspace(0, 1, steps) if level == 0 else np.arange(float(level)) for level in self.box.columns.levels]
+        return [
+            np.linspace(0, 1, steps) if level == 0 else np.arange(float(level))
+            for level in self.box.columns.levels
+        ]
 
     def snap(self, points):
         """The nearest points that can be trained."""
@@ -44,7 +47,9 @@ class Problem:
     def deviations(self, clean, success):
         """Seed noise on the logits, larger at the fronts; 0.35 at 10 % and 0.6 at 50 % success."""
         front = 4 * success * (1 - success)
-        return self.noise * (0.05 + 0.25 * 4 * clean * (1 - clean)), self.noise * (0.21 + 0.39 * front)
+        return self.noise * (0.05 + 0.25 * 4 * clean * (1 - clean)), self.noise * (
+            0.21 + 0.39 * front
+        )
 
     def worst(self, points):
         width = len(self.panel)
@@ -69,7 +74,9 @@ class Problem:
         clean_dev, success_dev = self.deviations(clean, success)
         counts = []
         for rates, deviation in ((clean, clean_dev), (success, success_dev)):
-            noisy = expit(logit(np.clip(rates, 1e-5, 1 - 1e-5)) + deviation * draw.standard_normal(len(rates)))
+            noisy = expit(
+                logit(np.clip(rates, 1e-5, 1 - 1e-5)) + deviation * draw.standard_normal(len(rates))
+            )
             counts.append(draw.binomial(IMAGES, noisy))
         failed = draw.random(len(points)) < self.failing
         return [
@@ -134,7 +141,13 @@ def plane(**changes):
 
 def mixed(**changes):
     panel = Panel(Columns((3,)), np.arange(3.0)[:, None])
-    return Mixed("b: strength x rate x regularizer x attack", Box(Columns((0, 0, 3))), panel, Goal(success=0.10, clean=0.0), **changes)
+    return Mixed(
+        "b: strength x rate x regularizer x attack",
+        Box(Columns((0, 0, 3))),
+        panel,
+        Goal(success=0.10, clean=0.0),
+        **changes,
+    )
 
 
 def with_best(problem, below=0.02):

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from finite import Cells, Table, unit
+from region.finite import Cells, Table, unit
 
 from sweeps.levelset.columns import Columns
 from sweeps.levelset.surrogate import Panel

@@ -1,0 +1,221 @@
+"""Region search: the space as columns, and the search in a sweep."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from small import begin, results, small_spec, sweep
+from trials import fake_rows
+
+from backdoor.config import build_defence
+from backdoor.errors import StoredDataError
+from sweeps.ledger import Ledger
+from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
+from sweeps.runners.serial import SerialRunner
+from sweeps.search import make_search
+from sweeps.search.region import inert_leaves
+from sweeps.space import Range
+from sweeps.sweep import run_sweep
+
+WIDE = {
+    "architecture": ["linear", {"kind": "mlp", "width": [8, 16, 64]}, "ridge"],
+    "weight_decay": [0, {"log": [1e-4, 1]}],
+    "learning_rate": {"log": [0.001, 1]},
+    "epochs": {"int": [1, 9]},
+}
+FEW = {"architecture": "ridge", "weight_decay": [0.1, 1]}
+
+
+def spec_of(defence=WIDE, budget=30, **changes):
+    search = {"kind": "region", "budget": budget, "pending": 6, **changes.pop("search", {})}
+    return small_spec(defence=defence, search=search, **changes)
+
+
+def domain_of(spec):
+    return SpaceDomain(spec.defence, inert_leaves(spec.defence))
+
+
+# --- encoding ------------------------------------------------------------------------------------
+
+
+def test_numbers_lie_on_their_scale_and_words_have_codes() -> None:
+    assert axis_of([Range(0.001, 1, "log")]).encode(0.001**0.5) == [pytest.approx(0.5)]
+    assert axis_of([Range(0, 10, "uniform")]).encode(2.5) == [0.25]
+    assert axis_of([8, 16, 512]).encode(64) == [pytest.approx(0.5)]  # wide: by logarithms
+    assert axis_of([1, 2, 5]).encode(2) == [0.25]
+    assert axis_of(["a", "b"]).encode("b") == [1.0] and axis_of(["a"]).levels == ()
+    assert axis_of([7]).levels == () and axis_of([True, False]).levels == (2,)
+
+
+def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
+    axis = axis_of([0, Range(0.001, 1, "log")])
+    assert axis.levels == (0, 2)
+    assert axis.encode(0) == [0.0, 0.0]
+    assert axis.encode(0.001) == [0.0, 1.0] and axis.encode(1) == [1.0, 1.0]
+
+
+def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
+    spec = spec_of()
+    domain = domain_of(spec)
+    points = domain.draw(200, 3)
+    assert points.shape == (200, len(domain.columns.levels))
+    numbers = points[:, domain.columns.numbers]
+    assert (numbers >= 0).all() and (numbers <= 1).all()
+    for point in points:
+        assignment = domain.decode(point)
+        active = build_defence(assignment).active()
+        located = spec.defence.locate(active, lambda a: build_defence(a).active())
+        assert located is not None and np.array_equal(domain.encode(*located), point)
+    assert Counter(domain.group(points).tolist()).keys() == {0, 1, 2}
+
+
+def test_factors_without_effect_have_one_place() -> None:
+    """All ridge points of one weight decay are one point, whatever their epochs."""
+    spec = spec_of()
+    domain = domain_of(spec)
+    leaves = [name for name, _ in spec.defence.branches[2].leaves]
+    values = dict.fromkeys(leaves, None) | {"weight_decay": 0.5}
+    one, other = ({**values, "epochs": e, "learning_rate": r} for e, r in ((1, 0.5), (9, 0.01)))
+    assert np.array_equal(
+        domain.encode(2, [one[n] for n in leaves]), domain.encode(2, [other[n] for n in leaves])
+    )
+    assert not np.array_equal(
+        domain.encode(0, [one[n] for n in leaves]), domain.encode(0, [other[n] for n in leaves])
+    )
+
+
+def test_the_panel_is_encoded_by_trigger_rate_and_target() -> None:
+    attack = {
+        "trigger": [{"kind": "patch", "size": [1, 2]}, "sine"],
+        "poison_rate": [0.01, 0.1],
+        "target": [0, 5, 7],
+    }
+    spec = spec_of(attack=attack)
+    panel = panel_of([a.identity() for a in spec.panel])
+    assert len(panel) == 18 and sorted(panel.columns.levels) == [0, 0, 2, 3]
+    assert len(np.unique(panel.points, axis=0)) == 18
+    single = panel_of([spec.panel[0].identity()])
+    assert single.points.shape == (1, 0)
+
+
+# --- in a sweep ----------------------------------------------------------------------------------
+
+
+class Watched:
+    """A search that notes how many of its trials wait, and what it proposed."""
+
+    def __init__(self, spec) -> None:
+        self.inner, self.open, self.asked, self.most = make_search(spec), set(), [], 0
+
+    def ask(self, limit):
+        found = self.inner.ask(limit)
+        self.asked += found
+        self.open |= {t.trial_id for t in found}
+        self.most = max(self.most, len(self.open))
+        return found
+
+    def tell(self, rows):
+        self.open -= set(rows["trial_id"].to_pylist())
+        self.inner.tell(rows)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+def run(folder, spec, work=fake_rows):
+    paths, search = begin(folder, spec), Watched(spec)
+    run_sweep(spec, Ledger(paths.ledger), search, SerialRunner(work))
+    return paths, search
+
+
+def test_a_budget_is_spent_on_distinct_trials_of_the_panel(tmp_path) -> None:
+    spec = spec_of(budget=40, seeds=3)
+    paths, search = run(tmp_path / "r", spec)
+    assert len(results(paths)) == 40 == len({t.trial_id for t in search.asked}) == search.size
+    assert search.finished and search.most == 6
+    assert json.loads(paths.sweep.read_text())["planned"] == 40
+    assert {t.attack for t in search.asked} == set(spec.panel)
+    assert {t.seed for t in search.asked} == {0, 1, 2}
+
+
+def test_asked_without_an_answer_it_waits() -> None:
+    search = make_search(spec_of())
+    assert len(search.ask(4096)) == 6 and search.ask(4096) == [] and not search.finished
+
+
+def test_a_finite_space_is_exhausted_without_repeats(tmp_path) -> None:
+    spec = spec_of(FEW, budget=500, seeds=2)
+    paths, search = run(tmp_path / "r", spec)
+    assert len(results(paths)) <= 2 * 2 * 2 and search.finished
+
+
+def test_failed_trials_are_not_asked_for_again(tmp_path) -> None:
+    def work(pack):
+        if any(t.seed == 1 for t in pack.trials):
+            raise RuntimeError("this one breaks it")
+        return fake_rows(pack)
+
+    paths, search = run(tmp_path / "r", spec_of(budget=30), work)
+    asked = [t.trial_id for t in search.asked]
+    assert len(asked) == len(set(asked)) == 30
+    statuses = Counter(row["status"] for row in results(paths).values())
+    assert statuses["failed"] > 3 and statuses["finished"] > 3
+
+
+def test_a_resumed_search_goes_on_within_the_budget(tmp_path) -> None:
+    spec, left = spec_of(budget=36), [4]
+
+    def work(pack):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return fake_rows(pack)
+
+    paths = begin(tmp_path / "r", spec)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(paths, spec, SerialRunner(work))
+    before = set(results(paths))
+    assert 4 <= len(before) < 36
+    again = Watched(spec)
+    run_sweep(spec, Ledger(paths.ledger), again, SerialRunner(fake_rows))
+    assert not before & {t.trial_id for t in again.asked} and len(results(paths)) == 36
+    done = make_search(spec)
+    done.tell(Ledger(paths.ledger).table())
+    assert done.finished and done.ask(4096) == []
+    assert done.core.trials_known == 36
+
+
+def test_a_ledger_of_another_space_is_refused(tmp_path) -> None:
+    paths, _ = run(tmp_path / "r", spec_of(FEW, budget=4))
+    other = make_search(spec_of({"architecture": "ridge", "weight_decay": [5]}, budget=4))
+    with pytest.raises(StoredDataError, match="must hold points of the spec's defence space only"):
+        other.tell(Ledger(paths.ledger).table())
+
+
+def test_gpu_hours_end_the_search_before_they_are_overspent(tmp_path) -> None:
+    def work(pack):
+        rows = fake_rows(pack).to_pylist()
+        return type(fake_rows(pack)).from_pylist(
+            [r | {"seconds": 60.0} for r in rows], schema=fake_rows(pack).schema
+        )
+
+    budget = {"trials": 300, "gpu_hours": 0.1}  # twelve minutes of half a GPU: twelve trials
+    spec = spec_of(budget=budget, resources={"gpu": 0.5})
+    paths, search = run(tmp_path / "r", spec, work)
+    assert len(results(paths)) in range(10, 13) and search.finished
+
+
+def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path) -> None:
+    """Ridge on digits: a strong weight decay loses accuracy, a weak one keeps the backdoor."""
+    spec = spec_of(
+        {"architecture": "ridge", "weight_decay": {"log": [0.001, 1000]}}, budget=200, seeds=20,
+        region={"clean_accuracy": 0.8, "attack_success": 0.3}, search={"pending": 10},
+        attack={"trigger": [{"kind": "patch", "size": 1}], "poison_rate": [0.01, 0.03]},
+    )  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    search = make_search(spec)
+    run_sweep(spec, Ledger(paths.ledger), search, SerialRunner())
+    assert search.finished and 60 <= len(results(paths)) < 200
+    found = search.core.summary()
+    assert found.expected_f1 >= 0.96 or found.undecided <= 0.005
