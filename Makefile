@@ -45,6 +45,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
 
+# DIGITS_MAP: the results folder of its dense map, which is computed where it is not there yet.
 bench-region: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
 

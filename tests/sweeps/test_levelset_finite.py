@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import region.map as dense
 from region.finite import Cells, Replay, Table, replayed, unit
 from region.means import mean_probability
 from region.recorded import read
@@ -123,3 +124,35 @@ def test_a_truncated_file_gives_its_whole_cells(tmp_path) -> None:
 def test_narrow_ranges_are_not_spaced_by_logarithms() -> None:
     assert unit([1, 2, 3]).tolist() == [0.0, 0.5, 1.0]
     assert np.allclose(unit([0.01, 0.1, 1]), [0.0, 0.5, 1.0])
+
+
+def test_a_dense_map_takes_more_seeds_until_its_halves_agree(table, monkeypatch) -> None:
+    quiet = np.repeat(np.median(table.success, axis=2, keepdims=True), 8, axis=2)
+    clean = np.repeat(np.median(table.correct, axis=2, keepdims=True), 8, axis=2)
+    loud = quiet.copy()
+    loud[:, :, [0, 2]] = IMAGES  # two of the truth's first three seeds: all cells look lost
+    images = np.full(quiet.shape, float(IMAGES))
+    for success, seeds in ((quiet, 3), (loud, 4)):
+        whole = Table(table.cells, table.panel, clean, images, success, images)
+        monkeypatch.setattr(dense, "table", lambda folder, whole=whole: whole)
+        dense.halves.cache_clear()
+        truth, replay, ceiling = dense.halves(folder=None)
+        assert (len(truth), len(replay)) == (seeds, seeds) and not set(truth) & set(replay)
+        assert (ceiling == 1.0) == (seeds == 3)
+    dense.halves.cache_clear()
+
+
+def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) -> None:
+    whole = Table(
+        *(
+            getattr(table, f)
+            for f in ("cells", "panel", "correct", "images", "success", "triggered")
+        )
+    )
+    monkeypatch.setattr(dense, "table", lambda folder: whole)
+    monkeypatch.setattr(dense, "halves", lambda folder: ((0, 1), (2,), 1.0))
+    found = dense.Map(folder=None)
+    assert found.repeats == 1 and np.allclose(found.snap(np.array([0.13, 0.93])), [0.125, 0.875])
+    outcome = found.train(np.array([[0.13, 0.93]]), [1], np.random.default_rng(0))[0]
+    assert outcome.success == table.success[1 * SIDE + 7, 1, 2]
+    assert [list(axis) for axis in found.axes(3)] == [[0.0, 0.5, 1.0]] * 2
