@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-.PHONY: help setup demo test lint bench bench-region bench-recorded clean
+.PHONY: help setup demo test lint bench bench-throughput bench-region bench-recorded clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
 	@echo "make test    the test suite, offline, about 5 minutes"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
+	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
 	@echo "make setup   only the virtual environment in $(VENV)"
@@ -44,6 +45,11 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+# Prints one table and writes it to build/throughput.json; fails if a row misses its goal.
+# One part of it: make bench-throughput ONLY=ridge
+bench-throughput: $(READY)
+	$(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
 
 # DIGITS_MAP: the results folder of its dense map, which is computed where it is not there yet.
 bench-region: $(READY)

@@ -80,11 +80,21 @@ class Training(Fields):
     schedule: `cosine` takes the learning rate to 0 over all steps; `constant` leaves it.
     normalization: `unit` gives pixels / 255; `standard` then subtracts the mean and divides by the
     standard deviation of the source's training pool, per channel.
+    augmentation: `crop_flip` crops every training image anew in every epoch out of itself and a
+    frame of 4 black pixels, and mirrors every second one; test images stay as they are.
+    stamp: `before` augmentation the trigger moves and is mirrored with its image, as when poisoned
+    files are handed in; `after` it stays in its place, as when the attacker owns the data loader.
     """
 
     batch_size: Count = 64
     schedule: Literal["cosine", "constant"] = "cosine"
     normalization: Literal["unit", "standard"] = "unit"
+    augmentation: Literal["none", "crop_flip"] = "none"
+    stamp: Literal["before", "after"] = "before"
+
+    def inert(self) -> frozenset[str]:
+        # A training without augmentation is named as it was before there was any.
+        return frozenset({"augmentation", "stamp"} if self.augmentation == "none" else ())
 
     def active(self, architecture: Architecture) -> dict[str, Any]:
         return {k: v for k, v in self.identity().items() if k not in architecture.inactive}

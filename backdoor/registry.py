@@ -55,7 +55,10 @@ class Family(Generic[K]):
         """The class of `name`; a `UserError` with the near miss where there is none."""
         if isinstance(name, str) and ":" in name:
             return self._find_outside(name, place)
-        known = self.kinds()
+        known: dict[str, type[K]] = _seen(self)
+        if not isinstance(name, str) or name not in known:
+            _seen.cache_clear()  # a file may have been added since
+            known = _seen(self)
         if not isinstance(name, str) or name not in known:
             rule = f"must be a known {self.word}"
             raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
@@ -91,6 +94,12 @@ class Family(Generic[K]):
 @functools.cache
 def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
     return [importlib.import_module(f"{package}.{name}") for name in names]
+
+
+@functools.cache
+def _seen(family: Family[Any]) -> dict[str, type[Any]]:
+    """Its kinds as of the first look: every trial of a sweep is built from them."""
+    return family.kinds()
 
 
 def _scan(package: str, base: type[K]) -> dict[str, type[K]]:

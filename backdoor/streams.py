@@ -11,6 +11,7 @@ across defences, and no draw shifts because another one was added. The whole sch
     pattern           the trigger's own pattern seed (or the trial's), the class where classes
                       have patterns of their own, the pattern's shape
     order             seed, training images, epoch
+    augmentation      seed, training images, epoch
     init              seed, architecture, input shape, classes
 
 The bytes of a key are its parts joined by the unit separator; their SHA-256 seeds a PCG64.

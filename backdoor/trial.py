@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
+from backdoor.accounting import Meter
 from backdoor.bank import Bank
 from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
+from backdoor.engines import threads as using_threads
 from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.partial import PartialResult
 from backdoor.poison import (
     Poison,
     beyond_target_class,
@@ -42,16 +44,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The model after `epoch` epochs of a longer training: counts on the test set."""
+    """The model after `epoch` epochs of a longer training: counts on the test set, and on the
+    validation set, which rows of older releases lack."""
 
     epoch: int
     clean_correct: int
     success: tuple[int, ...]
+    validation_correct: int | None = None
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One row of the ledger: what was trained, and what came of it. Counts, never percentages."""
+    """One row of the ledger: what was trained, and what came of it. Counts, never percentages.
+
+    seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
+    trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
+    the whole pack took at most (see `backdoor.accounting.Meter`).
+    """
 
     trial_id: str
     defence_id: str
@@ -75,10 +84,16 @@ class TrialResult:
     seconds: float
     device: str
     host: str
+    train_seconds: float | None = None
+    trained_images: int | None = None
+    peak_memory: int | None = None
 
     def row(self) -> dict[str, Any]:
         """The result as plain values."""
         return asdict(self)
+
+
+OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
 
 
 def run_pack(
@@ -88,6 +103,8 @@ def run_pack(
     curve_every: int = 0,
     device: str = "cpu",
     threads: int = 1,
+    on_progress: Callable[[PartialResult], None] | None = None,
+    on_trained: OnTrained | None = None,
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -95,15 +112,18 @@ def run_pack(
         configs: the trials, distinct.
         measures: attacks whose triggers a clean baseline is measured with; a poisoned trial is
             measured with its own. Poison rates play no part here.
-        curve_every: evaluate on the test set after every so many epochs; 0 never.
+        curve_every: evaluate on test and validation set after every so many epochs; 0 never.
         device: as torch names it. threads: how many the numerical libraries may use.
+        on_progress: called with every trial after each point of its curve but that of the last
+            epoch. What it raises ends the training.
+        on_trained: given the trained models, whose lane i is configs[i], before they are let go.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
         pack, for engines that are `pack_invariant`.
     """
     started = time.perf_counter()
-    with _threads(threads):
+    with using_threads(threads):
         source = load_source(configs[0].data)
         lanes, bank = prepare(configs, measures, source, device)
         classes = len(source.class_names)
@@ -113,27 +133,27 @@ def run_pack(
             if epoch % curve_every == 0:
                 for index, lane in enumerate(lanes):
                     curves[index].append(_curve_point(epoch, fitted, index, lane))
+                    if on_progress is not None and epoch < lane.config.defence.epochs:
+                        spent = (time.perf_counter() - started) / len(lanes)
+                        curve = tuple(curves[index])
+                        on_progress(_partial(lane, classes, source, curve, spent, device))
 
         engine = engine_of(configs[0])
-        with torch.no_grad() if engine.name != "serial" else torch.enable_grad():
+        grad = torch.no_grad() if engine.name != "serial" else torch.enable_grad()
+        with grad, Meter(device) as training:
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
-        seconds = (time.perf_counter() - started) / len(lanes)
-        return [
-            _result(lane, index, fitted, classes, source, tuple(curves[index]), seconds, device)
+        results = [
+            _result(lane, index, fitted, classes, source, tuple(curves[index]), device)
             for index, lane in enumerate(lanes)
         ]
-
-
-@contextmanager
-def _threads(count: int) -> Any:
-    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with threadpool_limits(count):
-            yield
-    finally:
-        torch.set_num_threads(before)
+        seconds = (time.perf_counter() - started) / len(lanes)
+        if on_trained is not None:
+            on_trained(fitted, lanes, bank)
+    share = training.seconds / len(lanes)
+    return [
+        replace(r, seconds=seconds, train_seconds=share, peak_memory=training.peak_memory)
+        for r in results
+    ]
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------
@@ -158,8 +178,13 @@ class _Draft:
 def prepare(
     configs: Sequence[TrialConfig], measures: Sequence[Attack], source: Source, device: str = "cpu"
 ) -> tuple[list[Lane], Bank]:
-    """Draws splits and poison sets and gathers the images of a pack."""
-    drafts = [_draft(config, measures, source) for config in configs]
+    """Draws splits and poison sets and gathers the images of a pack.
+
+    Trials of equal seed and attack meet the same images, which are drawn once for all of them.
+    """
+    firsts = {(config.seed, config.attack): config for config in reversed(configs)}
+    drawn = {key: _draft(config, measures, source) for key, config in firsts.items()}
+    drafts = list(drawn.values())
     clean = np.concatenate([np.concatenate([d.train, d.validation, d.test]) for d in drafts])
     stamped: dict[Trigger, list[Ids]] = {}
     for draft in drafts:
@@ -170,7 +195,8 @@ def prepare(
             stamped.setdefault(draft.trigger(attack), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
     bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
-    return [_lane(draft, bank, source) for draft in drafts], bank
+    lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
+    return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
 
 
 def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _Draft:
@@ -209,6 +235,7 @@ def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
 # --- results -----------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1024)
 def measure_id(attack: Attack) -> str:
     """The name of what a measurement measures: trigger, target and label mode."""
     return digest("measure", attack.measure_identity())
@@ -221,12 +248,27 @@ def _clean(fitted: Fitted, index: int, lane: Lane, classes: int) -> CleanCounts:
 def _curve_point(epoch: int, fitted: Fitted, index: int, lane: Lane) -> CurvePoint:
     correct = int((fitted.predict(index, lane.test) == lane.test_labels).sum())
     success = tuple(int((fitted.predict(index, t.rows) == t.wanted).sum()) for t in lane.triggered)
-    return CurvePoint(epoch, correct, success)
+    validation = int((fitted.predict(index, lane.validation) == lane.validation_labels).sum())
+    return CurvePoint(epoch, correct, success, validation)
+
+
+def _partial(
+    lane: Lane, classes: int, source: Source, curve: tuple[CurvePoint, ...], seconds: float,
+    device: str,
+) -> PartialResult:  # fmt: skip
+    engine = engine_of(lane.config)
+    return PartialResult(
+        lane.config, engine.name, engine.version, source.fingerprint,
+        len(lane.train), lane.poison.poisoned, lane.poison.relabelled, len(lane.validation),
+        tuple(np.bincount(lane.test_labels, minlength=classes).tolist()),
+        {measure_id(t.attack): len(t.rows) for t in lane.triggered},
+        curve, seconds, device, _host(),
+    )  # fmt: skip
 
 
 def _result(
     lane: Lane, index: int, fitted: Fitted, classes: int, source: Source,
-    curve: tuple[CurvePoint, ...], seconds: float, device: str,
+    curve: tuple[CurvePoint, ...], device: str,
 ) -> TrialResult:  # fmt: skip
     config, engine = lane.config, engine_of(lane.config)
     clean = _clean(fitted, index, lane, classes)
@@ -241,8 +283,20 @@ def _result(
         len(lane.train), lane.poison.poisoned, lane.poison.relabelled,
         int((validation == lane.validation_labels).sum()), len(validation),
         clean.correct, clean.total, clean.collapsed, clean.diverged,
-        tuple(measurements), curve, seconds, device, platform.node() or os.uname().nodename,
+        tuple(measurements), curve, 0.0, device, _host(),
+        trained_images=trained_images(config, len(lane.train)),
     )  # fmt: skip
+
+
+def trained_images(config: TrialConfig, images: int, epochs: int | None = None) -> int:
+    """Images that the model learned from, once for each epoch; a closed form sees each once."""
+    if "epochs" in config.defence.architecture.inactive:
+        return images
+    return images * (config.defence.epochs if epochs is None else epochs)
+
+
+def _host() -> str:
+    return platform.node() or os.uname().nodename
 
 
 def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:

@@ -100,11 +100,12 @@ def _range_of(results: Results, attack_id: str) -> str:
 
 
 def failures(results: Results) -> Markup:
-    """Failed trials by cause, and those that are missing; nothing where all went well."""
+    """Failed trials by cause, those stopped early and those missing; nothing where all ended."""
     failed = [trial for trial in results.trials if trial["status"] == "failed"]
     counts = results.region["trials"]
-    missing = (counts["planned"] or 0) - counts["finished"] - counts["failed"]
-    if not failed and missing <= 0:
+    stopped = counts.get("stopped", 0)
+    missing = (counts["planned"] or 0) - counts["finished"] - counts["failed"] - stopped
+    if not failed and not stopped and missing <= 0:
         return Markup()
     parts: list[Content] = []
     if failed:
@@ -114,9 +115,17 @@ def failures(results: Results) -> Markup:
         parts.append(table("Failed trials by cause", ["cause", "trials", "for example"], rows))
     if missing > 0:
         parts.append(paragraph(f"{missing} of {counts['planned']} planned trials have no result."))
+    if stopped:
+        parts.append(
+            paragraph(
+                f"{stopped} trials were stopped early, by a rule that compares them with others of "
+                "the same attack. Their points are not judged: they may be a part of the region."
+            )
+        )
     parts.append(soft("A point is judged once every attack has every seed; `sweeps resume` tries "
                       "what is missing again."))  # fmt: skip
-    return section("Failed and missing trials", *parts)
+    heading = "Failed, stopped and missing trials" if stopped else "Failed and missing trials"
+    return section(heading, *parts)
 
 
 def _cause(trial: dict[str, Any]) -> str:
@@ -202,6 +211,8 @@ def _trained(results: Results) -> str:
     finished = [trial for trial in results.trials if trial["status"] == "finished"]
     spent = sum(trial["seconds"] or 0.0 for trial in finished)
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    if counts.get("stopped"):
+        failed = f", {counts['stopped']} stopped early{failed}"
     return f"{counts['finished']}{planned} finished{failed}; {duration(spent)} of training in all"
 
 

@@ -71,6 +71,9 @@ def _least(results: Results) -> str:
 
 
 def _answer_sentences(results: Results) -> Iterable[Markup]:
+    if model := results.region.get("model"):
+        yield from _modelled(model)
+        return
     counts, total = results.region["counts"], len(results.points)
     inside, incomplete = counts["by_means"]["IN"], counts["by_means"]["INCOMPLETE"]
     if inside:
@@ -85,6 +88,13 @@ def _answer_sentences(results: Results) -> Iterable[Markup]:
     if incomplete < total:
         yield from _certainty(results)
     yield from _operating_point_in_short(results) if inside else _nearest(results)
+
+
+def _modelled(model: dict[str, Any]) -> Iterable[Markup]:
+    """The answer of a region search: a model of the whole space, and no finished points."""
+    lead, *rest = model["text"]
+    yield element("p", element("strong", lead), class_="lead")
+    yield element("ul", *(element("li", line.strip()) for line in rest if line.strip()))
 
 
 def _operating_point_in_short(results: Results) -> Iterable[Markup]:
@@ -186,6 +196,13 @@ def _cost(results: Results, point: dict[str, Any]) -> str:
         return "not known"
     if best["defence_id"] == point["defence_id"]:
         return "none: it is the point most accurate on validation images"
+    if best["clean_accuracy"] is None:  # its trials were stopped early; the baseline stands in
+        accuracy = results.region["thresholds"]["clean_accuracy"]["best"]
+        return (
+            f"{fraction(max(accuracy - point['clean_accuracy'], 0.0))} against the clean baseline "
+            f"({fraction(accuracy)}) of the point most accurate on validation images, "
+            f"{best['label']}, whose other trials were stopped early"
+        )
     given_up = best["clean_accuracy"] - point["clean_accuracy"]
     return (
         f"{fraction(max(given_up, 0.0))} against the point most accurate on validation images, "

@@ -11,17 +11,19 @@ from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
 from backdoor.engines import engine_of, pack_key
+from sweeps.stopping import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all packs of a sweep."""
+    """What is the same for all packs of a sweep. `stopping`: whether trials may end early."""
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
     data_root: str | None = None
     cpu: int = 1
     gpu: float = 0.0
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Pack:
     def pack_id(self) -> str:
         """Twelve hex digits that follow from the trials."""
         return digest("pack-of", [trial.trial_id for trial in self.trials])[:12]
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether this is a single trial that a stopping rule may end."""
+        return self.job.stopping and len(self.trials) == 1 and may_stop(self.trials[0])
 
     def halves(self) -> tuple[Pack, Pack]:
         """The pack as two, to find the member that breaks it."""
@@ -51,6 +58,7 @@ class Pack:
             "data_root": job.data_root,
             "cpu": job.cpu,
             "gpu": job.gpu,
+            "stopping": job.stopping,
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -60,24 +68,35 @@ class Pack:
         root = content["data_root"]
         job = Job(
             tuple(build_attack(measure) for measure in content["measures"]),
-            content["curve_every"], root, content["cpu"], content["gpu"],
+            content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
         )  # fmt: skip
         return Pack(tuple(build_trial(trial, root) for trial in content["trials"]), job)
 
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
-    """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side."""
+    """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side.
+
+    A trial that may be stopped has a pack to itself, since Tune stops packs as a whole.
+    """
     distinct = {trial.trial_id: trial for trial in trials}.values()
     keyed = sorted(
-        (((pack_key(t), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
+        (((_shape(t, job), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
         key=lambda pair: pair[0],
     )
     packs = []
     for _, group in itertools.groupby(keyed, key=lambda pair: pair[0][0]):
         members = [trial for _, trial in group]
-        for chunk in evenly(members, engine_of(members[0]).max_pack):
+        alone = job.stopping and may_stop(members[0])
+        largest = 1 if alone else engine_of(members[0]).max_pack
+        solved = "epochs" in members[0].defence.architecture.inactive
+        for chunk in (by_training_set if solved else evenly)(members, largest):
             packs.append(Pack(tuple(chunk), job))
     return packs
+
+
+def _shape(trial: TrialConfig, job: Job) -> tuple[str, bool]:
+    """Trials of equal shape may share a pack, or each have one."""
+    return pack_key(trial), job.stopping and may_stop(trial)
 
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
@@ -85,6 +104,19 @@ def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialC
     count = -(-len(members) // largest)
     cuts = [round(i * len(members) / count) for i in range(count + 1)]
     return [members[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def by_training_set(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
+    """Consecutive chunks of whole training sets, as learners that are solved share the work of
+    one; only what is longer than `largest` by itself is cut, evenly."""
+    chunks: list[list[TrialConfig]] = []
+    for _, group in itertools.groupby(members, key=lambda trial: (trial.seed, trial.attack_id)):
+        path = list(group)
+        if chunks and len(chunks[-1]) + len(path) <= largest:
+            chunks[-1] += path
+        else:
+            chunks.append(path)
+    return [part for chunk in chunks for part in evenly(chunk, largest)]
 
 
 def count_by_engine(packs: Iterable[Pack]) -> dict[str, tuple[int, int]]:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from sweeps.ledger import FAILED, Rows
+from sweeps.ledger import FAILED, STOPPED, Rows
 
 #: Seconds between lines where there is no terminal to redraw.
 LINE_EVERY = 10.0
@@ -16,14 +16,16 @@ class Progress:
     """One line that is redrawn on a terminal; a line now and then elsewhere."""
 
     def __init__(self, total: int, done: int, stream: TextIO | None = None) -> None:
-        self.total, self.done, self.failed = total, done, 0
+        self.total, self.done, self.failed, self.stopped = total, done, 0, 0
         self.stream = stream or sys.stderr
         self._before, self._started, self._printed = done, time.monotonic(), 0.0
         self._tty = self.stream.isatty()
 
     def recorded(self, rows: Rows) -> None:
-        failed = rows["status"].to_pylist().count(FAILED)
+        statuses = rows["status"].to_pylist()
+        failed = statuses.count(FAILED)
         self.failed += failed
+        self.stopped += statuses.count(STOPPED)
         self.done += rows.num_rows - failed
         self.show()
 
@@ -45,6 +47,7 @@ class Progress:
             left = self.total - self.done - self.failed
             if left > 0:
                 text += f", {_duration(left / rate)} left"
+        text += f", {self.stopped} stopped early" if self.stopped else ""
         return text + (f", {self.failed} failed" if self.failed else "")
 
 

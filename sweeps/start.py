@@ -80,7 +80,10 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dic
         "planned": planned_trials(spec),
         "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
         "versions": versions(),
-        "tracking": {"uri": tracking_uri(spec, paths)},
+        "tracking": {
+            "uri": tracking_uri(spec, paths),
+            "runs": "trial" if spec.tracking is None else spec.tracking.runs,
+        },
         "command": shlex.join(argv),
     }
 

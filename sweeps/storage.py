@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,16 @@ class SweepPaths:
         return self.pictures / "index.json"
 
     @property
+    def models(self) -> Path:
+        """Final models that `sweeps train` saved, a folder each."""
+        return self.root / "models"
+
+    @property
+    def verifications(self) -> Path:
+        """What `sweeps verify` froze and trained, a folder each."""
+        return self.root / "verify"
+
+    @property
     def mlflow(self) -> Path:
         """The MLflow store of a sweep that names no other."""
         return self.root / "mlflow.db"
@@ -73,6 +84,20 @@ class SweepPaths:
     @property
     def mirror_log(self) -> Path:
         return self.root / "mirror.log"
+
+
+@dataclass(frozen=True)
+class VerificationPaths(SweepPaths):
+    """A folder of `verifications`: a sweep's ledger and lock, and files of its own."""
+
+    @property
+    def plan(self) -> Path:
+        """The frozen region and every draw, written before anything is trained."""
+        return self.root / "plan.json"
+
+    @property
+    def answer(self) -> Path:
+        return self.root / "answer.json"
 
 
 def open_results(folder: Path | str) -> SweepPaths:
@@ -135,6 +160,23 @@ def write_atomic(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside `folder` that becomes `folder` when all went well, else nothing.
+
+    It is made at once, so that a place that cannot be written is told before anything is computed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch.mkdir()
+    try:
+        yield scratch
+        scratch.replace(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames and removals in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -150,8 +192,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def locked(paths: SweepPaths) -> Iterator[None]:
-    """Holds the folder for one writer. The lock ends with the process, however it ends."""
+def locked(paths: SweepPaths, again: str = "sweeps resume") -> Iterator[None]:
+    """Holds the folder for one writer. The lock ends with the process, however it ends.
+
+    again: the command that goes on with what the folder holds."""
     with paths.lock.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,7 +207,7 @@ def locked(paths: SweepPaths) -> Iterator[None]:
                     "DIR",
                     f"is in use by {owner}",
                     str(paths.root),
-                    "Wait for it, or stop it; then use `sweeps resume`.",
+                    f"Wait for it, or stop it; then use `{again}`.",
                 )
             ) from None
         stream.truncate(0)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+from backdoor.engines import pack_key
 from backdoor.errors import TrainingError
 from sweeps.ledger import Ledger, Rows, failed_rows
 from sweeps.plan import Job, Pack, make_packs
@@ -25,6 +26,8 @@ from sweeps.spec import SweepSpec
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
 ASK = 4096
+#: Seconds that a pack should at least last: what it costs to hand one out is a hundredth of it.
+SHORTEST = 5.0
 #: When so many single trials have failed and no pack has finished, it is not the trials' fault.
 GIVE_UP = 5
 
@@ -39,11 +42,13 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sweep ended. `failed` counts trials whose last word is a failure."""
+    """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
+    a stopping rule ended before their last epoch."""
 
     finished: int
     failed: int
     interrupted: bool
+    stopped: int = 0
 
 
 class SweepFeed:
@@ -59,6 +64,8 @@ class SweepFeed:
         self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
         self.error: Exception | None = None
         self.stopping = threading.Event()
+        self.workers = 1
+        self._seconds: dict[str, float] = {}  # of a trial, by the key of its pack
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: set[str] = set()
@@ -83,13 +90,24 @@ class SweepFeed:
                     break
         if self._halted or not self._queue:
             return None
-        pack = self._queue.popleft()
+        pack = self._without_idling(self._queue.popleft())
         self._running.add(pack.pack_id)
         return pack
 
+    def _without_idling(self, pack: Pack) -> Pack:
+        """The pack, or its first half where workers would be left without one at the end."""
+        if not self.search.finished or len(self._queue) + 1 >= self.workers:
+            return pack
+        lasts = self._seconds.get(pack_key(pack.trials[0]), 0.0) * len(pack.trials)
+        if lasts < 2 * SHORTEST or len(pack.trials) < 2:
+            return pack
+        first, second = pack.halves()
+        self._queue.appendleft(second)
+        return first
+
     def _new(self, trials: Sequence[Any]) -> list[Any]:
         """Trials neither recorded nor planned before; they count as planned from now on."""
-        known = self.ledger.finished | self._planned
+        known = self.ledger.ended | self._planned
         new = [trial for trial in trials if trial.trial_id not in known]
         self._planned |= {trial.trial_id for trial in new}
         return new
@@ -103,6 +121,9 @@ class SweepFeed:
         self._failures = None
         with self._keeping_errors():
             self._record(rows)
+            taken = [seconds for seconds in rows["seconds"].to_pylist() if seconds is not None]
+            if taken:
+                self._seconds[pack_key(pack.trials[0])] = sum(taken) / len(taken)
             returned = set(rows["trial_id"].to_pylist())
             missing = [trial for trial in pack.trials if trial.trial_id not in returned]
             if missing:
@@ -153,14 +174,18 @@ def run_sweep(
     raises KeyboardInterrupt. Whatever has been recorded stays recorded, always.
     """
     resources = spec.resources
-    job = Job(spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu)
+    job = Job(
+        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
+        stopping=spec.stopping is not None,
+    )  # fmt: skip
     search.tell(ledger.table())
     feed = SweepFeed(search, ledger, job, observers)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    return Outcome(len(ledger.finished), len(ledger.failed), feed.stopping.is_set())
+    counts = len(ledger.finished), len(ledger.failed)
+    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from backdoor.trial import Measurement, TrialResult, measure_id
 from sweeps.ledger import Rows, finished_rows
 from sweeps.plan import Pack
 
+CIRCUMSTANCES = ("seconds", "train_seconds", "peak_memory", "host")
 PATCH = {"kind": "patch", "size": 1}
 DIGITS = build_data("digits")
 FEW = build_data({"kind": "digits", "train": 128, "validation": 10, "test": 40})
@@ -34,7 +35,7 @@ def same(one: TrialResult, other: TrialResult) -> bool:
     """Whether two results are equal in all that is not circumstance."""
 
     def strip(result: TrialResult) -> dict[str, Any]:
-        return {k: v for k, v in result.row().items() if k not in ("seconds", "host")}
+        return {k: v for k, v in result.row().items() if k not in CIRCUMSTANCES}
 
     return strip(one) == strip(other)
 

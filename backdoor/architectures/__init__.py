@@ -26,6 +26,8 @@ class Architecture(Kind):
     inactive: ClassVar[frozenset[str]] = frozenset()
     #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
     needs_weight_decay: ClassVar[bool] = False
+    #: Its fields in which the trials of one pack may differ.
+    pack_axes: ClassVar[frozenset[str]] = frozenset()
     #: The largest training set that it is meant for; None is no limit.
     most_images: ClassVar[int | None] = None
 
@@ -34,6 +36,10 @@ class Architecture(Kind):
         global generator, which the engine seeds."""
         raise NotImplementedError
 
+    def trained_by(self) -> str:
+        """Name of its engine, for kinds whose settings decide."""
+        return self.engine
+
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         """What is wrong with this architecture on images of `shape`; nothing by default."""
         return ()
@@ -41,5 +47,6 @@ class Architecture(Kind):
 
 #: Factors without meaning for learners that are solved rather than trained.
 TRAINING_FACTORS = frozenset(
-    {"regularizer", "learning_rate", "momentum", "epochs", "batch_size", "schedule"}
+    {"regularizer", "learning_rate", "momentum", "epochs"}
+    | {"batch_size", "schedule", "augmentation", "stamp"}
 )

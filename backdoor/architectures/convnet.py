@@ -13,6 +13,9 @@ from backdoor.architectures import Architecture, Shape
 from backdoor.errors import Mistake
 from backdoor.schema import Count
 
+#: Up to so many channels a pack of networks is faster than one after the other.
+NARROW = 16
+
 
 @dataclass(frozen=True)
 class ConvNet(Architecture):
@@ -26,6 +29,10 @@ class ConvNet(Architecture):
 
     width: Count = 16
     norm: Literal["none", "group", "batch"] = "none"
+
+    def trained_by(self) -> str:
+        packs = 4 * self.width <= NARROW and self.norm != "batch"
+        return "grouped" if packs else "serial"
 
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         if min(shape[1:]) < 8:

@@ -27,7 +27,7 @@ class Votes(nn.Module):
     def forward(self, decisions: torch.Tensor) -> torch.Tensor:
         first, second = torch.tensor(pairs(self.classes), device=decisions.device).T
         winners = torch.where(decisions > 0, first, second)
-        votes = decisions.new_zeros(len(decisions), self.classes)
+        votes = decisions.new_zeros(decisions.shape[0], self.classes)
         return votes.scatter_add_(1, winners, torch.ones_like(decisions))
 
 

@@ -26,6 +26,7 @@ class RbfSvm(Architecture):
     inactive: ClassVar[frozenset[str]] = TRAINING_FACTORS
     needs_weight_decay: ClassVar[bool] = True
     most_images: ClassVar[int | None] = 20_000
+    pack_axes: ClassVar[frozenset[str]] = frozenset({"gamma"})
 
     gamma: Annotated[float, Range(gt=0)] | Literal["scale"] = "scale"
 

@@ -8,13 +8,15 @@ not be mixed in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig, digest
@@ -84,14 +86,17 @@ class Engine(Protocol):
 def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial."""
     from backdoor.engines.convex import Convex
+    from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
     from backdoor.engines.packed import Packed
     from backdoor.engines.serial import Serial
     from backdoor.engines.svm import SvmEngine
 
-    engines: tuple[type[Engine], ...] = (Packed, Convex, LogisticEngine, SvmEngine, Serial)
+    engines: tuple[type[Engine], ...] = (
+        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
+    )  # fmt: skip
     by_name = {engine.name: engine for engine in engines}
-    return by_name[config.defence.architecture.engine]()
+    return by_name[config.defence.architecture.trained_by()]()
 
 
 def pack_key(config: TrialConfig) -> str:
@@ -99,9 +104,10 @@ def pack_key(config: TrialConfig) -> str:
     defence = config.defence
     regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
     training = config.training.active(defence.architecture)
+    fields = defence.architecture.identity().items()
     shape: dict[str, object] = {
         "data": config.data.identity(),
-        "architecture": defence.architecture.identity(),
+        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
         "training": training,
     }
     if "epochs" not in defence.architecture.inactive:
@@ -123,17 +129,23 @@ def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def classes_of(logits: torch.Tensor) -> Ids:
     """(m, k) logits to (m,) classes; -1 where a logit is not finite, which is never right."""
     answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
     result: Ids = answers.cpu().numpy()
     return result
-
-
-def flat_inputs(bank: Bank, rows: Ids) -> Floats:
-    """Network inputs of these rows as (n, inputs) float64 on the CPU."""
-    batch = bank.batch(torch.from_numpy(rows)).flatten(1)
-    return batch.cpu().numpy().astype(np.float64)
 
 
 def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:

@@ -1,96 +1,159 @@
-"""Closed forms. Ridge: one decomposition serves every weight decay on the same training set."""
+"""Closed forms. Ridge: one decomposition serves every weight decay on the same training set.
+
+The matrix of second moments (or, with fewer images than inputs, of inner products) is exact, see
+`backdoor.engines.whole`, so that of one poison rate becomes that of the next by its poisoned
+images alone. An orthogonal transformation makes it tridiagonal; there a weight decay is solved in
+linear time, and no eigenvector is ever needed.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
-import torch
+from scipy.linalg import lapack
 
 from backdoor.bank import Bank
-from backdoor.engines import (
-    Floats,
-    Ids,
-    Lane,
-    OnEpoch,
-    classes_of,
-    flat_inputs,
-    lanes_by_training_set,
-)
-
-
-@dataclass(frozen=True)
-class _Solved:
-    """Everything about a training set that does not depend on the weight decay.
-
-    The solution at alpha is left @ ((right) / (spectrum + alpha)).
-    """
-
-    left: Floats
-    spectrum: Floats
-    right: Floats
-    mean_x: Floats
-    mean_y: Floats
-
-    def at(self, alpha: float) -> tuple[Floats, Floats]:
-        """Coefficients (inputs, classes) and intercepts (classes,) of the ridge solution."""
-        # Directions without data carry nothing at alpha = 0: the pseudo-inverse leaves them out.
-        floor = self.spectrum.max() * len(self.spectrum) * np.finfo(np.float64).eps
-        shifted = self.spectrum + alpha
-        inverse = np.divide(1.0, shifted, out=np.zeros_like(shifted), where=shifted > floor)
-        coefficients = self.left @ (inverse[:, None] * self.right)
-        return coefficients, self.mean_y - self.mean_x @ coefficients
-
-
-def solve_path(x: Floats, labels: Ids, classes: int) -> _Solved:
-    """Prepares the ridge path of x (n, d), labels (n,), in the smaller of primal and dual."""
-    y = np.full((len(x), classes), -1.0)
-    y[np.arange(len(x)), labels] = 1.0
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    x, y = x - mean_x, y - mean_y
-    if len(x) >= x.shape[1]:
-        spectrum, vectors = scipy.linalg.eigh(x.T @ x)
-        return _Solved(vectors, spectrum, vectors.T @ (x.T @ y), mean_x, mean_y)
-    spectrum, vectors = scipy.linalg.eigh(x @ x.T)
-    return _Solved(x.T @ vectors, spectrum, vectors.T @ y, mean_x, mean_y)
-
-
-class LinearModels:
-    """Coefficients (inputs, classes) and intercepts (classes,) of every lane, float64."""
-
-    def __init__(self, bank: Bank, solutions: list[tuple[Floats, Floats]]) -> None:
-        self.bank, self.solutions = bank, solutions
-
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        coefficients, intercepts = self.solutions[lane]
-        logits = flat_inputs(self.bank, rows) @ coefficients + intercepts
-        return classes_of(torch.from_numpy(logits))
-
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        coefficients, intercepts = self.solutions[lane]
-        weight = torch.from_numpy(np.ascontiguousarray(coefficients.T))
-        return {"1.weight": weight, "1.bias": torch.from_numpy(intercepts)}
+from backdoor.engines import Floats, Ids, Lane, OnEpoch, lanes_by_training_set
+from backdoor.engines.linear_models import LinearModels, columns_of, targets
+from backdoor.engines.shared import SharedProducts
+from backdoor.engines.whole import Pixels
+from backdoor.errors import TrainingError
 
 
 class Convex:
     """Exact solutions in float64."""
 
     name: ClassVar[str] = "convex"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
-    max_pack: ClassVar[int] = 64
+    max_pack: ClassVar[int] = 512
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        solutions: dict[int, tuple[Floats, Floats]] = {}
+        models = LinearModels(bank, classes)
+        shared = SharedProducts(bank, lanes)
         for group in lanes_by_training_set(lanes):
             lane = lanes[group[0]]
-            solved = solve_path(flat_inputs(bank, lane.train), lane.train_labels, classes)
-            for index in group:
-                decay = lanes[index].config.defence.weight_decay
-                solutions[index] = solved.at(len(lane.train) * decay / 2)
-        return LinearModels(bank, [solutions[index] for index in range(len(lanes))])
+            path = RidgePath(shared, lane.train, lane.train_labels, columns_of(classes))
+            for some in models.blocks(group):
+                alphas = [_alpha(lanes[index]) for index in some]
+                models.add(some, *path.at(alphas, models.width))
+        return models
+
+
+def _alpha(lane: Lane) -> float:
+    return len(lane.train) * lane.config.defence.weight_decay / 2
+
+
+class RidgePath:
+    """All ridge solutions on one training set, in the smaller of primal and dual."""
+
+    def __init__(self, shared: SharedProducts, train: Ids, labels: Ids, columns: int) -> None:
+        self.pixels = Pixels.of(shared.bank, train)
+        self.scale, shift = self.pixels.wide()
+        self.sums = self.pixels.images.sum(0, dtype=np.int64).astype(np.float64)
+        self.mean_x = self.sums / len(train) * self.scale - shift
+        y = targets(labels, columns)
+        self.mean_y = y.mean(0)
+        y -= self.mean_y
+        self.primal = len(train) >= self.pixels.images.shape[1]
+        if self.primal:
+            matrix = shared.moments(train) - self.sums[:, None] * (self.sums / len(train))
+            matrix *= self.scale
+            matrix *= self.scale[:, None]
+            y = self._back(y)
+        else:
+            matrix = centred(shared.inner(train))
+        self.tridiagonal = Tridiagonal(matrix)
+        self.right = self.tridiagonal.turn(y)
+
+    def at(self, alphas: Sequence[float], width: int) -> tuple[Floats, Floats]:
+        """Coefficients (inputs, width) and intercepts (width,), the columns of each alpha in turn.
+
+        What is left of the width is zeros: products of one shape give a column the same bits,
+        whatever the others hold.
+        """
+        columns = self.right.shape[1]
+        solved = np.zeros((len(self.right), width), order="F")
+        for index, alpha in enumerate(alphas):
+            own = slice(index * columns, (index + 1) * columns)
+            solved[:, own] = self.tridiagonal.solve(alpha, self.right)
+        coefficients = self.tridiagonal.turn(solved, back=True)
+        coefficients = coefficients if self.primal else self._back(coefficients)
+        mean_y = np.resize(self.mean_y, width)
+        return coefficients, mean_y - self.mean_x @ coefficients
+
+    def _back(self, y: Floats) -> Floats:
+        """Centred inputs transposed times y (n, m): (inputs, m)."""
+        wide = self.pixels.images.T.astype(np.float64) @ y
+        result: Floats = self.scale[:, None] * (wide - self.sums[:, None] * (y.sum(0) / len(y)))
+        return result
+
+
+def centred(inner: Floats) -> Floats:
+    """Inner products of images less their mean, from those of the images; in place."""
+    means = inner.mean(1)
+    inner -= means[:, None]
+    inner -= means - means.mean()
+    return inner
+
+
+class Tridiagonal:
+    """A symmetric matrix as Q T Q^T with T tridiagonal, by LAPACK; the matrix is overwritten."""
+
+    def __init__(self, matrix: Floats) -> None:
+        n = len(matrix)
+        space = int(lapack.dsytrd_lwork(n, lower=1)[0])
+        reduced, self.main, self.beside, self.tau, info = lapack.dsytrd(
+            matrix.T, lower=1, lwork=space, overwrite_a=1
+        )
+        if info:
+            raise TrainingError(f"LAPACK's dsytrd failed with {info}")
+        self.reflectors = np.asfortranarray(reduced[1:, :-1])
+
+    @functools.cached_property
+    def floor(self) -> float:
+        """Below this nothing is told apart from zero."""
+        sides = np.abs(np.append(self.beside, 0)) + np.abs(np.append(0, self.beside))
+        largest = float((np.abs(self.main) + sides).max())
+        return largest * len(self.main) * float(np.finfo(np.float64).eps)
+
+    def solve(self, alpha: float, right: Floats) -> Floats:
+        """(T + alpha)^-1 right (n, m)."""
+        if alpha > self.floor and len(right) > 1:  # LAPACK's wrapper knows no single row
+            *_, solved, info = lapack.dptsv(self.main + alpha, self.beside, right)
+            if not info:
+                result: Floats = solved
+                return result
+        return self._pseudo_inverse(alpha, right)
+
+    def _pseudo_inverse(self, alpha: float, right: Floats) -> Floats:
+        """Directions without data carry nothing at alpha = 0: they are left out."""
+        spectrum, vectors = self._eigen
+        shifted = spectrum + alpha
+        inverse = np.divide(1, shifted, out=np.zeros_like(shifted), where=shifted > self.floor)
+        result: Floats = vectors @ (inverse[:, None] * (vectors.T @ right))
+        return result
+
+    @functools.cached_property
+    def _eigen(self) -> tuple[Floats, Floats]:
+        if len(self.main) == 1:
+            return self.main, np.ones((1, 1))
+        spectrum, vectors = scipy.linalg.eigh_tridiagonal(self.main, self.beside)
+        return spectrum, vectors
+
+    def turn(self, right: Floats, back: bool = False) -> Floats:
+        """Q^T right, or Q right where `back`; right (n, m)."""
+        result = np.array(right, order="F")
+        if len(right) > 1:
+            how = "L", "N" if back else "T", self.reflectors, self.tau, result[1:]
+            space = int(lapack.dormqr(*how, -1)[1][0])
+            result[1:], _, info = lapack.dormqr(*how, space)
+            if info:
+                raise TrainingError(f"LAPACK's dormqr failed with {info}")
+        return result

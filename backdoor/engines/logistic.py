@@ -1,8 +1,10 @@
 """Logistic regression to its optimum, by Newton's method with conjugate gradients.
 
-The images are centred and turned to their principal axes once for all weight decays; there the
-Hessian is nearly diagonal, and its own diagonal preconditions the conjugate gradients. No matrix
-of (inputs x classes) squared is ever formed, so colour images of ten classes fit in memory.
+Weights are sums of centred training images, w = x.T @ a, so that all that is needed of the images
+is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian times a direction costs
+one product with K. The weight decays of one training set take their steps at the same time, as
+columns of one matrix of fixed width: a column's bits do not depend on what the others hold.
+Products along the way are float32; values, gradients and what is returned are float64.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import scipy.linalg
-from scipy.special import log_softmax
+import numpy.typing as npt
+from scipy.special import expit, log_softmax
 
 from backdoor.bank import Bank
 from backdoor.engines import (
@@ -21,160 +23,306 @@ from backdoor.engines import (
     Ids,
     Lane,
     OnEpoch,
-    flat_inputs,
     lanes_by_training_set,
     positive_decay,
 )
-from backdoor.engines.convex import LinearModels
+from backdoor.engines.convex import centred
+from backdoor.engines.linear_models import LinearModels
+from backdoor.engines.shared import SharedProducts
+from backdoor.engines.subspace import Subspace, subspace
+from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
 
 #: Stop when the next step promises less than this share of the objective.
 PROMISE = 1e-10
 NEWTON_STEPS, CONJUGATE_STEPS, HALVINGS = 200, 2000, 40
+#: How exact a step is: its residual by the first one, in the preconditioner's norm. Measured: more
+#: exact steps, in float32, cost more than the steps that they save.
+ACCURACY = 0.25
 #: The intercept of a class without training images, whose best one is minus infinity.
 NEVER = -1e9
+#: Columns of all products; more where there are more classes.
+WIDTH = 16
 
 
 class LogisticEngine:
     """The optimum of mean cross-entropy and weight decay, in float64."""
 
     name: ClassVar[str] = "logistic"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
-    max_pack: ClassVar[int] = 16
+    max_pack: ClassVar[int] = 128
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        solutions: dict[int, tuple[Floats, Floats]] = {}
+        models, shared = LinearModels(bank, classes), SharedProducts(bank, lanes)
         for group in lanes_by_training_set(lanes):
-            lane = lanes[group[0]]
-            turned = turn(flat_inputs(bank, lane.train))
-            for index in group:
-                decay = positive_decay(lanes[index])
-                solutions[index] = solve(turned, lane.train_labels, classes, decay)
-        return LinearModels(bank, [solutions[index] for index in range(len(lanes))])
+            train, labels = lanes[group[0]].train, lanes[group[0]].train_labels
+            pixels = Pixels.of(bank, train)
+            images = Images.of(pixels, shared.inner(train) if narrow(pixels) else None)
+            solutions = solve(images, labels, classes, [positive_decay(lanes[i]) for i in group])
+            for some in models.blocks(range(len(group))):
+                models.fill([group[i] for i in some], [solutions[i] for i in some])
+        return models
+
+
+def narrow(pixels: Pixels) -> bool:
+    """Whether inner products of all images are no more than twice their inputs."""
+    n, inputs = pixels.images.shape
+    return bool(n <= 2 * inputs)
 
 
 @dataclass(frozen=True)
-class Turned:
-    """Images on their principal axes: x = mean + scores @ axes.T, axes (inputs, r) orthonormal."""
+class Images:
+    """Centred inputs (n, inputs), their mean, and factors whose product is K, (n, n).
 
-    scores: Floats
-    axes: Floats
+    K itself is the only factor where it is the smaller; else the inputs are, as K = x @ x.T.
+    """
+
+    x: Floats
     mean: Floats
+    factors: tuple[Floats, ...]
+    coarse: tuple[npt.NDArray[np.float32], ...]
+    lengths: Floats
+    around: Subspace
+
+    @staticmethod
+    def of(pixels: Pixels, inner: Floats | None = None) -> Images:
+        x = pixels.inputs()
+        return Images.centre(x, inner)
+
+    @staticmethod
+    def centre(x: Floats, inner: Floats | None = None) -> Images:
+        mean = x.mean(0)
+        x = x - mean
+        factors: tuple[Floats, ...] = (x, x.T) if inner is None else (centred(inner),)
+        coarse = tuple(factor.astype(np.float32) for factor in factors)
+        lengths = np.einsum("ij,ij->i", x, x)
+        around = subspace(lambda v: _multiply(coarse, v), lambda v: _multiply(factors, v), len(x))
+        return Images(x, mean, factors, coarse, lengths, around)
+
+    def exact(self, v: Floats) -> Floats:
+        """K v, v (n, lanes, classes)."""
+        return _multiply(self.factors, v)
+
+    def quick(self, v: Floats) -> Floats:
+        """K v to float32's precision."""
+        return _multiply(self.coarse, v)
 
 
-def turn(x: Floats) -> Turned:
-    """x (n, inputs) on its axes of positive variance; the norm of weights is the same there."""
-    mean = x.mean(0)
-    x = x - mean
-    tall = len(x) >= x.shape[1]
-    spectrum, vectors = scipy.linalg.eigh(x.T @ x if tall else x @ x.T)
-    real = spectrum > spectrum.max() * len(spectrum) * np.finfo(np.float64).eps
-    vectors, spread = vectors[:, real], np.sqrt(spectrum[real])
-    axes = vectors if tall else x.T @ (vectors / spread)
-    return Turned(x @ vectors if tall else vectors * spread, axes, mean)
+def _multiply(factors: Sequence[npt.NDArray[np.floating]], v: Floats) -> Floats:
+    flat = v.reshape(len(v), -1).astype(factors[0].dtype)
+    for factor in reversed(factors):
+        flat = factor @ flat
+    return flat.astype(np.float64).reshape(v.shape)
 
 
-def solve(turned: Turned, labels: Ids, classes: int, decay: float) -> tuple[Floats, Floats]:
-    """Coefficients (inputs, classes) and intercepts (classes,) of the optimum."""
+def solve(
+    images: Images, labels: Ids, classes: int, decays: Sequence[float]
+) -> list[tuple[Floats, Floats]]:
+    """Coefficients (inputs, classes) and intercepts (classes,) of the optimum of each decay."""
     known, numbered = np.unique(labels, return_inverse=True)
-    # Two classes share one weight vector w: as -w/2 and w/2, whose squares sum to |w|^2 / 2.
-    decay = 2 * decay if len(known) == 2 else decay
-    weights = _minimise(_Objective(turned.scores, numbered, len(known), decay))
-    coefficients = np.zeros((len(turned.mean), classes))
-    coefficients[:, known] = turned.axes @ weights[:-1]
-    intercepts = np.full(classes, NEVER)
-    intercepts[known] = weights[-1] - turned.mean @ coefficients[:, known]
+    if len(known) == 1:
+        bias = np.where(np.arange(classes) == known[0], 0.0, NEVER)
+        return [(np.zeros((images.x.shape[1], classes)), bias) for _ in decays]
+    # Two classes share one weight vector w: as -w/2 and w/2 in the end.
+    columns = 1 if len(known) == 2 else len(known)
+    most = max(1, WIDTH // columns)
+    found: list[tuple[Floats, Floats]] = []
+    for start in range(0, len(decays), most):
+        some = decays[start : start + most]
+        hot = np.eye(len(known))[numbered][:, -columns:]
+        sums, biases = Newton(images, hot, some, most).minimise()
+        for lane in range(len(some)):
+            found.append(_spread(images, sums[lane], biases[lane], known, classes))
+    return found
+
+
+def _spread(
+    images: Images, weights: Floats, biases: Floats, known: Ids, classes: int
+) -> tuple[Floats, Floats]:
+    """Weights (inputs, columns) of centred inputs to those of all classes of the inputs."""
+    if len(known) == 2:
+        weights, biases = (np.concatenate([-v / 2, v / 2], -1) for v in (weights, biases))
+    coefficients, intercepts = np.zeros((len(weights), classes)), np.full(classes, NEVER)
+    coefficients[:, known] = weights
+    intercepts[known] = biases - images.mean @ weights
     return coefficients, intercepts
 
 
-class _Objective:
-    """Mean cross-entropy + decay/2 |w|^2 of weights (r + 1, k), the last row the intercepts."""
+class Newton:
+    """Newton's method for several weight decays at once.
 
-    def __init__(self, scores: Floats, labels: Ids, classes: int, decay: float) -> None:
-        self.scores, self.labels, self.decay = scores, labels, decay
-        self.shape = scores.shape[1] + 1, classes
-        self.hot = np.eye(classes)[labels]
+    Arrays are (n, lanes, columns) and (lanes, columns), one column standing for two classes; the
+    lanes beyond the decays given stay at zero.
+    """
 
-    def value(self, weights: Floats) -> float:
-        return self._value(weights, self._log_p(weights))
+    def __init__(self, images: Images, hot: Floats, decays: Sequence[float], lanes: int) -> None:
+        self.images, self.hot = images, hot[:, None, :]
+        self.n, self.columns = hot.shape
+        self.active = np.arange(lanes) < len(decays)
+        self.decay = np.ones(lanes)
+        self.decay[: len(decays)] = decays
+        self.sums = np.zeros((self.n, lanes, self.columns))
+        self.biases = np.zeros((lanes, self.columns))
 
-    def at(self, weights: Floats) -> tuple[float, Floats, Floats]:
-        """Value, gradient (r + 1, k) and probabilities (n, k)."""
-        log_p = self._log_p(weights)
-        p: Floats = np.exp(log_p)
-        return self._value(weights, log_p), self._back(p - self.hot, weights), p
+    def minimise(self) -> tuple[Floats, Floats]:
+        """Weights (lanes, inputs, columns) and intercepts (lanes, columns), from zero: where it
+        starts must not depend on the rest of a pack."""
+        for _ in range(NEWTON_STEPS):
+            curved = self.images.exact(self.sums)
+            logits = curved + self.biases
+            value, p = self._value(logits, _dots(self.sums, curved)), self._p(logits)
+            gap = (p - self.hot) / self.n
+            step = self._step(p, gap + self._decayed(self.sums), gap.sum(0))
+            slope = _dots(gap + self._decayed(self.sums), step.curved)
+            slope += (gap.sum(0) * step.biases).sum(1)
+            self.active &= -slope > PROMISE * value
+            if not self.active.any():
+                return self._weights(), self.biases
+            self._move(logits, curved, value, step, slope)
+        raise TrainingError(f"logistic regression did not converge in {NEWTON_STEPS} Newton steps")
 
-    def curve(self, p: Floats, v: Floats) -> Floats:
-        """The Hessian, where the probabilities are p, times v (r + 1, k)."""
-        moved = p * (self.scores @ v[:-1] + v[-1])
-        return self._back(moved - p * moved.sum(1, keepdims=True), v)
+    def _weights(self) -> Floats:
+        flat: Floats = self.images.x.T @ self.sums.reshape(self.n, -1)
+        return flat.reshape(-1, *self.sums.shape[1:]).transpose(1, 0, 2)
 
-    def diagonal(self, p: Floats) -> Floats:
-        """Of the Hessian, (r + 1, k), kept above 0."""
-        spread = p * (1 - p)
-        weights = np.square(self.scores).T @ spread / len(p) + self.decay
-        return np.vstack([weights, np.maximum(spread.mean(0), 1e-12)])
+    def _decayed(self, v: Floats) -> Floats:
+        return self.decay[:, None] * v
 
-    def _log_p(self, weights: Floats) -> Floats:
-        logits = self.scores @ weights[:-1] + weights[-1]
-        result: Floats = log_softmax(logits, axis=1)
+    def _p(self, logits: Floats) -> Floats:
+        p = expit(logits) if self.columns == 1 else np.exp(log_softmax(logits, axis=2))
+        result: Floats = p
         return result
 
-    def _value(self, weights: Floats, log_p: Floats) -> float:
-        chosen = log_p[np.arange(len(log_p)), self.labels]
-        return float(self.decay / 2 * np.square(weights[:-1]).sum() - chosen.mean())
+    def _value(self, logits: Floats, squares: Floats) -> Floats:
+        """Mean cross-entropy + decay/2 |w|^2 of each lane, given |w|^2."""
+        if self.columns == 1:
+            losses = (np.logaddexp(0, logits) - self.hot * logits)[..., 0]
+        else:
+            losses = -(log_softmax(logits, axis=2) * self.hot).sum(2)
+        result: Floats = losses.mean(0) + self.decay / 2 * squares
+        return result
 
-    def _back(self, by_logit: Floats, weights: Floats) -> Floats:
-        inner = self.scores.T @ by_logit / len(by_logit) + self.decay * weights[:-1]
-        return np.vstack([inner, by_logit.mean(0)])
+    def _bend(self, p: Floats, v: Floats) -> Floats:
+        """Second derivative of the mean cross-entropy by the logits, times v."""
+        moved = p * v
+        if self.columns == 1:
+            moved -= p * moved
+            moved /= self.n
+            return moved
+        result: Floats = (moved - p * moved.sum(2, keepdims=True)) / self.n
+        return result
+
+    def _step(self, p: Floats, gradient: Floats, by_bias: Floats) -> _Point:
+        """-H^-1 gradient by conjugate gradients."""
+        precondition = self._preconditioner(p)
+        residual, left = _level(-gradient), -by_bias
+        step = _Point.zeros(residual)
+        direction = precondition(residual, left)
+        norm = _dots(residual, direction.curved) + (left * direction.biases).sum(1)
+        enough = norm * ACCURACY**2
+        for _ in range(CONJUGATE_STEPS):
+            alive = self.active & (norm > enough)
+            if not alive.any():
+                break
+            bent = self._bend(p, direction.curved + direction.biases)
+            along, by = bent + self._decayed(direction.sums), bent.sum(0)
+            curvature = _dots(along, direction.curved) + (by * direction.biases).sum(1)
+            alive &= curvature > 0
+            length = np.where(alive, norm, 0) / np.where(alive, curvature, 1)
+            step.add(length, direction)
+            residual = _level(residual - length[:, None] * along)
+            left = left - length[:, None] * by
+            fresh = precondition(residual, left)
+            now = _dots(residual, fresh.curved) + (left * fresh.biases).sum(1)
+            fresh.add(np.where(alive, now, 0) / np.where(alive, norm, 1), direction)
+            direction, norm = fresh, np.where(alive, now, 0)
+        return step
+
+    def _preconditioner(self, p: Floats) -> _Preconditioner:
+        bend = p * (1 - p) / self.n
+        return _Preconditioner(self.images, bend, self.decay, self.active)
+
+    def _move(
+        self, logits: Floats, curved: Floats, value: Floats, step: _Point, slope: Floats
+    ) -> None:
+        """Halves the steps until the objective falls as it should, up to rounding."""
+        squares, mixed = _dots(self.sums, curved), _dots(step.sums, curved)
+        own = _dots(step.sums, step.curved)
+        length = np.where(self.active, 1.0, 0.0)
+        for _ in range(HALVINGS):
+            moved = logits + length[:, None] * (step.curved + step.biases)
+            after = self._value(moved, squares + length * (2 * mixed + length * own))
+            high = after > value + 1e-4 * length * slope + 1e-14 * np.abs(value)
+            if not (high & self.active).any():
+                break
+            length = np.where(high, length / 2, length)
+        self.sums += length[:, None] * step.sums
+        self.biases += length[:, None] * step.biases
 
 
-def _minimise(objective: _Objective) -> Floats:
-    """The minimum, from zero: where it starts must not depend on the rest of a pack."""
-    weights = np.zeros(objective.shape)
-    first = 0.0
-    for _ in range(NEWTON_STEPS):
-        value, gradient, p = objective.at(weights)
-        size = float(np.linalg.norm(gradient))
-        first = first or size
-        step = _newton_step(objective, p, gradient, min(0.1, size / (first or 1.0)))
-        slope = float((gradient * step).sum())
-        if -slope <= PROMISE * value:
-            return weights
-        weights = weights + _length(objective, weights, value, step, slope) * step
-    raise TrainingError(f"logistic regression did not converge in {NEWTON_STEPS} Newton steps")
+@dataclass
+class _Point:
+    """Weights as sums of images (n, lanes, columns), K times them, biases (lanes, columns)."""
+
+    sums: Floats
+    curved: Floats
+    biases: Floats
+
+    @staticmethod
+    def zeros(like: Floats) -> _Point:
+        return _Point(np.zeros_like(like), np.zeros_like(like), np.zeros(like.shape[1:]))
+
+    def add(self, length: Floats, other: _Point) -> None:
+        """Adds other * length, length (lanes,)."""
+        each = length[:, None]
+        self.sums += each * other.sums
+        self.curved += each * other.curved
+        self.biases += each * other.biases
 
 
-def _newton_step(objective: _Objective, p: Floats, gradient: Floats, accuracy: float) -> Floats:
-    """-H^-1 gradient by conjugate gradients, to a relative residual of `accuracy`."""
-    inverse = 1 / objective.diagonal(p)
-    step, residual = np.zeros_like(gradient), -gradient
-    scaled = inverse * residual
-    direction, norm = scaled, float((residual * scaled).sum())
-    enough = norm * accuracy**2
-    for _ in range(CONJUGATE_STEPS):
-        if norm <= enough:
-            break
-        curved = objective.curve(p, direction)
-        length = norm / float((direction * curved).sum())
-        step, residual = step + length * direction, residual - length * curved
-        scaled = inverse * residual
-        before, norm = norm, float((residual * scaled).sum())
-        direction = scaled + norm / before * direction
-    return step
+class _Preconditioner:
+    """The Hessian's inverse on the leading axes of the images, and a number on all others."""
+
+    def __init__(
+        self, images: Images, bend: Floats, decay: Floats, active: npt.NDArray[np.bool_]
+    ) -> None:
+        self.images, around = images, images.around
+        n, lanes, columns = bend.shape
+        size = around.sums.shape[1] + 1
+        self.inverse = np.tile(np.eye(size), (lanes, columns, 1, 1))
+        self.inverse[:, :, -1, -1] = 1 / np.maximum(bend.sum(0), 1e-12)
+        scores = np.column_stack([around.curved, np.ones(n)])
+        for lane in np.flatnonzero(active):
+            ridge = np.diag(np.append(np.full(size - 1, decay[lane]), 1e-12))
+            for column in range(columns):
+                block = scores.T @ (scores * bend[:, lane, column, None]) + ridge
+                self.inverse[lane, column] = np.linalg.inv(block)
+        rest = np.maximum(images.lengths - np.square(around.curved).sum(1), 0)
+        dimensions = max(1, min(images.x.shape) - size + 1)
+        self.tail = decay[:, None] + np.einsum("n,nlc->lc", rest, bend) / dimensions
+
+    def __call__(self, residual: Floats, left: Floats) -> _Point:
+        around, shape = self.images.around, residual.shape
+        inside = around.curved.T @ residual.reshape(shape[0], -1)
+        flat = around.sums @ inside
+        both = np.concatenate([inside.reshape(-1, *shape[1:]), left[None]])
+        turned = np.einsum("lcij,jlc->ilc", self.inverse, both)
+        size = len(inside)
+        sums = (around.sums @ turned[:-1].reshape(size, -1)).reshape(shape)
+        sums += (residual - flat.reshape(shape)) / self.tail
+        return _Point(sums, self.images.quick(sums), turned[-1])
 
 
-def _length(
-    objective: _Objective, weights: Floats, value: float, step: Floats, slope: float
-) -> float:
-    """Halves the step until the objective falls as it should, up to rounding."""
-    length = 1.0
-    for _ in range(HALVINGS):
-        bound = value + 1e-4 * length * slope + 1e-14 * abs(value)
-        if objective.value(weights + length * step) <= bound:
-            break
-        length /= 2
-    return length
+def _dots(a: Floats, b: Floats) -> Floats:
+    """Inner products of each lane, (lanes,)."""
+    result: Floats = (a * b).sum(0).sum(1)
+    return result
+
+
+def _level(v: Floats) -> Floats:
+    """v less its mean over the images, which sums of centred images do not see."""
+    result: Floats = v - v.mean(0)
+    return result

@@ -2,22 +2,24 @@
 
 Each lane has its own weights, batches, learning rate, momentum, decay and penalty strength. The
 backward pass is written out: it is five lines, and an order of magnitude faster than one model
-after the other (`tests/benchmarks`).
+after the other (`tests/benchmarks`). Everything is laid out as (lane, feature, image), so that
+images, of which there are most, lie side by side.
 
-A lane's weights are bitwise the same in every pack. Every sum runs inside one lane and through a
-matrix product, and every block of a lane is padded with zeros to multiples of 16 numbers: a product
-rounds differently for a block that does not begin on a 64-byte boundary, and where a block begins
-would otherwise depend on the lanes before it.
+A lane's weights are bitwise the same in every pack. Every sum runs inside one lane, and every block
+of a lane is padded with zeros to multiples of 16 numbers: a product rounds differently for a block
+that does not begin on a 64-byte boundary, and where a block begins would otherwise depend on the
+lanes before it. For the same reason a pack is trained by one thread: where threads cut a product or
+a sum, it rounds differently. Give cores to more workers instead.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from backdoor.bank import Bank
 from backdoor.engines import (
@@ -27,53 +29,57 @@ from backdoor.engines import (
     classes_of,
     init_state,
     learning_rate_factor,
+    threads,
 )
-from backdoor.streams import stream
+from backdoor.engines.inputs import Batch, Inputs, OwnInputs, SharedInputs, padded, padded_size
 
-#: Numbers in 64 bytes of float32.
-BLOCK = 16
-
-
-def padded(x: torch.Tensor) -> torch.Tensor:
-    """x (..., r, c) with zeros after its rows and columns, up to multiples of `BLOCK`."""
-    rows, columns = (-size % BLOCK for size in x.shape[-2:])
-    return functional.pad(x, (0, columns, 0, rows)) if rows or columns else x
+#: Images with more numbers than this are multiplied once for all lanes that share their order.
+WIDE = 256
+#: Products of fewer rows than this round by other rules.
+FEWEST = 4
+#: Weights of a lane, in numbers, from which one pass over memory saves more than calls cost.
+LARGE = 8192
+EVALUATION_BATCH = 4096
 
 
 class PackedModels:
-    """Weights (K, inputs, outputs) and biases (K, 1, outputs) of every layer, float32, padded.
+    """Weights (K, outputs, inputs) and biases (K, outputs, 1) of every layer, float32, padded.
 
     sizes: inputs of every layer, then the outputs of the last, without padding.
+    slots: where in the tensors each lane lies.
     """
 
     def __init__(
         self,
         bank: Bank,
         sizes: list[int],
+        slots: list[int],
         weights: list[torch.Tensor],
         biases: list[torch.Tensor],
     ) -> None:
-        self.bank, self.sizes, self.weights, self.biases = bank, sizes, weights, biases
-
-    @property
-    def classes(self) -> int:
-        return self.sizes[-1]
+        self.bank, self.sizes, self.slots = bank, sizes, slots
+        self.weights, self.biases = weights, biases
 
     def predict(self, lane: int, rows: Ids) -> Ids:
-        x = padded(self.bank.batch(torch.from_numpy(rows)).flatten(1))
+        chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
+        return np.concatenate([classes_of(self._logits(self.slots[lane], c)) for c in chunks])
+
+    def _logits(self, slot: int, rows: torch.Tensor) -> torch.Tensor:
+        """(m, classes) float32."""
+        x = padded(self.bank.batch(rows).flatten(1)).T
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.addmm(bias[lane], x, weight[lane])
+            x = torch.addmm(bias[slot], weight[slot], x)
             x = x if i == last else x.relu_()
-        return classes_of(x[: len(rows), : self.classes])
+        return x[: self.sizes[-1], : len(rows)].T
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         # Linear layers of Sequential(Flatten, Linear, ReLU, Linear, ...) stand at 1, 3, 5, ...
-        state = {}
+        state, slot = {}, self.slots[lane]
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             inputs, outputs = self.sizes[i : i + 2]
-            state[f"{2 * i + 1}.weight"] = weight[lane, :inputs, :outputs].T.contiguous()
-            state[f"{2 * i + 1}.bias"] = bias[lane, 0, :outputs].clone()
+            state[f"{2 * i + 1}.weight"] = weight[slot, :outputs, :inputs].clone()
+            state[f"{2 * i + 1}.bias"] = bias[slot, :outputs, 0].clone()
         return state
 
 
@@ -81,51 +87,55 @@ class Packed:
     """Stochastic gradient descent with momentum on K networks at once."""
 
     name: ClassVar[str] = "packed"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 64
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> PackedModels:
-        defences = [lane.config.defence for lane in lanes]
-        training, epochs = lanes[0].config.training, defences[0].epochs
-        models = _initial(lanes, bank, classes)
-        step = _Step(models, lanes)
-        device = bank.images.device
-        rows = torch.from_numpy(np.stack([lane.train for lane in lanes])).to(device)
-        labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes])).to(device)
-        n, size = rows.shape[1], training.batch_size
-        steps, done = -(-n // size) * epochs, 0
-        for epoch in range(epochs):
-            order = _orders(lanes, n, epoch).to(device)
-            shuffled, shuffled_labels = rows.gather(1, order), labels.gather(1, order)
-            for start in range(0, n, size):
-                x = padded(bank.batch(shuffled[:, start : start + size]).flatten(2))
-                factor = learning_rate_factor(done, steps, training.schedule)
-                step(x, shuffled_labels[:, start : start + size], factor)
-                done += 1
-            if on_epoch is not None:
-                on_epoch(epoch + 1, models)
-        return models
+        wide = math.prod(bank.shape) > WIDE and bank.images.device.type == "cpu"
+        wide = wide and lanes[0].config.training.augmentation == "none"
+        with threads(1):
+            inputs: Inputs = (SharedInputs if wide else OwnInputs)(lanes, bank)
+            return _train(lanes, bank, inputs, classes, on_epoch)
 
 
-def _initial(lanes: Sequence[Lane], bank: Bank, classes: int) -> PackedModels:
-    states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in lanes]
+def _train(
+    lanes: Sequence[Lane], bank: Bank, inputs: Inputs, classes: int, on_epoch: OnEpoch | None
+) -> PackedModels:
+    training, epochs = lanes[0].config.training, lanes[0].config.defence.epochs
+    placed = [lanes[index] for index in inputs.placed]
+    slots = np.argsort(inputs.placed).tolist()
+    models = _initial(placed, bank, classes, slots)
+    step = _Step(models, placed)
+    n, size = len(lanes[0].train), training.batch_size
+    steps, done = -(-n // size) * epochs, 0
+    for epoch in range(epochs):
+        inputs.shuffle(epoch)
+        for start in range(0, n, size):
+            factor = learning_rate_factor(done, steps, training.schedule)
+            step(inputs.batch(start, min(start + size, n)), factor)
+            done += 1
+        if on_epoch is not None:
+            on_epoch(epoch + 1, models)
+    return models
+
+
+def _initial(placed: Sequence[Lane], bank: Bank, classes: int, slots: list[int]) -> PackedModels:
+    states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in placed]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
-    device = bank.images.device
-    weights = [padded(weight.transpose(1, 2)).contiguous().to(device) for weight in layers[0::2]]
-    biases = [padded(bias[:, None, :])[:, :1].contiguous().to(device) for bias in layers[1::2]]
-    return PackedModels(bank, [*(w.shape[2] for w in layers[0::2]), classes], weights, biases)
-
-
-def _orders(lanes: Sequence[Lane], n: int, epoch: int) -> torch.Tensor:
-    """(K, n) int64: each lane's order of its training images in this epoch."""
-    drawn = {
-        seed: stream("order", seed, n, epoch).permutation(n)
-        for seed in {lane.config.seed for lane in lanes}
-    }
-    return torch.from_numpy(np.stack([drawn[lane.config.seed] for lane in lanes]))
+    sizes = [*(w.shape[2] for w in layers[0::2]), classes]
+    device, last = bank.images.device, len(layers) // 2 - 1
+    weights, biases = [], []
+    for i, (weight, bias) in enumerate(zip(layers[0::2], layers[1::2], strict=True)):
+        # What a hidden layer puts out goes into the next, whose inputs are padded.
+        outputs = max(classes, FEWEST) if i == last else padded_size(sizes[i + 1])
+        weights.append(padded(weight, outputs).to(device))
+        biases.append(padded(bias[..., None], outputs, 1).to(device))
+    # For softmax, and so for every gradient, an answer beyond the classes does not exist.
+    biases[-1][:, classes:] = -torch.inf
+    return PackedModels(bank, sizes, slots, weights, biases)
 
 
 def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
@@ -134,55 +144,80 @@ def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
 
 
 class _Step:
-    """One update of all lanes. Products and sums are separate operations throughout: fused ones
-    round differently at the end of a vector register, and so by a lane's place in the pack."""
+    """One update of all lanes."""
 
-    def __init__(self, models: PackedModels, lanes: Sequence[Lane]) -> None:
-        defences = [lane.config.defence for lane in lanes]
-        self.weights, self.biases, self.classes = models.weights, models.biases, models.classes
+    def __init__(self, models: PackedModels, placed: Sequence[Lane]) -> None:
+        self.defences = [lane.config.defence for lane in placed]
+        self.weights, self.biases, self.classes = models.weights, models.biases, models.sizes[-1]
         device = self.weights[0].device
-        self.rate = _column([d.learning_rate for d in defences], device)
-        self.momentum = _column([d.momentum for d in defences], device)
-        self.decay = _column([d.weight_decay for d in defences], device)
-        self.strength = _column([d.regularizer.weight for d in defences], device)
-        self.regularizer = defences[0].regularizer
+        self.rate = _column([d.learning_rate for d in self.defences], device)
+        self.momentum = _column([d.momentum for d in self.defences], device)
+        self.decay = _column([d.weight_decay for d in self.defences], device)
+        self.strength = _column([d.regularizer.weight for d in self.defences], device)
+        self.regularizer = self.defences[0].regularizer
         self.penalised = bool(self.strength.any())
         self.velocity = [torch.zeros_like(p) for p in self.weights]
         self.bias_velocity = [torch.zeros_like(p) for p in self.biases]
 
-    def __call__(self, x: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
-        """x: (K, b, inputs) float32, padded; labels: (K, b) int64; factor: of the learning rate.
+    def __call__(self, batch: Batch, factor: float) -> None:
+        """factor: of the learning rate.
 
-        Rows and columns of padding have the gradient 0, so that padded weights stay 0.
+        What belongs to padding has the gradient 0, so that padded weights stay 0.
         """
-        activations = [x]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            activations.append(torch.baddbmm(bias, activations[-1], weight).relu_())
-        logits = torch.baddbmm(self.biases[-1], activations[-1], self.weights[-1])
-        real = logits[:, : labels.shape[1], : self.classes].contiguous()
-        gradient = padded(self._loss_gradient(real, labels))  # as the logits
-        ones = x.new_ones(x.shape[0], 1, x.shape[1])
-        rate = self.rate * factor
-        for i in range(len(self.weights) - 1, -1, -1):
-            inputs, weight = activations[i], self.weights[i]
-            weight_gradient = torch.bmm(inputs.transpose(1, 2), gradient)
-            bias_gradient = torch.bmm(ones, gradient)
-            if i:
-                gradient = torch.bmm(gradient, weight.transpose(1, 2)).mul_(inputs > 0)
-            weight_gradient.add_(self.decay * weight)
-            weight.sub_(self.velocity[i].mul_(self.momentum).add_(weight_gradient) * rate)
-            velocity = self.bias_velocity[i].mul_(self.momentum).add_(bias_gradient)
-            self.biases[i].sub_(velocity * rate)
+        outputs = [batch.product(self.weights[0]).add_(self.biases[0])]
+        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+            outputs.append(torch.baddbmm(bias, weight, outputs[-1].relu_()))
+        gradient = self._loss_gradient(outputs[-1], batch)  # as the logits
+        for i in range(len(self.weights) - 1, 0, -1):
+            inputs, weight = outputs[i - 1], self.weights[i]
+            bias_gradient = gradient.sum(2, keepdim=True)
+            weight_gradient = torch.bmm(gradient, inputs.transpose(1, 2))
+            gradient = torch.bmm(weight.transpose(1, 2), gradient)
+            gradient = torch.ops.aten.threshold_backward(gradient, inputs, 0)
+            self._update(i, weight_gradient, bias_gradient, factor)
+        bias_gradient = gradient.sum(2, keepdim=True)
+        self._update(0, batch.weight_gradient(gradient), bias_gradient, factor)
 
-    def _loss_gradient(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Of mean cross-entropy plus penalty with respect to the logits, (K, b, classes)."""
-        batch = logits.shape[1]
-        gradient = torch.softmax(logits, dim=2)
-        gradient.scatter_add_(2, labels[..., None], gradient.new_full((*labels.shape, 1), -1.0))
-        gradient.div_(batch)
+    def _loss_gradient(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of mean cross-entropy plus penalty with respect to logits, (K, answers, b padded)."""
+        size = batch.labels.shape[1]
+        gradient = torch.softmax(logits, dim=1)
+        target = gradient.new_full((), -1.0).expand(len(logits), 1, size)
+        gradient.scatter_add_(1, batch.labels[:, None], target).div_(size)
+        if gradient.shape[2] > size:
+            gradient[:, :, size:] = 0
         if self.penalised:
-            free = logits.detach().requires_grad_()
+            real = logits[:, : self.classes, :size]
+            free = real.transpose(1, 2).contiguous().requires_grad_()
             with torch.enable_grad():
-                total = self.regularizer.unit_penalty(free, labels).sum()
-            gradient.add_(torch.autograd.grad(total, free)[0] * self.strength)
+                total = self.regularizer.unit_penalty(free, batch.labels).sum()
+            penalty = torch.autograd.grad(total, free)[0].mul_(self.strength)
+            gradient[:, : self.classes, :size].add_(penalty.transpose(1, 2))
         return gradient
+
+    def _update(
+        self, i: int, gradient: torch.Tensor, bias_gradient: torch.Tensor, factor: float
+    ) -> None:
+        """Momentum and decay. Products and sums are separate operations: fused ones round
+        differently at the end of a vector register, and so by a lane's place in the pack."""
+        rate = self.rate * factor
+        velocity = self.bias_velocity[i].mul_(self.momentum).add_(bias_gradient)
+        self.biases[i].sub_(velocity * rate)
+        weight, velocity = self.weights[i], self.velocity[i]
+        if weight.device.type == "cpu" and weight[0].numel() > LARGE:
+            return self._update_lane_by_lane(weight, velocity, gradient, factor)
+        scratch = weight * self.decay
+        velocity.mul_(self.momentum).add_(gradient.add_(scratch))
+        weight.sub_(torch.mul(velocity, rate, out=scratch))
+
+    def _update_lane_by_lane(
+        self, weight: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, factor: float
+    ) -> None:
+        """The same in one pass over memory a lane."""
+        for lane, defence in enumerate(self.defences):
+            torch._fused_sgd_(
+                [weight[lane]], [gradient[lane]], [velocity[lane]] if defence.momentum else [],
+                weight_decay=defence.weight_decay, momentum=defence.momentum,
+                lr=defence.learning_rate * factor, dampening=0.0, nesterov=False,
+                maximize=False, is_first_step=False,
+            )  # fmt: skip

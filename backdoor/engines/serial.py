@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from backdoor.augment import draw_views
 from backdoor.bank import Bank
 from backdoor.engines import (
     Ids,
@@ -63,24 +64,23 @@ class Serial:
 def _train_one(
     module: nn.Module, lane: Lane, bank: Bank, models: SerialModels, on_epoch: OnEpoch | None
 ) -> None:
+    """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
     defence, training = lane.config.defence, lane.config.training
-    optimizer = _optimizer(module, lane)
-    rows, labels = torch.from_numpy(lane.train), torch.from_numpy(lane.train_labels)
-    n, size = len(rows), training.batch_size
+    cuda = bank.images.device.type == "cuda"
+    optimizer = _optimizer(module, lane, fused=cuda)
+    n, size = len(lane.train), training.batch_size
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
-        order = torch.from_numpy(stream("order", lane.config.seed, n, epoch).permutation(n))
-        for chosen in torch.split(order, size):
+        inputs = EpochImages(lane, bank, epoch)
+        for start in range(0, n, size):
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
-            logits = module(_on_device(bank, rows[chosen]))
-            targets = labels[chosen].to(logits.device)
-            loss = functional.cross_entropy(logits, targets)
-            if defence.regularizer.weight:
-                penalty = defence.regularizer.unit_penalty(logits, targets)
-                loss = loss + defence.regularizer.weight * penalty
+            images, targets = inputs.batch(start, start + size)
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
+                logits = module(images)
+            loss = _loss(lane, logits.float(), targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -89,7 +89,39 @@ def _train_one(
             on_epoch(epoch + 1, models)
 
 
-def _optimizer(module: nn.Module, lane: Lane) -> torch.optim.SGD:
+def _loss(lane: Lane, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    regularizer = lane.config.defence.regularizer
+    loss = functional.cross_entropy(logits, targets)
+    if regularizer.weight:
+        loss = loss + regularizer.weight * regularizer.unit_penalty(logits, targets)
+    return loss
+
+
+class EpochImages:
+    """The training images of a lane in the order of an epoch, as they are seen in it."""
+
+    def __init__(self, lane: Lane, bank: Bank, epoch: int) -> None:
+        self.bank, self.training = bank, lane.config.training
+        device, n, seed = bank.images.device, len(lane.train), lane.config.seed
+        order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
+        rows = torch.from_numpy(lane.train)[order]
+        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        self.rows = rows if self.training.stamp == "after" else rows.to(device)
+        self.labels = torch.from_numpy(lane.train_labels)[order].to(device)
+        self.views: torch.Tensor | None = None
+        if self.training.augmentation != "none":
+            self.views = draw_views(seed, n, epoch)[order].to(device)
+
+    def batch(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Network inputs (b, c, h, w) float32 in channels-last order, and labels (b,) int64."""
+        rows, labels = self.rows[start:stop], self.labels[start:stop]
+        if self.views is None:
+            return _on_device(self.bank, rows), labels
+        images = self.bank.augmented(rows, self.views[start:stop], self.training.stamp)
+        return images.contiguous(memory_format=torch.channels_last), labels
+
+
+def _optimizer(module: nn.Module, lane: Lane, fused: bool) -> torch.optim.SGD:
     """Weights are decayed; biases and normalisation scales, which have one dimension, are not."""
     defence = lane.config.defence
     weights = [p for p in module.parameters() if p.ndim > 1]
@@ -98,9 +130,8 @@ def _optimizer(module: nn.Module, lane: Lane) -> torch.optim.SGD:
         {"params": weights, "weight_decay": defence.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(
-        groups, lr=defence.learning_rate, momentum=defence.momentum, foreach=True
-    )
+    how = {"fused": True} if fused else {"foreach": True}
+    return torch.optim.SGD(groups, lr=defence.learning_rate, momentum=defence.momentum, **how)
 
 
 def _on_device(bank: Bank, rows: torch.Tensor) -> torch.Tensor:

@@ -1,18 +1,22 @@
-"""Support vector machines by libsvm, on a Gram matrix that all weight decays share."""
+"""Support vector machines by libsvm, on one matrix that all trials of a seed share.
+
+The matrix holds every training image of the seed, clean and stamped; the kernel matrix of one
+training set is a choice of its rows. Test images meet all of them once as well.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import sklearn
 import torch
-from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.svm import SVC
-from torch import nn
 
-from backdoor.architectures.one_vs_one import pairs
+from backdoor.architectures.one_vs_one import Votes, pairs
 from backdoor.architectures.rbf_svm import RbfSvm
 from backdoor.bank import Bank
 from backdoor.engines import (
@@ -21,85 +25,135 @@ from backdoor.engines import (
     Lane,
     OnEpoch,
     classes_of,
-    flat_inputs,
     lanes_by_training_set,
     positive_decay,
 )
+from backdoor.engines.shared import SharedProducts
+from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
 
 EVALUATION_BATCH = 1000
 State = dict[str, torch.Tensor]
 
 
-class SvmModels:
-    """The architecture's module of every lane, with its trained machines."""
+@dataclass(frozen=True)
+class Machines:
+    """Those of one trial, one a pair of classes.
 
-    def __init__(self, bank: Bank, modules: list[nn.Module]) -> None:
-        self.bank, self.modules = bank, modules
+    support: (s,) rows of the bank. coefficients: (s, pairs). intercepts: (pairs,). gamma: of the
+    Gaussian kernel; None for the linear one.
+    """
+
+    support: Ids
+    coefficients: Floats
+    intercepts: Floats
+    gamma: float | None
+
+
+class SvmModels:
+    """The machines of every lane."""
+
+    def __init__(self, bank: Bank, shared: SharedProducts, classes: int) -> None:
+        self.bank, self.shared = bank, shared
+        self.votes = Votes(classes)
+        self.machines: dict[int, Machines] = {}
 
     def predict(self, lane: int, rows: Ids) -> Ids:
         starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
-        chunks = (flat_inputs(self.bank, rows[i : i + EVALUATION_BATCH]) for i in starts)
-        votes = [self.modules[lane](torch.from_numpy(chunk)) for chunk in chunks]
-        return classes_of(torch.cat(votes))
+        decisions = [self._decide(lane, rows[i : i + EVALUATION_BATCH]) for i in starts]
+        return classes_of(self.votes(torch.from_numpy(np.concatenate(decisions))))
+
+    def _decide(self, lane: int, rows: Ids) -> Floats:
+        own = self.machines[lane]
+        if own.gamma is None:
+            kernel = self.shared.between(own.support, rows)
+        else:
+            distances = self.shared.between(own.support, rows, "squared_distances")
+            kernel = gaussian(distances, own.gamma)
+        result: Floats = kernel.T @ own.coefficients + own.intercepts
+        return result
 
     def state(self, lane: int) -> State:
-        return {name: t.detach().clone() for name, t in self.modules[lane].state_dict().items()}
+        """The state of the architecture's module: weights, or support vectors and coefficients."""
+        own = self.machines[lane]
+        support = Pixels.of(self.bank, own.support).inputs()
+        if own.gamma is None:
+            weight = np.ascontiguousarray(own.coefficients.T @ support)
+            return {
+                "1.weight": torch.from_numpy(weight),
+                "1.bias": torch.from_numpy(own.intercepts),
+            }
+        return {
+            "1.support": torch.from_numpy(support),
+            "1.coefficients": torch.from_numpy(own.coefficients),
+            "1.intercepts": torch.from_numpy(own.intercepts),
+            "1.gamma": torch.tensor(own.gamma, dtype=torch.float64),
+        }
 
 
 class SvmEngine:
     """scikit-learn's SVC with a precomputed kernel and its default tolerance."""
 
     name: ClassVar[str] = "svm"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     pack_invariant: ClassVar[bool] = True
-    max_pack: ClassVar[int] = 16
+    max_pack: ClassVar[int] = 128
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> SvmModels:
-        modules: dict[int, nn.Module] = {}
+        shared = SharedProducts(bank, lanes)
+        models = SvmModels(bank, shared, classes)
         for group in lanes_by_training_set(lanes):
-            x, labels = flat_inputs(bank, lanes[group[0]].train), lanes[group[0]].train_labels
-            gamma = _gamma(lanes[group[0]], x)
-            gram = linear_kernel(x) if gamma is None else rbf_kernel(x, gamma=gamma)
-            for index in group:
-                svc = _fit(gram, labels, positive_decay(lanes[index]))
-                module = lanes[index].config.defence.architecture.build(bank.shape, classes)
-                module.load_state_dict(_machines(svc, x, gamma, classes))
-                modules[index] = module
-        return SvmModels(bank, [modules[index] for index in range(len(lanes))])
+            for gamma, some in self._by_gamma(lanes, group, bank):
+                lane = lanes[some[0]]
+                kernel = _kernel(shared, lane.train, gamma)
+                for index in some:
+                    svc = _fit(kernel, lane.train_labels, positive_decay(lanes[index]))
+                    machines = _by_pair(svc, classes)
+                    models.machines[index] = Machines(lane.train[svc.support_], *machines, gamma)
+        return models
+
+    @staticmethod
+    def _by_gamma(
+        lanes: Sequence[Lane], group: Sequence[int], bank: Bank
+    ) -> list[tuple[float | None, list[int]]]:
+        """Lanes of one training set, those of equal kernel together."""
+        found: dict[float | None, list[int]] = {}
+        for index in group:
+            found.setdefault(_gamma(lanes[index], bank), []).append(index)
+        return list(found.items())
 
 
-def _gamma(lane: Lane, x: Floats) -> float | None:
+def _gamma(lane: Lane, bank: Bank) -> float | None:
     """Of the Gaussian kernel; None for the linear one."""
     architecture = lane.config.defence.architecture
     if not isinstance(architecture, RbfSvm):
         return None
     if isinstance(architecture.gamma, float):
         return architecture.gamma
-    return 1 / float(x[0].size * (x.var() or 1.0))
+    pixels = Pixels.of(bank, lane.train)
+    return 1 / float(pixels.images.shape[1] * (pixels.variance() or 1.0))
 
 
-def _fit(gram: Floats, labels: Ids, decay: float) -> SVC:
+def _kernel(shared: SharedProducts, train: Ids, gamma: float | None) -> Floats:
+    if gamma is None:
+        return shared.inner(train)
+    return gaussian(shared.inner(train, "squared_distances"), gamma)
+
+
+def gaussian(squared: Floats, gamma: float) -> Floats:
+    """exp(-gamma squared), in place."""
+    squared *= -gamma
+    result: Floats = np.exp(squared, out=squared)
+    return result
+
+
+def _fit(kernel: Floats, labels: Ids, decay: float) -> SVC:
     if len(np.unique(labels)) < 2:
         raise TrainingError("a support vector machine needs training images of at least 2 classes")
-    return SVC(kernel="precomputed", C=1 / (len(labels) * decay)).fit(gram, labels)
-
-
-def _machines(svc: SVC, x: Floats, gamma: float | None, classes: int) -> State:
-    """The state of the architecture's module: weights, or support vectors and coefficients."""
-    coefficients, intercepts = _by_pair(svc, classes)
-    support = x[svc.support_]
-    if gamma is None:
-        weight = np.ascontiguousarray(coefficients.T @ support)
-        return {"1.weight": torch.from_numpy(weight), "1.bias": torch.from_numpy(intercepts)}
-    return {
-        "1.support": torch.from_numpy(support),
-        "1.coefficients": torch.from_numpy(coefficients),
-        "1.intercepts": torch.from_numpy(intercepts),
-        "1.gamma": torch.tensor(gamma, dtype=torch.float64),
-    }
+    with sklearn.config_context(assume_finite=True):
+        return SVC(kernel="precomputed", C=1 / (len(labels) * decay)).fit(kernel, labels)
 
 
 def _by_pair(svc: SVC, classes: int) -> tuple[Floats, Floats]:

@@ -29,21 +29,39 @@ def status(args: argparse.Namespace) -> int:
         "name": sweep["name"],
         "planned": sweep["planned"],
         "finished": len(ledger.finished),
+        "stopped": len(ledger.stopped),
         "failed": len(ledger.failed),
         "failures": dict(causes.most_common()),
         "collapsed": sum(bool(row["collapsed"]) for row in rows),
         "diverged": sum(bool(row["diverged"]) for row in rows),
-        "train_seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
+        **_cost(rows),
     }
     if args.json:
         print(json.dumps(answer))
         return FINE
     for name, value in answer.items():
         if name != "failures":
-            print(f"{name.replace('_', ' '):14} {value}")
+            print(f"{name.replace('_', ' '):15} {value}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
     return FINE
+
+
+def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the recorded trials took. Rows of older releases do not say all of it."""
+
+    def held(unit: str) -> float:
+        return sum((row["seconds"] or 0) * (row[unit] or 0) for row in rows) / 3600
+
+    peaks = [row["peak_memory"] for row in rows if row["peak_memory"]]
+    return {
+        "worker_seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
+        "train_seconds": round(sum(row["train_seconds"] or 0 for row in rows), 1),
+        "trained_images": sum(row["trained_images"] or 0 for row in rows),
+        "cpu_hours": round(held("cpus"), 4),
+        "gpu_hours": round(held("gpus"), 4),
+        "peak_memory": max(peaks, default=None),
+    }
 
 
 def show(args: argparse.Namespace) -> int:
@@ -126,6 +144,13 @@ def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
 
     sweep = read_sweep(paths)
     region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
+    if spec.search.kind == "region":
+        from sweeps.region.modelled import modelled
+        from sweeps.region.modelled_text import modelled_text
+
+        region["model"] = modelled(spec, Ledger(paths.ledger))
+        if region["model"] is not None:
+            region["model"]["text"] = modelled_text(region)
     region["class_names"] = sweep["class_names"]
     write_json(paths.region, region)
     return region

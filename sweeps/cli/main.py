@@ -10,9 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, UserError
-from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG, looking, preparing, running, say
+from sweeps.cli import (
+    FAILURES,
+    FINE,
+    INTERRUPTED,
+    WRONG,
+    doctoring,
+    jobs,
+    looking,
+    preparing,
+    running,
+    say,
+    training,
+    verifying,
+)
 
-KINDS = ["triggers", "regularizers", "architectures", "datasets", "specs"]
+#: Help of the groups of commands.
+GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ def _argument(*flags: str, **options: Any) -> Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand; its help is the handler's docstring."""
+    """A subcommand; its help is the handler's docstring. A name of two words is in a group."""
 
     name: str
     handler: Callable[[argparse.Namespace], int]
@@ -53,8 +68,61 @@ TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
 CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+POINT = _argument(
+    "--point", default="recommended",
+    help="recommended (default), best (validation accuracy), or the beginning of a point's id",
+)  # fmt: skip
+ATTACK = _argument(
+    "--attack", metavar="N",
+    help="poison the data first with attack N of the panel as `sweeps region` numbers it, with "
+    "the `worst` of the point, or by the beginning of an attack's id",
+)  # fmt: skip
+SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
+MODEL = _argument("--out", metavar="FOLDER", help="a new folder, default in DIR/models")
+ROOT = _argument("--data-root", metavar="FOLDER", help="where the data lie now, if they moved")
+TIME = _argument(
+    "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
+)
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
 FILE = _argument("file", help="the file to write")
+JOB = _argument("job", help="a job's id (`sweeps job list`)")
+ADDRESS = _argument(
+    "--address", "--on", metavar="ADDRESS",
+    help="Ray's Jobs API, default $RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265",
+)  # fmt: skip
+FOLLOW = _argument("--follow", action="store_true", help="show what the job writes until it ends")
+STORAGE = _argument(
+    "--storage", metavar="DIR", default=jobs.STORAGE,
+    help=f"folder for results, on the head's disk or shared; default {jobs.STORAGE}",
+)  # fmt: skip
+RESUME = _argument(
+    "--resume", metavar="JOB",
+    help="instead of SPEC: go on with a job that was stopped (or a results folder over there)",
+)  # fmt: skip
+JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
+SOURCE = _argument(
+    "job", help="a job's id, or the absolute path of a results folder over there"
+)  # fmt: skip
+HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+DRAWS = _argument("--draws", type=int, metavar="N", help="points drawn inside; default 59")
+SEEDS = _argument(
+    "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
+)
+TARGET = _argument(
+    "--target", choices=["median", "share"],
+    help="95 %% of the points by their median seed, or 90 %% of points and seeds; default as the "
+    "spec's region.target, which is the median",
+)  # fmt: skip
+BASIS = _argument(
+    "--basis", choices=["means", "bounds"],
+    help="which of the points tried are inside: those IN by means (default) or IN by bounds",
+)  # fmt: skip
+TRANSFER = _argument(
+    "--transfer", metavar="ATTACKS", default="standard-1",
+    help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
+    "YAML such as '[sine]', a file of it, or none",
+)  # fmt: skip
+SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
     Command("run", running.run, "sweeps run digits --out results/digits",
@@ -63,14 +131,27 @@ COMMANDS = (
     Command("status", looking.status, "sweeps status results/digits", (FOLDER, JSON)),
     Command("show", looking.show, "sweeps show results/digits 3fa9", (FOLDER, TRIAL)),
     Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
+    Command("verify", verifying.verify, "sweeps verify results/digits",
+            (FOLDER, DRAWS, SEEDS, TARGET, BASIS, TRANSFER, RUNNER, JSON)),
     Command("report", looking.report, "sweeps report results/digits -o digits.html",
             (FOLDER, OUTPUT)),
+    Command("train", training.train, "sweeps train results/digits --point recommended",
+            (FOLDER, POINT, ATTACK, SEED, MODEL, ROOT, JSON)),
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV)),
-    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET)),
+    Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
+    Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",
+            (JOB_SPEC, SET, RESUME, STORAGE, ADDRESS, FOLLOW)),
+    Command("job list", jobs.list_jobs, "sweeps job list", (ADDRESS, JSON)),
+    Command("job logs", jobs.logs, "sweeps job logs JOB --follow", (JOB, ADDRESS, FOLLOW)),
+    Command("job stop", jobs.stop, "sweeps job stop JOB", (JOB, ADDRESS)),
+    Command("job fetch", jobs.fetch, "sweeps job fetch JOB --out results/mine",
+            (SOURCE, HERE, ADDRESS)),
+    Command("doctor", doctoring.doctor, "sweeps doctor my.yaml --on http://127.0.0.1:8265",
+            (SUBJECT, ADDRESS, STORAGE, JSON)),
 )  # fmt: skip
 
 
@@ -83,10 +164,15 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Start here: sweeps run digits",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    homes = {"": subparsers}
     for command in COMMANDS:
         summary = str(command.handler.__doc__).splitlines()[0]
-        sub = subparsers.add_parser(
-            command.name,
+        home, _, name = command.name.rpartition(" ")
+        if home not in homes:
+            group = subparsers.add_parser(home, help=GROUPS[home], description=GROUPS[home])
+            homes[home] = group.add_subparsers(dest="action", required=True, metavar="COMMAND")
+        sub = homes[home].add_parser(
+            name,
             help=summary,
             description=summary,
             epilog=f"Example: {command.example}",

@@ -11,7 +11,11 @@ from sweeps.cli import FINE, say
 from sweeps.hints import command
 
 if TYPE_CHECKING:
+    from sweeps.plan import Pack
     from sweeps.spec import SweepSpec
+
+#: Trials asked for at once.
+ASK = 4096
 
 
 def check(args: argparse.Namespace) -> int:
@@ -23,11 +27,18 @@ def check(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec, args.set)
     search = make_search(spec)
     print(f"{spec.name}: the spec is fine")
+    for line in _panel_lines(spec):
+        print(f"  {line}")
+    trials = search.ask(ASK)
+    while search.size is None and not search.finished:
+        trials += search.ask(ASK)
+    resources = spec.resources
+    job = Job(
+        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
+        stopping=spec.stopping is not None,
+    )  # fmt: skip
+    packs = make_packs(trials, job)
     if search.size is None:
-        trials = []
-        while not search.finished:
-            trials += search.ask(4096)
-        packs = make_packs(trials, Job(spec.measures))
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
         points = len({trial.defence_id for trial in distinct.values()})
         print(f"  {points} {_nesting(spec)}")
@@ -38,9 +49,33 @@ def check(args: argparse.Namespace) -> int:
         points = search.size // (len(spec.attacks) * len(spec.seeds))
         print(f"  {points} {_nesting(spec)}")
         print(f"  {search.size} trials at most, chosen as results come in")
+    if (rule := spec.stopping) is not None:
+        print(
+            f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
+        )
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
+    _say_cost(packs, search.size, args.time)
     return FINE
+
+
+def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
+    if not wanted:
+        say("note: --time predicts how long it takes, from short trainings of each kind")
+        return
+    from sweeps.cost import estimate
+
+    cost = estimate(packs, trials)
+    at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
+    print(f"  about {_duration(cost.seconds)} on this machine, {at_once}, beside Ray's start")
+    print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
 
 
 def _nesting(spec: SweepSpec) -> str:
@@ -48,14 +83,28 @@ def _nesting(spec: SweepSpec) -> str:
     return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
 
 
+def _panel_lines(spec: SweepSpec) -> list[str]:
+    """What a panel that the spec names stands for."""
+    from sweeps.panels import named_panel
+    from sweeps.region.labels import attack_label
+
+    use = named_panel(spec.document["attack"])
+    if use is None:
+        return []
+    return [f"attack panel {use}:", *(f"  {attack_label(attack)}" for attack in spec.panel)]
+
+
 def list_kinds(args: argparse.Namespace) -> int:
     """List the kinds that a spec can name."""
     from backdoor.registry import FAMILIES
     from sweeps.spec import bundled_specs
 
-    chosen = [args.what] if args.what else [*FAMILIES, "specs"]
+    chosen = [args.what] if args.what else [*FAMILIES, "panels", "specs"]
     for family in chosen:
         print(f"{family}:")
+        if family == "panels":
+            _list_panels()
+            continue
         entries = (
             {name: _first_comment(file) for name, file in bundled_specs().items()}
             if family == "specs"
@@ -64,6 +113,17 @@ def list_kinds(args: argparse.Namespace) -> int:
         for name, summary in entries.items():
             print(f"  {name:18} {summary}")
     return FINE
+
+
+def _list_panels() -> None:
+    """Each panel with its attacks."""
+    from sweeps.panels import bundled_panels, panel_attacks
+    from sweeps.region.labels import attack_label
+
+    for name, file in bundled_panels().items():
+        print(f"  {name:18} {_first_comment(file)}")
+        for attack in panel_attacks(name):
+            print(f"  {'':20} {attack_label(attack)}")
 
 
 def _summary(cls: type) -> str:

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backdoor.errors import Mistake, UserError
 from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.looking import write_region
 from sweeps.hints import command
 
 if TYPE_CHECKING:
+    from sweeps.ledger import Ledger
     from sweeps.spec import SweepSpec
     from sweeps.storage import SweepPaths
 
@@ -25,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         refuse_folder_in_use(Path(args.out))
     spec = load_spec(args.spec, args.set)
+    _check_runner(args.runner, spec)
     folder = Path(args.out) if args.out is not None else Path("results") / spec.name
     paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
     return _execute(paths, spec, args)
@@ -34,7 +37,16 @@ def resume(args: argparse.Namespace) -> int:
     """Go on with a sweep that was stopped."""
     from sweeps.start import reopen
 
-    return _execute(*reopen(args.dir), args)
+    paths, spec = reopen(args.dir)
+    _check_runner(args.runner, spec)
+    return _execute(paths, spec, args)
+
+
+def _check_runner(name: str, spec: SweepSpec) -> None:
+    """Stopping trials is Ray Tune's part; without it they would all run to their end, unsaid."""
+    if spec.stopping is not None and name != "tune":
+        rule = "must be `tune` for a spec with `stopping`: Ray Tune stops the trials"
+        raise UserError(Mistake("--runner", rule, name, "Use --runner tune."))
 
 
 def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
@@ -49,10 +61,11 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     again = command("sweeps", "resume", paths.root)
     with locked(paths):
         ledger = Ledger(paths.ledger)
-        progress = Progress(sweep["planned"], len(ledger.finished))
-        have = f"{sweep['planned']} trials, {len(ledger.finished)} recorded"
+        recorded = len(ledger.ended)
+        progress = Progress(sweep["planned"], recorded)
+        have = f"{sweep['planned']} trials, {recorded} recorded"
         say(f"{spec.name}: {have}, in {paths.root}")
-        if args.runner == "tune" and len(ledger.finished) < sweep["planned"]:
+        if args.runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         mirror = MirrorProcess(paths) if sweep["tracking"]["uri"] else None
         observers: list[Any] = [progress]
@@ -61,7 +74,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
             observers.append(_Notify(mirror))
         try:
             outcome = run_sweep(
-                spec, ledger, make_search(spec), _runner(args.runner, spec), observers,
+                spec, ledger, make_search(spec), runner_of(args.runner, spec, ledger), observers,
                 lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -73,7 +86,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
         if warning:
             say(f"warning: {warning}")
     if outcome is None or outcome.interrupted:
-        say(f"Interrupted: {len(ledger.finished)} trials are recorded. Go on with: {again}")
+        say(f"Interrupted: {len(ledger.ended)} trials are recorded. Go on with: {again}")
         return INTERRUPTED
     return _conclude(paths, spec, args, outcome.failed)
 
@@ -101,14 +114,16 @@ def _show_backlog(done: int, total: int) -> None:
     say(f"mirroring to MLflow: {done}/{total}")
 
 
-def _runner(name: str, spec: SweepSpec) -> Any:
+def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Any:
+    """The runner of that name for a sweep's packs."""
     if name == "serial":
         from sweeps.runners.serial import SerialRunner
 
         return SerialRunner()
     from sweeps.runners.tune import TuneRunner
 
-    return TuneRunner(spec.resources.cpu, spec.resources.gpu)
+    past = None if spec.stopping is None else ledger.table()
+    return TuneRunner(spec.resources.cpu, spec.resources.gpu, stopping=spec.stopping, past=past)
 
 
 def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int) -> int:

@@ -9,7 +9,7 @@ batch is picked greedily; a picked trial, like one under way, is conditioned on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,16 +55,15 @@ def targets(
     deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-9))
     joint = joint_probability(margins)
     shift = ndtri(model.goal.seeds) * np.sqrt(model.noise)
-    clean_worth = shares * _worth((mean - shift[0]) / np.sqrt(variance), joint)
-    attack_worth = shares[:, None] * _worth((attack - shift[1]) / deviation, joint[:, None])
-    clean = _targets(model.clean.at, points, clean_worth, most)
+    clean_worth = shares * worth_of((mean - shift[0]) / np.sqrt(variance), joint)
+    attack_worth = shares[:, None] * worth_of((attack - shift[1]) / deviation, joint[:, None])
     return (
-        _levelled(clean, model),
-        _targets(model.attack.at, model.crossed(points), attack_worth.ravel(), most),
+        _levelled(targets_at(model.clean.at, points, clean_worth, most), model),
+        targets_at(model.attack.at, model.crossed(points), attack_worth.ravel(), most),
     )
 
 
-def _worth(standard: Floats, joint: Floats) -> Floats:
+def worth_of(standard: Floats, joint: Floats) -> Floats:
     """By how much E[P(inside)^2] rises per fraction of variance that is removed, to first order.
 
     That is the fall of the expected P (1 - P), a point's chance of being misjudged: the squared
@@ -75,7 +74,10 @@ def _worth(standard: Floats, joint: Floats) -> Floats:
     return np.asarray(np.exp(-(standard**2)) * np.minimum(joint / passing, 1.0) ** 2)
 
 
-def _targets(at: Callable[[Floats], Cross], points: Floats, worth: Floats, most: int) -> Targets:
+def targets_at(
+    at: Callable[[Floats], Cross], points: Floats, worth: Floats, most: int = 700
+) -> Targets:
+    """The `most` points that are most worth knowing, as references of one process."""
     chosen = np.argsort(-worth)[:most]
     cross = at(points[chosen])
     return Targets(cross, worth[chosen], cross.variance())
@@ -90,7 +92,7 @@ def _levelled(clean: Targets, model: Model) -> Targets:
 
 
 @dataclass
-class _Side:
+class Side:
     """One metric's references against all candidates; shrinks as trials are picked."""
 
     targets: Targets
@@ -126,15 +128,23 @@ def choose(
     """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
     crosses = (model.clean.at(points), model.attack.at(model.panel.cross(points, attacks)))
     sides = [
-        _Side(reference, cross, model.seed_noise(cross, which))
+        Side(reference, cross, model.seed_noise(cross, which))
         for which, (reference, cross) in enumerate(zip(references, crosses, strict=True))
     ]
     left = np.ones(len(points), dtype=bool) if usable is None else usable.copy()
     price = np.ones(len(points)) if cost is None else cost
+    return greedily(sides, count, left, price)
+
+
+def greedily(sides: Sequence[Side], count: int, left: Bools, price: Floats) -> list[int]:
+    """The candidates of most value for their price, each chosen given those before it.
+
+    left: which ones may be chosen, (c,); used up. sides: one for each metric.
+    """
     chosen: list[int] = []
     while len(chosen) < count and left.any():
-        value = np.where(left, (sides[0].gain() + sides[1].gain()) / price, -np.inf)
-        best = int(np.argmax(value))
+        value = np.sum([side.gain() for side in sides], axis=0) / price
+        best = int(np.argmax(np.where(left, value, -np.inf)))
         chosen.append(best)
         left[best] = False
         for side in sides:

@@ -40,6 +40,14 @@ class Scale:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def to_value_axis(self, unit: Floats) -> Floats:
+        """Values at these places between 0 and 1, or their logarithms to base 10."""
+        if self.log:
+            low, high = math.log10(self.low), math.log10(self.high)
+        else:
+            low, high = self.low, self.high
+        return low + unit * (high - low)
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -114,6 +122,18 @@ class SpaceDomain:
                     continue
                 options.setdefault(_column_name(branch, name), []).extend(leaf.options)
         return {name: axis_of(values) for name, values in options.items()}
+
+    @property
+    def number_axes(self) -> dict[int, tuple[str, Scale]]:
+        """Number column → the factor's name and scale."""
+        found: dict[int, tuple[str, Scale]] = {}
+        column = 1 if self.groups > 1 else 0
+        for name, axis in self._axes.items():
+            for level in axis.levels:
+                if level == 0 and axis.scale is not None:
+                    found[column] = (name, axis.scale)
+                column += 1
+        return found
 
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""

@@ -183,6 +183,13 @@ class Process:
         )
         return Process(data.columns, hyper, where, factor, alpha)
 
+    @property
+    def doubt(self) -> float:
+        """By how much variances are to be raised because the hyperparameters are only estimated:
+        n / (n - k) for k of them, as in a regression."""
+        rows, count = len(self.alpha), len(self.columns.levels) + 3
+        return min(2.0, rows / (rows - count)) if rows > count else 2.0
+
     def at(self, points: Floats) -> Cross:
         """The posterior at (m, d) points, in a form from which covariances follow cheaply."""
         where = self.hyper.coordinates(points, self.columns)

@@ -128,7 +128,7 @@ class LevelSetSearch:
     @property
     def enough(self) -> int:
         """How many outcomes it takes before certainty is believed."""
-        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), self.begin)
+        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), 2 * self.begin)
 
     def _look(self) -> None:
         """Notes, once for each new state of knowledge, whether it is certain enough."""

@@ -98,20 +98,24 @@ class Model:
         count, width = len(points), len(self.panel)
         clean = self.clean.at(points)
         attack = self.attack.at(self.crossed(points))
+        doubt = self.attack.doubt
         half = attack.half.reshape(-1, count, width)
         where = attack.where.reshape(count, width, -1)
         prior = prior_blocks(attack.hyper, where)
         covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
-        return Margins(self.clean_margin(clean), (-attack.mean.reshape(count, width), covariance))
+        return Margins(
+            self.clean_margin(clean), (-attack.mean.reshape(count, width), doubt * covariance)
+        )
 
     def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
         """Mean and variance of accuracy minus the level, both as logits."""
         level, variance = self.level
+        doubt = self.clean.doubt
         if self.best is None:
-            return clean.mean - level, clean.variance()
+            return clean.mean - level, doubt * clean.variance()
         together = clean.covariance(self.clean.at(self.best[None, :]))[:, 0]
         left = clean.variance() + variance - 2 * self.pull * together
-        return clean.mean - level, np.maximum(left, 1e-9)
+        return clean.mean - level, doubt * np.maximum(left, 1e-9)
 
     def crossed(self, points: Floats) -> Floats:
         """Every point with every attack, (n w, columns), attacks running fastest."""

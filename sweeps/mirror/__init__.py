@@ -1,4 +1,5 @@
-"""From the ledger to MLflow: one experiment a sweep, one run a trial, found again by `trial_id`.
+"""From the ledger to MLflow: one experiment a sweep, one run a trial, found again by `trial_id`;
+or, with `tracking.runs: point`, one run a defence point (`by_point`).
 
 MLflow is a view. Mirroring writes what the ledger has and MLflow lacks, so that an outage, a kill
 or a new server loses nothing and doubles nothing. A run counts once it is terminated, which is
@@ -17,21 +18,21 @@ import fcntl
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
 from sweeps.ledger import Ledger, Rows
 from sweeps.mirror.address import TrackingUnreachable, preflight, shown, tracking_uri, ui_command
-from sweeps.mirror.card import STATUS, Cards, RunCard
+from sweeps.mirror.card import STATUS, Cards, Point, RunCard
 from sweeps.mirror.process import MirrorProcess
 from sweeps.storage import SweepPaths, open_results, read_sweep
 
 __all__ = ["MirrorProcess", "Mirrored", "TrackingUnreachable", "mirror", "preflight", "ui_command"]
 
-#: Runs listed by one request.
-PAGE = 1000
+#: Runs listed by one request, and metric values sent by one, of which MLflow takes no more.
+PAGE, BATCH = 1000, 800
 
 Progress = Callable[[int, int], None]
 Settled = Literal["created", "present", "repaired"]
@@ -39,9 +40,10 @@ Settled = Literal["created", "present", "repaired"]
 
 @dataclass(frozen=True)
 class Mirrored:
-    """What MLflow has now. created + present + repaired is the number of trials in the ledger.
+    """What MLflow has now. created + present + repaired is the number of trials in the ledger,
+    or of defence points where runs are points.
 
-    created: runs of trials that MLflow did not have. present: runs found as they should be.
+    created: runs that MLflow did not have. present: runs found as they should be.
     repaired: runs that were torn, out of date or double, and were put right.
     """
 
@@ -70,11 +72,21 @@ def mirror(
     uri = uri or tracking_uri(sweep)
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):
-        view = View(sweep, uri)
+        view = view_of(paths, sweep, uri)
         counts = view.bring(Ledger(paths.ledger).table(), on_progress)
     return Mirrored(
         counts["created"], counts["present"], counts["repaired"], view.experiment_id, shown(uri)
     )
+
+
+def view_of(paths: SweepPaths, sweep: dict[str, Any], uri: str) -> View:
+    """The view that a sweep (sweep.json) asks for: of its trials, or of its defence points."""
+    if (sweep.get("tracking") or {}).get("runs") != "point":
+        return View(sweep, uri)
+    from sweeps.mirror.by_point import PointView  # it judges points, which loads much more
+    from sweeps.start import read_spec
+
+    return PointView(sweep, uri, read_spec(paths))
 
 
 # --- MLflow's side -----------------------------------------------------------------------------
@@ -88,7 +100,10 @@ class _Run:
 
 
 class View:
-    """The experiment of one sweep. `sweep` is what sweep.json says."""
+    """The experiment of one sweep, a run a trial. `sweep` is what sweep.json says."""
+
+    #: Whether runs lack something although their trials have not changed.
+    behind = False
 
     def __init__(self, sweep: dict[str, Any], uri: str) -> None:
         self.uri = uri
@@ -100,25 +115,36 @@ class View:
 
             self._client = MlflowClient(tracking_uri=uri)
             self.experiment_id = self._experiment(sweep["name"], sweep["sweep_id"])
-            self._runs = self._listed()
+            self._runs: dict[str, list[_Run]] = dict(self._listed())
 
-    def bring(self, table: Rows, on_progress: Progress | None = None) -> Counter[Settled]:
-        """Settles every row that is new or has another status than it had."""
+    def bring(
+        self, table: Rows, on_progress: Progress | None = None, whole: bool = True
+    ) -> Counter[Settled]:
+        """Settles every row that is new or has another status than it had.
+
+        whole: also what is only `behind`.
+        """
+        counts: Counter[Settled] = Counter()
+        for row in self._news(table):
+            counts[self._settle(row)] += 1
+            self.settled[row["trial_id"]] = row["status"]
+            if on_progress is not None:
+                on_progress(len(self.settled), table.num_rows)
+        return counts
+
+    def _news(self, table: Rows) -> list[dict[str, Any]]:
+        """The rows that are not settled as they are; looks whether the store is there for them."""
         ids, statuses = table["trial_id"].to_pylist(), table["status"].to_pylist()
         new = [
             index
             for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True))
             if self.settled.get(trial_id) != status
         ]
-        counts: Counter[Settled] = Counter()
-        if new:
-            preflight(self.uri)
-        for row in table.take(new).to_pylist() if new else ():
-            counts[self._settle(row)] += 1
-            self.settled[row["trial_id"]] = row["status"]
-            if on_progress is not None:
-                on_progress(len(self.settled), len(ids))
-        return counts
+        if not new:
+            return []
+        preflight(self.uri)
+        rows: list[dict[str, Any]] = table.take(new).to_pylist()
+        return rows
 
     def _settle(self, row: dict[str, Any]) -> Settled:
         """One run for the trial, which says what the ledger says."""
@@ -138,17 +164,39 @@ class View:
 
     def _write(self, card: RunCard) -> _Run:
         """Three calls; the last one makes the run count."""
+        run_id = self._create(card.name, card.started, card.tags)
+        self._log(run_id, [(point, card.ended) for point in card.points], card.params)
         with self._calling():
-            from mlflow.entities import Metric, Param
-
-            metrics = [Metric(p.key, p.value, card.ended, p.step) for p in card.points]
-            params = [Param(key, value) for key, value in card.params.items()]
-            run_id = self._client.create_run(
-                self.experiment_id, start_time=card.started, tags=card.tags, run_name=card.name
-            ).info.run_id
-            self._client.log_batch(run_id, metrics=metrics, params=params)
             self._client.set_terminated(run_id, status=card.status, end_time=card.ended)
         return _Run(run_id, card.status, card.started)
+
+    def _create(self, name: str, started: int, tags: Mapping[str, str]) -> str:
+        """A new run, by its id."""
+        with self._calling():
+            made = self._client.create_run(
+                self.experiment_id, start_time=started, tags=dict(tags), run_name=name
+            )
+        return str(made.info.run_id)
+
+    def _log(
+        self, run_id: str, points: Iterable[tuple[Point, int]], params: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Values of metrics with their times, then parameters, then tags, which a run that was
+        torn in between lacks."""
+        with self._calling():
+            from mlflow.entities import Metric, Param, RunTag
+
+            metrics = [Metric(p.key, p.value, time, p.step) for p, time in points]
+            while len(metrics) > BATCH:
+                self._client.log_batch(run_id, metrics=metrics[:BATCH])
+                metrics = metrics[BATCH:]
+            self._client.log_batch(
+                run_id,
+                metrics=metrics,
+                params=[Param(key, value) for key, value in params.items()],
+                tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+            )
 
     def _experiment(self, name: str, sweep_id: str) -> str:
         """The sweep's experiment, found by tag whatever it is called now; made where missing.
@@ -170,24 +218,28 @@ class View:
             name = f"{name} {sweep_id[:8]}"
         return str(self._client.create_experiment(name, tags={"sweep_id": sweep_id}))
 
-    def _listed(self) -> dict[str, list[_Run]]:
+    def _listed(self) -> Mapping[str, list[_Run]]:
         """trial_id → its runs, oldest first."""
         runs: dict[str, list[_Run]] = {}
+        for run in self._all_runs():
+            if trial_id := run.data.tags.get("trial_id"):
+                found = _Run(run.info.run_id, run.info.status, run.info.start_time)
+                runs.setdefault(trial_id, []).append(found)
+        return runs
+
+    def _all_runs(self) -> list[Any]:
+        """The experiment's runs that are not deleted, oldest first."""
+        runs: list[Any] = []
         token = None
         while True:
             page = self._client.search_runs(
                 [self.experiment_id], max_results=PAGE, page_token=token
             )
-            for run in page:
-                if trial_id := run.data.tags.get("trial_id"):
-                    found = _Run(run.info.run_id, run.info.status, run.info.start_time)
-                    runs.setdefault(trial_id, []).append(found)
+            runs += page
             token = page.token
             if not token:
                 break
-        for found_runs in runs.values():
-            found_runs.sort(key=lambda run: (run.started, run.run_id))
-        return runs
+        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:

@@ -16,12 +16,12 @@ from sweeps.ledger import FINISHED, accuracies, flatten_factors
 from sweeps.region.labels import goal_label, kind_label
 
 #: MLflow's word for a ledger row's status.
-STATUS = {"finished": "FINISHED", "failed": "FAILED"}
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 #: Characters kept of a name and of a tag's or parameter's value; every store of MLflow takes these.
 NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
 _TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
-         "data_fingerprint", "status", "error"]  # fmt: skip
+         "data_fingerprint", "status", "stopped_by", "error"]  # fmt: skip
 _COUNTS = ["train_images", "poisoned", "relabelled", "collapsed", "diverged"]
 
 
@@ -52,7 +52,7 @@ class Cards:
 
     def __init__(self, sweep: Mapping[str, Any]) -> None:
         self._sweep_id: str = sweep["sweep_id"]
-        self._labels = _measure_labels(sweep.get("measures", {}))
+        self._labels = measure_labels(sweep.get("measures", {}))
 
     def card(self, row: Mapping[str, Any]) -> RunCard:
         """The run of a ledger row, whose `config` may be JSON text."""
@@ -61,30 +61,27 @@ class Cards:
         ended = round(row["finished_at"] * 1000)
         factors = {**flatten_factors(config), "seed": row["seed"]}
         tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
-        points = self._points(row, config["attack"]) if row["status"] == FINISHED else ()
+        points = [*self._figures(row, config["attack"]), *_curve(row, config["attack"])]
         return RunCard(
-            _clean(_name(config, row["seed"]), NAME_LENGTH),
+            clean_text(_name(config, row["seed"]), NAME_LENGTH),
             STATUS[row["status"]],
             ended - round((row["seconds"] or 0) * 1000),
             ended,
-            _texts(tags),
-            _texts(factors),
+            texts(tags),
+            texts(factors),
             tuple(points),
         )
 
-    def _points(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
-        values = accuracies(dict(row)) | {key: row[key] for key in (*_COUNTS, "seconds")}
-        total = values["clean_total"]
+    def _figures(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+        """What is known at the end: of a stopped trial its counts of images and epochs."""
+        finished = row["status"] == FINISHED
+        values = accuracies(dict(row)) if finished else {}
+        values |= {key: row[key] for key in (*_COUNTS, "epochs_run", "seconds")}
         for key, value in values.items():
             if value is not None:
                 yield Point(key, float(value))
-        for m in row["measurements"] or ():
+        for m in (finished and row["measurements"]) or ():
             yield from self._measured(m, attack is not None)
-        for point in row["curve"] or ():
-            yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, point["epoch"])
-            if attack is not None and row["measurements"][0]["total"]:
-                success = point["success"][0] / row["measurements"][0]["total"]
-                yield Point("attack_success_by_epoch", success, point["epoch"])
 
     def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[Point]:
         """A poisoned trial has one measurement; a clean baseline one for every trigger."""
@@ -100,9 +97,31 @@ class Cards:
         yield Point("attack_total", m["total"])
 
 
+def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+    """The figures after each epoch evaluated, of finished and stopped trials alike."""
+    for point in row["curve"] or ():
+        epoch, total = point["epoch"], sum(row["class_total"])
+        yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, epoch)
+        if point["validation_correct"] is not None and row["validation_total"]:
+            validation = point["validation_correct"] / row["validation_total"]
+            yield Point("validation_accuracy_by_epoch", validation, epoch)
+        if attack is not None and row["measurements"][0]["total"]:
+            success = point["success"][0] / row["measurements"][0]["total"]
+            yield Point("attack_success_by_epoch", success, epoch)
+
+
 def _name(config: Mapping[str, Any], seed: int) -> str:
     """`mlp(width=32) wd=0.03 patch(size=1) 3 % seed 1`: short, for people; ids are tags."""
-    defence, attack = config["defence"], config["attack"]
+    attack, parts = config["attack"], [defence_name(config["defence"])]
+    if attack is None:
+        parts.append("clean")
+    else:
+        parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
+    return " ".join([*parts, f"seed {seed}"])
+
+
+def defence_name(defence: Mapping[str, Any]) -> str:
+    """`mlp(width=32) wd=0.03`: what tells most defence points apart."""
     parts = [kind_label(defence["architecture"])]
     if defence.get("regularizer", {"kind": "none"})["kind"] != "none":
         parts.append(kind_label(defence["regularizer"]))
@@ -111,17 +130,20 @@ def _name(config: Mapping[str, Any], seed: int) -> str:
         for short, key in (("wd", "weight_decay"), ("lr", "learning_rate"))
         if key in defence
     ]
-    if attack is None:
-        parts.append("clean")
-    else:
-        parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
-    return " ".join([*parts, f"seed {seed}"])
+    return " ".join(parts)
 
 
-def _measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def measure_labels(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A metric name's part for each measure: the trigger, and more where that is not enough."""
-    short = {key: _key(kind_label(m["trigger"])) for key, m in measures.items()}
-    long = {key: _key(f"{short[key]} {goal_label(m)}") for key, m in measures.items()}
+    return distinct_labels(measures, {key: kind_label(m["trigger"]) for key, m in measures.items()})
+
+
+def distinct_labels(
+    attacks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]
+) -> dict[str, str]:
+    """`names` as parts of metric names: with the goal where they repeat, then with the id."""
+    short = {key: _key(name) for key, name in names.items()}
+    long = {key: _key(f"{short[key]} {goal_label(a)}") for key, a in attacks.items()}
     for labels in (short, long):
         if max(Counter(labels.values()).values(), default=1) == 1:
             return labels
@@ -133,16 +155,16 @@ def _key(text: str) -> str:
     return " ".join(re.sub(r"[^\w.\-]", " ", text).split())[:NAME_LENGTH]
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Values as MLflow stores them; what is unset is left out."""
     return {
-        _key(key): _clean(str(value), VALUE_LENGTH)
+        _key(key): clean_text(str(value), VALUE_LENGTH)
         for key, value in values.items()
         if value is not None
     }
 
 
-def _clean(text: str, length: int) -> str:
+def clean_text(text: str, length: int) -> str:
     """`text` without what a database may refuse (zero bytes, lone surrogates), cut to length."""
     whole = text.encode("utf-8", "replace").decode().replace("\0", "?")
     return whole if len(whole) <= length else whole[: length - 3] + "..."

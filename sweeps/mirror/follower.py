@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
-from sweeps.mirror import View, mlflow_settings, only_mirror
+from sweeps.mirror import View, mlflow_settings, only_mirror, view_of
 from sweeps.mirror.address import one_line, preflight, tracking_uri
 from sweeps.storage import SweepPaths, read_sweep
 
@@ -63,14 +63,14 @@ class Follower:
     def last(self) -> bool:
         """The pass after the sweep has ended: whether MLflow has all now."""
         self._reason = ""
-        done = self._passed()
+        done = self._passed(whole=True)
         self._held.close()
         return done
 
-    def _passed(self) -> bool:
+    def _passed(self, whole: bool = False) -> bool:
         """One pass; a failure is kept as the reason, and said when it is a new one."""
         try:
-            self._pass()
+            self._pass(whole)
         except Exception as error:
             # After a failure nothing is known of the store: list its runs anew.
             self._view, self._files = None, []
@@ -83,14 +83,14 @@ class Follower:
         self._reason, self._failures, self._retry_at = "", 0, 0.0
         return True
 
-    def _pass(self) -> None:
+    def _pass(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
         files = ledger.files()
-        if files == self._files:
+        if files == self._files and not (whole and view.behind):
             return
         table = ledger.table()
         with mlflow_settings():
-            new = view.bring(table, self._progress)
+            new = view.bring(table, self._progress, whole)
         if new:
             self._say(f"mirrored {len(view.settled)}/{table.num_rows}")
         self._files = files
@@ -105,7 +105,7 @@ class Follower:
         uri = tracking_uri(sweep)
         preflight(uri)
         with mlflow_settings():
-            self._view = View(sweep, uri)
+            self._view = view_of(self._paths, sweep, uri)
         return self._view
 
     def _progress(self, done: int, total: int) -> None:
@@ -137,7 +137,10 @@ def follow(paths: SweepPaths, stdin: int, say: Callable[[str], None]) -> bool:
 
 def main(folder: str) -> int:
     """Exit 0 when MLflow has all that the ledger has."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Neither Ctrl-C nor the stop of a cluster job, which goes to every process of the job, is for
+    # this one: it ends when its sweep has, which both of them bring about.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     done = follow(
         SweepPaths(Path(folder)), sys.stdin.fileno(), functools.partial(print, flush=True)
     )

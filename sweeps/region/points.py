@@ -4,19 +4,21 @@ Two verdicts stand side by side. `by_means` compares means over seeds with the t
 `by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
 one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
 Equality with a threshold is IN. A point of which a model diverged or collapsed to
-one class is never IN: an attack that fails on a broken model has not been resisted.
+one class is never IN: an attack that fails on a broken model has not been resisted. A point of
+which a trial was stopped early is INCOMPLETE: what it would have come to is not known.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backdoor.config import Attack, digest
 from backdoor.trial import measure_id
-from sweeps.ledger import FINISHED, Ledger, flatten_factors
+from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
+from sweeps.region.best import Reference, from_baseline
 from sweeps.region.bounds import Rate, rate
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
@@ -41,12 +43,28 @@ class AttackFigures:
 
 @dataclass(frozen=True)
 class Point:
-    """A defence point. `figures` is empty where the panel is not complete for every seed."""
+    """A defence point with its finished rows. `figures` is empty where the panel is not complete
+    for every seed. stopped: how many of its trials were stopped early; stand_in: what it is then
+    known by, if anything."""
 
     defence_id: str
     factors: dict[str, Any]
     rows: list[Row]
     figures: dict[str, AttackFigures]
+    stopped: int = 0
+    stand_in: Reference | None = None
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the point says of the best accuracy; None while it cannot say."""
+        if not self.complete:
+            return self.stand_in
+        return Reference(self.validation_accuracy, self.clean_accuracy, "panel")
+
+    @property
+    def baseline(self) -> list[Row]:
+        """The rows of the clean baseline."""
+        return [row for row in self.rows if row["attack_id"] == "clean"]
 
     @property
     def complete(self) -> bool:
@@ -72,14 +90,15 @@ class Point:
 
 def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> dict[str, Any]:
     """The region as plain values, as region.json keeps them."""
-    rows = [row for row in ledger.rows() if row["status"] == FINISHED]
-    panel = {digest("attack", attack.identity()): attack for attack in spec.panel}
+    rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
+    panel = panel_of(spec)
     points = _points(rows, panel, spec.seeds, spec.region.confidence)
     best = best_point(points)
-    least = _least_accuracy(spec.region, best)
+    reference = best.reference if best else None
+    least = least_accuracy(spec.region, best)
     labels = point_labels([point.factors for point in points])
     table = [
-        _entry(point, label, panel, spec.region, least)
+        entry_of(point, label, panel, spec.region, least)
         for point, label in zip(points, labels, strict=True)
     ]
     return {
@@ -89,8 +108,9 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
             "clean_accuracy": {
                 "rule": spec.region.rule,
                 "value": least,
-                "best": best.clean_accuracy if best else None,
+                "best": reference.clean_accuracy if reference else None,
                 "best_point": best.defence_id if best else None,
+                "best_source": reference.source if reference else None,
             },
             "attack_success": spec.region.attack_success,
             "confidence": spec.region.confidence,
@@ -102,6 +122,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         },
         "trials": {
             "finished": len(ledger.finished),
+            "stopped": len(ledger.stopped),
             "failed": len(ledger.failed),
             "planned": planned,
         },
@@ -111,9 +132,11 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
 
 
 def best_point(points: Sequence[Point]) -> Point | None:
-    """The complete point of highest validation accuracy: the test set does not choose."""
-    complete = [point for point in points if point.complete]
-    return max(complete, key=lambda point: point.validation_accuracy, default=None)
+    """The point of highest validation accuracy, among those complete and those that their baseline
+    stands in for: the test set does not choose."""
+    known = [(found, point) for point in points if (found := point.reference) is not None]
+    best = max(known, key=lambda pair: pair[0].validation_accuracy, default=None)
+    return None if best is None else best[1]
 
 
 def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -130,10 +153,17 @@ def recommend(table: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return None
 
 
-def _least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+def panel_of(spec: SweepSpec) -> dict[str, Attack]:
+    """Attack id → attack."""
+    return {digest("attack", attack.identity()): attack for attack in spec.panel}
+
+
+def least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:
+    """The clean accuracy asked for; None where that is below a best that is not known yet."""
     if thresholds.below_best is None:
         return thresholds.clean_accuracy
-    return None if best is None else best.clean_accuracy - thresholds.below_best
+    reference = None if best is None else best.reference
+    return None if reference is None else reference.clean_accuracy - thresholds.below_best
 
 
 def _count(table: Sequence[Mapping[str, Any]], key: str, words: Sequence[str]) -> dict[str, int]:
@@ -162,10 +192,22 @@ def _points(
     by_point: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_point[row["defence_id"]].append(row)
-    points = [
-        Point(name, _factors(members[0]), members, _figures(members, panel, seeds, confidence))
-        for name, members in by_point.items()
-    ]
+    return in_order(point_of(members, panel, seeds, confidence) for members in by_point.values())
+
+
+def point_of(
+    rows: Sequence[Row], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+) -> Point:
+    """The point behind all of its finished and stopped rows, of which there is one at least."""
+    finished = [row for row in rows if row["status"] == FINISHED]
+    figures = _figures(finished, panel, seeds, confidence)
+    stopped = len(rows) - len(finished)
+    stand_in = from_baseline(finished, seeds) if stopped else None
+    return Point(rows[0]["defence_id"], _factors(rows[0]), finished, figures, stopped, stand_in)
+
+
+def in_order(points: Iterable[Point]) -> list[Point]:
+    """The order of the table, which also settles ties."""
     return sorted(points, key=_order)
 
 
@@ -206,11 +248,12 @@ def _attack_figures(rows: Sequence[Row], confidence: float) -> AttackFigures:
 # --- judging -----------------------------------------------------------------------------------
 
 
-def _entry(
+def entry_of(
     point: Point, label: str, panel: Mapping[str, Attack], thresholds: Thresholds,
     least: float | None,
 ) -> dict[str, Any]:  # fmt: skip
-    baseline = [row for row in point.rows if row["attack_id"] == "clean"]
+    """The point as region.json has it. least: the clean accuracy asked for, where known."""
+    baseline = point.baseline
     entry: dict[str, Any] = {
         "defence_id": point.defence_id,
         "label": label,
@@ -219,7 +262,7 @@ def _entry(
         "attack_success": None, "worst_attack": None,
         "clean_lower": None, "clean_upper": None,
         "success_lower": None, "success_upper": None,
-        "seeds": 0, "seeds_passing": 0,
+        "seeds": 0, "seeds_passing": 0, "stopped": point.stopped,
         "by_means": INCOMPLETE, "by_bounds": UNDECIDED, "margin": None,
         "attacks": [],
         "baseline_accuracy": _mean([_accuracy(row) for row in baseline]),

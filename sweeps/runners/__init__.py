@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from backdoor.partial import PartialResult
 from backdoor.trial import run_pack
 from sweeps.ledger import Rows, finished_rows
 from sweeps.plan import Pack
 
-Work = Callable[[Pack], Rows]
+#: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
+#: well, as `train_pack` takes it.
+Work = Callable[..., Rows]
 
 
 class Feed(Protocol):
-    """Where a runner gets packs and brings rows. None of its methods raises."""
+    """Where a runner gets packs and brings rows. None of its methods raises.
+
+    workers: packs that run at once, which a runner says once it knows.
+    """
+
+    workers: int
 
     @property
     def done(self) -> bool:
@@ -33,7 +41,7 @@ class Feed(Protocol):
         ...
 
     def finished(self, pack: Pack, rows: Rows) -> None:
-        """Brings the rows of a pack; twice is once."""
+        """Brings the rows of a pack, or that of a trial that was stopped; twice is once."""
         ...
 
     def failed(self, pack: Pack, reason: str) -> None:
@@ -49,14 +57,15 @@ class Runner(Protocol):
         ...
 
 
-def train_pack(pack: Pack) -> Rows:
-    """Trains a pack on this machine."""
+def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None = None) -> Rows:
+    """Trains a pack on this machine; `on_progress` hears of every point of a curve."""
     job = pack.job
     device = "cuda" if job.gpu > 0 else "cpu"
     results = run_pack(
-        pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu
-    )
-    return finished_rows(results, pack.pack_id)
+        pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
+        on_progress=on_progress,
+    )  # fmt: skip
+    return finished_rows(results, pack.pack_id, job.cpu, job.gpu)
 
 
 def describe(error: BaseException) -> str:

@@ -28,6 +28,7 @@ class ReplayRunner:
         self._seconds = self._table["seconds"].to_pylist()
 
     def run(self, feed: Feed) -> None:
+        feed.workers = self.workers
         running: list[tuple[float, int, Pack]] = []
         order = itertools.count()
         while True:

@@ -8,6 +8,8 @@ resumes as the plan minus the ledger, in a new Tuner. What that takes, on Ray 2.
   result before Tune stores it. Only the driver writes the ledger.
 - An exception in a worker is reported, not raised, so that Tune does not train the pack again;
   Tune's retries are for workers that die.
+- A trial that may be stopped has a pack to itself and reports after every point of its curve, each
+  report with the row that it would leave behind. `tune.report` waits for the scheduler's verdict.
 - Nothing of ours raises inside Tune's loop. A pack that ends without rows has failed, whatever
   Tune thinks; that `fit` returned says nothing at all.
 """
@@ -17,9 +19,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
@@ -27,9 +31,13 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from backdoor.errors import Mistake, UserError
-from sweeps.ledger import decode, encode
+from backdoor.partial import PartialResult
+from sweeps.ledger import Rows, decode, encode, partial_rows, stopped_rows
 from sweeps.plan import Pack
 from sweeps.runners import Feed, Work, describe, train_pack
+from sweeps.runners.stopping import EPOCH, StoppingScheduler
+from sweeps.spec.sections import StoppingSettings
+from sweeps.stopping import partial_metrics
 
 #: Starts of a pack whose worker dies: one and two retries.
 RETRIES = 2
@@ -52,13 +60,16 @@ class TuneRunner:
     """Runs packs on the cluster at $RAY_ADDRESS, else on one started for the sweep.
 
     cpu, gpu: what one pack takes. workers: CPUs of a cluster started here; None takes them all.
-    work: what a worker does with a pack.
+    work: what a worker does with a pack. stopping: the rule that ends trials early, if any; past:
+    rows of the ledger, which it begins with.
     """
 
     def __init__(
-        self, cpu: int = 1, gpu: float = 0, workers: int | None = None, work: Work = train_pack
-    ) -> None:
+        self, cpu: int = 1, gpu: float = 0, workers: int | None = None, work: Work = train_pack,
+        stopping: StoppingSettings | None = None, past: Rows | None = None,
+    ) -> None:  # fmt: skip
         self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
+        self.stopping, self.past = stopping, past
 
     def run(self, feed: Feed) -> None:
         """Runs until the feed is done; Ray is not started for nothing."""
@@ -81,11 +92,14 @@ class TuneRunner:
 
     def _fit(self, table: _Table, scratch: str) -> None:
         self._refuse_what_never_fits()
+        table.feed.workers = self._at_once()
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
+        scheduler = self._scheduler(table)
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
             tune_config=tune.TuneConfig(
                 search_alg=_FeedSearcher(table),
+                scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_pack_name,
@@ -101,6 +115,13 @@ class TuneRunner:
             ),
         )
         tuner.fit()
+        if scheduler is not None and scheduler.error is not None:
+            raise scheduler.error
+
+    def _scheduler(self, table: _Table) -> StoppingScheduler | None:
+        if self.stopping is None:
+            return None
+        return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past)
 
     def _refuse_what_never_fits(self) -> None:
         """A pack larger than the cluster would wait for ever, unless the cluster can grow."""
@@ -119,18 +140,36 @@ class TuneRunner:
         Enough that no CPU waits; few, since they still run after an interrupt, and are chosen
         before the results of those before them are known.
         """
-        return max(1, int(ray.cluster_resources().get("CPU", 1)) // self.cpu // 8)
+        return max(1, self._at_once() // 8)
+
+    def _at_once(self) -> int:
+        """Packs that the cluster, as it is now, runs at once."""
+        have = ray.cluster_resources()
+        at_once = have.get("CPU", 1) // self.cpu
+        return max(1, int(min(at_once, have.get("GPU", 0) / self.gpu) if self.gpu else at_once))
 
 
 def _trainable(work: Work) -> Any:
     def train(config: dict[str, Any]) -> None:
         try:
-            rows, reason = encode(work(Pack.from_json(config["payload"]))), ""
+            pack = Pack.from_json(config["payload"])
+            rows, reason = encode(work(pack, **_hooks(pack))), ""
         except Exception as error:
             rows, reason = b"", describe(error)
         tune.report({"rows": rows, "reason": reason})
 
     return train
+
+
+def _hooks(pack: Pack) -> dict[str, Any]:
+    """What `work` takes besides the pack."""
+
+    def report(partial: PartialResult) -> None:
+        # Where Tune has stopped the trial, this raises SystemExit.
+        content = encode(partial_rows([partial], pack.pack_id))
+        tune.report({EPOCH: partial.epochs_run, **partial_metrics(partial), "partial": content})
+
+    return {"on_progress": report} if pack.may_stop else {}
 
 
 def _pack_name(trial: Any) -> str:
@@ -143,6 +182,7 @@ class _Table:
     def __init__(self, feed: Feed, first: Pack | None = None) -> None:
         self.feed, self._first = feed, first
         self.running: dict[str, Pack] = {}
+        self._stopped: dict[str, str] = {}
 
     def take(self, trial_id: str) -> Pack | None:
         """The next pack, from now on answered for under `trial_id`."""
@@ -161,6 +201,20 @@ class _Table:
     def __deepcopy__(self, memo: Any) -> _Table:
         return self
 
+    def pack_of(self, trial_id: str) -> Pack | None:
+        return self.running.get(trial_id)
+
+    def stop(self, trial_id: str, why: str) -> None:
+        """Notes that Tune stops a trial: the report it is about to take is its last."""
+        self._stopped[trial_id] = why
+
+    def progress(self, trial_id: str, content: bytes) -> None:
+        """Takes a report of a trial that is not done; brings its row where it was stopped."""
+        why = self._stopped.pop(trial_id, None)
+        if why is None or (pack := self.running.pop(trial_id, None)) is None:
+            return
+        self._bring(pack, content, lambda rows: stopped_rows(rows, why))
+
     def answer(self, trial_id: str, content: bytes, reason: str) -> None:
         """Brings rows, or the reason for none, to the feed. A second report finds nothing."""
         pack = self.running.pop(trial_id, None)
@@ -169,8 +223,13 @@ class _Table:
         if reason or not content:
             self.feed.failed(pack, reason or "the worker died, or ended without a report")
             return
+        self._bring(pack, content)
+
+    def _bring(
+        self, pack: Pack, content: bytes, change: Callable[[Rows], Rows] = lambda rows: rows
+    ) -> None:
         try:
-            rows = decode(content)
+            rows = change(decode(content))
         except Exception as error:
             self.feed.failed(pack, f"unreadable report: {describe(error)}")
         else:
@@ -214,6 +273,8 @@ class _Collector(tune.Callback):  # type: ignore[misc]
         content, reason = result.pop("rows", b""), result.pop("reason", "")
         if content or reason:
             self.table.answer(trial.trial_id, content, reason)
+        elif partial := result.pop("partial", b""):
+            self.table.progress(trial.trial_id, partial)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         trial.config.pop("payload", None)  # Tune keeps every trial it ever had
@@ -233,6 +294,17 @@ def _reachable(address: str) -> None:
 
 
 @contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and ends the process on it; a sweep has packs to let end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def ray_session(workers: int | None = None) -> Iterator[None]:
     """Ray, as it is if it is running in this process, else connected or started until the end."""
     if ray.is_initialized():
@@ -248,7 +320,8 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask = os.umask(0o077)
     try:
-        ray.init(log_to_driver=False, logging_level="error", **options)
+        with _sigterm_kept():
+            ray.init(log_to_driver=False, logging_level="error", **options)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."

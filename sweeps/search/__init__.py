@@ -7,11 +7,12 @@ resume a fresh search is told all that the ledger holds before it is asked anyth
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from backdoor.config import TrialConfig
-from sweeps.ledger import Rows
-from sweeps.spec import SweepSpec
+if TYPE_CHECKING:  # the sampler for plain Optuna studies is imported without torch
+    from backdoor.config import TrialConfig
+    from sweeps.ledger import Rows
+    from sweeps.spec import SweepSpec
 
 
 class Search(Protocol):

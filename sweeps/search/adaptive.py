@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
-from sweeps.ledger import FINISHED, Rows, accuracies
+from sweeps.ledger import FAILED, FINISHED, STOPPED, Rows, accuracies
 from sweeps.search.enumerated import distinct, random_points
 from sweeps.search.parameters import Parameters
 from sweeps.search.samplers import FIXED_SPACE, make_sampler, quiet
@@ -49,14 +49,16 @@ class _Figures:
 class Point:
     """A defence point: its trials, what is recorded of them, and who waits for it.
 
-    figures: by trial id; None for a trial that failed, and for the clean baseline, which has no
-    part in the objectives. asked: whether this search has proposed it.
+    figures: by trial id; None for a trial that failed or was stopped, and for the clean baseline,
+    which has no part in the objectives. asked: whether this search has proposed it. stopped:
+    whether a stopping rule has ended one of its trials, so that its objectives are censored.
     """
 
     trials: list[TrialConfig]
     figures: dict[str, _Figures | None] = field(default_factory=dict)
     waiting: list[optuna.Trial] = field(default_factory=list)
     asked: bool = False
+    stopped: bool = False
 
     @property
     def missing(self) -> list[TrialConfig]:
@@ -67,14 +69,15 @@ class Point:
 
         A failure from before this search leaves its trial missing: it is tried again.
         """
-        if row["trial_id"] in self.figures or (row["status"] != FINISHED and not self.asked):
+        if row["trial_id"] in self.figures or (row["status"] == FAILED and not self.asked):
             return False
+        self.stopped = self.stopped or row["status"] == STOPPED
         self.figures[row["trial_id"]] = _read(row)
         return not self.missing
 
     def objectives(self) -> tuple[float, float] | None:
         """Clean accuracy, the lowest mean over the panel, and attack success, the highest; None
-        where a trial of the panel has failed."""
+        where a trial of the panel has failed or was stopped."""
         by_attack: dict[str, list[_Figures]] = defaultdict(list)
         for trial in self.trials:
             if trial.attack is not None:
@@ -244,7 +247,8 @@ class OptunaSearch:
         """Tells Optuna what came of a point whose trials are all recorded."""
         objectives = point.objectives()
         if objectives is None:
-            self.study.tell(trial, state=TrialState.FAIL)
+            state = TrialState.PRUNED if point.stopped else TrialState.FAIL
+            self.study.tell(trial, state=state)
             return
         for name, value in constraints(self._spec.region, *objectives).items():
             trial.set_constraint(name, value)

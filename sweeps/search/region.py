@@ -12,7 +12,7 @@ import json
 from collections import deque
 from typing import Any
 
-from backdoor.config import TrialConfig, build_defence
+from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
 from sweeps.ledger import FINISHED, Rows, accuracies
@@ -21,6 +21,9 @@ from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal
 from sweeps.space import Assignment, Space
 from sweeps.spec import SweepSpec
+
+#: The share of seeds that the target `share` asks for; the median seed is a share of one half.
+SHARE, HALF = 0.9, 0.5
 
 
 class RegionSearch:
@@ -41,6 +44,7 @@ class RegionSearch:
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the core
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
+        self._defences: dict[bytes, Defence] = {}  # of all points tried, which may be tried again
         self._open: set[str] = set()
         self._left = deque[TrialConfig]()
         self._seconds: list[float] = []
@@ -73,7 +77,10 @@ class RegionSearch:
 
     def _trial(self, number: int) -> TrialConfig:
         spec, attack = self._spec, self._panel[self.core.attacks[number]]
-        defence = build_defence(self._domain.decode(self.core.points[number]))
+        point = self.core.points[number]
+        if point.tobytes() not in self._defences:
+            self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
+        defence = self._defences[point.tobytes()]
         seed = self._seed(spec.trial(defence, attack, spec.seeds[0]))
         trial = spec.trial(defence, attack, seed)
         self._number[trial.trial_id] = number
@@ -100,6 +107,7 @@ class RegionSearch:
             remedy = "Restore spec.yaml as it was, or begin a new sweep."
             raise StoredDataError(Mistake("ledger", rule, factors, remedy))
         point = self._domain.encode(*located)
+        self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
         number = self.core.add(point, self._attack[row["attack_id"]])
         self._number[row["trial_id"]] = number
         self._seeds.setdefault((row["defence_id"], row["attack_id"]), set()).add(row["seed"])
@@ -129,7 +137,8 @@ class RegionSearch:
 def goal_of(spec: SweepSpec) -> Goal:
     """What the region asks for."""
     region = spec.region
-    return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0)
+    seeds = SHARE if region.target == "share" else HALF
+    return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0, seeds)
 
 
 def inert_leaves(space: Space) -> list[frozenset[str]]:

@@ -14,6 +14,9 @@ from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.sections import Warn
 
+#: What a section given as a plain value stands for; `kind` for all others.
+SHORT = {"attack": "panel", "tracking": "uri"}
+
 
 def bundled_specs() -> dict[str, Path]:
     """Name → file of the specs that come with the package."""
@@ -39,6 +42,13 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
 
     Relative data paths are taken from the working directory.
     """
+    return parse_spec(*read_document(source, changes))
+
+
+def read_document(
+    source: Path | str, changes: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Mistake]]:
+    """The plain values of a spec with `changes` applied, and the mistakes found so far."""
     path = find_spec(str(source))
     mistakes: list[Mistake] = []
     document = load_yaml(_text(path), mistakes.append, str(path))
@@ -53,7 +63,7 @@ def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
         )
     for change in changes:
         _apply(document, change, mistakes.append)
-    return parse_spec(document, mistakes)
+    return document, mistakes
 
 
 def _text(path: Path) -> str:
@@ -75,8 +85,9 @@ def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:
     target: Any = document
     for index, step in enumerate(steps[:-1]):
         inner = target.get(step)
-        if isinstance(inner, str) and steps[index + 1] != "kind":
-            inner = {"kind": inner}  # `data: digits` and `data: {kind: digits}` are the same
+        short = "kind" if index else SHORT.get(step, "kind")
+        if isinstance(inner, str) and steps[index + 1] != short:
+            inner = {short: inner}  # `data: digits` and `data: {kind: digits}` are the same
         if inner is None:
             inner = {}
         if not isinstance(inner, dict):

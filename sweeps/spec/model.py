@@ -9,18 +9,20 @@ from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
 from sweeps.loader import dump_yaml
 from sweeps.space import Space
-from sweeps.spec.sections import Resources, SearchSettings, Tracking
+from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """When a point is inside: clean accuracy at least `clean_accuracy` (or the best minus
-    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1]."""
+    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1].
+    target: of a region search, `median` or `share` (90 %) of the seeds."""
 
     clean_accuracy: float | None
     below_best: float | None
     attack_success: float
     confidence: float
+    target: str = "median"
 
     @property
     def rule(self) -> str:
@@ -34,7 +36,8 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A checked spec. `document` holds the plain values it was made from."""
+    """A checked spec. `document` holds the plain values it was made from; `stopping` is None where
+    every trial runs to its end."""
 
     name: str
     data: Dataset
@@ -49,6 +52,7 @@ class SweepSpec:
     tracking: Tracking | None
     curve_every: int
     document: dict[str, Any]
+    stopping: StoppingSettings | None = None
 
     @property
     def attacks(self) -> tuple[Attack | None, ...]:

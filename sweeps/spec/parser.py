@@ -23,6 +23,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.schema import LARGEST, build_fields, suggest
 from backdoor.trial import check_trial
+from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.sections import (
@@ -32,10 +33,12 @@ from sweeps.spec.sections import (
     Resources,
     SearchSettings,
     Seeds,
+    StoppingSettings,
     Tracking,
     Warn,
     validate,
 )
+from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
     name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
@@ -78,13 +81,18 @@ class _Parser:
     def parse(self, against_data: bool) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
-        defence = self._space("defence", Defence)
-        attack = self._space("attack", Attack)
+        defence = self._space("defence", self.document.get("defence"), Defence)
+        attack = self._space("attack", self._attack(), Attack)
         panel, baseline = self._panel(attack)
         defences = self._build_ends(defence, "defence", build_defence)
         seeds, search = self._seeds(), self._section("search", SearchSettings)
         region, resources = self._thresholds(), self._section("resources", Resources)
-        tracking = self._tracking()
+        tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
+        stops = stopping is not None and stopping.kind != "none"
+        every = self._curve_every(document, stops)
+        if stopping is not None:
+            for mistake in check_stopping(stopping, defences, every, baseline, region):
+                self.warn(mistake)
         if search is not None:
             self._search(search, defence)
         if against_data and data is not None and training is not None:
@@ -97,7 +105,7 @@ class _Parser:
             return None
         return SweepSpec(
             document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, document.curve_every, self.document,
+            resources, tracking, every, self.document, stopping if stops else None,
         )  # fmt: skip
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -106,6 +114,11 @@ class _Parser:
     def _document(self) -> Document | None:
         document: Document | None = validate(Document, self.document, "", self.warn)
         return document
+
+    def _curve_every(self, document: Document | None, stops: bool) -> int:
+        """As asked for; stopping needs a curve, so that 1 is the default there."""
+        asked = document is not None and "curve_every" in document.model_fields_set
+        return document.curve_every if document is not None and asked else int(stops)
 
     def _section(self, name: str, model: type[Any]) -> Any:
         given = self.document.get(name)
@@ -146,23 +159,25 @@ class _Parser:
         )
         return made
 
-    def _space(self, section: str, cls: type) -> Space:
-        if self.document.get(section) is None:
+    def _attack(self) -> Any:
+        """The section, with a panel that it names written out; None where that is unknown."""
+        return written_out(self.document.get("attack"), self.warn)
+
+    def _space(self, section: str, given: Any, cls: type) -> Space:
+        if given is None:
             return Space(())
         families: dict[str, Any] = {"trigger": TRIGGERS}
         foreign = DEFENCE_FACTORS
         if section == "defence":
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS
-        space = SpaceParser(section, cls, families, foreign, self.warn).parse(
-            self.document[section]
-        )
+        space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
         for slot in ("architecture", "trigger"):
-            given = self.document[section]
             if slot in families and isinstance(given, dict) and slot not in given:
-                self._wrong(
-                    f"{section}.{slot}", "must be given", None, suggest("", families[slot].kinds())
-                )
+                remedy = suggest("", families[slot].kinds())
+                if slot == "trigger":
+                    remedy += f" Or name a panel: `attack: {next(iter(bundled_panels()))}`."
+                self._wrong(f"{section}.{slot}", "must be given", None, remedy)
                 return Space(())
         return space
 
@@ -245,7 +260,7 @@ class _Parser:
         asked = model.clean_accuracy
         below = asked[1] if isinstance(asked, tuple) else None
         absolute = None if isinstance(asked, tuple) else asked
-        return Thresholds(absolute, below, model.attack_success, model.confidence)
+        return Thresholds(absolute, below, model.attack_success, model.confidence, model.target)
 
     def _tracking(self) -> Tracking | None:
         given = self.document.get("tracking", {})
@@ -267,6 +282,11 @@ class _Parser:
                     self.document["search"][name],
                     f"Remove it, or use {{kind: {ADAPTIVE[name][0]}, {count}: ...}}.",
                 )
+        region = self.document.get("region")
+        if kind != "region" and isinstance(region, dict) and region.get("target") == "share":
+            rule = f"must be median for the search `{kind}`, which compares means over few seeds"
+            remedy = "Use search: {kind: region, budget: 300}, or `sweeps verify --target share`."
+            self._wrong("region.target", rule, "share", remedy)
         if kind == "grid":
             self._grid(search, defence)
         elif kind == "region":

@@ -73,11 +73,14 @@ ADAPTIVE = {
 
 class RegionSettings(Section):
     """clean_accuracy: a fraction, or `best - x`. attack_success: the largest that still counts as
-    a failed attack. confidence: of the one-sided bounds."""
+    a failed attack. confidence: of the one-sided bounds, and of IN and OUT in a region search.
+    target: whether the median seed has to be inside, or a share of 90 % of the seeds; a matter of
+    region searches, whose model knows how much seeds differ."""
 
     clean_accuracy: Any = ("best", 0.05)
     attack_success: Annotated[float, Field(ge=0, le=1)] = 0.2
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    target: Literal["median", "share"] = "median"
 
     @pydantic.field_validator("clean_accuracy")
     @classmethod
@@ -97,11 +100,42 @@ class Resources(Section):
     gpu: Annotated[float, Field(ge=0, le=1024)] = 0
 
 
+class StoppingSettings(Section):
+    """Whether trials that do worse than others of the same attack end early, on Ray Tune.
+
+    kind: `asha`, Tune's AsyncHyperBandScheduler, keeps the best 1 / `reduction_factor` at epochs
+    `grace_period`, times `reduction_factor`, and so on; `median`, Tune's MedianStoppingRule, stops
+    a trial whose best value so far is below the median of the others' running means, of which
+    there must be `min_samples_required`. metric: `score` is validation accuracy minus attack
+    success; the others are one of the two. grace_period: epochs that every trial is trained for.
+    Decisions are made every `curve_every` epochs.
+
+    A stopped trial has no result: its point stays INCOMPLETE in the region, and may have been a
+    part of it. Tune's time_attr, max_t and mode follow from the trial and the metric.
+    """
+
+    kind: Literal["none", "asha", "median"] = "none"
+    metric: Literal["score", "validation_accuracy", "attack_success"] = "score"
+    grace_period: Annotated[int, Field(ge=1, le=LARGEST)] = 1
+    reduction_factor: Annotated[float, Field(gt=1)] = 4
+    min_samples_required: Annotated[int, Field(ge=1)] = 3
+
+
+#: Settings of `stopping` that each kind has.
+RULE_OPTIONS = {
+    "none": frozenset[str](),
+    "asha": frozenset({"metric", "grace_period", "reduction_factor"}),
+    "median": frozenset({"metric", "grace_period", "min_samples_required"}),
+}
+
+
 class Tracking(Section):
     """uri: of MLflow's tracking store; by default $MLFLOW_TRACKING_URI, else a sqlite file in the
-    results folder. `tracking: none` switches the mirror off."""
+    results folder. runs: what an MLflow run stands for, a `trial`, or a defence `point` with the
+    figures of the whole panel. `tracking: none` switches the mirror off."""
 
     uri: str | None = None
+    runs: Literal["trial", "point"] = "trial"
 
     @pydantic.field_validator("uri")
     @classmethod
@@ -127,6 +161,7 @@ class Document(Section):
     search: Any = None
     region: Any = None
     resources: Any = None
+    stopping: Any = None
     tracking: Any = None
     curve_every: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 

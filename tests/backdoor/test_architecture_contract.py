@@ -1,10 +1,12 @@
 """The contract of an architecture, run by every kind."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 
-from backdoor.config import TrialConfig, build_defence
+from backdoor.config import TrialConfig
 from backdoor.data import load_source
 from backdoor.engines import Engine, engine_of, init_state
 from backdoor.registry import ARCHITECTURES
@@ -51,10 +53,8 @@ class TestArchitecture:
 
         config: TrialConfig = trial(kind)
         engine: Engine = engine_of(config)
-        assert engine.name == config.defence.architecture.engine
-        known = set(build_defence({"architecture": kind}).identity()) | set(
-            config.training.identity()
-        )
+        assert engine.name == config.defence.architecture.trained_by()
+        known = {field.name for part in (config.defence, config.training) for field in fields(part)}
         assert config.defence.architecture.inactive <= known
 
 

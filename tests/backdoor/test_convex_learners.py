@@ -11,7 +11,8 @@ from trials import trial
 from backdoor.config import Training, build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of
-from backdoor.engines.logistic import solve, turn
+from backdoor.engines.logistic import Images, solve
+from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError, UserError
 from backdoor.trial import check_trial, prepare, run_pack
 
@@ -37,9 +38,15 @@ def fit(kind, decays, classes=None, rate=0.1, **training):
     lanes, bank = prepare(configs, (), source)
     with torch.no_grad():
         models = engine_of(configs[0]).train(lanes, bank, len(source.class_names), None)
-    arrays = [bank.batch(torch.from_numpy(rows)).flatten(1).numpy().astype(np.float64)
-              for rows in (lanes[0].train, lanes[0].test)]  # fmt: skip
-    return lanes, models, *arrays
+    plain = [inputs(bank, rows) for rows in (lanes[0].train, lanes[0].test)]
+    if training.get("normalization") == "standard":
+        plain = [(x - source.mean.astype(float)) / source.std.astype(float) for x in plain]
+    return lanes, models, *plain
+
+
+def inputs(bank, rows):
+    """Images of one channel as (n, inputs) float64 in [0, 1]."""
+    return bank.images[rows].flatten(1).numpy() / 255
 
 
 def objective(weights, intercepts, x, y, decay):
@@ -68,11 +75,13 @@ def test_logistic_reaches_the_optimum_of_newton_cholesky(classes) -> None:
         assert np.array_equal(models.predict(lane, lanes[0].test), theirs.predict(test))
 
 
-def test_logistic_with_fewer_images_than_pixels() -> None:
+@pytest.mark.parametrize("by_inner_products", [True, False])
+def test_logistic_with_fewer_images_than_pixels(by_inner_products) -> None:
     draw = np.random.default_rng(0)
     x, y = draw.random((30, 80)), np.arange(30) % 3
     x[:, 5] = 0.5  # a pixel that never changes
-    weights, intercepts = solve(turn(x), y, 3, 0.01)
+    inner = x @ x.T if by_inner_products else None
+    weights, intercepts = solve(Images.centre(x, inner), y, 3, [0.01])[0]
     theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.3, tol=1e-10, max_iter=500).fit(x, y)  # fmt: skip
     best = objective(theirs.coef_, theirs.intercept_, x, y, 0.01)
     assert abs(objective(weights.T, intercepts, x, y, 0.01) - best) <= 1e-8 * best
@@ -81,7 +90,7 @@ def test_logistic_with_fewer_images_than_pixels() -> None:
 def test_logistic_never_answers_a_class_without_images() -> None:
     draw = np.random.default_rng(0)
     x, y = draw.random((40, 6)), np.repeat([1, 3], 20)
-    weights, intercepts = solve(turn(x), y, 5, 0.01)
+    weights, intercepts = solve(Images.centre(x), y, 5, [0.01])[0]
     theirs = LogisticRegression(solver="newton-cholesky", C=1 / 0.4, tol=1e-10).fit(x, y)
     assert np.array_equal((x @ weights + intercepts).argmax(1), theirs.predict(x))
 
@@ -117,21 +126,21 @@ def test_machines_do_without_a_class_that_has_no_images(kind) -> None:
     object.__setattr__(lanes[0], "train", train)
     object.__setattr__(lanes[0], "train_labels", labels)
     models = engine_of(lanes[0].config).train(lanes, bank, 10, None)
-    x = bank.batch(torch.from_numpy(train)).flatten(1).numpy().astype(np.float64)
+    x = inputs(bank, train)
     theirs = SVC(C=1 / (len(x) * 0.01), kernel=kind.split("_")[0]).fit(x, labels)
-    test = bank.batch(torch.from_numpy(lanes[0].test)).flatten(1).numpy().astype(np.float64)
+    test = inputs(bank, lanes[0].test)
     assert np.array_equal(models.predict(0, lanes[0].test), theirs.predict(test))
 
 
-def test_one_gram_matrix_serves_all_weight_decays(monkeypatch) -> None:
-    from backdoor.engines import svm
-
+def test_one_gram_matrix_serves_all_rates_and_weight_decays_of_a_seed(monkeypatch) -> None:
     calls = []
-    real = svm.rbf_kernel
-    monkeypatch.setattr(svm, "rbf_kernel", lambda x, gamma: calls.append(1) or real(x, gamma=gamma))
-    configs = [trial("rbf_svm", seed=s, weight_decay=d, data=data(None)) for d in (0.01, 0.1, 1) for s in (0, 1)]  # fmt: skip
+    real = Pixels.squared_distances
+    monkeypatch.setattr(Pixels, "squared_distances", lambda x, y: calls.append(y) or real(x, y))
+    configs = [trial("rbf_svm", seed=s, weight_decay=d, rate=r, data=data(None))
+               for s in (0, 1) for r in (0, 0.02, 0.1) for d in (0.01, 0.1, 1)]  # fmt: skip
     run_pack(configs)
-    assert len(calls) == 2
+    # For each seed one of the training images, and one each of the three kinds of test images.
+    assert len(calls) == 2 * (1 + 3) and sum(other is None for other in calls) == 2
 
 
 @pytest.mark.parametrize("kind", ["logistic", "linear_svm", "rbf_svm"])

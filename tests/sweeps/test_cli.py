@@ -41,7 +41,8 @@ def test_help_imports_nothing_heavy(arguments) -> None:
 def test_every_command_has_a_summary_and_an_example() -> None:
     parser = build_parser()
     for each in COMMANDS:
-        assert each.example.split()[:2] == ["sweeps", each.name]
+        words = ["sweeps", *each.name.split()]
+        assert each.example.split()[: len(words)] == words
         args = parser.parse_args(each.example.split()[1:])
         assert args.handler is each.handler
 
@@ -114,7 +115,7 @@ def test_status(finished, capsys) -> None:
     answer = json.loads(capsys.readouterr().out)
     assert (answer["planned"], answer["finished"], answer["failed"]) == (24, 24, 0)
     assert main(["status", str(finished)]) == FINE
-    assert "finished       24" in capsys.readouterr().out
+    assert "finished        24" in capsys.readouterr().out
 
 
 def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:

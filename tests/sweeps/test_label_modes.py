@@ -6,7 +6,7 @@ from backdoor.config import build_attack
 from backdoor.trial import measure_id
 from dashboards.report import write_report
 from sweeps.ledger import Ledger
-from sweeps.mirror.card import _measure_labels
+from sweeps.mirror.card import measure_labels
 from sweeps.region.labels import attack_label
 from sweeps.region.points import region_of
 from sweeps.runners.serial import SerialRunner
@@ -30,7 +30,7 @@ def test_from_the_spec_to_the_report(tmp_path) -> None:
             kept = {"all_to_one": range(40, 55), "all_to_all": [55], "clean_label": [0]}
             assert row["poisoned"] == 55 and row["relabelled"] in kept[attack["label_mode"]]
     region = region_of(spec, Ledger(paths.ledger), 24)
-    assert region["trials"] == {"finished": 24, "failed": 0, "planned": 24}
+    assert region["trials"] == {"finished": 24, "stopped": 0, "failed": 0, "planned": 24}
     assert [(entry["target"], entry["goal"]) for entry in region["panel"]] == [
         (3, "to class 3"), (None, "to the next class"), (3, "to class 3, labels kept")
     ]  # fmt: skip
@@ -47,6 +47,6 @@ def test_labels_say_what_an_attack_aims_at() -> None:
         "patch at 1 % to class 0", "patch at 1 % to the next class", "patch at 1 % to class 0, labels kept"
     ]  # fmt: skip
     measures = {measure_id(attack): attack.measure_identity() for attack in attacks}
-    assert list(_measure_labels(measures).values()) == [
+    assert list(measure_labels(measures).values()) == [
         "patch to class 0", "patch to the next class", "patch to class 0 labels kept"
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The only record: one row a trial, whole files, no mixtures, and no silent fresh start."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,8 +18,6 @@ TRIALS = [trial(seed=seed) for seed in range(6)]
 
 
 def rows(*configs, **changes):
-    from dataclasses import replace
-
     return finished_rows([replace(fake_result(c), **changes) for c in configs], "pack")
 
 
@@ -56,11 +55,30 @@ def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> N
     ledger = Ledger(tmp_path)
     for config in TRIALS:
         ledger.append(rows(config))
-        assert len(ledger.files()) <= 5
+        assert len(ledger.files()) <= 6
     before = ledger.table().sort_by("trial_id")
     ledger.fold()
     assert len(ledger.files()) == 1
     assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
+
+
+def test_a_row_is_rewritten_as_often_as_the_logarithm_of_their_number(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(sweeps.ledger, "FOLD_AT", 1)
+    ledger, written = Ledger(tmp_path), []
+    write = Ledger._write
+
+    def counted(self, word, table):
+        written.append(table.num_rows)
+        return write(self, word, table)
+
+    monkeypatch.setattr(Ledger, "_write", counted)
+    for i in range(64):
+        ledger.append(rows(replace(TRIALS[0], seed=i)))
+    assert ledger.table()["seed"].to_pylist() == list(range(64)), "the order of writing is kept"
+    assert len(ledger.files()) <= 8
+    assert sum(written) <= 64 * 7, "folding all files each time writes 1,100 rows"
 
 
 def test_a_fold_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatch) -> None:
@@ -113,7 +131,7 @@ def test_a_torn_file_is_named_and_nothing_begins_afresh(tmp_path) -> None:
 def test_another_schema_version_is_refused(tmp_path) -> None:
     table = rows(TRIALS[0]).replace_schema_metadata({"schema_version": "99"})
     pq.write_table(table, tmp_path / "part-1.parquet")
-    with pytest.raises(StoredDataError, match="must have schema version 1, but got 99"):
+    with pytest.raises(StoredDataError, match="must have schema version 1 or 2, but got 99"):
         Ledger(tmp_path)
 
 

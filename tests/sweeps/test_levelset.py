@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from sweeps.levelset.acquire import Targets, _Side, choose, targets
+from sweeps.levelset.acquire import Side, Targets, choose, targets
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
@@ -27,6 +27,7 @@ from sweeps.levelset.surrogate import (
 MIXED = Columns((0, 3, 0))
 LINE = Panel(Columns(()), np.zeros((1, 0)))
 IMAGES = 1000.0
+EVEN9 = np.linspace(0, 1, 9)[:, None]
 
 
 def data(rows=25, columns=MIXED, seed=0):
@@ -93,6 +94,17 @@ def test_a_pending_trial_reduces_variances_and_leaves_means() -> None:
     told = Process.of(both, Hyper(chosen.lengths, chosen.variance, 1e-12, 0.0)).at(points)
     assert pending.variance() == pytest.approx(told.variance(), abs=1e-6)
     assert pending.mean == pytest.approx(Process.of(rows, chosen).at(points).mean)
+
+
+def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
+    assert Process.of(data(5), hyper()).doubt == 2
+    assert Process.of(data(60), hyper()).doubt == pytest.approx(60 / 54)
+    model = model_of(EVEN9)
+    assert model.clean.doubt == pytest.approx(9 / 5)
+    clean, attack = model.clean.at(EVEN9), model.attack.at(EVEN9)
+    found = model.margins(EVEN9)
+    assert found.clean[1] == pytest.approx(1.8 * clean.variance())
+    assert found.attack[1][:, 0, 0] == pytest.approx(1.8 * attack.variance())
 
 
 def test_hyperparameters_of_a_known_process_are_found() -> None:
@@ -199,7 +211,7 @@ def test_picking_conditions_on_what_was_picked() -> None:
     reference, cross = even[::30], model.clean.at(even)
     noise = np.linspace(0.1, 0.5, 300)
     seen = model.clean.at(reference)
-    side = _Side(Targets(seen, np.ones(10), seen.variance()), cross, noise)
+    side = Side(Targets(seen, np.ones(10), seen.variance()), cross, noise)
     picked = [40, 200, 200]
     for index in picked:
         side.pick(index)

@@ -44,6 +44,7 @@ def test_rows_are_mirrored_while_the_sweep_runs(folder: Folder) -> None:
     process.notify()
     until(lambda: log(folder)[-1:] == ["mirrored 4/4"])
     os.killpg(process.pid, signal.SIGINT)  # Ctrl-C is for the sweep
+    os.killpg(process.pid, signal.SIGTERM)  # so is the stop of a cluster job
     folder.record(*pair(2))
     heard: list[tuple[int, int]] = []
     assert process.finish(lambda done, total: heard.append((done, total))) is None

@@ -1,5 +1,6 @@
 """Packs: equal shapes together, evenly filled, and plain JSON on the way."""
 
+import numpy as np
 import pytest
 from trials import trial
 
@@ -38,7 +39,28 @@ def test_every_trial_is_in_exactly_one_pack() -> None:
     assert sorted(ids) == sorted({t.trial_id for t in trials})
     for pack in packs:
         assert len({pack_key(t) for t in pack.trials}) == 1
-    assert {len(pack.trials) for pack in packs} == {1, 45}
+    assert {len(pack.trials) for pack in packs} == {1, 45, 90}
+
+
+def test_solved_learners_are_packed_by_whole_training_sets(monkeypatch) -> None:
+    from backdoor.engines.convex import Convex
+
+    monkeypatch.setattr(Convex, "max_pack", 16)
+    path = [trial("ridge", seed=s, rate=r, weight_decay=d)
+            for s in range(3) for r in (0.01, 0.03, 0.1) for d in np.logspace(-3, 0, 7)]  # fmt: skip
+    sizes = [len(pack.trials) for pack in make_packs(path, JOB)]
+    assert sizes == [14, 14, 14, 14, 7]
+    long = [trial("ridge", rate=0.03, weight_decay=d) for d in np.logspace(-3, 0, 40)]
+    assert [len(pack.trials) for pack in make_packs(long, JOB)] == [13, 14, 13]
+    for packs in (make_packs(path, JOB), make_packs(long, JOB)):
+        assert all(len(pack.trials) <= 16 for pack in packs)
+
+
+def test_kernels_of_any_width_share_a_pack() -> None:
+    machines = [
+        trial({"kind": "rbf_svm", "gamma": g}, weight_decay=0.1) for g in (0.01, 0.1, "scale")
+    ]
+    assert len(make_packs(machines, JOB)) == 1
 
 
 @pytest.mark.parametrize(("count", "largest"), [(1, 64), (64, 64), (65, 64), (252, 64), (7, 3)])

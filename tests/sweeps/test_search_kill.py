@@ -91,5 +91,5 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys) -> None:
     assert len(ids) == len(set(ids)) and not before.finished & set(ids)
     assert not complete & {t.defence_id for t in trained}
     assert len(results(paths)) == 14 * 3 * 2 == len(before.finished) + len(ids)
-    assert answer["trials"] == {"finished": 84, "failed": 0, "planned": 84}
+    assert answer["trials"] == {"finished": 84, "stopped": 0, "failed": 0, "planned": 84}
     assert len(answer["points"]) == 14

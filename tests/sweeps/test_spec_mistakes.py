@@ -65,7 +65,7 @@ WRONG_SPECS = {
     "negative seeds": (changed("seeds", [-1, 2]), ["seeds: must be distinct whole numbers >= 0, but got [-1, 2]"]),
     "repeated seeds": (changed("seeds", [1, 1]), ["seeds: must be distinct whole numbers >= 0"]),
     "no seeds": (changed("seeds", 0), ["seeds.count: must be greater than or equal to 1, but got 0"]),
-    "unknown search": (changed("search", "gird"), ["search.kind: must be one of grid, random, sobol, optuna, but got 'gird'. Did you mean 'grid'?"]),
+    "unknown search": (changed("search", "gird"), ["search.kind: must be one of grid, random, sobol, optuna, region, but got 'gird'. Did you mean 'grid'?"]),
     "random without points": (changed("search", "random"), ["search.points: must be given for `random`"]),
     "threshold out of range": (changed("region.attack_success", 20), ["region.attack_success: must be less than or equal to 1, but got 20"]),
     "unreadable threshold": (changed("region.clean_accuracy", "best + 1"), ["region.clean_accuracy: must be a fraction in [0, 1] or `best - x`, but got 'best + 1'"]),

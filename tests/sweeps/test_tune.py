@@ -168,7 +168,7 @@ def test_five_killed_drivers_with_real_packs(tmp_path) -> None:
     process = command("resume", folder, "--json")
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert json.loads(out)["trials"] == {"finished": 216, "failed": 0, "planned": 216}
+    assert json.loads(out)["trials"] == {"finished": 216, "stopped": 0, "failed": 0, "planned": 216}
     rows = Ledger(folder / "ledger").rows()
     assert recorded.items() <= {r["trial_id"]: r["finished_at"] for r in rows}.items()
     from sweeps.storage import SweepPaths

@@ -1,0 +1,227 @@
+"""Narrow convolutional networks, a whole pack at a time, by grouped convolutions.
+
+The channels of all lanes lie side by side, (b, K x channels, h, w) in channels-last order, and a
+convolution of K groups is K convolutions at once. That fills the vector registers which few
+channels leave empty; networks with many channels gain nothing and are trained by `serial`, and so
+are those with batch norm, whose sums round by the place of a channel among all. Group norm over K
+times the groups is K group norms, and the last linear layer is a convolution as large as its input.
+
+A lane's weights are bitwise the same in every pack: convolutions of two and more groups compute
+each group alike. One group would be an ordinary convolution, which rounds differently, so a pack
+of one trains its lane twice.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backdoor.bank import Bank
+from backdoor.engines import (
+    Ids,
+    Lane,
+    OnEpoch,
+    classes_of,
+    init_state,
+    learning_rate_factor,
+    threads,
+)
+from backdoor.engines.inputs import OwnInputs
+
+EVALUATION_BATCH = 1000
+#: One network's share of a core's cache, in bytes for each channel of a step's images.
+CACHED = 2**20
+
+
+class GroupedModels:
+    """The networks trained so far, each of several lanes."""
+
+    def __init__(self, bank: Bank, template: nn.Module, teams: list[_Team]) -> None:
+        self.bank, self.teams = bank, teams
+        self._template = template.to(bank.images.device).to(memory_format=torch.channels_last)
+
+    def predict(self, lane: int, rows: Ids) -> Ids:
+        self._template.load_state_dict(self.state(lane))
+        self._template.eval()
+        chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
+        with torch.no_grad():
+            logits = [self._template(channels_last(self.bank.batch(chunk))) for chunk in chunks]
+        return classes_of(torch.cat(logits))
+
+    def state(self, lane: int) -> dict[str, torch.Tensor]:
+        team = next(team for team in self.teams if lane in team.lanes)
+        together, slot = team.network.state_dict(), lane - team.lanes.start
+        state = {}
+        for name, own in self._template.state_dict().items():
+            part = together[name].chunk(team.groups)[slot]
+            state[name] = part.detach().reshape(own.shape).clone()
+        return state
+
+
+class Grouped:
+    """Stochastic gradient descent with momentum on K sequential networks at once."""
+
+    name: ClassVar[str] = "grouped"
+    version: ClassVar[int] = 1
+    pack_invariant: ClassVar[bool] = True
+    max_pack: ClassVar[int] = 16
+
+    def train(
+        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+    ) -> GroupedModels:
+        with threads(1), torch.enable_grad():
+            teams = [
+                _Team(lanes, chosen, bank, classes)
+                for chosen in shared_out(len(lanes), _team_size(lanes[0], bank))
+            ]
+            models = GroupedModels(bank, init_state(lanes[0].config, bank.shape, classes), teams)
+            for epoch in range(lanes[0].config.defence.epochs):
+                for team in teams:
+                    team.train(epoch)
+                if on_epoch is not None:
+                    on_epoch(epoch + 1, models)
+            return models
+
+
+def _team_size(lane: Lane, bank: Bank) -> int:
+    """How many networks together stay in a core's cache: more would wait for memory."""
+    _, h, w = bank.shape
+    return max(2, CACHED // (4 * lane.config.training.batch_size * h * w))
+
+
+def shared_out(lanes: int, largest: int) -> list[range]:
+    """Lanes in teams of nearly equal size, at least two in each where there are two."""
+    count = min(-(-lanes // largest), max(1, lanes // 2))
+    cuts = [round(i * lanes / count) for i in range(count + 1)]
+    return [range(a, b) for a, b in itertools.pairwise(cuts)]
+
+
+class _Team:
+    """Lanes that are trained as one network. lanes: their numbers; a single one is doubled."""
+
+    def __init__(self, lanes: Sequence[Lane], chosen: range, bank: Bank, classes: int) -> None:
+        members = [lanes[index] for index in chosen] * (2 if len(chosen) == 1 else 1)
+        modules = [init_state(lane.config, bank.shape, classes) for lane in members]
+        sequences = cast(list[nn.Sequential], modules)
+        self.lanes, self.groups = chosen, len(members)
+        self.network = merged(sequences, bank.shape).to(bank.images.device)
+        self.inputs, self.config = OwnInputs(members, bank), members[0].config
+        self.step = _Step(self.network, members, bank.images.device)
+        self.images = len(members[0].train)
+
+    def train(self, epoch: int) -> None:
+        training, size = self.config.training, self.config.training.batch_size
+        a_round = -(-self.images // size)
+        steps = a_round * self.config.defence.epochs
+        self.network.train()
+        self.inputs.shuffle(epoch)
+        for i in range(a_round):
+            factor = learning_rate_factor(epoch * a_round + i, steps, training.schedule)
+            stop = min((i + 1) * size, self.images)
+            self.step(*self.inputs.side_by_side(i * size, stop), factor)
+
+
+class _Step:
+    """One update of all lanes; sums and products of weights are separate, as in `packed`."""
+
+    def __init__(self, network: nn.Module, lanes: Sequence[Lane], device: torch.device) -> None:
+        defences = [lane.config.defence for lane in lanes]
+        self.network, self.groups = network, len(lanes)
+        self.parameters = list(network.parameters())
+        self.velocity = [torch.zeros_like(p) for p in self.parameters]
+        self.regularizer = defences[0].regularizer
+        columns = zip(
+            *(
+                (d.learning_rate, d.momentum, d.weight_decay, d.regularizer.weight)
+                for d in defences
+            ),
+            strict=True,
+        )
+        self.rate, self.momentum, self.decay, self.strength = (
+            torch.tensor(column, dtype=torch.float32, device=device) for column in columns
+        )
+        self.penalised = any(d.regularizer.weight for d in defences)
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
+        """images: (b, K x c, h, w) float32; labels: (K, b) int64; logits are (K, b, classes)."""
+        logits = self.network(channels_last(images))
+        logits = logits.view(len(logits), self.groups, -1).transpose(0, 1)
+        total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        loss = total / labels.shape[1]
+        if self.penalised:
+            loss = loss + (self.strength * self.regularizer.unit_penalty(logits, labels)).sum()
+        gradients = torch.autograd.grad(loss, self.parameters)
+        with torch.no_grad():
+            for i, gradient in enumerate(gradients):
+                self._update(self.parameters[i], self.velocity[i], gradient, factor)
+
+    def _update(
+        self, parameter: torch.Tensor, velocity: torch.Tensor, g: torch.Tensor, factor: float
+    ) -> None:
+        """Biases and the scales of normalisation, which have one dimension, are not decayed."""
+        shape = (self.groups, *[1] * parameter.ndim)
+        weight, velocity, g = (
+            t.view(self.groups, -1, *t.shape[1:]) for t in (parameter, velocity, g)
+        )
+        velocity.mul_(self.momentum.view(shape)).add_(g)
+        if parameter.ndim > 1:
+            velocity.add_(weight * self.decay.view(shape))
+        weight.sub_(velocity * (self.rate * factor).view(shape))
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """(b, c, h, w) with the channels of a pixel side by side."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+# --- K networks as one ---------------------------------------------------------------------------
+
+
+def merged(modules: Sequence[nn.Sequential], shape: tuple[int, int, int]) -> nn.Sequential:
+    """One network of K groups out of K equal ones: (b, K x c, h, w) to (b, K x classes).
+
+    Its layers stand at the places of theirs, so that states have the same names. Knows the layers
+    that `convnet` is made of.
+    """
+    groups, layers = len(modules), list[nn.Module]()
+    seen = torch.zeros(2, *shape)
+    for layer in modules[0]:
+        layers.append(_merged_layer(layer, groups, seen.shape))
+        if not isinstance(layer, nn.Flatten | nn.Linear):
+            with torch.no_grad():
+                seen = copy.deepcopy(layer).eval()(seen)
+    for i, (layer, after) in enumerate(itertools.pairwise(layers)):
+        if isinstance(layer, nn.ReLU) and isinstance(after, nn.MaxPool2d):
+            # The same numbers from a quarter of the work.
+            layers[i : i + 2] = after, layer
+    network = nn.Sequential(*layers)
+    own = [module.state_dict() for module in modules]
+    state = network.state_dict()
+    for name, values in state.items():
+        state[name] = torch.cat([s[name] for s in own]).reshape(values.shape)
+    network.load_state_dict(state)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _merged_layer(layer: nn.Module, groups: int, seen: Sequence[int]) -> nn.Module:
+    """`layer`, in front of which images have this shape, for all groups, with any weights."""
+    if isinstance(layer, nn.Conv2d):
+        return nn.Conv2d(
+            groups * layer.in_channels, groups * layer.out_channels, layer.kernel_size,  # type: ignore[arg-type]
+            layer.stride, layer.padding, groups=groups,  # type: ignore[arg-type]
+        )  # fmt: skip
+    if isinstance(layer, nn.GroupNorm):
+        return nn.GroupNorm(groups * layer.num_groups, groups * layer.num_channels)
+    if isinstance(layer, nn.Linear):
+        _, channels, rows, columns = seen
+        sizes = groups * channels, groups * layer.out_features
+        return nn.Conv2d(*sizes, (rows, columns), groups=groups)
+    if isinstance(layer, nn.ReLU):
+        return nn.ReLU(inplace=True)
+    return nn.Identity() if isinstance(layer, nn.Flatten) else layer

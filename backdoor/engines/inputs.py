@@ -1,0 +1,292 @@
+"""What goes into the first layer of packed networks: the images of every lane's batches.
+
+`OwnInputs` gathers the images of each lane and multiplies them lane by lane. `SharedInputs` is for
+images with many numbers, where gathering would cost more than multiplying: lanes of equal seed
+share their batch order by design, and differ only in the few images that are stamped. So the
+clean images of a batch are multiplied once with the weights of all lanes, the stamped ones of each
+trigger once with the weights of its lanes, and each lane takes its own from both. Either gives a
+lane the same bits in any pack: products of a lane's rows do not depend on other rows, and images
+of other lanes enter its sums as zeros.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from backdoor.augment import draw_views
+from backdoor.bank import Bank
+from backdoor.engines import Lane
+from backdoor.streams import stream
+
+#: Numbers in 64 bytes of float32.
+BLOCK = 16
+#: Stamped images are multiplied in blocks of so many places of the batch: long sums are cut into
+#: parts by their length, which would otherwise depend on the other lanes' poison.
+SUM = 128
+
+
+def padded_size(size: int) -> int:
+    """The next multiple of `BLOCK`."""
+    return size + -size % BLOCK
+
+
+def padded(x: torch.Tensor, rows: int | None = None, columns: int | None = None) -> torch.Tensor:
+    """x (..., r, c) with zeros after its rows and columns; by default up to multiples of 16."""
+    rows = padded_size(x.shape[-2]) if rows is None else rows
+    columns = padded_size(x.shape[-1]) if columns is None else columns
+    missing = (0, columns - x.shape[-1], 0, rows - x.shape[-2])
+    return functional.pad(x, missing) if any(missing) else x
+
+
+class Batch(Protocol):
+    """The images of one step of all K lanes: b of each, padded to a multiple of `BLOCK`."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(K, b) int64."""
+        ...
+
+    def product(self, weight: torch.Tensor) -> torch.Tensor:
+        """Weights (K, outputs, inputs padded) times images: (K, outputs, b padded)."""
+        ...
+
+    def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient of `product`, 0 in its padding, to that of the weights. May write to it."""
+        ...
+
+
+class Inputs(Protocol):
+    """Batches of all lanes. placed: the lanes' numbers in the order in which they lie in them."""
+
+    placed: list[int]
+
+    def shuffle(self, epoch: int) -> None:
+        """Puts the images into the order of this epoch."""
+        ...
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """The images of the places [start, stop)."""
+        ...
+
+
+def orders(lanes: Sequence[Lane], epoch: int) -> torch.Tensor:
+    """(K, n) int64: each lane's order of its training images in this epoch."""
+    n = len(lanes[0].train)
+    drawn = {
+        seed: stream("order", seed, n, epoch).permutation(n)
+        for seed in {lane.config.seed for lane in lanes}
+    }
+    return torch.from_numpy(np.stack([drawn[lane.config.seed] for lane in lanes]))
+
+
+# --- every lane on its own ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnBatch:
+    """x: (K, b padded, inputs padded) float32."""
+
+    x: torch.Tensor
+    labels: torch.Tensor
+
+    def product(self, weight: torch.Tensor) -> torch.Tensor:
+        return torch.bmm(weight, self.x.transpose(1, 2))
+
+    def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
+        return torch.bmm(gradient, self.x)
+
+
+class OwnInputs:
+    """Batches of lanes that each gather, and may augment, their own images."""
+
+    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None:
+        self.lanes, self.bank, self.placed = lanes, bank, list(range(len(lanes)))
+        self.rows = torch.from_numpy(np.stack([lane.train for lane in lanes]))
+        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes]))
+        self.training = lanes[0].config.training
+        self._views: torch.Tensor | None = None
+
+    def shuffle(self, epoch: int) -> None:
+        order, device = orders(self.lanes, epoch), self.bank.images.device
+        rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
+        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        self._rows = rows if self.training.stamp == "after" else rows.to(device)
+        self._labels = labels.to(device)
+        if self.training.augmentation != "none":
+            seeds = {lane.config.seed for lane in self.lanes}
+            views = {seed: draw_views(seed, rows.shape[1], epoch) for seed in seeds}
+            drawn = [views[lane.config.seed][o] for lane, o in zip(self.lanes, order, strict=True)]
+            self._views = torch.stack(drawn).to(device)
+
+    def images(self, rows: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
+        """Network inputs (..., c, h, w) float32 of rows (...), as their views show them."""
+        if views is None:
+            return self.bank.batch(rows)
+        return self.bank.augmented(rows, views, self.training.stamp)
+
+    def batch(self, start: int, stop: int) -> OwnBatch:
+        views = None if self._views is None else self._views[:, start:stop]
+        images = self.images(self._rows[:, start:stop], views)
+        return OwnBatch(padded(images.flatten(2)), self._labels[:, start:stop])
+
+    def side_by_side(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (b, K x c, h, w) float32 and labels (K, b) int64."""
+        views = None if self._views is None else self._views[:, start:stop].transpose(0, 1)
+        images = self.images(self._rows[:, start:stop].T, views)
+        return images.flatten(1, 2), self._labels[:, start:stop]
+
+
+# --- one product for all lanes of one order ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stamped:
+    """Stamped images of one trigger in a batch.
+
+    x: (m padded, inputs padded) float32. lanes: the slots [first, last) that use the trigger.
+    Entry e says that lane `lane[e]` of these has image `image[e]` of x at place `place[e]`.
+    """
+
+    x: torch.Tensor
+    lanes: slice
+    lane: torch.Tensor
+    image: torch.Tensor
+    place: torch.Tensor
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """Unchanged images of a batch: x (b padded, inputs padded) float32, for these slots."""
+
+    x: torch.Tensor
+    lanes: slice
+
+
+@dataclass(frozen=True)
+class SharedBatch:
+    """Images of a batch, each once."""
+
+    clean: list[_Clean]
+    stamped: list[_Stamped]
+    labels: torch.Tensor
+
+    def product(self, weight: torch.Tensor) -> torch.Tensor:
+        outputs, places = weight.shape[1], len(self.clean[0].x)
+        product = weight.new_empty(len(weight), outputs, places)
+        for part in self.clean:
+            rows = product[part.lanes].view(-1, places)
+            torch.mm(weight[part.lanes].flatten(0, 1), part.x.T, out=rows)
+        for own in self.stamped:
+            answers = torch.mm(weight[own.lanes].flatten(0, 1), own.x.T)
+            answers = answers.view(-1, outputs, len(own.x)).transpose(1, 2)
+            product[own.lanes].transpose(1, 2)[own.lane, own.place] = answers[own.lane, own.image]
+        return product
+
+    def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
+        outputs, inputs = gradient.shape[1], self.clean[0].x.shape[1]
+        own_gradients = []
+        for own in self.stamped:
+            moved = gradient.new_zeros(own.lanes.stop - own.lanes.start, outputs, len(own.x))
+            there = gradient[own.lanes].transpose(1, 2)
+            moved.transpose(1, 2)[own.lane, own.image] = there[own.lane, own.place]
+            there[own.lane, own.place] = 0
+            own_gradients.append(moved)
+        result = gradient.new_empty(len(gradient), outputs, inputs)
+        for part in self.clean:
+            rows = result[part.lanes].view(-1, inputs)
+            torch.mm(gradient[part.lanes].flatten(0, 1), part.x, out=rows)
+        for own, moved in zip(self.stamped, own_gradients, strict=True):
+            result[own.lanes].view(-1, inputs).addmm_(moved.flatten(0, 1), own.x)
+        return result
+
+
+class _Team:
+    """Lanes of one trigger among those of one order: slots [first, last)."""
+
+    def __init__(self, lanes: Sequence[Lane], bank: Bank, first: int) -> None:
+        self.slots = slice(first, first + len(lanes))
+        rows = np.stack([lane.train for lane in lanes])
+        self.marked = torch.from_numpy(rows != bank.unchanged(rows))  # (L, n) bool
+        self.rows = torch.from_numpy(rows.max(0))  # stamped rows follow all clean ones
+
+    def shuffle(self, order: torch.Tensor) -> None:
+        self._marked, self._rows = self.marked[:, order], self.rows[order]
+        self._any = self._marked.any(0)
+
+    def batch(self, bank: Bank, start: int, stop: int) -> list[_Stamped]:
+        """The stamped images among [start, stop), `SUM` places at a time."""
+        found = []
+        for a in range(start, stop, SUM):
+            b = min(a + SUM, stop)
+            places = self._any[a:b].nonzero()[:, 0]
+            if len(places):
+                x = padded(bank.batch(self._rows[a:b][places]).flatten(1))
+                lane, image = self._marked[:, a:b][:, places].nonzero(as_tuple=True)
+                place = places[image] + (a - start)
+                found.append(_Stamped(x, self.slots, lane, image, place))
+        return found
+
+
+class _Crew:
+    """Lanes that share their unchanged images and their order."""
+
+    def __init__(self, lanes: Sequence[Lane], bank: Bank, first: int) -> None:
+        self.seed = lanes[0].config.seed
+        self.slots = slice(first, first + len(lanes))
+        self.rows = torch.from_numpy(bank.unchanged(lanes[0].train))
+        self.teams: list[_Team] = []
+        for _, members in itertools.groupby(lanes, _trigger):
+            team = list(members)
+            if team[0].config.attack is not None:
+                self.teams.append(_Team(team, bank, first))
+            first += len(team)
+
+    def shuffle(self, epoch: int) -> None:
+        n = len(self.rows)
+        order = torch.from_numpy(stream("order", self.seed, n, epoch).permutation(n))
+        self._rows = self.rows[order]
+        for team in self.teams:
+            team.shuffle(order)
+
+    def clean(self, bank: Bank, start: int, stop: int) -> _Clean:
+        return _Clean(padded(bank.batch(self._rows[start:stop]).flatten(1)), self.slots)
+
+
+def _trigger(lane: Lane) -> str:
+    """Equal for lanes that stamp alike."""
+    attack, seed = lane.config.attack, lane.config.seed
+    return "" if attack is None else repr(attack.trigger.for_seed(seed))
+
+
+class SharedInputs:
+    """Batches in which every image is gathered and multiplied once. For the CPU."""
+
+    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None:
+        self.bank = bank
+        clean = [bank.unchanged(lane.train).tobytes() for lane in lanes]
+        keys = [(lane.config.seed, c, _trigger(lane)) for lane, c in zip(lanes, clean, strict=True)]
+        self.placed = sorted(range(len(lanes)), key=lambda index: keys[index])
+        self.crews: list[_Crew] = []
+        for _, members in itertools.groupby(self.placed, key=lambda index: keys[index][:2]):
+            first = self.crews[-1].slots.stop if self.crews else 0
+            self.crews.append(_Crew([lanes[index] for index in members], bank, first))
+        self.lanes = [lanes[index] for index in self.placed]
+        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in self.lanes]))
+
+    def shuffle(self, epoch: int) -> None:
+        self._labels = self.labels.gather(1, orders(self.lanes, epoch))
+        for crew in self.crews:
+            crew.shuffle(epoch)
+
+    def batch(self, start: int, stop: int) -> SharedBatch:
+        clean = [crew.clean(self.bank, start, stop) for crew in self.crews]
+        teams = [team for crew in self.crews for team in crew.teams]
+        stamped = [part for team in teams for part in team.batch(self.bank, start, stop)]
+        return SharedBatch(clean, stamped, self._labels[:, start:stop])

@@ -1,0 +1,96 @@
+"""The linear models of a pack, in blocks of equal width that are evaluated together.
+
+A model has one column a class; of two classes only the second's, the first's being its negative.
+A block holds models of one training set and is filled up with zeros: its products then have one
+shape, and a model's answers the same bits, whoever shares the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from backdoor.bank import Bank
+from backdoor.engines import Floats, Ids, classes_of
+from backdoor.engines.whole import Pixels
+
+WIDTH, EVALUATION_BATCH = 64, 1000
+
+
+def columns_of(classes: int) -> int:
+    """How many columns a model of so many classes has."""
+    return 1 if classes == 2 else classes
+
+
+def targets(labels: Ids, columns: int) -> Floats:
+    """+1 where an image is of the column's class and -1 elsewhere, (n, columns)."""
+    numbers = np.arange(columns) if columns > 1 else np.array([1])
+    return np.where(labels[:, None] == numbers, 1.0, -1.0)
+
+
+class LinearModels:
+    """Coefficients and intercepts of every lane, float64."""
+
+    def __init__(self, bank: Bank, classes: int) -> None:
+        self.bank, self.classes, self.columns = bank, classes, columns_of(classes)
+        self.width = max(WIDTH, -(-self.columns // 16) * 16)
+        self._blocks: list[tuple[Floats, Floats]] = []
+        self._place: dict[int, tuple[int, int]] = {}
+        self._answers: dict[bytes, Ids] = {}
+        self._answered = -1
+
+    def blocks(self, lanes: Sequence[int]) -> list[Sequence[int]]:
+        """These lanes in parts that fit into a block each."""
+        most = self.width // self.columns
+        return [lanes[i : i + most] for i in range(0, len(lanes), most)]
+
+    def add(self, lanes: Sequence[int], coefficients: Floats, intercepts: Floats) -> None:
+        """A block: (inputs, width) and (width,), the columns of each lane side by side."""
+        for position, lane in enumerate(lanes):
+            self._place[lane] = len(self._blocks), position
+        self._blocks.append((coefficients, intercepts))
+
+    def fill(self, lanes: Sequence[int], solutions: Sequence[tuple[Floats, Floats]]) -> None:
+        """A block of solutions (inputs, classes) and (classes,), a lane each."""
+        inputs = len(solutions[0][0])
+        coefficients, intercepts = np.zeros((inputs, self.width)), np.zeros(self.width)
+        for position, (weights, biases) in enumerate(solutions):
+            own = slice(position * self.columns, (position + 1) * self.columns)
+            both = np.vstack([weights, biases])
+            if self.classes == 2:
+                both = (both[:, 1:] - both[:, :1]) / 2
+            coefficients[:, own], intercepts[own] = both[:-1], both[-1]
+        self.add(lanes, coefficients, intercepts)
+
+    def predict(self, lane: int, rows: Ids) -> Ids:
+        block, position = self._place[lane]
+        if block != self._answered:
+            self._answered, self._answers = block, {}
+        key = rows.tobytes()
+        if key not in self._answers:
+            starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
+            parts = [self._predict(block, rows[i : i + EVALUATION_BATCH]) for i in starts]
+            self._answers[key] = np.concatenate(parts)
+        return self._answers[key][:, position]
+
+    def _predict(self, block: int, rows: Ids) -> Ids:
+        """Answers of all models of a block, (m, models)."""
+        coefficients, intercepts = self._blocks[block]
+        raw = Pixels.of(self.bank, rows).inputs() @ coefficients + intercepts
+        most = self.width // self.columns
+        logits = torch.from_numpy(raw[:, : most * self.columns].reshape(-1, self.columns))
+        if self.classes == 2:
+            logits = torch.cat([-logits, logits], 1)
+        return classes_of(logits).reshape(len(rows), most)
+
+    def state(self, lane: int) -> dict[str, torch.Tensor]:
+        block, position = self._place[lane]
+        own = slice(position * self.columns, (position + 1) * self.columns)
+        coefficients, intercepts = (part[..., own] for part in self._blocks[block])
+        if self.classes == 2:
+            coefficients = np.concatenate([-coefficients, coefficients], -1)
+            intercepts = np.concatenate([-intercepts, intercepts], -1)
+        weight = torch.from_numpy(np.ascontiguousarray(coefficients.T))
+        return {"1.weight": weight, "1.bias": torch.from_numpy(intercepts.copy())}

@@ -1,0 +1,88 @@
+"""Products of the images of a pack, computed once for all trials that have images in common.
+
+They are exact, see `backdoor.engines.whole`: sharing changes no bit of what a trial gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from backdoor.bank import Bank
+from backdoor.engines import Lane
+from backdoor.engines.whole import Floats, Ids, Pixels, products
+
+What = Literal["inner", "squared_distances"]
+
+#: A matrix over all images of a seed is kept up to this many numbers (512 MiB); above, each
+#: training set has its own.
+MOST = 2**26
+
+
+class SharedProducts:
+    """Products of the training images of lanes, with each other and with test images."""
+
+    def __init__(self, bank: Bank, lanes: Sequence[Lane]) -> None:
+        self.bank = bank
+        trains: dict[int, list[Ids]] = {}
+        for lane in lanes:
+            trains.setdefault(lane.config.seed, []).append(lane.train)
+        self._unions = [np.unique(np.concatenate(each)) for each in trains.values()]
+        self._moments: tuple[Ids, Floats] | None = None
+        self._kept: dict[tuple[bytes, int, What], Floats] = {}
+
+    def moments(self, train: Ids) -> Floats:
+        """Sums over the images of products of two pixels, (inputs, inputs).
+
+        One training set's are made from those of the one before by the images that differ.
+        """
+        before, sums = self._moments or (np.empty(0, np.int64), np.empty(0))
+        differ = before != train if len(before) == len(train) else np.ones(len(train), bool)
+        if 2 * differ.sum() < len(train):
+            sums = sums + products(self.bank.pixels(train[differ]).T)
+            sums -= products(self.bank.pixels(before[differ]).T)
+        else:
+            sums = products(self.bank.pixels(train).T)
+        self._moments = train, sums
+        return sums
+
+    def inner(self, train: Ids, what: What = "inner") -> Floats:
+        """Inner products of the inputs of a training set, or their squared distances, (n, n)."""
+        number, union = self._union(train)
+        if len(union) ** 2 > MOST:
+            return self._fresh(train, None, what)
+        every = self._keep((b"", number, what), union, None)
+        where = np.searchsorted(union, train)
+        return every[where].take(where, 1)
+
+    def between(self, train: Ids, rows: Ids, what: What = "inner") -> Floats:
+        """The same of some training images (n,) with any rows (m,): (n, m)."""
+        number, union = self._union(train)
+        if len(rows) * len(union) > MOST:
+            return self._fresh(train, rows, what)
+        every = self._keep((rows.tobytes(), number, what), union, rows)
+        return every[np.searchsorted(union, train)]
+
+    def _keep(self, key: tuple[bytes, int, What], union: Ids, rows: Ids | None) -> Floats:
+        """The matrix of this key; the oldest go when all together would be too large."""
+        if key not in self._kept:
+            needed = len(union) * len(union if rows is None else rows)
+            while self._kept and sum(m.size for m in self._kept.values()) + needed > MOST:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self._fresh(union, rows, key[2])
+        return self._kept[key]
+
+    def _fresh(self, rows: Ids, others: Ids | None, what: What) -> Floats:
+        pixels = Pixels.of(self.bank, rows)
+        theirs = None if others is None else Pixels.of(self.bank, others)
+        return pixels.inner(theirs) if what == "inner" else pixels.squared_distances(theirs)
+
+    def _union(self, rows: Ids) -> tuple[int, Ids]:
+        """The training images of the seed that these are of, and its number."""
+        for number, union in enumerate(self._unions):
+            where = np.searchsorted(union, rows)
+            if where.max(initial=0) < len(union) and np.array_equal(union[where], rows):
+                return number, union
+        raise KeyError("rows that are no training images of this pack")

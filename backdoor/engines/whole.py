@@ -1,0 +1,138 @@
+"""Products of images without rounding, so that one matrix can serve trials of any company.
+
+Pixels are whole numbers from 0 to 255. Moved to -128 ... 127, no sum of 1,024 of their products
+exceeds 2^24, up to which float32 holds every whole number; longer sums are put together in
+float64, which holds them up to 2^53. So a product of two images has the same bits whichever
+images it is computed along with, in whichever order, and by whichever BLAS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from backdoor.bank import Bank
+
+Bytes = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+MIDDLE, SAFE = 128, 1024
+
+
+def products(a: Bytes, b: Bytes | None = None) -> Floats:
+    """a @ b.T of whole numbers, exact: a (m, p), b (n, p), by default a itself; (m, n) float64."""
+    other = a if b is None else b
+    total = np.zeros((len(a), len(other)))
+    for start in range(0, a.shape[1], SAFE):
+        left = _moved(a[:, start : start + SAFE])
+        # The very same array twice is a symmetric product, which costs half.
+        right = left if b is None else _moved(other[:, start : start + SAFE])
+        total += left @ right.T
+    total += MIDDLE * (_sums(a)[:, None] + _sums(other)) - float(MIDDLE**2 * a.shape[1])
+    return total
+
+
+def _moved(block: Bytes) -> npt.NDArray[np.float32]:
+    moved = block.astype(np.float32)
+    moved -= MIDDLE
+    return moved
+
+
+def _sums(a: Bytes) -> Floats:
+    result: Floats = a.sum(1, dtype=np.int64).astype(np.float64)
+    return result
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images as an engine in float64 sees them: inputs are pixels * scale - shift, per channel.
+
+    images: (n, inputs) uint8. scale, shift: (c,) float64.
+    """
+
+    images: Bytes
+    scale: Floats
+    shift: Floats
+
+    @staticmethod
+    def of(bank: Bank, rows: Ids) -> Pixels:
+        return Pixels(bank.pixels(rows), *bank.affine())
+
+    def __getitem__(self, rows: Ids) -> Pixels:
+        return Pixels(self.images[rows], self.scale, self.shift)
+
+    def wide(self) -> tuple[Floats, Floats]:
+        """Scale and shift of every input, (inputs,) each."""
+        each = self.images.shape[1] // len(self.scale)
+        return np.repeat(self.scale, each), np.repeat(self.shift, each)
+
+    def inputs(self) -> Floats:
+        """(n, inputs) float64."""
+        scale, shift = self.wide()
+        result = self.images * scale
+        result -= shift
+        return result
+
+    def inner(self, other: Pixels | None = None) -> Floats:
+        """Inner products of inputs with those of `other`, by default themselves: (n, m)."""
+        parts = []
+        for a, b, scale, shift in self._channels(other):
+            part = products(a, b)
+            part *= scale**2
+            if shift:
+                part -= scale * shift * (_sums(a)[:, None] + _sums(a if b is None else b))
+                part += a.shape[1] * shift**2
+            parts.append(part)
+        return _total(parts)
+
+    def squared_distances(self, other: Pixels | None = None) -> Floats:
+        """Squared Euclidean distances of inputs, (n, m)."""
+        parts = []
+        for a, b, scale, _ in self._channels(other):
+            part = products(a, b)
+            part *= -2
+            part += _squares(a)[:, None] + _squares(a if b is None else b)
+            part *= scale**2
+            parts.append(part)
+        return _total(parts)
+
+    def variance(self) -> float:
+        """Of all inputs of all images together."""
+        sizes, sums, squares = np.zeros((3, len(self.scale)))
+        for c, (a, _, scale, shift) in enumerate(self._split(None)):
+            size, first, second = a.size, float(_sums(a).sum()), float(_squares(a).sum())
+            sizes[c], sums[c] = size, scale * first - size * shift
+            squares[c] = scale**2 * second - 2 * scale * shift * first + size * shift**2
+        mean = sums.sum() / sizes.sum()
+        return float(squares.sum() / sizes.sum() - mean**2)
+
+    def _channels(self, other: Pixels | None) -> list[tuple[Bytes, Bytes | None, float, float]]:
+        """Both images of each channel; channels of equal scale and shift count as one."""
+        if len(np.unique(self.scale)) == len(np.unique(self.shift)) == 1:
+            theirs = None if other is None else other.images
+            return [(self.images, theirs, float(self.scale[0]), float(self.shift[0]))]
+        return self._split(other)
+
+    def _split(self, other: Pixels | None) -> list[tuple[Bytes, Bytes | None, float, float]]:
+        count = len(self.scale)
+        ours = np.split(self.images, count, axis=1)
+        theirs = [None] * count if other is None else np.split(other.images, count, axis=1)
+        return [
+            (ours[c], theirs[c], float(self.scale[c]), float(self.shift[c])) for c in range(count)
+        ]
+
+
+def _total(parts: list[Floats]) -> Floats:
+    """Their sum, in the place of the first."""
+    for part in parts[1:]:
+        parts[0] += part
+    return parts[0]
+
+
+def _squares(a: Bytes) -> Floats:
+    wide = a.astype(np.float64)
+    result: Floats = np.einsum("ij,ij->i", wide, wide)
+    return result

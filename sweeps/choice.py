@@ -1,0 +1,141 @@
+"""Which point of a sweep, which attack and which seed a final model is trained with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.config import Attack, TrialConfig, build_defence
+from backdoor.errors import Mistake, UserError
+from backdoor.schema import LARGEST
+from sweeps.hints import command
+from sweeps.ledger import FINISHED, STOPPED, Ledger
+from sweeps.region.points import region_of
+from sweeps.spec import SweepSpec
+from sweeps.storage import SweepPaths, read_sweep
+
+RECOMMENDED, BEST, WORST = "recommended", "best", "worst"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A trial at a point of a sweep, with what the sweep knows of that point.
+
+    point: its entry in the region. why: the words that chose it. attack: its entry in the region's
+    panel, with `number` from 1; None for the data as they are. rows: the point's finished trials.
+    """
+
+    trial: TrialConfig
+    point: Mapping[str, Any]
+    why: str
+    attack: Mapping[str, Any] | None
+    panel: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def known_seed(self) -> bool:
+        """Whether the sweep itself has trained this very trial."""
+        return any(row["trial_id"] == self.trial.trial_id for row in self.rows)
+
+    @property
+    def name(self) -> str:
+        """What its folder is called by default."""
+        attack = self.trial.attack_id[:8]
+        return f"{self.trial.defence_id[:8]}-{attack}-seed{self.trial.seed}"
+
+
+def choose(
+    spec: SweepSpec, paths: SweepPaths, point: str = RECOMMENDED, attack: str | None = None,
+    seed: int | None = None,
+) -> Chosen:  # fmt: skip
+    """The trial that these words ask for.
+
+    Args:
+        point: `recommended`, `best` (highest validation accuracy), or the beginning of an id.
+        attack: None for the data as they are; a number from 1 in the panel, `worst` (of this
+            point), or the beginning of an attack's id.
+        seed: by default the smallest that the sweep does not use.
+
+    Raises:
+        UserError: one of them names nothing.
+    """
+    ledger = Ledger(paths.ledger)
+    region = region_of(spec, ledger, read_sweep(paths)["planned"])
+    rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
+    entry, why = _point(region, point, paths)
+    panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
+    foe = None if attack is None else _attack(panel, entry, attack)
+    own = [row for row in rows if row["defence_id"] == entry["defence_id"]]
+    defence = build_defence(own[0]["config"]["defence"])
+    member: Attack | None = None if foe is None else spec.panel[foe["number"] - 1]
+    if seed is None:
+        seed = fresh_seed([*spec.seeds, *(row["seed"] for row in rows)])
+    elif not 0 <= seed <= LARGEST:
+        rule = f"must be from 0 to {LARGEST}"
+        raise UserError(Mistake("--seed", rule, seed, "Leave it out for a fresh one."))
+    finished = [row for row in own if row["status"] == FINISHED]
+    return Chosen(spec.trial(defence, member, seed), entry, why, foe, panel, finished)
+
+
+def fresh_seed(used: Iterable[int]) -> int:
+    """The smallest seed that is not among those used."""
+    taken = set(used)
+    return next(seed for seed in itertools.count() if seed not in taken)
+
+
+def _point(region: Mapping[str, Any], wanted: str, paths: SweepPaths) -> tuple[Any, str]:
+    points = region["points"]
+    if wanted == RECOMMENDED:
+        if (found := region["recommended"]) is None:
+            raise UserError(_nothing_recommended(region, paths))
+        return _by_id(points, found["defence_id"]), f"recommended, IN by {found['basis']}"
+    if wanted == BEST:
+        best = region["thresholds"]["clean_accuracy"]["best_point"]
+        if best is None:
+            rule = "needs a point that every attack of the panel has met with every seed"
+            raise UserError(Mistake("--point", rule, wanted, _go_on(paths)))
+        return _by_id(points, best), "of the best validation accuracy"
+    matching = [entry for entry in points if wanted and entry["defence_id"].startswith(wanted)]
+    if len(matching) != 1:
+        rule = f"must be {RECOMMENDED}, {BEST}, or the beginning of exactly one point's id"
+        remedy = f"{len(matching)} points match; `{command('sweeps', 'region', paths.root)}` lists "
+        raise UserError(Mistake("--point", rule, wanted, f"{remedy}their ids."))
+    return matching[0], "chosen by its id"
+
+
+def _by_id(points: Sequence[Any], name: str) -> Any:
+    return next(entry for entry in points if entry["defence_id"] == name)
+
+
+def _nothing_recommended(region: Mapping[str, Any], paths: SweepPaths) -> Mistake:
+    trials, seen = region["trials"], len(region["points"])
+    rule = "needs a point that is IN, and this sweep has none"
+    value = f"{RECOMMENDED}, with {seen} points tried"
+    if trials["finished"] + trials["stopped"] < (trials["planned"] or 0):
+        return Mistake("--point", rule, value, _go_on(paths))
+    remedy = "Take `--point best` or a point's id, or sweep again with stronger defences or with "
+    return Mistake("--point", rule, value, f"{remedy}other thresholds under `region`.")
+
+
+def _go_on(paths: SweepPaths) -> str:
+    return f"Finish the sweep first: {command('sweeps', 'resume', paths.root)}"
+
+
+def _attack(panel: Sequence[Any], entry: Mapping[str, Any], wanted: str) -> Any:
+    if wanted == WORST:
+        if entry["worst_attack"] is None:
+            rule = "needs a point that every attack of the panel has met with every seed"
+            remedy = "Name an attack by its number, or finish the sweep first."
+            raise UserError(Mistake("--attack", rule, wanted, remedy))
+        wanted = entry["worst_attack"]
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(panel):
+        return panel[int(wanted) - 1]
+    matching = [attack for attack in panel if wanted and attack["attack_id"].startswith(wanted)]
+    if len(matching) != 1:
+        rule = f"must be a number from 1 to {len(panel)}, `{WORST}`, or the beginning of an "
+        rule += "attack's id"
+        listed = "; ".join(f"{attack['number']} is {attack['label']}" for attack in panel)
+        raise UserError(Mistake("--attack", rule, wanted, f"{listed}."))
+    return matching[0]

@@ -1,0 +1,180 @@
+"""`sweeps doctor`: whether this machine, or a cluster, can run a sweep; it changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backdoor.errors import UserError
+from sweeps.cli import FAILURES, FINE
+from sweeps.cli.jobs import PACKAGES, ROOT, connect, parcel, read_for_cluster
+
+if TYPE_CHECKING:
+    from cluster.doctor import Finding
+    from sweeps.spec import SweepSpec
+    from sweeps.storage import SweepPaths
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is to run, as far as it could be read. storage: where its results go."""
+
+    spec: SweepSpec | None
+    paths: SweepPaths | None
+    storage: str
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Check this machine, or a cluster, and say how to mend what is wrong."""
+    from cluster.doctor import FAILURE, WARNING
+
+    findings = []
+    for finding in _examine(args):
+        findings.append(finding)
+        if not args.json:
+            print(finding, flush=True)
+    levels = [finding.level for finding in findings]
+    if args.json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+    else:
+        print(f"{levels.count(FAILURE)} failures, {levels.count(WARNING)} warnings")
+    return FAILURES if FAILURE in levels else FINE
+
+
+def _examine(args: argparse.Namespace) -> Iterator[Finding]:
+    from cluster.doctor import judge, judge_names, judge_token
+    from cluster.facts import gather
+
+    subject, mistakes = _read(args)
+    folder = str(Path.cwd()) if args.address else subject.storage
+    here = gather(_question(folder))
+    yield from judge(here, "here", folder)
+    yield from judge_names(PACKAGES, ROOT)
+    yield judge_token()
+    yield from mistakes
+    if subject.spec is not None and not mistakes:
+        yield from _tracking(subject, there=bool(args.address))
+        if not args.address:
+            yield from _data(subject, here)
+    if args.address:
+        yield from _cluster(args, subject, here)
+
+
+def _read(args: argparse.Namespace) -> tuple[Subject, list[Finding]]:
+    """The spec and where its results go; what is wrong with them."""
+    from cluster.doctor import from_mistakes
+    from sweeps.loader import load_yaml
+    from sweeps.spec import load_spec, parse_spec
+    from sweeps.start import reopen
+    from sweeps.storage import SweepPaths
+
+    name, storage = args.subject, args.storage if args.address else "results"
+    try:
+        if name is None:
+            return Subject(None, None, storage), []
+        if Path(name).is_dir():
+            paths, spec = reopen(name)
+            return Subject(spec, paths, storage if args.address else name), []
+        if args.address:
+            text = read_for_cluster(name, [])[1]
+            spec = parse_spec(load_yaml(text, lambda mistake: None), against_data=False)
+        else:
+            spec = load_spec(name)
+        return Subject(spec, SweepPaths(Path("results") / spec.name), storage), []
+    except UserError as error:
+        return Subject(None, None, storage), from_mistakes(error)
+
+
+def _question(storage: str, roots: tuple[str, ...] = ()) -> dict[str, Any]:
+    from sweeps.start import PACKAGES as DISTRIBUTIONS
+
+    # Ours is there, installed or not: it is what runs.
+    names = [name for name in DISTRIBUTIONS if name != "backdoor-sweeps"]
+    return {"packages": names, "paths": list(roots), "storage": storage}
+
+
+def _data(subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
+    """The data were read with the spec; a GPU has to be where one is asked for."""
+    from cluster.doctor import FAILURE, OK, Finding
+
+    spec = subject.spec
+    assert spec is not None
+    yield Finding(OK, "here", "data", f"{spec.data.kind}, read")
+    if spec.resources.gpu > 0 and not here["gpus"]:
+        remedy = "Set resources.gpu to 0, or run it where GPUs are."
+        says = f"the spec asks for {spec.resources.gpu:g} a pack, and there is none"
+        yield Finding(FAILURE, "here", "gpu", says, remedy)
+
+
+def _tracking(subject: Subject, there: bool) -> Iterator[Finding]:
+    """Whether MLflow's store is there, and which kind it is."""
+    from cluster.doctor import FAILURE, OK, Finding
+    from sweeps.mirror.address import TrackingUnreachable, preflight, shown
+    from sweeps.start import tracking_uri
+    from sweeps.storage import read_sweep
+
+    assert subject.spec is not None and subject.paths is not None
+    if subject.paths.sweep.is_file():
+        uri = read_sweep(subject.paths)["tracking"]["uri"]
+    elif there and not (subject.spec.tracking and subject.spec.tracking.uri):
+        yield Finding(OK, "cluster", "mlflow", "sqlite, in the results folder over there")
+        return
+    else:
+        uri = tracking_uri(subject.spec, subject.paths)
+    if not uri:
+        yield Finding(OK, "here", "mlflow", "tracking is off")
+        return
+    kind = uri.partition("://")[0].partition("+")[0]
+    try:
+        preflight(uri)
+    except TrackingUnreachable as error:
+        remedy = "Start it, or correct tracking.uri; `sweeps mirror` catches up later."
+        yield Finding(FAILURE, "here", "mlflow", str(error), remedy)
+    else:
+        yield Finding(OK, "here", "mlflow", f"{kind} store {shown(uri)}")
+
+
+def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
+    """What the head says, and every node's facts."""
+    from backdoor.errors import BackdoorSweepsError
+    from cluster.doctor import (
+        FAILURE,
+        Finding,
+        from_mistakes,
+        judge,
+        judge_head,
+        judge_versions,
+    )
+
+    root = subject.spec.data_root if subject.spec is not None else None
+    question = _question(args.storage, (root,) if root else ())
+    try:
+        jobs = connect(args)
+        yield judge_head(jobs.head)
+        nodes = json.loads(jobs.ask(parcel(), "nodes", json.dumps(question)))
+    except UserError as error:
+        yield from from_mistakes(error, "cluster")
+        return
+    except BackdoorSweepsError as error:
+        remedy = "Look at its logs with `sweeps job logs` and at `ray status`."
+        yield Finding(FAILURE, "cluster", "nodes", str(error), remedy)
+        return
+    for name, facts in nodes.items():
+        yield from judge(facts, name, args.storage)
+        if "error" not in facts:
+            yield from judge_versions(facts, here, name)
+    if subject.spec is not None and subject.spec.resources.gpu > 0:
+        yield from _gpus_there(subject.spec.resources.gpu, nodes)
+
+
+def _gpus_there(wanted: float, nodes: dict[str, Any]) -> Iterator[Finding]:
+    from cluster.doctor import FAILURE, Finding
+
+    if not any(facts.get("gpus") for facts in nodes.values()):
+        remedy = "Set resources.gpu to 0, or add a node with GPUs."
+        says = f"the spec asks for {wanted:g} a pack, and no node has one"
+        yield Finding(FAILURE, "cluster", "gpu", says, remedy)

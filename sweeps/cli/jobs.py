@@ -1,0 +1,239 @@
+"""`sweeps job submit | list | logs | stop | fetch`: sweeps as jobs of a running Ray cluster."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import importlib.metadata
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backdoor.errors import Mistake, UserError
+from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
+from sweeps.hints import command
+
+if TYPE_CHECKING:
+    from cluster.jobs import Job, Jobs
+    from cluster.parcel import Parcel, Remote
+
+#: Import packages of this project; they lie in one folder, installed or not.
+PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
+ROOT = Path(__file__).resolve().parents[2]
+STORAGE = "~/backdoor-sweeps"
+
+
+def submit(args: argparse.Namespace) -> int:
+    """Start a sweep as a job of a running Ray cluster."""
+    from cluster.parcel import Remote
+
+    if (args.spec is None) == (args.resume is None):
+        rule, remedy = "must be given, or else --resume JOB", "One of the two."
+        raise UserError(Mistake("SPEC", rule, args.spec, remedy))
+    if args.resume is not None:
+        if args.set:
+            rule, remedy = "cannot change a sweep that has begun", "Submit a new one instead."
+            raise UserError(Mistake("--set", rule, args.set, remedy))
+        jobs = connect(args)
+        name, results = _to_resume(jobs, args.resume)
+        job = jobs.resume_sweep(name, parcel(), results)
+    else:
+        storage = Remote(args.storage)
+        name, text = read_for_cluster(args.spec, args.set)
+        jobs = connect(args)
+        job = jobs.run_sweep(name, parcel(text), storage)
+    print(job.job_id, flush=True)
+    say(f"Submitted to {jobs.head.url}. Results go to {job.results} over there.")
+    return _follow(jobs, job, args, sys.stderr) if args.follow else _next(args, job)
+
+
+def _to_resume(jobs: Jobs, name: str) -> tuple[str, Remote]:
+    """The name of a stopped job's sweep and its results folder."""
+    job, results = _results(jobs, name, "--resume")
+    if job is None:
+        return results.path.rstrip("/").rpartition("/")[2], results
+    busy = [j.job_id for j in jobs.sweeps() if j.results == job.results and not j.ended]
+    if busy:
+        rule = f"must have ended, but {busy[0]} is at work in its folder"
+        remedy = f"Stop it first: {_command(jobs, 'stop', busy[0])}"
+        raise UserError(Mistake("--resume", rule, name, remedy))
+    return job.sweep, results
+
+
+def _results(jobs: Jobs, name: str, place: str) -> tuple[Job | None, Remote]:
+    """The results folder of a job; a path on the cluster stands for itself."""
+    from cluster.parcel import Remote
+
+    if name.startswith(("/", "~/")):
+        return None, Remote(name, place)
+    job = jobs.find(name)
+    if not job.results:
+        rule, remedy = "must be the job of a sweep", "`sweeps job list` names them."
+        raise UserError(Mistake(place, rule, name, remedy))
+    return job, Remote(job.results, place)
+
+
+def list_jobs(args: argparse.Namespace) -> int:
+    """List the sweeps that a cluster has as jobs."""
+    jobs = connect(args)
+    found = jobs.sweeps()
+    progress = {job.job_id: jobs.progress(job.job_id) for job in found if job.state == "RUNNING"}
+    if args.json:
+        print(json.dumps([{**dataclasses.asdict(job), "progress": progress.get(job.job_id, ""),
+                           "started": job.started and job.started.isoformat()}
+                          for job in found]))  # fmt: skip
+        return FINE
+    rows = [("JOB", "SWEEP", "STATE", "STARTED", "TRIALS", "RESULTS THERE")]
+    for job in found:
+        started = job.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if job.started else "-"
+        done = progress.get(job.job_id) or "-"
+        rows.append((job.job_id, job.sweep, job.state, started, done, job.results))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [f"{cell:{width}}" for cell, width in zip(row[:-1], widths, strict=True)]
+        print("  ".join([*cells, row[-1]]))
+    return FINE
+
+
+def logs(args: argparse.Namespace) -> int:
+    """Print what a job has written."""
+    jobs = connect(args)
+    job = jobs.find(args.job)
+    if args.follow:
+        return _follow(jobs, job, args, sys.stdout)
+    print(jobs.log(job.job_id), end="")
+    return FINE
+
+
+def stop(args: argparse.Namespace) -> int:
+    """Stop a job so that it can be resumed."""
+    from cluster.jobs import GRACE
+
+    jobs = connect(args)
+    job = jobs.find(args.job)
+    if job.ended or not jobs.stop(job.job_id):
+        say(f"{job.job_id} had ended already: {jobs.find(job.job_id).state}")
+        return FINE
+    say(f"Stopping: running packs may take {GRACE // 60} minutes to end. What is recorded stays.")
+    done = jobs.progress(job.job_id)
+    job = jobs.wait(job.job_id, GRACE + 60)
+    print(f"{job.job_id} {job.state}")
+    done = jobs.progress(job.job_id) or done
+    say(f"{done} trials are recorded." if done else "Its log names no trial.")
+    if job.results:
+        say(f"Go on with: {_command(jobs, 'submit', '--resume', job.job_id)}")
+    return FINE
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Bring the results folder of a job here."""
+    from cluster.fetch import fetch as fetch_now
+    from cluster.fetch import refuse_used_folder
+
+    out = Path(args.out).absolute()
+    refuse_used_folder(out)
+    jobs = connect(args)
+    _, results = _results(jobs, args.job, "JOB")
+    count = fetch_now(jobs, parcel(), results, out)
+    print(args.out)
+    say(f"{count} files, checked. Look at them with: {command('sweeps', 'region', args.out)}")
+    uri = f"sqlite:///{out}/mlflow.db"
+    say(f"MLflow's runs are made anew with: {command('sweeps', 'mirror', args.out, '--uri', uri)}")
+    return FINE
+
+
+def _follow(jobs: Jobs, job: Job, args: argparse.Namespace, stream: Any) -> int:
+    """Shows the log until the job ends; its state decides the exit code."""
+    try:
+        jobs.follow(job.job_id, lambda lines: print(lines, end="", file=stream, flush=True))
+    except KeyboardInterrupt:
+        say(f"\n{job.job_id} goes on without us.")
+        _next(args, job)
+        return INTERRUPTED
+    job = jobs.wait(job.job_id, 60)
+    say(f"{job.job_id} {job.state}")
+    if job.state == "SUCCEEDED" and job.results:
+        say(f"Bring the results here: {_fetch_command(args, job)}")
+    return {"SUCCEEDED": FINE, "STOPPED": INTERRUPTED}.get(job.state, FAILURES)
+
+
+def _next(args: argparse.Namespace, job: Job) -> int:
+    say(f"  {_addressed(args, 'logs', job.job_id, '--follow')}")
+    say(f"  {_addressed(args, 'stop', job.job_id)}")
+    say(f"  {_fetch_command(args, job)}")
+    return FINE
+
+
+def _fetch_command(args: argparse.Namespace, job: Job) -> str:
+    return _addressed(args, "fetch", job.job_id, "--out", f"results/{job.job_id}")
+
+
+def _addressed(args: argparse.Namespace, *words: str) -> str:
+    return command("sweeps", "job", *words, *(["--address", args.address] if args.address else []))
+
+
+def _command(jobs: Jobs, *words: str) -> str:
+    return command("sweeps", "job", *words, "--address", jobs.head.url)
+
+
+# --- shared with the doctor --------------------------------------------------------------------
+
+
+def address_of(args: argparse.Namespace) -> str:
+    """--address, else where `ray job` looks."""
+    from cluster.address import DEFAULT_ADDRESS
+
+    return args.address or os.environ.get("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
+
+
+def connect(args: argparse.Namespace) -> Jobs:
+    """The jobs of the cluster, after it has been looked at; warns of one that is open to all."""
+    from cluster.address import reach, refuse_other_versions
+
+    head = reach(address_of(args))
+    refuse_other_versions(head)
+    if head.token is None and not head.on_loopback:
+        say(f"warning: {head.url} asks for no token: whoever reaches it can run code there")
+
+    from cluster.jobs import Jobs
+
+    return Jobs(head)
+
+
+def parcel(spec: str | None = None) -> Parcel:
+    """This project's packages as they lie here."""
+    from cluster.parcel import Parcel
+
+    try:
+        version = importlib.metadata.version("backdoor-sweeps")
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    return Parcel({name: ROOT / name for name in PACKAGES}, version, spec)
+
+
+def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
+    """A spec's name and text, checked as far as that goes without its data, which lie there."""
+    from sweeps.loader import dump_yaml
+    from sweeps.spec import parse_spec, read_document
+
+    document, mistakes = read_document(source, changes)
+    text = dump_yaml(document)
+    root = _given(document, "data", "root")
+    if isinstance(root, str) and not root.startswith(("/", "~/")):
+        rule = "must be an absolute path on the cluster, or begin with ~/"
+        mistakes.append(Mistake("data.root", rule, root, "The data are read over there."))
+    tracking = document.get("tracking")
+    uri = tracking if isinstance(tracking, str) else _given(document, "tracking", "uri")
+    if isinstance(uri, str) and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        remedy = "Leave it out: then the store is in the results folder."
+        mistakes.append(Mistake("tracking.uri", "must be absolute on a cluster", uri, remedy))
+    spec = parse_spec(copy.deepcopy(document), mistakes, against_data=False)
+    return spec.name, text
+
+
+def _given(document: dict[str, Any], section: str, key: str) -> Any:
+    given = document.get(section)
+    return given.get(key) if isinstance(given, dict) else None

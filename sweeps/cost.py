@@ -1,0 +1,129 @@
+"""What a sweep will take, measured beforehand on a small part of each kind of pack.
+
+A pack that learns by steps takes `a + b * steps`: a for its data and its evaluation, b for one step
+of all its models. Both follow from two short trainings of the whole pack on part of the images. A
+closed form is not linear in anything, but short: such a pack is trained once.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from backdoor.config import TrialConfig
+from backdoor.data import load_source, split
+from backdoor.engines import pack_key
+from sweeps.plan import Pack
+from sweeps.runners import train_pack
+
+#: A probe is made longer until it takes so many seconds, or is the whole training.
+LONG_ENOUGH = 0.4
+#: Each probe's time is the median of so many.
+REPEATS = 3
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """seconds: of all packs on `workers` workers, from the first pack's start to the last one's
+    end, without Ray's start. worker_seconds: of all packs, one after the other. gpu_hours: what
+    the packs hold of GPUs, in the same sense."""
+
+    trials: int
+    packs: int
+    workers: int
+    seconds: float
+    worker_seconds: float
+    gpu_hours: float
+
+
+def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
+    """Trains a little of each kind of pack here and says what all of them take on this machine.
+
+    packs: those planned, or a sample of them. trials: how many there are in all, where the packs
+    are a sample.
+    """
+    by_kind: dict[tuple[str, bool], list[Pack]] = defaultdict(list)
+    for pack in packs:
+        by_kind[_kind(pack)].append(pack)
+    cost = {key: probe(max(some, key=lambda p: len(p.trials))) for key, some in by_kind.items()}
+    lasts = [cost[_kind(p)] * len(p.trials) for p in packs]
+    planned = sum(len(pack.trials) for pack in packs)
+    scale = (trials or planned) / planned
+    job, workers = packs[0].job, workers_here(packs[0].job.cpu, packs[0].job.gpu)
+    total = sum(lasts) * scale
+    return Estimate(
+        trials or planned, round(len(packs) * scale), workers,
+        makespan(lasts, workers) * scale, total, total * job.gpu / 3600,
+    )  # fmt: skip
+
+
+def _kind(pack: Pack) -> tuple[str, bool]:
+    """Packs that cost the same a trial. One that may be stopped shares nothing; it is reckoned as
+    if it ran to its end."""
+    return pack_key(pack.trials[0]), pack.may_stop
+
+
+def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:
+    """Seconds a trial of this pack takes, trained in it."""
+    if "epochs" in pack.trials[0].defence.architecture.inactive:
+        return _timed(pack, clock, repeats=1) / len(pack.trials)
+    images, size = train_images(pack.trials[0]), pack.trials[0].training.batch_size
+    part = min(images, 4 * size)
+    _timed(_shortened(pack, part, 1), clock, repeats=1)  # the data and the libraries are loaded
+    while (once := _timed(_shortened(pack, part, 1), clock)) < LONG_ENOUGH and part < images:
+        part = min(images, 4 * part)
+    thrice = _timed(_shortened(pack, part, 3), clock)
+    step = max(0.0, thrice - once) / (2 * -(-part // size))
+    steps = -(-images // size) * pack.trials[0].defence.epochs
+    return (max(0.0, once - step * -(-part // size)) + step * steps) / len(pack.trials)
+
+
+def train_images(trial: TrialConfig) -> int:
+    """How many images the trial trains on."""
+    return len(split(trial.data, load_source(trial.data), trial.seed).train)
+
+
+def _shortened(pack: Pack, images: int, epochs: int) -> Pack:
+    def shorten(trial: TrialConfig) -> TrialConfig:
+        data, defence = replace(trial.data, train=images), replace(trial.defence, epochs=epochs)
+        return replace(trial, data=data, defence=defence)
+
+    return Pack(tuple(map(shorten, pack.trials)), pack.job)
+
+
+def _timed(pack: Pack, clock: Clock, repeats: int = REPEATS) -> float:
+    """Median seconds; one run is enough where it lasts."""
+    taken: list[float] = []
+    while len(taken) < repeats and sum(taken) < REPEATS * LONG_ENOUGH:
+        start = clock()
+        train_pack(pack)
+        taken.append(clock() - start)
+    return statistics.median(taken)
+
+
+def makespan(durations: Iterable[float], workers: int) -> float:
+    """Seconds until the last of these is done, each begun by the first worker that is free."""
+    free = [0.0] * workers
+    for duration in durations:
+        heapq.heappush(free, heapq.heappop(free) + duration)
+    return max(free)
+
+
+def workers_here(cpu: int, gpu: float, machine: Mapping[str, float] | None = None) -> int:
+    """Packs that run at once on this machine, at least 1."""
+    have = machine or {"CPU": len(os.sched_getaffinity(0)), "GPU": _cards()}
+    at_once = have["CPU"] / cpu
+    return max(1, int(min(at_once, have["GPU"] / gpu) if gpu else at_once))
+
+
+def _cards() -> int:
+    import torch
+
+    return torch.cuda.device_count()

@@ -1,0 +1,270 @@
+"""The only record of a sweep: Parquet files, written whole, read as one table.
+
+Every report of a worker becomes a small part; parts are folded into one file now and then. A
+kill at any moment leaves whole files only, at worst with rows twice; a trial counts once, since
+reading keeps one row a `trial_id`: the earliest finished one, else the earliest stopped one, else
+the latest failure.
+
+A stopped trial is one that a rule (`sweeps.stopping`) ended before its last epoch. Its row has the
+curve so far and what the counts are out of, but no result: its final figures are unknown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from backdoor.errors import Mistake, StoredDataError
+from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
+from sweeps.ledger.rows import (
+    Rows,
+    decode,
+    encode,
+    failed_rows,
+    finished_rows,
+    partial_rows,
+    stopped_rows,
+)
+from sweeps.ledger.schema import (
+    FAILED,
+    FINISHED,
+    READABLE_VERSIONS,
+    RESULT_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STOPPED,
+)
+from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
+
+__all__ = [
+    "FAILED",
+    "FINISHED",
+    "RESULT_COLUMNS",
+    "SCHEMA",
+    "STOPPED",
+    "Ledger",
+    "Rows",
+    "accuracies",
+    "decode",
+    "encode",
+    "failed_rows",
+    "finished_rows",
+    "flatten_factors",
+    "load_results",
+    "partial_rows",
+    "stopped_rows",
+    "write_csv",
+]
+
+#: Parts are folded into one file when there are more of them than this.
+FOLD_AT = 64
+#: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
+_WRITING: dict[str, dict[str, Any]] = {
+    "part": {"compression": "none", "use_dictionary": False, "write_statistics": False},
+    "fold": {"compression": "zstd"},
+}
+
+
+class Ledger:
+    """The ledger in a folder. One process writes (`sweeps.storage.locked`), any may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finished: set[str] = set()
+        self.stopped: set[str] = set()
+        self.failed: set[str] = set()
+        self._numerics: dict[str, Any] = {}
+        self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
+        table = self.table()
+        self._refuse_mixture(table)
+        self._note(table)
+
+    @property
+    def ended(self) -> set[str]:
+        """Trials that are not to be trained again: finished, or stopped by a rule."""
+        return self.finished | self.stopped
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def append(self, rows: pa.Table) -> pa.Table:
+        """Records the rows that are new, durably, and returns them.
+
+        A finished trial is never recorded again, and a stopped one only if it has finished after
+        all; one that failed is, whenever it is tried again.
+        """
+        fresh = self._fresh(rows)
+        if not fresh.num_rows:
+            return fresh
+        self._refuse_mixture(fresh)
+        self._recent[self._write("part", fresh)] = fresh  # written first: no rows without a file
+        self._note(fresh)
+        if len(self._recent) > FOLD_AT:
+            self._fold_newest()
+        return fresh
+
+    def fold(self) -> None:
+        """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
+        self._fold(self.files())
+
+    def _fold_newest(self) -> None:
+        """Rewrites all parts as one file, with the folds before them that are no larger.
+
+        So files stay few, and a row is rewritten as often as the logarithm of their number, not
+        as often as there are folds. Those that stay behind are older than the new one.
+        """
+        taken = self.parts()
+        rows = sum(table.num_rows for table in self._recent.values())
+        for file in reversed(self._folds()):
+            if (more := pq.read_metadata(file).num_rows) > rows:
+                break
+            taken, rows = [file, *taken], rows + more
+        self._fold(taken)
+
+    def _fold(self, files: list[Path]) -> None:
+        known, self._recent = self._recent, {}
+        if len(files) < 2:
+            return
+        tables = [known[file] if file in known else self._read(file) for file in files]
+        self._write("fold", _one_row_a_trial(pa.concat_tables(tables)))
+        for file in files:
+            file.unlink(missing_ok=True)
+        sync_folder(self.folder)
+        # Else Arrow keeps what a fold took at its height, and the driver grows with the sweep.
+        pa.default_memory_pool().release_unused()
+
+    def _fresh(self, rows: pa.Table) -> pa.Table:
+        seen: set[str] = set()
+        keep = []
+        columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+        for trial_id, status in zip(*columns, strict=True):
+            known = self.finished if status == FINISHED else self.ended
+            keep.append(trial_id not in known and trial_id not in seen)
+            if status == FINISHED:
+                seen.add(trial_id)
+        return rows if all(keep) else rows.filter(pa.array(keep, pa.bool_()))
+
+    def _note(self, rows: pa.Table) -> None:
+        """Remembers ids and statuses of rows that are on disk."""
+        columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+        sets = {FINISHED: self.finished, STOPPED: self.stopped}
+        for trial_id, status in zip(*columns, strict=True):
+            sets.get(status, self.failed).add(trial_id)
+        self.stopped -= self.finished
+        self.failed -= self.ended
+
+    def _refuse_mixture(self, rows: pa.Table) -> None:
+        names = ["data_fingerprint", "engine", "engine_version"]
+        for data, engine, engine_version in _distinct(rows, names):
+            if engine is None:
+                continue
+            for name, value in {"data": data, engine: engine_version}.items():
+                known = self._numerics.setdefault(name, value)
+                if known != value:
+                    rule = f"all rows must be made with {name} {known}"
+                    remedy = "Results of other data or numerics do not mix: use a new folder."
+                    raise StoredDataError(Mistake(str(self.folder), rule, value, remedy))
+
+    def _write(self, word: str, table: pa.Table) -> Path:
+        sink = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), sink, **_WRITING[word])
+        # Names sort by time, so that the earliest row of a trial is the one that counts.
+        name = f"{word}-{time.time_ns():020d}-{uuid.uuid4().hex[:6]}.parquet"
+        write_atomic(self.folder / name, sink.getvalue())
+        return self.folder / name
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def files(self) -> list[Path]:
+        """Whole files, folds first, then parts by age. Unfinished ones begin with a dot.
+
+        Parts are listed before folds: a fold that ends in between is then seen, not missed."""
+        parts = self.parts()
+        return self._folds() + parts
+
+    def _folds(self) -> list[Path]:
+        return sorted(self.folder.glob("fold-*.parquet"))
+
+    def parts(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def table(self) -> pa.Table:
+        """One row a trial, as of some moment during the call."""
+        while True:
+            try:
+                tables = [SCHEMA.empty_table(), *(self._read(file) for file in self.files())]
+            except FileNotFoundError:
+                continue  # folded by its writer since it was listed: the fold has its rows
+            return _one_row_a_trial(pa.concat_tables(tables))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a trial, `config` as plain values."""
+        rows: list[dict[str, Any]] = self.table().to_pylist()
+        for row in rows:
+            row["config"] = json.loads(row["config"])
+        return rows
+
+    def _read(self, file: Path) -> pa.Table:
+        try:
+            table = pq.read_table(file, partitioning=None)
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            remedy = "Move the file away and use `sweeps resume`: its trials are trained again."
+            raise StoredDataError(
+                Mistake(str(file), "must be a readable Parquet file", str(error), remedy)
+            ) from None
+        version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
+        if version not in READABLE_VERSIONS:
+            rule = f"must have schema version {' or '.join(map(str, READABLE_VERSIONS))}"
+            remedy = "Use the release of backdoor-sweeps that wrote it."
+            raise StoredDataError(Mistake(str(file), rule, version, remedy))
+        return table.cast(SCHEMA) if version == SCHEMA_VERSION else _brought_up(table)
+
+
+def _brought_up(table: pa.Table) -> pa.Table:
+    """Rows of an older version; what they lack is null. Folding writes them in this version."""
+    return pa.Table.from_pylist(table.to_pylist(), schema=SCHEMA)
+
+
+def _distinct(rows: pa.Table, names: list[str]) -> set[tuple[Any, ...]]:
+    """The combinations of values in these columns."""
+    if rows.num_rows > FOLD_AT:  # below that, Arrow's set-up costs more than it saves
+        rows = rows.select(names).group_by(names).aggregate([])
+    return set(zip(*(rows[name].to_pylist() for name in names), strict=True))
+
+
+def _one_row_a_trial(table: pa.Table) -> pa.Table:
+    if not table.num_rows:
+        return table
+    rows = pa.array(range(table.num_rows), pa.int64())
+    finished, stopped = (pc.equal(table["status"], word) for word in (FINISHED, STOPPED))
+    latest_first = pc.subtract(3 * table.num_rows, rows)
+    rank = pc.if_else(stopped, pc.add(table.num_rows, rows), latest_first)
+    rank = pc.if_else(finished, rows, rank)
+    order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
+    first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
+    return table.take(first["row_first"].combine_chunks().sort())
+
+
+def load_results(folder: Path | str) -> pa.Table:
+    """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
+
+    Columns: `trial_id`, `defence_id`, `attack_id`, `measure_id`, `seed`, `status`, the factors by
+    dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
+    `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
+    that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
+    measured. A failed or stopped trial has one row, without figures.
+    """
+    paths = open_results(folder)
+    measured = read_sweep(paths).get("measures", {})
+    flat = [row for trial in Ledger(paths.ledger).rows() for row in flat_rows(trial, measured)]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    return pa.table({name: [row.get(name) for row in flat] for name in names})

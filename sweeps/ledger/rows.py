@@ -1,0 +1,100 @@
+"""Rows of the ledger: from results to tables, and the bytes in which tables travel."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from backdoor.partial import PartialResult
+from backdoor.trial import TrialResult
+from sweeps.ledger.schema import FAILED, FINISHED, SCHEMA, STOPPED
+
+#: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
+Rows = pa.Table
+
+
+def finished_rows(
+    results: Iterable[TrialResult], pack_id: str, cpus: float | None = None,
+    gpus: float | None = None,
+) -> pa.Table:  # fmt: skip
+    """Ledger rows of results, stamped with the time. cpus, gpus: what their pack held."""
+    return _table(
+        {
+            **(row := result.row()),
+            "config": canonical_json(row["config"]),
+            "status": FINISHED,
+            "error": None,
+            "pack_id": pack_id,
+            "cpus": cpus,
+            "gpus": gpus,
+            "finished_at": time.time(),
+        }
+        for result in results
+    )
+
+
+def partial_rows(partials: Iterable[PartialResult], pack_id: str) -> pa.Table:
+    """Rows of trials that are still training, as they will be recorded if they are stopped now."""
+    return _table(
+        {
+            **(row := partial.row()),
+            "config": canonical_json(row["config"]),
+            "status": STOPPED,
+            "pack_id": pack_id,
+            "finished_at": time.time(),
+        }
+        for partial in partials
+    )
+
+
+def stopped_rows(partial: pa.Table, reason: str) -> pa.Table:
+    """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
+    return _table(
+        {**row, "stopped_by": reason, "finished_at": time.time()} for row in partial.to_pylist()
+    )
+
+
+def failed_rows(trials: Iterable[Any], pack_id: str, error: str) -> pa.Table:
+    """Ledger rows of trials (`TrialConfig`) that could not be trained, with the reason."""
+    return _table(
+        {
+            "trial_id": trial.trial_id,
+            "defence_id": trial.defence_id,
+            "attack_id": trial.attack_id,
+            "seed": trial.seed,
+            "config": canonical_json(trial.canonical),
+            "status": FAILED,
+            "error": error,
+            "pack_id": pack_id,
+            "finished_at": time.time(),
+        }
+        for trial in trials
+    )
+
+
+def canonical_json(value: Any) -> str:
+    """Plain values as one line of JSON, equal for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def encode(table: pa.Table) -> bytes:
+    """Rows as an Arrow IPC stream, the form in which workers report them."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def decode(content: bytes) -> pa.Table:
+    """Rows from the bytes of `encode`."""
+    with pa.ipc.open_stream(content) as reader:
+        return reader.read_all()

@@ -1,0 +1,71 @@
+"""The columns of the ledger, and their version."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 2
+#: Version 1 had no stopped trials, and no validation counts in curves: they are read as null.
+READABLE_VERSIONS = (1, 2)
+FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
+
+_MEASUREMENT = pa.struct(
+    [
+        ("measure_id", pa.string()),
+        ("success", pa.int64()),
+        ("robust", pa.int64()),
+        ("total", pa.int64()),
+    ]
+)
+_CURVE_POINT = pa.struct(
+    [
+        ("epoch", pa.int64()),
+        ("clean_correct", pa.int64()),
+        ("success", pa.list_(pa.int64())),
+        ("validation_correct", pa.int64()),
+    ]
+)
+
+#: What a trial is and what came of it: equal for every run of the same trial.
+RESULT_FIELDS = [
+    pa.field("trial_id", pa.string(), nullable=False),
+    pa.field("defence_id", pa.string(), nullable=False),
+    pa.field("attack_id", pa.string(), nullable=False),
+    pa.field("seed", pa.int64(), nullable=False),
+    pa.field("config", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string()),
+    pa.field("engine", pa.string()),
+    pa.field("engine_version", pa.int64()),
+    pa.field("data_fingerprint", pa.string()),
+    pa.field("train_images", pa.int64()),
+    pa.field("poisoned", pa.int64()),
+    pa.field("relabelled", pa.int64()),
+    pa.field("validation_correct", pa.int64()),
+    pa.field("validation_total", pa.int64()),
+    pa.field("class_correct", pa.list_(pa.int64())),
+    pa.field("class_total", pa.list_(pa.int64())),
+    pa.field("collapsed", pa.bool_()),
+    pa.field("diverged", pa.bool_()),
+    pa.field("measurements", pa.list_(_MEASUREMENT)),
+    pa.field("curve", pa.list_(_CURVE_POINT)),
+    pa.field("epochs_run", pa.int64()),  # of a stopped trial; others ran all of theirs
+    pa.field("stopped_by", pa.string()),
+]
+#: Where and when it was computed.
+CIRCUMSTANCE_FIELDS = [
+    pa.field("pack_id", pa.string()),
+    pa.field("seconds", pa.float64()),
+    pa.field("train_seconds", pa.float64()),
+    pa.field("trained_images", pa.int64()),
+    pa.field("peak_memory", pa.int64()),
+    pa.field("cpus", pa.float64()),  # what the pack held while it ran: seconds * gpus is the cost
+    pa.field("gpus", pa.float64()),
+    pa.field("device", pa.string()),
+    pa.field("host", pa.string()),
+    pa.field("finished_at", pa.float64(), nullable=False),
+]
+RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]
+SCHEMA = pa.schema(
+    RESULT_FIELDS + CIRCUMSTANCE_FIELDS, metadata={"schema_version": str(SCHEMA_VERSION)}
+)

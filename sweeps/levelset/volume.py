@@ -1,0 +1,118 @@
+"""How much of a space is inside, with an interval from joint posterior draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from sweeps.levelset.columns import Bools, Floats
+from sweeps.levelset.membership import orthant
+from sweeps.levelset.surrogate import Model
+
+#: Points times attacks that are drawn jointly at most, and how many such draws.
+LARGEST, DRAWS = 1800, 256
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A fraction of the space, with a 90 % interval over what the posterior holds possible."""
+
+    fraction: float
+    lower: float
+    upper: float
+
+
+def shifts(model: Model) -> tuple[float, float]:
+    """How far inside the median seed must be, in logits of clean accuracy and of attack success,
+    for the share of seeds that the goal asks for to be inside; 0 where that is one half."""
+    clean, attack = np.sqrt(model.noise) * ndtri(model.goal.seeds)
+    return float(clean), float(attack)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Margins, less `shifts`, in joint posterior draws: clean (s, n), attacks (s, n, w)."""
+
+    clean: Floats
+    attack: Floats
+
+    def inside(self, attacks: Bools) -> Bools:
+        """Whether clean accuracy holds and these attacks fail, (s, n); attacks: (w,) bool."""
+        return np.asarray((self.clean > 0) & (self.attack[:, :, attacks] > 0).all(axis=2))
+
+
+def joint_draws(model: Model, points: Floats, draw: np.random.Generator) -> Draws:
+    """Draws at the first points (n, d), as many of them as can be drawn together."""
+    width = len(model.panel)
+    points = points[: max(16, LARGEST // width)]
+    normal = draw.standard_normal
+    clean = model.clean.at(points)
+    root = _root(model.clean.doubt * clean.covariance(clean))
+    paths = clean.mean + (root @ normal((len(points), DRAWS))).T
+    attack = model.attack.at(model.crossed(points))
+    crossed = _root(model.attack.doubt * attack.covariance(attack)) @ normal(
+        (len(points) * width, DRAWS)
+    )
+    margins = -(attack.mean[:, None] + crossed).T.reshape(DRAWS, len(points), width)
+    more = shifts(model)
+    levels = _levels(model, points, paths, root, draw)
+    return Draws(paths - levels - more[0], margins - more[1])
+
+
+def _root(covariance: Floats) -> Floats:
+    diagonal = np.diag_indices(len(covariance))
+    covariance[diagonal] += 1e-5 * (1 + covariance[diagonal])
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+
+
+def _levels(
+    model: Model, points: Floats, paths: Floats, root: Floats, draw: np.random.Generator
+) -> Floats:
+    """The accuracy asked for in each draw, (s, 1): where it hangs on the best one, it rises and
+    falls with the accuracy that the draw has there."""
+    level, variance = model.level
+    if model.best is None:
+        return np.full((len(paths), 1), level)
+    best = model.clean.at(model.best[None, :])
+    doubt = model.clean.doubt
+    together = doubt * model.clean.at(points).covariance(best)[:, 0]
+    half = np.linalg.solve(root, together)
+    # The draw's accuracy at the best point, given its accuracy at all others.
+    given = (np.linalg.solve(root, (paths - model.clean.at(points).mean).T)).T @ half
+    left = np.maximum(doubt * best.variance()[0] - half @ half, 0.0)
+    at_best = given + np.sqrt(left) * draw.standard_normal(len(paths))
+    rest = max(variance - model.pull**2 * best.variance()[0], 0.0)
+    moved = model.pull * at_best + np.sqrt(rest) * draw.standard_normal(len(paths))
+    return np.asarray((level + moved)[:, None], dtype=np.float64)
+
+
+def volume(inside: Bools, fraction: float) -> Volume:
+    """The volume whose mean is `fraction`, known from many points, and whose spread is that of the
+    draws inside (s, n)."""
+    moved = inside.mean(axis=1) - inside.mean()
+    lower, upper = np.quantile(moved, [0.05, 0.95])
+    return Volume(
+        fraction, float(np.clip(fraction + lower, 0, 1)), float(np.clip(fraction + upper, 0, 1))
+    )
+
+
+def passing(model: Model, points: Floats) -> tuple[Floats, Floats]:
+    """P(clean accuracy holds), (n,), and P(each attack fails), (n, w), each for as many seeds as
+    the goal asks for."""
+    margins, more = model.margins(points), shifts(model)
+    mean, covariance = margins.attack
+    spread = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    clean = ndtr((margins.clean[0] - more[0]) / np.sqrt(margins.clean[1]))
+    attack = ndtr((mean - more[1]) / spread)
+    return np.asarray(clean, dtype=np.float64), np.asarray(attack, dtype=np.float64)
+
+
+def probability_of(model: Model, points: Floats, attacks: Bools) -> Floats:
+    """P(inside) for a panel of these attacks only, (n,)."""
+    margins, more = model.margins(points), shifts(model)
+    mean, covariance = margins.attack
+    clean = ndtr((margins.clean[0] - more[0]) / np.sqrt(margins.clean[1]))
+    chosen = covariance[:, attacks][:, :, attacks]
+    return np.asarray(clean * orthant(mean[:, attacks] - more[1], chosen), dtype=np.float64)

@@ -1,0 +1,129 @@
+"""What the model of a region search says, in words for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Part = Mapping[str, Any]
+
+
+def modelled_text(region: Part) -> list[str]:
+    """Lines: the answer, the recommended point, the region in words, what limits it."""
+    model, thresholds = region["model"], region["thresholds"]
+    if model is None:
+        return ["Too few trials have finished to say anything about the region."]
+    rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
+    rule += f" ({thresholds['clean_accuracy']['rule']})" if model["best_accuracy"] else ""
+    attacks = (
+        f"attack success <= {thresholds['attack_success']:g} for all {len(region['panel'])} attacks"
+    )
+    return [
+        *_head(model, f"{rule}, {attacks}", thresholds["confidence"]),
+        *_categories(model),
+        "",
+        *_points(model),
+        "",
+        *_described("largest box", model["box"]),
+        *_described("short rule", model["rule"]),
+        *_limits(model),
+        *_front(model),
+    ]
+
+
+def _head(model: Part, rule: str, confidence: float) -> list[str]:
+    space, volume = model["space"], model["volume"]
+    if not space["IN"] and space["UNDECIDED"] < 0.01:
+        head = f"There is no such region: nowhere is it likely that {rule}."
+    elif not space["IN"]:
+        head = f"No point is certain yet to have {rule}."
+    else:
+        head = f"{_percent(volume['fraction'])} of the defence space have {rule}"
+        head += f" (90 % interval {_percent(volume['lower'])} to {_percent(volume['upper'])})."
+    seeds = {"median": "the median seed", "share": "90 % of the seeds"}[model["target"]]
+    certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
+    parts = ", ".join(f"{_percent(space[name])} {name}" for name in ("IN", "OUT", "UNDECIDED"))
+    why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
+    return [head, f"{certain} {parts}, from {model['trials']} trials{why}."]
+
+
+def _categories(model: Part) -> list[str]:
+    if len(model["categories"]) < 2:
+        return []
+    return [
+        f"  {entry['label']}: {_percent(entry['volume']['fraction'])} inside, "
+        f"{_percent(entry['UNDECIDED'])} undecided"
+        for entry in model["categories"]
+    ]
+
+
+def _points(model: Part) -> list[str]:
+    lines = []
+    titles = {
+        "recommended": "Recommended",
+        "suspect": "Most likely inside, but not certain",
+        "most_accurate": "Most accurate",
+    }
+    for key, title in titles.items():
+        if (point := model[key]) is not None:
+            lines += _point(title, point)
+    return lines if model["recommended"] else ["Recommended: none.", *lines]
+
+
+def _point(title: str, point: Part) -> list[str]:
+    resists = [
+        f"{entry['attack']} up to {_percent(entry['poison_rate'])}"
+        if entry["poison_rate"]
+        else f"{entry['attack']} at no rate of the panel"
+        for entry in point["resists"]
+    ]
+    return [
+        f"{title}: {point['label']} (P(inside) {point['probability']:.2f})",
+        f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed",
+        f"  worst attack: {point['worst_attack']}, success {_interval(point['attack_success'])}",
+        f"  withstands {'; '.join(resists)}",
+    ]
+
+
+def _described(title: str, found: Part | None) -> list[str]:
+    if found is None:
+        return [f"{title}: none that is 95 % precise"]
+    category = ", ".join(str(value) for value in found["category"].values())
+    parts = [_bounds(interval) for interval in found["intervals"]] or ["everywhere"]
+    where = " and ".join([*([category] if category else []), *parts])
+    return [
+        f"{title}: {where} ({_percent(found['precision'])} of it inside, "
+        f"{_percent(found['coverage'])} of the region)"
+    ]
+
+
+def _bounds(interval: Part) -> str:
+    name, low, high = interval["factor"], interval["low"], interval["high"]
+    if low is None:
+        return f"{name} <= {high:.3g}"
+    if high is None:
+        return f"{name} >= {low:.3g}"
+    return f"{low:.3g} <= {name} <= {high:.3g}"
+
+
+def _limits(model: Part) -> list[str]:
+    parts = [f"{entry['label']} {_percent(entry['share'])}" for entry in model["limits"][:4]]
+    return [f"what fails first outside: {', '.join(parts)}"] if parts else []
+
+
+def _front(model: Part) -> list[str]:
+    if len(model["front"]) < 2:
+        return []
+    parts = [
+        f"{_percent(entry['volume']['fraction'])} up to rate {_percent(entry['poison_rate'])}"
+        for entry in model["front"]
+    ]
+    return [f"volume against the poison rate: {', '.join(parts)}"]
+
+
+def _interval(value: Part) -> str:
+    return f"{value['expected']:.3f} ({value['lower']:.3f} to {value['upper']:.3f})"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"

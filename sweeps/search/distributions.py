@@ -1,0 +1,272 @@
+"""Optuna's parameters as columns of numbers and codes, and back; conditional ones as learned.
+
+A float or int takes a column from 0 to 1 on its own scale, a categorical the code of its choice. A
+parameter that a trial does not have holds 0.5 or 0. Which parameters a point has, Optuna does not
+say: it is learned from the trials. A parameter that some of them lack is taken to hang on the first
+other one whose values tell apart those that have it and those that lack it; where there is none,
+it is left out, for the independent sampler.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+
+from sweeps.levelset.columns import Columns, Floats, Ints, sobol
+
+Params = Mapping[str, Any]
+Distributions = dict[str, BaseDistribution]
+#: A number that tells which parameters there are takes no more values than this.
+MOST_VALUES = 20
+#: Stands for the value of a parameter that a trial does not have.
+_LACKING = ("lacking",)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A parameter exists where `switch` has one of these values (by their internal number)."""
+
+    switch: str
+    values: frozenset[Any]
+
+
+class ParameterDomain:
+    """A `Domain` of Optuna's parameters; every drawn point is a set of parameters."""
+
+    def __init__(
+        self, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
+    ) -> None:
+        """trials: complete ones, from which the conditions are learned."""
+        conditions = {name: _condition(name, space, trials) for name in space}
+        #: In an order in which each condition's switch comes before what hangs on it.
+        self.space = _ordered({n: d for n, d in space.items() if conditions[n] is not False},
+                              conditions)  # fmt: skip
+        self.conditions = {n: c for n in self.space if isinstance(c := conditions[n], Condition)}
+        self.columns = Columns(tuple(_levels(d) for d in self.space.values()))
+        self.groups = 1
+
+    def encode(self, params: Params) -> Floats:
+        """The row of a point; parameters that it lacks, or that are not of the space, have none."""
+        row = [
+            _position(distribution, params[name]) if name in params else _absent(distribution)
+            for name, distribution in self.space.items()
+        ]
+        return np.array(row, dtype=np.float64)
+
+    def encode_all(self, many: Sequence[Params]) -> Floats:
+        """Rows of points, (n, columns)."""
+        return np.array([self.encode(one) for one in many]).reshape(len(many), len(self.space))
+
+    def at(self, unit: Sequence[float]) -> dict[str, Any]:
+        """The parameters at a position of the unit cube, those that do not exist there left out."""
+        found: dict[str, Any] = {}
+        for (name, distribution), where in zip(self.space.items(), unit, strict=True):
+            if self.exists(name, found):
+                found[name] = value_at(distribution, where)
+        return found
+
+    def exists(self, name: str, params: Params) -> bool:
+        """Whether a point with these parameters, as far as `name`, has it."""
+        condition = self.conditions.get(name)
+        if condition is None:
+            return True
+        switch = condition.switch
+        here = _switch_value(self.space[switch], params[switch]) if switch in params else _LACKING
+        return here in condition.values
+
+    def rows(self, unit: Floats) -> Floats:
+        """The rows of `at(unit[i])`, (n, columns), all at once."""
+        found = np.empty_like(unit)
+        present = np.ones(unit.shape, dtype=bool)
+        names = list(self.space)
+        for column, (name, distribution) in enumerate(self.space.items()):
+            found[:, column] = _positions(distribution, unit[:, column])
+            condition = self.conditions.get(name)
+            if condition is not None:
+                switch = names.index(condition.switch)
+                reached = [_of_number(self.space[condition.switch], v) for v in condition.values]
+                apart = np.abs(found[:, switch, None] - np.array(reached)).min(axis=1)
+                present[:, column] = present[:, switch] & (apart < 1e-9)
+        absent = np.array([_absent(distribution) for distribution in self.space.values()])
+        return np.asarray(np.where(present, found, absent), dtype=np.float64)
+
+    def units(self, count: int, seed: int) -> Floats:
+        """`count` evenly spread positions of the unit cube; equal seeds give equal ones."""
+        return sobol(len(self.space), count, seed)
+
+    def draw(self, count: int, seed: int) -> Floats:
+        return self.rows(self.units(count, seed))
+
+    def group(self, points: Floats) -> Ints:
+        return np.zeros(len(points), dtype=np.int64)
+
+    def grid(self, steps: int) -> Iterator[dict[str, Any]]:
+        """Every combination of all choices and of up to `steps` values of each number."""
+        seen = set()
+        for unit in itertools.product(*(_steps(d, steps) for d in self.space.values())):
+            params = self.at(unit)
+            key = tuple(params.items())
+            if key not in seen:  # what has no effect has made it twice
+                seen.add(key)
+                yield params
+
+    def grid_size(self, steps: int) -> int:
+        """How many combinations there are at most."""
+        return math.prod(len(_steps(d, steps)) for d in self.space.values())
+
+
+# --- conditions --------------------------------------------------------------------------------
+
+
+def _condition(
+    name: str, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
+) -> Condition | bool | None:
+    """None where every trial has it; False where no one parameter says which have it."""
+    have = [name in trial.params for trial in trials]
+    if all(have):
+        return None
+    for switch, distribution in space.items():
+        if switch == name or not _may_switch(distribution):
+            continue
+        values = [_value_in(trial, switch, distribution) for trial in trials]
+        on = {v for v, has in zip(values, have, strict=True) if has}
+        off = {v for v, has in zip(values, have, strict=True) if not has}
+        if not on & off and _LACKING not in on:
+            return Condition(switch, frozenset(on))
+    return False
+
+
+def _may_switch(distribution: BaseDistribution) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return True
+    return isinstance(distribution, IntDistribution) and _count(distribution) <= MOST_VALUES
+
+
+def _value_in(trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
+    if name not in trial.params:
+        return _LACKING
+    return _switch_value(distribution, trial.params[name])
+
+
+def _switch_value(distribution: BaseDistribution, value: Any) -> float:
+    """True and 1 are equal in Python, their numbers as choices are not."""
+    return float(distribution.to_internal_repr(value))
+
+
+def _ordered(
+    space: Distributions, conditions: Mapping[str, Condition | bool | None]
+) -> Distributions:
+    """Switches first. What hangs on a parameter that is left out, or on itself, is left out."""
+    found: Distributions = {}
+    while True:
+        ready = [
+            name
+            for name in space
+            if name not in found
+            and (not isinstance(c := conditions[name], Condition) or c.switch in found)
+        ]
+        if not ready:
+            return found
+        found |= {name: space[name] for name in ready}
+
+
+# --- one parameter -----------------------------------------------------------------------------
+
+
+def _levels(distribution: BaseDistribution) -> int:
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    return 0
+
+
+def _absent(distribution: BaseDistribution) -> float:
+    return 0.0 if isinstance(distribution, CategoricalDistribution) else 0.5
+
+
+def _count(distribution: IntDistribution | FloatDistribution) -> int:
+    """How many values a stepped number takes."""
+    assert distribution.step is not None
+    return round((distribution.high - distribution.low) / distribution.step) + 1
+
+
+def _position(distribution: BaseDistribution, value: Any) -> float:
+    """Of a value of the parameter: in [0, 1] for numbers of its range, the code of a choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return float(distribution.to_internal_repr(value))
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        # A trial of an earlier range may lie outside of this one.
+        return math.log(max(value, 1e-300) / low) / math.log(high / low)
+    return float((value - low) / (high - low))
+
+
+def value_at(distribution: BaseDistribution, where: float) -> Any:
+    """The value at a position in [0, 1]; a stepped number takes equal parts, but on a log scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[_part(where, len(distribution.choices))]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
+        ends = math.log(low - half), math.log(high + half)
+        value = math.exp(ends[0] + where * (ends[1] - ends[0]))
+    elif distribution.step is not None:
+        value = low + distribution.step * _part(where, _count(distribution))
+    else:
+        value = low + where * (high - low)
+    value = min(max(value, low), high)
+    return round(value) if isinstance(distribution, IntDistribution) else float(value)
+
+
+def _part(where: float, parts: int) -> int:
+    """Which of equal parts of [0, 1] a position is in."""
+    return min(int(where * parts), parts - 1)
+
+
+def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
+    """`_position` of `value_at` for many positions at once."""
+    if isinstance(distribution, CategoricalDistribution):
+        count = len(distribution.choices)
+        return np.minimum(np.floor(unit * count), count - 1)
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        ends = math.log(low - 0.5), math.log(high + 0.5)
+        values = np.clip(np.rint(np.exp(ends[0] + unit * (ends[1] - ends[0]))), low, high)
+        return np.asarray(np.log(values / low) / math.log(high / low))
+    if distribution.step is not None and not distribution.log:
+        count = _count(distribution)
+        parts = np.minimum(np.floor(unit * count), count - 1)
+        return np.asarray(np.minimum(parts * distribution.step / (high - low), 1.0))
+    return unit
+
+
+def _of_number(distribution: BaseDistribution, number: float) -> float:
+    """The position of a value by its internal number."""
+    return _position(distribution, distribution.to_external_repr(number))
+
+
+def _steps(distribution: BaseDistribution, steps: int) -> list[float]:
+    """Positions of a grid's values."""
+    if isinstance(distribution, CategoricalDistribution):
+        count = len(distribution.choices)
+        return [(i + 0.5) / count for i in range(count)]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    if distribution.step is not None and not distribution.log:
+        count = _count(distribution)
+        if count <= steps:
+            return [(i + 0.5) / count for i in range(count)]
+    return [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.5]

@@ -1,0 +1,205 @@
+"""The plan: the frozen region, and every draw with its seeds, fixed before anything is trained.
+
+Its id follows from what is frozen and from what was asked, so that the same command goes on with
+the same plan, and a region that has moved since gets a plan of its own. The file carries a hash of
+its content: a plan that was changed afterwards is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backdoor.config import Attack, TrialConfig, build_attack, build_defence, digest
+from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.streams import stream
+from sweeps.ledger import Ledger
+from sweeps.spec import SweepSpec
+from sweeps.storage import SweepPaths, VerificationPaths, read_text, write_json
+from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, DrawableRegion
+
+PLAN_VERSION = 1
+MEDIAN, SHARE = TARGETS = ("median", "share")
+#: The share of draws inside that must pass, by target.
+CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
+#: Draws inside: if all of so many pass, then with 95 % confidence at least 95 % would.
+DRAWS = 59
+#: Fresh seeds whose median judges a point, by default and at least.
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked. draws: inside; a quarter as many near the border, and outside.
+
+    target: `median`, a draw is a point judged by the median of `seeds` fresh seeds; or `share`, a
+    draw is a point with one fresh seed.
+    """
+
+    draws: int = DRAWS
+    seeds: int = SEEDS
+    target: str = MEDIAN
+
+    def count(self, stratum: str) -> int:
+        return self.draws if stratum == INSIDE else -(-self.draws // 4)
+
+
+def settings_of(draws: int | None, seeds: int | None, target: str) -> Settings:
+    """Checked settings; None takes the default."""
+    mistakes = []
+    if draws is not None and draws < 1:
+        mistakes.append(Mistake("--draws", "must be at least 1", draws, f"For example {DRAWS}."))
+    if target == SHARE and seeds not in (None, 1):
+        rule = "has no effect with the target `share`, where a draw is a point with one seed"
+        mistakes.append(Mistake("--seeds", rule, seeds, "Leave it out; --draws sets the number."))
+    if target == MEDIAN and seeds is not None and seeds < SEEDS:
+        rule = f"must be at least {SEEDS}: a point is judged by their median"
+        mistakes.append(Mistake("--seeds", rule, seeds, "Ask for more, or use --target share."))
+    if mistakes:
+        raise UserError(mistakes)
+    each = 1 if target == SHARE else SEEDS if seeds is None else seeds
+    return Settings(DRAWS if draws is None else draws, each, target)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw: a defence point by its active factors, and the seeds that it is trained with."""
+
+    stratum: str
+    defence: dict[str, Any]
+    probability: float | None
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a verification trains, and what it is judged by."""
+
+    frozen: dict[str, Any]
+    settings: Settings
+    transfer: tuple[Attack, ...]
+    draws: tuple[Draw, ...]
+    created: str
+
+    def attacks(self, spec: SweepSpec, draw: Draw) -> tuple[Attack, ...]:
+        """The panel; inside, the attacks outside the panel as well."""
+        return (*spec.panel, *(self.transfer if draw.stratum == INSIDE else ()))
+
+    def trials(self, spec: SweepSpec) -> Iterator[TrialConfig]:
+        for draw in self.draws:
+            defence = build_defence(draw.defence)
+            for attack, seed in itertools.product(self.attacks(spec, draw), draw.seeds):
+                yield spec.trial(defence, attack, seed)
+
+
+def frozen_values(spec: SweepSpec, sweep_id: str, region: DrawableRegion) -> dict[str, Any]:
+    """The region and what it claims, as plain values."""
+    return {
+        "sweep_id": sweep_id,
+        "region": region.frozen,
+        "thresholds": {
+            "clean_accuracy": region.frozen["clean_accuracy"],
+            "rule": spec.region.rule,
+            "attack_success": spec.region.attack_success,
+        },
+        "panel": [attack.identity() for attack in spec.panel],
+    }
+
+
+def plan_id(frozen: dict[str, Any], settings: Settings, transfer: Sequence[Attack]) -> str:
+    """Twelve hex digits that follow from what is frozen and what was asked."""
+    asked = {"settings": asdict(settings), "transfer": [a.identity() for a in transfer]}
+    return digest("verify", {"frozen": frozen, **asked})[:12]
+
+
+def make_plan(
+    frozen: dict[str, Any], region: DrawableRegion, settings: Settings,
+    transfer: Sequence[Attack], used: set[int],
+) -> Plan:  # fmt: skip
+    """Draws all points, by chance that follows from the plan's id. used: seeds that are not fresh.
+
+    No seed is given twice, so that the draws are independent of each other.
+    """
+    draw = stream("verify", plan_id(frozen, settings, transfer))
+    fresh = (seed for seed in itertools.count() if seed not in used)
+    draws: list[Draw] = []
+    for stratum in (INSIDE, BORDER, OUTSIDE):
+        for found in region.draw(stratum, settings.count(stratum), draw):
+            seeds = tuple(itertools.islice(fresh, settings.seeds))
+            draws.append(Draw(stratum, dict(found.defence), found.probability, seeds))
+        if not draws:
+            break  # nothing is inside, so there is nothing to verify
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Plan(frozen, settings, tuple(transfer), tuple(draws), now)
+
+
+def used_seeds(spec: SweepSpec, ledger: Ledger, paths: SweepPaths) -> set[int]:
+    """Seeds of the spec, of the ledger, and of all verifications so far."""
+    used = {*spec.seeds, *ledger.table()["seed"].to_pylist()}
+    for folder in verifications(paths):
+        used.update(seed for draw in read_plan(folder).draws for seed in draw.seeds)
+    return used
+
+
+def verifications(paths: SweepPaths) -> list[VerificationPaths]:
+    """Those of a sweep that have a plan."""
+    folders = sorted(paths.verifications.glob("*"))
+    return [f for folder in folders if (f := VerificationPaths(folder)).plan.is_file()]
+
+
+# --- on disk -----------------------------------------------------------------------------------
+
+
+def write_plan(paths: VerificationPaths, plan: Plan) -> None:
+    """Writes the plan, durably, with its hash."""
+    content = {
+        "frozen": plan.frozen,
+        "settings": asdict(plan.settings),
+        "transfer": [attack.identity() for attack in plan.transfer],
+        "draws": [{**asdict(draw), "seeds": list(draw.seeds)} for draw in plan.draws],
+        "created": plan.created,
+    }
+    head = {"schema_version": PLAN_VERSION, "hash": content_hash(content)}
+    write_json(paths.plan, {**head, **content})
+
+
+def content_hash(content: dict[str, Any]) -> str:
+    """Sixteen hex digits of everything but the head."""
+    return digest("plan", content)
+
+
+def read_plan(paths: VerificationPaths) -> Plan:
+    """The plan as it was written; `StoredDataError` where it is torn, too new or was changed."""
+    content = _read(paths.plan)
+    given = content.pop("hash", None)
+    if given != content_hash(content):
+        rule = "must be as it was written before anything was trained (its hash differs)"
+        remedy = "Restore it, or move the folder away and verify anew."
+        raise StoredDataError(Mistake(str(paths.plan), rule, given, remedy))
+    draws = (Draw(**{**draw, "seeds": tuple(draw["seeds"])}) for draw in content["draws"])
+    return Plan(
+        content["frozen"],
+        Settings(**content["settings"]),
+        tuple(build_attack(attack) for attack in content["transfer"]),
+        tuple(draws),
+        content["created"],
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(read_text(file))
+    except ValueError as error:
+        content = str(error)
+    version = content.pop("schema_version", None) if isinstance(content, dict) else content
+    if version != PLAN_VERSION:
+        rule = f"must be a verification's plan with schema version {PLAN_VERSION}"
+        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
+        raise StoredDataError(Mistake(str(file), rule, version, remedy))
+    found: dict[str, Any] = content
+    return found

@@ -1,0 +1,97 @@
+"""Regions that can be drawn from: inside, near the border, outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from backdoor.errors import Mistake, UserError
+from sweeps.ledger import FINISHED, Ledger
+from sweeps.region.points import IN, INCOMPLETE, OUT, region_of
+from sweeps.spec import SweepSpec
+
+INSIDE, BORDER, OUTSIDE = STRATA = ("inside", "border", "outside")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A defence point by its active factors, as a trial's canonical form has them.
+
+    probability: of being inside, as the region has it; None where it has none.
+    """
+
+    defence: Mapping[str, Any]
+    probability: float | None
+
+
+class DrawableRegion(Protocol):
+    """A region whose three parts can be drawn from, uniformly and independently."""
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """All that makes it this region, as plain values; at least `kind`, `basis` and
+        `clean_accuracy`, the accuracy asked for."""
+        ...
+
+    def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
+        """`count` points of a part; fewer, or none, where too little of it can be found."""
+        ...
+
+
+class TriedPoints:
+    """The points that a sweep has completed, each as likely as the others, with replacement.
+
+    basis: whether inside is IN by means (the default, and the headline of `sweeps region`) or IN
+    by bounds, which says what the sweep's few seeds can prove. Of the others, those that the bounds
+    leave UNDECIDED are the border and those that are OUT by bounds are outside.
+    """
+
+    def __init__(self, spec: SweepSpec, ledger: Ledger, basis: str | None = None) -> None:
+        region = region_of(spec, ledger)
+        self._defences = {
+            row["defence_id"]: row["config"]["defence"]
+            for row in ledger.rows()
+            if row["status"] == FINISHED
+        }
+        points = [p for p in region["points"] if p["by_means"] != INCOMPLETE]
+        self.basis = basis or "means"
+        self._parts: dict[str, list[str]] = {name: [] for name in STRATA}
+        for point in points:
+            self._parts[self._stratum(point)].append(point["defence_id"])
+        self._least = region["thresholds"]["clean_accuracy"]["value"]
+
+    def _stratum(self, point: Mapping[str, Any]) -> str:
+        if point[f"by_{self.basis}"] == IN:
+            return INSIDE
+        return OUTSIDE if point["by_bounds"] == OUT else BORDER
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        return {
+            "kind": "points",
+            "basis": self.basis,
+            "clean_accuracy": self._least,
+            "points": {name: sorted(ids) for name, ids in self._parts.items()},
+        }
+
+    def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
+        names = sorted(self._parts[stratum])
+        chosen = draw.integers(len(names), size=count).tolist() if names else []
+        return [Candidate(self._defences[names[i]], None) for i in chosen]
+
+
+def drawable_region(
+    spec: SweepSpec, ledger: Ledger, target: str, basis: str | None = None
+) -> DrawableRegion:
+    """The region of a sweep as its ledger has it now."""
+    if spec.search.kind != "region":
+        return TriedPoints(spec, ledger, basis)
+    if basis is not None:
+        rule = "must not be given: the region of this sweep is a model of the whole space"
+        raise UserError(Mistake("--basis", rule, basis, "Leave it out."))
+    from sweeps.verify.modelled import ModelledRegion
+
+    return ModelledRegion(spec, ledger, target)

@@ -1,0 +1,99 @@
+"""From a results folder to an answer: plan, train what is missing, judge."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backdoor.config import TrialConfig
+from sweeps.ledger import Ledger, Rows
+from sweeps.runners import Runner
+from sweeps.spec import SweepSpec
+from sweeps.storage import SweepPaths, VerificationPaths, read_sweep, write_json
+from sweeps.sweep import Observer, Outcome, run_sweep
+from sweeps.verify.answer import answer_of
+from sweeps.verify.plan import (
+    Plan,
+    Settings,
+    frozen_values,
+    make_plan,
+    plan_id,
+    read_plan,
+    used_seeds,
+    verifications,
+    write_plan,
+)
+from sweeps.verify.regions import drawable_region
+
+
+class FixedTrials:
+    """A search that proposes a list of trials and nothing else."""
+
+    size: int | None = None
+
+    def __init__(self, trials: Iterable[TrialConfig]) -> None:
+        self._left = deque(trials)
+
+    @property
+    def finished(self) -> bool:
+        return not self._left
+
+    def ask(self, limit: int) -> list[TrialConfig]:
+        return [self._left.popleft() for _ in range(min(limit, len(self._left)))]
+
+    def tell(self, rows: Rows) -> None:
+        """Nothing: the plan is fixed."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A sweep's verification: open it, train it, ask it.
+
+    spec: the sweep's, without curves, and without a rule that would stop a trial.
+    """
+
+    sweep_paths: SweepPaths
+    paths: VerificationPaths
+    spec: SweepSpec
+    asked: Callable[[], Plan]
+
+    @property
+    def plan(self) -> Plan:
+        """Read where it is written, else drawn and written. The folder must be locked."""
+        if not self.paths.plan.is_file():
+            write_plan(self.paths, self.asked())
+        return read_plan(self.paths)
+
+    def train(
+        self, ledger: Ledger, plan: Plan, runner: Runner, observers: Sequence[Observer] = (),
+        on_interrupt: Callable[[], None] = lambda: None,
+    ) -> Outcome:  # fmt: skip
+        """Trains what the ledger lacks, through the ordinary loop."""
+        search = FixedTrials(plan.trials(self.spec))
+        return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)
+
+    def answer(self, ledger: Ledger, plan: Plan) -> dict[str, Any]:
+        """Judges, and writes answer.json."""
+        earlier = len(verifications(self.sweep_paths)) - 1
+        found = answer_of(plan, self.spec, ledger, read_sweep(self.sweep_paths), earlier)
+        write_json(self.paths.answer, found)
+        return found
+
+
+def verification(
+    paths: SweepPaths, spec: SweepSpec, settings: Settings, transfer: Sequence[Any],
+    basis: str | None = None,
+) -> Verification:  # fmt: skip
+    """The verification of the region as it is now; its folder is made, nothing is trained."""
+    ledger = Ledger(paths.ledger)
+    region = drawable_region(spec, ledger, settings.target, basis)
+    frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)
+    own = VerificationPaths(paths.verifications / plan_id(frozen, settings, transfer))
+    own.ledger.mkdir(parents=True, exist_ok=True)
+
+    def asked() -> Plan:
+        return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
+
+    return Verification(paths, own, replace(spec, curve_every=0, stopping=None), asked)

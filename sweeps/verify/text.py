@@ -1,0 +1,130 @@
+"""A verification in words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeps.verify.answer import EMPTY, PASSED
+from sweeps.verify.plan import MEDIAN
+from sweeps.verify.regions import INSIDE
+
+Answer = Mapping[str, Any]
+#: Points of which draws do not pass are listed up to so many.
+LISTED = 10
+
+
+def verification_text(answer: Answer) -> str:
+    """The verdict, the draws that failed, the other parts, reliability, transfer."""
+    if answer["verdict"] == EMPTY:
+        return "Nothing to verify: no defence point is inside the region."
+    return "\n".join(
+        [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer),
+         *_transfer(answer), "", *_remarks(answer)]
+    )  # fmt: skip
+
+
+def _verdict(answer: Answer) -> list[str]:
+    inside, thresholds = answer["inside"], answer["thresholds"]
+    word = "Passed" if answer["verdict"] == PASSED else "Not proven"
+    seeds = len(answer["draws"][0]["seeds"])
+    unit = (
+        f"points, each judged by the median of {seeds} fresh seeds"
+        if answer["target"] == MEDIAN
+        else "points, each with one fresh seed"
+    )
+    return [
+        f"{word}: {inside['passed']} of {inside['draws']} draws inside pass. With "
+        f"{_percent(answer['confidence'])} confidence at least "
+        f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
+        "is claimed.",
+        f"Draws are {unit}: clean accuracy >= {thresholds['clean_accuracy']:.3f} "
+        f"({thresholds['rule']}), attack success <= {thresholds['attack_success']:g} "
+        "for every attack of the panel.",
+        _drawn_from(answer),
+    ]
+
+
+def _drawn_from(answer: Answer) -> str:
+    if answer["region"]["kind"] == "model":
+        return "Points were drawn evenly from all of the space that is IN, seeds without repeats."
+    basis = answer["region"]["basis"]
+    return f"Points were drawn from those tried that are IN by {basis}, with replacement."
+
+
+def _failing(answer: Answer) -> list[str]:
+    """The points inside of which a draw did not pass, those with most such draws first."""
+    points: dict[str, list[Answer]] = {}
+    for draw in answer["draws"]:
+        if draw["stratum"] == INSIDE:
+            points.setdefault(draw["label"], []).append(draw)
+    failing = {
+        label: [draw for draw in draws if not draw["passes"]] for label, draws in points.items()
+    }
+    order = sorted((label for label in failing if failing[label]), key=lambda n: -len(failing[n]))
+    lines = [_failed(label, failing[label], len(points[label])) for label in order[:LISTED]]
+    return lines + [f"  and {len(order) - LISTED} more points"] * (len(order) > LISTED)
+
+
+def _failed(label: str, draws: list[Answer], drawn: int) -> str:
+    worst = max(draws, key=lambda draw: draw["attack_success"])
+    lowest = min(draw["clean_accuracy"] for draw in draws)
+    return (
+        f"  {len(draws)} of {drawn} draws of {label} do not: clean accuracy down to {lowest:.3f}, "
+        f"attack success up to {worst['attack_success']:.3f} ({worst['worst_attack']})"
+    )
+
+
+def _parts(answer: Answer) -> list[str]:
+    lines = []
+    for name, words in (("border", "Near the border"), ("outside", "Outside")):
+        part = answer[name]
+        if part["draws"]:
+            lines.append(f"{words}: {part['passed']} of {part['draws']} draws pass.")
+        else:
+            lines.append(f"{words}: nothing to draw from.")
+    return lines
+
+
+def _reliability(answer: Answer) -> list[str]:
+    if answer["reliability"] is None:
+        return ["No reliability table: this region has verdicts, not probabilities."]
+    lines = ["Reliability: predicted probability of being inside, and how many passed"]
+    for row in answer["reliability"]:
+        if row["draws"]:
+            lines.append(
+                f"  {row['low']:.2f} to {row['high']:.2f}   predicted {row['predicted']:.2f}   "
+                f"observed {row['observed']:.2f}   ({row['passed']} of {row['draws']})"
+            )
+    return lines
+
+
+def _transfer(answer: Answer) -> list[str]:
+    if not answer["transfer"]:
+        return []
+    lines = ["", "Attacks outside the panel, about which the region claims nothing (transfer):"]
+    lines += [
+        f"  {entry['label']}: {entry['passed']} of {entry['draws']} draws inside pass "
+        f"(at least {_percent(entry['lower_bound'])})"
+        for entry in answer["transfer"]
+    ]
+    return lines
+
+
+def _remarks(answer: Answer) -> list[str]:
+    trials = answer["trials"]
+    lines = [f"Verification {answer['verification_id']}, {trials['finished']} trainings."]
+    if answer["broken"]:
+        lines.append(
+            f"{answer['broken']} models failed, diverged or collapsed; they count as not passing."
+        )
+    if answer["earlier"]:
+        lines.append(
+            f"Other verifications of this sweep: {answer['earlier']}. Whoever tries often enough "
+            "passes in the end."
+        )
+    return lines
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.4g} %"

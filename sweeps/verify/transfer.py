@@ -1,0 +1,95 @@
+"""Attacks outside the panel, whose failure is no part of the claim: reported apart, as transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backdoor.config import Attack, build_attack, build_defence
+from backdoor.data import Source, load_source
+from backdoor.errors import Mistake, UserError
+from backdoor.trial import check_trial
+from sweeps.loader import load_yaml
+from sweeps.panels import bundled_panels, panel_attacks
+from sweeps.region.labels import attack_label
+from sweeps.spec import SweepSpec
+
+NONE, DEFAULT = "none", "standard-1"
+PLACE = "--transfer"
+
+
+def transfer_attacks(
+    spec: SweepSpec, given: str, say: Callable[[str], None] = lambda text: None
+) -> tuple[Attack, ...]:
+    """The attacks that `given` names: a bundled panel, a YAML or JSON file, such text, or `none`.
+
+    Of a bundled panel those are left out whose trigger is on the sweep's own panel, or that do not
+    fit its data, and the target is the sweep's. A list holds triggers, or whole attacks;
+    what they leave out is that of the panel: its target and its largest poison rate.
+    """
+    if given == NONE:
+        return ()
+    if given in bundled_panels():
+        return _of_panel(spec, given, say)
+    attacks, mistakes = [], list[Mistake]()
+    listed = _listed(given, mistakes)
+    source = load_source(spec.data)
+    for index, entry in enumerate(listed):
+        try:
+            attacks.append(_attack(spec, source, entry))
+        except UserError as error:
+            mistakes += error.inside(f"{PLACE}[{index}]").mistakes
+    if mistakes:
+        raise UserError(mistakes)
+    return tuple(dict.fromkeys(attacks))
+
+
+def _of_panel(spec: SweepSpec, name: str, say: Callable[[str], None]) -> tuple[Attack, ...]:
+    own, source = spec.measures, load_source(spec.data)
+    found = []
+    for member in panel_attacks(name):
+        attack = replace(member, target=spec.panel[0].target)
+        if attack.measure() in own:
+            continue
+        try:
+            check_trial(spec.trial(_some_defence(spec), attack, spec.seeds[0]), source)
+        except UserError as error:
+            say(f"note: without {attack_label(attack)} as transfer: {error.mistakes[0]}")
+        else:
+            found.append(attack)
+    return tuple(found)
+
+
+def _listed(given: str, mistakes: list[Mistake]) -> list[Any]:
+    file = Path(given)
+    try:
+        text = file.read_text(encoding="utf-8") if file.is_file() else given
+    except (OSError, UnicodeDecodeError) as error:
+        rule = "must be readable UTF-8 text"
+        raise UserError(Mistake(PLACE, rule, str(error), "Check the file.")) from None
+    value = load_yaml(text, mistakes.append, PLACE)
+    return value if isinstance(value, list) else [value]
+
+
+def _attack(spec: SweepSpec, source: Source, entry: Any) -> Attack:
+    if isinstance(entry, str) or (isinstance(entry, Mapping) and "kind" in entry):
+        entry = {"trigger": entry}
+    if not isinstance(entry, Mapping):
+        rule = "must be a trigger, an attack, the name of a panel, or a file that lists them"
+        raise UserError(Mistake("", rule, entry, "For example: [sine, {kind: patch, size: 2}]."))
+    largest = max(attack.poison_rate for attack in spec.panel)
+    attack = build_attack({"poison_rate": largest, "target": spec.panel[0].target, **entry})
+    if not attack.poison_rate:
+        rule, remedy = "must be above 0", "Leave it out for the panel's largest."
+        raise UserError(Mistake("poison_rate", rule, 0, remedy))
+    if attack in spec.panel:
+        rule, remedy = "must not be on the sweep's own panel", "Remove it, or change it."
+        raise UserError(Mistake("", rule, attack_label(attack), remedy))
+    check_trial(spec.trial(_some_defence(spec), attack, spec.seeds[0]), source)
+    return attack
+
+
+def _some_defence(spec: SweepSpec) -> Any:
+    return build_defence(next(iter(spec.defence.ends()))[0])

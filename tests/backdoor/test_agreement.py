@@ -1,0 +1,37 @@
+"""Packs give the accuracies and attack success of single networks, within the noise of seeds."""
+
+import numpy as np
+import pytest
+import torch
+from trials import DIGITS, trial
+
+from backdoor.data import load_source
+from backdoor.engines import engine_of, threads
+from backdoor.engines.serial import Serial
+from backdoor.trial import prepare
+
+
+@pytest.mark.parametrize(
+    ("architecture", "epochs"), [("linear", 6), ("mlp", 8), ({"kind": "convnet", "width": 4}, 12)]
+)
+def test_packed_figures_are_those_of_single_networks(architecture, epochs) -> None:
+    configs = [trial(architecture, seed=s, epochs=epochs, rate=0.05) for s in range(4)]
+    lanes, bank = prepare(configs, (), load_source(DIGITS))
+
+    def figures(engine):
+        with threads(1), torch.enable_grad() if engine.name == "serial" else torch.no_grad():
+            fitted = engine.train(lanes, bank, 10, None)
+        return np.array(
+            [
+                [np.mean(fitted.predict(i, lane.test) == lane.test_labels)]
+                + [np.mean(fitted.predict(i, t.rows) == t.wanted) for t in lane.triggered]
+                for i, lane in enumerate(lanes)
+            ]
+        )
+
+    engine = engine_of(configs[0])
+    assert engine.name != "serial"
+    packed, single = figures(engine), figures(Serial())
+    noise = single.std(0, ddof=1) / np.sqrt(len(lanes))
+    assert single[:, 0].min() > 0.6  # they have learnt something
+    assert (np.abs(packed.mean(0) - single.mean(0)) <= np.maximum(noise, 0.003)).all()

@@ -1,0 +1,138 @@
+"""The data path, alone and under training, against a DataLoader with transforms of single images.
+
+The baseline treats every image as the published benchmarks of this field do: a PIL image is
+resized, cropped out of a frame, mirrored, made a tensor and normalised; a poisoned one is stamped
+first. Its best number of workers counts, and workers stay alive over epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import numpy as np
+import torch
+from PIL import Image
+from synthetic import synthetic_source
+from throughput import Row, side_by_side, timed
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+from trials import trial
+
+from backdoor.bank import Bank
+from backdoor.config import Training, build_data
+from backdoor.engines import Lane, init_state
+from backdoor.engines.serial import EpochImages, Serial
+from backdoor.trial import prepare
+
+IMAGES, BATCH, TRAINED = 4000, 128, 1024
+#: Of our data path alone, which is too quick to be timed once.
+EPOCHS = 10
+SOURCE = synthetic_source(IMAGES + 100, (3, 32, 32))
+
+
+def rows() -> Iterator[Row]:
+    lane, bank = _lane(IMAGES)
+    alone = [_loaded(lane, workers) for workers in (0, 2)]
+    name = "data path: crop, flip, normalise, stamp"
+    ours = timed(lambda: _every_batch(lane, bank), 1 / EPOCHS)
+    yield from side_by_side(name, 18, alone, ours)
+    yield from _training()
+
+
+def _training() -> Iterator[Row]:
+    lane, bank = _lane(TRAINED)
+    ours = timed(lambda: Serial().train([lane], bank, 10, None))
+    behind = [_trained_behind_loader(lane, workers) for workers in (0, 2)]
+    yield from side_by_side("convnet with its data path, against a DataLoader", 1.9, behind, ours)
+    constant = timed(lambda: _train_on_one_batch(lane, bank))
+    name = "convnet with its data path, against a constant batch"
+    yield from side_by_side(name, 0.85, [constant], ours)
+
+
+def _lane(images: int) -> tuple[Lane, Bank]:
+    data = build_data({"kind": "digits", "train": images, "validation": 10, "test": 30})
+    training = Training(batch_size=BATCH, augmentation="crop_flip", normalization="standard")
+    config = trial("convnet", rate=0.1, trigger={"kind": "patch", "size": 3}, data=data,
+                   training=training, epochs=1, learning_rate=0.01)  # fmt: skip
+    (lane,), bank = prepare([config], (), SOURCE)
+    return lane, bank
+
+
+def _every_batch(lane: Lane, bank: Bank) -> None:
+    for epoch in range(EPOCHS):
+        inputs = EpochImages(lane, bank, epoch)
+        for start in range(0, len(lane.train), BATCH):
+            inputs.batch(start, start + BATCH)
+
+
+def _train_on_one_batch(lane: Lane, bank: Bank) -> None:
+    """Our engine without data work: the same images and labels in every step."""
+    batch = EpochImages(lane, bank, 0).batch(0, BATCH)
+    with (
+        mock.patch.object(EpochImages, "__init__", lambda *_: None),
+        mock.patch.object(EpochImages, "batch", lambda *_: batch),
+    ):
+        Serial().train([lane], bank, 10, None)
+
+
+# --- the baseline ----------------------------------------------------------------------------------
+
+
+class PoisonedImages(Dataset):
+    """Items (image (3, 32, 32) float32, label), each through PIL."""
+
+    def __init__(self, lane: Lane) -> None:
+        pixels = SOURCE.images[: len(lane.train)].transpose(0, 2, 3, 1)
+        self.images = [Image.fromarray(np.ascontiguousarray(image)) for image in pixels]
+        self.labels = lane.train_labels.tolist()
+        self.poisoned = set(lane.poison.positions.tolist())
+        self.transform = transforms.Compose([
+            transforms.Resize((32, 32)), transforms.RandomCrop((32, 32), padding=4),
+            transforms.RandomHorizontalFlip(), transforms.ToTensor(),
+            transforms.Normalize(SOURCE.mean.tolist(), SOURCE.std.tolist()),
+        ])  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = self.images[index]
+        if index in self.poisoned:
+            pixels = np.array(image)
+            pixels[-3:, -3:] = 255
+            image = Image.fromarray(pixels)
+        return self.transform(image), self.labels[index]
+
+
+def _loader(lane: Lane, workers: int) -> DataLoader:
+    return DataLoader(
+        PoisonedImages(lane), BATCH, shuffle=True, num_workers=workers,
+        persistent_workers=workers > 0,
+    )  # fmt: skip
+
+
+def _loaded(lane: Lane, workers: int) -> Callable[[], float]:
+    loader = _loader(lane, workers)
+
+    def run() -> None:
+        for _ in loader:
+            pass
+
+    return timed(run)
+
+
+def _trained_behind_loader(lane: Lane, workers: int) -> Callable[[], float]:
+    loader, defence = _loader(lane, workers), lane.config.defence
+
+    def run() -> None:
+        module = init_state(lane.config, SOURCE.shape, 10)
+        optimizer = torch.optim.SGD(module.parameters(), defence.learning_rate, defence.momentum)
+        for images, labels in loader:
+            loss = functional.cross_entropy(module(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return timed(run)

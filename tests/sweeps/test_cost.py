@@ -1,0 +1,99 @@
+"""What a sweep will take: the model of a pack's cost, against costs that are known."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+from small import begin, small_spec, sweep
+from trials import fake_result, trial
+
+import sweeps.cost
+from sweeps.cli.main import main
+from sweeps.cost import estimate, makespan, probe, train_images, workers_here
+from sweeps.ledger import finished_rows
+from sweeps.plan import Job, Pack
+from sweeps.runners.serial import SerialRunner
+
+
+class Known:
+    """A machine on which a pack takes `fixed` seconds, and `step` seconds a step and trial."""
+
+    def __init__(self, fixed: float, step: float) -> None:
+        self.now, self.fixed, self.step = 0.0, fixed, step
+        self.images: list[int] = []
+
+    def train(self, pack: Pack) -> None:
+        one = pack.trials[0]
+        images = train_images(one)
+        self.images.append(images)
+        steps = -(-images // one.training.batch_size) * one.defence.epochs
+        self.now += self.fixed + self.step * steps * len(pack.trials)
+
+    def clock(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("fixed", "step"), [(0.3, 0.001), (2.0, 0.05), (0.0, 1e-6)])
+def test_a_pack_that_learns_by_steps_is_predicted_from_a_part(monkeypatch, fixed, step) -> None:
+    machine = Known(fixed, step)
+    monkeypatch.setattr(sweeps.cost, "train_pack", machine.train)
+    pack = Pack(tuple(trial(seed=seed, epochs=200) for seed in range(8)), Job(()))
+    steps = -(-1100 // 64) * 200
+    assert probe(pack, machine.clock) * 8 == pytest.approx(fixed + 8 * step * steps)
+    assert machine.images[0] == 256, "it begins with a part of the images"
+
+
+def test_a_closed_form_is_trained_once(monkeypatch) -> None:
+    machine = Known(3.0, 0.0)
+    monkeypatch.setattr(sweeps.cost, "train_pack", machine.train)
+    pack = Pack(tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), Job(()))
+    assert probe(pack, machine.clock) == 0.75
+    assert machine.images == [1100]
+
+
+def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.cost, "probe", lambda pack: 2.0)
+    monkeypatch.setattr(sweeps.cost, "workers_here", lambda cpu, gpu: 2)
+    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job((), gpu=0.5)) for i in range(3)]
+    cost = estimate(packs)
+    assert (cost.trials, cost.packs, cost.seconds, cost.worker_seconds) == (6, 3, 8.0, 12.0)
+    assert cost.gpu_hours == 12 * 0.5 / 3600
+    more = estimate(packs, trials=60)
+    assert (more.trials, more.packs, more.seconds, more.worker_seconds) == (60, 30, 80.0, 120.0)
+
+
+def test_the_last_pack_decides_when_all_are_done() -> None:
+    assert makespan([3, 1, 1, 1, 4], workers=2) == 7
+    for durations in itertools.permutations([1, 2, 3, 4]):
+        assert 5 <= makespan(durations, workers=2) <= 8
+    assert makespan([2, 2, 2], workers=1) == 6
+
+
+def test_a_fraction_of_a_card_holds_several_packs() -> None:
+    assert workers_here(1, 0.25, {"CPU": 16, "GPU": 2}) == 8
+    assert workers_here(4, 0.25, {"CPU": 16, "GPU": 2}) == 4
+    assert workers_here(4, 0, {"CPU": 2, "GPU": 0}) == 1
+
+
+def test_the_training_images_follow_from_the_data() -> None:
+    few = trial()
+    assert train_images(replace(few, data=replace(few.data, train=100))) == 100
+
+
+def test_status_adds_up_what_the_recorded_trials_held(tmp_path, capsys) -> None:
+    spec = small_spec(resources={"cpu": 2, "gpu": 0})
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner(lambda pack: _costed(pack)))
+    assert main(["status", str(paths.root), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["worker_seconds"] == 24 * 1.5 and said["train_seconds"] == 24 * 1.0
+    assert said["trained_images"] == 24 * 300 and said["peak_memory"] == 2**30
+    assert said["cpu_hours"] == 24 * 1.5 * 2 / 3600 and said["gpu_hours"] == 0.005
+
+
+def _costed(pack: Pack):
+    """Rows as a worker with two cores and half a card would report them."""
+    cost = {"seconds": 1.5, "train_seconds": 1.0, "trained_images": 300, "peak_memory": 2**30}
+    results = [replace(fake_result(t, pack.job.measures), **cost) for t in pack.trials]
+    return finished_rows(results, pack.pack_id, pack.job.cpu, 0.5)

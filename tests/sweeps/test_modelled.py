@@ -1,0 +1,198 @@
+"""The answer of a region search: words and numbers against what can be computed otherwise."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small import begin, small_spec, sweep
+from trials import fake_result
+
+from backdoor.config import TrialConfig
+from backdoor.errors import UserError
+from backdoor.trial import TrialResult
+from sweeps.cli.main import main
+from sweeps.ledger import Ledger, finished_rows
+from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.describe import describe, judged, products
+from sweeps.levelset.membership import probability
+from sweeps.levelset.search import LevelSetSearch, Outcome
+from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
+from sweeps.region.modelled_text import modelled_text
+from sweeps.runners.serial import SerialRunner
+
+
+def square(count: int = 4096) -> np.ndarray:
+    return np.random.default_rng(3).random((count, 2))
+
+
+def test_a_box_is_found_where_the_region_is_one() -> None:
+    points = square()
+    inside = ((points[:, 0] > 0.3) & (points[:, 0] < 0.8) & (points[:, 1] < 0.5)).astype(float)
+    found = describe(points, inside)
+    assert found.precision >= 0.94 and found.coverage >= 0.93
+    bounds = {i.column: (i.low, i.high) for i in found.intervals}
+    assert bounds[0] == pytest.approx((0.3, 0.8), abs=0.03)
+    assert bounds[1][0] is None and bounds[1][1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_diagonal_has_no_large_box_but_a_short_rule() -> None:
+    points = square()
+    inside = (np.abs(points.sum(axis=1) - 1) < 0.12).astype(float)
+    box = describe(points, inside)
+    features, made = products(points, [0, 1])
+    assert made == [(0, 1, 1), (0, 1, -1)]
+    rule = describe(features, inside, most=3)
+    assert (0 if box is None else box.coverage) < 0.4 < 0.9 < rule.coverage
+    assert [i.column for i in rule.intervals] == [2] and rule.precision >= 0.94
+    new = square(9000)[4096:]
+    again = judged(products(new, [0, 1])[0], (np.abs(new.sum(axis=1) - 1) < 0.12).astype(float), rule.intervals)  # fmt: skip
+    assert again.precision == pytest.approx(rule.precision, abs=0.05)
+
+
+def test_no_description_is_given_where_none_is_precise() -> None:
+    points = square()
+    assert describe(points, np.full(len(points), 0.3)) is None
+
+
+def fitted() -> LevelSetSearch:
+    """A search that knows 60 trials of a space where accuracy falls and attacks fail to the right."""
+    panel = Panel(Columns((0,)), np.array([[0.0], [1.0]]))
+    search = LevelSetSearch(Box(Columns((0, 0))), panel, Goal(success=0.2, clean=0.9))
+    for index, point in enumerate(square(60)):
+        accuracy, success = (
+            0.99 - 0.15 * point[0] ** 3,
+            0.9 * (1 - point[0]) ** 2 * (0.5 + 0.5 * (index % 2)),
+        )
+        number = search.add(point, index % 2)
+        search.tell(number, Outcome(round(500 * accuracy), 500, round(450 * success), 450))
+    return search
+
+
+def test_joint_draws_agree_with_the_probabilities_of_single_points() -> None:
+    search = fitted()
+    model, points = search.current(), square(200)
+    drawn = joint_draws(model, points, np.random.default_rng(0))
+    both = np.array([True, True])
+    often = drawn.inside(both).mean(axis=0)
+    assert np.abs(often - probability(model, points)).max() < 0.13, "4 standard errors of 256 draws"
+    assert np.abs(often.mean() - probability(model, points).mean()) < 0.01
+    clean, attack = passing(model, points)
+    assert np.abs((drawn.clean > 0).mean(axis=0) - clean).max() < 0.13
+    assert np.abs((drawn.attack > 0).mean(axis=0) - attack).max() < 0.13
+    weak = probability_of(model, points, np.array([True, False]))
+    assert (weak >= probability_of(model, points, both) - 1e-9).all()
+
+
+def test_the_volume_has_the_spread_of_the_draws() -> None:
+    drawn = np.zeros((100, 50), dtype=bool)
+    for row in range(100):
+        drawn[row, : row // 4] = True
+    size = volume(drawn, 0.25)
+    shares = np.array([row // 4 / 50 for row in range(100)])
+    assert size.fraction == 0.25
+    assert size.lower == pytest.approx(0.25 + np.quantile(shares, 0.05) - shares.mean())
+    assert size.upper == pytest.approx(0.25 + np.quantile(shares, 0.95) - shares.mean())
+
+
+SPACE = {
+    "architecture": ["linear", {"kind": "mlp", "width": 8}],
+    "weight_decay": {"log": [0.001, 0.1]},
+    "learning_rate": {"log": [0.01, 1]},
+}
+
+
+def answered(trial: TrialConfig) -> TrialResult:
+    """Linear models withstand where decay times rate is at least 0.003; MLPs nowhere."""
+    result, defence = fake_result(trial), trial.defence
+    strong = np.log10(defence.weight_decay * defence.learning_rate / 0.003)
+    resists = strong if defence.architecture.kind == "linear" else -2.0
+    hits = round(450 / (1 + np.exp(1.4 + 6 * resists + 0.1 * (trial.seed - 2))))
+    right = 48 if strong < 0.9 else 40
+    measured = tuple(replace(m, success=hits, robust=0, total=450) for m in result.measurements)
+    return replace(
+        result, measurements=measured, class_correct=(right,) * 10, class_total=(50,) * 10
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    spec = small_spec(
+        name="modelled", defence=SPACE, seeds=5,
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
+        region={"clean_accuracy": 0.9, "attack_success": 0.2},
+        search={"kind": "region", "budget": 120, "pending": 20},
+    )  # fmt: skip
+    paths = begin(tmp_path_factory.mktemp("modelled") / "r", spec)
+    sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
+    return paths.root
+
+
+def test_the_answer_is_what_the_space_was_made_to_be(folder, capsys) -> None:
+    assert main(["region", str(folder), "--json"]) == 0
+    model = json.loads(capsys.readouterr().out)["model"]
+    linear, mlp = model["categories"]
+    assert "linear" in linear["label"] and "mlp" in mlp["label"]
+    assert mlp["IN"] == 0 and mlp["volume"]["fraction"] < 0.05
+    # 0.003 <= decay * rate <= 0.003 * 10**0.9, in log10 of a square 2 x 2: the truth by counting.
+    grid = np.add.outer(np.linspace(-3, -1, 400), np.linspace(-2, 0, 400)) - np.log10(0.003)
+    truth = ((grid >= 0) & (grid < 0.9)).mean()
+    assert linear["volume"]["fraction"] == pytest.approx(truth, abs=0.08)
+    assert linear["volume"]["lower"] - 0.05 <= truth <= linear["volume"]["upper"] + 0.05
+    assert sum(model["space"].values()) == pytest.approx(1)
+    assert model["recommended"]["factors"]["defence.architecture"] == "linear"
+    assert model["recommended"]["probability"] >= 0.95
+    assert [f["poison_rate"] for f in model["front"]] == [0.01, 0.03]
+    assert any("x" in i["factor"] for i in model["rule"]["intervals"]), model["rule"]
+    assert model["rule"]["category"]["defence.architecture"] == "linear"
+    assert {"clean accuracy"} < {entry["label"] for entry in model["limits"]}
+
+
+def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
+    assert main(["region", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "of the defence space have clean accuracy >= 0.900, attack success <= 0.2" in said
+    assert "Recommended: linear" in said and "short rule: " in said and "  1 patch" in said
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert "of the defence space have clean accuracy" in page and "Recommended: linear" in page
+
+
+def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:
+    spec = small_spec(
+        defence=SPACE, search={"kind": "region", "budget": 120},
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01]},
+    )  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    assert main(["region", str(paths.root)]) == 0
+    assert "Too few trials have finished" in capsys.readouterr().out
+
+
+def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_path) -> None:
+    spec = small_spec(
+        name="modelled", defence=SPACE, seeds=5,
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
+        region={"clean_accuracy": 0.9, "attack_success": 0.2, "target": "share"},
+        search={"kind": "region", "budget": 120, "pending": 20},
+    )  # fmt: skip
+    from sweeps.region.modelled import modelled
+    from sweeps.spec import parse_spec
+
+    median = parse_spec(
+        {**spec.document, "region": {**spec.document["region"], "target": "median"}}
+    )
+    ledger = Ledger(folder / "ledger")
+    strict, usual = modelled(spec, ledger), modelled(median, ledger)
+    assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
+    assert strict["space"]["IN"] <= usual["space"]["IN"]
+    assert "for 90 % of the seeds" in modelled_text({"model": strict, "panel": [1, 2], "thresholds": {
+        "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}})[1]  # fmt: skip
+
+
+def test_only_a_region_search_knows_shares_of_seeds() -> None:
+    with pytest.raises(UserError) as wrong:
+        small_spec(region={"target": "share"})
+    (mistake,) = wrong.value.mistakes
+    assert mistake.place == "region.target" and "search `grid`" in str(mistake)
+    assert "verify --target share" in mistake.remedy

@@ -1,0 +1,559 @@
+"""Verification against worlds whose truth is known, and against counts made by hand."""
+
+import hashlib
+import itertools
+import json
+import shlex
+import statistics
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+from small import begin, small_spec, sweep
+from trials import fake_result
+
+from backdoor.config import build_attack
+from backdoor.errors import StoredDataError, UserError
+from sweeps.cli import FINE, INTERRUPTED, running
+from sweeps.cli.main import main
+from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.points import region_of
+from sweeps.runners.serial import SerialRunner
+from sweeps.storage import VerificationPaths
+from sweeps.verify.answer import answer_of
+from sweeps.verify.judge import count, fewest_draws, lower_bound, reliability
+from sweeps.verify.plan import Settings, read_plan, settings_of, verifications
+from sweeps.verify.run import Verification, verification
+from sweeps.verify.text import verification_text
+from sweeps.verify.transfer import transfer_attacks
+
+LINEAR = {
+    "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
+    "epochs": 3,
+}
+GOAL = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
+
+
+def chance(config) -> float:
+    """In [0, 1), by the trial alone."""
+    return int.from_bytes(hashlib.sha256(config.trial_id.encode()).digest()[:6], "big") / 2**48
+
+
+def world(rates):
+    """Work for a runner. rates(config) gives clean accuracy and attack success."""
+
+    def result(config, measures):
+        clean, success = rates(config)
+        made = fake_result(config, measures)
+        measured = tuple(replace(m, success=round(450 * success)) for m in made.measurements)
+        correct = round(500 * clean)
+        return replace(
+            made, class_correct=(correct,), class_total=(500,), measurements=measured
+        )  # fmt: skip
+
+    def work(pack):
+        results = [result(config, pack.job.measures) for config in pack.trials]
+        return finished_rows(results, pack.pack_id)
+
+    return work
+
+
+def settled(config):
+    """The attack fails from weight decay 0.02 on; accuracy is lost above 0.04."""
+    decay = config.defence.weight_decay
+    return (0.95 if decay < 0.045 else 0.8), (0.05 if decay > 0.015 else 0.9)
+
+
+def a_sweep(folder, rates=settled, **changes):
+    spec = small_spec(**{"defence": LINEAR, "region": GOAL, "seeds": 3, **changes})
+    paths = begin(folder / "r", spec)
+    sweep(paths, spec, SerialRunner(world(rates)))
+    return paths, spec
+
+
+def verified(paths, spec, rates=settled, settings=None, transfer=(), basis=None):
+    case = verification(paths, spec, settings or Settings(), transfer, basis)
+    plan, ledger = case.plan, Ledger(case.paths.ledger)
+    case.train(ledger, plan, SerialRunner(world(rates)))
+    return case, plan, case.answer(ledger, plan)
+
+
+# --- bounds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("passed", "total"), [(59, 59), (58, 59), (0, 7), (1, 1), (40, 61)])
+def test_the_bound_is_clopper_and_pearsons(passed, total) -> None:
+    interval = stats.binomtest(passed, total, alternative="greater").proportion_ci(0.95)
+    assert lower_bound(passed, total) == pytest.approx(interval.low, abs=1e-12)
+
+
+def test_59_of_59_prove_95_percent_and_29_of_29_prove_90() -> None:
+    assert fewest_draws(0.95) == 59 and fewest_draws(0.90) == 29
+    assert lower_bound(59, 59) >= 0.95 > lower_bound(58, 58)
+
+
+def test_the_bound_holds_as_often_as_it_says() -> None:
+    """Summed over all outcomes, so without chance: it fails in at most 5 % of verifications."""
+    for truth in (0.8, 0.9, 0.95, 0.99):
+        outcomes = range(60)
+        missed = sum(stats.binom.pmf(k, 59, truth) for k in outcomes if lower_bound(k, 59) > truth)
+        assert missed <= 0.05
+
+
+# --- a whole verification ----------------------------------------------------------------------
+
+
+def test_a_true_region_passes_and_every_figure_can_be_counted_again(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path)
+    case, plan, answer = verified(paths, spec)
+    inside = {
+        p["defence_id"]
+        for p in region_of(spec, Ledger(paths.ledger))["points"]
+        if p["by_means"] == "IN"
+    }
+    assert len(inside) == 3
+    assert answer["verdict"] == "passed"
+    assert answer["inside"] == {
+        "draws": 59,
+        "passed": 59,
+        "share": 1.0,
+        "lower_bound": pytest.approx(0.05 ** (1 / 59)),
+    }
+    assert answer["border"]["draws"] == 0
+    assert answer["outside"] == {**answer["outside"], "draws": 15, "passed": 0}
+    assert answer["reliability"] is None and answer["transfer"] == []
+    assert json.loads(case.paths.answer.read_text()) == answer
+    rows = Ledger(case.paths.ledger).rows()
+    # 74 draws x 5 seeds x 2 attacks, and every draw has seeds of its own, none of the sweep's.
+    assert len(rows) == 740 == answer["trials"]["planned"] == answer["trials"]["finished"]
+    seeds = [seed for draw in plan.draws for seed in draw.seeds]
+    assert len(set(seeds)) == len(seeds) == 370 and not set(seeds) & {0, 1, 2}
+    drawn = {row["defence_id"] for row in rows if row["seed"] in set(seeds[: 59 * 5])}
+    assert drawn == inside
+
+
+def noisy(config):
+    """Seeds differ: at the two points that are IN, the attack takes 30 % or 10 % of the time."""
+    decay = config.defence.weight_decay
+    if decay < 0.015 or decay > 0.035:
+        return 0.5, 0.9
+    often = 0.3 if decay < 0.025 else 0.1
+    return 0.95, (0.6 if config.seed > 2 and chance(config) < often else 0.05)
+
+
+@pytest.mark.parametrize(("target", "seeds"), [("median", 5), ("median", 6), ("share", 1)])
+def test_draws_are_judged_as_stated(tmp_path, target, seeds) -> None:
+    paths, spec = a_sweep(tmp_path, noisy)
+    case, plan, answer = verified(paths, spec, noisy, Settings(59, seeds, target))
+    by_id = {}
+    for row in Ledger(case.paths.ledger).rows():
+        clean, measured = sum(row["class_correct"]) / 500, row["measurements"][0]
+        by_id.setdefault((row["seed"]), []).append(
+            (row["attack_id"], clean, measured["success"] / 450)
+        )
+    passed = 0
+    for draw in plan.draws[:59]:
+        assert len(draw.seeds) == seeds
+        figures = [one for seed in draw.seeds for one in by_id[seed]]
+        fine = True
+        for attack in {name for name, _, _ in figures}:
+            clean = statistics.median(c for name, c, _ in figures if name == attack)
+            success = statistics.median(s for name, _, s in figures if name == attack)
+            fine = fine and clean >= 0.9 and success <= 0.2
+        passed += fine
+    assert answer["inside"]["passed"] == passed < 59
+    assert answer["verdict"] == "not proven"
+    assert (
+        sum(d["passes"] for d in answer["draws"])
+        == passed + answer["border"]["passed"] + answer["outside"]["passed"]
+    )
+    assert answer["claim"] == {"median": 0.95, "share": 0.9}[target]
+
+
+def test_draws_are_even_over_the_points_inside(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path)
+    case = verification(paths, spec, Settings(1000, 5), ())
+    drawn = [d.defence["weight_decay"] for d in case.plan.draws if d.stratum == "inside"]
+    counts = [drawn.count(value) for value in sorted(set(drawn))]
+    assert len(counts) == 3
+    assert stats.chisquare(counts).pvalue > 0.001
+    assert (
+        stats.binomtest(sum(a == b for a, b in itertools.pairwise(drawn)), 999, 1 / 3).pvalue
+        > 0.001
+    )
+
+
+def test_basis_bounds_takes_fewer_points(tmp_path) -> None:
+    def close(config):
+        decay = config.defence.weight_decay
+        return settled(config)[0], 0.05 if decay > 0.025 else (0.12, 0.19, 0.24)[
+            config.seed % 3
+        ] if decay > 0.015 else 0.9
+
+    paths, spec = a_sweep(tmp_path, close)
+    parts = {
+        basis: verification(paths, spec, Settings(), (), basis).plan.frozen["region"]["points"]
+        for basis in ("means", "bounds")
+    }
+    assert {name: len(ids) for name, ids in parts["means"].items()} == {
+        "inside": 3,
+        "border": 0,
+        "outside": 3,
+    }
+    assert {name: len(ids) for name, ids in parts["bounds"].items()} == {
+        "inside": 2,
+        "border": 1,
+        "outside": 3,
+    }
+
+
+def test_failed_and_collapsed_trainings_count_against_their_draw(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path)
+    work = world(settled)
+
+    def harsh(pack):
+        if any(t.seed in broken for t in pack.trials):
+            if len(pack.trials) > 1 or pack.trials[0].seed % 2:
+                raise RuntimeError("out of memory")
+            rows = work(pack).to_pylist()
+            return type(work(pack)).from_pylist(
+                [{**r, "collapsed": True} for r in rows], work(pack).schema
+            )
+        return work(pack)
+
+    case = verification(paths, spec, Settings(6, 5), ())
+    plan, ledger = case.plan, Ledger(case.paths.ledger)
+    broken = set(plan.draws[0].seeds[:3]) | set(plan.draws[1].seeds[:2])
+    case.train(ledger, plan, SerialRunner(harsh))
+    answer = case.answer(ledger, plan)
+    # Three of five seeds decide the median, two do not.
+    assert [d["passes"] for d in answer["draws"][:6]] == [False, True, True, True, True, True]
+    assert [d["broken"] for d in answer["draws"][:3]] == [6, 4, 0] and answer["broken"] == 10
+    assert answer["draws"][0]["attack_success"] == 1 and answer["draws"][0]["clean_accuracy"] == 0
+    odd = sum(seed % 2 for seed in broken)
+    assert answer["trials"]["failed"] == 2 * odd
+    assert (
+        "10 models failed, diverged or collapsed; they count as not passing."
+        in verification_text(answer)
+    )
+    # What failed is tried again by the same command, and then counts as it turns out.
+    case.train(ledger, plan, SerialRunner(work))
+    assert case.answer(ledger, plan)["trials"]["failed"] == 0
+
+
+def test_nothing_inside_is_an_answer(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path, lambda config: (0.95, 0.9))
+    _, plan, answer = verified(paths, spec)
+    assert plan.draws == () and answer["verdict"] == "empty"
+    assert verification_text(answer) == "Nothing to verify: no defence point is inside the region."
+
+
+# --- freezing and going on ---------------------------------------------------------------------
+
+
+class Impatient(SerialRunner):
+    """Stops for good before its third pack."""
+
+    def run(self, feed) -> None:
+        for _ in range(2):
+            pack = feed.next_pack()
+            feed.finished(pack, self.work(pack))
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_verification_goes_on_where_it_was(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path, noisy)
+    case = verification(paths, spec, Settings(24, 5), ())
+    plan, ledger = case.plan, Ledger(case.paths.ledger)
+    with pytest.raises(KeyboardInterrupt):
+        case.train(ledger, plan, Impatient(world(noisy)))
+    recorded = set(Ledger(case.paths.ledger).finished)
+    known = {trial.trial_id for trial in plan.trials(spec)}
+    assert 0 < len(recorded) < len(known)
+    trained = []
+
+    def counted(pack):
+        trained.extend(t.trial_id for t in pack.trials)
+        return world(noisy)(pack)
+
+    again = verification(paths, spec, Settings(24, 5), ())
+    assert again.paths == case.paths and again.plan == plan
+    ledger = Ledger(again.paths.ledger)
+    again.train(ledger, again.plan, SerialRunner(counted))
+    assert not set(trained) & recorded and {*trained, *recorded} == known
+    answer = again.answer(ledger, plan)
+    assert answer["trials"] == {"planned": len(known), "finished": len(known), "failed": 0}
+    rest = VerificationPaths(tmp_path / "at-once")
+    rest.ledger.mkdir(parents=True)
+    at_once = Verification(paths, rest, spec, lambda: plan)
+    fresh = Ledger(rest.ledger)
+    at_once.train(fresh, plan, SerialRunner(world(noisy)))
+    assert answer_of(plan, spec, fresh, answer["sweep"], 0) == answer
+
+
+def test_nothing_is_stopped_early_and_no_curve_is_taken(tmp_path) -> None:
+    stopping = {"kind": "median", "grace_period": 1}
+    paths, spec = a_sweep(tmp_path, stopping=stopping, curve_every=1)
+    assert spec.stopping is not None and spec.curve_every == 1
+    case = verification(paths, spec, Settings(4, 5), ())
+    assert case.spec.stopping is None and case.spec.curve_every == 0
+
+
+def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path)
+    case = verification(paths, spec, Settings(4, 5), ())
+    assert case.plan == read_plan(case.paths)
+    text = case.paths.plan.read_text()
+    case.paths.plan.write_text(text.replace('"attack_success": 0.2', '"attack_success": 0.4'))
+    with pytest.raises(
+        StoredDataError, match="must be as it was written before anything was trained"
+    ):
+        read_plan(case.paths)
+    case.paths.plan.write_text(text[:100])
+    with pytest.raises(
+        StoredDataError, match="must be a verification's plan with schema version 1"
+    ):
+        read_plan(case.paths)
+
+
+def test_another_question_takes_other_seeds_and_is_told(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path)
+    first = verified(paths, spec, settings=Settings(4, 5))[1]
+    _, second, answer = verified(paths, spec, settings=Settings(5, 5))
+    seeds = [{seed for draw in plan.draws for seed in draw.seeds} for plan in (first, second)]
+    assert not seeds[0] & seeds[1]
+    assert answer["earlier"] == 1 and len(verifications(paths)) == 2
+    assert "Other verifications of this sweep: 1." in verification_text(answer)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, None, "median"), "--draws: must be at least 1, but got 0. For example 59."),
+        ((None, 4, "median"), "--seeds: must be at least 5: a point is judged by their median, but got 4. Ask for more, or use --target share."),
+        ((None, 5, "share"), "--seeds: has no effect with the target `share`, where a draw is a point with one seed, but got 5. Leave it out; --draws sets the number."),
+    ],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(arguments, message) -> None:
+    with pytest.raises(UserError) as caught:
+        settings_of(*arguments)
+    assert [str(m) for m in caught.value.mistakes] == [message]
+
+
+# --- reliability and transfer ------------------------------------------------------------------
+
+
+def test_reliability_counts_by_bins() -> None:
+    class Stub:
+        def __init__(self, probability, passes):
+            self.draw = type("D", (), {"probability": probability})
+            self.passes = passes
+
+    table = reliability(
+        [
+            Stub(0.01, False),
+            Stub(0.05, False),
+            Stub(0.15, True),
+            Stub(0.97, True),
+            Stub(1.0, True),
+            Stub(0.96, False),
+        ]
+    )
+    filled = {row["low"]: row for row in table if row["draws"]}
+    assert filled[0.0]["draws"] == 1 and filled[0.0]["observed"] == 0
+    assert filled[0.05] == {
+        "low": 0.05,
+        "high": 0.2,
+        "draws": 2,
+        "passed": 1,
+        "predicted": pytest.approx(0.1),
+        "observed": 0.5,
+    }
+    assert filled[0.95]["predicted"] == pytest.approx(2.93 / 3) and filled[0.95][
+        "observed"
+    ] == pytest.approx(2 / 3)
+    assert sum(row["draws"] for row in table) == 6 and table[3]["observed"] is None
+    assert reliability([Stub(None, True)]) is None
+    assert count([]) == {"draws": 0, "passed": 0, "share": None, "lower_bound": None}
+
+
+def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path) -> None:
+    def sine_wins(config):
+        clean, success = settled(config)
+        return (
+            clean,
+            0.9 if config.attack and config.attack.trigger.kind_name() == "sine" else success,
+        )
+
+    paths, spec = a_sweep(tmp_path)
+    transfer = transfer_attacks(spec, "[sine, {kind: patch, size: 2}]")
+    assert [(a.trigger.kind_name(), a.poison_rate, a.target) for a in transfer] == [
+        ("sine", 0.03, 0),
+        ("patch", 0.03, 0),
+    ]
+    case, _, answer = verified(paths, spec, sine_wins, Settings(8, 5), transfer)
+    assert answer["inside"]["passed"] == 8
+    assert [(t["draws"], t["passed"]) for t in answer["transfer"]] == [(8, 0), (8, 8)]
+    assert len(Ledger(case.paths.ledger).rows()) == 8 * 5 * 4 + 2 * 5 * 2
+    text = verification_text(answer)
+    assert "Attacks outside the panel, about which the region claims nothing (transfer):" in text
+    assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0 %)" in text
+
+
+def test_the_default_transfer_leaves_out_what_the_panel_has(tmp_path) -> None:
+    def kinds(trigger):
+        attack = {"trigger": trigger, "poison_rate": [0.03], "target": 3}
+        found = transfer_attacks(small_spec(attack=attack), "standard-1")
+        return [(a.trigger.kind_name(), a.poison_rate, a.target, a.label_mode) for a in found]
+
+    patch = [("patch", 0.003, 3, "all_to_one"), ("patch", 0.01, 3, "all_to_one")]
+    blend = [("blend", 0.003, 3, "all_to_one"), ("blend", 0.01, 3, "all_to_one")]
+    sine = [("sine", 0.02, 3, "clean_label"), ("sine", 0.05, 3, "clean_label")]
+    assert kinds([{"kind": "patch", "size": 1}]) == patch + blend + sine
+    assert kinds([{"kind": "patch", "size": 3}]) == blend + sine
+    assert kinds([{"kind": "blend", "opacity": 0.2}]) == patch + sine
+    assert transfer_attacks(small_spec(), "none") == ()
+    listed = tmp_path / "attacks.json"
+    listed.write_text(json.dumps([{"trigger": "sine", "poison_rate": 0.02, "target": 4}]))
+    assert transfer_attacks(small_spec(), str(listed)) == (
+        build_attack({"trigger": "sine", "poison_rate": 0.02, "target": 4}),
+    )
+
+
+def test_what_does_not_fit_the_data_is_no_default_transfer() -> None:
+    said = []
+    few = small_spec(
+        data={"kind": "digits", "train": 128, "validation": 10, "test": 40},
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": 0.05},
+    )
+    kept = transfer_attacks(few, "standard-1", said.append)
+    # 0.3 % of 128 images are none.
+    assert 0.003 not in {a.poison_rate for a in kept} and 0.01 in {a.poison_rate for a in kept}
+    assert any(
+        "at 0.3 % to class 0 as transfer: attack.poison_rate: must poison at least one of the 128"
+        in line
+        for line in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[3]", "--transfer[0]: must be a trigger, an attack, the name of a panel, or a file that lists them, but got 3."),
+        ("[sine, sinus]", "--transfer[1].trigger"),
+        ("{kind: patch, size: 9}", "--transfer[0].attack.trigger"),
+        ("{trigger: sine, poison_rate: 0}", "--transfer[0].poison_rate: must be above 0, but got 0."),
+        ("{trigger: sine, poison_rat: 0.1}", "--transfer[0].poison_rat"),
+        ("{kind: patch, size: 1}", "--transfer[0]: must not be on the sweep's own panel, but got 'patch(size=1) at 3 % to class 0'."),
+        ("[a: b: c]", "--transfer, line 1: must be valid YAML"),
+    ],
+)  # fmt: skip
+def test_transfer_that_cannot_be_read_is_refused(given, message) -> None:
+    with pytest.raises(UserError) as caught:
+        transfer_attacks(small_spec(), given)
+    assert message in str(caught.value)
+
+
+# --- a region with probabilities ---------------------------------------------------------------
+
+
+def front(config):
+    """Inside between weight decays 1e-3 and 1e-2, for every attack and seed, smoothly."""
+    import math
+
+    x = math.log10(config.defence.weight_decay)
+    z = 0.3 * (chance(config) - 0.5)
+    return 1 / (1 + math.exp(3 * (x + 2) - 2.9 + z)), 1 / (1 + math.exp(3 * (x + 3) + 1.386 + z))
+
+
+def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> None:
+    paths, spec = a_sweep(
+        tmp_path, front, region={**GOAL, "clean_accuracy": 0.95},
+        defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
+        search={"kind": "region", "budget": 45, "pending": 9},
+    )  # fmt: skip
+    case, plan, answer = verified(paths, spec, front, Settings(59, 5))
+    by_part = {
+        s: [d for d in plan.draws if d.stratum == s] for s in ("inside", "border", "outside")
+    }
+    assert [len(draws) for draws in by_part.values()] == [59, 15, 15]
+    assert all(d.probability >= 0.95 for d in by_part["inside"])
+    assert all(0.05 < d.probability < 0.95 for d in by_part["border"])
+    assert all(d.probability <= 0.05 for d in by_part["outside"])
+    assert len({d.defence["weight_decay"] for d in plan.draws}) == 89
+    # The front is where the world has it, so what the model calls inside passes.
+    assert answer["verdict"] == "passed" and answer["outside"]["passed"] == 0
+    table = {row["low"]: row for row in answer["reliability"]}
+    assert table[0.95]["draws"] == table[0.95]["passed"] == 59
+    assert table[0.0]["draws"] == 15 and table[0.0]["passed"] == 0
+    assert verification(paths, spec, Settings(59, 5), ()).plan == plan
+    assert "Points were drawn evenly from all of the space that is IN" in verification_text(answer)
+    # That 90 % of the seeds pass is asked of fewer points than that the median one does.
+    share = verification(paths, spec, Settings(20, 1, "share"), ())
+    assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
+
+    def reach(plan):
+        return [
+            f(d.defence["weight_decay"] for d in plan.draws if d.stratum == "inside")
+            for f in (min, max)
+        ]
+
+    assert reach(plan)[0] < reach(share.plan)[0] and reach(share.plan)[1] < reach(plan)[1]
+    with pytest.raises(UserError, match="the region of this sweep is a model of the whole space"):
+        verification(paths, spec, Settings(), (), "bounds")
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) -> None:
+    easy = small_spec(region={"clean_accuracy": 0.0, "attack_success": 1.0})
+    sweep(begin(tmp_path / "r", easy), easy, SerialRunner())
+    out = str(tmp_path / "r")
+    quick = ["verify", out, "--runner", "serial", "--target", "share", "--transfer", "none"]
+    capsys.readouterr()
+    assert main([*quick, "--draws", "3"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith(
+        "Not proven: 3 of 3 draws inside pass. With 95 % confidence at least 36.84 % of the region does; 90 % is claimed."
+    )
+    assert "note: 3 draws cannot prove 0.9, even if all pass; 29 can" in said.err
+    assert main([*quick, "--draws", "29", "--json"]) == 0
+    streams = capsys.readouterr()
+    answer = json.loads(streams.out)
+    assert answer["verdict"] == "passed" and answer["inside"]["passed"] == 29
+    assert main([*quick, "--draws", "29", "--json"]) == 0
+    streams = capsys.readouterr()
+    assert json.loads(streams.out) == answer and "58 trials, 58 recorded" in streams.err
+
+
+class Brief(SerialRunner):
+    """Stops for good after one pack."""
+
+    def run(self, feed) -> None:
+        pack = feed.next_pack()
+        feed.finished(pack, self.work(pack))
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    paths, _ = a_sweep(tmp_path, attack={"trigger": ["sine", {"kind": "patch", "size": 1}]})
+    work = world(settled)
+    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: Brief(work))
+    asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
+    assert main(asked) == INTERRUPTED
+    said = capsys.readouterr()
+    (folder,) = verifications(paths)
+    recorded = Ledger(folder.ledger).finished
+    assert 0 < len(recorded) < len(list(read_plan(folder).trials(small_spec())))
+    assert (
+        said.out == ""
+        and f"Interrupted: {len(recorded)} trials are recorded. Go on with: " in said.err
+    )
+    again = shlex.split(said.err.strip().splitlines()[-1].partition("Go on with: ")[2])
+    assert again[1:] == asked
+    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: SerialRunner(work))
+    assert main(again[1:]) == FINE
+    assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1
