@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-.PHONY: help setup demo test lint bench bench-throughput bench-region clean
+.PHONY: help setup demo test lint bench bench-throughput bench-region bench-recorded clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
 	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
+	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
 # A file of its own, so that something can be installed into it before the rest.
@@ -50,8 +51,13 @@ bench: $(READY)
 bench-throughput: $(READY)
 	$(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
 
+# DIGITS_MAP: the results folder of its dense map, which is computed where it is not there yet.
 bench-region: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
+
+# RECORDED: a folder of CSV files, one recorded training a row.
+bench-recorded: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,7 @@ batch is picked greedily; a picked trial, like one under way, is conditioned on 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -25,11 +25,24 @@ Cost = Callable[[Floats, Ints], Floats]
 
 @dataclass(frozen=True)
 class Targets:
-    """Where one process is worth knowing: reference posteriors, and what knowing is worth."""
+    """Where one process is worth knowing: reference posteriors, and what knowing is worth.
+
+    level: another posterior, and how much of it is taken off each reference: the best accuracy,
+    where the threshold hangs on it. variance: of what is left.
+    """
 
     cross: Cross
     worth: Floats
     variance: Floats
+    level: tuple[Cross, float] | None = None
+
+    def covariance(self, candidates: Cross) -> Floats:
+        """Posterior covariances of the references, less their level, with candidates, (m, c)."""
+        found = self.cross.covariance(candidates)
+        if self.level is None:
+            return found
+        best, pull = self.level
+        return found - pull * best.covariance(candidates)
 
 
 def targets(
@@ -45,7 +58,7 @@ def targets(
     clean_worth = shares * worth_of((mean - shift[0]) / np.sqrt(variance), joint)
     attack_worth = shares[:, None] * worth_of((attack - shift[1]) / deviation, joint[:, None])
     return (
-        targets_at(model.clean.at, points, clean_worth, most),
+        _levelled(targets_at(model.clean.at, points, clean_worth, most), model),
         targets_at(model.attack.at, model.crossed(points), attack_worth.ravel(), most),
     )
 
@@ -70,6 +83,14 @@ def targets_at(
     return Targets(cross, worth[chosen], cross.variance())
 
 
+def _levelled(clean: Targets, model: Model) -> Targets:
+    """The references' margins: a trial near the best point tells how high the level is."""
+    if model.best is None:
+        return clean
+    level = model.clean.at(model.best[None, :]), model.pull
+    return replace(clean, variance=model.clean_margin(clean.cross)[1], level=level)
+
+
 @dataclass
 class Side:
     """One metric's references against all candidates; shrinks as trials are picked."""
@@ -79,7 +100,7 @@ class Side:
     noise: Floats
 
     def __post_init__(self) -> None:
-        self.between = self.targets.cross.covariance(self.candidates)
+        self.between = self.targets.covariance(self.candidates)
         self.variance = self.candidates.variance()
         self.picked: list[Floats] = []
 

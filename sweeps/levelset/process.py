@@ -31,7 +31,7 @@ class Prior:
     category: tuple[float, float] = (np.log(1.0), 0.8)
     variance: tuple[float, float] = (np.log(2.5), 0.8)
     noise: tuple[float, float] = (np.log(0.15), 1.2)
-    slope: tuple[float, float] = (0.0, 1.0)
+    slope: tuple[float, float] = (1.5, 1.0)
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
         """Means and deviations, in the order of `Hyper.pack`."""
@@ -216,6 +216,18 @@ class Process:
 
     def _half(self, where: Floats) -> Floats:
         return _solve(self.factor, _prior(self.hyper, self.coordinates, where))
+
+
+def left_out(data: Data, hyper: Hyper) -> tuple[Floats, Floats]:
+    """Means and variances of f at each row, (n,) each, as all the other rows predict it
+    (Rasmussen and Williams 2006, eq. 5.12)."""
+    if not len(data):
+        return np.zeros(0), np.zeros(0)
+    noise = data.known + hyper.learned_noise(data.shape) + _JITTER
+    process = Process.of(data, hyper)
+    precision = np.diag(_inverse(process.factor))
+    variance = np.asarray(np.maximum(1 / precision - noise, 1e-9), dtype=np.float64)
+    return np.asarray(data.values - process.alpha / precision, dtype=np.float64), variance
 
 
 @dataclass(frozen=True)

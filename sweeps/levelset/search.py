@@ -69,7 +69,9 @@ class LevelSetSearch:
         self._certain = 0
         self.exhausted = False
         cells = self.domain.groups * len(self.panel)
-        self.begin = max(12, 3 * (len(self.domain.columns.numbers) + cells))
+        least = max(12, 3 * (len(self.domain.columns.numbers) + cells))
+        # A small budget is not spent on the even design alone.
+        self.begin = min(least, max(4, self.settings.budget // 2))
 
     # --- telling ----------------------------------------------------------------------------
 
@@ -144,7 +146,9 @@ class LevelSetSearch:
             return []
         design = self.domain.draw(self.begin, self.settings.seed + 1)
         first = len(self.points)
-        turns = [(design[i], i % len(self.panel)) for i in range(first, first + count)]
+        turns = [
+            (design[i % len(design)], i % len(self.panel)) for i in range(first, first + count)
+        ]
         return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
 
     def _free(self, point: Floats, attack: int) -> bool:

@@ -13,8 +13,11 @@ from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.kernel import matern
-from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit
+from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit, left_out
 
+#: What is thought of the noise of seeds beforehand, on logits. That of attack success is never
+#: small, and largest at the front: deviations of about 0.3 at the ends and 0.8 at one half.
+ATTACK_PRIOR = Prior(noise=(float(np.log(0.08)), 0.6), slope=(2.1, 0.6))
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
 #: More rows than this would make an ask take too long, and add little.
@@ -154,7 +157,7 @@ class Surrogate:
     panel: Panel
     goal: Goal
     reference: Floats
-    prior: Prior = field(default_factory=Prior)
+    priors: tuple[Prior, Prior] = (Prior(), ATTACK_PRIOR)
     hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
     thorough: int = 0
@@ -186,14 +189,18 @@ class Surrogate:
         self, which: int, data: Data, centre: float, draw: np.random.Generator,
         search: tuple[bool, bool],
     ) -> Process:  # fmt: skip
-        hyper = self.hyper[which] or fit(data, self.prior, None, draw)
-        # Seeds differ most where the rate does: as far as the last model knows the rate.
-        mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
-        data = replace(data, shape=spread_shape(mean, centre))
+        prior = self.priors[which]
+        hyper = self.hyper[which] or fit(data, prior, None, draw)
+        if len(data) > LARGEST:
+            mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
+            data = thinned(data, draw, np.abs(mean))
+        # Seeds differ most where the rate does: as far as the last model knows the rate from all
+        # the other trials, so that a lucky seed does not vouch for itself.
+        data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
         if search[0]:
-            hyper = fit(data, self.prior, hyper, draw, search[1])
+            hyper = fit(data, prior, hyper, draw, search[1])
         self.hyper[which] = hyper
-        return Process.of(thinned(data, draw, np.abs(mean)), hyper)
+        return Process.of(data, hyper)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -255,6 +262,13 @@ def spread_shape(mean: Floats, centre: float) -> Floats:
     """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
     rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
     return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
+
+
+def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:
+    """Means of `spread_shape` over normal logits, (n,), by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(7)
+    levels = mean[:, None] + np.sqrt(variance)[:, None] * nodes
+    return np.asarray(spread_shape(levels, centre) @ weights / weights.sum(), dtype=np.float64)
 
 
 def centred(hits: Floats, total: Floats, centre: float) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
 """How many trainings a region takes: this search against grids, Sobol and TPE, on known truth.
 
-    OPENBLAS_NUM_THREADS=1 python tests/benchmarks/bench_region.py [--only analytic,hard,speed] [--seeds 10] [--json FILE]
+    OPENBLAS_NUM_THREADS=1 python tests/benchmarks/bench_region.py [--only analytic,map,hard,speed] [--seeds 10] [--json FILE]
 
 Prints the tables, writes them as JSON, and ends with exit code 1 where a goal is missed. A method
 reaches a level where its IoU is at least that at two checks in a row; a grid's size reaches it where
@@ -29,13 +29,18 @@ from region.baselines import (
     tpe_trials,
 )
 from region.hard import cases
+from region.map import CEILING, Map, compute
 from region.problems import mixed, plane, with_best
 
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
 from sweeps.levelset.search import LevelSetSearch, Settings
 
 LEVELS = (0.80, 0.85)
-PROBLEMS = {"a": (plane, 160, 6), "b": (mixed, 216, 8)}  # problem, trials, batch
+PROBLEMS = {  # problem, trials, batch
+    "a": (lambda: with_best(plane()), 160, 6),
+    "b": (lambda: with_best(mixed()), 216, 8),
+    "digits": (Map, 240, 6),
+}
 CHECKS = (
     24,
     30,
@@ -68,9 +73,8 @@ EVEN = 4096
 def run(problem, seed, budget, batch, **settings):
     """One search: [(trials, IoU, IN precision or nan, IN coverage, undecided, OUT wrong, reported)],
     the probabilities at each look, and the search."""
-    search = LevelSetSearch(
-        problem.box, problem.panel, problem.goal, Settings(budget=budget, seed=seed, **settings)
-    )
+    chosen = Settings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
+    search = LevelSetSearch(problem.box, problem.panel, problem.goal, chosen)
     draw = np.random.default_rng(1000 + seed)
     even, truth = problem.even[:EVEN], problem.truth[:EVEN]
     looks, chances = [], []
@@ -111,7 +115,7 @@ def reach(looks, level, none=np.inf):
 
 
 def _problem(name):
-    return with_best(PROBLEMS[name][0]())
+    return PROBLEMS[name][0]()
 
 
 def _ours(job):
@@ -171,8 +175,22 @@ def grids(pool, name, seeds):
 
 
 def analytic(pool, seeds, say):
+    return compared(("a", "b"), pool, seeds, say)
+
+
+def dense(pool, seeds, say):
+    """The map of real trainings, which is computed where it is not there yet."""
+    compute()
+    ceiling = _problem("digits").ceiling
+    report, goals = compared(("digits",), pool, seeds, say)
+    say(f"IoU of the map's two halves, the ceiling: {ceiling:.3f}")
+    halves = {"digits: IoU of the two halves": (ceiling, ceiling >= CEILING)}
+    return report | {"ceiling": ceiling}, goals | halves
+
+
+def compared(names, pool, seeds, say):
     report, goals = {}, {}
-    for name in PROBLEMS:
+    for name in names:
         ours = pool.map(_ours, [(name, s) for s in range(seeds)], chunksize=1)
         others = {
             m: pool.map(_other, [(name, m, s) for s in range(seeds)], chunksize=1)
@@ -346,7 +364,7 @@ def speed(_pool, _seeds, say):
     return report | {"memory_gb": memory}, goals
 
 
-PARTS = {"speed": speed, "analytic": analytic, "hard": hard}
+PARTS = {"speed": speed, "analytic": analytic, "map": dense, "hard": hard}
 
 
 def main() -> int:

@@ -56,10 +56,7 @@ def grid_sizes(problem):
 
 def grid(problem, steps, seeds, draw):
     """Cells, attacks and the mean outcome of each cell under each attack."""
-    axes = [
-        np.linspace(0, 1, steps) if level == 0 else np.arange(float(level))
-        for level in problem.box.columns.levels
-    ]
+    axes = problem.axes(steps)
     cells = np.array(list(itertools.product(*axes)))
     width = len(problem.panel)
     points = np.repeat(cells, width, axis=0)
@@ -142,7 +139,7 @@ def tpe_trials(problem, count, seed):
             trial.suggest_float(str(j), 0, 1) if level == 0 else float(trial.suggest_categorical(str(j), range(level)))
             for j, level in enumerate(problem.box.columns.levels)
         ])  # fmt: skip
-        rows = np.repeat(point[None], width, axis=0)
+        rows = np.repeat(problem.snap(point)[None], width, axis=0)
         got = problem.train(rows, np.arange(width), draw)
         points += list(rows)
         attacks += range(width)

@@ -25,6 +25,18 @@ class Problem:
     goal: Goal
     noise: float = 1.0
     failing: float = 0.0
+    repeats: int = 1_000_000
+
+    def axes(self, steps):
+        """Each column's values in a full grid of so many steps a side."""
+        return [
+            np.linspace(0, 1, steps) if level == 0 else np.arange(float(level))
+            for level in self.box.columns.levels
+        ]
+
+    def snap(self, points):
+        """The nearest points that can be trained."""
+        return points
 
     def clean(self, points):
         raise NotImplementedError

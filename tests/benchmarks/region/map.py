@@ -1,0 +1,127 @@
+"""A dense map of real trainings as a problem: truth from some of its seeds, replay from the others.
+
+The map is an ordinary sweep (`digits_map.yaml`), computed once and resumed where it was stopped.
+Truth at a point is the median over the truth's seeds: of attack success for every attack, and of
+clean accuracy over seeds and attacks together. Nothing is interpolated: searches, designs and grids
+choose among the map's own points, and IoU counts those points.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+from region.finite import Cells, Replay, Table, unit
+
+from sweeps.ledger import load_results
+from sweeps.levelset.columns import Columns
+from sweeps.levelset.surrogate import Goal, Panel
+
+SPEC = Path(__file__).parent / "digits_map.yaml"
+#: The map's results folder; a finished one may be given instead.
+FOLDER = Path(os.environ.get("DIGITS_MAP", "build/digits-map"))
+FACTORS = ("defence.weight_decay", "defence.learning_rate")
+GOAL = Goal(success=0.2, clean=0.9)
+#: How many seeds each half begins with, and the IoU of the halves from which they are enough.
+LEAST, CEILING = 3, 0.90
+
+
+def compute(folder=FOLDER):
+    """Runs the sweep, or what is left of it."""
+    begun = (folder / "sweep.json").is_file()
+    words = ["resume", str(folder)] if begun else ["run", str(SPEC), "--out", str(folder)]
+    subprocess.run(
+        [sys.executable, "-m", "sweeps.cli", *words, "--runner", "tune"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@cache
+def table(folder=FOLDER):
+    """All of the map: (cells, attacks, seeds) counts."""
+    rows = load_results(folder).to_pandas()
+    points = np.column_stack([unit(rows[name]) for name in FACTORS])
+    cells, cell = np.unique(points.round(9), axis=0, return_inverse=True)
+    attack, seed = rows["attack_id"].astype("category").cat.codes, rows["seed"].to_numpy()
+    shape = (len(cells), attack.max() + 1, seed.max() + 1)
+    counts = np.full((4, *shape), np.nan)
+    names = ("clean_correct", "clean_total", "success", "total")
+    counts[:, cell.ravel(), attack, seed] = rows[list(names)].to_numpy(dtype=float).T
+    if np.isnan(counts).any():
+        raise ValueError(f"{folder} lacks {int(np.isnan(counts[0]).sum())} trainings of the map")
+    codes = np.arange(float(shape[1]))[:, None]
+    return Table(Cells(cells), Panel(Columns((shape[1],)), codes), *counts)
+
+
+def inside(part, goal=GOAL):
+    """Which cells are in the region by the medians of the table's seeds, (cells,) bool."""
+    clean = np.median(part.correct / part.images, axis=(1, 2))
+    success = np.median(part.success / part.triggered, axis=2).max(axis=1)
+    return (clean >= goal.clean) & (success <= goal.success)
+
+
+def iou(one, other):
+    union = (one | other).sum()
+    return (one & other).sum() / union if union else 1.0
+
+
+@cache
+def halves(folder=FOLDER):
+    """(seeds of the truth, seeds of the replay, IoU of the two): three each, more where too few."""
+    whole = table(folder)
+    for count in range(LEAST, whole.seeds // 2 + 1):
+        truth, replay = range(0, 2 * count, 2), range(1, 2 * count, 2)
+        ceiling = iou(inside(whole.only(list(truth))), inside(whole.only(list(replay))))
+        if ceiling >= CEILING:
+            break
+    return tuple(truth), tuple(replay), float(ceiling)
+
+
+@dataclass
+class Map:
+    """The map in the form of the analytic problems. Trainings of one instance never share a
+    recorded seed at a point until all are used."""
+
+    folder: Path = FOLDER
+    goal: Goal = GOAL
+    replay: Replay | None = None
+
+    def __post_init__(self):
+        truth, replay, self.ceiling = halves(self.folder)
+        self.truth = inside(table(self.folder).only(list(truth)), self.goal)
+        self.table = table(self.folder).only(list(replay))
+        self.box, self.panel, self.even = (
+            self.table.cells,
+            self.table.panel,
+            self.table.cells.points,
+        )
+        self.repeats = self.table.seeds
+        self.name = f"digits map: {len(self.even)} points, {len(truth)} against {len(replay)} seeds"
+
+    @cached_property
+    def values(self):
+        """What each column's values are."""
+        return [np.unique(column) for column in self.even.T]
+
+    def snap(self, points):
+        """The nearest points of the map, for (..., d) points of the unit square."""
+        nearest = [
+            v[np.abs(points[..., j, None] - v).argmin(-1)] for j, v in enumerate(self.values)
+        ]
+        return np.stack(nearest, axis=-1)
+
+    def axes(self, steps):
+        """Evenly spread values of the map for a full grid."""
+        return [v[np.round(np.linspace(0, len(v) - 1, steps)).astype(int)] for v in self.values]
+
+    def train(self, points, attacks, draw):
+        """Outcomes of (n,) trainings at points of the map."""
+        keys = zip(self.table.cells.rows(self.snap(points)), attacks, strict=True)
+        self.replay = self.replay or Replay(self.table, draw)
+        return [self.replay.train(int(row), int(attack)) for row, attack in keys]
