@@ -15,9 +15,6 @@ from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.kernel import matern
 from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit, left_out
 
-#: What is thought of the noise of seeds beforehand, on logits. That of attack success is never
-#: small, and largest at the front: deviations of about 0.3 at the ends and 0.8 at one half.
-ATTACK_PRIOR = Prior(noise=(float(np.log(0.08)), 0.6), slope=(2.1, 0.6))
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
 #: More rows than this would make an ask take too long, and add little.
@@ -157,7 +154,7 @@ class Surrogate:
     panel: Panel
     goal: Goal
     reference: Floats
-    priors: tuple[Prior, Prior] = (Prior(), ATTACK_PRIOR)
+    prior: Prior = field(default_factory=Prior)
     hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
     thorough: int = 0
@@ -189,8 +186,7 @@ class Surrogate:
         self, which: int, data: Data, centre: float, draw: np.random.Generator,
         search: tuple[bool, bool],
     ) -> Process:  # fmt: skip
-        prior = self.priors[which]
-        hyper = self.hyper[which] or fit(data, prior, None, draw)
+        hyper = self.hyper[which] or fit(data, self.prior, None, draw)
         if len(data) > LARGEST:
             mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
             data = thinned(data, draw, np.abs(mean))
@@ -198,7 +194,7 @@ class Surrogate:
         # the other trials, so that a lucky seed does not vouch for itself.
         data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
         if search[0]:
-            hyper = fit(data, prior, hyper, draw, search[1])
+            hyper = fit(data, self.prior, hyper, draw, search[1])
         self.hyper[which] = hyper
         return Process.of(data, hyper)
 
