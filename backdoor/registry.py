@@ -130,6 +130,7 @@ TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
 REGULARIZERS: Family[Any] = Family("regularizer", "backdoor.regularizers", "Regularizer")
 ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
 DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
+PROBES: Family[Any] = Family("probe", "backdoor.probes", "Probe")
 
 FAMILIES: dict[str, Family[Any]] = {
     "triggers": TRIGGERS,

@@ -1,0 +1,74 @@
+"""Probes: further studies of a trained model. One file, one kind.
+
+A probe is no part of a trial's identity: it looks at a model after training, may train copies of
+it further or refit it, and never changes it. What it finds are columns of equal length, one row a
+point of its study: β and losses of a learning curve, steps and accuracies of a fine-tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backdoor.bank import Bank
+from backdoor.config import TrialConfig
+from backdoor.data import Source
+from backdoor.engines import Fitted, Lane
+from backdoor.errors import Mistake
+from backdoor.registry import Kind
+
+
+@dataclass(frozen=True)
+class Studied:
+    """One trained model, with all that it was trained and measured on.
+
+    fitted.predict(index, rows) and fitted.state(index) are the model's answers and weights; lane
+    has its training, validation, test and triggered rows in `bank`.
+    """
+
+    fitted: Fitted
+    index: int
+    lane: Lane
+    bank: Bank
+    source: Source
+
+    @property
+    def config(self) -> TrialConfig:
+        return self.lane.config
+
+    @property
+    def classes(self) -> int:
+        return len(self.source.class_names)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a probe found on one model.
+
+    columns: name to values, all of one length, a row a point; floats may be NaN where a figure
+    does not exist. A single figure is a column of length 1.
+    """
+
+    probe: Mapping[str, Any]
+    columns: Mapping[str, tuple[float | int | str, ...]]
+
+
+@dataclass(frozen=True)
+class Probe(Kind):
+    """Looks at a trained model more closely than counts on test images do."""
+
+    def study(self, model: Studied) -> Study | None:
+        """What this probe finds; None for models it says nothing about, such as clean baselines.
+
+        Never changes the model. Everything it draws comes from streams keyed by the trial's seed.
+        """
+        raise NotImplementedError
+
+    def suits(self, config: TrialConfig) -> Iterable[Mistake]:
+        """What is wrong with this probe on this trial; nothing by default."""
+        return ()
+
+    def found(self, **columns: Iterable[float | int | str]) -> Study:
+        """A study of this probe with these columns."""
+        return Study(self.identity(), {name: tuple(values) for name, values in columns.items()})
