@@ -520,7 +520,7 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
         verification(paths, spec, Settings(), (), "bounds")
     assert str(caught.value.mistakes[0]) == (
         "--basis: must be verdict or probability: the region of this sweep is a model of the whole "
-        "space, but got bounds. Leave it out, or choose one of those."
+        "space, but got 'bounds'. Leave it out, or choose one of those."
     )
     # All that is IN reaches further than the part where five seeds settle it.
     whole = verification(paths, spec, Settings(59, 5), (), "probability")
