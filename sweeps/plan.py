@@ -11,6 +11,7 @@ from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
 from backdoor.engines import engine_of, pack_key
+from backdoor.userfile import files_of
 from sweeps.stopping import may_stop
 
 
@@ -50,12 +51,15 @@ class Pack:
 
     def to_json(self) -> str:
         """Plain JSON: no pickle travels, and any process can read it."""
-        job = self.job
+        job, files = self.job, dict[str, str]()
+        for attack in {*job.measures, *(trial.attack for trial in self.trials)}:
+            files |= files_of(attack)
         content = {
             "trials": [trial.canonical for trial in self.trials],
             "measures": [measure.identity() for measure in job.measures],
             "curve_every": job.curve_every,
             "data_root": job.data_root,
+            "files": files,
             "cpu": job.cpu,
             "gpu": job.gpu,
             "stopping": job.stopping,
@@ -65,12 +69,12 @@ class Pack:
     @staticmethod
     def from_json(text: str) -> Pack:
         content: dict[str, Any] = json.loads(text)
-        root = content["data_root"]
+        root, files = content["data_root"], content["files"]
         job = Job(
-            tuple(build_attack(measure) for measure in content["measures"]),
+            tuple(build_attack(measure, files) for measure in content["measures"]),
             content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
         )  # fmt: skip
-        return Pack(tuple(build_trial(trial, root) for trial in content["trials"]), job)
+        return Pack(tuple(build_trial(trial, root, files) for trial in content["trials"]), job)
 
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:

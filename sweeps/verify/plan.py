@@ -18,6 +18,7 @@ from typing import Any
 from backdoor.config import Attack, TrialConfig, build_attack, build_defence, digest
 from backdoor.errors import Mistake, StoredDataError, UserError
 from backdoor.streams import stream
+from backdoor.userfile import files_of
 from sweeps.ledger import Ledger
 from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths, VerificationPaths, read_text, write_json
@@ -180,6 +181,7 @@ def write_plan(paths: VerificationPaths, plan: Plan) -> None:
         "frozen": plan.frozen,
         "settings": asdict(plan.settings),
         "transfer": [attack.identity() for attack in plan.transfer],
+        "files": {k: v for attack in plan.transfer for k, v in files_of(attack).items()},
         "draws": [{**asdict(draw), "seeds": list(draw.seeds)} for draw in plan.draws],
         "created": plan.created,
     }
@@ -204,7 +206,7 @@ def read_plan(paths: VerificationPaths) -> Plan:
     return Plan(
         content["frozen"],
         Settings(**content["settings"]),
-        tuple(build_attack(attack) for attack in content["transfer"]),
+        tuple(build_attack(attack, content.get("files")) for attack in content["transfer"]),
         tuple(draws),
         content["created"],
     )
