@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from torch.nn import functional
@@ -26,8 +26,8 @@ class Contrastive(Regularizer):
     max(0, margin - D)^2 / 2 for others, where D is the Euclidean distance between their
     embeddings: the outputs of a hidden layer, flattened. A batch of one image has no pair.
 
-    layer: `last` is what the classifier is given; 1 is the first hidden layer. A network without
-        hidden layers is embedded by its logits.
+    layer: -1 is the last hidden layer, which the classifier is given, 1 the first. A network
+        without hidden layers is embedded by its logits.
     normalised: embeddings are scaled to length 1 first, so that D is at most 2.
     """
 
@@ -35,13 +35,18 @@ class Contrastive(Regularizer):
 
     strength: Annotated[float, Range(ge=0)] = 0.1
     margin: Annotated[float, Range(gt=0)] = 1.0
-    layer: Annotated[int, Range(ge=1)] | Literal["last"] = "last"
+    layer: Annotated[int, Range(ge=-1)] = -1
     normalised: bool = False
+
+    def rules(self) -> Iterable[Mistake]:
+        if not self.layer:
+            remedy = "1 is the first, -1 the last."
+            yield Mistake("layer", "must be the number of a hidden layer", self.layer, remedy)
 
     def fits(
         self, architecture: Architecture, shape: tuple[int, int, int], classes: int
     ) -> Iterable[Mistake]:
-        if self.layer != "last":
+        if self.layer > 0:
             yield from beyond("layer", self.layer, architecture, shape, classes)
 
     def prepare(self, step: Step) -> None:
@@ -54,7 +59,7 @@ class Contrastive(Regularizer):
         return step.expected(lambda labels: contrastive_loss(embedded, labels, self.margin))
 
     def _layer(self, network: Network) -> str:
-        return network.representations[-1 if self.layer == "last" else self.layer - 1]
+        return network.representations[self.layer if self.layer < 0 else self.layer - 1]
 
 
 def contrastive_loss(embedded: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:

@@ -24,23 +24,25 @@ class ManifoldMixup(Regularizer):
     of the batch, by a random order of it. One lambda, drawn from Beta(alpha, alpha), one layer and
     one order a batch. alpha 0 switches it off.
 
-    layers: one by its number, or several such as "0,1,2": 0 is the input, 1 the first hidden layer.
-        Those that a network lacks are left out.
+    layers: numbers as text, "0" the input, "1" the first hidden layer, or several. Those that a
+        network lacks are left out.
     """
 
     kind: ClassVar[str] = "manifold_mixup"
     dial: ClassVar[str] = "alpha"
 
     alpha: Annotated[float, Range(ge=0)] = 2.0
-    layers: int | str = "0,1,2"
+    layers: str = "0,1,2"
 
     def rules(self) -> Iterable[Mistake]:
-        return unreadable(self.layers)
+        return unreadable(self.layers, '"0,1,2"')
 
     def fits(
         self, architecture: Architecture, shape: tuple[int, int, int], classes: int
     ) -> Iterable[Mistake]:
-        return beyond("layers", self.layers, architecture, shape, classes)
+        numbers = numbers_of(self.layers) or [0]
+        if numbers[0]:
+            yield from beyond("layers", numbers[0], architecture, shape, classes)
 
     def prepare(self, step: Step) -> None:
         numbers = step.draws.numbers(self.kind_name())

@@ -35,8 +35,8 @@ class SoftNearestNeighbours(Regularizer):
     Each layer's T follows min over T of l(T) as the authors' code does: before each evaluation
     t = temperature / T, 1 at first, takes one gradient step of rate 0.1; T is then a constant.
 
-    layers: `all` hidden ones; one by its number, 1 the first, or several such as "1,2", of which
-        those that a network lacks are left out. One without hidden layers is seen by its logits.
+    layers: `all` hidden ones, or numbers as text, "1" the first or "1,2", of which those that a
+        network lacks are left out. A network without hidden layers is seen by its logits.
     distance: `euclidean`, squared, or `cosine`, which is 1 - the cosine of the angle.
     temperature: where T begins.
     """
@@ -46,20 +46,20 @@ class SoftNearestNeighbours(Regularizer):
     strength: float = -1.0
     temperature: Annotated[float, Range(gt=0)] = 100.0
     distance: Literal["euclidean", "cosine"] = "euclidean"
-    layers: int | str = "all"
+    layers: str = "all"
 
     def rules(self) -> Iterable[Mistake]:
-        if self.layers == 0 or str(self.layers).startswith("0,"):
-            rule, remedy = "must be hidden layers", "1 is the first of them."
-            yield Mistake("layers", rule, self.layers, remedy)
-        else:
-            yield from unreadable(self.layers, ("all",))
+        if 0 in (numbers_of(self.layers) or ()):
+            remedy = "1 is the first of them, 0 is the input."
+            yield Mistake("layers", "must be hidden layers", self.layers, remedy)
+        elif self.layers != "all":
+            yield from unreadable(self.layers, '"1,2", or all')
 
     def fits(
         self, architecture: Architecture, shape: tuple[int, int, int], classes: int
     ) -> Iterable[Mistake]:
-        if self.layers != "all":
-            yield from beyond("layers", self.layers, architecture, shape, classes)
+        if numbers := numbers_of(self.layers):
+            yield from beyond("layers", numbers[0], architecture, shape, classes)
 
     def prepare(self, step: Step) -> None:
         step.watch(self._layers(step.network))
