@@ -20,6 +20,7 @@ across defences, and no draw shifts because another one was added. The whole sch
     order             seed, training images, epoch
     augmentation      seed, training images, epoch
     init              seed, architecture, input shape, classes
+    regularizer       its kind, seed, training images, epoch, step within the epoch
 
 The bytes of a key are its parts joined by the unit separator; their SHA-256 seeds a PCG64.
 Golden values are held in `tests/backdoor/test_streams.py`: changing them changes every result.

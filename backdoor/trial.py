@@ -346,7 +346,11 @@ def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
 def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:
     """Mistakes of a defence point on a training set of so many images, 0 where it is not known."""
     architecture = defence.architecture
-    yield from (m.inside("architecture") for m in architecture.fits(source.shape))
+    misfits = [m.inside("architecture") for m in architecture.fits(source.shape)]
+    yield from misfits
+    if not misfits and "regularizer" not in architecture.inactive:
+        fits = defence.regularizer.fits(architecture, source.shape, len(source.class_names))
+        yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
         rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
         remedy = "Give this architecture a weight_decay of its own, for example 0.001."

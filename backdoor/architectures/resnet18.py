@@ -44,3 +44,7 @@ class ResNet18(Architecture):
         if small:
             network.maxpool = nn.Identity()
         return network
+
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """After each of the four stages."""
+        return "layer1", "layer2", "layer3", "layer4"
