@@ -26,7 +26,7 @@ def kind_label(identity: Mapping[str, Any]) -> str:
 
 def _defaults(kind: str) -> dict[str, Any]:
     for family in FAMILIES.values():
-        if ":" in kind or kind in family.kinds():
+        if ":" in kind or "/" in kind or kind in family.kinds():
             try:
                 return {f.name: f.default for f in fields(family.find(kind))}
             except Exception:
