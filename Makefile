@@ -63,9 +63,10 @@ bench-region: $(READY)
 bench-recorded: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
 
-# RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw.
+# RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw. DRAWS=own: images and
+# noise by our own streams instead of the authors'.
 reproduce: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)"
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS))
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from curves.compare import BACKDOOR_MOST, CLEAN_MOST, STEPS_MOST, cell_means, compare
 from curves.files import read_folder
@@ -40,9 +41,8 @@ def line(name, found):
             f"crossing {steps} steps | {verdict}")  # fmt: skip
 
 
-def reproduce(recorded, data, workers):
+def reproduce(files, set_up, workers):
     """A mapping a file, printed as it goes."""
-    files, set_up = read_folder(recorded), SetUp.of(data)
     planned, rows = {}, []
     for file in files:
         try:
@@ -64,12 +64,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recorded", type=Path)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--draws", choices=("theirs", "own"), default="theirs",
+                        help="images and noise as their scripts draw them, or as our streams do")  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("build/reproduce.json"))
     args = parser.parse_args()
     started = time.perf_counter()
     try:
-        rows = reproduce(args.recorded, args.data, args.workers)
+        with TemporaryDirectory() as scratch:
+            set_up = SetUp.of(args.data, Path(scratch), args.draws == "own")
+            rows = reproduce(read_folder(args.recorded), set_up, args.workers)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

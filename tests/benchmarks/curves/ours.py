@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from curves.draws import their_images, with_their_noise
+
 from backdoor.config import Attack, TrialConfig, build_data, build_defence
+from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
 from backdoor.trial import run_pack
-from backdoor.triggers.patch import Patch
 from sweeps.plan import Job, Pack, make_packs
 from sweeps.spec import load_spec
 
@@ -26,19 +28,26 @@ class NotHad(Exception):  # noqa: N818 (a state of the world, no error)
 
 @dataclass(frozen=True)
 class SetUp:
-    """What is common to all files: the spec's attack and training, and the data of a folder."""
+    """What is common to all files: the spec's attack and training, and where images come from.
+
+    own: whether images and noise are drawn by our streams, as in `sweeps run learning-curves`;
+    else they are the authors' own, written to `scratch`.
+    """
 
     root: Path
     attack: Attack
     document: Mapping[str, Any]
     training: Any
+    scratch: Path
+    own: bool = False
+    _known: dict[tuple[int, int], Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(data_folder):
+    def of(data_folder, scratch, own=False):
         root = mnist_root(data_folder)
         spec = load_spec(SPEC, [f"data.root={root}"])
         poisoned = next(attack for attack in spec.panel if attack.poison_rate)
-        return SetUp(root, poisoned, spec.document["data"], spec.training)
+        return SetUp(root, poisoned, spec.document["data"], spec.training, scratch, own)
 
     def trials(self, file):
         """The trial of each row of the file; `NotHad` where its images or its trigger are not."""
@@ -46,14 +55,23 @@ class SetUp:
             raise NotHad(f"`{file.data}`: only raw MNIST pixels can be had, not the features of a "
                          "pretrained network that its recorded models were trained on")  # fmt: skip
         if file.trigger != "badnet" or file.size is None:
-            raise NotHad(f"the trigger `{file.trigger}`: only `badnet`, a square of noise, is known")
-        data = build_data({**self.document, "root": str(self.root), "classes": list(file.pair)})
-        assert isinstance(self.attack.trigger, Patch)
-        attack = replace(self.attack, trigger=replace(self.attack.trigger, size=file.size))
+            raise NotHad(
+                f"the trigger `{file.trigger}`: only `badnet`, a square of noise, is known"
+            )
+        data, patch = self.images(file.pair), replace(self.attack.trigger, size=file.size)
+        attack = replace(self.attack, trigger=patch)
+        attack = attack if self.own else with_their_noise(attack)
         return [
             TrialConfig(data, defence(file.learner, row, data.train), attack, self.training, row.seed)
             for row in file.rows
         ]  # fmt: skip
+
+    def images(self, pair):
+        if pair not in self._known:
+            given = {**self.document, "root": str(self.root), "classes": list(pair)}
+            data = build_data(given)
+            self._known[pair] = data if self.own else their_images(data, self.scratch)
+        return self._known[pair]
 
 
 def defence(learner, row, n):
@@ -80,12 +98,15 @@ def mnist_root(folder):
 
 def train(configs, workers):
     """trial_id → (clean accuracy, backdoor accuracy) of all trials, packs in several processes."""
-    packs = make_packs(configs, Job((), data_root=configs[0].data.root))
+    by_root = {}
+    for config in configs:
+        by_root.setdefault(config.data.root, []).append(config)
+    packs = [p for root, some in by_root.items() for p in make_packs(some, Job((), data_root=root))]
+    # The slowest first: the last one to end decides how long it takes.
+    packs.sort(key=lambda pack: (engine_of(pack.trials[0]).name != "svm", -len(pack.trials)))
     found = {}
-    # Largest first: the last one to end decides how long it takes.
-    texts = [pack.to_json() for pack in sorted(packs, key=lambda pack: -len(pack.trials))]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for some in pool.map(train_pack, texts):
+        for some in pool.map(train_pack, [pack.to_json() for pack in packs]):
             found |= some
     return found
 
