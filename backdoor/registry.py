@@ -137,4 +137,5 @@ FAMILIES: dict[str, Family[Any]] = {
     "regularizers": REGULARIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+    "probes": PROBES,
 }

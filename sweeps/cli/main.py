@@ -27,7 +27,7 @@ from sweeps.cli import (
 
 #: Help of the groups of commands.
 GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
-KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,15 @@ RUNNER = _argument(
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
-CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
+STUDIES = _argument(
+    "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
+)
+PROBES = _argument(
+    "--probes", metavar="PROBES",
+    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials without "
+    "their studies are trained again for them alone",
+)  # fmt: skip
 POINT = _argument(
     "--point", default="recommended",
     help="recommended (default), best (validation accuracy), or the beginning of a point's id",
@@ -127,7 +135,8 @@ SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is t
 COMMANDS = (
     Command("run", running.run, "sweeps run digits --out results/digits",
             (SPEC, SET, OUT, RUNNER, JSON)),
-    Command("resume", running.resume, "sweeps resume results/digits", (FOLDER, RUNNER, JSON)),
+    Command("resume", running.resume, "sweeps resume results/digits",
+            (FOLDER, PROBES, RUNNER, JSON)),
     Command("status", looking.status, "sweeps status results/digits", (FOLDER, JSON)),
     Command("show", looking.show, "sweeps show results/digits 3fa9", (FOLDER, TRIAL)),
     Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
@@ -139,7 +148,7 @@ COMMANDS = (
             (FOLDER, POINT, ATTACK, SEED, MODEL, ROOT, JSON)),
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
-            (FOLDER, CSV)),
+            (FOLDER, CSV, STUDIES)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
