@@ -15,6 +15,7 @@ from sweeps.cli import (
     FINE,
     INTERRUPTED,
     WRONG,
+    analysing,
     doctoring,
     jobs,
     looking,
@@ -26,7 +27,10 @@ from sweeps.cli import (
 )
 
 #: Help of the groups of commands.
-GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
+GROUPS = {
+    "job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch.",
+    "probe": "Ask a finished sweep further questions: detectability, resistance.",
+}
 KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
 
 
@@ -130,6 +134,13 @@ TRANSFER = _argument(
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )  # fmt: skip
+MARGIN = _argument(
+    "--margin", type=float, default=0.02,
+    help="largest difference of accuracies that counts as none; default 0.02",
+)  # fmt: skip
+SUCCESS = _argument(
+    "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
+)
 SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
@@ -149,6 +160,10 @@ COMMANDS = (
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV, STUDIES)),
+    Command("probe detectability", analysing.detectability,
+            "sweeps probe detectability results/digits --margin 0.02", (FOLDER, MARGIN, JSON)),
+    Command("probe resistance", analysing.resistance, "sweeps probe resistance results/digits",
+            (FOLDER, SUCCESS, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),

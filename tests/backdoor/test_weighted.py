@@ -18,6 +18,7 @@ from backdoor.probes.weighted import (
 )
 from backdoor.trial import prepare
 
+
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """Tiny products are slower by two threads."""
