@@ -211,4 +211,5 @@ FAMILIES: dict[str, Family[Any]] = {
     "regularizers": REGULARIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+    "probes": PROBES,
 }

@@ -11,13 +11,16 @@ from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
 from backdoor.engines import engine_of, pack_key
+from backdoor.probes import Probe
+from backdoor.registry import PROBES
 from backdoor.userfile import files_of
 from sweeps.stopping import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all packs of a sweep. `stopping`: whether trials may end early."""
+    """What is the same for all packs of a sweep. `stopping`: whether trials may end early.
+    `probes`: studies of every trained model."""
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
@@ -25,6 +28,7 @@ class Job:
     cpu: int = 1
     gpu: float = 0.0
     stopping: bool = False
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Pack:
             "cpu": job.cpu,
             "gpu": job.gpu,
             "stopping": job.stopping,
+            "probes": [probe.identity() for probe in job.probes],
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -73,6 +78,7 @@ class Pack:
         job = Job(
             tuple(build_attack(measure, files) for measure in content["measures"]),
             content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
+            tuple(PROBES.build(probe) for probe in content["probes"]),
         )  # fmt: skip
         return Pack(tuple(build_trial(trial, root, files) for trial in content["trials"]), job)
 

@@ -75,15 +75,6 @@ class Architecture(Kind):
         """What is wrong with this architecture on images of `shape`; nothing by default."""
         return ()
 
-    def head(self, module: nn.Module) -> str:
-        """Name of the linear layer of `module` (as built here) that gives the logits; its input is
-        the penultimate representation. Raises `LookupError` where there is none."""
-        parts = module.named_modules()
-        names: list[str] = [name for name, part in parts if isinstance(part, nn.Linear)]
-        if not names:
-            raise LookupError(f"{self.kind_name()} has no linear layer")
-        return names[-1]
-
 
 #: Factors without meaning for learners that are solved rather than trained.
 TRAINING_FACTORS = frozenset(

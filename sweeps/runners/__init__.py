@@ -11,7 +11,7 @@ from typing import Protocol
 
 from backdoor.partial import PartialResult
 from backdoor.trial import run_pack
-from sweeps.ledger import Rows, finished_rows
+from sweeps.ledger import Rows, attached, finished_rows
 from sweeps.plan import Pack
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
@@ -63,9 +63,10 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
     device = "cuda" if job.gpu > 0 else "cpu"
     results = run_pack(
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
-        on_progress=on_progress,
+        on_progress=on_progress, probes=job.probes,
     )  # fmt: skip
-    return finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    return attached(rows, results)
 
 
 def describe(error: BaseException) -> str:

@@ -51,7 +51,7 @@ class FixedTrials:
 class Verification:
     """A sweep's verification: open it, train it, ask it.
 
-    spec: the sweep's, without curves, and without a rule that would stop a trial.
+    spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
     """
 
     sweep_paths: SweepPaths
@@ -98,4 +98,4 @@ def verification(
     def asked() -> Plan:
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
-    return Verification(paths, own, replace(spec, curve_every=0, stopping=None), asked)
+    return Verification(paths, own, replace(spec, curve_every=0, stopping=None, probes=()), asked)
