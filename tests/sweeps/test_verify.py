@@ -257,7 +257,7 @@ class Impatient(SerialRunner):
     def run(self, feed) -> None:
         for _ in range(2):
             pack = feed.next_pack()
-            feed.finished(pack, self.work(pack))
+            feed.finished([pack], self.work(pack))
         raise KeyboardInterrupt
 
 
@@ -532,7 +532,7 @@ class Brief(SerialRunner):
 
     def run(self, feed) -> None:
         pack = feed.next_pack()
-        feed.finished(pack, self.work(pack))
+        feed.finished([pack], self.work(pack))
         raise KeyboardInterrupt
 
 
