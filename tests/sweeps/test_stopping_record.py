@@ -37,6 +37,7 @@ from sweeps.runners import tune
 from sweeps.runners.stopping import StoppingScheduler
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
+from sweeps.stint import Stint
 
 pytest_plugins = ["mirror_fixtures"]
 TRIALS = [trial("linear", seed=seed, epochs=5) for seed in range(4)]
