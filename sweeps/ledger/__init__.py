@@ -32,6 +32,7 @@ from sweeps.ledger.rows import (
     encode,
     failed_rows,
     finished_rows,
+    joined,
     partial_rows,
     stopped_rows,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "failed_rows",
     "finished_rows",
     "flatten_factors",
+    "joined",
     "load_results",
     "partial_rows",
     "stopped_rows",

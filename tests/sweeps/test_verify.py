@@ -271,7 +271,7 @@ class Impatient(SerialRunner):
     def run(self, feed) -> None:
         for _ in range(2):
             pack = feed.next_pack()
-            feed.finished(pack, self.work(pack))
+            feed.finished([pack], self.work(pack))
         raise KeyboardInterrupt
 
 
@@ -504,7 +504,9 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     assert sum(row["draws"] for row in table.values()) == 89
     assert table[0.0]["draws"] >= 10 and table[0.0]["passed"] <= 1
     assert verification(paths, spec, Settings(59, 5), ()).plan == plan
-    assert "drawn evenly from the part of IN where such draws are expected" in verification_text(answer)
+    assert "drawn evenly from the part of IN where such draws are expected" in verification_text(
+        answer
+    )
     # That 90 % of the seeds pass is asked of fewer points than that the median one does.
     share = verification(paths, spec, Settings(20, 1, "share"), ())
     assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
@@ -560,7 +562,7 @@ class Brief(SerialRunner):
 
     def run(self, feed) -> None:
         pack = feed.next_pack()
-        feed.finished(pack, self.work(pack))
+        feed.finished([pack], self.work(pack))
         raise KeyboardInterrupt
 
 
