@@ -113,10 +113,11 @@ class LevelSetSearch:
             return []
         count = min(count, self.settings.budget - len(self.points))
         asked = self._spread(min(count, self.begin - len(self.points)))
-        while len(asked) < count and self.draw.random() < self.settings.random:
-            asked += self._blindly()
-        while len(asked) < count and self.draw.random() < self.settings.again:
-            asked += self._again()
+        for turn in self.draw.random(count - len(asked)):
+            if turn < self.settings.random:
+                asked += self._blindly()
+            elif turn < self.settings.random + self.settings.again:
+                asked += self._again()
         if len(asked) < count and self.trials_known:
             asked += self._informed(count - len(asked), cost)
         return asked

@@ -78,8 +78,9 @@ class Margins:
 
 @dataclass(frozen=True)
 class Model:
-    """Both posteriors. level, level_variance: the accuracy asked for, as a logit; best: where the
-    best accuracy is thought to be, if the level hangs on it."""
+    """Both posteriors. level: the accuracy asked for, as a logit, and its variance; best: where the
+    best accuracy is thought to be, if the level hangs on it; noise: how far one seed's measured
+    logit lies from the median seed's at the two thresholds, as variances."""
 
     goal: Goal
     panel: Panel
@@ -157,34 +158,25 @@ class Surrogate:
     prior: Prior = field(default_factory=Prior)
     hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
-    thorough: int = 0
 
     def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
         """A model of these trials; hyperparameters are sought anew once a tenth more is known."""
         anew = len(trials) >= 1.1 * self.fitted or not self.fitted
-        thorough = len(trials) >= 1.3 * self.thorough or not self.thorough
         if anew:
             self.fitted = len(trials)
-        if thorough:
-            self.thorough = len(trials)
-        search = (anew or thorough, thorough)
         centre = self._centre(trials)
         limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
-        clean = self._process(0, self._clean_data(trials, centre), centre, draw, search)
-        attack = self._process(1, self._attack_data(trials, limit), limit, draw, search)
-        at_level = np.zeros(1)
-        noise = [
-            float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
-            for process, middle in ((clean, centre), (attack, limit))
-        ]
-        model = Model(
-            self.goal, self.panel, clean, attack, (centre, limit), noise=(noise[0], noise[1])
+        clean = self._process(0, self._clean_data(trials, centre), centre, draw, anew)
+        attack = self._process(1, self._attack_data(trials, limit), limit, draw, anew)
+        noise = (
+            seed_variance(clean.hyper, centre, trials.images),
+            seed_variance(attack.hyper, limit, trials.triggered),
         )
+        model = Model(self.goal, self.panel, clean, attack, (centre, limit), noise=noise)
         return model if self.goal.clean is not None else self._levelled(model, draw)
 
     def _process(
-        self, which: int, data: Data, centre: float, draw: np.random.Generator,
-        search: tuple[bool, bool],
+        self, which: int, data: Data, centre: float, draw: np.random.Generator, anew: bool
     ) -> Process:  # fmt: skip
         hyper = self.hyper[which] or fit(data, self.prior, None, draw)
         if len(data) > LARGEST:
@@ -193,8 +185,8 @@ class Surrogate:
         # Seeds differ most where the rate does: as far as the last model knows the rate from all
         # the other trials, so that a lucky seed does not vouch for itself.
         data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
-        if search[0]:
-            hyper = fit(data, self.prior, hyper, draw, search[1])
+        if anew:
+            hyper = fit(data, self.prior, hyper, draw)
         self.hyper[which] = hyper
         return Process.of(data, hyper)
 
@@ -258,6 +250,14 @@ def spread_shape(mean: Floats, centre: float) -> Floats:
     """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
     rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
     return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
+
+
+def seed_variance(hyper: Hyper, centre: float, totals: Floats) -> float:
+    """Variance of one seed's logit at the threshold: a seed passes or not by what is counted on
+    finitely many images, so that counting adds to how seeds differ. totals: images, (n,)."""
+    rate = float(expit(centre))
+    counting = 1 / (float(np.median(totals)) * rate * (1 - rate)) if len(totals) else 0.0
+    return float(hyper.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
 
 
 def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:
