@@ -92,10 +92,10 @@ class Data:
 
 
 def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator) -> Hyper:
-    """The maximum a posteriori hyperparameters, sought from `start`.
+    """The maximum a posteriori hyperparameters.
 
-    And from the prior's means, and from a rugged front with quiet seeds: the posterior has several
-    modes, and what was the best one with less data may be so no longer.
+    Sought from `start`, from the prior's means, and from a rugged front with quiet seeds: few rows
+    are explained by a smooth front with noisy seeds too, and the better maximum may change.
     """
     if len(data) > LARGEST_FIT:
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
