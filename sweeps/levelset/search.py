@@ -35,7 +35,7 @@ class Settings:
 #: So many looks in a row must agree that the search may stop.
 PATIENCE = 2
 #: Before so many outcomes, and so many for each number column, certainty is not believed.
-ENOUGH, ENOUGH_PER_COLUMN = 60, 15
+ENOUGH, ENOUGH_PER_COLUMN = 100, 15
 
 
 @dataclass(frozen=True)
