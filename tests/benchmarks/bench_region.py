@@ -33,7 +33,7 @@ from region.baselines import (
 )
 from region.hard import cases
 from region.map import CEILING, Map, compute
-from region.problems import mixed, plane, with_best
+from region.problems import mixed, plane, relative, with_best
 
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
 from sweeps.levelset.search import LevelSetSearch, Settings
@@ -42,6 +42,7 @@ LEVELS = (0.80, 0.85)
 PROBLEMS = {  # problem, trials, batch
     "a": (lambda: with_best(plane()), 160, 6),
     "b": (lambda: with_best(mixed()), 216, 8),
+    "best": (lambda: relative(plane()), 160, 6),
     "digits": (Map, 240, 6),
 }
 CHECKS = (
@@ -178,7 +179,7 @@ def grids(pool, name, seeds):
 
 
 def analytic(pool, seeds, say):
-    return compared(("a", "b"), pool, seeds, say)
+    return compared(("a", "b", "best"), pool, seeds, say)
 
 
 def dense(pool, seeds, say):
