@@ -112,16 +112,18 @@ Seen = Callable[[Ids], Floats]
 
 
 def _linear(kind: type[Learner]) -> Callable[[Studied], tuple[Learner, Seen]]:
-    """On inputs, or on their coordinates in the span of the training inputs where that is smaller:
-    w lies in it, and no inner product changes."""
+    """On the inputs that are not 0 in every training image, or on their coordinates in the span of
+    the training images where that is smaller: w lies in it, and no inner product changes."""
 
     def build(model: Studied) -> tuple[Learner, Seen]:
         lane = model.lane
         train = Pixels.of(model.bank, lane.train).inputs()
+        used = train.any(0)
+        train = train[:, used]
         basis = np.linalg.qr(train.T)[0] if len(train) < train.shape[1] else None
 
         def seen(rows: Ids) -> Floats:
-            inputs = Pixels.of(model.bank, rows).inputs()
+            inputs = Pixels.of(model.bank, rows).inputs()[:, used]
             return _with_one(inputs if basis is None else inputs @ basis)
 
         decay = lane.config.defence.weight_decay

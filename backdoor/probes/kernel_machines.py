@@ -129,7 +129,7 @@ class MachineLearner(Learner):
         right = np.vstack([self.kernel[np.ix_(on, wrong)], np.ones(wrong.sum())])
         known = np.column_stack([gradients[:, :-1][:, on], gradients[:, -1]])
         moved = gradients[:, :-1][:, wrong] - known @ _solve(border, right)
-        found: Floats = np.zeros((len(gradients), len(on)))
+        found = np.zeros((len(gradients), len(on)))
         found[:, wrong] = self._ceiling * self._signs(self.labels)[wrong, column] * moved
         return found
 
@@ -137,8 +137,7 @@ class MachineLearner(Learner):
 def _solve(border: Floats, right: Floats) -> Floats:
     """border^-1 right; the shortest solution where images on the margin depend on each other."""
     try:
-        with np.errstate(all="ignore"):
-            found: Floats = np.linalg.solve(border, right)
+        found: Floats = np.linalg.solve(border, right).astype(np.float64)
         missed = np.abs(border @ found - right).max(initial=0)
         if missed <= RESIDUAL * max(1.0, np.abs(right).max(initial=0)):
             return found

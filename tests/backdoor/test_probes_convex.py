@@ -82,8 +82,12 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
         state = model.fitted.state(0)
         theirs = np.vstack([state["1.weight"].numpy().T, state["1.bias"].numpy()])
         if len(classes) == 2:
-            scale = 1 if kind == "ridge" else 2
-            theirs = scale * theirs[:, 1:]
+            theirs = (1 if kind == "ridge" else 2) * theirs[:, 1:]
+        else:  # softmax does not see what all intercepts have in common
+            theirs[-1] += theta[-1].mean() - theirs[-1].mean()
+        used = pixels(model, model.lane.train).any(0)  # a weight of 0 is left out
+        assert np.abs(theirs[:-1][~used]).max() < 1e-12
+        theirs = theirs[np.append(used, True)]
         assert np.allclose(theta, theirs, atol=2e-4 * np.abs(theirs).max())
 
 
@@ -129,13 +133,12 @@ def test_fewer_images_than_pixels_change_nothing() -> None:
 # --- influence ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decay", [0.3, 0.003])
+@pytest.mark.parametrize("decay", [0.03, 0.003])
 @pytest.mark.parametrize(("kind", "classes"), CASES, ids=IDS)
 def test_the_slope_at_0_is_the_derivative_of_retraining(kind, classes, decay) -> None:
     found = Incremental.of(studied(kind, classes, decay))
     exact = initial_slope(found, found.at(0.0))
-    h = 1e-4 if found.learner.features.shape[1] < 100 else 1e-5
-    measured = derivative(lambda beta: found.loss(found.at(beta), found.triggered), h)
+    measured = derivative(lambda beta: found.loss(found.at(beta), found.triggered))
     assert exact < 0
     assert abs(exact - measured) <= 1e-3 * abs(measured)
 
@@ -164,7 +167,7 @@ def test_influence_is_the_derivative_by_each_images_weight(kind, classes, beta) 
             return found.learner.losses(seen.features @ found.learner.fit(weights, start), seen.labels)  # fmt: skip
 
         measured = derivative(losses, 1e-3)
-        scale = np.abs(measured).max()
+        scale = max(np.abs(measured).max(), 1e-6)  # on the right side of a margin there is none
         assert np.abs(exact[:, image] - measured).max() <= 1e-3 * scale, image
 
 
@@ -172,13 +175,15 @@ def test_influence_is_the_derivative_by_each_images_weight(kind, classes, beta) 
 def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
     """Retraining by scikit-learn without the image. What is left is of the order of the image's
     leverage, which many images and a strong decay make small."""
-    n, decay = 6000, 3.0
+    n, decay = 10_000, 3.0
     draw = np.random.default_rng(0)
     x, y = draw.random((n, 6)), draw.integers(0, classes, n)
     x[:, 0] += y
     features = np.column_stack([x, np.ones(n)])
     test, wanted = features[:25] + np.array([0.3] * 6 + [0]), (y[:25] + 1) % classes
-    learner = {"ridge": RidgeLearner, "logistic": LogisticLearner}[kind](features, y, classes, decay)
+    learner = {"ridge": RidgeLearner, "logistic": LogisticLearner}[kind](
+        features, y, classes, decay
+    )
     theta = learner.fit(np.ones(n))
     slopes = learner.slopes(test @ theta, wanted)
     exact = learner.shares(theta, np.ones(n), (test.T @ slopes / 25)[None])[0]
@@ -369,5 +374,7 @@ def test_a_class_that_only_poison_has_is_reported() -> None:
 
 def test_a_softmax_regression_too_large_to_solve_is_refused() -> None:
     learner = LogisticLearner(np.ones((3, 3000)), np.arange(3), 3, 0.1)
-    with pytest.raises(TrainingError, match="of 9000 parameters: this probe solves for at most 8192"):
+    with pytest.raises(
+        TrainingError, match="of 9000 parameters: this probe solves for at most 8192"
+    ):
         learner.fit(np.ones(3))
