@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar
 
 import torch
 
 from backdoor.others import Others
-from backdoor.schema import Range, location
+from backdoor.schema import Range
 from backdoor.triggers import Trigger
 
 
@@ -76,7 +76,7 @@ def _grey(x: torch.Tensor) -> torch.Tensor:
 class _Negative(Quantize):
     """Adds what another training image loses when it is quantized."""
 
-    others: Others | None = location(None)
+    others: Others | None = field(default=None, metadata={"identity": False})
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         assert self.others is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from backdoor.errors import Mistake, UserError
 from backdoor.others import Others
 from backdoor.pictures import read_pictures
-from backdoor.schema import Range, location
+from backdoor.schema import Range
 from backdoor.streams import by_number
 from backdoor.triggers import Trigger
 from backdoor.userfile import UserFile
@@ -135,7 +135,7 @@ class Reflection(Trigger):
 class _Borrowing(Reflection):
     """Reflects other training images."""
 
-    others: Others | None = location(None)
+    others: Others | None = field(default=None, metadata={"identity": False})
 
     def pictures(
         self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
