@@ -18,6 +18,7 @@ from sweeps.cli import (
     doctoring,
     jobs,
     looking,
+    pictures,
     preparing,
     running,
     say,
@@ -122,6 +123,16 @@ TRANSFER = _argument(
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )  # fmt: skip
+TRIGGERS = _argument(
+    "--trigger", default="all", metavar="TRIGGERS",
+    help="all (default), or YAML: a name, a mapping or a list of them, such as '[sine, warp]'",
+)  # fmt: skip
+DATA = _argument(
+    "--data", default="digits",
+    help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
+)  # fmt: skip
+PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
+IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
 SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
@@ -142,6 +153,9 @@ COMMANDS = (
             (FOLDER, CSV)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
+    Command("gallery", pictures.gallery,
+            "sweeps gallery --trigger all --data digits --out gallery.png",
+            (TRIGGERS, DATA, PICTURE, IMAGES)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
     Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",
             (JOB_SPEC, SET, RESUME, STORAGE, ADDRESS, FOLLOW)),
