@@ -24,6 +24,8 @@ from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
 from backdoor.others import Others
 from backdoor.partial import PartialResult
 from backdoor.poison import Poison, beyond_classes, draw_poison, poison_count, wanted_labels
+from backdoor.probes import Probe
+from backdoor.probes.record import StudyRecord, study_models
 from backdoor.triggers import Trigger
 
 
@@ -55,7 +57,7 @@ class TrialResult:
     seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
     trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
     the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
-    mark and keep their label.
+    mark and keep their label. studies: what probes found.
     """
 
     trial_id: str
@@ -84,6 +86,7 @@ class TrialResult:
     trained_images: int | None = None
     peak_memory: int | None = None
     covers: int | None = None
+    studies: tuple[StudyRecord, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -102,6 +105,7 @@ def run_pack(
     threads: int = 1,
     on_progress: Callable[[PartialResult], None] | None = None,
     on_trained: OnTrained | None = None,
+    probes: Sequence[Probe] = (),
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -114,6 +118,7 @@ def run_pack(
         on_progress: called with every trial after each point of its curve but that of the last
             epoch. What it raises ends the training.
         on_trained: given the trained models, whose lane i is configs[i], before they are let go.
+        probes: studies of every trained model; a trial's seconds count its own studies.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
@@ -146,11 +151,15 @@ def run_pack(
         seconds = (time.perf_counter() - started) / len(lanes)
         if on_trained is not None:
             on_trained(fitted, lanes, bank)
+        studies = study_models(probes, fitted, lanes, bank, source)
     share = training.seconds / len(lanes)
     return [
-        replace(r, seconds=seconds, train_seconds=share, peak_memory=training.peak_memory)
-        for r in results
-    ]
+        replace(
+            r, seconds=seconds + sum(record.seconds for record in found), train_seconds=share,
+            peak_memory=training.peak_memory, studies=found,
+        )
+        for r, found in zip(results, studies, strict=True)
+    ]  # fmt: skip
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------
@@ -346,7 +355,11 @@ def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
 def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:
     """Mistakes of a defence point on a training set of so many images, 0 where it is not known."""
     architecture = defence.architecture
-    yield from (m.inside("architecture") for m in architecture.fits(source.shape))
+    misfits = [m.inside("architecture") for m in architecture.fits(source.shape)]
+    yield from misfits
+    if not misfits and "regularizer" not in architecture.inactive:
+        fits = defence.regularizer.fits(architecture, source.shape, len(source.class_names))
+        yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
         rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
         remedy = "Give this architecture a weight_decay of its own, for example 0.001."

@@ -7,12 +7,14 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from backdoor.config import Attack
-from backdoor.registry import FAMILIES
+from backdoor.registry import FAMILIES, TOGETHER
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:
     """`patch(size=1)`: a kind with those of its settings that differ from their defaults."""
     kind = identity["kind"]
+    if TOGETHER in kind:
+        return TOGETHER.join(kind_label({"kind": k, **identity[k]}) for k in kind.split(TOGETHER))
     defaults = _defaults(kind)
     shown = [
         f"{name}={_number(value)}"
@@ -24,7 +26,7 @@ def kind_label(identity: Mapping[str, Any]) -> str:
 
 def _defaults(kind: str) -> dict[str, Any]:
     for family in FAMILIES.values():
-        if ":" in kind or kind in family.kinds():
+        if ":" in kind or "/" in kind or kind in family.kinds():
             try:
                 return {f.name: f.default for f in fields(family.find(kind))}
             except Exception:

@@ -27,6 +27,7 @@ from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.sections import (
     ADAPTIVE,
     Document,
@@ -96,8 +97,11 @@ class _Parser:
                 self.warn(mistake)
         if search is not None:
             self._search(search, defence)
+        probes = read_probes(self.document.get("probes"), self.warn)
         if against_data and data is not None and training is not None:
-            self._against_data(data, training, defences, panel, seeds or (0,))
+            trials = self._against_data(data, training, defences, panel, seeds or (0,))
+            for mistake in check_probes(probes, trials):
+                self.warn(mistake)
         if document is None or data is None or training is None or not seeds:
             return None
         if search is None or region is None or resources is None:
@@ -106,7 +110,7 @@ class _Parser:
             return None
         return SweepSpec(
             document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, every, self.document, stopping if stops else None,
+            resources, tracking, every, self.document, stopping if stops else None, probes,
         )  # fmt: skip
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -216,11 +220,12 @@ class _Parser:
     def _against_data(
         self, data: Dataset, training: Training, defences: Sequence[Defence],
         panel: Sequence[Attack], seeds: Sequence[int],
-    ) -> None:  # fmt: skip
-        """Every defence end and every attack meets the real images."""
+    ) -> list[TrialConfig]:  # fmt: skip
+        """Every defence end and every attack meets the real images. Returns those that fit."""
         source = self._guarded("data", lambda: load_source(data))
         if source is None:
-            return
+            return []
+        fits: list[TrialConfig] = []
         defence = (defences or [build_defence({"architecture": "linear"})])[0]
         trials = [TrialConfig(data, d, None, training, seeds[0]) for d in defences]
         trials += [TrialConfig(data, defence, attack, training, seeds[0]) for attack in panel]
@@ -229,9 +234,11 @@ class _Parser:
             by_class = trial.attack is not None and trial.attack.by_class
             try:
                 check_trial(trial, source, seeds if by_class else ())
+                fits.append(trial)
             except UserError as error:
                 for mistake in error.mistakes:
                     self.warn(mistake)
+        return fits
 
     def _seeds(self) -> tuple[int, ...] | None:
         given = self.document.get("seeds")

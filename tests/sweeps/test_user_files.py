@@ -22,6 +22,7 @@ from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.start import read_spec, reopen
+from sweeps.stint import Stint
 from sweeps.storage import VerificationPaths
 from sweeps.verify.plan import Plan, Settings, read_plan, write_plan
 
@@ -56,7 +57,8 @@ def as_another_process() -> None:
 
 def through_json(pack: Pack):
     """A pack as a worker meets it."""
-    return train_pack(Pack.from_json(pack.to_json()))
+    (again,) = Stint.from_json(Stint((pack,)).to_json()).packs
+    return train_pack(again)
 
 
 def test_a_moved_file_renames_no_trial_and_a_changed_one_does(picture, tmp_path) -> None:
