@@ -2,6 +2,7 @@
 
 A family is a sub-package such as `backdoor.triggers`. Its base class stands in the package's
 `__init__`, each kind in a file beside it. `module:Class` names a class from anybody's package.
+A kind called `LIBRARY/NAME` stands for all that a library has, such as `torchvision/alexnet`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,18 @@ class Kind(Fields):
         inside = cls.__module__.startswith("backdoor.")
         return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
 
+    @classmethod
+    def named(cls, name: str) -> type[Kind]:
+        """For a kind `LIBRARY/NAME`: the class that stands for one name, always the same one;
+        `ValueError` with what is wrong, and then the remedy, for a name that it does not know."""
+        raise NotImplementedError
+
     def identity(self) -> dict[str, Any]:
         return {"kind": self.kind_name(), **super().identity()}
 
+
+#: The last part of a kind that stands for every name of a library.
+ANY = "/NAME"
 
 K = TypeVar("K", bound=Kind)
 
@@ -64,13 +74,16 @@ class Family(Generic[K]):
         if isinstance(name, str) and ":" in name:
             return self._find_outside(name, place)
         known: dict[str, type[K]] = _seen(self)
-        if not isinstance(name, str) or name not in known:
+        key = name.partition("/")[0] + ANY if isinstance(name, str) and "/" in name else name
+        if not isinstance(key, str) or key not in known:
             _seen.cache_clear()  # a file may have been added since
             known = _seen(self)
-        if not isinstance(name, str) or name not in known:
+        if not isinstance(key, str) or key not in known:
             rule = f"must be a known {self.word}"
             raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
-        return known[name]
+        if key.endswith(ANY):
+            return cast(type[K], _of_library(known[key], name, place))
+        return known[key]
 
     def _find_outside(self, name: str, place: str) -> type[K]:
         module, _, attribute = name.partition(":")
@@ -142,6 +155,14 @@ class Family(Generic[K]):
         return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
 
 
+def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:
+    try:
+        return library.named(name.partition("/")[2])
+    except ValueError as error:
+        rule, remedy = error.args
+        raise UserError(Mistake(place, rule, name, remedy)) from None
+
+
 @functools.cache
 def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
     return [importlib.import_module(f"{package}.{name}") for name in names]
@@ -190,4 +211,5 @@ FAMILIES: dict[str, Family[Any]] = {
     "regularizers": REGULARIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+    "probes": PROBES,
 }

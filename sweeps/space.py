@@ -21,7 +21,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.registry import TOGETHER, Family
 from backdoor.schema import suggest, tidy
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | tuple[int, ...] | None
 Assignment = dict[str, Any]
 SCALES = ("log", "uniform", "int")
 
@@ -366,6 +366,8 @@ class SpaceParser:
     def _option(self, place: str, option: Any) -> Value | Range:
         if option is None or isinstance(option, (str, int, float)):
             return option
+        if isinstance(option, list) and option and all(type(each) is int for each in option):
+            return tuple(option)  # a list among the options, such as source: [[1, 2], 3]
         scales = [key for key in option if key in SCALES] if isinstance(option, Mapping) else []
         if len(scales) != 1 or set(option) - {*SCALES, "steps"}:
             self._wrong(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +21,7 @@ from backdoor.engines import (
 )
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
-from backdoor.streams import stream
+from backdoor.streams import stream, stream_seed
 
 EVALUATION_BATCH = 1000
 
@@ -58,8 +59,19 @@ class Serial:
             module = init_state(lane.config, bank.shape, classes).to(bank.images.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(lanes) == 1 else None
-            _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
+            with _own_noise(lane, bank.images.device):
+                _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
         return SerialModels(bank, modules)
+
+
+@contextmanager
+def _own_noise(lane: Lane, device: torch.device) -> Iterator[None]:
+    """What layers draw from torch's global generator while training, such as dropout, follows
+    from the trial's seed; the generator is afterwards as it was."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(stream_seed("noise", lane.config.seed))
+        yield
 
 
 def _train_one(
