@@ -27,6 +27,7 @@ from backdoor.engines.serial import EpochImages, _optimizer
 from backdoor.errors import Mistake
 from backdoor.probes import Studied
 from backdoor.probes.hessian import Batches, Influence, Objective, influence
+from backdoor.regularizers.none import NoRegularizer
 from backdoor.streams import stream
 
 Weighting = Literal["batch", "separate_means"]
@@ -37,10 +38,10 @@ CHUNK = 500
 def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
     """A penalty on a whole batch has no weights of samples."""
     regularizer = config.defence.regularizer
-    if regularizer.kind != "none":
+    if not isinstance(regularizer, NoRegularizer):
         rule = "must be asked of networks without a regularizer: it weights single samples"
         remedy = "Give regularizer none a sweep of its own, or leave this probe out."
-        yield Mistake("kind", rule, regularizer.kind_name(), remedy)
+        yield Mistake("kind", rule, regularizer.identity()["kind"], remedy)
 
 
 def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
