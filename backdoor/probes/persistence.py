@@ -117,7 +117,7 @@ def _figures(model: Studied, module: nn.Module, step: int, seen: int, images: in
     for t in lane.triggered:
         counts = attack_counts(_predict(model, module, t.rows), t.truth, t.wanted)
         yield {
-            "step": step, "epoch": seen / images, "images": images,
+            "step": step, "images_seen": seen, "clean_images": images,
             "measure_id": measure_id(t.attack),
             "clean_accuracy": correct / total, "attack_success": counts.attack_success,
             "robust_accuracy": counts.robust_accuracy,

@@ -25,7 +25,7 @@ from backdoor.probes import Probe
 from backdoor.probes.record import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
-from sweeps.ledger.flat_studies import flat_studies
+from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
 from sweeps.ledger.rows import (
     Rows,
     decode,
@@ -56,6 +56,7 @@ __all__ = [
     "Ledger",
     "Rows",
     "Studies",
+    "StudyTable",
     "accuracies",
     "attached",
     "columns_of",
@@ -65,6 +66,7 @@ __all__ = [
     "finished_rows",
     "flatten_factors",
     "load_results",
+    "load_studies",
     "partial_rows",
     "stopped_rows",
     "write_csv",
@@ -279,3 +281,13 @@ def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
         ]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})
+
+
+def load_studies(folder: Path | str) -> list[StudyTable]:
+    """What each probe of a sweep found, with what there is to draw."""
+    paths = open_results(folder)
+    ledger = Ledger(paths.ledger)
+    studies = ledger.studies.table().to_pylist()
+    if not studies:
+        return []
+    return study_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))

@@ -55,7 +55,7 @@ def test_a_linear_model_fine_tuned_step_by_step_in_numpy() -> None:
         correct = ((x[parts.test] @ w.T + b).argmax(1) == truth).sum()
         return correct, (answers == 0).sum(), (answers == truth[counted]).sum()
 
-    expected, steps, epochs, step, seen = [counts()], [0], [0.0], 0, 0
+    expected, steps, looked, step, seen = [counts()], [0], [0], 0, 0
     vw, vb = np.zeros_like(w), np.zeros_like(b)
     for epoch in range(3):
         order = stream("probe-order", 3, 38, epoch).permutation(38)
@@ -70,13 +70,13 @@ def test_a_linear_model_fine_tuned_step_by_step_in_numpy() -> None:
             if step in (2, 4, 6, 8, 9):
                 expected.append(counts())
                 steps.append(step)
-                epochs.append(seen / 38)
+                looked.append(seen)
     columns = study.columns
-    assert list(columns["step"]) == steps and list(columns["epoch"]) == pytest.approx(epochs)
+    assert list(columns["step"]) == steps and list(columns["images_seen"]) == looked
     found = zip(columns["clean_correct"], columns["success"], columns["robust"], strict=True)
     assert list(found) == [tuple(map(int, row)) for row in expected]
     assert set(columns["clean_total"]) == {40} and set(columns["total"]) == {int(counted.sum())}
-    assert set(columns["images"]) == {38} and columns["epoch"][-1] == 3
+    assert set(columns["clean_images"]) == {38} and columns["images_seen"][-1] == 3 * 38
     assert columns["attack_success"] == tuple(s / counted.sum() for s in columns["success"])
     assert len(set(expected)) > 1, "nothing moved: the comparison has lost its point"
 
