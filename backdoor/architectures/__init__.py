@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import nn
 
 from backdoor.errors import Mistake
@@ -35,6 +36,36 @@ class Architecture(Kind):
         """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's
         global generator, which the engine seeds."""
         raise NotImplementedError
+
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """Names of the submodules whose outputs are the hidden representations, in forward order.
+
+        By default the children with parameters, except the one that contains the head.
+        """
+        head = self.head(module)
+        return tuple(
+            name
+            for name, child in module.named_children()
+            if next(child.parameters(), None) is not None
+            and head != name
+            and not head.startswith(f"{name}.")
+        )
+
+    def head(self, module: nn.Module) -> str:
+        """Name of the layer that makes the logits: the last linear one, else the last with
+        parameters of its own."""
+        layers: list[tuple[bool, str]] = [
+            (isinstance(layer, nn.Linear), name)
+            for name, layer in module.named_modules()
+            if next(layer.parameters(recurse=False), None) is not None
+        ]
+        linear = [name for is_linear, name in layers if is_linear]
+        return (linear or [name for _, name in layers])[-1]
+
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        """How many hidden representations there are; the module is built without memory."""
+        with torch.device("meta"):
+            return len(self.hidden_layers(self.build(shape, classes)))
 
     def trained_by(self) -> str:
         """Name of its engine, for kinds whose settings decide."""

@@ -116,7 +116,10 @@ SOURCE = _argument(
     "job", help="a job's id, or the absolute path of a results folder over there"
 )  # fmt: skip
 HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
-DRAWS = _argument("--draws", type=int, metavar="N", help="points drawn inside; default 59")
+DRAWS = _argument(
+    "--draws", type=int, metavar="N",
+    help="points drawn inside; default 59, or as many as a region search is expected to need",
+)  # fmt: skip
 SEEDS = _argument(
     "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
 )
@@ -126,8 +129,9 @@ TARGET = _argument(
     "spec's region.target, which is the median",
 )  # fmt: skip
 BASIS = _argument(
-    "--basis", choices=["means", "bounds"],
-    help="which of the points tried are inside: those IN by means (default) or IN by bounds",
+    "--basis", choices=["means", "bounds", "verdict", "probability"],
+    help="what is inside: of points tried those IN by means (default) or IN by bounds; of a region "
+    "search the part of IN where the verdict is sure (default), or all that is IN by probability",
 )  # fmt: skip
 TRANSFER = _argument(
     "--transfer", metavar="ATTACKS", default="standard-1",

@@ -32,6 +32,7 @@ from sweeps.ledger.rows import (
     encode,
     failed_rows,
     finished_rows,
+    joined,
     partial_rows,
     stopped_rows,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "failed_rows",
     "finished_rows",
     "flatten_factors",
+    "joined",
     "load_results",
     "load_studies",
     "partial_rows",

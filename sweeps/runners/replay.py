@@ -48,7 +48,7 @@ class ReplayRunner:
         if missing:
             feed.failed(pack, f"not in the recorded table: {', '.join(missing)}")
         else:
-            feed.finished(pack, self._rows(pack))
+            feed.finished([pack], self._rows(pack))
 
     def _rows(self, pack: Pack) -> Rows:
         return self._table.take([self._row[trial.trial_id] for trial in pack.trials])

@@ -25,6 +25,7 @@ from backdoor.schema import LARGEST, build_fields, suggest
 from backdoor.trial import check_trial
 from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
+from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.sections import (
@@ -55,7 +56,7 @@ DEFENCE_FACTORS = {
 }
 ATTACK_FACTORS = {
     name: "It is the attacker's choice, which no defender controls: move it to `attack`."
-    for name in ("trigger", "poison_rate", "target", "label_mode")
+    for name in ("trigger", "poison_rate", "target", "label_mode", "source", "cover_rate")
 }
 
 
@@ -165,6 +166,7 @@ class _Parser:
 
     def _attack(self) -> Any:
         """The section, with a panel that it names written out; None where that is unknown."""
+        pin_section(self.document.get("attack"), {"trigger": TRIGGERS})
         return written_out(self.document.get("attack"), self.warn)
 
     def _space(self, section: str, given: Any, cls: type) -> Space:
@@ -228,10 +230,10 @@ class _Parser:
         trials = [TrialConfig(data, d, None, training, seeds[0]) for d in defences]
         trials += [TrialConfig(data, defence, attack, training, seeds[0]) for attack in panel]
         for trial in trials or [TrialConfig(data, defence, None, training, seeds[0])]:
-            # Only clean-label attacks depend on which images a seed draws.
-            clean_label = trial.attack and trial.attack.label_mode == "clean_label"
+            # Only attacks on images of certain classes depend on which ones a seed draws.
+            by_class = trial.attack is not None and trial.attack.by_class
             try:
-                check_trial(trial, source, seeds if clean_label else ())
+                check_trial(trial, source, seeds if by_class else ())
                 fits.append(trial)
             except UserError as error:
                 for mistake in error.mistakes:

@@ -88,7 +88,9 @@ def verification(
 ) -> Verification:  # fmt: skip
     """The verification of the region as it is now; its folder is made, nothing is trained."""
     ledger = Ledger(paths.ledger)
-    region = drawable_region(spec, ledger, settings.target, basis)
+    region = drawable_region(spec, ledger, settings.target, settings.seeds, basis)
+    if not settings.draws:
+        settings = settings.sized(region.predicted)
     frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)
     own = VerificationPaths(paths.verifications / plan_id(frozen, settings, transfer))
     own.ledger.mkdir(parents=True, exist_ok=True)
