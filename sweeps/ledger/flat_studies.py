@@ -113,8 +113,13 @@ def study_tables(
         by_probe.setdefault(study["probe"], []).append(study)
     return [
         _table_of(json.loads(probe), known, some, measured)
-        for probe, some in sorted(by_probe.items())
+        for probe, some in sorted(by_probe.items(), key=lambda item: (kind_of(item[0]), item[0]))
     ]
+
+
+def kind_of(probe: str) -> str:
+    """The kind of a probe's identity in JSON."""
+    return str(json.loads(probe)["kind"])
 
 
 def _table_of(
