@@ -20,6 +20,7 @@ from sweeps.plan import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
+from sweeps.stint import Stint
 
 COUNTING, FAILING = {"kind": "fake_probes:Counting"}, {"kind": "fake_probes:Failing"}
 PERSISTENCE = {"kind": "persistence", "clean_fraction": 0.05, "epochs": 1}
@@ -79,7 +80,7 @@ def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
     ]
     assert trials[0] == trials[1]
     pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
-    assert Pack.from_json(pack.to_json()) == pack
+    assert Stint.from_json(Stint((pack,)).to_json()) == Stint((pack,))
 
 
 def _first(spec):
