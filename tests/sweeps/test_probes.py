@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -249,23 +251,38 @@ def test_check_and_export(tmp_path, capsys) -> None:
 # --- on Ray Tune, killed and resumed -----------------------------------------------------------
 
 
+#: A driver that dies when studies have been written and the first rows are about to be.
+DYING = """
+import os, signal, sys
+import sweeps.ledger
+from sweeps.cli.main import main
+sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_killed_and_resumed(tmp_path) -> None:
-    """A driver killed after its first pack: no trial and no study is lost or there twice."""
+    """No trial and no study is lost, or there twice, and all are those of an undisturbed sweep."""
+    import ray
+
     from sweeps.runners.tune import TuneRunner
+    from sweeps.storage import SweepPaths
 
-    spec = probed(PERSISTENCE, defence={**NETWORKS, "epochs": [1, 2, 3]})
-    calm, paths = begin(tmp_path / "calm", spec), begin(tmp_path / "r", spec)
-    sweep(calm, spec, SerialRunner())
-
-    pid = os.fork()
-    if not pid:  # the driver, with studies written and the first rows about to be
-        sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
-        sweep(paths, spec, SerialRunner())
-        os._exit(1)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    document = {**SMALL, "defence": {**NETWORKS, "epochs": [1, 2, 3]}, "probes": [PERSISTENCE]}
+    (spec_file := tmp_path / "s.yaml").write_text(yaml.safe_dump(document))
+    address = ray.get_runtime_context().gcs_address
+    environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
+    driver = subprocess.run(
+        [sys.executable, "-c", DYING, "run", spec_file, "--out", tmp_path / "r"],
+        env=environment, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert driver.returncode == -signal.SIGKILL, driver.stderr
+    paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
     assert studies(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
     assert (outcome.finished, outcome.unstudied) == (36, 0)
+    calm = begin(tmp_path / "calm", spec)
+    sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)
     assert studies(paths) == studies(calm)
