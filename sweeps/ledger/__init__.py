@@ -45,7 +45,7 @@ from sweeps.ledger.schema import (
     SCHEMA_VERSION,
     STOPPED,
 )
-from sweeps.ledger.studies import Studies, attached, columns_of, detached
+from sweeps.ledger.studies import Studies, attached, columns_of, detached, plain_studies
 from sweeps.storage import open_results, read_sweep, sync_folder
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "load_results",
     "load_studies",
     "partial_rows",
+    "plain_studies",
     "stopped_rows",
     "write_csv",
 ]

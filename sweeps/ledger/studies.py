@@ -95,6 +95,20 @@ def _column(name: str, values: Sequence[float | int | str]) -> dict[str, Any]:
     return {"name": name, "floats": [float(value) for value in values]}
 
 
+def plain_studies(studies: Studies, trial_id: str) -> list[dict[str, Any]]:
+    """All studies of one trial as JSON has them: NaN is null."""
+    rows = studies.table().filter(pc.equal(pc.field("trial_id"), trial_id)).to_pylist()
+    plain = []
+    for row in rows:
+        columns = {
+            name: [None if value != value else value for value in values]
+            for name, values in columns_of(row).items()
+        }
+        kept = {key: row[key] for key in ("probe_id", "outcome", "error", "seconds")}
+        plain.append({"probe": json.loads(row["probe"]), **kept, "columns": columns})
+    return plain
+
+
 def columns_of(row: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Column name to values, as the probe gave them, of a row of `SCHEMA`."""
     found = {}

@@ -1,10 +1,15 @@
 """Fine-tuning on clean images, against numpy loops, for every engine that trains networks."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from trials import FEW, PATCH, same, trial
 
+from backdoor.architectures import Architecture
 from backdoor.config import build_attack, build_data
 from backdoor.data import load_source, split
 from backdoor.engines import engine_of
@@ -105,6 +110,30 @@ def test_every_engine_that_trains_networks(architecture) -> None:
         alone = run_pack([config], measures, probes=[probe])[0].studies[0].columns
         if engine_of(config).pack_invariant:
             assert alone == columns
+
+
+def test_dropout_and_batch_norm_are_reproducible_and_change_no_model() -> None:
+    """Running means belong to the copy; what dropout draws follows from the seed."""
+    config = trial(f"{__name__}:Noisy", data=FEW, epochs=2, learning_rate=0.05)
+    probe = Persistence(clean_fraction=0.05, epochs=2, batch_size=4, every=1)
+    first, second = (run_pack([config], probes=[probe])[0] for _ in range(2))
+    columns = first.studies[0].columns
+    assert first.studies[0].error is None and columns == second.studies[0].columns
+    assert columns["clean_correct"][0] == sum(first.class_correct)
+    assert columns["success"][0] == first.measurements[0].success
+    assert len(set(columns["clean_correct"])) > 1
+
+
+@dataclass(frozen=True)
+class Noisy(Architecture):
+    """Batch norm and dropout."""
+
+    kind: ClassVar[str] = "noisy"
+
+    def build(self, shape, classes):
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, classes),
+        )  # fmt: skip
 
 
 def test_all_trials_of_a_seed_meet_the_same_clean_images_and_the_model_stays_as_it_is() -> None:

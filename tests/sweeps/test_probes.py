@@ -133,6 +133,11 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     out = capsys.readouterr().out
     assert "2 x ValueError: a probe that fails" in out
     assert "probe fake_probes:Counting 2 found, 1 nothing, 0 failed" in out
+    poisoned = next(r for r in Ledger(paths.ledger).rows() if r["attack_id"] != "clean")
+    assert main(["show", str(paths.root), poisoned["trial_id"]]) == 0
+    shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}
+    assert shown["fake_probes:Failing"]["error"] == "ValueError: a probe that fails"
+    assert shown["fake_probes:Counting"]["columns"]["seed"] == [0]
     # A resumed sweep tries what failed again, and nothing that was found is done twice.
     mark.unlink()
     before = results(paths)
@@ -269,7 +274,7 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     from sweeps.runners.tune import TuneRunner
     from sweeps.storage import SweepPaths
 
-    document = {**SMALL, "defence": {**NETWORKS, "epochs": [1, 2, 3]}, "probes": [PERSISTENCE]}
+    document = {**SMALL, "defence": NETWORKS, "seeds": 1, "probes": [PERSISTENCE]}
     (spec_file := tmp_path / "s.yaml").write_text(yaml.safe_dump(document))
     address = ray.get_runtime_context().gcs_address
     environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
@@ -281,7 +286,7 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
     assert studies(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
-    assert (outcome.finished, outcome.unstudied) == (36, 0)
+    assert (outcome.finished, outcome.unstudied) == (6, 0)
     calm = begin(tmp_path / "calm", spec)
     sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)
