@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Banks up to this size are normalised to float32 once; larger ones batch by batch.
 FLOAT_BANK_BYTES = 512 * 2**20
+#: So many images are stamped at once: triggers compute in float64, eight times the size.
+STAMPED_AT_ONCE = 4096
 
 
 class Bank:
@@ -51,9 +53,10 @@ class Bank:
         offset = len(self._clean)
         for trigger, wanted in stamped.items():
             ids = np.unique(wanted)
-            images = torch.from_numpy(source.images[ids])
-            labels = torch.from_numpy(source.labels[ids])
-            blocks.append(trigger.stamp(images, torch.from_numpy(ids), labels))
+            for some in np.array_split(ids, -(-len(ids) // STAMPED_AT_ONCE) or 1):
+                images = torch.from_numpy(source.images[some])
+                labels = torch.from_numpy(source.labels[some])
+                blocks.append(trigger.stamp(images, torch.from_numpy(some), labels))
             origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
             offset += len(ids)

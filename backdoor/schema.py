@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from backdoor.errors import Mistake, UserError
+from backdoor.userfile import UserFile
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,13 @@ def _conform_plain(value: Any, hint: Any) -> Any:
         if abs(value) > LARGEST:
             raise WrongValueError("must be a whole number below 2**53")
         return value
+    if hint is UserFile and isinstance(value, str):
+        try:
+            return UserFile.of(value)
+        except OSError as error:
+            raise WrongValueError(f"must be a file that can be read ({error.strerror})") from None
+    if hint is UserFile and not isinstance(value, UserFile):
+        raise WrongValueError("must be the path of a file")
     if hint is bool and not isinstance(value, bool):
         raise WrongValueError("must be true or false")
     if hint is str and not isinstance(value, str):
@@ -189,6 +197,8 @@ class Fields:
 def _plain(value: Any) -> Any:
     if isinstance(value, Fields):
         return value.identity()
+    if isinstance(value, UserFile):
+        return value.digest
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -1,22 +1,24 @@
-"""From trials to packs: what one worker trains together, in the form that travels to it. Pure."""
+"""From trials to packs: what one worker trains together. Pure."""
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
+from backdoor.config import Attack, TrialConfig, digest
 from backdoor.engines import engine_of, pack_key
+from backdoor.probes import Probe
+from backdoor.userfile import files_of
 from sweeps.stopping import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all packs of a sweep. `stopping`: whether trials may end early."""
+    """What is the same for all packs of a sweep. `stopping`: whether trials may end early.
+    `probes`: studies of every trained model."""
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
@@ -24,6 +26,12 @@ class Job:
     cpu: int = 1
     gpu: float = 0.0
     stopping: bool = False
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Where the files of the attacks that are measured lie, see `backdoor.userfile`."""
+        return {name: path for a in self.measures for name, path in files_of(a).items()}
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,15 @@ class Pack:
     trials: tuple[TrialConfig, ...]
     job: Job
 
-    @property
+    @functools.cached_property
     def pack_id(self) -> str:
         """Twelve hex digits that follow from the trials."""
         return digest("pack-of", [trial.trial_id for trial in self.trials])[:12]
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What its trials have in common, see `pack_key`."""
+        return pack_key(self.trials[0])
 
     @property
     def may_stop(self) -> bool:
@@ -47,30 +60,6 @@ class Pack:
         """The pack as two, to find the member that breaks it."""
         middle = len(self.trials) // 2
         return Pack(self.trials[:middle], self.job), Pack(self.trials[middle:], self.job)
-
-    def to_json(self) -> str:
-        """Plain JSON: no pickle travels, and any process can read it."""
-        job = self.job
-        content = {
-            "trials": [trial.canonical for trial in self.trials],
-            "measures": [measure.identity() for measure in job.measures],
-            "curve_every": job.curve_every,
-            "data_root": job.data_root,
-            "cpu": job.cpu,
-            "gpu": job.gpu,
-            "stopping": job.stopping,
-        }
-        return json.dumps(content, separators=(",", ":"))
-
-    @staticmethod
-    def from_json(text: str) -> Pack:
-        content: dict[str, Any] = json.loads(text)
-        root = content["data_root"]
-        job = Job(
-            tuple(build_attack(measure) for measure in content["measures"]),
-            content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
-        )  # fmt: skip
-        return Pack(tuple(build_trial(trial, root) for trial in content["trials"]), job)
 
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:

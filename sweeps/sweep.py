@@ -16,18 +16,20 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
-from backdoor.engines import pack_key
+from backdoor.config import build_trial
 from backdoor.errors import TrainingError
 from sweeps.ledger import Ledger, Rows, failed_rows
+from sweeps.pace import Pace
 from sweeps.plan import Job, Pack, make_packs
 from sweeps.runners import Runner
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
+from sweeps.stint import Stint
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
 ASK = 4096
-#: Seconds that a pack should at least last: what it costs to hand one out is a hundredth of it.
-SHORTEST = 5.0
+#: Seconds from which a pack is cut in two where workers would else be left without one.
+LONG = 10.0
 #: When so many single trials have failed and no pack has finished, it is not the trials' fault.
 GIVE_UP = 5
 
@@ -43,12 +45,13 @@ class Observer(Protocol):
 @dataclass(frozen=True)
 class Outcome:
     """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
-    a stopping rule ended before their last epoch."""
+    a stopping rule ended before their last epoch, `unstudied` finished ones that lack a study."""
 
     finished: int
     failed: int
     interrupted: bool
     stopped: int = 0
+    unstudied: int = 0
 
 
 class SweepFeed:
@@ -65,11 +68,18 @@ class SweepFeed:
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self.workers = 1
-        self._seconds: dict[str, float] = {}  # of a trial, by the key of its pack
+        self._pace = Pace()
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: set[str] = set()
+        self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
+        with self._keeping_errors():
+            # A probe that came later, or failed: these are trained again for their studies only.
+            lacking = ledger.unstudied(job.probes)
+            again = [build_trial(config, job.data_root, job.files) for config in lacking]
+            self._queue.extend(make_packs(again, job))
+            self._planned |= {trial.trial_id for trial in again}
 
     @property
     def done(self) -> bool:
@@ -88,18 +98,28 @@ class SweepFeed:
                 self._queue.extend(make_packs(self._new(asked), self.job))
                 if not asked:
                     break
+        self._starving = not self._queue
         if self._halted or not self._queue:
             return None
         pack = self._without_idling(self._queue.popleft())
         self._running.add(pack.pack_id)
         return pack
 
+    def next_stint(self) -> Stint | None:
+        first = self.next_pack()
+        if first is None:
+            return None
+        queue = [first, *self._queue]
+        count = self._pace.take(queue, self.workers, self.search.finished)
+        more = [self._queue.popleft() for _ in range(count - 1)]
+        self._running |= {pack.pack_id for pack in more}
+        return Stint((first, *more))
+
     def _without_idling(self, pack: Pack) -> Pack:
         """The pack, or its first half where workers would be left without one at the end."""
         if not self.search.finished or len(self._queue) + 1 >= self.workers:
             return pack
-        lasts = self._seconds.get(pack_key(pack.trials[0]), 0.0) * len(pack.trials)
-        if lasts < 2 * SHORTEST or len(pack.trials) < 2:
+        if (self._pace.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:
             return pack
         first, second = pack.halves()
         self._queue.appendleft(second)
@@ -112,22 +132,26 @@ class SweepFeed:
         self._planned |= {trial.trial_id for trial in new}
         return new
 
-    def give_back(self, pack: Pack) -> None:
-        self._running.discard(pack.pack_id)
-        self._queue.appendleft(pack)
+    def recalls(self, left: int) -> bool:
+        return self._halted or (left > 1 and self._starving)
 
-    def finished(self, pack: Pack, rows: Rows) -> None:
-        self._running.discard(pack.pack_id)
+    def give_back(self, *packs: Pack) -> None:
+        self._starving = False
+        self._running -= {pack.pack_id for pack in packs}
+        self._queue.extendleft(reversed(packs))
+
+    def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
+        self._running -= {pack.pack_id for pack in packs}
         self._failures = None
         with self._keeping_errors():
             self._record(rows)
-            taken = [seconds for seconds in rows["seconds"].to_pylist() if seconds is not None]
-            if taken:
-                self._seconds[pack_key(pack.trials[0])] = sum(taken) / len(taken)
-            returned = set(rows["trial_id"].to_pylist())
-            missing = [trial for trial in pack.trials if trial.trial_id not in returned]
-            if missing:
-                self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
+            columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
+            seconds = dict(zip(*columns, strict=True))
+            self._pace.learn(packs, seconds)
+            for pack in packs:
+                missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
+                if missing:
+                    self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
 
     def failed(self, pack: Pack, reason: str) -> None:
         self._running.discard(pack.pack_id)
@@ -176,7 +200,7 @@ def run_sweep(
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopping is not None,
+        stopping=spec.stopping is not None, probes=spec.probes,
     )  # fmt: skip
     search.tell(ledger.table())
     feed = SweepFeed(search, ledger, job, observers)
@@ -185,7 +209,8 @@ def run_sweep(
     if feed.error is not None:
         raise feed.error
     counts = len(ledger.finished), len(ledger.failed)
-    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped))
+    unstudied = len(ledger.unstudied(spec.probes))
+    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped), unstudied)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import nn
 
 from backdoor.errors import Mistake
@@ -36,6 +37,36 @@ class Architecture(Kind):
         global generator, which the engine seeds."""
         raise NotImplementedError
 
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """Names of the submodules whose outputs are the hidden representations, in forward order.
+
+        By default the children with parameters, except the one that contains the head.
+        """
+        head = self.head(module)
+        return tuple(
+            name
+            for name, child in module.named_children()
+            if next(child.parameters(), None) is not None
+            and head != name
+            and not head.startswith(f"{name}.")
+        )
+
+    def head(self, module: nn.Module) -> str:
+        """Name of the layer that makes the logits: the last linear one, else the last with
+        parameters of its own."""
+        layers: list[tuple[bool, str]] = [
+            (isinstance(layer, nn.Linear), name)
+            for name, layer in module.named_modules()
+            if next(layer.parameters(recurse=False), None) is not None
+        ]
+        linear = [name for is_linear, name in layers if is_linear]
+        return (linear or [name for _, name in layers])[-1]
+
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        """How many hidden representations there are; the module is built without memory."""
+        with torch.device("meta"):
+            return len(self.hidden_layers(self.build(shape, classes)))
+
     def trained_by(self) -> str:
         """Name of its engine, for kinds whose settings decide."""
         return self.engine
@@ -43,15 +74,6 @@ class Architecture(Kind):
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         """What is wrong with this architecture on images of `shape`; nothing by default."""
         return ()
-
-    def head(self, module: nn.Module) -> str:
-        """Name of the linear layer of `module` (as built here) that gives the logits; its input is
-        the penultimate representation. Raises `LookupError` where there is none."""
-        parts = module.named_modules()
-        names: list[str] = [name for name, part in parts if isinstance(part, nn.Linear)]
-        if not names:
-            raise LookupError(f"{self.kind_name()} has no linear layer")
-        return names[-1]
 
 
 #: Factors without meaning for learners that are solved rather than trained.

@@ -84,7 +84,8 @@ class Engine(Protocol):
 
 
 def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial."""
+    """The engine that trains this trial: its architecture's, unless that has no hook for its
+    regularizer, whatever the strength."""
     from backdoor.engines.convex import Convex
     from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
@@ -96,13 +97,16 @@ def engine_of(config: TrialConfig) -> Engine:
         Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
     )  # fmt: skip
     by_name = {engine.name: engine for engine in engines}
-    return by_name[config.defence.architecture.trained_by()]()
+    architecture, regularizer = config.defence.architecture, config.defence.regularizer
+    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
+        return by_name[architecture.trained_by()]()
+    return Serial()
 
 
 def pack_key(config: TrialConfig) -> str:
     """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
     defence = config.defence
-    regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
+    regularizer = defence.regularizer.pack_identity()
     training = config.training.active(defence.architecture)
     fields = defence.architecture.identity().items()
     shape: dict[str, object] = {

@@ -260,9 +260,12 @@ class _Crew:
 
 
 def _trigger(lane: Lane) -> str:
-    """Equal for lanes that stamp alike."""
+    """Equal for lanes that stamp alike. A cover's mark may differ from that of poison: where there
+    are covers, lanes agree in which images are what."""
     attack, seed = lane.config.attack, lane.config.seed
-    return "" if attack is None else repr(attack.trigger.for_seed(seed))
+    if attack is None:
+        return ""
+    return repr(attack if attack.cover_rate else attack.trigger.for_seed(seed))
 
 
 class SharedInputs:

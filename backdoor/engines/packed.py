@@ -153,9 +153,12 @@ class _Step:
         self.rate = _column([d.learning_rate for d in self.defences], device)
         self.momentum = _column([d.momentum for d in self.defences], device)
         self.decay = _column([d.weight_decay for d in self.defences], device)
-        self.strength = _column([d.regularizer.weight for d in self.defences], device)
-        self.regularizer = self.defences[0].regularizer
-        self.penalised = bool(self.strength.any())
+        lanes_terms = zip(*(d.regularizer.terms for d in self.defences), strict=True)
+        self.terms = [
+            (terms[0], _column([term.weight for term in terms], device))
+            for terms in lanes_terms
+            if any(term.weight for term in terms)
+        ]
         self.velocity = [torch.zeros_like(p) for p in self.weights]
         self.bias_velocity = [torch.zeros_like(p) for p in self.biases]
 
@@ -186,12 +189,12 @@ class _Step:
         gradient.scatter_add_(1, batch.labels[:, None], target).div_(size)
         if gradient.shape[2] > size:
             gradient[:, :, size:] = 0
-        if self.penalised:
+        for term, strength in self.terms:
             real = logits[:, : self.classes, :size]
             free = real.transpose(1, 2).contiguous().requires_grad_()
             with torch.enable_grad():
-                total = self.regularizer.unit_penalty(free, batch.labels).sum()
-            penalty = torch.autograd.grad(total, free)[0].mul_(self.strength)
+                total = term.unit_penalty(free, batch.labels).sum()
+            penalty = torch.autograd.grad(total, free)[0].mul_(strength)
             gradient[:, : self.classes, :size].add_(penalty.transpose(1, 2))
         return gradient
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from backdoor.augment import draw_views
 from backdoor.bank import Bank
@@ -20,6 +19,8 @@ from backdoor.engines import (
     init_state,
     learning_rate_factor,
 )
+from backdoor.regularizers import Regularizer
+from backdoor.regularizers.step import Draws, Network, Step
 from backdoor.streams import stream, stream_seed
 
 EVALUATION_BATCH = 1000
@@ -81,6 +82,8 @@ def _train_one(
     cuda = bank.images.device.type == "cuda"
     optimizer = _optimizer(module, lane, fused=cuda)
     n, size = len(lane.train), training.batch_size
+    architecture, terms = defence.architecture, defence.regularizer.terms
+    network = Network(module, architecture.hidden_layers(module), architecture.head(module))
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
@@ -89,10 +92,9 @@ def _train_one(
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
-            images, targets = inputs.batch(start, start + size)
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
-                logits = module(images)
-            loss = _loss(lane, logits.float(), targets)
+            draws = Draws(lane.config.seed, n, epoch, start // size, bank.images.device)
+            step = Step(network, *inputs.batch(start, start + size), draws)
+            loss = _loss(step, [term for term in terms if term.switched_on], cuda)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -101,11 +103,16 @@ def _train_one(
             on_epoch(epoch + 1, models)
 
 
-def _loss(lane: Lane, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    regularizer = lane.config.defence.regularizer
-    loss = functional.cross_entropy(logits, targets)
-    if regularizer.weight:
-        loss = loss + regularizer.weight * regularizer.unit_penalty(logits, targets)
+def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
+    """Mean cross-entropy and penalties of a batch, () float32, with these regularizers."""
+    for term in terms:
+        term.prepare(step)
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
+        step.run(step.network.module)
+    loss = step.cross_entropy()
+    for term in terms:
+        if term.weight:
+            loss = loss + term.weight * term.penalty(step)
     return loss
 
 

@@ -35,15 +35,21 @@ def status(args: argparse.Namespace) -> int:
         "collapsed": sum(bool(row["collapsed"]) for row in rows),
         "diverged": sum(bool(row["diverged"]) for row in rows),
         **_cost(rows),
+        "studies": (studies := ledger.studies.summary()),
     }
     if args.json:
         print(json.dumps(answer))
         return FINE
     for name, value in answer.items():
-        if name != "failures":
+        if name not in ("failures", "studies"):
             print(f"{name.replace('_', ' '):15} {value}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
+    for kind, found in studies.items():
+        counts = ", ".join(f"{found[outcome]} {outcome}" for outcome in ("found", "nothing"))
+        print(f"probe {kind:9} {counts}, {sum(found['failures'].values())} failed")
+        for cause, count in found["failures"].items():
+            print(f"  {count} x {cause}")
     return FINE
 
 
@@ -127,12 +133,17 @@ def mirror(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Write a flat table, a row a measurement."""
+    """Write the trials, or what probes found, as a flat table."""
     from sweeps.ledger import load_results, write_csv
 
-    table = load_results(args.dir)
-    write_csv(table, Path(args.csv))
-    say(f"{table.num_rows} rows written to {args.csv}")
+    if args.csv is None and args.probes is None:
+        remedy = "For example --csv trials.csv."
+        raise UserError(Mistake("--csv", "or --probes must name the file to write", None, remedy))
+    for file, probe in ((args.csv, None), (args.probes, "all")):
+        if file is not None:
+            table = load_results(args.dir, probe)
+            write_csv(table, Path(file))
+            say(f"{table.num_rows} rows written to {file}")
     return FINE
 
 

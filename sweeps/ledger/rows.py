@@ -86,6 +86,11 @@ def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
 
 
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """The rows of tables, at least one, as one table."""
+    return pa.concat_tables(tables)
+
+
 def encode(table: pa.Table) -> bytes:
     """Rows as an Arrow IPC stream, the form in which workers report them."""
     sink = io.BytesIO()

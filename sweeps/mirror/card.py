@@ -22,7 +22,7 @@ NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
 _TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
          "data_fingerprint", "status", "stopped_by", "error"]  # fmt: skip
-_COUNTS = ["train_images", "poisoned", "relabelled", "collapsed", "diverged"]
+_COUNTS = ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def _name(config: Mapping[str, Any], seed: int) -> str:
         parts.append("clean")
     else:
         parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
+        if attack.get("cover_rate"):
+            parts.append(f"covers {100 * attack['cover_rate']:.4g} %")
     return " ".join([*parts, f"seed {seed}"])
 
 

@@ -6,13 +6,14 @@ what is recorded and when the sweep ends is the feed's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from backdoor.partial import PartialResult
 from backdoor.trial import run_pack
-from sweeps.ledger import Rows, finished_rows
+from sweeps.ledger import Rows, attached, finished_rows
 from sweeps.plan import Pack
+from sweeps.stint import Stint
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
@@ -36,12 +37,20 @@ class Feed(Protocol):
         """The next pack, or None: wait for running packs if not `done`."""
         ...
 
-    def give_back(self, pack: Pack) -> None:
-        """Returns a pack that was not begun; it is the next one, if there is a next one."""
+    def next_stint(self) -> Stint | None:
+        """As many packs as a worker should be handed at once; None as `next_pack` has it."""
         ...
 
-    def finished(self, pack: Pack, rows: Rows) -> None:
-        """Brings the rows of a pack, or that of a trial that was stopped; twice is once."""
+    def recalls(self, left: int) -> bool:
+        """Whether a stint that has `left` packs still to begin should end and give them back."""
+        ...
+
+    def give_back(self, *packs: Pack) -> None:
+        """Returns packs that were not begun; they are the next ones, if there are next ones."""
+        ...
+
+    def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
+        """Brings the rows of packs, or that of a trial that was stopped; twice is once."""
         ...
 
     def failed(self, pack: Pack, reason: str) -> None:
@@ -63,9 +72,10 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
     device = "cuda" if job.gpu > 0 else "cpu"
     results = run_pack(
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
-        on_progress=on_progress,
+        on_progress=on_progress, probes=job.probes,
     )  # fmt: skip
-    return finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    return attached(rows, results)
 
 
 def describe(error: BaseException) -> str:

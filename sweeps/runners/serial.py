@@ -18,4 +18,4 @@ class SerialRunner:
             except Exception as error:
                 feed.failed(pack, describe(error))
             else:
-                feed.finished(pack, rows)
+                feed.finished([pack], rows)

@@ -33,11 +33,35 @@ from sweeps.plan import Pack
 from sweeps.spec.sections import StoppingSettings
 from sweeps.stopping import METRICS, metrics
 
-#: The key of a report that says after which epoch it was made.
-EPOCH = "epoch"
+#: The keys of a report that say after which epoch it was made, and how many packs come after it.
+EPOCH, LEFT = "epoch", "left"
 
 
-class StoppingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
+class RecallingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
+    """Ends stints that are called back: `recall` is asked with a Tune trial id and the number of
+    packs left, after each report that says it."""
+
+    def __init__(self, recall: Callable[[str, int], bool]) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+        self._recall = recall
+
+    def __deepcopy__(self, memo: Any) -> RecallingScheduler:
+        return self
+
+    def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        try:
+            return self._decide(controller, trial, result)
+        except Exception as error:
+            self.error = self.error or error
+            return str(TrialScheduler.CONTINUE)
+
+    def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        recalled = self._recall(trial.trial_id, result.get(LEFT, 0))
+        return str(TrialScheduler.STOP if recalled else TrialScheduler.CONTINUE)
+
+
+class StoppingScheduler(RecallingScheduler):
     """Decides after each report whether a trial goes on.
 
     pack_of: the pack of a Tune trial id, None where there is none. stop: told the id of a trial
@@ -50,30 +74,20 @@ class StoppingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no type
         pack_of: Callable[[str], Pack | None],
         stop: Callable[[str, str], None],
         past: Rows | None = None,
+        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
     ) -> None:
-        super().__init__()
-        self.error: Exception | None = None
+        super().__init__(recall)
         self._settings, self._pack_of, self._stop = settings, pack_of, stop
         self._rules: dict[tuple[str, int], Any] = {}
         self._seen: dict[str, int] = {}
         for row in () if past is None else past.to_pylist():
             self._remember(row)
 
-    def __deepcopy__(self, memo: Any) -> StoppingScheduler:
-        return self
-
-    def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        try:
-            return self._decide(controller, trial, result)
-        except Exception as error:
-            self.error = self.error or error
-            return str(TrialScheduler.CONTINUE)
-
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         pack, epoch = self._pack_of(trial.trial_id), result.get(EPOCH, 0)
         before = self._seen.get(trial.trial_id, 0)
         if pack is None or epoch <= before:
-            return str(TrialScheduler.CONTINUE)
+            return super()._decide(controller, trial, result)
         (config,) = pack.trials
         rule = self._rule(config.attack_id, config.defence.epochs)
         if not before:

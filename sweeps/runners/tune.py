@@ -3,9 +3,9 @@
 Tune's own state is disposable. It goes to a scratch folder and is never restored: a killed sweep
 resumes as the plan minus the ledger, in a new Tuner. What that takes, on Ray 2.60:
 
-- A Tune trial is a pack, known to Tune by its short id; actors are reused between packs.
-- A worker reports its rows once, as Arrow IPC bytes, which the driver's callback takes out of the
-  result before Tune stores it. Only the driver writes the ledger.
+- A Tune trial is a stint, packs for some seconds, known to Tune by its short id; actors are reused.
+- A worker reports rows now and then, as Arrow IPC bytes, which the driver's callback takes out of
+  the result before Tune stores it. Only the driver writes the ledger.
 - An exception in a worker is reported, not raised, so that Tune does not train the pack again;
   Tune's retries are for workers that die.
 - A trial that may be stopped has a pack to itself and reports after every point of its curve, each
@@ -23,7 +23,8 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import ray
@@ -32,15 +33,19 @@ from ray.tune.search import Searcher
 
 from backdoor.errors import Mistake, UserError
 from backdoor.partial import PartialResult
-from sweeps.ledger import Rows, decode, encode, partial_rows, stopped_rows
+from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.plan import Pack
 from sweeps.runners import Feed, Work, describe, train_pack
-from sweeps.runners.stopping import EPOCH, StoppingScheduler
+from sweeps.runners.stopping import EPOCH, LEFT, RecallingScheduler, StoppingScheduler
+from sweeps.runners.table import Table
 from sweeps.spec.sections import StoppingSettings
+from sweeps.stint import Stint
 from sweeps.stopping import partial_metrics
 
 #: Starts of a pack whose worker dies: one and two retries.
 RETRIES = 2
+#: Seconds between two reports of a worker: what it loses if it is killed.
+REPORT_EVERY = 5.0
 #: Seconds to wait for a Ray head to accept a connection.
 CONNECT_SECONDS = 5.0
 
@@ -86,11 +91,11 @@ class TuneRunner:
                 contextlib.redirect_stdout(nowhere),
                 ray_session(self.workers),
             ):
-                self._fit(_Table(feed, first), scratch)
+                self._fit(Table(feed, first), scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _fit(self, table: _Table, scratch: str) -> None:
+    def _fit(self, table: Table, scratch: str) -> None:
         self._refuse_what_never_fits()
         table.feed.workers = self._at_once()
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
@@ -102,11 +107,11 @@ class TuneRunner:
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=_pack_name,
-                trial_dirname_creator=_pack_name,
+                trial_name_creator=_stint_name,
+                trial_dirname_creator=_stint_name,
             ),
             run_config=tune.RunConfig(
-                name="packs",
+                name="stints",
                 storage_path=scratch,
                 log_to_file=False,
                 verbose=0,
@@ -115,13 +120,13 @@ class TuneRunner:
             ),
         )
         tuner.fit()
-        if scheduler is not None and scheduler.error is not None:
+        if scheduler.error is not None:
             raise scheduler.error
 
-    def _scheduler(self, table: _Table) -> StoppingScheduler | None:
+    def _scheduler(self, table: Table) -> RecallingScheduler:
         if self.stopping is None:
-            return None
-        return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past)
+            return RecallingScheduler(table.recall)
+        return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past, table.recall)
 
     def _refuse_what_never_fits(self) -> None:
         """A pack larger than the cluster would wait for ever, unless the cluster can grow."""
@@ -151,12 +156,18 @@ class TuneRunner:
 
 def _trainable(work: Work) -> Any:
     def train(config: dict[str, Any]) -> None:
-        try:
-            pack = Pack.from_json(config["payload"])
-            rows, reason = encode(work(pack, **_hooks(pack))), ""
-        except Exception as error:
-            rows, reason = b"", describe(error)
-        tune.report({"rows": rows, "reason": reason})
+        packs = Stint.from_json(config["payload"]).packs[config["answered"] :]
+        tables, reasons, reported = list[Rows](), list[str](), time.monotonic()
+        for left, pack in zip(range(len(packs) - 1, -1, -1), packs, strict=True):
+            try:
+                tables.append(work(pack, **_hooks(pack)))
+                reasons.append("")
+            except Exception as error:
+                reasons.append(describe(error))
+            if left == 0 or time.monotonic() - reported > REPORT_EVERY:
+                rows = encode(joined(tables)) if tables else b""
+                tune.report({"rows": rows, "reasons": reasons, LEFT: left})
+                tables, reasons, reported = [], [], time.monotonic()
 
     return train
 
@@ -172,87 +183,27 @@ def _hooks(pack: Pack) -> dict[str, Any]:
     return {"on_progress": report} if pack.may_stop else {}
 
 
-def _pack_name(trial: Any) -> str:
-    return f"pack-{trial.config['pack']}"
-
-
-class _Table:
-    """Packs that Tune holds, by Tune's trial id, until they have been answered for."""
-
-    def __init__(self, feed: Feed, first: Pack | None = None) -> None:
-        self.feed, self._first = feed, first
-        self.running: dict[str, Pack] = {}
-        self._stopped: dict[str, str] = {}
-
-    def take(self, trial_id: str) -> Pack | None:
-        """The next pack, from now on answered for under `trial_id`."""
-        if self._first is not None:
-            self.feed.give_back(self._first)  # the feed may have been stopped since
-            self._first = None
-        pack = self.feed.next_pack()
-        if pack is not None:
-            self.running[trial_id] = pack
-        return pack
-
-    def __reduce__(self) -> Any:
-        """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
-        return _Table, (None,)
-
-    def __deepcopy__(self, memo: Any) -> _Table:
-        return self
-
-    def pack_of(self, trial_id: str) -> Pack | None:
-        return self.running.get(trial_id)
-
-    def stop(self, trial_id: str, why: str) -> None:
-        """Notes that Tune stops a trial: the report it is about to take is its last."""
-        self._stopped[trial_id] = why
-
-    def progress(self, trial_id: str, content: bytes) -> None:
-        """Takes a report of a trial that is not done; brings its row where it was stopped."""
-        why = self._stopped.pop(trial_id, None)
-        if why is None or (pack := self.running.pop(trial_id, None)) is None:
-            return
-        self._bring(pack, content, lambda rows: stopped_rows(rows, why))
-
-    def answer(self, trial_id: str, content: bytes, reason: str) -> None:
-        """Brings rows, or the reason for none, to the feed. A second report finds nothing."""
-        pack = self.running.pop(trial_id, None)
-        if pack is None:
-            return
-        if reason or not content:
-            self.feed.failed(pack, reason or "the worker died, or ended without a report")
-            return
-        self._bring(pack, content)
-
-    def _bring(
-        self, pack: Pack, content: bytes, change: Callable[[Rows], Rows] = lambda rows: rows
-    ) -> None:
-        try:
-            rows = change(decode(content))
-        except Exception as error:
-            self.feed.failed(pack, f"unreadable report: {describe(error)}")
-        else:
-            self.feed.finished(pack, rows)
+def _stint_name(trial: Any) -> str:
+    return f"stint-{trial.config['stint']}"
 
 
 class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
     """Hands packs to Tune. Its methods are called by keyword and must not raise."""
 
-    def __init__(self, table: _Table) -> None:
+    def __init__(self, table: Table) -> None:
         super().__init__()
         self.table = table
 
     def suggest(self, trial_id: str) -> Any:
-        pack = self.table.take(trial_id)
-        if pack is None:
+        stint = self.table.take(trial_id)
+        if stint is None:
             return Searcher.FINISHED if self.table.feed.done else None
-        return {"pack": pack.pack_id, "payload": pack.to_json()}
+        return {"stint": stint.stint_id, "payload": stint.to_json(), "answered": 0}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.table.answer(trial_id, b"", "")
+        self.table.ended(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the search is rebuilt from the ledger."""
@@ -264,15 +215,15 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
 class _Collector(tune.Callback):  # type: ignore[misc]
     """Takes the rows out of a result before Tune keeps it for the rest of the experiment."""
 
-    def __init__(self, table: _Table) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        content, reason = result.pop("rows", b""), result.pop("reason", "")
-        if content or reason:
-            self.table.answer(trial.trial_id, content, reason)
+        if reasons := result.pop("reasons", []):
+            self.table.answer(trial.trial_id, result.pop("rows"), reasons)
+            trial.config["answered"] += len(reasons)  # not again, should the worker die
         elif partial := result.pop("partial", b""):
             self.table.progress(trial.trial_id, partial)
 

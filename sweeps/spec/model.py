@@ -7,6 +7,7 @@ from typing import Any
 
 from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
+from backdoor.probes import Probe
 from sweeps.loader import dump_yaml
 from sweeps.space import Space
 from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
@@ -53,6 +54,7 @@ class SweepSpec:
     curve_every: int
     document: dict[str, Any]
     stopping: StoppingSettings | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def attacks(self) -> tuple[Attack | None, ...]:

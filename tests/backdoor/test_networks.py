@@ -236,7 +236,9 @@ def test_the_head_is_the_layer_that_gives_the_logits(kind, head) -> None:
     assert module.get_submodule(head).out_features == 6
 
 
-def test_a_network_without_a_linear_layer_has_no_head() -> None:
+def test_without_a_linear_layer_the_last_convolution_is_the_head() -> None:
     architecture = ARCHITECTURES.build("torchvision/squeezenet1_1")
-    with pytest.raises(LookupError, match=r"torchvision/squeezenet1_1 has no linear layer"):
-        architecture.head(architecture.build((3, 32, 32), 4))
+    with torch.device("meta"):
+        module = architecture.build((3, 32, 32), 4)
+    assert architecture.head(module) == "classifier.1"
+    assert module.get_submodule("classifier.1").out_channels == 4

@@ -37,6 +37,7 @@ from sweeps.runners import tune
 from sweeps.runners.stopping import StoppingScheduler
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
+from sweeps.stint import Stint
 
 pytest_plugins = ["mirror_fixtures"]
 TRIALS = [trial("linear", seed=seed, epochs=5) for seed in range(4)]
@@ -93,7 +94,7 @@ def test_trials_that_may_be_stopped_have_packs_of_their_own() -> None:
     for pack in stopping:
         alone = {t.attack is not None and t.defence.architecture.kind == "mlp" for t in pack.trials}
         assert alone == {pack.may_stop}
-        assert Pack.from_json(pack.to_json()) == pack
+        assert Stint.from_json(Stint((pack,)).to_json()).packs == (pack,)
     assert not any(pack.may_stop for pack in calm)
 
 
@@ -188,7 +189,7 @@ def test_an_error_in_the_rules_is_raised_after_tunes_loop(monkeypatch) -> None:
     monkeypatch.setattr(tune.ray, "cluster_resources", lambda: {"CPU": 2.0})
     runner = tune.TuneRunner(stopping=StoppingSettings(kind="asha"))
     with pytest.raises(AttributeError, match="trial_id"):
-        runner._fit(tune._Table(SimpleNamespace()), "scratch")
+        runner._fit(tune.Table(SimpleNamespace()), "scratch")
     assert verdicts == ["CONTINUE"]
 
 

@@ -1,0 +1,98 @@
+"""Which packs a worker still owes an answer for, whatever Tune thinks of their stint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sweeps.ledger import Rows, decode, stopped_rows
+from sweeps.plan import Pack
+from sweeps.runners import Feed, describe
+from sweeps.stint import Stint
+
+DIED = "the worker died, or ended without a report"
+
+
+class Table:
+    """Packs that Tune holds, by the Tune trial id of their stint, until they are answered for."""
+
+    def __init__(self, feed: Feed, first: Pack | None = None) -> None:
+        self.feed, self._first = feed, first
+        self.running: dict[str, list[Pack]] = {}
+        self._stopped: dict[str, str] = {}
+        self._recalled: set[str] = set()
+
+    def take(self, trial_id: str) -> Stint | None:
+        """The next stint, from now on answered for under `trial_id`."""
+        if self._first is not None:
+            self.feed.give_back(self._first)  # the feed may have been stopped since
+            self._first = None
+        stint = self.feed.next_stint()
+        if stint is not None:
+            self.running[trial_id] = list(stint.packs)
+        return stint
+
+    def __reduce__(self) -> Any:
+        """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
+        return Table, (None,)
+
+    def __deepcopy__(self, memo: Any) -> Table:
+        return self
+
+    def pack_of(self, trial_id: str) -> Pack | None:
+        """The pack that a worker is training."""
+        return next(iter(self.running.get(trial_id, ())), None)
+
+    def stop(self, trial_id: str, why: str) -> None:
+        """Notes that Tune stops a trial: the report it is about to take is its last."""
+        self._stopped[trial_id] = why
+
+    def recall(self, trial_id: str, left: int) -> bool:
+        """Whether a stint is to end with the report at hand, after which it has `left` packs, which
+        are then given back."""
+        if not left or not self.feed.recalls(left):
+            return False
+        self._recalled.add(trial_id)
+        return True
+
+    def progress(self, trial_id: str, content: bytes) -> None:
+        """Takes a report of a trial that is not done; brings its row where it was stopped."""
+        why = self._stopped.pop(trial_id, None)
+        if why is None or not (packs := self.running.pop(trial_id, [])):
+            return
+        self._bring(packs, content, lambda rows: stopped_rows(rows, why))
+
+    def answer(self, trial_id: str, content: bytes, reasons: Sequence[str]) -> None:
+        """Brings what a worker reports of the next packs of its stint: the rows of those that it
+        has trained, and for each pack why it has not, else "". A second report finds nothing."""
+        packs = self.running.get(trial_id, [])
+        answered, self.running[trial_id] = packs[: len(reasons)], packs[len(reasons) :]
+        done = [pack for pack, why in zip(answered, reasons, strict=False) if not why]
+        for pack, why in zip(answered, reasons, strict=False):
+            if why:
+                self.feed.failed(pack, why)
+        if done:
+            self._bring(done, content)
+
+    def ended(self, trial_id: str) -> None:
+        """Takes leave of a stint. What is left of it was not trained: the first pack's worker has
+        died of it, unless the stint was recalled."""
+        packs = self.running.pop(trial_id, [])
+        if trial_id not in self._recalled and packs:
+            self.feed.give_back(*packs[1:])
+            self.feed.failed(packs[0], DIED)
+        elif packs:
+            self.feed.give_back(*packs)
+        self._recalled.discard(trial_id)
+
+    def _bring(
+        self, packs: Sequence[Pack], content: bytes,
+        change: Callable[[Rows], Rows] = lambda rows: rows,
+    ) -> None:  # fmt: skip
+        try:
+            rows = change(decode(content))
+        except Exception as error:
+            for pack in packs:
+                self.feed.failed(pack, f"unreadable report: {describe(error)}")
+        else:
+            self.feed.finished(packs, rows)

@@ -1,0 +1,150 @@
+"""What a worker is handed at once: by predicted seconds, on its way as JSON, and taken back."""
+
+from types import SimpleNamespace
+
+import pytest
+from small import small_spec
+from trials import fake_rows, trial
+
+from sweeps.ledger import Ledger
+from sweeps.pace import LAST, LONGEST, SHORTEST, Pace
+from sweeps.plan import Job, Pack
+from sweeps.runners.table import DIED, Table
+from sweeps.search import make_search
+from sweeps.stint import Stint
+from sweeps.sweep import SweepFeed
+
+JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
+
+
+def packs(count, size=4, **defence):
+    return [Pack(tuple(trial(seed=size * i + j, **defence) for j in range(size)), JOB) for i in range(count)]  # fmt: skip
+
+
+def learned(seconds, pack):
+    pace = Pace()
+    pace.learn([pack], {t.trial_id: seconds for t in pack.trials})
+    return pace
+
+
+def test_a_stint_travels_as_json() -> None:
+    sent = Stint((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), JOB)))  # fmt: skip
+    again = Stint.from_json(sent.to_json())
+    assert again.stint_id == sent.stint_id and len(again.packs) == 3
+    for one, other in zip(sent.packs, again.packs, strict=True):
+        assert one.pack_id == other.pack_id and one.job == other.job
+        assert [t.canonical for t in one.trials] == [t.canonical for t in other.trials]
+
+
+def test_what_nothing_is_known_of_goes_alone() -> None:
+    assert Pace().take(packs(9), workers=2, final=True) == 1
+    known = learned(0.001, packs(1)[0])
+    assert known.take([*packs(3), *packs(1, epochs=5)], 2, final=False) == 4, "an engine is known"
+    ridge = Pack((trial("ridge", weight_decay=0.1),), JOB)
+    assert known.take([*packs(3), ridge, *packs(2)], 2, final=False) == 3
+
+
+def test_shares_shrink_to_the_end_and_stay_within_bounds() -> None:
+    pace, queue = learned(0.05, packs(1)[0]), packs(800)  # 0.2 s a pack, 160 s in all
+    shares = []
+    while queue:
+        count = pace.take(queue, workers=2, final=True)
+        shares.append(count * 0.2)
+        queue = queue[count:]
+    assert shares[0] == pytest.approx(40, abs=0.3) and shares == sorted(shares, reverse=True)
+    assert max(shares[-4:]) <= LAST and sum(shares) == pytest.approx(160)
+    assert len(shares) < 30
+    assert pace.take(packs(40), 4, final=False) * 0.2 == pytest.approx(SHORTEST, abs=0.3)
+    assert pace.take(packs(2000), 1, final=False) * 0.2 == pytest.approx(LONGEST, abs=0.3)
+
+
+def test_a_trial_that_may_stop_goes_alone() -> None:
+    stopping = Job(JOB.measures, 1, stopping=True)
+    ones = [Pack((trial(seed=i),), stopping) for i in range(4)]
+    assert learned(0.001, ones[0]).take(ones, 1, final=False) == 1
+
+
+class Feed:
+    """Notes what it is told."""
+
+    def __init__(self, *stint: Pack, recalling: bool = False) -> None:
+        self.stint, self.recalling, self.heard = stint, recalling, []
+
+    def next_stint(self):
+        return Stint(self.stint)
+
+    def recalls(self, left):
+        return self.recalling
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.heard.append((name, *arguments))
+
+
+def answered(feed):
+    table = Table(feed)
+    table.take("t")
+    return table
+
+
+def test_packs_are_answered_for_one_by_one() -> None:
+    from sweeps.ledger import encode, joined
+
+    one, two, three, four = packs(4)
+    table = answered(feed := Feed(one, two, three, four))
+    rows = encode(joined([fake_rows(one), fake_rows(three)]))
+    table.answer("t", rows, ["", "ValueError: bad", ""])
+    assert feed.heard[0] == ("failed", two, "ValueError: bad")
+    name, done, brought = feed.heard[1]
+    assert (name, done, brought.num_rows) == ("finished", [one, three], 8)
+    table.ended("t")
+    assert feed.heard[2:] == [("give_back",), ("failed", four, DIED)]
+    table.ended("t")
+    table.answer("t", rows, ["", "", ""])
+    assert len(feed.heard) == 4, "a second report finds nothing"
+
+
+def test_a_worker_that_dies_fails_the_pack_it_was_training() -> None:
+    one, two, three = packs(3)
+    table = answered(feed := Feed(one, two, three))
+    table.answer("t", b"", ["MemoryError: "])
+    table.ended("t")
+    assert feed.heard == [("failed", one, "MemoryError: "), ("give_back", three), ("failed", two, DIED)]  # fmt: skip
+
+
+def test_a_stint_that_is_called_back_gives_the_rest_back() -> None:
+    one, two, three = packs(3)
+    table = answered(feed := Feed(one, two, three, recalling=True))
+    assert not table.recall("t", 0), "it has nothing left"
+    assert table.recall("t", 2)
+    table.answer("t", b"not Arrow", [""])
+    table.ended("t")
+    assert feed.heard[0][:2] == ("failed", one) and "unreadable report" in feed.heard[0][2]
+    assert feed.heard[1:] == [("give_back", two, three)]
+
+
+@pytest.fixture
+def feed(tmp_path):
+    spec = small_spec(
+        defence={"architecture": "linear", "weight_decay": 0.1, "epochs": [1, 2, 3, 4]}
+    )
+    return SweepFeed(make_search(spec), Ledger(tmp_path), Job(spec.measures))
+
+
+def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
+    first = feed.next_stint()
+    assert len(first.packs) == 1
+    feed.finished(first.packs, fake_rows(first.packs[0]))
+    second = feed.next_stint()
+    assert len(second.packs) == 3, "three shapes of one engine"
+    assert not feed.done and feed.next_stint() is None
+    assert feed.recalls(2) and not feed.recalls(1), "another worker has nothing to do"
+    feed.give_back(*second.packs[1:])
+    assert not feed.recalls(2)
+    assert feed.next_stint().packs == second.packs[1:]
+    feed.stopping.set()
+    assert feed.recalls(1)
+
+
+def test_nothing_is_recalled_where_nobody_waits() -> None:
+    table = Table(SimpleNamespace(recalls=lambda left: False))
+    assert not table.recall("t", 5)
