@@ -27,7 +27,6 @@ from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
 from backdoor.errors import Mistake
 from backdoor.probes import Studied
 from backdoor.probes.hessian import Batches, Influence, Objective, influence
-from backdoor.regularizers.none import NoRegularizer
 from backdoor.streams import stream
 
 Weighting = Literal["batch", "separate_means"]
