@@ -22,7 +22,7 @@ def module_of(model: Studied) -> nn.Module:
     """
     module = init_state(model.config, model.bank.shape, model.classes)
     module.load_state_dict(model.fitted.state(model.index))
-    return module.to(model.bank.images.device).eval()
+    return module.to(model.bank.device).eval()
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") 
 def _train(model: Studied, beta: float, weighting: Weighting) -> nn.Module:
     lane, bank = model.lane, model.bank
     defence, training = lane.config.defence, lane.config.training
-    module = init_state(lane.config, bank.shape, model.classes).to(bank.images.device)
+    module = init_state(lane.config, bank.shape, model.classes).to(bank.device)
     module = module.to(memory_format=torch.channels_last)
     optimizer = _optimizer(module, lane, fused=False)
     n, size = len(lane.train), training.batch_size
