@@ -28,6 +28,9 @@ class Network(Architecture):
     def build(self, shape: Shape, classes: int) -> nn.Module:
         return self.make(shape, classes)
 
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        return len(self.hidden_layers(without_numbers(self, shape, classes)))
+
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         if (rule := _trouble(self, shape)) is not None:
             yield Mistake("kind", rule, self.kind_name(), "Use larger images, or convnet or mlp.")

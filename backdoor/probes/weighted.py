@@ -40,7 +40,7 @@ def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
     if any(term.switched_on for term in regularizer.terms):
         rule = "must be asked of networks without a regularizer: it weights single samples"
         remedy = "Give regularizer none a sweep of its own, or leave this probe out."
-        yield Mistake("kind", rule, regularizer.kind_name(), remedy)
+        yield Mistake("kind", rule, regularizer.identity()["kind"], remedy)
 
 
 def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:

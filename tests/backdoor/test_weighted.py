@@ -167,3 +167,5 @@ def test_a_regularizer_is_refused() -> None:
         "kind: must be asked of networks without a regularizer: it weights single samples, but got "
         "'logit_squeezing'. Give regularizer none a sweep of its own, or leave this probe out."
     )
+    (mistake,) = refuse_regularized(trial("mlp", regularizer=["dropout", "cutmix"]))
+    assert mistake.value == "cutmix+dropout"
