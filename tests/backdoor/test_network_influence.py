@@ -11,12 +11,15 @@ from backdoor.config import build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.probes import Studied
+from backdoor.probes.influence import Influence
+from backdoor.probes.learning_curve import LearningCurve
 from backdoor.probes.network_influence import (
     NOT_POSITIVE,
     network_influence,
     network_influences,
     network_slope,
 )
+from backdoor.probes.slope import Slope
 from backdoor.probes.weighted import network_curve, train_weighted
 from backdoor.trial import prepare
 
@@ -104,3 +107,41 @@ def test_no_derivative_without_enough_damping() -> None:
     assert math.isfinite(row["secant"])
     assert np.isnan(network_influences(model, damping=1e-9, images=1)).all()
     assert network_slope(model, damping=10.0)["note"] == ""
+
+
+# --- the probes, on networks -------------------------------------------------------------------
+
+
+def test_the_probes_hand_over_what_is_found_on_networks() -> None:
+    model = studied(epochs=20, weight_decay=0.05, learning_rate=0.5)
+    curve = LearningCurve(betas=(0.0, 1.0)).study(model).columns
+    points = network_curve(model, [0.0, 1.0])
+    assert curve == {name: tuple(getattr(p, name) for p in points) for name in vars(points[0])}
+    apart = LearningCurve(betas=(1.0,), weighting="separate_means").study(model).columns
+    (point,) = network_curve(model, [1.0], "separate_means")
+    assert apart["backdoor_loss"] == (point.backdoor_loss,) != curve["backdoor_loss"][1:]
+    slope = Slope(damping=0.02).study(model).columns
+    assert slope == {k: (v,) for k, v in network_slope(model, 0.02).items()}
+    matrix = network_influences(model, 0.03, images=2, beta=1.0)
+    columns = Influence(images=2, most=3, beta=1.0, damping=0.03).study(model).columns
+    for place in range(6):
+        test, train = columns["test"][place], columns["train"][place]
+        order = np.argsort(-np.abs(matrix[test]))
+        assert order[columns["rank"][place]] == train
+        assert columns["influence"][place] == matrix[test, train]
+        assert columns["poisoned"][place] == int(train in model.lane.poison.positions)
+        assert columns["label"][place] == model.lane.train_labels[train]
+
+
+@pytest.mark.parametrize("probe", [LearningCurve(), Slope(), Influence()])
+def test_what_the_probes_refuse(probe) -> None:
+    squeezed = trial("mlp", regularizer={"kind": "logit_squeezing", "strength": 0.1})
+    assert "without a regularizer" in "".join(map(str, probe.suits(squeezed)))
+    clean = studied(rate=0, epochs=1)
+    assert probe.study(clean) is None
+    solved = trial("ridge", weight_decay=0.1)
+    (mistake,) = LearningCurve(weighting="separate_means").suits(solved)
+    assert str(mistake) == (
+        "weighting: must be batch for ridge, which has no batches, but got 'separate_means'. "
+        "Leave it out."
+    )
