@@ -204,10 +204,12 @@ def build_attack(given: Mapping[str, Any], files: Mapping[str, str] | None = Non
     return attack
 
 
-def build_defence(given: Mapping[str, Any]) -> Defence:
-    """A defence point from plain values, `architecture` and `regularizer` as names or mappings."""
+def build_defence(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Defence:
+    """A defence point from plain values, `architecture` and `regularizer` as names or mappings;
+    `files` as for `build_attack`."""
     families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
-    defence: Defence = build_fields(Defence, _with_kinds(given, families))
+    plain = located(given, files) if files else given
+    defence: Defence = build_fields(Defence, _with_kinds(plain, families))
     return defence
 
 
@@ -228,7 +230,7 @@ def build_trial(
     attack = canonical["attack"]
     return TrialConfig(
         build_data(data),
-        build_defence(canonical["defence"]),
+        build_defence(canonical["defence"], files),
         None if attack is None else build_attack(attack, files),
         build_fields(Training, dict(canonical["training"])),
         int(canonical["seed"]),

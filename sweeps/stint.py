@@ -30,8 +30,10 @@ class Stint:
     def to_json(self) -> str:
         """Plain JSON: no pickle travels, and any process can read it."""
         job, files = self.packs[0].job, dict[str, str]()
-        for attack in {*job.measures, *(t.attack for pack in self.packs for t in pack.trials)}:
-            files |= files_of(attack)
+        trials = [trial for pack in self.packs for trial in pack.trials]
+        named = {*job.measures, *(t.attack for t in trials), *(t.defence for t in trials)}
+        for part in named:
+            files |= files_of(part)
         content = {
             "packs": [[trial.canonical for trial in pack.trials] for pack in self.packs],
             "measures": [measure.identity() for measure in job.measures],

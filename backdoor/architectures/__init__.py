@@ -37,6 +37,10 @@ class Architecture(Kind):
         global generator, which the engine seeds."""
         raise NotImplementedError
 
+    def start(self, module: nn.Module) -> None:
+        """Puts weights into a module, as built here, with which its training is to begin; by
+        default those that it was built with stay."""
+
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         """Names of the submodules whose outputs are the hidden representations, in forward order.
 

@@ -47,8 +47,3 @@ class TimmModel(Network):
         how: dict[str, Any] = {"img_size": shape[1:]} if fixed else {}
         network = timm.create_model(self.name, num_classes=classes, in_chans=shape[0], **how)
         return fit_first_layers(network, shape, keep_stride=fixed)
-
-    def head(self, module: nn.Module) -> str:
-        classifier: Any = module.get_classifier()  # type: ignore[operator]
-        names: list[str] = [name for name, part in module.named_modules() if part is classifier]
-        return names[0] if names else super().head(module)

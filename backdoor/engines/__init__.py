@@ -125,7 +125,9 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
     key = digest("init", [architecture.identity(), list(shape), classes])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed("init", config.seed, key))
-        return architecture.build(shape, classes)
+        module = architecture.build(shape, classes)
+        architecture.start(module)
+        return module
 
 
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:

@@ -45,14 +45,14 @@ def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
 
 def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
     """A network trained as the trial's was, in float32, its poisoned samples weighted by beta."""
-    with _own_noise(model.lane, model.bank.images.device):
+    with _own_noise(model.lane, model.bank.device):
         return _train(model, beta, weighting)
 
 
 def _train(model: Studied, beta: float, weighting: Weighting) -> nn.Module:
     lane, bank = model.lane, model.bank
     defence, training = lane.config.defence, lane.config.training
-    module = init_state(lane.config, bank.shape, model.classes).to(bank.images.device)
+    module = init_state(lane.config, bank.shape, model.classes).to(bank.device)
     module = module.to(memory_format=torch.channels_last)
     optimizer = _optimizer(module, lane, fused=False)
     n, size = len(lane.train), training.batch_size
