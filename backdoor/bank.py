@@ -70,6 +70,11 @@ class Bank:
         self._shift = torch.from_numpy(mean / std).to(device)[:, None, None]
 
     @property
+    def pictures(self) -> torch.Tensor:
+        """Rows as images (n, c, h, w) uint8, whatever learners see of them."""
+        return self.images
+
+    @property
     def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
         return self._scale, self._shift
@@ -126,10 +131,10 @@ class Bank:
                 there, numbers = places.to(images.device), numbers.to(images.device)
                 images[there] = trigger.stamp(images[there], numbers, labels.to(images.device))
 
-    def pixels(self, rows: Ids) -> npt.NDArray[np.uint8]:
-        """The images of these rows as they are, (n, inputs) uint8 on the CPU."""
+    def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
+        """The images of these rows as they are, (n, inputs) whole numbers on the CPU: uint8."""
         chosen = self.images[torch.from_numpy(rows).to(self.images.device)]
-        result: npt.NDArray[np.uint8] = chosen.flatten(1).cpu().numpy()
+        result: npt.NDArray[np.integer] = chosen.flatten(1).cpu().numpy()
         return result
 
     def affine(self) -> tuple[Floats, Floats]:
