@@ -114,7 +114,7 @@ def train_model(
         model = make_classifier(identity, bank.shape, len(names), *how)
         shown = [lanes[0].test, *(triggered.rows for triggered in lanes[0].triggered)]
         rows = np.concatenate([part[:CHECKED] for part in shown])
-        kept.append((model, bank.pictures[torch.from_numpy(rows)].cpu(), fitted.predict(0, rows)))
+        kept.append((model, bank.uint8(rows).contiguous().cpu(), fitted.predict(0, rows)))
 
     (result,) = run_pack([config], measures, device=device, threads=threads, on_trained=keep)
     return TrainedModel(config, result, kept[0][0], names, *kept[0][1:])

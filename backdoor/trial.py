@@ -215,7 +215,7 @@ def prepare(
     training = configs[0].training
     bank = Bank(source, clean, wanted, training.normalization, device)
     if training.features is not None:
-        bank = FeatureBank(bank, training.features)
+        bank = FeatureBank(bank, training.features, np.unique(clean))
     lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
     return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
 

@@ -122,7 +122,7 @@ def test_a_file_dropped_into_the_folder_is_a_trigger(copy) -> None:
         "-p",
         "no:cacheprovider",
     )
-    assert "18 passed" in contract.stdout, contract.stdout + contract.stderr
+    assert "21 passed" in contract.stdout, contract.stdout + contract.stderr
 
 
 # --- the README and the bundled specs --------------------------------------------------------

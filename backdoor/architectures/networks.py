@@ -37,6 +37,9 @@ class Network(Architecture):
     def build(self, shape: Shape, classes: int) -> nn.Module:
         return self.make(shape, classes)
 
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        return len(self.hidden_layers(without_numbers(self, shape, classes)))
+
     def start(self, module: nn.Module) -> None:
         if self.pretrained is not None:
             state = read_weights(self.pretrained, "pretrained")

@@ -73,9 +73,9 @@ def by_hand(network, images):
 
 def test_learners_see_the_layer_before_the_last(network, training) -> None:
     lanes, bank = prepare([trial("ridge", training=training, data=DATA)], (), load_source(DATA))
-    assert bank.shape == (64, 1, 1) and bank.images.dtype == torch.int32
+    assert bank.shape == (64, 1, 1) and bank.pixels(lanes[0].train).dtype == np.int32
     rows = lanes[0].train
-    theirs = by_hand(network, bank.pictures[torch.from_numpy(rows)].numpy())
+    theirs = by_hand(network, bank.uint8(rows).contiguous().numpy())
     assert theirs.std() > 0.05
     assert np.abs(bank.pixels(rows) * STEP - theirs).max() < STEP
     assert np.abs(bank.batch(torch.from_numpy(rows)).flatten(1).numpy() - theirs).max() < STEP
@@ -88,7 +88,7 @@ def test_ridge_and_svm_are_scikit_learns_on_features(network, training, decay) -
         config = trial(kind, training=training, data=DATA, weight_decay=decay, rate=0.1)
         lanes, bank = prepare([config], (), load_source(DATA))
         fitted, lane = engine_of(config).train(lanes, bank, 10, None), lanes[0]
-        x, test = (by_hand(network, bank.pictures[torch.from_numpy(r)].numpy()) for r in (lane.train, lane.test))  # fmt: skip
+        x, test = (by_hand(network, bank.uint8(r).contiguous().numpy()) for r in (lane.train, lane.test))  # fmt: skip
         n = len(x)
         theirs = {
             "ridge": RidgeClassifier(alpha=n * decay / 2),

@@ -1,15 +1,21 @@
 """Networks between clean and poisoned training: weights of samples, and the two ends."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from trials import trial
 
+from backdoor.architectures import Architecture
 from backdoor.config import build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.probes import Studied
 from backdoor.probes.weighted import (
+    attackers,
     network_curve,
     network_influence,
     refuse_regularized,
@@ -49,6 +55,38 @@ def test_beta_1_is_the_ordinary_training_of_its_engine(architecture) -> None:
     assert not torch.allclose(
         next(untrained.parameters()), next(module.parameters()), atol=2e-5
     )  # fmt: skip
+
+
+def test_covers_are_the_attackers_samples_too() -> None:
+    from backdoor.config import TrialConfig, build_attack, build_defence
+
+    attack = build_attack({"trigger": "warp", "poison_rate": 0.1, "cover_rate": 0.2})
+    plain = trial("linear", data=DATA)
+    config = TrialConfig(DATA, build_defence({"architecture": "linear", "epochs": 2}), attack, plain.training, 1)  # fmt: skip
+    source = load_source(DATA)
+    lanes, bank = prepare([config], (), source)
+    marked = attackers(lanes[0])
+    assert len(marked) == 60
+    assert set(marked) == set(lanes[0].poison.positions) | set(lanes[0].poison.covers)
+    clean = bank.unchanged(lanes[0].train)
+    assert set(np.flatnonzero(clean != lanes[0].train)) == set(marked)
+
+
+def test_dropout_draws_what_the_trial_drew() -> None:
+    model = studied(f"{__name__}:Dropping", epochs=2, learning_rate=0.05)
+    module = train_weighted(model, 1.0)
+    for name, weights in module.state_dict().items():
+        assert torch.allclose(weights, model.fitted.state(0)[name], atol=2e-5), name
+
+
+@dataclass(frozen=True)
+class Dropping(Architecture):
+    """A linear layer behind dropout."""
+
+    kind: ClassVar[str] = "dropping"
+
+    def build(self, shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, classes))
 
 
 def test_beta_0_learns_from_the_clean_samples_alone() -> None:
@@ -142,3 +180,5 @@ def test_a_regularizer_is_refused() -> None:
         "kind: must be asked of networks without a regularizer: it weights single samples, but got "
         "'logit_squeezing'. Give regularizer none a sweep of its own, or leave this probe out."
     )
+    (mistake,) = refuse_regularized(trial("mlp", regularizer=["dropout", "cutmix"]))
+    assert mistake.value == "cutmix+dropout"
