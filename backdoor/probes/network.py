@@ -29,7 +29,7 @@ def module_of(model: Studied) -> nn.Module:
 def own_noise(model: Studied) -> Iterator[None]:
     """What layers such as dropout draw from torch's global generator follows from the trial's
     seed; the generator is afterwards as it was."""
-    device = model.bank.images.device
+    device = model.bank.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(stream_seed("probe-noise", model.config.seed))
         yield

@@ -45,7 +45,7 @@ def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
 
 def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
     """A network trained as the trial's was, in float32, its poisoned samples weighted by beta."""
-    with _own_noise(model.lane, model.bank.images.device):
+    with _own_noise(model.lane, model.bank.device):
         return _train(model, beta, weighting)
 
 

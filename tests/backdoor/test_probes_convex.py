@@ -59,7 +59,7 @@ def studied(*args, **kwargs):
 
 
 def pixels(model, rows):
-    return model.bank.images[rows].flatten(1).numpy() / 255
+    return model.bank.uint8(rows).flatten(1).numpy() / 255
 
 
 def derivative(f, h=1e-4):
