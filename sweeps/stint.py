@@ -31,7 +31,8 @@ class Stint:
         """Plain JSON: no pickle travels, and any process can read it."""
         job, files = self.packs[0].job, dict[str, str]()
         trials = [trial for pack in self.packs for trial in pack.trials]
-        named = {*job.measures, *(t.attack for t in trials), *(t.defence for t in trials)}
+        named: set[Any] = {*job.measures, *(t.attack for t in trials), *(t.defence for t in trials)}
+        named |= {trial.training for trial in trials}
         for part in named:
             files |= files_of(part)
         content = {

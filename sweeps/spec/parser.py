@@ -159,6 +159,7 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
+        pin_section((given or {}).get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded(
             "training", lambda: build_fields(Training, given or {})
         )
