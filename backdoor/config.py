@@ -168,6 +168,12 @@ def build_data(given: str | Mapping[str, Any]) -> Dataset:
     return dataset
 
 
+def build_training(given: Mapping[str, Any]) -> Training:
+    """How training runs, from plain values."""
+    training: Training = build_fields(Training, dict(given))
+    return training
+
+
 def build_trial(canonical: Mapping[str, Any], root: str | None = None) -> TrialConfig:
     """The trial of a canonical form; `root` says where the data lie on this machine."""
     data = dict(canonical["data"])
@@ -178,7 +184,7 @@ def build_trial(canonical: Mapping[str, Any], root: str | None = None) -> TrialC
         build_data(data),
         build_defence(canonical["defence"]),
         None if attack is None else build_attack(attack),
-        build_fields(Training, dict(canonical["training"])),
+        build_training(canonical["training"]),
         int(canonical["seed"]),
     )
 

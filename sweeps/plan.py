@@ -59,8 +59,9 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     A trial that may be stopped has a pack to itself, since Tune stops packs as a whole.
     """
     distinct = {trial.trial_id: trial for trial in trials}.values()
+    shapes = _Shapes(job)
     keyed = sorted(
-        (((_shape(t, job), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
+        (((shapes.of(t), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
         key=lambda pair: pair[0],
     )
     packs = []
@@ -74,9 +75,19 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     return packs
 
 
-def _shape(trial: TrialConfig, job: Job) -> tuple[str, bool]:
-    """Trials of equal shape may share a pack, or each have one."""
-    return pack_key(trial), job.stopping and may_stop(trial)
+class _Shapes:
+    """Shapes of trials: those of equal shape may share a pack, or each have one."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._keys: dict[tuple[int, ...], str] = {}
+
+    def of(self, trial: TrialConfig) -> tuple[str, bool]:
+        # The key is a hash of long text; trials of one defence point have these parts in common.
+        parts = id(trial.data), id(trial.defence), id(trial.training)
+        if parts not in self._keys:
+            self._keys[parts] = pack_key(trial)
+        return self._keys[parts], self._job.stopping and may_stop(trial)
 
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:

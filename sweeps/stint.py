@@ -7,11 +7,17 @@ out. A stint lasts for seconds, whatever its packs are: they need not be of one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import Attack, TrialConfig, build_attack, build_trial, digest
+from backdoor.config import (
+    TrialConfig,
+    build_attack,
+    build_data,
+    build_defence,
+    build_training,
+    digest,
+)
 from sweeps.plan import Job, Pack
 
 
@@ -27,10 +33,16 @@ class Stint:
         return digest("stint", [pack.pack_id for pack in self.packs])[:12]
 
     def to_json(self) -> str:
-        """Plain JSON: no pickle travels, and any process can read it."""
-        job = self.packs[0].job
+        """Plain JSON: no pickle travels, and any process can read it.
+
+        Trials have most of their parts in common. A part is written once, and built once by whoever
+        reads it; a trial is the numbers of its parts, and its seed.
+        """
+        job, parts = self.packs[0].job, _Parts()
+        packs = [[parts.of(trial) for trial in pack.trials] for pack in self.packs]
         content = {
-            "packs": [[trial.canonical for trial in pack.trials] for pack in self.packs],
+            "parts": parts.written,
+            "packs": packs,
             "measures": [measure.identity() for measure in job.measures],
             "curve_every": job.curve_every,
             "data_root": job.data_root,
@@ -44,15 +56,56 @@ class Stint:
     def from_json(text: str) -> Stint:
         content: dict[str, Any] = json.loads(text)
         job = Job(
-            _attacks(content["measures"]), content["curve_every"], content["data_root"],
+            tuple(build_attack(measure) for measure in content["measures"]),
+            content["curve_every"], content["data_root"],
             content["cpu"], content["gpu"], content["stopping"],
         )  # fmt: skip
-        return Stint(tuple(Pack(_trials(pack, job), job) for pack in content["packs"]))
+        parts = _built(content["parts"], job.data_root)
+
+        def trial(data: int, defence: int, attack: int, training: int, seed: int) -> TrialConfig:
+            return TrialConfig(parts[data], parts[defence], parts[attack], parts[training], seed)
+
+        packs = (tuple(trial(*numbers) for numbers in pack) for pack in content["packs"])
+        return Stint(tuple(Pack(trials, job) for trials in packs))
 
 
-def _attacks(measures: Iterable[Any]) -> tuple[Attack, ...]:
-    return tuple(build_attack(measure) for measure in measures)
+class _Parts:
+    """The distinct parts of trials as (what it is, plain values), told apart as objects: equal ones
+    may be written twice, which costs bytes and nothing else."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, Any]] = []
+        self._number: dict[int, int] = {}
+
+    def of(self, trial: TrialConfig) -> list[int]:
+        """The numbers of its data, defence, attack and training, and its seed."""
+        parts = [trial.data, trial.defence, trial.attack, trial.training]
+        numbers = [self._number.get(id(part), -1) for part in parts]
+        if -1 in numbers:
+            numbers = [self._add(*pair) for pair in zip(_BUILD, parts, strict=True)]
+        return [*numbers, trial.seed]
+
+    def _add(self, word: str, part: Any) -> int:
+        number = self._number.setdefault(id(part), len(self.written))
+        if number == len(self.written):
+            self.written.append((word, None if part is None else part.identity()))
+        return number
 
 
-def _trials(pack: Iterable[Any], job: Job) -> tuple[TrialConfig, ...]:
-    return tuple(build_trial(trial, job.data_root) for trial in pack)
+#: What the parts of a trial are built with, in the order in which it takes them.
+_BUILD = {
+    "data": build_data,
+    "defence": build_defence,
+    "attack": build_attack,
+    "training": build_training,
+}  # fmt: skip
+
+
+def _built(written: list[Any], root: str | None) -> list[Any]:
+    """root: where the data lie on this machine."""
+    built = []
+    for word, values in written:
+        if word == "data" and root is not None:
+            values = values | {"root": root}
+        built.append(None if values is None else _BUILD[word](values))
+    return built
