@@ -52,6 +52,12 @@ class Pack:
         middle = len(self.trials) // 2
         return Pack(self.trials[:middle], self.job), Pack(self.trials[middle:], self.job)
 
+    def parts(self, largest: int) -> list[Pack]:
+        """The pack, or as many as it takes for none to have more than `largest` trials."""
+        if len(self.trials) <= largest:
+            return [self]
+        return [Pack(tuple(chunk), self.job) for chunk in evenly(self.trials, largest)]
+
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side.

@@ -77,9 +77,15 @@ class Table:
             return
         self._bring(packs, content, lambda rows: stopped_rows(rows, why))
 
-    def answer(self, trial_id: str, content: bytes, reasons: Sequence[str]) -> None:
+    def answer(
+        self, trial_id: str, content: bytes, reasons: Sequence[str], ends: bool = False
+    ) -> None:
         """Brings what a worker reports of the next packs of its stint: the rows of those that it
-        has trained, and for each pack why it has not, else "". A second report finds nothing."""
+        has trained, and for each pack why it has not, else "". A second report finds nothing.
+
+        ends: whether the worker gives back the packs that are left."""
+        if ends:
+            self._recalled.add(trial_id)
         packs = self.running.get(trial_id, [])
         answered, self.running[trial_id] = packs[: len(reasons)], packs[len(reasons) :]
         done = [pack for pack, why in zip(answered, reasons, strict=False) if not why]

@@ -36,7 +36,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.partial import PartialResult
 from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.plan import Pack
-from sweeps.runners import Feed, Work, describe, train_pack
+from sweeps.runners import TOO_LARGE, Feed, Work, attempt, train_pack
 from sweeps.runners.stopping import EPOCH, LEFT, RecallingScheduler, StoppingScheduler
 from sweeps.runners.table import Table
 from sweeps.spec.sections import StoppingSettings
@@ -156,14 +156,15 @@ def _trainable(work: Work) -> Any:
         packs = Stint.from_json(config["payload"]).packs[config["answered"] :]
         tables, reasons, reported = list[Rows](), list[str](), time.monotonic()
         for left, pack in zip(range(len(packs) - 1, -1, -1), packs, strict=True):
-            try:
-                tables.append(work(pack, **_hooks(pack)))
-                reasons.append("")
-            except Exception as error:
-                reasons.append(describe(error))
-            if left == 0 or time.monotonic() - reported > REPORT_EVERY:
-                rows = encode(joined(tables)) if tables else b""
-                tune.report({"rows": rows, "reasons": reasons, LEFT: left})
+            rows, reason = attempt(work, pack, **_hooks(pack))
+            reasons.append(reason)
+            tables += [] if rows is None else [rows]
+            full = reason.startswith(TOO_LARGE)  # and so might be the next pack
+            if left == 0 or full or time.monotonic() - reported > REPORT_EVERY:
+                content = encode(joined(tables)) if tables else b""
+                tune.report({"rows": content, "reasons": reasons, LEFT: left, "ends": full})
+                if full:
+                    return
                 tables, reasons, reported = [], [], time.monotonic()
 
     return train
@@ -222,7 +223,7 @@ class _Collector(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if reasons := result.pop("reasons", []):
-            self.table.answer(trial.trial_id, result.pop("rows"), reasons)
+            self.table.answer(trial.trial_id, result.pop("rows"), reasons, result.pop("ends"))
             trial.config["answered"] += len(reasons)  # not again, should the worker die
         elif partial := result.pop("partial", b""):
             self.table.progress(trial.trial_id, partial)
