@@ -175,9 +175,9 @@ class TrialConfig:
     def canonical(self) -> dict[str, Any]:
         """The form that says which trial this is, as plain JSON values."""
         return {
-            "data": self.data.identity(),
+            "data": _identity(self.data),
             "defence": self.defence.active(),
-            "attack": None if self.attack is None else self.attack.identity(),
+            "attack": None if self.attack is None else _identity(self.attack),
             "training": self.training.active(self.defence.architecture),
             "seed": self.seed,
         }
@@ -195,6 +195,12 @@ class TrialConfig:
     def attack_id(self) -> str:
         """Eight or more hex digits, or "clean" for the baseline."""
         return "clean" if self.attack is None else digest("attack", self.canonical["attack"])
+
+
+@functools.lru_cache(maxsize=1024)
+def _identity(part: Fields) -> dict[str, Any]:
+    """Its plain values: thousands of trials have it in common, and none of them changes it."""
+    return part.identity()
 
 
 def digest(word: str, value: Any) -> str:
