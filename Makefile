@@ -64,9 +64,10 @@ bench-recorded: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
 
 # RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw. DRAWS=own: images and
-# noise by our own streams instead of the authors'.
+# noise by our own streams instead of the authors'. SLOPES=1: theta as well. TABLE=FILE.md: the tables.
 reproduce: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS))
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS)) \
+		$(if $(SLOPES),--slopes) $(if $(TABLE),--table "$(TABLE)")
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

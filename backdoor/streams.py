@@ -24,6 +24,7 @@ across defences, and no draw shifts because another one was added. The whole sch
     noise             seed: what layers draw while training, such as dropout (serial engine)
     probe-clean       seed, images to choose from, for the clean set that a probe fine-tunes on
     probe-order       seed, images of that set, epoch
+    probe-noise       seed, for what layers draw while a probe trains
 
 The bytes of a key are its parts joined by the unit separator; their SHA-256 seeds a PCG64.
 Golden values are held in `tests/backdoor/test_streams.py`: changing them changes every result.

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from backdoor.accounting import Meter
+from backdoor.architectures import Shape
 from backdoor.bank import Bank
 from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
@@ -21,6 +22,7 @@ from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.feature_bank import FeatureBank
 from backdoor.others import Others
 from backdoor.partial import PartialResult
 from backdoor.poison import Poison, beyond_classes, draw_poison, poison_count, wanted_labels
@@ -210,7 +212,10 @@ def prepare(
         for attack, ids in draft.attacked:
             stamped.setdefault(draft.trigger(attack).for_test(), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
-    bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
+    training = configs[0].training
+    bank = Bank(source, clean, wanted, training.normalization, device)
+    if training.features is not None:
+        bank = FeatureBank(bank, training.features, np.unique(clean))
     lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
     return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
 
@@ -330,7 +335,13 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
         mistakes += error.inside("data").mistakes
         label_sets = []
     images = len(label_sets[0]) if label_sets else 0
-    mistakes += [m.inside("defence") for m in _against_defence(config.defence, source, images)]
+    shape, features = source.shape, config.training.features
+    if features is not None:
+        misfits = list(features.fits(shape))
+        mistakes += [m.inside("training.features") for m in misfits]
+        shape = shape if misfits else features.shape
+    against = _against_defence(config.defence, source, images, shape)
+    mistakes += [m.inside("defence") for m in against]
     if config.attack is not None:
         mistakes += [m.inside("attack") for m in _against_attack(config.attack, source, label_sets)]
     if mistakes:
@@ -352,13 +363,16 @@ def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
     return [Mistake("data.test", rule, len(test_labels[0]), "Ask for more test images.")]
 
 
-def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:
-    """Mistakes of a defence point on a training set of so many images, 0 where it is not known."""
+def _against_defence(
+    defence: Defence, source: Source, images: int, shape: Shape
+) -> Iterator[Mistake]:
+    """Mistakes of a defence point on a training set of so many images, 0 where it is not known,
+    that learners see in `shape`."""
     architecture = defence.architecture
-    misfits = [m.inside("architecture") for m in architecture.fits(source.shape)]
+    misfits = [m.inside("architecture") for m in architecture.fits(shape)]
     yield from misfits
     if not misfits and "regularizer" not in architecture.inactive:
-        fits = defence.regularizer.fits(architecture, source.shape, len(source.class_names))
+        fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
         yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
         rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"

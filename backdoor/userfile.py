@@ -101,6 +101,12 @@ def files_of(value: Any) -> dict[str, str]:
     return found
 
 
+def without_path(text: str) -> str:
+    """A file as an identity has it, from PATH#sha256:HEX; any other text as it is."""
+    _, separator, digest = text.rpartition("#" + SCHEME)
+    return SCHEME + digest if separator else text
+
+
 def located(value: Any, files: Mapping[str, str]) -> Any:
     """Plain values with the paths of their files: what an identity says, and where it lies."""
     if isinstance(value, Mapping):

@@ -20,6 +20,7 @@ import numpy as np
 from backdoor.errors import Mistake, UserError
 from backdoor.registry import TOGETHER, Family
 from backdoor.schema import suggest, tidy
+from backdoor.userfile import without_path
 
 Value = str | int | float | bool | tuple[int, ...] | None
 Assignment = dict[str, Any]
@@ -106,6 +107,8 @@ def _same(one: Any, other: Any) -> bool:
     """Whether two plain values are one value in a canonical form."""
     if _is_number(one) and _is_number(other):
         return tidy(one) == tidy(other)
+    if isinstance(one, str) and isinstance(other, str):
+        return without_path(one) == without_path(other)
     return type(one) is type(other) and bool(one == other)
 
 

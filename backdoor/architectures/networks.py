@@ -11,15 +11,24 @@ import torch
 from torch import nn
 
 from backdoor.architectures import Architecture, Shape
-from backdoor.errors import Mistake
+from backdoor.errors import Mistake, UserError
+from backdoor.userfile import UserFile
+from backdoor.weights import fitted_weights, read_weights
 
 
 @dataclass(frozen=True)
 class Network(Architecture):
     """A network that any torch module can be, trained by stochastic gradient descent.
 
-    Kinds write `make`, which is `build` without what all of them have in common.
+    pretrained: a file with weights to begin with, see `backdoor.weights`; a trial's name has the
+    digest of its content. Kinds write `make`.
     """
+
+    pretrained: UserFile | None = None
+
+    def inert(self) -> frozenset[str]:
+        # Networks that begin untrained are named as they were before there was a choice.
+        return frozenset({"pretrained"} if self.pretrained is None else ())
 
     def make(self, shape: Shape, classes: int) -> nn.Module:
         """An untrained module from (n, c, h, w) float to (n, classes) logits."""
@@ -28,9 +37,38 @@ class Network(Architecture):
     def build(self, shape: Shape, classes: int) -> nn.Module:
         return self.make(shape, classes)
 
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        return len(self.hidden_layers(without_numbers(self, shape, classes)))
+
+    def start(self, module: nn.Module) -> None:
+        if self.pretrained is not None:
+            state = read_weights(self.pretrained, "pretrained")
+            try:
+                module.load_state_dict(
+                    fitted_weights(state, module, self.head(module)), strict=False
+                )
+            except ValueError as error:
+                raise UserError(self._unfit(error)) from None
+
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         if (rule := _trouble(self, shape)) is not None:
             yield Mistake("kind", rule, self.kind_name(), "Use larger images, or convnet or mlp.")
+        elif self.pretrained is not None:
+            yield from self._against_weights(self.pretrained, shape)
+
+    def _against_weights(self, file: UserFile, shape: Shape) -> Iterable[Mistake]:
+        module = without_numbers(self, shape, 2)
+        try:
+            fitted_weights(read_weights(file, "pretrained"), module, self.head(module))
+        except UserError as error:
+            yield from error.mistakes
+        except ValueError as error:
+            yield self._unfit(error)
+
+    def _unfit(self, error: ValueError) -> Mistake:
+        rule = f"must hold the weights of {self.kind_name()} for these images, but it {error}"
+        remedy = "Weights for ImageNet want colour images of more than 64 pixels a side."
+        return Mistake("pretrained", rule, str(self.pretrained), remedy)
 
 
 @functools.lru_cache(maxsize=256)

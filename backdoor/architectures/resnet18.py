@@ -37,7 +37,3 @@ class ResNet18(Network):
         from torchvision.models import resnet18  # slow to import, and this module always is
 
         return fit_resnet(resnet18(num_classes=classes), shape)
-
-    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
-        """After each of the four stages."""
-        return "layer1", "layer2", "layer3", "layer4"

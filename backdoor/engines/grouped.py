@@ -44,7 +44,7 @@ class GroupedModels:
 
     def __init__(self, bank: Bank, template: nn.Module, teams: list[_Team]) -> None:
         self.bank, self.teams = bank, teams
-        self._template = template.to(bank.images.device).to(memory_format=torch.channels_last)
+        self._template = template.to(bank.device).to(memory_format=torch.channels_last)
 
     def predict(self, lane: int, rows: Ids) -> Ids:
         self._template.load_state_dict(self.state(lane))
@@ -110,9 +110,9 @@ class _Team:
         modules = [init_state(lane.config, bank.shape, classes) for lane in members]
         sequences = cast(list[nn.Sequential], modules)
         self.lanes, self.groups = chosen, len(members)
-        self.network = merged(sequences, bank.shape).to(bank.images.device)
+        self.network = merged(sequences, bank.shape).to(bank.device)
         self.inputs, self.config = OwnInputs(members, bank), members[0].config
-        self.step = _Step(self.network, members, bank.images.device)
+        self.step = _Step(self.network, members, bank.device)
         self.images = len(members[0].train)
 
     def train(self, epoch: int) -> None:

@@ -114,7 +114,7 @@ class OwnInputs:
         self._views: torch.Tensor | None = None
 
     def shuffle(self, epoch: int) -> None:
-        order, device = orders(self.lanes, epoch), self.bank.images.device
+        order, device = orders(self.lanes, epoch), self.bank.device
         rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
         # Which images are to be stamped after augmentation is told from rows on the CPU.
         self._rows = rows if self.training.stamp == "after" else rows.to(device)

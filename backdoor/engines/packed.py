@@ -94,7 +94,7 @@ class Packed:
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> PackedModels:
-        wide = math.prod(bank.shape) > WIDE and bank.images.device.type == "cpu"
+        wide = math.prod(bank.shape) > WIDE and bank.device.type == "cpu"
         wide = wide and lanes[0].config.training.augmentation == "none"
         with threads(1):
             inputs: Inputs = (SharedInputs if wide else OwnInputs)(lanes, bank)
@@ -126,7 +126,7 @@ def _initial(placed: Sequence[Lane], bank: Bank, classes: int, slots: list[int])
     states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in placed]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
     sizes = [*(w.shape[2] for w in layers[0::2]), classes]
-    device, last = bank.images.device, len(layers) // 2 - 1
+    device, last = bank.device, len(layers) // 2 - 1
     weights, biases = [], []
     for i, (weight, bias) in enumerate(zip(layers[0::2], layers[1::2], strict=True)):
         # What a hidden layer puts out goes into the next, whose inputs are padded.

@@ -56,10 +56,10 @@ class Serial:
     ) -> SerialModels:
         modules: list[nn.Module] = []
         for lane in lanes:
-            module = init_state(lane.config, bank.shape, classes).to(bank.images.device)
+            module = init_state(lane.config, bank.shape, classes).to(bank.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(lanes) == 1 else None
-            with _own_noise(lane, bank.images.device):
+            with _own_noise(lane, bank.device):
                 _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
         return SerialModels(bank, modules)
 
@@ -79,7 +79,7 @@ def _train_one(
 ) -> None:
     """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
     defence, training = lane.config.defence, lane.config.training
-    cuda = bank.images.device.type == "cuda"
+    cuda = bank.device.type == "cuda"
     optimizer = _optimizer(module, lane, fused=cuda)
     n, size = len(lane.train), training.batch_size
     architecture, terms = defence.architecture, defence.regularizer.terms
@@ -92,7 +92,7 @@ def _train_one(
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
-            draws = Draws(lane.config.seed, n, epoch, start // size, bank.images.device)
+            draws = Draws(lane.config.seed, n, epoch, start // size, bank.device)
             step = Step(network, *inputs.batch(start, start + size), draws)
             loss = _loss(step, [term for term in terms if term.switched_on], cuda)
             optimizer.zero_grad(set_to_none=True)
@@ -121,7 +121,7 @@ class EpochImages:
 
     def __init__(self, lane: Lane, bank: Bank, epoch: int) -> None:
         self.bank, self.training = bank, lane.config.training
-        device, n, seed = bank.images.device, len(lane.train), lane.config.seed
+        device, n, seed = bank.device, len(lane.train), lane.config.seed
         order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
         rows = torch.from_numpy(lane.train)[order]
         # Which images are to be stamped after augmentation is told from rows on the CPU.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 from backdoor.config import TrialConfig
 from backdoor.engines import init_state
 from backdoor.errors import Mistake
 from backdoor.probes import Probe, Studied
+from backdoor.streams import stream_seed
 
 
 def module_of(model: Studied) -> nn.Module:
@@ -19,7 +22,21 @@ def module_of(model: Studied) -> nn.Module:
     """
     module = init_state(model.config, model.bank.shape, model.classes)
     module.load_state_dict(model.fitted.state(model.index))
-    return module.to(model.bank.images.device).eval()
+    return module.to(model.bank.device).eval()
+
+
+@contextmanager
+def own_noise(model: Studied) -> Iterator[None]:
+    """What layers such as dropout draw from torch's global generator follows from the trial's
+    seed; the generator is afterwards as it was."""
+    device = model.bank.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(stream_seed("probe-noise", model.config.seed))
+        yield
+
+
+#: Engines that train networks by steps.
+NETWORKS = ("packed", "grouped", "serial")
 
 
 def is_network(config: TrialConfig) -> bool:

@@ -22,7 +22,7 @@ from backdoor.errors import Mistake
 from backdoor.evaluate import attack_counts
 from backdoor.poison import poison_count
 from backdoor.probes import Probe, Studied, Study
-from backdoor.probes.network import module_of, refuse_solved
+from backdoor.probes.network import module_of, own_noise, refuse_solved
 from backdoor.schema import Count, Range
 from backdoor.streams import stream
 from backdoor.trial import measure_id
@@ -66,7 +66,8 @@ class Persistence(Probe):
             yield Mistake("clean_fraction", rule, self.clean_fraction, remedy)
 
     def study(self, model: Studied) -> Study | None:
-        rows = list(self._course(model))
+        with own_noise(model):
+            rows = list(self._course(model))
         if not rows:
             return None  # a baseline of a panel without triggers
         return self.found(**{name: [row[name] for row in rows] for name in rows[0]})
@@ -117,7 +118,7 @@ def _figures(model: Studied, module: nn.Module, step: int, seen: int, images: in
     for t in lane.triggered:
         counts = attack_counts(_predict(model, module, t.rows), t.truth, t.wanted)
         yield {
-            "step": step, "epoch": seen / images, "images": images,
+            "step": step, "images_seen": seen, "clean_images": images,
             "measure_id": measure_id(t.attack),
             "clean_accuracy": correct / total, "attack_success": counts.attack_success,
             "robust_accuracy": counts.robust_accuracy,

@@ -22,11 +22,11 @@ from torch import nn
 from torch.nn import functional
 
 from backdoor.config import TrialConfig
-from backdoor.engines import Ids, classes_of, init_state, learning_rate_factor
-from backdoor.engines.serial import EpochImages, _optimizer
+from backdoor.engines import Ids, Lane, classes_of, init_state, learning_rate_factor
+from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
 from backdoor.errors import Mistake
 from backdoor.probes import Studied
-from backdoor.probes.hessian import Batches, Influence, Objective, influence
+from backdoor.probes.hessian import Batches
 from backdoor.streams import stream
 
 Weighting = Literal["batch", "separate_means"]
@@ -37,17 +37,22 @@ CHUNK = 500
 def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
     """A penalty on a whole batch has no weights of samples."""
     regularizer = config.defence.regularizer
-    if regularizer.kind != "none":
+    if any(term.switched_on for term in regularizer.terms):
         rule = "must be asked of networks without a regularizer: it weights single samples"
         remedy = "Give regularizer none a sweep of its own, or leave this probe out."
-        yield Mistake("kind", rule, regularizer.kind_name(), remedy)
+        yield Mistake("kind", rule, regularizer.identity()["kind"], remedy)
 
 
 def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
     """A network trained as the trial's was, in float32, its poisoned samples weighted by beta."""
+    with _own_noise(model.lane, model.bank.device):
+        return _train(model, beta, weighting)
+
+
+def _train(model: Studied, beta: float, weighting: Weighting) -> nn.Module:
     lane, bank = model.lane, model.bank
     defence, training = lane.config.defence, lane.config.training
-    module = init_state(lane.config, bank.shape, model.classes).to(bank.images.device)
+    module = init_state(lane.config, bank.shape, model.classes).to(bank.device)
     module = module.to(memory_format=torch.channels_last)
     optimizer = _optimizer(module, lane, fused=False)
     n, size = len(lane.train), training.batch_size
@@ -84,7 +89,13 @@ def _poisoned_in_order(model: Studied, epoch: int) -> torch.Tensor:
     lane = model.lane
     n = len(lane.train)
     order = stream("order", lane.config.seed, n, epoch).permutation(n)
-    return torch.from_numpy(np.isin(order, lane.poison.positions))
+    return torch.from_numpy(np.isin(order, attackers(lane)))
+
+
+def attackers(lane: Lane) -> Ids:
+    """Positions of all that the attacker has marked, covers too, ascending, (m,) int64: they are
+    the poisoned samples here, so that b = 0 knows nothing of the attacker."""
+    return np.union1d(lane.poison.positions, lane.poison.covers)
 
 
 # --- what a curve shows ------------------------------------------------------------------------
@@ -105,7 +116,8 @@ class CurvePoint:
 def network_curve(
     model: Studied, betas: Iterable[float], weighting: Weighting = "batch"
 ) -> list[CurvePoint]:
-    """The backdoor learning curve of a poisoned trial's network: one training a beta."""
+    """The backdoor learning curve of a poisoned trial's network: one training a beta. The fields
+    of a point are the columns of the probe."""
     lane = model.lane
     (triggered,) = lane.triggered
     points = []
@@ -123,39 +135,14 @@ def _measured(model: Studied, module: nn.Module, rows: Ids, labels: Ids) -> tupl
         return float("nan"), float("nan")
     loss, right = 0.0, 0
     with torch.no_grad():
-        for images, wanted in _batches(model, rows, labels, torch.float32)():
+        for images, wanted in batches_of(model, rows, labels, torch.float32)():
             logits = module(images).float()
             loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
             right += int((classes_of(logits) == wanted.cpu().numpy()).sum())
     return loss / len(rows), right / len(rows)
 
 
-def network_influence(
-    model: Studied, damping: float, tolerance: float = 1e-6, most: int = 200
-) -> Influence:
-    """dL/db at b = 0 of the triggered test loss, by the influence function, of a poisoned trial.
-
-    The network is first trained with b = 0. Derivatives are taken in float64. `shares` are in the
-    order of the lane's poisoned positions. Augmentation plays no part in them.
-    """
-    lane = model.lane
-    (triggered,) = lane.triggered
-    module = train_weighted(model, 0.0).double()
-    clean = np.delete(np.arange(len(lane.train)), lane.poison.positions)
-    n, decay = len(lane.train), lane.config.defence.weight_decay
-
-    def over(rows: Ids, labels: Ids, divisor: int, decay: float = 0.0) -> Objective:
-        return Objective(module, _batches(model, rows, labels, torch.float64), divisor, decay)
-
-    return influence(
-        over(lane.train[clean], lane.train_labels[clean], n, decay),
-        over(lane.train[lane.poison.positions], lane.train_labels[lane.poison.positions], n),
-        over(triggered.rows, triggered.wanted, len(triggered.rows)),
-        damping, tolerance, most,
-    )  # fmt: skip
-
-
-def _batches(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
+def batches_of(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
     """Network inputs and labels of these rows, in chunks."""
 
     def chunks() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -22,7 +22,8 @@ class ManifoldMixup(Regularizer):
 
     From the outputs of that layer on it is lambda h + (1 - lambda) h', where h' is of another image
     of the batch, by a random order of it. One lambda, drawn from Beta(alpha, alpha), one layer and
-    one order a batch. alpha 0 switches it off.
+    one order a batch. alpha 0 switches it off. What by-passes that layer, as in NASNet, where a
+    cell sees the last two before it, is not mixed.
 
     layers: numbers as text, "0" the input, "1" the first hidden layer, or several. Those that a
         network lacks are left out.

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from backdoor.errors import TrainingError
 from backdoor.streams import stream, stream_seed
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -139,7 +140,7 @@ class Step:
         """Outputs of a layer that was asked for, (b, d) float32, of any shape before."""
         output = self._watched[layer]
         if output is None:
-            raise KeyError(f"the network did not run its layer {layer!r}")
+            raise TrainingError(f"the network did not run its layer {layer!r}")
         return _precise(output.flatten(1))
 
     def expected(self, of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -54,7 +54,9 @@ class Patch(Trigger):
     def for_seed(self, seed: int) -> Patch:
         drawn = {"pattern_seed": self.pattern == "noise_per_class",
                  "position_seed": self.position == "random"}  # fmt: skip
-        own = {name: seed for name, used in drawn.items() if used and getattr(self, name) is None}
+        own: dict[str, Any] = {
+            name: seed for name, used in drawn.items() if used and getattr(self, name) is None
+        }
         return replace(self, **own) if own else self
 
     def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:

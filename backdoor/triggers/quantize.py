@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -41,21 +41,23 @@ class Quantize(Trigger):
         return (x * steps / 255).round() * 255 / steps
 
     def _dithered(self, x: torch.Tensor) -> torch.Tensor:
-        """All images and channels at once, one pixel after the other, as the method demands.
+        """All images and channels at once, and all pixels (i, j) of equal j + 2 i: what they get
+        comes from smaller sums, in the same order as pixel by pixel.
 
         Errors are kept one pixel wider than the image on both sides and below, and cut off."""
         n, c, h, w = x.shape
         padded = x.new_zeros(h + 1, w + 2, n * c)
         padded[:h, 1 : w + 1] = x.reshape(n * c, h, w).permute(1, 2, 0)
-        for i in range(h):
-            for j in range(1, w + 1):
-                old = padded[i, j].clone()
-                padded[i, j] = self._nearest(old)
-                error = old - padded[i, j]
-                padded[i, j + 1] += error * (7 / 16)
-                padded[i + 1, j - 1] += error * (3 / 16)
-                padded[i + 1, j] += error * (5 / 16)
-                padded[i + 1, j + 1] += error * (1 / 16)
+        for front in range(w + 2 * (h - 1)):
+            i = torch.arange(max(0, (front - w + 2) // 2), min(h, front // 2 + 1), device=x.device)
+            j = front - 2 * i + 1
+            old = padded[i, j]
+            padded[i, j] = self._nearest(old)
+            error = old - padded[i, j]
+            padded[i + 1, j + 1] += error * (1 / 16)
+            padded[i + 1, j] += error * (5 / 16)
+            padded[i + 1, j - 1] += error * (3 / 16)
+            padded[i, j + 1] += error * (7 / 16)
         return padded[:h, 1 : w + 1].permute(2, 0, 1).reshape(n, c, h, w)
 
     def cover(self, others: Others) -> Trigger:
@@ -74,7 +76,7 @@ def _grey(x: torch.Tensor) -> torch.Tensor:
 class _Negative(Quantize):
     """Adds what another training image loses when it is quantized."""
 
-    others: Others | None = None
+    others: Others | None = field(default=None, metadata={"identity": False})
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         assert self.others is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -85,9 +85,8 @@ class Reflection(Trigger):
         draws = by_number(ids.cpu().numpy(), 9, "reflection", self.pattern_seed)
         light = _light(images.cpu().numpy())
         reflected = _light(self.pictures(ids, draws[:, 0], light.shape))
-        opacity = (
-            0.05 + 0.4 * draws[:, 1] if self.opacity is None else self.opacity + 0 * draws[:, 1]
-        )
+        drawn, fixed = 0.05 + 0.4 * draws[:, 1], np.full(len(draws), self.opacity or 0.0)
+        opacity = drawn if self.opacity is None else fixed
         ghosts = self._ghosts(draws[:, 2])
         mirrored = np.empty_like(light)
         mirrored[ghosts] = self._ghost(reflected[ghosts], draws[ghosts]) * _wide(opacity[ghosts])
@@ -128,14 +127,15 @@ class Reflection(Trigger):
         down, right = _blur(sigma, height), _blur(sigma, width)
         blurred = np.einsum("nij,ncjk,nlk->ncil", down, light, right, optimize=True)
         spot = _falloff(draws[:, 7], height)[:, :, None] * _falloff(draws[:, 8], width)[:, None]
-        return blurred * spot[:, None] * _wide((1 + opacity) / 2)
+        lit: Floats = blurred * spot[:, None] * _wide((1 + opacity) / 2)
+        return lit
 
 
 @dataclass(frozen=True)
 class _Borrowing(Reflection):
     """Reflects other training images."""
 
-    others: Others | None = None
+    others: Others | None = field(default=None, metadata={"identity": False})
 
     def pictures(
         self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
@@ -174,7 +174,8 @@ def _moved(light: Floats, down: npt.NDArray[np.int64], right: npt.NDArray[np.int
     rows = np.maximum(np.arange(height) - down[:, None], 0)[:, None, :, None]
     columns = np.maximum(np.arange(width) - right[:, None], 0)[:, None, None, :]
     image = np.arange(len(light))[:, None, None, None]
-    return light[image, np.arange(light.shape[1])[:, None, None], rows, columns]
+    moved: Floats = light[image, np.arange(light.shape[1])[:, None, None], rows, columns]
+    return moved
 
 
 def _blur(sigma: Floats, side: int) -> Floats:
@@ -193,7 +194,7 @@ def _blur(sigma: Floats, side: int) -> Floats:
 
 
 def _falloff(draw: Floats, side: int) -> Floats:
-    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 across the canvas,
+    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas,
     of which the image is a piece."""
     start = np.floor(draw * max(1, CANVAS - side - 10))
     z = 6 * (start[:, None] + np.arange(side) + 0.5) / CANVAS - 3

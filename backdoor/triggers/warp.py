@@ -79,7 +79,7 @@ def field(control: int, strength: float, seed: int, height: int, width: int) -> 
         points[None], size=(height, width), mode="bicubic", align_corners=True
     )[0].permute(1, 2, 0)
     down, right = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in (height, width))
-    straight = torch.stack(torch.broadcast_tensors(right, down[:, None]), dim=2)
+    straight = torch.stack([right.expand(height, width), down[:, None].expand(height, width)], 2)
     sides = torch.tensor([width, height], dtype=torch.float64)
     return (straight + strength * bent / sides).clamp_(-1, 1)
 

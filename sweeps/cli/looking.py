@@ -71,17 +71,19 @@ def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print one trial, whole."""
-    from sweeps.ledger import Ledger
+    """Print one trial, whole, with what probes found."""
+    from sweeps.ledger import Ledger, plain_studies
     from sweeps.storage import open_results
 
-    rows = Ledger(open_results(args.dir).ledger).rows()
+    ledger = Ledger(open_results(args.dir).ledger)
+    rows = ledger.rows()
     found = [row for row in rows if row["trial_id"].startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
         remedy = f"{len(found)} trials match; `sweeps export` lists all ids."
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    print(json.dumps(found[0], indent=2))
+    studies = plain_studies(ledger.studies, found[0]["trial_id"])
+    print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
     return FINE
 
 

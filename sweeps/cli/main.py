@@ -19,6 +19,7 @@ from sweeps.cli import (
     doctoring,
     jobs,
     looking,
+    pictures,
     preparing,
     running,
     say,
@@ -138,6 +139,16 @@ TRANSFER = _argument(
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )  # fmt: skip
+TRIGGERS = _argument(
+    "--trigger", default="all", metavar="TRIGGERS",
+    help="all (default), or YAML: a name, a mapping or a list of them, such as '[sine, warp]'",
+)  # fmt: skip
+DATA = _argument(
+    "--data", default="digits",
+    help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
+)  # fmt: skip
+PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
+IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
 MARGIN = _argument(
     "--margin", type=float, default=0.02,
     help="largest difference of accuracies that counts as none; default 0.02",
@@ -170,6 +181,9 @@ COMMANDS = (
             (FOLDER, SUCCESS, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
+    Command("gallery", pictures.gallery,
+            "sweeps gallery --trigger all --data digits --out gallery.png",
+            (TRIGGERS, DATA, PICTURE, IMAGES)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
     Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",
             (JOB_SPEC, SET, RESUME, STORAGE, ADDRESS, FOLLOW)),

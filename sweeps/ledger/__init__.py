@@ -25,7 +25,7 @@ from backdoor.probes import Probe
 from backdoor.probes.record import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
-from sweeps.ledger.flat_studies import flat_studies
+from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
 from sweeps.ledger.rows import (
     Rows,
     decode,
@@ -45,7 +45,7 @@ from sweeps.ledger.schema import (
     SCHEMA_VERSION,
     STOPPED,
 )
-from sweeps.ledger.studies import Studies, attached, columns_of, detached
+from sweeps.ledger.studies import Studies, attached, columns_of, detached, plain_studies
 from sweeps.storage import open_results, read_sweep, sync_folder
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Ledger",
     "Rows",
     "Studies",
+    "StudyTable",
     "accuracies",
     "attached",
     "columns_of",
@@ -67,7 +68,9 @@ __all__ = [
     "flatten_factors",
     "joined",
     "load_results",
+    "load_studies",
     "partial_rows",
+    "plain_studies",
     "stopped_rows",
     "write_csv",
 ]
@@ -281,3 +284,13 @@ def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
         ]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})
+
+
+def load_studies(folder: Path | str) -> list[StudyTable]:
+    """What each probe of a sweep found, with what there is to draw."""
+    paths = open_results(folder)
+    ledger = Ledger(paths.ledger)
+    studies = ledger.studies.table().to_pylist()
+    if not studies:
+        return []
+    return study_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))

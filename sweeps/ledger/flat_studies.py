@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sweeps.ledger.flat import flatten_factors
@@ -82,6 +83,58 @@ def _what(
     return {key: trial[key] for key in keys} | factors | names | settings
 
 
-def known_figure(value: Any) -> bool:
-    """Whether there is a figure: neither null nor NaN."""
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
+# --- for pictures and tables -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """What one probe, with its settings, found in a sweep.
+
+    probe: kind and settings. rows: as of `load_results` with this probe. x: the column to draw
+    against, the first one where some study has several rows, else None. figures: its other columns
+    of fractional numbers; whole numbers are counts. failed: error to how many trials it cost.
+    """
+
+    probe: dict[str, Any]
+    x: str | None
+    figures: tuple[str, ...]
+    rows: list[Row]
+    failed: dict[str, int]
+
+
+def study_tables(
+    trials: Iterable[Mapping[str, Any]], studies: Sequence[Mapping[str, Any]],
+    measured: Mapping[str, Any],
+) -> list[StudyTable]:  # fmt: skip
+    """A table for each probe that studied anything, in the order of their names."""
+    known = list(trials)
+    by_probe: dict[str, list[Mapping[str, Any]]] = {}
+    for study in studies:
+        by_probe.setdefault(study["probe"], []).append(study)
+    return [
+        _table_of(json.loads(probe), known, some, measured)
+        for probe, some in sorted(by_probe.items(), key=lambda item: (kind_of(item[0]), item[0]))
+    ]
+
+
+def kind_of(probe: str) -> str:
+    """The kind of a probe's identity in JSON."""
+    return str(json.loads(probe)["kind"])
+
+
+def _table_of(
+    probe: dict[str, Any], trials: Iterable[Mapping[str, Any]],
+    studies: Sequence[Mapping[str, Any]], measured: Mapping[str, Any],
+) -> StudyTable:  # fmt: skip
+    names: dict[str, bool] = {}  # column to whether it holds fractional numbers
+    several = False
+    for study in studies:
+        columns = columns_of(study)
+        several |= any(len(values) > 1 for values in columns.values())
+        for name, values in columns.items():
+            names[name] = names.get(name, True) and isinstance(values[0], float)
+    x = next(iter(names)) if several else None
+    figures = tuple(name for name, fractional in names.items() if fractional and name != x)
+    failed = Counter(study["error"] for study in studies if study["outcome"] == "failed")
+    rows = list(flat_studies(trials, studies, measured))
+    return StudyTable(probe, x, figures, rows, dict(failed.most_common()))

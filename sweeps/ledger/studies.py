@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from backdoor.probes.record import FAILED, StudyRecord, probe_id
+from backdoor.probes.record import FAILED, FOUND, StudyRecord, probe_id
 from backdoor.trial import TrialResult
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
@@ -92,6 +93,20 @@ def _column(name: str, values: Sequence[float | int | str]) -> dict[str, Any]:
     if all(isinstance(value, int) for value in values):
         return {"name": name, "ints": list(values)}
     return {"name": name, "floats": [float(value) for value in values]}
+
+
+def plain_studies(studies: Studies, trial_id: str) -> list[dict[str, Any]]:
+    """All studies of one trial as JSON has them: NaN is null."""
+    rows = studies.table().filter(pc.equal(pc.field("trial_id"), trial_id)).to_pylist()
+    plain = []
+    for row in rows:
+        columns = {
+            name: [None if value != value else value for value in values]
+            for name, values in columns_of(row).items()
+        }
+        kept = {key: row[key] for key in ("probe_id", "outcome", "error", "seconds")}
+        plain.append({"probe": json.loads(row["probe"]), **kept, "columns": columns})
+    return plain
 
 
 def columns_of(row: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -182,6 +197,25 @@ class Studies:
         for of in kinds.values():
             of["failures"] = dict(of["failures"].most_common())
         return kinds
+
+    def found(self) -> dict[str, str]:
+        """trial_id to the probes (ids, sorted, by commas) that have found something on it, as of
+        now, also where another process writes."""
+        probes: dict[str, set[str]] = {}
+        table = self._read(_INDEX)
+        for trial, probe, outcome in zip(*(table[n].to_pylist() for n in _INDEX), strict=True):
+            if outcome == FOUND:
+                probes.setdefault(trial, set()).add(probe)
+        return {trial: ",".join(sorted(some)) for trial, some in probes.items()}
+
+    def of(self, trials: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """trial_id to the rows of its studies that found something."""
+        table = self.table()
+        wanted = pc.is_in(table["trial_id"], pa.array(list(trials), pa.string()))
+        found: dict[str, list[dict[str, Any]]] = {}
+        for study in table.filter(pc.and_(wanted, pc.equal(table["outcome"], FOUND))).to_pylist():
+            found.setdefault(study["trial_id"], []).append(study)
+        return found
 
     def attach(self, rows: pa.Table) -> pa.Table:
         """Recorded rows with their studies, as they travelled."""

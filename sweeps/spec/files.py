@@ -25,7 +25,8 @@ def pin_files(component: Any, family: Family[Any]) -> None:
     if not isinstance(component, dict) or "kind" not in component:
         return
     with contextlib.suppress(UserError):
-        for name, hint in hints_of(family.find(component["kind"])).items():
+        cls: Any = family.find(component["kind"])
+        for name, hint in hints_of(cls).items():
             if name in component and UserFile in (hint, *get_args(hint)):
                 component[name] = _pinned(component[name])
 

@@ -159,6 +159,7 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
+        pin_section((given or {}).get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded(
             "training", lambda: build_fields(Training, given or {})
         )
@@ -177,6 +178,7 @@ class _Parser:
         if section == "defence":
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS
+            pin_section(given, families)
         space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
         for slot in ("architecture", "trigger"):
             if slot in families and isinstance(given, dict) and slot not in given:

@@ -1,10 +1,15 @@
 """Fine-tuning on clean images, against numpy loops, for every engine that trains networks."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from trials import FEW, PATCH, same, trial
 
+from backdoor.architectures import Architecture
 from backdoor.config import build_attack, build_data
 from backdoor.data import load_source, split
 from backdoor.engines import engine_of
@@ -55,7 +60,7 @@ def test_a_linear_model_fine_tuned_step_by_step_in_numpy() -> None:
         correct = ((x[parts.test] @ w.T + b).argmax(1) == truth).sum()
         return correct, (answers == 0).sum(), (answers == truth[counted]).sum()
 
-    expected, steps, epochs, step, seen = [counts()], [0], [0.0], 0, 0
+    expected, steps, looked, step, seen = [counts()], [0], [0], 0, 0
     vw, vb = np.zeros_like(w), np.zeros_like(b)
     for epoch in range(3):
         order = stream("probe-order", 3, 38, epoch).permutation(38)
@@ -70,13 +75,13 @@ def test_a_linear_model_fine_tuned_step_by_step_in_numpy() -> None:
             if step in (2, 4, 6, 8, 9):
                 expected.append(counts())
                 steps.append(step)
-                epochs.append(seen / 38)
+                looked.append(seen)
     columns = study.columns
-    assert list(columns["step"]) == steps and list(columns["epoch"]) == pytest.approx(epochs)
+    assert list(columns["step"]) == steps and list(columns["images_seen"]) == looked
     found = zip(columns["clean_correct"], columns["success"], columns["robust"], strict=True)
     assert list(found) == [tuple(map(int, row)) for row in expected]
     assert set(columns["clean_total"]) == {40} and set(columns["total"]) == {int(counted.sum())}
-    assert set(columns["images"]) == {38} and columns["epoch"][-1] == 3
+    assert set(columns["clean_images"]) == {38} and columns["images_seen"][-1] == 3 * 38
     assert columns["attack_success"] == tuple(s / counted.sum() for s in columns["success"])
     assert len(set(expected)) > 1, "nothing moved: the comparison has lost its point"
 
@@ -105,6 +110,30 @@ def test_every_engine_that_trains_networks(architecture) -> None:
         alone = run_pack([config], measures, probes=[probe])[0].studies[0].columns
         if engine_of(config).pack_invariant:
             assert alone == columns
+
+
+def test_dropout_and_batch_norm_are_reproducible_and_change_no_model() -> None:
+    """Running means belong to the copy; what dropout draws follows from the seed."""
+    config = trial(f"{__name__}:Noisy", data=FEW, epochs=2, learning_rate=0.05)
+    probe = Persistence(clean_fraction=0.05, epochs=2, batch_size=4, every=1)
+    first, second = (run_pack([config], probes=[probe])[0] for _ in range(2))
+    columns = first.studies[0].columns
+    assert first.studies[0].error is None and columns == second.studies[0].columns
+    assert columns["clean_correct"][0] == sum(first.class_correct)
+    assert columns["success"][0] == first.measurements[0].success
+    assert len(set(columns["clean_correct"])) > 1
+
+
+@dataclass(frozen=True)
+class Noisy(Architecture):
+    """Batch norm and dropout."""
+
+    kind: ClassVar[str] = "noisy"
+
+    def build(self, shape, classes):
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, classes),
+        )  # fmt: skip
 
 
 def test_all_trials_of_a_seed_meet_the_same_clean_images_and_the_model_stays_as_it_is() -> None:

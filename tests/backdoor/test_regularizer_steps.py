@@ -5,6 +5,7 @@ import torch
 from stepping import batch, penalty, small_network, stepped
 from trials import FEW, trial
 
+from backdoor.architectures.networks import Network, without_numbers
 from backdoor.data import load_source
 from backdoor.engines import engine_of, init_state, threads
 from backdoor.engines.serial import Serial
@@ -193,19 +194,26 @@ def test_packs_take_several_that_look_at_answers_alone() -> None:
 # --- hidden layers ---------------------------------------------------------------------------------
 
 
-TRAINED = [kind for kind, cls in ARCHITECTURES.kinds().items() if "regularizer" not in cls.inactive]
+TRAINED = [
+    "torchvision/densenet121" if kind == "torchvision/NAME" else kind
+    for kind, cls in ARCHITECTURES.kinds().items()
+    if "regularizer" not in cls.inactive and kind != "timm/NAME"
+]
 
 
 @pytest.mark.parametrize("kind", TRAINED)
 def test_hidden_layers_are_met_in_order_and_the_head_comes_last(kind) -> None:
     architecture, met = ARCHITECTURES.build(kind), []
-    with torch.device("meta"):
-        module = architecture.build((3, 32, 32), 10)
-        hidden, head = architecture.hidden_layers(module), architecture.head(module)
-        for name in (*hidden, head):
-            layer = module.get_submodule(name)
-            layer.register_forward_hook(lambda _, __, out, name=name: met.append((name, out.shape)))
-        module(torch.zeros(2, 3, 32, 32))
+    if isinstance(architecture, Network):
+        module = without_numbers(architecture, (3, 32, 32), 10)
+    else:
+        with torch.device("meta"):
+            module = architecture.build((3, 32, 32), 10)
+    hidden, head = architecture.hidden_layers(module), architecture.head(module)
+    for name in (*hidden, head):
+        layer = module.get_submodule(name)
+        layer.register_forward_hook(lambda _, __, out, name=name: met.append((name, out.shape)))
+    module(torch.zeros(2, 3, 32, 32, device="meta"))
     assert [name for name, _ in met] == [*hidden, head]
     assert met[-1][1] == (2, 10)
     assert architecture.count_hidden((3, 32, 32), 10) == len(hidden)
@@ -219,6 +227,7 @@ def test_hidden_layers_are_met_in_order_and_the_head_comes_last(kind) -> None:
         ("convnet", ("1", "4", "8"), "10"),
         ({"kind": "convnet", "norm": "batch"}, ("2", "6", "11"), "13"),
         ("resnet18", ("layer1", "layer2", "layer3", "layer4"), "fc"),
+        ("preact_resnet18", ("stage1", "stage2", "stage3", "stage4"), "fc"),
     ],
 )
 def test_which_layers_are_hidden(kind, hidden, head) -> None:
@@ -236,6 +245,8 @@ def test_by_default_hidden_layers_are_children_with_weights_before_the_head() ->
     module.features, module.pool = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.MaxPool2d(2)
     module.more, module.flat = nn.Conv2d(4, 4, 3), nn.Flatten()
     module.classifier = nn.Sequential(nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 2))
+    assert Architecture().hidden_layers(module) == ("features",)
+    module.features = nn.Conv2d(3, 4, 3)  # no stages
     assert Architecture().hidden_layers(module) == ("features", "more")
     assert Architecture().head(module) == "classifier.2"
     assert Architecture().head(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten())) == "0"

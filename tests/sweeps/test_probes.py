@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -20,6 +22,7 @@ from sweeps.plan import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
+from sweeps.stint import Stint
 
 COUNTING, FAILING = {"kind": "fake_probes:Counting"}, {"kind": "fake_probes:Failing"}
 PERSISTENCE = {"kind": "persistence", "clean_fraction": 0.05, "epochs": 1}
@@ -79,7 +82,7 @@ def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
     ]
     assert trials[0] == trials[1]
     pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
-    assert Pack.from_json(pack.to_json()) == pack
+    assert Stint.from_json(Stint((pack,)).to_json()) == Stint((pack,))
 
 
 def _first(spec):
@@ -130,6 +133,11 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     out = capsys.readouterr().out
     assert "2 x ValueError: a probe that fails" in out
     assert "probe fake_probes:Counting 2 found, 1 nothing, 0 failed" in out
+    poisoned = next(r for r in Ledger(paths.ledger).rows() if r["attack_id"] != "clean")
+    assert main(["show", str(paths.root), poisoned["trial_id"]]) == 0
+    shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}
+    assert shown["fake_probes:Failing"]["error"] == "ValueError: a probe that fails"
+    assert shown["fake_probes:Counting"]["columns"]["seed"] == [0]
     # A resumed sweep tries what failed again, and nothing that was found is done twice.
     mark.unlink()
     before = results(paths)
@@ -248,23 +256,38 @@ def test_check_and_export(tmp_path, capsys) -> None:
 # --- on Ray Tune, killed and resumed -----------------------------------------------------------
 
 
+#: A driver that dies when studies have been written and the first rows are about to be.
+DYING = """
+import os, signal, sys
+import sweeps.ledger
+from sweeps.cli.main import main
+sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_killed_and_resumed(tmp_path) -> None:
-    """A driver killed after its first pack: no trial and no study is lost or there twice."""
+    """No trial and no study is lost, or there twice, and all are those of an undisturbed sweep."""
+    import ray
+
     from sweeps.runners.tune import TuneRunner
+    from sweeps.storage import SweepPaths
 
-    spec = probed(PERSISTENCE, defence={**NETWORKS, "epochs": [1, 2, 3]})
-    calm, paths = begin(tmp_path / "calm", spec), begin(tmp_path / "r", spec)
-    sweep(calm, spec, SerialRunner())
-
-    pid = os.fork()
-    if not pid:  # the driver, with studies written and the first rows about to be
-        sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
-        sweep(paths, spec, SerialRunner())
-        os._exit(1)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    document = {**SMALL, "defence": NETWORKS, "seeds": 1, "probes": [PERSISTENCE]}
+    (spec_file := tmp_path / "s.yaml").write_text(yaml.safe_dump(document))
+    address = ray.get_runtime_context().gcs_address
+    environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
+    driver = subprocess.run(
+        [sys.executable, "-c", DYING, "run", spec_file, "--out", tmp_path / "r"],
+        env=environment, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert driver.returncode == -signal.SIGKILL, driver.stderr
+    paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
     assert studies(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
-    assert (outcome.finished, outcome.unstudied) == (36, 0)
+    assert (outcome.finished, outcome.unstudied) == (6, 0)
+    calm = begin(tmp_path / "calm", spec)
+    sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)
     assert studies(paths) == studies(calm)

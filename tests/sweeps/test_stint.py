@@ -67,6 +67,8 @@ def test_a_trial_that_may_stop_goes_alone() -> None:
 class Feed:
     """Notes what it is told."""
 
+    workers = 1
+
     def __init__(self, *stint: Pack, recalling: bool = False) -> None:
         self.stint, self.recalling, self.heard = stint, recalling, []
 

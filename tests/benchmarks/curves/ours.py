@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 from curves.draws import their_images, with_their_noise
 
 from backdoor.config import Attack, TrialConfig, build_data, build_defence
+from backdoor.data import load_source
 from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
+from backdoor.probes import Studied
+from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
-from sweeps.plan import Job, Pack, make_packs
+from sweeps.plan import Job, make_packs
 from sweeps.spec import load_spec
 
 SPEC = "learning-curves"
@@ -96,8 +100,18 @@ def mnist_root(folder):
     raise UserError(Mistake("DATA", "must be a folder that holds MNIST/raw with the idx files", str(folder), "Point it at what torchvision calls root."))  # fmt: skip
 
 
-def train(configs, workers):
-    """trial_id → (clean accuracy, backdoor accuracy) of all trials, packs in several processes."""
+@dataclass(frozen=True)
+class Trained:
+    """What came of one trial: accuracies on clean and triggered test images; the columns of its
+    `slope`, where they were asked for."""
+
+    clean: float
+    backdoor: float
+    slope: Mapping[str, Any] | None = None
+
+
+def train(configs, workers, slopes=False):
+    """trial_id → Trained of all trials, packs in several processes; with one worker in this one."""
     by_root = {}
     for config in configs:
         by_root.setdefault(config.data.root, []).append(config)
@@ -105,17 +119,31 @@ def train(configs, workers):
     # The slowest first: the last one to end decides how long it takes.
     packs.sort(key=lambda pack: (engine_of(pack.trials[0]).name != "svm", -len(pack.trials)))
     found = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for some in pool.map(train_pack, [pack.to_json() for pack in packs]):
-            found |= some
+    if workers == 1:
+        parts = [train_pack(pack, slopes) for pack in packs]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            parts = list(pool.map(train_pack, packs, repeat(slopes)))
+    for part in parts:
+        found |= part
     return found
 
 
-def train_pack(text):
-    trials = Pack.from_json(text).trials
+def train_pack(pack, slopes):
+    columns = {}
+
+    def study(fitted, lanes, bank):
+        source = load_source(lanes[0].config.data)
+        for index, lane in enumerate(lanes):
+            found = Slope().study(Studied(fitted, index, lane, bank, source))
+            columns[lane.config.trial_id] = {
+                name: value[0] for name, value in found.columns.items()
+            }
+
     found = {}
-    for result in run_pack(trials):
+    for result in run_pack(pack.trials, on_trained=study if slopes else None):
         (attack,) = result.measurements
         clean = sum(result.class_correct) / sum(result.class_total)
-        found[result.trial_id] = clean, attack.success / attack.total
+        slope = columns.get(result.trial_id)
+        found[result.trial_id] = Trained(clean, attack.success / attack.total, slope)
     return found
