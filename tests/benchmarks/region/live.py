@@ -39,7 +39,7 @@ def live(folder):
         "trials": len(rows),
         "seconds": seconds,
         "without_start": training_seconds(rows),
-        "stopped_by": json.loads(region)["stopped_by"],
+        "stopped_by": json.loads(region)["model"]["stopped_by"],
         "verdict": answer["verdict"],
         "verify_trials": answer["trials"]["finished"],
         "verify_seconds": proving,
