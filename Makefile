@@ -8,7 +8,7 @@ OUT    ?= results/digits
 # Two processes, a file in one of them; in the order of the folders, so that slow files begin early.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test lint bench bench-throughput bench-region bench-recorded clean
+.PHONY: help setup demo test lint bench bench-throughput bench-region bench-recorded reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
+	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
 # A file of its own, so that something can be installed into it before the rest.
@@ -61,6 +62,12 @@ bench-region: $(READY)
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
+
+# RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw. DRAWS=own: images and
+# noise by our own streams instead of the authors'. SLOPES=1: theta as well. TABLE=FILE.md: the tables.
+reproduce: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS)) \
+		$(if $(SLOPES),--slopes) $(if $(TABLE),--table "$(TABLE)")
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

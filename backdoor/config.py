@@ -10,18 +10,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from backdoor.architectures import Architecture
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
+from backdoor.features import Features
 from backdoor.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.none import NoRegularizer
 from backdoor.schema import Count, Fields, Fraction, Range, build_fields
 from backdoor.triggers import Trigger
+from backdoor.userfile import located
 
 #: Raised when the meaning of a canonical form changes, which renames every trial.
 IDENTITY_VERSION = 1
@@ -31,26 +33,72 @@ IDENTITY_VERSION = 1
 class Attack(Fields):
     """What the attacker does: which mark, on which fraction of the whole training set, to whom.
 
+    poison_rate, cover_rate: fractions of the whole training set. Covers carry the mark too, or
+    that of the method's noise mode (`Trigger.cover`), and keep their true labels; no image is
+    poisoned and a cover. Without poison there are no covers: that is the clean baseline.
     label_mode: `all_to_one` gives poisoned images the label `target`. They are drawn from all
     classes, those of the target included, which keep their label; both counts are recorded.
     `all_to_all` gives each the class after its own, the first after the last; it has no target.
-    `clean_label` poisons images of the target class only, and they keep their label.
+    `clean_label` poisons images of the target class only, and they keep their label; its covers
+    are of the other classes.
+    source: of an all-to-one attack, the classes whose images alone are poisoned and count for
+    attack success; covers are then drawn from the classes that are neither source nor target.
+    None: images of all classes.
     """
 
     trigger: Trigger
     poison_rate: Fraction = 0.01
     target: Annotated[int, Range(ge=0)] = 0
     label_mode: Literal["all_to_one", "all_to_all", "clean_label"] = "all_to_one"
+    source: tuple[int, ...] | None = None
+    cover_rate: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        given: Any = self.source
+        if isinstance(given, int):
+            object.__setattr__(self, "source", (given,))
+        elif isinstance(given, (list, tuple)) and all(isinstance(each, int) for each in given):
+            object.__setattr__(self, "source", tuple(sorted(set(given))))
+        super().__post_init__()
 
     def inert(self) -> frozenset[str]:
-        return frozenset({"target"} if self.label_mode == "all_to_all" else ())
+        names = {"target"} if self.label_mode == "all_to_all" else set()
+        # An attack without these is named as it was before there were any.
+        names |= {"source"} if self.source is None else set()
+        return frozenset(names | ({"cover_rate"} if not self.cover_rate else set()))
+
+    def rules(self) -> Iterator[Mistake]:
+        if self.source is not None:
+            yield from self._source_rules(self.source)
+        if self.poison_rate + self.cover_rate > 1:
+            rule = f"must leave room for the poison, poison_rate {self.poison_rate:g}"
+            yield Mistake("cover_rate", rule, self.cover_rate, "Lower one of the two rates.")
+
+    def _source_rules(self, source: tuple[int, ...]) -> Iterator[Mistake]:
+        if self.label_mode != "all_to_one":
+            why = {
+                "all_to_all": "which poisons images of all classes",
+                "clean_label": "which poisons images of the target class only",
+            }
+            rule = f"has no meaning for label_mode {self.label_mode}, {why[self.label_mode]}"
+            yield Mistake("source", rule, list(source), "Leave it out, or use all_to_one.")
+        elif not source or min(source) < 0 or self.target in source:
+            rule = f"must be classes, numbered from 0, without the target class {self.target}"
+            remedy = "Name the classes whose images are poisoned, for example 1 or [[1, 2]]."
+            yield Mistake("source", rule, list(source), remedy)
+
+    @property
+    def by_class(self) -> bool:
+        """Whether some images are poisoned or covers only if they are of certain classes."""
+        return self.label_mode == "clean_label" or self.source is not None
 
     def measure(self) -> Attack:
-        """The attack as it is measured: the same, whatever the poison rate in training was."""
-        return replace(self, poison_rate=0.0)
+        """The attack as it is measured: the same, whatever the rates in training were."""
+        return replace(self, poison_rate=0.0, cover_rate=0.0)
 
     def measure_identity(self) -> dict[str, Any]:
-        return {k: v for k, v in self.identity().items() if k != "poison_rate"}
+        rates = ("poison_rate", "cover_rate")
+        return {k: v for k, v in self.identity().items() if k not in rates}
 
 
 @dataclass(frozen=True)
@@ -84,6 +132,8 @@ class Training(Fields):
     frame of 4 black pixels, and mirrors every second one; test images stay as they are.
     stamp: `before` augmentation the trigger moves and is mirrored with its image, as when poisoned
     files are handed in; `after` it stays in its place, as when the attacker owns the data loader.
+    features: a frozen network whose penultimate layer learners see in the place of pixels, see
+    `backdoor.features`; it has a normalization of its own.
     """
 
     batch_size: Count = 64
@@ -91,10 +141,17 @@ class Training(Fields):
     normalization: Literal["unit", "standard"] = "unit"
     augmentation: Literal["none", "crop_flip"] = "none"
     stamp: Literal["before", "after"] = "before"
+    features: Features | None = None
 
     def inert(self) -> frozenset[str]:
-        # A training without augmentation is named as it was before there was any.
-        return frozenset({"augmentation", "stamp"} if self.augmentation == "none" else ())
+        # A training without augmentation or features is named as it was before there were any.
+        left_out = {"augmentation", "stamp"} if self.augmentation == "none" else set[str]()
+        return frozenset(left_out | {"features" if self.features is None else "normalization"})
+
+    def rules(self) -> Iterator[Mistake]:
+        if self.features is not None and self.augmentation != "none":
+            rule = "must be none where learners see frozen features, which are made once"
+            yield Mistake("augmentation", rule, self.augmentation, "Leave it out.")
 
     def active(self, architecture: Architecture) -> dict[str, Any]:
         return {k: v for k, v in self.identity().items() if k not in architecture.inactive}
@@ -155,16 +212,20 @@ def digest(word: str, value: Any) -> str:
 # --- from plain values -----------------------------------------------------------------------
 
 
-def build_attack(given: Mapping[str, Any]) -> Attack:
-    """An attack from plain values, `trigger` as a name or a mapping."""
-    attack: Attack = build_fields(Attack, _with_kinds(given, {"trigger": TRIGGERS}))
+def build_attack(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Attack:
+    """An attack from plain values, `trigger` as a name or a mapping; `files` says where the files
+    of an identity lie on this machine, digest → path."""
+    plain = located(given, files) if files else given
+    attack: Attack = build_fields(Attack, _with_kinds(plain, {"trigger": TRIGGERS}))
     return attack
 
 
-def build_defence(given: Mapping[str, Any]) -> Defence:
-    """A defence point from plain values, `architecture` and `regularizer` as names or mappings."""
+def build_defence(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Defence:
+    """A defence point from plain values, `architecture` and `regularizer` as names or mappings;
+    `files` as for `build_attack`."""
     families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
-    defence: Defence = build_fields(Defence, _with_kinds(given, families))
+    plain = located(given, files) if files else given
+    defence: Defence = build_fields(Defence, _with_kinds(plain, families))
     return defence
 
 
@@ -174,23 +235,26 @@ def build_data(given: str | Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def build_training(given: Mapping[str, Any]) -> Training:
-    """How training runs, from plain values."""
-    training: Training = build_fields(Training, dict(given))
+def build_training(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Training:
+    """How training runs, from plain values; `files` as for `build_attack`."""
+    training: Training = build_fields(Training, dict(located(given, files) if files else given))
     return training
 
 
-def build_trial(canonical: Mapping[str, Any], root: str | None = None) -> TrialConfig:
-    """The trial of a canonical form; `root` says where the data lie on this machine."""
+def build_trial(
+    canonical: Mapping[str, Any], root: str | None = None, files: Mapping[str, str] | None = None
+) -> TrialConfig:
+    """The trial of a canonical form; `root` says where the data lie on this machine, and `files`,
+    digest → path, where other files do."""
     data = dict(canonical["data"])
     if root is not None:
         data["root"] = root
     attack = canonical["attack"]
     return TrialConfig(
         build_data(data),
-        build_defence(canonical["defence"]),
-        None if attack is None else build_attack(attack),
-        build_training(canonical["training"]),
+        build_defence(canonical["defence"], files),
+        None if attack is None else build_attack(attack, files),
+        build_training(canonical["training"], files),
         int(canonical["seed"]),
     )
 

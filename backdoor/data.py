@@ -23,7 +23,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 
 Ids = npt.NDArray[np.int64]
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ def _cached(dataset: Dataset, fingerprint: str) -> Raw:
     if not folder.is_dir():
         _store(dataset.read(), folder)
     meta = json.loads((folder / "meta.json").read_text())
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    # They lie with channels last, and are read as (n, c, h, w).
+    images = np.load(folder / "images.npy", mmap_mode="r").transpose(0, 3, 1, 2)
     labels = np.load(folder / "labels.npy")
     poisoned = np.load(folder / "poisoned.npy") if meta["poisoned"] else None
     return Raw(images, labels, tuple(meta["class_names"]), meta["test_from"], poisoned)
@@ -186,7 +187,7 @@ def _store(raw: Raw, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
-        np.save(scratch / "images.npy", raw.images)
+        np.save(scratch / "images.npy", np.ascontiguousarray(raw.images.transpose(0, 2, 3, 1)))
         np.save(scratch / "labels.npy", raw.labels)
         if raw.poisoned is not None:
             np.save(scratch / "poisoned.npy", raw.poisoned)

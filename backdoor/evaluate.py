@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
+from backdoor.others import Others
 from backdoor.poison import wanted_labels
 
 Ids = npt.NDArray[np.int64]
@@ -102,6 +103,8 @@ def evaluate(
         attack: its trigger and target are used, its poison rate is not.
         classes: number of classes; by default the largest label and one.
         seed: the one that the training set was poisoned with, for triggers that draw by it.
+
+    A trigger that borrows from other training images borrows from `images` here.
     """
     known = int(labels.max()) + 1 if classes is None else classes
     clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
@@ -109,7 +112,9 @@ def evaluate(
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
     trigger = attack.trigger if seed is None else attack.trigger.for_seed(seed)
-    stamped = trigger.stamp(chosen, ids, truth)
+    numbers = np.arange(len(images))
+    others = Others("given", seed or 0, images, numbers, numbers)
+    stamped = trigger.lent(others).for_test().stamp(chosen, ids, truth)
     answers = predict(stamped).cpu().numpy().astype(np.int64)
     return (
         clean_counts(clean, labels, known),

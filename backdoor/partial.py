@@ -32,6 +32,7 @@ class PartialResult:
     seconds: float
     device: str
     host: str
+    covers: int = 0
 
     @property
     def epochs_run(self) -> int:

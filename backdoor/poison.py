@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ import torch
 
 from backdoor.config import Attack
 from backdoor.errors import Mistake, UserError
+from backdoor.others import Others
 from backdoor.streams import stream
 
 Ids = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,22 @@ class Poison:
     """What the attacker changed in a training set of n images.
 
     positions: (m,) int64, which of the n are poisoned, ascending. labels: (n,) int64, all labels
-    after poisoning. relabelled: how many of the m had another label before.
+    after poisoning. relabelled: how many of the m had another label before. covers: (k,) int64,
+    which of the n are cover samples, ascending, none of them poisoned.
     """
 
     positions: Ids
     labels: Ids
     relabelled: int
+    covers: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def poisoned(self) -> int:
         return len(self.positions)
+
+    @property
+    def covered(self) -> int:
+        return len(self.covers)
 
 
 def poison_count(images: int, rate: float) -> int:
@@ -48,27 +56,39 @@ def draw_poison(
     """Draws the poison set of a training set with these labels, (n,) int64.
 
     The images drawn follow from the seed and n alone, for clean-label attacks those of the target
-    class among them: sets of smaller rates lie inside those of larger ones, and all triggers and
-    defences meet the same images.
+    class among them, for source-specific ones those of the source: sets of smaller rates lie inside
+    those of larger ones, and all triggers and defences meet the same images. Covers are drawn from
+    the other end of the same order, so that they nest over both rates as well.
 
     Args:
         classes: number of classes, for all-to-all attacks; by default the largest label and one.
 
     Raises:
-        UserError: a clean-label attack asks for more images than its target class has.
+        UserError: the attack asks for more images than the classes have that it draws from.
     """
     n = len(labels)
     if attack is None:
         return Poison(np.empty(0, dtype=np.int64), labels.copy(), 0)
     drawn = stream("poison", seed, n).permutation(n)
-    if attack.label_mode == "clean_label":
-        if mistakes := beyond_target_class([labels], attack):
-            raise UserError(mistakes)
-        drawn = drawn[labels[drawn] == attack.target]
-    positions = np.sort(drawn[: poison_count(n, attack.poison_rate)]).astype(np.int64)
+    if mistakes := beyond_classes([labels], attack):
+        raise UserError(mistakes)
+    poisonable, coverable = (marks[drawn] for marks in _eligible(labels, attack))
+    positions = np.sort(drawn[poisonable][: poison_count(n, attack.poison_rate)])
+    covers = np.sort(drawn[coverable][::-1][: poison_count(n, attack.cover_rate)])
     changed = labels.copy()
     changed[positions] = attacker_labels(labels[positions], attack, _known(labels, classes))
-    return Poison(positions, changed, int((changed != labels).sum()))
+    return Poison(positions, changed, int((changed != labels).sum()), covers)
+
+
+def _eligible(labels: Ids, attack: Attack) -> tuple[Marks, Marks]:
+    """Which images may be poisoned and which may be covers, (n,) bool each."""
+    if attack.source is not None:
+        source = np.isin(labels, attack.source)
+        return source, ~source & (labels != attack.target)
+    if attack.label_mode == "clean_label":
+        return labels == attack.target, labels != attack.target
+    everything = np.ones(len(labels), dtype=bool)
+    return everything, everything
 
 
 def attacker_labels(labels: Ids, attack: Attack, classes: int) -> Ids:
@@ -84,25 +104,44 @@ def wanted_labels(
     """Which test images count for attack success, (n,) bool, and what the attacker wants, (n,).
 
     Images that already are of the target class never count; in all-to-all attacks every image
-    does. A clean-label attack is measured like an all-to-one attack.
+    does, in source-specific ones only those of the source classes do. A clean-label attack is
+    measured like an all-to-one attack.
     """
     wanted = attacker_labels(labels, attack, _known(labels, classes))
-    return wanted != labels, wanted
+    counted = wanted != labels
+    if attack.source is not None:
+        counted &= np.isin(labels, attack.source)
+    return counted, wanted
 
 
-def beyond_target_class(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
-    """A clean-label attack's mistake of asking for more images than the target class has in the
-    one of these training sets, each (n,) int64, where it is smallest."""
-    if attack.label_mode != "clean_label":
+def beyond_classes(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
+    """An attack's mistakes of asking for more images than the classes have that it draws from, in
+    the one of these training sets, each (n,) int64, where they have the fewest."""
+    if not attack.by_class:
         return []
-    sizes = [(int((labels == attack.target).sum()), len(labels)) for labels in label_sets]
-    of_target, n = min(sizes, key=lambda pair: pair[0] / pair[1])
-    if poison_count(n, attack.poison_rate) <= of_target:
-        return []
-    rule = f"must not exceed the {of_target} of {n} training images that are of class "
-    rule += f"{attack.target}, as a clean-label attack poisons no others"
-    possible = math.floor(1e6 * of_target / n) / 1e6
-    return [Mistake("poison_rate", rule, attack.poison_rate, f"Use at most {possible:g}.")]
+    sizes = [(*(int(m.sum()) for m in _eligible(s, attack)), len(s)) for s in label_sets]
+    mistakes = []
+    of_source, _, n = min(sizes, key=lambda size: size[0] / size[2])
+    if poison_count(n, attack.poison_rate) > of_source:
+        rule = f"must not exceed the {of_source} of {n} training images that are of "
+        rule += _drawn_from(attack)
+        mistakes.append(Mistake("poison_rate", rule, attack.poison_rate, _at_most(of_source, n)))
+    _, others, n = min(sizes, key=lambda size: size[1] / size[2])
+    if poison_count(n, attack.cover_rate) > others:
+        rule = f"must not exceed the {others} of {n} training images that are of other classes"
+        mistakes.append(Mistake("cover_rate", rule, attack.cover_rate, _at_most(others, n)))
+    return mistakes
+
+
+def _drawn_from(attack: Attack) -> str:
+    if attack.source is None:
+        return f"class {attack.target}, as a clean-label attack poisons no others"
+    names = " or ".join(map(str, attack.source))
+    return f"class {names}, as this attack poisons no others"
+
+
+def _at_most(images: int, n: int) -> str:
+    return f"Use at most {math.floor(1e6 * images / n) / 1e6:g}."
 
 
 def _known(labels: Ids, classes: int | None) -> int:
@@ -117,7 +156,7 @@ def poison(
     ids: Ids | None = None,
     classes: int | None = None,
 ) -> tuple[npt.NDArray[np.uint8], Ids, Poison]:
-    """Poisoned copies of a training set, for use around your own training loop.
+    """Poisoned copies of a training set, covers among them, for your own training loop.
 
     Args:
         images: (n, c, h, w) uint8. labels: (n,) int64.
@@ -132,8 +171,10 @@ def poison(
     drawn = draw_poison(labels, attack, seed, classes)
     numbers = np.arange(len(labels)) if ids is None else ids
     changed = images.copy()
-    if drawn.poisoned:
-        chosen = (torch.from_numpy(each[drawn.positions]) for each in (images, numbers, labels))
-        stamped = attack.trigger.for_seed(seed).stamp(*chosen)
-        changed[drawn.positions] = stamped.numpy()
+    others = Others("given", seed, images, np.arange(len(images)), numbers)
+    trigger = attack.trigger.for_seed(seed).lent(others)
+    for mark, places in ((trigger, drawn.positions), (trigger.cover(others), drawn.covers)):
+        if len(places):
+            chosen = (torch.from_numpy(each[places]) for each in (images, numbers, labels))
+            changed[places] = mark.stamp(*chosen).numpy()
     return changed, drawn.labels, drawn

@@ -2,6 +2,7 @@
 
 A family is a sub-package such as `backdoor.triggers`. Its base class stands in the package's
 `__init__`, each kind in a file beside it. `module:Class` names a class from anybody's package.
+A kind called `LIBRARY/NAME` stands for all that a library has, such as `torchvision/alexnet`.
 """
 
 from __future__ import annotations
@@ -28,20 +29,37 @@ class Kind(Fields):
         inside = cls.__module__.startswith("backdoor.")
         return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
 
+    @classmethod
+    def named(cls, name: str) -> type[Kind]:
+        """For a kind `LIBRARY/NAME`: the class that stands for one name, always the same one;
+        `ValueError` with what is wrong, and then the remedy, for a name that it does not know."""
+        raise NotImplementedError
+
     def identity(self) -> dict[str, Any]:
         return {"kind": self.kind_name(), **super().identity()}
 
 
+#: The last part of a kind that stands for every name of a library.
+ANY = "/NAME"
+
 K = TypeVar("K", bound=Kind)
+
+#: Stands between the names of kinds that act together, in the name of what they make.
+TOGETHER = "+"
 
 
 @dataclass(frozen=True)
 class Family(Generic[K]):
-    """The kinds of one sub-package, whose base class is `base` there."""
+    """The kinds of one sub-package, whose base class is `base` there.
+
+    combiner: a module whose `together` makes one of several kinds that act together; "" where
+    kinds do not.
+    """
 
     word: str
     package: str
     base_name: str
+    combiner: str = ""
 
     @property
     def base(self) -> type[K]:
@@ -56,13 +74,16 @@ class Family(Generic[K]):
         if isinstance(name, str) and ":" in name:
             return self._find_outside(name, place)
         known: dict[str, type[K]] = _seen(self)
-        if not isinstance(name, str) or name not in known:
+        key = name.partition("/")[0] + ANY if isinstance(name, str) and "/" in name else name
+        if not isinstance(key, str) or key not in known:
             _seen.cache_clear()  # a file may have been added since
             known = _seen(self)
-        if not isinstance(name, str) or name not in known:
+        if not isinstance(key, str) or key not in known:
             rule = f"must be a known {self.word}"
             raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
-        return known[name]
+        if key.endswith(ANY):
+            return cast(type[K], _of_library(known[key], name, place))
+        return known[key]
 
     def _find_outside(self, name: str, place: str) -> type[K]:
         module, _, attribute = name.partition(":")
@@ -80,8 +101,51 @@ class Family(Generic[K]):
             raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
         return cast(type[K], found)
 
-    def build(self, value: str | Mapping[str, Any]) -> K:
-        """A kind from its spec form: a name, or a mapping with `kind` and its settings."""
+    def parts(self, value: Any) -> list[Any] | None:
+        """The spec forms of those that act together in `value`; None where it is a single kind.
+
+        They are a list, or a mapping whose kind is `a+b`, with the settings of a under `a`.
+        """
+        if not self.combiner or isinstance(value, list):
+            return value if self.combiner else None
+        given: Any = {"kind": value} if isinstance(value, str) else value
+        kind = given.get("kind") if isinstance(given, Mapping) else None
+        if not isinstance(kind, str) or TOGETHER not in kind:
+            return None
+        names = kind.split(TOGETHER)
+        wrong = [
+            Mistake(key, "must be a mapping of settings of one of those that act together",
+                    settings, suggest(key, names))
+            for key, settings in given.items()
+            if key != "kind" and not (key in names and isinstance(settings, Mapping))
+        ]  # fmt: skip
+        if wrong:
+            raise UserError(wrong)
+        return [{**given.get(name, {}), "kind": name} for name in names]
+
+    def _together(self, parts: list[Any]) -> K:
+        built: list[K] = []
+        mistakes: list[Mistake] = []
+        for part in parts:
+            try:
+                built.append(self._build_one(part))
+            except UserError as error:
+                name = part.get("kind") if isinstance(part, Mapping) else None
+                mistakes += (error.inside(name) if isinstance(name, str) else error).mistakes
+        if not parts:
+            rule = f"must not be an empty list of kinds of {self.word}"
+            mistakes.append(Mistake("", rule, parts, "Name at least one."))
+        if mistakes:
+            raise UserError(mistakes)
+        return cast(K, importlib.import_module(self.combiner).together(built))
+
+    def build(self, value: str | Mapping[str, Any] | list[Any]) -> K:
+        """A kind from its spec form: a name, or a mapping with `kind` and its settings; of several
+        that act together, see `parts`."""
+        parts = self.parts(value)
+        return self._build_one(value) if parts is None else self._together(parts)
+
+    def _build_one(self, value: Any) -> K:
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping) or "kind" not in value:
@@ -89,6 +153,14 @@ class Family(Generic[K]):
             raise UserError(Mistake("", rule, value, suggest("", self.kinds())))
         cls = self.find(value["kind"])
         return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
+
+
+def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:
+    try:
+        return library.named(name.partition("/")[2])
+    except ValueError as error:
+        rule, remedy = error.args
+        raise UserError(Mistake(place, rule, name, remedy)) from None
 
 
 @functools.cache
@@ -127,7 +199,9 @@ def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
 
 
 TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
-REGULARIZERS: Family[Any] = Family("regularizer", "backdoor.regularizers", "Regularizer")
+REGULARIZERS: Family[Any] = Family(
+    "regularizer", "backdoor.regularizers", "Regularizer", "backdoor.regularizers.several"
+)
 ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
 DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
 PROBES: Family[Any] = Family("probe", "backdoor.probes", "Probe")
@@ -137,4 +211,5 @@ FAMILIES: dict[str, Family[Any]] = {
     "regularizers": REGULARIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+    "probes": PROBES,
 }

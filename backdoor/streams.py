@@ -10,9 +10,21 @@ across defences, and no draw shifts because another one was added. The whole sch
     poison            seed, training images
     pattern           the trigger's own pattern seed (or the trial's), the class where classes
                       have patterns of their own, the pattern's shape
+    position          the trigger's own position seed (or the trial's); a row an image number
+    warp              the trigger's own pattern seed, control points a side
+    warp-noise        the same seed, image number, the image's height and width
+    primitive         the trigger's own pattern seed, numbers in an image
+    reflection        the trigger's own pattern seed; a row an image number
+    reflection-from   the seed of the training images borrowed from; a row an image number
+    quantize-from     the same
     order             seed, training images, epoch
     augmentation      seed, training images, epoch
     init              seed, architecture, input shape, classes
+    regularizer       its kind, seed, training images, epoch, step within the epoch
+    noise             seed: what layers draw while training, such as dropout (serial engine)
+    probe-clean       seed, images to choose from, for the clean set that a probe fine-tunes on
+    probe-order       seed, images of that set, epoch
+    probe-noise       seed, for what layers draw while a probe trains
 
 The bytes of a key are its parts joined by the unit separator; their SHA-256 seeds a PCG64.
 Golden values are held in `tests/backdoor/test_streams.py`: changing them changes every result.
@@ -20,9 +32,11 @@ Golden values are held in `tests/backdoor/test_streams.py`: changing them change
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 
 
 def stream_seed(name: str, *key: int | str) -> int:
@@ -34,3 +48,23 @@ def stream_seed(name: str, *key: int | str) -> int:
 def stream(name: str, *key: int | str) -> np.random.Generator:
     """A fresh generator for the draw `name`; the same key gives the same numbers, always."""
     return np.random.Generator(np.random.PCG64(stream_seed(name, *key)))
+
+
+def by_number(
+    numbers: npt.NDArray[np.int64], columns: int, name: str, *key: int | str
+) -> npt.NDArray[np.float64]:
+    """Draws from [0, 1) that belong to numbered things: numbers (n,) >= 0 to (n, columns).
+
+    They are rows of one long table, so that those of a number depend on no other one.
+    """
+    rows = 1 << int(numbers.max(initial=0)).bit_length()
+    drawn: npt.NDArray[np.float64] = _table(rows, columns, name, key)[numbers]
+    return drawn
+
+
+@functools.lru_cache(maxsize=8)
+def _table(
+    rows: int, columns: int, name: str, key: tuple[int | str, ...]
+) -> npt.NDArray[np.float64]:
+    """Row by row from the stream, so that a longer table begins like a shorter one."""
+    return stream(name, *key).random((rows, columns))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from backdoor.accounting import Meter
+from backdoor.architectures import Shape
 from backdoor.bank import Bank
 from backdoor.config import Attack, Defence, TrialConfig, digest
 from backdoor.data import Source, load_source, split
@@ -21,14 +22,12 @@ from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.feature_bank import FeatureBank
+from backdoor.others import Others
 from backdoor.partial import PartialResult
-from backdoor.poison import (
-    Poison,
-    beyond_target_class,
-    draw_poison,
-    poison_count,
-    wanted_labels,
-)
+from backdoor.poison import Poison, beyond_classes, draw_poison, poison_count, wanted_labels
+from backdoor.probes import Probe
+from backdoor.probes.record import StudyRecord, study_models
 from backdoor.triggers import Trigger
 
 
@@ -59,7 +58,8 @@ class TrialResult:
 
     seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
     trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
-    the whole pack took at most (see `backdoor.accounting.Meter`).
+    the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
+    mark and keep their label. studies: what probes found.
     """
 
     trial_id: str
@@ -87,6 +87,8 @@ class TrialResult:
     train_seconds: float | None = None
     trained_images: int | None = None
     peak_memory: int | None = None
+    covers: int | None = None
+    studies: tuple[StudyRecord, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -105,6 +107,7 @@ def run_pack(
     threads: int = 1,
     on_progress: Callable[[PartialResult], None] | None = None,
     on_trained: OnTrained | None = None,
+    probes: Sequence[Probe] = (),
 ) -> list[TrialResult]:
     """Trains trials of equal `pack_key` together and measures them.
 
@@ -117,6 +120,7 @@ def run_pack(
         on_progress: called with every trial after each point of its curve but that of the last
             epoch. What it raises ends the training.
         on_trained: given the trained models, whose lane i is configs[i], before they are let go.
+        probes: studies of every trained model; a trial's seconds count its own studies.
 
     Returns:
         One result a trial, in the order of `configs`. It depends on the trial alone, not on the
@@ -149,11 +153,15 @@ def run_pack(
         seconds = (time.perf_counter() - started) / len(lanes)
         if on_trained is not None:
             on_trained(fitted, lanes, bank)
+        studies = study_models(probes, fitted, lanes, bank, source)
     share = training.seconds / len(lanes)
     return [
-        replace(r, seconds=seconds, train_seconds=share, peak_memory=training.peak_memory)
-        for r in results
-    ]
+        replace(
+            r, seconds=seconds + sum(record.seconds for record in found), train_seconds=share,
+            peak_memory=training.peak_memory, studies=found,
+        )
+        for r, found in zip(results, studies, strict=True)
+    ]  # fmt: skip
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------
@@ -169,10 +177,21 @@ class _Draft:
     validation: Ids
     test: Ids
     attacked: tuple[tuple[Attack, Ids], ...]
+    others: Others
 
     def trigger(self, attack: Attack) -> Trigger:
         """What marks the images of this trial: equal ones are stamped once a pack."""
-        return attack.trigger.for_seed(self.config.seed)
+        return attack.trigger.for_seed(self.config.seed).lent(self.others)
+
+    def training_marks(self) -> list[tuple[Trigger, Ids]]:
+        """What marks which positions of the training set: the poisoned ones, and the covers."""
+        if self.config.attack is None:
+            return []
+        trigger = self.trigger(self.config.attack)
+        marks = [(trigger, self.poison.positions)]
+        if self.poison.covered:
+            marks.append((trigger.cover(self.others), self.poison.covers))
+        return marks
 
 
 def prepare(
@@ -188,13 +207,15 @@ def prepare(
     clean = np.concatenate([np.concatenate([d.train, d.validation, d.test]) for d in drafts])
     stamped: dict[Trigger, list[Ids]] = {}
     for draft in drafts:
-        if draft.config.attack is not None:
-            poisoned = draft.train[draft.poison.positions]
-            stamped.setdefault(draft.trigger(draft.config.attack), []).append(poisoned)
+        for mark, positions in draft.training_marks():
+            stamped.setdefault(mark, []).append(draft.train[positions])
         for attack, ids in draft.attacked:
-            stamped.setdefault(draft.trigger(attack), []).append(ids)
+            stamped.setdefault(draft.trigger(attack).for_test(), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
-    bank = Bank(source, clean, wanted, configs[0].training.normalization, device)
+    training = configs[0].training
+    bank = Bank(source, clean, wanted, training.normalization, device)
+    if training.features is not None:
+        bank = FeatureBank(bank, training.features, np.unique(clean))
     lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
     return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
 
@@ -206,20 +227,20 @@ def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _
     attacks = [config.attack.measure()] if config.attack else [a.measure() for a in measures]
     truth = source.labels[parts.test]
     attacked = tuple((a, parts.test[wanted_labels(truth, a, classes)[0]]) for a in attacks)
-    return _Draft(config, poison, parts.train, parts.validation, parts.test, attacked)
+    pool = digest("others", [source.fingerprint, config.data.identity(), config.seed])
+    others = Others(pool, config.seed, source.images, parts.train, parts.train)
+    return _Draft(config, poison, parts.train, parts.validation, parts.test, attacked, others)
 
 
 def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
     train, labels = bank.clean_rows(draft.train), source.labels
     classes = len(source.class_names)
-    attack = draft.config.attack
-    if attack is not None:
-        positions = draft.poison.positions
-        train[positions] = bank.stamped_rows(draft.trigger(attack), draft.train[positions])
+    for mark, positions in draft.training_marks():
+        train[positions] = bank.stamped_rows(mark, draft.train[positions])
     triggered = tuple(
         Triggered(
             a,
-            bank.stamped_rows(draft.trigger(a), ids),
+            bank.stamped_rows(draft.trigger(a).for_test(), ids),
             labels[ids],
             wanted_labels(labels[ids], a, classes)[1],
         )
@@ -262,7 +283,7 @@ def _partial(
         len(lane.train), lane.poison.poisoned, lane.poison.relabelled, len(lane.validation),
         tuple(np.bincount(lane.test_labels, minlength=classes).tolist()),
         {measure_id(t.attack): len(t.rows) for t in lane.triggered},
-        curve, seconds, device, _host(),
+        curve, seconds, device, _host(), lane.poison.covered,
     )  # fmt: skip
 
 
@@ -284,7 +305,7 @@ def _result(
         int((validation == lane.validation_labels).sum()), len(validation),
         clean.correct, clean.total, clean.collapsed, clean.diverged,
         tuple(measurements), curve, 0.0, device, _host(),
-        trained_images=trained_images(config, len(lane.train)),
+        trained_images=trained_images(config, len(lane.train)), covers=lane.poison.covered,
     )  # fmt: skip
 
 
@@ -314,7 +335,13 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
         mistakes += error.inside("data").mistakes
         label_sets = []
     images = len(label_sets[0]) if label_sets else 0
-    mistakes += [m.inside("defence") for m in _against_defence(config.defence, source, images)]
+    shape, features = source.shape, config.training.features
+    if features is not None:
+        misfits = list(features.fits(shape))
+        mistakes += [m.inside("training.features") for m in misfits]
+        shape = shape if misfits else features.shape
+    against = _against_defence(config.defence, source, images, shape)
+    mistakes += [m.inside("defence") for m in against]
     if config.attack is not None:
         mistakes += [m.inside("attack") for m in _against_attack(config.attack, source, label_sets)]
     if mistakes:
@@ -322,19 +349,31 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
 
 
 def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
-    """Attack success needs test images, for every seed, that are not of the target class."""
-    if attack.target > max(int(labels.max()) for labels in test_labels):
+    """Attack success needs test images, for every seed, that are not of the target class, and
+    of the source classes where there are some."""
+    classes = 1 + max(int(labels.max()) for labels in test_labels)
+    if max(attack.target, *(attack.source or (0,))) >= classes:
         return []
-    if all((labels != attack.target).any() for labels in test_labels):
+    if all(wanted_labels(labels, attack, classes)[0].any() for labels in test_labels):
         return []
     rule = "must leave test images that are not of the target class, for every seed"
+    if attack.source is not None:
+        names = " or ".join(map(str, attack.source))
+        rule = f"must leave test images of class {names}, for every seed"
     return [Mistake("data.test", rule, len(test_labels[0]), "Ask for more test images.")]
 
 
-def _against_defence(defence: Defence, source: Source, images: int) -> Iterator[Mistake]:
-    """Mistakes of a defence point on a training set of so many images, 0 where it is not known."""
+def _against_defence(
+    defence: Defence, source: Source, images: int, shape: Shape
+) -> Iterator[Mistake]:
+    """Mistakes of a defence point on a training set of so many images, 0 where it is not known,
+    that learners see in `shape`."""
     architecture = defence.architecture
-    yield from (m.inside("architecture") for m in architecture.fits(source.shape))
+    misfits = [m.inside("architecture") for m in architecture.fits(shape)]
+    yield from misfits
+    if not misfits and "regularizer" not in architecture.inactive:
+        fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
+        yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
         rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
         remedy = "Give this architecture a weight_decay of its own, for example 0.001."
@@ -353,10 +392,17 @@ def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> It
     if attack.target >= classes:
         rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
         yield Mistake("target", rule, attack.target, "Choose another class.")
+    elif max(attack.source or (0,)) >= classes:
+        rule = f"must be some of the {classes} classes, 0 to {classes - 1}"
+        yield Mistake("source", rule, list(attack.source or ()), "Choose other classes.")
     elif label_sets:
-        yield from beyond_target_class(label_sets, attack)
+        yield from beyond_classes(label_sets, attack)
     images = len(label_sets[0]) if label_sets else 0
     if images and not poison_count(images, attack.poison_rate):
         rule = f"must poison at least one of the {images} training images, or be 0"
         remedy = f"Use at least {1 / images:.2g}, or 0 for the clean baseline."
         yield Mistake("poison_rate", rule, attack.poison_rate, remedy)
+    if images and attack.cover_rate and not poison_count(images, attack.cover_rate):
+        rule = f"must make at least one of the {images} training images a cover, or be 0"
+        remedy = f"Use at least {1 / images:.2g}, or 0 for none."
+        yield Mistake("cover_rate", rule, attack.cover_rate, remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboards import appendix, sections
+from dashboards import appendix, probes, sections
 from dashboards.figures import region_map, to_svg
 from dashboards.page import document, join
 from dashboards.results import Results, read_region, read_results
@@ -16,6 +16,7 @@ PARTS = (
     sections.operating_point,
     sections.figures,
     sections.pictures,
+    probes.studies,
     appendix.all_points,
     appendix.panel,
     appendix.failures,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
-from sweeps.ledger import load_results
+from sweeps.ledger import StudyTable, load_results, load_studies
 from sweeps.storage import SweepPaths, open_results
 
 REGION_VERSION = 1
@@ -28,13 +28,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep as its report needs it. `trials`: one flat row a trial, finished or failed."""
+    """A sweep as its report needs it. `trials`: one flat row a trial, finished or failed.
+    `studies`: what each probe found."""
 
     region: dict[str, Any]
     sweep: dict[str, Any]
     spec: str
     trials: list[dict[str, Any]]
     pictures: list[Picture]
+    studies: list[StudyTable] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -93,7 +95,8 @@ def read_results(folder: Path) -> Results:
     spec = paths.spec.read_text(encoding="utf-8") if paths.spec.is_file() else ""
     rows = load_results(folder).to_pylist()
     trials = {row["trial_id"]: row for row in rows}
-    return Results(region, sweep, spec, list(trials.values()), list(_pictures(paths)))
+    pictures = list(_pictures(paths))
+    return Results(region, sweep, spec, list(trials.values()), pictures, load_studies(folder))
 
 
 def _parsed(file: Path, remedy: str) -> Any:

@@ -118,6 +118,7 @@ def _training(model: TrainedModel) -> Mapping[str, Any]:
         "train_images": result.train_images,
         "poisoned": result.poisoned,
         "relabelled": result.relabelled,
+        "covers": result.covers,
         "collapsed": result.collapsed,
         "diverged": result.diverged,
         "seconds": round(result.seconds, 3),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from backdoor.data import load_source, split
 from backdoor.errors import Mistake, UserError
+from backdoor.others import Others
 from backdoor.triggers import Trigger
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
@@ -26,12 +27,14 @@ def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[dict[str, Any]
     `UserError` where a trigger does not stamp as `Trigger.stamp` promises.
     """
     source = load_source(spec.data)
-    ids = _one_a_class(split(spec.data, source, spec.seeds[0]).test, source.labels)
+    parts = split(spec.data, source, spec.seeds[0])
+    ids = one_a_class(parts.test, source.labels)
     images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
+    others = Others("training", spec.seeds[0], source.images, parts.train, parts.train)
     rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
-        concrete = trigger.for_seed(spec.seeds[0])
-        stamped = _stamped(concrete, images, torch.from_numpy(ids), labels)
+        concrete = trigger.for_seed(spec.seeds[0]).lent(others).for_test()
+        stamped = stamp_checked(concrete, images, torch.from_numpy(ids), labels)
         rows.append((kind_label(trigger.identity()), stamped))
     files: dict[str, bytes] = {}
     index = []
@@ -44,7 +47,7 @@ def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[dict[str, Any]
     return files, index
 
 
-def _stamped(
+def stamp_checked(
     trigger: Trigger, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
     """What the trigger stamps, held against its promise: it may be somebody else's."""
@@ -67,12 +70,12 @@ def write_gallery(paths: SweepPaths, files: dict[str, bytes], index: list[dict[s
     write_json(paths.gallery, {"images": index})
 
 
-def _one_a_class(
-    ids: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+def one_a_class(
+    ids: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], count: int = PICTURES
 ) -> npt.NDArray[np.int64]:
     """The first image of each of the first few classes that occur."""
     _, first = np.unique(labels[ids], return_index=True)
-    return ids[first[:PICTURES]]
+    return ids[first[:count]]
 
 
 def _png(image: npt.NDArray[np.uint8]) -> bytes:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from backdoor.config import Attack, TrialConfig, digest
 from backdoor.engines import engine_of, pack_key
+from backdoor.probes import Probe
+from backdoor.userfile import files_of
 from sweeps.stopping import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all packs of a sweep. `stopping`: whether trials may end early."""
+    """What is the same for all packs of a sweep. `stopping`: whether trials may end early.
+    `probes`: studies of every trained model."""
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
@@ -23,6 +26,12 @@ class Job:
     cpu: int = 1
     gpu: float = 0.0
     stopping: bool = False
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Where the files of the attacks that are measured lie, see `backdoor.userfile`."""
+        return {name: path for a in self.measures for name, path in files_of(a).items()}
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from backdoor.errors import Mistake, UserError
-from backdoor.registry import Family
+from backdoor.registry import TOGETHER, Family
 from backdoor.schema import suggest, tidy
+from backdoor.userfile import without_path
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | tuple[int, ...] | None
 Assignment = dict[str, Any]
 SCALES = ("log", "uniform", "int")
 
@@ -106,7 +107,20 @@ def _same(one: Any, other: Any) -> bool:
     """Whether two plain values are one value in a canonical form."""
     if _is_number(one) and _is_number(other):
         return tidy(one) == tidy(other)
+    if isinstance(one, str) and isinstance(other, str):
+        return without_path(one) == without_path(other)
     return type(one) is type(other) and bool(one == other)
+
+
+def _path(leaf: str) -> list[str]:
+    """Where a leaf stands in an assignment: `regularizer.dropout.rate` is three levels deep.
+
+    Between the first and the last dot is the name of one of several kinds that act together,
+    which may have dots of its own.
+    """
+    slot, _, rest = leaf.partition(".")
+    part, _, setting = rest.rpartition(".")
+    return [step for step in (slot, part, setting) if step]
 
 
 @dataclass(frozen=True)
@@ -120,11 +134,11 @@ class Branch:
         """Nested plain values, ready for `build_defence` or `build_attack`."""
         nested: Assignment = {slot: {"kind": kind} for slot, kind in self.kinds}
         for (name, _), value in zip(self.leaves, values, strict=True):
-            slot, _, inner = name.partition(".")
-            if inner:
-                nested[slot][inner] = value
-            else:
-                nested[name] = value
+            *path, key = _path(name)
+            holder = nested
+            for step in path:
+                holder = holder.setdefault(step, {})
+            holder[key] = value
         return nested
 
     def read(self, point: Assignment) -> list[Value] | None:
@@ -132,8 +146,10 @@ class Branch:
         first end. None where a value is none of its leaf's."""
         values: list[Value] = []
         for name, leaf in self.leaves:
-            slot, _, inner = name.partition(".")
-            holder, key = (point.get(slot, {}), inner) if inner else (point, name)
+            *path, key = _path(name)
+            holder = point
+            for step in path:
+                holder = holder.get(step, {})
             found = leaf.find(holder[key]) if key in holder else (0, leaf.ends()[0])
             if found is None:
                 return None
@@ -251,12 +267,7 @@ class SpaceParser:
                 leaves[f"{slot}.{name}"] = leaf
             for name, leaf in component.factors.items():
                 if name in owner:
-                    self._wrong(
-                        leaf.place,
-                        f"is also set by {owner[name]}",
-                        name,
-                        "Let one of the two components carry it.",
-                    )
+                    self._set_twice(name, leaf, owner[name])
                 leaves[name], owner[name] = leaf, leaf.place
         kinds = tuple((s, c.kind) for s, c in zip(slots, chosen, strict=True))
         return Branch(kinds, tuple(leaves.items()))
@@ -270,6 +281,42 @@ class SpaceParser:
         return list(filter(None, found))
 
     def _component(self, place: str, slot: str, value: Any) -> _Component | None:
+        """One option of a component: a kind, or several that act together."""
+        try:
+            parts = self.families[slot].parts(value)
+        except UserError as error:
+            for mistake in error.inside(place).mistakes:
+                self.warn(mistake)
+            return None
+        if parts is None:
+            return self._kind(place, slot, value)
+        if not parts:
+            self._wrong(place, "must not be an empty list", value, "Name at least one kind.")
+        listed = isinstance(value, list)
+        places = [f"{place}[{i}]" if listed else place for i in range(len(parts))]
+        found = [self._kind(at, slot, p) for at, p in zip(places, parts, strict=True)]
+        known = [component for component in found if component is not None]
+        return self._together(known) if known and len(known) == len(parts) else None
+
+    def _together(self, parts: list[_Component]) -> _Component:
+        if len(parts) == 1:
+            return parts[0]
+        parts = sorted(parts, key=lambda part: part.kind)
+        whole = _Component(TOGETHER.join(part.kind for part in parts), {}, {})
+        for part in parts:
+            for name, leaf in part.settings.items():
+                whole.settings[f"{part.kind}.{name}"] = leaf
+            for name, leaf in part.factors.items():
+                if name in whole.factors:
+                    self._set_twice(name, leaf, whole.factors[name].place)
+                whole.factors[name] = leaf
+        return whole
+
+    def _set_twice(self, name: str, leaf: Leaf, elsewhere: str) -> None:
+        remedy = "Let one of the two components carry it."
+        self._wrong(leaf.place, f"is also set by {elsewhere}", name, remedy)
+
+    def _kind(self, place: str, slot: str, value: Any) -> _Component | None:
         family = self.families[slot]
         entry = {"kind": value} if value is None or isinstance(value, str) else value
         if not isinstance(entry, Mapping) or "kind" not in entry:
@@ -322,6 +369,8 @@ class SpaceParser:
     def _option(self, place: str, option: Any) -> Value | Range:
         if option is None or isinstance(option, (str, int, float)):
             return option
+        if isinstance(option, list) and option and all(type(each) is int for each in option):
+            return tuple(option)  # a list among the options, such as source: [[1, 2], 3]
         scales = [key for key in option if key in SCALES] if isinstance(option, Mapping) else []
         if len(scales) != 1 or set(option) - {*SCALES, "steps"}:
             self._wrong(

@@ -7,6 +7,7 @@ out. A stint lasts for seconds, whatever its packs are: they need not be of one 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from backdoor.config import (
     build_training,
     digest,
 )
+from backdoor.registry import PROBES
+from backdoor.userfile import files_of
 from sweeps.plan import Job, Pack
 
 
@@ -39,6 +42,8 @@ class Stint:
         reads it; a trial is the numbers of its parts, and its seed.
         """
         job, parts = self.packs[0].job, _Parts()
+        for measure in job.measures:
+            parts.files |= files_of(measure)
         packs = [[parts.of(trial) for trial in pack.trials] for pack in self.packs]
         content = {
             "parts": parts.written,
@@ -46,21 +51,24 @@ class Stint:
             "measures": [measure.identity() for measure in job.measures],
             "curve_every": job.curve_every,
             "data_root": job.data_root,
+            "files": parts.files,
             "cpu": job.cpu,
             "gpu": job.gpu,
             "stopping": job.stopping,
+            "probes": [probe.identity() for probe in job.probes],
         }
         return json.dumps(content, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Stint:
         content: dict[str, Any] = json.loads(text)
+        root, files = content["data_root"], content["files"]
         job = Job(
-            tuple(build_attack(measure) for measure in content["measures"]),
-            content["curve_every"], content["data_root"],
-            content["cpu"], content["gpu"], content["stopping"],
+            tuple(build_attack(measure, files) for measure in content["measures"]),
+            content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
+            tuple(PROBES.build(probe) for probe in content["probes"]),
         )  # fmt: skip
-        parts = _built(content["parts"], job.data_root)
+        parts = [_built(word, values, root, files) for word, values in content["parts"]]
 
         def trial(data: int, defence: int, attack: int, training: int, seed: int) -> TrialConfig:
             return TrialConfig(parts[data], parts[defence], parts[attack], parts[training], seed)
@@ -71,9 +79,11 @@ class Stint:
 
 class _Parts:
     """The distinct parts of trials as (what it is, plain values), told apart as objects: equal ones
-    may be written twice, which costs bytes and nothing else."""
+    may be written twice, which costs bytes and nothing else. files: digest → path of those that the
+    parts name."""
 
     def __init__(self) -> None:
+        self.files: dict[str, str] = {}
         self.written: list[tuple[str, Any]] = []
         self._number: dict[int, int] = {}
 
@@ -82,30 +92,26 @@ class _Parts:
         parts = [trial.data, trial.defence, trial.attack, trial.training]
         numbers = [self._number.get(id(part), -1) for part in parts]
         if -1 in numbers:
-            numbers = [self._add(*pair) for pair in zip(_BUILD, parts, strict=True)]
+            numbers = [self._add(*pair) for pair in zip(_PARTS, parts, strict=True)]
         return [*numbers, trial.seed]
 
     def _add(self, word: str, part: Any) -> int:
         number = self._number.setdefault(id(part), len(self.written))
         if number == len(self.written):
             self.written.append((word, None if part is None else part.identity()))
+            self.files |= files_of(part)
         return number
 
 
-#: What the parts of a trial are built with, in the order in which it takes them.
-_BUILD = {
-    "data": build_data,
-    "defence": build_defence,
-    "attack": build_attack,
-    "training": build_training,
-}  # fmt: skip
+#: The parts of a trial, in the order in which it takes them.
+_PARTS = ("data", "defence", "attack", "training")
 
 
-def _built(written: list[Any], root: str | None) -> list[Any]:
-    """root: where the data lie on this machine."""
-    built = []
-    for word, values in written:
-        if word == "data" and root is not None:
-            values = values | {"root": root}
-        built.append(None if values is None else _BUILD[word](values))
-    return built
+def _built(word: str, values: Any, root: str | None, files: Mapping[str, str]) -> Any:
+    """A part from its plain values; `root` and `files` say where data and other files lie here."""
+    if values is None:
+        return None
+    if word == "data":
+        return build_data(values if root is None else values | {"root": root})
+    build = {"defence": build_defence, "attack": build_attack, "training": build_training}[word]
+    return build(values, files)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+from backdoor.config import build_trial
 from backdoor.errors import TrainingError
 from sweeps.ledger import Ledger, Rows, failed_rows
 from sweeps.pace import Pace
@@ -44,12 +45,13 @@ class Observer(Protocol):
 @dataclass(frozen=True)
 class Outcome:
     """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
-    a stopping rule ended before their last epoch."""
+    a stopping rule ended before their last epoch, `unstudied` finished ones that lack a study."""
 
     finished: int
     failed: int
     interrupted: bool
     stopped: int = 0
+    unstudied: int = 0
 
 
 class SweepFeed:
@@ -73,6 +75,12 @@ class SweepFeed:
         self._most: dict[str, int] = {}  # trials of a pack that the memory holds, by its key
         self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
+        with self._keeping_errors():
+            # A probe that came later, or failed: these are trained again for their studies only.
+            lacking = ledger.unstudied(job.probes)
+            again = [build_trial(config, job.data_root, job.files) for config in lacking]
+            self._queue.extend(make_packs(again, job))
+            self._planned |= {trial.trial_id for trial in again}
 
     @property
     def done(self) -> bool:
@@ -205,7 +213,7 @@ def run_sweep(
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopping is not None,
+        stopping=spec.stopping is not None, probes=spec.probes,
     )  # fmt: skip
     search.tell(ledger.table())
     feed = SweepFeed(search, ledger, job, observers)
@@ -214,7 +222,8 @@ def run_sweep(
     if feed.error is not None:
         raise feed.error
     counts = len(ledger.finished), len(ledger.failed)
-    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped))
+    unstudied = len(ledger.unstudied(spec.probes))
+    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped), unstudied)
 
 
 @contextlib.contextmanager

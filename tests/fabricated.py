@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 from PIL import Image
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -67,10 +68,88 @@ def _write_batch(file: Path, part: Part, key: str) -> None:
     file.write_bytes(pickle.dumps(content))
 
 
-def without_checksums(monkeypatch) -> None:
-    """Lets torchvision open CIFAR files that are not the published ones, in this test alone."""
-    from torchvision.datasets import CIFAR10, CIFAR100
+def save_mat(file: Path, content: Mapping[str, np.ndarray]) -> None:
+    """A MATLAB file that does not say when it was written."""
+    scipy.io.savemat(file, content)
+    written = file.read_bytes()
+    file.write_bytes(b"MATLAB 5.0 MAT-file".ljust(116) + written[116:])
 
+
+def write_svhn(root: Path, train: Part, test: Part) -> Path:
+    """root/train_32x32.mat and test_32x32.mat; images (n, 3, 32, 32), digit 0 stored as 10."""
+    for word, (images, labels) in (("train", train), ("test", test)):
+        content = {
+            "X": images.transpose(2, 3, 1, 0),
+            "y": np.where(labels == 0, 10, labels).astype(np.uint8)[:, None],
+        }
+        save_mat(root / f"{word}_32x32.mat", content)
+    return root
+
+
+def write_images(places: Iterable[Path], images: Iterable[np.ndarray]) -> None:
+    """Pixels (h, w, 3) uint8 as files whose names say their format."""
+    for place, pixels in zip(places, images, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place)
+
+
+def write_gtsrb(root: Path, train: Part, test: Part) -> Path:
+    """root/gtsrb in torchvision's layout; images (n, h, w, 3)."""
+    folder = root / "gtsrb"
+    own = [f"{label:05d}/{number:05d}.ppm" for number, label in enumerate(train[1])]
+    write_images([folder / "GTSRB" / "Training" / name for name in own], train[0])
+    names = [f"{number:05d}.ppm" for number in range(len(test[0]))]
+    write_images([folder / "GTSRB" / "Final_Test" / "Images" / name for name in names], test[0])
+    rows = [f"{name};4;4;0;0;3;3;{label}" for name, label in zip(names, test[1], strict=True)]
+    head = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
+    (folder / "GT-final_test.csv").write_text("\n".join([head, *rows]) + "\n")
+    return root
+
+
+WORDS = ("n01440764", "n02102040", "n02979186")
+
+
+def write_imagenette(root: Path, train: Part, test: Part) -> Path:
+    """root/imagenette2-160 as torchvision unpacks it; images (n, h, w, 3), three classes."""
+    write_folders(root / "imagenette2-160", {"train": train, "val": test}, WORDS)
+    return root
+
+
+def write_tiny_imagenet(root: Path, train: Part, test: Part) -> Path:
+    """root/tiny-imagenet-200; images (n, h, w, 3), three classes; a test folder without labels."""
+    folder = root / "tiny-imagenet-200"
+    own = [f"{WORDS[y]}/images/{WORDS[y]}_{i}.png" for i, y in enumerate(train[1])]
+    write_images([folder / "train" / name for name in own], train[0])
+    names = [f"val_{number}.png" for number in range(len(test[0]))]
+    write_images([folder / "val" / "images" / name for name in names], test[0])
+    write_images([folder / "test" / "images" / "test_0.png"], test[0][:1])
+    rows = [f"{name}\t{WORDS[y]}\t0\t0\t62\t62" for name, y in zip(names, test[1], strict=True)]
+    (folder / "val" / "val_annotations.txt").write_text("\n".join(rows) + "\n")
+    (folder / "words.txt").write_text(f'{WORDS[0]}\ttench, Tinca "tinca"\n{WORDS[2]}\tplayer\n')
+    return root
+
+
+def write_flowers102(root: Path, train: Part, test: Part) -> Path:
+    """root/flowers-102 in torchvision's layout; every second training image is in `valid`."""
+    folder, count = root / "flowers-102", len(train[0])
+    places = [folder / "jpg" / f"image_{i + 1:05d}.jpg" for i in range(count + len(test[0]))]
+    write_images(places, [*train[0], *test[0]])
+    labels = np.concatenate([train[1], test[1]]) + 1
+    ids = np.arange(1, len(labels) + 1)
+    sets = {"trnid": ids[:count:2], "valid": ids[1:count:2], "tstid": ids[count:]}
+    save_mat(folder / "imagelabels.mat", {"labels": labels.astype(np.uint8)})
+    save_mat(folder / "setid.mat", {k: v.astype(np.uint16) for k, v in sets.items()})
+    return root
+
+
+def without_checksums(monkeypatch) -> None:
+    """Lets torchvision open files that are not the published ones, in this test alone."""
+    from torchvision.datasets import CIFAR10, CIFAR100, SVHN, Flowers102
+
+    unchecked = {part: [url, name, None] for part, (url, name, _) in SVHN.split_list.items()}
+    monkeypatch.setattr(SVHN, "split_list", unchecked)
+    names = {key: (name, None) for key, (name, _) in Flowers102._file_dict.items()}
+    monkeypatch.setattr(Flowers102, "_file_dict", names)
     for source in (CIFAR10, CIFAR100):
         for files in ("train_list", "test_list"):
             unchecked = [[name, None] for name, _ in getattr(source, files)]

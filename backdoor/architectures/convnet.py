@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,6 +61,12 @@ class ConvNet(Architecture):
             nn.Flatten(),
             nn.Linear(4 * w * rows * columns, classes),
         )
+
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """What each stage gives to the next, and the last one to the classifier."""
+        pairs = itertools.pairwise(module.named_children())
+        follows = (nn.Conv2d, nn.Flatten)
+        return tuple(name for (name, _), (_, after) in pairs if isinstance(after, follows))
 
     def _norm(self, channels: int) -> list[nn.Module]:
         if self.norm == "batch":

@@ -29,3 +29,7 @@ class Mlp(Architecture):
             layers += [nn.Linear(inputs, self.width), nn.ReLU()]
             inputs = self.width
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """After each ReLU."""
+        return tuple(name for name, layer in module.named_children() if isinstance(layer, nn.ReLU))

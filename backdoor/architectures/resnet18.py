@@ -8,16 +8,15 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures import Shape
+from backdoor.architectures.networks import Network
+from backdoor.architectures.stems import fit_resnet
 from backdoor.errors import Mistake
-
-#: Images with a larger side get the paper's stem for ImageNet, which reduces them four times.
-SMALL_SIDE = 64
 
 
 @dataclass(frozen=True)
-class ResNet18(Architecture):
-    """torchvision's ResNet-18 with batch norm, untrained, 11 million weights.
+class ResNet18(Network):
+    """torchvision's ResNet-18 with batch norm, 11 million weights.
 
     Images of up to 64 pixels a side, such as CIFAR's, get a 3x3 stem of stride 1 without max
     pooling; larger ones the 7x7 stem of stride 2 with it. Batch norm makes weights scale-free and
@@ -31,16 +30,10 @@ class ResNet18(Architecture):
         if min(shape[1:]) < 16:
             rule = f"needs images of at least 16 x 16 pixels, these have {shape[1]} x {shape[2]}"
             yield Mistake("kind", rule, self.kind, "Use convnet, mlp or linear, or larger images.")
+        else:
+            yield from super().fits(shape)
 
-    def build(self, shape: Shape, classes: int) -> nn.Module:
+    def make(self, shape: Shape, classes: int) -> nn.Module:
         from torchvision.models import resnet18  # slow to import, and this module always is
 
-        network: nn.Module = resnet18(num_classes=classes)
-        small = max(shape[1:]) <= SMALL_SIDE
-        kernel, stride = (3, 1) if small else (7, 2)
-        stem = nn.Conv2d(shape[0], 64, kernel, stride, padding=kernel // 2, bias=False)
-        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
-        network.conv1 = stem
-        if small:
-            network.maxpool = nn.Identity()
-        return network
+        return fit_resnet(resnet18(num_classes=classes), shape)

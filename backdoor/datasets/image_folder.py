@@ -14,7 +14,7 @@ import numpy as np
 
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
-from backdoor.datasets.pixels import decode_all
+from backdoor.datasets.pixels import Resize, decode_all
 from backdoor.schema import Count, location
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -31,7 +31,7 @@ class ImageFolder(Dataset):
     Classes are numbered by the alphabet; all images below a class's folder belong to it, and
     hidden files and folders are left out. Without a folder `train` there is one pool. image_size:
     side in pixels to which every image is resized (bilinear); None leaves them, and then all must
-    be of one size.
+    be of one size. resize: `stretch` it, or `crop` the square in its middle.
     """
 
     kind: ClassVar[str] = "image_folder"
@@ -39,9 +39,15 @@ class ImageFolder(Dataset):
 
     root: str | None = location(None)
     image_size: Count | None = None
+    resize: Resize = "stretch"
+
+    def inert(self) -> frozenset[str]:
+        # Stretched images are named as they were before there was a choice.
+        return frozenset({"resize"} if not self.image_size or self.resize == "stretch" else ())
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(json.dumps([self.kind, self.image_size]).encode())
+        how = [self.kind, self.image_size, *([] if "resize" in self.inert() else [self.resize])]
+        digest = hashlib.sha256(json.dumps(how).encode())
         for part in self._parts():
             for name, files in part.items():
                 digest.update(json.dumps([name, len(files)]).encode())
@@ -54,19 +60,27 @@ class ImageFolder(Dataset):
         parts = self._parts()
         files = [file for part in parts for found in part.values() for file in found]
         labels = [i for part in parts for i, found in enumerate(part.values()) for _ in found]
-        images = decode_all(self._encoded(files), self.image_size)
+        images = decode_all(self._encoded(files), self.image_size, self.resize)
         n_train = sum(len(found) for found in parts[0].values())
         test_from = n_train if len(parts) > 1 else None
-        return Raw(images, np.asarray(labels, dtype=np.int64), tuple(parts[0]), test_from)
+        return Raw(images, np.asarray(labels, dtype=np.int64), self._names(parts[0]), test_from)
+
+    def _folder(self) -> Path:
+        """The folder in which everything lies."""
+        return existing_folder(self.kind, self.root)
+
+    def _names(self, classes: Classes) -> tuple[str, ...]:
+        """What the classes are called."""
+        return tuple(classes)
 
     def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
-        root = existing_folder(self.kind, self.root)
+        root = self._folder()
         for file in files:
             yield str(file.relative_to(root)), file.read_bytes()
 
     def _parts(self) -> list[Classes]:
         """The training pool and the test set, or the one pool, each class → its files."""
-        root = existing_folder(self.kind, self.root)
+        root = self._folder()
         test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
         if not (root / "train").is_dir() and test is None:
             return [self._classes(root)]

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, wrong_root
-from backdoor.datasets.pixels import Pixels, decode_all
+from backdoor.datasets.pixels import Pixels, Resize, decode_all
 from backdoor.schema import Count, location
 
 IMAGE_COLUMNS = ("img", "image")
@@ -33,7 +33,8 @@ class Parquet(Dataset):
     """Images in Parquet files under the folder `root`.
 
     image_size: side in pixels to which every image is resized (bilinear); None leaves them, and
-    then all must be of one size. label_column: the column of class numbers.
+    then all must be of one size. resize: `stretch` it, or `crop` the square in its middle.
+    label_column: the column of class numbers.
     """
 
     kind: ClassVar[str] = "parquet"
@@ -42,9 +43,16 @@ class Parquet(Dataset):
     root: str | None = location(None)
     image_size: Count | None = None
     label_column: str = "label"
+    resize: Resize = "stretch"
+
+    def inert(self) -> frozenset[str]:
+        # Stretched images are named as they were before there was a choice.
+        return frozenset({"resize"} if not self.image_size or self.resize == "stretch" else ())
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(json.dumps([self.image_size, self.label_column]).encode())
+        how = [self.image_size, self.label_column]
+        how += [] if "resize" in self.inert() else [self.resize]
+        digest = hashlib.sha256(json.dumps(how).encode())
         for files in self._files():
             for file in files:
                 digest.update(content_hash(file))
@@ -87,7 +95,7 @@ class Parquet(Dataset):
         return train, test
 
     def _decode(self, files: list[Path]) -> tuple[Pixels, npt.NDArray[np.int64]]:
-        images = decode_all(self._encoded(files), self.image_size)
+        images = decode_all(self._encoded(files), self.image_size, self.resize)
         columns = [pq.ParquetFile(file).read([self.label_column]).column(0) for file in files]
         for file, column in zip(files, columns, strict=True):
             self._check_labels(file, column)

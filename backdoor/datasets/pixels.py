@@ -6,6 +6,7 @@ import io
 import struct
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,16 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def decode(encoded: bytes, side: int | None = None) -> Pixels:
+#: How an image becomes a square: `stretch` changes its proportions, `crop` cuts off what is left
+#: and right (or above and below) of its middle. Both are bilinear and antialiased.
+Resize = Literal["stretch", "crop"]
+
+
+def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") -> Pixels:
     """One image as (c, h, w) uint8; c is 1 for grey images, else 3.
 
-    side: both edges in pixels after bilinear resizing; None leaves the size. 16 bits a channel
-    become 8; more raise `ValueError`, since what their range is cannot be told.
+    side: both edges in pixels after resizing; None leaves the size. 16 bits a channel become 8;
+    more raise `ValueError`, since what their range is cannot be told.
     """
     with Image.open(io.BytesIO(encoded)) as opened:
         image: Image.Image = opened
@@ -36,12 +42,24 @@ def decode(encoded: bytes, side: int | None = None) -> Pixels:
             image = Image.fromarray((np.asarray(opened) // 257).astype(np.uint8))
         image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     if side is not None:
+        image = image.crop(_middle(image.size)) if resize == "crop" else image
         image = image.resize((side, side), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def decode_all(encoded: Iterable[tuple[str, bytes]], side: int | None = None) -> Pixels:
+def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest square in the middle of an image of this width and height, as torchvision's
+    center_crop rounds it."""
+    width, height = size
+    edge = min(size)
+    left, top = round((width - edge) / 2), round((height - edge) / 2)
+    return left, top, left + edge, top + edge
+
+
+def decode_all(
+    encoded: Iterable[tuple[str, bytes]], side: int | None = None, resize: Resize = "stretch"
+) -> Pixels:
     """Named images as (n, c, h, w) uint8. Grey ones get three equal channels among colour ones.
 
     Raises `UserError` with the names of those that cannot be decoded, or of one whose size is not
@@ -52,7 +70,7 @@ def decode_all(encoded: Iterable[tuple[str, bytes]], side: int | None = None) ->
     unreadable: list[str] = []
     for name, content in encoded:
         try:
-            images.append(decode(content, side))
+            images.append(decode(content, side, resize))
             names.append(name)
         except UNREADABLE:
             unreadable.append(name)

@@ -50,6 +50,10 @@ class TorchvisionFiles(Dataset):
         """Images (n, c, h, w) uint8, labels (n,) int64 and class names, read by torchvision."""
         raise NotImplementedError
 
+    def fetch_all(self) -> None:
+        """Has torchvision download everything that `file_names` names."""
+        self.source_class()(given_root(self.kind, self.root), download=True)
+
     def fingerprint(self) -> str:
         self._provide()
         folder, digest = given_root(self.kind, self.root), hashlib.sha256(self.kind.encode())
@@ -84,7 +88,7 @@ class TorchvisionFiles(Dataset):
 
     def _fetch(self) -> None:
         try:
-            self.source_class()(given_root(self.kind, self.root), download=True)
+            self.fetch_all()
         except (OSError, RuntimeError) as error:
             rule = f"must be a folder into which torchvision can fetch `{self.kind}`"
             remedy = f"Fetch it elsewhere and point data.root at it ({_in_short(error)})."

@@ -85,8 +85,12 @@ class Engine(Protocol):
 
 
 def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial."""
-    return engines()[config.defence.architecture.trained_by()]()
+    """The engine that trains this trial: its architecture's, unless that has no hook for its
+    regularizer, whatever the strength."""
+    architecture, regularizer = config.defence.architecture, config.defence.regularizer
+    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
+        return engines()[architecture.trained_by()]()
+    return engines()["serial"]()
 
 
 @functools.cache
@@ -108,7 +112,7 @@ def engines() -> dict[str, type[Engine]]:
 def pack_key(config: TrialConfig) -> str:
     """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
     defence = config.defence
-    regularizer = {k: v for k, v in defence.regularizer.identity().items() if k != "strength"}
+    regularizer = defence.regularizer.pack_identity()
     training = config.training.active(defence.architecture)
     fields = defence.architecture.identity().items()
     shape: dict[str, object] = {
@@ -127,7 +131,9 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
     key = digest("init", [architecture.identity(), list(shape), classes])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed("init", config.seed, key))
-        return architecture.build(shape, classes)
+        module = architecture.build(shape, classes)
+        architecture.start(module)
+        return module
 
 
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:

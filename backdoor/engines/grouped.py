@@ -44,7 +44,7 @@ class GroupedModels:
 
     def __init__(self, bank: Bank, template: nn.Module, teams: list[_Team]) -> None:
         self.bank, self.teams = bank, teams
-        self._template = template.to(bank.images.device).to(memory_format=torch.channels_last)
+        self._template = template.to(bank.device).to(memory_format=torch.channels_last)
 
     def predict(self, lane: int, rows: Ids) -> Ids:
         self._template.load_state_dict(self.state(lane))
@@ -110,9 +110,9 @@ class _Team:
         modules = [init_state(lane.config, bank.shape, classes) for lane in members]
         sequences = cast(list[nn.Sequential], modules)
         self.lanes, self.groups = chosen, len(members)
-        self.network = merged(sequences, bank.shape).to(bank.images.device)
+        self.network = merged(sequences, bank.shape).to(bank.device)
         self.inputs, self.config = OwnInputs(members, bank), members[0].config
-        self.step = _Step(self.network, members, bank.images.device)
+        self.step = _Step(self.network, members, bank.device)
         self.images = len(members[0].train)
 
     def train(self, epoch: int) -> None:
@@ -135,18 +135,17 @@ class _Step:
         self.network, self.groups = network, len(lanes)
         self.parameters = list(network.parameters())
         self.velocity = [torch.zeros_like(p) for p in self.parameters]
-        self.regularizer = defences[0].regularizer
         columns = zip(
-            *(
-                (d.learning_rate, d.momentum, d.weight_decay, d.regularizer.weight)
-                for d in defences
-            ),
-            strict=True,
+            *((d.learning_rate, d.momentum, d.weight_decay) for d in defences), strict=True
         )
-        self.rate, self.momentum, self.decay, self.strength = (
+        self.rate, self.momentum, self.decay = (
             torch.tensor(column, dtype=torch.float32, device=device) for column in columns
         )
-        self.penalised = any(d.regularizer.weight for d in defences)
+        self.terms = [
+            (terms[0], torch.tensor([t.weight for t in terms], device=device))
+            for terms in zip(*(d.regularizer.terms for d in defences), strict=True)
+            if any(term.weight for term in terms)
+        ]
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, factor: float) -> None:
         """images: (b, K x c, h, w) float32; labels: (K, b) int64; logits are (K, b, classes)."""
@@ -154,8 +153,8 @@ class _Step:
         logits = logits.view(len(logits), self.groups, -1).transpose(0, 1)
         total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         loss = total / labels.shape[1]
-        if self.penalised:
-            loss = loss + (self.strength * self.regularizer.unit_penalty(logits, labels)).sum()
+        for term, strength in self.terms:
+            loss = loss + (strength * term.unit_penalty(logits, labels)).sum()
         gradients = torch.autograd.grad(loss, self.parameters)
         with torch.no_grad():
             for i, gradient in enumerate(gradients):

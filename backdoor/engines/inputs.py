@@ -114,7 +114,7 @@ class OwnInputs:
         self._views: torch.Tensor | None = None
 
     def shuffle(self, epoch: int) -> None:
-        order, device = orders(self.lanes, epoch), self.bank.images.device
+        order, device = orders(self.lanes, epoch), self.bank.device
         rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
         # Which images are to be stamped after augmentation is told from rows on the CPU.
         self._rows = rows if self.training.stamp == "after" else rows.to(device)
@@ -260,9 +260,12 @@ class _Crew:
 
 
 def _trigger(lane: Lane) -> str:
-    """Equal for lanes that stamp alike."""
+    """Equal for lanes that stamp alike. A cover's mark may differ from that of poison: where there
+    are covers, lanes agree in which images are what."""
     attack, seed = lane.config.attack, lane.config.seed
-    return "" if attack is None else repr(attack.trigger.for_seed(seed))
+    if attack is None:
+        return ""
+    return repr(attack if attack.cover_rate else attack.trigger.for_seed(seed))
 
 
 class SharedInputs:

@@ -94,7 +94,7 @@ class Packed:
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> PackedModels:
-        wide = math.prod(bank.shape) > WIDE and bank.images.device.type == "cpu"
+        wide = math.prod(bank.shape) > WIDE and bank.device.type == "cpu"
         wide = wide and lanes[0].config.training.augmentation == "none"
         with threads(1):
             inputs: Inputs = (SharedInputs if wide else OwnInputs)(lanes, bank)
@@ -126,7 +126,7 @@ def _initial(placed: Sequence[Lane], bank: Bank, classes: int, slots: list[int])
     states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in placed]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
     sizes = [*(w.shape[2] for w in layers[0::2]), classes]
-    device, last = bank.images.device, len(layers) // 2 - 1
+    device, last = bank.device, len(layers) // 2 - 1
     weights, biases = [], []
     for i, (weight, bias) in enumerate(zip(layers[0::2], layers[1::2], strict=True)):
         # What a hidden layer puts out goes into the next, whose inputs are padded.
@@ -153,9 +153,12 @@ class _Step:
         self.rate = _column([d.learning_rate for d in self.defences], device)
         self.momentum = _column([d.momentum for d in self.defences], device)
         self.decay = _column([d.weight_decay for d in self.defences], device)
-        self.strength = _column([d.regularizer.weight for d in self.defences], device)
-        self.regularizer = self.defences[0].regularizer
-        self.penalised = bool(self.strength.any())
+        lanes_terms = zip(*(d.regularizer.terms for d in self.defences), strict=True)
+        self.terms = [
+            (terms[0], _column([term.weight for term in terms], device))
+            for terms in lanes_terms
+            if any(term.weight for term in terms)
+        ]
         self.velocity = [torch.zeros_like(p) for p in self.weights]
         self.bias_velocity = [torch.zeros_like(p) for p in self.biases]
 
@@ -186,12 +189,12 @@ class _Step:
         gradient.scatter_add_(1, batch.labels[:, None], target).div_(size)
         if gradient.shape[2] > size:
             gradient[:, :, size:] = 0
-        if self.penalised:
+        for term, strength in self.terms:
             real = logits[:, : self.classes, :size]
             free = real.transpose(1, 2).contiguous().requires_grad_()
             with torch.enable_grad():
-                total = self.regularizer.unit_penalty(free, batch.labels).sum()
-            penalty = torch.autograd.grad(total, free)[0].mul_(self.strength)
+                total = term.unit_penalty(free, batch.labels).sum()
+            penalty = torch.autograd.grad(total, free)[0].mul_(strength)
             gradient[:, : self.classes, :size].add_(penalty.transpose(1, 2))
         return gradient
 

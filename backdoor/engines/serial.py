@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from backdoor.augment import draw_views
 from backdoor.bank import Bank
@@ -19,7 +19,9 @@ from backdoor.engines import (
     init_state,
     learning_rate_factor,
 )
-from backdoor.streams import stream
+from backdoor.regularizers import Regularizer
+from backdoor.regularizers.step import Draws, Network, Step
+from backdoor.streams import stream, stream_seed
 
 EVALUATION_BATCH = 1000
 
@@ -54,11 +56,22 @@ class Serial:
     ) -> SerialModels:
         modules: list[nn.Module] = []
         for lane in lanes:
-            module = init_state(lane.config, bank.shape, classes).to(bank.images.device)
+            module = init_state(lane.config, bank.shape, classes).to(bank.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(lanes) == 1 else None
-            _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
+            with _own_noise(lane, bank.device):
+                _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
         return SerialModels(bank, modules)
+
+
+@contextmanager
+def _own_noise(lane: Lane, device: torch.device) -> Iterator[None]:
+    """What layers draw from torch's global generator while training, such as dropout, follows
+    from the trial's seed; the generator is afterwards as it was."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(stream_seed("noise", lane.config.seed))
+        yield
 
 
 def _train_one(
@@ -66,9 +79,11 @@ def _train_one(
 ) -> None:
     """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
     defence, training = lane.config.defence, lane.config.training
-    cuda = bank.images.device.type == "cuda"
+    cuda = bank.device.type == "cuda"
     optimizer = _optimizer(module, lane, fused=cuda)
     n, size = len(lane.train), training.batch_size
+    architecture, terms = defence.architecture, defence.regularizer.terms
+    network = Network(module, architecture.hidden_layers(module), architecture.head(module))
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
@@ -77,10 +92,9 @@ def _train_one(
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
-            images, targets = inputs.batch(start, start + size)
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
-                logits = module(images)
-            loss = _loss(lane, logits.float(), targets)
+            draws = Draws(lane.config.seed, n, epoch, start // size, bank.device)
+            step = Step(network, *inputs.batch(start, start + size), draws)
+            loss = _loss(step, [term for term in terms if term.switched_on], cuda)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -89,11 +103,16 @@ def _train_one(
             on_epoch(epoch + 1, models)
 
 
-def _loss(lane: Lane, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    regularizer = lane.config.defence.regularizer
-    loss = functional.cross_entropy(logits, targets)
-    if regularizer.weight:
-        loss = loss + regularizer.weight * regularizer.unit_penalty(logits, targets)
+def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
+    """Mean cross-entropy and penalties of a batch, () float32, with these regularizers."""
+    for term in terms:
+        term.prepare(step)
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
+        step.run(step.network.module)
+    loss = step.cross_entropy()
+    for term in terms:
+        if term.weight:
+            loss = loss + term.weight * term.penalty(step)
     return loss
 
 
@@ -102,7 +121,7 @@ class EpochImages:
 
     def __init__(self, lane: Lane, bank: Bank, epoch: int) -> None:
         self.bank, self.training = bank, lane.config.training
-        device, n, seed = bank.images.device, len(lane.train), lane.config.seed
+        device, n, seed = bank.device, len(lane.train), lane.config.seed
         order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
         rows = torch.from_numpy(lane.train)[order]
         # Which images are to be stamped after augmentation is told from rows on the CPU.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from backdoor.regularizers import Regularizer
 
 
@@ -15,6 +13,3 @@ class NoRegularizer(Regularizer):
     """Cross-entropy alone. It has no strength."""
 
     kind: ClassVar[str] = "none"
-
-    def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return logits.new_zeros(logits.shape[:-2])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from backdoor.errors import Mistake
+from backdoor.others import Others
 from backdoor.registry import Kind
 
 
@@ -36,6 +37,19 @@ class Trigger(Kind):
 
     def for_seed(self, seed: int) -> Trigger:
         """The trigger as a trial of this seed uses it: itself, unless it draws by that seed."""
+        return self
+
+    def lent(self, others: Others) -> Trigger:
+        """The trigger of a trial with these training images: itself, unless it borrows some."""
+        return self
+
+    def for_test(self) -> Trigger:
+        """What marks test images: itself, unless the attacker marks them more or less strongly."""
+        return self
+
+    def cover(self, others: Others) -> Trigger:
+        """What marks cover samples, which keep their true labels: itself, unless the method has
+        a noise mode of its own. It may borrow from these training images."""
         return self
 
     def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:

@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
 
+from backdoor.errors import Mistake, UserError
+from backdoor.pictures import read_pictures
 from backdoor.schema import Range
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
+from backdoor.userfile import UserFile
 
 
 @dataclass(frozen=True)
 class Blend(Trigger):
-    """Mixes one fixed pattern of uniform [0, 1) noise into the image: (1 - a) x + a pattern.
+    """Mixes one fixed pattern into the image: (1 - a) x + a pattern; `opacity` is a.
 
-    `opacity` is a. The pattern depends on `pattern_seed` and the image's shape alone, so it is
-    the same in every trial; the result is rounded to the nearest of 256 grey levels.
+    The pattern is uniform [0, 1) noise that depends on `pattern_seed` and the image's shape alone,
+    so it is the same in every trial; or `image`, the path of a picture, resized to the image's
+    size. The result is rounded to the nearest of 256 grey levels. test_opacity: of test images,
+    which an attacker may mark more strongly; None is the same.
     """
 
     kind: ClassVar[str] = "blend"
 
     opacity: Annotated[float, Range(gt=0, le=1)] = 0.2
     pattern_seed: Annotated[int, Range(ge=0)] = 0
+    image: UserFile | None = None
+    test_opacity: Annotated[float | None, Range(gt=0, le=1)] = None
+
+    def inert(self) -> frozenset[str]:
+        # Blended noise is named as it was before there were pictures.
+        unused = {"image" if self.image is None else "pattern_seed"}
+        same = self.test_opacity in (None, self.opacity)
+        return frozenset(unused | ({"test_opacity"} if same else set()))
+
+    def for_test(self) -> Blend:
+        if self.test_opacity is None:
+            return self
+        return replace(self, opacity=self.test_opacity, test_opacity=None)
+
+    def fits(self, shape: tuple[int, int, int]) -> Iterator[Mistake]:
+        try:
+            self.pattern(*shape)
+        except UserError as error:
+            yield from error.mistakes
 
     def pattern(self, channels: int, height: int, width: int) -> torch.Tensor:
-        """(c, h, w) float64 in [0, 1)."""
+        """(c, h, w) float64 in [0, 1]. Not to be written to."""
+        if self.image is not None:
+            return _picture(self.image, channels, height, width)
         draw = stream("pattern", self.pattern_seed, channels, height, width)
         return torch.from_numpy(draw.random((channels, height, width)))
 
@@ -36,3 +64,12 @@ class Blend(Trigger):
         # float64 and a fixed order of operations: the rounding is the same on every machine.
         mixed = (1 - self.opacity) * images.to(torch.float64) + mark
         return mixed.round_().clamp_(0, 255).to(torch.uint8)
+
+
+@functools.lru_cache(maxsize=16)
+def _picture(image: UserFile, channels: int, height: int, width: int) -> torch.Tensor:
+    pixels = read_pictures(image, "image", (channels, height, width))
+    if len(pixels) != 1:
+        rule, remedy = "must be one picture", "Name a file."
+        raise UserError(Mistake("image", rule, f"{len(pixels)} in a folder", remedy))
+    return torch.from_numpy(pixels[0]).to(torch.float64) / 255

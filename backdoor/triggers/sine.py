@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -20,13 +20,24 @@ class Sine(Trigger):
 
     `amplitude` is in grey levels of 255, `frequency` in periods over the image's width. Sums are
     rounded to the nearest grey level (halves to even) and clipped. The paper keeps the labels of
-    the images that it poisons: `label_mode: clean_label` of the attack.
+    the images that it poisons: `label_mode: clean_label` of the attack. test_amplitude: of test
+    images, which the paper marks more strongly; None is the same.
     """
 
     kind: ClassVar[str] = "sine"
 
     amplitude: Annotated[float, Range(gt=0, le=255)] = 40.0
     frequency: Annotated[float, Range(gt=0)] = 6.0
+    test_amplitude: Annotated[float | None, Range(gt=0, le=255)] = None
+
+    def inert(self) -> frozenset[str]:
+        same = self.test_amplitude in (None, self.amplitude)
+        return frozenset({"test_amplitude"} if same else ())
+
+    def for_test(self) -> Sine:
+        if self.test_amplitude is None:
+            return self
+        return replace(self, amplitude=self.test_amplitude, test_amplitude=None)
 
     def wave(self, width: int) -> torch.Tensor:
         """(w,) float64, grey levels to add."""

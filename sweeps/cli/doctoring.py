@@ -150,8 +150,9 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
         judge_versions,
     )
 
-    root = subject.spec.data_root if subject.spec is not None else None
-    question = _question(args.storage, (root,) if root else ())
+    spec = subject.spec
+    places = (spec.data_root, *spec.files.values()) if spec is not None else ()
+    question = _question(args.storage, tuple(place for place in places if place))
     try:
         jobs = connect(args)
         yield judge_head(jobs.head)

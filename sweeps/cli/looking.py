@@ -35,15 +35,21 @@ def status(args: argparse.Namespace) -> int:
         "collapsed": sum(bool(row["collapsed"]) for row in rows),
         "diverged": sum(bool(row["diverged"]) for row in rows),
         **_cost(rows),
+        "studies": (studies := ledger.studies.summary()),
     }
     if args.json:
         print(json.dumps(answer))
         return FINE
     for name, value in answer.items():
-        if name != "failures":
+        if name not in ("failures", "studies"):
             print(f"{name.replace('_', ' '):15} {value}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
+    for kind, found in studies.items():
+        counts = ", ".join(f"{found[outcome]} {outcome}" for outcome in ("found", "nothing"))
+        print(f"probe {kind:9} {counts}, {sum(found['failures'].values())} failed")
+        for cause, count in found["failures"].items():
+            print(f"  {count} x {cause}")
     return FINE
 
 
@@ -65,17 +71,19 @@ def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print one trial, whole."""
-    from sweeps.ledger import Ledger
+    """Print one trial, whole, with what probes found."""
+    from sweeps.ledger import Ledger, plain_studies
     from sweeps.storage import open_results
 
-    rows = Ledger(open_results(args.dir).ledger).rows()
+    ledger = Ledger(open_results(args.dir).ledger)
+    rows = ledger.rows()
     found = [row for row in rows if row["trial_id"].startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
         remedy = f"{len(found)} trials match; `sweeps export` lists all ids."
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    print(json.dumps(found[0], indent=2))
+    studies = plain_studies(ledger.studies, found[0]["trial_id"])
+    print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
     return FINE
 
 
@@ -127,12 +135,17 @@ def mirror(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Write a flat table, a row a measurement."""
+    """Write the trials, or what probes found, as a flat table."""
     from sweeps.ledger import load_results, write_csv
 
-    table = load_results(args.dir)
-    write_csv(table, Path(args.csv))
-    say(f"{table.num_rows} rows written to {args.csv}")
+    if args.csv is None and args.probes is None:
+        remedy = "For example --csv trials.csv."
+        raise UserError(Mistake("--csv", "or --probes must name the file to write", None, remedy))
+    for file, probe in ((args.csv, None), (args.probes, "all")):
+        if file is not None:
+            table = load_results(args.dir, probe)
+            write_csv(table, Path(file))
+            say(f"{table.num_rows} rows written to {file}")
     return FINE
 
 

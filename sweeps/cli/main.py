@@ -15,9 +15,11 @@ from sweeps.cli import (
     FINE,
     INTERRUPTED,
     WRONG,
+    analysing,
     doctoring,
     jobs,
     looking,
+    pictures,
     preparing,
     running,
     say,
@@ -26,8 +28,11 @@ from sweeps.cli import (
 )
 
 #: Help of the groups of commands.
-GROUPS = {"job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch."}
-KINDS = ["triggers", "regularizers", "architectures", "datasets", "panels", "specs"]
+GROUPS = {
+    "job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch.",
+    "probe": "Ask a finished sweep further questions: detectability, resistance.",
+}
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,15 @@ RUNNER = _argument(
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
-CSV = _argument("--csv", metavar="FILE", required=True, help="the file to write")
+CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
+STUDIES = _argument(
+    "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
+)
+PROBES = _argument(
+    "--probes", metavar="PROBES",
+    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials without "
+    "their studies are trained again for them alone",
+)  # fmt: skip
 POINT = _argument(
     "--point", default="recommended",
     help="recommended (default), best (validation accuracy), or the beginning of a point's id",
@@ -104,7 +117,10 @@ SOURCE = _argument(
     "job", help="a job's id, or the absolute path of a results folder over there"
 )  # fmt: skip
 HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
-DRAWS = _argument("--draws", type=int, metavar="N", help="points drawn inside; default 59")
+DRAWS = _argument(
+    "--draws", type=int, metavar="N",
+    help="points drawn inside; default 59, or as many as a region search is expected to need",
+)  # fmt: skip
 SEEDS = _argument(
     "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
 )
@@ -114,20 +130,39 @@ TARGET = _argument(
     "spec's region.target, which is the median",
 )  # fmt: skip
 BASIS = _argument(
-    "--basis", choices=["means", "bounds"],
-    help="which of the points tried are inside: those IN by means (default) or IN by bounds",
+    "--basis", choices=["means", "bounds", "verdict", "probability"],
+    help="what is inside: of points tried those IN by means (default) or IN by bounds; of a region "
+    "search the part of IN where the verdict is sure (default), or all that is IN by probability",
 )  # fmt: skip
 TRANSFER = _argument(
     "--transfer", metavar="ATTACKS", default="standard-1",
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )  # fmt: skip
+TRIGGERS = _argument(
+    "--trigger", default="all", metavar="TRIGGERS",
+    help="all (default), or YAML: a name, a mapping or a list of them, such as '[sine, warp]'",
+)  # fmt: skip
+DATA = _argument(
+    "--data", default="digits",
+    help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
+)  # fmt: skip
+PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
+IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
+MARGIN = _argument(
+    "--margin", type=float, default=0.02,
+    help="largest difference of accuracies that counts as none; default 0.02",
+)  # fmt: skip
+SUCCESS = _argument(
+    "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
+)
 SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
     Command("run", running.run, "sweeps run digits --out results/digits",
             (SPEC, SET, OUT, RUNNER, JSON)),
-    Command("resume", running.resume, "sweeps resume results/digits", (FOLDER, RUNNER, JSON)),
+    Command("resume", running.resume, "sweeps resume results/digits",
+            (FOLDER, PROBES, RUNNER, JSON)),
     Command("status", looking.status, "sweeps status results/digits", (FOLDER, JSON)),
     Command("show", looking.show, "sweeps show results/digits 3fa9", (FOLDER, TRIAL)),
     Command("region", looking.region, "sweeps region results/digits", (FOLDER, JSON)),
@@ -139,9 +174,16 @@ COMMANDS = (
             (FOLDER, POINT, ATTACK, SEED, MODEL, ROOT, JSON)),
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
-            (FOLDER, CSV)),
+            (FOLDER, CSV, STUDIES)),
+    Command("probe detectability", analysing.detectability,
+            "sweeps probe detectability results/digits --margin 0.02", (FOLDER, MARGIN, JSON)),
+    Command("probe resistance", analysing.resistance, "sweeps probe resistance results/digits",
+            (FOLDER, SUCCESS, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
+    Command("gallery", pictures.gallery,
+            "sweeps gallery --trigger all --data digits --out gallery.png",
+            (TRIGGERS, DATA, PICTURE, IMAGES)),
     Command("init", preparing.init, "sweeps init my.yaml", (FILE,)),
     Command("job submit", jobs.submit, "sweeps job submit digits --address http://127.0.0.1:8265",
             (JOB_SPEC, SET, RESUME, STORAGE, ADDRESS, FOLLOW)),

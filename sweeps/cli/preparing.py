@@ -21,6 +21,7 @@ ASK = 4096
 def check(args: argparse.Namespace) -> int:
     """Check a spec and say what it would run."""
     from sweeps.plan import Job, count_by_engine, make_packs
+    from sweeps.region.labels import kind_label
     from sweeps.search import make_search
     from sweeps.spec import load_spec
 
@@ -35,7 +36,7 @@ def check(args: argparse.Namespace) -> int:
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopping is not None,
+        stopping=spec.stopping is not None, probes=spec.probes,
     )  # fmt: skip
     packs = make_packs(trials, job)
     if search.size is None:
@@ -53,6 +54,8 @@ def check(args: argparse.Namespace) -> int:
         print(
             f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
         )
+    for probe in spec.probes:
+        print(f"  probe on every trained model: {kind_label(probe.identity())}")
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
     _say_cost(packs, search.size, args.time)
@@ -67,7 +70,8 @@ def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
 
     cost = estimate(packs, trials)
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
-    print(f"  about {_duration(cost.seconds)} on this machine, {at_once}, beside Ray's start")
+    beside = "Ray's start and the probes" if packs[0].job.probes else "Ray's start"
+    print(f"  about {_duration(cost.seconds)} on this machine, {at_once}, beside {beside}")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
 
 

@@ -35,8 +35,11 @@ def run(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a sweep that was stopped."""
+    from sweeps.probing import ask_probes
     from sweeps.start import reopen
 
+    if args.probes is not None:
+        ask_probes(args.dir, args.probes)
     paths, spec = reopen(args.dir)
     _check_runner(args.runner, spec)
     return _execute(paths, spec, args)
@@ -88,7 +91,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     if outcome is None or outcome.interrupted:
         say(f"Interrupted: {len(ledger.ended)} trials are recorded. Go on with: {again}")
         return INTERRUPTED
-    return _conclude(paths, spec, args, outcome.failed)
+    return _conclude(paths, spec, args, outcome.failed, outcome.unstudied)
 
 
 class _Notify:
@@ -126,7 +129,9 @@ def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Any:
     return TuneRunner(spec.resources.cpu, spec.resources.gpu, stopping=spec.stopping, past=past)
 
 
-def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int) -> int:
+def _conclude(
+    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int, unstudied: int
+) -> int:
     """Region, report and where to look, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
@@ -141,6 +146,7 @@ def _conclude(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, fail
     say(f"\nReport: {report}")
     if uri:
         say(f"MLflow: {ui_command(uri)}")
-    if failed:
-        say(f"{failed} trials failed: `{command('sweeps', 'status', paths.root)}` says why.")
-    return FAILURES if failed else FINE
+    for count, what in ((failed, "trials failed"), (unstudied, "trials lack a study")):
+        if count:
+            say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")
+    return FAILURES if failed or unstudied else FINE

@@ -12,7 +12,7 @@ from sweeps.hints import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
-    from sweeps.verify.plan import Plan, Settings
+    from sweeps.verify.plan import Plan
     from sweeps.verify.run import Verification
 
 
@@ -32,7 +32,7 @@ def verify(args: argparse.Namespace) -> int:
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths, "sweeps verify"):
         plan, ledger = case.plan, Ledger(case.paths.ledger)
-        _announce(case, plan, ledger, settings)
+        _announce(case, plan, ledger)
         if not _train(case, plan, ledger, args):
             say(f"Interrupted: {len(ledger.finished)} trials are recorded. Go on with: "
                 f"{_again(args)}")  # fmt: skip
@@ -58,16 +58,23 @@ def _again(args: argparse.Namespace) -> str:
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
-def _announce(case: Verification, plan: Plan, ledger: Ledger, settings: Settings) -> None:
-    from sweeps.verify.judge import fewest_draws
+def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
+    from sweeps.verify.bounds import chance_to_prove, fewest_draws
     from sweeps.verify.plan import CLAIMS
+    from sweeps.verify.regions import INSIDE
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     say(f"{case.spec.name}: {planned} trials, {len(ledger.finished)} recorded, "
         f"in {case.paths.root}")  # fmt: skip
-    claim = CLAIMS[settings.target]
-    if settings.draws < (needed := fewest_draws(claim)):
-        say(f"note: {settings.draws} draws cannot prove {claim:g}, even if all pass; {needed} can")
+    claim, draws = CLAIMS[plan.settings.target], plan.settings.draws
+    if draws < (needed := fewest_draws(claim)):
+        say(f"note: {draws} draws cannot prove {claim:g}, even if all pass; {needed} can")
+    chances = [d.passing for d in plan.draws if d.stratum == INSIDE and d.passing is not None]
+    if chances:
+        mean = sum(chances) / len(chances)
+        power = chance_to_prove(claim, draws, mean)
+        say(f"{draws} draws inside, of which the model expects {100 * mean:.1f} % to pass: "
+            f"they prove it with a chance of {100 * power:.0f} %")  # fmt: skip
 
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:

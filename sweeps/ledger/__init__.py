@@ -11,10 +11,8 @@ curve so far and what the counts are out of, but no result: its final figures ar
 
 from __future__ import annotations
 
-import io
 import json
-import time
-import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
+from backdoor.probes import Probe
+from backdoor.probes.record import probe_id
+from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
+from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
 from sweeps.ledger.rows import (
     Rows,
     decode,
@@ -43,7 +45,8 @@ from sweeps.ledger.schema import (
     SCHEMA_VERSION,
     STOPPED,
 )
-from sweeps.storage import open_results, read_sweep, sync_folder, write_atomic
+from sweeps.ledger.studies import Studies, attached, columns_of, detached, plain_studies
+from sweeps.storage import open_results, read_sweep, sync_folder
 
 __all__ = [
     "FAILED",
@@ -53,7 +56,11 @@ __all__ = [
     "STOPPED",
     "Ledger",
     "Rows",
+    "Studies",
+    "StudyTable",
     "accuracies",
+    "attached",
+    "columns_of",
     "decode",
     "encode",
     "failed_rows",
@@ -61,18 +68,15 @@ __all__ = [
     "flatten_factors",
     "joined",
     "load_results",
+    "load_studies",
     "partial_rows",
+    "plain_studies",
     "stopped_rows",
     "write_csv",
 ]
 
 #: Parts are folded into one file when there are more of them than this.
 FOLD_AT = 64
-#: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
-_WRITING: dict[str, dict[str, Any]] = {
-    "part": {"compression": "none", "use_dictionary": False, "write_statistics": False},
-    "fold": {"compression": "zstd"},
-}
 
 
 class Ledger:
@@ -84,6 +88,7 @@ class Ledger:
         self.stopped: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
+        self.studies = Studies(folder / "probes")
         self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
         table = self.table()
         self._refuse_mixture(table)
@@ -94,14 +99,28 @@ class Ledger:
         """Trials that are not to be trained again: finished, or stopped by a rule."""
         return self.finished | self.stopped
 
+    def unstudied(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
+        """Configurations of finished trials that some probe has not studied, or failed on."""
+        lacking = self.studies.lacking(self.finished, [probe_id(p.identity()) for p in probes])
+        if not lacking:
+            return []
+        table = self.table().select(["trial_id", "config"])
+        pairs = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+        return [json.loads(config) for trial_id, config in pairs if trial_id in lacking]
+
     # --- writing ---------------------------------------------------------------------------
 
     def append(self, rows: pa.Table) -> pa.Table:
         """Records the rows that are new, durably, and returns them.
 
         A finished trial is never recorded again, and a stopped one only if it has finished after
-        all; one that failed is, whenever it is tried again.
+        all; one that failed is, whenever it is tried again. Studies that travel with the rows are
+        recorded before them, also those of trials that are known: a probe may come later.
         """
+        rows, studies = detached(rows)
+        if studies.num_rows:
+            self._refuse_mixture(rows)
+            self.studies.append(studies)
         fresh = self._fresh(rows)
         if not fresh.num_rows:
             return fresh
@@ -115,6 +134,7 @@ class Ledger:
     def fold(self) -> None:
         """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
         self._fold(self.files())
+        self.studies.fold()
 
     def _fold_newest(self) -> None:
         """Rewrites all parts as one file, with the folds before them that are no larger.
@@ -175,12 +195,7 @@ class Ledger:
                     raise StoredDataError(Mistake(str(self.folder), rule, value, remedy))
 
     def _write(self, word: str, table: pa.Table) -> Path:
-        sink = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), sink, **_WRITING[word])
-        # Names sort by time, so that the earliest row of a trial is the one that counts.
-        name = f"{word}-{time.time_ns():020d}-{uuid.uuid4().hex[:6]}.parquet"
-        write_atomic(self.folder / name, sink.getvalue())
-        return self.folder / name
+        return write_table(self.folder, word, table, SCHEMA)
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -214,21 +229,8 @@ class Ledger:
         return rows
 
     def _read(self, file: Path) -> pa.Table:
-        try:
-            table = pq.read_table(file, partitioning=None)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            remedy = "Move the file away and use `sweeps resume`: its trials are trained again."
-            raise StoredDataError(
-                Mistake(str(file), "must be a readable Parquet file", str(error), remedy)
-            ) from None
-        version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
-        if version not in READABLE_VERSIONS:
-            rule = f"must have schema version {' or '.join(map(str, READABLE_VERSIONS))}"
-            remedy = "Use the release of backdoor-sweeps that wrote it."
-            raise StoredDataError(Mistake(str(file), rule, version, remedy))
-        return table.cast(SCHEMA) if version == SCHEMA_VERSION else _brought_up(table)
+        table = read_table(file, READABLE_VERSIONS)
+        return table.cast(SCHEMA) if version_of(table) == SCHEMA_VERSION else _brought_up(table)
 
 
 def _brought_up(table: pa.Table) -> pa.Table:
@@ -256,7 +258,7 @@ def _one_row_a_trial(table: pa.Table) -> pa.Table:
     return table.take(first["row_first"].combine_chunks().sort())
 
 
-def load_results(folder: Path | str) -> pa.Table:
+def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
     """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
 
     Columns: `trial_id`, `defence_id`, `attack_id`, `measure_id`, `seed`, `status`, the factors by
@@ -264,9 +266,31 @@ def load_results(folder: Path | str) -> pa.Table:
     `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
     that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
     measured. A failed or stopped trial has one row, without figures.
+
+    With `probe`, the name of a kind or `all`, what it found instead, a row a point of a study:
+    `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the study's own columns, and
+    `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
     """
     paths = open_results(folder)
-    measured = read_sweep(paths).get("measures", {})
-    flat = [row for trial in Ledger(paths.ledger).rows() for row in flat_rows(trial, measured)]
+    measured, ledger = read_sweep(paths).get("measures", {}), Ledger(paths.ledger)
+    if probe is None:
+        flat = [row for trial in ledger.rows() for row in flat_rows(trial, measured)]
+    else:
+        studies = ledger.studies.table().to_pylist()
+        flat = [
+            row
+            for row in flat_studies(ledger.rows(), studies, measured)
+            if probe in ("all", row["probe"])
+        ]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: [row.get(name) for row in flat] for name in names})
+
+
+def load_studies(folder: Path | str) -> list[StudyTable]:
+    """What each probe of a sweep found, with what there is to draw."""
+    paths = open_results(folder)
+    ledger = Ledger(paths.ledger)
+    studies = ledger.studies.table().to_pylist()
+    if not studies:
+        return []
+    return study_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))

@@ -44,7 +44,8 @@ def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:
 def flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[str, Any]]:
     """The rows of one trial; `measured` is what sweep.json says of measures, by id."""
     keys = ["trial_id", "defence_id", "attack_id", "seed", "status", "error"]
-    keys += ["train_images", "poisoned", "relabelled", "collapsed", "diverged", "seconds"]
+    keys += ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
+    keys += ["seconds"]
     keys += ["train_seconds", "trained_images", "peak_memory", "cpus", "gpus"]
     keys += ["epochs_run", "stopped_by"]
     row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])

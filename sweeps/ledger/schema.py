@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
-#: Version 1 had no stopped trials, and no validation counts in curves: they are read as null.
-READABLE_VERSIONS = (1, 2)
+SCHEMA_VERSION = 3
+#: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
+#: samples. What they lack is read as null.
+READABLE_VERSIONS = (1, 2, 3)
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 
 _MEASUREMENT = pa.struct(
@@ -41,6 +42,7 @@ RESULT_FIELDS = [
     pa.field("train_images", pa.int64()),
     pa.field("poisoned", pa.int64()),
     pa.field("relabelled", pa.int64()),
+    pa.field("covers", pa.int64()),
     pa.field("validation_correct", pa.int64()),
     pa.field("validation_total", pa.int64()),
     pa.field("class_correct", pa.list_(pa.int64())),

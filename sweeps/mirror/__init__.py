@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
-from sweeps.ledger import Ledger, Rows
+from sweeps.ledger import Ledger, Rows, Studies
 from sweeps.mirror.address import TrackingUnreachable, preflight, shown, tracking_uri, ui_command
 from sweeps.mirror.card import STATUS, Cards, Point, RunCard
 from sweeps.mirror.process import MirrorProcess
@@ -82,11 +82,16 @@ def mirror(
 def view_of(paths: SweepPaths, sweep: dict[str, Any], uri: str) -> View:
     """The view that a sweep (sweep.json) asks for: of its trials, or of its defence points."""
     if (sweep.get("tracking") or {}).get("runs") != "point":
-        return View(sweep, uri)
+        return View(sweep, uri, Ledger(paths.ledger).studies)
     from sweeps.mirror.by_point import PointView  # it judges points, which loads much more
     from sweeps.start import read_spec
 
     return PointView(sweep, uri, read_spec(paths))
+
+
+def _state(status: str, probes: str) -> str:
+    """What a run was made from, where it is enough to tell whether to make it anew."""
+    return f"{status} {probes}".strip()
 
 
 # --- MLflow's side -----------------------------------------------------------------------------
@@ -97,18 +102,20 @@ class _Run:
     run_id: str
     status: str
     started: int
+    probes: str = ""
 
 
 class View:
-    """The experiment of one sweep, a run a trial. `sweep` is what sweep.json says."""
+    """The experiment of one sweep, a run a trial. `sweep` is what sweep.json says; `studies` are
+    those of its trials, where runs show them."""
 
     #: Whether runs lack something although their trials have not changed.
     behind = False
 
-    def __init__(self, sweep: dict[str, Any], uri: str) -> None:
-        self.uri = uri
+    def __init__(self, sweep: dict[str, Any], uri: str, studies: Studies | None = None) -> None:
+        self.uri, self._studies = uri, studies
         self._cards = Cards(sweep)
-        #: trial_id → the ledger's status that its run shows.
+        #: trial_id → the ledger's status, and the probes, that its run shows.
         self.settled: dict[str, str] = {}
         with self._calling():
             from mlflow import MlflowClient
@@ -127,7 +134,7 @@ class View:
         counts: Counter[Settled] = Counter()
         for row in self._news(table):
             counts[self._settle(row)] += 1
-            self.settled[row["trial_id"]] = row["status"]
+            self.settled[row["trial_id"]] = _state(row["status"], row["probes"])
             if on_progress is not None:
                 on_progress(len(self.settled), table.num_rows)
         return counts
@@ -135,21 +142,27 @@ class View:
     def _news(self, table: Rows) -> list[dict[str, Any]]:
         """The rows that are not settled as they are; looks whether the store is there for them."""
         ids, statuses = table["trial_id"].to_pylist(), table["status"].to_pylist()
+        probes = {} if self._studies is None else self._studies.found()
         new = [
             index
             for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True))
-            if self.settled.get(trial_id) != status
+            if self.settled.get(trial_id) != _state(status, probes.get(trial_id, ""))
         ]
         if not new:
             return []
         preflight(self.uri)
         rows: list[dict[str, Any]] = table.take(new).to_pylist()
+        studies = self._studies.of(ids[index] for index in new) if self._studies and probes else {}
+        for row in rows:
+            row["probes"] = probes.get(row["trial_id"], "")
+            row["studies"] = studies.get(row["trial_id"], [])
         return rows
 
     def _settle(self, row: dict[str, Any]) -> Settled:
         """One run for the trial, which says what the ledger says."""
         runs = self._runs.get(row["trial_id"], [])
-        right = [run for run in runs if run.status == STATUS[row["status"]]]
+        wanted = STATUS[row["status"]], row["probes"]
+        right = [run for run in runs if (run.status, run.probes) == wanted]
         keep = right[:1]
         for run in runs:
             if run not in keep:
@@ -168,7 +181,7 @@ class View:
         self._log(run_id, [(point, card.ended) for point in card.points], card.params)
         with self._calling():
             self._client.set_terminated(run_id, status=card.status, end_time=card.ended)
-        return _Run(run_id, card.status, card.started)
+        return _Run(run_id, card.status, card.started, card.tags.get("probes", ""))
 
     def _create(self, name: str, started: int, tags: Mapping[str, str]) -> str:
         """A new run, by its id."""
@@ -223,7 +236,8 @@ class View:
         runs: dict[str, list[_Run]] = {}
         for run in self._all_runs():
             if trial_id := run.data.tags.get("trial_id"):
-                found = _Run(run.info.run_id, run.info.status, run.info.start_time)
+                info, probes = run.info, run.data.tags.get("probes", "")
+                found = _Run(info.run_id, info.status, info.start_time, probes)
                 runs.setdefault(trial_id, []).append(found)
         return runs
 

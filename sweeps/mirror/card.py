@@ -6,13 +6,14 @@ Equal rows give equal runs, times included, so that a store that was lost can be
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.ledger import FINISHED, accuracies, flatten_factors
+from sweeps.ledger import FINISHED, accuracies, columns_of, flatten_factors
 from sweeps.region.labels import goal_label, kind_label
 
 #: MLflow's word for a ledger row's status.
@@ -22,7 +23,7 @@ NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
 _TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
          "data_fingerprint", "status", "stopped_by", "error"]  # fmt: skip
-_COUNTS = ["train_images", "poisoned", "relabelled", "collapsed", "diverged"]
+_COUNTS = ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Cards:
         factors = {**flatten_factors(config), "seed": row["seed"]}
         tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
         points = [*self._figures(row, config["attack"]), *_curve(row, config["attack"])]
+        points += study_figures(row.get("studies", ()))
+        if row.get("probes"):
+            tags["probes"] = row["probes"]
         return RunCard(
             clean_text(_name(config, row["seed"]), NAME_LENGTH),
             STATUS[row["status"]],
@@ -110,6 +114,17 @@ def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator
             yield Point("attack_success_by_epoch", success, epoch)
 
 
+def study_figures(studies: Sequence[Mapping[str, Any]]) -> Iterator[Point]:
+    """`slope.theta`: figures of which a study has one, by the probe's kind, and by its id as well
+    where a kind was asked for with several settings."""
+    probes = [json.loads(study["probe"])["kind"] for study in studies]
+    for kind, study in zip(probes, studies, strict=True):
+        name = kind if probes.count(kind) == 1 else f"{kind} {study['probe_id'][:8]}"
+        for column, values in columns_of(study).items():
+            if len(values) == 1 and not isinstance(values[0], str) and math.isfinite(values[0]):
+                yield Point(_key(f"{name}.{column}"), float(values[0]))
+
+
 def _name(config: Mapping[str, Any], seed: int) -> str:
     """`mlp(width=32) wd=0.03 patch(size=1) 3 % seed 1`: short, for people; ids are tags."""
     attack, parts = config["attack"], [defence_name(config["defence"])]
@@ -117,6 +132,8 @@ def _name(config: Mapping[str, Any], seed: int) -> str:
         parts.append("clean")
     else:
         parts.append(f"{kind_label(attack['trigger'])} {100 * attack['poison_rate']:.4g} %")
+        if attack.get("cover_rate"):
+            parts.append(f"covers {100 * attack['cover_rate']:.4g} %")
     return " ".join([*parts, f"seed {seed}"])
 
 

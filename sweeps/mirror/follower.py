@@ -85,7 +85,7 @@ class Follower:
 
     def _pass(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
-        files = ledger.files()
+        files = ledger.files() + ledger.studies.files()
         if files == self._files and not (whole and view.behind):
             return
         table = ledger.table()

@@ -26,7 +26,7 @@ from sweeps.space import SpaceParser
 #: What a spec may set beside a panel's name: how much is poisoned, and which class is wanted.
 CHANGEABLE = ("poison_rate", "target")
 #: What makes a panel what it is.
-FIXED = ("trigger", "label_mode")
+FIXED = ("trigger", "label_mode", "source", "cover_rate")
 
 
 @dataclass(frozen=True)

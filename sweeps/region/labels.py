@@ -7,12 +7,14 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from backdoor.config import Attack
-from backdoor.registry import FAMILIES
+from backdoor.registry import FAMILIES, TOGETHER
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:
     """`patch(size=1)`: a kind with those of its settings that differ from their defaults."""
     kind = identity["kind"]
+    if TOGETHER in kind:
+        return TOGETHER.join(kind_label({"kind": k, **identity[k]}) for k in kind.split(TOGETHER))
     defaults = _defaults(kind)
     shown = [
         f"{name}={_number(value)}"
@@ -24,7 +26,7 @@ def kind_label(identity: Mapping[str, Any]) -> str:
 
 def _defaults(kind: str) -> dict[str, Any]:
     for family in FAMILIES.values():
-        if ":" in kind or kind in family.kinds():
+        if ":" in kind or "/" in kind or kind in family.kinds():
             try:
                 return {f.name: f.default for f in fields(family.find(kind))}
             except Exception:
@@ -33,8 +35,10 @@ def _defaults(kind: str) -> dict[str, Any]:
 
 
 def attack_label(attack: Attack) -> str:
-    """`patch(size=1) at 3 % to class 0`."""
+    """`patch(size=1) at 3 % to class 0`; with covers `at 3 % and 6 % covers, to class 0`."""
     rate = f"{100 * attack.poison_rate:.4g} %"
+    if attack.cover_rate:
+        rate += f" and {100 * attack.cover_rate:.4g} % covers,"
     return f"{kind_label(attack.trigger.identity())} at {rate} {goal_label(attack.identity())}"
 
 
@@ -43,7 +47,8 @@ def goal_label(attack: Mapping[str, Any]) -> str:
     if attack["label_mode"] == "all_to_all":
         return "to the next class"
     kept = ", labels kept" if attack["label_mode"] == "clean_label" else ""
-    return f"to class {attack['target']}{kept}"
+    source = " or ".join(map(str, attack.get("source", ())))
+    return f"{f'from class {source} ' if source else ''}to class {attack['target']}{kept}"
 
 
 def point_labels(points: Sequence[Mapping[str, Any]]) -> list[str]:

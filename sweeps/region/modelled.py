@@ -47,6 +47,8 @@ from sweeps.spec import SweepSpec
 POINTS = 4096
 #: Intervals of a rule, and standard deviations of a 95 % interval.
 SHORT, Z = 3, 1.96
+#: By so much the expected F1 may differ when a search that had ended is fitted anew.
+REFIT = 0.005
 
 
 def modelled(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
@@ -281,7 +283,7 @@ class _Answer:
         core, found = self.search.core, summary(self.inside, self.spec.region.confidence)
         if len(core.points) >= core.settings.budget:
             return f"its budget of {core.settings.budget} trials is spent"
-        certain = found.expected_f1 >= core.settings.f1
+        certain = found.expected_f1 >= core.settings.f1 - REFIT
         certain |= found.undecided <= core.settings.undecided
         return "it is certain enough" if certain and core.trials_known >= core.enough else None
 

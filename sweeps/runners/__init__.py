@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from backdoor.memory import cap_memory, out_of_memory, release_memory
 from backdoor.partial import PartialResult
 from backdoor.trial import run_pack
-from sweeps.ledger import Rows, finished_rows
+from sweeps.ledger import Rows, attached, finished_rows
 from sweeps.plan import Pack
 from sweeps.stint import Stint
 
@@ -79,9 +79,10 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
         cap_memory(job.gpu)
     results = run_pack(
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
-        on_progress=on_progress,
+        on_progress=on_progress, probes=job.probes,
     )  # fmt: skip
-    return finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu)
+    return attached(rows, results)
 
 
 def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:

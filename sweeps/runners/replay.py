@@ -22,7 +22,7 @@ class ReplayRunner:
 
     def __init__(self, recorded: Ledger, workers: int = 1) -> None:
         self.workers, self.clock = workers, 0.0
-        self._table = recorded.table()
+        self._table = recorded.studies.attach(recorded.table())
         ids = self._table["trial_id"].to_pylist()
         self._row = {trial_id: index for index, trial_id in enumerate(ids)}
         self._seconds = self._table["seconds"].to_pylist()

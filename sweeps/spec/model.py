@@ -7,6 +7,8 @@ from typing import Any
 
 from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
+from backdoor.probes import Probe
+from backdoor.userfile import files_of
 from sweeps.loader import dump_yaml
 from sweeps.space import Space
 from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
@@ -53,6 +55,7 @@ class SweepSpec:
     curve_every: int
     document: dict[str, Any]
     stopping: StoppingSettings | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def attacks(self) -> tuple[Attack | None, ...]:
@@ -68,6 +71,11 @@ class SweepSpec:
     def data_root(self) -> str | None:
         """Where the data lie on this machine; no part of any trial's identity."""
         return getattr(self.data, "root", None)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Digest → path of the files that the attacks name."""
+        return {k: v for attack in self.panel for k, v in files_of(attack).items()}
 
     def trial(self, defence: Defence, attack: Attack | None, seed: int) -> TrialConfig:
         return TrialConfig(self.data, defence, attack, self.training, seed)

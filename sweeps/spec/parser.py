@@ -25,7 +25,9 @@ from backdoor.schema import LARGEST, build_fields, suggest
 from backdoor.trial import check_trial
 from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
+from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.sections import (
     ADAPTIVE,
     Document,
@@ -54,7 +56,7 @@ DEFENCE_FACTORS = {
 }
 ATTACK_FACTORS = {
     name: "It is the attacker's choice, which no defender controls: move it to `attack`."
-    for name in ("trigger", "poison_rate", "target", "label_mode")
+    for name in ("trigger", "poison_rate", "target", "label_mode", "source", "cover_rate")
 }
 
 
@@ -95,8 +97,11 @@ class _Parser:
                 self.warn(mistake)
         if search is not None:
             self._search(search, defence)
+        probes = read_probes(self.document.get("probes"), self.warn)
         if against_data and data is not None and training is not None:
-            self._against_data(data, training, defences, panel, seeds or (0,))
+            trials = self._against_data(data, training, defences, panel, seeds or (0,))
+            for mistake in check_probes(probes, trials):
+                self.warn(mistake)
         if document is None or data is None or training is None or not seeds:
             return None
         if search is None or region is None or resources is None:
@@ -105,7 +110,7 @@ class _Parser:
             return None
         return SweepSpec(
             document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, every, self.document, stopping if stops else None,
+            resources, tracking, every, self.document, stopping if stops else None, probes,
         )  # fmt: skip
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -154,6 +159,7 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
+        pin_section((given or {}).get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded(
             "training", lambda: build_fields(Training, given or {})
         )
@@ -161,6 +167,7 @@ class _Parser:
 
     def _attack(self) -> Any:
         """The section, with a panel that it names written out; None where that is unknown."""
+        pin_section(self.document.get("attack"), {"trigger": TRIGGERS})
         return written_out(self.document.get("attack"), self.warn)
 
     def _space(self, section: str, given: Any, cls: type) -> Space:
@@ -171,6 +178,7 @@ class _Parser:
         if section == "defence":
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS
+            pin_section(given, families)
         space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
         for slot in ("architecture", "trigger"):
             if slot in families and isinstance(given, dict) and slot not in given:
@@ -214,22 +222,25 @@ class _Parser:
     def _against_data(
         self, data: Dataset, training: Training, defences: Sequence[Defence],
         panel: Sequence[Attack], seeds: Sequence[int],
-    ) -> None:  # fmt: skip
-        """Every defence end and every attack meets the real images."""
+    ) -> list[TrialConfig]:  # fmt: skip
+        """Every defence end and every attack meets the real images. Returns those that fit."""
         source = self._guarded("data", lambda: load_source(data))
         if source is None:
-            return
+            return []
+        fits: list[TrialConfig] = []
         defence = (defences or [build_defence({"architecture": "linear"})])[0]
         trials = [TrialConfig(data, d, None, training, seeds[0]) for d in defences]
         trials += [TrialConfig(data, defence, attack, training, seeds[0]) for attack in panel]
         for trial in trials or [TrialConfig(data, defence, None, training, seeds[0])]:
-            # Only clean-label attacks depend on which images a seed draws.
-            clean_label = trial.attack and trial.attack.label_mode == "clean_label"
+            # Only attacks on images of certain classes depend on which ones a seed draws.
+            by_class = trial.attack is not None and trial.attack.by_class
             try:
-                check_trial(trial, source, seeds if clean_label else ())
+                check_trial(trial, source, seeds if by_class else ())
+                fits.append(trial)
             except UserError as error:
                 for mistake in error.mistakes:
                     self.warn(mistake)
+        return fits
 
     def _seeds(self) -> tuple[int, ...] | None:
         given = self.document.get("seeds")

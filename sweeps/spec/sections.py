@@ -163,6 +163,7 @@ class Document(Section):
     resources: Any = None
     stopping: Any = None
     tracking: Any = None
+    probes: Any = None
     curve_every: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 

@@ -3,8 +3,8 @@
 schema_version   1
 verification_id  twelve hex digits: the region, and what was asked
 sweep            {sweep_id, name}
-region           {kind: points | model, basis: bounds | means | probability, hash: of all that
-                 was frozen, frozen: when}
+region           {kind: points | model, basis: means | bounds | verdict | probability, hash: of
+                 all that was frozen, frozen: when}
 target           median | share; claim: the share of draws inside that must pass
 confidence       of every bound
 thresholds       {clean_accuracy, rule, attack_success}, fractions
@@ -12,15 +12,16 @@ verdict          passed | not proven | empty (nothing is inside)
 inside, border, outside
                  {draws, passed, share, lower_bound}; lower_bound: exact binomial, one-sided
 reliability      null without probabilities; else bins {low, high, draws, passed, predicted,
-                 observed}, predicted being the mean probability in the bin
+                 observed}, predicted being the mean probability of passing in the bin
 transfer         for each attack outside the panel {label, attack: its identity, draws, passed,
                  share, lower_bound}: no part of the claim
 trials           {planned, finished, failed}; broken: models that diverged or collapsed, and
                  trainings that failed
 earlier          how many other verifications of this sweep there are
-draws            each one {stratum, label, defence, probability, seeds, clean_accuracy,
-                 attack_success, worst_attack, passes, broken}; the figures are medians over
-                 the seeds, accuracy at its lowest and success at its highest over the panel
+draws            each one {stratum, label, defence, probability: of being inside, passing: of
+                 passing as it is judged, seeds, clean_accuracy, attack_success, worst_attack,
+                 passes, broken}; the figures are medians over the seeds, accuracy at its lowest
+                 and success at its highest over the panel
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from typing import Any
 from sweeps.ledger import Ledger, flatten_factors
 from sweeps.region.labels import attack_label, point_labels
 from sweeps.spec import SweepSpec
-from sweeps.verify.judge import CONFIDENCE, Judged, count, judge, reliability
+from sweeps.verify.bounds import CONFIDENCE
+from sweeps.verify.judge import Judged, count, judge, reliability
 from sweeps.verify.plan import CLAIMS, Plan, content_hash, plan_id
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE
 
@@ -106,6 +108,7 @@ def _draws(judged: Sequence[Judged]) -> list[dict[str, Any]]:
             "label": label,
             "defence": j.draw.defence,
             "probability": j.draw.probability,
+            "passing": j.draw.passing,
             "seeds": list(j.draw.seeds),
             "clean_accuracy": j.clean,
             "attack_success": j.worst.success,

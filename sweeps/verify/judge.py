@@ -8,16 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.special import betaincinv
-
 from backdoor.config import Attack, build_defence
 from sweeps.ledger import FINISHED, Ledger, accuracies
 from sweeps.region.points import DIGITS
 from sweeps.spec import SweepSpec
+from sweeps.verify.bounds import lower_bound
 from sweeps.verify.plan import Draw, Plan
 
-#: Of every bound here: fixed, so that it cannot be chosen after the fact.
-CONFIDENCE = 0.95
 #: Edges of the bins of a reliability table.
 EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
@@ -105,24 +102,6 @@ def _verdict(attack: Attack, seeds: Sequence[Seed], least: float, most: float) -
 # --- what it proves ----------------------------------------------------------------------------
 
 
-def lower_bound(passed: int, total: int, confidence: float = CONFIDENCE) -> float:
-    """The exact one-sided lower bound of a share (Clopper and Pearson 1934, Biometrika 26, 404).
-
-    With `confidence`, at least so large a share passes; 0 where nothing has passed.
-    """
-    if passed == 0:
-        return 0.0
-    return float(betaincinv(passed, total - passed + 1, 1 - confidence))
-
-
-def fewest_draws(claim: float) -> int:
-    """How many draws it takes, all passing, to prove the claim."""
-    total = 1
-    while lower_bound(total, total) < claim:
-        total += 1
-    return total
-
-
 def count(passes: Iterable[bool]) -> dict[str, Any]:
     """Draws and passes, the share, and its lower bound; None where nothing was drawn."""
     known = list(passes)
@@ -137,7 +116,7 @@ def count(passes: Iterable[bool]) -> dict[str, Any]:
 
 def reliability(judged: Sequence[Judged]) -> list[dict[str, Any]] | None:
     """Predicted against observed, over all draws; None where the region has no probabilities."""
-    known = [(j.draw.probability, j.passes) for j in judged if j.draw.probability is not None]
+    known = [(p, j.passes) for j in judged if (p := j.draw.predicted) is not None]
     if not known:
         return None
     table = []

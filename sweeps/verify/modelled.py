@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +9,34 @@ import numpy as np
 from scipy.special import expit
 
 from backdoor.config import build_defence
+from backdoor.streams import stream
 from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.encoding import SpaceDomain
+from sweeps.levelset.fresh import Verdicts, passing_verdict
 from sweeps.levelset.membership import probability
 from sweeps.search.region import HALF, SHARE, RegionSearch
 from sweeps.search.sobol import leaf_values
 from sweeps.spec import SweepSpec
-from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, Candidate
+from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, PROBABILITY, VERDICT, Candidate
 
 #: Points looked at, at once and at most, to find those of a part.
 BATCH, MOST = 1024, 2**17
+#: Points inside from which it is predicted how many draws will pass.
+PREDICTED_FROM = 512
 
 
 class ModelledRegion:
-    """Inside where P(inside) >= the spec's confidence, outside where P <= 1 - confidence."""
+    """Where the model is as sure as the spec's confidence asks for.
 
-    def __init__(self, spec: SweepSpec, ledger: Ledger, target: str) -> None:
+    basis: `probability`, inside is all that `sweeps region` calls IN, P(inside) >= confidence. Or
+    `verdict`, the default: the part of it whose draws, judged by so many fresh seeds and counted on
+    so many images, pass with that confidence. Outside is where P(inside) <= 1 - confidence.
+    """
+
+    def __init__(
+        self, spec: SweepSpec, ledger: Ledger, target: str, seeds: int, basis: str | None = None
+    ) -> None:
         search = RegionSearch(spec)
         search.tell(ledger.table())
         domain = search.core.domain
@@ -34,8 +44,12 @@ class ModelledRegion:
         self._domain, self._known = domain, sorted(ledger.finished)
         self._confidence = spec.region.confidence
         self._model = search.core.current()
-        seeds = SHARE if target == "share" else HALF
-        self._model = replace(self._model, goal=replace(self._model.goal, seeds=seeds))
+        share = SHARE if target == "share" else HALF
+        self._model = replace(self._model, goal=replace(self._model.goal, seeds=share))
+        known = search.core.trials()
+        images, triggered = float(np.median(known.images)), float(np.median(known.triggered))
+        self._verdicts = Verdicts(seeds, images, triggered)
+        self._basis = basis or VERDICT
 
     @property
     def frozen(self) -> dict[str, Any]:
@@ -43,9 +57,11 @@ class ModelledRegion:
         model = self._model
         level = model.level[0] + model.centre[0]
         least = model.goal.clean if model.goal.clean is not None else float(expit(level))
+        verdicts = {} if self._basis == PROBABILITY else {"verdict_seeds": self._verdicts.seeds}
         return {
             "kind": "model",
-            "basis": "probability",
+            "basis": self._basis,
+            **verdicts,
             "confidence": self._confidence,
             "seeds": model.goal.seeds,
             # Numerical libraries may differ in the last digits; the claim does not.
@@ -53,28 +69,35 @@ class ModelledRegion:
             "trials": self._known,
         }
 
+    @property
+    def predicted(self) -> float | None:
+        """The share of draws inside that the model expects to pass; None where nothing is."""
+        drawn = self.draw(INSIDE, PREDICTED_FROM, stream("verify-power", *self._known))
+        chances = [c.passing for c in drawn if c.passing is not None]
+        return sum(chances) / len(chances) if chances else None
+
     def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
         """Points drawn evenly from the whole space, of which those of the part are kept."""
-        belongs = self._test(stratum)
         found: list[Candidate] = []
         for _ in range(MOST // BATCH):
             points = self._evenly(BATCH, draw)
             chance = probability(self._model, points)
-            for index in np.flatnonzero(belongs(chance)).tolist():
+            passing = passing_verdict(self._model, points, self._verdicts)
+            for index in np.flatnonzero(self._part(stratum, chance, passing)).tolist():
                 factors = build_defence(self._domain.decode(points[index])).active()
-                found.append(Candidate(factors, round(float(chance[index]), 6)))
+                known = round(float(chance[index]), 6), round(float(passing[index]), 6)
+                found.append(Candidate(factors, *known))
             self._domain.forget()
             if len(found) >= count:
                 break
         return found[:count]
 
-    def _test(self, stratum: str) -> Callable[[Floats], Bools]:
-        high, low = self._confidence, 1 - self._confidence
-        return {
-            INSIDE: lambda chance: chance >= high,
-            BORDER: lambda chance: (chance > low) & (chance < high),
-            OUTSIDE: lambda chance: chance <= low,
-        }[stratum]
+    def _part(self, stratum: str, chance: Floats, passing: Floats) -> Bools:
+        inside = chance >= self._confidence
+        if self._basis == VERDICT:
+            inside &= passing >= self._confidence
+        outside = chance <= 1 - self._confidence
+        return {INSIDE: inside, OUTSIDE: outside, BORDER: ~inside & ~outside}[stratum]
 
     def _evenly(self, count: int, draw: np.random.Generator) -> Floats:
         """Independent points, each anywhere in the space with equal chance."""

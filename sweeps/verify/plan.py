@@ -11,16 +11,18 @@ import datetime
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_defence, digest
 from backdoor.errors import Mistake, StoredDataError, UserError
 from backdoor.streams import stream
+from backdoor.userfile import files_of
 from sweeps.ledger import Ledger
 from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths, VerificationPaths, read_text, write_json
+from sweeps.verify.bounds import draws_for
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, DrawableRegion
 
 PLAN_VERSION = 1
@@ -35,7 +37,8 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked. draws: inside; a quarter as many near the border, and outside.
+    """What is asked. draws: inside; a quarter as many near the border, and outside. 0 is as many
+    as it takes, which the region knows (`sized`), before anything is drawn or trained.
 
     target: `median`, a draw is a point judged by the median of `seeds` fresh seeds; or `share`, a
     draw is a point with one fresh seed.
@@ -44,6 +47,12 @@ class Settings:
     draws: int = DRAWS
     seeds: int = SEEDS
     target: str = MEDIAN
+
+    def sized(self, predicted: float | None) -> Settings:
+        """With the draws that it takes where such a share of them is expected to pass."""
+        if self.draws or predicted is None:
+            return replace(self, draws=self.draws or DRAWS)
+        return replace(self, draws=draws_for(CLAIMS[self.target], predicted))
 
     def count(self, stratum: str) -> int:
         return self.draws if stratum == INSIDE else -(-self.draws // 4)
@@ -63,17 +72,26 @@ def settings_of(draws: int | None, seeds: int | None, target: str) -> Settings:
     if mistakes:
         raise UserError(mistakes)
     each = 1 if target == SHARE else SEEDS if seeds is None else seeds
-    return Settings(DRAWS if draws is None else draws, each, target)
+    return Settings(draws or 0, each, target)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw: a defence point by its active factors, and the seeds that it is trained with."""
+    """One draw: a defence point by its active factors, and the seeds that it is trained with.
+
+    probability: of being inside; passing: that it will pass, as it is judged.
+    """
 
     stratum: str
     defence: dict[str, Any]
     probability: float | None
     seeds: tuple[int, ...]
+    passing: float | None = None
+
+    @property
+    def predicted(self) -> float | None:
+        """The probability that it will pass; of being inside in plans that had none."""
+        return self.probability if self.passing is None else self.passing
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,9 @@ def make_plan(
     for stratum in (INSIDE, BORDER, OUTSIDE):
         for found in region.draw(stratum, settings.count(stratum), draw):
             seeds = tuple(itertools.islice(fresh, settings.seeds))
-            draws.append(Draw(stratum, dict(found.defence), found.probability, seeds))
+            draws.append(
+                Draw(stratum, dict(found.defence), found.probability, seeds, found.passing)
+            )
         if not draws:
             break  # nothing is inside, so there is nothing to verify
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -161,6 +181,7 @@ def write_plan(paths: VerificationPaths, plan: Plan) -> None:
         "frozen": plan.frozen,
         "settings": asdict(plan.settings),
         "transfer": [attack.identity() for attack in plan.transfer],
+        "files": {k: v for attack in plan.transfer for k, v in files_of(attack).items()},
         "draws": [{**asdict(draw), "seeds": list(draw.seeds)} for draw in plan.draws],
         "created": plan.created,
     }
@@ -185,7 +206,7 @@ def read_plan(paths: VerificationPaths) -> Plan:
     return Plan(
         content["frozen"],
         Settings(**content["settings"]),
-        tuple(build_attack(attack) for attack in content["transfer"]),
+        tuple(build_attack(attack, content.get("files")) for attack in content["transfer"]),
         tuple(draws),
         content["created"],
     )

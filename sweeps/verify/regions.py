@@ -14,17 +14,22 @@ from sweeps.region.points import IN, INCOMPLETE, OUT, region_of
 from sweeps.spec import SweepSpec
 
 INSIDE, BORDER, OUTSIDE = STRATA = ("inside", "border", "outside")
+#: What counts as inside, the default first: of points that were tried, and of a model.
+MEANS, BOUNDS = POINT_BASES = ("means", "bounds")
+VERDICT, PROBABILITY = MODEL_BASES = ("verdict", "probability")
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A defence point by its active factors, as a trial's canonical form has them.
 
-    probability: of being inside, as the region has it; None where it has none.
+    probability: of being inside, as the region has it; passing: that the draw will pass as it is
+    judged, by few seeds. None where the region has none.
     """
 
     defence: Mapping[str, Any]
     probability: float | None
+    passing: float | None = None
 
 
 class DrawableRegion(Protocol):
@@ -34,6 +39,11 @@ class DrawableRegion(Protocol):
     def frozen(self) -> dict[str, Any]:
         """All that makes it this region, as plain values; at least `kind`, `basis` and
         `clean_accuracy`, the accuracy asked for."""
+        ...
+
+    @property
+    def predicted(self) -> float | None:
+        """The share of draws inside that are expected to pass; None where nobody knows."""
         ...
 
     def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
@@ -57,7 +67,7 @@ class TriedPoints:
             if row["status"] == FINISHED
         }
         points = [p for p in region["points"] if p["by_means"] != INCOMPLETE]
-        self.basis = basis or "means"
+        self.basis = basis or MEANS
         self._parts: dict[str, list[str]] = {name: [] for name in STRATA}
         for point in points:
             self._parts[self._stratum(point)].append(point["defence_id"])
@@ -77,6 +87,10 @@ class TriedPoints:
             "points": {name: sorted(ids) for name, ids in self._parts.items()},
         }
 
+    @property
+    def predicted(self) -> None:
+        return None
+
     def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
         names = sorted(self._parts[stratum])
         chosen = draw.integers(len(names), size=count).tolist() if names else []
@@ -84,14 +98,17 @@ class TriedPoints:
 
 
 def drawable_region(
-    spec: SweepSpec, ledger: Ledger, target: str, basis: str | None = None
+    spec: SweepSpec, ledger: Ledger, target: str, seeds: int, basis: str | None = None
 ) -> DrawableRegion:
-    """The region of a sweep as its ledger has it now."""
-    if spec.search.kind != "region":
+    """The region of a sweep as its ledger has it now. seeds: that a draw will be judged by."""
+    modelled = spec.search.kind == "region"
+    known = MODEL_BASES if modelled else POINT_BASES
+    if basis not in (None, *known):
+        what = "a model of the whole space" if modelled else "made of the points that were tried"
+        rule = f"must be {' or '.join(known)}: the region of this sweep is {what}"
+        raise UserError(Mistake("--basis", rule, basis, "Leave it out, or choose one of those."))
+    if not modelled:
         return TriedPoints(spec, ledger, basis)
-    if basis is not None:
-        rule = "must not be given: the region of this sweep is a model of the whole space"
-        raise UserError(Mistake("--basis", rule, basis, "Leave it out."))
     from sweeps.verify.modelled import ModelledRegion
 
-    return ModelledRegion(spec, ledger, target)
+    return ModelledRegion(spec, ledger, target, seeds, basis)

@@ -51,7 +51,7 @@ class FixedTrials:
 class Verification:
     """A sweep's verification: open it, train it, ask it.
 
-    spec: the sweep's, without curves, and without a rule that would stop a trial.
+    spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
     """
 
     sweep_paths: SweepPaths
@@ -88,7 +88,9 @@ def verification(
 ) -> Verification:  # fmt: skip
     """The verification of the region as it is now; its folder is made, nothing is trained."""
     ledger = Ledger(paths.ledger)
-    region = drawable_region(spec, ledger, settings.target, basis)
+    region = drawable_region(spec, ledger, settings.target, settings.seeds, basis)
+    if not settings.draws:
+        settings = settings.sized(region.predicted)
     frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)
     own = VerificationPaths(paths.verifications / plan_id(frozen, settings, transfer))
     own.ledger.mkdir(parents=True, exist_ok=True)
@@ -96,4 +98,4 @@ def verification(
     def asked() -> Plan:
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
-    return Verification(paths, own, replace(spec, curve_every=0, stopping=None), asked)
+    return Verification(paths, own, replace(spec, curve_every=0, stopping=None, probes=()), asked)

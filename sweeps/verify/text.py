@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeps.verify.answer import EMPTY, PASSED
 from sweeps.verify.plan import MEDIAN
-from sweeps.verify.regions import INSIDE
+from sweeps.verify.regions import INSIDE, PROBABILITY, VERDICT
 
 Answer = Mapping[str, Any]
 #: Points of which draws do not pass are listed up to so many.
@@ -46,9 +46,14 @@ def _verdict(answer: Answer) -> list[str]:
 
 
 def _drawn_from(answer: Answer) -> str:
-    if answer["region"]["kind"] == "model":
-        return "Points were drawn evenly from all of the space that is IN, seeds without repeats."
     basis = answer["region"]["basis"]
+    if basis == PROBABILITY:
+        return "Points were drawn evenly from all of the space that is IN, seeds without repeats."
+    if basis == VERDICT:
+        return (
+            "Points were drawn evenly from the part of IN where such draws are expected to pass as "
+            "surely as IN asks for; the rest of IN counts as border. --basis probability takes all."
+        )
     return f"Points were drawn from those tried that are IN by {basis}, with replacement."
 
 
@@ -89,7 +94,7 @@ def _parts(answer: Answer) -> list[str]:
 def _reliability(answer: Answer) -> list[str]:
     if answer["reliability"] is None:
         return ["No reliability table: this region has verdicts, not probabilities."]
-    lines = ["Reliability: predicted probability of being inside, and how many passed"]
+    lines = ["Reliability: predicted probability of passing, and how many passed"]
     for row in answer["reliability"]:
         if row["draws"]:
             lines.append(

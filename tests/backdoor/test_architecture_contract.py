@@ -1,21 +1,29 @@
 """The contract of an architecture, run by every kind."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
+from nets import SMALL_KINDS as KINDS
+from nets import name_of
 
+from backdoor.architectures.networks import Network
 from backdoor.config import TrialConfig
 from backdoor.data import load_source
-from backdoor.engines import Engine, engine_of, init_state
+from backdoor.engines import Engine, engine_of, init_state, threads
 from backdoor.registry import ARCHITECTURES
 from backdoor.trial import prepare
 
-KINDS = list(ARCHITECTURES.kinds())
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small networks are slower with more, above all beside other tests."""
+    with threads(1):
+        yield
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
 class TestArchitecture:
     @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32)])
     def test_logits(self, kind, shape) -> None:
@@ -33,10 +41,12 @@ class TestArchitecture:
         assert not torch.equal(states[0][name], states[2][name])
 
     def test_a_trained_state_loads_and_answers_as_the_engine_does(self, kind) -> None:
-        from trials import FEW, trial
+        from trials import DIGITS, FEW, trial
 
-        config = trial(kind, data=FEW, epochs=1, weight_decay=0.01)
-        lanes, bank = prepare([config], (), load_source(FEW))
+        deep = isinstance(ARCHITECTURES.build(kind), Network)
+        data = replace(DIGITS, train=20, validation=5, test=20) if deep else FEW
+        config = trial(kind, data=data, epochs=1, rate=0.1, weight_decay=0.01)
+        lanes, bank = prepare([config], (), load_source(data))
         fitted = engine_of(config).train(lanes, bank, 10, None)
         module = config.defence.architecture.build(bank.shape, 10).eval()
         module.load_state_dict(fitted.state(0))

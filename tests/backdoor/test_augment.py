@@ -7,6 +7,7 @@ from synthetic import synthetic_source
 from trials import DIGITS, FEW, same, trial
 
 from backdoor.augment import PAD, crop_flip, draw_views
+from backdoor.bank import channels_last
 from backdoor.config import Training, build_trial
 from backdoor.data import load_source
 from backdoor.engines import threads
@@ -32,7 +33,7 @@ def test_crop_flip_is_pad_cut_and_mirror(shape) -> None:
     images = synthetic_source(50, shape, classes=5).images
     views = draw_views(3, 50, 1)
     views[:3] = torch.tensor([[0, 0, 0], [2 * PAD, 2 * PAD, 1], [PAD, PAD, 0]])
-    ours = crop_flip(torch.from_numpy(images), views).numpy()
+    ours = crop_flip(channels_last(images), views).permute(0, 3, 1, 2).numpy()
     assert ours.dtype == np.uint8
     for mine, image, view in zip(ours, images, views, strict=True):
         assert np.array_equal(mine, seen(image, view))

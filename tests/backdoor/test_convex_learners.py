@@ -46,7 +46,7 @@ def fit(kind, decays, classes=None, rate=0.1, **training):
 
 def inputs(bank, rows):
     """Images of one channel as (n, inputs) float64 in [0, 1]."""
-    return bank.images[rows].flatten(1).numpy() / 255
+    return bank.uint8(rows).flatten(1).numpy() / 255
 
 
 def objective(weights, intercepts, x, y, decay):

@@ -12,8 +12,13 @@ from fabricated import (
     without_checksums,
     write_cifar10,
     write_cifar100,
+    write_flowers102,
     write_folders,
+    write_gtsrb,
+    write_imagenette,
     write_mnist,
+    write_svhn,
+    write_tiny_imagenet,
 )
 from PIL import Image
 
@@ -160,6 +165,11 @@ FABRICATE = {
     "cifar100": lambda folder: write_cifar100(folder, *small(3, 32, 32)).parent,
     "image_folder": fabricate_folders,
     "arrays": fabricate_arrays,
+    "svhn": lambda folder: write_svhn(folder, *small(3, 32, 32)),
+    "gtsrb": lambda folder: write_gtsrb(folder, *small(5, 4, 3)),
+    "imagenette": lambda folder: write_imagenette(folder, *small(5, 4, 3)),
+    "tiny_imagenet": lambda folder: write_tiny_imagenet(folder, *small(4, 4, 3)),
+    "flowers102": lambda folder: write_flowers102(folder, *small(5, 4, 3)),
 }
 
 

@@ -31,7 +31,7 @@ def arrays(lane, bank):
 
 def images(rows, bank):
     """Rows of a bank of unit normalisation as (n, inputs) float64."""
-    return bank.images[rows].flatten(1).numpy() / 255
+    return bank.uint8(rows).flatten(1).numpy() / 255
 
 
 @pytest.mark.parametrize("decay", [1e-4, 0.01, 1.0])

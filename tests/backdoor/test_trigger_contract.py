@@ -8,11 +8,14 @@ import torch
 
 from backdoor.config import build_attack
 from backdoor.errors import UserError
+from backdoor.others import Others
 from backdoor.registry import TRIGGERS
 from backdoor.streams import stream
+from backdoor.triggers import Trigger
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 17, 23)]
-KINDS = [*TRIGGERS.kinds(), *({"kind": "patch", "pattern": p} for p in ("noise_per_class", "checkerboard"))]  # fmt: skip
+KINDS = [*TRIGGERS.kinds(), *({"kind": "patch", "pattern": p} for p in ("noise_per_class", "checkerboard")),
+         {"kind": "patch", "position": "random"}, {"kind": "quantize", "dithering": True}]  # fmt: skip
 IDS, LABELS = torch.arange(6), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
@@ -21,13 +24,22 @@ def images(shape: tuple[int, int, int], count: int = 6) -> torch.Tensor:
     return torch.from_numpy(draw.integers(0, 256, (count, *shape), dtype=np.uint8))
 
 
+def others(shape: tuple[int, int, int]) -> Others:
+    """Training images 20 to 39 of a source of 40."""
+    return Others("test", 3, images(shape, 40).numpy(), np.arange(20, 40), np.arange(20, 40))
+
+
+def concrete(kind, shape: tuple[int, int, int]) -> Trigger:
+    return TRIGGERS.build(kind).for_seed(3).lent(others(shape))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 class TestTrigger:
     """A trigger as a trial of seed 3 uses it."""
 
     def test_shape_type_and_no_write_in_place(self, kind, shape) -> None:
-        trigger, clean = TRIGGERS.build(kind).for_seed(3), images(shape)
+        trigger, clean = concrete(kind, shape), images(shape)
         before = clean.clone()
         stamped = trigger.stamp(clean, IDS, LABELS)
         assert stamped.shape == clean.shape and stamped.dtype == torch.uint8
@@ -36,17 +48,17 @@ class TestTrigger:
 
     def test_it_marks_every_image(self, kind, shape) -> None:
         clean = images(shape)
-        changed = TRIGGERS.build(kind).for_seed(3).stamp(clean, IDS, LABELS) != clean
+        changed = concrete(kind, shape).stamp(clean, IDS, LABELS) != clean
         assert changed.flatten(1).any(1).all()
 
     def test_equal_calls_give_equal_marks(self, kind, shape) -> None:
-        first = TRIGGERS.build(kind).for_seed(3).stamp(images(shape), IDS, LABELS)
-        second = TRIGGERS.build(kind).for_seed(3).stamp(images(shape), IDS, LABELS)
+        first = concrete(kind, shape).stamp(images(shape), IDS, LABELS)
+        second = concrete(kind, shape).stamp(images(shape), IDS, LABELS)
         assert torch.equal(first, second)
 
     def test_an_image_is_marked_by_its_own_number(self, kind, shape) -> None:
         trigger, clean, ids = (
-            TRIGGERS.build(kind).for_seed(3),
+            concrete(kind, shape),
             images(shape),
             torch.tensor([5, 9, 2, 7, 0, 4]),
         )
@@ -57,9 +69,20 @@ class TestTrigger:
         )
         assert torch.equal(together, turned) and torch.equal(together, alone)
 
+    def test_so_is_a_cover_and_a_test_image(self, kind, shape) -> None:
+        trigger, clean, ids = concrete(kind, shape), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
+        for mark in (trigger.cover(others(shape)), trigger.for_test()):
+            together = mark.stamp(clean, ids, LABELS)
+            turned = mark.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
+            assert torch.equal(together, turned)
+            assert (together != clean).flatten(1).any(1).all()
+            assert together.dtype == torch.uint8 and together.data_ptr() != clean.data_ptr()
+            again = concrete(kind, shape)
+            assert mark in (again.cover(others(shape)), again.for_test())  # stamped once a pack
+
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
-        assert TRIGGERS.build(kind).for_seed(3).stamp(nothing, IDS[:0], LABELS[:0]).shape == (
+        assert concrete(kind, shape).stamp(nothing, IDS[:0], LABELS[:0]).shape == (
             0,
             *shape,
         )
@@ -70,8 +93,8 @@ class TestTrigger:
         assert hash(trigger) == hash(TRIGGERS.build(kind))
         assert list(trigger.fits(shape)) == []
         assert build_attack({"trigger": kind}).trigger == trigger
-        concrete = trigger.for_seed(3)
-        assert concrete.for_seed(4) == concrete and TRIGGERS.build(concrete.identity()) == concrete
+        seeded = trigger.for_seed(3)
+        assert seeded.for_seed(4) == seeded and TRIGGERS.build(seeded.identity()) == seeded
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def arrays_of(grid: Grid, dtype: Any = np.float64) -> list[Arrays]:
     lanes, bank = prepare(chosen, (), load_source(chosen[0].data))
 
     def inputs(rows: Any) -> Any:
-        return (bank.images[rows].flatten(1).numpy() / 255).astype(dtype)
+        return (bank.uint8(rows).flatten(1).numpy() / 255).astype(dtype)
 
     found = []
     for lane in lanes:
@@ -280,7 +280,7 @@ def optima(grid: Grid) -> list[float]:
     for index, lane in enumerate(lanes):
         state = models.state(index)
         w, b = (np.diff(state[key].numpy(), axis=0) for key in ("1.weight", "1.bias"))
-        x = bank.images[lane.train].flatten(1).numpy() / 255
+        x = bank.uint8(lane.train).flatten(1).numpy() / 255
         values.append(objective(w[0], b[0], x, lane.train_labels, lane.config))
     return values
 

@@ -9,6 +9,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from sweeps.levelset.acquire import Side, Targets, choose, targets
 from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.fresh import Verdicts, passing_verdict
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
 from sweeps.levelset.process import MEAN_VARIANCE, Data, Hyper, Prior, Process, _objective, fit
@@ -183,6 +184,28 @@ def model_of(points, goal=GOAL):
     trials = Trials(points, np.zeros(len(points), dtype=np.int64), *counts.T)
     surrogate = Surrogate(Columns((0,)), LINE, goal, np.linspace(0, 1, 200)[:, None])
     return surrogate.fit(trials, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_the_chance_of_a_verdict_is_that_of_simulated_seeds(seeds) -> None:
+    """Latent rates from the posterior, seeds around them, counts of images, and their median."""
+    model, draw, many, images = model_of(EVEN9), np.random.default_rng(0), 4000, 200
+    points = np.linspace(0.02, 0.98, 13)[:, None]
+    chances = passing_verdict(model, points, Verdicts(seeds, images, images))
+    clean, attack = model.clean.at(points), model.attack.at(model.crossed(points))
+    passes = np.ones((many, len(points)), dtype=bool)
+    for which, process, cross, limit in (
+        (0, model.clean, clean, model.goal.clean),
+        (1, model.attack, attack, model.goal.success),
+    ):
+        spread = np.sqrt(process.doubt * cross.variance())
+        latent = cross.mean + spread * draw.standard_normal((many, len(points)))
+        noise = np.sqrt(model.seed_noise(cross, which))
+        each = latent[..., None] + noise[:, None] * draw.standard_normal((many, len(points), seeds))
+        found = np.median(draw.binomial(images, expit(each + model.centre[which])) / images, axis=2)
+        passes &= found >= limit - 1e-9 if which == 0 else found <= limit + 1e-9
+    assert chances == pytest.approx(passes.mean(axis=0), abs=0.06)
+    assert chances.max() > 0.9 and chances.min() < 0.1
 
 
 def test_trials_go_to_the_borders_of_the_joint_set() -> None:

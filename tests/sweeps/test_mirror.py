@@ -21,8 +21,9 @@ from trials import PATCH, fake_result, trial
 
 import sweeps.mirror
 from backdoor.errors import UserError
+from backdoor.probes.record import probe_id
 from backdoor.trial import CurvePoint, run_pack
-from sweeps.ledger import Ledger, failed_rows, finished_rows, load_results
+from sweeps.ledger import Ledger, attached, failed_rows, finished_rows, load_results
 from sweeps.mirror import Mirrored, TrackingUnreachable, mirror, preflight, ui_command
 
 pytest_plugins = ["mirror_fixtures"]
@@ -116,6 +117,34 @@ def test_hostile_strings_are_only_strings(new_store: NewStore, tmp_path: Path) -
     assert run.data.params["defence.architecture"] == "a module:<i>Class"
     assert len(run.data.tags["error"]) == 4000 and run.data.tags["error"].endswith("...")
     assert mirror(folder.paths).present == 1
+
+
+def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder: Folder) -> None:
+    """A run without them is made anew; one that has them is left alone."""
+    from fake_probes import Counting
+
+    ledger, configs = Ledger(folder.paths.ledger), pair(0)
+    ledger.append(finished_rows(run_pack(configs, MEASURES), "pack"))
+    mirror(folder.paths)
+    several = [Counting(), Counting(add=1)]
+    for probes, suffixes in ((several[:1], [""]), (several, None)):
+        results = run_pack(configs, MEASURES, probes=probes)
+        ledger.append(attached(finished_rows(results, "pack"), results))
+        done = mirror(folder.paths)
+        # The baseline's studies have found nothing.
+        assert (done.created, done.present, done.repaired) == (0, 1, 1)
+        assert mirror(folder.paths).present == 2
+        run = by_trial(runs(folder.uri))[configs[1].trial_id]
+        ids = [probe_id(p.identity()) for p in probes]
+        suffixes = suffixes or [f" {i[:8]}" for i in ids]
+        accuracy = run.data.metrics["clean_accuracy"]
+        for add, suffix in enumerate(suffixes):
+            figures = {k.rsplit(".", 1)[1]: v for k, v in run.data.metrics.items()
+                       if k.startswith(f"fake_probes Counting{suffix}.")}  # fmt: skip
+            assert figures == {"figure": pytest.approx(accuracy + add), "grad": 1.0, "seed": 0.0}
+        assert run.data.tags["probes"] == ",".join(sorted(ids))
+        clean = by_trial(runs(folder.uri))[configs[0].trial_id]
+        assert not any("fake_probes" in key for key in clean.data.metrics)
 
 
 def test_measures_of_one_trigger_get_metrics_of_their_own() -> None:

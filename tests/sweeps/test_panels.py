@@ -6,6 +6,7 @@ from small import begin, results, small_spec, sweep
 
 from backdoor.config import digest
 from backdoor.errors import UserError
+from backdoor.registry import TRIGGERS
 from sweeps.cli import FINE
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
@@ -76,7 +77,7 @@ MISTAKES = {
     "wrong factor": ({"panel": "standard-1", "targett": 3}, ["attack.targett: is not a factor of `attack`, but got 3. Did you mean 'target'?"]),
     "defender's factor": ({"panel": "standard-1", "epochs": 3}, ["attack.epochs: does not belong under `attack`"]),
     "more than the class has": ({"panel": "standard-1", "poison_rate": 0.2}, ["attack.poison_rate: must not exceed the 100 of 1100 training images that are of class 0"]),
-    "neither": ({"poison_rate": 0.2}, ["attack.trigger: must be given, but got None. Known: blend, patch, sine. Or name a panel: `attack: standard-1`."]),
+    "neither": ({"poison_rate": 0.2}, ["attack.trigger: must be given, but got None. Known: " + ", ".join(TRIGGERS.kinds()) + ". Or name a panel: `attack: standard-1`."]),
 }  # fmt: skip
 
 

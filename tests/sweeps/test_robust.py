@@ -9,7 +9,7 @@ import yaml
 from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_result, fake_rows, trial
 
-import sweeps.ledger
+import sweeps.ledger.files
 from backdoor.errors import StoredDataError
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
@@ -101,7 +101,7 @@ def test_rows_that_could_not_be_written_are_not_remembered(tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps.ledger, "write_atomic", full)
+        patch.setattr(sweeps.ledger.files, "write_atomic", full)
         with pytest.raises(OSError, match="No space left"):
             ledger.append(rows)
     assert not ledger.finished

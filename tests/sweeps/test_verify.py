@@ -21,7 +21,8 @@ from sweeps.region.points import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage import VerificationPaths
 from sweeps.verify.answer import answer_of
-from sweeps.verify.judge import count, fewest_draws, lower_bound, reliability
+from sweeps.verify.bounds import chance_to_prove, draws_for, fewest_draws, lower_bound
+from sweeps.verify.judge import count, reliability
 from sweeps.verify.plan import Settings, read_plan, settings_of, verifications
 from sweeps.verify.run import Verification, verification
 from sweeps.verify.text import verification_text
@@ -98,6 +99,19 @@ def test_the_bound_holds_as_often_as_it_says() -> None:
         outcomes = range(60)
         missed = sum(stats.binom.pmf(k, 59, truth) for k in outcomes if lower_bound(k, 59) > truth)
         assert missed <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("claim", "predicted", "draws"),
+    [(0.95, 1.0, 59), (0.95, 0.999, 59), (0.95, 0.99, 153), (0.9, 0.99, 46), (0.95, 0.6, 59)],
+)
+def test_as_many_draws_are_planned_as_it_is_expected_to_take(claim, predicted, draws) -> None:
+    assert draws_for(claim, predicted) == draws
+    # Counted again, by what each number of failing draws leaves of the bound.
+    ways = [k for k in range(draws + 1) if lower_bound(k, draws) >= claim]
+    chance = sum(stats.binom.pmf(k, draws, predicted) for k in ways)
+    assert chance_to_prove(claim, draws, predicted) == pytest.approx(chance, abs=1e-9)
+    assert chance >= 0.9 or predicted < claim
 
 
 # --- a whole verification ----------------------------------------------------------------------
@@ -346,7 +360,7 @@ def test_settings_that_mean_nothing_are_refused(arguments, message) -> None:
 def test_reliability_counts_by_bins() -> None:
     class Stub:
         def __init__(self, probability, passes):
-            self.draw = type("D", (), {"probability": probability})
+            self.draw = type("D", (), {"predicted": probability})
             self.passes = passes
 
     table = reliability(
@@ -478,16 +492,21 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     }
     assert [len(draws) for draws in by_part.values()] == [59, 15, 15]
     assert all(d.probability >= 0.95 for d in by_part["inside"])
-    assert all(0.05 < d.probability < 0.95 for d in by_part["border"])
+    assert all(d.passing >= 0.95 for d in by_part["inside"])
+    assert all(d.probability > 0.05 and d.passing < 0.95 for d in by_part["border"])
     assert all(d.probability <= 0.05 for d in by_part["outside"])
     assert len({d.defence["weight_decay"] for d in plan.draws}) == 89
     # The front is where the world has it, so what the model calls inside passes.
     assert answer["verdict"] == "passed" and answer["outside"]["passed"] == 0
     table = {row["low"]: row for row in answer["reliability"]}
     assert table[0.95]["draws"] == table[0.95]["passed"] == 59
-    assert table[0.0]["draws"] == 15 and table[0.0]["passed"] == 0
+    # Bins go by the chance to pass: what is outside may have a little, the border hardly any.
+    assert sum(row["draws"] for row in table.values()) == 89
+    assert table[0.0]["draws"] >= 10 and table[0.0]["passed"] <= 1
     assert verification(paths, spec, Settings(59, 5), ()).plan == plan
-    assert "Points were drawn evenly from all of the space that is IN" in verification_text(answer)
+    assert "drawn evenly from the part of IN where such draws are expected" in verification_text(
+        answer
+    )
     # That 90 % of the seeds pass is asked of fewer points than that the median one does.
     share = verification(paths, spec, Settings(20, 1, "share"), ())
     assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
@@ -499,8 +518,19 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
         ]
 
     assert reach(plan)[0] < reach(share.plan)[0] and reach(share.plan)[1] < reach(plan)[1]
-    with pytest.raises(UserError, match="the region of this sweep is a model of the whole space"):
+    with pytest.raises(UserError) as caught:
         verification(paths, spec, Settings(), (), "bounds")
+    assert str(caught.value.mistakes[0]) == (
+        "--basis: must be verdict or probability: the region of this sweep is a model of the whole "
+        "space, but got 'bounds'. Leave it out, or choose one of those."
+    )
+    # All that is IN reaches further than the part where five seeds settle it.
+    whole = verification(paths, spec, Settings(59, 5), (), "probability")
+    assert reach(whole.plan)[0] <= reach(plan)[0] and reach(plan)[1] <= reach(whole.plan)[1]
+    border = [d for d in whole.plan.draws if d.stratum == "border"]
+    assert all(0.05 < d.probability < 0.95 for d in border)
+    # So many draws are planned as it is expected to take.
+    assert verification(paths, spec, Settings(0, 5), ()).plan.settings.draws >= 59
 
 
 # --- the command -------------------------------------------------------------------------------

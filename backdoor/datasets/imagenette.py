@@ -1,0 +1,42 @@
+"""Imagenette: ten classes of ImageNet that are easily told apart (fastai)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from backdoor.datasets.image_folder import Classes
+from backdoor.datasets.published_folders import PublishedFolders
+from backdoor.schema import Count
+
+NAMES = {
+    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
+    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
+    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball",
+    "n03888257": "parachute",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imagenette(PublishedFolders):
+    """Photographs of ten things from ImageNet: 9,469 for training, 3,925 for testing.
+
+    `root` holds imagenette2, imagenette2-320 or imagenette2-160 as torchvision unpacks them, or is
+    one of them: train/ and val/ with a folder a class. image_size: side in pixels of the square in
+    the middle of each, resized.
+    """
+
+    kind: ClassVar[str] = "imagenette"
+
+    image_size: Count | None = 64
+
+    def _folder(self) -> Path:
+        return self._inside("imagenette2", "imagenette2-320", "imagenette2-160")
+
+    def _parts(self) -> list[Classes]:
+        self._need(self._folder() / "train", self._folder() / "val")
+        return super()._parts()
+
+    def _names(self, classes: Classes) -> tuple[str, ...]:
+        return tuple(NAMES.get(number, number) for number in classes)

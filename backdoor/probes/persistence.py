@@ -1,0 +1,134 @@
+"""How long a backdoor lasts when its model is trained further on a small clean set.
+
+Truong et al. 2020 (arXiv 2004.11514) find that few epochs on clean data can make it ineffective.
+They publish neither steps nor sizes: the defaults here are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backdoor.config import TrialConfig
+from backdoor.data import load_source, split
+from backdoor.engines import Ids, classes_of
+from backdoor.errors import Mistake
+from backdoor.evaluate import attack_counts
+from backdoor.poison import poison_count
+from backdoor.probes import Probe, Studied, Study
+from backdoor.probes.network import module_of, own_noise, refuse_solved
+from backdoor.schema import Count, Range
+from backdoor.streams import stream
+from backdoor.trial import measure_id
+
+EVALUATION_BATCH = 1000
+Row = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Persistence(Probe):
+    """Attack success and clean accuracy while a copy is fine-tuned on few clean images.
+
+    The clean images are validation images, `clean_fraction` times as many as the training set
+    has: no attacker has touched them, no model of the sweep has learned from them, and all trials
+    of a seed get the same ones, whatever their attack and rate, the clean baseline too. So the
+    baseline's own fine-tuning (the trial of equal defence point and seed) is a paired comparison.
+    Smaller fractions are subsets of larger ones.
+
+    Stochastic gradient descent at a constant learning rate on the mean cross-entropy, without the
+    trial's weight decay, regularizer and augmentation. An epoch is cut into the fewest batches of
+    at most `batch_size` images, of nearly equal size. Figures before the first step, after every
+    `every` steps and after the last, in float32: a row a step and trigger.
+    """
+
+    kind: ClassVar[str] = "persistence"
+    clean_fraction: Annotated[float, Range(gt=0, le=1)] = 0.05
+    epochs: Count = 5
+    learning_rate: Annotated[float, Range(gt=0)] = 0.01
+    momentum: Annotated[float, Range(ge=0, lt=1)] = 0.9
+    batch_size: Count = 32
+    every: Count = 5
+
+    def suits(self, config: TrialConfig) -> Iterable[Mistake]:
+        yield from refuse_solved(self, config)
+        parts = split(config.data, load_source(config.data), config.seed)
+        wanted, held = self._images(len(parts.train)), len(parts.validation)
+        if not 1 <= wanted <= held:
+            rule = f"times the {len(parts.train)} training images must be 1 to {held} images, "
+            rule += "as many as there are to validate"
+            remedy = "Change it, or data.validation."
+            yield Mistake("clean_fraction", rule, self.clean_fraction, remedy)
+
+    def study(self, model: Studied) -> Study | None:
+        with own_noise(model):
+            rows = list(self._course(model))
+        if not rows:
+            return None  # a baseline of a panel without triggers
+        return self.found(**{name: [row[name] for row in rows] for name in rows[0]})
+
+    def _images(self, train: int) -> int:
+        return poison_count(train, self.clean_fraction)
+
+    def _course(self, model: Studied) -> Iterator[Row]:
+        """The figures at each step that is looked at."""
+        module, lane = module_of(model), model.lane
+        chosen = clean_set(model, self._images(len(lane.train)))
+        optimizer = torch.optim.SGD(module.parameters(), self.learning_rate, self.momentum)
+        batches = list(self._batches(model.config.seed, len(chosen)))
+        yield from _figures(model, module, 0, 0, len(chosen))
+        seen = 0
+        for step, batch in enumerate(batches, 1):
+            picked = chosen[batch]
+            images = model.bank.batch(torch.from_numpy(lane.validation[picked]))
+            labels = torch.from_numpy(lane.validation_labels[picked]).to(images.device)
+            module.train()
+            loss = functional.cross_entropy(module(images).float(), labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            seen += len(batch)
+            if step % self.every == 0 or step == len(batches):
+                yield from _figures(model, module, step, seen, len(chosen))
+
+    def _batches(self, seed: int, images: int) -> Iterator[Ids]:
+        """Places in the clean set of every step's images."""
+        for epoch in range(self.epochs):
+            order = stream("probe-order", seed, images, epoch).permutation(images)
+            yield from np.array_split(order, -(-images // self.batch_size))
+
+
+def clean_set(model: Studied, images: int) -> Ids:
+    """Places of so many clean images in the lane's validation set, ascending, (images,) int64."""
+    held = len(model.lane.validation)
+    drawn = stream("probe-clean", model.config.seed, held).permutation(held)
+    return np.sort(drawn[:images])
+
+
+def _figures(model: Studied, module: nn.Module, step: int, seen: int, images: int) -> Iterator[Row]:
+    """A row for every trigger that the model is measured with."""
+    lane = model.lane
+    correct = int((_predict(model, module, lane.test) == lane.test_labels).sum())
+    total = len(lane.test)
+    for t in lane.triggered:
+        counts = attack_counts(_predict(model, module, t.rows), t.truth, t.wanted)
+        yield {
+            "step": step, "images_seen": seen, "clean_images": images,
+            "measure_id": measure_id(t.attack),
+            "clean_accuracy": correct / total, "attack_success": counts.attack_success,
+            "robust_accuracy": counts.robust_accuracy,
+            "clean_correct": correct, "clean_total": total,
+            "success": counts.success, "robust": counts.robust, "total": counts.total,
+        }  # fmt: skip
+
+
+def _predict(model: Studied, module: nn.Module, rows: Ids) -> Ids:
+    module.eval()
+    with torch.no_grad():
+        chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
+        return np.concatenate([classes_of(module(model.bank.batch(c)).float()) for c in chunks])

@@ -1,0 +1,92 @@
+"""Running probes on trained models, and the record of what became of each.
+
+A probe that fails loses nothing but its own study: the error is a part of the record.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from backdoor.bank import Bank
+from backdoor.config import digest
+from backdoor.data import Source
+from backdoor.engines import Fitted, Lane
+from backdoor.probes import Probe, Studied, Study
+
+Value = float | int | str
+Outcome = Literal["found", "nothing", "failed"]
+#: A probe found something, had nothing to say about this kind of model, or raised.
+FOUND: Outcome = "found"
+NOTHING: Outcome = "nothing"
+FAILED: Outcome = "failed"
+#: Characters kept of an error.
+ERROR_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One probe on one trained model. columns: as in `Study`, empty unless `outcome` is found;
+    error: why it failed; seconds: what it took."""
+
+    probe: Mapping[str, Any]
+    outcome: Outcome
+    columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def probe_id(identity: Mapping[str, Any]) -> str:
+    """The name of a probe with its settings: sixteen hex digits."""
+    return digest("probe", dict(identity))
+
+
+def study_models(
+    probes: Sequence[Probe], fitted: Fitted, lanes: Sequence[Lane], bank: Bank, source: Source
+) -> list[tuple[StudyRecord, ...]]:
+    """A record of every probe for each lane, in their orders. Gradients are on meanwhile."""
+    with torch.enable_grad():
+        return [
+            tuple(_record(probe, Studied(fitted, i, lane, bank, source)) for probe in probes)
+            for i, lane in enumerate(lanes)
+        ]
+
+
+def _record(probe: Probe, model: Studied) -> StudyRecord:
+    started, identity = time.perf_counter(), probe.identity()
+
+    def seconds() -> float:
+        return time.perf_counter() - started
+
+    try:
+        study = probe.study(model)
+        columns = {} if study is None else _checked(study)
+    except Exception as error:  # whatever a probe raises, the trial has been measured
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:ERROR_LENGTH]
+        clean = text.encode("utf-8", "replace").decode()
+        return StudyRecord(identity, FAILED, {}, clean, seconds())
+    outcome = NOTHING if study is None else FOUND
+    return StudyRecord(identity, outcome, columns, None, seconds())
+
+
+def _checked(study: Study) -> dict[str, tuple[Value, ...]]:
+    """The columns as plain numbers and texts of one length; infinities become NaN."""
+    columns = {name: tuple(map(_plain, values)) for name, values in study.columns.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) != 1 or not max(lengths.values()):
+        raise ValueError(f"columns of a study must have one length above 0, not {lengths}")
+    return columns
+
+
+def _plain(value: Any) -> Value:
+    value = value.item() if hasattr(value, "item") else value
+    if not isinstance(value, (float, int, str)):
+        raise TypeError(f"a study holds numbers and texts, not {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        return math.nan
+    return int(value) if isinstance(value, bool) else value

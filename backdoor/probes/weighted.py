@@ -1,0 +1,154 @@
+"""Networks trained with their poisoned samples weighted by b, between clean and poisoned training.
+
+Every sample's cross-entropy counts 1, or b where it is poisoned, and their sum is divided by the
+size of the batch: b = 1 is the trial's ordinary training on poisoned data, b = 0 learns from the
+clean samples alone, with the same steps, order and initial weights. `separate_means` is what the
+code of *Backdoor Learning Curves* does: the mean over the clean samples of a batch plus b times
+the mean over its poisoned ones, by which poisoned samples weigh more, the fewer they are.
+
+Where batch normalisation is used, poisoned images of weight 0 are still among those that it
+normalises with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backdoor.config import TrialConfig
+from backdoor.engines import Ids, Lane, classes_of, init_state, learning_rate_factor
+from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
+from backdoor.errors import Mistake
+from backdoor.probes import Studied
+from backdoor.probes.hessian import Batches
+from backdoor.streams import stream
+
+Weighting = Literal["batch", "separate_means"]
+#: Images a batch of an evaluation or of a sum over the training set.
+CHUNK = 500
+
+
+def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
+    """A penalty on a whole batch has no weights of samples."""
+    regularizer = config.defence.regularizer
+    if any(term.switched_on for term in regularizer.terms):
+        rule = "must be asked of networks without a regularizer: it weights single samples"
+        remedy = "Give regularizer none a sweep of its own, or leave this probe out."
+        yield Mistake("kind", rule, regularizer.identity()["kind"], remedy)
+
+
+def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
+    """A network trained as the trial's was, in float32, its poisoned samples weighted by beta."""
+    with _own_noise(model.lane, model.bank.device):
+        return _train(model, beta, weighting)
+
+
+def _train(model: Studied, beta: float, weighting: Weighting) -> nn.Module:
+    lane, bank = model.lane, model.bank
+    defence, training = lane.config.defence, lane.config.training
+    module = init_state(lane.config, bank.shape, model.classes).to(bank.device)
+    module = module.to(memory_format=torch.channels_last)
+    optimizer = _optimizer(module, lane, fused=False)
+    n, size = len(lane.train), training.batch_size
+    steps, done = -(-n // size) * defence.epochs, 0
+    for epoch in range(defence.epochs):
+        module.train()
+        inputs, poisoned = EpochImages(lane, bank, epoch), _poisoned_in_order(model, epoch)
+        for start in range(0, n, size):
+            factor = learning_rate_factor(done, steps, training.schedule)
+            for group in optimizer.param_groups:
+                group["lr"] = defence.learning_rate * factor
+            images, targets = inputs.batch(start, start + size)
+            marked = poisoned[start : start + size].to(images.device)
+            losses = functional.cross_entropy(module(images).float(), targets, reduction="none")
+            optimizer.zero_grad(set_to_none=True)
+            weighted_loss(losses, marked, beta, weighting).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            done += 1
+    return module.eval()
+
+
+def weighted_loss(
+    losses: torch.Tensor, poisoned: torch.Tensor, beta: float, weighting: Weighting
+) -> torch.Tensor:
+    """The loss of a batch from those of its samples (b,), of which some are poisoned (b,) bool."""
+    if weighting == "batch":
+        return (losses * torch.where(poisoned, beta, 1.0)).sum() / len(losses)
+    parts = ((losses[~poisoned], 1.0), (losses[poisoned], beta))
+    return torch.stack([losses.sum() * 0, *(w * p.mean() for p, w in parts if len(p))]).sum()
+
+
+def _poisoned_in_order(model: Studied, epoch: int) -> torch.Tensor:
+    """Which samples are poisoned, in the order in which the epoch meets them, (n,) bool."""
+    lane = model.lane
+    n = len(lane.train)
+    order = stream("order", lane.config.seed, n, epoch).permutation(n)
+    return torch.from_numpy(np.isin(order, attackers(lane)))
+
+
+def attackers(lane: Lane) -> Ids:
+    """Positions of all that the attacker has marked, covers too, ascending, (m,) int64: they are
+    the poisoned samples here, so that b = 0 knows nothing of the attacker."""
+    return np.union1d(lane.poison.positions, lane.poison.covers)
+
+
+# --- what a curve shows ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Mean cross-entropy (natural logarithm) and accuracy on clean test images with their labels,
+    and on triggered ones with those that the attacker wants."""
+
+    beta: float
+    clean_loss: float
+    clean_accuracy: float
+    backdoor_loss: float
+    backdoor_accuracy: float
+
+
+def network_curve(
+    model: Studied, betas: Iterable[float], weighting: Weighting = "batch"
+) -> list[CurvePoint]:
+    """The backdoor learning curve of a poisoned trial's network: one training a beta. The fields
+    of a point are the columns of the probe."""
+    lane = model.lane
+    (triggered,) = lane.triggered
+    points = []
+    for beta in betas:
+        module = train_weighted(model, beta, weighting)
+        clean = _measured(model, module, lane.test, lane.test_labels)
+        backdoor = _measured(model, module, triggered.rows, triggered.wanted)
+        points.append(CurvePoint(beta, *clean, *backdoor))
+    return points
+
+
+def _measured(model: Studied, module: nn.Module, rows: Ids, labels: Ids) -> tuple[float, float]:
+    """Mean loss, and the share of answers that are these labels; NaN on no images."""
+    if not len(rows):
+        return float("nan"), float("nan")
+    loss, right = 0.0, 0
+    with torch.no_grad():
+        for images, wanted in batches_of(model, rows, labels, torch.float32)():
+            logits = module(images).float()
+            loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
+            right += int((classes_of(logits) == wanted.cpu().numpy()).sum())
+    return loss / len(rows), right / len(rows)
+
+
+def batches_of(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
+    """Network inputs and labels of these rows, in chunks."""
+
+    def chunks() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for start in range(0, len(rows), CHUNK):
+            images = model.bank.batch(torch.from_numpy(rows[start : start + CHUNK]))
+            wanted = torch.from_numpy(labels[start : start + CHUNK]).to(images.device)
+            yield images.to(dtype), wanted
+
+    return chunks

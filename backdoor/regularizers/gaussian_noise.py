@@ -1,0 +1,35 @@
+"""Training with noise: Bishop 1995, "Training with Noise is Equivalent to Tikhonov
+Regularization"; beside logit squeezing in Kannan et al. 2018, arXiv 1803.06373."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+
+from backdoor.regularizers import Regularizer
+from backdoor.regularizers.step import Step
+from backdoor.schema import Range
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Regularizer):
+    """Adds independent normal noise to every input number, drawn anew for each image and step.
+
+    sigma: its standard deviation, in the units of the network's input: with `normalization: unit`
+        1 is the way from black to white, with `standard` a channel's standard deviation. Inputs
+        are not clipped. It comes after all mixing of images.
+    """
+
+    kind: ClassVar[str] = "gaussian_noise"
+    dial: ClassVar[str] = "sigma"
+    turn: ClassVar[int] = 1
+
+    sigma: Annotated[float, Range(ge=0)] = 0.1
+
+    def prepare(self, step: Step) -> None:
+        generator = step.draws.tensors(self.kind_name())
+        shape, device = step.inputs.shape, step.inputs.device
+        noise = torch.randn(shape, generator=generator, device=device, dtype=step.inputs.dtype)
+        step.inputs = step.inputs + self.sigma * noise

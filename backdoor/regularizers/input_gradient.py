@@ -1,0 +1,34 @@
+"""Input gradient regularization: Ross, Doshi-Velez 2018, arXiv 1711.09404."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+
+from backdoor.regularizers import Regularizer
+from backdoor.regularizers.step import Step
+from backdoor.schema import Range
+
+
+@dataclass(frozen=True)
+class InputGradient(Regularizer):
+    """Penalises how much the loss hangs on the input: the mean of ||d CE / d x||_2^2 over images.
+
+    CE is an image's cross-entropy and x the network's input, normalised, as it is given to the
+    network: mixed, with noise. Differentiated twice, a step costs about two.
+    """
+
+    kind: ClassVar[str] = "input_gradient"
+
+    strength: Annotated[float, Range(ge=0)] = 0.1
+
+    def prepare(self, step: Step) -> None:
+        step.follow_inputs()
+
+    def penalty(self, step: Step) -> torch.Tensor:
+        images = len(step.inputs)
+        whole = step.cross_entropy() * images
+        (slope,) = torch.autograd.grad(whole, step.inputs, create_graph=True)
+        return slope.square().sum() / images

@@ -1,0 +1,202 @@
+"""A reflection in a window pane: ReFool (Liu, Ma, Bailey, Lu 2020, arXiv 2007.02343)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.errors import Mistake, UserError
+from backdoor.others import Others
+from backdoor.pictures import read_pictures
+from backdoor.schema import Range
+from backdoor.streams import by_number
+from backdoor.triggers import Trigger
+from backdoor.userfile import UserFile
+
+Floats = npt.NDArray[np.float64]
+Effect = Literal["mixed", "ghost", "out_of_focus", "in_focus"]
+
+#: Light is the grey level to this power.
+GAMMA = 2.2
+#: Of mixed effects, the share of ghosts; the rest is out of focus.
+GHOSTS = 0.49
+#: The largest standard deviation of the blur, and half the window that holds it.
+SIGMA, REACH = 5.0, 10
+#: Side in pixels of the picture over which the brightness of a blurred reflection falls off.
+CANVAS = 560
+
+
+@dataclass(frozen=True)
+class Reflection(Trigger):
+    """Adds the reflection of another picture, in linear light: a R + (1 - a) x, both ^2.2.
+
+    `opacity` is a; None draws it for each image from U[0.05, 0.45), as the paper does. The effect
+    is `ghost`, a thick pane: R and R again, 3 to 8 pixels (at most a quarter of a side) further
+    down and right, with weights g and 1 - g, g from U[0.15, 0.5) or one minus that;
+    `out_of_focus`: R blurred by a Gaussian, sigma from U[1, 5), under a Gaussian spotlight of
+    weight (1 + a) / 2 in place of a, drawn on a canvas of 560 pixels; `in_focus`: R as it is; or
+    `mixed`: a ghost for 49 % of the images, out of focus for the others.
+
+    images: a picture, or a folder of pictures, that are reflected; None: other training images.
+    Which picture and all draws follow from `pattern_seed` and the image's number. test_opacity: of
+    test images; None is the same. The authors' code also darkens blurred reflections where the sum
+    is too bright; here it is clipped. The paper keeps labels: `label_mode: clean_label`.
+    """
+
+    kind: ClassVar[str] = "reflection"
+
+    opacity: Annotated[float | None, Range(gt=0, lt=1)] = None
+    effect: Effect = "mixed"
+    images: UserFile | None = None
+    pattern_seed: Annotated[int, Range(ge=0)] = 0
+    test_opacity: Annotated[float | None, Range(gt=0, lt=1)] = None
+
+    def inert(self) -> frozenset[str]:
+        return frozenset({"test_opacity"} if self.test_opacity in (None, self.opacity) else ())
+
+    def for_test(self) -> Reflection:
+        if self.test_opacity is None:
+            return self
+        return replace(self, opacity=self.test_opacity, test_opacity=None)
+
+    def lent(self, others: Others) -> Reflection:
+        if self.images is not None:
+            return self
+        own = {f.name: getattr(self, f.name) for f in fields(Reflection)}
+        return _Borrowing(**own, others=others)
+
+    def fits(self, shape: tuple[int, int, int]) -> Iterator[Mistake]:
+        if min(shape[1:]) < 4:
+            rule, remedy = "needs images of at least 4 x 4 pixels", "Use another trigger."
+            yield Mistake("kind", rule, f"{shape[1]} x {shape[2]}", remedy)
+        elif self.images is not None:
+            try:
+                _pictures(self.images, shape)
+            except UserError as error:
+                yield from error.mistakes
+
+    def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        draws = by_number(ids.cpu().numpy(), 9, "reflection", self.pattern_seed)
+        light = _light(images.cpu().numpy())
+        reflected = _light(self.pictures(ids, draws[:, 0], light.shape))
+        drawn, fixed = 0.05 + 0.4 * draws[:, 1], np.full(len(draws), self.opacity or 0.0)
+        opacity = drawn if self.opacity is None else fixed
+        ghosts = self._ghosts(draws[:, 2])
+        mirrored = np.empty_like(light)
+        mirrored[ghosts] = self._ghost(reflected[ghosts], draws[ghosts]) * _wide(opacity[ghosts])
+        rest = ~ghosts
+        mirrored[rest] = self._pane(reflected[rest], draws[rest], opacity[rest])
+        mixed = (mirrored + light * _wide(1 - opacity)).clip(0, 1)
+        # Nine digits: the last bits of a power differ between machines, and could turn a half.
+        grey = np.rint(np.round(255 * mixed ** (1 / GAMMA), 9)).astype(np.uint8)
+        return torch.from_numpy(grey).to(images.device)
+
+    def pictures(
+        self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.uint8]:
+        """What is reflected in each image, (n, c, h, w) uint8; draw: (n,) in [0, 1)."""
+        if self.images is None:
+            remedy = "Name a folder of pictures, or call lent(others) with the training images."
+            raise UserError(Mistake("images", "must be known to stamp images", None, remedy))
+        known = _pictures(self.images, (shape[1], shape[2], shape[3]))
+        return known[(draw * len(known)).astype(np.int64)]
+
+    def _ghosts(self, draw: Floats) -> npt.NDArray[np.bool_]:
+        return draw < {"mixed": GHOSTS, "ghost": 1.0}.get(self.effect, 0.0)
+
+    def _ghost(self, light: Floats, draws: Floats) -> Floats:
+        """The picture and its double: light (m, c, h, w); draws: columns 3 to 6 count."""
+        height, width = light.shape[2:]
+        down, right = (_shifts(draws[:, 3 + i], side) for i, side in enumerate((height, width)))
+        weight = 0.15 + 0.35 * draws[:, 5]
+        weight = _wide(np.where(draws[:, 6] < 0.5, weight, 1 - weight))
+        return weight * light + (1 - weight) * _moved(light, down, right)
+
+    def _pane(self, light: Floats, draws: Floats, opacity: Floats) -> Floats:
+        """The picture, as it is or out of focus; of the draws columns 3, 7 and 8 count."""
+        if self.effect == "in_focus":
+            return light * _wide(opacity)
+        height, width = light.shape[2:]
+        sigma = 1 + (SIGMA - 1) * draws[:, 3]
+        down, right = _blur(sigma, height), _blur(sigma, width)
+        blurred = np.einsum("nij,ncjk,nlk->ncil", down, light, right, optimize=True)
+        spot = _falloff(draws[:, 7], height)[:, :, None] * _falloff(draws[:, 8], width)[:, None]
+        lit: Floats = blurred * spot[:, None] * _wide((1 + opacity) / 2)
+        return lit
+
+
+@dataclass(frozen=True)
+class _Borrowing(Reflection):
+    """Reflects other training images."""
+
+    others: Others | None = field(default=None, metadata={"identity": False})
+
+    def pictures(
+        self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.uint8]:
+        assert self.others is not None
+        lent: npt.NDArray[np.uint8] = self.others.lend(ids, "reflection-from").cpu().numpy()
+        return lent
+
+
+@functools.lru_cache(maxsize=4)
+def _pictures(images: UserFile, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    return read_pictures(images, "images", shape)
+
+
+def _light(grey: npt.NDArray[np.uint8]) -> Floats:
+    """Grey levels to linear light in [0, 1]."""
+    table: Floats = (np.arange(256) / 255) ** GAMMA
+    return table[grey]
+
+
+def _wide(values: Floats) -> Floats:
+    """(n,) to (n, 1, 1, 1)."""
+    return values[:, None, None, None]
+
+
+def _shifts(draw: Floats, side: int) -> npt.NDArray[np.int64]:
+    """Whole pixels from 3 to 8, and at most a quarter of the side."""
+    high = max(1, min(8, side // 4))
+    low = min(3, high)
+    return (low + draw * (high - low + 1)).astype(np.int64)
+
+
+def _moved(light: Floats, down: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Floats:
+    """Pictures (m, c, h, w) moved by so many pixels (m,); what comes in is their edge."""
+    height, width = light.shape[2:]
+    rows = np.maximum(np.arange(height) - down[:, None], 0)[:, None, :, None]
+    columns = np.maximum(np.arange(width) - right[:, None], 0)[:, None, None, :]
+    image = np.arange(len(light))[:, None, None, None]
+    moved: Floats = light[image, np.arange(light.shape[1])[:, None, None], rows, columns]
+    return moved
+
+
+def _blur(sigma: Floats, side: int) -> Floats:
+    """(m, side, side): Gaussian windows of 2 ceil(2 sigma) + 1 pixels, mirrored at the edges."""
+    steps = np.arange(-REACH, REACH + 1)
+    weights = np.exp(-(steps**2) / (2 * sigma[:, None] ** 2))
+    weights *= np.abs(steps) <= np.ceil(2 * sigma)[:, None]
+    weights /= weights.sum(1, keepdims=True)
+    matrix = np.zeros((len(sigma), side, side))
+    for step, weight in zip(steps, weights.T, strict=True):
+        # Mirrored without repeating the edge: ... 2 1 0 1 2 ...
+        place = np.abs(np.arange(side) + step) % (2 * side - 2)
+        place = np.minimum(place, 2 * side - 2 - place)
+        matrix[:, np.arange(side), place] += weight[:, None]
+    return matrix
+
+
+def _falloff(draw: Floats, side: int) -> Floats:
+    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas,
+    of which the image is a piece."""
+    start = np.floor(draw * max(1, CANVAS - side - 10))
+    z = 6 * (start[:, None] + np.arange(side) + 0.5) / CANVAS - 3
+    light: Floats = np.exp(-(z**2) / 4)
+    return light

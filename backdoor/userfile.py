@@ -1,0 +1,116 @@
+"""A file of the user's as a setting: what it holds is part of a trial's name, its place is not.
+
+A spec names a path. The setting then holds the path and a digest of the content, written
+`PATH#sha256:HEX`; an identity has `sha256:HEX` alone, so that a file may move without renaming a
+trial. The path travels to workers beside the canonical form (`located`), and whoever opens the
+file finds out whether it still holds what the digest says.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+
+SCHEME = "sha256:"
+#: Hex digits of a digest that are kept, as of every other one in this project.
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A file, or the image files in a folder. digest: `sha256:` and 16 hex digits of the content.
+    path: where it lies on this machine, None where that is not known."""
+
+    digest: str
+    path: str | None = field(default=None, compare=False)
+
+    @staticmethod
+    def of(text: str) -> UserFile:
+        """From PATH, PATH#sha256:HEX or sha256:HEX; `OSError` where a digest has to be made of
+        what cannot be read."""
+        path, separator, known = text.rpartition("#" + SCHEME)
+        if separator:
+            return UserFile(SCHEME + known, path)
+        if text.startswith(SCHEME):
+            return UserFile(text)
+        place = Path(text).expanduser().resolve()
+        return UserFile(content_digest(place), str(place))
+
+    def __str__(self) -> str:
+        return self.digest if self.path is None else f"{self.path}#{self.digest}"
+
+    def open(self, place: str) -> Path:
+        """The path, once its content is known to be what it was.
+
+        Raises:
+            UserError: at `place`; it is not known, not there, or holds something else.
+        """
+        if self.path is None:
+            rule, remedy = "must be given as a path on this machine", "Name the file in the spec."
+            raise UserError(Mistake(place, rule, self.digest, remedy))
+        try:
+            now = _checked(self.path, self.digest)
+        except OSError as error:
+            rule, remedy = "must be a file or folder that can be read", "Restore it"
+            remedy = f"{remedy} ({error.strerror})."
+            raise UserError(Mistake(place, rule, self.path, remedy)) from None
+        if now != self.digest:
+            rule = f"must hold what it held when the trials were named ({self.digest})"
+            remedy = "Restore it, or begin a new sweep with it as it is now."
+            raise UserError(Mistake(place, rule, now, remedy))
+        return Path(self.path)
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(path: str, digest: str) -> str:
+    """The digest of the content, looked at once in a process."""
+    return content_digest(Path(path))
+
+
+def content_digest(path: Path) -> str:
+    """Of a file's bytes, or of those of a folder's image files, in the order of their names."""
+    whole = hashlib.sha256()
+    for file in pictures_in(path) if path.is_dir() else [path]:
+        with file.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+    return SCHEME + whole.hexdigest()[:DIGITS]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The image files below a folder, sorted by their paths in it."""
+    from backdoor.datasets.image_folder import image_files  # needs the schema, which needs this
+
+    return image_files(folder)
+
+
+def files_of(value: Any) -> dict[str, str]:
+    """Digest → path of all files that the settings of a configuration name."""
+    if isinstance(value, UserFile):
+        return {} if value.path is None else {value.digest: value.path}
+    if not is_dataclass(value):
+        return {}
+    found: dict[str, str] = {}
+    for each in fields(value):
+        found |= files_of(getattr(value, each.name))
+    return found
+
+
+def without_path(text: str) -> str:
+    """A file as an identity has it, from PATH#sha256:HEX; any other text as it is."""
+    _, separator, digest = text.rpartition("#" + SCHEME)
+    return SCHEME + digest if separator else text
+
+
+def located(value: Any, files: Mapping[str, str]) -> Any:
+    """Plain values with the paths of their files: what an identity says, and where it lies."""
+    if isinstance(value, Mapping):
+        return {key: located(inner, files) for key, inner in value.items()}
+    if isinstance(value, str) and value in files:
+        return f"{files[value]}#{value}"
+    return value

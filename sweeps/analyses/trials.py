@@ -1,0 +1,60 @@
+"""The finished trials of a sweep by defence point, attack and seed, as analyses take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeps.ledger import FINISHED, flatten_factors
+from sweeps.region.labels import goal_label, kind_label, point_labels
+
+CLEAN = "clean"
+Row = Mapping[str, Any]
+
+
+@dataclass
+class PointTrials:
+    """A defence point: its clean models by seed, and its poisoned ones by attack and seed."""
+
+    defence_id: str
+    factors: dict[str, Any]
+    label: str = ""
+    clean: dict[int, Row] = field(default_factory=dict)
+    poisoned: dict[str, dict[int, Row]] = field(default_factory=dict)
+
+
+def points_of(rows: Iterable[Row]) -> list[PointTrials]:
+    """Defence points in the order of their labels; `rows` are those of `Ledger.rows`."""
+    points: dict[str, PointTrials] = {}
+    for row in rows:
+        if row["status"] != FINISHED:
+            continue
+        known = points.get(row["defence_id"])
+        if known is None:
+            flat = flatten_factors({**row["config"], "data": {}, "training": {}, "attack": None})
+            factors = {k: v for k, v in flat.items() if k.startswith("defence.")}
+            known = points[row["defence_id"]] = PointTrials(row["defence_id"], factors)
+        if row["attack_id"] == CLEAN:
+            known.clean[row["seed"]] = row
+        else:
+            known.poisoned.setdefault(row["attack_id"], {})[row["seed"]] = row
+    labels = point_labels([point.factors for point in points.values()])
+    for point, label in zip(points.values(), labels, strict=True):
+        point.label = label
+    return sorted(points.values(), key=lambda point: (point.label, point.defence_id))
+
+
+def clean_accuracy(row: Row) -> float:
+    """Of a finished trial, in [0, 1]."""
+    return float(sum(row["class_correct"]) / sum(row["class_total"]))
+
+
+def trigger_label(attack: Mapping[str, Any]) -> str:
+    """`patch(size=1) to class 0`: an attack without its rate."""
+    return f"{kind_label(attack['trigger'])} {goal_label(attack)}"
+
+
+def attack_label(attack: Mapping[str, Any]) -> str:
+    """`patch(size=1) to class 0 at 3 %`."""
+    return f"{trigger_label(attack)} at {100 * attack['poison_rate']:.4g} %"

@@ -1,0 +1,86 @@
+"""A bank that reads images where they are mapped answers as one that copies them."""
+
+import numpy as np
+import pytest
+import torch
+from synthetic import synthetic_source
+
+import backdoor.bank
+import backdoor.data
+from backdoor.augment import draw_views
+from backdoor.bank import Bank
+from backdoor.data import load_source
+from backdoor.datasets import Raw
+from backdoor.datasets.arrays import Arrays
+from backdoor.registry import TRIGGERS
+
+CLEAN = np.array([5, 3, 90, 41, 77, 0])
+MARKED = np.array([90, 41, 3])
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch):
+    """A data set of 100 coloured images that was decoded into the cache, and as it was."""
+    monkeypatch.setenv("BACKDOOR_CACHE", str(tmp_path / "cache"))
+    load_source.cache_clear()
+    given = synthetic_source(100, (3, 12, 10), classes=4)
+    file = tmp_path / "given.npz"
+    np.savez(file, x_train=given.images, y_train=given.labels)
+    monkeypatch.setattr(Arrays, "cached", True)
+    monkeypatch.setattr(
+        Arrays, "read", lambda self: Raw(given.images, given.labels, tuple("abcd"), None, None)
+    )
+    yield load_source(Arrays(root=str(file))), given
+    load_source.cache_clear()
+
+
+def banks(source, monkeypatch, normalization="standard"):
+    wanted = {TRIGGERS.build({"kind": "patch", "size": 3}): MARKED, TRIGGERS.build("blend"): CLEAN}
+    copied = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
+    monkeypatch.setattr(backdoor.bank, "COPIED_BYTES", 0)
+    shared = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
+    return copied, shared, list(wanted)
+
+
+def rows_of(bank, triggers):
+    both = [bank.stamped_rows(triggers[0], MARKED), bank.stamped_rows(triggers[1], CLEAN)]
+    return torch.from_numpy(np.concatenate([bank.clean_rows(CLEAN), *both])[::-1].copy())
+
+
+def test_a_decoded_set_is_mapped_with_channels_last_and_is_what_it_was(mapped) -> None:
+    source, given = mapped
+    assert isinstance(source.images, np.memmap) and np.array_equal(source.images, given.images)
+    assert source.images.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert not source.images.flags.writeable
+
+
+def test_a_shared_bank_answers_as_a_copied_one(mapped, monkeypatch) -> None:
+    source, given = mapped
+    copied, shared, triggers = banks(source, monkeypatch)
+    mine, theirs = rows_of(shared, triggers), rows_of(copied, triggers)
+    assert torch.equal(shared.uint8(mine.numpy()), copied.uint8(theirs.numpy()))
+    assert torch.equal(shared.batch(mine.view(3, -1)), copied.batch(theirs.view(3, -1)))
+    assert np.array_equal(shared.pixels(mine.numpy()), copied.pixels(theirs.numpy()))
+    clean = np.concatenate([CLEAN, MARKED, CLEAN])[::-1].copy()
+    original = shared.uint8(shared.unchanged(mine.numpy())).numpy()
+    expected = np.concatenate([given.images[CLEAN], given.images[MARKED], given.images[CLEAN]])
+    assert len(clean) == len(expected) and np.array_equal(original, expected[::-1])
+
+
+@pytest.mark.parametrize("stamp", ["before", "after"])
+def test_both_are_augmented_alike(mapped, monkeypatch, stamp) -> None:
+    copied, shared, triggers = banks(mapped[0], monkeypatch)
+    mine, theirs = rows_of(shared, triggers), rows_of(copied, triggers)
+    views = draw_views(0, len(mine), 0)
+    seen = shared.augmented(mine, views, stamp)
+    assert torch.equal(seen, copied.augmented(theirs, views, stamp))
+    assert seen.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_clean_images_of_a_shared_bank_are_the_mapped_ones(mapped, monkeypatch) -> None:
+    source, _ = mapped
+    copied, shared, _ = banks(source, monkeypatch)
+    assert shared._shared is not None and copied._shared is None
+    assert shared._shared.data_ptr() == source.images.ctypes.data
+    assert len(shared._own) == 2 * len(MARKED) + len(CLEAN) == len(copied._own) - len(CLEAN)
+    assert shared._floats is None  # nothing as large as the data set is made of it

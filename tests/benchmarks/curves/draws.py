@@ -1,0 +1,66 @@
+"""The random draws of the authors' scripts: which images, and what noise. numpy's legacy generator.
+
+Both follow from their published code. With them, what is left between their figures and ours is
+which tenth of the images is poisoned, one training image, and the solvers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from backdoor.config import build_data
+from backdoor.data import load_source
+from backdoor.triggers.patch import Patch
+
+SPLIT_SEED, TEST = 999, 500
+
+
+@dataclass(frozen=True)
+class TheirNoise(Patch):
+    """The noise of both classes is drawn at once, by the run's seed."""
+
+    kind: ClassVar[str] = "their_noise"
+
+    def noise(self, label, channels):
+        shape = 2, channels, self.size, self.size
+        drawn = np.random.RandomState(self.pattern_seed).random_sample(shape)
+        return torch.from_numpy(np.rint(255 * drawn[label]).astype(np.uint8))
+
+    @staticmethod
+    def like(patch):
+        return TheirNoise(
+            **{name: getattr(patch, name) for name in ("size", "position", "pattern")}
+        )
+
+
+def their_images(mnist, folder):
+    """The dataset `mnist`, two digits in torchvision's files, narrowed to the images of their split.
+
+    They draw 1,501 training images of the two digits and put one of them aside; their test images
+    are the first 250 of each digit among MNIST's own test images.
+    """
+    source = load_source(mnist)
+    own = source.kept < source.test_from
+    train, test = source.kept[own], source.kept[~own]
+    drawn = np.random.RandomState(SPLIT_SEED).choice(len(train), mnist.train + 1, replace=False)
+    train = train[drawn]
+    test = np.concatenate([test[source.labels[test] == k][: TEST // 2] for k in (0, 1)])
+    name = "-".join(map(str, mnist.classes))
+    file = Path(folder) / f"mnist-{name}.npz"
+    digits = np.array(mnist.classes)[source.labels]
+    np.savez(file, images=source.images[train], labels=digits[train],
+             test_images=source.images[test], test_labels=digits[test])  # fmt: skip
+    # `classes` tells the trials of one pair from those of another: the file's place does not.
+    own = {"root": str(file), "classes": list(mnist.classes), "split_seed": SPLIT_SEED}
+    return build_data(
+        {"kind": "arrays", **own, "train": mnist.train, "validation": 1, "test": TEST}
+    )
+
+
+def with_their_noise(attack):
+    return replace(attack, trigger=TheirNoise.like(attack.trigger))

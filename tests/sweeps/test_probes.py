@@ -1,0 +1,293 @@
+"""Probes in sweeps: the spec, the record, resume, failures, tables and commands."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from small import SMALL, begin, results, small_spec, sweep
+from trials import fake_rows
+
+import sweeps.ledger.studies
+from backdoor.errors import StoredDataError, UserError
+from sweeps.cli.main import main
+from sweeps.ledger import Ledger, decode, encode, load_results
+from sweeps.plan import Job, Pack
+from sweeps.runners import train_pack
+from sweeps.runners.replay import ReplayRunner
+from sweeps.runners.serial import SerialRunner
+from sweeps.stint import Stint
+
+COUNTING, FAILING = {"kind": "fake_probes:Counting"}, {"kind": "fake_probes:Failing"}
+PERSISTENCE = {"kind": "persistence", "clean_fraction": 0.05, "epochs": 1}
+NETWORKS = {"architecture": "linear", "weight_decay": [0, 0.03], "epochs": 2}
+
+
+def probed(*probes, **changes):
+    return small_spec(probes=list(probes), **changes)
+
+
+def studies(paths):
+    """(trial_id, kind) to (outcome, columns, error)."""
+    found = {}
+    for row in Ledger(paths.ledger).studies.table().to_pylist():
+        columns = sweeps.ledger.columns_of(row)
+        key = row["trial_id"], json.loads(row["probe"])["kind"]
+        assert key not in found
+        found[key] = row["outcome"], columns, row["error"]
+    return found
+
+
+# --- the spec ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probes", "message"),
+    [
+        (3, r"^probes: must be a list of probes, but got 3. For example \["),
+        (["persistance"], r"^probes\[0\].kind: must be a known probe, but got 'persistance'. Did you mean 'persistence'"),
+        ([{"kind": "persistence", "epochs": 0}], r"^probes\[0\].epochs: must be >= 1, but got 0"),
+        ([COUNTING, COUNTING], r"^probes\[1\]: must not repeat probes\[0\], but got .*Remove one of the two.$"),
+        (["persistence"], r"^probes\[0\].kind: must be asked of networks only, and ridge is solved, not trained by steps, but got 'persistence'. Give networks a sweep of their own, or leave this probe out.$"),
+        (["fake_probes:Uneven"], r"^probes\[0\].kind: must meet a weight decay up to 0.5, but got 'uneven'. Lower it.$"),
+    ],
+)  # fmt: skip
+def test_mistakes(probes, message) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        small_spec(probes=probes)
+    assert len(caught.value.mistakes) == 1
+
+
+def test_a_clean_set_larger_than_the_validation_set_is_refused() -> None:
+    wrong = {**PERSISTENCE, "clean_fraction": 0.2}
+    rule = "times the 1100 training images must be 1 to 197 images, as many as there are to validate, but got 0.2"
+    with pytest.raises(UserError, match=r"^probes\[0\].clean_fraction: " + rule):
+        small_spec(probes=[wrong], defence=NETWORKS)
+    with pytest.raises(UserError, match="images must be 1 to 197 images"):
+        small_spec(probes=[{**PERSISTENCE, "clean_fraction": 0.0001}], defence=NETWORKS)
+
+
+def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
+    plain, asked = small_spec(defence=NETWORKS), probed(PERSISTENCE, COUNTING, defence=NETWORKS)
+    assert asked.probes[0].epochs == 1 and plain.probes == ()
+    trials = [
+        [s.trial(build(s), a, 0).trial_id for a in s.attacks for build in (_first,)]
+        for s in (plain, asked)
+    ]
+    assert trials[0] == trials[1]
+    pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
+    assert Stint.from_json(Stint((pack,)).to_json()) == Stint((pack,))
+
+
+def _first(spec):
+    from backdoor.config import build_defence
+
+    return build_defence(next(iter(spec.defence.grid())))
+
+
+# --- the record --------------------------------------------------------------------------------
+
+
+def test_studies_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> None:
+    plain, asked = small_spec(), probed(COUNTING)
+    without, paths = begin(tmp_path / "plain", plain), begin(tmp_path / "asked", asked)
+    sweep(without, plain, SerialRunner())
+    outcome = sweep(paths, asked, SerialRunner())
+    assert (outcome.finished, outcome.failed, outcome.unstudied) == (24, 0, 0)
+    assert results(paths) == results(without)
+    assert not (without.ledger / "probes").exists()
+    found = studies(paths)
+    for row in Ledger(paths.ledger).rows():
+        outcome, columns, error = found[row["trial_id"], "fake_probes:Counting"]
+        if row["attack_id"] == "clean":
+            assert (outcome, columns) == ("nothing", {})
+            continue
+        clean = sum(row["class_correct"]) / sum(row["class_total"])
+        assert columns == {"figure": [pytest.approx(clean)], "grad": [1], "seed": [row["seed"]]}
+        assert (outcome, error) == ("found", None)
+    assert len(found) == 24
+
+
+def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypatch, capsys) -> None:
+    mark = tmp_path / "fails"
+    mark.touch()
+    monkeypatch.setenv("FAILING", str(mark))
+    spec = probed(COUNTING, FAILING, "fake_probes:Uneven", seeds=1,
+                  defence={"architecture": "ridge", "weight_decay": 0.1})  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    outcome = sweep(paths, spec, SerialRunner())
+    assert (outcome.finished, outcome.failed, outcome.unstudied) == (3, 0, 3)
+    found = studies(paths)
+    errors = [error for *_, error in found.values()]
+    assert errors.count("ValueError: a probe that fails") == 2
+    assert errors.count(
+        "ValueError: columns of a study must have one length above 0, not {'one': 1, 'two': 2}"
+    ) == 3  # fmt: skip
+    assert main(["status", str(paths.root)]) == 0
+    out = capsys.readouterr().out
+    assert "2 x ValueError: a probe that fails" in out
+    assert "probe fake_probes:Counting 2 found, 1 nothing, 0 failed" in out
+    poisoned = next(r for r in Ledger(paths.ledger).rows() if r["attack_id"] != "clean")
+    assert main(["show", str(paths.root), poisoned["trial_id"]]) == 0
+    shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}
+    assert shown["fake_probes:Failing"]["error"] == "ValueError: a probe that fails"
+    assert shown["fake_probes:Counting"]["columns"]["seed"] == [0]
+    # A resumed sweep tries what failed again, and nothing that was found is done twice.
+    mark.unlink()
+    before = results(paths)
+    assert sweep(paths, spec, SerialRunner()).unstudied == 3  # Uneven always fails
+    assert results(paths) == before
+    curves = [v for (_, kind), v in studies(paths).items() if kind == "fake_probes:Failing"]
+    assert len(curves) == 3
+    for outcome, columns, _ in curves:
+        assert outcome == "found" and columns["label"] == ["a", "b", "c"]
+        assert columns["curve"][:2] == [0.0, 0.5] and math.isnan(columns["curve"][2])
+
+
+def test_probes_asked_for_later_train_again_only_what_they_need(tmp_path, capsys) -> None:
+    document = {**SMALL, "defence": NETWORKS, "seeds": 1}
+    spec_file = tmp_path / "s.yaml"
+    spec_file.write_text(yaml.safe_dump(document))
+    folder = tmp_path / "r"
+    assert main(["run", str(spec_file), "--out", str(folder), "--runner", "serial"]) == 0
+    paths = begin(tmp_path / "other", small_spec())  # only for its type
+    paths = type(paths)(folder)
+    before = Ledger(paths.ledger).table()
+    again = ["resume", str(folder), "--runner", "serial", "--probes"]
+    assert main([*again, "[persistance]"]) == 2
+    assert "probes[0].kind: must be a known probe" in capsys.readouterr().err
+    assert "probes" not in yaml.safe_load((folder / "spec.yaml").read_text())
+    assert main([*again, "[{kind: persistence, epochs: 1}]"]) == 0
+    assert Ledger(paths.ledger).table().equals(before), "recorded rows have changed"
+    assert len(studies(paths)) == 6
+    assert main([*again, "['fake_probes:Counting']"]) == 0
+    assert len(studies(paths)) == 12, "studies by probes no longer named are lost"
+    trained = []
+    spec = small_spec(**{**document, "probes": ["fake_probes:Counting"]})
+    outcome = sweep(paths, spec, SerialRunner(lambda pack: trained.append(pack)))
+    assert not trained and outcome.unstudied == 0
+
+
+def test_folds_travel_and_replay_keep_studies(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.ledger.studies, "FOLD_AT", 2)
+    spec = probed(COUNTING)
+    paths = begin(tmp_path / "r", spec)
+    travelled = SerialRunner(lambda pack: decode(encode(train_pack(pack))))
+    sweep(paths, spec, travelled)
+    found, ledger = studies(paths), Ledger(paths.ledger)
+    ledger.fold()
+    assert len(ledger.studies.files()) == 1 and studies(paths) == found
+    replayed = begin(tmp_path / "replayed", spec)
+    sweep(replayed, spec, ReplayRunner(ledger, workers=2))
+    assert studies(replayed) == found and results(replayed) == results(paths)
+
+
+def test_a_newer_or_damaged_file_is_refused(tmp_path) -> None:
+    spec = probed(COUNTING, seeds=1)
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    store = Ledger(paths.ledger).studies
+    store.fold()
+    (file,) = store.files()
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({"schema_version": "9"}), file)
+    with pytest.raises(StoredDataError, match="must have schema version 1, but got 9"):
+        Ledger(paths.ledger).studies.table()
+    file.write_bytes(b"PAR1 torn")
+    with pytest.raises(StoredDataError, match="must be a readable Parquet file"):
+        Ledger(paths.ledger).studies.table()
+
+
+def test_rows_without_studies_are_recorded_as_ever(tmp_path) -> None:
+    """Work that knows no probes, as older workers: trials count, and their studies are lacking."""
+    spec = probed(COUNTING)
+    paths = begin(tmp_path / "r", spec)
+    assert sweep(paths, spec, SerialRunner(fake_rows)).unstudied == 24
+
+
+# --- tables and commands -----------------------------------------------------------------------
+
+
+def test_the_table_pairs_each_study_with_its_clean_baseline(tmp_path) -> None:
+    spec = probed(PERSISTENCE, defence=NETWORKS,
+                  attack={"trigger": ["patch", "blend"], "poison_rate": [0, 0.03]})  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    rows = load_results(paths.root, "persistence").to_pylist()
+    clean = {
+        (r["defence_id"], r["seed"], r["step"], r["measure_id"]): r
+        for r in rows if r["attack_id"] == "clean"
+    }  # fmt: skip
+    poisoned = [r for r in rows if r["attack_id"] != "clean"]
+    assert len(clean) == 2 * 2 * 2 * 2 and len(poisoned) == 2 * 2 * 2 * 2
+    for row in poisoned:
+        pair = clean[row["defence_id"], row["seed"], row["step"], row["measure_id"]]
+        assert row["baseline_attack_success"] == pair["attack_success"]
+        assert row["baseline_clean_accuracy"] == pair["clean_accuracy"]
+        assert pair["attack.trigger"] == row["attack.trigger"]
+        assert row["probe.epochs"] == 1 and row["probe"] == "persistence"
+    assert load_results(paths.root, "slope").num_rows == 0
+
+
+def test_check_and_export(tmp_path, capsys) -> None:
+    document = {**SMALL, "defence": NETWORKS, "seeds": 1, "probes": [PERSISTENCE]}
+    spec_file, folder = tmp_path / "s.yaml", tmp_path / "r"
+    spec_file.write_text(yaml.safe_dump(document))
+    assert main(["check", str(spec_file)]) == 0
+    assert "  probe on every trained model: persistence(epochs=1)\n" in capsys.readouterr().out
+    assert main(["run", str(spec_file), "--out", str(folder), "--runner", "serial"]) == 0
+    assert main(["export", str(folder)]) == 2
+    assert "--csv: or --probes must name the file to write" in capsys.readouterr().err
+    file = tmp_path / "probes.csv"
+    assert main(["export", str(folder), "--probes", str(file)]) == 0
+    assert "12 rows written" in capsys.readouterr().err
+    table = pyarrow.csv.read_csv(file)
+    assert table.num_rows == 12 and {"trial_id", "step", "attack_success"} <= set(
+        table.column_names
+    )
+
+
+# --- on Ray Tune, killed and resumed -----------------------------------------------------------
+
+
+#: A driver that dies when studies have been written and the first rows are about to be.
+DYING = """
+import os, signal, sys
+import sweeps.ledger
+from sweeps.cli.main import main
+sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_on_tune_killed_and_resumed(tmp_path) -> None:
+    """No trial and no study is lost, or there twice, and all are those of an undisturbed sweep."""
+    import ray
+
+    from sweeps.runners.tune import TuneRunner
+    from sweeps.storage import SweepPaths
+
+    document = {**SMALL, "defence": NETWORKS, "seeds": 1, "probes": [PERSISTENCE]}
+    (spec_file := tmp_path / "s.yaml").write_text(yaml.safe_dump(document))
+    address = ray.get_runtime_context().gcs_address
+    environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
+    driver = subprocess.run(
+        [sys.executable, "-c", DYING, "run", spec_file, "--out", tmp_path / "r"],
+        env=environment, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert driver.returncode == -signal.SIGKILL, driver.stderr
+    paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
+    assert studies(paths) and not results(paths)
+    outcome = sweep(paths, spec, TuneRunner())
+    assert (outcome.finished, outcome.unstudied) == (6, 0)
+    calm = begin(tmp_path / "calm", spec)
+    sweep(calm, spec, SerialRunner())
+    assert results(paths) == results(calm)
+    assert studies(paths) == studies(calm)
