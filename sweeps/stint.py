@@ -7,7 +7,7 @@ out. A stint lasts for seconds, whatever its packs are: they need not be of one 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +42,17 @@ class Stint:
         reads it; a trial is the numbers of its parts, and its seed.
         """
         job, parts = self.packs[0].job, _Parts()
-        for measure in job.measures:
-            parts.files |= files_of(measure)
         packs = [[parts.of(trial) for trial in pack.trials] for pack in self.packs]
+        files = parts.files.copy()
+        for measure in job.measures:
+            files |= files_of(measure)
         content = {
             "parts": parts.written,
             "packs": packs,
             "measures": [measure.identity() for measure in job.measures],
             "curve_every": job.curve_every,
             "data_root": job.data_root,
-            "files": parts.files,
+            "files": files,
             "cpu": job.cpu,
             "gpu": job.gpu,
             "stopping": job.stopping,
@@ -68,7 +69,7 @@ class Stint:
             content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
             tuple(PROBES.build(probe) for probe in content["probes"]),
         )  # fmt: skip
-        parts = [_built(word, values, root, files) for word, values in content["parts"]]
+        parts = _built(content["parts"], root, files)
 
         def trial(data: int, defence: int, attack: int, training: int, seed: int) -> TrialConfig:
             return TrialConfig(parts[data], parts[defence], parts[attack], parts[training], seed)
@@ -79,12 +80,11 @@ class Stint:
 
 class _Parts:
     """The distinct parts of trials as (what it is, plain values), told apart as objects: equal ones
-    may be written twice, which costs bytes and nothing else. files: digest → path of those that the
-    parts name."""
+    may be written twice, which costs bytes and nothing else."""
 
     def __init__(self) -> None:
-        self.files: dict[str, str] = {}
         self.written: list[tuple[str, Any]] = []
+        self.files: dict[str, str] = {}  # digest → path, of all parts
         self._number: dict[int, int] = {}
 
     def of(self, trial: TrialConfig) -> list[int]:
@@ -92,7 +92,7 @@ class _Parts:
         parts = [trial.data, trial.defence, trial.attack, trial.training]
         numbers = [self._number.get(id(part), -1) for part in parts]
         if -1 in numbers:
-            numbers = [self._add(*pair) for pair in zip(_PARTS, parts, strict=True)]
+            numbers = [self._add(*pair) for pair in zip(_BUILD, parts, strict=True)]
         return [*numbers, trial.seed]
 
     def _add(self, word: str, part: Any) -> int:
@@ -103,15 +103,20 @@ class _Parts:
         return number
 
 
-#: The parts of a trial, in the order in which it takes them.
-_PARTS = ("data", "defence", "attack", "training")
+#: What the parts of a trial are built with, in the order in which it takes them.
+_BUILD: dict[str, Callable[[Any, Mapping[str, str]], Any]] = {
+    "data": lambda values, _: build_data(values),
+    "defence": build_defence,
+    "attack": build_attack,
+    "training": build_training,
+}
 
 
-def _built(word: str, values: Any, root: str | None, files: Mapping[str, str]) -> Any:
-    """A part from its plain values; `root` and `files` say where data and other files lie here."""
-    if values is None:
-        return None
-    if word == "data":
-        return build_data(values if root is None else values | {"root": root})
-    build = {"defence": build_defence, "attack": build_attack, "training": build_training}[word]
-    return build(values, files)
+def _built(written: list[Any], root: str | None, files: Mapping[str, str]) -> list[Any]:
+    """root, files: where the data and other files lie on this machine."""
+    built = []
+    for word, values in written:
+        if word == "data" and root is not None:
+            values = values | {"root": root}
+        built.append(None if values is None else _BUILD[word](values, files))
+    return built
