@@ -25,8 +25,8 @@ class Settings:
     budget: int = 300
     repeats: int = 1_000_000
     confidence: float = 0.95
-    random: float = 0.1
-    again: float = 0.1
+    random: float = 0.05
+    again: float = 0.05
     f1: float = 0.96
     undecided: float = 0.005
     seed: int = 0

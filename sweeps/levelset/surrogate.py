@@ -255,7 +255,9 @@ class Surrogate:
         """With the level that follows from the best accuracy, and its uncertainty.
 
         The maximum of each posterior path over the reference points is one opinion about the best
-        (Gotovos et al. 2013, implicit level).
+        (Gotovos et al. 2013, implicit level). Of many points that are about as good, a path's best
+        is the luckiest, by as much above the mean's as the mean's is above the true best: that much
+        is taken off twice (the bootstrap's correction of bias, Efron 1979).
         """
         cross = model.clean.at(self.reference)
         order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
@@ -264,7 +266,8 @@ class Surrogate:
         covariance[np.diag_indices(len(order))] += 1e-6
         root = np.linalg.cholesky(covariance)
         paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
-        best = expit(paths.max(axis=0) + model.centre[0])
+        luck = 2 * float(paths.max(axis=0).mean() - high.mean.max())
+        best = expit(paths.max(axis=0) - luck + model.centre[0])
         levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
         where = order[int(np.argmax(high.mean))]
         top = float(expit(cross.mean[where] + model.centre[0]))
