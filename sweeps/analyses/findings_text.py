@@ -23,9 +23,10 @@ def _number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else f"{value:{form}}"
 
 
-def _broken(count: int, models: str, what: str) -> str:
-    verb = "is" if count == 1 else "are"
-    return f"{count} {models} collapsed or diverged and {verb} {what}."
+def _broken(count: int, models: tuple[str, str], what: str) -> str:
+    """models: the words for one and for several of them."""
+    said, verb = (models[0], "is") if count == 1 else (models[1], "are")
+    return f"{count} {said} collapsed or diverged and {verb} {what}."
 
 
 # --- variance ----------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ def _stratum(entry: Answer, answer: Answer) -> Iterator[str]:
         f"{entry['mean']:.3f}, {answer['scale']} scale."
     )
     if entry["broken"]:
-        yield _broken(entry["broken"], "of them", "in the table as counted")
+        yield _broken(entry["broken"], ("of them", "of them"), "in the table as counted")
     if not entry["terms"]:
         yield "All models have the same attack success: there is no variance to explain."
         return
@@ -101,7 +102,7 @@ def effects_text(answer: Answer) -> str:
     ]
     broken = sum(e["overall"]["broken"] for e in answer["regularizers"])
     if broken:
-        lines.append(_broken(broken, "pairs have a model that", "left out"))
+        lines.append(_broken(broken, ("pair has a model that", "pairs have one that"), "left out"))
     if answer["unpaired"]:
         lines.append(f"{answer['unpaired']} models had no partner without a regularizer yet.")
     return "\n".join(lines)
@@ -145,7 +146,9 @@ def persistence_text(answer: Answer) -> str:
         "further likewise. Change: of clean accuracy against the same model before.",
     ]
     broken = sum(entry["broken"] for entry in studies)
-    return "\n".join([*lines, *([_broken(broken, "models had", "in the means")] if broken else [])])
+    if broken:
+        lines.append(_broken(broken, ("model had", "models had"), "in the means"))
+    return "\n".join(lines)
 
 
 def _epochs(gone: list[Answer]) -> str:

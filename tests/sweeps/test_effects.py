@@ -101,9 +101,7 @@ def test_collapsed_pairs_are_counted_and_left_out() -> None:
     assert entry["cells"][0]["seeds"] == [0]
     assert entry["overall"]["success_change"]["mean"] == pytest.approx(-0.1)
     assert entry["overall"]["success_change"]["lower"] is None
-    assert "2 pairs have a model that collapsed or diverged and are left out." in effects_text(
-        answer
-    )
+    assert "2 pairs have one that collapsed or diverged and are left out." in effects_text(answer)
     every = effects([{**r, "collapsed": True} for r in rows])["regularizers"][0]
     assert every["overall"]["cells"] == 0 and every["overall"]["success_change"]["mean"] is None
     assert every["cells"][0]["clean"] == {"without": None, "with": None}
