@@ -91,7 +91,8 @@ def effects_text(answer: Answer) -> str:
     if not answer["regularizers"]:
         return "No model with a regularizer has a finished partner without one: sweep `none` too."
     head = ["regularizer", "strength", "attack success", _level(answer), "clean accuracy",
-            _level(answer), "cells", "lower", "higher", "pairs lower/equal/higher", "seeds", "broken"]  # fmt: skip
+            _level(answer), "cells", "lower", "higher", "pairs lower/equal/higher", "seeds",
+            "broken"]  # fmt: skip
     lines = [
         table(head, map(_effect, answer["regularizers"])),
         "",
