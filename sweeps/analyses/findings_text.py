@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeps.analyses.text import table
@@ -90,8 +90,9 @@ def effects_text(answer: Answer) -> str:
     """What `sweeps probe effects` prints."""
     if not answer["regularizers"]:
         return "No model with a regularizer has a finished partner without one: sweep `none` too."
-    head = ["regularizer", "attack success", _level(answer), "clean accuracy", _level(answer),
-            "cells", "lower", "higher", "pairs lower/equal/higher", "seeds", "broken"]  # fmt: skip
+    head = ["regularizer", "strength", "attack success", _level(answer), "clean accuracy",
+            _level(answer), "cells", "lower", "higher", "pairs lower/equal/higher", "seeds",
+            "broken"]  # fmt: skip
     lines = [
         table(head, map(_effect, answer["regularizers"])),
         "",
@@ -111,8 +112,10 @@ def effects_text(answer: Answer) -> str:
 def _effect(entry: Answer) -> list[str]:
     overall = entry["overall"]
     success, clean, pairs = (overall[k] for k in ("success_change", "clean_change", "pairs"))
+    strength = entry["strength"]
     return [
         entry["regularizer"],
+        "-" if strength is None else f"{strength['name']} {strength['value']:g}",
         _number(success["mean"], "+.3f"), _between(success["lower"], success["upper"], "+.3f"),
         _number(clean["mean"], "+.3f"), _between(clean["lower"], clean["upper"], "+.3f"),
         str(overall["cells"]), str(overall["cells_lower"]), str(overall["cells_higher"]),
@@ -132,18 +135,23 @@ def persistence_text(answer: Answer) -> str:
             "No study of persistence is recorded: add `probes: [persistence]` to the spec, or use "
             "`sweeps resume DIR --probes '[persistence]'`."
         )
-    head = ["point", "attack", "clean images", "epochs", "attack success", _level(answer),
-            "clean models", "clean accuracy", "change", _level(answer)]  # fmt: skip
+    last = _last(studies)
+    head = ["point", "attack", "clean images", "learning rate", "before", _level(answer),
+            f"after {last} epochs", _level(answer), "clean models", "gone after",
+            "clean accuracy", "change", _level(answer)]  # fmt: skip
     took = [entry for entry in studies if entry["took"]]
     gone = [entry for entry in took if entry["gone_after"] is not None]
     lines = [
-        table(head, [row for entry in studies for row in _course(entry)]),
+        table(head, map(_course, studies)),
         "",
-        f"Of {len(studies)} backdoors {len(took)} had taken (attack success of "
-        f"{answer['success']:g} or more) and {len(gone)} of these were gone for good within the "
-        "epochs above" + (": after " + _epochs(gone) if gone else "") + ".",
+        f"Of {len(studies)} fine-tunings of a backdoor {len(took)} were of one that had taken "
+        f"(attack success of "
+        f"{answer['success']:g} or more) and {len(gone)} of these were below it for good within "
+        f"{last} epochs.",
         "Clean models: success of the trigger on the clean model of equal point and seeds, trained "
-        "further likewise. Change: of clean accuracy against the same model before.",
+        "further likewise. Gone after: the first epochs looked at from which on mean success "
+        "stays below. Clean accuracy: before; change: by the last epoch, of the same models. "
+        "--json has every epoch that was looked at.",
     ]
     broken = sum(entry["broken"] for entry in studies)
     if broken:
@@ -151,21 +159,28 @@ def persistence_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _epochs(gone: list[Answer]) -> str:
-    after = sorted(entry["gone_after"] for entry in gone)
-    ends = sorted({f"{after[0]:g}", f"{after[-1]:g}"}, key=float)
-    return " to ".join(ends) + " epochs"
+def _last(studies: Sequence[Answer]) -> str:
+    """The epochs of the last look, or of the first and the last study to end."""
+    ends = sorted({entry["course"][-1]["epochs"] for entry in studies})
+    return f"{ends[0]:g}" if len(ends) == 1 else f"{ends[0]:g} to {ends[-1]:g}"
 
 
-def _course(entry: Answer) -> Iterator[list[str]]:
-    for place, look in enumerate(entry["course"]):
-        names = ["", "", ""]
-        if not place:
-            names = [entry["label"], entry["attack"], str(entry["clean_images"])]
-        success, change = look["attack_success"], look["clean_change"]
-        yield [
-            *names, f"{look['epochs']:g}",
-            _number(success["mean"]), _between(success["lower"], success["upper"]),
-            _number(look["baseline_success"]), _number(look["clean_accuracy"]),
-            _number(change["mean"], "+.3f"), _between(change["lower"], change["upper"], "+.3f"),
-        ]  # fmt: skip
+def _course(entry: Answer) -> list[str]:
+    before, after = entry["course"][0], entry["course"][-1]
+    start, success, change = (
+        before["attack_success"], after["attack_success"], after["clean_change"],
+    )  # fmt: skip
+    return [
+        entry["label"], entry["attack"], str(entry["clean_images"]),
+        f"{entry['probe'].get('learning_rate', 0):g}",
+        _number(start["mean"]), _between(start["lower"], start["upper"]),
+        _number(success["mean"]), _between(success["lower"], success["upper"]),
+        _number(after["baseline_success"]), _gone(entry), _number(before["clean_accuracy"]),
+        _number(change["mean"], "+.3f"), _between(change["lower"], change["upper"], "+.3f"),
+    ]  # fmt: skip
+
+
+def _gone(entry: Answer) -> str:
+    if not entry["took"]:
+        return "never took"
+    return "-" if entry["gone_after"] is None else f"{entry['gone_after']:.3g}"

@@ -36,3 +36,11 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
     error = float(array.std(ddof=1)) / math.sqrt(n)
     reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
     return MeanInterval(n, mean, mean - reach, mean + reach)
+
+
+def rate_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
+    """The same of fractions: the part of the interval that lies in [0, 1]."""
+    found = mean_interval(values, confidence)
+    if found.lower is None or found.upper is None:
+        return found
+    return MeanInterval(found.n, found.mean, max(0.0, found.lower), min(1.0, found.upper))

@@ -32,7 +32,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.analyses.intervals import mean_interval
+from sweeps.analyses.intervals import mean_interval, rate_interval
 from sweeps.analyses.trials import CLEAN, Row, attack_label, is_broken, points_of
 from sweeps.ledger import FINISHED
 
@@ -107,7 +107,7 @@ def _look(step: int, rows: Sequence[Row], start: Mapping[str, Row], confidence: 
     return {
         "step": step,
         "epochs": rows[0]["images_seen"] / rows[0]["clean_images"],
-        "attack_success": mean_interval(counted, confidence).plain(),
+        "attack_success": rate_interval(counted, confidence).plain(),
         "clean_change": mean_interval(changes, confidence).plain(),
         "clean_accuracy": sum(row["clean_accuracy"] for row in rows) / len(rows),
         "baseline_success": sum(known) / len(known) if known else None,

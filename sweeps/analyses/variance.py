@@ -32,7 +32,7 @@ The schema of what `variance` returns:
                         {factors, ss, df, eta2, eta2_lower, eta2_upper, omega2}; nulls where a
                         figure does not exist. Empty without a table or without variance
         levels          one entry a level of a factor: {factor, level, mean: attack success,
-                        lower, upper: t-interval over seeds}
+                        lower, upper: t-interval over seeds, within [0, 1]}
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ import numpy as np
 
 from sweeps.analyses.anova import Anova, Floats, anova
 from sweeps.analyses.equivalence import resamples
-from sweeps.analyses.intervals import mean_interval
+from sweeps.analyses.intervals import rate_interval
 from sweeps.analyses.trials import CLEAN, Row, is_broken, trigger_label
 from sweeps.ledger import FINISHED, flatten_factors
 from sweeps.region.labels import kind_label
@@ -160,7 +160,7 @@ def _value(row: Row, scale: Scale) -> float:
 def _level_mean(values: Floats, confidence: float) -> Entry:
     """Of a level's values (..., seeds): the mean over cells of each seed, over seeds."""
     by_seed = values.reshape(-1, values.shape[-1]).mean(0)
-    found = mean_interval(by_seed.tolist(), confidence).plain()
+    found = rate_interval(by_seed.tolist(), confidence).plain()
     return {name: found[name] for name in ("mean", "lower", "upper")}
 
 

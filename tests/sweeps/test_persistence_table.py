@@ -43,10 +43,10 @@ def test_means_intervals_and_epochs() -> None:
     assert [look["attack_success"]["mean"] for look in entry["course"]] == pytest.approx(
         [0.85, 0.5, 0.2]
     )
-    interval = scipy.stats.ttest_1samp([0.1, 0.3], 0).confidence_interval(0.95)
-    last = entry["course"][2]
-    assert last["attack_success"]["lower"] == pytest.approx(interval.low)
-    assert last["attack_success"]["upper"] == pytest.approx(interval.high)
+    interval = scipy.stats.ttest_1samp([0.9, 0.8], 0).confidence_interval(0.95)
+    first, _, last = entry["course"]
+    assert first["attack_success"]["lower"] == pytest.approx(interval.low)
+    assert first["attack_success"]["upper"] == 1 < interval.high, "a fraction is at most 1"
     assert last["clean_change"]["mean"] == pytest.approx((0.01 - 0.01) / 2)
     assert last["clean_accuracy"] == pytest.approx(0.85)
     assert last["baseline_success"] == pytest.approx(0.03)
