@@ -153,9 +153,9 @@ class Bank:
                 marked = images[there].contiguous()
                 images[there] = trigger.stamp(marked, numbers, labels.to(images.device))
 
-    def pixels(self, rows: Ids) -> npt.NDArray[np.uint8]:
-        """The images of these rows as they are, (n, inputs) uint8 on the CPU."""
-        result: npt.NDArray[np.uint8] = self.uint8(rows).flatten(1).cpu().numpy()
+    def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
+        """What learners see of these rows as whole numbers, (n, inputs) on the CPU: uint8."""
+        result: npt.NDArray[np.integer] = self.uint8(rows).flatten(1).cpu().numpy()
         return result
 
     def affine(self) -> tuple[Floats, Floats]:

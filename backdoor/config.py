@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from backdoor.architectures import Architecture
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
+from backdoor.features import Features
 from backdoor.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.none import NoRegularizer
@@ -131,6 +132,8 @@ class Training(Fields):
     frame of 4 black pixels, and mirrors every second one; test images stay as they are.
     stamp: `before` augmentation the trigger moves and is mirrored with its image, as when poisoned
     files are handed in; `after` it stays in its place, as when the attacker owns the data loader.
+    features: a frozen network whose penultimate layer learners see in the place of pixels, see
+    `backdoor.features`; it has a normalization of its own.
     """
 
     batch_size: Count = 64
@@ -138,10 +141,17 @@ class Training(Fields):
     normalization: Literal["unit", "standard"] = "unit"
     augmentation: Literal["none", "crop_flip"] = "none"
     stamp: Literal["before", "after"] = "before"
+    features: Features | None = None
 
     def inert(self) -> frozenset[str]:
-        # A training without augmentation is named as it was before there was any.
-        return frozenset({"augmentation", "stamp"} if self.augmentation == "none" else ())
+        # A training without augmentation or features is named as it was before there were any.
+        left_out = {"augmentation", "stamp"} if self.augmentation == "none" else set[str]()
+        return frozenset(left_out | {"features" if self.features is None else "normalization"})
+
+    def rules(self) -> Iterator[Mistake]:
+        if self.features is not None and self.augmentation != "none":
+            rule = "must be none where learners see frozen features, which are made once"
+            yield Mistake("augmentation", rule, self.augmentation, "Leave it out.")
 
     def active(self, architecture: Architecture) -> dict[str, Any]:
         return {k: v for k, v in self.identity().items() if k not in architecture.inactive}
@@ -165,9 +175,9 @@ class TrialConfig:
     def canonical(self) -> dict[str, Any]:
         """The form that says which trial this is, as plain JSON values."""
         return {
-            "data": self.data.identity(),
+            "data": _identity(self.data),
             "defence": self.defence.active(),
-            "attack": None if self.attack is None else self.attack.identity(),
+            "attack": None if self.attack is None else _identity(self.attack),
             "training": self.training.active(self.defence.architecture),
             "seed": self.seed,
         }
@@ -185,6 +195,12 @@ class TrialConfig:
     def attack_id(self) -> str:
         """Eight or more hex digits, or "clean" for the baseline."""
         return "clean" if self.attack is None else digest("attack", self.canonical["attack"])
+
+
+@functools.lru_cache(maxsize=1024)
+def _identity(part: Fields) -> dict[str, Any]:
+    """Its plain values: thousands of trials have it in common, and none of them changes it."""
+    return part.identity()
 
 
 def digest(word: str, value: Any) -> str:
@@ -219,6 +235,12 @@ def build_data(given: str | Mapping[str, Any]) -> Dataset:
     return dataset
 
 
+def build_training(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Training:
+    """How training runs, from plain values; `files` as for `build_attack`."""
+    training: Training = build_fields(Training, dict(located(given, files) if files else given))
+    return training
+
+
 def build_trial(
     canonical: Mapping[str, Any], root: str | None = None, files: Mapping[str, str] | None = None
 ) -> TrialConfig:
@@ -232,7 +254,7 @@ def build_trial(
         build_data(data),
         build_defence(canonical["defence"], files),
         None if attack is None else build_attack(attack, files),
-        build_fields(Training, dict(canonical["training"])),
+        build_training(canonical["training"], files),
         int(canonical["seed"]),
     )
 

@@ -30,7 +30,9 @@ from backdoor.config import Attack, TrialConfig
 from backdoor.data import load_source
 from backdoor.engines import Fitted, Ids, Lane, classes_of
 from backdoor.errors import BackdoorSweepsError, Mistake, StoredDataError
+from backdoor.features import Featured, Features
 from backdoor.registry import ARCHITECTURES
+from backdoor.schema import build_fields
 from backdoor.trial import TrialResult, run_pack
 
 MODEL_VERSION = 1
@@ -64,9 +66,16 @@ class Classifier(nn.Module):
 def make_classifier(
     architecture: Mapping[str, Any], shape: Shape, classes: int,
     state: Mapping[str, torch.Tensor], scale: torch.Tensor, shift: torch.Tensor,
+    features: Features | None = None,
 ) -> Classifier:  # fmt: skip
-    """The module of an architecture's identity with trained weights, on the CPU, to predict."""
+    """The module of an architecture's identity with trained weights, on the CPU, to predict.
+
+    With `features`, the state is that of a `Featured`, and scale and shift leave pixels alone.
+    """
+    shape = shape if features is None else features.shape
     network = ARCHITECTURES.build(architecture).build(shape, classes)
+    if features is not None:
+        network = Featured(features.build(), network)
     network.load_state_dict({name: tensor.cpu() for name, tensor in state.items()})
     return Classifier(network, scale.cpu(), shift.cpu()).eval()
 
@@ -96,14 +105,25 @@ def train_model(
 
     def keep(fitted: Fitted, lanes: Sequence[Lane], bank: Bank) -> None:
         scale, shift = bank.normalisation
+        state, features = fitted.state(0), config.training.features
+        if features is not None:
+            state = _behind(features, state)
+            scale, shift = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
         identity = config.defence.architecture.identity()
-        model = make_classifier(identity, bank.shape, len(names), fitted.state(0), scale, shift)
+        how = (state, scale, shift, features)
+        model = make_classifier(identity, bank.shape, len(names), *how)
         shown = [lanes[0].test, *(triggered.rows for triggered in lanes[0].triggered)]
         rows = np.concatenate([part[:CHECKED] for part in shown])
         kept.append((model, bank.uint8(rows).contiguous().cpu(), fitted.predict(0, rows)))
 
     (result,) = run_pack([config], measures, device=device, threads=threads, on_trained=keep)
     return TrainedModel(config, result, kept[0][0], names, *kept[0][1:])
+
+
+def _behind(features: Features, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state of a learner and of what it stands on, see `Featured`."""
+    frozen = {f"extractor.{name}": t for name, t in features.load().state_dict().items()}
+    return {**frozen, **{f"learner.{name}": tensor for name, tensor in state.items()}}
 
 
 # --- writing and reading -----------------------------------------------------------------------
@@ -135,18 +155,20 @@ def answers_of(program: bytes, images: torch.Tensor) -> Ids:
 
 def describe_model(model: TrainedModel) -> dict[str, Any]:
     """What `load_model` needs of config.json, as plain values."""
-    classifier = model.classifier
+    classifier, training = model.classifier, model.config.training
+    features = training.features
     return {
         "schema_version": MODEL_VERSION,
         "architecture": model.config.defence.architecture.identity(),
         "input": {"shape": list(model.images.shape[1:]), "dtype": "uint8", "range": [0, 255]},
         "normalization": {
-            "kind": model.config.training.normalization,
+            "kind": "none" if features is not None else training.normalization,
             "rule": "image * scale - shift, per channel",
             "scale": classifier.scale.flatten().tolist(),
             "shift": classifier.shift.flatten().tolist(),
         },
         "class_names": list(model.class_names),
+        **({} if features is None else {"features": features.identity()}),
     }
 
 
@@ -163,7 +185,10 @@ def load_model(folder: Path | str) -> Classifier:
         scale, shift = (torch.tensor(normal[key])[:, None, None] for key in ("scale", "shift"))
         state = safetensors.torch.load(weights.read_bytes())
         shape, classes = tuple(config["input"]["shape"]), len(config["class_names"])
-        return make_classifier(config["architecture"], shape, classes, state, scale, shift)
+        given = config.get("features")
+        features = None if given is None else build_fields(Features, dict(given))
+        how = (state, scale, shift, features)
+        return make_classifier(config["architecture"], shape, classes, *how)
     except (
         OSError, SafetensorError, RuntimeError, LookupError, TypeError, ValueError,
         BackdoorSweepsError,

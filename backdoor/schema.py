@@ -11,7 +11,7 @@ import difflib
 import functools
 import math
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -123,6 +123,8 @@ def _conform_plain(value: Any, hint: Any) -> Any:
             raise WrongValueError(f"must be a file that can be read ({error.strerror})") from None
     if hint is UserFile and not isinstance(value, UserFile):
         raise WrongValueError("must be the path of a file")
+    if isinstance(hint, type) and issubclass(hint, Fields) and isinstance(value, Mapping):
+        return build_fields(hint, dict(value))
     if hint is bool and not isinstance(value, bool):
         raise WrongValueError("must be true or false")
     if hint is str and not isinstance(value, str):
@@ -151,6 +153,8 @@ def check_value(cls: type, name: str, value: Any) -> Any:
     """`value` conformed to the field `name` of `cls`; `UserError` placed at the field."""
     try:
         return _conform(value, hints_of(cls)[name])
+    except UserError as error:
+        raise error.inside(name) from None
     except WrongValueError as wrong:
         raise UserError(Mistake(name, str(wrong), value, "Change the value.")) from None
 

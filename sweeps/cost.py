@@ -2,18 +2,25 @@
 
 A pack that learns by steps takes `a + b * steps`: a for its data and its evaluation, b for one step
 of all its models. Both follow from two short trainings of the whole pack on part of the images. A
-closed form is not linear in anything, but short: such a pack is trained once. Probes are left out.
+closed form is not linear in anything, but short: such a pack is trained as it is. Probes are
+left out.
+
+Where the sweep has several workers, as many processes measure side by side: cores share caches,
+memory and heat, and each is slower beside the others than alone.
 """
 
 from __future__ import annotations
 
 import heapq
+import multiprocessing
 import os
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from backdoor.config import TrialConfig
 from backdoor.data import load_source, split
@@ -23,6 +30,8 @@ from sweeps.runners import train_pack
 
 #: A probe is made longer until it takes so many seconds, or is the whole training.
 LONG_ENOUGH = 0.4
+#: At most so many processes measure side by side; more would tell little else.
+MOST_AT_ONCE = 16
 #: Each probe's time is the median of so many.
 REPEATS = 3
 
@@ -52,11 +61,12 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
     by_kind: dict[tuple[str, bool], list[Pack]] = defaultdict(list)
     for pack in packs:
         by_kind[_kind(pack)].append(pack)
-    cost = {key: probe(max(some, key=lambda p: len(p.trials))) for key, some in by_kind.items()}
+    job, workers = packs[0].job, workers_here(packs[0].job.cpu, packs[0].job.gpu)
+    largest = [max(some, key=lambda p: len(p.trials)) for some in by_kind.values()]
+    cost = dict(zip(by_kind, probe_all(largest, workers), strict=True))
     lasts = [cost[_kind(p)] * len(p.trials) for p in packs]
     planned = sum(len(pack.trials) for pack in packs)
     scale = (trials or planned) / planned
-    job, workers = packs[0].job, workers_here(packs[0].job.cpu, packs[0].job.gpu)
     total = sum(lasts) * scale
     return Estimate(
         trials or planned, round(len(packs) * scale), workers,
@@ -70,13 +80,34 @@ def _kind(pack: Pack) -> tuple[str, bool]:
     return pack_key(pack.trials[0]), pack.may_stop
 
 
+def probe_all(packs: Sequence[Pack], workers: int) -> list[float]:
+    """Seconds a trial of each pack takes, trained beside the other workers: the mean over them."""
+    count = min(workers, MOST_AT_ONCE)
+    if count == 1:
+        return _probe_each(packs)
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(count)
+    with ProcessPoolExecutor(count, spawn, _meet, (together,)) as pool:
+        found = list(pool.map(_probe_each, [packs] * count))
+    return [statistics.mean(seconds) for seconds in zip(*found, strict=True)]
+
+
+def _meet(together: Any) -> None:
+    """Waits until all processes have started."""
+    together.wait()
+
+
+def _probe_each(packs: Sequence[Pack]) -> list[float]:
+    return [probe(pack) for pack in packs]
+
+
 def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:
     """Seconds a trial of this pack takes, trained in it."""
-    if "epochs" in pack.trials[0].defence.architecture.inactive:
-        return _timed(pack, clock, repeats=1) / len(pack.trials)
     images, size = train_images(pack.trials[0]), pack.trials[0].training.batch_size
     part = min(images, 4 * size)
     _timed(_shortened(pack, part, 1), clock, repeats=1)  # the data and the libraries are loaded
+    if "epochs" in pack.trials[0].defence.architecture.inactive:
+        return _timed(pack, clock) / len(pack.trials)
     while (once := _timed(_shortened(pack, part, 1), clock)) < LONG_ENOUGH and part < images:
         part = min(images, 4 * part)
     thrice = _timed(_shortened(pack, part, 3), clock)

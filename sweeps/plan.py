@@ -61,6 +61,12 @@ class Pack:
         middle = len(self.trials) // 2
         return Pack(self.trials[:middle], self.job), Pack(self.trials[middle:], self.job)
 
+    def parts(self, largest: int) -> list[Pack]:
+        """The pack, or as many as it takes for none to have more than `largest` trials."""
+        if len(self.trials) <= largest:
+            return [self]
+        return [Pack(tuple(chunk), self.job) for chunk in evenly(self.trials, largest)]
+
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side.
@@ -68,8 +74,9 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     A trial that may be stopped has a pack to itself, since Tune stops packs as a whole.
     """
     distinct = {trial.trial_id: trial for trial in trials}.values()
+    shapes = _Shapes(job)
     keyed = sorted(
-        (((_shape(t, job), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
+        (((shapes.of(t), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
         key=lambda pair: pair[0],
     )
     packs = []
@@ -83,9 +90,19 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     return packs
 
 
-def _shape(trial: TrialConfig, job: Job) -> tuple[str, bool]:
-    """Trials of equal shape may share a pack, or each have one."""
-    return pack_key(trial), job.stopping and may_stop(trial)
+class _Shapes:
+    """Shapes of trials: those of equal shape may share a pack, or each have one."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._keys: dict[tuple[int, ...], str] = {}
+
+    def of(self, trial: TrialConfig) -> tuple[str, bool]:
+        # The key is a hash of long text; trials of one defence point have these parts in common.
+        parts = id(trial.data), id(trial.defence), id(trial.training)
+        if parts not in self._keys:
+            self._keys[parts] = pack_key(trial)
+        return self._keys[parts], self._job.stopping and may_stop(trial)
 
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from backdoor.errors import TrainingError
 from sweeps.ledger import Ledger, Rows, failed_rows
 from sweeps.pace import Pace
 from sweeps.plan import Job, Pack, make_packs
-from sweeps.runners import Runner
+from sweeps.runners import TOO_LARGE, Runner
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
 from sweeps.stint import Stint
@@ -72,6 +72,7 @@ class SweepFeed:
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: set[str] = set()
+        self._most: dict[str, int] = {}  # trials of a pack that the memory holds, by its key
         self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
         with self._keeping_errors():
@@ -95,7 +96,7 @@ class SweepFeed:
         with self._keeping_errors():
             while not self._queue and not self._halted:
                 asked = self.search.ask(ASK)
-                self._queue.extend(make_packs(self._new(asked), self.job))
+                self._queue.extend(self._fitting(make_packs(self._new(asked), self.job)))
                 if not asked:
                     break
         self._starving = not self._queue
@@ -125,6 +126,15 @@ class SweepFeed:
         self._queue.appendleft(second)
         return first
 
+    def _put_first(self, packs: Sequence[Pack]) -> None:
+        """Has these packs be the next ones."""
+        self._queue.extendleft(reversed(self._fitting(packs)))
+
+    def _fitting(self, packs: Iterable[Pack]) -> list[Pack]:
+        """The packs, those in parts of whose kind as many trials were too large for the memory."""
+        most = ((pack, self._most.get(pack.key, len(pack.trials))) for pack in packs)
+        return [part for pack, largest in most for part in pack.parts(largest)]
+
     def _new(self, trials: Sequence[Any]) -> list[Any]:
         """Trials neither recorded nor planned before; they count as planned from now on."""
         known = self.ledger.ended | self._planned
@@ -138,7 +148,7 @@ class SweepFeed:
     def give_back(self, *packs: Pack) -> None:
         self._starving = False
         self._running -= {pack.pack_id for pack in packs}
-        self._queue.extendleft(reversed(packs))
+        self._put_first(packs)
 
     def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
         self._running -= {pack.pack_id for pack in packs}
@@ -156,8 +166,11 @@ class SweepFeed:
     def failed(self, pack: Pack, reason: str) -> None:
         self._running.discard(pack.pack_id)
         with self._keeping_errors():
+            if reason.startswith(TOO_LARGE):
+                self._most[pack.key] = -(-len(pack.trials) // 2)
+                self._queue = deque(self._fitting(self._queue))
             if len(pack.trials) > 1:
-                self._queue.extendleft(reversed(pack.halves()))
+                self._put_first(pack.halves())
             else:
                 self._record(failed_rows(pack.trials, pack.pack_id, reason))
                 self._count_failure(reason)

@@ -5,6 +5,7 @@ timm is optional: `pip install 'backdoor-sweeps[timm]'`.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -34,7 +35,7 @@ class TimmModel(Network):
             remedy = "Install it where trials are trained: pip install 'backdoor-sweeps[timm]'."
             raise ValueError("needs the package timm", remedy) from None
         if not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "none"
+            near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5)) or "none"
             raise ValueError("must be timm/ and a network of timm", f"Of like names: {near}.")
         found: type[TimmModel] = library_class(cls, name)
         return found

@@ -8,6 +8,7 @@ not be mixed in silence.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,6 +87,15 @@ class Engine(Protocol):
 def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial: its architecture's, unless that has no hook for its
     regularizer, whatever the strength."""
+    architecture, regularizer = config.defence.architecture, config.defence.regularizer
+    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
+        return engines()[architecture.trained_by()]()
+    return engines()["serial"]()
+
+
+@functools.cache
+def engines() -> dict[str, type[Engine]]:
+    """Name → engine, of all there are."""
     from backdoor.engines.convex import Convex
     from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
@@ -93,14 +103,10 @@ def engine_of(config: TrialConfig) -> Engine:
     from backdoor.engines.serial import Serial
     from backdoor.engines.svm import SvmEngine
 
-    engines: tuple[type[Engine], ...] = (
+    known: tuple[type[Engine], ...] = (
         Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
     )  # fmt: skip
-    by_name = {engine.name: engine for engine in engines}
-    architecture, regularizer = config.defence.architecture, config.defence.regularizer
-    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
-        return by_name[architecture.trained_by()]()
-    return Serial()
+    return {engine.name: engine for engine in known}
 
 
 def pack_key(config: TrialConfig) -> str:

@@ -76,14 +76,16 @@ class RidgePath:
         """Coefficients (inputs, width) and intercepts (width,), the columns of each alpha in turn.
 
         What is left of the width is zeros: products of one shape give a column the same bits,
-        whatever the others hold.
+        whatever the others hold. Meanwhile it is ones, as LAPACK leaves out zeros at the end where
+        there are few inputs, which makes it another shape.
         """
         columns = self.right.shape[1]
-        solved = np.zeros((len(self.right), width), order="F")
+        solved = np.ones((len(self.right), width), order="F")
         for index, alpha in enumerate(alphas):
             own = slice(index * columns, (index + 1) * columns)
             solved[:, own] = self.tridiagonal.solve(alpha, self.right)
         coefficients = self.tridiagonal.turn(solved, back=True)
+        coefficients[:, len(alphas) * columns :] = 0
         coefficients = coefficients if self.primal else self._back(coefficients)
         mean_y = np.resize(self.mean_y, width)
         return coefficients, mean_y - self.mean_x @ coefficients

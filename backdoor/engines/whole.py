@@ -2,8 +2,9 @@
 
 Pixels are whole numbers from 0 to 255. Moved to -128 ... 127, no sum of 1,024 of their products
 exceeds 2^24, up to which float32 holds every whole number; longer sums are put together in
-float64, which holds them up to 2^53. So a product of two images has the same bits whichever
-images it is computed along with, in whichever order, and by whichever BLAS.
+float64, which holds them up to 2^53. Frozen features are larger whole numbers, whose products are
+summed in float64 from the start, see `backdoor.features`. So a product of two images has the same
+bits whichever images it is computed along with, in whichever order, and by whichever BLAS.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from backdoor.bank import Bank
 
-Bytes = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.integer]
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -25,6 +26,10 @@ MIDDLE, SAFE = 128, 1024
 def products(a: Bytes, b: Bytes | None = None) -> Floats:
     """a @ b.T of whole numbers, exact: a (m, p), b (n, p), by default a itself; (m, n) float64."""
     other = a if b is None else b
+    if a.dtype != np.uint8:
+        wide = a.astype(np.float64)
+        exact: Floats = wide @ (wide if b is None else b.astype(np.float64)).T
+        return exact
     total = np.zeros((len(a), len(other)))
     for start in range(0, a.shape[1], SAFE):
         left = _moved(a[:, start : start + SAFE])
@@ -50,7 +55,7 @@ def _sums(a: Bytes) -> Floats:
 class Pixels:
     """Images as an engine in float64 sees them: inputs are pixels * scale - shift, per channel.
 
-    images: (n, inputs) uint8. scale, shift: (c,) float64.
+    images: (n, inputs) uint8, or int32 where they are features. scale, shift: (c,) float64.
     """
 
     images: Bytes

@@ -12,6 +12,9 @@ from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
 from backdoor.probes import Probe, Studied, Study
 from backdoor.probes.incremental import LEARNERS, Incremental, Sample, refuse_others
+from backdoor.probes.network import NETWORKS, is_network
+from backdoor.probes.network_influence import network_influences
+from backdoor.probes.weighted import attackers, refuse_regularized
 from backdoor.schema import Count, Range
 
 
@@ -26,6 +29,9 @@ class Influence(Probe):
     changes the loss by minus its influence, to first order. Support vector machines without a
     support vector on the margin have none: one row a test image, its influence NaN.
 
+    Networks are trained anew with `beta`; theirs is approximate, by conjugate gradients with
+    `damping` added to the Hessian's diagonal, one system a test image (see `network_influence`).
+
     images: how many triggered test images, the first ones. most: training images for each.
     Rows: test, position among the triggered images; rank from 0; train, position in the training
     set, -1 where there is none; influence; poisoned, 1 or 0; label, the one it was trained with.
@@ -36,15 +42,18 @@ class Influence(Probe):
     images: Count = 20
     most: Count = 7
     beta: Annotated[float, Range(ge=0, le=1)] = 0.0
+    damping: Annotated[float, Range(ge=0)] = 0.01
 
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        return refuse_others(self.kind, config, LEARNERS)
+        yield from refuse_others(self.kind, config, (*LEARNERS, *NETWORKS))
+        if is_network(config):
+            yield from refuse_regularized(config)
 
     def study(self, model: Studied) -> Study | None:
-        found = Incremental.of(model)
-        if found is None or not len(found.triggered.labels):
+        lane = model.lane
+        if lane.config.attack is None or not len(lane.triggered[0].rows):
             return None
-        matrix = influences(found, self.beta, self.images)
+        matrix, marked = self._matrix(model)
         columns: dict[str, list[float | int]] = {
             name: [] for name in ("test", "rank", "train", "influence", "poisoned", "label")
         }
@@ -53,12 +62,22 @@ class Influence(Probe):
                 known = train >= 0
                 row = (
                     test, rank, train, float(values[train]),
-                    int(known and found.poisoned[train]),
-                    int(found.learner.labels[train]) if known else -1,
+                    int(known and train in marked),
+                    int(lane.train_labels[train]) if known else -1,
                 )  # fmt: skip
                 for name, value in zip(columns, row, strict=True):
                     columns[name].append(value)
         return self.found(**columns)
+
+    def _matrix(self, model: Studied) -> tuple[np.typing.NDArray[np.float64], set[int]]:
+        """Influences (images, n), and the positions of the poisoned ones among the n."""
+        if is_network(model.config):
+            found = network_influences(model, self.damping, self.images, self.beta)
+            return found, set(attackers(model.lane).tolist())
+        incremental = Incremental.of(model)
+        assert incremental is not None
+        marked = set(np.flatnonzero(incremental.poisoned).tolist())
+        return influences(incremental, self.beta, self.images), marked
 
 
 def influences(

@@ -35,6 +35,10 @@ def own_noise(model: Studied) -> Iterator[None]:
         yield
 
 
+#: Engines that train networks by steps.
+NETWORKS = ("packed", "grouped", "serial")
+
+
 def is_network(config: TrialConfig) -> bool:
     """Whether the trial is trained by steps; the convex learners are solved instead."""
     return "epochs" not in config.defence.architecture.inactive

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from backdoor.errors import Mistake
 from backdoor.probes import Probe, Studied, Study
 from backdoor.probes.convex_models import Linear
 from backdoor.probes.incremental import LEARNERS, Incremental, refuse_others
+from backdoor.probes.network import NETWORKS, is_network
+from backdoor.probes.network_influence import network_slope
+from backdoor.probes.weighted import refuse_regularized
+from backdoor.schema import Range
 
 NO_MARGIN = "no support vector lies on a machine's margin: no derivative exists"
 
@@ -32,14 +36,25 @@ class Slope(Probe):
     of the clean ones', as their code has it; ridge and logistic only, else NaN. Not a derivative.
     secant, theta_secant: (L(1) - L(0)) / 1, what the authors take for networks.
     note: why figures are NaN.
+
+    Networks are trained anew with beta = 0 and 1. Their derivative is by conjugate gradients where
+    the first training ends, with `damping` added to the Hessian's diagonal, recorded beside
+    iterations and residual (see `network_influence`); convex learners need none.
     """
 
     kind: ClassVar[str] = "slope"
 
+    damping: Annotated[float, Range(ge=0)] = 0.01
+
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        return refuse_others(self.kind, config, LEARNERS)
+        yield from refuse_others(self.kind, config, (*LEARNERS, *NETWORKS))
+        if is_network(config):
+            yield from refuse_regularized(config)
 
     def study(self, model: Studied) -> Study | None:
+        if is_network(model.config) and model.config.attack is not None:
+            row = network_slope(model, self.damping)
+            return self.found(**{name: [value] for name, value in row.items()})
         found = Incremental.of(model)
         if found is None:
             return None

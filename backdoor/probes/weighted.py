@@ -26,7 +26,7 @@ from backdoor.engines import Ids, Lane, classes_of, init_state, learning_rate_fa
 from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
 from backdoor.errors import Mistake
 from backdoor.probes import Studied
-from backdoor.probes.hessian import Batches, Influence, Objective, influence
+from backdoor.probes.hessian import Batches
 from backdoor.streams import stream
 
 Weighting = Literal["batch", "separate_means"]
@@ -116,7 +116,8 @@ class CurvePoint:
 def network_curve(
     model: Studied, betas: Iterable[float], weighting: Weighting = "batch"
 ) -> list[CurvePoint]:
-    """The backdoor learning curve of a poisoned trial's network: one training a beta."""
+    """The backdoor learning curve of a poisoned trial's network: one training a beta. The fields
+    of a point are the columns of the probe."""
     lane = model.lane
     (triggered,) = lane.triggered
     points = []
@@ -134,40 +135,14 @@ def _measured(model: Studied, module: nn.Module, rows: Ids, labels: Ids) -> tupl
         return float("nan"), float("nan")
     loss, right = 0.0, 0
     with torch.no_grad():
-        for images, wanted in _batches(model, rows, labels, torch.float32)():
+        for images, wanted in batches_of(model, rows, labels, torch.float32)():
             logits = module(images).float()
             loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
             right += int((classes_of(logits) == wanted.cpu().numpy()).sum())
     return loss / len(rows), right / len(rows)
 
 
-def network_influence(
-    model: Studied, damping: float, tolerance: float = 1e-6, most: int = 200
-) -> Influence:
-    """dL/db at b = 0 of the triggered test loss, by the influence function, of a poisoned trial.
-
-    The network is first trained with b = 0. Derivatives are taken in float64. `shares` are in the
-    order of `attackers`. Augmentation plays no part in them.
-    """
-    lane = model.lane
-    (triggered,) = lane.triggered
-    module = train_weighted(model, 0.0).double()
-    marked = attackers(lane)
-    clean = np.delete(np.arange(len(lane.train)), marked)
-    n, decay = len(lane.train), lane.config.defence.weight_decay
-
-    def over(rows: Ids, labels: Ids, divisor: int, decay: float = 0.0) -> Objective:
-        return Objective(module, _batches(model, rows, labels, torch.float64), divisor, decay)
-
-    return influence(
-        over(lane.train[clean], lane.train_labels[clean], n, decay),
-        over(lane.train[marked], lane.train_labels[marked], n),
-        over(triggered.rows, triggered.wanted, len(triggered.rows)),
-        damping, tolerance, most,
-    )  # fmt: skip
-
-
-def _batches(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
+def batches_of(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
     """Network inputs and labels of these rows, in chunks."""
 
     def chunks() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

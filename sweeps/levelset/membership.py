@@ -29,6 +29,14 @@ def probability(model: Model, points: Floats, chunk: int = 4096) -> Floats:
 
 
 def _probability(model: Model, points: Floats) -> Floats:
+    own = 1 - sum(weight for weight, _ in model.others)
+    found = own * _alone(model, points) if own > 0 else np.zeros(len(points))
+    for weight, other in model.others:
+        found += weight * _alone(other, points)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _alone(model: Model, points: Floats) -> Floats:
     margins = model.margins(points)
     if model.goal.seeds > 0.5:
         return share_probability(margins, model.noise, model.goal.seeds)

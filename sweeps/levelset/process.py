@@ -91,25 +91,21 @@ class Data:
         )  # fmt: skip
 
 
-def fit(
-    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, thorough: bool = True
-) -> Hyper:
-    """The maximum a posteriori hyperparameters, sought from `start`.
+def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator) -> Hyper:
+    """The maximum a posteriori hyperparameters.
 
-    thorough: also from the prior's means and from a rugged front with quiet seeds: the posterior
-    has several modes, and what was the best one with less data may be so no longer.
+    Sought from `start`, from the prior's means, and from a rugged front with quiet seeds: few rows
+    are explained by a smooth front with noisy seeds too, and the better maximum may change.
     """
     if len(data) > LARGEST_FIT:
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
         return Hyper.unpack(centre)
-    beginnings = [] if start is None else [start.pack()]
-    if thorough or start is None:
-        rugged = centre.copy()
-        chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
-        rugged[chosen] -= 1.5 * spread[chosen]
-        beginnings += [centre, rugged]
+    rugged = centre.copy()
+    chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
+    rugged[chosen] -= 1.5 * spread[chosen]
+    beginnings = [centre, rugged] if start is None else [start.pack(), centre, rugged]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     arguments = (data, per_column(data.points, data.columns), centre, spread)
     found = [

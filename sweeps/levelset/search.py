@@ -16,6 +16,7 @@ from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
 class Settings:
     """budget: trials in all. repeats: how often one point may be tried under one attack.
     confidence: of IN and OUT. random: share of trials that are drawn blindly, to calibrate by.
+    again: share of trials that repeat one with another seed.
 
     The search stops where `PATIENCE` looks in a row expect an F1 of `f1`, or leave less than
     `undecided` of the space undecided.
@@ -24,8 +25,8 @@ class Settings:
     budget: int = 300
     repeats: int = 1_000_000
     confidence: float = 0.95
-    random: float = 0.1
-    again: float = 0.1
+    random: float = 0.05
+    again: float = 0.05
     f1: float = 0.96
     undecided: float = 0.005
     seed: int = 0
@@ -34,7 +35,7 @@ class Settings:
 #: So many looks in a row must agree that the search may stop.
 PATIENCE = 2
 #: Before so many outcomes, and so many for each number column, certainty is not believed.
-ENOUGH, ENOUGH_PER_COLUMN = 60, 15
+ENOUGH, ENOUGH_PER_COLUMN = 100, 15
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class LevelSetSearch:
         self.model: Model | None = None
         self._known = self._looked = -1
         self._tried: dict[tuple[bytes, int], int] = {}
+        self._repeats = 0
         self._certain = 0
         self.exhausted = False
         cells = self.domain.groups * len(self.panel)
@@ -80,6 +82,7 @@ class LevelSetSearch:
         self.points.append(point)
         self.attacks.append(attack)
         key = (point.tobytes(), attack)
+        self._repeats += key in self._tried
         self._tried[key] = self._tried.get(key, 0) + 1
         return len(self.points) - 1
 
@@ -113,10 +116,11 @@ class LevelSetSearch:
             return []
         count = min(count, self.settings.budget - len(self.points))
         asked = self._spread(min(count, self.begin - len(self.points)))
-        while len(asked) < count and self.draw.random() < self.settings.random:
-            asked += self._blindly()
-        while len(asked) < count and self.draw.random() < self.settings.again:
-            asked += self._again()
+        for turn in self.draw.random(count - len(asked)):
+            if turn < self.settings.random:
+                asked += self._blindly()
+            elif self._repeats < self.settings.again * len(self.points):
+                asked += self._again()
         if len(asked) < count and self.trials_known:
             asked += self._informed(count - len(asked), cost)
         return asked
@@ -173,7 +177,7 @@ class LevelSetSearch:
         return [self.add(self.points[chosen], self.attacks[chosen])]
 
     def _informed(self, count: int, cost: Cost | None) -> list[int]:
-        model = self.current()
+        model = self.current().likeliest
         waiting = [i for i in range(len(self.points)) if self.outcomes.get(i) is None]
         if waiting:
             # A failed trial is still spent: its surroundings do not look untried for ever.

@@ -6,6 +6,8 @@ sign of the mean says on which side of the threshold the median seed is, whateve
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,10 +15,22 @@ from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.kernel import matern
-from sweeps.levelset.process import MEAN_VARIANCE, Cross, Data, Hyper, Prior, Process, fit, left_out
+from sweeps.levelset.process import (
+    MEAN_VARIANCE,
+    Cross,
+    Data,
+    Hyper,
+    Prior,
+    Process,
+    fit,
+    left_out,
+)
+from sweeps.levelset.rivals import FEWEST, LEAST, Rival, by_logits, by_side, by_sides, weights
 
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
+#: The share of seeds that the median seed stands for.
+HALF = 0.5
 #: More rows than this would make an ask take too long, and add little.
 LARGEST = 900
 
@@ -78,8 +92,10 @@ class Margins:
 
 @dataclass(frozen=True)
 class Model:
-    """Both posteriors. level, level_variance: the accuracy asked for, as a logit; best: where the
-    best accuracy is thought to be, if the level hangs on it."""
+    """Both posteriors. level: the accuracy asked for, as a logit, and its variance; best: where the
+    best accuracy is thought to be, if the level hangs on it; noise: how far one seed's measured
+    logit lies from the median seed's at the two thresholds, as variances; others: rivals of this
+    model with their weights, of which this one has what is left of 1."""
 
     goal: Goal
     panel: Panel
@@ -90,6 +106,14 @@ class Model:
     best: Floats | None = None
     pull: float = 0.0
     noise: tuple[float, float] = (0.0, 0.0)
+    others: tuple[tuple[float, Model], ...] = ()
+
+    @property
+    def likeliest(self) -> Model:
+        """The model of the most weight, alone."""
+        own = 1 - sum(weight for weight, _ in self.others)
+        ranked = sorted([(own, replace(self, others=())), *self.others], key=lambda pair: pair[0])
+        return ranked[-1][1]
 
     def margins(self, points: Floats) -> Margins:
         count, width = len(points), len(self.panel)
@@ -156,36 +180,33 @@ class Surrogate:
     reference: Floats
     prior: Prior = field(default_factory=Prior)
     hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
+    by_sides: list[Hyper | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
-    thorough: int = 0
 
     def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
         """A model of these trials; hyperparameters are sought anew once a tenth more is known."""
         anew = len(trials) >= 1.1 * self.fitted or not self.fitted
-        thorough = len(trials) >= 1.3 * self.thorough or not self.thorough
         if anew:
             self.fitted = len(trials)
-        if thorough:
-            self.thorough = len(trials)
-        search = (anew or thorough, thorough)
         centre = self._centre(trials)
         limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
-        clean = self._process(0, self._clean_data(trials, centre), centre, draw, search)
-        attack = self._process(1, self._attack_data(trials, limit), limit, draw, search)
-        at_level = np.zeros(1)
-        noise = [
-            float(process.hyper.learned_noise(spread_shape(at_level, middle))[0])
-            for process, middle in ((clean, centre), (attack, limit))
-        ]
-        model = Model(
-            self.goal, self.panel, clean, attack, (centre, limit), noise=(noise[0], noise[1])
+        clean = self._rivals(0, self._clean_data(trials, centre), centre, draw, anew)
+        attack = self._rivals(1, self._attack_data(trials, limit), limit, draw, anew)
+        noise = (
+            seed_variance(clean[0].process.hyper, centre, trials.images),
+            seed_variance(attack[0].process.hyper, limit, trials.triggered),
         )
-        return model if self.goal.clean is not None else self._levelled(model, draw)
+        model = Model(
+            self.goal, self.panel, clean[0].process, attack[0].process, (centre, limit), noise=noise
+        )
+        if self.goal.clean is None:
+            model = self._levelled(model, draw)
+        return replace(model, others=tuple(rival_models(model, clean, attack)))
 
-    def _process(
-        self, which: int, data: Data, centre: float, draw: np.random.Generator,
-        search: tuple[bool, bool],
-    ) -> Process:  # fmt: skip
+    def _rivals(
+        self, which: int, data: Data, centre: float, draw: np.random.Generator, anew: bool
+    ) -> list[Rival]:
+        """The process of the clean (0) or the attack (1) metric, and its rival if it has one."""
         hyper = self.hyper[which] or fit(data, self.prior, None, draw)
         if len(data) > LARGEST:
             mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
@@ -193,10 +214,24 @@ class Surrogate:
         # Seeds differ most where the rate does: as far as the last model knows the rate from all
         # the other trials, so that a lucky seed does not vouch for itself.
         data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
-        if search[0]:
-            hyper = fit(data, self.prior, hyper, draw, search[1])
+        if anew:
+            hyper = fit(data, self.prior, hyper, draw)
         self.hyper[which] = hyper
-        return Process.of(data, hyper)
+        return [by_logits(data, hyper), *self._sides(which, data, draw, anew)]
+
+    def _sides(
+        self, which: int, data: Data, draw: np.random.Generator, anew: bool
+    ) -> Iterator[Rival]:
+        """The rival that knows sides only, where they tell of the median seed: not where accuracy
+        has to be near the best, since they are those of a threshold that moves."""
+        fixed = which == 1 or self.goal.clean is not None
+        if self.goal.seeds != HALF or not fixed or len(data) < FEWEST:
+            return
+        sides, hyper = by_side(data), self.by_sides[which]
+        if anew or hyper is None:
+            hyper = fit(sides, self.prior, hyper, draw)
+        self.by_sides[which] = hyper
+        yield by_sides(sides, hyper)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -220,7 +255,9 @@ class Surrogate:
         """With the level that follows from the best accuracy, and its uncertainty.
 
         The maximum of each posterior path over the reference points is one opinion about the best
-        (Gotovos et al. 2013, implicit level).
+        (Gotovos et al. 2013, implicit level). Of many points that are about as good, a path's best
+        is the luckiest, by as much above the mean's as the mean's is above the true best: that much
+        is taken off twice (the bootstrap's correction of bias, Efron 1979).
         """
         cross = model.clean.at(self.reference)
         order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
@@ -229,7 +266,8 @@ class Surrogate:
         covariance[np.diag_indices(len(order))] += 1e-6
         root = np.linalg.cholesky(covariance)
         paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
-        best = expit(paths.max(axis=0) + model.centre[0])
+        luck = 2 * float(paths.max(axis=0).mean() - high.mean.max())
+        best = expit(paths.max(axis=0) - luck + model.centre[0])
         levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
         where = order[int(np.argmax(high.mean))]
         top = float(expit(cross.mean[where] + model.centre[0]))
@@ -258,6 +296,31 @@ def spread_shape(mean: Floats, centre: float) -> Floats:
     """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
     rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
     return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
+
+
+def rival_models(
+    model: Model, clean: Sequence[Rival], attack: Sequence[Rival]
+) -> Iterator[tuple[float, Model]]:
+    """All pairs of processes but the first, which `model` is made of, with their weights."""
+    pairs = zip(weights(clean), clean, strict=True), zip(weights(attack), attack, strict=True)
+    for number, ((share, one), (other_share, other)) in enumerate(itertools.product(*pairs)):
+        if number and share * other_share >= LEAST:
+            centre = (
+                0.0 if one.sides else model.centre[0],
+                0.0 if other.sides else model.centre[1],
+            )
+            yield (
+                float(share * other_share),
+                replace(model, clean=one.process, attack=other.process, centre=centre),
+            )
+
+
+def seed_variance(hyper: Hyper, centre: float, totals: Floats) -> float:
+    """Variance of one seed's logit at the threshold: a seed passes or not by what is counted on
+    finitely many images, so that counting adds to how seeds differ. totals: images, (n,)."""
+    rate = float(expit(centre))
+    counting = 1 / (float(np.median(totals)) * rate * (1 - rate)) if len(totals) else 0.0
+    return float(hyper.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
 
 
 def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:

@@ -289,7 +289,7 @@ class _Answer:
 
     def _next(self) -> list[dict[str, Any]]:
         """The trials that the search would choose now; none once it has ended."""
-        asked = self.search.ask(self.spec.search.pending)
+        asked = self.search.ask(self.spec.search.at_once)
         return [
             {
                 "defence": trial.defence.active(),

@@ -7,8 +7,9 @@ what is recorded and when the sweep ends is the feed's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from backdoor.memory import cap_memory, out_of_memory, release_memory
 from backdoor.partial import PartialResult
 from backdoor.trial import run_pack
 from sweeps.ledger import Rows, attached, finished_rows
@@ -18,6 +19,9 @@ from sweeps.stint import Stint
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
+
+#: How the reason begins for which a pack failed that the memory was too small for.
+TOO_LARGE = "out of memory: "
 
 
 class Feed(Protocol):
@@ -54,7 +58,8 @@ class Feed(Protocol):
         ...
 
     def failed(self, pack: Pack, reason: str) -> None:
-        """Says that a pack could not be trained; the feed may hand it out again in halves."""
+        """Says that a pack could not be trained; the feed may hand it out again in halves, and
+        those like it if the reason begins with TOO_LARGE."""
         ...
 
 
@@ -70,12 +75,25 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
     """Trains a pack on this machine; `on_progress` hears of every point of a curve."""
     job = pack.job
     device = "cuda" if job.gpu > 0 else "cpu"
+    if 0 < job.gpu < 1:
+        cap_memory(job.gpu)
     results = run_pack(
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
         on_progress=on_progress, probes=job.probes,
     )  # fmt: skip
     rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu)
     return attached(rows, results)
+
+
+def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
+    """The rows of a pack and "", or None and why there are none. The failed trial's memory is free
+    again when it returns."""
+    try:
+        return work(pack, **hooks), ""
+    except Exception as error:
+        reason = TOO_LARGE * out_of_memory(error) + describe(error)
+    release_memory()
+    return None, reason
 
 
 def describe(error: BaseException) -> str:

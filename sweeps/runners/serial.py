@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.runners import Feed, Work, describe, train_pack
+from sweeps.runners import Feed, Work, attempt, train_pack
 
 
 class SerialRunner:
@@ -13,9 +13,8 @@ class SerialRunner:
 
     def run(self, feed: Feed) -> None:
         while (pack := feed.next_pack()) is not None:
-            try:
-                rows = self.work(pack)
-            except Exception as error:
-                feed.failed(pack, describe(error))
+            rows, reason = attempt(self.work, pack)
+            if rows is None:
+                feed.failed(pack, reason)
             else:
                 feed.finished([pack], rows)

@@ -14,23 +14,38 @@ DIED = "the worker died, or ended without a report"
 
 
 class Table:
-    """Packs that Tune holds, by the Tune trial id of their stint, until they are answered for."""
+    """Packs that Tune holds, by the Tune trial id of their stint, until they are answered for.
+
+    may_wait: stints that Tune may hold ready once each worker has had one. Enough that no worker
+    waits; few, since they still run after an interrupt, and are chosen before the results of those
+    before them are known.
+    """
 
     def __init__(self, feed: Feed, first: Pack | None = None) -> None:
         self.feed, self._first = feed, first
         self.running: dict[str, list[Pack]] = {}
         self._stopped: dict[str, str] = {}
         self._recalled: set[str] = set()
+        self._waiting: set[str] = set()
+        self._taken, self.may_wait = 0, 1
 
     def take(self, trial_id: str) -> Stint | None:
         """The next stint, from now on answered for under `trial_id`."""
+        if self._taken >= self.feed.workers and len(self._waiting) >= self.may_wait:
+            return None
         if self._first is not None:
             self.feed.give_back(self._first)  # the feed may have been stopped since
             self._first = None
         stint = self.feed.next_stint()
         if stint is not None:
             self.running[trial_id] = list(stint.packs)
+            self._waiting.add(trial_id)
+            self._taken += 1
         return stint
+
+    def began(self, trial_id: str) -> None:
+        """Notes that a worker has begun with a stint."""
+        self._waiting.discard(trial_id)
 
     def __reduce__(self) -> Any:
         """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
@@ -62,9 +77,15 @@ class Table:
             return
         self._bring(packs, content, lambda rows: stopped_rows(rows, why))
 
-    def answer(self, trial_id: str, content: bytes, reasons: Sequence[str]) -> None:
+    def answer(
+        self, trial_id: str, content: bytes, reasons: Sequence[str], ends: bool = False
+    ) -> None:
         """Brings what a worker reports of the next packs of its stint: the rows of those that it
-        has trained, and for each pack why it has not, else "". A second report finds nothing."""
+        has trained, and for each pack why it has not, else "". A second report finds nothing.
+
+        ends: whether the worker gives back the packs that are left."""
+        if ends:
+            self._recalled.add(trial_id)
         packs = self.running.get(trial_id, [])
         answered, self.running[trial_id] = packs[: len(reasons)], packs[len(reasons) :]
         done = [pack for pack, why in zip(answered, reasons, strict=False) if not why]
@@ -77,6 +98,7 @@ class Table:
     def ended(self, trial_id: str) -> None:
         """Takes leave of a stint. What is left of it was not trained: the first pack's worker has
         died of it, unless the stint was recalled."""
+        self._waiting.discard(trial_id)
         packs = self.running.pop(trial_id, [])
         if trial_id not in self._recalled and packs:
             self.feed.give_back(*packs[1:])

@@ -31,11 +31,12 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from backdoor.engines import engines
 from backdoor.errors import Mistake, UserError
 from backdoor.partial import PartialResult
 from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.plan import Pack
-from sweeps.runners import Feed, Work, describe, train_pack
+from sweeps.runners import TOO_LARGE, Feed, Work, attempt, train_pack
 from sweeps.runners.stopping import EPOCH, LEFT, RecallingScheduler, StoppingScheduler
 from sweeps.runners.table import Table
 from sweeps.spec.sections import StoppingSettings
@@ -97,8 +98,11 @@ class TuneRunner:
 
     def _fit(self, table: Table, scratch: str) -> None:
         self._refuse_what_never_fits()
-        table.feed.workers = self._at_once()
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(self._queued()))
+        at_once = self._at_once()
+        table.feed.workers = at_once
+        table.may_wait = max(1, at_once // 8)
+        # All workers are started at once: they import for seconds. `Table` holds back what follows.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
         scheduler = self._scheduler(table)
         tuner = tune.Tuner(
             tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
@@ -139,14 +143,6 @@ class TuneRunner:
                 remedy = "Ask for less, or set RAY_ADDRESS to a cluster that has them."
                 raise UserError(Mistake(f"resources.{name.lower()}", rule, wanted, remedy))
 
-    def _queued(self) -> int:
-        """Packs that Tune may hold ready: an eighth of those that run at once, at least one.
-
-        Enough that no CPU waits; few, since they still run after an interrupt, and are chosen
-        before the results of those before them are known.
-        """
-        return max(1, self._at_once() // 8)
-
     def _at_once(self) -> int:
         """Packs that the cluster, as it is now, runs at once."""
         have = ray.cluster_resources()
@@ -156,17 +152,19 @@ class TuneRunner:
 
 def _trainable(work: Work) -> Any:
     def train(config: dict[str, Any]) -> None:
+        engines()  # imports are no part of what the first trial takes
         packs = Stint.from_json(config["payload"]).packs[config["answered"] :]
         tables, reasons, reported = list[Rows](), list[str](), time.monotonic()
         for left, pack in zip(range(len(packs) - 1, -1, -1), packs, strict=True):
-            try:
-                tables.append(work(pack, **_hooks(pack)))
-                reasons.append("")
-            except Exception as error:
-                reasons.append(describe(error))
-            if left == 0 or time.monotonic() - reported > REPORT_EVERY:
-                rows = encode(joined(tables)) if tables else b""
-                tune.report({"rows": rows, "reasons": reasons, LEFT: left})
+            rows, reason = attempt(work, pack, **_hooks(pack))
+            reasons.append(reason)
+            tables += [] if rows is None else [rows]
+            full = reason.startswith(TOO_LARGE)  # and so might be the next pack
+            if left == 0 or full or time.monotonic() - reported > REPORT_EVERY:
+                content = encode(joined(tables)) if tables else b""
+                tune.report({"rows": content, "reasons": reasons, LEFT: left, "ends": full})
+                if full:
+                    return
                 tables, reasons, reported = [], [], time.monotonic()
 
     return train
@@ -218,11 +216,14 @@ class _Collector(tune.Callback):  # type: ignore[misc]
     def __init__(self, table: Table) -> None:
         self.table = table
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.table.began(trial.trial_id)
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if reasons := result.pop("reasons", []):
-            self.table.answer(trial.trial_id, result.pop("rows"), reasons)
+            self.table.answer(trial.trial_id, result.pop("rows"), reasons, result.pop("ends"))
             trial.config["answered"] += len(reasons)  # not again, should the worker die
         elif partial := result.pop("partial", b""):
             self.table.progress(trial.trial_id, partial)

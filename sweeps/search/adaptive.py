@@ -163,7 +163,7 @@ class OptunaSearch:
         with quiet():
             while self._recorded:
                 self._conclude(self._recorded.popleft())
-            while self._pending < self._settings.pending and self._propose():
+            while self._pending < self._settings.at_once and self._propose():
                 pass
         return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
 

@@ -12,6 +12,8 @@ import json
 from collections import deque
 from typing import Any
 
+import numpy as np
+
 from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
@@ -24,6 +26,9 @@ from sweeps.spec import SweepSpec
 
 #: The share of seeds that the target `share` asks for; the median seed is a share of one half.
 SHARE, HALF = 0.9, 0.5
+#: Where the median of the last trials lasts fewer seconds than `FAST` and `pending` is not given, a
+#: batch is of as many trials as a share 1 / `GROW` of those known, and of `LEAST` at least.
+FAST, LEAST, GROW = 5.0, 8, 24
 
 
 class RegionSearch:
@@ -65,13 +70,30 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
-        free = self._spec.search.pending - len(self._open) - len(self._left)
+        free = self._free
         if free > 0 and not self._overspent(free):
             self._left.extend(self._trial(number) for number in self.core.ask(free))
             self._domain.forget()
         asked = [self._left.popleft() for _ in range(min(limit, len(self._left)))]
         self._open |= {trial.trial_id for trial in asked}
         return asked
+
+    @property
+    def _free(self) -> int:
+        """How many more trials may be asked for now.
+
+        Trials that last seconds are not worth waiting for: what is learned from a few of them
+        takes longer to work out. They come in batches that grow with what is known, two at most.
+        """
+        settings, out = self._spec.search, len(self._open) + len(self._left)
+        if settings.pending is not None or self._slow:
+            return settings.at_once - out
+        batch = max(self.core.begin - len(self.core.points), LEAST, self.core.trials_known // GROW)
+        return batch if out <= batch else 0
+
+    @property
+    def _slow(self) -> bool:
+        return bool(self._seconds) and float(np.median(self._seconds[-100:])) > FAST
 
     # --- trials and numbers -----------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from backdoor.checks import check_trial
 from backdoor.config import (
     Attack,
     Defence,
@@ -22,7 +23,6 @@ from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.schema import LARGEST, build_fields, suggest
-from backdoor.trial import check_trial
 from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.files import pin_section
@@ -159,6 +159,7 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
+        pin_section((given or {}).get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded(
             "training", lambda: build_fields(Training, given or {})
         )

@@ -44,7 +44,8 @@ class SearchSettings(Section):
     being the best number for sobol. optuna: `points` distinct ones that `sampler` with `options`
     proposes, `pending` at a time: it learns from those that are done. With more pending a larger
     cluster is kept busy, and the sampler knows less. region: single trials, chosen where they tell
-    most about the region's border, `pending` at a time, until it is known or `budget` is spent.
+    most about the region's border, until it is known or `budget` is spent; where `pending` is not
+    given, 4 at a time, or as many more as it costs little to wait for where a trial lasts seconds.
     """
 
     kind: Literal["grid", "random", "sobol", "optuna", "region"] = "grid"
@@ -52,8 +53,13 @@ class SearchSettings(Section):
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     sampler: Literal["tpe", "nsga2", "gp", "qmc", "random"] = "tpe"
     options: dict[str, Any] = {}
-    pending: Annotated[int, Field(ge=1)] = 4
+    pending: Annotated[int, Field(ge=1)] | None = None
     budget: Budget | None = None
+
+    @property
+    def at_once(self) -> int:
+        """`pending`, or what it is where it is not given."""
+        return 4 if self.pending is None else self.pending
 
     @pydantic.field_validator("budget", mode="before")
     @classmethod

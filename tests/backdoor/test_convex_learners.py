@@ -5,16 +5,18 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
+from synthetic import synthetic_source
 from threadpoolctl import threadpool_limits
 from trials import trial
 
+from backdoor.checks import check_trial
 from backdoor.config import Training, build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of
 from backdoor.engines.logistic import Images, solve
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError, UserError
-from backdoor.trial import check_trial, prepare, run_pack
+from backdoor.trial import prepare, run_pack
 
 CLASSES = [None, [0, 8], [1, 5, 8]]
 
@@ -186,3 +188,20 @@ def test_clean_label_rates_are_held_against_every_seeds_split() -> None:
     check_trial(replace(config, seed=enough), source)
     with pytest.raises(UserError, match=rf"attack\.poison_rate: must not exceed the {few} of 250 training images that are of class 0"):  # fmt: skip
         check_trial(replace(config, seed=enough), source, range(6))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 4), (1, 4, 5), (1, 5, 6), (2, 4, 4), (1, 6, 7)])
+def test_ridge_on_few_inputs_is_the_same_alone_and_among_others(shape) -> None:
+    """LAPACK works on few inputs column by column, and leaves out what it finds to be zero."""
+    source = synthetic_source(300, shape, classes=2)
+    few = build_data({"kind": "digits", "train": 200, "validation": 20, "test": 60})
+    decays = [0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0]
+    configs = [trial("ridge", weight_decay=d, data=few, rate=0.1, trigger={"kind": "patch", "size": 1})
+               for d in decays]  # fmt: skip
+    lanes, bank = prepare(configs, (), source)
+    engine = engine_of(configs[0])
+    together = engine.train(lanes, bank, 2, None)
+    for index, lane in enumerate(lanes):
+        alone = engine.train([lane], bank, 2, None)
+        for name, weights in alone.state(0).items():
+            assert torch.equal(weights, together.state(index)[name])

@@ -17,7 +17,6 @@ from backdoor.probes import Studied
 from backdoor.probes.weighted import (
     attackers,
     network_curve,
-    network_influence,
     refuse_regularized,
     train_weighted,
     weighted_loss,
@@ -158,18 +157,6 @@ def test_a_curve_ends_at_the_trials_own_figures() -> None:
     assert curve[1].backdoor_loss < curve[0].backdoor_loss
     assert curve[1].backdoor_accuracy > curve[0].backdoor_accuracy
     assert [point.beta for point in curve] == [0.0, 1.0]
-
-
-def test_the_slope_at_0_is_that_of_the_curve_of_trained_networks() -> None:
-    """Trained long enough to be near the optimum, so that both must agree roughly: within 10 %."""
-    model = studied("linear", epochs=300, weight_decay=0.05, learning_rate=0.5, rate=0.1)
-    found = network_influence(model, damping=1e-6, tolerance=1e-8)
-    step = 0.05
-    low, high = network_curve(model, [0.0, step])
-    secant = (high.backdoor_loss - low.backdoor_loss) / step
-    assert found.solved.solved and found.shares.shape == (model.lane.poison.poisoned,)
-    assert found.derivative == pytest.approx(secant, rel=0.1)
-    assert 0 < found.theta < 1 and found.solved.damping == 1e-6
 
 
 def test_a_regularizer_is_refused() -> None:

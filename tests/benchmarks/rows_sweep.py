@@ -44,7 +44,7 @@ def rows() -> Iterator[Row]:
     if wanted(WHOLE) or wanted(COLD):
         ratios, colds = [], []
         for _ in range(PAIRS):
-            bare, ours = _process("bare", TRIALS), _process("tune", TRIALS)
+            bare, ours = process("bare", TRIALS), process("tune", TRIALS)
             ratios.append(bare["seconds"] / ours["seconds"])
             colds.append(COLD_SECONDS / ours["cold"])
         yield Row(WHOLE, statistics.median(ratios), 0.91, tuple(ratios))
@@ -52,23 +52,21 @@ def rows() -> Iterator[Row]:
     if wanted(SCRIPT):
         ratios = []
         for _ in range(PAIRS):
-            peer, ours = _peer(PEER_TRIALS), _process("tracked", TRIALS)
+            peer, ours = _peer(PEER_TRIALS), process("tracked", TRIALS)
             ratios.append(peer["seconds"] / peer["trials"] * TRIALS / ours["seconds"])
         yield Row(SCRIPT, statistics.median(ratios), 20.0, tuple(ratios))
     if wanted(MIRROR):
-        pairs = [
-            (_process("callback", MIRRORED), _process("mirror", MIRRORED)) for _ in range(PAIRS)
-        ]
+        pairs = [(process("callback", MIRRORED), process("mirror", MIRRORED)) for _ in range(PAIRS)]
         ratios = [theirs["seconds"] / ours["seconds"] for theirs, ours in pairs]
         yield Row(MIRROR, statistics.median(ratios), 3.0, tuple(ratios))
 
 
-def _process(part: str, trials: int) -> dict[str, float]:
-    """One part in a process of its own; what it prints last is its figures."""
+def process(part: str, trials: int, module: str = "rows_sweep") -> dict[str, float]:
+    """One part of a module here in a process of its own; what it prints last is its figures."""
     paths = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
     code = (
         f"import sys; sys.path[:0] = {paths!r}\n"
-        f"if __name__ == '__main__':\n    import rows_sweep; rows_sweep.main({part!r}, {trials})"
+        f"if __name__ == '__main__':\n    import {module}; {module}.main({part!r}, {trials})"
     )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "part.py"
@@ -133,7 +131,7 @@ def tuned(trials: int, folder: Path) -> dict[str, float]:
     ledger = Ledger(paths.ledger)
     outcome = run_sweep(spec, ledger, make_search(spec), TuneRunner())
     assert outcome.finished == trials, outcome
-    first, last = _span(ledger.table())
+    first, last = span(ledger.table())
     return {"seconds": last - first, "cold": first - float(os.environ["BENCHMARK_STARTED"])}
 
 
@@ -145,11 +143,11 @@ def tracked(trials: int, folder: Path) -> dict[str, float]:
         [sys.executable, "-m", "sweeps.cli", "run", folder / "wide.yaml", "--out", out],
         check=True, capture_output=True,
     )  # fmt: skip
-    first, last = _span(Ledger(out / "ledger").table())
+    first, last = span(Ledger(out / "ledger").table())
     return {"seconds": last - first}
 
 
-def _span(table: Rows) -> tuple[float, float]:
+def span(table: Rows) -> tuple[float, float]:
     """When the first pack began and the last one ended, in seconds since 1970.
 
     A pack's rows share the moment of its end; their seconds add up to its duration."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from small import begin, small_spec, sweep
-from trials import fake_result, trial
+from trials import FEW, fake_result, trial
 
 import sweeps.cost
 from sweeps.cli.main import main
-from sweeps.cost import estimate, makespan, probe, train_images, workers_here
+from sweeps.cost import estimate, makespan, probe, probe_all, train_images, workers_here
 from sweeps.ledger import finished_rows
 from sweeps.plan import Job, Pack
 from sweeps.runners.serial import SerialRunner
@@ -44,16 +44,16 @@ def test_a_pack_that_learns_by_steps_is_predicted_from_a_part(monkeypatch, fixed
     assert machine.images[0] == 256, "it begins with a part of the images"
 
 
-def test_a_closed_form_is_trained_once(monkeypatch) -> None:
+def test_a_closed_form_that_lasts_is_trained_once(monkeypatch) -> None:
     machine = Known(3.0, 0.0)
     monkeypatch.setattr(sweeps.cost, "train_pack", machine.train)
     pack = Pack(tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), Job(()))
     assert probe(pack, machine.clock) == 0.75
-    assert machine.images == [1100]
+    assert machine.images == [256, 1100], "first a part, since libraries are loaded then"
 
 
 def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.cost, "probe", lambda pack: 2.0)
+    monkeypatch.setattr(sweeps.cost, "probe_all", lambda packs, workers: [2.0] * len(packs))
     monkeypatch.setattr(sweeps.cost, "workers_here", lambda cpu, gpu: 2)
     packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job((), gpu=0.5)) for i in range(3)]
     cost = estimate(packs)
@@ -61,6 +61,15 @@ def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
     assert cost.gpu_hours == 12 * 0.5 / 3600
     more = estimate(packs, trials=60)
     assert (more.trials, more.packs, more.seconds, more.worker_seconds) == (60, 30, 80.0, 120.0)
+
+
+def test_workers_are_measured_side_by_side(monkeypatch) -> None:
+    """In processes of their own, whose figures are averaged; a single one stays here."""
+    packs = [Pack((trial("ridge", seed=s, weight_decay=0.1, data=FEW),), Job(())) for s in range(2)]
+    monkeypatch.setattr(sweeps.cost, "probe", lambda pack: float(pack.trials[0].seed))
+    assert probe_all(packs, workers=1) == [0.0, 1.0]
+    found = probe_all(packs, workers=2)
+    assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"
 
 
 def test_the_last_pack_decides_when_all_are_done() -> None:

@@ -1,5 +1,7 @@
 """The level-set search's parts against independent computations, and the whole on known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -22,6 +24,7 @@ from sweeps.levelset.surrogate import (
     Surrogate,
     Trials,
     centred,
+    seed_variance,
     thinned,
 )
 
@@ -145,6 +148,44 @@ def test_nine_seeds_in_ten_ask_for_more_than_the_median_seed() -> None:
 
     assert share_probability(sure(1.27 * 0.5), (0.25, 0.25), 0.9)[0] == 0
     assert share_probability(sure(1.30 * 0.5), (0.25, 0.25), 0.9)[0] == 1
+
+
+@pytest.mark.parametrize("images", [100, 1000])
+def test_a_seed_passes_by_what_is_counted_on_its_images(images) -> None:
+    """Simulated seeds: normal logits around the threshold, counts of images, and their logits."""
+    draw, limit = np.random.default_rng(0), float(logit(0.2))
+    seeds = expit(limit + 0.3 * draw.standard_normal(20_000))
+    counted = (draw.binomial(images, seeds) + 0.5) / (images + 1)
+    quiet = Hyper(np.ones(1), 1.0, 0.3**2, 0.0)
+    found = seed_variance(quiet, limit, np.full(7, float(images)))
+    assert found == pytest.approx(np.var(logit(counted)), rel=0.08)
+    assert found == pytest.approx(0.3**2 + 1 / (0.16 * images))
+    assert seed_variance(quiet, limit, np.zeros(0)) == pytest.approx(0.3**2), "nothing is known yet"
+
+
+def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for() -> None:
+    even, model = np.linspace(0, 1, 200)[:, None], model_of(EVEN9, Goal(0.1, 0.9, seeds=0.9))
+    counting = 1 / (IMAGES * 0.09)
+    learned = [
+        float(p.hyper.learned_noise(np.array([0.36]))[0]) for p in (model.clean, model.attack)
+    ]
+    assert model.noise == pytest.approx([v + counting for v in learned])
+    quiet = replace(model, noise=(learned[0], learned[1]))
+    assert 0 < probability(model, even).sum() < probability(quiet, even).sum()
+
+
+def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
+    """Asked for in tens, a fifth of a hundred trials are not chosen where they tell most."""
+    chosen = Settings(budget=400, f1=2.0, undecided=-1.0, random=0.15, again=0.15)
+    search = LevelSetSearch(Box(Columns((0,))), LINE, GOAL, chosen)
+    for _ in range(12):
+        asked = search.ask(10)
+        for number, outcome in zip(
+            asked, outcomes(np.array([search.points[i] for i in asked])), strict=True
+        ):
+            search.tell(number, outcome)
+    repeated = len(search.points) - len({p.tobytes() for p in search.points})
+    assert 7 <= repeated <= 30
 
 
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
@@ -315,3 +356,21 @@ def test_the_level_may_hang_on_the_best() -> None:
     assert model.level[1] > 0
     inside = probability(model, np.array([[0.42], [0.66]]))
     assert inside[0] > 0.9 and inside[1] < 0.1
+
+
+def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
+    """All points are equally good; seeds differ. The level is the best's, whatever the noise."""
+    points = Box(Columns((0, 0))).draw(60, 1)
+    for seed in range(3):
+        draw = np.random.default_rng(seed)
+        clean = np.round(IMAGES * expit(logit(0.95) + 0.3 * draw.standard_normal(60)))
+        nothing = np.zeros(60)
+        trials = Trials(points, np.zeros(60, dtype=np.int64), clean, nothing + IMAGES, nothing,
+                        nothing + IMAGES)  # fmt: skip
+        goal = Goal(success=0.9, below_best=0.05)
+        model = Surrogate(Columns((0, 0)), LINE, goal, Box(Columns((0, 0))).draw(256, 0)).fit(
+            trials, draw
+        )
+        level, variance = model.level[0] + model.centre[0], model.level[1]
+        assert abs(level - logit(0.90)) < 3 * np.sqrt(variance) + 0.05
+        assert expit(level) < 0.92

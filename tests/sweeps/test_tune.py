@@ -14,6 +14,7 @@ import yaml
 from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_rows
 
+import sweeps.runners.tune
 from sweeps.ledger import Ledger
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
@@ -82,6 +83,47 @@ def test_an_exception_in_a_worker_is_recorded_and_not_retried(tmp_path) -> None:
     outcome = sweep(paths, spec, TuneRunner(work=work))
     assert (outcome.finished, outcome.failed) == (24, 0)
     assert "1" not in log.read_text().split()
+
+
+SHAPES = {"architecture": "linear", "weight_decay": [0, 0.03], "epochs": list(range(1, 13))}
+
+
+def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it travels with the work
+    spec, log, once = small_spec(defence=SHAPES), tmp_path / "log", tmp_path / "once"
+    paths = begin(tmp_path / "r", spec)
+
+    def work(pack):
+        from trials import fake_rows as rows
+
+        epochs = pack.trials[0].defence.epochs
+        with log.open("a") as stream:
+            stream.write(f"{epochs}\n")
+        if len(log.read_text().split()) == 9 and not once.exists():
+            once.write_text(str(epochs))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rows(pack)
+
+    assert sweep(paths, spec, TuneRunner(work=work, workers=1)).finished == 12 * 12
+    begun = log.read_text().split()
+    assert sorted(begun) == sorted([*map(str, range(1, 13)), once.read_text()])
+
+
+def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)
+    spec, reports = small_spec(defence=SHAPES), []
+    paths = begin(tmp_path / "r", spec)
+
+    class Impatient:
+        def recorded(self, rows):
+            reports.append(rows.num_rows)
+            if len(reports) == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = sweep(paths, spec, TuneRunner(work=fake_rows), [Impatient()])
+    assert outcome.interrupted and outcome.failed == 0
+    assert 5 * 12 <= outcome.finished <= 9 * 12, "no stint was trained to its end"
+    assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 12 * 12
 
 
 def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None:

@@ -19,7 +19,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.probes import Studied
 from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
-from sweeps.plan import Job, Pack, make_packs
+from sweeps.plan import Job, make_packs
 from sweeps.spec import load_spec
 
 SPEC = "learning-curves"
@@ -118,19 +118,19 @@ def train(configs, workers, slopes=False):
     packs = [p for root, some in by_root.items() for p in make_packs(some, Job((), data_root=root))]
     # The slowest first: the last one to end decides how long it takes.
     packs.sort(key=lambda pack: (engine_of(pack.trials[0]).name != "svm", -len(pack.trials)))
-    texts, found = [pack.to_json() for pack in packs], {}
+    found = {}
     if workers == 1:
-        parts = [train_pack(text, slopes) for text in texts]
+        parts = [train_pack(pack, slopes) for pack in packs]
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            parts = list(pool.map(train_pack, texts, repeat(slopes)))
+            parts = list(pool.map(train_pack, packs, repeat(slopes)))
     for part in parts:
         found |= part
     return found
 
 
-def train_pack(text, slopes):
-    trials, columns = Pack.from_json(text).trials, {}
+def train_pack(pack, slopes):
+    columns = {}
 
     def study(fitted, lanes, bank):
         source = load_source(lanes[0].config.data)
@@ -141,7 +141,7 @@ def train_pack(text, slopes):
             }
 
     found = {}
-    for result in run_pack(trials, on_trained=study if slopes else None):
+    for result in run_pack(pack.trials, on_trained=study if slopes else None):
         (attack,) = result.measurements
         clean = sum(result.class_correct) / sum(result.class_total)
         slope = columns.get(result.trial_id)

@@ -95,7 +95,7 @@ def _interpolated(problem, axes, runs, even):
         shape
     )
     # The region is judged by the worst attack and the lowest clean accuracy over the panel's mean.
-    ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.goal.clean)
+    ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.level)
     ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(problem.goal.success)
     return ok_clean & ok_attack
 

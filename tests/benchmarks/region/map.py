@@ -91,6 +91,7 @@ class Map:
     folder: Path = FOLDER
     goal: Goal = GOAL
     replay: Replay | None = None
+    level: float = GOAL.clean
 
     def __post_init__(self):
         truth, replay, self.ceiling = halves(self.folder)

@@ -58,7 +58,14 @@ class Problem:
 
     def inside(self, points):
         """The truth, (n,) bool."""
-        return (self.clean(points) >= self.goal.clean) & (self.worst(points) <= self.goal.success)
+        return (self.clean(points) >= self.level) & (self.worst(points) <= self.goal.success)
+
+    @cached_property
+    def level(self):
+        """The least clean accuracy; for `best - x` that of the true best."""
+        if self.goal.clean is not None:
+            return self.goal.clean
+        return float(self.clean(self.even).max() - self.goal.below_best)
 
     @cached_property
     def even(self):
@@ -154,3 +161,9 @@ def with_best(problem, below=0.02):
     """The problem with the level `best - below`, as an absolute one."""
     best = problem.clean(problem.even).max()
     return replace(problem, goal=replace(problem.goal, clean=float(best - below)))
+
+
+def relative(problem, below=0.02):
+    """The same region, the level `best - below` being left to be found."""
+    goal = replace(problem.goal, clean=None, below_best=below)
+    return replace(problem, name=f"{problem.name}, best - {below:g}", goal=goal)

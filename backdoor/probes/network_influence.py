@@ -1,0 +1,114 @@
+"""Influence of training samples in the network of a poisoned trial, and the slope of its curve.
+
+The network is trained anew with its poisoned samples weighted by beta (`weighted`); derivatives
+are taken where that training ends, in float64, without augmentation, see `hessian` for what they
+are worth there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from backdoor.engines import Ids
+from backdoor.probes import Studied
+from backdoor.probes.hessian import (
+    Influence,
+    Objective,
+    Tensor,
+    conjugate_gradients,
+    influence,
+    theta_of,
+)
+from backdoor.probes.weighted import attackers, batches_of, network_curve, train_weighted
+
+NOT_POSITIVE = "the damped Hessian is not positive: no derivative is given; raise the damping"
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """The parts of the objective of one trained network: over clean, poisoned and all samples,
+    each divided by all n; the decay belongs to the clean part."""
+
+    clean: Objective
+    poisoned: Objective
+    every: Objective
+    module: nn.Module
+    model: Studied
+
+    @staticmethod
+    def of(model: Studied, beta: float) -> _Sums:
+        lane, module = model.lane, train_weighted(model, beta).double()
+        n, decay, marked = len(lane.train), lane.config.defence.weight_decay, attackers(lane)
+        kept = np.delete(np.arange(n), marked)
+
+        def over(places: Ids, decay: float) -> Objective:
+            rows, labels = lane.train[places], lane.train_labels[places]
+            return Objective(module, batches_of(model, rows, labels, torch.float64), n, decay)
+
+        return _Sums(
+            over(kept, decay), over(marked, 0.0), over(np.arange(n), 0.0), module, model
+        )  # fmt: skip
+
+    def test(self, images: slice) -> Objective:
+        """The mean loss of some triggered test images with the labels that the attacker wants."""
+        (triggered,) = self.model.lane.triggered
+        rows, labels = triggered.rows[images], triggered.wanted[images]
+        return Objective(
+            self.module, batches_of(self.model, rows, labels, torch.float64), len(rows)
+        )
+
+
+def network_influence(
+    model: Studied, damping: float, tolerance: float = 1e-6, most: int = 200
+) -> Influence:
+    """dL/db at b = 0 of the mean loss L of the triggered test images. `shares` are in the order of
+    `attackers`."""
+    sums = _Sums.of(model, 0.0)
+    whole = sums.test(slice(None))
+    return influence(sums.clean, sums.poisoned, whole, damping, tolerance, most)
+
+
+def network_slope(model: Studied, damping: float) -> dict[str, float | int | str]:
+    """One row of the probe `slope`: by the influence function at 0, and the secant over [0, 1].
+
+    derivative, theta; per_pair, theta_per_pair: divided by the number of poisoned samples; secant,
+    theta_secant; damping, iterations and residual of the solution; note: why figures are NaN.
+    """
+    found, (low, high) = network_influence(model, damping), network_curve(model, [0.0, 1.0])
+    secant, count = high.backdoor_loss - low.backdoor_loss, len(found.shares)
+    return {
+        "derivative": found.derivative, "theta": found.theta,
+        "per_pair": found.derivative / count, "theta_per_pair": theta_of(found.derivative / count),
+        "secant": secant, "theta_secant": theta_of(secant),
+        "damping": damping, "iterations": found.solved.iterations,
+        "residual": found.solved.residual,
+        "note": "" if found.solved.solved else NOT_POSITIVE,
+    }  # fmt: skip
+
+
+def network_influences(
+    model: Studied, damping: float, images: int, beta: float = 0.0, tolerance: float = 1e-6,
+    most: int = 200,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Derivatives of the losses of the first triggered test images by the weights of all training
+    samples, (images, n), where poisoned ones count beta; a row of NaN where the damped Hessian is
+    not positive. One linear system an image."""
+    sums = _Sums.of(model, beta)
+
+    def product(vector: Tensor) -> Tensor:
+        return sums.clean.product(vector) + beta * sums.poisoned.product(vector)
+
+    (triggered,) = model.lane.triggered
+    rows = []
+    for place in range(min(images, len(triggered.rows))):
+        gradient = sums.test(slice(place, place + 1)).gradient()
+        found = conjugate_gradients(product, gradient, damping, tolerance, most)
+        shares = -sums.every.along(found.x) / sums.every.divisor
+        rows.append((shares if found.solved else shares * math.nan).cpu().numpy())
+    return np.stack(rows)

@@ -1,0 +1,72 @@
+"""A second opinion on each metric, as far as it foretells better which trainings pass.
+
+A smooth front with normal seeds may be the wrong picture: a front may jump, or each seed's attack
+may take or fail, either of which pulls the mean away from the median seed. So each metric has a
+rival, a process of nothing but on which side of the threshold each training was. The two are
+weighed by how well they foretell, from all the other trainings, on which side a training was
+(pseudo-BMA, Yao et al. 2018, Bayesian Analysis 13, 917).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from sweeps.levelset.columns import Floats
+from sweeps.levelset.process import Data, Hyper, Process, left_out
+
+#: What a side of the threshold counts as: values of the size that the priors expect.
+SIDE = 1.5
+#: No side is foretold with more certainty than this.
+SUREST = 0.98
+#: Rivals below this weight are left out.
+LEAST = 0.02
+#: By so many nats sides must foretell better to weigh as much: they know less of smooth fronts.
+HANDICAP = 3.0
+#: Fewer rows than this do not tell rivals apart.
+FEWEST = 30
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One process of a metric. sides: whether its values are sides, not logits."""
+
+    process: Process
+    score: float
+    sides: bool = False
+
+
+def by_side(data: Data) -> Data:
+    """The same rows, with on which side of the threshold each is in place of its logit.
+
+    Their mean is above 0 where more than half of the seeds are, whatever the size of the noise.
+    """
+    nothing = np.zeros(len(data))
+    values = np.where(data.values >= 0, SIDE, -SIDE)
+    return replace(data, values=values, known=nothing, shape=nothing + 1)
+
+
+def by_logits(data: Data, hyper: Hyper) -> Rival:
+    """The rival with these hyperparameters. data: centred logits."""
+    mean, variance = left_out(data, hyper)
+    spread = np.sqrt(variance + data.known + hyper.learned_noise(data.shape))
+    side = np.where(data.values >= 0, 1.0, -1.0)
+    return Rival(Process.of(data, hyper), float(log_ndtr(side * mean / spread).sum()))
+
+
+def by_sides(data: Data, hyper: Hyper) -> Rival:
+    """The rival that knows sides only. data: of `by_side`."""
+    foretold = np.clip(left_out(data, hyper)[0] / SIDE, 1 - 2 * SUREST, 2 * SUREST - 1)
+    right = 0.5 + 0.5 * np.sign(data.values) * foretold
+    return Rival(Process.of(data, hyper), float(np.log(right).sum()) - HANDICAP, sides=True)
+
+
+def weights(rivals: Sequence[Rival]) -> Floats:
+    """Shares that add up to 1, none of them small, (rivals,)."""
+    scores = np.array([rival.score for rival in rivals])
+    found = np.exp(scores - scores.max())
+    found[found < LEAST * found.sum()] = 0.0
+    return np.asarray(found / found.sum(), dtype=np.float64)

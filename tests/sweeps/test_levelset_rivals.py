@@ -1,0 +1,111 @@
+"""Rivals of the smooth picture: seeds that take or fail, fronts that jump."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.membership import IN, OUT, labels, probability
+from sweeps.levelset.process import Data, Hyper, Process
+from sweeps.levelset.rivals import HANDICAP, SIDE, Rival, by_logits, by_side, by_sides, weights
+from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+
+LINE, GOAL, IMAGES = Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.1, clean=0.9), 1000.0
+EVEN = np.linspace(0, 1, 400)[:, None]
+QUIET = Hyper(np.array([0.4]), 2.0, 0.05, 0.0)
+
+
+def fitted(success, rows=150, clean=0.97, goal=GOAL) -> Model:
+    """A model of evenly drawn trials with these rates, (n,) each or one number."""
+    points = Box(Columns((0,))).draw(rows, 3)
+    rates = [np.broadcast_to(r(points[:, 0]) if callable(r) else r, rows) for r in (clean, success)]
+    counts = [np.round(IMAGES * rate) for rate in rates]
+    trials = Trials(points, np.zeros(rows, dtype=np.int64), counts[0], np.full(rows, IMAGES),
+                    counts[1], np.full(rows, IMAGES))  # fmt: skip
+    return Surrogate(Columns((0,)), LINE, goal, EVEN).fit(trials, np.random.default_rng(0))
+
+
+def takes(x):
+    """Attacks that take in a share 1 - x of the seeds: the median seed resists from one half on."""
+    draw = np.random.default_rng(1)
+    return expit(
+        np.where(draw.random(len(x)) < 1 - x, 3.0, -3.9) + 0.3 * draw.standard_normal(len(x))
+    )
+
+
+def smooth(x):
+    return expit(
+        8 * (0.5 - x) + logit(0.1) + 0.2 * np.random.default_rng(1).standard_normal(len(x))
+    )
+
+
+def test_bimodal_seeds_are_judged_by_the_median_seed() -> None:
+    """The mean of their logits is on the wrong side of the threshold up to x = 0.75."""
+    model = fitted(takes)
+    alone = labels(probability(replace(model, others=()), EVEN), 0.95)
+    found = labels(probability(model, EVEN), 0.95)
+    wrong = (EVEN[:, 0] > 0.55) & (EVEN[:, 0] < 0.75)
+    assert (alone[wrong] == OUT).mean() > 0.3, "or else this test shows nothing"
+    assert not (found[wrong] == OUT).any()
+    assert (found[EVEN[:, 0] > 0.8] == IN).mean() > 0.5 and (found[EVEN[:, 0] < 0.3] == OUT).all()
+    assert model.likeliest.attack.alpha is not model.attack.alpha
+
+
+def test_a_smooth_front_keeps_what_its_logits_tell() -> None:
+    model = fitted(smooth)
+    assert sum(weight for weight, _ in model.others) < 0.2
+    assert model.likeliest == replace(model, others=())
+
+
+def test_where_a_share_of_seeds_is_asked_for_there_are_no_rivals() -> None:
+    assert fitted(takes, goal=replace(GOAL, seeds=0.9)).others == ()
+
+
+def test_a_threshold_that_moves_has_no_sides() -> None:
+    """Accuracy near the best: clean accuracy has no rival of sides, attack success has."""
+    model = fitted(takes, goal=replace(GOAL, clean=None), clean=lambda x: 0.97 - 0.1 * x)
+    assert model.others and all(other.clean is model.clean for _, other in model.others)
+    assert all(other.level == model.level for _, other in model.others)
+
+
+def test_the_weights_and_the_models_make_up_the_probability() -> None:
+    model = fitted(takes, rows=60)
+    own = 1 - sum(weight for weight, _ in model.others)
+    parts = [own * probability(replace(model, others=()), EVEN)]
+    parts += [weight * probability(other, EVEN) for weight, other in model.others]
+    assert probability(model, EVEN) == pytest.approx(np.sum(parts, axis=0))
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+
+def rows(count=40):
+    draw = np.random.default_rng(0)
+    points = draw.random((count, 1))
+    values = 4 * (points[:, 0] - 0.5) + 0.4 * draw.standard_normal(count)
+    return Data(Columns((0,)), points, values, np.full(count, 0.02), np.ones(count))
+
+
+def test_scores_are_those_of_models_refitted_without_each_row() -> None:
+    data, sides = rows(), by_side(rows())
+    expected = [0.0, 0.0]
+    for i in range(len(data)):
+        others, this = np.arange(len(data)) != i, data.points[i : i + 1]
+        cross = Process.of(data.take(others), QUIET).at(this)
+        spread = np.sqrt(cross.variance()[0] + 0.02 + QUIET.noise)
+        expected[0] += norm.logcdf(np.sign(data.values[i]) * cross.mean[0] / spread)
+        mean = Process.of(sides.take(others), QUIET).at(this).mean[0] / SIDE
+        right = 0.5 + 0.5 * np.sign(data.values[i]) * np.clip(mean, -0.96, 0.96)
+        expected[1] += np.log(right)
+    assert by_logits(data, QUIET).score == pytest.approx(expected[0], abs=1e-5)
+    assert by_sides(sides, QUIET).score == pytest.approx(expected[1] - HANDICAP, abs=1e-5)
+    assert set(np.abs(sides.values)) == {SIDE} and (sides.values * data.values >= 0).all()
+
+
+def test_weights_are_shares_and_small_ones_are_none() -> None:
+    process = Process.of(rows(), QUIET)
+    found = weights([Rival(process, -10.0), Rival(process, -11.0), Rival(process, -30.0)])
+    assert found == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0])

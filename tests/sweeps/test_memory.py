@@ -1,0 +1,135 @@
+"""Packs that the memory is too small for: halved, tried again, and remembered; shares of a card."""
+
+import pytest
+import torch
+from small import begin, results, small_spec, sweep
+from trials import fake_rows, trial
+
+import sweeps.runners
+from backdoor.engines.packed import Packed
+from backdoor.memory import cap_memory, out_of_memory, release_memory
+from sweeps.ledger import decode
+from sweeps.plan import Job, Pack
+from sweeps.runners import TOO_LARGE, attempt, train_pack
+from sweeps.runners import tune as runner
+from sweeps.runners.serial import SerialRunner
+from sweeps.stint import Stint
+
+ERRORS = [MemoryError("no room"), torch.cuda.OutOfMemoryError("CUDA out of memory")]
+LINEAR = {"defence": {"architecture": "linear", "weight_decay": [0, 0.001, 0.01, 0.03], "epochs": [1, 2]}}  # fmt: skip
+
+
+@pytest.fixture(params=ERRORS, ids=["MemoryError", "OutOfMemoryError"])
+def narrow(request, monkeypatch):
+    """The packed engine on a machine that holds five models: the sizes of the packs it was given."""
+    tried, train = [], Packed.train
+
+    def five(self, lanes, *rest):
+        tried.append(len(lanes))
+        if len(lanes) > 5:
+            raise request.param
+        return train(self, lanes, *rest)
+
+    monkeypatch.setattr(Packed, "train", five)
+    return tried
+
+
+def test_an_engine_that_runs_out_of_memory_gets_smaller_packs(
+    tmp_path, monkeypatch, narrow
+) -> None:
+    spec = small_spec(**LINEAR)
+    paths, calm = begin(tmp_path / "r", spec), begin(tmp_path / "calm", spec)
+    outcome = sweep(paths, spec, SerialRunner())
+    assert (outcome.finished, outcome.failed) == (48, 0)
+    assert narrow.count(24) == 2, "one of each shape"
+    assert narrow == [24, 12, 6, *[3] * 8, 24, 12, 6, *[3] * 8], "what was learned is not tried"
+    assert all(row["error"] is None for row in results(paths).values())
+    monkeypatch.setattr(Packed, "max_pack", 4)
+    sweep(calm, spec, SerialRunner())
+    assert results(calm) == results(paths)
+
+
+def test_what_was_learned_holds_for_packs_that_wait(tmp_path, monkeypatch, narrow) -> None:
+    monkeypatch.setattr(Packed, "max_pack", 8)
+    spec = small_spec(**LINEAR)
+    assert sweep(begin(tmp_path / "r", spec), spec, SerialRunner()).finished == 48
+    assert narrow == [8, *[4] * 6, 8, *[4] * 6]
+
+
+def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypatch) -> None:
+    def none(self, lanes, *rest):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Packed, "train", none)
+    spec = small_spec(defence={"architecture": ["linear", {"kind": "ridge", "weight_decay": 0.1}]})
+    paths = begin(tmp_path / "r", spec)
+    outcome = sweep(paths, spec, SerialRunner())
+    assert (outcome.finished, outcome.failed) == (6, 6)
+    errors = {row["error"] for row in results(paths).values() if row["status"] == "failed"}
+    assert errors == {"out of memory: OutOfMemoryError: CUDA out of memory"}
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
+    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job(())) for i in range(4)]
+    reports = []
+    monkeypatch.setattr(runner.tune, "report", reports.append)
+
+    def work(pack):
+        if pack == packs[1]:
+            raise error
+        return fake_rows(pack)
+
+    config = {"payload": Stint(tuple(packs)).to_json(), "answered": 0}
+    runner._trainable(work)(config)
+    (report,) = reports
+    assert report["ends"] and report["left"] == 2 and len(report["reasons"]) == 2
+    assert report["reasons"][0] == "" and report["reasons"][1].startswith(TOO_LARGE)
+    assert decode(report["rows"])["trial_id"].to_pylist() == [t.trial_id for t in packs[0].trials]
+    runner._trainable(work)(config | {"answered": 2})
+    assert reports[1]["reasons"] == ["", ""] and not reports[1]["ends"]
+
+
+def test_an_ordinary_failure_does_not_end_a_stint(monkeypatch) -> None:
+    packs = [Pack((trial(seed=i),), Job(())) for i in range(3)]
+    reports = []
+    monkeypatch.setattr(runner.tune, "report", reports.append)
+    monkeypatch.setattr(runner, "REPORT_EVERY", -1.0)
+
+    def work(pack):
+        if pack == packs[1]:
+            raise ValueError("bad")
+        return fake_rows(pack)
+
+    runner._trainable(work)({"payload": Stint(tuple(packs)).to_json(), "answered": 0})
+    assert [(r["left"], r["reasons"], r["ends"]) for r in reports] == [
+        (2, [""], False), (1, ["ValueError: bad"], False), (0, [""], False),
+    ]  # fmt: skip
+
+
+def test_which_errors_are_of_memory() -> None:
+    assert all(map(out_of_memory, ERRORS)) and not out_of_memory(RuntimeError("CUDA error"))
+    assert attempt(lambda pack: (_ for _ in ()).throw(ValueError("x")), None) == (None, "ValueError: x")  # fmt: skip
+
+
+@pytest.mark.parametrize(("gpu", "capped"), [(0, []), (0.25, [0.25]), (1, []), (2, [])])
+def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
+    """torch.cuda is faked where this project calls it: no card is needed, and none was there."""
+    said, devices = [], []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
+    monkeypatch.setattr(sweeps.runners, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
+    train_pack(Pack((trial(),), Job((), gpu=gpu)))
+    assert said == capped and devices == ["cuda" if gpu else "cpu"]
+
+
+def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    release_memory()
+    assert not emptied, "CUDA is not started for it"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    release_memory()
+    assert emptied
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", emptied.append)
+    cap_memory(0.5)
+    assert emptied[-1] == 0.5
