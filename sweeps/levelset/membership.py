@@ -10,7 +10,7 @@ from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import qmc
 
 from sweeps.levelset.columns import Floats, Ints
-from sweeps.levelset.surrogate import Margins, Model
+from sweeps.levelset.surrogate import HALF, Margins, Model
 
 OUT, UNDECIDED, IN = -1, 0, 1
 
@@ -29,18 +29,14 @@ def probability(model: Model, points: Floats, chunk: int = 4096) -> Floats:
 
 
 def _probability(model: Model, points: Floats) -> Floats:
-    own = 1 - sum(weight for weight, _ in model.others)
-    found = own * _alone(model, points) if own > 0 else np.zeros(len(points))
-    for weight, other in model.others:
-        found += weight * _alone(other, points)
-    return np.asarray(found, dtype=np.float64)
-
-
-def _alone(model: Model, points: Floats) -> Floats:
     margins = model.margins(points)
-    if model.goal.seeds > 0.5:
-        return share_probability(margins, model.noise, model.goal.seeds)
-    return joint_probability(margins)
+    found = (1 - sum(weight for weight, _ in model.others)) * joint_probability(margins)
+    for weight, other in model.others:
+        found += weight * joint_probability(other.margins(points))
+    if model.goal.seeds == HALF:
+        return np.asarray(found, dtype=np.float64)
+    # Where so many seeds pass, so does the median seed: it is never the surer of the two.
+    return np.minimum(found, share_probability(margins, model.noise, model.goal.seeds))
 
 
 def joint_probability(margins: Margins) -> Floats:

@@ -110,7 +110,10 @@ class Model:
 
     @property
     def likeliest(self) -> Model:
-        """The model of the most weight, alone."""
+        """The model of the most weight, alone; logits where a share of seeds is asked for, since
+        sides do not tell how much seeds differ."""
+        if self.goal.seeds != HALF:
+            return replace(self, others=())
         own = 1 - sum(weight for weight, _ in self.others)
         ranked = sorted([(own, replace(self, others=())), *self.others], key=lambda pair: pair[0])
         return ranked[-1][1]
@@ -225,7 +228,7 @@ class Surrogate:
         """The rival that knows sides only, where they tell of the median seed: not where accuracy
         has to be near the best, since they are those of a threshold that moves."""
         fixed = which == 1 or self.goal.clean is not None
-        if self.goal.seeds != HALF or not fixed or len(data) < FEWEST:
+        if not fixed or len(data) < FEWEST:
             return
         sides, hyper = by_side(data), self.by_sides[which]
         if anew or hyper is None:

@@ -28,7 +28,7 @@ from sweeps.spec import SweepSpec
 SHARE, HALF = 0.9, 0.5
 #: Where the median of the last trials lasts fewer seconds than `FAST` and `pending` is not given, a
 #: batch is of as many trials as a share 1 / `GROW` of those known, and of `LEAST` at least.
-FAST, LEAST, GROW = 5.0, 8, 12
+FAST, LEAST, GROW = 5.0, 8, 24
 
 
 class RegionSearch:

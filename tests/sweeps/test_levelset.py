@@ -356,3 +356,21 @@ def test_the_level_may_hang_on_the_best() -> None:
     assert model.level[1] > 0
     inside = probability(model, np.array([[0.42], [0.66]]))
     assert inside[0] > 0.9 and inside[1] < 0.1
+
+
+def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
+    """All points are equally good; seeds differ. The level is the best's, whatever the noise."""
+    points = Box(Columns((0, 0))).draw(60, 1)
+    for seed in range(3):
+        draw = np.random.default_rng(seed)
+        clean = np.round(IMAGES * expit(logit(0.95) + 0.3 * draw.standard_normal(60)))
+        nothing = np.zeros(60)
+        trials = Trials(points, np.zeros(60, dtype=np.int64), clean, nothing + IMAGES, nothing,
+                        nothing + IMAGES)  # fmt: skip
+        goal = Goal(success=0.9, below_best=0.05)
+        model = Surrogate(Columns((0, 0)), LINE, goal, Box(Columns((0, 0))).draw(256, 0)).fit(
+            trials, draw
+        )
+        level, variance = model.level[0] + model.centre[0], model.level[1]
+        assert abs(level - logit(0.90)) < 3 * np.sqrt(variance) + 0.05
+        assert expit(level) < 0.92

@@ -60,8 +60,11 @@ def test_a_smooth_front_keeps_what_its_logits_tell() -> None:
     assert model.likeliest == replace(model, others=())
 
 
-def test_where_a_share_of_seeds_is_asked_for_there_are_no_rivals() -> None:
-    assert fitted(takes, goal=replace(GOAL, seeds=0.9)).others == ()
+def test_a_share_of_seeds_is_never_surer_than_the_median_seed() -> None:
+    model, median = fitted(takes, goal=replace(GOAL, seeds=0.9)), fitted(takes)
+    chance, usual = probability(model, EVEN), probability(median, EVEN)
+    assert (chance <= usual + 1e-9).all() and (chance < usual - 0.3).any()
+    assert model.others and model.likeliest == replace(model, others=())
 
 
 def test_a_threshold_that_moves_has_no_sides() -> None:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from small import begin, results, small_spec, sweep
 from trials import fake_rows
@@ -12,6 +13,7 @@ from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
 from sweeps.ledger import Ledger
 from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
+from sweeps.plan import Job, Pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.search.region import inert_leaves
@@ -219,3 +221,32 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
     assert search.finished and 60 <= len(results(paths)) < 200
     found = search.core.summary()
     assert found.expected_f1 >= 0.96 or found.undecided <= 0.005
+
+
+# --- how many at once ----------------------------------------------------------------------------
+
+
+PLANE = {"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}, "learning_rate": {"log": [0.01, 1]}}  # fmt: skip
+
+
+def answered(search, spec, trials, seconds):
+    rows = fake_rows(Pack(tuple(trials), Job(spec.measures)))
+    place, column = rows.schema.get_field_index("seconds"), pa.array([seconds] * len(trials))
+    search.tell(rows.set_column(place, "seconds", column))
+
+
+@pytest.mark.parametrize(("seconds", "then"), [(0.1, 8), (60.0, 4)])
+def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> None:
+    """Unless `pending` says how many; longer trials are worth waiting for, four at a time."""
+    spec = spec_of(PLANE, budget=300, search={"pending": None})
+    search = make_search(spec)
+    design = search.ask(4096)
+    assert len(design) == search.core.begin > 8, "the even design hangs on nothing: all at once"
+    answered(search, spec, design, seconds)
+    first = search.ask(4096)
+    assert len(first) == then
+    assert len(search.ask(4096)) == (8 if then == 8 else 0)
+    assert not search.ask(4096)
+    answered(search, spec, first, seconds)
+    assert len(search.ask(4096)) == then
+    assert len(make_search(spec_of(search={"pending": 3})).ask(4096)) == 3
