@@ -1,4 +1,4 @@
-"""`sweeps check` plans specs that use every kind that there is, and predicts what they cost."""
+"""`sweeps check` plans a spec that uses every kind that there is, and predicts what it costs."""
 
 import re
 
@@ -68,9 +68,13 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
     file = written(
         defence={"architecture": NETWORKS + CONVEX, "regularizer": regularizers(), "epochs": 1},
         attack={"trigger": triggers(), "poison_rate": [0, 0.1], "label_mode": MODES, "target": 0},
+        probes=sorted(PROBES.kinds()),
     )
     assert main(["check", file]) == 0
     out = capsys.readouterr().out
+    assert all(
+        f"probe on every trained model that it suits: {kind}" in out for kind in PROBES.kinds()
+    )
     forms = sum(2 if kind in FORMS else 1 for kind in REGULARIZERS.kinds())
     points = (len(NETWORKS) + 2) * forms + len(CONVEX)
     attacks = len(triggers()) * len(MODES)
@@ -80,23 +84,6 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
     by_engine = dict(re.findall(r"(\w+): (\d+) trials in", out))
     assert sum(map(int, by_engine.values())) == int(trials)
     assert set(by_engine) == {"packed", "grouped", "serial", "convex", "logistic", "svm"}
-
-
-def test_every_probe_of_the_models_that_it_studies(written, capsys) -> None:
-    """A probe of one family of models is refused beside the other, so there are two specs."""
-    attack = {"trigger": ["patch", "sine"], "poison_rate": [0, 0.1], "target": 0}
-    networks = written(
-        defence={"architecture": NETWORKS, "epochs": 1}, attack=attack, probes=["persistence"]
-    )
-    assert main(["check", networks]) == 0
-    assert "probe on every trained model: persistence" in capsys.readouterr().out
-    others = sorted(set(PROBES.kinds()) - {"persistence"})
-    assert (
-        main(["check", written(defence={"architecture": CONVEX}, attack=attack, probes=others)])
-        == 0
-    )
-    out = capsys.readouterr().out
-    assert all(f"probe on every trained model: {kind}" in out for kind in others)
 
 
 def test_what_small_ones_of_each_family_cost(written, capsys) -> None:
