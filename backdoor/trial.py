@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,18 +14,16 @@ import numpy as np
 import torch
 
 from backdoor.accounting import Meter
-from backdoor.architectures import Shape
 from backdoor.bank import Bank
-from backdoor.config import Attack, Defence, TrialConfig, digest
+from backdoor.config import Attack, TrialConfig, digest
 from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
 from backdoor.engines import threads as using_threads
-from backdoor.errors import Mistake, UserError
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
 from backdoor.feature_bank import FeatureBank
 from backdoor.others import Others
 from backdoor.partial import PartialResult
-from backdoor.poison import Poison, beyond_classes, draw_poison, poison_count, wanted_labels
+from backdoor.poison import Poison, draw_poison, wanted_labels
 from backdoor.probes import Probe
 from backdoor.probes.record import StudyRecord, study_models
 from backdoor.triggers import Trigger
@@ -318,91 +316,3 @@ def trained_images(config: TrialConfig, images: int, epochs: int | None = None) 
 
 def _host() -> str:
     return platform.node() or os.uname().nodename
-
-
-def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:
-    """Raises every mistake that the trial's own parts cannot see: sizes, classes, counts.
-
-    seeds: all seeds that the trial will be run with, where its own is not the only one.
-    """
-    mistakes: list[Mistake] = []
-    try:
-        drawn = [split(config.data, source, seed) for seed in {config.seed, *seeds}]
-        label_sets = [source.labels[parts.train] for parts in drawn]
-        if (attack := config.attack) is not None:
-            mistakes += _nothing_to_attack([source.labels[parts.test] for parts in drawn], attack)
-    except UserError as error:
-        mistakes += error.inside("data").mistakes
-        label_sets = []
-    images = len(label_sets[0]) if label_sets else 0
-    shape, features = source.shape, config.training.features
-    if features is not None:
-        misfits = list(features.fits(shape))
-        mistakes += [m.inside("training.features") for m in misfits]
-        shape = shape if misfits else features.shape
-    against = _against_defence(config.defence, source, images, shape)
-    mistakes += [m.inside("defence") for m in against]
-    if config.attack is not None:
-        mistakes += [m.inside("attack") for m in _against_attack(config.attack, source, label_sets)]
-    if mistakes:
-        raise UserError(mistakes)
-
-
-def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
-    """Attack success needs test images, for every seed, that are not of the target class, and
-    of the source classes where there are some."""
-    classes = 1 + max(int(labels.max()) for labels in test_labels)
-    if max(attack.target, *(attack.source or (0,))) >= classes:
-        return []
-    if all(wanted_labels(labels, attack, classes)[0].any() for labels in test_labels):
-        return []
-    rule = "must leave test images that are not of the target class, for every seed"
-    if attack.source is not None:
-        names = " or ".join(map(str, attack.source))
-        rule = f"must leave test images of class {names}, for every seed"
-    return [Mistake("data.test", rule, len(test_labels[0]), "Ask for more test images.")]
-
-
-def _against_defence(
-    defence: Defence, source: Source, images: int, shape: Shape
-) -> Iterator[Mistake]:
-    """Mistakes of a defence point on a training set of so many images, 0 where it is not known,
-    that learners see in `shape`."""
-    architecture = defence.architecture
-    misfits = [m.inside("architecture") for m in architecture.fits(shape)]
-    yield from misfits
-    if not misfits and "regularizer" not in architecture.inactive:
-        fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
-        yield from (m.inside("regularizer") for m in fits)
-    if architecture.needs_weight_decay and not defence.weight_decay:
-        rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
-        remedy = "Give this architecture a weight_decay of its own, for example 0.001."
-        yield Mistake("weight_decay", rule, defence.weight_decay, remedy)
-    most = architecture.most_images
-    if most is not None and images > most:
-        rule = f"must have at most {most} training images, as it compares each with every other"
-        remedy = f"Set data.train to {most} or fewer, or choose another architecture."
-        yield Mistake("architecture", rule, images, remedy)
-
-
-def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> Iterator[Mistake]:
-    """Mistakes of an attack on training sets with these labels, none where they are not known."""
-    classes = len(source.class_names)
-    yield from (m.inside("trigger") for m in attack.trigger.fits(source.shape))
-    if attack.target >= classes:
-        rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
-        yield Mistake("target", rule, attack.target, "Choose another class.")
-    elif max(attack.source or (0,)) >= classes:
-        rule = f"must be some of the {classes} classes, 0 to {classes - 1}"
-        yield Mistake("source", rule, list(attack.source or ()), "Choose other classes.")
-    elif label_sets:
-        yield from beyond_classes(label_sets, attack)
-    images = len(label_sets[0]) if label_sets else 0
-    if images and not poison_count(images, attack.poison_rate):
-        rule = f"must poison at least one of the {images} training images, or be 0"
-        remedy = f"Use at least {1 / images:.2g}, or 0 for the clean baseline."
-        yield Mistake("poison_rate", rule, attack.poison_rate, remedy)
-    if images and attack.cover_rate and not poison_count(images, attack.cover_rate):
-        rule = f"must make at least one of the {images} training images a cover, or be 0"
-        remedy = f"Use at least {1 / images:.2g}, or 0 for none."
-        yield Mistake("cover_rate", rule, attack.cover_rate, remedy)

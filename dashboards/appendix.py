@@ -177,6 +177,7 @@ def limits(results: Results) -> Markup:
         "Points between those tried. Neighbours that agree make it likely, not certain.",
         "Seeds beyond those run. The bounds take the seeds' logits as draws from one normal "
         "distribution, which a few seeds cannot check.",
+        *results.region.get("doubts", []),
     ]
     if results.recommended is not None:
         items.append(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backdoor.checks import check_trial
 from backdoor.config import TrialConfig
 from backdoor.data import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
@@ -27,7 +28,6 @@ from backdoor.model import (
     train_model,
     weights_of,
 )
-from backdoor.trial import check_trial
 from sweeps.choice import Chosen
 from sweeps.expectation import expectations
 from sweeps.spec import SweepSpec

@@ -57,6 +57,18 @@ class SharedProducts:
         where = np.searchsorted(union, train)
         return every[where].take(where, 1)
 
+    def inner_after(self, before: Ids, matrix: Floats, train: Ids) -> Floats:
+        """inner(train), in the place of `matrix`, inner(before), where few of the images differ."""
+        number, union = self._union(train)
+        differ = np.flatnonzero(before != train) if len(before) == len(train) else train
+        if 2 * len(differ) >= len(train) or len(union) ** 2 > MOST:
+            return self.inner(train)
+        where = np.searchsorted(union, train)
+        block = self._keep((b"", number, "inner"), union, None)[where[differ]].take(where, 1)
+        matrix[differ] = block
+        matrix[:, differ] = block.T
+        return matrix
+
     def between(self, train: Ids, rows: Ids, what: What = "inner") -> Floats:
         """The same of some training images (n,) with any rows (m,): (n, m)."""
         number, union = self._union(train)

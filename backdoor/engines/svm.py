@@ -104,10 +104,11 @@ class SvmEngine:
     ) -> SvmModels:
         shared = SharedProducts(bank, lanes)
         models = SvmModels(bank, shared, classes)
+        kernels = Kernels(shared)
         for group in lanes_by_training_set(lanes):
             for gamma, some in self._by_gamma(lanes, group, bank):
                 lane = lanes[some[0]]
-                kernel = _kernel(shared, lane.train, gamma)
+                kernel = kernels.of(lane.train, gamma)
                 for index in some:
                     svc = _fit(kernel, lane.train_labels, positive_decay(lanes[index]))
                     machines = _by_pair(svc, classes)
@@ -136,10 +137,22 @@ def _gamma(lane: Lane, bank: Bank) -> float | None:
     return 1 / float(pixels.images.shape[1] * (pixels.variance() or 1.0))
 
 
-def _kernel(shared: SharedProducts, train: Ids, gamma: float | None) -> Floats:
-    if gamma is None:
-        return shared.inner(train)
-    return gaussian(shared.inner(train, "squared_distances"), gamma)
+class Kernels:
+    """Kernel matrices (n, n) of training sets, one at a time: the next may overwrite the last."""
+
+    def __init__(self, shared: SharedProducts) -> None:
+        self.shared = shared
+        self._linear: tuple[Ids, Floats] | None = None
+
+    def of(self, train: Ids, gamma: float | None) -> Floats:
+        if gamma is not None:
+            return gaussian(self.shared.inner(train, "squared_distances"), gamma)
+        if self._linear is None:
+            matrix = self.shared.inner(train)
+        else:
+            matrix = self.shared.inner_after(*self._linear, train)
+        self._linear = train, matrix
+        return matrix
 
 
 def gaussian(squared: Floats, gamma: float) -> Floats:
@@ -152,7 +165,8 @@ def gaussian(squared: Floats, gamma: float) -> Floats:
 def _fit(kernel: Floats, labels: Ids, decay: float) -> SVC:
     if len(np.unique(labels)) < 2:
         raise TrainingError("a support vector machine needs training images of at least 2 classes")
-    with sklearn.config_context(assume_finite=True):
+    # What is checked again at every fit takes as long as some of the fits.
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         return SVC(kernel="precomputed", C=1 / (len(labels) * decay)).fit(kernel, labels)
 
 

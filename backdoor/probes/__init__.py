@@ -66,7 +66,8 @@ class Probe(Kind):
         raise NotImplementedError
 
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        """What is wrong with this probe on this trial; nothing by default."""
+        """What is wrong with this probe on this trial; nothing by default. Models of other trials
+        of the sweep are studied all the same."""
         return ()
 
     def found(self, **columns: Iterable[float | int | str]) -> Study:

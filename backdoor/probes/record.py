@@ -64,7 +64,7 @@ def _record(probe: Probe, model: Studied) -> StudyRecord:
         return time.perf_counter() - started
 
     try:
-        study = probe.study(model)
+        study = None if any(probe.suits(model.config)) else probe.study(model)
         columns = {} if study is None else _checked(study)
     except Exception as error:  # whatever a probe raises, the trial has been measured
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:ERROR_LENGTH]

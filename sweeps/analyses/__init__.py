@@ -1,5 +1,6 @@
-"""What finished sweeps say beyond their region: `detectability` and `resistance`.
+"""What finished sweeps say beyond their region: `detectability`, `resistance`, `variance`,
+`effects` and `persistence`.
 
-Both read the ledger only. Each has a module with its numbers, plain values with a documented
+All read the ledger only. Each has a module with its numbers, plain values with a documented
 schema, and `text` writes them for people.
 """

@@ -17,6 +17,9 @@ schema of what `detectability` returns, fractions in [0, 1], null where a figure
         auc             how often a poisoned model is less accurate than a clean one of the same
                         point, over all pairs of seeds, ties half: 0.5 tells nothing, 1 all
         attack_success  mean over the seeds
+        worst_images    test images of that class of the seed that has fewest
+        broken          {poisoned, clean}: models among them that collapsed or diverged; they are
+                        in all figures, as an inspection of performance would find them
     attacks         one entry an attack, over the defence points:
         attack_id, attack, points
         equivalent      points whose test says so, of `tested` with two seeds or more
@@ -37,7 +40,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweeps.analyses.equivalence import auc, bootstrap_mean, tost
-from sweeps.analyses.trials import PointTrials, Row, attack_label, clean_accuracy, points_of
+from sweeps.analyses.trials import (
+    PointTrials,
+    Row,
+    attack_label,
+    clean_accuracy,
+    is_broken,
+    points_of,
+)
 
 SCHEMA_VERSION = 1
 Entry = dict[str, Any]
@@ -101,6 +111,11 @@ def _entry(point: PointTrials, attack_id: str, margin: float, alpha: float) -> E
             [clean_accuracy(row) for row in point.clean.values()],
         ),
         "attack_success": _success([poisoned[s] for s in seeds]),
+        "worst_images": min(poisoned[s]["class_total"][worst] for s in seeds),
+        "broken": {
+            "poisoned": sum(is_broken(poisoned[s]) for s in seeds),
+            "clean": sum(is_broken(point.clean[s]) for s in seeds),
+        },
     }
 
 

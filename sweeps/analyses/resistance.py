@@ -17,7 +17,8 @@ The schema of what `resistance` returns; rates and success are fractions in [0, 
     points          one entry a defence point and trigger with its goal, without the rate:
         defence_id, label, trigger
         curve           one entry a rate, ascending: {poison_rate, attack_success: mean over seeds,
-                        by_seed, baseline: success of the clean models on the same images or null}
+                        by_seed, baseline: success of the clean models on the same images or null,
+                        broken: models that collapsed or diverged, which are in the figures}
         seeds           seeds that have all the rates; resistance is theirs
         resistance      {value, lower, upper}, each {rate, bound}: bound is `exact`, or `at_most`
                         where the smallest rate is enough, or `above` where the largest is not;
@@ -38,7 +39,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
 from sweeps.analyses.equivalence import resamples
-from sweeps.analyses.trials import PointTrials, Row, points_of, trigger_label
+from sweeps.analyses.trials import PointTrials, Row, is_broken, points_of, trigger_label
 
 SCHEMA_VERSION = 1
 #: Mithridates: smoothing in rates, and the range of attack success in which it looks.
@@ -115,6 +116,7 @@ def _curve_entry(point: PointTrials, rate: float, by_seed: Mapping[int, Row]) ->
         "attack_success": sum(shares.values()) / len(shares),
         "by_seed": {str(seed): share for seed, share in shares.items()},
         "baseline": sum(known) / len(known) if known else None,
+        "broken": sum(map(is_broken, by_seed.values())),
     }
 
 

@@ -18,6 +18,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def broken_text(count: int) -> list[str]:
+    """What to know of poisoned models that are useless; nothing where there are none."""
+    if not count:
+        return []
+    return [
+        f"{count} poisoned model{' is' if count == 1 else 's are'} in these figures although "
+        "collapsed to one answer or diverged: that is damage, not a backdoor."
+    ]
+
+
 # --- detectability -----------------------------------------------------------------------------
 
 
@@ -44,7 +54,9 @@ def detectability_text(answer: Answer) -> str:
             "AUC: how often the poisoned model is the less accurate one of two; 0.5 tells nothing. "
             "Its interval is over defence points.",
             f"The class that lost most: class {worst['worst_class']}, {worst['worst_loss']:.3f} of "
-            f"its accuracy, at {worst['label']}, {worst['attack']}.",
+            f"its accuracy, at {worst['label']}, {worst['attack']}, by "
+            f"{worst['worst_images']} test images of it.",
+            *broken_text(sum(e["broken"]["poisoned"] for e in answer["points"])),
         ]
     )
 
@@ -85,6 +97,7 @@ def resistance_text(answer: Answer) -> str:
             f"{100 * answer['success']:g} %, interpolated between the sweep's rates. The interval "
             "draws seeds; with three it is too narrow. Inflection and first above 50 %: as "
             "Mithridates has them (arXiv 2302.04977).",
+            *broken_text(sum(look["broken"] for e in answer["points"] for look in e["curve"])),
         ]
     )
 

@@ -50,6 +50,12 @@ def clean_accuracy(row: Row) -> float:
     return float(sum(row["class_correct"]) / sum(row["class_total"]))
 
 
+def is_broken(row: Row) -> bool:
+    """Whether the model of a finished trial gives one answer for nearly all clean test images, or
+    numbers that are not finite: its attack success, 0 or 1, says nothing about a backdoor."""
+    return bool(row.get("collapsed") or row.get("diverged"))
+
+
 def trigger_label(attack: Mapping[str, Any]) -> str:
     """`patch(size=1) to class 0`: an attack without its rate."""
     return f"{kind_label(attack['trigger'])} {goal_label(attack)}"

@@ -1,4 +1,4 @@
-"""`sweeps probe detectability` and `sweeps probe resistance`: analyses of a finished sweep."""
+"""`sweeps probe SUBJECT`: analyses of a finished sweep, or of what has finished of one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,44 @@ def resistance(args: argparse.Namespace) -> int:
     _refuse_outside([("--success", args.success)])
     answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.success)
     print(json.dumps(answer) if args.json else resistance_text(answer))
+    return FINE
+
+
+def variance(args: argparse.Namespace) -> int:
+    """Say what share of the variance of attack success each factor explains."""
+    from sweeps.analyses.findings_text import variance_text
+    from sweeps.analyses.variance import variance as analyse
+    from sweeps.ledger import Ledger
+    from sweeps.storage import open_results
+
+    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.scale)
+    print(json.dumps(answer) if args.json else variance_text(answer))
+    return FINE
+
+
+def effects(args: argparse.Namespace) -> int:
+    """Say what each regularizer does to attack success and clean accuracy, against none."""
+    from sweeps.analyses.effects import effects as analyse
+    from sweeps.analyses.findings_text import effects_text
+    from sweeps.ledger import Ledger
+    from sweeps.storage import open_results
+
+    answer = analyse(Ledger(open_results(args.dir).ledger).rows())
+    print(json.dumps(answer) if args.json else effects_text(answer))
+    return FINE
+
+
+def persistence(args: argparse.Namespace) -> int:
+    """Say how long backdoors last under fine-tuning on clean images."""
+    from sweeps.analyses.findings_text import persistence_text
+    from sweeps.analyses.persistence import persistence as analyse
+    from sweeps.ledger import Ledger, load_results
+    from sweeps.storage import open_results
+
+    _refuse_outside([("--success", args.success)])
+    studies = load_results(args.dir, "persistence").to_pylist()
+    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), studies, args.success)
+    print(json.dumps(answer) if args.json else persistence_text(answer))
     return FINE
 
 

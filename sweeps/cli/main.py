@@ -30,7 +30,7 @@ from sweeps.cli import (
 #: Help of the groups of commands.
 GROUPS = {
     "job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch.",
-    "probe": "Ask a finished sweep further questions: detectability, resistance.",
+    "probe": "Ask a finished sweep further questions, on findings of the literature.",
 }
 KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
 
@@ -156,6 +156,10 @@ MARGIN = _argument(
 SUCCESS = _argument(
     "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
 )
+SCALE = _argument(
+    "--scale", choices=["plain", "logit"], default="plain",
+    help="of attack success: fractions as they are (default), or their logits",
+)  # fmt: skip
 SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
 
 COMMANDS = (
@@ -179,6 +183,12 @@ COMMANDS = (
             "sweeps probe detectability results/digits --margin 0.02", (FOLDER, MARGIN, JSON)),
     Command("probe resistance", analysing.resistance, "sweeps probe resistance results/digits",
             (FOLDER, SUCCESS, JSON)),
+    Command("probe variance", analysing.variance, "sweeps probe variance results/findings",
+            (FOLDER, SCALE, JSON)),
+    Command("probe effects", analysing.effects, "sweeps probe effects results/findings",
+            (FOLDER, JSON)),
+    Command("probe persistence", analysing.persistence,
+            "sweeps probe persistence results/persistence", (FOLDER, SUCCESS, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("gallery", pictures.gallery,

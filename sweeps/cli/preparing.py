@@ -55,7 +55,7 @@ def check(args: argparse.Namespace) -> int:
             f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
         )
     for probe in spec.probes:
-        print(f"  probe on every trained model: {kind_label(probe.identity())}")
+        print(f"  probe on every trained model that it suits: {kind_label(probe.identity())}")
     if not spec.baseline:
         say("note: without poison rate 0 there is no clean baseline to compare attack success with")
     _say_cost(packs, search.size, args.time)

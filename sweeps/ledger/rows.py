@@ -87,8 +87,9 @@ def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 
 def joined(tables: Iterable[pa.Table]) -> pa.Table:
-    """The rows of tables, at least one, as one table."""
-    return pa.concat_tables(tables)
+    """The rows of tables, at least one, as one table. A column that some of them lack, such as that
+    of studies, is null in their rows."""
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def encode(table: pa.Table) -> bytes:

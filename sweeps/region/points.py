@@ -11,7 +11,7 @@ which a trial was stopped early is INCOMPLETE: what it would have come to is not
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from backdoor.trial import measure_id
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline
 from sweeps.region.bounds import Rate, rate
+from sweeps.region.doubts import broken_seeds, doubts
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
 
@@ -101,7 +102,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         entry_of(point, label, panel, spec.region, least)
         for point, label in zip(points, labels, strict=True)
     ]
-    return {
+    region = {
         "schema_version": REGION_VERSION,
         "name": spec.name,
         "thresholds": {
@@ -129,6 +130,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         "recommended": recommend(table),
         "points": table,
     }
+    return region | {"doubts": doubts(region)}
 
 
 def best_point(points: Sequence[Point]) -> Point | None:
@@ -266,6 +268,7 @@ def entry_of(
         "by_means": INCOMPLETE, "by_bounds": UNDECIDED, "margin": None,
         "attacks": [],
         "baseline_accuracy": _mean([_accuracy(row) for row in baseline]),
+        "broken": sum(bool(row["collapsed"] or row["diverged"]) for row in point.rows),
     }  # fmt: skip
     if not point.complete or least is None:
         return entry
@@ -274,7 +277,7 @@ def entry_of(
     clean = [f.clean_rate for f in figures.values()]
     success = [f.success_rate for f in figures.values()]
     margin = round(min(point.clean_accuracy - least, most - point.attack_success), DIGITS)
-    broken = any(row["collapsed"] or row["diverged"] for row in point.rows)
+    broken = broken_seeds(point.rows)
     bounds = by_bounds(clean, success, least, most)
     return entry | {
         "clean_accuracy": point.clean_accuracy,
@@ -286,7 +289,7 @@ def entry_of(
         "success_lower": _extreme(max, [r.lower for r in success]),
         "success_upper": _extreme(max, [r.upper for r in success]),
         "seeds": len(next(iter(figures.values())).clean),
-        "seeds_passing": seeds_passing(figures, least, most),
+        "seeds_passing": seeds_passing(figures, least, most, broken),
         "by_means": IN if margin >= 0 and not broken else OUT,
         "by_bounds": OUT if broken and bounds == IN else bounds,
         "margin": margin,
@@ -306,15 +309,18 @@ def by_bounds(clean: Sequence[Rate], success: Sequence[Rate], least: float, most
     return UNDECIDED
 
 
-def seeds_passing(figures: Mapping[str, AttackFigures], least: float, most: float) -> int:
-    """Seeds for which clean accuracy holds and every attack of the panel fails."""
+def seeds_passing(
+    figures: Mapping[str, AttackFigures], least: float, most: float, broken: Collection[int] = ()
+) -> int:
+    """Seeds for which clean accuracy holds and every attack of the panel fails, without those of
+    which some model is broken."""
 
     def passes(figure: AttackFigures, seed: int) -> bool:
         (correct, images), (success, total) = figure.clean[seed], figure.success[seed]
         margin = min(correct / images - least, most - success / max(1, total))
         return round(margin, DIGITS) >= 0
 
-    seeds = next(iter(figures.values())).clean
+    seeds = set(next(iter(figures.values())).clean) - set(broken)
     return sum(all(passes(figure, seed) for figure in figures.values()) for seed in seeds)
 
 
@@ -334,6 +340,7 @@ def _attack_entry(
         "success_by_seed": {str(seed): k / n for seed, (k, n) in figures.success.items()},
         "clean_accuracy": figures.clean_rate.mean,
         "attack_success": figures.success_rate.mean,
+        "images": min(total for _, total in figures.success.values()),
         "baseline_success": _mean(floor),
     }
 

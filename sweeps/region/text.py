@@ -17,10 +17,9 @@ def region_text(region: Region) -> str:
 
     A region search answers from its model, since it completes no points."""
     if "model" in region:
-        return "\n".join([*modelled_text(region), "", *_panel(region)])
-    return "\n".join(
-        [*_answer(region), "", *_recommended(region), "", *_table(region), "", *_panel(region)]
-    )
+        return "\n".join([*modelled_text(region), *region.get("doubts", []), "", *_panel(region)])
+    table = [*_table(region), *region.get("doubts", [])]
+    return "\n".join([*_answer(region), "", *_recommended(region), "", *table, "", *_panel(region)])
 
 
 def _answer(region: Region) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from backdoor.checks import check_trial
 from backdoor.config import (
     Attack,
     Defence,
@@ -22,7 +23,6 @@ from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.schema import LARGEST, build_fields, suggest
-from backdoor.trial import check_trial
 from sweeps.panels import bundled_panels, written_out
 from sweeps.space import Space, SpaceParser
 from sweeps.spec.files import pin_section

@@ -37,13 +37,17 @@ def read_probes(given: Any, warn: Warn) -> tuple[Probe, ...]:
 
 
 def check_probes(probes: Sequence[Probe], trials: Iterable[TrialConfig]) -> list[Mistake]:
-    """What is wrong with these probes on these trials: the first mistake of each setting."""
-    found: dict[tuple[int, str], Mistake] = {}
+    """What is wrong with the probes that suit none of these trials: the first mistake of each
+    setting. Where a probe suits some of them, it studies those and leaves out the others."""
+    found: dict[int, dict[str, Mistake]] = {index: {} for index in range(len(probes))}
     for trial in trials:
-        for index, probe in enumerate(probes):
-            for mistake in probe.suits(trial):
-                found.setdefault((index, mistake.place), mistake.inside(_place(index)))
-    return list(found.values())
+        for index in list(found):
+            mistakes = list(probes[index].suits(trial))
+            if not mistakes:
+                del found[index]
+            for mistake in mistakes:
+                found[index].setdefault(mistake.place, mistake.inside(_place(index)))
+    return [mistake for places in found.values() for mistake in places.values()]
 
 
 def _place(index: int) -> str:

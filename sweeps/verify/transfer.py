@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backdoor.checks import check_trial
 from backdoor.config import Attack, build_attack, build_defence
 from backdoor.data import Source, load_source
 from backdoor.errors import Mistake, UserError
-from backdoor.trial import check_trial
 from sweeps.loader import load_yaml
 from sweeps.panels import bundled_panels, panel_attacks
 from sweeps.region.labels import attack_label

@@ -9,13 +9,14 @@ from synthetic import synthetic_source
 from threadpoolctl import threadpool_limits
 from trials import trial
 
+from backdoor.checks import check_trial
 from backdoor.config import Training, build_data
 from backdoor.data import load_source
 from backdoor.engines import engine_of
 from backdoor.engines.logistic import Images, solve
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError, UserError
-from backdoor.trial import check_trial, prepare, run_pack
+from backdoor.trial import prepare, run_pack
 
 CLASSES = [None, [0, 8], [1, 5, 8]]
 

@@ -13,6 +13,7 @@ from small import begin, results, small_spec, sweep
 from torch.nn import functional as f
 from trials import trial
 
+from backdoor.checks import check_trial
 from backdoor.config import Training, build_data, build_training, build_trial
 from backdoor.data import load_source
 from backdoor.engines import engine_of
@@ -30,7 +31,7 @@ from backdoor.model import (  # fmt: skip
     weights_of,
 )
 from backdoor.registry import ARCHITECTURES
-from backdoor.trial import check_trial, prepare, run_pack
+from backdoor.trial import prepare, run_pack
 from sweeps.plan import Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner

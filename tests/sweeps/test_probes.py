@@ -59,9 +59,29 @@ def studies(paths):
     ],
 )  # fmt: skip
 def test_mistakes(probes, message) -> None:
+    strong = {"architecture": "ridge", "weight_decay": [0.6, 1]}
     with pytest.raises(UserError, match=message) as caught:
-        small_spec(probes=probes)
+        small_spec(probes=probes, defence=strong)
     assert len(caught.value.mistakes) == 1
+
+
+def test_a_probe_leaves_out_models_that_it_does_not_suit(tmp_path) -> None:
+    """Networks and a closed form in one sweep, and a probe of each family."""
+    both = {"architecture": ["linear", {"kind": "ridge", "weight_decay": 0.1}], "epochs": 2}
+    spec = probed(PERSISTENCE, "parameter_shift", defence=both)
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    kinds = {
+        row["trial_id"]: row["config"]["defence"]["architecture"]["kind"]
+        for row in Ledger(paths.ledger).rows()
+    }
+    found = {"persistence": set(), "parameter_shift": set()}
+    for (trial_id, probe), (outcome, _, error) in studies(paths).items():
+        assert error is None
+        if outcome == "found":
+            found[probe].add(kinds[trial_id])
+    assert found == {"persistence": {"linear"}, "parameter_shift": {"ridge"}}
+    assert not Ledger(paths.ledger).unstudied(spec.probes)  # nothing to say is an answer
 
 
 def test_a_clean_set_larger_than_the_validation_set_is_refused() -> None:
@@ -240,7 +260,10 @@ def test_check_and_export(tmp_path, capsys) -> None:
     spec_file, folder = tmp_path / "s.yaml", tmp_path / "r"
     spec_file.write_text(yaml.safe_dump(document))
     assert main(["check", str(spec_file)]) == 0
-    assert "  probe on every trained model: persistence(epochs=1)\n" in capsys.readouterr().out
+    assert (
+        "  probe on every trained model that it suits: persistence(epochs=1)\n"
+        in capsys.readouterr().out
+    )
     assert main(["run", str(spec_file), "--out", str(folder), "--runner", "serial"]) == 0
     assert main(["export", str(folder)]) == 2
     assert "--csv: or --probes must name the file to write" in capsys.readouterr().err

@@ -1,12 +1,15 @@
 """What a worker is handed at once: by predicted seconds, on its way as JSON, and taken back."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from small import small_spec
-from trials import fake_rows, trial
+from trials import fake_result, fake_rows, trial
 
-from sweeps.ledger import Ledger
+from backdoor.probes.record import FAILED, StudyRecord
+from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joined
+from sweeps.ledger.studies import detached
 from sweeps.pace import LAST, LONGEST, SHORTEST, Pace
 from sweeps.plan import Job, Pack
 from sweeps.runners.table import DIED, Table
@@ -89,8 +92,6 @@ def answered(feed):
 
 
 def test_packs_are_answered_for_one_by_one() -> None:
-    from sweeps.ledger import encode, joined
-
     one, two, three, four = packs(4)
     table = answered(feed := Feed(one, two, three, four))
     rows = encode(joined([fake_rows(one), fake_rows(three)]))
@@ -103,6 +104,16 @@ def test_packs_are_answered_for_one_by_one() -> None:
     table.ended("t")
     table.answer("t", rows, ["", "", ""])
     assert len(feed.heard) == 4, "a second report finds nothing"
+
+
+def test_packs_with_studies_and_without_travel_in_one_report() -> None:
+    plain, studied = packs(2, size=1)
+    study = StudyRecord({"kind": "slope"}, FAILED, error="no reason")
+    result = replace(fake_result(studied.trials[0]), studies=(study,))
+    both = joined([fake_rows(plain), attached(finished_rows([result], "p"), [result])])
+    rows, studies = detached(decode(encode(both)))
+    assert rows.num_rows == 2
+    assert studies["trial_id"].to_pylist() == [studied.trials[0].trial_id]
 
 
 def test_a_worker_that_dies_fails_the_pack_it_was_training() -> None:

@@ -1,0 +1,186 @@
+"""Variance, effects and persistence in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweeps.analyses.text import table
+
+Answer = Mapping[str, Any]
+NO_POISONED = "No poisoned model has finished."
+
+
+def _level(answer: Answer) -> str:
+    return f"{100 * answer['confidence']:g} % interval"
+
+
+def _between(lower: float | None, upper: float | None, form: str = ".3f") -> str:
+    return "-" if lower is None or upper is None else f"{lower:{form}} to {upper:{form}}"
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _broken(count: int, models: tuple[str, str], what: str) -> str:
+    """models: the words for one and for several of them."""
+    said, verb = (models[0], "is") if count == 1 else (models[1], "are")
+    return f"{count} {said} collapsed or diverged and {verb} {what}."
+
+
+# --- variance ----------------------------------------------------------------------------------
+
+
+def variance_text(answer: Answer) -> str:
+    """What `sweeps probe variance` prints."""
+    if not answer["strata"]:
+        return NO_POISONED
+    return "\n\n".join(
+        [
+            *("\n".join(_stratum(entry, answer)) for entry in answer["strata"]),
+            "eta^2: share of the variance of attack success, as swept, each level counting once. "
+            "omega^2: that share without what noise alone would give. Intervals draw seeds; with "
+            "three they are too narrow, and they lean upwards for small shares.",
+        ]
+    )
+
+
+def _stratum(entry: Answer, answer: Answer) -> Iterator[str]:
+    settings = ", ".join(f"{k} {v}" for k, v in entry["settings"].items())
+    if settings:
+        yield f"At {settings}:"
+    sizes = " x ".join(f"{len(f['levels'])} {f['name']}" for f in entry["factors"]) or "one cell"
+    if not entry["seeds"]:
+        yield (
+            f"{sizes}: no table, for {entry['missing']} of {entry['cells']} cells have no finished "
+            "model, or no seed is in all of them."
+        )
+        return
+    yield (
+        f"{sizes} x {len(entry['seeds'])} seeds, {entry['models']} models, mean attack success "
+        f"{entry['mean']:.3f}, {answer['scale']} scale."
+    )
+    if entry["broken"]:
+        yield _broken(entry["broken"], ("of them", "of them"), "in the table as counted")
+    if not entry["terms"]:
+        yield "All models have the same attack success: there is no variance to explain."
+        return
+    head = ["source", "df", "eta^2", _level(answer), "omega^2"]
+    yield table(head, [_term(term) for term in entry["terms"]])
+    yield ""
+    rows = [
+        [e["factor"], e["level"], _number(e["mean"]), _between(e["lower"], e["upper"])]
+        for e in entry["levels"]
+    ]
+    yield table(["factor", "level", "attack success", _level(answer)], rows)
+
+
+def _term(term: Answer) -> list[str]:
+    return [
+        " x ".join(term["factors"]), str(term["df"]), _number(term["eta2"]),
+        _between(term["eta2_lower"], term["eta2_upper"]), _number(term["omega2"]),
+    ]  # fmt: skip
+
+
+# --- effects -----------------------------------------------------------------------------------
+
+
+def effects_text(answer: Answer) -> str:
+    """What `sweeps probe effects` prints."""
+    if not answer["regularizers"]:
+        return "No model with a regularizer has a finished partner without one: sweep `none` too."
+    head = ["regularizer", "strength", "attack success", _level(answer), "clean accuracy",
+            _level(answer), "cells", "lower", "higher", "pairs lower/equal/higher", "seeds",
+            "broken"]  # fmt: skip
+    lines = [
+        table(head, map(_effect, answer["regularizers"])),
+        "",
+        "With the regularizer minus without it, models that are equal in all else; below 0 it "
+        "lowered the figure. Intervals are over seeds, for the cells (architecture, attack and "
+        "other settings) that were swept. Lower and higher: cells whose own interval excludes 0, "
+        "not corrected for their number.",
+    ]
+    broken = sum(e["overall"]["broken"] for e in answer["regularizers"])
+    if broken:
+        lines.append(_broken(broken, ("pair has a model that", "pairs have one that"), "left out"))
+    if answer["unpaired"]:
+        lines.append(f"{answer['unpaired']} models had no partner without a regularizer yet.")
+    return "\n".join(lines)
+
+
+def _effect(entry: Answer) -> list[str]:
+    overall = entry["overall"]
+    success, clean, pairs = (overall[k] for k in ("success_change", "clean_change", "pairs"))
+    strength = entry["strength"]
+    return [
+        entry["regularizer"],
+        "-" if strength is None else f"{strength['name']} {strength['value']:g}",
+        _number(success["mean"], "+.3f"), _between(success["lower"], success["upper"], "+.3f"),
+        _number(clean["mean"], "+.3f"), _between(clean["lower"], clean["upper"], "+.3f"),
+        str(overall["cells"]), str(overall["cells_lower"]), str(overall["cells_higher"]),
+        f"{pairs['lower']}/{pairs['equal']}/{pairs['higher']}", str(len(overall["seeds"])),
+        str(overall["broken"]),
+    ]  # fmt: skip
+
+
+# --- persistence -------------------------------------------------------------------------------
+
+
+def persistence_text(answer: Answer) -> str:
+    """What `sweeps probe persistence` prints."""
+    studies = answer["studies"]
+    if not studies:
+        return (
+            "No study of persistence is recorded: add `probes: [persistence]` to the spec, or use "
+            "`sweeps resume DIR --probes '[persistence]'`."
+        )
+    last = _last(studies)
+    head = ["point", "attack", "clean images", "learning rate", "before", _level(answer),
+            f"after {last} epochs", _level(answer), "clean models", "gone after",
+            "clean accuracy", "change", _level(answer)]  # fmt: skip
+    took = [entry for entry in studies if entry["took"]]
+    gone = [entry for entry in took if entry["gone_after"] is not None]
+    lines = [
+        table(head, map(_course, studies)),
+        "",
+        f"Of {len(studies)} fine-tunings of a backdoor {len(took)} were of one that had taken "
+        f"(attack success of "
+        f"{answer['success']:g} or more) and {len(gone)} of these were below it for good within "
+        f"{last} epochs.",
+        "Clean models: success of the trigger on the clean model of equal point and seeds, trained "
+        "further likewise. Gone after: the first epochs looked at from which on mean success "
+        "stays below. Clean accuracy: before; change: by the last epoch, of the same models. "
+        "--json has every epoch that was looked at.",
+    ]
+    broken = sum(entry["broken"] for entry in studies)
+    if broken:
+        lines.append(_broken(broken, ("model had", "models had"), "in the means"))
+    return "\n".join(lines)
+
+
+def _last(studies: Sequence[Answer]) -> str:
+    """The epochs of the last look, or of the first and the last study to end."""
+    ends = sorted({entry["course"][-1]["epochs"] for entry in studies})
+    return f"{ends[0]:g}" if len(ends) == 1 else f"{ends[0]:g} to {ends[-1]:g}"
+
+
+def _course(entry: Answer) -> list[str]:
+    before, after = entry["course"][0], entry["course"][-1]
+    start, success, change = (
+        before["attack_success"], after["attack_success"], after["clean_change"],
+    )  # fmt: skip
+    return [
+        entry["label"], entry["attack"], str(entry["clean_images"]),
+        f"{entry['probe'].get('learning_rate', 0):g}",
+        _number(start["mean"]), _between(start["lower"], start["upper"]),
+        _number(success["mean"]), _between(success["lower"], success["upper"]),
+        _number(after["baseline_success"]), _gone(entry), _number(before["clean_accuracy"]),
+        _number(change["mean"], "+.3f"), _between(change["lower"], change["upper"], "+.3f"),
+    ]  # fmt: skip
+
+
+def _gone(entry: Answer) -> str:
+    if not entry["took"]:
+        return "never took"
+    return "-" if entry["gone_after"] is None else f"{entry['gone_after']:.3g}"

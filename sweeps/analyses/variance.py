@@ -1,0 +1,200 @@
+"""How much of the variance of attack success do architecture, trigger and regularizer explain?
+
+A balanced analysis of variance of finding 1 of Truong et al. 2020 (arXiv 2004.11514), whose
+figures were never published. Attack success of every poisoned model goes into one table of
+architecture x trigger x regularizer x seed; where other settings vary too (the poison rate, the
+weight decay, ...) there is a table for each combination of them, a *stratum*. An axis with one
+level has no effect and is left out. The sums of squares of all effects and interactions, of the
+seeds as blocks and of the rest add up to the total. Levels are those that were swept, each
+counting once: other levels would explain another share.
+
+scale: `plain` takes fractions as they are; `logit` takes log((k + 1/2) / (n - k + 1/2)) of k
+successes in n images, on which differences near 0 and 1 count as much as those in between.
+
+Intervals draw seeds with replacement (a percentile bootstrap, all n^n draws where they are few).
+A draw has less noise to estimate and cells that wander more, so that small shares lean upwards;
+with three seeds intervals are too narrow. omega2 corrects the share itself for the noise.
+
+The schema of what `variance` returns:
+
+    schema_version  1
+    scale, confidence  as asked for
+    strata          one entry a combination of the other settings:
+        settings        dotted factor to value, of those that vary over strata
+        factors         one entry an axis: {name, levels: labels}
+        seeds           seeds that every cell has; the table is theirs
+        cells, missing  cells of the table, and those among them without one finished model
+        models, broken  models in the table, and those among them that collapsed or diverged: they
+                        are in the table with the attack success that was counted on them
+        mean            mean attack success, a fraction; null without a table
+        total_ss        on the scale; null without a table or without variance
+        terms           one entry an effect, an interaction, `seed` and `residual`:
+                        {factors, ss, df, eta2, eta2_lower, eta2_upper, omega2}; nulls where a
+                        figure does not exist. Empty without a table or without variance
+        levels          one entry a level of a factor: {factor, level, mean: attack success,
+                        lower, upper: t-interval over seeds, within [0, 1]}
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from sweeps.analyses.anova import Anova, Floats, anova
+from sweeps.analyses.equivalence import resamples
+from sweeps.analyses.intervals import rate_interval
+from sweeps.analyses.trials import CLEAN, Row, is_broken, trigger_label
+from sweeps.ledger import FINISHED, flatten_factors
+from sweeps.region.labels import kind_label
+
+SCHEMA_VERSION = 1
+FACTORS = ("architecture", "trigger", "regularizer")
+#: Draws of seeds for an interval, where not all of them can be made.
+DRAWS = 1000
+
+Scale = Literal["plain", "logit"]
+Entry = dict[str, Any]
+Levels = tuple[str, ...]
+Cells = dict[Levels, dict[int, Row]]
+
+
+def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.95) -> Entry:
+    """Rows of `Ledger.rows` to plain values; see the module for their schema."""
+    strata: dict[str, Cells] = {}
+    for row in rows:
+        if row["status"] == FINISHED and row["attack_id"] != CLEAN and _counted(row)[1]:
+            cells = strata.setdefault(_stratum(row["config"]), {})
+            cells.setdefault(_levels(row["config"]), {})[row["seed"]] = row
+    settings = [json.loads(name) for name in strata]
+    varying = {k for one in settings for k in one if len({_text(s.get(k)) for s in settings}) > 1}
+    found = [
+        {"settings": {k: v for k, v in one.items() if k in varying}}
+        | _stratum_entry(cells, scale, confidence)
+        for one, cells in zip(settings, strata.values(), strict=True)
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scale": scale,
+        "confidence": confidence,
+        "strata": sorted(found, key=lambda entry: json.dumps(entry["settings"], sort_keys=True)),
+    }
+
+
+def _counted(row: Row) -> tuple[int, int]:
+    """Successes and images of a poisoned model's own measurement; 0 images where none counts."""
+    first = next(iter(row["measurements"]), None)
+    return (0, 0) if first is None else (first["success"], first["total"])
+
+
+def _levels(config: Mapping[str, Any]) -> Levels:
+    defence = config["defence"]
+    regularizer = kind_label(defence.get("regularizer", {"kind": "none"}))
+    return kind_label(defence["architecture"]), trigger_label(config["attack"]), regularizer
+
+
+def _stratum(config: Mapping[str, Any]) -> str:
+    """All that is set beside the three factors, as text that tells strata apart."""
+    defence = {k: v for k, v in config["defence"].items() if k not in FACTORS}
+    parts = {"data": config["data"], "defence": defence, "training": config["training"]}
+    flat = flatten_factors({**parts, "attack": None})
+    return _text(flat | {"attack.poison_rate": config["attack"]["poison_rate"]})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+# --- a stratum ---------------------------------------------------------------------------------
+
+
+def _stratum_entry(cells: Cells, scale: Scale, confidence: float) -> Entry:
+    levels = [sorted({names[i] for names in cells}) for i in range(len(FACTORS))]
+    kept = [i for i, some in enumerate(levels) if len(some) > 1]
+    size = math.prod(len(some) for some in levels)
+    whole = len(cells) == size
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in cells.values()))) if whole else []
+    entry: Entry = {
+        "factors": [{"name": FACTORS[i], "levels": levels[i]} for i in kept],
+        "seeds": seeds, "cells": size, "missing": size - len(cells),
+        "models": 0, "broken": 0, "mean": None, "total_ss": None, "terms": [], "levels": [],
+    }  # fmt: skip
+    if not seeds:
+        return entry
+    used = [by_seed[seed] for by_seed in cells.values() for seed in seeds]
+    order = [cells[names] for names in itertools.product(*levels)]
+    shape = (*(len(levels[i]) for i in kept), len(seeds))
+    plain = _table(order, seeds, "plain").reshape(shape)
+    table = plain if scale == "plain" else _table(order, seeds, scale).reshape(shape)
+    names = [FACTORS[i] for i in kept]
+    return entry | {
+        "models": len(used),
+        "broken": sum(map(is_broken, used)),
+        "mean": float(plain.mean()),
+        **_shares(table, names, confidence),
+        "levels": [
+            {"factor": FACTORS[i], "level": level}
+            | _level_mean(plain.take([place], axis), confidence)
+            for axis, i in enumerate(kept)
+            for place, level in enumerate(levels[i])
+        ],
+    }
+
+
+def _table(cells: list[dict[int, Row]], seeds: list[int], scale: Scale) -> Floats:
+    """(cells, seeds) of attack success on the scale."""
+    return np.array([[_value(by_seed[seed], scale) for seed in seeds] for by_seed in cells])
+
+
+def _value(row: Row, scale: Scale) -> float:
+    success, total = _counted(row)
+    if scale == "plain":
+        return float(success / total)
+    return math.log((success + 0.5) / (total - success + 0.5))
+
+
+def _level_mean(values: Floats, confidence: float) -> Entry:
+    """Of a level's values (..., seeds): the mean over cells of each seed, over seeds."""
+    by_seed = values.reshape(-1, values.shape[-1]).mean(0)
+    found = rate_interval(by_seed.tolist(), confidence).plain()
+    return {name: found[name] for name in ("mean", "lower", "upper")}
+
+
+def _shares(table: Floats, names: list[str], confidence: float) -> Entry:
+    """total_ss and terms of the schema."""
+    whole = anova(table)
+    if whole is None:
+        return {"total_ss": None, "terms": []}
+    seeds = table.shape[-1]
+    drawn: list[Anova] = []
+    if seeds > 1:
+        tries = (anova(table[..., chosen]) for chosen in resamples(seeds, DRAWS))
+        drawn = [one for one in tries if one is not None]
+    terms = [
+        {"factors": [names[f] for f in term.factors], "ss": term.ss, "df": term.df}
+        | _share(term.eta2, [one.terms[i].eta2 for one in drawn], confidence)
+        | {"omega2": term.omega2}
+        for i, term in enumerate(whole.terms)
+    ]
+    seed, rest = whole.seed, whole.residual_ss / whole.total_ss
+    terms.append(
+        {"factors": ["seed"], "ss": seed.ss, "df": seed.df}
+        | _share(seed.eta2, [], confidence) | {"omega2": None}
+    )  # fmt: skip
+    terms.append(
+        {"factors": ["residual"], "ss": whole.residual_ss, "df": whole.residual_df}
+        | _share(rest, [], confidence) | {"omega2": None}
+    )  # fmt: skip
+    return {"total_ss": whole.total_ss, "terms": terms}
+
+
+def _share(eta2: float, drawn: list[float], confidence: float) -> Entry:
+    lower = upper = None
+    if drawn:
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        lower, upper = map(float, np.quantile(drawn, ends))
+    return {"eta2": eta2, "eta2_lower": lower, "eta2_upper": upper}

@@ -1,0 +1,100 @@
+"""Packed, grouped and closed-form engines give the figures of plain ones, within seed noise.
+
+A ratio is what seed noise allows, the half-width of the 95 % interval of a difference of two
+means (Welch), by the difference found: of clean accuracy, and of attack success. The plain engine
+trains one network after the other; for closed forms it is scikit-learn, fit by fit. On digits;
+CIFAR10=DIR, a folder of *.parquet, adds a part of CIFAR-10.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.svm import SVC
+from throughput import Row, one_thread, wanted
+from trials import DIGITS, trial
+
+from backdoor.bank import Bank
+from backdoor.config import build_data
+from backdoor.data import load_source
+from backdoor.datasets import Dataset
+from backdoor.engines import Ids, Lane, engine_of
+from backdoor.engines.serial import Serial
+from backdoor.trial import prepare
+
+SEEDS, RATE = 6, 0.05
+#: A difference of nothing is written as this ratio.
+MOST = 100.0
+NETWORKS = {"linear": 6, "mlp": 8, "convnet": 12}
+DECAYS = {"ridge": 0.01, "logistic": 0.001, "linear_svm": 0.01, "rbf_svm": 0.01}
+Predict = Callable[[int, Ids], Ids]
+
+
+def rows() -> Iterator[Row]:
+    data = {"digits": DIGITS}
+    if folder := os.environ.get("CIFAR10"):
+        part = {"train": 2000, "validation": 10, "test": 1000, "root": folder}
+        data["CIFAR-10"] = build_data({"kind": "parquet", **part})
+    for text, source in data.items():
+        for kind in (*NETWORKS, *DECAYS):
+            yield from _agreement(f"agreement: {kind} on {text}", kind, source)
+
+
+def _agreement(name: str, kind: str, data: Dataset) -> Iterator[Row]:
+    if not wanted(name):
+        return
+    architecture: Any = {"kind": "convnet", "width": 4} if kind == "convnet" else kind
+    point = {"weight_decay": DECAYS[kind]} if kind in DECAYS else {"epochs": NETWORKS[kind]}
+    configs = [trial(architecture, seed=s, rate=RATE, data=data, **point) for s in range(SEEDS)]
+    lanes, bank = prepare(configs, (), load_source(data))
+    classes = len(load_source(data).class_names)
+    engine = engine_of(configs[0])
+    assert engine.name != "serial"
+    with one_thread():
+        with torch.no_grad():
+            ours = _figures(lanes, engine.train(lanes, bank, classes, None).predict)
+        plain = _scikit(lanes, bank, kind) if kind in DECAYS else None
+        theirs = _figures(lanes, plain or Serial().train(lanes, bank, classes, None).predict)
+    ratios = tuple(_allowed(a, b) for a, b in zip(ours.T, theirs.T, strict=True))
+    yield Row(name, min(ratios), 1.0, ratios)
+
+
+def _figures(lanes: Sequence[Lane], predict: Predict) -> Any:
+    """Clean accuracy and attack success of each lane, (lanes, 2)."""
+    return np.array([
+        [np.mean(predict(i, lane.test) == lane.test_labels),
+         np.mean(predict(i, lane.triggered[0].rows) == lane.triggered[0].wanted)]
+        for i, lane in enumerate(lanes)
+    ])  # fmt: skip
+
+
+def _allowed(ours: Any, theirs: Any) -> float:
+    """Half-width of the interval by the difference found."""
+    found = abs(ours.mean() - theirs.mean())
+    low, high = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    return min(MOST, (high - low) / 2 / found) if found else MOST
+
+
+def _scikit(lanes: Sequence[Lane], bank: Bank, kind: str) -> Predict:
+    def inputs(rows: Ids) -> Any:
+        return bank.pixels(rows) / 255
+
+    models = [_model(kind, lane).fit(inputs(lane.train), lane.train_labels) for lane in lanes]
+    return lambda lane, rows: models[lane].predict(inputs(rows))
+
+
+def _model(kind: str, lane: Lane) -> Any:
+    """Of the strength that the weight decay is."""
+    total = len(lane.train) * DECAYS[kind]
+    return {
+        "ridge": RidgeClassifier(total / 2),
+        "logistic": LogisticRegression(C=1 / total, max_iter=2000, tol=1e-6),
+        "linear_svm": SVC(C=1 / total, kernel="linear"),
+        "rbf_svm": SVC(C=1 / total, kernel="rbf", gamma="scale"),
+    }[kind]
