@@ -526,7 +526,9 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     )
     # All that is IN reaches further than the part where five seeds settle it.
     whole = verification(paths, spec, Settings(59, 5), (), "probability")
-    assert reach(whole.plan)[0] <= reach(plan)[0] and reach(plan)[1] <= reach(whole.plan)[1]
+    # Ends of 59 draws each, of which those of a wider part may fall short by a little.
+    assert reach(whole.plan)[0] <= 1.1 * reach(plan)[0]
+    assert reach(plan)[1] <= 1.1 * reach(whole.plan)[1]
     border = [d for d in whole.plan.draws if d.stratum == "border"]
     assert all(0.05 < d.probability < 0.95 for d in border)
     # So many draws are planned as it is expected to take.
