@@ -86,13 +86,14 @@ def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None =
 
 
 def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
-    """The rows of a pack and "", or None and why there are none. The failed trial's memory is free
-    again when it returns."""
+    """The rows of a pack and "", or None and why there are none. Where memory was too small, the
+    failed trial's is free again when it returns."""
     try:
         return work(pack, **hooks), ""
     except Exception as error:
         reason = TOO_LARGE * out_of_memory(error) + describe(error)
-    release_memory()
+    if reason.startswith(TOO_LARGE):
+        release_memory()
     return None, reason
 
 
