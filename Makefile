@@ -12,7 +12,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
-	@echo "make test    the test suite, offline, about 5 minutes"
+	@echo "make test    the test suite, offline, less than 8 minutes"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
 	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
