@@ -1,4 +1,4 @@
-"""Two-class logistic regression by nonlinear conjugate gradients, to a certified share of its value.
+"""Two-class logistic regression by conjugate gradients, to a certified share of its value.
 
 Each image, less the mean image and times its label +1 or -1, is a row of one float32 matrix, whose
 last column is the label and stands for the intercept. A step costs two products with it; of the

@@ -1,9 +1,14 @@
-"""Logistic regression to its optimum, by Newton's method with conjugate gradients.
+"""Logistic regression: its optimum by Newton's method, or a value certified to be near it.
 
-Weights are sums of centred training images, w = x.T @ a, so that all that is needed of the images
-is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian times a direction costs
-one product with K. The weight decays of one training set take their steps at the same time, as
-columns of one matrix of fixed width: a column's bits do not depend on what the others hold.
+Two classes with as many images as inputs descend to within a share of 1e-4 of the optimum's value,
+see `backdoor.engines.descent`; measured on digits of 784 inputs, that takes a tenth of what Newton
+takes. All others, and what a descent does not bring so far, are solved to 1e-10.
+
+Newton's method: weights are sums of centred training images, w = x.T @ a, so that all that is
+needed of the images is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian
+times a direction costs one product with K. The weight decays of one training set take their steps
+at the same time, as columns of one matrix of fixed width: a column's bits do not depend on what
+the others hold.
 Products along the way are float32; values, gradients and what is returned are float64.
 """
 
@@ -48,10 +53,10 @@ WIDTH = 16
 
 
 class LogisticEngine:
-    """The optimum of mean cross-entropy and weight decay, in float64."""
+    """The optimum of mean cross-entropy and weight decay, of two classes to 1e-4 of its value."""
 
     name: ClassVar[str] = "logistic"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 128
 
@@ -88,9 +93,12 @@ def optima(
 def _descents(
     pixels: Pixels, labels: Ids, classes: int, decays: Sequence[float]
 ) -> list[tuple[Floats, Floats] | None]:
-    """None where there are not two classes, and where a descent does not get there."""
-    known = np.unique(labels)
-    if len(known) != 2:
+    """None where there are not two classes or few images, and where a descent does not get there.
+
+    With fewer images than inputs a product with their inner products costs less than two with them.
+    """
+    known, (n, inputs) = np.unique(labels), pixels.images.shape
+    if len(known) != 2 or n < inputs:
         return [None for _ in decays]
     images = SignedImages.of(pixels, labels == known[1])
     points = [descend(images, decay) for decay in decays]
