@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterable
 
 from backdoor.errors import Mistake, UserError
@@ -18,7 +19,9 @@ def detectability(args: argparse.Namespace) -> int:
     from sweeps.storage import open_results
 
     _refuse_outside([("--margin", args.margin)])
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.margin)
+    _refuse_nothing("--loss-margin", args.loss_margin)
+    rows = Ledger(open_results(args.dir).ledger).rows()
+    answer = analyse(rows, args.margin, loss_margin=args.loss_margin)
     print(json.dumps(answer) if args.json else detectability_text(answer))
     return FINE
 
@@ -79,3 +82,8 @@ def _refuse_outside(given: Iterable[tuple[str, float]]) -> None:
         if not 0 < value < 1:
             rule = "must be a fraction between 0 and 1"
             raise UserError(Mistake(name, rule, value, "For example 0.02, or 0.5."))
+
+
+def _refuse_nothing(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise UserError(Mistake(name, "must be a number above 0", value, "For example 0.05."))

@@ -153,6 +153,10 @@ MARGIN = _argument(
     "--margin", type=float, default=0.02,
     help="largest difference of accuracies that counts as none; default 0.02",
 )  # fmt: skip
+LOSS_MARGIN = _argument(
+    "--loss-margin", type=float, default=0.05,
+    help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
+)  # fmt: skip
 SUCCESS = _argument(
     "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
 )
@@ -180,7 +184,8 @@ COMMANDS = (
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV, STUDIES)),
     Command("probe detectability", analysing.detectability,
-            "sweeps probe detectability results/digits --margin 0.02", (FOLDER, MARGIN, JSON)),
+            "sweeps probe detectability results/digits --margin 0.02",
+            (FOLDER, MARGIN, LOSS_MARGIN, JSON)),
     Command("probe resistance", analysing.resistance, "sweeps probe resistance results/digits",
             (FOLDER, SUCCESS, JSON)),
     Command("probe variance", analysing.variance, "sweeps probe variance results/findings",
