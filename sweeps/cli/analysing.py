@@ -6,9 +6,14 @@ import argparse
 import json
 import math
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FINE
+from sweeps.cli import FINE, say
+
+if TYPE_CHECKING:
+    from sweeps.storage import SweepPaths
 
 
 def detectability(args: argparse.Namespace) -> int:
@@ -75,6 +80,38 @@ def persistence(args: argparse.Namespace) -> int:
     answer = analyse(Ledger(open_results(args.dir).ledger).rows(), studies, args.success)
     print(json.dumps(answer) if args.json else persistence_text(answer))
     return FINE
+
+
+def influence(args: argparse.Namespace) -> int:
+    """Say whether poisoned images are the influential ones, and draw those."""
+    from sweeps.analyses.influential import influential, influential_text
+    from sweeps.ledger import Ledger
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    ledger = Ledger(paths.ledger)
+    answer = influential(ledger.rows(), ledger.studies.table().to_pylist())
+    print(json.dumps(answer) if args.json else influential_text(answer))
+    if args.out is not None or args.trial is not None:
+        _draw_influences(args, paths, answer)
+    return FINE
+
+
+def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: dict[str, Any]) -> None:
+    from dashboards.influence_gallery import draw_influences
+    from sweeps.influencers import influenced_images, one_study
+    from sweeps.start import read_spec
+    from sweeps.storage import write_atomic
+
+    if args.images < 1:
+        raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))
+    entry, file = one_study(answer["studies"], args.trial), Path(args.out or "influence.png")
+    shown = influenced_images(paths, read_spec(paths), entry, args.images)
+    title = (
+        f"{entry['label']}, {entry['attack']}, seed {entry['seed']}: what moves triggered images"
+    )
+    write_atomic(file, draw_influences(shown, title))
+    say(str(file))
 
 
 def _refuse_outside(given: Iterable[tuple[str, float]]) -> None:
