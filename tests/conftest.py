@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-
 #: Files that take longest. With two processes they go first, lest one begins when all else is done.
 LONGEST = ("test_tune.py", "test_jobs.py", "test_search_kill.py", "test_network_influence.py")
 
