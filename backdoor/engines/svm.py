@@ -63,9 +63,14 @@ class SvmModels:
         self._asked: Planes | None = None
 
     def predict(self, lane: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(lane, rows))
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+        """Votes, (m, classes)."""
         starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
         decisions = [self._decide(lane, rows[i : i + EVALUATION_BATCH]) for i in starts]
-        return classes_of(self.votes(torch.from_numpy(np.concatenate(decisions))))
+        votes: torch.Tensor = self.votes(torch.from_numpy(np.concatenate(decisions)))
+        return votes
 
     def _decide(self, lane: int, rows: Ids) -> Floats:
         if lane in self.planes:
