@@ -38,7 +38,8 @@ def products(a: Bytes, b: Bytes | None = None) -> Floats:
         part = left @ right.T
         # Whole numbers, whose sums are exact in any order: no matrix more than is needed.
         total = part.astype(np.float64) if total is None else np.add(total, part, out=total)
-    assert total is not None
+    if total is None:  # no columns
+        return np.zeros((len(a), len(other)))
     total += MIDDLE * _sums(a)[:, None] - float(MIDDLE**2 * a.shape[1])
     total += MIDDLE * _sums(other)
     return total
