@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,16 +99,23 @@ class Foreteller:
 
     def learn(self, rows: Rows) -> None:
         """Takes rows of the ledger, those that are finished, attacked, and have a curve."""
-        for row in rows.to_pylist():
-            if (curve := curve_of(row)) is not None:
-                self._curves.append(curve)
+        self.take(curve for row in rows.to_pylist() if (curve := curve_of(row)) is not None)
+
+    def take(self, curves: Iterable[Curve]) -> None:
+        """Takes finished curves, to learn from when limits are next asked for."""
+        self._curves += curves
 
     def limits(self, trial: TrialConfig) -> Limits | None:
         """Of a trial that is about to be trained; None where it will not be stopped."""
         if not may_stop(trial):
             return None
+        found = self.of(Kind.of(trial.canonical, trial.attack_id))
+        control = is_control(trial.trial_id, self.settings.control)
+        return Limits(self.bars, found, control)
+
+    def of(self, kind: Kind) -> tuple[Limit, ...]:
+        """The limits of a kind of trial, by epoch."""
         self._refresh()
-        kind = Kind.of(trial.canonical, trial.attack_id)
         numbers = np.array(kind.numbers)
         found = [
             reach.limit
@@ -116,8 +123,7 @@ class Foreteller:
             for reach in self._limits.get(_group(metric, kind), ())
             if reach.knows(numbers)
         ]
-        control = is_control(trial.trial_id, self.settings.control)
-        return Limits(self.bars, tuple(sorted(found, key=_order)), control)
+        return tuple(sorted(found, key=_order))
 
     @property
     def _metrics(self) -> list[str]:
