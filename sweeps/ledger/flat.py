@@ -85,6 +85,7 @@ def accuracies(trial: dict[str, Any]) -> dict[str, Any]:
         "clean_correct": correct,
         "clean_total": total,
         "clean_accuracy": _fraction(correct, total),
+        "clean_loss": trial.get("clean_loss"),
         "validation_accuracy": _fraction(trial["validation_correct"], trial["validation_total"]),
     }
 
