@@ -103,6 +103,11 @@ def contradicts(bars: Bars, metric: str, clean: Floats, success: Floats) -> npt.
     return ~misses if VERDICTS[metric] == FAILS else misses
 
 
+def metric_of(told: str) -> str:
+    """By which metric this was foretold."""
+    return told.split()[1]
+
+
 def because(told: str) -> str:
     """What a trial was stopped by, where this was foretold of it."""
     return f"certain: {told}"

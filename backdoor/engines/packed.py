@@ -18,7 +18,6 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 
 from backdoor.bank import Bank
