@@ -6,7 +6,7 @@ it compares numbers, and learns nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,24 @@ def metric_of(told: str) -> str:
 def because(told: str) -> str:
     """What a trial was stopped by, where this was foretold of it."""
     return f"certain: {told}"
+
+
+def side_of(row: Mapping[str, Any], bars: Bars) -> tuple[float, float, float, float]:
+    """Counts (correct, images, success, triggered) that stand for a stopped row of the ledger.
+
+    They are those of its last curve point, moved to the bar, and one image beyond it, where they
+    are on the other side of it than foretold. Of a metric that is not foretold all are 0.
+    """
+    metric, point = metric_of(row["foretold"]), row["curve"][-1]
+    images, triggered = sum(row["class_total"]), row["measurements"][0]["total"]
+    correct, success = point["clean_correct"], point["success"][0]
+    most = bars.attack_success * triggered
+    if metric == "attack_success":
+        return 0.0, 0.0, max(success, most + 1), triggered
+    least = (bars.clean_accuracy or 0.0) * images
+    if metric == "clean_accuracy":
+        return min(correct, least - 1), images, 0.0, 0.0
+    return max(correct, least), images, min(success, most), triggered
 
 
 def is_control(trial_id: str, share: float) -> bool:
