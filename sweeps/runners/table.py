@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from backdoor.config import TrialConfig
 from sweeps.ledger import Rows, decode, foretold_rows, stopped_rows
+from sweeps.limits import Limits
 from sweeps.plan import Pack
 from sweeps.runners import Feed, describe
 from sweeps.stint import Stint
@@ -58,6 +60,10 @@ class Table:
     def pack_of(self, trial_id: str) -> Pack | None:
         """The pack that a worker is training."""
         return next(iter(self.running.get(trial_id, ())), None)
+
+    def limits(self, trial: TrialConfig) -> Limits | None:
+        """Those of a trial by what is known now."""
+        return self.feed.limits(trial)
 
     def stop(self, trial_id: str, why: str, foretold: str | None = None) -> None:
         """Notes that Tune stops a trial: the report it is about to take is its last."""

@@ -138,7 +138,7 @@ class TuneRunner:
             return RecallingScheduler(table.recall)
         if self.stopping.kind == "certain":
             told = table.stop, table.foretell
-            return CertainScheduler(table.pack_of, table.feed.limits, *told, table.recall)
+            return CertainScheduler(table.pack_of, table.limits, *told, table.recall)
         return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past, table.recall)
 
     def _refuse_what_never_fits(self) -> None:
