@@ -18,6 +18,9 @@ get there: those that remain are harder, and easy ones must not vouch for them. 
 for defences that they know nothing of: a trial is foretold only where each number of its defence
 lies between those of the curves that foretell it.
 
+How sure the bound is holds for trials that are drawn as the finished ones were. A search that moves
+on, or points that all seeds share, may make it less sure: that is what controls are for.
+
 Among finished trials, those that were foretold are there by chance alone: a declared share of them,
 the controls (`sweeps.limits.is_control`), runs to its end. They keep the shares honest.
 """
