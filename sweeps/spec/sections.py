@@ -120,10 +120,11 @@ class StoppingSettings(Section):
     kind `certain`, with either runner: a trial ends once it is sure enough on which side of the
     region's thresholds it will end, by the curves of finished trials of the same attack, epochs and
     kinds. At most 1 - `confidence` of those like it ended otherwise, by an exact 95 % bound; that
-    takes 29 finished curves for 0.9, 59 for 0.95, 299 for 0.99, of three seeds at least. verdict: `fails` stops what will fail a threshold, so that only points
-    that are outside lose trials; `any` also stops what will pass both. control: the share of
-    trials, drawn by their ids, that run to their end whatever is foretold, and show how often that
-    was wrong. Where clean accuracy is `best - x`, only attack success is foretold.
+    takes 29 finished curves for 0.9, 59 for 0.95, 299 for 0.99, of three seeds at least. verdict:
+    `fails` stops what will fail a threshold, so that only points with a failing seed lose trials;
+    `any` also stops what will pass both. control: the share of trials, drawn by their ids, that run
+    to their end whatever is foretold, and show how often that was wrong. Where clean accuracy is
+    `best - x`, only attack success is foretold.
 
     A stopped trial has no result: its point stays INCOMPLETE in the region, and may have been a
     part of it. Tune's time_attr, max_t and mode follow from the trial and the metric.
