@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -96,6 +96,8 @@ class TrialResult:
 
 
 OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
+#: Told of a trial after an epoch; True trains it no further.
+OnProgress = Callable[[PartialResult], bool | None]
 
 
 def run_pack(
@@ -105,7 +107,7 @@ def run_pack(
     curve_every: int = 0,
     device: str = "cpu",
     threads: int = 1,
-    on_progress: Callable[[PartialResult], None] | None = None,
+    on_progress: OnProgress | None = None,
     on_trained: OnTrained | None = None,
     probes: Sequence[Probe] = (),
 ) -> list[TrialResult]:
@@ -118,50 +120,95 @@ def run_pack(
         curve_every: evaluate on test and validation set after every so many epochs; 0 never.
         device: as torch names it. threads: how many the numerical libraries may use.
         on_progress: called with every trial after each point of its curve but that of the last
-            epoch. What it raises ends the training.
-        on_trained: given the trained models, whose lane i is configs[i], before they are let go.
+            epoch. Where it answers True, the trial is trained no further. What it raises ends the
+            training.
+        on_trained: given the trained models, whose lane i is configs[i], or the i-th of those that
+            were trained to their end, before they are let go.
         probes: studies of every trained model; a trial's seconds count its own studies.
 
     Returns:
-        One result a trial, in the order of `configs`. It depends on the trial alone, not on the
-        pack, for engines that are `pack_invariant`.
+        One result a trial, in the order of `configs`, of those trained to their end. It depends on
+        the trial alone, not on the pack, for engines that are `pack_invariant`.
     """
-    started = time.perf_counter()
+    share = _Share(len(configs))
     with using_threads(threads):
         source = load_source(configs[0].data)
         lanes, bank = prepare(configs, measures, source, device)
         classes = len(source.class_names)
-        curves: list[list[CurvePoint]] = [[] for _ in lanes]
+        curves: dict[int, list[CurvePoint]] = {index: [] for index in range(len(lanes))}
 
-        def on_epoch(epoch: int, fitted: Fitted) -> None:
-            if epoch % curve_every == 0:
-                for index, lane in enumerate(lanes):
-                    curves[index].append(_curve_point(epoch, fitted, index, lane))
-                    if on_progress is not None and epoch < lane.config.defence.epochs:
-                        spent = (time.perf_counter() - started) / len(lanes)
-                        curve = tuple(curves[index])
-                        on_progress(_partial(lane, classes, source, curve, spent, device))
+        def on_epoch(epoch: int, fitted: Fitted) -> Collection[int]:
+            gone: list[int] = []
+            if epoch % curve_every:
+                return gone
+            for index, curve in curves.items():
+                lane = lanes[index]
+                curve.append(_curve_point(epoch, fitted, index, lane))
+                if on_progress is not None and epoch < lane.config.defence.epochs:
+                    now = _partial(lane, classes, source, tuple(curve), share.so_far, device)
+                    gone += [index] if on_progress(now) else []
+            for index in gone:
+                del curves[index]
+            share.part(len(curves))
+            return gone
 
         engine = engine_of(configs[0])
         grad = torch.no_grad() if engine.name != "serial" else torch.enable_grad()
         with grad, Meter(device) as training:
+            before = share.so_far
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
+            train_seconds = share.so_far - before
+        fitted, lanes = _Kept(fitted, list(curves)), [lanes[index] for index in curves]
         results = [
-            _result(lane, index, fitted, classes, source, tuple(curves[index]), device)
-            for index, lane in enumerate(lanes)
+            _result(lane, index, fitted, classes, source, tuple(curve), device)
+            for index, (lane, curve) in enumerate(zip(lanes, curves.values(), strict=True))
         ]
-        seconds = (time.perf_counter() - started) / len(lanes)
+        seconds = share.so_far
         if on_trained is not None:
             on_trained(fitted, lanes, bank)
         studies = study_models(probes, fitted, lanes, bank, source)
-    share = training.seconds / len(lanes)
     return [
         replace(
-            r, seconds=seconds + sum(record.seconds for record in found), train_seconds=share,
-            peak_memory=training.peak_memory, studies=found,
+            r, seconds=seconds + sum(record.seconds for record in found),
+            train_seconds=train_seconds, peak_memory=training.peak_memory, studies=found,
         )
         for r, found in zip(results, studies, strict=True)
     ]  # fmt: skip
+
+
+class _Share:
+    """Each trial's share of the seconds that its pack has taken, while there are fewer and fewer
+    trials to share them."""
+
+    def __init__(self, trials: int) -> None:
+        self._trials, self._sum, self._since = trials, 0.0, time.perf_counter()
+
+    @property
+    def so_far(self) -> float:
+        """Seconds of a trial that is still in training."""
+        passed = time.perf_counter() - self._since
+        return self._sum + passed / max(1, self._trials)
+
+    def part(self, trials: int) -> None:
+        """From now on, so many trials are in training."""
+        self._sum, self._since, self._trials = self.so_far, time.perf_counter(), trials
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Models numbered anew: lane i of these is lane `numbers[i]` of those of `fitted`."""
+
+    fitted: Fitted
+    numbers: list[int]
+
+    def predict(self, lane: int, rows: Ids) -> Ids:
+        return self.fitted.predict(self.numbers[lane], rows)
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+        return self.fitted.scores(self.numbers[lane], rows)
+
+    def state(self, lane: int) -> dict[str, torch.Tensor]:
+        return self.fitted.state(self.numbers[lane])
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------

@@ -12,13 +12,15 @@ from backdoor.config import Attack, TrialConfig, digest
 from backdoor.engines import engine_of, pack_key
 from backdoor.probes import Probe
 from backdoor.userfile import files_of
+from sweeps.limits import Limits
 from sweeps.stopping import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all packs of a sweep. `stopping`: whether trials may end early.
-    `probes`: studies of every trained model."""
+    """What is the same for all packs of a sweep. `stopping`: whether Tune may end trials early.
+    `probes`: studies of every trained model. `foretelling`: whether trials are dropped whose
+    verdict is certain."""
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
@@ -27,6 +29,7 @@ class Job:
     gpu: float = 0.0
     stopping: bool = False
     probes: tuple[Probe, ...] = ()
+    foretelling: bool = False
 
     @property
     def files(self) -> dict[str, str]:
@@ -36,10 +39,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials of equal shape that one worker trains together."""
+    """Trials of equal shape that one worker trains together. limits: of each trial, where trials
+    are dropped whose verdict is certain."""
 
     trials: tuple[TrialConfig, ...]
     job: Job
+    limits: tuple[Limits | None, ...] = ()
 
     @functools.cached_property
     def pack_id(self) -> str:
@@ -53,8 +58,11 @@ class Pack:
 
     @property
     def may_stop(self) -> bool:
-        """Whether this is a single trial that a stopping rule may end."""
-        return self.job.stopping and len(self.trials) == 1 and may_stop(self.trials[0])
+        """Whether this is a single trial that Tune may end. One that only for now is single, and
+        drops itself where its verdict is certain, is not worth a report an epoch."""
+        first = self.trials[0]
+        alone = self.job.stopping or (self.job.foretelling and engine_of(first).max_pack == 1)
+        return alone and len(self.trials) == 1 and may_stop(first)
 
     def halves(self) -> tuple[Pack, Pack]:
         """The pack as two, to find the member that breaks it."""

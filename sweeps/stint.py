@@ -21,6 +21,7 @@ from backdoor.config import (
 )
 from backdoor.registry import PROBES
 from backdoor.userfile import files_of
+from sweeps.limits import from_plain, plain
 from sweeps.plan import Job, Pack
 
 
@@ -57,6 +58,8 @@ class Stint:
             "gpu": job.gpu,
             "stopping": job.stopping,
             "probes": [probe.identity() for probe in job.probes],
+            "foretelling": job.foretelling,
+            "limits": plain([pack.limits for pack in self.packs]),
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -67,7 +70,7 @@ class Stint:
         job = Job(
             tuple(build_attack(measure, files) for measure in content["measures"]),
             content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
-            tuple(PROBES.build(probe) for probe in content["probes"]),
+            tuple(PROBES.build(probe) for probe in content["probes"]), content["foretelling"],
         )  # fmt: skip
         parts = _built(content["parts"], root, files)
 
@@ -75,7 +78,9 @@ class Stint:
             return TrialConfig(parts[data], parts[defence], parts[attack], parts[training], seed)
 
         packs = (tuple(trial(*numbers) for numbers in pack) for pack in content["packs"])
-        return Stint(tuple(Pack(trials, job) for trials in packs))
+        limits = from_plain(content["limits"])
+        pairs = zip(packs, limits, strict=True)
+        return Stint(tuple(Pack(trials, job, limit) for trials, limit in pairs))
 
 
 class _Parts:

@@ -56,6 +56,7 @@ def metrics(
 
 
 def partial_metrics(partial: PartialResult) -> dict[str, float]:
-    """The metrics of an attacked trial as it is now."""
+    """The metrics of an attacked trial as it is now, and its clean accuracy on the test set."""
     (total,) = partial.attack_total.values()
-    return metrics(asdict(partial.curve[-1]), partial.validation_total, total) or {}
+    found = metrics(asdict(partial.curve[-1]), partial.validation_total, total) or {}
+    return found | {"clean_accuracy": partial.curve[-1].clean_correct / sum(partial.class_total)}

@@ -12,13 +12,15 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Protocol
 
-from backdoor.config import build_trial
+from backdoor.config import TrialConfig, build_trial
 from backdoor.errors import TrainingError
+from sweeps.foretelling import Foreteller, foreteller_of
 from sweeps.ledger import Ledger, Rows, failed_rows
+from sweeps.limits import Limits
 from sweeps.pace import Pace
 from sweeps.plan import Job, Pack, make_packs
 from sweeps.runners import TOO_LARGE, Runner
@@ -62,9 +64,11 @@ class SweepFeed:
     """
 
     def __init__(
-        self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = ()
-    ) -> None:
+        self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = (),
+        foreteller: Foreteller | None = None,
+    ) -> None:  # fmt: skip
         self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
+        self._foreteller = foreteller
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self.workers = 1
@@ -76,6 +80,8 @@ class SweepFeed:
         self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
         with self._keeping_errors():
+            if foreteller is not None:
+                foreteller.learn(ledger.table())
             # A probe that came later, or failed: these are trained again for their studies only.
             lacking = ledger.unstudied(job.probes)
             again = [build_trial(config, job.data_root, job.files) for config in lacking]
@@ -104,7 +110,7 @@ class SweepFeed:
             return None
         pack = self._without_idling(self._queue.popleft())
         self._running.add(pack.pack_id)
-        return pack
+        return self._limited(pack)
 
     def next_stint(self) -> Stint | None:
         first = self.next_pack()
@@ -114,7 +120,22 @@ class SweepFeed:
         count = self._pace.take(queue, self.workers, self.search.finished)
         more = [self._queue.popleft() for _ in range(count - 1)]
         self._running |= {pack.pack_id for pack in more}
-        return Stint((first, *more))
+        return Stint((first, *map(self._limited, more)))
+
+    def _limited(self, pack: Pack) -> Pack:
+        """The pack with limits by what is known now, where certain verdicts end trials."""
+        if self._foreteller is None:
+            return pack
+        with self._keeping_errors():
+            pack = replace(pack, limits=tuple(map(self._foreteller.limits, pack.trials)))
+        return pack
+
+    def limits(self, trial: TrialConfig) -> Limits | None:
+        """Those of a trial by what is known now; None where it runs to its end."""
+        found: Limits | None = None
+        with self._keeping_errors():
+            found = None if self._foreteller is None else self._foreteller.limits(trial)
+        return found
 
     def _without_idling(self, pack: Pack) -> Pack:
         """The pack, or its first half where workers would be left without one at the end."""
@@ -189,6 +210,8 @@ class SweepFeed:
     def _record(self, rows: Rows) -> None:
         fresh = self.ledger.append(rows)
         if fresh.num_rows:
+            if self._foreteller is not None:
+                self._foreteller.learn(fresh)
             self.search.tell(fresh)
             for observer in self.observers:
                 observer.recorded(fresh)
@@ -213,10 +236,10 @@ def run_sweep(
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopping is not None, probes=spec.probes,
+        stopping=spec.stopped_by_tune, probes=spec.probes, foretelling=spec.foretelling,
     )  # fmt: skip
     search.tell(ledger.table())
-    feed = SweepFeed(search, ledger, job, observers)
+    feed = SweepFeed(search, ledger, job, observers, foreteller_of(spec))
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:

@@ -9,7 +9,7 @@ not be mixed in silence.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -71,7 +71,8 @@ class Fitted(Protocol):
         ...
 
 
-OnEpoch = Callable[[int, Fitted], None]
+#: Told after each epoch; lanes whose numbers it returns are trained no further.
+OnEpoch = Callable[[int, Fitted], Collection[int] | None]
 
 
 class Engine(Protocol):
@@ -85,7 +86,11 @@ class Engine(Protocol):
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> Fitted:
-        """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch."""
+        """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch.
+
+        Lanes that it drops have no model any more. Those left keep their numbers and, where the
+        engine is `pack_invariant`, get the bits that they would have got with all of them.
+        """
         ...
 
 

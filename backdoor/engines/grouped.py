@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -59,7 +59,7 @@ class GroupedModels:
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         team = next(team for team in self.teams if lane in team.lanes)
-        together, slot = team.network.state_dict(), lane - team.lanes.start
+        together, slot = team.network.state_dict(), team.lanes.index(lane)
         state = {}
         for name, own in self._template.state_dict().items():
             part = together[name].chunk(team.groups)[slot]
@@ -80,15 +80,17 @@ class Grouped:
     ) -> GroupedModels:
         with threads(1), torch.enable_grad():
             teams = [
-                _Team(lanes, chosen, bank, classes)
+                _Team(lanes, tuple(chosen), bank, classes)
                 for chosen in shared_out(len(lanes), _team_size(lanes[0], bank))
             ]
             models = GroupedModels(bank, init_state(lanes[0].config, bank.shape, classes), teams)
             for epoch in range(lanes[0].config.defence.epochs):
                 for team in teams:
                     team.train(epoch)
-                if on_epoch is not None:
-                    on_epoch(epoch + 1, models)
+                if on_epoch is not None and (gone := on_epoch(epoch + 1, models)):
+                    teams[:] = [left for team in teams if (left := team.without(gone))]
+                if not teams:
+                    break
             return models
 
 
@@ -108,7 +110,10 @@ def shared_out(lanes: int, largest: int) -> list[range]:
 class _Team:
     """Lanes that are trained as one network. lanes: their numbers; a single one is doubled."""
 
-    def __init__(self, lanes: Sequence[Lane], chosen: range, bank: Bank, classes: int) -> None:
+    def __init__(
+        self, lanes: Sequence[Lane], chosen: tuple[int, ...], bank: Bank, classes: int
+    ) -> None:
+        self._all = lanes, bank, classes
         members = [lanes[index] for index in chosen] * (2 if len(chosen) == 1 else 1)
         modules = [init_state(lane.config, bank.shape, classes) for lane in members]
         sequences = cast(list[nn.Sequential], modules)
@@ -117,6 +122,22 @@ class _Team:
         self.inputs, self.config = OwnInputs(members, bank), members[0].config
         self.step = _Step(self.network, members, bank.device)
         self.images = len(members[0].train)
+
+    def without(self, gone: Collection[int]) -> _Team | None:
+        """The team of the lanes that are not `gone`, as far as they are; None if all are."""
+        chosen = tuple(number for number in self.lanes if number not in gone)
+        if len(chosen) in (0, len(self.lanes)):
+            return self if chosen else None
+        lanes, bank, classes = self._all
+        fewer = _Team(lanes, chosen, bank, classes)
+        slots = [self.lanes.index(number) for number in chosen] * (2 if len(chosen) == 1 else 1)
+        now = [*self.step.parameters, *self.step.velocity]
+        then = [*fewer.step.parameters, *fewer.step.velocity]
+        with torch.no_grad():
+            for old, new in zip(now, then, strict=True):
+                parts = old.chunk(self.groups)
+                new.copy_(torch.cat([parts[slot] for slot in slots]))
+        return fewer
 
     def train(self, epoch: int) -> None:
         training, size = self.config.training, self.config.training.batch_size

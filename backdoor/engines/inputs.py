@@ -67,6 +67,8 @@ class Inputs(Protocol):
 
     placed: list[int]
 
+    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None: ...
+
     def shuffle(self, epoch: int) -> None:
         """Puts the images into the order of this epoch."""
         ...

@@ -18,7 +18,6 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 
 from backdoor.bank import Bank
@@ -46,14 +45,14 @@ class PackedModels:
     """Weights (K, outputs, inputs) and biases (K, outputs, 1) of every layer, float32, padded.
 
     sizes: inputs of every layer, then the outputs of the last, without padding.
-    slots: where in the tensors each lane lies.
+    slots: lane → where in the tensors it lies.
     """
 
     def __init__(
         self,
         bank: Bank,
         sizes: list[int],
-        slots: list[int],
+        slots: dict[int, int],
         weights: list[torch.Tensor],
         biases: list[torch.Tensor],
     ) -> None:
@@ -109,8 +108,7 @@ def _train(
 ) -> PackedModels:
     training, epochs = lanes[0].config.training, lanes[0].config.defence.epochs
     placed = [lanes[index] for index in inputs.placed]
-    slots = np.argsort(inputs.placed).tolist()
-    models = _initial(placed, bank, classes, slots)
+    models = _initial(placed, bank, classes, _slots(inputs.placed))
     step = _Step(models, placed)
     n, size = len(lanes[0].train), training.batch_size
     steps, done = -(-n // size) * epochs, 0
@@ -120,12 +118,40 @@ def _train(
             factor = learning_rate_factor(done, steps, training.schedule)
             step(inputs.batch(start, min(start + size, n)), factor)
             done += 1
-        if on_epoch is not None:
-            on_epoch(epoch + 1, models)
+        if on_epoch is not None and (gone := on_epoch(epoch + 1, models)):
+            left = [number for number in models.slots if number not in gone]
+            if not left:
+                break
+            inputs, step = _without(lanes, left, bank, inputs, step, models)
     return models
 
 
-def _initial(placed: Sequence[Lane], bank: Bank, classes: int, slots: list[int]) -> PackedModels:
+def _slots(placed: Sequence[int]) -> dict[int, int]:
+    """Where each lane lies, of lanes in the order in which they lie."""
+    return {number: slot for slot, number in enumerate(placed)}
+
+
+def _without(
+    lanes: Sequence[Lane], left: Sequence[int], bank: Bank, inputs: Inputs, step: _Step,
+    models: PackedModels,
+) -> tuple[Inputs, _Step]:  # fmt: skip
+    """Inputs and step of the lanes that are `left`, numbers among all; models are cut to them."""
+    left = sorted(left)
+    inputs = type(inputs)([lanes[number] for number in left], bank)
+    numbers = [left[index] for index in inputs.placed]
+    chosen = torch.tensor([models.slots[number] for number in numbers], device=bank.device)
+    models.weights[:] = [weight[chosen] for weight in models.weights]
+    models.biases[:] = [bias[chosen] for bias in models.biases]
+    models.slots = _slots(numbers)
+    fewer = _Step(models, [lanes[number] for number in numbers])
+    fewer.velocity = [velocity[chosen] for velocity in step.velocity]
+    fewer.bias_velocity = [velocity[chosen] for velocity in step.bias_velocity]
+    return inputs, fewer
+
+
+def _initial(
+    placed: Sequence[Lane], bank: Bank, classes: int, slots: dict[int, int]
+) -> PackedModels:
     states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in placed]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
     sizes = [*(w.shape[2] for w in layers[0::2]), classes]

@@ -102,8 +102,8 @@ def _train_one(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             done += 1
-        if on_epoch is not None:
-            on_epoch(epoch + 1, models)
+        if on_epoch is not None and on_epoch(epoch + 1, models):
+            return
 
 
 def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:

@@ -31,6 +31,7 @@ def status(args: argparse.Namespace) -> int:
         "finished": len(ledger.finished),
         "stopped": len(ledger.stopped),
         "failed": len(ledger.failed),
+        "foretold": sum(row["foretold"] is not None for row in rows),
         "failures": dict(causes.most_common()),
         "collapsed": sum(bool(row["collapsed"]) for row in rows),
         "diverged": sum(bool(row["diverged"]) for row in rows),

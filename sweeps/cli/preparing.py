@@ -36,7 +36,7 @@ def check(args: argparse.Namespace) -> int:
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopping is not None, probes=spec.probes,
+        stopping=spec.stopped_by_tune, probes=spec.probes, foretelling=spec.foretelling,
     )  # fmt: skip
     packs = make_packs(trials, job)
     if search.size is None:
@@ -50,10 +50,8 @@ def check(args: argparse.Namespace) -> int:
         points = search.size // (len(spec.attacks) * len(spec.seeds))
         print(f"  {points} {_nesting(spec)}")
         print(f"  {search.size} trials at most, chosen as results come in")
-    if (rule := spec.stopping) is not None:
-        print(
-            f"  stopped early: by {rule.kind} on {rule.metric}, from epoch {rule.grace_period} on"
-        )
+    if spec.stopping is not None:
+        print(f"  stopped early: {spec.stopping.words}")
     for probe in spec.probes:
         print(f"  probe on every trained model that it suits: {kind_label(probe.identity())}")
     if not spec.baseline:

@@ -47,7 +47,7 @@ def resume(args: argparse.Namespace) -> int:
 
 def _check_runner(name: str, spec: SweepSpec) -> None:
     """Stopping trials is Ray Tune's part; without it they would all run to their end, unsaid."""
-    if spec.stopping is not None and name != "tune":
+    if spec.stopped_by_tune and name != "tune":
         rule = "must be `tune` for a spec with `stopping`: Ray Tune stops the trials"
         raise UserError(Mistake("--runner", rule, name, "Use --runner tune."))
 

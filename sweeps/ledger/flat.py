@@ -47,7 +47,7 @@ def flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[
     keys += ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
     keys += ["seconds"]
     keys += ["train_seconds", "trained_images", "peak_memory", "cpus", "gpus"]
-    keys += ["epochs_run", "stopped_by"]
+    keys += ["epochs_run", "stopped_by", "foretold"]
     row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])
     finished = trial["status"] == FINISHED
     if finished:

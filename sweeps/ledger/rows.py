@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -20,9 +21,10 @@ Rows = pa.Table
 
 def finished_rows(
     results: Iterable[TrialResult], pack_id: str, cpus: float | None = None,
-    gpus: float | None = None,
+    gpus: float | None = None, foretold: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:  # fmt: skip
-    """Ledger rows of results, stamped with the time. cpus, gpus: what their pack held."""
+    """Ledger rows of results, stamped with the time. cpus, gpus: what their pack held. foretold:
+    of controls, by trial id, what was foretold of them."""
     return _table(
         {
             **(row := result.row()),
@@ -32,13 +34,17 @@ def finished_rows(
             "pack_id": pack_id,
             "cpus": cpus,
             "gpus": gpus,
+            "foretold": foretold.get(row["trial_id"]),
             "finished_at": time.time(),
         }
         for result in results
     )
 
 
-def partial_rows(partials: Iterable[PartialResult], pack_id: str) -> pa.Table:
+def partial_rows(
+    partials: Iterable[PartialResult], pack_id: str, cpus: float | None = None,
+    gpus: float | None = None,
+) -> pa.Table:  # fmt: skip
     """Rows of trials that are still training, as they will be recorded if they are stopped now."""
     return _table(
         {
@@ -46,17 +52,24 @@ def partial_rows(partials: Iterable[PartialResult], pack_id: str) -> pa.Table:
             "config": canonical_json(row["config"]),
             "status": STOPPED,
             "pack_id": pack_id,
+            "cpus": cpus,
+            "gpus": gpus,
             "finished_at": time.time(),
         }
         for partial in partials
     )
 
 
-def stopped_rows(partial: pa.Table, reason: str) -> pa.Table:
+def stopped_rows(partial: pa.Table, reason: str, foretold: str | None = None) -> pa.Table:
     """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
-    return _table(
-        {**row, "stopped_by": reason, "finished_at": time.time()} for row in partial.to_pylist()
-    )
+    fields = {"stopped_by": reason, "foretold": foretold, "finished_at": time.time()}
+    return _table({**row, **fields} for row in partial.to_pylist())
+
+
+def foretold_rows(rows: pa.Table, foretold: str) -> pa.Table:
+    """Rows of a control with what was foretold of it."""
+    column = pa.array([foretold] * rows.num_rows, pa.string())
+    return rows.set_column(rows.column_names.index("foretold"), "foretold", column)
 
 
 def failed_rows(trials: Iterable[Any], pack_id: str, error: str) -> pa.Table:

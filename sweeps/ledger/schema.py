@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 #: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
-#: samples; version 3 no losses. What they lack is read as null.
-READABLE_VERSIONS = (1, 2, 3, 4)
+#: samples; version 3 no losses; version 4 nothing foretold. What they lack is read as null.
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 
 _MEASUREMENT = pa.struct(
@@ -66,6 +66,7 @@ CIRCUMSTANCE_FIELDS = [
     pa.field("gpus", pa.float64()),
     pa.field("device", pa.string()),
     pa.field("host", pa.string()),
+    pa.field("foretold", pa.string()),  # the verdict that was certain before the end, and why
     pa.field("finished_at", pa.float64(), nullable=False),
 ]
 RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]

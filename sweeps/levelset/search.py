@@ -40,12 +40,18 @@ ENOUGH, ENOUGH_PER_COLUMN = 100, 15
 
 @dataclass(frozen=True)
 class Outcome:
-    """Counts of one finished training."""
+    """Counts of one training. One that ended early because its verdict was certain says on which
+    side of a bar it would have ended; of a metric that it says nothing of, images are 0."""
 
     correct: float
     images: float
     success: float
     triggered: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether both metrics are known."""
+        return self.images > 0 and self.triggered > 0
 
 
 @dataclass
@@ -90,7 +96,7 @@ class LevelSetSearch:
         self.outcomes[number] = outcome
 
     def trials(self) -> Trials:
-        """The trials that have an outcome."""
+        """The trials that have an outcome, whole or not."""
         found = [(i, o) for i, o in sorted(self.outcomes.items()) if o is not None]
         counts = np.array(
             [(o.correct, o.images, o.success, o.triggered) for _, o in found], dtype=np.float64
@@ -127,7 +133,7 @@ class LevelSetSearch:
 
     @property
     def trials_known(self) -> int:
-        return sum(outcome is not None for outcome in self.outcomes.values())
+        return sum(outcome is not None and outcome.whole for outcome in self.outcomes.values())
 
     @property
     def enough(self) -> int:
@@ -166,7 +172,7 @@ class LevelSetSearch:
     def _again(self) -> list[int]:
         """One more seed for a finished trial near the border: only equal points tell the noise of
         seeds from a front that bends."""
-        known = [i for i, outcome in self.outcomes.items() if outcome is not None]
+        known = [i for i, outcome in self.outcomes.items() if outcome is not None and outcome.whole]
         free = [i for i in known if self._free(self.points[i], self.attacks[i])]
         if not free or self.trials_known < self.begin:
             return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from scipy.special import expit, logit
@@ -66,7 +66,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class Trials:
-    """Finished trainings: where, under which attack (its number on the panel), and counts."""
+    """Trainings: where, under which attack (its number on the panel), and counts; of 0 images where
+    a metric is not known."""
 
     points: Floats
     attacks: Ints
@@ -77,6 +78,12 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.attacks)
+
+    def having(self, totals: Floats) -> Trials:
+        """Those with a total, (n,), above 0."""
+        if (totals > 0).all():
+            return self
+        return Trials(*(getattr(self, part.name)[totals > 0] for part in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -191,13 +198,14 @@ class Surrogate:
         anew = len(trials) >= 1.1 * self.fitted or not self.fitted
         if anew:
             self.fitted = len(trials)
-        centre = self._centre(trials)
+        accurate, attacked = trials.having(trials.images), trials.having(trials.triggered)
+        centre = self._centre(accurate)
         limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
-        clean = self._rivals(0, self._clean_data(trials, centre), centre, draw, anew)
-        attack = self._rivals(1, self._attack_data(trials, limit), limit, draw, anew)
+        clean = self._rivals(0, self._clean_data(accurate, centre), centre, draw, anew)
+        attack = self._rivals(1, self._attack_data(attacked, limit), limit, draw, anew)
         noise = (
-            seed_variance(clean[0].process.hyper, centre, trials.images),
-            seed_variance(attack[0].process.hyper, limit, trials.triggered),
+            seed_variance(clean[0].process.hyper, centre, accurate.images),
+            seed_variance(attack[0].process.hyper, limit, attacked.triggered),
         )
         model = Model(
             self.goal, self.panel, clean[0].process, attack[0].process, (centre, limit), noise=noise

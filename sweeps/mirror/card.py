@@ -22,7 +22,7 @@ STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
 _TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
-         "data_fingerprint", "status", "stopped_by", "error"]  # fmt: skip
+         "data_fingerprint", "status", "stopped_by", "foretold", "error"]  # fmt: skip
 _COUNTS = ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
 
 

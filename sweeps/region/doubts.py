@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweeps.region.foretold import sentence
+
 Row = Mapping[str, Any]
 #: Below so many triggered test images a seed, one image moves attack success by more than 5 %.
 FEW_IMAGES = 20
@@ -18,7 +20,8 @@ def broken_seeds(rows: Sequence[Row]) -> set[int]:
 def doubts(region: Mapping[str, Any]) -> list[str]:
     """Sentences about the panel and the points of region.json; none where there is nothing to
     say."""
-    return [*_useless(region["points"]), *_few(region)]
+    told = [sentence(region["foretold"])] if region.get("foretold", {}).get("stopped") else []
+    return [*_useless(region["points"]), *_few(region), *told]
 
 
 def _useless(points: Sequence[Mapping[str, Any]]) -> list[str]:

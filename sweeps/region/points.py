@@ -21,6 +21,7 @@ from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline
 from sweeps.region.bounds import Rate, rate
 from sweeps.region.doubts import broken_seeds, doubts
+from sweeps.region.foretold import foretold_of
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
 
@@ -130,6 +131,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         "recommended": recommend(table),
         "points": table,
     }
+    region |= foretold_of(spec, rows)
     return region | {"doubts": doubts(region)}
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from backdoor.config import TrialConfig
 from backdoor.memory import cap_memory, out_of_memory, release_memory
 from backdoor.partial import PartialResult
-from backdoor.trial import run_pack
-from sweeps.ledger import Rows, attached, finished_rows
+from backdoor.trial import OnProgress, run_pack
+from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
+from sweeps.limits import Limits, Watch, because
 from sweeps.plan import Pack
 from sweeps.stint import Stint
 
@@ -57,6 +59,11 @@ class Feed(Protocol):
         """Brings the rows of packs, or that of a trial that was stopped; twice is once."""
         ...
 
+    def limits(self, trial: TrialConfig) -> Limits | None:
+        """Where the verdict of a trial is certain, by what is known now; None where it is not
+        asked for."""
+        ...
+
     def failed(self, pack: Pack, reason: str) -> None:
         """Says that a pack could not be trained; the feed may hand it out again in halves, and
         those like it if the reason begins with TOO_LARGE."""
@@ -71,18 +78,29 @@ class Runner(Protocol):
         ...
 
 
-def train_pack(pack: Pack, on_progress: Callable[[PartialResult], None] | None = None) -> Rows:
-    """Trains a pack on this machine; `on_progress` hears of every point of a curve."""
+def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
+    """Trains a pack on this machine; `on_progress` hears of every point of a curve.
+
+    Without it, trials whose verdict is certain by the pack's limits are dropped.
+    """
     job = pack.job
     device = "cuda" if job.gpu > 0 else "cpu"
     if 0 < job.gpu < 1:
         cap_memory(job.gpu)
+    watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
     results = run_pack(
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
-        on_progress=on_progress, probes=job.probes,
+        on_progress=on_progress or watch, probes=job.probes,
     )  # fmt: skip
-    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu)
-    return attached(rows, results)
+    controls, stopped = (watch.controls, watch.stopped) if watch else ({}, [])
+    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu, controls)
+    return joined([attached(rows, results), *(_dropped(pack, *pair) for pair in stopped)])
+
+
+def _dropped(pack: Pack, partial: PartialResult, told: str) -> Rows:
+    """The row of a trial whose verdict was certain."""
+    rows = partial_rows([partial], pack.pack_id, pack.job.cpu, pack.job.gpu)
+    return stopped_rows(rows, because(told), told)
 
 
 def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:

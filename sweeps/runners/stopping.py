@@ -28,7 +28,9 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from backdoor.config import TrialConfig
 from sweeps.ledger import FAILED, Rows
+from sweeps.limits import Limits, because
 from sweeps.plan import Pack
 from sweeps.spec.sections import StoppingSettings
 from sweeps.stopping import METRICS, metrics
@@ -59,6 +61,41 @@ class RecallingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no typ
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         recalled = self._recall(trial.trial_id, result.get(LEFT, 0))
         return str(TrialScheduler.STOP if recalled else TrialScheduler.CONTINUE)
+
+
+class CertainScheduler(RecallingScheduler):
+    """Ends a trial whose verdict is certain by what is known when it reports.
+
+    pack_of: the pack of a Tune trial id, None where there is none. limits: those of a trial. stop,
+    foretell: told a Tune trial id, and why it ends, or what is foretold of it though it goes on.
+    """
+
+    def __init__(
+        self,
+        pack_of: Callable[[str], Pack | None],
+        limits: Callable[[TrialConfig], Limits | None],
+        stop: Callable[[str, str, str], None],
+        foretell: Callable[[str, str], None],
+        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
+    ) -> None:
+        super().__init__(recall)
+        self._pack_of, self._limits, self._stop, self._foretell = pack_of, limits, stop, foretell
+
+    def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        pack, epoch = self._pack_of(trial.trial_id), result.get(EPOCH)
+        if pack is None or epoch is None:
+            return super()._decide(controller, trial, result)
+        (config,) = pack.trials
+        limits = self._limits(config)
+        figures = result["clean_accuracy"], result["attack_success"]
+        told = None if limits is None else limits.foretell(epoch, *figures)
+        if limits is None or told is None:
+            return str(TrialScheduler.CONTINUE)
+        if limits.control:
+            self._foretell(trial.trial_id, told)
+            return str(TrialScheduler.CONTINUE)
+        self._stop(trial.trial_id, because(told), told)
+        return str(TrialScheduler.STOP)
 
 
 class StoppingScheduler(RecallingScheduler):

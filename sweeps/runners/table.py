@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sweeps.ledger import Rows, decode, stopped_rows
+from backdoor.config import TrialConfig
+from sweeps.ledger import Rows, decode, foretold_rows, stopped_rows
+from sweeps.limits import Limits
 from sweeps.plan import Pack
 from sweeps.runners import Feed, describe
 from sweeps.stint import Stint
@@ -24,7 +26,8 @@ class Table:
     def __init__(self, feed: Feed, first: Pack | None = None) -> None:
         self.feed, self._first = feed, first
         self.running: dict[str, list[Pack]] = {}
-        self._stopped: dict[str, str] = {}
+        self._stopped: dict[str, tuple[str, str | None]] = {}
+        self._foretold: dict[str, str] = {}
         self._recalled: set[str] = set()
         self._waiting: set[str] = set()
         self._taken, self.may_wait = 0, 1
@@ -58,9 +61,17 @@ class Table:
         """The pack that a worker is training."""
         return next(iter(self.running.get(trial_id, ())), None)
 
-    def stop(self, trial_id: str, why: str) -> None:
+    def limits(self, trial: TrialConfig) -> Limits | None:
+        """Those of a trial by what is known now."""
+        return self.feed.limits(trial)
+
+    def stop(self, trial_id: str, why: str, foretold: str | None = None) -> None:
         """Notes that Tune stops a trial: the report it is about to take is its last."""
-        self._stopped[trial_id] = why
+        self._stopped[trial_id] = why, foretold
+
+    def foretell(self, trial_id: str, told: str) -> None:
+        """Notes what is foretold of a trial that goes on as a control; the first time counts."""
+        self._foretold.setdefault(trial_id, told)
 
     def recall(self, trial_id: str, left: int) -> bool:
         """Whether a stint is to end with the report at hand, after which it has `left` packs, which
@@ -72,10 +83,10 @@ class Table:
 
     def progress(self, trial_id: str, content: bytes) -> None:
         """Takes a report of a trial that is not done; brings its row where it was stopped."""
-        why = self._stopped.pop(trial_id, None)
-        if why is None or not (packs := self.running.pop(trial_id, [])):
+        reason = self._stopped.pop(trial_id, None)
+        if reason is None or not (packs := self.running.pop(trial_id, [])):
             return
-        self._bring(packs, content, lambda rows: stopped_rows(rows, why))
+        self._bring(packs, content, lambda rows: stopped_rows(rows, *reason))
 
     def answer(
         self, trial_id: str, content: bytes, reasons: Sequence[str], ends: bool = False
@@ -92,7 +103,10 @@ class Table:
         for pack, why in zip(answered, reasons, strict=False):
             if why:
                 self.feed.failed(pack, why)
-        if done:
+        told = self._foretold.pop(trial_id, None)
+        if done and told is not None:
+            self._bring(done, content, lambda rows: foretold_rows(rows, told))
+        elif done:
             self._bring(done, content)
 
     def ended(self, trial_id: str) -> None:

@@ -37,7 +37,13 @@ from backdoor.partial import PartialResult
 from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.plan import Pack
 from sweeps.runners import TOO_LARGE, Feed, Work, attempt, train_pack
-from sweeps.runners.stopping import EPOCH, LEFT, RecallingScheduler, StoppingScheduler
+from sweeps.runners.stopping import (
+    EPOCH,
+    LEFT,
+    CertainScheduler,
+    RecallingScheduler,
+    StoppingScheduler,
+)
 from sweeps.runners.table import Table
 from sweeps.spec.sections import StoppingSettings
 from sweeps.stint import Stint
@@ -130,6 +136,9 @@ class TuneRunner:
     def _scheduler(self, table: Table) -> RecallingScheduler:
         if self.stopping is None:
             return RecallingScheduler(table.recall)
+        if self.stopping.kind == "certain":
+            told = table.stop, table.foretell
+            return CertainScheduler(table.pack_of, table.limits, *told, table.recall)
         return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past, table.recall)
 
     def _refuse_what_never_fits(self) -> None:
@@ -175,7 +184,7 @@ def _hooks(pack: Pack) -> dict[str, Any]:
 
     def report(partial: PartialResult) -> None:
         # Where Tune has stopped the trial, this raises SystemExit.
-        content = encode(partial_rows([partial], pack.pack_id))
+        content = encode(partial_rows([partial], pack.pack_id, pack.job.cpu, pack.job.gpu))
         tune.report({EPOCH: partial.epochs_run, **partial_metrics(partial), "partial": content})
 
     return {"on_progress": report} if pack.may_stop else {}

@@ -4,6 +4,10 @@ A `LevelSetSearch` in encoded space chooses defence point and attack; the seed i
 that this pair has not had, in an order drawn for the pair, so that no seed's luck is everywhere.
 The clean baseline is not trained: the region asks for the accuracy of poisoned models. A resumed
 search is told the ledger and goes on from there; trials that had failed may be tried again.
+
+A trial that was stopped because its verdict was certain is no finished one, but leaving it out
+would be worse: those left of its kind would be the lucky ones, and the region too large. It tells
+the model on which side of a bar it ends, and nothing of the other metric.
 """
 
 from __future__ import annotations
@@ -17,10 +21,11 @@ import numpy as np
 from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
-from sweeps.ledger import FINISHED, Rows, accuracies
+from sweeps.ledger import FINISHED, STOPPED, Rows, accuracies
 from sweeps.levelset.encoding import SpaceDomain, panel_of
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal
+from sweeps.limits import Bars, side_of
 from sweeps.space import Assignment, Space
 from sweeps.spec import SweepSpec
 
@@ -50,6 +55,7 @@ class RegionSearch:
         self._number: dict[str, int] = {}  # trial id → its number in the core
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
         self._defences: dict[bytes, Defence] = {}  # of all points tried, which may be tried again
+        self._bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
         self._open: set[str] = set()
         self._left = deque[TrialConfig]()
         self._seconds: list[float] = []
@@ -66,7 +72,7 @@ class RegionSearch:
         for row in rows.to_pylist():
             if row["trial_id"] in self._number:
                 self._conclude(row)
-            elif row["status"] == FINISHED and row["attack_id"] in self._attack:
+            elif row["status"] in (FINISHED, STOPPED) and row["attack_id"] in self._attack:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
@@ -136,6 +142,8 @@ class RegionSearch:
         self.core.tell(number, self._outcome(row))
 
     def _outcome(self, row: dict[str, Any]) -> Outcome | None:
+        if row["status"] == STOPPED and row["foretold"]:
+            return Outcome(*side_of(row, self._bars))
         if row["status"] != FINISHED:
             return None
         self._seconds.append(row["seconds"] or 0.0)

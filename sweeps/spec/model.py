@@ -58,6 +58,16 @@ class SweepSpec:
     probes: tuple[Probe, ...] = ()
 
     @property
+    def foretelling(self) -> bool:
+        """Whether trials are dropped whose verdict is certain."""
+        return self.stopping is not None and self.stopping.kind == "certain"
+
+    @property
+    def stopped_by_tune(self) -> bool:
+        """Whether one of Tune's rules ends trials."""
+        return self.stopping is not None and not self.foretelling
+
+    @property
     def attacks(self) -> tuple[Attack | None, ...]:
         """What each defence point is trained against; None is the clean baseline."""
         return (*((None,) if self.baseline else ()), *self.panel)

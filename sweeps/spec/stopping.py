@@ -31,6 +31,10 @@ def check_stopping(
         yield Mistake("curve_every", rule, 0, "Leave it out, which means 1, or say how often.")
     elif defences:
         yield from _never_stops(settings, defences, curve_every)
+    if region is not None and region.below_best is not None and settings.verdict == "any":
+        rule = "must be `fails` where clean_accuracy is `best - x`"
+        remedy = "Who passes hangs on the best point; give region.clean_accuracy as a fraction."
+        yield Mistake("stopping.verdict", rule, settings.verdict, remedy)
     if region is not None and region.below_best is not None and not baseline:
         rule = "must include 0 when trials are stopped and clean_accuracy is `best - x`"
         remedy = (
@@ -43,7 +47,8 @@ def check_stopping(
 def _foreign_options(settings: StoppingSettings) -> Iterator[Mistake]:
     kind = settings.kind
     for name in sorted(settings.model_fields_set - {"kind"} - RULE_OPTIONS[kind]):
-        remedy = "Remove it, or say `kind: asha` or `kind: median`, whichever has it."
+        having = (f"`kind: {other}`" for other, names in RULE_OPTIONS.items() if name in names)
+        remedy = f"Remove it, or say {' or '.join(having)}."
         value = getattr(settings, name)
         yield Mistake(f"stopping.{name}", f"has no meaning for `{kind}`", value, remedy)
 

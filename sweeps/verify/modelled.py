@@ -41,13 +41,14 @@ class ModelledRegion:
         search.tell(ledger.table())
         domain = search.core.domain
         assert isinstance(domain, SpaceDomain)
-        self._domain, self._known = domain, sorted(ledger.finished)
+        self._domain, self._known = domain, sorted(ledger.ended)
         self._confidence = spec.region.confidence
         self._model = search.core.current()
         share = SHARE if target == "share" else HALF
         self._model = replace(self._model, goal=replace(self._model.goal, seeds=share))
         known = search.core.trials()
-        images, triggered = float(np.median(known.images)), float(np.median(known.triggered))
+        totals = known.images, known.triggered
+        images, triggered = (float(np.median(total[total > 0])) for total in totals)
         self._verdicts = Verdicts(seeds, images, triggered)
         self._basis = basis or VERDICT
 

@@ -243,7 +243,7 @@ def test_a_ledger_of_the_version_before_is_read_and_goes_on(tmp_path) -> None:
     before = ledger.table()
     ledger.fold()
     (file,) = ledger.files()
-    assert pq.read_schema(file).metadata[b"schema_version"] == b"3"
+    assert pq.read_schema(file).metadata[b"schema_version"] == b"5"
     assert Ledger(tmp_path).table().equals(before)
     told = Told({"c": TRIALS[3]}, before, kind="asha", grace_period=2)
     assert (
@@ -400,7 +400,7 @@ def test_a_run_a_point_is_killed_too_and_keeps_the_best(new_store, tmp_path) -> 
 
 LINEAR = {"architecture": "linear", "epochs": 5}
 WRONG_SPECS = {
-    "unknown rule": ({"stopping": "asah"}, "stopping.kind: must be one of none, asha, median, but got 'asah'. Did you mean 'asha'?"),
+    "unknown rule": ({"stopping": "asah"}, "stopping.kind: must be one of none, asha, median, certain, but got 'asah'. Did you mean 'asha'?"),
     "unknown key": ({"stopping": {"kind": "asha", "grace_perod": 2}}, "stopping.grace_perod: is not a known key, but got 2. Did you mean 'grace_period'?"),
     "unknown metric": ({"stopping": {"kind": "asha", "metric": "loss"}}, "stopping.metric: must be one of score, validation_accuracy, attack_success, but got 'loss'."),
     "no factor": ({"stopping": {"kind": "asha", "reduction_factor": 1}}, "stopping.reduction_factor: must be greater than 1, but got 1."),
