@@ -8,6 +8,7 @@ model: `evaluate(predict, images, labels, attack)`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,12 +28,17 @@ COLLAPSED_SHARE = 0.99
 
 @dataclass(frozen=True)
 class CleanCounts:
-    """Clean test images: correct and total by true class, (k,) each, and the commonest answer."""
+    """Clean test images: correct and total by true class, (k,) each, and the commonest answer.
+
+    loss: mean cross-entropy by the natural logarithm; None for what does not learn by it, and
+    where it is not finite.
+    """
 
     correct: tuple[int, ...]
     total: tuple[int, ...]
     top_answer_share: float
     nonsense: int
+    loss: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -78,6 +84,13 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
     return CleanCounts(
         tuple(correct.tolist()), tuple(total.tolist()), share, int((predicted < 0).sum())
     )
+
+
+def mean_cross_entropy(logits: torch.Tensor, labels: Ids) -> float | None:
+    """Of logits (n, k) for images with true labels (n,), in nats; None where it is not finite."""
+    wanted = torch.from_numpy(labels)[:, None]
+    loss = -float(logits.cpu().double().log_softmax(1).gather(1, wanted).mean())
+    return loss if math.isfinite(loss) else None
 
 
 def attack_counts(predicted: Ids, truth: Ids, wanted: Ids) -> AttackCounts:

@@ -17,9 +17,9 @@ from backdoor.accounting import Meter
 from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig, digest
 from backdoor.data import Source, load_source, split
-from backdoor.engines import Fitted, Ids, Lane, Triggered, engine_of
+from backdoor.engines import Fitted, Ids, Lane, Triggered, classes_of, engine_of
 from backdoor.engines import threads as using_threads
-from backdoor.evaluate import CleanCounts, attack_counts, clean_counts
+from backdoor.evaluate import CleanCounts, attack_counts, clean_counts, mean_cross_entropy
 from backdoor.feature_bank import FeatureBank
 from backdoor.others import Others
 from backdoor.partial import PartialResult
@@ -57,7 +57,8 @@ class TrialResult:
     seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
     trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
     the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
-    mark and keep their label. studies: what probes found.
+    mark and keep their label. clean_loss: mean cross-entropy on the clean test set, in nats, of
+    what learns by it. studies: what probes found.
     """
 
     trial_id: str
@@ -86,6 +87,7 @@ class TrialResult:
     trained_images: int | None = None
     peak_memory: int | None = None
     covers: int | None = None
+    clean_loss: float | None = None
     studies: tuple[StudyRecord, ...] = ()
 
     def row(self) -> dict[str, Any]:
@@ -261,7 +263,11 @@ def measure_id(attack: Attack) -> str:
 
 
 def _clean(fitted: Fitted, index: int, lane: Lane, classes: int) -> CleanCounts:
-    return clean_counts(fitted.predict(index, lane.test), lane.test_labels, classes)
+    if not lane.config.defence.architecture.cross_entropy:
+        return clean_counts(fitted.predict(index, lane.test), lane.test_labels, classes)
+    logits = fitted.scores(index, lane.test)
+    counts = clean_counts(classes_of(logits), lane.test_labels, classes)
+    return replace(counts, loss=mean_cross_entropy(logits, lane.test_labels))
 
 
 def _curve_point(epoch: int, fitted: Fitted, index: int, lane: Lane) -> CurvePoint:
@@ -304,6 +310,7 @@ def _result(
         clean.correct, clean.total, clean.collapsed, clean.diverged,
         tuple(measurements), curve, 0.0, device, _host(),
         trained_images=trained_images(config, len(lane.train)), covers=lane.poison.covered,
+        clean_loss=clean.loss,
     )  # fmt: skip
 
 

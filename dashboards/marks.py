@@ -83,11 +83,14 @@ def new_figure(height: float) -> Figure:
     return figure
 
 
-def panel_grid(panels: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with `panels` panels, `columns` in a row and each `height` inches tall."""
+def panel_grid(
+    panels: int, columns: int, height: float, share: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `panels` panels, `columns` in a row and each `height` inches tall. share:
+    whether their axes have the same limits."""
     down = math.ceil(panels / columns)
     figure = new_figure(1.2 + height * down)
-    grid = list(figure.subplots(down, columns, sharex=True, sharey=True, squeeze=False).flat)
+    grid = list(figure.subplots(down, columns, sharex=share, sharey=share, squeeze=False).flat)
     for axes in grid[panels:]:
         axes.set_visible(False)
     return figure, grid[:panels]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from dashboards.figures import (
     accuracy_against_attack,
     has_figures,
@@ -15,6 +17,7 @@ from dashboards.figures import (
     success_against_rate,
     to_svg,
 )
+from dashboards.model_map import model_map
 from dashboards.page import Content, Markup, element, facts, figure, join, paragraph, section, table
 from dashboards.results import Picture, Results
 
@@ -243,7 +246,23 @@ def seeds(by_seed: dict[str, float]) -> str:
 
 
 def figures(results: Results) -> Markup:
-    """The three figures, each with what it shows."""
+    """The three figures, each with what it shows; before them the map of a region search."""
+    drawn = model_map(results.region) if results.region.get("model") else None
+    if drawn is None:
+        return _point_figures(results)
+    # Such a search completes few points, if any: without one their figures would be empty.
+    complete = any(has_figures(point) for point in results.points)
+    return join([_model_figure(drawn), *([_point_figures(results)] if complete else [])])
+
+
+def _model_figure(drawn: Figure) -> Markup:
+    return section("Where the region lies, by the model of the search", figure(
+        "Probability of being inside the region", to_svg(drawn, "model"),
+        "A panel a combination of the factors that have no order, over the two numeric factors "
+        "that move the probability most; it is averaged over further ones."))  # fmt: skip
+
+
+def _point_figures(results: Results) -> Markup:
     region, confidence = results.region, percent(results.region["thresholds"]["confidence"])
     hidden = sum(not has_figures(point) for point in results.points)
     left_out = f" {plural(hidden, 'incomplete point')} not shown." if hidden else ""

@@ -41,7 +41,7 @@ def draw_triggers(clean: Images, shown: Sequence[tuple[str, Images]]) -> bytes:
                 gain = amplification(clean[i], stamped[i])
                 parts = (clean[i], stamped[i], difference(clean[i], stamped[i], gain))
                 for row, picture in enumerate(parts):
-                    _show(axes[3 * i + row, column], picture)
+                    show_image(axes[3 * i + row, column], picture)
                 axes[3 * i + 2, column].set_xlabel(f"x {gain}", fontsize=7, labelpad=2)
         for row, word in enumerate(("clean", "triggered", "difference") * n):
             axes[row, 0].set_ylabel(word, fontsize=7)
@@ -62,7 +62,7 @@ def difference(clean: Images, stamped: Images, gain: int) -> Images:
     return (MIDDLE + change).clip(0, 255).astype(np.uint8)
 
 
-def _show(axes: Axes, picture: Images) -> None:
+def show_image(axes: Axes, picture: Images) -> None:
     """(c, h, w) uint8 into axes without ticks."""
     grey = picture.shape[0] != 3
     pixels = picture[0] if grey else picture.transpose(1, 2, 0)

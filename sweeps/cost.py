@@ -2,8 +2,8 @@
 
 A pack that learns by steps takes `a + b * steps`: a for its data and its evaluation, b for one step
 of all its models. Both follow from two short trainings of the whole pack on part of the images. A
-closed form is not linear in anything, but short: such a pack is trained as it is. Probes are
-left out.
+closed form is not linear in anything, but short: such a pack is trained as it is. What probes take
+is reckoned apart, trial by trial (`sweeps.study_cost`).
 
 Where the sweep has several workers, as many processes measure side by side: cores share caches,
 memory and heat, and each is slower beside the others than alone.
@@ -20,13 +20,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from backdoor.config import TrialConfig
 from backdoor.data import load_source, split
 from backdoor.engines import pack_key
 from sweeps.plan import Pack
 from sweeps.runners import train_pack
+from sweeps.study_cost import Example, examples, kind_of, study_seconds
 
 #: A probe is made longer until it takes so many seconds, or is the whole training.
 LONG_ENOUGH = 0.4
@@ -36,6 +37,7 @@ MOST_AT_ONCE = 16
 REPEATS = 3
 
 Clock = Callable[[], float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,12 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
     job, workers = packs[0].job, workers_here(packs[0].job.cpu, packs[0].job.gpu)
     largest = [max(some, key=lambda p: len(p.trials)) for some in by_kind.values()]
     cost = dict(zip(by_kind, probe_all(largest, workers), strict=True))
-    lasts = [cost[_kind(p)] * len(p.trials) for p in packs]
+    asked = examples(packs)
+    studies = dict(zip(asked, studies_all(list(asked.values()), workers), strict=True))
+    lasts = [
+        cost[_kind(p)] * len(p.trials) + sum(studies.get(kind_of(t), 0.0) for t in p.trials)
+        for p in packs
+    ]
     planned = sum(len(pack.trials) for pack in packs)
     scale = (trials or planned) / planned
     total = sum(lasts) * scale
@@ -82,13 +89,25 @@ def _kind(pack: Pack) -> tuple[str, bool]:
 
 def probe_all(packs: Sequence[Pack], workers: int) -> list[float]:
     """Seconds a trial of each pack takes, trained beside the other workers: the mean over them."""
+    return _side_by_side(_probe_each, packs, workers)
+
+
+def studies_all(asked: Sequence[Example], workers: int) -> list[float]:
+    """Seconds that the studies of each of these trials take, beside the other workers."""
+    return _side_by_side(_study_each, asked, workers) if asked else []
+
+
+def _side_by_side(
+    each: Callable[[Sequence[T]], list[float]], parts: Sequence[T], workers: int
+) -> list[float]:
+    """The mean of what `each` measures in so many processes at the same time."""
     count = min(workers, MOST_AT_ONCE)
     if count == 1:
-        return _probe_each(packs)
+        return each(parts)
     spawn = multiprocessing.get_context("spawn")
     together = spawn.Barrier(count)
     with ProcessPoolExecutor(count, spawn, _meet, (together,)) as pool:
-        found = list(pool.map(_probe_each, [packs] * count))
+        found = list(pool.map(each, [parts] * count))
     return [statistics.mean(seconds) for seconds in zip(*found, strict=True)]
 
 
@@ -99,6 +118,10 @@ def _meet(together: Any) -> None:
 
 def _probe_each(packs: Sequence[Pack]) -> list[float]:
     return [probe(pack) for pack in packs]
+
+
+def _study_each(asked: Sequence[Example]) -> list[float]:
+    return [study_seconds(example) for example in asked]
 
 
 def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:

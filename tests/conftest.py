@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+#: Files that take longest. With two processes they go first, lest one begins when all else is done.
+LONGEST = ("test_tune.py", "test_jobs.py", "test_search_kill.py", "test_network_influence.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the order but for `LONGEST`."""
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.name) in LONGEST else 99)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -27,6 +27,8 @@ class Architecture(Kind):
     inactive: ClassVar[frozenset[str]] = frozenset()
     #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
     needs_weight_decay: ClassVar[bool] = False
+    #: Whether it learns by cross-entropy: its scores are logits then, and it has such a loss.
+    cross_entropy: ClassVar[bool] = True
     #: Its fields in which the trials of one pack may differ.
     pack_axes: ClassVar[frozenset[str]] = frozenset()
     #: The largest training set that it is meant for; None is no limit.

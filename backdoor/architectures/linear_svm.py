@@ -23,6 +23,7 @@ class LinearSvm(Architecture):
     kind: ClassVar[str] = "linear_svm"
     engine: ClassVar[str] = "svm"
     inactive: ClassVar[frozenset[str]] = TRAINING_FACTORS
+    cross_entropy: ClassVar[bool] = False
     needs_weight_decay: ClassVar[bool] = True
     most_images: ClassVar[int | None] = 20_000
 

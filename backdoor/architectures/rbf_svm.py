@@ -24,6 +24,7 @@ class RbfSvm(Architecture):
     kind: ClassVar[str] = "rbf_svm"
     engine: ClassVar[str] = "svm"
     inactive: ClassVar[frozenset[str]] = TRAINING_FACTORS
+    cross_entropy: ClassVar[bool] = False
     needs_weight_decay: ClassVar[bool] = True
     most_images: ClassVar[int | None] = 20_000
     pack_axes: ClassVar[frozenset[str]] = frozenset({"gamma"})

@@ -21,6 +21,7 @@ class Ridge(Architecture):
     kind: ClassVar[str] = "ridge"
     engine: ClassVar[str] = "convex"
     inactive: ClassVar[frozenset[str]] = TRAINING_FACTORS
+    cross_entropy: ClassVar[bool] = False
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
         c, h, w = shape

@@ -61,6 +61,11 @@ class Fitted(Protocol):
         """Classes predicted by the model of `lane`, (m,) int64; -1 where it answers nonsense."""
         ...
 
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+        """What `predict` chooses by, (m, classes): logits, for architectures that learn by
+        cross-entropy."""
+        ...
+
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         """Weights of the model of `lane`, as a state dict of its architecture's module."""
         ...

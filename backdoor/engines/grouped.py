@@ -47,12 +47,15 @@ class GroupedModels:
         self._template = template.to(bank.device).to(memory_format=torch.channels_last)
 
     def predict(self, lane: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(lane, rows))
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
         self._template.load_state_dict(self.state(lane))
         self._template.eval()
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
         with torch.no_grad():
             logits = [self._template(channels_last(self.bank.batch(chunk))) for chunk in chunks]
-        return classes_of(torch.cat(logits))
+        return torch.cat(logits)
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         team = next(team for team in self.teams if lane in team.lanes)

@@ -75,15 +75,24 @@ class LinearModels:
             self._answers[key] = np.concatenate(parts)
         return self._answers[key][:, position]
 
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+        block, position = self._place[lane]
+        starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
+        parts = [self._scores(block, rows[i : i + EVALUATION_BATCH]) for i in starts]
+        return torch.cat(parts)[:, position]
+
     def _predict(self, block: int, rows: Ids) -> Ids:
         """Answers of all models of a block, (m, models)."""
+        scores = self._scores(block, rows)
+        return classes_of(scores.flatten(0, 1)).reshape(scores.shape[:2])
+
+    def _scores(self, block: int, rows: Ids) -> torch.Tensor:
+        """Of all models of a block, (m, models, classes)."""
         coefficients, intercepts = self._blocks[block]
         raw = Pixels.of(self.bank, rows).inputs() @ coefficients + intercepts
         most = self.width // self.columns
-        logits = torch.from_numpy(raw[:, : most * self.columns].reshape(-1, self.columns))
-        if self.classes == 2:
-            logits = torch.cat([-logits, logits], 1)
-        return classes_of(logits).reshape(len(rows), most)
+        scores = torch.from_numpy(raw[:, : most * self.columns]).reshape(len(rows), most, -1)
+        return torch.cat([-scores, scores], 2) if self.classes == 2 else scores
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         block, position = self._place[lane]

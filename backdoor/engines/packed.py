@@ -61,8 +61,11 @@ class PackedModels:
         self.weights, self.biases = weights, biases
 
     def predict(self, lane: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(lane, rows))
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
-        return np.concatenate([classes_of(self._logits(self.slots[lane], c)) for c in chunks])
+        return torch.cat([self._logits(self.slots[lane], chunk) for chunk in chunks])
 
     def _logits(self, slot: int, rows: torch.Tensor) -> torch.Tensor:
         """(m, classes) float32."""

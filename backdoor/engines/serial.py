@@ -33,11 +33,14 @@ class SerialModels:
         self.bank, self.modules = bank, modules
 
     def predict(self, lane: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(lane, rows))
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
         module = self.modules[lane].eval()
         with torch.no_grad():
             chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
             logits = [module(_on_device(self.bank, chunk)) for chunk in chunks]
-        return classes_of(torch.cat(logits))
+        return torch.cat(logits)
 
     def state(self, lane: int) -> dict[str, torch.Tensor]:
         return {name: t.detach().clone() for name, t in self.modules[lane].state_dict().items()}

@@ -59,9 +59,14 @@ class SvmModels:
         self.machines: dict[int, Machines] = {}
 
     def predict(self, lane: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(lane, rows))
+
+    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+        """Votes, (m, classes)."""
         starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
         decisions = [self._decide(lane, rows[i : i + EVALUATION_BATCH]) for i in starts]
-        return classes_of(self.votes(torch.from_numpy(np.concatenate(decisions))))
+        votes: torch.Tensor = self.votes(torch.from_numpy(np.concatenate(decisions)))
+        return votes
 
     def _decide(self, lane: int, rows: Ids) -> Floats:
         own = self.machines[lane]

@@ -5,12 +5,16 @@ a paired comparison: both saw the same images in the same order from the same in
 schema of what `detectability` returns, fractions in [0, 1], null where a figure does not exist:
 
     schema_version  1
-    margin, alpha, confidence  as asked for; margin is a difference of accuracies
+    margin, loss_margin, alpha, confidence  as asked for; margin is a difference of accuracies,
+                    loss_margin one of mean cross-entropies in nats
     points          one entry a defence point and attack:
         defence_id, label, attack_id, attack   what was trained
         seeds           seeds with both models
         clean_accuracy  {poisoned, clean: means over these seeds; test: an equivalence test of the
                         differences poisoned - clean, see `equivalence.Equivalence`}
+        clean_loss      the same of the mean cross-entropy on the clean test images, with the auc of
+                        a higher loss; null for what does not learn by it, ledgers of older
+                        releases, and models whose loss is not finite
         classes         the same test for the accuracy on each true class; one with no test images
                         has n 0. These are not corrected for their number
         worst_class     number of the class that lost most by the mean, and `worst_loss`
@@ -26,12 +30,13 @@ schema of what `detectability` returns, fractions in [0, 1], null where a figure
         test            equivalence test of the points' mean differences, a point once
         auc             {mean, lower, upper}: mean of the points' auc, with a bootstrap interval
                         over points (`confidence`)
+        clean_loss      the keys equivalent, tested, test and auc again, of the losses; null where
+                        no pair has them
     overall         the same keys as of an attack, over all pairs of point and attack; its
                     interval draws defence points, with all their attacks
 
 Points are what was chosen to be swept, not a sample of any population: intervals over them say how
-much the figure depends on which of them were looked at. Losses are not part of it: the ledger has
-counts, and no losses.
+much the figure depends on which of them were looked at.
 """
 
 from __future__ import annotations
@@ -54,11 +59,15 @@ Entry = dict[str, Any]
 
 
 def detectability(
-    rows: Iterable[Row], margin: float = 0.02, alpha: float = 0.05, confidence: float = 0.95
+    rows: Iterable[Row],
+    margin: float = 0.02,
+    alpha: float = 0.05,
+    confidence: float = 0.95,
+    loss_margin: float = 0.05,
 ) -> Entry:
     """Rows of `Ledger.rows` to plain values; see the module for their schema."""
     entries = [
-        _entry(point, attack_id, margin, alpha)
+        _entry(point, attack_id, margin, alpha, loss_margin)
         for point in points_of(rows)
         for attack_id in sorted(point.poisoned, key=lambda name: _order(point.poisoned[name]))
         if point.clean.keys() & point.poisoned[attack_id].keys()
@@ -68,15 +77,16 @@ def detectability(
     return {
         "schema_version": SCHEMA_VERSION,
         "margin": margin,
+        "loss_margin": loss_margin,
         "alpha": alpha,
         "confidence": confidence,
         "points": entries,
         "attacks": [
             {"attack_id": some[0]["attack_id"], "attack": some[0]["attack"]}
-            | _over_points(some, margin, alpha, confidence)
+            | _over_points(some, margin, alpha, confidence, loss_margin)
             for some in by_attack
         ],
-        "overall": _over_points(entries, margin, alpha, confidence),
+        "overall": _over_points(entries, margin, alpha, confidence, loss_margin),
     }
 
 
@@ -85,7 +95,9 @@ def _order(by_seed: Mapping[int, Row]) -> tuple[str, float]:
     return str(attack["trigger"]), float(attack["poison_rate"])
 
 
-def _entry(point: PointTrials, attack_id: str, margin: float, alpha: float) -> Entry:
+def _entry(
+    point: PointTrials, attack_id: str, margin: float, alpha: float, loss_margin: float
+) -> Entry:
     poisoned = point.poisoned[attack_id]
     seeds = sorted(point.clean.keys() & poisoned.keys())
     pairs = [(clean_accuracy(poisoned[s]), clean_accuracy(point.clean[s])) for s in seeds]
@@ -103,6 +115,7 @@ def _entry(point: PointTrials, attack_id: str, margin: float, alpha: float) -> E
             "clean": sum(b for _, b in pairs) / len(pairs),
             "test": tost([a - b for a, b in pairs], margin, alpha).plain(),
         },
+        "clean_loss": _losses(poisoned, point.clean, seeds, loss_margin, alpha),
         "classes": [tost(some, margin, alpha).plain() for some in classes],
         "worst_class": worst,
         "worst_loss": -means[worst],
@@ -116,6 +129,24 @@ def _entry(point: PointTrials, attack_id: str, margin: float, alpha: float) -> E
             "poisoned": sum(is_broken(poisoned[s]) for s in seeds),
             "clean": sum(is_broken(point.clean[s]) for s in seeds),
         },
+    }
+
+
+def _losses(
+    poisoned: Mapping[int, Row], clean: Mapping[int, Row], seeds: Sequence[int], margin: float,
+    alpha: float,
+) -> Entry | None:  # fmt: skip
+    """As `clean_accuracy` of an entry, and the auc, of the losses of both models of a seed."""
+    known = [(poisoned[s].get("clean_loss"), clean[s].get("clean_loss")) for s in seeds]
+    pairs = [(a, b) for a, b in known if a is not None and b is not None]
+    if not pairs:
+        return None
+    worse, better = ([-pair[i] for pair in pairs] for i in (0, 1))
+    return {
+        "poisoned": _mean(a for a, _ in pairs),
+        "clean": _mean(b for _, b in pairs),
+        "test": tost([a - b for a, b in pairs], margin, alpha).plain(),
+        "auc": auc(worse, better),
     }
 
 
@@ -137,13 +168,29 @@ def _success(rows: Sequence[Row]) -> float | None:
     return sum(m["success"] / m["total"] for m in counted) / len(counted) if counted else None
 
 
-def _over_points(entries: Sequence[Entry], margin: float, alpha: float, confidence: float) -> Entry:
+def _over_points(
+    entries: Sequence[Entry], margin: float, alpha: float, confidence: float, loss_margin: float
+) -> Entry:
     """What the points say together; a defence point counts once, by the mean of its attacks."""
-    tests = [entry["clean_accuracy"]["test"] for entry in entries]
-    tested = [test for test in tests if test["equivalent"] is not None]
-    ids = list(dict.fromkeys(entry["defence_id"] for entry in entries))
-    differences = [_mean(t["mean"] for t in _of(entries, tests, name)) for name in ids]
-    areas = [_mean(_of(entries, [e["auc"] for e in entries], name)) for name in ids]
+    accuracies = [(e["defence_id"], e["clean_accuracy"]["test"], e["auc"]) for e in entries]
+    losses = [
+        (e["defence_id"], e["clean_loss"]["test"], e["clean_loss"]["auc"])
+        for e in entries
+        if e["clean_loss"] is not None
+    ]
+    return _together(accuracies, margin, alpha, confidence) | {
+        "clean_loss": _together(losses, loss_margin, alpha, confidence) if losses else None
+    }
+
+
+def _together(
+    looks: Sequence[tuple[str, Entry, float]], margin: float, alpha: float, confidence: float
+) -> Entry:
+    """Of defence points with a test and an auc each, one for every attack."""
+    tested = [test for _, test, _ in looks if test["equivalent"] is not None]
+    ids = list(dict.fromkeys(name for name, _, _ in looks))
+    differences = [_mean(test["mean"] for own, test, _ in looks if own == name) for name in ids]
+    areas = [_mean(area for own, _, area in looks if own == name) for name in ids]
     interval = bootstrap_mean(areas, confidence)
     return {
         "points": len(ids),
@@ -156,10 +203,6 @@ def _over_points(entries: Sequence[Entry], margin: float, alpha: float, confiden
             "upper": interval and interval[1],
         },
     }
-
-
-def _of(entries: Sequence[Entry], values: Sequence[Any], defence_id: str) -> list[Any]:
-    return [v for e, v in zip(entries, values, strict=True) if e["defence_id"] == defence_id]
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -41,11 +41,11 @@ def detectability_text(answer: Answer) -> str:
     margin, overall = f"{answer['margin']:g}", answer["overall"]
     head = ["attack", "points", "lost accuracy", f"{_level(answer)} interval"]
     head += [f"equivalent within {margin}", "AUC", f"{100 * answer['confidence']:g} % interval"]
-    rows = [_row(entry["attack"], entry) for entry in answer["attacks"]]
+    rows = [_row(entry["attack"], entry, -1) for entry in answer["attacks"]]
     worst = max(answer["points"], key=lambda entry: entry["worst_loss"])
     return "\n".join(
         [
-            table(head, [*rows, _row("all", overall)]),
+            table(head, [*rows, _row("all", overall, -1)]),
             "",
             f"Clean accuracy of poisoned models against clean ones of equal point and seed: "
             f"{overall['equivalent']} of {overall['tested']} points and attacks are equivalent "
@@ -56,19 +56,37 @@ def detectability_text(answer: Answer) -> str:
             f"The class that lost most: class {worst['worst_class']}, {worst['worst_loss']:.3f} of "
             f"its accuracy, at {worst['label']}, {worst['attack']}, by "
             f"{worst['worst_images']} test images of it.",
+            *_losses_text(answer),
             *broken_text(sum(e["broken"]["poisoned"] for e in answer["points"])),
         ]
     )
+
+
+def _losses_text(answer: Answer) -> list[str]:
+    overall, margin = answer["overall"]["clean_loss"], f"{answer['loss_margin']:g}"
+    if overall is None:
+        return []
+    head = ["attack", "points", "gained loss", f"{_level(answer)} interval"]
+    head += [f"equivalent within {margin}", "AUC", f"{100 * answer['confidence']:g} % interval"]
+    entries = [*answer["attacks"], {"attack": "all", "clean_loss": overall}]
+    known = [entry for entry in entries if entry["clean_loss"] is not None]
+    return [
+        "",
+        "And by their loss, mean cross-entropy on the clean test images in nats; AUC: how often "
+        "the poisoned model has the higher one.",
+        table(head, [_row(entry["attack"], entry["clean_loss"], 1) for entry in known]),
+    ]
 
 
 def _level(answer: Answer) -> str:
     return f"{100 * (1 - 2 * answer['alpha']):g} %"
 
 
-def _row(name: str, entry: Answer) -> list[str]:
+def _row(name: str, entry: Answer, sign: int) -> list[str]:
+    """sign: 1 where a table tells differences as they are, -1 where it tells their negatives."""
     test, area = entry["test"], entry["auc"]
-    lost = "-" if test["mean"] is None else f"{-test['mean']:.4f}"
-    ends = None if test["lower"] is None else (-test["upper"], -test["lower"])
+    lost = "-" if test["mean"] is None else f"{sign * test['mean']:.4f}"
+    ends = None if test["lower"] is None else sorted((sign * test["lower"], sign * test["upper"]))
     return [
         name, str(entry["points"]), lost, _interval(ends, 4),
         f"{entry['equivalent']} of {entry['tested']}", f"{area['mean']:.3f}",
@@ -76,7 +94,7 @@ def _row(name: str, entry: Answer) -> list[str]:
     ]  # fmt: skip
 
 
-def _interval(ends: tuple[float, float] | None, digits: int) -> str:
+def _interval(ends: Sequence[float] | None, digits: int) -> str:
     return "-" if ends is None else f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
 
 

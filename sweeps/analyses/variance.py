@@ -3,7 +3,9 @@
 A balanced analysis of variance of finding 1 of Truong et al. 2020 (arXiv 2004.11514), whose
 figures were never published. Attack success of every poisoned model goes into one table of
 architecture x trigger x regularizer x seed; where other settings vary too (the poison rate, the
-weight decay, ...) there is a table for each combination of them, a *stratum*. An axis with one
+weight decay, ...) there is a table for each combination of them, a *stratum*. A setting of which
+every architecture has one value, such as a learning rate of its own, belongs to the architecture:
+their effects cannot be told apart. An axis with one
 level has no effect and is left out. The sums of squares of all effects and interactions, of the
 seeds as blocks and of the rest add up to the total. Levels are those that were swept, each
 counting once: other levels would explain another share.
@@ -40,7 +42,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -66,10 +68,11 @@ Cells = dict[Levels, dict[int, Row]]
 def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.95) -> Entry:
     """Rows of `Ledger.rows` to plain values; see the module for their schema."""
     strata: dict[str, Cells] = {}
-    for row in rows:
-        if row["status"] == FINISHED and row["attack_id"] != CLEAN and _counted(row)[1]:
-            cells = strata.setdefault(_stratum(row["config"]), {})
-            cells.setdefault(_levels(row["config"]), {})[row["seed"]] = row
+    counted = [row for row in rows if _counts(row)]
+    own = _of_architectures(counted)
+    for row in counted:
+        cells = strata.setdefault(_stratum(row["config"], own), {})
+        cells.setdefault(_levels(row["config"]), {})[row["seed"]] = row
     settings = [json.loads(name) for name in strata]
     varying = {k for one in settings for k in one if len({_text(s.get(k)) for s in settings}) > 1}
     found = [
@@ -85,6 +88,24 @@ def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.
     }
 
 
+def _counts(row: Row) -> bool:
+    return row["status"] == FINISHED and row["attack_id"] != CLEAN and _counted(row)[1] > 0
+
+
+def _of_architectures(rows: Sequence[Row]) -> set[str]:
+    """Settings of the defence of which every architecture has one value, or none."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        architecture = kind_label(row["config"]["defence"]["architecture"])
+        for name, value in _settings(row["config"]).items():
+            values.setdefault(name, {}).setdefault(architecture, set()).add(_text(value))
+    return {
+        name
+        for name, by_architecture in values.items()
+        if name.startswith("defence.") and all(len(some) == 1 for some in by_architecture.values())
+    }
+
+
 def _counted(row: Row) -> tuple[int, int]:
     """Successes and images of a poisoned model's own measurement; 0 images where none counts."""
     first = next(iter(row["measurements"]), None)
@@ -97,12 +118,18 @@ def _levels(config: Mapping[str, Any]) -> Levels:
     return kind_label(defence["architecture"]), trigger_label(config["attack"]), regularizer
 
 
-def _stratum(config: Mapping[str, Any]) -> str:
-    """All that is set beside the three factors, as text that tells strata apart."""
+def _stratum(config: Mapping[str, Any], own: Container[str]) -> str:
+    """All that is set beside the three factors and what belongs to the architecture, as text that
+    tells strata apart."""
+    return _text({k: v for k, v in _settings(config).items() if k not in own})
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted factor to value, of all but the three factors."""
     defence = {k: v for k, v in config["defence"].items() if k not in FACTORS}
     parts = {"data": config["data"], "defence": defence, "training": config["training"]}
     flat = flatten_factors({**parts, "attack": None})
-    return _text(flat | {"attack.poison_rate": config["attack"]["poison_rate"]})
+    return flat | {"attack.poison_rate": config["attack"]["poison_rate"]}
 
 
 def _text(value: Any) -> str:

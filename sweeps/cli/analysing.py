@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FINE
+from sweeps.cli import FINE, say
+
+if TYPE_CHECKING:
+    from sweeps.storage import SweepPaths
 
 
 def detectability(args: argparse.Namespace) -> int:
@@ -18,7 +24,9 @@ def detectability(args: argparse.Namespace) -> int:
     from sweeps.storage import open_results
 
     _refuse_outside([("--margin", args.margin)])
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.margin)
+    _refuse_nothing("--loss-margin", args.loss_margin)
+    rows = Ledger(open_results(args.dir).ledger).rows()
+    answer = analyse(rows, args.margin, loss_margin=args.loss_margin)
     print(json.dumps(answer) if args.json else detectability_text(answer))
     return FINE
 
@@ -74,8 +82,45 @@ def persistence(args: argparse.Namespace) -> int:
     return FINE
 
 
+def influence(args: argparse.Namespace) -> int:
+    """Say whether poisoned images are the influential ones, and draw those."""
+    from sweeps.analyses.influential import influential, influential_text
+    from sweeps.ledger import Ledger
+    from sweeps.storage import open_results
+
+    paths = open_results(args.dir)
+    ledger = Ledger(paths.ledger)
+    answer = influential(ledger.rows(), ledger.studies.table().to_pylist())
+    print(json.dumps(answer) if args.json else influential_text(answer))
+    if args.out is not None or args.trial is not None:
+        _draw_influences(args, paths, answer)
+    return FINE
+
+
+def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: dict[str, Any]) -> None:
+    from dashboards.influence_gallery import draw_influences
+    from sweeps.influencers import influenced_images, one_study
+    from sweeps.start import read_spec
+    from sweeps.storage import write_atomic
+
+    if args.images < 1:
+        raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))
+    entry, file = one_study(answer["studies"], args.trial), Path(args.out or "influence.png")
+    shown = influenced_images(paths, read_spec(paths), entry, args.images)
+    title = (
+        f"{entry['label']}, {entry['attack']}, seed {entry['seed']}: what moves triggered images"
+    )
+    write_atomic(file, draw_influences(shown, title))
+    say(str(file))
+
+
 def _refuse_outside(given: Iterable[tuple[str, float]]) -> None:
     for name, value in given:
         if not 0 < value < 1:
             rule = "must be a fraction between 0 and 1"
             raise UserError(Mistake(name, rule, value, "For example 0.02, or 0.5."))
+
+
+def _refuse_nothing(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise UserError(Mistake(name, "must be a number above 0", value, "For example 0.05."))

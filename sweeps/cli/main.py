@@ -149,9 +149,22 @@ DATA = _argument(
 )  # fmt: skip
 PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
 IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
+STUDIED = _argument(
+    "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
+)
+INFLUENCES = _argument(
+    "--out", metavar="FILE", help="draw its images; default influence.png if --trial is given"
+)
+INFLUENCED = _argument(
+    "--images", type=int, default=5, metavar="N", help="triggered test images drawn; default 5"
+)
 MARGIN = _argument(
     "--margin", type=float, default=0.02,
     help="largest difference of accuracies that counts as none; default 0.02",
+)  # fmt: skip
+LOSS_MARGIN = _argument(
+    "--loss-margin", type=float, default=0.05,
+    help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
 )  # fmt: skip
 SUCCESS = _argument(
     "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
@@ -180,7 +193,8 @@ COMMANDS = (
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
             (FOLDER, CSV, STUDIES)),
     Command("probe detectability", analysing.detectability,
-            "sweeps probe detectability results/digits --margin 0.02", (FOLDER, MARGIN, JSON)),
+            "sweeps probe detectability results/digits --margin 0.02",
+            (FOLDER, MARGIN, LOSS_MARGIN, JSON)),
     Command("probe resistance", analysing.resistance, "sweeps probe resistance results/digits",
             (FOLDER, SUCCESS, JSON)),
     Command("probe variance", analysing.variance, "sweeps probe variance results/findings",
@@ -189,6 +203,9 @@ COMMANDS = (
             (FOLDER, JSON)),
     Command("probe persistence", analysing.persistence,
             "sweeps probe persistence results/persistence", (FOLDER, SUCCESS, JSON)),
+    Command("probe influence", analysing.influence,
+            "sweeps probe influence results/mine --out influence.png",
+            (FOLDER, STUDIED, INFLUENCES, INFLUENCED, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("gallery", pictures.gallery,

@@ -70,8 +70,9 @@ def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
 
     cost = estimate(packs, trials)
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
-    beside = "Ray's start and the probes" if packs[0].job.probes else "Ray's start"
-    print(f"  about {_duration(cost.seconds)} on this machine, {at_once}, beside {beside}")
+    probes = ", probes included" if packs[0].job.probes else ""
+    lasts = f"about {_duration(cost.seconds)}{probes}"
+    print(f"  {lasts} on this machine, {at_once}, beside Ray's start")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
 
 

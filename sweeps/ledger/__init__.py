@@ -24,7 +24,7 @@ from backdoor.errors import Mistake, StoredDataError
 from backdoor.probes import Probe
 from backdoor.probes.record import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
-from sweeps.ledger.flat import accuracies, flat_rows, flatten_factors, write_csv
+from sweeps.ledger.flat import accuracies, column_of, flat_rows, flatten_factors, write_csv
 from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
 from sweeps.ledger.rows import (
     Rows,
@@ -265,7 +265,8 @@ def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
     dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
     `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
     that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
-    measured. A failed or stopped trial has one row, without figures.
+    measured. A failed or stopped trial has one row, without figures. A factor of which some values
+    are numbers and others words (`gamma: [scale, 0.1]`) is a column of words.
 
     With `probe`, the name of a kind or `all`, what it found instead, a row a point of a study:
     `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the study's own columns, and
@@ -283,7 +284,7 @@ def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
             if probe in ("all", row["probe"])
         ]
     names = list(dict.fromkeys(name for row in flat for name in row))
-    return pa.table({name: [row.get(name) for row in flat] for name in names})
+    return pa.table({name: column_of([row.get(name) for row in flat]) for name in names})
 
 
 def load_studies(folder: Path | str) -> list[StudyTable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +85,22 @@ def accuracies(trial: dict[str, Any]) -> dict[str, Any]:
         "clean_correct": correct,
         "clean_total": total,
         "clean_accuracy": _fraction(correct, total),
+        "clean_loss": trial.get("clean_loss"),
         "validation_accuracy": _fraction(trial["validation_correct"], trial["validation_total"]),
     }
 
 
 def _fraction(count: int, total: int) -> float | None:
     return count / total if total else None
+
+
+def column_of(values: Sequence[Any]) -> pa.Array:
+    """Plain values as one column: of words, numbers as JSON has them, where not all are alike."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        words = (v if v is None or isinstance(v, str) else canonical_json(v) for v in values)
+        return pa.array(words, pa.string())
 
 
 def write_csv(table: pa.Table, file: Path) -> None:

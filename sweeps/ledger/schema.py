@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
-#: samples. What they lack is read as null.
-READABLE_VERSIONS = (1, 2, 3)
+#: samples; version 3 no losses. What they lack is read as null.
+READABLE_VERSIONS = (1, 2, 3, 4)
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 
 _MEASUREMENT = pa.struct(
@@ -47,6 +47,7 @@ RESULT_FIELDS = [
     pa.field("validation_total", pa.int64()),
     pa.field("class_correct", pa.list_(pa.int64())),
     pa.field("class_total", pa.list_(pa.int64())),
+    pa.field("clean_loss", pa.float64()),  # mean cross-entropy in nats, of what learns by it
     pa.field("collapsed", pa.bool_()),
     pa.field("diverged", pa.bool_()),
     pa.field("measurements", pa.list_(_MEASUREMENT)),

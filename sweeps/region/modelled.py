@@ -17,6 +17,7 @@
   panel up to which it fails there with `confidence`, null for none. `suspect`: the point most
   likely to be inside, where nothing is IN.
 - `text`: all this as lines for people, `sweeps.region.modelled_text`.
+- `maps`: P(inside) over two factors, see `sweeps.region.model_map`.
 - `next`: what the search would try next. `stopped_by`: why it has ended, null if it has not.
 
 "Inside" is about the seeds that `target` asks for: the median one, or 90 % of them. A region
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability, summary
 from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
+from sweeps.region.model_map import maps
 from sweeps.search.region import RegionSearch
 from sweeps.spec import SweepSpec
 
@@ -93,6 +96,13 @@ class _Answer:
             "most_accurate": self._point(self._most_accurate()),
             "stopped_by": (ended := self._ended()),
             "next": [] if ended else self._next(),
+            "maps": maps(
+                self.domain,
+                partial(probability, self.model),
+                self.points,
+                self.inside,
+                self._category,
+            ),
         }
 
     @property

@@ -70,6 +70,17 @@ def test_the_answers_are_those_of_the_result(saved) -> None:
         assert int((model.answers[40:] == 0).sum()) == model.result.measurements[0].success
 
 
+def test_the_loss_is_that_of_the_loaded_model(saved) -> None:
+    """By torch's own cross-entropy; least squares and support vectors have none."""
+    source = load_source(FEW)
+    labels = torch.from_numpy(source.labels[split(FEW, source, 0).test])
+    for kind, (folder, model) in zip(KINDS, saved, strict=True):
+        logits = load_model(folder)(model.images[:40])
+        loss = torch.nn.functional.cross_entropy(logits.double(), labels).item()
+        expected = None if kind in ("ridge", "linear_svm", "rbf_svm") else pytest.approx(loss, 1e-5)
+        assert model.result.clean_loss == expected, kind
+
+
 def test_load_model_gives_the_same_answers(saved) -> None:
     for kind, (folder, model) in zip(KINDS, saved, strict=True):
         logits = load_model(folder)(model.images)

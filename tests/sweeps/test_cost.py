@@ -9,11 +9,13 @@ from small import begin, small_spec, sweep
 from trials import FEW, fake_result, trial
 
 import sweeps.cost
+from backdoor.registry import PROBES
 from sweeps.cli.main import main
 from sweeps.cost import estimate, makespan, probe, probe_all, train_images, workers_here
 from sweeps.ledger import finished_rows
 from sweeps.plan import Job, Pack
 from sweeps.runners.serial import SerialRunner
+from sweeps.study_cost import Example, examples, study_seconds
 
 
 class Known:
@@ -61,6 +63,51 @@ def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
     assert cost.gpu_hours == 12 * 0.5 / 3600
     more = estimate(packs, trials=60)
     assert (more.trials, more.packs, more.seconds, more.worker_seconds) == (60, 30, 80.0, 120.0)
+
+
+@pytest.mark.parametrize(("fixed", "image", "epoch"), [(0.5, 1e-3, 2e-4), (0, 0, 1e-3), (1, 0, 0)])
+def test_studies_are_predicted_from_three_short_ones(fixed, image, epoch) -> None:
+    seen = []
+
+    def studied(one, job):
+        seen.append((train_images(one), one.defence.epochs))
+        return fixed + seen[-1][0] * (image + epoch * seen[-1][1])
+
+    example = Example(trial(epochs=40), Job(()))
+    expected = fixed + 1100 * (image + 40 * epoch)
+    assert study_seconds(example, studied) == pytest.approx(expected)
+    assert seen == [(256, 1), (256, 3), (768, 1)]
+    closed = Example(trial("ridge", weight_decay=1.0), Job(()))
+    assert study_seconds(closed, lambda one, job: train_images(one)) == 1100, "as it is"
+    few = Example(trial(epochs=4, data=FEW), Job(()))
+    images = train_images(few.trial)
+    assert study_seconds(few, studied) == pytest.approx(fixed + images * (image + epoch * 4))
+
+
+def test_a_trial_of_each_kind_stands_for_its_studies(monkeypatch) -> None:
+    probes = (PROBES.build("learning_curve"),)
+    clean, poisoned = trial(rate=0), trial(rate=0.1)
+    mates = (poisoned, trial(rate=0.1, seed=1), clean)
+    packs = [Pack(mates, Job((), probes=probes)), Pack((poisoned,), Job((), probes=probes))]
+    found = examples(packs)
+    assert [example.trial for example in found.values()] == [poisoned, clean]
+    assert not examples([Pack(mates, Job(()))])
+    monkeypatch.setattr(sweeps.cost, "probe_all", lambda packs, workers: [1.0] * len(packs))
+    monkeypatch.setattr(sweeps.cost, "studies_all", lambda asked, workers: [10.0, 0.5])
+    monkeypatch.setattr(sweeps.cost, "workers_here", lambda cpu, gpu: 1)
+    assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
+
+
+def test_check_counts_probes(tmp_path, capsys) -> None:
+    spec = tmp_path / "probed.yaml"
+    spec.write_text(
+        "name: probed\ndata: {kind: digits, train: 40, validation: 10, test: 20}\n"
+        "defence: {architecture: ridge, weight_decay: 1}\n"
+        "attack: {trigger: [{kind: patch, size: 1}], poison_rate: [0, 0.1]}\n"
+        "seeds: 1\nprobes: [slope]\nregion: {clean_accuracy: 0.5, attack_success: 0.5}\n"
+    )
+    assert main(["check", str(spec), "--time"]) == 0
+    assert "seconds, probes included on this machine, " in capsys.readouterr().out
 
 
 def test_workers_are_measured_side_by_side(monkeypatch) -> None:

@@ -110,6 +110,32 @@ def test_points_attacks_and_classes() -> None:
     assert (overall["auc"]["lower"], overall["auc"]["upper"]) == (a["auc"], 1.0)
 
 
+def test_losses_are_compared_where_both_models_have_one() -> None:
+    losses = {("a", False): 0.4, ("a", True): 0.43, ("b", False): 0.5, ("b", True): 0.4}
+    rows = [
+        {**r, "clean_loss": losses[r["defence_id"], r["config"]["attack"] is not None] + grows}
+        for r in ROWS
+        if r["defence_id"] in "ab"
+        for grows in [0.01 * r["seed"] * (r["config"]["attack"] is not None)]
+    ]
+    answer = detectability(rows, loss_margin=0.06)
+    a, b = (entry["clean_loss"] for entry in answer["points"])
+    differences = [0.03, 0.04, 0.05]
+    expected = scipy.stats.ttest_1samp(differences, 0.06, alternative="less").pvalue
+    assert a["test"]["p"] == pytest.approx(expected) and a["test"]["equivalent"] is True
+    assert (a["poisoned"], a["clean"]) == (pytest.approx(0.44), pytest.approx(0.4))
+    assert (a["auc"], b["auc"]) == (1.0, 0.0) and b["test"]["mean"] == pytest.approx(-0.09)
+    overall = answer["overall"]["clean_loss"]
+    assert (overall["tested"], overall["equivalent"]) == (2, 1) and overall["auc"]["mean"] == 0.5
+    assert overall["test"]["mean"] == pytest.approx((0.04 - 0.09) / 2)
+    text = detectability_text(answer)
+    assert "gained loss" in text and "equivalent within 0.06" in text
+    rows[0] = {**rows[0], "clean_loss": None}  # a diverged model's: the seed has no pair
+    assert detectability(rows)["points"][0]["clean_loss"]["test"]["n"] == 2
+    assert detectability(ROWS)["overall"]["clean_loss"] is None
+    assert "gained loss" not in detectability_text(detectability(ROWS))
+
+
 def test_a_class_without_test_images() -> None:
     rows = [
         {**r, "class_total": [100, 0], "class_correct": [r["class_correct"][0], 0]} for r in ROWS
@@ -140,3 +166,5 @@ def test_the_command(tmp_path, capsys) -> None:
     assert "lost accuracy" in capsys.readouterr().out
     assert main(["probe", "detectability", str(paths.root), "--margin", "2"]) == 2
     assert "--margin: must be a fraction between 0 and 1, but got 2.0" in capsys.readouterr().err
+    assert main(["probe", "detectability", str(paths.root), "--loss-margin", "0"]) == 2
+    assert "--loss-margin: must be a number above 0, but got 0.0" in capsys.readouterr().err

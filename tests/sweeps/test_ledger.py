@@ -12,6 +12,7 @@ from trials import fake_result, fake_rows, trial
 import sweeps.ledger
 from backdoor.errors import StoredDataError
 from sweeps.ledger import SCHEMA, Ledger, decode, encode, failed_rows, finished_rows, load_results
+from sweeps.ledger.flat import column_of
 from sweeps.runners.serial import SerialRunner
 
 TRIALS = [trial(seed=seed) for seed in range(6)]
@@ -131,7 +132,8 @@ def test_a_torn_file_is_named_and_nothing_begins_afresh(tmp_path) -> None:
 def test_another_schema_version_is_refused(tmp_path) -> None:
     table = rows(TRIALS[0]).replace_schema_metadata({"schema_version": "99"})
     pq.write_table(table, tmp_path / "part-1.parquet")
-    with pytest.raises(StoredDataError, match="must have schema version 1 or 2 or 3, but got 99"):
+    message = "must have schema version 1 or 2 or 3 or 4, but got 99"
+    with pytest.raises(StoredDataError, match=message):
         Ledger(tmp_path)
 
 
@@ -174,6 +176,16 @@ def test_load_results_is_flat_and_says_what_was_measured(tmp_path) -> None:
         assert (row["defence.epochs"] is None) == (row["defence.architecture"] == "ridge")
     sizes = {row["attack.trigger.size"] for row in flat if row["attack.trigger"] == "patch"}
     assert sizes == {1}
+
+
+def test_a_factor_of_words_and_numbers_is_a_column_of_words(tmp_path) -> None:
+    architecture = [{"kind": "rbf_svm", "gamma": ["scale", 0.1], "weight_decay": 1}, "linear"]
+    spec = small_spec(defence={"architecture": architecture})
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner(fake_rows))
+    gammas = load_results(tmp_path / "r")["defence.architecture.gamma"]
+    assert gammas.type == pa.string() and set(gammas.to_pylist()) == {"scale", "0.1", None}
+    assert column_of([1, 0.5, None]).to_pylist() == [1, 0.5, None]
 
 
 def test_config_is_json(tmp_path) -> None:

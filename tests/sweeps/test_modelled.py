@@ -157,6 +157,8 @@ def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert main(["report", str(folder)]) == 0
     page = (folder / "report.html").read_text()
     assert "of the defence space have clean accuracy" in page and "Recommended: linear" in page
+    assert "by the model of the search" in page and "inside with 95 % probability" in page
+    assert "Accuracy against attack" not in page, "no point is complete"
 
 
 def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:

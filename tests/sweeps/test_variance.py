@@ -122,6 +122,22 @@ def test_what_is_put_in_is_found() -> None:
     assert sine["upper"] - sine["mean"] == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)
 
 
+def test_a_setting_of_each_architecture_makes_no_strata() -> None:
+    """The MLP learns at a rate of its own; epochs that both have in two values do."""
+    made = rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)
+    for entry in made:
+        own = entry["config"]["defence"]
+        own["learning_rate"] = 0.01 if own["architecture"]["kind"] == "mlp" else 0.05
+    (found,) = variance(made)["strata"]
+    assert found["settings"] == {} and (found["cells"], found["missing"]) == (12, 0)
+    assert terms(found)[("architecture",)]["ss"] == pytest.approx(36 * 0.025**2)
+    more = json.loads(json.dumps(made))
+    for entry in more:
+        entry["config"]["defence"]["epochs"] = 5
+    strata = variance(made + more)["strata"]
+    assert [s["settings"] for s in strata] == [{"defence.epochs": 3}, {"defence.epochs": 5}]
+
+
 def test_the_interval_draws_seeds() -> None:
     made = np.random.default_rng(3).integers(0, 100, (2, 3, 2, 3))
     found = variance(rows(lambda *at: int(made[at])))["strata"][0]

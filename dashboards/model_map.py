@@ -1,0 +1,103 @@
+"""The map of a region search: how probably each place of the defence space is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dashboards.layout import short
+from dashboards.marks import (
+    BLUE,
+    GREY,
+    INK,
+    Region,
+    panel_grid,
+    plain,
+    show_handles,
+    style,
+)
+
+Map = Mapping[str, Any]
+#: From surely outside to surely inside.
+SHADES = LinearSegmentedColormap.from_list("inside", ["#ffffff", BLUE])
+LEVELS = [i / 10 for i in range(11)]
+CERTAIN: dict[str, Any] = {"color": INK, "linewidth": 1.3}
+HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+
+
+def model_map(region: Region) -> Figure | None:
+    """Panels of the maps in region.json's `model`; None where it has none."""
+    shown = list(region["model"].get("maps") or ())
+    if not shown:
+        return None
+    confidence = region["thresholds"]["confidence"]
+    with style():
+        columns = min(len(shown), 3 if len(shown) > 4 or len(shown) == 3 else 2)
+        figure, grid = panel_grid(len(shown), columns, 2.9 if columns > 1 else 3.8, share=False)
+        for axes, one in zip(grid, shown, strict=True):
+            axes.set_title(plain(_title(one)))
+            (_line if one["up"] is None else _surface)(axes, one, confidence)
+        _legend(figure, region, any(one["up"] is not None for one in shown))
+    return figure
+
+
+def _title(one: Map) -> str:
+    words = [f"{short(name)} {value}" for name, value in one["category"].items()]
+    return ", ".join(words) or "the whole space"
+
+
+def _surface(axes: Axes, one: Map, confidence: float) -> None:
+    across, up = one["across"], one["up"]
+    places = across["values"], up["values"], one["probability"]
+    axes.contourf(*places, levels=LEVELS, cmap=SHADES)
+    for level, look in ((0.5, HALF), (confidence, CERTAIN)):
+        _contour(axes, places, level, look)
+    _scale(axes, across, "x")
+    _scale(axes, up, "y")
+
+
+def _contour(
+    axes: Axes, places: tuple[Sequence[Any], ...], level: float, look: Mapping[str, Any]
+) -> QuadContourSet | None:
+    values = [value for row in places[2] for value in row]
+    if not min(values) < level < max(values):
+        return None
+    return axes.contour(
+        *places, levels=[level], colors=[look["color"]], linewidths=[look["linewidth"]],
+        linestyles=[look.get("linestyle", "-")],
+    )  # fmt: skip
+
+
+def _line(axes: Axes, one: Map, confidence: float) -> None:
+    axes.plot(one["across"]["values"], one["probability"][0], color=BLUE)
+    for level, look in ((0.5, HALF), (confidence, CERTAIN)):
+        axes.axhline(level, **look)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("probability of being inside")
+    _scale(axes, one["across"], "x")
+
+
+def _scale(axes: Axes, axis: Map, which: str) -> None:
+    if axis["log"]:
+        getattr(axes, f"set_{which}scale")("log")
+    values = axis["values"]
+    getattr(axes, f"set_{which}lim")(values[0], values[-1])
+    getattr(axes, f"set_{which}label")(plain(short(axis["factor"])))
+
+
+def _legend(figure: Figure, region: Region, surfaces: bool) -> None:
+    confidence = f"{100 * region['thresholds']['confidence']:.3g} %"
+    handles = [
+        Line2D([], [], label=f"inside with {confidence} probability", **CERTAIN),
+        Line2D([], [], label="as probably inside as outside", **HALF),
+    ]
+    if surfaces:
+        words = "the darker, the more probably inside"
+        handles.append(Line2D([], [], label=words, color=BLUE, linewidth=6))
+    show_handles(figure, handles)
