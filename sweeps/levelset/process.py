@@ -156,7 +156,7 @@ class Process:
     """The posterior of f given rows and hyperparameters.
 
     Rows from `extra` on have no value yet (pending trials): they reduce variances, not means.
-    wary: by how much variances are to be raised besides, because the noise is not as it is modelled.
+    wary: by how much variances are to be raised, as the noise is not what it is modelled as.
     """
 
     columns: Columns

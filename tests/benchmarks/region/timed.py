@@ -78,9 +78,16 @@ def read(problem, rows):
     points, outcomes = [], []
     for row in rows:
         defence = row["config"]["defence"]
-        points.append([place(defence[name.partition(".")[2]], *ends) for name, *ends in problem.scales])
+        points.append(
+            [place(defence[name.partition(".")[2]], *ends) for name, *ends in problem.scales]
+        )
         clean, measured = accuracies(row), row["measurements"][0]
-        counts = clean["clean_correct"], clean["clean_total"], measured["success"], measured["total"]
+        counts = (
+            clean["clean_correct"],
+            clean["clean_total"],
+            measured["success"],
+            measured["total"],
+        )
         outcomes.append(Outcome(*counts))
     return np.array(points), np.array([attacks.index(row["attack_id"]) for row in rows]), outcomes
 
