@@ -183,28 +183,26 @@ class LevelSetSearch:
             # A failed trial is still spent: its surroundings do not look untried for ever.
             points = np.array([self.points[i] for i in waiting])
             model = model.pending(points, np.array([self.attacks[i] for i in waiting]))
-        pool = self._pool(model)
-        points, attacks = self._candidates(*pool)
+        points, attacks = self._candidates(model)
         usable = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
         self.exhausted = not usable.any()
         price = None if cost is None else cost(points, attacks)
-        found = choose(model, self._targets(model, *pool), points, attacks, count, price, usable)
+        found = choose(model, self._targets(model), points, attacks, count, price, usable)
         return [self.add(points[i], int(attacks[i])) for i in found]
 
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats]:
-        """Fresh, evenly drawn points, (size, d), and P(inside) at them: drawing takes long."""
         points = self.domain.draw(size, int(self.draw.integers(2**31)))
         return points, probability(model, points)
 
-    def _targets(
-        self, model: Model, points: Floats, inside: Floats, most: int = 700
-    ) -> tuple[Targets, Targets]:
+    def _targets(self, model: Model) -> tuple[Targets, Targets]:
+        points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.01
         chance /= chance.sum()
-        chosen = np.unique(self.draw.choice(len(points), most, p=chance))
+        chosen = np.unique(self.draw.choice(len(points), 700, p=chance))
         return targets(model, points[chosen], 1 / (len(points) * chance[chosen]))
 
-    def _candidates(self, points: Floats, inside: Floats, most: int = 300) -> tuple[Floats, Ints]:
+    def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
+        points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.02
         chosen = self.draw.choice(len(points), most, p=chance / chance.sum())
         distinct = np.unique(points[chosen], axis=0)
