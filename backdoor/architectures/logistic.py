@@ -17,6 +17,7 @@ class Logistic(Architecture):
     It minimises (1/n) sum cross-entropy + (weight_decay / 2) ||w||^2, the intercepts free:
     scikit-learn's LogisticRegression with C = 1 / (n * weight_decay). As there, two classes share
     one weight vector w. Weight decay 0 is refused: on separable images no optimum exists then.
+    What is minimised is at most 1e-4 of itself above its optimum; in most settings 1e-10.
     """
 
     kind: ClassVar[str] = "logistic"

@@ -33,9 +33,10 @@ def targets(labels: Ids, columns: int) -> Floats:
 class LinearModels:
     """Coefficients and intercepts of every lane, float64."""
 
-    def __init__(self, bank: Bank, classes: int) -> None:
+    def __init__(self, bank: Bank, classes: int, width: int = WIDTH) -> None:
+        """width: columns of a block, at least; a multiple of 16."""
         self.bank, self.classes, self.columns = bank, classes, columns_of(classes)
-        self.width = max(WIDTH, -(-self.columns // 16) * 16)
+        self.width = max(width, -(-self.columns // 16) * 16)
         self._blocks: list[tuple[Floats, Floats]] = []
         self._place: dict[int, tuple[int, int]] = {}
         self._answers: dict[bytes, Ids] = {}

@@ -1,9 +1,14 @@
-"""Logistic regression to its optimum, by Newton's method with conjugate gradients.
+"""Logistic regression: its optimum by Newton's method, or a value certified to be near it.
 
-Weights are sums of centred training images, w = x.T @ a, so that all that is needed of the images
-is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian times a direction costs
-one product with K. The weight decays of one training set take their steps at the same time, as
-columns of one matrix of fixed width: a column's bits do not depend on what the others hold.
+Two classes with as many images as inputs descend to within a share of 1e-4 of the optimum's value,
+see `backdoor.engines.descent`; measured on digits of 784 inputs, that takes a tenth of what Newton
+takes. All others, and what a descent does not bring so far, are solved to 1e-10.
+
+Newton's method: weights are sums of centred training images, w = x.T @ a, so that all that is
+needed of the images is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian
+times a direction costs one product with K. The weight decays of one training set take their steps
+at the same time, as columns of one matrix of fixed width: a column's bits do not depend on what
+the others hold.
 Products along the way are float32; values, gradients and what is returned are float64.
 """
 
@@ -27,6 +32,8 @@ from backdoor.engines import (
     positive_decay,
 )
 from backdoor.engines.convex import centred
+from backdoor.engines.descent import SignedImages, descend
+from backdoor.engines.linear_models import WIDTH as BLOCK
 from backdoor.engines.linear_models import LinearModels
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.subspace import Subspace, subspace
@@ -46,25 +53,64 @@ WIDTH = 16
 
 
 class LogisticEngine:
-    """The optimum of mean cross-entropy and weight decay, in float64."""
+    """The optimum of mean cross-entropy and weight decay, of two classes to 1e-4 of its value."""
 
     name: ClassVar[str] = "logistic"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 128
 
     def train(
         self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        models, shared = LinearModels(bank, classes), SharedProducts(bank, lanes)
+        # Few weight decays share a training set here: of two classes a narrow block does.
+        models = LinearModels(bank, classes, WIDTH if classes == 2 else BLOCK)
+        shared = SharedProducts(bank, lanes)
         for group in lanes_by_training_set(lanes):
             train, labels = lanes[group[0]].train, lanes[group[0]].train_labels
-            pixels = Pixels.of(bank, train)
-            images = Images.of(pixels, shared.inner(train) if narrow(pixels) else None)
-            solutions = solve(images, labels, classes, [positive_decay(lanes[i]) for i in group])
+            decays = [positive_decay(lanes[i]) for i in group]
+            solutions = optima(shared, train, labels, classes, decays)
             for some in models.blocks(range(len(group))):
                 models.fill([group[i] for i in some], [solutions[i] for i in some])
         return models
+
+
+def optima(
+    shared: SharedProducts, train: Ids, labels: Ids, classes: int, decays: Sequence[float]
+) -> list[tuple[Floats, Floats]]:
+    """As `solve`, but certified descents of two classes come first."""
+    pixels = Pixels.of(shared.bank, train)
+    found = _descents(pixels, labels, classes, decays)
+    rest = [i for i, solution in enumerate(found) if solution is None]
+    if rest:
+        images = Images.of(pixels, shared.inner(train) if narrow(pixels) else None)
+        exact = solve(images, labels, classes, [decays[i] for i in rest])
+        for i, solution in zip(rest, exact, strict=True):
+            found[i] = solution
+    return [solution for solution in found if solution is not None]
+
+
+def _descents(
+    pixels: Pixels, labels: Ids, classes: int, decays: Sequence[float]
+) -> list[tuple[Floats, Floats] | None]:
+    """None where there are not two classes or few images, and where a descent does not get there.
+
+    With fewer images than inputs a product with their inner products costs less than two with them.
+    """
+    known, (n, inputs) = np.unique(labels), pixels.images.shape
+    if len(known) != 2 or n < inputs:
+        return [None for _ in decays]
+    images = SignedImages.of(pixels, labels == known[1])
+    points = [descend(images, decay) for decay in decays]
+    return [None if p is None else _of_two(*images.model(p), known, classes) for p in points]
+
+
+def _of_two(weights: Floats, bias: float, known: Ids, classes: int) -> tuple[Floats, Floats]:
+    """One weight vector as -w/2 and w/2 of the two classes that are known."""
+    coefficients, intercepts = np.zeros((len(weights), classes)), np.full(classes, NEVER)
+    coefficients[:, known] = weights[:, None] * (-0.5, 0.5)
+    intercepts[known] = -bias / 2, bias / 2
+    return coefficients, intercepts
 
 
 def narrow(pixels: Pixels) -> bool:

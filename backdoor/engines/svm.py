@@ -1,7 +1,8 @@
 """Support vector machines by libsvm, on one matrix that all trials of a seed share.
 
 The matrix holds every training image of the seed, clean and stamped; the kernel matrix of one
-training set is a choice of its rows. Test images meet all of them once as well.
+training set is a choice of its rows. For Gaussian kernels test images meet all of them once as
+well; linear machines answer by their weights, see `backdoor.engines.planes`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from backdoor.engines import (
     lanes_by_training_set,
     positive_decay,
 )
+from backdoor.engines.planes import Planes
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
@@ -38,16 +40,15 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Machines:
-    """Those of one trial, one a pair of classes.
+    """Those of one trial with a Gaussian kernel, one a pair of classes.
 
-    support: (s,) rows of the bank. coefficients: (s, pairs). intercepts: (pairs,). gamma: of the
-    Gaussian kernel; None for the linear one.
+    support: (s,) rows of the bank. coefficients: (s, pairs). intercepts: (pairs,).
     """
 
     support: Ids
     coefficients: Floats
     intercepts: Floats
-    gamma: float | None
+    gamma: float
 
 
 class SvmModels:
@@ -57,6 +58,9 @@ class SvmModels:
         self.bank, self.shared = bank, shared
         self.votes = Votes(classes)
         self.machines: dict[int, Machines] = {}
+        #: Planes, and which of their trials, of every lane with a linear kernel.
+        self.planes: dict[int, tuple[Planes, int]] = {}
+        self._asked: Planes | None = None
 
     def predict(self, lane: int, rows: Ids) -> Ids:
         return classes_of(self.scores(lane, rows))
@@ -69,27 +73,26 @@ class SvmModels:
         return votes
 
     def _decide(self, lane: int, rows: Ids) -> Floats:
+        if lane in self.planes:
+            planes, position = self.planes[lane]
+            if self._asked not in (None, planes):
+                self._asked.forget()
+            self._asked = planes
+            return planes.decide(position, self.bank, rows)
         own = self.machines[lane]
-        if own.gamma is None:
-            kernel = self.shared.between(own.support, rows)
-        else:
-            distances = self.shared.between(own.support, rows, "squared_distances")
-            kernel = gaussian(distances, own.gamma)
-        result: Floats = kernel.T @ own.coefficients + own.intercepts
+        distances = self.shared.between(own.support, rows, "squared_distances")
+        result: Floats = gaussian(distances, own.gamma).T @ own.coefficients + own.intercepts
         return result
 
     def state(self, lane: int) -> State:
         """The state of the architecture's module: weights, or support vectors and coefficients."""
+        if lane in self.planes:
+            planes, position = self.planes[lane]
+            weight, bias = planes.plane(position)
+            return {"1.weight": torch.from_numpy(weight), "1.bias": torch.from_numpy(bias)}
         own = self.machines[lane]
-        support = Pixels.of(self.bank, own.support).inputs()
-        if own.gamma is None:
-            weight = np.ascontiguousarray(own.coefficients.T @ support)
-            return {
-                "1.weight": torch.from_numpy(weight),
-                "1.bias": torch.from_numpy(own.intercepts),
-            }
         return {
-            "1.support": torch.from_numpy(support),
+            "1.support": torch.from_numpy(Pixels.of(self.bank, own.support).inputs()),
             "1.coefficients": torch.from_numpy(own.coefficients),
             "1.intercepts": torch.from_numpy(own.intercepts),
             "1.gamma": torch.tensor(own.gamma, dtype=torch.float64),
@@ -100,7 +103,7 @@ class SvmEngine:
     """scikit-learn's SVC with a precomputed kernel and its default tolerance."""
 
     name: ClassVar[str] = "svm"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     pack_invariant: ClassVar[bool] = True
     max_pack: ClassVar[int] = 128
 
@@ -112,12 +115,16 @@ class SvmEngine:
         kernels = Kernels(shared)
         for group in lanes_by_training_set(lanes):
             for gamma, some in self._by_gamma(lanes, group, bank):
-                lane = lanes[some[0]]
-                kernel = kernels.of(lane.train, gamma)
-                for index in some:
-                    svc = _fit(kernel, lane.train_labels, positive_decay(lanes[index]))
-                    machines = _by_pair(svc, classes)
-                    models.machines[index] = Machines(lane.train[svc.support_], *machines, gamma)
+                train, labels = lanes[some[0]].train, lanes[some[0]].train_labels
+                kernel = kernels.of(train, gamma)
+                fits = [_fit(kernel, labels, positive_decay(lanes[index])) for index in some]
+                found = [(svc.support_, *_by_pair(svc, classes)) for svc in fits]
+                if gamma is None:
+                    _add_planes(models, train, some, found)
+                    continue
+                for index, (support, coefficients, intercepts) in zip(some, found, strict=True):
+                    own = Machines(train[support], coefficients, intercepts, gamma)
+                    models.machines[index] = own
         return models
 
     @staticmethod
@@ -129,6 +136,27 @@ class SvmEngine:
         for index in group:
             found.setdefault(_gamma(lanes[index], bank), []).append(index)
         return list(found.items())
+
+
+def _add_planes(
+    models: SvmModels, train: Ids, lanes: Sequence[int], found: Sequence[tuple[Ids, Floats, Floats]]
+) -> None:
+    """found: support (s,), as numbers of training images, and machines of each lane."""
+    pixels, most = Pixels.of(models.bank, train), Planes.lanes(found[0][1].shape[1])
+    for start in range(0, len(lanes), most):
+        some = found[start : start + most]
+        planes = Planes(
+            pixels, [_spread(len(train), *each[:2]) for each in some], [e[2] for e in some]
+        )
+        for position, lane in enumerate(lanes[start : start + most]):
+            models.planes[lane] = planes, position
+
+
+def _spread(n: int, support: Ids, coefficients: Floats) -> Floats:
+    """Coefficients (s, pairs) of support vectors as those of all n training images."""
+    result = np.zeros((n, coefficients.shape[1]))
+    result[support] = coefficients
+    return result
 
 
 def _gamma(lane: Lane, bank: Bank) -> float | None:

@@ -30,13 +30,18 @@ def products(a: Bytes, b: Bytes | None = None) -> Floats:
         wide = a.astype(np.float64)
         exact: Floats = wide @ (wide if b is None else b.astype(np.float64)).T
         return exact
-    total = np.zeros((len(a), len(other)))
+    total: Floats | None = None
     for start in range(0, a.shape[1], SAFE):
         left = _moved(a[:, start : start + SAFE])
         # The very same array twice is a symmetric product, which costs half.
         right = left if b is None else _moved(other[:, start : start + SAFE])
-        total += left @ right.T
-    total += MIDDLE * (_sums(a)[:, None] + _sums(other)) - float(MIDDLE**2 * a.shape[1])
+        part = left @ right.T
+        # Whole numbers, whose sums are exact in any order: no matrix more than is needed.
+        total = part.astype(np.float64) if total is None else np.add(total, part, out=total)
+    if total is None:  # no columns
+        return np.zeros((len(a), len(other)))
+    total += MIDDLE * _sums(a)[:, None] - float(MIDDLE**2 * a.shape[1])
+    total += MIDDLE * _sums(other)
     return total
 
 

@@ -88,7 +88,9 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
         used = pixels(model, model.lane.train).any(0)  # a weight of 0 is left out
         assert np.abs(theirs[:-1][~used]).max() < 1e-12
         theirs = theirs[np.append(used, True)]
-        assert np.allclose(theta, theirs, atol=2e-4 * np.abs(theirs).max())
+        # The probe's optimum is exact; the engine's of two classes is certified to 1e-4 in value.
+        near = 1e-2 if kind == "logistic" and len(classes) == 2 else 2e-4
+        assert np.allclose(theta, theirs, atol=near * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3])

@@ -1,0 +1,73 @@
+"""Linear machines of one training set as planes: a weight a pixel, evaluated together.
+
+Weights are sums of training images, all machines' by one product, and answer for an image by one
+row of another, where each machine's kernel values would take a product with all its support
+vectors. Both products have one width, filled up with zeros: a machine's bits do not depend on which
+others share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from backdoor.bank import Bank
+from backdoor.engines import Floats, Ids
+from backdoor.engines.whole import Pixels
+
+#: Images are made float64 by so many, not to fill the caches.
+WIDTH, CHUNK = 16, 256
+
+
+class Planes:
+    """Of up to `lanes` trials, with the planes of all pairs of classes of each side by side."""
+
+    def __init__(
+        self, pixels: Pixels, coefficients: Sequence[Floats], intercepts: Sequence[Floats]
+    ) -> None:
+        """pixels: the n training images. coefficients: (n, pairs) a trial. intercepts: (pairs,)."""
+        self.pairs = coefficients[0].shape[1]
+        width = Planes.width(self.pairs)
+        sums, self.intercepts = np.zeros((len(pixels.images), width)), np.zeros(width)
+        for lane, (each, bias) in enumerate(zip(coefficients, intercepts, strict=True)):
+            sums[:, self._own(lane)], self.intercepts[self._own(lane)] = each, bias
+        scale, shift = pixels.wide()
+        by_pixel = np.zeros((pixels.images.shape[1], width))
+        for start in range(0, len(sums), CHUNK):
+            some = slice(start, start + CHUNK)
+            by_pixel += pixels.images[some].T.astype(np.float64) @ sums[some]
+        self.weights = scale[:, None] * by_pixel - shift[:, None] * sums.sum(0)
+        # Weights and intercepts of pixels, not of inputs, which are pixels * scale - shift.
+        self._scaled = scale[:, None] * self.weights
+        self._moved = self.intercepts - shift @ self.weights
+        self._answers: dict[bytes, Floats] = {}
+
+    @staticmethod
+    def width(pairs: int) -> int:
+        return -(-pairs // WIDTH) * WIDTH
+
+    @staticmethod
+    def lanes(pairs: int) -> int:
+        """How many trials fit."""
+        return Planes.width(pairs) // pairs
+
+    def _own(self, lane: int) -> slice:
+        return slice(lane * self.pairs, (lane + 1) * self.pairs)
+
+    def decide(self, lane: int, bank: Bank, rows: Ids) -> Floats:
+        """Decisions (m, pairs) on images of the bank; those of all trials are kept."""
+        key = rows.tobytes()
+        if key not in self._answers:
+            images = Pixels.of(bank, rows).images.astype(np.float64)
+            self._answers[key] = images @ self._scaled + self._moved
+        return self._answers[key][:, self._own(lane)]
+
+    def forget(self) -> None:
+        """Drops the decisions that are kept."""
+        self._answers = {}
+
+    def plane(self, lane: int) -> tuple[Floats, Floats]:
+        """Weights (pairs, inputs) and intercepts (pairs,) of one trial."""
+        own = self._own(lane)
+        return np.ascontiguousarray(self.weights[:, own].T), self.intercepts[own].copy()
