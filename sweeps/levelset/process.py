@@ -156,6 +156,7 @@ class Process:
     """The posterior of f given rows and hyperparameters.
 
     Rows from `extra` on have no value yet (pending trials): they reduce variances, not means.
+    wary: by how much variances are to be raised, as the noise is not what it is modelled as.
     """
 
     columns: Columns
@@ -164,6 +165,7 @@ class Process:
     factor: Floats
     alpha: Floats
     extra: tuple[Floats, Floats] | None = field(default=None)
+    wary: float = 1.0
 
     @staticmethod
     def of(data: Data, hyper: Hyper) -> Process:
@@ -181,10 +183,10 @@ class Process:
 
     @property
     def doubt(self) -> float:
-        """By how much variances are to be raised because the hyperparameters are only estimated:
-        n / (n - k) for k of them, as in a regression."""
+        """By how much variances are to be raised: as `wary` says, and because the hyperparameters
+        are only estimated, n / (n - k) for k of them, as in a regression."""
         rows, count = len(self.alpha), len(self.columns.levels) + 3
-        return min(2.0, rows / (rows - count)) if rows > count else 2.0
+        return self.wary * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
 
     def at(self, points: Floats) -> Cross:
         """The posterior at (m, d) points, in a form from which covariances follow cheaply."""

@@ -22,6 +22,10 @@ from sweeps.levelset.process import Data, Hyper, Process, left_out
 SIDE = 1.5
 #: No side is foretold with more certainty than this.
 SUREST = 0.98
+#: By how much the variances of a process of sides are raised. Its noise is one number, while sides
+#: differ most at the border, where each is a coin's: a few lucky seeds would vouch for a place. To
+#: let each row's noise follow its foretold side does not help, as luck then vouches for itself.
+WARY = 1.5
 #: Rivals below this weight are left out.
 LEAST = 0.02
 #: By so many nats sides must foretell better to weigh as much: they know less of smooth fronts.
@@ -61,7 +65,8 @@ def by_sides(data: Data, hyper: Hyper) -> Rival:
     """The rival that knows sides only. data: of `by_side`."""
     foretold = np.clip(left_out(data, hyper)[0] / SIDE, 1 - 2 * SUREST, 2 * SUREST - 1)
     right = 0.5 + 0.5 * np.sign(data.values) * foretold
-    return Rival(Process.of(data, hyper), float(np.log(right).sum()) - HANDICAP, sides=True)
+    process = replace(Process.of(data, hyper), wary=WARY)
+    return Rival(process, float(np.log(right).sum()) - HANDICAP, sides=True)
 
 
 def weights(rivals: Sequence[Rival]) -> Floats:

@@ -2,7 +2,7 @@
 
 As `obvious_tune`, for the bundled search `digits-region`: weight decay x learning rate x three
 attacks, a network of 64 hidden units, 20 epochs. It prints one line of JSON: trials, and seconds
-from the first trial's start to the end of the last one. A peer for `bench_region --only live`.
+from the first trial's start to the end of the last one. A peer for `bench_region --only timed`.
 """
 
 from __future__ import annotations

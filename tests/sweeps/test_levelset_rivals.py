@@ -112,3 +112,32 @@ def test_weights_are_shares_and_small_ones_are_none() -> None:
     process = Process.of(rows(), QUIET)
     found = weights([Rival(process, -10.0), Rival(process, -11.0), Rival(process, -30.0)])
     assert found == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0])
+
+
+def test_a_run_of_lucky_seeds_at_the_border_does_not_vouch_for_it() -> None:
+    """Attacks that take in 59 % of the seeds: hardly ever, at any of seven looks, is more than a
+    fifth of that line called IN by chance. A point where they take in 2 % of them is IN."""
+    line = np.linspace(0.1, 0.9, 11)
+    border, inner = (np.c_[np.full(11, x), line] for x in (0.478, 0.75))
+    hyper, fooled, found = Hyper(np.array([0.42, 0.38]), 2.4, 0.17, 1.6), [], []
+    for seed in range(100):
+        draw = np.random.default_rng(seed)
+        points = draw.random((160, 2))
+        takes = draw.random(160) < expit(-16 * (points[:, 0] - 0.5))
+        looks = [sides_of(points[:n], takes[:n], hyper) for n in range(40, 161, 20)]
+        fooled.append(max((certainty(process, border) > 0.95).mean() for process in looks))
+        found.append((certainty(looks[-1], inner) > 0.95).mean())
+    assert np.mean(np.array(fooled) > 0.2) <= 0.08
+    assert np.mean(found) >= 0.95
+
+
+def sides_of(points, takes, hyper):
+    nothing = np.zeros(len(points))
+    data = Data(Columns((0, 0)), points, np.where(takes, -2.0, 2.0), nothing, nothing)
+    return by_sides(by_side(data), hyper).process
+
+
+def certainty(process, points):
+    """P(most seeds are on the upper side)."""
+    cross = process.at(points)
+    return norm.cdf(cross.mean / np.sqrt(process.doubt * cross.variance()))

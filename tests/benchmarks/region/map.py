@@ -106,6 +106,12 @@ class Map:
         self.name = f"digits map: {len(self.even)} points, {len(truth)} against {len(replay)} seeds"
 
     @cached_property
+    def scales(self):
+        """For each column the factor's name, and the lowest and the highest of the map's values."""
+        rows = load_results(self.folder).to_pandas()
+        return [(name, rows[name].min(), rows[name].max()) for name in FACTORS]
+
+    @cached_property
     def values(self):
         """What each column's values are."""
         return [np.unique(column) for column in self.even.T]
