@@ -41,6 +41,8 @@ class Bank:
         clean: (n,) int64, numbers of all images that some trial needs unchanged.
         stamped: for each trigger, the numbers of the images that some trial needs stamped.
         normalization: `unit` or `standard`, see `backdoor.config.Training`.
+        alone: whether a single trial uses it. Images of a shared set are then stamped whenever they
+            are asked for; several trials ask for the same ones, which are stamped once and kept.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Bank:
         stamped: Mapping[Trigger, Ids],
         normalization: str = "unit",
         device: str = "cpu",
+        alone: bool = False,
     ) -> None:
         self.shape = source.shape
         self.device = torch.device(device)
@@ -63,11 +66,12 @@ class Bank:
         else:
             blocks.append(channels_last(source.images[self._clean]))
             offset = len(self._clean)
+        self._keeps = self._shared is None or not alone
         origin = [np.arange(offset)]
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
         for trigger, wanted in stamped.items():
             ids = np.unique(wanted)
-            blocks += stamped_blocks(trigger, source, ids)
+            blocks += stamped_blocks(trigger, source, ids) if self._keeps else []
             origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
             offset += len(ids)
@@ -136,6 +140,11 @@ class Bank:
         """rows (n,) to (n, h, w, c) uint8."""
         if self._shared is None:
             return self._own.index_select(0, rows.to(self.device))
+        if not self._keeps:
+            origin = torch.from_numpy(self.unchanged(rows.numpy()))
+            images = self._shared.index_select(0, origin)
+            self._stamp(images.permute(0, 3, 1, 2), rows)
+            return images
         clean = len(self._shared)
         images = self._shared.index_select(0, rows.clamp(max=clean - 1))
         places = (rows >= clean).nonzero()[:, 0]

@@ -260,7 +260,7 @@ def prepare(
             stamped.setdefault(draft.trigger(attack).for_test(), []).append(ids)
     wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
     training = configs[0].training
-    bank = Bank(source, clean, wanted, training.normalization, device)
+    bank = Bank(source, clean, wanted, training.normalization, device, alone=len(configs) == 1)
     if training.features is not None:
         bank = FeatureBank(bank, training.features, np.unique(clean))
     lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}

@@ -12,6 +12,7 @@ from backdoor.bank import Bank
 from backdoor.data import load_source
 from backdoor.datasets import Raw
 from backdoor.datasets.arrays import Arrays
+from backdoor.others import Others
 from backdoor.registry import TRIGGERS
 
 CLEAN = np.array([5, 3, 90, 41, 77, 0])
@@ -65,6 +66,28 @@ def test_a_shared_bank_answers_as_a_copied_one(mapped, monkeypatch) -> None:
     original = shared.uint8(shared.unchanged(mine.numpy())).numpy()
     expected = np.concatenate([given.images[CLEAN], given.images[MARKED], given.images[CLEAN]])
     assert len(clean) == len(expected) and np.array_equal(original, expected[::-1])
+
+
+@pytest.mark.parametrize("kind", TRIGGERS.kinds())
+def test_a_bank_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, kind) -> None:
+    """The same bits in whatever part the images are asked for, and nothing is kept."""
+    source, _ = mapped
+    others = Others("all", 0, source.images, np.arange(100), np.arange(100))
+    trigger = TRIGGERS.build(kind).for_seed(0).lent(others)
+    monkeypatch.setattr(backdoor.bank, "COPIED_BYTES", 0)
+    kept, alone = (Bank(source, CLEAN, {trigger: MARKED}, alone=one) for one in (False, True))
+    assert alone._own.numel() == 0 < kept._own.numel()
+    rows = np.concatenate([kept.clean_rows(CLEAN), kept.stamped_rows(trigger, MARKED)])[::-1].copy()
+    assert np.array_equal(alone.stamped_rows(trigger, MARKED), kept.stamped_rows(trigger, MARKED))
+    whole = kept.uint8(rows)
+    assert torch.equal(alone.uint8(rows), whole)
+    assert not torch.equal(whole, alone.uint8(alone.unchanged(rows)))
+    singly = torch.cat([alone.uint8(rows[i : i + 1]) for i in range(len(rows))])
+    assert torch.equal(singly, whole)
+    views = draw_views(0, len(rows), 0)
+    for stamp in ("before", "after"):
+        seen = alone.augmented(torch.from_numpy(rows), views, stamp)
+        assert torch.equal(seen, kept.augmented(torch.from_numpy(rows), views, stamp))
 
 
 @pytest.mark.parametrize("stamp", ["before", "after"])
