@@ -6,11 +6,12 @@ what is recorded and when the sweep ends is the feed's business.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from backdoor.config import TrialConfig
-from backdoor.memory import cap_memory, out_of_memory, release_memory
+from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from backdoor.partial import PartialResult
 from backdoor.trial import OnProgress, run_pack
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
@@ -24,6 +25,10 @@ Work = Callable[..., Rows]
 
 #: How the reason begins for which a pack failed that the memory was too small for.
 TOO_LARGE = "out of memory: "
+
+
+#: Seconds of a pack after which it is worth its time to return what was freed.
+LONG = 2.0
 
 
 class Feed(Protocol):
@@ -83,7 +88,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
 
     Without it, trials whose verdict is certain by the pack's limits are dropped.
     """
-    job = pack.job
+    job, started = pack.job, time.perf_counter()
     device = "cuda" if job.gpu > 0 else "cpu"
     if 0 < job.gpu < 1:
         cap_memory(job.gpu)
@@ -92,6 +97,8 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
         pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
         on_progress=on_progress or watch, probes=job.probes,
     )  # fmt: skip
+    if time.perf_counter() - started > LONG:
+        return_freed()
     controls, stopped = (watch.controls, watch.stopped) if watch else ({}, [])
     rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu, controls)
     return joined([attached(rows, results), *(_dropped(pack, *pair) for pair in stopped)])

@@ -1,5 +1,10 @@
 """Packs that the memory is too small for: halved, tried again, and remembered; shares of a card."""
 
+import ctypes
+import os
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 from small import begin, results, small_spec, sweep
@@ -7,7 +12,7 @@ from trials import fake_rows, trial
 
 import sweeps.runners
 from backdoor.engines.packed import Packed
-from backdoor.memory import cap_memory, out_of_memory, release_memory
+from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
 from sweeps.plan import Job, Pack
 from sweeps.runners import TOO_LARGE, attempt, train_pack
@@ -133,3 +138,20 @@ def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", emptied.append)
     cap_memory(0.5)
     assert emptied[-1] == 0.5
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    """Blocks of 64 KiB, every thousandth of which stays: holes that the heap does not shrink by."""
+    before = _resident()
+    blocks = [ctypes.create_string_buffer(b"x" * 2**16) for _ in range(4000)]
+    kept = blocks[::1000]
+    del blocks
+    held = _resident() - before
+    return_freed()
+    assert held - (_resident() - before) > 100 * 2**20 and len(kept) == 4
+
+
+def _resident() -> int:
+    words = Path("/proc/self/statm").read_text().split()
+    return int(words[1]) * os.sysconf("SC_PAGE_SIZE")
