@@ -147,7 +147,7 @@ class Ledger:
         taken = self.parts()
         rows = sum(table.num_rows for table in self._recent.values())
         for file in reversed(self._folds()):
-            if (more := pq.read_metadata(file).num_rows) > rows:
+            if (more := pq.read_metadata(file.absolute()).num_rows) > rows:
                 break
             taken, rows = [file, *taken], rows + more
         self._fold(taken)

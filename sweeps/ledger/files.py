@@ -40,7 +40,8 @@ def read_table(file: Path, readable: Sequence[int], columns: list[str] | None = 
         StoredDataError: it is damaged, or of a version that is not `readable`.
     """
     try:
-        table = pq.read_table(file, partitioning=None, columns=columns)
+        # A relative name with a colon, such as run:1/..., would be taken for an address.
+        table = pq.read_table(file.absolute(), partitioning=None, columns=columns)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:

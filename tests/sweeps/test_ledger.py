@@ -188,6 +188,13 @@ def test_a_factor_of_words_and_numbers_is_a_column_of_words(tmp_path) -> None:
     assert column_of([1, 0.5, None]).to_pylist() == [1, 0.5, None]
 
 
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger(Path("run:1"))
+    ledger.append(rows(TRIALS[0]))
+    assert [row["trial_id"] for row in Ledger(Path("run:1")).rows()] == [TRIALS[0].trial_id]
+
+
 def test_config_is_json(tmp_path) -> None:
     ledger = Ledger(tmp_path)
     ledger.append(rows(TRIALS[0]))
