@@ -24,6 +24,9 @@ Ids = npt.NDArray[np.int64]
 
 #: A model is collapsed when this share of clean test images gets one and the same answer.
 COLLAPSED_SHARE = 0.99
+#: An image's loss from here on stands for an infinite one: some learners give a class without
+#: training images an intercept of -1e9, whose best one is minus infinity.
+ENDLESS = 1e8
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,12 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
 
 
 def mean_cross_entropy(logits: torch.Tensor, labels: Ids) -> float | None:
-    """Of logits (n, k) for images with true labels (n,), in nats; None where it is not finite."""
+    """Of logits (n, k) for images with true labels (n,), in nats; None where it is not finite, or
+    an image's is beyond `ENDLESS`."""
     wanted = torch.from_numpy(labels)[:, None]
-    loss = -float(logits.cpu().double().log_softmax(1).gather(1, wanted).mean())
-    return loss if math.isfinite(loss) else None
+    losses = -logits.cpu().double().log_softmax(1).gather(1, wanted)
+    loss = float(losses.mean())
+    return loss if math.isfinite(loss) and float(losses.max()) < ENDLESS else None
 
 
 def attack_counts(predicted: Ids, truth: Ids, wanted: Ids) -> AttackCounts:

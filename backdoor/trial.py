@@ -157,7 +157,7 @@ def run_pack(
         with grad, Meter(device) as training:
             before = share.so_far
             fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
-            train_seconds = share.so_far - before
+        train_seconds = share.so_far - before  # by now, an accelerator has done what it was given
         fitted, lanes = _Kept(fitted, list(curves)), [lanes[index] for index in curves]
         results = [
             _result(lane, index, fitted, classes, source, tuple(curve), device)

@@ -21,6 +21,8 @@ from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths
 
 Images = npt.NDArray[np.uint8]
+#: Training images that are drawn beside a test image at most.
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Influencer:
 @dataclass(frozen=True)
 class Influenced:
     """A triggered test image (c, h, w) uint8, its true class, the wanted one, and the training
-    images of largest absolute influence; empty where it has no influences."""
+    images of largest absolute influence, `SHOWN` at most; empty where it has no influences."""
 
     image: Images
     truth: str
@@ -49,7 +51,8 @@ class Influenced:
 
 
 def one_study(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any]:
-    """The entry of `influential` to draw: the first, or the one of the trial whose id begins so.
+    """The entry of `influential` to draw: the first that has influences, or the one of the trial
+    whose id begins so.
 
     Raises:
         UserError: no trial with a study begins so, or several do.
@@ -60,7 +63,7 @@ def one_study(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any
         rule = "must be the beginning of exactly one poisoned trial with a study of influence"
         remedy = f"{len(distinct)} trials match; without --trial and --out all are listed."
         raise UserError(Mistake("--trial", rule, trial or "", remedy))
-    return found[0]
+    return next((entry for entry in found if entry["images"]), found[0])
 
 
 def influenced_images(
@@ -85,7 +88,7 @@ def influenced_images(
     found = []
     for test in list(dict.fromkeys(columns["test"]))[:most]:
         places = [i for i, own in enumerate(columns["test"]) if own == test]
-        places = [i for i in places if columns["train"][i] >= 0]
+        places = [i for i in places if columns["train"][i] >= 0][:SHOWN]
         train = np.array([columns["train"][i] for i in places], dtype=np.int64)
         pictures = bank.uint8(lane.train[train]).numpy()
         by = tuple(

@@ -1,7 +1,8 @@
 """What the probes of a sweep will take, measured beforehand on short trainings.
 
 A study of a network takes `a + images * (b + c * epochs)`: probes look at images, and some train
-anew. The three follow from three short trainings. Those of convex learners are made as they are.
+anew. The three follow from three short trainings, after one that is not counted. Those of convex
+learners are made as they are.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ def examples(packs: Iterable[Pack]) -> dict[tuple[str, bool], Example]:
 def study_seconds(example: Example, studied: Studied | None = None) -> float:
     """Seconds that the studies of this trial will take."""
     trial, job, measure = example.trial, example.job, studied or _studied
+    images = len(split(trial.data, load_source(trial.data), trial.seed).train)
+    few = min(images, BATCHES * trial.training.batch_size)
+    measure(_short(trial, few, 1), job)  # what libraries load at their first use is loaded
     if "epochs" in trial.defence.architecture.inactive:
         return measure(trial, job)
-    images = len(split(trial.data, load_source(trial.data), trial.seed).train)
     epochs = trial.defence.epochs
-    few = min(images, BATCHES * trial.training.batch_size)
     many = min(images, LONGER * few)
     once, longer = (measure(_short(trial, few, n), job) for n in (1, LONGER))
     by_epoch = max(0.0, longer - once) / (LONGER - 1) / few

@@ -126,15 +126,15 @@ class SweepFeed:
         """The pack with limits by what is known now, where certain verdicts end trials."""
         if self._foreteller is None:
             return pack
-        with self._keeping_errors():
-            pack = replace(pack, limits=tuple(map(self._foreteller.limits, pack.trials)))
-        return pack
+        return replace(pack, limits=tuple(map(self.limits, pack.trials)))
 
     def limits(self, trial: TrialConfig) -> Limits | None:
-        """Those of a trial by what is known now; None where it runs to its end."""
+        """Those of a trial by what is known now; None where it runs to its end, as one does that is
+        trained again for its studies."""
         found: Limits | None = None
         with self._keeping_errors():
-            found = None if self._foreteller is None else self._foreteller.limits(trial)
+            if self._foreteller is not None and trial.trial_id not in self.ledger.finished:
+                found = self._foreteller.limits(trial)
         return found
 
     def _without_idling(self, pack: Pack) -> Pack:

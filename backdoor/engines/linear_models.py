@@ -41,6 +41,7 @@ class LinearModels:
         self._place: dict[int, tuple[int, int]] = {}
         self._answers: dict[bytes, Ids] = {}
         self._answered = -1
+        self._scored: tuple[tuple[int, bytes], torch.Tensor] | None = None
 
     def blocks(self, lanes: Sequence[int]) -> list[Sequence[int]]:
         """These lanes in parts that fit into a block each."""
@@ -78,9 +79,12 @@ class LinearModels:
 
     def scores(self, lane: int, rows: Ids) -> torch.Tensor:
         block, position = self._place[lane]
-        starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
-        parts = [self._scores(block, rows[i : i + EVALUATION_BATCH]) for i in starts]
-        return torch.cat(parts)[:, position]
+        key = block, rows.tobytes()
+        if self._scored is None or self._scored[0] != key:
+            starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
+            parts = [self._scores(block, rows[i : i + EVALUATION_BATCH]) for i in starts]
+            self._scored = key, torch.cat(parts)
+        return self._scored[1][:, position]
 
     def _predict(self, block: int, rows: Ids) -> Ids:
         """Answers of all models of a block, (m, models)."""

@@ -142,11 +142,11 @@ class RegionSearch:
         self.core.tell(number, self._outcome(row))
 
     def _outcome(self, row: dict[str, Any]) -> Outcome | None:
-        if row["status"] == STOPPED and row["foretold"]:
-            return Outcome(*side_of(row, self._bars))
-        if row["status"] != FINISHED:
+        if row["status"] not in (FINISHED, STOPPED):
             return None
         self._seconds.append(row["seconds"] or 0.0)
+        if row["status"] == STOPPED:
+            return Outcome(*side_of(row, self._bars)) if row["foretold"] else None
         clean, measured = accuracies(row), row["measurements"][0]
         return Outcome(
             clean["clean_correct"], clean["clean_total"], measured["success"], measured["total"]

@@ -1,11 +1,13 @@
 """What a training took, as the ledger keeps it."""
 
 import sys
+import time
 
 import numpy as np
 import pytest
 from trials import trial
 
+import backdoor.trial
 from backdoor.accounting import Meter
 from backdoor.trial import run_pack
 
@@ -14,6 +16,19 @@ def test_seconds_and_images_of_a_pack_are_shared_among_its_trials() -> None:
     one, other = run_pack([trial("linear", seed=seed, epochs=3) for seed in (0, 1)])
     assert one.trained_images == other.trained_images == 3 * 1100
     assert 0 < one.train_seconds == other.train_seconds < one.seconds == other.seconds
+
+
+def test_an_accelerator_ends_what_it_was_given_before_the_clock_is_read(monkeypatch) -> None:
+    """What is queued on a GPU is waited for by the meter as it is left."""
+
+    class Waiting(Meter):
+        def __exit__(self, *error):
+            time.sleep(0.2)
+            super().__exit__(*error)
+
+    monkeypatch.setattr(backdoor.trial, "Meter", Waiting)
+    (result,) = run_pack([trial("ridge", weight_decay=1.0)])
+    assert 0.2 <= result.train_seconds < result.seconds
 
 
 def test_a_closed_form_sees_each_image_once() -> None:

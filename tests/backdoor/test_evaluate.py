@@ -1,15 +1,18 @@
 """Measuring somebody else's model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from trials import DIGITS
+from trials import DIGITS, trial
 
 from backdoor.config import build_attack
 from backdoor.data import load_source
 from backdoor.errors import UserError
-from backdoor.evaluate import attack_counts, evaluate
+from backdoor.evaluate import attack_counts, evaluate, mean_cross_entropy
 from backdoor.poison import poison
+from backdoor.trial import run_pack
 
 
 def test_a_model_that_is_the_backdoor_itself() -> None:
@@ -25,6 +28,17 @@ def test_a_model_that_is_the_backdoor_itself() -> None:
     assert clean.accuracy == 1.0
     assert attacked.total == int((labels != 4).sum())
     assert attacked.attack_success == 1.0 and attacked.robust_accuracy == 0.0
+
+
+def test_a_class_that_cannot_be_answered_has_no_finite_loss() -> None:
+    """Logistic regression gives a class without training images an intercept of -1e9."""
+    logits = torch.tensor([[0.0, 1.0, -1e9], [2.0, 0.0, -1e9]])
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor([1, 0])).item()
+    assert mean_cross_entropy(logits, np.array([1, 0])) == pytest.approx(expected)
+    assert mean_cross_entropy(logits, np.array([1, 2])) is None
+    assert mean_cross_entropy(logits * torch.nan, np.array([1, 0])) is None
+    (few,) = run_pack([trial("logistic", weight_decay=1.0, data=replace(DIGITS, train=12))])
+    assert few.clean_loss is None and sum(few.class_correct) > 0
 
 
 def test_fractions_of_nothing_are_not_numbers() -> None:

@@ -11,6 +11,7 @@ from scipy.stats import binom
 from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_result, trial
 
+from backdoor.registry import PROBES
 from backdoor.trial import CurvePoint, Measurement
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
@@ -25,6 +26,7 @@ from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
 from sweeps.stint import Stint
+from sweeps.sweep import SweepFeed
 
 BARS = Bars(0.9, 0.2)
 CERTAIN = {"kind": "certain", "confidence": 0.9}
@@ -407,6 +409,21 @@ def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(
     assert not calm_again
 
 
+def test_what_is_trained_again_for_its_studies_runs_to_its_end(tmp_path) -> None:
+    """A trial that is dropped has no model to study: it would be tried again at every resume."""
+    rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()]
+    ledger, foreteller = Ledger(tmp_path / "ledger"), Foreteller(settings(confidence=0.9), BARS, 3)
+    ledger.append(pa.concat_tables(rows))
+    job = Job((), 1, probes=(PROBES.build("persistence"),), foretelling=True)
+    feed = SweepFeed(make_search(small_spec()), ledger, job, foreteller=foreteller)
+    pack = feed.next_pack()
+    assert {trial.trial_id for trial in pack.trials} <= ledger.finished
+    assert foreteller.limits(pack.trials[0]).limits and set(pack.limits) == {None}
+    assert feed.limits(pack.trials[0]) is None
+    assert feed.limits(trial(seed=99, epochs=3, weight_decay=0.015)).limits
+    assert feed.error is None
+
+
 # --- the region search -------------------------------------------------------------------------
 
 
@@ -448,6 +465,21 @@ def test_a_region_search_takes_the_side_and_never_asks_for_a_stopped_trial_again
     half.tell(rows.slice(0, 12))
     asked_then = {t.trial_id for t in half.ask(100)}
     assert asked_then and not asked_then & set(rows.slice(0, 12)["trial_id"].to_pylist())
+
+
+def test_the_seconds_of_stopped_trials_count_against_the_gpu_hours() -> None:
+    defence = {"architecture": "mlp", "epochs": 3, "weight_decay": {"log": [1e-3, 1]}}
+    budget = {"trials": 300, "gpu_hours": 0.1}  # twelve minutes of half a GPU: twelve trials
+    spec = small_spec(defence=defence, search={"kind": "region", "budget": budget, "pending": 2},
+                      region=EASY["region"], stopping=CERTAIN, seeds=4, resources={"gpu": 0.5},
+                      attack={"trigger": "patch", "poison_rate": 0.03})  # fmt: skip
+    search, asked = make_search(spec), []
+    while more := search.ask(100):
+        asked += more
+        rows = search_rows(spec, more)
+        place = rows.schema.get_field_index("seconds")
+        search.tell(rows.set_column(place, "seconds", pa.array([60.0] * len(more))))
+    assert len(asked) in range(10, 13) and search.finished
 
 
 # --- specs -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from backdoor.errors import UserError
 from backdoor.poison import draw_poison
 from sweeps.analyses.influential import influential, influential_text
 from sweeps.cli.main import main
-from sweeps.influencers import influenced_images, one_study
+from sweeps.influencers import SHOWN, influenced_images, one_study
 from sweeps.ledger import Ledger, columns_of
 from sweeps.runners.serial import SerialRunner
 
@@ -114,6 +114,22 @@ def test_the_command(swept, tmp_path, monkeypatch, capsys) -> None:
     assert "--images: must be >= 1, but got 0" in capsys.readouterr().err
     assert main(["probe", "influence", str(paths.root), "--trial", "zz"]) == 2
     assert "--trial: must be the beginning of exactly one poisoned trial" in capsys.readouterr().err
+
+
+def test_a_picture_has_few_columns_and_shows_what_has_influences(tmp_path) -> None:
+    spec = small_spec(
+        defence={"architecture": ["linear_svm", "ridge"], "weight_decay": 1, "epochs": 1},
+        attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": 0.03},
+        probes=[{"kind": "influence", "images": 2, "most": 900}], seeds=1,
+    )  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    ledger = Ledger(paths.ledger)
+    studies = influential(ledger.rows(), ledger.studies.table().to_pylist())["studies"]
+    assert sorted(entry["images"] for entry in studies) == [0, 1800]
+    entry = one_study(sorted(studies, key=lambda entry: entry["images"]), None)
+    assert entry["images"] == 1800
+    assert [len(one.by) for one in influenced_images(paths, spec, entry, 5)] == [SHOWN, SHOWN]
 
 
 def test_nothing_studied(tmp_path) -> None:
