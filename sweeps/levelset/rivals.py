@@ -22,6 +22,9 @@ from sweeps.levelset.process import Data, Hyper, Process, left_out
 SIDE = 1.5
 #: No side is foretold with more certainty than this.
 SUREST = 0.98
+#: What that makes of a side's noise at least, as a variance: a jump is else as likely under a front
+#: so rugged that no row tells of any other one.
+LEAST_NOISE = 4 * SUREST * (1 - SUREST) * SIDE**2
 #: By how much the variances of a process of sides are raised. Its noise is one number, while sides
 #: differ most at the border, where each is a coin's: a few lucky seeds would vouch for a place. To
 #: let each row's noise follow its foretold side does not help, as luck then vouches for itself.
@@ -48,9 +51,8 @@ def by_side(data: Data) -> Data:
 
     Their mean is above 0 where more than half of the seeds are, whatever the size of the noise.
     """
-    nothing = np.zeros(len(data))
-    values = np.where(data.values >= 0, SIDE, -SIDE)
-    return replace(data, values=values, known=nothing, shape=nothing + 1)
+    values, ones = np.where(data.values >= 0, SIDE, -SIDE), np.ones(len(data))
+    return replace(data, values=values, known=LEAST_NOISE * ones, shape=ones)
 
 
 def by_logits(data: Data, hyper: Hyper) -> Rival:
