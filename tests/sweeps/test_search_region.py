@@ -208,6 +208,22 @@ def test_gpu_hours_end_the_search_before_they_are_overspent(tmp_path) -> None:
     assert len(results(paths)) in range(10, 13) and search.finished
 
 
+@pytest.mark.parametrize("pending", [None, 6, 50])
+def test_gpu_hours_are_spent_to_the_last_trial_whatever_the_batch(tmp_path, pending) -> None:
+    """Where a whole batch does not fit, a part of it is asked for: a search that neither asks nor
+    ends has a runner wait for ever."""
+    def work(pack):
+        rows = fake_rows(pack)
+        column = pa.array([60.0] * rows.num_rows)
+        return rows.set_column(rows.schema.get_field_index("seconds"), "seconds", column)
+
+    budget = {"trials": 300, "gpu_hours": 19.5 / 120}  # of half a GPU: 19 minutes and a half
+    spec = spec_of(PLANE, budget=budget, resources={"gpu": 0.5}, search={"pending": pending})
+    paths, search = run(tmp_path / "r", spec, work)
+    assert search.finished and search.ask(1) == []
+    assert len(results(paths)) == 19
+
+
 def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path) -> None:
     """Ridge on digits: a strong weight decay loses accuracy, a weak one keeps the backdoor."""
     spec = spec_of(
