@@ -58,7 +58,8 @@ def modelled(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
     """The answer as plain values; None where too few trials have finished to say anything."""
     search = RegionSearch(spec)
     search.tell(ledger.table())
-    if search.core.trials_known < search.core.begin:
+    core = search.core
+    if core.trials_known < core.begin and not (core.trials_known and core.used_up):
         return None
     return _Answer(spec, search).as_dict()
 
@@ -293,6 +294,11 @@ class _Answer:
         core, found = self.search.core, summary(self.inside, self.spec.region.confidence)
         if len(core.points) >= core.settings.budget:
             return f"its budget of {core.settings.budget} trials is spent"
+        if self.search.affordable < 1:
+            budget = self.spec.search.budget
+            return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
+        if core.used_up:
+            return "every point has had all of its seeds"
         certain = found.expected_f1 >= core.settings.f1 - REFIT
         certain |= found.undecided <= core.settings.undecided
         return "it is certain enough" if certain and core.trials_known >= core.enough else None
