@@ -35,6 +35,7 @@ import numpy as np
 from scipy.special import expit
 
 from backdoor.config import build_defence
+from backdoor.schema import tidy
 from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.describe import Description, describe, products
@@ -200,7 +201,7 @@ class _Answer:
         for interval in found.intervals:
             name, log = labelled[interval.column]
             bounds = [
-                None if v is None else float(10**v if log else v)
+                None if v is None else tidy(10**v if log else v)
                 for v in (interval.low, interval.high)
             ]
             shown.append({"factor": name, "low": bounds[0], "high": bounds[1]})

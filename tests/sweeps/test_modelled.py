@@ -51,6 +51,15 @@ def test_a_diagonal_has_no_large_box_but_a_short_rule() -> None:
     assert again.precision == pytest.approx(rule.precision, abs=0.05)
 
 
+@pytest.mark.parametrize(("keep", "ends"), [(lambda v: v >= 20, (20, None)), (lambda v: v <= 5, (None, 5)), (lambda v: v == 10, (10, 10))])  # fmt: skip
+def test_the_ends_of_an_interval_are_values_of_the_region(keep, ends) -> None:
+    """Of a factor with few values, the next one beside the region is none of it."""
+    values = np.random.default_rng(3).choice([5.0, 10.0, 20.0, 40.0], (2000, 1))
+    found = describe(values, keep(values[:, 0]).astype(float))
+    assert [(i.low, i.high) for i in found.intervals] == [ends]
+    assert found.precision == found.coverage == 1
+
+
 def test_no_description_is_given_where_none_is_precise() -> None:
     points = square()
     assert describe(points, np.full(len(points), 0.3)) is None
