@@ -135,6 +135,17 @@ class SpaceDomain:
                 column += 1
         return found
 
+    def on_scale(self, point: Floats) -> dict[str, tuple[Scale, bool]]:
+        """Of each factor that has other values beside its numbers, such as 0 beside a log range:
+        the scale of the numbers, and whether the point has one of them."""
+        found: dict[str, tuple[Scale, bool]] = {}
+        column = 1 if self.groups > 1 else 0
+        for name, axis in self._axes.items():
+            column += len(axis.levels)
+            if len(axis.levels) == 2 and axis.scale is not None:
+                found[name] = axis.scale, bool(point[column - 1] == len(axis.words))
+        return found
+
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""
         leaves = self.space.branches[branch].leaves

@@ -38,7 +38,7 @@ from backdoor.config import build_defence
 from backdoor.schema import tidy
 from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.describe import Description, describe, products
+from sweeps.levelset.describe import PRECISION, Description, describe, judged, products
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability, summary
 from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
@@ -180,7 +180,10 @@ class _Answer:
     ) -> tuple[Description, list[dict[str, Any]]] | None:
         names = self.domain.number_axes
         used = [c for c in names if np.ptp(self.points[where, c]) > 0]
-        if not used or where.sum() < 64:
+        if not used:
+            whole = judged(self.points[where], self.inside[where], ())
+            return (whole, []) if whole.precision >= PRECISION else None
+        if where.sum() < 64:
             return None
         # Logarithms of values where the scale has them, so that sums are products of factors.
         scales = [names[c][1] for c in used]
@@ -208,15 +211,19 @@ class _Answer:
         return found, shown
 
     def _category(self, index: int) -> dict[str, Any]:
-        """The factors of a point that have no order and differ between points."""
-        numbers = {name.rpartition("=")[2] for name, _ in self.domain.number_axes.values()}
+        """The factors of a point that have no order and differ between points. One that also has a
+        scale counts by its value beside that, or is told as the whole of the scale."""
+        numbers = {_last(name) for name, _ in self.domain.number_axes.values()}
+        beside = {_last(n): at for n, at in self.domain.on_scale(self.points[index]).items()}
         others = [self._factors(i) for i in range(64)]
-        return {
-            name: value
-            for name, value in self._factors(index).items()
-            if name.rpartition(".")[2] not in {n.rpartition(".")[2] for n in numbers}
-            and any(other.get(name) != value for other in others)
-        }
+        found: dict[str, Any] = {}
+        for name, value in self._factors(index).items():
+            if (last := _last(name)) in beside:
+                scale, on_it = beside[last]
+                found[name] = f"{scale.low:g} to {scale.high:g}" if on_it else value
+            elif last not in numbers and any(other.get(name) != value for other in others):
+                found[name] = value
+        return found
 
     def _factors(self, index: int) -> dict[str, Any]:
         from sweeps.ledger import flatten_factors
@@ -315,6 +322,11 @@ class _Answer:
             }
             for trial in asked
         ]
+
+
+def _last(name: str) -> str:
+    """The last part of a factor's dotted name, or of a column's."""
+    return name.rpartition("=")[2].rpartition(".")[2]
 
 
 def _rates(mean: Floats, variance: Floats, centre: float) -> list[dict[str, float]]:

@@ -11,6 +11,7 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.trial import TrialResult
+from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
@@ -136,6 +137,55 @@ def folder(tmp_path_factory):
     paths = begin(tmp_path_factory.mktemp("modelled") / "r", spec)
     sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
     return paths.root
+
+
+def modelled_on(folder, defence, answers, **changes):
+    """region.json of a sweep over this space in which a trial has these (clean, success) rates."""
+    spec = small_spec(
+        name="modelled", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
+        region={"clean_accuracy": 0.8, "attack_success": 0.2},
+        **{"seeds": 30, "search": {"kind": "region", "budget": 40}} | changes,
+    )  # fmt: skip
+
+    def work(pack):
+        return finished_rows([counted(t, *answers(t.defence)) for t in pack.trials], "p")
+
+    paths = begin(folder, spec)
+    sweep(paths, spec, SerialRunner(work))
+    return write_region(paths, spec)
+
+
+def counted(trial: TrialConfig, clean: float, success: float) -> TrialResult:
+    result = fake_result(trial)
+    measured = (replace(result.measurements[0], success=round(450 * success), robust=0, total=450),)
+    right = (round(50 * clean),) * 10
+    return replace(result, measurements=measured, class_correct=right, class_total=(50,) * 10)
+
+
+def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
+    def answers(defence):
+        return 0.9, 0.02 if defence.architecture.kind == "ridge" else 0.9
+
+    region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
+    box = {"category": {"defence.architecture": "ridge"}, "intervals": []}
+    assert region["model"]["box"].items() >= box.items()
+    lines = modelled_text(region)
+    assert "largest box: ridge (100 % of it inside, 100 % of the region)" in lines
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
+    """Without it the words would say that the box holds whatever the weight decay is."""
+    def answers(defence):
+        return 0.9, 0.02 if (defence.weight_decay == 0) == inside else 0.9
+
+    defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
+    region = modelled_on(tmp_path / "r", defence, answers)
+    words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
+    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in modelled_text(region)
+    assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
+        "0.001 to 1"
+    }
 
 
 def test_the_answer_is_what_the_space_was_made_to_be(folder, capsys) -> None:
