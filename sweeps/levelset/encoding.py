@@ -63,7 +63,7 @@ class Axis:
         return (*numbers, *([kinds] if kinds > 1 else []))
 
     def encode(self, value: Value) -> list[float]:
-        same = [i for i, w in enumerate(self.words) if type(w) is type(value) and w == value]
+        same = [i for i, w in enumerate(self.words) if _is_same(w, value)]
         word = same[0] if same else None
         number = 0.5
         if word is None and self.scale is not None and isinstance(value, (int, float)):
@@ -98,6 +98,11 @@ def axis_of(values: Sequence[Value | Range]) -> Axis:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_same(one: Value, other: Value) -> bool:
+    """0 and 0.0 are one value, 1 and true are two."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 class SpaceDomain:

@@ -56,6 +56,7 @@ def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
     assert axis.levels == (0, 2)
     assert axis.encode(0) == [0.0, 0.0]
     assert axis.encode(0.001) == [0.0, 1.0] and axis.encode(1) == [1.0, 1.0]
+    assert axis.encode(0.0) == axis.encode(0), "another branch may write it so"
 
 
 def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
