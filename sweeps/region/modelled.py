@@ -221,7 +221,7 @@ class _Answer:
             if (last := _last(name)) in beside:
                 scale, on_it = beside[last]
                 found[name] = f"{scale.low:g} to {scale.high:g}" if on_it else value
-            elif last not in numbers and any(other.get(name) != value for other in others):
+            elif last not in numbers and any(other.get(name, value) != value for other in others):
                 found[name] = value
         return found
 
