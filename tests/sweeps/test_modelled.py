@@ -19,7 +19,7 @@ from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome
 from sweeps.levelset.surrogate import Goal, Panel
-from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
+from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
 
@@ -106,6 +106,11 @@ def test_the_volume_has_the_spread_of_the_draws() -> None:
     assert size.upper == pytest.approx(0.25 + np.quantile(shares, 0.95) - shares.mean())
 
 
+def test_where_nothing_was_drawn_any_volume_is_possible() -> None:
+    """region.json holds no NaN: a category of many had none of the points, and none was written."""
+    assert volume(np.zeros((100, 0), dtype=bool), 0.25) == Volume(0.25, 0.0, 1.0)
+
+
 SPACE = {
     "architecture": ["linear", {"kind": "mlp", "width": 8}],
     "weight_decay": {"log": [0.001, 0.1]},
@@ -164,13 +169,13 @@ def counted(trial: TrialConfig, clean: float, success: float) -> TrialResult:
 
 def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
     def answers(defence):
-        return 0.9, 0.02 if defence.architecture.kind == "ridge" else 0.9
+        return 0.9, 0.02 if defence.architecture.kind == "linear" else 0.9
 
     region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
-    box = {"category": {"defence.architecture": "ridge"}, "intervals": []}
+    box = {"category": {"defence.architecture": "linear"}, "intervals": []}
     assert region["model"]["box"].items() >= box.items()
     lines = modelled_text(region)
-    assert "largest box: ridge (100 % of it inside, 100 % of the region)" in lines
+    assert "largest box: linear (100 % of it inside, 100 % of the region)" in lines
 
 
 @pytest.mark.parametrize("inside", [True, False])
