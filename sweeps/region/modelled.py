@@ -97,7 +97,6 @@ class _Answer:
             "suspect": None if self._any_in else self._point(int(np.argmax(self.inside))),
             "most_accurate": self._point(self._most_accurate()),
             "stopped_by": (ended := self._ended()),
-            "next": [] if ended else self._next(),
             "maps": maps(
                 self.domain,
                 partial(probability, self.model),
@@ -105,6 +104,8 @@ class _Answer:
                 self.inside,
                 self._category,
             ),
+            # The last: a search that asks forgets what the points above stand for.
+            "next": [] if ended else self._next(),
         }
 
     @property

@@ -193,6 +193,25 @@ def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
     }
 
 
+def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) -> None:
+    def interrupted(pack):
+        if len(Ledger(paths.ledger).finished) >= 24:
+            raise KeyboardInterrupt
+        return finished_rows([counted(t, 0.9, 0.05) for t in pack.trials], "p")
+
+    spec = small_spec(defence=SPACE, region={"clean_accuracy": 0.8, "attack_success": 0.2},
+                      search={"kind": "region", "budget": 120, "pending": 4})  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(paths, spec, SerialRunner(interrupted))
+    model = write_region(paths, spec)["model"]
+    assert model["trials"] < 120 and model["stopped_by"] is None and len(model["next"]) == 4
+    known = Ledger(paths.ledger).rows()
+    for one in model["next"]:
+        assert all((r["config"]["defence"], r["seed"]) != (one["defence"], one["seed"]) for r in known)
+    assert model["maps"] and "; ended" not in "".join(model["text"])
+
+
 def test_the_answer_is_what_the_space_was_made_to_be(folder, capsys) -> None:
     assert main(["region", str(folder), "--json"]) == 0
     model = json.loads(capsys.readouterr().out)["model"]
