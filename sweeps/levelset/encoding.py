@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
 from sweeps.space import Assignment, Branch, Range, Space, Value
 
+Canonical = Callable[[Assignment], Assignment]
 #: Numbers that span more than this factor are spaced by their logarithms.
 WIDE = 8.0
 
@@ -108,9 +109,13 @@ def _is_same(one: Value, other: Value) -> bool:
 class SpaceDomain:
     """A `Domain` of a spec's space; every drawn point is an assignment that `decode` gives back."""
 
-    def __init__(self, space: Space, inert: Sequence[frozenset[str]] = ()) -> None:
-        """inert: for each branch, the leaves without effect in it; none where not given."""
-        self.space = space
+    def __init__(
+        self, space: Space, inert: Sequence[frozenset[str]] = (), canonical: Canonical | None = None
+    ) -> None:
+        """inert: for each branch, the leaves without effect in it; none where not given. canonical:
+        as `Space.locate` takes it, where branches may have points in common."""
+        self.space, self._canonical = space, canonical
+        self._kinds = [branch.kinds for branch in space.branches]
         self._inert = tuple(inert) or (frozenset[str](),) * len(space.branches)
         self._axes = self._find_axes()
         branch = (len(space.branches),) if len(space.branches) > 1 else ()
@@ -151,8 +156,22 @@ class SpaceDomain:
                 found[name] = axis.scale, bool(point[column - 1] == len(axis.words))
         return found
 
+    def _home(self, branch: int, values: Sequence[Value]) -> tuple[int, Sequence[Value]]:
+        """The first branch that has a point, and its values there."""
+        own = self.space.branches[branch]
+        if self._canonical is None or own.kinds not in self._kinds[:branch]:
+            return branch, values
+        given = dict(zip((name for name, _ in own.leaves), values, strict=True))
+        for other in self.space.branches[:branch]:
+            fits = all(n not in given or leaf.find(given[n]) is not None for n, leaf in other.leaves)
+            if other.kinds == own.kinds and fits:
+                point = self._canonical(own.assignment(values))
+                return self.space.locate(point, self._canonical) or (branch, values)
+        return branch, values
+
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""
+        branch, values = self._home(branch, values)
         leaves = self.space.branches[branch].leaves
         found = {
             _column_name(self.space.branches[branch], name): value

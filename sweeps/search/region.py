@@ -42,7 +42,7 @@ class RegionSearch:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._spec, self._panel = spec, list(spec.panel)
-        self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence))
+        self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence), _canonical)
         settings = Settings(
             budget=spec.search.budget.trials if spec.search.budget else 0,
             repeats=len(spec.seeds),

@@ -154,6 +154,19 @@ def test_a_finite_space_is_exhausted_without_repeats(tmp_path) -> None:
     assert len(results(paths)) <= 2 * 2 * 2 and search.finished
 
 
+@pytest.mark.parametrize("second", ["ridge", {"kind": "ridge", "weight_decay": [1, 10]}])
+def test_a_point_of_two_branches_is_one_point(tmp_path, second) -> None:
+    """Each branch asked for all of its seeds, and there were none left for the second one."""
+    spec = spec_of({"architecture": ["ridge", second], "weight_decay": [0.1, 1]}, budget=99, seeds=2)
+    paths, search = run(tmp_path / "r", spec)
+    rows = results(paths)
+    distinct = 2 if second == "ridge" else 3
+    assert search.finished and len(rows) == distinct * 2 * len(spec.panel)
+    again = make_search(spec)
+    again.tell(Ledger(paths.ledger).table())
+    assert again.core.used_up and len(set(p.tobytes() for p in again.core.points)) == distinct
+
+
 ONE = {"architecture": "ridge", "weight_decay": 0.1}
 
 
