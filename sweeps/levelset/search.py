@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -159,11 +160,15 @@ class LevelSetSearch:
         if count <= 0:
             return []
         design = self.domain.draw(self.begin, self.settings.seed + 1)
-        first = len(self.points)
-        turns = [
-            (design[i % len(design)], i % len(self.panel)) for i in range(first, first + count)
-        ]
-        return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
+        tried, turns = Counter(self._tried), list[tuple[Floats, int]]()
+        for i, point in enumerate(design):
+            attack = i % len(self.panel)
+            # Not those that are known: a resumed search may lack any of them.
+            if tried[point.tobytes(), attack]:
+                tried[point.tobytes(), attack] -= 1
+            else:
+                turns.append((point, attack))
+        return [self.add(*turn) for turn in turns[:count] if self._free(*turn)]
 
     def _free(self, point: Floats, attack: int) -> bool:
         return self._tried.get((point.tobytes(), attack), 0) < self.settings.repeats

@@ -189,6 +189,19 @@ def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
     assert 7 <= repeated <= 30
 
 
+def test_a_resumed_search_tries_what_is_missing_of_its_even_design() -> None:
+    """Packs come back in any order; what was known was tried again, and what was not never."""
+    panel = Panel(Columns((2,)), np.array([[0.0], [1.0]]))
+    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, GOAL) for _ in range(2))
+    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.begin)]
+    for number in range(first.begin // 2, first.begin):
+        point, attack = first.points[number], first.attacks[number]
+        resumed.tell(resumed.add(point, attack), outcomes(point[None, :])[0])
+    more = resumed.ask(first.begin - first.begin // 2)
+    found = [(resumed.points[i].tobytes(), resumed.attacks[i]) for i in more]
+    assert found == asked[: first.begin // 2]
+
+
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
     values, known = centred(np.array([100.0, 0.0, 1000.0]), np.full(3, IMAGES), np.full(3, logit(0.1)))
     assert values[0] == pytest.approx(0.0, abs=0.01) and values[2] == CLIP
