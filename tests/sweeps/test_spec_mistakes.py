@@ -55,6 +55,7 @@ WRONG_SPECS = {
     "defence factor under attack": (changed("attack.weight_decay", 0.1), ["attack.weight_decay: does not belong under `attack`", "move it to `defence`"]),
     "patch larger than the image": (changed("attack.trigger", {"kind": "patch", "size": 9}), ["attack.trigger.size: must not be larger than the image, which is 8 x 8 pixels, but got 9"]),
     "target that does not exist": (changed("attack.target", 10), ["attack.target: must be one of the 10 classes, 0 to 9, but got 10"]),
+    "target by its name": (changed("attack.target", 7) | {"data": {"kind": "digits", "classes": [7, 1], "train": 100, "validation": 50, "test": 50}}, ["attack.target: must be one of the 2 classes, 0 to 1, but got 7. Choose another class: number 0 is 7, 1 is 1."]),
     "rate that poisons nothing": (changed("attack.poison_rate", [0.0005]), ["attack.poison_rate: must poison at least one of the 1100 training images, or be 0, but got 0.0005"]),
     "clean-label rate beyond the target class": (changed("attack", {"trigger": "sine", "label_mode": "clean_label", "poison_rate": [0.01, 0.5]}), ["attack.poison_rate: must not exceed the 100 of 1100 training images that are of class 0", "but got 0.5. Use at most 0.090909."]),
     "unknown label mode": (changed("attack.label_mode", "all"), ["attack.label_mode: must be one of all_to_one, all_to_all, clean_label, but got 'all'"]),
