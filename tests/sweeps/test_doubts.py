@@ -122,8 +122,12 @@ def test_a_threshold_that_a_constant_answer_meets_is_told(tmp_path) -> None:
     """Half of the test images are of class 1: who always answers 1 has 0.5."""
     rows = [{"class_total": None}, {"class_total": [30, 50, 20]}]
     (said,) = learnt_nothing(0.5, rows)
-    assert said.startswith("Clean accuracy >= 0.500 is met without learning") and "has 0.500" in said
-    assert learnt_nothing(0.501, rows) == [] == learnt_nothing(None, rows) == learnt_nothing(0.1, [])
+    assert (
+        said.startswith("Clean accuracy >= 0.500 is met without learning") and "has 0.500" in said
+    )
+    assert (
+        learnt_nothing(0.501, rows) == [] == learnt_nothing(None, rows) == learnt_nothing(0.1, [])
+    )
     _, region = swept(tmp_path, region={"clean_accuracy": 0.05, "attack_success": 0.2}, seeds=1)
     assert "Clean accuracy >= 0.050 is met without learning" in region_text(region)
 
