@@ -116,18 +116,18 @@ def because(told: str) -> str:
 def side_of(row: Mapping[str, Any], bars: Bars) -> tuple[float, float, float, float]:
     """Counts (correct, images, success, triggered) that stand for a stopped row of the ledger.
 
-    They are those of its last curve point, moved to the bar, and one image beyond it, where they
-    are on the other side of it than foretold. Of a metric that is not foretold all are 0.
+    They are those of its last curve point, moved to the bar, and one image beyond it if there is
+    one, where they are on the other side of it than foretold. Of a metric that is not foretold all are 0.
     """
     metric, point = metric_of(row["foretold"]), row["curve"][-1]
     images, triggered = sum(row["class_total"]), row["measurements"][0]["total"]
     correct, success = point["clean_correct"], point["success"][0]
     most = bars.attack_success * triggered
     if metric == "attack_success":
-        return 0.0, 0.0, max(success, most + 1), triggered
+        return 0.0, 0.0, min(max(success, most + 1), triggered), triggered
     least = (bars.clean_accuracy or 0.0) * images
     if metric == "clean_accuracy":
-        return min(correct, least - 1), images, 0.0, 0.0
+        return max(min(correct, least - 1), 0.0), images, 0.0, 0.0
     return max(correct, least), images, min(success, most), triggered
 
 

@@ -66,7 +66,12 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     say(f"{case.spec.name}: {planned} trials, {len(ledger.finished)} recorded, "
         f"in {case.paths.root}")  # fmt: skip
-    claim, draws = CLAIMS[plan.settings.target], plan.settings.draws
+    claim = CLAIMS[plan.settings.target]
+    draws = sum(draw.stratum == INSIDE for draw in plan.draws)
+    if not draws:
+        return
+    if draws < plan.settings.draws:
+        say(f"note: so little is inside that {draws} of {plan.settings.draws} draws were found")
     if draws < (needed := fewest_draws(claim)):
         say(f"note: {draws} draws cannot prove {claim:g}, even if all pass; {needed} can")
     chances = [d.passing for d in plan.draws if d.stratum == INSIDE and d.passing is not None]

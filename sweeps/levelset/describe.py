@@ -88,12 +88,12 @@ def _peeled(features: Floats, inside: Floats) -> tuple[Interval, ...] | None:
         for column in range(features.shape[1]):
             values = features[left, column]
             low, high = np.quantile(values, [PEEL, 1 - PEEL])
-            for kept, bounds in (
-                (values > low, (np.nextafter(low, np.inf), box[column][1])),
-                (values < high, (box[column][0], np.nextafter(high, -np.inf))),
-            ):
+            for kept, upper in ((values > low, False), (values < high, True)):
                 if kept.all() or not kept.any():
                     continue
+                # Ends are values that are left: of whole numbers the next one may be far away.
+                ends = values[kept].min(), values[kept].max()
+                bounds = (box[column][0], ends[1]) if upper else (ends[0], box[column][1])
                 # What is gained for each point given up: a thin slice is as good as a thick one.
                 gain = (inside[left[kept]].mean() - inside[left].mean()) / (~kept).sum()
                 if best is None or gain > best[0]:

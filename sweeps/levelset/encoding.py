@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
 from sweeps.space import Assignment, Branch, Range, Space, Value
 
+Canonical = Callable[[Assignment], Assignment]
 #: Numbers that span more than this factor are spaced by their logarithms.
 WIDE = 8.0
 
@@ -63,7 +64,7 @@ class Axis:
         return (*numbers, *([kinds] if kinds > 1 else []))
 
     def encode(self, value: Value) -> list[float]:
-        same = [i for i, w in enumerate(self.words) if type(w) is type(value) and w == value]
+        same = [i for i, w in enumerate(self.words) if _is_same(w, value)]
         word = same[0] if same else None
         number = 0.5
         if word is None and self.scale is not None and isinstance(value, (int, float)):
@@ -100,12 +101,21 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_same(one: Value, other: Value) -> bool:
+    """0 and 0.0 are one value, 1 and true are two."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 class SpaceDomain:
     """A `Domain` of a spec's space; every drawn point is an assignment that `decode` gives back."""
 
-    def __init__(self, space: Space, inert: Sequence[frozenset[str]] = ()) -> None:
-        """inert: for each branch, the leaves without effect in it; none where not given."""
-        self.space = space
+    def __init__(
+        self, space: Space, inert: Sequence[frozenset[str]] = (), canonical: Canonical | None = None
+    ) -> None:
+        """inert: for each branch, the leaves without effect in it; none where not given. canonical:
+        as `Space.locate` takes it, where branches may have points in common."""
+        self.space, self._canonical = space, canonical
+        self._kinds = [branch.kinds for branch in space.branches]
         self._inert = tuple(inert) or (frozenset[str](),) * len(space.branches)
         self._axes = self._find_axes()
         branch = (len(space.branches),) if len(space.branches) > 1 else ()
@@ -135,8 +145,33 @@ class SpaceDomain:
                 column += 1
         return found
 
+    def on_scale(self, point: Floats) -> dict[str, tuple[Scale, bool]]:
+        """Of each factor that has other values beside its numbers, such as 0 beside a log range:
+        the scale of the numbers, and whether the point has one of them."""
+        found: dict[str, tuple[Scale, bool]] = {}
+        column = 1 if self.groups > 1 else 0
+        for name, axis in self._axes.items():
+            column += len(axis.levels)
+            if len(axis.levels) == 2 and axis.scale is not None:
+                found[name] = axis.scale, bool(point[column - 1] == len(axis.words))
+        return found
+
+    def _home(self, branch: int, values: Sequence[Value]) -> tuple[int, Sequence[Value]]:
+        """The first branch that has a point, and its values there."""
+        own = self.space.branches[branch]
+        if self._canonical is None or own.kinds not in self._kinds[:branch]:
+            return branch, values
+        given = dict(zip((name for name, _ in own.leaves), values, strict=True))
+        for other in self.space.branches[:branch]:
+            fits = all(n not in given or leaf.find(given[n]) is not None for n, leaf in other.leaves)
+            if other.kinds == own.kinds and fits:
+                point = self._canonical(own.assignment(values))
+                return self.space.locate(point, self._canonical) or (branch, values)
+        return branch, values
+
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""
+        branch, values = self._home(branch, values)
         leaves = self.space.branches[branch].leaves
         found = {
             _column_name(self.space.branches[branch], name): value

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,8 +107,8 @@ class LevelSetSearch:
         chosen = [i for i, _ in found]
         points = np.array([self.points[i] for i in chosen], dtype=np.float64)
         attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
-        width = len(self.domain.columns.levels)
-        return Trials(points.reshape(-1, width), attacks, *counts.T)
+        width = len(self.domain.columns.levels)  # 0 where the space is one point
+        return Trials(points.reshape(len(chosen), width), attacks, *counts.T)
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -129,6 +132,8 @@ class LevelSetSearch:
                 asked += self._again()
         if len(asked) < count and self.trials_known:
             asked += self._informed(count - len(asked), cost)
+        elif not asked and len(self.outcomes) == len(self.points):
+            asked = self._uninformed(count)  # or nothing that is under way would ever be told
         return asked
 
     @property
@@ -155,11 +160,15 @@ class LevelSetSearch:
         if count <= 0:
             return []
         design = self.domain.draw(self.begin, self.settings.seed + 1)
-        first = len(self.points)
-        turns = [
-            (design[i % len(design)], i % len(self.panel)) for i in range(first, first + count)
-        ]
-        return [self.add(point, attack) for point, attack in turns if self._free(point, attack)]
+        tried, turns = Counter(self._tried), list[tuple[Floats, int]]()
+        for i, point in enumerate(design):
+            attack = i % len(self.panel)
+            # Not those that are known: a resumed search may lack any of them.
+            if tried[point.tobytes(), attack]:
+                tried[point.tobytes(), attack] -= 1
+            else:
+                turns.append((point, attack))
+        return [self.add(*turn) for turn in turns[:count] if self._free(*turn)]
 
     def _free(self, point: Floats, attack: int) -> bool:
         return self._tried.get((point.tobytes(), attack), 0) < self.settings.repeats
@@ -181,6 +190,31 @@ class LevelSetSearch:
         worth = (inside * (1 - inside) + 0.02) / np.array(tried)
         chosen = free[int(self.draw.choice(len(free), p=worth / worth.sum()))]
         return [self.add(self.points[chosen], self.attacks[chosen])]
+
+    def _uninformed(self, count: int) -> list[int]:
+        """Where all that was tried has failed: free trials of even points, while there are any."""
+        every = range(len(self.panel))
+        free = (
+            (point, attack)
+            for point in self._distinct_reference
+            for attack in every
+            if self._free(point, attack)
+        )
+        chosen = list(itertools.islice(free, count))
+        self.exhausted = not chosen
+        return [self.add(point, attack) for point, attack in chosen]
+
+    @property
+    def used_up(self) -> bool:
+        """Whether every point has been tried under every attack as often as it may be."""
+        every = range(len(self.panel))
+        return not any(self._free(p, a) for p in self._distinct_reference for a in every)
+
+    @functools.cached_property
+    def _distinct_reference(self) -> Floats:
+        """The reference points, each once, in the order drawn: all of a small, finite space."""
+        _, first = np.unique(self.reference, axis=0, return_index=True)
+        return self.reference[np.sort(first)]
 
     def _informed(self, count: int, cost: Cost | None) -> list[int]:
         model = self.current().likeliest

@@ -31,6 +31,10 @@ from sweeps.levelset.rivals import FEWEST, LEAST, Rival, by_logits, by_side, by_
 CLIP = 5.0
 #: The share of seeds that the median seed stands for.
 HALF = 0.5
+#: Twice would be right if the mean were as far above the truth as paths are above the mean (the
+#: bootstrap's correction of bias, Efron 1979). It is nearer, as unlike paths it has been shrunk:
+#: with 2, a quarter of the points at a probability of one half were inside; with 1, four fifths.
+LUCK = 1.5
 #: More rows than this would make an ask take too long, and add little.
 LARGEST = 900
 
@@ -200,9 +204,9 @@ class Surrogate:
             self.fitted = len(trials)
         accurate, attacked = trials.having(trials.images), trials.having(trials.triggered)
         centre = self._centre(accurate)
-        limit = float(logit(np.clip(self.goal.success, 1e-4, 1 - 1e-4)))
+        limit = float(countable(self.goal.success, most(attacked.triggered)))
         clean = self._rivals(0, self._clean_data(accurate, centre), centre, draw, anew)
-        attack = self._rivals(1, self._attack_data(attacked, limit), limit, draw, anew)
+        attack = self._rivals(1, self._attack_data(attacked), limit, draw, anew)
         noise = (
             seed_variance(clean[0].process.hyper, centre, accurate.images),
             seed_variance(attack[0].process.hyper, limit, attacked.triggered),
@@ -247,18 +251,21 @@ class Surrogate:
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
         if self.goal.clean is not None:
-            return float(logit(np.clip(self.goal.clean, 1e-4, 1 - 1e-4)))
+            return float(countable(self.goal.clean, most(trials.images)))
         rates = (trials.correct + 0.5) / (trials.images + 1)
         # The best but for the luckiest twentieth: single lucky seeds do not set the level.
         best = float(np.quantile(rates, 0.95)) if len(rates) else 0.9
         return float(logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)))
 
     def _clean_data(self, trials: Trials, centre: float) -> Data:
-        values, known = centred(trials.correct, trials.images, centre)
+        fixed = self.goal.clean
+        at = countable(fixed, trials.images) if fixed is not None else np.full(len(trials), centre)
+        values, known = centred(trials.correct, trials.images, at)
         return Data(self.columns, trials.points, values, known, np.zeros(len(trials)))
 
-    def _attack_data(self, trials: Trials, centre: float) -> Data:
-        values, known = centred(trials.success, trials.triggered, centre)
+    def _attack_data(self, trials: Trials) -> Data:
+        at = countable(self.goal.success, trials.triggered)
+        values, known = centred(trials.success, trials.triggered, at)
         points = self.panel.cross(trials.points, trials.attacks)
         return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
 
@@ -267,8 +274,8 @@ class Surrogate:
 
         The maximum of each posterior path over the reference points is one opinion about the best
         (Gotovos et al. 2013, implicit level). Of many points that are about as good, a path's best
-        is the luckiest, by as much above the mean's as the mean's is above the true best: that much
-        is taken off twice (the bootstrap's correction of bias, Efron 1979).
+        is the luckiest, and the mean's best is lucky too: `LUCK` times what a path's is above the
+        mean's is taken off.
         """
         cross = model.clean.at(self.reference)
         order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
@@ -277,7 +284,7 @@ class Surrogate:
         covariance[np.diag_indices(len(order))] += 1e-6
         root = np.linalg.cholesky(covariance)
         paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
-        luck = 2 * float(paths.max(axis=0).mean() - high.mean.max())
+        luck = LUCK * float(paths.max(axis=0).mean() - high.mean.max())
         best = expit(paths.max(axis=0) - luck + model.centre[0])
         levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
         where = order[int(np.argmax(high.mean))]
@@ -301,6 +308,21 @@ def thinned(data: Data, draw: np.random.Generator, far: Floats | None = None) ->
     near = order[:0] if far is None else np.argsort(far)[: LARGEST // 2]
     rest = order[~np.isin(order, near)][: LARGEST - len(near)]
     return data.take(np.sort(np.concatenate([near, rest])))
+
+
+def countable(threshold: float, images: Floats) -> Floats:
+    """The threshold as logits, one for each number of images that a rate may be counted on.
+
+    Between no hit and one hit, or all and all but one, where it asks for none or for all of them:
+    half a hit is added to every count, by which none at all would be more than a threshold of 0.
+    """
+    nearest = np.clip(1 / (np.maximum(images, 0) + 1), 1e-4, 0.5)
+    return np.asarray(logit(np.clip(threshold, nearest, 1 - nearest)), dtype=np.float64)
+
+
+def most(totals: Floats) -> Floats:
+    """The largest total; without any, so many that all thresholds are countable."""
+    return np.asarray(totals.max(initial=0.0) or np.inf, dtype=np.float64)
 
 
 def spread_shape(mean: Floats, centre: float) -> Floats:
@@ -341,8 +363,8 @@ def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:
     return np.asarray(spread_shape(levels, centre) @ weights / weights.sum(), dtype=np.float64)
 
 
-def centred(hits: Floats, total: Floats, centre: float) -> tuple[Floats, Floats]:
-    """Logits of counts minus `centre`, clipped, and the variances that counting gives them."""
+def centred(hits: Floats, total: Floats, centre: Floats) -> tuple[Floats, Floats]:
+    """Logits of counts minus `centre`, (n,), clipped, and the variances that counting gives them."""
     rates = (hits + 0.5) / (total + 1)
     values = np.clip(logit(rates) - centre, -CLIP, CLIP)
     return values, 1 / ((total + 1) * rates * (1 - rates))

@@ -90,7 +90,10 @@ def _levels(
 
 def volume(inside: Bools, fraction: float) -> Volume:
     """The volume whose mean is `fraction`, known from many points, and whose spread is that of the
-    draws inside (s, n)."""
+    draws inside (s, n). Where no point was drawn, anything is possible: many categories and
+    attacks leave some of the categories without."""
+    if not inside.shape[1]:
+        return Volume(fraction, 0.0, 1.0)
     moved = inside.mean(axis=1) - inside.mean()
     lower, upper = np.quantile(moved, [0.05, 0.95])
     return Volume(

@@ -43,7 +43,10 @@ def rate(counts: Sequence[tuple[int, int]], confidence: float) -> Rate:
     binomial = [1 / ((n + 1) * p * (1 - p)) for p, (_, n) in zip(smoothed, counts, strict=True)]
     variance = max(spread, sum(binomial) / len(binomial))
     reach = float(stdtrit(len(logits) - 1, confidence)) * math.sqrt(variance / len(logits))
-    return Rate(mean, _expit(centre - reach), _expit(centre + reach))
+    # Where nothing has succeeded, or nothing failed, no rate down to 0 or up to 1 is disproved.
+    lower = _expit(centre - reach) if any(k for k, _ in counts) else 0.0
+    upper = _expit(centre + reach) if any(k < n for k, n in counts) else 1.0
+    return Rate(mean, lower, upper)
 
 
 def _expit(z: float) -> float:

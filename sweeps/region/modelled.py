@@ -35,9 +35,10 @@ import numpy as np
 from scipy.special import expit
 
 from backdoor.config import build_defence
+from backdoor.schema import tidy
 from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.describe import Description, describe, products
+from sweeps.levelset.describe import PRECISION, Description, describe, judged, products
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability, summary
 from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
@@ -58,7 +59,8 @@ def modelled(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
     """The answer as plain values; None where too few trials have finished to say anything."""
     search = RegionSearch(spec)
     search.tell(ledger.table())
-    if search.core.trials_known < search.core.begin:
+    core = search.core
+    if core.trials_known < core.begin and not (core.trials_known and core.used_up):
         return None
     return _Answer(spec, search).as_dict()
 
@@ -95,7 +97,6 @@ class _Answer:
             "suspect": None if self._any_in else self._point(int(np.argmax(self.inside))),
             "most_accurate": self._point(self._most_accurate()),
             "stopped_by": (ended := self._ended()),
-            "next": [] if ended else self._next(),
             "maps": maps(
                 self.domain,
                 partial(probability, self.model),
@@ -103,6 +104,8 @@ class _Answer:
                 self.inside,
                 self._category,
             ),
+            # The last: a search that asks forgets what the points above stand for.
+            "next": [] if ended else self._next(),
         }
 
     @property
@@ -178,7 +181,10 @@ class _Answer:
     ) -> tuple[Description, list[dict[str, Any]]] | None:
         names = self.domain.number_axes
         used = [c for c in names if np.ptp(self.points[where, c]) > 0]
-        if not used or where.sum() < 64:
+        if not used:
+            whole = judged(self.points[where], self.inside[where], ())
+            return (whole, []) if whole.precision >= PRECISION else None
+        if where.sum() < 64:
             return None
         # Logarithms of values where the scale has them, so that sums are products of factors.
         scales = [names[c][1] for c in used]
@@ -199,22 +205,26 @@ class _Answer:
         for interval in found.intervals:
             name, log = labelled[interval.column]
             bounds = [
-                None if v is None else float(10**v if log else v)
+                None if v is None else tidy(10**v if log else v)
                 for v in (interval.low, interval.high)
             ]
             shown.append({"factor": name, "low": bounds[0], "high": bounds[1]})
         return found, shown
 
     def _category(self, index: int) -> dict[str, Any]:
-        """The factors of a point that have no order and differ between points."""
-        numbers = {name.rpartition("=")[2] for name, _ in self.domain.number_axes.values()}
+        """The factors of a point that have no order and differ between points. One that also has a
+        scale counts by its value beside that, or is told as the whole of the scale."""
+        numbers = {_last(name) for name, _ in self.domain.number_axes.values()}
+        beside = {_last(n): at for n, at in self.domain.on_scale(self.points[index]).items()}
         others = [self._factors(i) for i in range(64)]
-        return {
-            name: value
-            for name, value in self._factors(index).items()
-            if name.rpartition(".")[2] not in {n.rpartition(".")[2] for n in numbers}
-            and any(other.get(name) != value for other in others)
-        }
+        found: dict[str, Any] = {}
+        for name, value in self._factors(index).items():
+            if (last := _last(name)) in beside:
+                scale, on_it = beside[last]
+                found[name] = f"{scale.low:g} to {scale.high:g}" if on_it else value
+            elif last not in numbers and any(other.get(name, value) != value for other in others):
+                found[name] = value
+        return found
 
     def _factors(self, index: int) -> dict[str, Any]:
         from sweeps.ledger import flatten_factors
@@ -294,6 +304,11 @@ class _Answer:
         core, found = self.search.core, summary(self.inside, self.spec.region.confidence)
         if len(core.points) >= core.settings.budget:
             return f"its budget of {core.settings.budget} trials is spent"
+        if self.search.affordable < 1:
+            budget = self.spec.search.budget
+            return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
+        if core.used_up:
+            return "every point has had all of its seeds"
         certain = found.expected_f1 >= core.settings.f1 - REFIT
         certain |= found.undecided <= core.settings.undecided
         return "it is certain enough" if certain and core.trials_known >= core.enough else None
@@ -309,6 +324,11 @@ class _Answer:
             }
             for trial in asked
         ]
+
+
+def _last(name: str) -> str:
+    """The last part of a factor's dotted name, or of a column's."""
+    return name.rpartition("=")[2].rpartition(".")[2]
 
 
 def _rates(mean: Floats, variance: Floats, centre: float) -> list[dict[str, float]]:

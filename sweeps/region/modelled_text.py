@@ -88,13 +88,20 @@ def _point(title: str, point: Part) -> list[str]:
 def _described(title: str, found: Part | None) -> list[str]:
     if found is None:
         return [f"{title}: none that is 95 % precise"]
-    category = ", ".join(str(value) for value in found["category"].values())
-    parts = [_bounds(interval) for interval in found["intervals"]] or ["everywhere"]
-    where = " and ".join([*([category] if category else []), *parts])
+    category = ", ".join(_named(*pair) for pair in found["category"].items())
+    parts = [_bounds(interval) for interval in found["intervals"]]
+    where = " and ".join([*([category] if category else []), *parts]) or "everywhere"
     return [
         f"{title}: {where} ({_percent(found['precision'])} of it inside, "
         f"{_percent(found['coverage'])} of the region)"
     ]
+
+
+def _named(factor: str, value: Any) -> str:
+    """A kind says by itself what it is of."""
+    slot = factor in ("defence.architecture", "defence.regularizer")
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return shown if slot else f"{factor.rpartition('.')[2]} {shown}"
 
 
 def _bounds(interval: Part) -> str:

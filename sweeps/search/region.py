@@ -13,6 +13,7 @@ the model on which side of a bar it ends, and nothing of the other metric.
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from typing import Any
 
@@ -41,7 +42,7 @@ class RegionSearch:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._spec, self._panel = spec, list(spec.panel)
-        self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence))
+        self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence), _canonical)
         settings = Settings(
             budget=spec.search.budget.trials if spec.search.budget else 0,
             repeats=len(spec.seeds),
@@ -66,7 +67,7 @@ class RegionSearch:
 
     @property
     def finished(self) -> bool:
-        return not self._left and (self.core.finished or self._overspent(1))
+        return not self._left and (self.core.finished or self.affordable < 1)
 
     def tell(self, rows: Rows) -> None:
         for row in rows.to_pylist():
@@ -76,8 +77,8 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
-        free = self._free
-        if free > 0 and not self._overspent(free):
+        free = min(self._free, self.affordable)
+        if free > 0:
             self._left.extend(self._trial(number) for number in self.core.ask(free))
             self._domain.forget()
         asked = [self._left.popleft() for _ in range(min(limit, len(self._left)))]
@@ -154,14 +155,17 @@ class RegionSearch:
 
     # --- the budget -------------------------------------------------------------------------
 
-    def _overspent(self, more: int) -> bool:
-        """Whether `more` trials, each as long as the mean so far, would exceed the GPU-hours."""
-        budget = self._spec.search.budget
-        if budget is None or budget.gpu_hours is None or not self._seconds:
-            return False
-        mean = sum(self._seconds) / len(self._seconds)
-        trials = len(self._seconds) + len(self._open) + len(self._left) + more
-        return mean * trials * self._spec.resources.gpu > 3600 * budget.gpu_hours
+    @property
+    def affordable(self) -> int:
+        """How many more trials, each as long as the mean so far, the budget of GPU-hours has room
+        for; where there is none, or nothing is known of how long they last, any number."""
+        budget, known = self._spec.search.budget, len(self._seconds)
+        spent = sum(self._seconds) * self._spec.resources.gpu / 3600
+        if budget is None or budget.gpu_hours is None or not spent:
+            return self.size
+        out = len(self._open) + len(self._left)
+        # Whole trials fit, whatever floating point makes of their sum.
+        return max(0, math.floor(budget.gpu_hours / spent * known - known - out + 1e-9))
 
 
 def goal_of(spec: SweepSpec) -> Goal:

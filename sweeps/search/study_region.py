@@ -138,7 +138,7 @@ class StudyRegion:
 
     def _of(self, points: Floats, chunk: int = 4096) -> Floats:
         parts = [points[i : i + chunk] for i in range(0, len(points), chunk)]
-        return np.concatenate([self.model.probability(part) for part in parts])
+        return np.concatenate([self.model.probability(part) for part in parts] or [np.zeros(0)])
 
     def _check(self, params: Params) -> None:
         for name, distribution in self.domain.space.items():

@@ -48,7 +48,9 @@ class ModelledRegion:
         self._model = replace(self._model, goal=replace(self._model.goal, seeds=share))
         known = search.core.trials()
         totals = known.images, known.triggered
-        images, triggered = (float(np.median(total[total > 0])) for total in totals)
+        # Nothing is inside where nothing is known: one image will do.
+        counted = (total[total > 0] if total.any() else np.ones(1) for total in totals)
+        images, triggered = (float(np.median(total)) for total in counted)
         self._verdicts = Verdicts(seeds, images, triggered)
         self._basis = basis or VERDICT
 

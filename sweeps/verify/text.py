@@ -17,6 +17,12 @@ LISTED = 10
 def verification_text(answer: Answer) -> str:
     """The verdict, the draws that failed, the other parts, reliability, transfer."""
     if answer["verdict"] == EMPTY:
+        if answer["region"]["basis"] == VERDICT:
+            return (
+                "Nothing to verify: no defence point is so surely inside the region that draws are "
+                "expected to pass as surely as IN asks for. --basis probability takes all that is "
+                "IN."
+            )
         return "Nothing to verify: no defence point is inside the region."
     return "\n".join(
         [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer),

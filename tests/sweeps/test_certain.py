@@ -17,7 +17,7 @@ from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.foretelling import Curve, Foreteller, Kind, curve_of, farthest
 from sweeps.ledger import Ledger, finished_rows, load_results
-from sweeps.limits import Bars, Limit, Limits, contradicts, is_control, metric_of
+from sweeps.limits import Bars, Limit, Limits, contradicts, is_control, metric_of, side_of
 from sweeps.plan import Job, Pack, make_packs
 from sweeps.region.foretold import foretold_of, sentence
 from sweeps.region.points import region_of
@@ -465,6 +465,22 @@ def test_a_region_search_takes_the_side_and_never_asks_for_a_stopped_trial_again
     half.tell(rows.slice(0, 12))
     asked_then = {t.trial_id for t in half.ask(100)}
     assert asked_then and not asked_then & set(rows.slice(0, 12)["trial_id"].to_pylist())
+
+
+@pytest.mark.parametrize(("metric", "bars", "expected"), [
+    ("attack_success", Bars(0.5, 0.95), (0, 0, 10, 10)), ("attack_success", Bars(0.5, 0.4), (0, 0, 5, 10)),
+    ("clean_accuracy", Bars(0.05, 0.4), (0, 10, 0, 0)), ("clean_accuracy", Bars(0.5, 0.4), (3, 10, 0, 0)),
+])  # fmt: skip
+def test_the_counts_of_a_side_are_counts(metric, bars, expected) -> None:
+    """With few images a bar near an end has less than one image beyond it; a rate above 1 had no
+    logit, and the model of the sweep could not be fitted any more."""
+    found = {
+        "foretold": f"fails: {metric} 0.3000 after epoch 2 ends there",
+        "curve": [{"clean_correct": 3, "success": [3]}],
+        "class_total": [5, 5],
+        "measurements": [{"total": 10}],
+    }
+    assert side_of(found, bars) == expected
 
 
 def test_the_seconds_of_stopped_trials_count_against_the_gpu_hours() -> None:

@@ -24,6 +24,7 @@ from sweeps.levelset.surrogate import (
     Surrogate,
     Trials,
     centred,
+    countable,
     seed_variance,
     thinned,
 )
@@ -188,11 +189,42 @@ def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
     assert 7 <= repeated <= 30
 
 
+def test_a_resumed_search_tries_what_is_missing_of_its_even_design() -> None:
+    """Packs come back in any order; what was known was tried again, and what was not never."""
+    panel = Panel(Columns((2,)), np.array([[0.0], [1.0]]))
+    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, GOAL) for _ in range(2))
+    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.begin)]
+    for number in range(first.begin // 2, first.begin):
+        point, attack = first.points[number], first.attacks[number]
+        resumed.tell(resumed.add(point, attack), outcomes(point[None, :])[0])
+    more = resumed.ask(first.begin - first.begin // 2)
+    found = [(resumed.points[i].tobytes(), resumed.attacks[i]) for i in more]
+    assert found == asked[: first.begin // 2]
+
+
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
-    values, known = centred(np.array([100.0, 0.0, 1000.0]), np.full(3, IMAGES), float(logit(0.1)))
+    values, known = centred(np.array([100.0, 0.0, 1000.0]), np.full(3, IMAGES), np.full(3, logit(0.1)))
     assert values[0] == pytest.approx(0.0, abs=0.01) and values[2] == CLIP
     assert values[1] == max(-CLIP, logit(0.5 / 1001) - logit(0.1))
     assert known[0] == pytest.approx(1 / (1000 * 0.1 * 0.9), rel=0.01)
+
+
+@pytest.mark.parametrize(("clean", "success"), [(0.9, 0.0), (0.9, 0.0005), (1.0, 0.2)])
+@pytest.mark.parametrize("images", [10.0, 450.0])
+def test_a_threshold_of_none_or_all_is_one_that_can_be_had(clean, success, images) -> None:
+    """Where all trials hold it exactly the region is everywhere, and where none does nowhere."""
+    draw, points = np.random.default_rng(0), Box(Columns((0,))).draw(40, 0)
+    every = np.full(len(points), images)
+    for off, expected in ((0, 1.0), (1, 0.0)):
+        correct = every - off if clean == 1 else every
+        hits = np.full(len(points), 0.0 if clean == 1 else off)
+        trials = Trials(points, np.zeros(len(points), dtype=int), correct, every, hits, every)
+        model = Surrogate(Columns((0,)), LINE, Goal(success, clean), EVEN9).fit(trials, draw)
+        assert probability(model, EVEN9) == pytest.approx(expected, abs=0.1)
+
+
+def test_few_images_of_one_attack_do_not_move_the_threshold_of_others() -> None:
+    assert countable(0.02, np.array([10.0, 450.0])) == pytest.approx(logit([1 / 11, 0.02]))
 
 
 def test_many_rows_are_thinned_to_those_near_the_threshold() -> None:

@@ -21,7 +21,7 @@ from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome
 from sweeps.levelset.surrogate import Goal, Panel
-from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
+from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
 from sweeps.start import read_spec
@@ -54,6 +54,15 @@ def test_a_diagonal_has_no_large_box_but_a_short_rule() -> None:
     new = square(9000)[4096:]
     again = judged(products(new, [0, 1])[0], (np.abs(new.sum(axis=1) - 1) < 0.12).astype(float), rule.intervals)  # fmt: skip
     assert again.precision == pytest.approx(rule.precision, abs=0.05)
+
+
+@pytest.mark.parametrize(("keep", "ends"), [(lambda v: v >= 20, (20, None)), (lambda v: v <= 5, (None, 5)), (lambda v: v == 10, (10, 10))])  # fmt: skip
+def test_the_ends_of_an_interval_are_values_of_the_region(keep, ends) -> None:
+    """Of a factor with few values, the next one beside the region is none of it."""
+    values = np.random.default_rng(3).choice([5.0, 10.0, 20.0, 40.0], (2000, 1))
+    found = describe(values, keep(values[:, 0]).astype(float))
+    assert [(i.low, i.high) for i in found.intervals] == [ends]
+    assert found.precision == found.coverage == 1
 
 
 def test_no_description_is_given_where_none_is_precise() -> None:
@@ -101,6 +110,11 @@ def test_the_volume_has_the_spread_of_the_draws() -> None:
     assert size.upper == pytest.approx(0.25 + np.quantile(shares, 0.95) - shares.mean())
 
 
+def test_where_nothing_was_drawn_any_volume_is_possible() -> None:
+    """region.json holds no NaN: a category of many had none of the points, and none was written."""
+    assert volume(np.zeros((100, 0), dtype=bool), 0.25) == Volume(0.25, 0.0, 1.0)
+
+
 SPACE = {
     "architecture": ["linear", {"kind": "mlp", "width": 8}],
     "weight_decay": {"log": [0.001, 0.1]},
@@ -133,6 +147,74 @@ def folder(tmp_path_factory):
     sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
     write_region(paths, spec)
     return paths.root
+
+
+def modelled_on(folder, defence, answers, **changes):
+    """region.json of a sweep over this space in which a trial has these (clean, success) rates."""
+    spec = small_spec(
+        name="modelled", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
+        region={"clean_accuracy": 0.8, "attack_success": 0.2},
+        **{"seeds": 30, "search": {"kind": "region", "budget": 40}} | changes,
+    )  # fmt: skip
+
+    def work(pack):
+        return finished_rows([counted(t, *answers(t.defence)) for t in pack.trials], "p")
+
+    paths = begin(folder, spec)
+    sweep(paths, spec, SerialRunner(work))
+    return write_region(paths, spec)
+
+
+def counted(trial: TrialConfig, clean: float, success: float) -> TrialResult:
+    result = fake_result(trial)
+    measured = (replace(result.measurements[0], success=round(450 * success), robust=0, total=450),)
+    right = (round(50 * clean),) * 10
+    return replace(result, measurements=measured, class_correct=right, class_total=(50,) * 10)
+
+
+def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
+    def answers(defence):
+        return 0.9, 0.02 if defence.architecture.kind == "linear" else 0.9
+
+    region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
+    box = {"category": {"defence.architecture": "linear"}, "intervals": []}
+    assert region["model"]["box"].items() >= box.items()
+    lines = modelled_text(region)
+    assert "largest box: linear (100 % of it inside, 100 % of the region)" in lines
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
+    """Without it the words would say that the box holds whatever the weight decay is."""
+    def answers(defence):
+        return 0.9, 0.02 if (defence.weight_decay == 0) == inside else 0.9
+
+    defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
+    region = modelled_on(tmp_path / "r", defence, answers)
+    words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
+    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in modelled_text(region)
+    assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
+        "0.001 to 1"
+    }
+
+
+def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) -> None:
+    def interrupted(pack):
+        if len(Ledger(paths.ledger).finished) >= 24:
+            raise KeyboardInterrupt
+        return finished_rows([counted(t, 0.9, 0.05) for t in pack.trials], "p")
+
+    spec = small_spec(defence=SPACE, region={"clean_accuracy": 0.8, "attack_success": 0.2},
+                      search={"kind": "region", "budget": 120, "pending": 4})  # fmt: skip
+    paths = begin(tmp_path / "r", spec)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(paths, spec, SerialRunner(interrupted))
+    model = write_region(paths, spec)["model"]
+    assert model["trials"] < 120 and model["stopped_by"] is None and len(model["next"]) == 4
+    known = Ledger(paths.ledger).rows()
+    for one in model["next"]:
+        assert all((r["config"]["defence"], r["seed"]) != (one["defence"], one["seed"]) for r in known)
+    assert model["maps"] and "; ended" not in "".join(model["text"])
 
 
 def test_the_answer_is_what_the_space_was_made_to_be(folder) -> None:

@@ -35,6 +35,12 @@ def test_seeds_that_agree_by_chance_keep_their_binomial_noise() -> None:
     assert rate([(450, 450)] * 3, 0.95).lower > 0.98
 
 
+def test_no_count_disproves_a_rate_of_none_or_of_all() -> None:
+    """A point with no success at all was OUT by bounds where none is allowed."""
+    assert rate([(0, 450)] * 3, 0.95).lower == 0 and rate([(450, 450)] * 3, 0.95).upper == 1
+    assert rate([(0, 450), (1, 450)], 0.95).lower > 0
+
+
 def test_one_seed_proves_nothing() -> None:
     assert rate([(3, 10)], 0.95) == Rate(0.3, None, None)
 

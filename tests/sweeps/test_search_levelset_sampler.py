@@ -139,6 +139,7 @@ def test_a_region_answers_for_points_shares_and_grids(searched) -> None:
         row[0]["lr"] for row in grid if row[0]["wd"] == 1e-5 and row[0]["kind"] == "a"
     ] == pytest.approx([1e-4, 1e-3, 1e-2, 0.1, 1])
     assert region.probabilities([row[0] for row in grid]) == pytest.approx([row[1] for row in grid])
+    assert region.probabilities([]).shape == (0,)
     labels = {row[2] for row in grid if row[1] <= 0.05}
     assert labels == {"OUT"}
 

@@ -11,6 +11,7 @@ from trials import fake_rows
 
 from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
+from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger
 from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
 from sweeps.plan import Job, Pack
@@ -55,6 +56,7 @@ def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
     assert axis.levels == (0, 2)
     assert axis.encode(0) == [0.0, 0.0]
     assert axis.encode(0.001) == [0.0, 1.0] and axis.encode(1) == [1.0, 1.0]
+    assert axis.encode(0.0) == axis.encode(0), "another branch may write it so"
 
 
 def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
@@ -152,6 +154,43 @@ def test_a_finite_space_is_exhausted_without_repeats(tmp_path) -> None:
     assert len(results(paths)) <= 2 * 2 * 2 and search.finished
 
 
+@pytest.mark.parametrize("second", ["ridge", {"kind": "ridge", "weight_decay": [1, 10]}])
+def test_a_point_of_two_branches_is_one_point(tmp_path, second) -> None:
+    """Each branch asked for all of its seeds, and there were none left for the second one."""
+    spec = spec_of({"architecture": ["ridge", second], "weight_decay": [0.1, 1]}, budget=99, seeds=2)
+    paths, search = run(tmp_path / "r", spec)
+    rows = results(paths)
+    distinct = 2 if second == "ridge" else 3
+    assert search.finished and len(rows) == distinct * 2 * len(spec.panel)
+    again = make_search(spec)
+    again.tell(Ledger(paths.ledger).table())
+    assert again.core.used_up and len(set(p.tobytes() for p in again.core.points)) == distinct
+
+
+ONE = {"architecture": "ridge", "weight_decay": 0.1}
+
+
+def test_a_space_of_one_point_has_an_answer(tmp_path) -> None:
+    """It has no columns at all, and fewer trials than a search elsewhere begins with."""
+    spec = spec_of(ONE, budget=500, seeds=2)
+    paths, search = run(tmp_path / "r", spec)
+    assert search.finished and len(results(paths)) == 2 * len(spec.panel)
+    model = write_region(paths, spec)["model"]
+    assert model["trials"] == 4 and model["space"].keys() == {"IN", "OUT", "UNDECIDED"}
+    assert model["stopped_by"] == "every point has had all of its seeds" and model["next"] == []
+
+
+def test_a_small_space_where_every_trial_fails_ends_too(tmp_path) -> None:
+    def work(pack):
+        raise RuntimeError("this one breaks it")
+
+    spec = spec_of(FEW, budget=500, seeds=1, attack={"trigger": "patch", "poison_rate": 0.03})
+    paths, search = run(tmp_path / "r", spec, work)
+    assert [row["status"] for row in results(paths).values()] == ["failed"] * 2
+    assert search.finished
+    assert write_region(paths, spec)["model"] is None
+
+
 def test_failed_trials_are_not_asked_for_again(tmp_path) -> None:
     def work(pack):
         if any(t.seed == 1 for t in pack.trials):
@@ -206,6 +245,24 @@ def test_gpu_hours_end_the_search_before_they_are_overspent(tmp_path) -> None:
     spec = spec_of(budget=budget, resources={"gpu": 0.5})
     paths, search = run(tmp_path / "r", spec, work)
     assert len(results(paths)) in range(10, 13) and search.finished
+
+
+@pytest.mark.parametrize("pending", [None, 50])
+def test_gpu_hours_are_spent_to_the_last_trial_whatever_the_batch(tmp_path, pending) -> None:
+    """Where a whole batch does not fit, a part of it is asked for: a search that neither asks nor
+    ends has a runner wait for ever."""
+    def work(pack):
+        rows = fake_rows(pack)
+        column = pa.array([60.0] * rows.num_rows)
+        return rows.set_column(rows.schema.get_field_index("seconds"), "seconds", column)
+
+    budget = {"trials": 300, "gpu_hours": 19.5 / 120}  # of half a GPU: 19 minutes and a half
+    spec = spec_of(PLANE, budget=budget, resources={"gpu": 0.5}, search={"pending": pending})
+    paths, search = run(tmp_path / "r", spec, work)
+    assert search.finished and search.ask(1) == []
+    assert len(results(paths)) == 19
+    why = write_region(paths, spec)["model"]["stopped_by"]
+    assert why == "its budget of 0.1625 GPU-hours is spent"
 
 
 def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path) -> None:

@@ -12,10 +12,12 @@ from scipy import stats
 from small import begin, small_spec, sweep
 from trials import fake_result
 
+import sweeps.verify.modelled
 from backdoor.config import build_attack
 from backdoor.errors import StoredDataError, UserError
 from sweeps.cli import FINE, INTERRUPTED, running
 from sweeps.cli.main import main
+from sweeps.cli.verifying import _announce
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.points import region_of
 from sweeps.runners.serial import SerialRunner
@@ -260,6 +262,37 @@ def test_nothing_inside_is_an_answer(tmp_path) -> None:
     _, plan, answer = verified(paths, spec)
     assert plan.draws == () and answer["verdict"] == "empty"
     assert verification_text(answer) == "Nothing to verify: no defence point is inside the region."
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
+    tmp_path, monkeypatch
+) -> None:
+    """Not one image in 450 is taken; that the next 450 have none either is another matter."""
+    monkeypatch.setattr(sweeps.verify.modelled, "MOST", 1024)
+    paths, spec = a_sweep(
+        tmp_path, lambda config: (0.95, 0.0), region={**GOAL, "attack_success": 0.0},
+        defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
+        search={"kind": "region", "budget": 30, "pending": 20},
+    )  # fmt: skip
+    _, plan, answer = verified(paths, spec, lambda config: (0.95, 0.0))
+    assert plan.draws == () and answer["verdict"] == "empty"
+    assert "so surely inside" in verification_text(answer)
+    assert verification(paths, spec, Settings(5, 5), (), "probability").plan.draws
+    nothing = begin(tmp_path / "new", spec)
+    assert verification(nothing, spec, Settings(5, 5), ()).plan.draws == ()
+
+
+def test_the_draws_that_were_found_are_those_announced(tmp_path, capsys) -> None:
+    paths, spec = a_sweep(tmp_path)
+    case, plan, _ = verified(paths, spec, settings=Settings(59, 5))
+    ledger = Ledger(case.paths.ledger)
+    for found, notes in ((59, 0), (7, 2)):
+        _announce(case, replace(plan, draws=plan.draws[:found]), ledger)
+        said = capsys.readouterr().err.splitlines()[1:]
+        assert len(said) == notes
+    assert said[0] == "note: so little is inside that 7 of 59 draws were found"
+    assert said[1] == "note: 7 draws cannot prove 0.95, even if all pass; 59 can"
 
 
 # --- freezing and going on ---------------------------------------------------------------------
