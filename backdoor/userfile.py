@@ -101,6 +101,18 @@ def files_of(value: Any) -> dict[str, str]:
     return found
 
 
+def pinned_in(value: Any) -> dict[str, str]:
+    """Digest → path of all texts PATH#sha256:HEX in plain values."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return {digest: path for each in value for digest, path in pinned_in(each).items()}
+    if not isinstance(value, str):
+        return {}
+    path, _, known = value.rpartition("#" + SCHEME)
+    return {SCHEME + known: path} if path else {}
+
+
 def without_path(text: str) -> str:
     """A file as an identity has it, from PATH#sha256:HEX; any other text as it is."""
     _, separator, digest = text.rpartition("#" + SCHEME)

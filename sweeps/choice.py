@@ -72,7 +72,8 @@ def choose(
     panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
     foe = None if attack is None else _attack(panel, entry, attack)
     own = [row for row in rows if row["defence_id"] == entry["defence_id"]]
-    defence = build_defence(entry["defence"] if modelled else own[0]["config"]["defence"])
+    factors = entry["defence"] if modelled else own[0]["config"]["defence"]
+    defence = build_defence(factors, spec.files)
     member: Attack | None = None if foe is None else spec.panel[foe["number"] - 1]
     if seed is None:
         seed = fresh_seed([*spec.seeds, *(row["seed"] for row in rows)])
@@ -99,7 +100,7 @@ def _modelled_point(
     found = answer and answer["recommended" if wanted == RECOMMENDED else "most_accurate"]
     if not found:
         raise UserError(_nothing_recommended(region, paths))
-    trial = spec.trial(build_defence(found["defence"]), None, spec.seeds[0])
+    trial = spec.trial(build_defence(found["defence"], spec.files), None, spec.seeds[0])
     (worst,) = (a for a in region["panel"] if a["label"] == found["worst_attack"])
     entry = {"defence_id": trial.defence_id, **found, "worst_attack": worst["attack_id"]}
     inside = f"P(inside) {found['probability']:.2f}"

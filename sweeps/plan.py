@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from backdoor.config import Attack, TrialConfig, digest
 from backdoor.engines import engine_of, pack_key
 from backdoor.probes import Probe
-from backdoor.userfile import files_of
 from sweeps.limits import Limits
 from sweeps.stopping import may_stop
 
@@ -30,11 +29,6 @@ class Job:
     stopping: bool = False
     probes: tuple[Probe, ...] = ()
     foretelling: bool = False
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Where the files of the attacks that are measured lie, see `backdoor.userfile`."""
-        return {name: path for a in self.measures for name, path in files_of(a).items()}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,10 @@ def show_triggers(
         mistakes.append(Mistake("--images", "must be >= 1", count, "Ask for one or more."))
     if mistakes:
         raise UserError(mistakes)
-    source = load_source(described)
+    try:
+        source = load_source(described)
+    except UserError as error:
+        raise _of_data(error, described) from None
     parts = split(described, source, SEED)
     ids = one_a_class(parts.test, source.labels, count)
     others = Others("training", SEED, source.images, parts.train, parts.train)
@@ -59,6 +63,15 @@ def _data(text: str, mistakes: list[Mistake]) -> Any:
     except UserError as error:
         mistakes += error.inside("--data").mistakes
         return None
+
+
+def _of_data(error: UserError, data: Any) -> UserError:
+    """What is wrong with the files, placed at --data: there is no --set to give a root with."""
+    remedy = f"Say where they lie: --data '{{kind: {data.kind_name()}, root: FOLDER}}'."
+    return UserError(
+        (replace(m, remedy=remedy) if m.place == "root" and m.value is None else m).inside("--data")
+        for m in error.mistakes
+    )
 
 
 def _every_kind(shape: tuple[int, int, int], say: Callable[[str], None]) -> list[Trigger]:

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Protocol
@@ -65,8 +65,9 @@ class SweepFeed:
 
     def __init__(
         self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = (),
-        foreteller: Foreteller | None = None,
+        foreteller: Foreteller | None = None, files: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
+        """files: digest → path of what recorded configurations name, see `backdoor.userfile`."""
         self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
         self._foreteller = foreteller
         self.error: Exception | None = None
@@ -84,7 +85,7 @@ class SweepFeed:
                 foreteller.learn(ledger.table())
             # A probe that came later, or failed: these are trained again for their studies only.
             lacking = ledger.unstudied(job.probes)
-            again = [build_trial(config, job.data_root, job.files) for config in lacking]
+            again = [build_trial(config, job.data_root, files) for config in lacking]
             self._queue.extend(make_packs(again, job))
             self._planned |= {trial.trial_id for trial in again}
 
@@ -239,7 +240,7 @@ def run_sweep(
         stopping=spec.stopped_by_tune, probes=spec.probes, foretelling=spec.foretelling,
     )  # fmt: skip
     search.tell(ledger.table())
-    feed = SweepFeed(search, ledger, job, observers, foreteller_of(spec))
+    feed = SweepFeed(search, ledger, job, observers, foreteller_of(spec), spec.files)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:

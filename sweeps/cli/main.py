@@ -103,10 +103,19 @@ ADDRESS = _argument(
     "--address", "--on", metavar="ADDRESS",
     help="Ray's Jobs API, default $RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265",
 )  # fmt: skip
+CLUSTER = _argument(
+    *ADDRESS.flags, metavar="ADDRESS",
+    help="check the cluster with this Jobs API too, for example http://127.0.0.1:8265; default: "
+    "only this machine",
+)  # fmt: skip
 FOLLOW = _argument("--follow", action="store_true", help="show what the job writes until it ends")
 STORAGE = _argument(
     "--storage", metavar="DIR", default=jobs.STORAGE,
     help=f"folder for results, on the head's disk or shared; default {jobs.STORAGE}",
+)  # fmt: skip
+THERE = _argument(
+    *STORAGE.flags, metavar="DIR", default=jobs.STORAGE,
+    help=f"with --on: where results will lie over there; default {jobs.STORAGE}",
 )  # fmt: skip
 RESUME = _argument(
     "--resume", metavar="JOB",
@@ -220,7 +229,7 @@ COMMANDS = (
     Command("job fetch", jobs.fetch, "sweeps job fetch JOB --out results/mine",
             (SOURCE, HERE, ADDRESS)),
     Command("doctor", doctoring.doctor, "sweeps doctor my.yaml --on http://127.0.0.1:8265",
-            (SUBJECT, ADDRESS, STORAGE, JSON)),
+            (SUBJECT, CLUSTER, THERE, JSON)),
 )  # fmt: skip
 
 

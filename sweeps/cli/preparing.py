@@ -113,8 +113,9 @@ def list_kinds(args: argparse.Namespace) -> int:
             if family == "specs"
             else {name: _summary(cls) for name, cls in FAMILIES[family].kinds().items()}
         )
+        width = max(18, *map(len, entries))
         for name, summary in entries.items():
-            print(f"  {name:18} {summary}")
+            print(f"  {name:{width}} {summary}")
     return FINE
 
 
@@ -133,7 +134,7 @@ def _summary(cls: type) -> str:
     from dataclasses import fields
 
     settings = ", ".join(f.name for f in fields(cls))
-    first = (cls.__doc__ or "").strip().splitlines()[0]
+    first = " ".join((cls.__doc__ or "").strip().partition("\n\n")[0].split())
     return f"{first} [{settings}]" if settings else first
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
 from backdoor.probes import Probe
-from backdoor.userfile import files_of
+from backdoor.userfile import files_of, pinned_in
 from sweeps.loader import dump_yaml
 from sweeps.space import Space
 from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
@@ -84,8 +84,9 @@ class SweepSpec:
 
     @property
     def files(self) -> dict[str, str]:
-        """Digest → path of the files that the attacks name."""
-        return {k: v for attack in self.panel for k, v in files_of(attack).items()}
+        """Digest → path of the files that attacks, architectures and features name."""
+        of_attacks = {k: v for attack in self.panel for k, v in files_of(attack).items()}
+        return pinned_in(self.document) | of_attacks
 
     def trial(self, defence: Defence, attack: Attack | None, seed: int) -> TrialConfig:
         return TrialConfig(self.data, defence, attack, self.training, seed)

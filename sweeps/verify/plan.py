@@ -110,7 +110,7 @@ class Plan:
 
     def trials(self, spec: SweepSpec) -> Iterator[TrialConfig]:
         for draw in self.draws:
-            defence = build_defence(draw.defence)
+            defence = build_defence(draw.defence, spec.files)
             for attack, seed in itertools.product(self.attacks(spec, draw), draw.seeds):
                 yield spec.trial(defence, attack, seed)
 

@@ -11,6 +11,8 @@ from backdoor.checks import check_trial
 from backdoor.config import Attack, build_attack, build_defence
 from backdoor.data import Source, load_source
 from backdoor.errors import Mistake, UserError
+from backdoor.registry import TRIGGERS
+from backdoor.schema import suggest
 from sweeps.loader import load_yaml
 from sweeps.panels import bundled_panels, panel_attacks
 from sweeps.region.labels import attack_label
@@ -79,6 +81,12 @@ def _attack(spec: SweepSpec, source: Source, entry: Any) -> Attack:
     if not isinstance(entry, Mapping):
         rule = "must be a trigger, an attack, the name of a panel, or a file that lists them"
         raise UserError(Mistake("", rule, entry, "For example: [sine, {kind: patch, size: 2}]."))
+    name = entry.get("trigger")
+    if isinstance(name, str) and ":" not in name and name not in TRIGGERS.kinds():
+        rule = "must be a known trigger, or alone the name of a panel"
+        raise UserError(
+            Mistake("trigger", rule, name, suggest(name, [*TRIGGERS.kinds(), *bundled_panels()]))
+        )
     largest = max(attack.poison_rate for attack in spec.panel)
     attack = build_attack({"poison_rate": largest, "target": spec.panel[0].target, **entry})
     if not attack.poison_rate:

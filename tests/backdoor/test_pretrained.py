@@ -14,13 +14,17 @@ from backdoor.config import build_defence, build_trial
 from backdoor.data import load_source
 from backdoor.engines import engine_of, init_state
 from backdoor.errors import UserError
-from backdoor.registry import ARCHITECTURES
+from backdoor.registry import ARCHITECTURES, PROBES
 from backdoor.trial import prepare
+from sweeps.choice import choose
+from sweeps.ledger import Ledger
 from sweeps.plan import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.stint import Stint
+from sweeps.sweep import SweepFeed
+from sweeps.verify.plan import Draw, Plan, Settings
 
 SHAPE = (1, 16, 16)
 NET = {"kind": "preact_resnet18", "width": 4}
@@ -115,6 +119,17 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
     assert len(results(paths)) == 2
     first = next(t for t in make_search(spec).ask(9) if t.defence.architecture.pretrained)
     assert spec.defence.locate(first.defence.active(), lambda a: build_defence(a).active())
+    # What is built again from recorded values knows where the file lies: the final model's point,
+    # a verification's draws, and trials that lack a study.
+    values = first.defence.active()
+    assert values["architecture"]["pretrained"].startswith("sha256:")
+    plan = Plan({}, Settings(), (), (Draw("inside", values, None, (9,)),), "")
+    probed = Job(spec.measures, probes=(PROBES.build("persistence"),))
+    feed = SweepFeed(make_search(spec), Ledger(paths.ledger), probed, files=spec.files)
+    lacking = [trial for trial in feed.next_pack().trials if trial == first]
+    final = choose(spec, paths, first.defence_id).trial
+    for built in (final, *plan.trials(spec), *lacking):
+        assert built.defence.architecture.pretrained.path == str(file)
     file.write_bytes(b"something else")
     userfile._checked.cache_clear()
     stint = Stint.from_json(Stint((Pack((first,), Job(())),)).to_json())

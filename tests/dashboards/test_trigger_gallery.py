@@ -63,6 +63,7 @@ def test_mistakes(capsys, tmp_path) -> None:
         ("--data", "{kind: digits, tset: 3}", "--images", "0"): [
             "--data.tset: is not a setting of `digits`, but got 3.", "--images: must be >= 1, but got 0.",
         ],
+        ("--data", "mnist"): ["--data.root: must be given for `mnist`, but got None. Say where they lie: --data '{kind: mnist, root: FOLDER}'."],
     }  # fmt: skip
     for arguments, texts in mistakes.items():
         file = tmp_path / "none.png"

@@ -178,6 +178,13 @@ def test_list(what, capsys) -> None:
     out = capsys.readouterr().out
     for name in bundled_specs() if what == "specs" else FAMILIES[what].kinds():
         assert f"\n  {name} " in out
+    # Whole sentences, beginning in one column.
+    lines = out.splitlines()[1:]
+    assert len({len(line) - len(line.split(maxsplit=1)[1]) for line in lines}) == 1
+    said = [
+        line.removesuffix("]").rpartition(" [")[0] if line.endswith("]") else line for line in lines
+    ]
+    assert all(text.endswith((".", "?")) for text in said), said
 
 
 def test_init_writes_a_spec_that_is_fine_and_never_overwrites(tmp_path, capsys) -> None:

@@ -486,6 +486,7 @@ def test_what_does_not_fit_the_data_is_no_default_transfer() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ("standard-2", "--transfer[0].trigger: must be a known trigger, or alone the name of a panel, but got 'standard-2'. Did you mean 'standard-1'?"),
         ("[3]", "--transfer[0]: must be a trigger, an attack, the name of a panel, or a file that lists them, but got 3."),
         ("[sine, sinus]", "--transfer[1].trigger"),
         ("{kind: patch, size: 9}", "--transfer[0].attack.trigger"),
