@@ -28,7 +28,7 @@ LEAST_NOISE = 4 * SUREST * (1 - SUREST) * SIDE**2
 #: By how much the variances of a process of sides are raised. Its noise is one number, while sides
 #: differ most at the border, where each is a coin's: a few lucky seeds would vouch for a place. To
 #: let each row's noise follow its foretold side does not help, as luck then vouches for itself.
-WARY = 1.5
+WARY = 1.75
 #: Rivals below this weight are left out.
 LEAST = 0.02
 #: By so many nats sides must foretell better to weigh as much: they know less of smooth fronts.
