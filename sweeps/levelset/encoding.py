@@ -163,7 +163,9 @@ class SpaceDomain:
             return branch, values
         given = dict(zip((name for name, _ in own.leaves), values, strict=True))
         for other in self.space.branches[:branch]:
-            fits = all(n not in given or leaf.find(given[n]) is not None for n, leaf in other.leaves)
+            fits = all(
+                n not in given or leaf.find(given[n]) is not None for n, leaf in other.leaves
+            )
             if other.kinds == own.kinds and fits:
                 point = self._canonical(own.assignment(values))
                 return self.space.locate(point, self._canonical) or (branch, values)

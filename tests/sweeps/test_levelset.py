@@ -203,7 +203,9 @@ def test_a_resumed_search_tries_what_is_missing_of_its_even_design() -> None:
 
 
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
-    values, known = centred(np.array([100.0, 0.0, 1000.0]), np.full(3, IMAGES), np.full(3, logit(0.1)))
+    values, known = centred(
+        np.array([100.0, 0.0, 1000.0]), np.full(3, IMAGES), np.full(3, logit(0.1))
+    )
     assert values[0] == pytest.approx(0.0, abs=0.01) and values[2] == CLIP
     assert values[1] == max(-CLIP, logit(0.5 / 1001) - logit(0.1))
     assert known[0] == pytest.approx(1 / (1000 * 0.1 * 0.9), rel=0.01)

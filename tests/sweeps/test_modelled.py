@@ -192,13 +192,16 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
     """Without it the words would say that the box holds whatever the weight decay is."""
+
     def answers(defence):
         return 0.9, 0.02 if (defence.weight_decay == 0) == inside else 0.9
 
     defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
     region = modelled_on(tmp_path / "r", defence, answers)
     words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
-    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in modelled_text(region)
+    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in modelled_text(
+        region
+    )
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
         "0.001 to 1"
     }
@@ -219,7 +222,9 @@ def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) 
     assert model["trials"] < 120 and model["stopped_by"] is None and len(model["next"]) == 4
     known = Ledger(paths.ledger).rows()
     for one in model["next"]:
-        assert all((r["config"]["defence"], r["seed"]) != (one["defence"], one["seed"]) for r in known)
+        assert all(
+            (r["config"]["defence"], r["seed"]) != (one["defence"], one["seed"]) for r in known
+        )
     assert model["maps"] and "; ended" not in "".join(model["text"])
 
 

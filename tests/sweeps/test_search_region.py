@@ -157,7 +157,9 @@ def test_a_finite_space_is_exhausted_without_repeats(tmp_path) -> None:
 @pytest.mark.parametrize("second", ["ridge", {"kind": "ridge", "weight_decay": [1, 10]}])
 def test_a_point_of_two_branches_is_one_point(tmp_path, second) -> None:
     """Each branch asked for all of its seeds, and there were none left for the second one."""
-    spec = spec_of({"architecture": ["ridge", second], "weight_decay": [0.1, 1]}, budget=99, seeds=2)
+    spec = spec_of(
+        {"architecture": ["ridge", second], "weight_decay": [0.1, 1]}, budget=99, seeds=2
+    )
     paths, search = run(tmp_path / "r", spec)
     rows = results(paths)
     distinct = 2 if second == "ridge" else 3
@@ -251,6 +253,7 @@ def test_gpu_hours_end_the_search_before_they_are_overspent(tmp_path) -> None:
 def test_gpu_hours_are_spent_to_the_last_trial_whatever_the_batch(tmp_path, pending) -> None:
     """Where a whole batch does not fit, a part of it is asked for: a search that neither asks nor
     ends has a runner wait for ever."""
+
     def work(pack):
         rows = fake_rows(pack)
         column = pa.array([60.0] * rows.num_rows)
