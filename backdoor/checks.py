@@ -14,6 +14,8 @@ from backdoor.errors import Mistake, UserError
 from backdoor.poison import beyond_classes, poison_count, wanted_labels
 
 Ids = npt.NDArray[np.int64]
+#: So many classes a mistake names.
+SHOWN = 10
 
 
 def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:
@@ -87,10 +89,12 @@ def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> It
     yield from (m.inside("trigger") for m in attack.trigger.fits(source.shape))
     if attack.target >= classes:
         rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
-        yield Mistake("target", rule, attack.target, "Choose another class.")
+        remedy = f"Choose another class{_numbered(source.class_names)}."
+        yield Mistake("target", rule, attack.target, remedy)
     elif max(attack.source or (0,)) >= classes:
         rule = f"must be some of the {classes} classes, 0 to {classes - 1}"
-        yield Mistake("source", rule, list(attack.source or ()), "Choose other classes.")
+        remedy = f"Choose other classes{_numbered(source.class_names)}."
+        yield Mistake("source", rule, list(attack.source or ()), remedy)
     elif label_sets:
         yield from beyond_classes(label_sets, attack)
     images = len(label_sets[0]) if label_sets else 0
@@ -102,3 +106,12 @@ def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> It
         rule = f"must make at least one of the {images} training images a cover, or be 0"
         remedy = f"Use at least {1 / images:.2g}, or 0 for none."
         yield Mistake("cover_rate", rule, attack.cover_rate, remedy)
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """`: number 0 is 7, 1 is 1` where classes are named otherwise than by their numbers."""
+    told = [f"{number} is {name}" for number, name in enumerate(names)]
+    # torchvision names MNIST's classes `0 - zero`.
+    if all(name.partition(" ")[0] == str(number) for number, name in enumerate(names)):
+        return ""
+    return f": number {', '.join(told[:SHOWN])}" + (", ..." if len(told) > SHOWN else "")

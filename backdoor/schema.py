@@ -209,8 +209,10 @@ def _plain(value: Any) -> Any:
 def build_fields(cls: type, given: dict[str, Any]) -> Any:
     """An instance of `cls` from a mapping; unknown and missing keys are mistakes like any other."""
     known = {f.name: f for f in fields(cls)}
+    kind = getattr(cls, "kind", None)
+    rule = f"is not a setting of `{kind}`" if kind else "is not a known setting"
     mistakes = [
-        Mistake(str(key), "is not a setting of this kind", value, suggest(str(key), known))
+        Mistake(str(key), rule, value, suggest(str(key), known))
         for key, value in given.items()
         if key not in known
     ]

@@ -23,8 +23,10 @@ RECOMMENDED, BEST, WORST = "recommended", "best", "worst"
 class Chosen:
     """A trial at a point of a sweep, with what the sweep knows of that point.
 
-    point: its entry in the region. why: the words that chose it. attack: its entry in the region's
-    panel, with `number` from 1; None for the data as they are. rows: the point's finished trials.
+    point: its entry in the region; of a region search's `recommended` or `best` one that of its
+    model, beside the ids, with all of it under `modelled`. why: the words that chose it. attack:
+    its entry in the region's panel, with `number` from 1; None for the data as they are. rows: the
+    point's finished trials, which a region search may have none of.
     """
 
     trial: TrialConfig
@@ -64,11 +66,13 @@ def choose(
     ledger = Ledger(paths.ledger)
     region = region_of(spec, ledger, read_sweep(paths)["planned"])
     rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
-    entry, why = _point(region, point, paths)
+    modelled = spec.search.kind == "region" and point in (RECOMMENDED, BEST)
+    find = _modelled_point if modelled else _point
+    entry, why = find(spec, ledger, region, point, paths)
     panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
     foe = None if attack is None else _attack(panel, entry, attack)
     own = [row for row in rows if row["defence_id"] == entry["defence_id"]]
-    defence = build_defence(own[0]["config"]["defence"])
+    defence = build_defence(entry["defence"] if modelled else own[0]["config"]["defence"])
     member: Attack | None = None if foe is None else spec.panel[foe["number"] - 1]
     if seed is None:
         seed = fresh_seed([*spec.seeds, *(row["seed"] for row in rows)])
@@ -85,7 +89,27 @@ def fresh_seed(used: Iterable[int]) -> int:
     return next(seed for seed in itertools.count() if seed not in taken)
 
 
-def _point(region: Mapping[str, Any], wanted: str, paths: SweepPaths) -> tuple[Any, str]:
+def _modelled_point(
+    spec: SweepSpec, ledger: Ledger, region: Mapping[str, Any], wanted: str, paths: SweepPaths
+) -> tuple[Any, str]:
+    """The point that a region search's answer names: its model's, and hardly one that was tried."""
+    from sweeps.region.modelled import modelled
+
+    answer = modelled(spec, ledger)
+    found = answer and answer["recommended" if wanted == RECOMMENDED else "most_accurate"]
+    if not found:
+        raise UserError(_nothing_recommended(region, paths))
+    trial = spec.trial(build_defence(found["defence"]), None, spec.seeds[0])
+    (worst,) = (a for a in region["panel"] if a["label"] == found["worst_attack"])
+    entry = {"defence_id": trial.defence_id, **found, "worst_attack": worst["attack_id"]}
+    inside = f"P(inside) {found['probability']:.2f}"
+    why = f"recommended, {inside}" if wanted == RECOMMENDED else f"the most accurate, {inside}"
+    return {**entry, "modelled": found}, why
+
+
+def _point(
+    spec: SweepSpec, ledger: Ledger, region: Mapping[str, Any], wanted: str, paths: SweepPaths
+) -> tuple[Any, str]:
     points = region["points"]
     if wanted == RECOMMENDED:
         if (found := region["recommended"]) is None:
@@ -100,8 +124,14 @@ def _point(region: Mapping[str, Any], wanted: str, paths: SweepPaths) -> tuple[A
     matching = [entry for entry in points if wanted and entry["defence_id"].startswith(wanted)]
     if len(matching) != 1:
         rule = f"must be {RECOMMENDED}, {BEST}, or the beginning of exactly one point's id"
-        remedy = f"{len(matching)} points match; `{command('sweeps', 'region', paths.root)}` lists "
-        raise UserError(Mistake("--point", rule, wanted, f"{remedy}their ids."))
+        # The answer of a region search is no table of points.
+        table = (
+            ("export", paths.root, "--csv", "FILE")
+            if spec.search.kind == "region"
+            else ("region", paths.root)
+        )
+        remedy = f"{len(matching)} points match; `{command('sweeps', *table)}` lists their ids."
+        raise UserError(Mistake("--point", rule, wanted, remedy))
     return matching[0], "chosen by its id"
 
 

@@ -101,6 +101,7 @@ def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
         "sweep": {key: read_sweep(paths)[key] for key in ("sweep_id", "name")},
         "point": {key: point[key] for key in ("defence_id", "label", "factors")},
         "point_chosen": chosen.why,
+        "point_modelled": point.get("modelled"),
         "attack": attack and {key: attack[key] for key in ("number", "attack_id", "label")},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),

@@ -16,6 +16,7 @@ from backdoor.config import build_trial
 from backdoor.data import load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.trial import prepare
+from sweeps.hints import command
 from sweeps.ledger import Ledger, columns_of
 from sweeps.spec import SweepSpec
 from sweeps.storage import SweepPaths
@@ -55,8 +56,12 @@ def one_study(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any
     whose id begins so.
 
     Raises:
-        UserError: no trial with a study begins so, or several do.
+        UserError: there is no study, no trial with one begins so, or several do.
     """
+    if not studies:
+        rule, remedy = "needs a study of influence of a poisoned trial", "Ask for it first: {}."
+        again = command("sweeps", "resume", "DIR", "--probes", "[influence]")
+        raise UserError(Mistake("DIR", rule, "none", remedy.format(again)))
     found = [e for e in studies if trial is None or e["trial_id"].startswith(trial)]
     distinct = {entry["trial_id"] for entry in found}
     if not found or (trial is not None and len(distinct) > 1):

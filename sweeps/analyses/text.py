@@ -36,7 +36,8 @@ def detectability_text(answer: Answer) -> str:
     if not answer["points"]:
         return (
             "No pair of a poisoned and a clean model of equal defence point and seed has finished: "
-            "add poison rate 0 to `attack`."
+            "finish the sweep with `sweeps resume DIR`, or, if `attack` has no poison rate 0, add "
+            "it in a new sweep."
         )
     margin, overall = f"{answer['margin']:g}", answer["overall"]
     head = ["attack", "points", "lost accuracy", f"{_level(answer)} interval"]

@@ -84,7 +84,7 @@ def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.
         "schema_version": SCHEMA_VERSION,
         "scale": scale,
         "confidence": confidence,
-        "strata": sorted(found, key=lambda entry: json.dumps(entry["settings"], sort_keys=True)),
+        "strata": sorted(found, key=lambda entry: _order(entry["settings"])),
     }
 
 
@@ -130,6 +130,15 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     parts = {"data": config["data"], "defence": defence, "training": config["training"]}
     flat = flatten_factors({**parts, "attack": None})
     return flat | {"attack.poison_rate": config["attack"]["poison_rate"]}
+
+
+def _order(settings: Mapping[str, Any]) -> list[tuple[str, bool, float, str]]:
+    """Sorts settings by name, numbers by their size and before all else."""
+    return [
+        (name, not number, value if number else 0.0, _text(value))
+        for name, value in sorted(settings.items())
+        for number in [isinstance(value, (int, float))]
+    ]
 
 
 def _text(value: Any) -> str:

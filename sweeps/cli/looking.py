@@ -43,15 +43,21 @@ def status(args: argparse.Namespace) -> int:
         return FINE
     for name, value in answer.items():
         if name not in ("failures", "studies"):
-            print(f"{name.replace('_', ' '):15} {value}")
+            print(f"{name.replace('_', ' '):15} {_with_unit(name, value)}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
     for kind, found in studies.items():
-        counts = ", ".join(f"{found[outcome]} {outcome}" for outcome in ("found", "nothing"))
+        counts = f"{found['found']} found, {found['nothing']} not suited"
         print(f"probe {kind:9} {counts}, {sum(found['failures'].values())} failed")
         for cause, count in found["failures"].items():
             print(f"  {count} x {cause}")
     return FINE
+
+
+def _with_unit(name: str, value: Any) -> str:
+    if name == "peak_memory":
+        return "unknown" if value is None else f"{value / 2**30:.2f} GiB"
+    return str(value)
 
 
 def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,11 +87,20 @@ def show(args: argparse.Namespace) -> int:
     found = [row for row in rows if row["trial_id"].startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
-        remedy = f"{len(found)} trials match; `sweeps export` lists all ids."
+        remedy = f"{len(found)} trials match; {_other_ids(rows, args.trial)}"
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
     studies = plain_studies(ledger.studies, found[0]["trial_id"])
     print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
     return FINE
+
+
+def _other_ids(rows: list[dict[str, Any]], given: str) -> str:
+    """Where trials' ids are; those of the defence point that begins so, as `region` shows it."""
+    of_point = [row["trial_id"][:8] for row in rows if row["defence_id"].startswith(given)]
+    if not of_point or not given:
+        return "`sweeps export DIR --csv FILE` lists all ids."
+    more = f" and {len(of_point) - 3} more" if len(of_point) > 3 else ""
+    return f"that defence point has the trials {', '.join(of_point[:3])}{more}."
 
 
 def region(args: argparse.Namespace) -> int:

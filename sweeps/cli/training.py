@@ -116,6 +116,13 @@ def _range(expected: Config | None) -> str:
 
 
 def _why_none(config: Config, seeds: int) -> str:
+    if (model := config["point_modelled"]) is not None:
+        clean, success = (_modelled(model[name]) for name in ("clean_accuracy", "attack_success"))
+        return (
+            "A region search completes no points. Its model expects of one new seed, poisoned "
+            f"(95 %):\n  clean accuracy {clean}\n  attack success {success} by "
+            f"{model['worst_attack']}, the worst"
+        )
     if seeds:
         return "One seed says nothing of how seeds differ: sweep with `seeds: 3` or more."
     if config["attack"] is None:
@@ -123,10 +130,16 @@ def _why_none(config: Config, seeds: int) -> str:
     return "The sweep has no finished trial of this attack here."
 
 
+def _modelled(rate: Config) -> str:
+    return f"{rate['expected']:.3f} ({rate['lower']:.3f} to {rate['upper']:.3f})"
+
+
 def _poisoned(config: Config) -> list[str]:
     worst = config["if_poisoned"]
     if worst is None:
         return []
+    if worst["clean_accuracy"] is None and config["point_modelled"] is not None:
+        return []  # the model's forecast, which is of poisoned models, is told already
     return [
         "",
         "Had the panel's worst attack poisoned these data, expected of one new seed (95 %):",

@@ -24,6 +24,19 @@ def doubts(region: Mapping[str, Any]) -> list[str]:
     return [*_useless(region["points"]), *_few(region), *told]
 
 
+def learnt_nothing(least: float | None, rows: Sequence[Row]) -> list[str]:
+    """A sentence where the clean accuracy asked for, in [0, 1], is no more than one answer for all
+    images has: `best - x` asks for as little when no model has learnt anything."""
+    counts = next((row["class_total"] for row in rows if row["class_total"]), None)
+    if least is None or not counts or least > max(counts) / sum(counts):
+        return []
+    return [
+        f"Clean accuracy >= {least:.3f} is met without learning: the same answer for every image "
+        f"has {max(counts) / sum(counts):.3f}. Such a region says nothing; train longer, or ask "
+        "for more."
+    ]
+
+
 def _useless(points: Sequence[Mapping[str, Any]]) -> list[str]:
     broken = [point["broken"] for point in points if point["broken"]]
     if not broken:

@@ -11,9 +11,9 @@
 - `box` and `rule`: intervals of factors, and of products and ratios of factors, that hold inside
   the region, with precision and coverage on points that they were not found on; null for none.
 - `front`: the volume that is left with the panel's attacks up to each poison rate.
-- `recommended`, `most_accurate`: points with the expected clean accuracy and worst attack success
-  and 95 % limits for one new seed; the first is IN with the largest margin in standard deviations,
-  null where nothing is IN. `resists`: for each attack but its poison rate, the largest rate of the
+- `recommended`, `most_accurate`: points (`defence`, as a trial has it) with the expected clean
+  accuracy and worst attack success and 95 % limits for one new seed; the first is IN with the
+  largest margin in standard deviations, null where nothing is IN. `resists`: for each attack but its poison rate, the largest rate of the
   panel up to which it fails there with `confidence`, null for none. `suspect`: the point most
   likely to be inside, where nothing is IN.
 - `text`: all this as lines for people, `sweeps.region.modelled_text`.
@@ -274,6 +274,7 @@ class _Answer:
         return {
             "label": self._label(factors),
             "factors": factors,
+            "defence": build_defence(self.domain.decode(self.points[index])).active(),
             "probability": float(self.inside[index]),
             "clean_accuracy": accuracy[0],
             "attack_success": success[worst],

@@ -20,7 +20,7 @@ from backdoor.trial import measure_id
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline
 from sweeps.region.bounds import Rate, rate
-from sweeps.region.doubts import broken_seeds, doubts
+from sweeps.region.doubts import broken_seeds, doubts, learnt_nothing
 from sweeps.region.foretold import foretold_of
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.spec import SweepSpec, Thresholds
@@ -132,7 +132,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         "points": table,
     }
     region |= foretold_of(spec, rows)
-    return region | {"doubts": doubts(region)}
+    return region | {"doubts": [*learnt_nothing(least, rows), *doubts(region)]}
 
 
 def best_point(points: Sequence[Point]) -> Point | None:

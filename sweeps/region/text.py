@@ -100,7 +100,14 @@ def _table(region: Region) -> list[str]:
 
 def _panel(region: Region) -> list[str]:
     attacks = (attack["label"] for attack in region["panel"])
-    return ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
+    lines = ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
+    wanted = {attack.get("target") for attack in region["panel"]}
+    said = [
+        f"class {number} is {name}"
+        for number, name in enumerate(region.get("class_names") or ())
+        if number in wanted and name.partition(" ")[0] != str(number)
+    ]
+    return [*lines, *([f"  ({', '.join(said)})"] if said else [])]
 
 
 def _fraction(value: float | None) -> str:

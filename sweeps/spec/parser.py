@@ -58,6 +58,9 @@ ATTACK_FACTORS = {
     name: "It is the attacker's choice, which no defender controls: move it to `attack`."
     for name in ("trigger", "poison_rate", "target", "label_mode", "source", "cover_rate")
 }
+TRAINING_SETTINGS = {
+    f.name: "It is one for all trials of a sweep: move it to `training`." for f in fields(Training)
+}
 
 
 def parse_spec(
@@ -159,10 +162,13 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
-        pin_section((given or {}).get("features"), {"network": ARCHITECTURES})
-        made: Training | None = self._guarded(
-            "training", lambda: build_fields(Training, given or {})
-        )
+        foreign = DEFENCE_FACTORS | ATTACK_FACTORS
+        for name in [key for key in given or {} if key in foreign]:
+            rule = "does not belong under `training`"
+            self._wrong(f"training.{name}", rule, given[name], foreign[name])
+        own = {key: value for key, value in (given or {}).items() if key not in foreign}
+        pin_section(own.get("features"), {"network": ARCHITECTURES})
+        made: Training | None = self._guarded("training", lambda: build_fields(Training, own))
         return made
 
     def _attack(self) -> Any:
@@ -174,10 +180,10 @@ class _Parser:
         if given is None:
             return Space(())
         families: dict[str, Any] = {"trigger": TRIGGERS}
-        foreign = DEFENCE_FACTORS
+        foreign = DEFENCE_FACTORS | TRAINING_SETTINGS
         if section == "defence":
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
-            foreign = ATTACK_FACTORS
+            foreign = ATTACK_FACTORS | TRAINING_SETTINGS
             pin_section(given, families)
         space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
         for slot in ("architecture", "trigger"):
@@ -203,7 +209,8 @@ class _Parser:
         built = [self._built(values, "attack", build_attack) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
         panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
-        if attacks and not panel:
+        # Of attacks that could not be built, whose mistakes are told, nobody knows the rate.
+        if attacks and len(attacks) == len(built) and not panel:
             self._wrong(
                 "attack.poison_rate",
                 "must have a rate above 0 in the panel",
@@ -261,6 +268,11 @@ class _Parser:
                 )
                 return None
             return tuple(given)
+        if given is not None and not isinstance(given, dict):
+            rule = "must be a number of seeds, a list of them, or a mapping"
+            remedy = "For example 3, [0, 1, 2] or {count: 3, base: 0}."
+            self._wrong("seeds", rule, given, remedy)
+            return None
         model = validate(Seeds, {} if given is None else given, "seeds", self.warn)
         return None if model is None else tuple(range(model.base, model.base + model.count))
 
@@ -340,7 +352,7 @@ class _Parser:
                 leaf.place,
                 "must have `steps` for a grid search",
                 "a range without `steps`",
-                "Add `steps`, or use search: random.",
+                "Add `steps`, or use a search that needs none: {kind: random, points: 40}.",
             )
 
 

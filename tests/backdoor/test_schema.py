@@ -38,7 +38,7 @@ def test_values_are_conformed() -> None:
         ({"several": [1, "x"]}, "several: must be a whole number, but got [1, 'x']."),
         ({"positive": 0}, "positive: must be > 0, but got 0."),
         ({"flag": 1}, "flag: must be true or false, but got 1."),
-        ({"coutn": 1}, "coutn: is not a setting of this kind, but got 1. Did you mean 'count'?"),
+        ({"coutn": 1}, "coutn: is not a known setting, but got 1. Did you mean 'count'?"),
     ],
 )
 def test_mistakes_say_rule_and_value(given: dict[str, object], text: str) -> None:

@@ -61,7 +61,7 @@ def test_mistakes(capsys, tmp_path) -> None:
         ],
         ("--trigger", "[]"): ["--trigger: must name a trigger, but got []. For example --trigger all."],
         ("--data", "{kind: digits, tset: 3}", "--images", "0"): [
-            "--data.tset: is not a setting of this kind, but got 3.", "--images: must be >= 1, but got 0.",
+            "--data.tset: is not a setting of `digits`, but got 3.", "--images: must be >= 1, but got 0.",
         ],
     }  # fmt: skip
     for arguments, texts in mistakes.items():

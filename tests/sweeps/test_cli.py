@@ -115,7 +115,9 @@ def test_status(finished, capsys) -> None:
     answer = json.loads(capsys.readouterr().out)
     assert (answer["planned"], answer["finished"], answer["failed"]) == (24, 24, 0)
     assert main(["status", str(finished)]) == FINE
-    assert "finished        24" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "finished        24" in out
+    assert f"peak memory     {answer['peak_memory'] / 1024**3:.2f} GiB\n" in out
 
 
 def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
@@ -125,6 +127,11 @@ def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
     assert main(["show", str(finished), ""]) == WRONG
     assert (
         "TRIAL: must be the beginning of exactly one recorded trial's id" in capsys.readouterr().err
+    )
+    # The id that `sweeps region` shows is a point's.
+    assert main(["show", str(finished), wanted["defence_id"][:8]]) == WRONG
+    assert (
+        f"that defence point has the trials {wanted['trial_id'][:8]}, " in capsys.readouterr().err
     )
 
 

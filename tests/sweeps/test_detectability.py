@@ -151,7 +151,7 @@ def test_text_and_nothing_to_compare() -> None:
     assert "patch to class 0 at 3 %" in text.splitlines()[1]
     nothing = detectability([r for r in ROWS if r["attack_id"] != "clean"])
     assert nothing["points"] == [] and nothing["overall"]["auc"]["mean"] is None
-    assert "add poison rate 0 to `attack`" in detectability_text(nothing)
+    assert "if `attack` has no poison rate 0, add" in detectability_text(nothing)
 
 
 def test_the_command(tmp_path, capsys) -> None:

@@ -10,12 +10,14 @@ from sweeps.analyses.detectability import detectability
 from sweeps.analyses.effects import effects
 from sweeps.analyses.resistance import resistance
 from sweeps.analyses.text import detectability_text, resistance_text
+from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
-from sweeps.region.doubts import doubts
+from sweeps.region.doubts import doubts, learnt_nothing
 from sweeps.region.points import region_of
 from sweeps.region.text import region_text
 from sweeps.runners.serial import SerialRunner
+from sweeps.start import read_spec
 
 
 def swept(tmp_path, **changes):
@@ -114,3 +116,25 @@ def test_no_doubts_no_sentences() -> None:
     one, few = doubts(region)
     assert one.startswith("1 model of 1 defence point collapsed")
     assert few.startswith("Attack 1 is measured on 1 triggered test image of some seed")
+
+
+def test_a_threshold_that_a_constant_answer_meets_is_told(tmp_path) -> None:
+    """Half of the test images are of class 1: who always answers 1 has 0.5."""
+    rows = [{"class_total": None}, {"class_total": [30, 50, 20]}]
+    (said,) = learnt_nothing(0.5, rows)
+    assert (
+        said.startswith("Clean accuracy >= 0.500 is met without learning") and "has 0.500" in said
+    )
+    assert (
+        learnt_nothing(0.501, rows) == [] == learnt_nothing(None, rows) == learnt_nothing(0.1, [])
+    )
+    _, region = swept(tmp_path, region={"clean_accuracy": 0.05, "attack_success": 0.2}, seeds=1)
+    assert "Clean accuracy >= 0.050 is met without learning" in region_text(region)
+
+
+def test_classes_are_named_where_they_are_not_their_numbers(tmp_path) -> None:
+    classes = {"kind": "digits", "classes": [7, 1], "train": 100, "validation": 50, "test": 50}
+    paths, _ = swept(tmp_path, data=classes, seeds=1)
+    region = write_region(paths, read_spec(paths))
+    assert region_text(region).endswith("to class 0\n  (class 0 is 7)")
+    assert "(class" not in region_text(region | {"class_names": ["0 - zero", "1 - one"]})

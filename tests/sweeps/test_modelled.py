@@ -11,8 +11,10 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.trial import TrialResult
+from sweeps.choice import choose
 from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
+from sweeps.hints import command
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
@@ -22,6 +24,8 @@ from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
+from sweeps.start import read_spec
+from sweeps.storage import SweepPaths
 
 
 def square(count: int = 4096) -> np.ndarray:
@@ -152,6 +156,7 @@ def folder(tmp_path_factory):
     )  # fmt: skip
     paths = begin(tmp_path_factory.mktemp("modelled") / "r", spec)
     sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
+    write_region(paths, spec)
     return paths.root
 
 
@@ -228,9 +233,8 @@ def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) 
     assert model["maps"] and "; ended" not in "".join(model["text"])
 
 
-def test_the_answer_is_what_the_space_was_made_to_be(folder, capsys) -> None:
-    assert main(["region", str(folder), "--json"]) == 0
-    model = json.loads(capsys.readouterr().out)["model"]
+def test_the_answer_is_what_the_space_was_made_to_be(folder) -> None:
+    model = json.loads((folder / "region.json").read_text())["model"]
     linear, mlp = model["categories"]
     assert "linear" in linear["label"] and "mlp" in mlp["label"]
     assert mlp["IN"] == 0 and mlp["volume"]["fraction"] < 0.05
@@ -258,6 +262,29 @@ def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert "of the defence space have clean accuracy" in page and "Recommended: linear" in page
     assert "by the model of the search" in page and "inside with 95 % probability" in page
     assert "Accuracy against attack" not in page, "no point is complete"
+
+
+def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys, monkeypatch) -> None:
+    """It is the model's, and no trial of the search was at it."""
+    region = json.loads((folder / "region.json").read_text())
+    model = region["model"]
+    monkeypatch.setattr("sweeps.region.modelled.modelled", lambda spec, ledger: model)
+    assert main(["train", str(folder), "--attack", "worst"]) == 0
+    out, point = capsys.readouterr().out, model["recommended"]
+    success = point["attack_success"]
+    assert out.startswith(f"{point['label']} (recommended, P(inside) ") and "seed 5, on data" in out
+    assert f"attack success {success['expected']:.3f} ({success['lower']:.3f} to " in out
+    (written,) = folder.glob("models/*/config.json")
+    config = json.loads(written.read_text())
+    assert config["trial"]["defence"] == point["defence"] and config["point_modelled"] == point
+    tried = {row["defence_id"] for row in Ledger(folder / "ledger").rows()}
+    assert config["point"]["defence_id"] not in tried
+    assert config["attack"]["label"] == point["worst_attack"]
+    paths = SweepPaths(folder)
+    best = choose(read_spec(paths), paths, "best")
+    assert best.trial.defence.active() == model["most_accurate"]["defence"]
+    assert main(["train", str(folder), "--point", "zz"]) == 2
+    assert f"{command('sweeps', 'export', folder)} --csv FILE` lists" in capsys.readouterr().err
 
 
 def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:

@@ -152,7 +152,7 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     assert main(["status", str(paths.root)]) == 0
     out = capsys.readouterr().out
     assert "2 x ValueError: a probe that fails" in out
-    assert "probe fake_probes:Counting 2 found, 1 nothing, 0 failed" in out
+    assert "probe fake_probes:Counting 2 found, 1 not suited, 0 failed" in out
     poisoned = next(r for r in Ledger(paths.ledger).rows() if r["attack_id"] != "clean")
     assert main(["show", str(paths.root), poisoned["trial_id"]]) == 0
     shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}

@@ -138,6 +138,19 @@ def test_a_setting_of_each_architecture_makes_no_strata() -> None:
     assert [s["settings"] for s in strata] == [{"defence.epochs": 3}, {"defence.epochs": 5}]
 
 
+def test_strata_are_in_the_order_of_their_numbers() -> None:
+    made = []
+    for decay in (1e-05, 0.0, 10.0, 0.1, 2.0):
+        more = json.loads(json.dumps(rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)))
+        for entry in more:
+            entry["config"]["defence"]["weight_decay"] = decay
+        made += more
+    strata = variance(made)["strata"]
+    assert [s["settings"] for s in strata] == [
+        {"defence.weight_decay": decay} for decay in (0.0, 1e-05, 0.1, 2.0, 10.0)
+    ]
+
+
 def test_the_interval_draws_seeds() -> None:
     made = np.random.default_rng(3).integers(0, 100, (2, 3, 2, 3))
     found = variance(rows(lambda *at: int(made[at])))["strata"][0]
