@@ -13,9 +13,9 @@
 - `front`: the volume that is left with the panel's attacks up to each poison rate.
 - `recommended`, `most_accurate`: points (`defence`, as a trial has it) with the expected clean
   accuracy and worst attack success and 95 % limits for one new seed; the first is IN with the
-  largest margin in standard deviations, null where nothing is IN. `resists`: for each attack but its poison rate, the largest rate of the
-  panel up to which it fails there with `confidence`, null for none. `suspect`: the point most
-  likely to be inside, where nothing is IN.
+  largest margin in standard deviations, null where nothing is IN. `resists`: for each attack but
+  its poison rate, the largest rate of the panel up to which it fails there with `confidence`, null
+  for none. `suspect`: the point most likely to be inside, where nothing is IN.
 - `text`: all this as lines for people, `sweeps.region.modelled_text`.
 - `maps`: P(inside) over two factors, see `sweeps.region.model_map`.
 - `next`: what the search would try next. `stopped_by`: why it has ended, null if it has not.

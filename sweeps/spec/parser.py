@@ -162,11 +162,11 @@ class _Parser:
             known = ", ".join(f.name for f in fields(Training))
             self._wrong("training", "must be a mapping", given, f"Known: {known}.")
             return None
-        foreign = DEFENCE_FACTORS | ATTACK_FACTORS
-        for name in [key for key in given or {} if key in foreign]:
+        given, foreign = given or {}, DEFENCE_FACTORS | ATTACK_FACTORS
+        for name in [key for key in given if key in foreign]:
             rule = "does not belong under `training`"
             self._wrong(f"training.{name}", rule, given[name], foreign[name])
-        own = {key: value for key, value in (given or {}).items() if key not in foreign}
+        own = {key: value for key, value in given.items() if key not in foreign}
         pin_section(own.get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded("training", lambda: build_fields(Training, own))
         return made
