@@ -117,8 +117,8 @@ def side_of(row: Mapping[str, Any], bars: Bars) -> tuple[float, float, float, fl
     """Counts (correct, images, success, triggered) that stand for a stopped row of the ledger.
 
     They are those of its last curve point, moved to the bar, and one image beyond it if there is
-    one, where they are on the other side of it than foretold. Of a metric that is not foretold
-    all are 0.
+    one, where they are on the other side of it than foretold. Of a metric that is not foretold all
+    are 0.
     """
     metric, point = metric_of(row["foretold"]), row["curve"][-1]
     images, triggered = sum(row["class_total"]), row["measurements"][0]["total"]

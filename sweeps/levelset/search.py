@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
@@ -193,28 +192,18 @@ class LevelSetSearch:
 
     def _uninformed(self, count: int) -> list[int]:
         """Where all that was tried has failed: free trials of even points, while there are any."""
-        every = range(len(self.panel))
-        free = (
-            (point, attack)
-            for point in self._distinct_reference
-            for attack in every
-            if self._free(point, attack)
-        )
-        chosen = list(itertools.islice(free, count))
+        # Drawn once more: the domain may have forgotten what the reference points stand for.
+        points = in_turn(self.domain.draw(len(self.reference), self.settings.seed))
+        pairs = itertools.product(points, range(len(self.panel)))
+        chosen = list(itertools.islice((pair for pair in pairs if self._free(*pair)), count))
         self.exhausted = not chosen
-        return [self.add(point, attack) for point, attack in chosen]
+        return [self.add(*pair) for pair in chosen]
 
     @property
     def used_up(self) -> bool:
         """Whether every point has been tried under every attack as often as it may be."""
-        every = range(len(self.panel))
-        return not any(self._free(p, a) for p in self._distinct_reference for a in every)
-
-    @functools.cached_property
-    def _distinct_reference(self) -> Floats:
-        """The reference points, each once, in the order drawn: all of a small, finite space."""
-        _, first = np.unique(self.reference, axis=0, return_index=True)
-        return self.reference[np.sort(first)]
+        pairs = itertools.product(in_turn(self.reference), range(len(self.panel)))
+        return not any(self._free(*pair) for pair in pairs)
 
     def _informed(self, count: int, cost: Cost | None) -> list[int]:
         model = self.current().likeliest
@@ -260,3 +249,9 @@ class LevelSetSearch:
 
     def summary(self) -> Summary:
         return summary(probability(self.current(), self.reference), self.settings.confidence)
+
+
+def in_turn(points: Floats) -> Floats:
+    """The points (n, d), each once, in the order in which they first come."""
+    _, first = np.unique(points, axis=0, return_index=True)
+    return points[np.sort(first)]

@@ -364,7 +364,7 @@ def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:
 
 
 def centred(hits: Floats, total: Floats, centre: Floats) -> tuple[Floats, Floats]:
-    """Logits of counts minus `centre`, (n,), clipped, and the variances that counting gives."""
+    """Logits of counts minus `centre`, clipped, and the variances of counting, (n,) each."""
     rates = (hits + 0.5) / (total + 1)
     values = np.clip(logit(rates) - centre, -CLIP, CLIP)
     return values, 1 / ((total + 1) * rates * (1 - rates))

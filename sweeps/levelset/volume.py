@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.membership import orthant
-from sweeps.levelset.surrogate import Model
+from sweeps.levelset.membership import probability
+from sweeps.levelset.surrogate import Model, Panel
 
 #: Points times attacks that are drawn jointly at most, and how many such draws.
 LARGEST, DRAWS = 1800, 256
@@ -114,8 +114,11 @@ def passing(model: Model, points: Floats) -> tuple[Floats, Floats]:
 
 def probability_of(model: Model, points: Floats, attacks: Bools) -> Floats:
     """P(inside) for a panel of these attacks only, (n,)."""
-    margins, more = model.margins(points), shifts(model)
-    mean, covariance = margins.attack
-    clean = ndtr((margins.clean[0] - more[0]) / np.sqrt(margins.clean[1]))
-    chosen = covariance[:, attacks][:, :, attacks]
-    return np.asarray(clean * orthant(mean[:, attacks] - more[1], chosen), dtype=np.float64)
+    return probability(_against(model, attacks), points)
+
+
+def _against(model: Model, attacks: Bools) -> Model:
+    """The model, its rivals too, with these attacks only."""
+    panel = Panel(model.panel.columns, model.panel.points[attacks])
+    others = tuple((weight, _against(other, attacks)) for weight, other in model.others)
+    return replace(model, panel=panel, others=others)

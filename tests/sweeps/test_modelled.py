@@ -99,6 +99,17 @@ def test_joint_draws_agree_with_the_probabilities_of_single_points() -> None:
     assert (weak >= probability_of(model, points, both) - 1e-9).all()
 
 
+@pytest.mark.parametrize("seeds", [0.5, 0.9])
+def test_the_front_ends_at_the_volume(seeds) -> None:
+    """A part of the panel is judged as the whole is: by rivals too, and for as many seeds."""
+    fit, points = fitted().current(), square(300)
+    model = replace(fit, goal=replace(fit.goal, seeds=seeds), noise=(0.2, 0.4))
+    model = replace(model, others=((0.7, replace(model, level=(0.8, 0.0))),))
+    whole, weak = (probability_of(model, points, np.array([True, b])) for b in (True, False))
+    assert whole == pytest.approx(probability(model, points))
+    assert whole.mean() < weak.mean()
+
+
 def test_the_volume_has_the_spread_of_the_draws() -> None:
     drawn = np.zeros((100, 50), dtype=bool)
     for row in range(100):

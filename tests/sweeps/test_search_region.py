@@ -12,7 +12,7 @@ from trials import fake_rows
 from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
 from sweeps.cli.looking import write_region
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, failed_rows
 from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
 from sweeps.plan import Job, Pack
 from sweeps.runners.serial import SerialRunner
@@ -191,6 +191,17 @@ def test_a_small_space_where_every_trial_fails_ends_too(tmp_path) -> None:
     assert [row["status"] for row in results(paths).values()] == ["failed"] * 2
     assert search.finished
     assert write_region(paths, spec)["model"] is None
+
+
+def test_where_all_has_failed_the_search_goes_on_with_other_points() -> None:
+    """It has asked before, so that its domain has forgotten the points that it began with."""
+    spec, asked = spec_of(budget=40, seeds=1, search={"pending": None}), []
+    search = make_search(spec)
+    while not search.finished:
+        asked += (more := search.ask(4096))
+        assert more, "nothing is under way"
+        search.tell(failed_rows(more, "pack", "this one breaks it"))
+    assert len({trial.trial_id for trial in asked}) == len(asked) == 40
 
 
 def test_failed_trials_are_not_asked_for_again(tmp_path) -> None:
