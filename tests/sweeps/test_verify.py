@@ -531,7 +531,7 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     assert all(d.probability <= 0.05 for d in by_part["outside"])
     assert len({d.defence["weight_decay"] for d in plan.draws}) == 89
     # The front is where the world has it, so what the model calls inside passes.
-    assert answer["verdict"] == "passed" and answer["outside"]["passed"] == 0
+    assert answer["verdict"] == "passed" and answer["outside"]["passed"] <= 1
     table = {row["low"]: row for row in answer["reliability"]}
     assert table[0.95]["draws"] == table[0.95]["passed"] == 59
     # Bins go by the chance to pass: what is outside may have a little, the border hardly any.
