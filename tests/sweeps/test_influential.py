@@ -136,7 +136,7 @@ def test_nothing_studied(tmp_path) -> None:
     answer = influential([], [])
     assert answer["studies"] == []
     assert "sweeps resume DIR --probes '[influence]'" in influential_text(answer)
-    said = r"DIR: needs a study of influence .* sweeps resume DIR --probes '\[influence\]'"
+    said = r"DIR: needs a study of influence .*sweeps resume DIR --probes '\[influence\]'"
     for trial in (None, "3fa9"):
         with pytest.raises(UserError, match=said):
             one_study([], trial)
