@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Axis:
     scale: Scale | None
     words: tuple[Value, ...]
 
-    @property
+    @cached_property
     def levels(self) -> tuple[int, ...]:
         numbers = [0] if self.scale is not None and self.scale.low < self.scale.high else []
         kinds = len(self.words) + (self.scale is not None)
@@ -73,6 +74,11 @@ class Axis:
             number = 0.0  # a 0 beside a log range is nearest to its low end
         code = len(self.words) if word is None else word
         return [number if level == 0 else float(code) for level in self.levels]
+
+    def encode_all(self, values: Sequence[Value]) -> Floats:
+        """One row a value, (n, levels)."""
+        rows = [self.encode(value) for value in values] if self.levels else []
+        return np.array(rows, dtype=np.float64).reshape(len(values), len(self.levels))
 
     @property
     def absent(self) -> list[float]:
@@ -174,18 +180,47 @@ class SpaceDomain:
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""
         branch, values = self._home(branch, values)
-        leaves = self.space.branches[branch].leaves
+        return np.asarray(self._rows(branch, [[value] for value in values], 1)[0])
+
+    def at(self, units: Floats) -> Floats:
+        """The rows of the points at these positions in the unit cube, (n, axes); equal volumes are
+        equal shares of the space."""
+        from sweeps.search.sobol import leaf_columns
+
+        points = np.empty((len(units), len(self.columns.levels)))
+        which = np.minimum((units[:, 0] * self.groups).astype(np.int64), self.groups - 1)
+        for index, branch in enumerate(self.space.branches):
+            rows = np.flatnonzero(which == index)
+            values = leaf_columns(branch, units[rows, 1:].tolist())
+            if self._canonical is None or self._kinds[index] not in self._kinds[:index]:
+                points[rows] = self._rows(index, values, len(rows))
+                continue
+            for row, number in enumerate(rows):
+                points[number] = self.encode(index, [column[row] for column in values])
+        return points
+
+    @property
+    def axes(self) -> int:
+        """How many axes the unit cube of `at` has: the branch and the leaves."""
+        return 1 + max(len(branch.leaves) for branch in self.space.branches)
+
+    def _rows(self, branch: int, columns: Sequence[Sequence[Value]], count: int) -> Floats:
+        """Rows of `count` points of a branch. columns: for each of its leaves, their values."""
+        own = self.space.branches[branch]
         found = {
-            _column_name(self.space.branches[branch], name): value
-            for (name, _), value in zip(leaves, values, strict=True)
+            _column_name(own, name): values
+            for (name, _), values in zip(own.leaves, columns, strict=True)
             if name not in self._inert[branch]
         }
-        row = [float(branch)] if self.groups > 1 else []
+        blocks = [np.full((count, 1), float(branch))] if self.groups > 1 else []
         for name, axis in self._axes.items():
-            row += axis.encode(found[name]) if name in found else axis.absent
-        point = np.array(row, dtype=np.float64)
-        self._encoded[point.tobytes()] = (branch, tuple(values))
-        return point
+            absent = np.tile(np.array(axis.absent, dtype=np.float64), (count, 1))
+            blocks.append(axis.encode_all(found[name]) if name in found else absent)
+        points = np.concatenate([*blocks, np.empty((count, 0))], axis=1)
+        decoded = list(zip(*columns, strict=True)) if columns else [()] * count
+        for point, values in zip(points, decoded, strict=True):
+            self._encoded[point.tobytes()] = (branch, values)
+        return points
 
     def forget(self) -> None:
         """Rows encoded so far can be decoded no more; their memory is free."""
@@ -197,14 +232,7 @@ class SpaceDomain:
         return self.space.branches[branch].assignment(values)
 
     def draw(self, count: int, seed: int) -> Floats:
-        from sweeps.search.sobol import leaf_values
-
-        axes = 1 + max(len(branch.leaves) for branch in self.space.branches)
-        rows = []
-        for unit in sobol(axes, count, seed).tolist():
-            index, values = leaf_values(self.space, unit)
-            rows.append(self.encode(index, values))
-        return np.array(rows, dtype=np.float64).reshape(count, -1)
+        return self.at(sobol(self.axes, count, seed))
 
     def group(self, points: Floats) -> Ints:
         if self.groups == 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from backdoor.config import build_defence
 from backdoor.schema import tidy
@@ -38,16 +39,17 @@ def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
 
 def point_at(space: Space, unit: Sequence[float]) -> Assignment:
     """The point at a position in the unit cube; equal volumes are equal shares of the space."""
-    index, values = leaf_values(space, unit)
-    return space.branches[index].assignment(values)
+    branch = space.branches[_bin(unit[0], len(space.branches))[0]]
+    return branch.assignment([values[0] for values in leaf_columns(branch, [unit[1:]])])
 
 
-def leaf_values(space: Space, unit: Sequence[float]) -> tuple[int, list[Value]]:
-    """The branch and its leaf values at a position in the unit cube."""
-    index, _ = _bin(unit[0], len(space.branches))
-    branch = space.branches[index]
-    position = dict(zip(_free(branch), unit[1:], strict=False))
-    return index, [_leaf_at(leaf, position.get(name, 0.0)) for name, leaf in branch.leaves]
+def leaf_columns(branch: Branch, units: Sequence[Sequence[float]]) -> list[list[Value]]:
+    """For each leaf of a branch, its values at positions in the unit cube of its free leaves."""
+    along = dict(zip(_free(branch), zip(*units, strict=True), strict=False))
+    return [
+        _values_at(leaf, along[name]) if name in along else [leaf.ends()[0]] * len(units)
+        for name, leaf in branch.leaves
+    ]
 
 
 def _free(branch: Branch) -> list[str]:
@@ -59,20 +61,29 @@ def _free(branch: Branch) -> list[str]:
     ]
 
 
-def _leaf_at(leaf: Leaf, unit: float) -> Value:
+def _values_at(leaf: Leaf, units: Sequence[float]) -> list[Value]:
     """Options by equal bins; inside a range's bin, the rest of the way is the way through it."""
-    index, rest = _bin(unit, len(leaf.options))
-    option = leaf.options[index]
-    return _number_at(option, rest) if isinstance(option, Range) else option
+    ways = [_way(o) if isinstance(o, Range) else partial(_only, o) for o in leaf.options]
+    found = []
+    for unit in units:
+        index, rest = _bin(unit, len(ways))
+        found.append(ways[index](rest))
+    return found
 
 
-def _number_at(span: Range, unit: float) -> float | int:
+def _only(value: Value, _: float) -> Value:
+    return value
+
+
+def _way(span: Range) -> Callable[[float], Value]:
+    """The numbers of a range on the way from 0 to 1."""
     low, high = span.ends()
     if span.scale == "int":
-        return int(low) + _bin(unit, int(high) - int(low) + 1)[0]
+        return lambda unit: int(low) + _bin(unit, int(high) - int(low) + 1)[0]
     if span.scale == "log":
-        return tidy(math.exp(math.log(low) + unit * (math.log(high) - math.log(low))))
-    return tidy(low + unit * (high - low))
+        start, reach = math.log(low), math.log(high) - math.log(low)
+        return lambda unit: tidy(math.exp(start + unit * reach))
+    return lambda unit: tidy(low + unit * (high - low))
 
 
 def _bin(unit: float, bins: int) -> tuple[int, float]:

@@ -16,7 +16,6 @@ from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.fresh import Verdicts, passing_verdict
 from sweeps.levelset.membership import probability
 from sweeps.search.region import HALF, SHARE, RegionSearch
-from sweeps.search.sobol import leaf_values
 from sweeps.spec import SweepSpec
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, PROBABILITY, VERDICT, Candidate
 
@@ -104,7 +103,4 @@ class ModelledRegion:
 
     def _evenly(self, count: int, draw: np.random.Generator) -> Floats:
         """Independent points, each anywhere in the space with equal chance."""
-        space = self._domain.space
-        axes = 1 + max(len(branch.leaves) for branch in space.branches)
-        units = draw.random((count, axes)).tolist()
-        return np.array([self._domain.encode(*leaf_values(space, unit)) for unit in units])
+        return self._domain.at(draw.random((count, self._domain.axes)))
