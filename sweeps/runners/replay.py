@@ -1,4 +1,4 @@
-"""Recorded rows answer instead of trainings, on a simulated clock with any number of workers.
+"""Recorded trainings answer instead of new ones, on a simulated clock with any number of workers.
 
 Searches and the region are developed on it without training anything.
 """
@@ -7,25 +7,41 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from typing import Protocol
 
+from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.plan import Pack
 from sweeps.runners import Feed
+from sweeps.runners.recorded import RecordedGrid
+
+
+class Recorded(Protocol):
+    """Trainings that were recorded."""
+
+    def has(self, trial: TrialConfig) -> bool: ...
+
+    def seconds(self, trial: TrialConfig) -> float:
+        """What a trial that it has took."""
+        ...
+
+    def rows(self, pack: Pack) -> Rows:
+        """The rows of a pack whose trials it has."""
+        ...
 
 
 class ReplayRunner:
-    """Looks trials up in a recorded ledger by `trial_id`.
+    """Looks trials up in a recorded ledger, by `trial_id`, or in a CSV file, by their factors.
 
     A pack takes the sum of its trials' recorded seconds; `clock` is the simulated time in seconds
     since the start. Packs come back in the order in which `workers` workers would end them.
     """
 
-    def __init__(self, recorded: Ledger, workers: int = 1) -> None:
+    def __init__(self, recorded: Ledger | RecordedGrid, workers: int = 1) -> None:
         self.workers, self.clock = workers, 0.0
-        self._table = recorded.studies.attach(recorded.table())
-        ids = self._table["trial_id"].to_pylist()
-        self._row = {trial_id: index for index, trial_id in enumerate(ids)}
-        self._seconds = self._table["seconds"].to_pylist()
+        self._table: Recorded = (
+            recorded if isinstance(recorded, RecordedGrid) else _LedgerTable(recorded)
+        )
 
     def run(self, feed: Feed) -> None:
         feed.workers = self.workers
@@ -40,15 +56,30 @@ class ReplayRunner:
             self._answer(feed, pack)
 
     def _duration(self, pack: Pack) -> float:
-        known = [self._row[t.trial_id] for t in pack.trials if t.trial_id in self._row]
-        return sum(self._seconds[index] or 0.0 for index in known)
+        return sum(self._table.seconds(t) for t in pack.trials if self._table.has(t))
 
     def _answer(self, feed: Feed, pack: Pack) -> None:
-        missing = [t.trial_id for t in pack.trials if t.trial_id not in self._row]
+        missing = [t.trial_id for t in pack.trials if not self._table.has(t)]
         if missing:
             feed.failed(pack, f"not in the recorded table: {', '.join(missing)}")
         else:
-            feed.finished([pack], self._rows(pack))
+            feed.finished([pack], self._table.rows(pack))
 
-    def _rows(self, pack: Pack) -> Rows:
+
+class _LedgerTable:
+    """The rows of a ledger, with their studies."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._table = ledger.studies.attach(ledger.table())
+        ids = self._table["trial_id"].to_pylist()
+        self._row = {trial_id: index for index, trial_id in enumerate(ids)}
+        self._seconds = self._table["seconds"].to_pylist()
+
+    def has(self, trial: TrialConfig) -> bool:
+        return trial.trial_id in self._row
+
+    def seconds(self, trial: TrialConfig) -> float:
+        return self._seconds[self._row[trial.trial_id]] or 0.0
+
+    def rows(self, pack: Pack) -> Rows:
         return self._table.take([self._row[trial.trial_id] for trial in pack.trials])
