@@ -183,7 +183,7 @@ def parts(folder):
     return len(list((folder / "ledger").glob("*.parquet")))
 
 
-def test_five_killed_drivers_with_real_packs(tmp_path) -> None:
+def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     """Every epoch count is a pack of its own, so that there is something between two kills."""
     document = SMALL | {"name": "killed", "seeds": 3}
     document["defence"] = {
@@ -196,7 +196,7 @@ def test_five_killed_drivers_with_real_packs(tmp_path) -> None:
     spec_file.write_text(yaml.safe_dump(document))
     arguments = ("run", spec_file, "--out", folder)
     recorded = {}
-    for _ in range(5):
+    for _ in range(3):
         process, before = command(*arguments), parts(folder)
         while process.poll() is None and parts(folder) <= before:
             time.sleep(0.02)
