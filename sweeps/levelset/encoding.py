@@ -162,11 +162,15 @@ class SpaceDomain:
                 found[name] = axis.scale, bool(point[column - 1] == len(axis.words))
         return found
 
+    def _may_be_shared(self, branch: int) -> bool:
+        """Whether an earlier branch may have points of this one."""
+        return self._canonical is not None and self._kinds[branch] in self._kinds[:branch]
+
     def _home(self, branch: int, values: Sequence[Value]) -> tuple[int, Sequence[Value]]:
         """The first branch that has a point, and its values there."""
-        own = self.space.branches[branch]
-        if self._canonical is None or own.kinds not in self._kinds[:branch]:
+        if self._canonical is None or not self._may_be_shared(branch):
             return branch, values
+        own = self.space.branches[branch]
         given = dict(zip((name for name, _ in own.leaves), values, strict=True))
         for other in self.space.branches[:branch]:
             fits = all(
@@ -192,7 +196,7 @@ class SpaceDomain:
         for index, branch in enumerate(self.space.branches):
             rows = np.flatnonzero(which == index)
             values = leaf_columns(branch, units[rows, 1:].tolist())
-            if self._canonical is None or self._kinds[index] not in self._kinds[:index]:
+            if not self._may_be_shared(index):
                 points[rows] = self._rows(index, values, len(rows))
                 continue
             for row, number in enumerate(rows):

@@ -21,7 +21,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.registry import TRIGGERS
 from backdoor.schema import suggest
 from sweeps.loader import load_yaml
-from sweeps.space import SpaceParser
+from sweeps.space_parser import SpaceParser
 
 #: What a spec may set beside a panel's name: how much is poisoned, and which class is wanted.
 CHANGEABLE = ("poison_rate", "target")

@@ -2,7 +2,7 @@
 
 RecordedGrid(
     Path("grid.csv"),
-    Columns(
+    CsvColumns(
         clean="acc", success="asr", images=500, seed="seed",
         factors={"wd": "defence.weight_decay", "rate": "attack.poison_rate"},
     ),
@@ -31,7 +31,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Columns:
+class CsvColumns:
     """Which columns of a CSV file mean what.
 
     clean: accuracy on clean test images; success: share of triggered images that the attacker gets;
@@ -72,7 +72,7 @@ class RecordedGrid:
     UserError for a file that cannot be read as `columns` says.
     """
 
-    def __init__(self, file: Path, columns: Columns) -> None:
+    def __init__(self, file: Path, columns: CsvColumns) -> None:
         self._columns = columns
         self._found: dict[Key, list[_Training]] = {}
         for number, row in enumerate(_read(file, columns), start=2):
@@ -119,7 +119,7 @@ class RecordedGrid:
 # --- the file ----------------------------------------------------------------------------------
 
 
-def _read(file: Path, columns: Columns) -> list[dict[str, str]]:
+def _read(file: Path, columns: CsvColumns) -> list[dict[str, str]]:
     try:
         with open(file, newline="", encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))
@@ -157,7 +157,7 @@ class _Cells:
         raise UserError(Mistake(place, rule, text, "Mend the line, or leave it out."))
 
 
-def _training(cells: _Cells, columns: Columns) -> _Training:
+def _training(cells: _Cells, columns: CsvColumns) -> _Training:
     return _Training(
         None if columns.seed is None else _plain(cells.row[columns.seed]),
         cells.number(columns.clean, most=1),

@@ -24,7 +24,8 @@ from backdoor.errors import Mistake, UserError
 from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
-from sweeps.space import Space, SpaceParser
+from sweeps.space import Space
+from sweeps.space_parser import SpaceParser
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.probes import check_probes, read_probes

@@ -95,6 +95,7 @@ def test_the_last_number_of_python_may_differ() -> None:
     other = ".".join([*PYTHON.split(".")[:2], "99"])
     with serving(python=other) as server:
         cluster.address.refuse_other_versions(reach(server.url))
+    assert server.asked, "they were compared"
 
 
 def test_an_address_where_nothing_is(capsys) -> None:

@@ -12,7 +12,7 @@ from backdoor.errors import UserError
 from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, accuracies
 from sweeps.plan import Job, make_packs
-from sweeps.runners.recorded import Columns, RecordedGrid
+from sweeps.runners.recorded import CsvColumns, RecordedGrid
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
 
@@ -21,7 +21,7 @@ FACTORS = {
     "wd": "defence.weight_decay",
     "rate": "attack.poison_rate",
 }
-COLUMNS = Columns("acc", "asr", 450, FACTORS, seed="seed", seconds="took")
+COLUMNS = CsvColumns("acc", "asr", 450, FACTORS, seed="seed", seconds="took")
 
 
 def write(file, rows):
@@ -65,7 +65,7 @@ def test_a_sweep_is_replayed_from_what_a_csv_file_says_of_it(tmp_path) -> None:
         for row in rows
     ])  # fmt: skip
     replayed = begin(tmp_path / "replayed", spec)
-    runner = ReplayRunner(RecordedGrid(file, Columns(**{**vars(COLUMNS), "images": 4500})), 3)
+    runner = ReplayRunner(RecordedGrid(file, CsvColumns(**{**vars(COLUMNS), "images": 4500})), 3)
     outcome = sweep(replayed, spec, runner)
     assert (outcome.finished, outcome.failed) == (24, 0)
     again = {row["trial_id"]: row for row in Ledger(replayed.ledger).rows()}
@@ -136,7 +136,7 @@ def test_a_region_search_finds_the_front_of_a_recorded_grid(tmp_path) -> None:
         ([line(acc="n/a")], COLUMNS, "g.csv, line 2, column acc: must be a fraction in [0, 1], but got 'n/a'. Mend the line, or leave it out."),
         ([line(), line(asr=1.2)], COLUMNS, "g.csv, line 3, column asr: must be a fraction in [0, 1], but got '1.2'."),
         ([line(took=-1)], COLUMNS, "g.csv, line 2, column took: must be a number from 0 on, but got '-1'."),
-        ([line()], Columns("accu", "asr", 450), "g.csv, line 1: must name every column that is asked for, but got 'accu'. Did you mean 'acc'? Known: acc, asr,"),
+        ([line()], CsvColumns("accu", "asr", 450), "g.csv, line 1: must name every column that is asked for, but got 'accu'. Did you mean 'acc'? Known: acc, asr,"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_so_is_refused(tmp_path, rows, columns, message) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from backdoor.config import Defence
 from backdoor.registry import ARCHITECTURES, REGULARIZERS
-from sweeps.space import Range, SpaceParser
+from sweeps.space import Range
+from sweeps.space_parser import SpaceParser
 
 FAMILIES = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
 
