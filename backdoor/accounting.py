@@ -1,8 +1,7 @@
-"""What a piece of work took: seconds, and the most memory that was held while it ran."""
+"""The most memory that a piece of work held while it ran."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +15,11 @@ _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 class Meter:
     """Measures what runs inside `with Meter(device) as meter`.
 
-    seconds: of wall time. peak_memory: bytes, of the device's memory on CUDA, else of the whole
-    process; None where the system does not tell (Linux does).
+    peak_memory: bytes, of the device's memory on CUDA, else of the whole process; None where the
+    system does not tell (Linux does). At its end, the device has done what it was given.
     """
 
     device: str = "cpu"
-    seconds: float = 0.0
     peak_memory: int | None = None
 
     def __enter__(self) -> Meter:
@@ -29,7 +27,6 @@ class Meter:
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
             _forget_peak()
-        self._started = time.perf_counter()
         return self
 
     def __exit__(
@@ -43,7 +40,6 @@ class Meter:
             self.peak_memory = torch.cuda.max_memory_allocated(self.device)
         else:
             self.peak_memory = _peak()
-        self.seconds = time.perf_counter() - self._started
 
     @property
     def _cuda(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 
 import torch
 
@@ -29,8 +30,7 @@ def return_freed() -> None:
     """Gives the system back what this process has freed. glibc keeps blocks below 32 MiB, in which
     activations of every size leave holes: a worker grows by a tenth of a gigabyte a network, to
     several of them. It takes hundredths of a second; elsewhere than on glibc it does nothing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
+    if os.name == "posix" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
 
 

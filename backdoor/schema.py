@@ -58,6 +58,11 @@ def tidy(value: float) -> float:
     return float(f"{value:.12g}") + 0.0
 
 
+def is_number(value: Any) -> bool:
+    """Whether a plain value is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 class WrongValueError(Exception):
     """Carries the rule that a value broke from `_conform` to the field it belongs to."""
 

@@ -38,6 +38,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from backdoor.config import TrialConfig
+from backdoor.schema import is_number
 from sweeps.ledger import FINISHED, Rows, flatten_factors
 from sweeps.limits import VERDICTS, Bars, Floats, Limit, Limits, contradicts, is_control, reaches
 from sweeps.spec import SweepSpec
@@ -69,17 +70,13 @@ class Kind:
         flat = flatten_factors({"data": {}, "training": {}, "attack": None, "defence": defence})
         del flat["attack.poison_rate"]
         epochs = flat.pop("defence.epochs")
-        numbers = {k: float(v) for k, v in flat.items() if _is_number(v)}
+        numbers = {k: float(v) for k, v in flat.items() if is_number(v)}
         numbers["poison_rate"] = float((canonical["attack"] or {}).get("poison_rate", 0.0))
-        categories = {k: v for k, v in flat.items() if not _is_number(v)}
+        categories = {k: v for k, v in flat.items() if not is_number(v)}
         family = {"epochs": epochs, **categories, "numbers": ",".join(sorted(numbers))}
         return Kind(
             tuple(sorted(family.items())), attack_id, tuple(numbers[k] for k in sorted(numbers))
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

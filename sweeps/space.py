@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backdoor.schema import tidy
+from backdoor.schema import is_number, tidy
 from backdoor.userfile import without_path
 
 Value = str | int | float | bool | tuple[int, ...] | None
@@ -56,7 +56,7 @@ class Range:
     def find(self, value: Any) -> float | int | None:
         """`value` as a number of the range, or None where it lies outside."""
         low, high = self.ends()
-        if not _is_number(value) or not low <= value <= high:
+        if not is_number(value) or not low <= value <= high:
             return None
         if self.scale != "int":
             return float(value)
@@ -94,13 +94,9 @@ class Leaf:
         return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _same(one: Any, other: Any) -> bool:
     """Whether two plain values are one value in a canonical form."""
-    if _is_number(one) and _is_number(other):
+    if is_number(one) and is_number(other):
         return tidy(one) == tidy(other)
     if isinstance(one, str) and isinstance(other, str):
         return without_path(one) == without_path(other)

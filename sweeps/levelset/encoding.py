@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from backdoor.schema import is_number
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
 from sweeps.space import Assignment, Branch, Range, Space, Value
@@ -70,7 +71,7 @@ class Axis:
         number = 0.5
         if word is None and self.scale is not None and isinstance(value, (int, float)):
             number = self.scale.to_unit(float(value))
-        elif self.scale is not None and _is_number(value):
+        elif self.scale is not None and is_number(value):
             number = 0.0  # a 0 beside a log range is nearest to its low end
         code = len(self.words) if word is None else word
         return [number if level == 0 else float(code) for level in self.levels]
@@ -90,21 +91,17 @@ def axis_of(values: Sequence[Value | Range]) -> Axis:
     """The axis on which all these values and ranges have their places."""
     ranges = [v for v in values if isinstance(v, Range)]
     plain = [v for v in values if not isinstance(v, Range)]
-    numbers = [float(v) for v in plain if isinstance(v, (int, float)) and _is_number(v)]
-    words = [v for v in plain if not _is_number(v)]
+    numbers = [float(v) for v in plain if isinstance(v, (int, float)) and is_number(v)]
+    words = [v for v in plain if not is_number(v)]
     ends = [*numbers, *(r.low for r in ranges), *(r.high for r in ranges)]
     positive = [end for end in ends if end > 0]
     wide = bool(positive) and max(positive) > WIDE * min(positive)
     log = any(r.scale == "log" for r in ranges) or (wide and all(r.low > 0 for r in ranges))
     if log:
-        words += [v for v in plain if isinstance(v, (int, float)) and _is_number(v) and v <= 0]
+        words += [v for v in plain if isinstance(v, (int, float)) and is_number(v) and v <= 0]
         ends = positive
     scale = Scale(min(ends), max(ends), log) if ends else None
     return Axis(scale, tuple(dict.fromkeys(words)))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_same(one: Value, other: Value) -> bool:

@@ -13,7 +13,7 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from backdoor.errors import Mistake
-from backdoor.schema import suggest
+from backdoor.schema import is_number, suggest
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
     "tpe": optuna.samplers.TPESampler,
@@ -79,7 +79,7 @@ def _fits(value: Any, kind: str) -> bool:
     if kind == "None":
         return value is None
     if kind == "float":
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return is_number(value)
     return type(value).__name__ == kind
 
 

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from backdoor.errors import Mistake
-from backdoor.schema import LARGEST, suggest
+from backdoor.schema import LARGEST, is_number, suggest
 
 Warn = Callable[[Mistake], None]
 
@@ -93,8 +93,7 @@ class RegionSettings(Section):
     def _readable(cls, value: Any) -> Any:
         match = re.fullmatch(r"\s*best\s*-\s*([0-9]*\.?[0-9]+)\s*", str(value))
         number = float(match[1]) if match else value
-        fine = isinstance(number, (int, float)) and not isinstance(number, bool)
-        if not fine or not 0 <= number <= 1:
+        if not is_number(number) or not 0 <= number <= 1:
             raise ValueError("must be a fraction in [0, 1] or `best - x`")
         return ("best", float(number)) if match else float(number)
 
