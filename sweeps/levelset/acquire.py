@@ -27,22 +27,22 @@ Cost = Callable[[Floats, Ints], Floats]
 class Targets:
     """Where one process is worth knowing: reference posteriors, and what knowing is worth.
 
-    level: another posterior, and how much of it is taken off each reference: the best accuracy,
-    where the threshold hangs on it. variance: of what is left.
+    level: posteriors at k points, and how much of each is taken off every reference, (k,): of the
+    best accuracy, where the threshold hangs on it. variance: of what is left.
     """
 
     cross: Cross
     worth: Floats
     variance: Floats
-    level: tuple[Cross, float] | None = None
+    level: tuple[Cross, Floats] | None = None
 
     def covariance(self, candidates: Cross) -> Floats:
         """Posterior covariances of the references, less their level, with candidates, (m, c)."""
         found = self.cross.covariance(candidates)
         if self.level is None:
             return found
-        best, pull = self.level
-        return found - pull * best.covariance(candidates)
+        best, slopes = self.level
+        return found - np.asarray(slopes @ best.covariance(candidates), dtype=np.float64)
 
 
 def targets(
@@ -85,9 +85,10 @@ def targets_at(
 
 def _levelled(clean: Targets, model: Model) -> Targets:
     """The references' margins: a trial near the best point tells how high the level is."""
-    if model.best is None:
+    if model.level.best is None:
         return clean
-    level = model.clean.at(model.best[None, :]), model.pull
+    points, slopes = model.level.best
+    level = model.clean.at(points), slopes
     return replace(clean, variance=model.clean_margin(clean.cross)[1], level=level)
 
 

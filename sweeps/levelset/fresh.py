@@ -45,7 +45,7 @@ def passing_verdict(model: Model, points: Floats, verdicts: Verdicts) -> Floats:
     noisy[:, places, places] += verdicts.spread(by_attack)
     by_seed = verdicts.spread(_noise(model, clean.mean, 0, verdicts.images))
     variance = model.clean.doubt * clean.variance() + by_seed
-    return joint_probability(Margins((clean.mean - model.level[0], variance), (mean, noisy)))
+    return joint_probability(Margins((clean.mean - model.level.mean, variance), (mean, noisy)))
 
 
 def _noise(model: Model, mean: Floats, which: int, counted: float) -> Floats:

@@ -15,6 +15,7 @@ from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.kernel import matern
+from sweeps.levelset.level import Level, level_below_best
 from sweeps.levelset.process import (
     MEAN_VARIANCE,
     Cross,
@@ -31,10 +32,6 @@ from sweeps.levelset.rivals import FEWEST, LEAST, Rival, by_logits, by_side, by_
 CLIP = 5.0
 #: The share of seeds that the median seed stands for.
 HALF = 0.5
-#: Twice would be right if the mean were as far above the truth as paths are above the mean (the
-#: bootstrap's correction of bias, Efron 1979). It is nearer, as unlike paths it has been shrunk:
-#: with 2, a quarter of the points at a probability of one half were inside; with 1, four fifths.
-LUCK = 1.5
 #: More rows than this would make an ask take too long, and add little.
 LARGEST = 900
 
@@ -103,8 +100,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Model:
-    """Both posteriors. level: the accuracy asked for, as a logit, and its variance; best: where the
-    best accuracy is thought to be, if the level hangs on it; noise: how far one seed's measured
+    """Both posteriors. level: the clean accuracy asked for; noise: how far one seed's measured
     logit lies from the median seed's at the two thresholds, as variances; others: rivals of this
     model with their weights, of which this one has what is left of 1."""
 
@@ -113,9 +109,7 @@ class Model:
     clean: Process
     attack: Process
     centre: tuple[float, float]
-    level: tuple[float, float] = (0.0, 0.0)
-    best: Floats | None = None
-    pull: float = 0.0
+    level: Level
     noise: tuple[float, float] = (0.0, 0.0)
     others: tuple[tuple[float, Model], ...] = ()
 
@@ -144,13 +138,9 @@ class Model:
 
     def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
         """Mean and variance of accuracy minus the level, both as logits."""
-        level, variance = self.level
-        doubt = self.clean.doubt
-        if self.best is None:
-            return clean.mean - level, doubt * clean.variance()
-        together = clean.covariance(self.clean.at(self.best[None, :]))[:, 0]
-        left = clean.variance() + variance - 2 * self.pull * together
-        return clean.mean - level, doubt * np.maximum(left, 1e-9)
+        together = self.level.covariance(self.clean, clean)
+        left = clean.variance() + self.level.variance - 2 * together
+        return clean.mean - self.level.mean, self.clean.doubt * np.maximum(left, 1e-9)
 
     def crossed(self, points: Floats) -> Floats:
         """Every point with every attack, (n w, columns), attacks running fastest."""
@@ -211,12 +201,22 @@ class Surrogate:
             seed_variance(clean[0].process.hyper, centre, accurate.images),
             seed_variance(attack[0].process.hyper, limit, attacked.triggered),
         )
+        level = self._level(clean[0].process, centre, draw)
         model = Model(
-            self.goal, self.panel, clean[0].process, attack[0].process, (centre, limit), noise=noise
+            self.goal,
+            self.panel,
+            clean[0].process,
+            attack[0].process,
+            (centre, limit),
+            level,
+            noise,
         )
-        if self.goal.clean is None:
-            model = self._levelled(model, draw)
         return replace(model, others=tuple(rival_models(model, clean, attack)))
+
+    def _level(self, clean: Process, centre: float, draw: np.random.Generator) -> Level:
+        if self.goal.clean is not None:
+            return Level()
+        return level_below_best(clean, self.reference, self.goal.below_best, centre, draw)
 
     def _rivals(
         self, which: int, data: Data, centre: float, draw: np.random.Generator, anew: bool
@@ -268,35 +268,6 @@ class Surrogate:
         values, known = centred(trials.success, trials.triggered, at)
         points = self.panel.cross(trials.points, trials.attacks)
         return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
-
-    def _levelled(self, model: Model, draw: np.random.Generator) -> Model:
-        """With the level that follows from the best accuracy, and its uncertainty.
-
-        The maximum of each posterior path over the reference points is one opinion about the best
-        (Gotovos et al. 2013, implicit level). Of many points that are about as good, a path's best
-        is the luckiest, and the mean's best is lucky too: `LUCK` times what a path's is above the
-        mean's is taken off.
-        """
-        cross = model.clean.at(self.reference)
-        order = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:400]
-        high = cross.take(order)
-        covariance = high.covariance(high)
-        covariance[np.diag_indices(len(order))] += 1e-6
-        root = np.linalg.cholesky(covariance)
-        paths = high.mean[:, None] + root @ draw.standard_normal((len(order), 256))
-        luck = LUCK * float(paths.max(axis=0).mean() - high.mean.max())
-        best = expit(paths.max(axis=0) - luck + model.centre[0])
-        levels = logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)) - model.centre[0]
-        where = order[int(np.argmax(high.mean))]
-        top = float(expit(cross.mean[where] + model.centre[0]))
-        least = float(np.clip(top - self.goal.below_best, 1e-4, 1 - 1e-4))
-        pull = min(1.0, top * (1 - top) / (least * (1 - least)))
-        return replace(
-            model,
-            level=(float(levels.mean()), float(levels.var())),
-            best=self.reference[where],
-            pull=pull,
-        )
 
 
 def thinned(data: Data, draw: np.random.Generator, far: Floats | None = None) -> Data:

@@ -72,20 +72,20 @@ def _levels(
 ) -> Floats:
     """The accuracy asked for in each draw, (s, 1): where it hangs on the best one, it rises and
     falls with the accuracy that the draw has there."""
-    level, variance = model.level
-    if model.best is None:
-        return np.full((len(paths), 1), level)
-    best = model.clean.at(model.best[None, :])
-    doubt = model.clean.doubt
-    together = doubt * model.clean.at(points).covariance(best)[:, 0]
+    level, clean = model.level, model.clean
+    if level.best is None:
+        return np.full((len(paths), 1), level.mean)
+    where, (likely, slopes) = clean.at(points), level.best
+    best = clean.at(likely)
+    together = clean.doubt * level.covariance(clean, where)
     half = np.linalg.solve(root, together)
-    # The draw's accuracy at the best point, given its accuracy at all others.
-    given = (np.linalg.solve(root, (paths - model.clean.at(points).mean).T)).T @ half
-    left = np.maximum(doubt * best.variance()[0] - half @ half, 0.0)
-    at_best = given + np.sqrt(left) * draw.standard_normal(len(paths))
-    rest = max(variance - model.pull**2 * best.variance()[0], 0.0)
-    moved = model.pull * at_best + np.sqrt(rest) * draw.standard_normal(len(paths))
-    return np.asarray((level + moved)[:, None], dtype=np.float64)
+    # How the draw moves the level, given its accuracy at all points.
+    given = (np.linalg.solve(root, (paths - where.mean).T)).T @ half
+    linear = float(slopes @ best.covariance(best) @ slopes)
+    left = max(clean.doubt * linear - float(half @ half), 0.0)
+    rest = max(level.variance - linear, 0.0)
+    moved = given + np.sqrt(left + rest) * draw.standard_normal(len(paths))
+    return np.asarray((level.mean + moved)[:, None], dtype=np.float64)
 
 
 def volume(inside: Bools, fraction: float) -> Volume:

@@ -240,7 +240,7 @@ class _Answer:
         goal, model = self.model.goal, self.model
         if goal.clean is not None:
             return goal.clean, None
-        least = float(expit(model.level[0] + model.centre[0]))
+        least = float(expit(model.level.mean + model.centre[0]))
         return least, least + goal.below_best
 
     def _deviations(self) -> Floats:

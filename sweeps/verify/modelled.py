@@ -57,7 +57,7 @@ class ModelledRegion:
     def frozen(self) -> dict[str, Any]:
         """The trials that the model was made from, which with the spec make it what it is."""
         model = self._model
-        level = model.level[0] + model.centre[0]
+        level = model.level.mean + model.centre[0]
         least = model.goal.clean if model.goal.clean is not None else float(expit(level))
         verdicts = {} if self._basis == PROBABILITY else {"verdict_seeds": self._verdicts.seeds}
         return {

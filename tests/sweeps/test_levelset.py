@@ -381,30 +381,3 @@ def test_pending_trials_are_taken_into_account() -> None:
     asked = [search.ask(1)[0] for _ in range(8)]
     places = np.sort([search.points[i][0] for i in asked])
     assert places[-1] - places[0] > 0.2 and len({tuple(search.points[i]) for i in asked}) == 8
-
-
-def test_the_level_may_hang_on_the_best() -> None:
-    """Clean accuracy is best at x = 0, with 0.99995; half a point below it lies x = 0.54."""
-    goal = Goal(success=0.9, below_best=0.005)
-    model = model_of(np.linspace(0, 1, 25)[:, None], goal)
-    assert model.level[1] > 0
-    inside = probability(model, np.array([[0.42], [0.66]]))
-    assert inside[0] > 0.9 and inside[1] < 0.1
-
-
-def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
-    """All points are equally good; seeds differ. The level is the best's, whatever the noise."""
-    points = Box(Columns((0, 0))).draw(60, 1)
-    for seed in range(3):
-        draw = np.random.default_rng(seed)
-        clean = np.round(IMAGES * expit(logit(0.95) + 0.3 * draw.standard_normal(60)))
-        nothing = np.zeros(60)
-        trials = Trials(points, np.zeros(60, dtype=np.int64), clean, nothing + IMAGES, nothing,
-                        nothing + IMAGES)  # fmt: skip
-        goal = Goal(success=0.9, below_best=0.05)
-        model = Surrogate(Columns((0, 0)), LINE, goal, Box(Columns((0, 0))).draw(256, 0)).fit(
-            trials, draw
-        )
-        level, variance = model.level[0] + model.centre[0], model.level[1]
-        assert abs(level - logit(0.90)) < 3 * np.sqrt(variance) + 0.05
-        assert expit(level) < 0.92

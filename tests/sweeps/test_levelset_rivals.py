@@ -71,7 +71,7 @@ def test_a_threshold_that_moves_has_no_sides() -> None:
     """Accuracy near the best: clean accuracy has no rival of sides, attack success has."""
     model = fitted(takes, goal=replace(GOAL, clean=None), clean=lambda x: 0.97 - 0.1 * x)
     assert model.others and all(other.clean is model.clean for _, other in model.others)
-    assert all(other.level == model.level for _, other in model.others)
+    assert all(other.level is model.level for _, other in model.others)
 
 
 def test_the_weights_and_the_models_make_up_the_probability() -> None:

@@ -1,0 +1,100 @@
+"""The level that hangs on the best accuracy, against simulation."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.level import DRAWS, LUCK, level_below_best
+from sweeps.levelset.membership import probability
+from sweeps.levelset.process import Data, Hyper, Process
+from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
+from sweeps.levelset.volume import joint_draws
+
+LINE = Panel(Columns(()), np.zeros((1, 0)))
+IMAGES, BELOW, CENTRE = 1000.0, 0.05, float(logit(0.88))
+EVEN = np.linspace(0, 1, 60)[:, None]
+
+
+def fitted(points, accuracy, below, reference, seed=0):
+    """A model of trainings whose attacks all fail."""
+    nothing = np.zeros(len(points))
+    trials = Trials(points, nothing.astype(np.int64), np.round(IMAGES * accuracy), nothing + IMAGES,
+                    nothing, nothing + IMAGES)  # fmt: skip
+    surrogate = Surrogate(
+        Columns((0,) * points.shape[1]), LINE, Goal(success=0.9, below_best=below), reference
+    )
+    return surrogate.fit(trials, np.random.default_rng(seed))
+
+
+def curved():
+    """Accuracy about 0.93, known at nine places of a line: two regions of it may have the best."""
+    points, draw = np.linspace(0.05, 0.95, 9)[:, None], np.random.default_rng(3)
+    values = 0.5 + 0.3 * np.cos(4 * np.pi * points[:, 0]) + 0.2 * draw.standard_normal(9)
+    data = Data(Columns((0,)), points, values, np.full(9, 0.05), np.zeros(9))
+    return Process.of(data, Hyper(np.array([0.2]), 1.0, 0.02, 0.0))
+
+
+def simulated(clean, points, many=40_000):
+    """Levels, (many,), and accuracies at points, (many, m), in joint draws of both."""
+    cross = clean.at(np.concatenate([EVEN, points]))
+    draw = np.random.default_rng(7)
+    covariance = cross.covariance(cross) + 1e-8 * np.eye(len(cross.mean))
+    paths = draw.multivariate_normal(cross.mean, covariance, many, method="cholesky")
+    highest = paths[:, : len(EVEN)].max(axis=1)
+    lucky = LUCK * (highest.mean() - cross.mean[: len(EVEN)].max())
+    return logit(expit(highest - lucky + CENTRE) - BELOW) - CENTRE, paths[:, len(EVEN) :]
+
+
+def test_a_level_is_as_uncertain_as_the_best_and_moves_with_the_accuracy_at_each_point() -> None:
+    """Over many times more draws than it is worked out from."""
+    clean, points = curved(), np.linspace(0, 1, 21)[:, None]
+    level = level_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0))
+    levels, accuracies = simulated(clean, points)
+    covariance = np.cov(levels, accuracies.T)
+    error = np.sqrt(levels.var() / DRAWS)
+    assert level.mean == pytest.approx(levels.mean(), abs=4 * error)
+    assert level.variance == pytest.approx(levels.var(), rel=0.3)
+    found = level.covariance(clean, clean.at(points))
+    assert np.abs(found - covariance[0, 1:]).max() < 0.1 * np.abs(covariance[0, 1:]).max()
+
+
+def test_more_than_one_point_may_have_the_best() -> None:
+    clean = curved()
+    points, slopes = level_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0)).best
+    assert len(points) == len(slopes) > 2 and (slopes > 0).all()
+    steepest = (0.93 * 0.07) / (0.88 * 0.12)
+    assert 0.7 * steepest < slopes.sum() <= 1
+
+
+def test_draws_of_a_volume_have_the_margins_that_the_model_has() -> None:
+    """Means and deviations of clean accuracy less the level, drawn jointly and worked out."""
+    points = Box(Columns((0,))).draw(24, 5)
+    accuracy = expit(logit(0.93) - 3 * points[:, 0] ** 2)
+    model = fitted(points, accuracy, BELOW, EVEN)
+    draws = [joint_draws(model, EVEN[::6], np.random.default_rng(s)).clean for s in range(20)]
+    drawn, (mean, variance) = np.concatenate(draws), model.margins(EVEN[::6]).clean
+    error = np.sqrt(variance / len(drawn))
+    assert np.abs(drawn.mean(axis=0) - mean).max() < 5 * error.max() + 0.01
+    assert drawn.std(axis=0) == pytest.approx(np.sqrt(variance), rel=0.1, abs=0.01)
+
+
+def test_the_level_may_hang_on_the_best() -> None:
+    """Accuracy falls from 0.95 at x = 0; five points below it lies x = 0.5."""
+    points = np.linspace(0, 1, 25)[:, None]
+    fall = logit(0.95) - logit(0.90)
+    model = fitted(points, expit(logit(0.95) - 2 * fall * points[:, 0]), BELOW, EVEN)
+    assert model.level.variance > 0
+    inside = probability(model, np.array([[0.35], [0.65]]))
+    assert inside[0] > 0.9 and inside[1] < 0.1
+
+
+def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
+    """All points are equally good; seeds differ. The level is the best's, whatever the noise."""
+    points, reference = Box(Columns((0, 0))).draw(60, 1), Box(Columns((0, 0))).draw(256, 0)
+    for seed in range(3):
+        noise = 0.3 * np.random.default_rng(seed).standard_normal(60)
+        model = fitted(points, expit(logit(0.95) + noise), BELOW, reference, seed)
+        level = model.level.mean + model.centre[0]
+        assert abs(level - logit(0.90)) < 3 * np.sqrt(model.level.variance) + 0.05
+        assert expit(level) < 0.92
