@@ -73,6 +73,9 @@ CHECKS = (
     570,
 )
 EVEN = 4096
+#: So many times more runs of the search itself: the points of a run err together, so that few runs
+#: tell little of how reliable probabilities are.
+MORE = 3
 
 
 def run(problem, seed, budget, batch, **settings):
@@ -196,7 +199,7 @@ def dense(pool, seeds, say):
 def compared(names, pool, seeds, say):
     report, goals = {}, {}
     for name in names:
-        ours = pool.map(_ours, [(name, s) for s in range(seeds)], chunksize=1)
+        ours = pool.map(_ours, [(name, s) for s in range(MORE * seeds)], chunksize=1)
         others = {
             m: pool.map(_other, [(name, m, s) for s in range(seeds)], chunksize=1)
             for m in ("sobol", "tpe")
@@ -204,7 +207,7 @@ def compared(names, pool, seeds, say):
         grid = grids(pool, name, seeds)
         problem, row = _problem(name), {}
         say(
-            f"\n{problem.name}: region {100 * problem.truth.mean():.1f} % of the space, {seeds} seeds"
+            f"\n{problem.name}: region {100 * problem.truth.mean():.1f} % of the space, {seeds} seeds, {len(ours)} of the search"
         )
         say(
             "trials to IoU       "
