@@ -44,20 +44,23 @@ class ConvNet(Architecture):
         w = self.width
         # A grid of at most 4 x 4 cells keeps the place of what was seen: averaging over all of the
         # image learns slower and blurs a patch into its surroundings.
-        rows, columns = (min(4, side // 8) for side in shape[1:])
+        sides = tuple(side // 8 for side in shape[1:])
+        rows, columns = (min(4, side) for side in sides)
+        whole = sides == (rows, columns)
         return nn.Sequential(
             nn.Conv2d(shape[0], w, 4, stride=2, padding=1),
             *self._norm(w),
             nn.ReLU(),
             nn.Conv2d(w, 2 * w, 3, padding=1),
             *self._norm(2 * w),
-            nn.ReLU(),
+            # What is above 0 is the same before the maximum and after it, where a quarter is left.
             nn.MaxPool2d(2),
+            nn.ReLU(),
             nn.Conv2d(2 * w, 4 * w, 3, padding=1),
             *self._norm(4 * w),
-            nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.AdaptiveAvgPool2d((rows, columns)),
+            nn.ReLU(),
+            nn.Identity() if whole else nn.AdaptiveAvgPool2d((rows, columns)),
             nn.Flatten(),
             nn.Linear(4 * w * rows * columns, classes),
         )

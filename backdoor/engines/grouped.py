@@ -219,10 +219,6 @@ def merged(modules: Sequence[nn.Sequential], shape: tuple[int, int, int]) -> nn.
         if not isinstance(layer, nn.Flatten | nn.Linear):
             with torch.no_grad():
                 seen = copy.deepcopy(layer).eval()(seen)
-    for i, (layer, after) in enumerate(itertools.pairwise(layers)):
-        if isinstance(layer, nn.ReLU) and isinstance(after, nn.MaxPool2d):
-            # The same numbers from a quarter of the work.
-            layers[i : i + 2] = after, layer
     network = nn.Sequential(*layers)
     own = [module.state_dict() for module in modules]
     state = network.state_dict()
