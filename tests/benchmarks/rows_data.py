@@ -3,18 +3,25 @@
 The baseline treats every image as the published benchmarks of this field do: a PIL image is
 resized, cropped out of a frame, mirrored, made a tensor and normalised; a poisoned one is stamped
 first. Its best number of workers counts, and workers stay alive over epochs.
+
+One training alone on the machine leaves cores to the baseline's workers, which ours has no use for.
+A sweep leaves none: so one training a core is measured as well, each in a process of its own.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 from synthetic import synthetic_source
-from throughput import Row, side_by_side, timed
+from throughput import Row, one_thread, side_by_side, timed, wanted
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -49,6 +56,35 @@ def _training() -> Iterator[Row]:
     constant = timed(lambda: _train_on_one_batch(lane, bank))
     name = "convnet with its data path, against a constant batch"
     yield from side_by_side(name, 0.85, [constant], ours)
+    yield from _one_a_core()
+
+
+def _one_a_core() -> Iterator[Row]:
+    """As many trainings as there are cores, until the last one has ended."""
+    name, cores = "convnets with their data path, one a core, against DataLoaders", os.cpu_count()
+    if not wanted(name):
+        return
+    # Spawned, as torch's threads do not survive a fork; and executors may have loader workers.
+    with ProcessPoolExecutor(cores, get_context("spawn")) as processes:
+
+        def together(workers: int | None) -> Callable[[], float]:
+            return timed(lambda: list(processes.map(_train_here, [workers] * (cores or 1))))
+
+        yield from side_by_side(name, 1.9, [together(0), together(2)], together(None))
+
+
+def _train_here(workers: int | None) -> None:
+    """Ours where there is no number of loader workers."""
+    with one_thread():
+        _training_here(workers)()
+
+
+@functools.cache
+def _training_here(workers: int | None) -> Callable[[], object]:
+    lane, bank = _lane(TRAINED)
+    if workers is None:
+        return lambda: Serial().train([lane], bank, 10, None)
+    return _trained_behind_loader(lane, workers)
 
 
 def _lane(images: int) -> tuple[Lane, Bank]:
