@@ -31,8 +31,13 @@ def squared_distances(one: Floats, other: Floats) -> Floats:
 
 def matern(squared: Floats) -> Floats:
     """Correlations in (0, 1] at squared distances."""
-    a = np.sqrt(5.0 * squared)
-    return np.asarray((1.0 + a + a * a / 3.0) * np.exp(-a), dtype=np.float64)
+    a = 5.0 * squared
+    found = a / 3.0
+    np.sqrt(a, out=a)
+    found += a
+    found += 1.0
+    found *= np.exp(np.negative(a, out=a), out=a)
+    return np.asarray(found, dtype=np.float64)
 
 
 def matern_slope(squared: Floats) -> Floats:

@@ -13,6 +13,8 @@ from sweeps.levelset.columns import Floats, Ints
 from sweeps.levelset.surrogate import HALF, Margins, Model
 
 OUT, UNDECIDED, IN = -1, 0, 1
+#: Chances below it are as good as none, and are not worked out any further.
+NEGLIGIBLE = 1e-5
 
 
 @functools.cache
@@ -29,33 +31,68 @@ def probability(model: Model, points: Floats, chunk: int = 4096) -> Floats:
 
 
 def _probability(model: Model, points: Floats) -> Floats:
-    margins = model.margins(points)
-    found = (1 - sum(weight for weight, _ in model.others)) * joint_probability(margins)
-    for weight, other in model.others:
-        found += weight * joint_probability(other.margins(points))
+    found = _median_probability(model, points)
     if model.goal.seeds == HALF:
-        return np.asarray(found, dtype=np.float64)
+        return found
     # Where so many seeds pass, so does the median seed: it is never the surer of the two.
-    return np.minimum(found, share_probability(margins, model.noise, model.goal.seeds))
+    likely = found > NEGLIGIBLE
+    margins = model.margins(points[likely])
+    share = share_probability(margins, model.noise, model.goal.seeds)
+    found[likely] = np.minimum(found[likely], share)
+    return found
+
+
+def _median_probability(model: Model, points: Floats) -> Floats:
+    """P(the median seed is inside), (n,), by all rivals, of whom many have a process in common."""
+    rivals = [(1 - sum(weight for weight, _ in model.others), model), *model.others]
+    accurate = {
+        id(process): standing(rival.clean_margin(process.at(points)))
+        for process, rival in {id(r.clean): (r.clean, r) for _, r in rivals}.values()
+    }
+    likely = np.max(list(accurate.values()), axis=0) > NEGLIGIBLE
+    resisting = {
+        id(process): orthant(*rival.attack_margins(points[likely]))
+        for process, rival in {id(r.attack): (r.attack, r) for _, r in rivals}.values()
+    }
+    found = np.zeros(len(points))
+    for weight, rival in rivals:
+        found[likely] += weight * accurate[id(rival.clean)][likely] * resisting[id(rival.attack)]
+    return found
+
+
+def standing(margin: tuple[Floats, Floats]) -> Floats:
+    """P(above 0) of normal values, from their means and variances, (n,) each."""
+    mean, variance = margin
+    return np.asarray(ndtr(mean / np.sqrt(variance)), dtype=np.float64)
 
 
 def joint_probability(margins: Margins) -> Floats:
     """P(all margins above 0), (n,)."""
-    mean, variance = margins.clean
-    return np.asarray(ndtr(mean / np.sqrt(variance)) * orthant(*margins.attack), dtype=np.float64)
+    return np.asarray(standing(margins.clean) * orthant(*margins.attack), dtype=np.float64)
 
 
 def orthant(mean: Floats, covariance: Floats, count: int = 64) -> Floats:
     """P(all of a Gaussian's entries above 0): means (n, w), covariances (n, w, w) to (n,).
 
-    Sequential conditioning with Sobol points (Genz 1992).
+    Sequential conditioning with Sobol points (Genz 1992), where entries do not decide it alone: the
+    chance is at most that of each, and at least 1 less the chances that they fail.
     """
     width = mean.shape[1]
-    diagonal = np.arange(width)
+    places = np.arange(width)
     safe = covariance.copy()
-    safe[:, diagonal, diagonal] += 1e-6
-    root = np.linalg.cholesky(safe)
-    uniform = _uniform(max(1, width - 1), count)
+    safe[:, places, places] += 1e-6
+    alone = ndtr(mean / np.sqrt(safe[:, places, places]))
+    found = alone.min(axis=1, initial=1.0)
+    undecided = (found > NEGLIGIBLE) & ((1 - alone).sum(axis=1) > NEGLIGIBLE)
+    if width > 1:
+        found[undecided] = _genz(mean[undecided], np.linalg.cholesky(safe[undecided]), count)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _genz(mean: Floats, root: Floats, count: int) -> Floats:
+    """root: the lower Cholesky factors, (n, w, w)."""
+    width = mean.shape[1]
+    uniform = _uniform(width - 1, count)
     found = np.ones((len(mean), count))
     drawn = np.zeros((len(mean), count, width))
     for index in range(width):

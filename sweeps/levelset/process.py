@@ -21,6 +21,8 @@ MEAN_VARIANCE = 4.0
 #: More rows than this say nothing more about the hyperparameters that would be worth the time.
 LARGEST_FIT = 200
 _JITTER = 1e-8
+#: The share of the log posterior, tens to hundreds, by which a step must raise it to be worth more.
+CLOSE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator
     found = [
         minimize(
             _objective, begin, args=arguments, jac=True, method="L-BFGS-B", bounds=reach,
-            options={"maxiter": 40},
+            options={"maxiter": 40, "ftol": CLOSE},
         )
         for begin in beginnings
     ]  # fmt: skip

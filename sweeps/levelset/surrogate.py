@@ -124,17 +124,17 @@ class Model:
         return ranked[-1][1]
 
     def margins(self, points: Floats) -> Margins:
+        return Margins(self.clean_margin(self.clean.at(points)), self.attack_margins(points))
+
+    def attack_margins(self, points: Floats) -> tuple[Floats, Floats]:
+        """How far attacks are from succeeding at n points, as in `Margins`."""
         count, width = len(points), len(self.panel)
-        clean = self.clean.at(points)
         attack = self.attack.at(self.crossed(points))
-        doubt = self.attack.doubt
         half = attack.half.reshape(-1, count, width)
         where = attack.where.reshape(count, width, -1)
         prior = prior_blocks(attack.hyper, where)
         covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
-        return Margins(
-            self.clean_margin(clean), (-attack.mean.reshape(count, width), doubt * covariance)
-        )
+        return -attack.mean.reshape(count, width), self.attack.doubt * covariance
 
     def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
         """Mean and variance of accuracy minus the level, both as logits."""

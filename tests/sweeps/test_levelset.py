@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtr
 from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
@@ -138,6 +138,28 @@ def test_the_orthant_probability_is_scipys() -> None:
     assert orthant(np.zeros((1, 3)), alike[None])[0] == pytest.approx(0.5, abs=0.02), (
         "three of a kind are one attack"
     )
+
+
+def test_chances_that_single_entries_decide_are_not_worked_out_further() -> None:
+    """One entry all but fails, all all but pass: both are as near as what is left out."""
+    covariance = np.tile(0.2 + 0.8 * np.eye(3), (3, 1, 1))
+    mean = np.array([[-5.0, 9.0, 9.0], [9.0, 9.0, 9.0], [-4.0, -4.0, 3.0]])
+    expected = [multivariate_normal(-m, covariance[0]).cdf(np.zeros(3)) for m in mean]
+    assert orthant(mean, covariance) == pytest.approx(expected, abs=2e-5)
+    assert orthant(mean[:, :1], covariance[:, :1, :1]) == pytest.approx(ndtr(mean[:, 0]), abs=1e-5)
+
+
+def test_the_probability_of_rivals_is_the_mean_of_each_ones_own() -> None:
+    """Rivals have processes in common; each pair counts with its weight all the same."""
+    one, other = model_of(EVEN9), model_of(np.linspace(0, 1, 5)[:, None])
+    mixed = replace(one, attack=other.attack)
+    rivals = replace(one, others=((0.3, other), (0.2, mixed)))
+    even = np.linspace(0, 1, 50)[:, None]
+    expected = sum(
+        weight * probability(model, even) for weight, model in ((0.5, one), *rivals.others)
+    )
+    assert probability(rivals, even) == pytest.approx(expected, abs=2e-5)
+    assert np.ptp(expected) > 0.5 and not np.allclose(expected, probability(one, even), atol=0.01)
 
 
 def test_nine_seeds_in_ten_ask_for_more_than_the_median_seed() -> None:
