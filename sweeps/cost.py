@@ -33,6 +33,8 @@ from sweeps.study_cost import Example, examples, kind_of, study_seconds
 LONG_ENOUGH = 0.4
 #: At most so many processes measure side by side; more would tell little else.
 MOST_AT_ONCE = 16
+#: So many parts for each process are many.
+MANY = 4
 #: Each probe's time is the median of so many.
 REPEATS = 3
 
@@ -88,7 +90,7 @@ def _kind(pack: Pack) -> tuple[str, bool]:
 
 
 def probe_all(packs: Sequence[Pack], workers: int) -> list[float]:
-    """Seconds a trial of each pack takes, trained beside the other workers: the mean over them."""
+    """Seconds a trial of each pack takes, trained beside the other workers."""
     return _side_by_side(_probe_each, packs, workers)
 
 
@@ -100,14 +102,19 @@ def studies_all(asked: Sequence[Example], workers: int) -> list[float]:
 def _side_by_side(
     each: Callable[[Sequence[T]], list[float]], parts: Sequence[T], workers: int
 ) -> list[float]:
-    """The mean of what `each` measures in so many processes at the same time."""
+    """What `each` measures in so many processes at the same time: of few parts each one's mean over
+    all processes; many parts are dealt out, as the processes load the machine with any of them."""
     count = min(workers, MOST_AT_ONCE)
     if count == 1:
         return each(parts)
+    many = len(parts) >= MANY * count
+    hands = [parts[i::count] if many else parts for i in range(count)]
     spawn = multiprocessing.get_context("spawn")
     together = spawn.Barrier(count)
     with ProcessPoolExecutor(count, spawn, _meet, (together,)) as pool:
-        found = list(pool.map(each, [parts] * count))
+        found = list(pool.map(each, hands))
+    if many:
+        return [found[i % count][i // count] for i in range(len(parts))]
     return [statistics.mean(seconds) for seconds in zip(*found, strict=True)]
 
 

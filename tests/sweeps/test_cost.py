@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,15 @@ from trials import FEW, fake_result, trial
 import sweeps.cost
 from backdoor.registry import PROBES
 from sweeps.cli.main import main
-from sweeps.cost import estimate, makespan, probe, probe_all, train_images, workers_here
+from sweeps.cost import (
+    _side_by_side,
+    estimate,
+    makespan,
+    probe,
+    probe_all,
+    train_images,
+    workers_here,
+)
 from sweeps.ledger import finished_rows
 from sweeps.plan import Job, Pack
 from sweeps.runners.serial import SerialRunner
@@ -130,6 +139,18 @@ def test_workers_are_measured_side_by_side(monkeypatch) -> None:
     assert probe_all(packs, workers=1) == [0.0, 1.0]
     found = probe_all(packs, workers=2)
     assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"
+
+
+def test_many_kinds_are_dealt_out_to_the_workers() -> None:
+    """Each is measured once, by one of two processes, and stands where it stood."""
+    found = _side_by_side(_process_and_part, range(8), workers=2)
+    assert [part for _, part in found] == list(range(8))
+    processes = [process for process, _ in found]
+    assert len(set(processes[::2])) == len(set(processes[1::2])) == 1
+
+
+def _process_and_part(parts):
+    return [(os.getpid(), part) for part in parts]
 
 
 def test_the_last_pack_decides_when_all_are_done() -> None:
