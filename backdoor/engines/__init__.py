@@ -9,6 +9,7 @@ not be mixed in silence.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig, digest
@@ -140,7 +141,8 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
     architecture = config.defence.architecture
     key = digest("init", [architecture.identity(), list(shape), classes])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed("init", config.seed, key))
+        # `torch.manual_seed` would also tell devices, and for that note who called: a millisecond.
+        torch.default_generator.manual_seed(stream_seed("init", config.seed, key))
         module = architecture.build(shape, classes)
         architecture.start(module)
         return module
@@ -157,10 +159,17 @@ def threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        with threadpool_limits(count):
+        with _libraries(len(sys.modules)).limit(limits=count):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """Those of numerical libraries that a process of so many modules has loaded. To look for them
+    takes milliseconds, as long as a small model; a later import may bring another."""
+    return ThreadpoolController()
 
 
 def classes_of(logits: torch.Tensor) -> Ids:
