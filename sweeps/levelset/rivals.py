@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import ndtr
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.process import Data, Hyper, Process, left_out
@@ -59,16 +59,21 @@ def by_logits(data: Data, hyper: Hyper) -> Rival:
     """The rival with these hyperparameters. data: centred logits."""
     mean, variance = left_out(data, hyper)
     spread = np.sqrt(variance + data.known + hyper.learned_noise(data.shape))
-    side = np.where(data.values >= 0, 1.0, -1.0)
-    return Rival(Process.of(data, hyper), float(log_ndtr(side * mean / spread).sum()))
+    right = ndtr(np.where(data.values >= 0, 1.0, -1.0) * mean / spread)
+    return Rival(Process.of(data, hyper), score(right))
+
+
+def score(right: Floats) -> float:
+    """The logarithm of all chances that rows' sides were foretold with, (n,). None is certain: a
+    single surprise, such as one seed of many that fails, disproves no model."""
+    return float(np.log(np.clip(right, 1 - SUREST, SUREST)).sum())
 
 
 def by_sides(data: Data, hyper: Hyper) -> Rival:
     """The rival that knows sides only. data: of `by_side`."""
-    foretold = np.clip(left_out(data, hyper)[0] / SIDE, 1 - 2 * SUREST, 2 * SUREST - 1)
-    right = 0.5 + 0.5 * np.sign(data.values) * foretold
+    right = 0.5 + 0.5 * np.sign(data.values) * left_out(data, hyper)[0] / SIDE
     process = replace(Process.of(data, hyper), wary=WARY)
-    return Rival(process, float(np.log(right).sum()) - HANDICAP, sides=True)
+    return Rival(process, score(right) - HANDICAP, sides=True)
 
 
 def weights(rivals: Sequence[Rival]) -> Floats:
