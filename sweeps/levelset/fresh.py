@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.membership import joint_probability
-from sweeps.levelset.surrogate import Margins, Model, shape_of
+from sweeps.levelset.surrogate import Margins, Model
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,6 @@ def _noise(model: Model, mean: Floats, which: int, counted: float) -> Floats:
     """Noise variances of one new seed: the learned one, and that of counting images."""
     hyper = (model.clean if which == 0 else model.attack).hyper
     rate = np.clip(expit(mean + model.centre[which]), 0.5 / counted, 1 - 0.5 / counted)
+    shape = 4 * rate * (1 - rate)
     counting = 1 / (counted * rate * (1 - rate))
-    return np.asarray(hyper.learned_noise(shape_of(rate)) + counting, dtype=np.float64)
+    return np.asarray(hyper.learned_noise(shape) + counting, dtype=np.float64)

@@ -297,15 +297,9 @@ def most(totals: Floats) -> Floats:
 
 
 def spread_shape(mean: Floats, centre: float) -> Floats:
-    """`shape_of` rates whose logits are `centre` + `mean`."""
-    return shape_of(expit(np.clip(mean, -CLIP, CLIP) + centre))
-
-
-def shape_of(rates: Floats) -> Floats:
-    """How much seeds differ at rates p, up to a scale: 2 sqrt(p (1 - p)), 1 at one half, 0 at the
-    ends. Their logits differ about as much at a tenth or a fifth as at one half: 4 p (1 - p) falls
-    too soon, and makes of a noisy border a sure one."""
-    return np.asarray(2 * np.sqrt(rates * (1 - rates)), dtype=np.float64)
+    """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
+    rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
+    return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
 
 
 def rival_models(
@@ -330,7 +324,7 @@ def seed_variance(hyper: Hyper, centre: float, totals: Floats) -> float:
     finitely many images, so that counting adds to how seeds differ. totals: images, (n,)."""
     rate = float(expit(centre))
     counting = 1 / (float(np.median(totals)) * rate * (1 - rate)) if len(totals) else 0.0
-    return float(hyper.learned_noise(shape_of(np.array([rate])))[0]) + counting
+    return float(hyper.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
 
 
 def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:

@@ -190,7 +190,7 @@ def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for
     even, model = np.linspace(0, 1, 200)[:, None], model_of(EVEN9, Goal(0.1, 0.9, seeds=0.9))
     counting = 1 / (IMAGES * 0.09)
     learned = [
-        float(p.hyper.learned_noise(np.array([0.6]))[0]) for p in (model.clean, model.attack)
+        float(p.hyper.learned_noise(np.array([0.36]))[0]) for p in (model.clean, model.attack)
     ]
     assert model.noise == pytest.approx([v + counting for v in learned])
     quiet = replace(model, noise=(learned[0], learned[1]))
