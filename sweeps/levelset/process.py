@@ -21,7 +21,8 @@ MEAN_VARIANCE = 4.0
 #: More rows than this say nothing more about the hyperparameters that would be worth the time.
 LARGEST_FIT = 200
 _JITTER = 1e-8
-#: The share of the log posterior, tens to hundreds, by which a step must raise it to be worth more.
+#: Hyperparameters are sought until a step raises the log posterior, which is in the tens or
+#: hundreds, by a smaller share than this.
 CLOSE = 1e-5
 
 

@@ -202,15 +202,8 @@ class Surrogate:
             seed_variance(attack[0].process.hyper, limit, attacked.triggered),
         )
         level = self._level(clean[0].process, centre, draw)
-        model = Model(
-            self.goal,
-            self.panel,
-            clean[0].process,
-            attack[0].process,
-            (centre, limit),
-            level,
-            noise,
-        )
+        likeliest = clean[0].process, attack[0].process
+        model = Model(self.goal, self.panel, *likeliest, (centre, limit), level, noise)
         return replace(model, others=tuple(rival_models(model, clean, attack)))
 
     def _level(self, clean: Process, centre: float, draw: np.random.Generator) -> Level:
