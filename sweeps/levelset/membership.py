@@ -43,21 +43,25 @@ def _probability(model: Model, points: Floats) -> Floats:
 
 
 def _median_probability(model: Model, points: Floats) -> Floats:
-    """P(the median seed is inside), (n,), by all rivals, of whom many have a process in common."""
+    """P(the median seed is inside), (n,), by all rivals. Many have a process in common, which is
+    asked once."""
     rivals = [(1 - sum(weight for weight, _ in model.others), model), *model.others]
-    accurate = {
-        id(process): standing(rival.clean_margin(process.at(points)))
-        for process, rival in {id(r.clean): (r.clean, r) for _, r in rivals}.values()
-    }
+    accurate, resisting = dict[tuple[int, int], Floats](), dict[int, Floats]()
+    for _, rival in rivals:
+        if (key := _clean_key(rival)) not in accurate:
+            accurate[key] = standing(rival.clean_margin(rival.clean.at(points)))
     likely = np.max(list(accurate.values()), axis=0) > NEGLIGIBLE
-    resisting = {
-        id(process): orthant(*rival.attack_margins(points[likely]))
-        for process, rival in {id(r.attack): (r.attack, r) for _, r in rivals}.values()
-    }
     found = np.zeros(len(points))
     for weight, rival in rivals:
-        found[likely] += weight * accurate[id(rival.clean)][likely] * resisting[id(rival.attack)]
+        if (number := id(rival.attack)) not in resisting:
+            resisting[number] = orthant(*rival.attack_margins(points[likely]))
+        found[likely] += weight * accurate[_clean_key(rival)][likely] * resisting[number]
     return found
+
+
+def _clean_key(model: Model) -> tuple[int, int]:
+    """Equal for rivals that say the same of clean accuracy."""
+    return id(model.clean), id(model.level)
 
 
 def standing(margin: tuple[Floats, Floats]) -> Floats:

@@ -18,6 +18,7 @@ from sweeps.hints import command
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
+from sweeps.levelset.level import Level
 from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome
 from sweeps.levelset.surrogate import Goal, Panel
@@ -104,9 +105,9 @@ def test_the_front_ends_at_the_volume(seeds) -> None:
     """A part of the panel is judged as the whole is: by rivals too, and for as many seeds."""
     fit, points = fitted().current(), square(300)
     model = replace(fit, goal=replace(fit.goal, seeds=seeds), noise=(0.2, 0.4))
-    model = replace(model, others=((0.7, replace(model, level=(0.8, 0.0))),))
+    model = replace(model, others=((0.7, replace(model, level=Level(0.8))),))
     whole, weak = (probability_of(model, points, np.array([True, b])) for b in (True, False))
-    assert whole == pytest.approx(probability(model, points))
+    assert whole == pytest.approx(probability(model, points), abs=2e-5)
     assert whole.mean() < weak.mean()
 
 
