@@ -391,7 +391,7 @@ def share(pool, _seeds, say):
 
 
 #: Live runs whose time is taken, each beside so many trials of the obvious script.
-RUNS, PART = 3, 24
+RUNS, PART = 5, 24
 
 
 def live(_pool, _seeds, say):
