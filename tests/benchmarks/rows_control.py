@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import subprocess
@@ -9,14 +10,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from small import begin
 from throughput import Row, wanted
 from trials import fake_result
 
+from backdoor.memory import return_freed
 from sweeps.ledger import Ledger, Rows, finished_rows
 from sweeps.runners.replay import ReplayRunner
 from sweeps.search import make_search
@@ -77,11 +82,10 @@ def wide_spec(trials: int) -> SweepSpec:
     return parse_spec({**wide(trials), "tracking": "none"})
 
 
-def _tape(spec: SweepSpec, folder: Path) -> Ledger:
+def _tape(folder: Path, trials: int) -> None:
     """A ledger with the same figures for every trial that the spec asks for."""
-    trials, tape = make_search(spec).ask(TRIALS), Ledger(folder)
-    tape.append(finished_rows([fake_result(trial) for trial in trials], "recorded"))
-    return tape
+    asked = make_search(wide_spec(trials)).ask(trials)
+    Ledger(folder).append(finished_rows([fake_result(trial) for trial in asked], "recorded"))
 
 
 class _Watch:
@@ -95,9 +99,9 @@ class _Watch:
         self.rows += rows.num_rows
         self.seen.append((self.rows, _resident()))
 
-    def growth(self) -> float:
+    def growth(self, trials: int) -> float:
         """Bytes a trial from the first quarter on: caches and imports have settled by then."""
-        settled = [pair for pair in self.seen if pair[0] >= TRIALS / 4]
+        settled = [pair for pair in self.seen if pair[0] >= trials / 4]
         count, size = zip(*settled, strict=True)
         return max(1.0, statistics.linear_regression(count, size).slope)
 
@@ -108,18 +112,26 @@ def _resident() -> int:
     return pages * 4096
 
 
-def _replayed() -> dict[str, float]:
-    spec = wide_spec(TRIALS)
-    watch = _Watch()
+def _replayed(trials: int = TRIALS) -> dict[str, float]:
+    spec, watch = wide_spec(trials), _Watch()
     with tempfile.TemporaryDirectory() as folder:
-        runner = ReplayRunner(_tape(spec, Path(folder) / "tape"), workers=16)
-        paths = begin(Path(folder) / "results", spec)
-        ledger = Ledger(paths.ledger)
+        paths, tape = begin(Path(folder) / "results", spec), Path(folder) / "tape"
+        with ProcessPoolExecutor(1, get_context("spawn")) as other:
+            other.submit(_tape, tape, trials).result()
+        ledger, runner = Ledger(paths.ledger), ReplayRunner(Ledger(tape), workers=16)
+        _give_back()
         start = time.perf_counter()
         outcome = run_sweep(spec, ledger, make_search(spec), runner, [watch])
         seconds = time.perf_counter() - start
-    assert outcome.finished == TRIALS, outcome
-    return {"rate": TRIALS / seconds, "growth": watch.growth()}
+    assert outcome.finished == trials, outcome
+    return {"rate": trials / seconds, "growth": watch.growth(trials)}
+
+
+def _give_back() -> None:
+    """What was freed, which would hide what is needed more."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    return_freed()
 
 
 def _read() -> dict[str, list[float]]:
