@@ -10,9 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +114,7 @@ def _replayed(trials: int = TRIALS) -> dict[str, float]:
     spec, watch = wide_spec(trials), _Watch()
     with tempfile.TemporaryDirectory() as folder:
         paths, tape = begin(Path(folder) / "results", spec), Path(folder) / "tape"
-        with ProcessPoolExecutor(1, get_context("spawn")) as other:
-            other.submit(_tape, tape, trials).result()
+        _tape(tape, trials)
         ledger, runner = Ledger(paths.ledger), ReplayRunner(Ledger(tape), workers=16)
         _give_back()
         start = time.perf_counter()
