@@ -127,10 +127,11 @@ def share_probability(
     return np.asarray((passing >= np.log(share)).mean(axis=1), dtype=np.float64)
 
 
-def labels(inside: Floats, confidence: float) -> Ints:
-    """IN, OUT or UNDECIDED for probabilities, (n,)."""
+def labels(inside: Floats, confidence: float, least: float = 0.0) -> Ints:
+    """IN, OUT or UNDECIDED for probabilities, (n,). least: from which on a point may be IN, where
+    that is more than `confidence`: see `sweeps.levelset.together.cutoff`."""
     found = np.full(len(inside), UNDECIDED, dtype=np.int64)
-    found[inside >= confidence] = IN
+    found[inside >= max(confidence, least)] = IN
     found[inside <= 1 - confidence] = OUT
     return found
 

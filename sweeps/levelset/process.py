@@ -160,6 +160,7 @@ class Process:
 
     Rows from `extra` on have no value yet (pending trials): they reduce variances, not means.
     wary: by how much variances are to be raised, as the noise is not what it is modelled as.
+    astray: how much further off rows near the threshold are than foretold, as variances, >= 1.
     """
 
     columns: Columns
@@ -169,6 +170,7 @@ class Process:
     alpha: Floats
     extra: tuple[Floats, Floats] | None = field(default=None)
     wary: float = 1.0
+    astray: float = 1.0
 
     @staticmethod
     def of(data: Data, hyper: Hyper) -> Process:

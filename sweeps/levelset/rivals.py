@@ -33,6 +33,11 @@ WARY = 1.75
 LEAST = 0.02
 #: By so many nats sides must foretell better to weigh as much: they know less of smooth fronts.
 HANDICAP = 3.0
+#: Rows this close to the threshold, in logits, are those at the border. Where seeds differ much
+#: they differ more there than elsewhere, since far from it all are clipped to the same value.
+NEAR = 1.5
+#: As many rows as foretold count beside those that there are.
+FEW = 20
 #: Fewer rows than this do not tell rivals apart.
 FEWEST = 30
 
@@ -58,9 +63,17 @@ def by_side(data: Data) -> Data:
 def by_logits(data: Data, hyper: Hyper) -> Rival:
     """The rival with these hyperparameters. data: centred logits."""
     mean, variance = left_out(data, hyper)
-    spread = np.sqrt(variance + data.known + hyper.learned_noise(data.shape))
-    right = ndtr(np.where(data.values >= 0, 1.0, -1.0) * mean / spread)
-    return Rival(Process.of(data, hyper), score(right))
+    variance = variance + data.known + hyper.learned_noise(data.shape)
+    right = ndtr(np.where(data.values >= 0, 1.0, -1.0) * mean / np.sqrt(variance))
+    near = np.abs(mean) < NEAR
+    off = astray(((data.values - mean) ** 2 / variance)[near])
+    return Rival(replace(Process.of(data, hyper), astray=off), score(right))
+
+
+def astray(squares: Floats) -> float:
+    """How much further off rows are than foretold, at least 1. squares: of their distances from
+    what all the others foretell, each over its variance, (n,); few rows tell little."""
+    return max(1.0, float(squares.sum() + FEW) / (len(squares) + FEW))
 
 
 def score(right: Floats) -> float:

@@ -43,19 +43,26 @@ class Draws:
         return np.asarray((self.clean > 0) & (self.attack[:, :, attacks] > 0).all(axis=2))
 
 
-def joint_draws(model: Model, points: Floats, draw: np.random.Generator) -> Draws:
-    """Draws at the first points (n, d), as many of them as can be drawn together."""
+def together(width: int) -> int:
+    """How many points are drawn together at most, under so many attacks."""
+    return max(16, LARGEST // width)
+
+
+def joint_draws(
+    model: Model, points: Floats, draw: np.random.Generator, count: int = DRAWS
+) -> Draws:
+    """`count` draws at the first points (n, d), as many of them as are drawn together."""
     width = len(model.panel)
-    points = points[: max(16, LARGEST // width)]
+    points = points[: together(width)]
     normal = draw.standard_normal
     clean = model.clean.at(points)
     root = _root(model.clean.doubt * clean.covariance(clean))
-    paths = clean.mean + (root @ normal((len(points), DRAWS))).T
+    paths = clean.mean + (root @ normal((len(points), count))).T
     attack = model.attack.at(model.crossed(points))
     crossed = _root(model.attack.doubt * attack.covariance(attack)) @ normal(
-        (len(points) * width, DRAWS)
+        (len(points) * width, count)
     )
-    margins = -(attack.mean[:, None] + crossed).T.reshape(DRAWS, len(points), width)
+    margins = -(attack.mean[:, None] + crossed).T.reshape(count, len(points), width)
     more = shifts(model)
     levels = _levels(model, points, paths, root, draw)
     return Draws(paths - levels - more[0], margins - more[1])

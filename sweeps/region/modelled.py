@@ -3,9 +3,11 @@
 `modelled` gives the value of `model` in region.json, all of it plain values:
 
 - `space`: fractions of the defence space that are IN, OUT and UNDECIDED, P(inside) being at least
-  `confidence`, at most 1 - `confidence`, or between. `volume`: the fraction inside, with a 90 %
-  interval. `categories`: the same for each combination of kinds. `expected_f1`: of the set where
-  P(inside) >= 1/2, against the truth as the model sees it.
+  `cutoff`, at most 1 - `confidence`, or between. `cutoff`: `confidence`, or more where so many of
+  the points might be wrong together, see `sweeps.levelset.together`; null where all might.
+  `volume`: the fraction inside, with a 90 % interval. `categories`: the same for each combination
+  of kinds. `expected_f1`: of the set where P(inside) >= 1/2, against the truth as the model
+  sees it.
 - `limits`: of the points that are OUT, the shares at which clean accuracy or one of the attacks is
   the least likely to pass.
 - `box` and `rule`: intervals of factors, and of products and ratios of factors, that hold inside
@@ -41,6 +43,7 @@ from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.describe import PRECISION, Description, describe, judged, products
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability, summary
+from sweeps.levelset.together import cutoff
 from sweeps.levelset.volume import joint_draws, passing, probability_of, volume
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
 from sweeps.region.model_map import maps
@@ -76,7 +79,9 @@ class _Answer:
         self.domain, self.model = core.domain, core.current()
         self.points = self.domain.draw(POINTS, seed=1)
         self.inside = probability(self.model, self.points)
-        self.labels = labels(self.inside, self.spec.region.confidence)
+        confidence = self.spec.region.confidence
+        self.cutoff = cutoff(self.model, self.points, self.inside, confidence)
+        self.labels = labels(self.inside, confidence, self.cutoff)
         self.clean, self.attack = passing(self.model, self.points)
         self.draw = np.random.default_rng(0)
 
@@ -88,6 +93,7 @@ class _Answer:
             "clean_accuracy": least,
             "best_accuracy": best,
             "expected_f1": summary(self.inside, self.spec.region.confidence).expected_f1,
+            "cutoff": self.cutoff if np.isfinite(self.cutoff) else None,
             "space": self._fractions(np.ones(POINTS, dtype=np.bool_)),
             **self._volumes(),
             "limits": self._limits(),

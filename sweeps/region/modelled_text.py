@@ -44,7 +44,19 @@ def _head(model: Part, rule: str, confidence: float) -> list[str]:
     certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
     parts = ", ".join(f"{_percent(space[name])} {name}" for name in ("IN", "OUT", "UNDECIDED"))
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
-    return [head, f"{certain} {parts}, from {model['trials']} trials{why}."]
+    lines = [head, f"{certain} {parts}, from {model['trials']} trials{why}."]
+    return [*lines, *_cutoff(model["cutoff"], confidence)]
+
+
+def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
+    """A sentence where a point that is certain by itself is not yet IN."""
+    if cutoff == confidence:
+        return []
+    asked = "No P(inside) is enough" if cutoff is None else f"It takes P(inside) >= {cutoff:.3f}"
+    return [
+        f"{asked} to be IN: points may be wrong together, and of all those with {confidence:g} "
+        f"more than {_percent(1 - confidence)} might be outside at once."
+    ]
 
 
 def _categories(model: Part) -> list[str]:

@@ -14,7 +14,9 @@ from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.fresh import Verdicts, passing_verdict
-from sweeps.levelset.membership import probability
+from sweeps.levelset.membership import IN, labels, probability
+from sweeps.levelset.together import cutoff
+from sweeps.region.modelled import POINTS
 from sweeps.search.region import HALF, SHARE, RegionSearch
 from sweeps.spec import SweepSpec
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, PROBABILITY, VERDICT, Candidate
@@ -28,9 +30,10 @@ PREDICTED_FROM = 512
 class ModelledRegion:
     """Where the model is as sure as the spec's confidence asks for.
 
-    basis: `probability`, inside is all that `sweeps region` calls IN, P(inside) >= confidence. Or
-    `verdict`, the default: the part of it whose draws, judged by so many fresh seeds and counted on
-    so many images, pass with that confidence. Outside is where P(inside) <= 1 - confidence.
+    basis: `probability`, inside is all that `sweeps region` calls IN: P(inside) is the confidence,
+    or more where points might be wrong together. Or `verdict`, the default: the part of it whose
+    draws, judged by so many fresh seeds and counted on so many images, pass with that confidence.
+    Outside is where P(inside) <= 1 - confidence.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ModelledRegion:
         images, triggered = (float(np.median(total)) for total in counted)
         self._verdicts = Verdicts(seeds, images, triggered)
         self._basis = basis or VERDICT
+        self._least = self._cutoff()
 
     @property
     def frozen(self) -> dict[str, Any]:
@@ -94,8 +98,15 @@ class ModelledRegion:
                 break
         return found[:count]
 
+    def _cutoff(self) -> float:
+        """The least P(inside) that is IN, from the points that `sweeps region` looks at."""
+        points = self._domain.draw(POINTS, seed=1)
+        chance = probability(self._model, points)
+        self._domain.forget()
+        return cutoff(self._model, points, chance, self._confidence)
+
     def _part(self, stratum: str, chance: Floats, passing: Floats) -> Bools:
-        inside = chance >= self._confidence
+        inside: Bools = labels(chance, self._confidence, self._least) == IN
         if self._basis == VERDICT:
             inside &= passing >= self._confidence
         outside = chance <= 1 - self._confidence

@@ -38,6 +38,7 @@ from region.problems import mixed, plane, relative, with_best
 
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
 from sweeps.levelset.search import LevelSetSearch, Settings
+from sweeps.levelset.together import cutoff
 
 LEVELS = (0.80, 0.85)
 PROBLEMS = {  # problem, trials, batch
@@ -72,7 +73,7 @@ CHECKS = (
     500,
     570,
 )
-EVEN = 4096
+EVEN, CONFIDENCE = 4096, 0.95
 #: So many times more runs of the search itself: the points of a run err together, so that few runs
 #: tell little of how reliable probabilities are.
 MORE = 3
@@ -92,18 +93,18 @@ def run(problem, seed, budget, batch, **settings):
         for number, outcome in zip(asked, outcomes, strict=True):
             search.tell(number, outcome)
         if len(search.points) >= min(search.begin, budget):
-            inside = probability(search.current(), even)
-            looks.append(
-                (len(search.points), *figures(inside, truth), search.trials_known >= search.enough)
-            )
+            inside = probability(model := search.current(), even)
+            least = cutoff(model, even, inside, CONFIDENCE)
+            found = figures(inside, truth, least)
+            looks.append((len(search.points), *found, search.trials_known >= search.enough))
             chances.append(inside.astype(np.float32))
     return np.array(looks, dtype=float), np.array(chances), search
 
 
-def figures(inside, truth):
-    """IoU, IN's precision (nan where nothing is IN), its coverage, UNDECIDED, and IN and OUT that are
+def figures(inside, truth, least):
+    """least: of P(inside), to be IN. IoU, IN's precision (nan where nothing is IN), its coverage, UNDECIDED, and IN and OUT that are
     wrong, the last three as fractions of the space."""
-    found = labels(inside, 0.95)
+    found = labels(inside, CONFIDENCE, least)
     safe = found == IN
     precision = (safe & truth).sum() / safe.sum() if safe.any() else np.nan
     coverage = (safe & truth).sum() / truth.sum() if truth.any() else np.nan

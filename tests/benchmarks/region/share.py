@@ -15,6 +15,7 @@ import numpy as np
 from backdoor.config import build_defence
 from sweeps.ledger import Ledger, accuracies
 from sweeps.levelset.membership import IN, labels, probability
+from sweeps.levelset.together import cutoff
 from sweeps.plan import Job, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
@@ -43,7 +44,8 @@ def border(search, confidence, count=POINTS):
     """Of evenly drawn points called IN, those least sure: points (n, d) and P(inside), (n,)."""
     points = search.core.domain.draw(EVEN, 77)
     chance = probability(search.core.current(), points)
-    inside = np.flatnonzero(labels(chance, confidence) == IN)
+    least = cutoff(search.core.current(), points, chance, confidence)
+    inside = np.flatnonzero(labels(chance, confidence, least) == IN)
     chosen = inside[np.argsort(chance[inside])[:count]]
     return points[chosen], chance[chosen]
 
