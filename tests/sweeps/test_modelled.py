@@ -23,10 +23,13 @@ from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome
 from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
+from sweeps.region.modelled import modelled
 from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
+from sweeps.spec import parse_spec
 from sweeps.start import read_spec
 from sweeps.storage import SweepPaths
+from sweeps.verify.modelled import ModelledRegion
 
 
 def square(count: int = 4096) -> np.ndarray:
@@ -305,9 +308,6 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
         region={"clean_accuracy": 0.9, "attack_success": 0.2, "target": "share"},
         search={"kind": "region", "budget": 120, "pending": 20},
     )  # fmt: skip
-    from sweeps.region.modelled import modelled
-    from sweeps.spec import parse_spec
-
     median = parse_spec(
         {**spec.document, "region": {**spec.document["region"], "target": "median"}}
     )
@@ -317,6 +317,35 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
     assert strict["space"]["IN"] <= usual["space"]["IN"]
     assert "for 90 % of the seeds" in modelled_text({"model": strict, "panel": [1, 2], "thresholds": {
         "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}})[1]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("least", "said"), [(0.9991, "It takes P(inside) >= 0.999"), (np.inf, "No P(inside) is enough")]
+)
+def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, least, said) -> None:
+    """From the answer, its words and what `verify` draws inside."""
+    usual = json.loads((folder / "region.json").read_text())["model"]
+    assert usual["cutoff"] == 0.95 and not any("together" in line for line in usual["text"])
+    for place in ("sweeps.region.modelled", "sweeps.verify.modelled"):
+        monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
+    spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
+    held = modelled(spec, ledger)
+    assert held["cutoff"] == (least if least < 1 else None)
+    assert held["space"]["IN"] < usual["space"]["IN"] and held["volume"] == usual["volume"]
+    assert held["space"]["OUT"] == usual["space"]["OUT"]
+    assert (held["recommended"] is None) == (least > 1)
+    text = "\n".join(modelled_text({"model": held, "panel": [1, 2], "thresholds": {
+        "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}}))  # fmt: skip
+    assert (
+        f"{said} to be IN: points may be wrong together, and of all those with 0.95 more than 5 % "
+        "might be outside at once." in text
+    )
+    region, draw = ModelledRegion(spec, ledger, "median", 5, "probability"), np.random.default_rng()
+    drawn = region.draw("inside", 5, draw)
+    assert len(drawn) == (5 if least < 1 else 0)
+    assert all(candidate.probability >= least - 1e-6 for candidate in drawn)
+    chances = [candidate.probability for candidate in region.draw("border", 200, draw)]
+    assert max(chances) > 0.95, "what is held back is not sure, and so at the border"
 
 
 def test_only_a_region_search_knows_shares_of_seeds() -> None:
