@@ -139,7 +139,14 @@ class SweepFeed:
         return found
 
     def _without_idling(self, pack: Pack) -> Pack:
-        """The pack, or its first half where workers would be left without one at the end."""
+        """The pack, or its first part where workers would be left without one: its first half at
+        the end; and at the beginning of a search that goes by what it learns so many parts that
+        all workers start at once, which takes each of them seconds."""
+        begun = self._failures is None or self._running
+        if not begun and not self.search.finished and len(self._queue) + 1 < self.workers:
+            first, *others = pack.parts(-(-len(pack.trials) // self.workers))
+            self._queue.extendleft(reversed(others))
+            return first
         if not self.search.finished or len(self._queue) + 1 >= self.workers:
             return pack
         if (self._pace.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:

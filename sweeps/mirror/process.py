@@ -18,8 +18,8 @@ from pathlib import Path
 from sweeps.hints import command
 from sweeps.storage import SweepPaths
 
-#: What is added to the priority number of the sweep, so that training goes first.
-NICENESS = 10
+#: The priority number of the process, the last there is: Ray gives its workers 15.
+NICENESS = 19
 #: Seconds between two looks at the process while it is awaited.
 LOOK_EVERY = 0.1
 

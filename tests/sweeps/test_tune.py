@@ -139,6 +139,38 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
     assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 24
 
 
+def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
+    """Both train a part of the first pack, also where they end together, with the next batch still
+    to be chosen. One that is only needed later would be started in vain, again and again: Tune
+    hands its stint to the first worker that is free."""
+    spec = small_spec(
+        defence={"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}}, seeds=30,
+        attack={"trigger": "patch", "poison_rate": 0.03},
+        region={"clean_accuracy": 0.8, "attack_success": 0.2},
+        search={"kind": "region", "budget": 72},
+    )  # fmt: skip
+    paths, log, alone = begin(tmp_path / "r", spec), tmp_path / "log", tmp_path / "alone"
+
+    def work(pack):
+        from trials import fake_rows as rows
+
+        with log.open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
+        end = time.monotonic() + 60
+        # Not one of these before another one is there as well.
+        while (count := len(log.read_text().split())) < 6 and count % 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        if time.monotonic() >= end:
+            alone.touch()
+        return rows(pack)
+
+    outcome = sweep(paths, spec, TuneRunner(work=work))
+    assert outcome.finished == 72 and not alone.exists()
+    pids = log.read_text().split()
+    assert len(pids) > 6, "or else there was nothing to start anew for"
+    assert len(set(pids)) == 2
+
+
 def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None:
     from backdoor.errors import UserError
 

@@ -560,11 +560,14 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path) -> No
     )
     # All that is IN reaches further than the part where five seeds settle it.
     whole = verification(paths, spec, Settings(59, 5), (), "probability")
-    # Ends of 59 draws each, of which those of a wider part may fall short by a little.
-    assert reach(whole.plan)[0] <= 1.1 * reach(plan)[0]
-    assert reach(plan)[1] <= 1.1 * reach(whole.plan)[1]
+    # Ends of 59 draws from about a decade, of which those of a wider part may fall short by a
+    # little: by a factor of 1.25 once in (1 - log10(1.25))**-59 = 400 times.
+    assert reach(whole.plan)[0] <= 1.25 * reach(plan)[0]
+    assert reach(plan)[1] <= 1.25 * reach(whole.plan)[1]
     border = [d for d in whole.plan.draws if d.stratum == "border"]
-    assert all(0.05 < d.probability < 0.95 for d in border)
+    assert all(d.probability > 0.05 for d in border)
+    inside = [d.probability for d in whole.plan.draws if d.stratum == "inside"]
+    assert max(d.probability for d in border) < min(inside)
     # So many draws are planned as it is expected to take.
     assert verification(paths, spec, Settings(0, 5), ()).plan.settings.draws >= 59
 
