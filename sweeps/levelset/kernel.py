@@ -40,10 +40,17 @@ def matern(squared: Floats) -> Floats:
     return np.asarray(found, dtype=np.float64)
 
 
-def matern_slope(squared: Floats) -> Floats:
-    """The derivative of `matern` by the squared distance."""
-    a = np.sqrt(5.0 * squared)
-    return np.asarray(-(5.0 / 6.0) * (1.0 + a) * np.exp(-a), dtype=np.float64)
+def matern_with_slope(squared: Floats) -> tuple[Floats, Floats]:
+    """`matern`, and its derivative by the squared distance."""
+    a = 5.0 * squared
+    third = a / 3.0
+    decay = np.exp(np.negative(np.sqrt(a, out=a)))
+    a += 1.0
+    slope = a * decay
+    slope *= -5.0 / 6.0
+    a += third
+    a *= decay
+    return a, slope
 
 
 def per_column(points: Floats, columns: Columns) -> Floats:

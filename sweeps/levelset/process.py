@@ -14,7 +14,13 @@ from scipy.linalg import cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from sweeps.levelset.columns import Columns, Floats
-from sweeps.levelset.kernel import features, matern, matern_slope, per_column, squared_distances
+from sweeps.levelset.kernel import (
+    features,
+    matern,
+    matern_with_slope,
+    per_column,
+    squared_distances,
+)
 
 #: Prior variance of the constant mean: outcomes are logits within a few units of 0.
 MEAN_VARIANCE = 4.0
@@ -94,11 +100,14 @@ class Data:
         )  # fmt: skip
 
 
-def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator) -> Hyper:
-    """The maximum a posteriori hyperparameters.
+def fit(
+    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, widely: bool = True
+) -> Hyper:
+    """The maximum a posteriori hyperparameters, sought from `start`.
 
-    Sought from `start`, from the prior's means, and from a rugged front with quiet seeds: few rows
-    are explained by a smooth front with noisy seeds too, and the better maximum may change.
+    widely, or without a start: from the prior's means as well, and from a rugged front with quiet
+    seeds: few rows are explained by a smooth front with noisy seeds too, and the better maximum may
+    change.
     """
     if len(data) > LARGEST_FIT:
         data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
@@ -108,7 +117,9 @@ def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator
     rugged = centre.copy()
     chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
     rugged[chosen] -= 1.5 * spread[chosen]
-    beginnings = [centre, rugged] if start is None else [start.pack(), centre, rugged]
+    beginnings = [] if start is None else [start.pack()]
+    if widely or start is None:
+        beginnings += [centre, rugged]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     arguments = (data, per_column(data.points, data.columns), centre, spread)
     found = [
@@ -124,26 +135,37 @@ def fit(data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator
 def _objective(
     packed: Floats, data: Data, parts: Floats, centre: Floats, spread: Floats
 ) -> tuple[float, Floats]:
-    """The negative log posterior and its gradient."""
-    hyper, width = Hyper.unpack(packed), len(data.columns.levels)
-    weights = hyper.lengths**-2
-    squared = np.tensordot(weights, parts, axes=1)
-    signal = hyper.variance * matern(squared)
+    """The negative log posterior and its gradient. parts: of `per_column`, (d, n, n).
+
+    Nearly all of an ask is spent here, on small matrices: they are kept as rows of n * n numbers,
+    so that LAPACK works in place, and the inverse as its lower half, counted twice.
+    """
+    hyper, width, rows = Hyper.unpack(packed), len(data.columns.levels), len(data)
+    weights, parts = hyper.lengths**-2, parts.reshape(width, -1)
+    signal, slope = matern_with_slope(weights @ parts)
+    signal *= hyper.variance
     learned = hyper.learned_noise(data.shape)
     total = signal + MEAN_VARIANCE
-    total[np.diag_indices(len(data))] += data.known + learned + _JITTER
-    factor = cholesky(total, lower=True, check_finite=False)
-    inverse = _inverse(factor)
-    alpha = inverse @ data.values
+    diagonal = slice(None, None, rows + 1)
+    total[diagonal] += data.known + learned + _JITTER
+    factor, wrong = lapack.dpotrf(total.reshape(rows, rows).T, lower=1, overwrite_a=1)
+    if wrong:
+        raise np.linalg.LinAlgError("a covariance is not positive definite")
+    alpha, _ = lapack.dpotrs(factor, data.values, lower=1)
     value = 0.5 * data.values @ alpha + np.log(np.diag(factor)).sum()
-    inner = 0.5 * (inverse - np.outer(alpha, alpha))
-    steep = inner * (hyper.variance * matern_slope(squared))
+    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T.ravel()
+    own = inverse[diagonal].copy()
+    # Sums of it times symmetric matrices are as those of the whole inverse less the outer product.
+    inverse *= 2.0
+    inverse[diagonal] = own
+    inverse -= np.multiply.outer(alpha, alpha).ravel()
     gradient = np.empty_like(packed)
-    gradient[:width] = -2 * weights * np.tensordot(parts, steep, axes=2)
-    gradient[width] = np.sum(inner * signal)
-    by_noise = np.diag(inner) * learned
+    gradient[width] = 0.5 * inverse @ signal
+    slope *= inverse
+    gradient[:width] = -hyper.variance * weights * (parts @ slope)
+    by_noise = 0.5 * (own - alpha**2) * learned
     gradient[width + 1] = by_noise.sum()
-    gradient[width + 2] = (by_noise * data.shape).sum()
+    gradient[width + 2] = by_noise @ data.shape
     off = (packed - centre) / spread
     return float(value + 0.5 * off @ off), gradient + off / spread
 
