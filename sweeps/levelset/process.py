@@ -141,7 +141,7 @@ def _objective(
     so that LAPACK works in place, and the inverse as its lower half, counted twice.
     """
     hyper, width, rows = Hyper.unpack(packed), len(data.columns.levels), len(data)
-    weights, parts = hyper.lengths**-2, parts.reshape(width, -1)
+    weights, parts = hyper.lengths**-2, parts.reshape(width, rows * rows)
     signal, slope = matern_with_slope(weights @ parts)
     signal *= hyper.variance
     learned = hyper.learned_noise(data.shape)
