@@ -41,6 +41,15 @@ class Range:
             return tidy(math.exp(draw.uniform(math.log(self.low), math.log(self.high))))
         return tidy(draw.uniform(self.low, self.high))
 
+    def along(self, ways: np.ndarray) -> np.ndarray:
+        """The numbers on the way from 0 to 1, (n,), equally many of each share; not tidied."""
+        low, high = self.ends()
+        if self.scale == "int":
+            return low + np.minimum(np.floor(ways * (high - low + 1)), high - low)
+        if self.scale == "log":
+            return np.exp(math.log(low) + ways * (math.log(high) - math.log(low)))
+        return low + ways * (high - low)
+
     def grid(self) -> list[float | int]:
         if self.steps is None:
             raise ValueError("a range without steps has no grid")

@@ -55,6 +55,18 @@ class Domain(Protocol):
         """`count` evenly spread points, (count, columns); equal seeds give equal points."""
         ...
 
+    def places(self, count: int, seed: int) -> Floats:
+        """Where the points of `draw` are, one row each; rows may be chosen among."""
+        ...
+
+    def at(self, places: Floats) -> Floats:
+        """The points there, (n, columns)."""
+        ...
+
+    def near(self, places: Floats) -> Floats:
+        """`at` but for rounding, in less time: not to be tried, only to be looked at."""
+        ...
+
     def group(self, points: Floats) -> Ints:
         """Which category each point belongs to, (n,), in 0..groups-1."""
         ...
@@ -71,15 +83,21 @@ class Box:
         return int(np.prod([max(1, level) for level in self.columns.levels]))
 
     def draw(self, count: int, seed: int) -> Floats:
-        return self.at(sobol(len(self.columns.levels), count, seed))
+        return self.at(self.places(count, seed))
 
-    def at(self, unit: Floats) -> Floats:
-        """Points at positions of the unit cube, (n, columns) in [0, 1)."""
-        points = unit.copy()
+    def places(self, count: int, seed: int) -> Floats:
+        """Positions in the unit cube, (count, columns) in [0, 1)."""
+        return sobol(len(self.columns.levels), count, seed)
+
+    def at(self, places: Floats) -> Floats:
+        points = places.copy()
         for column in self.columns.codes:
             levels = self.columns.levels[column]
-            points[:, column] = np.minimum(np.floor(unit[:, column] * levels), levels - 1)
+            points[:, column] = np.minimum(np.floor(places[:, column] * levels), levels - 1)
         return points
+
+    def near(self, places: Floats) -> Floats:
+        return self.at(places)
 
     def group(self, points: Floats) -> Ints:
         codes = self.columns.codes

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from backdoor.schema import is_number
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
-from sweeps.space import Assignment, Branch, Range, Space, Value
+from sweeps.space import Assignment, Branch, Leaf, Range, Space, Value
 
 Canonical = Callable[[Assignment], Assignment]
 #: Numbers that span more than this factor are spaced by their logarithms.
@@ -42,6 +42,12 @@ class Scale:
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
+
+    def to_units(self, values: Floats) -> Floats:
+        """`to_unit` of many values, (n,), where the scale has more than one."""
+        if self.log:
+            return np.asarray(np.log(values / self.low) / math.log(self.high / self.low))
+        return (values - self.low) / (self.high - self.low)
 
     def to_value_axis(self, unit: Floats) -> Floats:
         """Values at these places between 0 and 1, or their logarithms to base 10."""
@@ -80,6 +86,20 @@ class Axis:
         """One row a value, (n, levels)."""
         rows = [self.encode(value) for value in values] if self.levels else []
         return np.array(rows, dtype=np.float64).reshape(len(values), len(self.levels))
+
+    def encode_along(self, leaf: Leaf, units: Floats) -> Floats:
+        """The rows of a leaf's values on the way from 0 to 1, (n, levels), but for rounding."""
+        bins = len(leaf.options)
+        which = np.minimum((units * bins).astype(np.int64), bins - 1)
+        found = np.empty((len(units), len(self.levels)))
+        for index, option in enumerate(leaf.options):
+            rows = which == index
+            low = option.ends()[0] if isinstance(option, Range) else option
+            found[rows] = self.encode(low)
+            if isinstance(option, Range) and 0 in self.levels and self.scale is not None:
+                values = option.along(units[rows] * bins - index)
+                found[rows, self.levels.index(0)] = self.scale.to_units(values)
+        return found
 
     @property
     def absent(self) -> list[float]:
@@ -183,22 +203,54 @@ class SpaceDomain:
         branch, values = self._home(branch, values)
         return np.asarray(self._rows(branch, [[value] for value in values], 1)[0])
 
-    def at(self, units: Floats) -> Floats:
-        """The rows of the points at these positions in the unit cube, (n, axes); equal volumes are
-        equal shares of the space."""
+    def places(self, count: int, seed: int) -> Floats:
+        """Positions in the unit cube, (count, axes); equal volumes are equal shares of points."""
+        return sobol(self.axes, count, seed)
+
+    def at(self, places: Floats) -> Floats:
+        points = np.empty((len(places), len(self.columns.levels)))
+        for index, rows in self._by_branch(places):
+            points[rows] = self._exactly(index, places[rows, 1:])
+        return points
+
+    def near(self, places: Floats) -> Floats:
+        """`at`, whose numbers are formatted and read one by one, by whole columns."""
+        points = np.empty((len(places), len(self.columns.levels)))
+        for index, rows in self._by_branch(places):
+            nearly = self._exactly if self._may_be_shared(index) else self._nearly
+            points[rows] = nearly(index, places[rows, 1:])
+        return points
+
+    def _by_branch(self, places: Floats) -> Iterator[tuple[int, Ints]]:
+        """Branches, and which of the places lie in them."""
+        which = np.minimum((places[:, 0] * self.groups).astype(np.int64), self.groups - 1)
+        for index in range(self.groups):
+            yield index, np.flatnonzero(which == index)
+
+    def _exactly(self, index: int, units: Floats) -> Floats:
         from sweeps.search.sobol import leaf_columns
 
-        points = np.empty((len(units), len(self.columns.levels)))
-        which = np.minimum((units[:, 0] * self.groups).astype(np.int64), self.groups - 1)
-        for index, branch in enumerate(self.space.branches):
-            rows = np.flatnonzero(which == index)
-            values = leaf_columns(branch, units[rows, 1:].tolist())
-            if not self._may_be_shared(index):
-                points[rows] = self._rows(index, values, len(rows))
-                continue
-            for row, number in enumerate(rows):
-                points[number] = self.encode(index, [column[row] for column in values])
-        return points
+        values = leaf_columns(self.space.branches[index], units.tolist())
+        if not self._may_be_shared(index):
+            return self._rows(index, values, len(units))
+        rows = [self.encode(index, [column[row] for column in values]) for row in range(len(units))]
+        return np.array(rows).reshape(len(units), -1)
+
+    def _nearly(self, index: int, units: Floats) -> Floats:
+        from sweeps.search.sobol import free_leaves
+
+        branch, count = self.space.branches[index], len(units)
+        along = dict(zip(free_leaves(branch), units.T, strict=False))
+        leaves = {
+            _column_name(branch, name): (leaf, along.get(name, np.zeros(count)))
+            for name, leaf in branch.leaves
+            if name not in self._inert[index]
+        }
+        blocks = [np.full((count, 1), float(index))] if self.groups > 1 else []
+        for name, axis in self._axes.items():
+            absent = np.tile(np.array(axis.absent, dtype=np.float64), (count, 1))
+            blocks.append(axis.encode_along(*leaves[name]) if name in leaves else absent)
+        return np.concatenate([*blocks, np.empty((count, 0))], axis=1)
 
     @property
     def axes(self) -> int:
@@ -233,7 +285,7 @@ class SpaceDomain:
         return self.space.branches[branch].assignment(values)
 
     def draw(self, count: int, seed: int) -> Floats:
-        return self.at(sobol(self.axes, count, seed))
+        return self.at(self.places(count, seed))
 
     def group(self, points: Floats) -> Ints:
         if self.groups == 1:

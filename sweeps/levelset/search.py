@@ -219,22 +219,25 @@ class LevelSetSearch:
         found = choose(model, self._targets(model), points, attacks, count, price, usable)
         return [self.add(points[i], int(attacks[i])) for i in found]
 
-    def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats]:
-        points = self.domain.draw(size, int(self.draw.integers(2**31)))
-        return points, probability(model, points)
+    def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats, Floats]:
+        """Evenly spread places, the points near them, and P(inside) there as well as it takes to
+        choose some of them."""
+        places = self.domain.places(size, int(self.draw.integers(2**31)))
+        points = self.domain.near(places)
+        return places, points, probability(model, points, fine=16)
 
     def _targets(self, model: Model) -> tuple[Targets, Targets]:
-        points, inside = self._pool(model)
+        _, points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.01
         chance /= chance.sum()
         chosen = np.unique(self.draw.choice(len(points), 700, p=chance))
         return targets(model, points[chosen], 1 / (len(points) * chance[chosen]))
 
     def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
-        points, inside = self._pool(model)
+        places, _, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.02
-        chosen = self.draw.choice(len(points), most, p=chance / chance.sum())
-        distinct = np.unique(points[chosen], axis=0)
+        chosen = np.unique(self.draw.choice(len(places), most, p=chance / chance.sum()))
+        distinct = np.unique(self.domain.at(places[chosen]), axis=0)
         width = len(self.panel)
         return np.repeat(distinct, width, axis=0), np.tile(np.arange(width), len(distinct))
 

@@ -1,7 +1,9 @@
 """The process that mirrors a sweep while it runs: `python -m sweeps.mirror.follower DIR`.
 
-It looks at the ledger every two seconds, or when a line comes on stdin. When stdin ends, so has
-the sweep: one last pass, and exit 0 when MLflow has all, else 1 with the reason as the last line.
+It looks at the ledger every two seconds, or when a line comes on stdin, but not twice within a
+second: many rows at once are less work than a few at a time, and the sweep's workers may want the
+processor. When stdin ends, so has the sweep: one last pass, and exit 0 when MLflow has all, else 1
+with the reason as the last line.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from sweeps.storage import SweepPaths, read_sweep
 
 #: Seconds between two looks at the ledger, and at least between two lines of progress.
 LOOK_EVERY, SAY_EVERY = 2.0, 1.0
+#: Seconds to rest after each look.
+REST = 1.0
 #: Seconds until a failed pass is tried again; doubled with every failure.
 RETRY_FIRST, RETRY_MOST = 5.0, 60.0
 
@@ -126,12 +130,21 @@ def wait(stdin: int, seconds: float) -> bool:
     return bool(ready) and not os.read(stdin, 1 << 16)
 
 
+def rest(stdin: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
+    """Waits so long, whatever lines come; True at once when stdin has ended."""
+    end = clock() + seconds
+    while (left := end - clock()) > 0:
+        if wait(stdin, left):
+            return True
+    return False
+
+
 def follow(paths: SweepPaths, stdin: int, say: Callable[[str], None]) -> bool:
     """Follows the sweep until stdin ends. Whether MLflow has all then."""
-    follower = Follower(paths, say)
-    follower.step()
-    while not wait(stdin, follower.pause):
+    follower, ended = Follower(paths, say), False
+    while not ended:
         follower.step()
+        ended = rest(stdin, REST) or wait(stdin, follower.pause)
     return follower.last()
 
 

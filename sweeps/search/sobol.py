@@ -30,7 +30,7 @@ def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
     """
     from scipy.stats import qmc  # takes a while to load
 
-    axes = 1 + max(len(_free(branch)) for branch in space.branches)
+    axes = 1 + max(len(free_leaves(branch)) for branch in space.branches)
     engine = qmc.Sobol(axes, scramble=True, seed=stream("search", seed))
     while True:
         for unit in engine.random(2 ** math.ceil(math.log2(count))).tolist():
@@ -45,14 +45,14 @@ def point_at(space: Space, unit: Sequence[float]) -> Assignment:
 
 def leaf_columns(branch: Branch, units: Sequence[Sequence[float]]) -> list[list[Value]]:
     """For each leaf of a branch, its values at positions in the unit cube of its free leaves."""
-    along = dict(zip(_free(branch), zip(*units, strict=True), strict=False))
+    along = dict(zip(free_leaves(branch), zip(*units, strict=True), strict=False))
     return [
         _values_at(leaf, along[name]) if name in along else [leaf.ends()[0]] * len(units)
         for name, leaf in branch.leaves
     ]
 
 
-def _free(branch: Branch) -> list[str]:
+def free_leaves(branch: Branch) -> list[str]:
     """Names of the leaves that have more than one value."""
     return [
         name

@@ -74,6 +74,27 @@ def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     assert Counter(domain.group(points).tolist()).keys() == {0, 1, 2}
 
 
+@pytest.mark.parametrize("defence", [
+    WIDE, FEW, {**WIDE, "epochs": [1, 2, {"int": [4, 9]}], "learning_rate": {"uniform": [0.5, 2]}},
+    {"architecture": "linear", "weight_decay": [1e-4, 0.1, {"log": [0.001, 0.01]}], "epochs": 3},
+    {"architecture": [{"kind": "mlp", "width": {"int": [4, 9]}}, {"kind": "mlp", "width": {"int": [7, 20]}}]},
+    {"architecture": "linear", "epochs": 3},
+])  # fmt: skip
+def test_points_that_are_only_looked_at_are_the_drawn_ones_but_for_rounding(defence) -> None:
+    """Also where a branch has points of another one, and where nothing varies."""
+    spec = spec_of(defence)
+    domain = SpaceDomain(
+        spec.defence, inert_leaves(spec.defence), lambda a: build_defence(a).active()
+    )
+    places = domain.places(500, 4)
+    exact, near = domain.at(places), domain.near(places)
+    assert np.array_equal(exact, domain.draw(500, 4))
+    assert near == pytest.approx(exact, abs=1e-9)
+    codes = domain.columns.codes
+    assert np.array_equal(near[:, codes], exact[:, codes])
+    assert np.array_equal(domain.at(places[7:9]), exact[7:9])
+
+
 def test_factors_without_effect_have_one_place() -> None:
     """All ridge points of one weight decay are one point, whatever their epochs."""
     spec = spec_of()

@@ -43,6 +43,15 @@ class Cells:
             free[found[-1]] = False
         return self.points[found]
 
+    def places(self, count, seed):
+        return self.draw(count, seed)
+
+    def at(self, places):
+        return places
+
+    def near(self, places):
+        return places
+
     @cached_property
     def ranks(self):
         """Middles of the cells, (n, d), where each column's values share 0 to 1 evenly."""
