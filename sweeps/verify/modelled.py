@@ -85,6 +85,8 @@ class ModelledRegion:
     def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
         """Points drawn evenly from the whole space, of which those of the part are kept."""
         found: list[Candidate] = []
+        if stratum == INSIDE and np.isinf(self._least):
+            return found  # no need to look for long
         for _ in range(MOST // BATCH):
             points = self._evenly(BATCH, draw)
             chance = probability(self._model, points)
