@@ -214,7 +214,7 @@ class SpaceDomain:
         return points
 
     def near(self, places: Floats) -> Floats:
-        """`at`, whose numbers are formatted and read one by one, by whole columns."""
+        """`at` by whole columns; that one formats and reads every number, to round it."""
         points = np.empty((len(places), len(self.columns.levels)))
         for index, rows in self._by_branch(places):
             nearly = self._exactly if self._may_be_shared(index) else self._nearly

@@ -137,8 +137,8 @@ def _objective(
 ) -> tuple[float, Floats]:
     """The negative log posterior and its gradient. parts: of `per_column`, (d, n, n).
 
-    Nearly all of an ask is spent here, on small matrices: they are kept as rows of n * n numbers,
-    so that LAPACK works in place, and the inverse as its lower half, counted twice.
+    Asked dozens of times in every search, for small matrices: they are kept as rows of n * n
+    numbers, so that LAPACK works in place, and the inverse as its lower half, counted twice.
     """
     hyper, width, rows = Hyper.unpack(packed), len(data.columns.levels), len(data)
     weights, parts = hyper.lengths**-2, parts.reshape(width, rows * rows)

@@ -130,10 +130,10 @@ def wait(stdin: int, seconds: float) -> bool:
     return bool(ready) and not os.read(stdin, 1 << 16)
 
 
-def rest(stdin: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
+def rest(stdin: int, seconds: float) -> bool:
     """Waits so long, whatever lines come; True at once when stdin has ended."""
-    end = clock() + seconds
-    while (left := end - clock()) > 0:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
         if wait(stdin, left):
             return True
     return False
