@@ -126,31 +126,57 @@ def test_narrow_ranges_are_not_spaced_by_logarithms() -> None:
     assert np.allclose(unit([0.01, 0.1, 1]), [0.0, 0.5, 1.0])
 
 
-def test_a_dense_map_takes_more_seeds_until_its_halves_agree(table, monkeypatch) -> None:
-    quiet = np.repeat(np.median(table.success, axis=2, keepdims=True), 8, axis=2)
-    clean = np.repeat(np.median(table.correct, axis=2, keepdims=True), 8, axis=2)
-    loud = quiet.copy()
-    loud[:, :, [0, 2]] = IMAGES  # two of the truth's first three seeds: all cells look lost
-    images = np.full(quiet.shape, float(IMAGES))
-    for success, seeds in ((quiet, 3), (loud, 4)):
-        whole = Table(table.cells, table.panel, clean, images, success, images)
-        monkeypatch.setattr(dense, "table", lambda folder, whole=whole: whole)
+@pytest.fixture
+def mapped(table, monkeypatch):
+    """Makes a map of eight seeds that say the same, but for what is done to their success."""
+
+    def mapped(success=lambda quiet: quiet):
+        quiet = np.repeat(np.median(table.success, axis=2, keepdims=True), 8, axis=2)
+        clean = np.repeat(np.median(table.correct, axis=2, keepdims=True), 8, axis=2)
+        images = np.full(quiet.shape, float(IMAGES))
+        whole = Table(table.cells, table.panel, clean, images, success(quiet), images)
+        monkeypatch.setattr(dense, "table", lambda folder=None: whole)
         dense.halves.cache_clear()
-        truth, replay, ceiling = dense.halves(folder=None)
-        assert (len(truth), len(replay)) == (seeds, seeds) and not set(truth) & set(replay)
-        assert (ceiling == 1.0) == (seeds == 3)
+        return whole
+
+    yield mapped
     dense.halves.cache_clear()
 
 
+def loud(success):
+    """Two of the truth's first three seeds say that all cells are lost."""
+    found = success.copy()
+    found[:, :, [0, 2]] = IMAGES
+    return found
+
+
+def test_a_dense_map_takes_more_seeds_until_its_halves_agree(mapped) -> None:
+    for success, seeds in ((lambda quiet: quiet, 3), (loud, 4)):
+        whole = mapped(success)
+        truth, replay = dense.halves()
+        assert (truth.seeds, replay.seeds) == (seeds, seeds)
+        assert np.array_equal(truth.success, whole.success[:, :, 0 : 2 * seeds : 2])
+        assert np.array_equal(replay.success, whole.success[:, :, 1 : 2 * seeds : 2])
+        assert (dense.Map().ceiling == 1.0) == (seeds == 3)
+
+
+def test_a_map_with_bars_of_its_own_takes_all_seeds(mapped) -> None:
+    mapped(loud)
+    one, again, other = (dense.Map.drawn(seed) for seed in (1, 1, 2))
+    assert one.goal == again.goal != other.goal and one.level == one.goal.clean
+    for found in (one, other):
+        bars = np.array([found.goal.clean, found.goal.success])
+        assert (dense.BARS[0] <= bars).all() and (bars <= dense.BARS[1]).all()
+        assert found.repeats == 4
+        truth = dense.halves(4)[0]
+        rates = np.median(truth.success / truth.triggered, axis=2).max(axis=1)
+        clean = np.median(truth.correct / truth.images, axis=(1, 2))
+        assert np.array_equal(found.truth, (clean >= bars[0]) & (rates <= bars[1]))
+
+
 def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) -> None:
-    whole = Table(
-        *(
-            getattr(table, f)
-            for f in ("cells", "panel", "correct", "images", "success", "triggered")
-        )
-    )
-    monkeypatch.setattr(dense, "table", lambda folder: whole)
-    monkeypatch.setattr(dense, "halves", lambda folder: ((0, 1), (2,), 1.0))
+    halves = [table.only([0, 1]), table.only([2])]
+    monkeypatch.setattr(dense, "halves", lambda seeds, folder: halves)
     found = dense.Map(folder=None)
     assert found.repeats == 1 and np.allclose(found.snap(np.array([0.13, 0.93])), [0.125, 0.875])
     outcome = found.train(np.array([[0.13, 0.93]]), [1], np.random.default_rng(0))[0]

@@ -1,0 +1,55 @@
+"""One search on a problem of known truth, looked at after every batch."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from region.baselines import iou
+
+from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
+from sweeps.levelset.search import LevelSetSearch, Settings
+from sweeps.levelset.together import cutoff
+
+EVEN, CONFIDENCE = 4096, 0.95
+
+
+def run(problem, seed, budget, batch, **settings):
+    """One search: [(trials, IoU, IN precision or nan, IN coverage, undecided, OUT wrong, reported)],
+    the probabilities at each look, and the search."""
+    chosen = Settings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
+    search = LevelSetSearch(problem.box, problem.panel, problem.goal, chosen)
+    draw = np.random.default_rng(1000 + seed)
+    even, truth = problem.even[:EVEN], problem.truth[:EVEN]
+    looks, chances = [], []
+    while asked := search.ask(batch):
+        points = np.array([search.points[i] for i in asked])
+        outcomes = problem.train(points, np.array([search.attacks[i] for i in asked]), draw)
+        for number, outcome in zip(asked, outcomes, strict=True):
+            search.tell(number, outcome)
+        if len(search.points) >= min(search.begin, budget):
+            inside = probability(model := search.current(), even)
+            least = cutoff(model, even, inside, CONFIDENCE)
+            found = figures(inside, truth, least)
+            looks.append((len(search.points), *found, search.trials_known >= search.enough))
+            chances.append(inside.astype(np.float32))
+    return np.array(looks, dtype=float), np.array(chances), search
+
+
+def figures(inside, truth, least):
+    """least: of P(inside), to be IN. IoU, IN's precision (nan where nothing is IN), its coverage, UNDECIDED, and IN and OUT that are
+    wrong, the last three as fractions of the space."""
+    found = labels(inside, CONFIDENCE, least)
+    safe = found == IN
+    precision = (safe & truth).sum() / safe.sum() if safe.any() else np.nan
+    coverage = (safe & truth).sum() / truth.sum() if truth.any() else np.nan
+    return (iou(inside >= 0.5, truth), precision, coverage, (found == UNDECIDED).mean(),
+            (safe & ~truth).mean(), ((found == OUT) & truth).mean())  # fmt: skip
+
+
+def reach(looks, level, none=np.inf):
+    """The first count at which two looks in a row have the level."""
+    for (count, now), (_, after) in itertools.pairwise(looks):
+        if now >= level and after >= level:
+            return count
+    return none
