@@ -15,8 +15,8 @@ EVEN, CONFIDENCE = 4096, 0.95
 
 
 def run(problem, seed, budget, batch, **settings):
-    """One search: [(trials, IoU, IN precision or nan, IN coverage, undecided, OUT wrong, reported)],
-    the probabilities at each look, and the search."""
+    """One search: [(trials, those of `figures`, whether certainty is believed)] and P(inside) at
+    each look, and the search."""
     chosen = Settings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
     search = LevelSetSearch(problem.box, problem.panel, problem.goal, chosen)
     draw = np.random.default_rng(1000 + seed)
@@ -37,8 +37,8 @@ def run(problem, seed, budget, batch, **settings):
 
 
 def figures(inside, truth, least):
-    """least: of P(inside), to be IN. IoU, IN's precision (nan where nothing is IN), its coverage, UNDECIDED, and IN and OUT that are
-    wrong, the last three as fractions of the space."""
+    """IoU, IN's precision (nan where nothing is IN), its coverage, UNDECIDED, and IN and OUT that are
+    wrong, the last three as fractions of the space. least: of P(inside), to be IN."""
     found = labels(inside, CONFIDENCE, least)
     safe = found == IN
     precision = (safe & truth).sum() / safe.sum() if safe.any() else np.nan
@@ -47,9 +47,9 @@ def figures(inside, truth, least):
             (safe & ~truth).mean(), ((found == OUT) & truth).mean())  # fmt: skip
 
 
-def reach(looks, level, none=np.inf):
-    """The first count at which two looks in a row have the level."""
+def reach(looks, level):
+    """The first count at which two looks in a row have the level; inf where none does."""
     for (count, now), (_, after) in itertools.pairwise(looks):
         if now >= level and after >= level:
             return count
-    return none
+    return np.inf

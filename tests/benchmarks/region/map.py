@@ -95,7 +95,6 @@ class Map:
     folder: Path = FOLDER
     goal: Goal = GOAL
     replay: Replay | None = None
-    level: float = GOAL.clean
     seeds: int | None = None
 
     def __post_init__(self):
@@ -120,9 +119,14 @@ class Map:
         probabilities, and how four seeds of the truth fall decides on it."""
         clean, success = map(float, np.random.default_rng([77, seed]).uniform(*BARS))
         half = table().seeds // 2
-        found = cls(goal=Goal(success=success, clean=clean), level=clean, seeds=half)
+        found = cls(goal=Goal(success=success, clean=clean), seeds=half)
         found.name += ", bars drawn for each run"
         return found
+
+    @property
+    def level(self):
+        """The clean accuracy asked for."""
+        return self.goal.clean
 
     @cached_property
     def scales(self):
