@@ -8,8 +8,6 @@ poison rate 0), floats at twelve digits, the seed, and nothing about where or ho
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -18,15 +16,13 @@ from backdoor.architectures import Architecture
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
 from backdoor.features import Features
+from backdoor.identity import digest
 from backdoor.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.none import NoRegularizer
 from backdoor.schema import Count, Fields, Fraction, Range, build_fields
 from backdoor.triggers import Trigger
 from backdoor.userfile import located
-
-#: Raised when the meaning of a canonical form changes, which renames every trial.
-IDENTITY_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -201,12 +197,6 @@ class TrialConfig:
 def _identity(part: Fields) -> dict[str, Any]:
     """Its plain values: thousands of trials have it in common, and none of them changes it."""
     return part.identity()
-
-
-def digest(word: str, value: Any) -> str:
-    """Sixteen hex digits of the SHA-256 of `value` as canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(f"{word}/{IDENTITY_VERSION}/{text}".encode()).hexdigest()[:16]
 
 
 # --- from plain values -----------------------------------------------------------------------

@@ -32,8 +32,9 @@ from backdoor.engines import Fitted, Ids, Lane, classes_of
 from backdoor.errors import BackdoorSweepsError, Mistake, StoredDataError
 from backdoor.features import Featured, Features
 from backdoor.registry import ARCHITECTURES
+from backdoor.result import TrialResult
 from backdoor.schema import build_fields
-from backdoor.trial import TrialResult, run_pack
+from backdoor.trial import run_pack
 
 MODEL_VERSION = 1
 WEIGHTS, PROGRAM, CONFIG = "model.safetensors", "model.pt2", "config.json"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backdoor.config import TrialConfig
-    from backdoor.trial import CurvePoint
+    from backdoor.result import CurvePoint
 
 
 @dataclass(frozen=True)

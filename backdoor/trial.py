@@ -8,92 +8,26 @@ import platform
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from backdoor.accounting import Meter
 from backdoor.bank import Bank
-from backdoor.config import Attack, TrialConfig, digest
+from backdoor.config import Attack, TrialConfig
 from backdoor.data import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, classes_of, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts, mean_cross_entropy
 from backdoor.feature_bank import FeatureBank
+from backdoor.identity import digest
 from backdoor.others import Others
 from backdoor.partial import PartialResult
 from backdoor.poison import Poison, draw_poison, wanted_labels
 from backdoor.probes import Probe
-from backdoor.probes.record import StudyRecord, study_models
+from backdoor.probes.record import study_models
+from backdoor.result import CurvePoint, Measurement, TrialResult
 from backdoor.triggers import Trigger
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Attack success of one trigger on one model. `measure_id` names trigger, target and mode."""
-
-    measure_id: str
-    success: int
-    robust: int
-    total: int
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """The model after `epoch` epochs of a longer training: counts on the test set, and on the
-    validation set, which rows of older releases lack."""
-
-    epoch: int
-    clean_correct: int
-    success: tuple[int, ...]
-    validation_correct: int | None = None
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """One row of the ledger: what was trained, and what came of it. Counts, never percentages.
-
-    seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
-    trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
-    the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
-    mark and keep their label. clean_loss: mean cross-entropy on the clean test set, in nats, of
-    what learns by it. studies: what probes found.
-    """
-
-    trial_id: str
-    defence_id: str
-    attack_id: str
-    seed: int
-    config: dict[str, Any]
-    engine: str
-    engine_version: int
-    data_fingerprint: str
-    train_images: int
-    poisoned: int
-    relabelled: int
-    validation_correct: int
-    validation_total: int
-    class_correct: tuple[int, ...]
-    class_total: tuple[int, ...]
-    collapsed: bool
-    diverged: bool
-    measurements: tuple[Measurement, ...]
-    curve: tuple[CurvePoint, ...]
-    seconds: float
-    device: str
-    host: str
-    train_seconds: float | None = None
-    trained_images: int | None = None
-    peak_memory: int | None = None
-    covers: int | None = None
-    clean_loss: float | None = None
-    studies: tuple[StudyRecord, ...] = ()
-
-    def row(self) -> dict[str, Any]:
-        """The result as plain values."""
-        return asdict(self)
-
 
 OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
 #: Told of a trial after an epoch; True trains it no further.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backdoor.trial import TrialResult
+from backdoor.result import TrialResult
 from sweeps.choice import Chosen
 from sweeps.region.prediction import Prediction, predict_one
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.config import digest
+from backdoor.identity import digest
 
 if TYPE_CHECKING:
     from backdoor.partial import PartialResult

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from backdoor.config import Attack, TrialConfig, digest
+from backdoor.config import Attack, TrialConfig
 from backdoor.engines import engine_of, pack_key
+from backdoor.identity import digest
 from backdoor.probes import Probe
 from sweeps.limits import Limits
 from sweeps.stopping import may_stop

@@ -11,14 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import (
-    TrialConfig,
-    build_attack,
-    build_data,
-    build_defence,
-    build_training,
-    digest,
-)
+from backdoor.config import TrialConfig, build_attack, build_data, build_defence, build_training
+from backdoor.identity import digest
 from backdoor.registry import PROBES
 from backdoor.userfile import files_of
 from sweeps.limits import from_plain, plain

@@ -6,7 +6,8 @@ import hashlib
 from typing import Any
 
 from backdoor.config import Training, TrialConfig, build_attack, build_data, build_defence
-from backdoor.trial import Measurement, TrialResult, measure_id
+from backdoor.result import Measurement, TrialResult
+from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
 from sweeps.plan import Pack
 

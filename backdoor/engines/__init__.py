@@ -21,8 +21,9 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from backdoor.bank import Bank
-from backdoor.config import Attack, TrialConfig, digest
+from backdoor.config import Attack, TrialConfig
 from backdoor.errors import TrainingError
+from backdoor.identity import digest
 from backdoor.poison import Poison
 from backdoor.streams import stream_seed
 

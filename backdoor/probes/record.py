@@ -7,43 +7,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from backdoor.bank import Bank
-from backdoor.config import digest
 from backdoor.data import Source
 from backdoor.engines import Fitted, Lane
 from backdoor.probes import Probe, Studied, Study
+from backdoor.result import FAILED, FOUND, NOTHING, StudyRecord, Value
 
-Value = float | int | str
-Outcome = Literal["found", "nothing", "failed"]
-#: A probe found something, had nothing to say about this kind of model, or raised.
-FOUND: Outcome = "found"
-NOTHING: Outcome = "nothing"
-FAILED: Outcome = "failed"
 #: Characters kept of an error.
 ERROR_LENGTH = 2000
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """One probe on one trained model. columns: as in `Study`, empty unless `outcome` is found;
-    error: why it failed; seconds: what it took."""
-
-    probe: Mapping[str, Any]
-    outcome: Outcome
-    columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    error: str | None = None
-    seconds: float = 0.0
-
-
-def probe_id(identity: Mapping[str, Any]) -> str:
-    """The name of a probe with its settings: sixteen hex digits."""
-    return digest("probe", dict(identity))
 
 
 def study_models(

@@ -14,15 +14,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
-from backdoor.probes import Probe
-from backdoor.probes.record import probe_id
+from backdoor.result import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.flat import accuracies, column_of, flat_rows, flatten_factors, write_csv
 from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
@@ -48,6 +47,9 @@ from sweeps.ledger.schema import (
 )
 from sweeps.ledger.studies import Studies, attached, columns_of, detached, plain_studies
 from sweeps.storage import open_results, read_sweep, sync_folder
+
+if TYPE_CHECKING:
+    from backdoor.probes import Probe
 
 __all__ = [
     "FAILED",

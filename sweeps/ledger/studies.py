@@ -19,8 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backdoor.probes.record import FAILED, FOUND, StudyRecord, probe_id
-from backdoor.trial import TrialResult
+from backdoor.result import FAILED, FOUND, StudyRecord, TrialResult, probe_id
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
 from sweeps.storage import sync_folder

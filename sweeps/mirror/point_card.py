@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import digest
+from backdoor.identity import digest
 from backdoor.trial import measure_id
 from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.card import (

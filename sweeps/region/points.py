@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import Attack, digest
+from backdoor.config import Attack
+from backdoor.identity import digest
 from backdoor.trial import measure_id
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline

@@ -19,9 +19,10 @@ from typing import Any
 
 from backdoor.config import Attack, TrialConfig
 from backdoor.errors import Mistake, UserError
+from backdoor.result import Measurement, TrialResult
 from backdoor.schema import suggest, tidy
 from backdoor.streams import stream
-from backdoor.trial import Measurement, TrialResult, measure_id
+from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
 from sweeps.plan import Pack
 

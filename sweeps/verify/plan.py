@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backdoor.config import Attack, TrialConfig, build_attack, build_defence, digest
+from backdoor.config import Attack, TrialConfig, build_attack, build_defence
 from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.identity import digest
 from backdoor.streams import stream
 from backdoor.userfile import files_of
 from sweeps.ledger import Ledger

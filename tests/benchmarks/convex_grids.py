@@ -28,7 +28,8 @@ from trials import trial
 from backdoor.config import TrialConfig, build_data
 from backdoor.data import load_source
 from backdoor.datasets import Dataset
-from backdoor.trial import TrialResult, prepare, run_pack
+from backdoor.result import TrialResult
+from backdoor.trial import prepare, run_pack
 from sweeps.plan import Job, make_packs
 
 SIZES = {"train": 1500, "validation": 500, "test": 500}

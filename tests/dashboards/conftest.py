@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backdoor.config import TrialConfig, build_trial
-from backdoor.trial import Measurement, TrialResult
+from backdoor.result import Measurement, TrialResult
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.storage import SweepPaths, write_json
 

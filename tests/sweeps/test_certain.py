@@ -12,7 +12,7 @@ from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_result, trial
 
 from backdoor.registry import PROBES
-from backdoor.trial import CurvePoint, Measurement
+from backdoor.result import CurvePoint, Measurement
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.foretelling import Curve, Foreteller, Kind, curve_of, farthest

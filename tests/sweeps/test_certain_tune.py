@@ -7,7 +7,7 @@ from small import begin, results, small_spec, sweep
 from trials import fake_result, trial
 
 from backdoor.engines import engine_of
-from backdoor.trial import CurvePoint, Measurement
+from backdoor.result import CurvePoint, Measurement
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.limits import Bars, Limit, Limits, is_control
 from sweeps.plan import Job, Pack

@@ -23,19 +23,26 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "ray", "mlflow", "pyarrow", "sklearn", "matplotlib", "pydantic", "yaml", "optuna")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
-def test_help_imports_nothing_heavy(arguments) -> None:
+def _loaded(arguments: list[str]) -> tuple[str, list[str]]:
+    """What the command says in a process of its own, and which heavy packages that loads."""
     code = (
         "import sys\n"
         "from sweeps.cli.main import main\n"
-        f"try: main({arguments!r})\n"
+        f"try: assert main({arguments!r}) == 0\n"
         "except SystemExit as stop: assert stop.code == 0\n"
-        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])\n"
+        f"print('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])\n"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.rstrip().endswith("LOADED []")
-    assert "usage: sweeps" in run.stdout
+    said, _, loaded = run.stdout.rpartition("LOADED")
+    return said, loaded.split()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_imports_nothing_heavy(arguments) -> None:
+    said, loaded = _loaded(arguments)
+    assert loaded == []
+    assert "usage: sweeps" in said
 
 
 def test_every_command_has_a_summary_and_an_example() -> None:
@@ -118,6 +125,13 @@ def test_status(finished, capsys) -> None:
     out = capsys.readouterr().out
     assert "finished        24" in out
     assert f"peak memory     {answer['peak_memory'] / 1024**3:.2f} GiB\n" in out
+
+
+@pytest.mark.parametrize("words", [["status"], ["export", "--csv", "rows.csv"], ["report"]])
+def test_what_was_recorded_is_read_without_torch(words, finished, tmp_path) -> None:
+    words = [str(tmp_path / word) if word.endswith(".csv") else word for word in words]
+    _, loaded = _loaded([words[0], str(finished), *words[1:]])
+    assert "torch" not in loaded and "pyarrow" in loaded
 
 
 def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:

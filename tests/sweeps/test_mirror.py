@@ -21,8 +21,8 @@ from trials import PATCH, fake_result, trial
 
 import sweeps.mirror
 from backdoor.errors import UserError
-from backdoor.probes.record import probe_id
-from backdoor.trial import CurvePoint, run_pack
+from backdoor.result import CurvePoint, probe_id
+from backdoor.trial import run_pack
 from sweeps.ledger import Ledger, attached, failed_rows, finished_rows, load_results
 from sweeps.mirror import Mirrored, TrackingUnreachable, mirror, preflight, ui_command
 

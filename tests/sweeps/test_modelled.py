@@ -10,7 +10,7 @@ from trials import fake_result
 
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
-from backdoor.trial import TrialResult
+from backdoor.result import TrialResult
 from sweeps.choice import choose
 from sweeps.cli.looking import write_region
 from sweeps.cli.main import main

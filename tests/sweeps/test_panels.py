@@ -4,8 +4,8 @@ import pytest
 import torch
 from small import begin, results, small_spec, sweep
 
-from backdoor.config import digest
 from backdoor.errors import UserError
+from backdoor.identity import digest
 from backdoor.registry import TRIGGERS
 from sweeps.cli import FINE
 from sweeps.cli.main import main

@@ -7,7 +7,7 @@ import pytest
 from small import small_spec
 from trials import fake_result, fake_rows, trial
 
-from backdoor.probes.record import FAILED, StudyRecord
+from backdoor.result import FAILED, StudyRecord
 from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joined
 from sweeps.ledger.studies import detached
 from sweeps.pace import LAST, LONGEST, SHORTEST, Pace

@@ -15,7 +15,8 @@ from trials import FEW, fake_result, same, trial
 
 from backdoor.errors import UserError
 from backdoor.partial import PartialResult
-from backdoor.trial import CurvePoint, measure_id, run_pack
+from backdoor.result import CurvePoint
+from backdoor.trial import measure_id, run_pack
 from dashboards.report import write_report
 from sweeps.choice import choose
 from sweeps.cli import FINE, WRONG

@@ -29,7 +29,7 @@ FACTORS = ("defence.weight_decay", "defence.learning_rate")
 GOAL = Goal(success=0.2, clean=0.9)
 #: From where to where the bars of clean accuracy and of attack success are drawn.
 BARS = np.array([[0.88, 0.15], [0.92, 0.25]])
-#: How many seeds each half begins with, and the IoU of the halves from which they are enough.
+#: How many seeds are replayed at least, and the IoU with the truth from which they are enough.
 LEAST, CEILING = 3, 0.90
 
 
@@ -74,14 +74,16 @@ def iou(one, other):
 
 
 @cache
-def halves(seeds=None, folder=FOLDER):
-    """The map by every other one of its first seeds, for the truth, and by the others, for replay.
+def parts(replayed=None, folder=FOLDER):
+    """The map by most of its seeds, for the truth, and by the others, for replay.
 
-    seeds: how many each; else `LEAST`, or as many more as it takes until they agree by `CEILING`.
+    replayed: how many for replay; else `LEAST`, or as many more as it takes until the two agree by
+    `CEILING`.
     """
     whole = table(folder)
-    for count in [seeds] if seeds else range(LEAST, whole.seeds // 2 + 1):
-        found = [whole.only(list(range(begin, 2 * count, 2))) for begin in (0, 1)]
+    for count in [replayed] if replayed else range(LEAST, whole.seeds // 2 + 1):
+        chosen = set(range(1, 2 * count, 2))
+        found = [whole.only(sorted(set(range(whole.seeds)) - chosen)), whole.only(sorted(chosen))]
         if iou(*map(inside, found)) >= CEILING:
             break
     return found
@@ -95,10 +97,10 @@ class Map:
     folder: Path = FOLDER
     goal: Goal = GOAL
     replay: Replay | None = None
-    seeds: int | None = None
+    replayed: int | None = None
 
     def __post_init__(self):
-        truth, self.table = halves(self.seeds, self.folder)
+        truth, self.table = parts(self.replayed, self.folder)
         self.truth = inside(truth, self.goal)
         self.ceiling = float(iou(self.truth, inside(self.table, self.goal)))
         self.box, self.panel, self.even = (
@@ -108,7 +110,7 @@ class Map:
         )
         self.repeats = self.table.seeds
         self.name = (
-            f"digits map: {len(self.even)} points, {truth.seeds} against {self.table.seeds} seeds"
+            f"digits map: {len(self.even)} points, truth by {truth.seeds} seeds, replay of {self.table.seeds}"
         )
 
     @classmethod
@@ -119,7 +121,7 @@ class Map:
         probabilities, and how four seeds of the truth fall decides on it."""
         clean, success = map(float, np.random.default_rng([77, seed]).uniform(*BARS))
         half = table().seeds // 2
-        found = cls(goal=Goal(success=success, clean=clean), seeds=half)
+        found = cls(goal=Goal(success=success, clean=clean), replayed=half)
         found.name += ", bars drawn for each run"
         return found
 

@@ -1,0 +1,99 @@
+"""What comes of a trial: counts, never percentages. Plain values: reading them needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from backdoor.identity import digest
+
+Value = float | int | str
+Outcome = Literal["found", "nothing", "failed"]
+#: A probe found something, had nothing to say about this kind of model, or raised.
+FOUND: Outcome = "found"
+NOTHING: Outcome = "nothing"
+FAILED: Outcome = "failed"
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One probe on one trained model. columns: as in `Study`, empty unless `outcome` is found;
+    error: why it failed; seconds: what it took."""
+
+    probe: Mapping[str, Any]
+    outcome: Outcome
+    columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def probe_id(identity: Mapping[str, Any]) -> str:
+    """The name of a probe with its settings: sixteen hex digits."""
+    return digest("probe", dict(identity))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Attack success of one trigger on one model. `measure_id` names trigger, target and mode."""
+
+    measure_id: str
+    success: int
+    robust: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The model after `epoch` epochs of a longer training: counts on the test set, and on the
+    validation set, which rows of older releases lack."""
+
+    epoch: int
+    clean_correct: int
+    success: tuple[int, ...]
+    validation_correct: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One row of the ledger: what was trained, and what came of it. Counts, never percentages.
+
+    seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
+    trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
+    the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
+    mark and keep their label. clean_loss: mean cross-entropy on the clean test set, in nats, of
+    what learns by it. studies: what probes found.
+    """
+
+    trial_id: str
+    defence_id: str
+    attack_id: str
+    seed: int
+    config: dict[str, Any]
+    engine: str
+    engine_version: int
+    data_fingerprint: str
+    train_images: int
+    poisoned: int
+    relabelled: int
+    validation_correct: int
+    validation_total: int
+    class_correct: tuple[int, ...]
+    class_total: tuple[int, ...]
+    collapsed: bool
+    diverged: bool
+    measurements: tuple[Measurement, ...]
+    curve: tuple[CurvePoint, ...]
+    seconds: float
+    device: str
+    host: str
+    train_seconds: float | None = None
+    trained_images: int | None = None
+    peak_memory: int | None = None
+    covers: int | None = None
+    clean_loss: float | None = None
+    studies: tuple[StudyRecord, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """The result as plain values."""
+        return asdict(self)
