@@ -21,9 +21,9 @@ from region import live as running
 from region import share as target
 from region import timed as clock
 from region.asking import speed
-from region.compared import LEVELS, analytic, dense, grids, problem_of
+from region.compared import LEVELS, analytic, dense, grids
 from region.hard_rows import hard
-from region.map import compute
+from region.map import Map, compute
 
 
 def share(pool, _seeds, say):
@@ -65,7 +65,7 @@ def timed(pool, seeds, say):
     """Time to region: live runs on the dense map's problem, against the cheapest full grid that maps
     it as well, by the obvious script. A run and a part of the script take turns."""
     compute()
-    problem, (trials, arrived) = problem_of("digits"), grids(pool, "digits", seeds)[LEVELS[-1]]
+    problem, (trials, arrived) = Map(None), grids(pool, "digits", seeds)[LEVELS[-1]]
     say(f"\ntime to region, IoU {LEVELS[-1]}: the cheapest full grid has {trials} trials"
         + ("" if arrived else ", and does not arrive"))  # fmt: skip
     runs = []

@@ -128,56 +128,67 @@ def test_narrow_ranges_are_not_spaced_by_logarithms() -> None:
 
 @pytest.fixture
 def mapped(table, monkeypatch):
-    """Makes a map of eight seeds that say the same, but for what is done to their success."""
+    """Makes a map of eight seeds that say the same, but for those that say that all is lost."""
 
-    def mapped(success=lambda quiet: quiet):
+    def mapped(loud=()):
         quiet = np.repeat(np.median(table.success, axis=2, keepdims=True), 8, axis=2)
+        quiet[:, :, list(loud)] = IMAGES
         clean = np.repeat(np.median(table.correct, axis=2, keepdims=True), 8, axis=2)
         images = np.full(quiet.shape, float(IMAGES))
-        whole = Table(table.cells, table.panel, clean, images, success(quiet), images)
+        whole = Table(table.cells, table.panel, clean, images, quiet, images)
         monkeypatch.setattr(dense, "table", lambda folder=None: whole)
-        dense.halves.cache_clear()
         return whole
 
-    yield mapped
-    dense.halves.cache_clear()
+    return mapped
 
 
-def loud(success):
-    """Two of the truth's first three seeds say that all cells are lost."""
-    found = success.copy()
-    found[:, :, [0, 2]] = IMAGES
-    return found
+def test_a_map_is_replayed_from_three_seeds_and_others_tell_the_truth(mapped) -> None:
+    whole = mapped()
+    whole.success[:] += np.arange(8)  # tells seeds apart
+    drawn = set()
+    for seed in range(20):
+        truth, replay = dense.parts(seed)
+        used = [set(part.success[0, 0] - whole.success[0, 0, 0]) for part in (truth, replay)]
+        assert (truth.seeds, replay.seeds) == (5, 3) and used[0] | used[1] == set(range(8))
+        drawn.add(frozenset(used[1]))
+    assert len(drawn) > 10
 
 
-def test_a_dense_map_takes_more_seeds_until_its_halves_agree(mapped) -> None:
-    for success, seeds in ((lambda quiet: quiet, 3), (loud, 4)):
-        whole = mapped(success)
-        truth, replay = dense.halves()
-        assert (truth.seeds, replay.seeds) == (seeds, seeds)
-        assert np.array_equal(truth.success, whole.success[:, :, 0 : 2 * seeds : 2])
-        assert np.array_equal(replay.success, whole.success[:, :, 1 : 2 * seeds : 2])
-        assert (dense.Map().ceiling == 1.0) == (seeds == 3)
+def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None:
+    mapped(loud=(0, 1))
+    counts = Counter()
+    for seed in range(40):
+        found = dense.Map(seed)
+        loud = (found.table.success[0, 0] == IMAGES).sum()
+        counts[found.repeats] += 1
+        # Two of three, and of four, pull the median over the bar; two of the others do not.
+        assert (found.repeats == 3) == (found.ceiling == 1.0) == (loud < 2)
+    assert set(counts) == {3, 4}
 
 
-def test_a_map_with_bars_of_its_own_takes_all_seeds(mapped) -> None:
-    mapped(loud)
+def test_a_map_that_replays_nothing_has_the_truth_of_all_seeds(mapped) -> None:
+    whole = mapped(loud=(0, 1, 2))
+    assert np.array_equal(dense.Map(None).truth, dense.inside(whole))
+    assert dense.Map(None).truth.any() and dense.Map(None).ceiling == 1.0
+
+
+def test_a_map_may_have_bars_of_its_own(mapped) -> None:
+    mapped()
     one, again, other = (dense.Map.drawn(seed) for seed in (1, 1, 2))
     assert one.goal == again.goal != other.goal
-    for found in (one, other):
+    for seed, found in ((1, one), (2, other)):
         bars = np.array([found.goal.clean, found.goal.success])
         assert (dense.BARS[0] <= bars).all() and (bars <= dense.BARS[1]).all()
-        assert found.repeats == 4
-        truth = dense.halves(4)[0]
+        truth = dense.parts(seed, found.goal)[0]
         rates = np.median(truth.success / truth.triggered, axis=2).max(axis=1)
         clean = np.median(truth.correct / truth.images, axis=(1, 2))
         assert np.array_equal(found.truth, (clean >= bars[0]) & (rates <= bars[1]))
 
 
 def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) -> None:
-    halves = [table.only([0, 1]), table.only([2])]
-    monkeypatch.setattr(dense, "halves", lambda seeds, folder: halves)
-    found = dense.Map(folder=None)
+    monkeypatch.setattr(dense, "table", lambda folder: table)
+    monkeypatch.setattr(dense, "parts", lambda *_: [table.only([0, 1]), table.only([2])])
+    found = dense.Map(0)
     assert found.repeats == 1 and np.allclose(found.snap(np.array([0.13, 0.93])), [0.125, 0.875])
     outcome = found.train(np.array([[0.13, 0.93]]), [1], np.random.default_rng(0))[0]
     assert outcome.success == table.success[1 * SIDE + 7, 1, 2]

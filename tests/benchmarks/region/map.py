@@ -73,18 +73,18 @@ def iou(one, other):
     return (one & other).sum() / union if union else 1.0
 
 
-@cache
-def parts(replayed=None, folder=FOLDER):
+def parts(seed, goal=GOAL, folder=FOLDER):
     """The map by most of its seeds, for the truth, and by the others, for replay.
 
-    replayed: how many for replay; else `LEAST`, or as many more as it takes until the two agree by
-    `CEILING`.
+    `LEAST` seeds are replayed, or as many more as it takes until the two agree by `CEILING`. Which
+    ones is drawn for each run: trainings of one seed are lucky together all over the map, so that
+    the same few would make all runs err alike.
     """
     whole = table(folder)
-    for count in [replayed] if replayed else range(LEAST, whole.seeds // 2 + 1):
-        chosen = set(range(1, 2 * count, 2))
-        found = [whole.only(sorted(set(range(whole.seeds)) - chosen)), whole.only(sorted(chosen))]
-        if iou(*map(inside, found)) >= CEILING:
+    order = np.random.default_rng([78, seed]).permutation(whole.seeds)
+    for count in range(LEAST, whole.seeds // 2 + 1):
+        found = [whole.only(sorted(order[count:])), whole.only(sorted(order[:count]))]
+        if iou(*(inside(part, goal) for part in found)) >= CEILING:
             break
     return found
 
@@ -92,36 +92,35 @@ def parts(replayed=None, folder=FOLDER):
 @dataclass
 class Map:
     """The map in the form of the analytic problems. Trainings of one instance never share a
-    recorded seed at a point until all are used."""
+    recorded seed at a point until all are used.
 
+    seed: of which seeds are replayed; None replays none, and the truth is by all.
+    """
+
+    seed: int | None
     folder: Path = FOLDER
     goal: Goal = GOAL
     replay: Replay | None = None
-    replayed: int | None = None
 
     def __post_init__(self):
-        truth, self.table = parts(self.replayed, self.folder)
+        self.table = whole = table(self.folder)
+        truth = whole
+        if self.seed is not None:
+            truth, self.table = parts(self.seed, self.goal, self.folder)
         self.truth = inside(truth, self.goal)
         self.ceiling = float(iou(self.truth, inside(self.table, self.goal)))
-        self.box, self.panel, self.even = (
-            self.table.cells,
-            self.table.panel,
-            self.table.cells.points,
-        )
+        self.box, self.panel, self.even = whole.cells, whole.panel, whole.cells.points
         self.repeats = self.table.seeds
-        self.name = (
-            f"digits map: {len(self.even)} points, truth by {truth.seeds} seeds, replay of {self.table.seeds}"
-        )
+        self.name = f"digits map: {len(self.even)} points, {whole.seeds} seeds"
 
     @classmethod
     def drawn(cls, seed):
-        """The map by all of its seeds, with bars of its own. With fixed ones the whole border is a
-        few straight pieces, each of which lies by chance on the map's points or between them: an
-        even grid hits or misses all of a piece at once, one doubtful piece makes a whole bin of
-        probabilities, and how four seeds of the truth fall decides on it."""
+        """The map with bars of its own for each run. With fixed ones the whole border is a few
+        straight pieces, each of which lies by chance on the map's points or between them: an even
+        grid hits or misses all of a piece at once, and one doubtful piece makes a whole bin of
+        probabilities."""
         clean, success = map(float, np.random.default_rng([77, seed]).uniform(*BARS))
-        half = table().seeds // 2
-        found = cls(goal=Goal(success=success, clean=clean), replayed=half)
+        found = cls(seed, goal=Goal(success=success, clean=clean))
         found.name += ", bars drawn for each run"
         return found
 
