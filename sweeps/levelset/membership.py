@@ -149,9 +149,9 @@ class Summary:
     expected_f1: float
 
 
-def summary(inside: Floats, confidence: float) -> Summary:
-    """What probabilities at evenly drawn points say of the whole space."""
-    found = labels(inside, confidence)
+def summary(inside: Floats, confidence: float, least: float = 0.0) -> Summary:
+    """What probabilities at evenly drawn points say of the whole space. least: as for `labels`."""
+    found = labels(inside, confidence, least)
     chosen = inside >= 0.5
     mass = inside.sum()
     f1 = 2 * inside[chosen].sum() / (chosen.sum() + mass) if chosen.any() else 0.0

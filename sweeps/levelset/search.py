@@ -12,6 +12,7 @@ from sweeps.levelset.acquire import Cost, Targets, choose, targets
 from sweeps.levelset.columns import Domain, Floats, Ints
 from sweeps.levelset.membership import Summary, probability, summary
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+from sweeps.levelset.together import cutoff
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,18 @@ class LevelSetSearch:
             return
         self._looked = len(self.outcomes)
         found = self.summary()
-        certain = found.expected_f1 >= self.settings.f1
-        certain |= found.undecided <= self.settings.undecided
+        certain = found.expected_f1 >= self.settings.f1 or self._decided(found)
         self._certain = self._certain + 1 if certain else 0
+
+    def _decided(self, found: Summary) -> bool:
+        """Whether little is undecided, and not too many of the points that are IN may be wrong at
+        once: those would be answered as undecided."""
+        confidence = self.settings.confidence
+        if found.undecided <= self.settings.undecided:
+            inside = probability(self.current(), self.reference)
+            least = cutoff(self.current(), self.reference, inside, confidence)
+            found = summary(inside, confidence, least)
+        return found.undecided <= self.settings.undecided
 
     def _spread(self, count: int) -> list[int]:
         """The next of an even design, the attacks in turn."""

@@ -388,6 +388,13 @@ def test_there_may_be_no_region() -> None:
     assert (labels(inside, 0.95) == IN).sum() == 0 and search.summary().undecided < 0.02
 
 
+def test_points_that_may_be_wrong_together_are_not_decided(monkeypatch) -> None:
+    rule = {"budget": 200, "f1": 2.0, "undecided": 0.1}
+    assert 100 <= len(searched(**rule).points) < 200
+    monkeypatch.setattr("sweeps.levelset.search.cutoff", lambda *_: np.inf)
+    assert len(searched(**rule).points) == 200
+
+
 def test_a_budget_is_never_exceeded_and_seeds_decide_all() -> None:
     one, other, another = searched(budget=50), searched(budget=50), searched(budget=50, seed=1)
     assert len(one.points) == 50 and one.finished and one.ask(8) == []
