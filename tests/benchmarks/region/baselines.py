@@ -68,8 +68,9 @@ def grid(problem, steps, seeds, draw):
     return axes, points, attacks, runs
 
 
-def grid_iou(problem, steps, seeds, draw, even, truth, largest=2500):
-    """IoU by linear interpolation of mean logits and, up to `largest` cells, by the surrogate."""
+def grid_iou(problem, steps, seeds, draw, even, truth, largest):
+    """IoU by linear interpolation of mean logits, or where it is better and up to `largest` rows
+    by the surrogate."""
     axes, points, attacks, runs = grid(problem, steps, seeds, draw)
     linear = iou(_interpolated(problem, axes, runs, even), truth)
     if len(points) > largest:
@@ -98,19 +99,6 @@ def _interpolated(problem, axes, runs, even):
     ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.level)
     ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(problem.goal.success)
     return ok_clean & ok_attack
-
-
-def cheapest_grid(problem, levels, draw, even, truth):
-    """Level → (trials, whether it arrived) of the cheapest full grid whose IoU is the level."""
-    found = {}
-    for trials, steps, seeds in grid_sizes(problem):
-        reached = grid_iou(problem, steps, seeds, draw, even, truth)
-        for level in levels:
-            if reached >= level:
-                found.setdefault(level, (trials, True))
-        if len(found) == len(levels):
-            break
-    return {level: found.get(level, (grid_sizes(problem)[-1][0], False)) for level in levels}
 
 
 # --- designs and samplers ------------------------------------------------------------------------
@@ -152,12 +140,3 @@ def tpe_trials(problem, count, seed):
                 [min(o.correct / o.images for o in got), max(o.success / o.triggered for o in got)],
             )
     return np.array(points)[:count], np.array(attacks)[:count], outcomes[:count]
-
-
-def prefixes(problem, points, attacks, outcomes, counts, even, truth):
-    """[(trials, IoU by the surrogate)] for the first so many trials."""
-    found = []
-    for count in counts:
-        trials = as_trials(problem, points[:count], attacks[:count], outcomes[:count])
-        found.append((count, iou(by_surrogate(problem, trials, even), truth)))
-    return found

@@ -53,6 +53,8 @@ CHECKS = (
     500,
     570,
 )
+#: Grids of more rows than this are interpolated only: it would take minutes to model them.
+MODELLED = 2500
 #: So many times more runs of the search itself: the points of a run err together, so that few runs
 #: tell little of how reliable probabilities are.
 MORE = 3
@@ -90,7 +92,7 @@ def _other(job):
 
 
 def _grid(job):
-    name, steps, seeds, seed = job
+    name, steps, seeds, seed, modelled = job
     problem = problem_of(name, seed)
     return grid_iou(
         problem,
@@ -99,20 +101,24 @@ def _grid(job):
         np.random.default_rng(seed),
         problem.even[:EVEN],
         problem.truth[:EVEN],
+        MODELLED if modelled else 0,
     )
 
 
-def grids(pool, name, seeds):
-    """Level → (trials, arrived) of the cheapest full grid with this median IoU."""
+def grids(pool, name, seeds, modelled=True):
+    """Level → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
+    interpolation and the surrogate; unless `modelled`, by interpolation alone, as users have it."""
     sizes, found = grid_sizes(problem_of(name)), {}
     for trials, steps, repeats in sizes:
         some = pool.map(
-            _grid, [(name, steps, repeats, s) for s in range(min(3, seeds))], chunksize=1
+            _grid, [(name, steps, repeats, s, modelled) for s in range(min(3, seeds))], chunksize=1
         )
         left = [level for level in LEVELS if level not in found]
         if max(some) < left[0]:
             continue
-        some += pool.map(_grid, [(name, steps, repeats, s) for s in range(3, seeds)], chunksize=1)
+        some += pool.map(
+            _grid, [(name, steps, repeats, s, modelled) for s in range(3, seeds)], chunksize=1
+        )
         found |= {level: (trials, True) for level in left if np.median(some) >= level}
         if len(found) == len(LEVELS):
             break
@@ -163,11 +169,11 @@ def compared(names, pool, seeds, say):
                 f"{method:20}"
                 + "".join(f"{_shown(row[method][str(level)]):>24}" for level in LEVELS)
             )
-        row["grid"] = {str(level): grid[level] for level in LEVELS}
-        say(
-            f"{'full grid':20}"
-            + "".join(f"{('' if grid[lv][1] else '>= ') + str(grid[lv][0]):>24}" for lv in LEVELS)
-        )
+        plain = grids(pool, name, seeds, modelled=False)
+        for method, found in (("full grid", grid), ("grid, no surrogate", plain)):
+            row[method] = {str(level): found[level] for level in LEVELS}
+            sizes = [("" if arrived else ">= ") + str(n) for n, arrived in found.values()]
+            say(f"{method:20}" + "".join(f"{size:>24}" for size in sizes))
         mine = row["region search"]["0.85"][1]
         best = min(row[m]["0.85"][1] or CHECKS[-1] for m in others)
         by_grid, by_best = (grid[0.85][0] / mine, best / mine) if mine else (0.0, 0.0)
