@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Trials asked for at once.
 ASK = 4096
+#: So many seeds are enough for a search whose trials take one each.
+MANY = 30
 
 
 def check(args: argparse.Namespace) -> int:
@@ -47,15 +50,14 @@ def check(args: argparse.Namespace) -> int:
         for name, (count, members) in count_by_engine(packs).items():
             print(f"    {name}: {members} trials in {count} packs")
     else:
-        points = search.size // (len(spec.attacks) * len(spec.seeds))
-        print(f"  {points} {_nesting(spec)}")
+        print(f"  {_sought(spec, search.size)}")
         print(f"  {search.size} trials at most, chosen as results come in")
     if spec.stopping is not None:
         print(f"  stopped early: {spec.stopping.words}")
     for probe in spec.probes:
         print(f"  probe on every trained model that it suits: {kind_label(probe.identity())}")
-    if not spec.baseline:
-        say("note: without poison rate 0 there is no clean baseline to compare attack success with")
+    for note in _notes(spec):
+        say(f"note: {note}")
     _say_cost(packs, search.size, args.time)
     return FINE
 
@@ -84,6 +86,28 @@ def _duration(seconds: float) -> str:
 def _nesting(spec: SweepSpec) -> str:
     baseline = " and the clean baseline" if spec.baseline else ""
     return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
+
+
+def _sought(spec: SweepSpec, trials: int) -> str:
+    """What a search, of so many trials at most, chooses among."""
+    if spec.search.kind == "region":
+        return (
+            f"single trials: any defence point, {len(spec.panel)} attacks, {len(spec.seeds)} seeds"
+        )
+    return f"{trials // (len(spec.attacks) * len(spec.seeds))} {_nesting(spec)}"
+
+
+def _notes(spec: SweepSpec) -> Iterator[str]:
+    """What a spec had better say, though it is fine without."""
+    if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
+        if len(spec.seeds) < MANY:
+            yield (
+                f"{len(spec.seeds)} seeds to draw from are few: a seed's luck is much the same at "
+                "neighbouring points, and shifts the region's border. A trial takes one seed, so "
+                "that many, such as `seeds: 100`, cost no more"
+            )
+    elif not spec.baseline:
+        yield "without poison rate 0 there is no clean baseline to compare attack success with"
 
 
 def _panel_lines(spec: SweepSpec) -> list[str]:

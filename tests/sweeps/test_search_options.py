@@ -98,6 +98,18 @@ def test_check_says_how_much_an_adaptive_search_may_train(tmp_path, capsys) -> N
     assert "Did you mean 'n_ei_candidates'?" in capsys.readouterr().err
 
 
+def test_check_says_what_a_region_search_chooses_among(capsys) -> None:
+    assert main(["check", "digits-region"]) == FINE
+    said = capsys.readouterr()
+    assert (
+        "single trials: any defence point, 3 attacks, 100 seeds\n  800 trials at most" in said.out
+    )
+    assert "seeds to draw from" not in said.err and "clean baseline" not in said.err
+    assert main(["check", "digits-region", "--set", "seeds=3"]) == FINE
+    said = capsys.readouterr()
+    assert "note: 3 seeds to draw from are few" in said.err and "3 attacks, 3 seeds" in said.out
+
+
 @pytest.mark.parametrize(
     ("search", "loaded"), [("grid", "False"), ("{kind: optuna, points: 2}", "True")]
 )
