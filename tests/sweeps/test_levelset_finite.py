@@ -166,15 +166,16 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
     assert set(counts) == {3, 4}
 
 
-def test_a_map_that_replays_nothing_has_the_truth_of_all_seeds(mapped) -> None:
+def test_a_map_for_live_runs_replays_nothing_and_all_seeds_tell_its_truth(mapped) -> None:
     whole = mapped(loud=(0, 1, 2))
-    assert np.array_equal(dense.Map(None).truth, dense.inside(whole))
-    assert dense.Map(None).truth.any() and dense.Map(None).ceiling == 1.0
+    found = dense.Map(None)
+    assert found.goal == dense.GOAL and np.array_equal(found.truth, dense.inside(whole))
+    assert found.truth.any() and found.ceiling == 1.0
 
 
-def test_a_map_may_have_bars_of_its_own(mapped) -> None:
+def test_each_run_on_a_map_has_bars_of_its_own(mapped) -> None:
     mapped()
-    one, again, other = (dense.Map.drawn(seed) for seed in (1, 1, 2))
+    one, again, other = (dense.Map(seed) for seed in (1, 1, 2))
     assert one.goal == again.goal != other.goal
     for seed, found in ((1, one), (2, other)):
         bars = np.array([found.goal.clean, found.goal.success])
