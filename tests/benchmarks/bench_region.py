@@ -65,14 +65,14 @@ def timed(pool, seeds, say):
     """Time to region: live runs on the dense map's problem, against the cheapest full grid that maps
     it as well, by the obvious script. A run and a part of the script take turns."""
     compute()
-    problem, (trials, arrived) = Map(None), grids(pool, "digits", seeds)[LEVELS[-1]]
+    trials, arrived = grids(pool, "digits", seeds)[LEVELS[-1]]
     say(f"\ntime to region, IoU {LEVELS[-1]}: the cheapest full grid has {trials} trials"
         + ("" if arrived else ", and does not arrive"))  # fmt: skip
     runs = []
     for seed in range(RUNS):
         each = running.obvious(PART)
         with tempfile.TemporaryDirectory() as folder:
-            found = clock.timed(problem, folder, seed)
+            found = clock.timed(Map(seed, live=True), folder)
         ratios = [trials * each / s for s in (found.seconds, found.stopped_seconds)]
         say(f"run {seed}: {found.trials:.0f} trials in {found.seconds:.1f} s; stops after {found.stopped_trials} in "
             f"{found.stopped_seconds:.1f} s; obvious script {each:.2f} s a trial, so the grid takes {trials * each:.0f} s: "

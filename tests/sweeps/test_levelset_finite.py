@@ -147,7 +147,7 @@ def test_a_map_is_replayed_from_three_seeds_and_others_tell_the_truth(mapped) ->
     whole.success[:] += np.arange(8)  # tells seeds apart
     drawn = set()
     for seed in range(20):
-        truth, replay = dense.parts(seed)
+        truth, replay = dense.parts(seed, GOAL)
         used = [set(part.success[0, 0] - whole.success[0, 0, 0]) for part in (truth, replay)]
         assert (truth.seeds, replay.seeds) == (5, 3) and used[0] | used[1] == set(range(8))
         drawn.add(frozenset(used[1]))
@@ -168,8 +168,8 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
 
 def test_a_map_for_live_runs_replays_nothing_and_all_seeds_tell_its_truth(mapped) -> None:
     whole = mapped(loud=(0, 1, 2))
-    found = dense.Map(None)
-    assert found.goal == dense.GOAL and np.array_equal(found.truth, dense.inside(whole))
+    found = dense.Map(5, live=True)
+    assert np.array_equal(found.truth, dense.inside(whole, dense.bars(5)))
     assert found.truth.any() and found.ceiling == 1.0
 
 

@@ -26,7 +26,6 @@ SPEC = Path(__file__).parent / "digits_map.yaml"
 #: The map's results folder; a finished one may be given instead.
 FOLDER = Path(os.environ.get("DIGITS_MAP", "build/digits-map"))
 FACTORS = ("defence.weight_decay", "defence.learning_rate")
-GOAL = Goal(success=0.2, clean=0.9)
 #: From where to where the bars of clean accuracy and of attack success are drawn.
 BARS = np.array([[0.88, 0.15], [0.92, 0.25]])
 #: How many seeds are replayed at least, and the IoU with the truth from which they are enough.
@@ -61,7 +60,7 @@ def table(folder=FOLDER):
     return Table(Cells(cells), Panel(Columns((shape[1],)), codes), *counts)
 
 
-def inside(part, goal=GOAL):
+def inside(part, goal):
     """Which cells are in the region by the medians of the table's seeds, (cells,) bool."""
     clean = np.median(part.correct / part.images, axis=(1, 2))
     success = np.median(part.success / part.triggered, axis=2).max(axis=1)
@@ -73,7 +72,7 @@ def iou(one, other):
     return (one & other).sum() / union if union else 1.0
 
 
-def parts(seed, goal=GOAL, folder=FOLDER):
+def parts(seed, goal, folder=FOLDER):
     """The map by most of its seeds, for the truth, and by the others, for replay.
 
     `LEAST` seeds are replayed, or as many more as it takes until the two agree by `CEILING`. Which
@@ -104,18 +103,19 @@ class Map:
     """The map in the form of the analytic problems. Trainings of one instance never share a
     recorded seed at a point until all are used.
 
-    seed: of the bars, and of which seeds are replayed. None is for live runs: the bars are those of
-    the map's spec, nothing is replayed, and the truth is by all seeds.
+    seed: of the bars, and of which seeds are replayed. live: for runs that train seeds of their own:
+    nothing is replayed, and the truth is by all seeds.
     """
 
-    seed: int | None
+    seed: int
     folder: Path = FOLDER
+    live: bool = False
     replay: Replay | None = None
 
     def __post_init__(self):
         self.table = truth = whole = table(self.folder)
-        self.goal = GOAL if self.seed is None else bars(self.seed)
-        if self.seed is not None:
+        self.goal = bars(self.seed)
+        if not self.live:
             truth, self.table = parts(self.seed, self.goal, self.folder)
         self.truth = inside(truth, self.goal)
         self.ceiling = float(iou(self.truth, inside(self.table, self.goal)))
