@@ -2,6 +2,6 @@
 
 Reading order: `config` (what a trial is) → `streams` (where chance comes from) → `data` and
 `poison` (what the model is trained on) → `engines` (how it is trained) → `evaluate` (what is
-measured) → `trial` (the only entry that sweeps call). Kinds live one to a file in `triggers/`,
-`regularizers/`, `architectures/` and `datasets/`.
+measured) → `trial` (the only entry that sweeps call) → `result` (what it gives back). Kinds live
+one to a file in `triggers/`, `regularizers/`, `architectures/` and `datasets/`.
 """

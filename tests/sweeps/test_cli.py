@@ -127,7 +127,7 @@ def test_status(finished, capsys) -> None:
     assert f"peak memory     {answer['peak_memory'] / 1024**3:.2f} GiB\n" in out
 
 
-@pytest.mark.parametrize("words", [["status"], ["export", "--csv", "rows.csv"], ["report"]])
+@pytest.mark.parametrize("words", [["status"], ["export", "--csv", "rows.csv"]])
 def test_what_was_recorded_is_read_without_torch(words, finished, tmp_path) -> None:
     words = [str(tmp_path / word) if word.endswith(".csv") else word for word in words]
     _, loaded = _loaded([words[0], str(finished), *words[1:]])
