@@ -102,7 +102,7 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
     if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
         if len(spec.seeds) < MANY:
             yield (
-                f"{len(spec.seeds)} seeds to draw from are few: a seed's luck is much the same at "
+                f"{len(spec.seeds)} seeds to draw from are few: a seed's luck is alike at "
                 "neighbouring points, and shifts the region's border. A trial takes one seed, so "
                 "that many, such as `seeds: 100`, cost no more"
             )

@@ -76,8 +76,9 @@ def parts(seed, goal, folder=FOLDER):
     """The map by most of its seeds, for the truth, and by the others, for replay.
 
     `LEAST` seeds are replayed, or as many more as it takes until the two agree by `CEILING`. Which
-    ones is drawn for each run: trainings of one seed are lucky together all over the map, so that
-    the same few would make all runs err alike.
+    ones is drawn for each run: the same few would make all runs err alike, as a seed is lucky all
+    over the map. Less the mean of all 32 seeds, its logits at points of the border correlate by 0.4
+    to 0.9 with those at the next points, and by 0.3 to 0.5 with those six steps of decay away.
     """
     whole = table(folder)
     order = np.random.default_rng([78, seed]).permutation(whole.seeds)
