@@ -10,7 +10,7 @@ import numpy as np
 
 from sweeps.levelset.acquire import Cost, Targets, choose, targets
 from sweeps.levelset.columns import Domain, Floats, Ints
-from sweeps.levelset.membership import Summary, probability, summary
+from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
 from sweeps.levelset.together import cutoff
 
@@ -150,19 +150,19 @@ class LevelSetSearch:
         if self.trials_known < self.enough or self._looked == len(self.outcomes):
             return
         self._looked = len(self.outcomes)
-        found = self.summary()
-        certain = found.expected_f1 >= self.settings.f1 or self._decided(found)
+        inside = probability(self.current(), self.reference)
+        found = summary(inside, self.settings.confidence)
+        certain = found.expected_f1 >= self.settings.f1 or self._decided(inside)
         self._certain = self._certain + 1 if certain else 0
 
-    def _decided(self, found: Summary) -> bool:
+    def _decided(self, inside: Floats) -> bool:
         """Whether little is undecided, and not too many of the points that are IN may be wrong at
-        once: those would be answered as undecided."""
-        confidence = self.settings.confidence
-        if found.undecided <= self.settings.undecided:
-            inside = probability(self.current(), self.reference)
-            least = cutoff(self.current(), self.reference, inside, confidence)
-            found = summary(inside, confidence, least)
-        return found.undecided <= self.settings.undecided
+        once: those would be answered as undecided. inside: at the reference points."""
+        confidence, most = self.settings.confidence, self.settings.undecided
+        if summary(inside, confidence).undecided > most:
+            return False
+        least = cutoff(self.current(), self.reference, inside, confidence)
+        return summary(inside, confidence, least).undecided <= most
 
     def _spread(self, count: int) -> list[int]:
         """The next of an even design, the attacks in turn."""
@@ -259,9 +259,6 @@ class LevelSetSearch:
         if self.model is None or known != self._known:
             self.model, self._known = self.surrogate.fit(self.trials(), self.draw), known
         return self.model
-
-    def summary(self) -> Summary:
-        return summary(probability(self.current(), self.reference), self.settings.confidence)
 
 
 def in_turn(points: Floats) -> Floats:

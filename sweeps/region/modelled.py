@@ -307,7 +307,8 @@ class _Answer:
 
     def _ended(self) -> str | None:
         """Why the search asks for nothing more."""
-        core, found = self.search.core, summary(self.inside, self.spec.region.confidence)
+        core = self.search.core
+        found = summary(self.inside, self.spec.region.confidence, self.cutoff)
         if len(core.points) >= core.settings.budget:
             return f"its budget of {core.settings.budget} trials is spent"
         if self.search.affordable < 1:

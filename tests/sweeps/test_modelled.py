@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,10 +21,10 @@ from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.level import Level
 from sweeps.levelset.membership import probability
-from sweeps.levelset.search import LevelSetSearch, Outcome
+from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
-from sweeps.region.modelled import modelled
+from sweeps.region.modelled import _Answer, modelled
 from sweeps.region.modelled_text import modelled_text
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import parse_spec
@@ -214,6 +215,17 @@ def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
         "0.001 to 1"
     }
+
+
+@pytest.mark.parametrize(("cutoff", "why"), [(0.95, "it is certain enough"), (0.99, None)])
+def test_a_search_is_not_said_to_be_certain_of_what_its_answer_holds_back(cutoff, why) -> None:
+    """All points are sure one by one, and a fiftieth is IN, unless too many may be wrong at once."""
+    inside = np.repeat([0.96, 0.045], [2, 98])
+    core = SimpleNamespace(points=[], settings=Settings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
+    answer = SimpleNamespace(
+        spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(core=core, affordable=9),
+    )  # fmt: skip
+    assert _Answer._ended(answer) == why
 
 
 def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) -> None:

@@ -16,6 +16,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+from region.baselines import iou
 from region.finite import Cells, Replay, Table, unit
 
 from sweeps.ledger import load_results
@@ -65,11 +66,6 @@ def inside(part, goal):
     clean = np.median(part.correct / part.images, axis=(1, 2))
     success = np.median(part.success / part.triggered, axis=2).max(axis=1)
     return (clean >= goal.clean) & (success <= goal.success)
-
-
-def iou(one, other):
-    union = (one | other).sum()
-    return (one & other).sum() / union if union else 1.0
 
 
 def parts(seed, goal, folder=FOLDER):
