@@ -22,6 +22,8 @@ from sweeps.runners.tune import TuneRunner
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 ROOT = Path(__file__).parents[2]
+#: CPUs that leave room for one worker only, where two would show no more: each imports for seconds.
+WHOLE = 2
 
 
 def test_rows_equal_those_of_the_serial_runner_bitwise_and_stdout_stays_clean(
@@ -36,8 +38,9 @@ def test_rows_equal_those_of_the_serial_runner_bitwise_and_stdout_stays_clean(
     assert results(tuned) == results(serial)
 
 
-def test_bad_packs_bad_workers_and_good_ones(tmp_path) -> None:
+def test_bad_packs_bad_workers_and_good_ones(tmp_path, monkeypatch) -> None:
     """One trial raises, one kills its worker once, one kills it always; the others finish."""
+    monkeypatch.setattr(sweeps.runners.tune, "RETRIES", 1)  # a worker takes seconds to start
     spec = small_spec(defence={"architecture": "ridge", "weight_decay": 0.1}, seeds=[1, 2, 3, 4],
                       attack={"trigger": "patch", "poison_rate": 0.03})  # fmt: skip
     paths, once = begin(tmp_path / "r", spec), tmp_path / "once"
@@ -55,7 +58,7 @@ def test_bad_packs_bad_workers_and_good_ones(tmp_path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return rows(pack)
 
-    outcome = sweep(paths, spec, TuneRunner(work=work))
+    outcome = sweep(paths, spec, TuneRunner(WHOLE, work=work))
     found = {row["seed"]: row for row in results(paths).values()}
     assert (outcome.finished, outcome.failed) == (3, 1) or (outcome.finished, outcome.failed) == (
         2,
@@ -80,7 +83,7 @@ def test_an_exception_in_a_worker_is_recorded_and_not_retried(tmp_path) -> None:
 
         return rows(pack)
 
-    outcome = sweep(paths, spec, TuneRunner(work=work))
+    outcome = sweep(paths, spec, TuneRunner(WHOLE, work=work))
     assert (outcome.finished, outcome.failed) == (24, 0)
     assert "1" not in log.read_text().split()
 
@@ -104,7 +107,7 @@ def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monk
             os.kill(os.getpid(), signal.SIGKILL)
         return rows(pack)
 
-    assert sweep(paths, spec, TuneRunner(work=work, workers=1)).finished == 12 * 12
+    assert sweep(paths, spec, TuneRunner(WHOLE, work=work)).finished == 12 * 12
     begun = log.read_text().split()
     assert sorted(begun) == sorted([*map(str, range(1, 13)), once.read_text()])
 
@@ -120,10 +123,10 @@ def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> No
             if len(reports) == 5:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    outcome = sweep(paths, spec, TuneRunner(work=fake_rows), [Impatient()])
+    outcome = sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows), [Impatient()])
     assert outcome.interrupted and outcome.failed == 0
     assert 5 * 12 <= outcome.finished <= 9 * 12, "no stint was trained to its end"
-    assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 12 * 12
+    assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 12 * 12
 
 
 def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None:
@@ -134,9 +137,9 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
     spec = small_spec()
     paths = begin(tmp_path / "r", spec)
     with pytest.raises(RuntimeError, match="observer"):
-        sweep(paths, spec, TuneRunner(work=fake_rows), [Broken()])
+        sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows), [Broken()])
     assert results(paths)
-    assert sweep(paths, spec, TuneRunner(work=fake_rows)).finished == 24
+    assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 24
 
 
 def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
