@@ -6,14 +6,15 @@ together (guided self-scheduling, Polychronopoulos and Kuck 1987).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from backdoor.engines import engine_of
 from sweeps.plan import Pack
 
-#: Seconds that a stint should last: at least while more trials will come, at least at the end of
-#: the sweep, and at most. What it costs to hand one out is a hundredth of the first.
+#: Seconds that a stint should last: at least while more trials will come, at least where none will
+#: before it is done, and at most. What it costs to hand one out is a hundredth of the first.
 SHORTEST, LAST, LONGEST = 5.0, 1.0, 60.0
 #: A worker is handed its share of what is left, divided by this: the rest evens out the errors.
 PARTS = 2
@@ -45,10 +46,15 @@ class Pace:
         each = self._seconds.get(pack.key) or self._slowest.get(engine_of(pack.trials[0]).name)
         return None if each is None else each * len(pack.trials)
 
+    def least(self, pack: Pack) -> int:
+        """How many trials of the pack last `LAST` seconds, at least 1."""
+        lasts = self.lasts(pack)
+        return math.ceil(LAST / lasts * len(pack.trials)) if lasts else 1
+
     def share(self, queue: Sequence[Pack], workers: int, final: bool) -> float:
         """Seconds to hand out at once of the packs in `queue`.
 
-        final: whether no other trials will come.
+        final: whether no other trials will come, or none before these are done.
         """
         left = sum(self.lasts(pack) or 0.0 for pack in queue)
         return min(LONGEST, max(left / (PARTS * workers), LAST if final else SHORTEST))

@@ -66,9 +66,13 @@ class Pack:
 
     def parts(self, largest: int) -> list[Pack]:
         """The pack, or as many as it takes for none to have more than `largest` trials."""
-        if len(self.trials) <= largest:
+        return self.into(-(-len(self.trials) // largest))
+
+    def into(self, count: int) -> list[Pack]:
+        """The pack as so many of nearly equal length."""
+        if count == 1:
             return [self]
-        return [Pack(tuple(chunk), self.job) for chunk in evenly(self.trials, largest)]
+        return [Pack(tuple(chunk), self.job) for chunk in cut(self.trials, count)]
 
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
@@ -110,7 +114,11 @@ class _Shapes:
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
     """Consecutive chunks of nearly equal length, none longer than `largest`."""
-    count = -(-len(members) // largest)
+    return cut(members, -(-len(members) // largest))
+
+
+def cut(members: Sequence[TrialConfig], count: int) -> list[Sequence[TrialConfig]]:
+    """So many consecutive chunks of nearly equal length."""
     cuts = [round(i * len(members) / count) for i in range(count + 1)]
     return [members[a:b] for a, b in itertools.pairwise(cuts)]
 

@@ -72,11 +72,10 @@ class SweepFeed:
         self._foreteller = foreteller
         self.error: Exception | None = None
         self.stopping = threading.Event()
-        self.workers = 1
         self._pace = Pace()
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
-        self._running: set[str] = set()
+        self._running: dict[str, int] = {}  # trials of each pack, by its id
         self._most: dict[str, int] = {}  # trials of a pack that the memory holds, by its key
         self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
@@ -88,6 +87,14 @@ class SweepFeed:
             again = [build_trial(config, job.data_root, files) for config in lacking]
             self._queue.extend(make_packs(again, job))
             self._planned |= {trial.trial_id for trial in again}
+
+    @property
+    def workers(self) -> int:
+        return self.search.workers
+
+    @workers.setter
+    def workers(self, count: int) -> None:
+        self.search.workers = count
 
     @property
     def done(self) -> bool:
@@ -110,7 +117,7 @@ class SweepFeed:
         if self._halted or not self._queue:
             return None
         pack = self._without_idling(self._queue.popleft())
-        self._running.add(pack.pack_id)
+        self._running[pack.pack_id] = len(pack.trials)
         return self._limited(pack)
 
     def next_stint(self) -> Stint | None:
@@ -118,9 +125,11 @@ class SweepFeed:
         if first is None:
             return None
         queue = [first, *self._queue]
-        count = self._pace.take(queue, self.workers, self.search.finished)
+        # What a search that learns has asked for is all that there is, until it is told more.
+        final = self.search.finished or self.search.size is not None
+        count = self._pace.take(queue, self.workers, final)
         more = [self._queue.popleft() for _ in range(count - 1)]
-        self._running |= {pack.pack_id for pack in more}
+        self._running |= {pack.pack_id: len(pack.trials) for pack in more}
         return Stint((first, *map(self._limited, more)))
 
     def _limited(self, pack: Pack) -> Pack:
@@ -140,11 +149,14 @@ class SweepFeed:
 
     def _without_idling(self, pack: Pack) -> Pack:
         """The pack, or its first part where workers would be left without one: its first half at
-        the end; and at the beginning of a search that goes by what it learns so many parts that
-        all workers start at once, which takes each of them seconds."""
-        begun = self._failures is None or self._running
-        if not begun and not self.search.finished and len(self._queue) + 1 < self.workers:
-            first, *others = pack.parts(-(-len(pack.trials) // self.workers))
+        the end; and before that, where the search waits for what it learns, a worker's share of all
+        that it has asked for."""
+        if self.search.size is not None and not self.search.finished:
+            asked = [len(p.trials) for p in (pack, *self._queue)]
+            out = sum(asked) + sum(self._running.values())
+            count = len(pack.trials)
+            share = min(round(count * self.workers / out), count // self._pace.least(pack))
+            first, *others = pack.into(max(1, share))
             self._queue.extendleft(reversed(others))
             return first
         if not self.search.finished or len(self._queue) + 1 >= self.workers:
@@ -176,11 +188,15 @@ class SweepFeed:
 
     def give_back(self, *packs: Pack) -> None:
         self._starving = False
-        self._running -= {pack.pack_id for pack in packs}
+        self._run_no_more(packs)
         self._put_first(packs)
 
+    def _run_no_more(self, packs: Iterable[Pack]) -> None:
+        for pack in packs:
+            self._running.pop(pack.pack_id, None)
+
     def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
-        self._running -= {pack.pack_id for pack in packs}
+        self._run_no_more(packs)
         self._failures = None
         with self._keeping_errors():
             self._record(rows)
@@ -193,7 +209,7 @@ class SweepFeed:
                     self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
 
     def failed(self, pack: Pack, reason: str) -> None:
-        self._running.discard(pack.pack_id)
+        self._run_no_more([pack])
         with self._keeping_errors():
             if reason.startswith(TOO_LARGE):
                 self._most[pack.key] = -(-len(pack.trials) // 2)

@@ -84,6 +84,11 @@ class LevelSetSearch:
         # A small budget is not spent on the even design alone.
         self.begin = min(least, max(4, self.settings.budget // 2))
 
+    def begin_with(self, count: int) -> None:
+        """Has the even design be of so many trials, if so many are to be run at once; the budget is
+        not spent on it alone."""
+        self.begin = max(self.begin, min(count, self.settings.budget // 2))
+
     # --- telling ----------------------------------------------------------------------------
 
     def add(self, point: Floats, attack: int) -> int:

@@ -13,7 +13,6 @@ from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.plan import Pack
 from sweeps.runners import Feed
-from sweeps.runners.recorded import RecordedGrid
 
 
 class Recorded(Protocol):
@@ -31,17 +30,16 @@ class Recorded(Protocol):
 
 
 class ReplayRunner:
-    """Looks trials up in a recorded ledger, by `trial_id`, or in a CSV file, by their factors.
+    """Looks trials up in a recorded ledger, by `trial_id`, in a CSV file, by their factors, or in
+    whatever else answers for them.
 
     A pack takes the sum of its trials' recorded seconds; `clock` is the simulated time in seconds
     since the start. Packs come back in the order in which `workers` workers would end them.
     """
 
-    def __init__(self, recorded: Ledger | RecordedGrid, workers: int = 1) -> None:
+    def __init__(self, recorded: Ledger | Recorded, workers: int = 1) -> None:
         self.workers, self.clock = workers, 0.0
-        self._table: Recorded = (
-            recorded if isinstance(recorded, RecordedGrid) else _LedgerTable(recorded)
-        )
+        self._table = _LedgerTable(recorded) if isinstance(recorded, Ledger) else recorded
 
     def run(self, feed: Feed) -> None:
         feed.workers = self.workers

@@ -16,7 +16,12 @@ if TYPE_CHECKING:  # the sampler for plain Optuna studies is imported without to
 
 
 class Search(Protocol):
-    """Proposes trials, asynchronously."""
+    """Proposes trials, asynchronously.
+
+    workers: packs that run at once, which the feed says once it knows.
+    """
+
+    workers: int
 
     def ask(self, limit: int) -> list[TrialConfig]:
         """Up to `limit` trials to run next; empty means wait, or the end if `finished`."""

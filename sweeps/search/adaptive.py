@@ -119,6 +119,8 @@ def constraints(thresholds: Thresholds, clean: float, success: float) -> dict[st
 class OptunaSearch:
     """Proposes points of one of Optuna's samplers, at most `search.pending` at a time."""
 
+    workers = 1
+
     def __init__(self, spec: SweepSpec) -> None:
         self._spec, self._settings = spec, spec.search
         #: As many as asked for, or as the space has where it has fewer.

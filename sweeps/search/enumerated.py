@@ -18,6 +18,7 @@ class Enumerated:
     """Proposes defence points × (baseline and panel) × seeds, in that order of nesting."""
 
     size: int | None = None
+    workers = 1
 
     def __init__(self, spec: SweepSpec, points: Iterable[Defence]) -> None:
         self.finished = False

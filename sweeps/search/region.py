@@ -41,6 +41,7 @@ class RegionSearch:
     """Proposes trials until the region is certain enough or the budget is spent."""
 
     def __init__(self, spec: SweepSpec) -> None:
+        self.workers = 1
         self._spec, self._panel = spec, list(spec.panel)
         self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence), _canonical)
         settings = Settings(
@@ -77,6 +78,7 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
+        self.core.begin_with(self.workers)
         free = min(self._free, self.affordable)
         if free > 0:
             self._left.extend(self._trial(number) for number in self.core.ask(free))
@@ -89,14 +91,21 @@ class RegionSearch:
     def _free(self) -> int:
         """How many more trials may be asked for now.
 
-        Trials that last seconds are not worth waiting for: what is learned from a few of them
-        takes longer to work out. They come in batches that grow with what is known, two at most.
+        Without `pending`, as many as there are workers, and one ready for each eight of them, which
+        are asked for together: on a large cluster an ask for each trial would keep the workers
+        waiting. Trials that last seconds are not worth waiting for: what is learned from a few of
+        them takes longer to work out. They come in batches that grow with what is known, two at
+        most, or as many as keep the workers busy.
         """
         settings, out = self._spec.search, len(self._open) + len(self._left)
-        if settings.pending is not None or self._slow:
-            return settings.at_once - out
+        if settings.pending is not None:
+            return settings.pending - out
+        if self._slow:
+            ready = self.workers // 8
+            free = max(settings.at_once, self.workers + ready) - out
+            return free if free >= max(1, ready) else 0
         batch = max(self.core.begin - len(self.core.points), LEAST, self.core.trials_known // GROW)
-        return batch if out <= batch else 0
+        return batch if out <= max(batch, self.workers) else 0
 
     @property
     def _slow(self) -> bool:

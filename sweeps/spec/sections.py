@@ -45,7 +45,8 @@ class SearchSettings(Section):
     proposes, `pending` at a time: it learns from those that are done. With more pending a larger
     cluster is kept busy, and the sampler knows less. region: single trials, chosen where they tell
     most about the region's border, until it is known or `budget` is spent; where `pending` is not
-    given, 4 at a time, or as many more as it costs little to wait for where a trial lasts seconds.
+    given, as many at a time as packs run at once, 4 at least, or as many more as it costs little to
+    wait for where a trial lasts seconds.
     """
 
     kind: Literal["grid", "random", "sobol", "optuna", "region"] = "grid"

@@ -32,6 +32,7 @@ class FixedTrials:
     """A search that proposes a list of trials and nothing else."""
 
     size: int | None = None
+    workers = 1
 
     def __init__(self, trials: Iterable[TrialConfig]) -> None:
         self._left = deque(trials)

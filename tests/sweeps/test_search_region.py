@@ -16,6 +16,7 @@ from sweeps.ledger import Ledger, failed_rows
 from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
 from sweeps.levelset.membership import probability, summary
 from sweeps.plan import Job, Pack
+from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.search.region import inert_leaves
@@ -320,6 +321,8 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
 # --- how many at once ----------------------------------------------------------------------------
 
 
+#: A region of fake results, which hang on nothing: it takes the whole budget.
+NEVER_CERTAIN = {"clean_accuracy": 0.9, "attack_success": 0.3}
 PLANE = {"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}, "learning_rate": {"log": [0.01, 1]}}  # fmt: skip
 
 
@@ -344,3 +347,53 @@ def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> 
     answered(search, spec, first, seconds)
     assert len(search.ask(4096)) == then
     assert len(make_search(spec_of(search={"pending": 3})).ask(4096)) == 3
+
+
+@pytest.mark.parametrize("seconds", [0.1, 60.0])
+def test_as_many_trials_as_workers_are_under_way(seconds) -> None:
+    spec = spec_of(PLANE, budget=300, search={"pending": None})
+    search = make_search(spec)
+    few = search.ask(4096)
+    search.workers = 32  # known once a cluster has said so
+    rest = search.ask(4096)
+    assert len(few) < len(few + rest) == 32, "the even design is of as many"
+    answered(search, spec, few, seconds)
+    out = list(rest)
+    while more := search.ask(4096):
+        out += more
+    assert len(out) == 36, "32, and a few that are ready"
+    answered(search, spec, out[:3], seconds)
+    assert not search.ask(4096), "several together: an ask takes a part of a second"
+    answered(search, spec, out[3:4], seconds)
+    assert len(search.ask(4096)) == {60.0: 4, 0.1: 8}[seconds]
+    small = spec_of(PLANE, budget=40, search={"pending": None})
+    search = make_search(small)
+    search.workers = 32
+    assert len(search.ask(4096)) == 20, "half of the budget is left for what is learned"
+
+
+class Fabricated:
+    """Answers for every trial, each of which took so many seconds."""
+
+    def __init__(self, seconds) -> None:
+        self.each = seconds
+
+    def has(self, trial):
+        return True
+
+    def seconds(self, trial):
+        return self.each
+
+    def rows(self, pack):
+        rows = fake_rows(pack)
+        place = rows.schema.get_field_index("seconds")
+        return rows.set_column(place, "seconds", pa.array([self.each] * len(pack.trials)))
+
+
+@pytest.mark.parametrize("seconds", [2.0, 30.0])
+def test_no_worker_of_a_cluster_idles(tmp_path, seconds) -> None:
+    """Eight of them, on a simulated clock; at its end some have nothing left to do."""
+    spec = spec_of(PLANE, budget=64, search={"pending": None}, region=NEVER_CERTAIN)
+    runner = ReplayRunner(Fabricated(seconds), workers=8)
+    assert sweep(begin(tmp_path / "r", spec), spec, runner).finished == 64
+    assert 64 * seconds / (8 * runner.clock) > 0.7

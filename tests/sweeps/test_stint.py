@@ -61,6 +61,55 @@ def test_shares_shrink_to_the_end_and_stay_within_bounds() -> None:
     assert pace.take(packs(2000), 1, final=False) * 0.2 == pytest.approx(LONGEST, abs=0.3)
 
 
+class Learning:
+    """A search that asks for some trials and then waits for what they tell."""
+
+    size, finished = 100, False
+
+    def __init__(self, *batches) -> None:
+        self.batches, self.workers = list(batches), 1
+
+    def ask(self, limit):
+        return self.batches.pop(0) if self.batches else []
+
+    def tell(self, rows): ...
+
+
+def sizes_of(feed):
+    """How many trials each pack has that is handed out now."""
+    handed = iter(feed.next_pack, None)
+    return [len(pack.trials) for pack in handed]
+
+
+@pytest.mark.parametrize(
+    ("workers", "seconds", "sizes"),
+    [
+        (1, 5.0, [12]),
+        (2, 5.0, [6, 6]),
+        (5, 5.0, [2, 3, 2, 3, 2]),
+        (50, 5.0, [1] * 12),
+        (50, 0.3, [4, 4, 4]),  # a second each, or it would take longer to hand them out
+        (50, 0.01, [12]),
+    ],
+)
+def test_what_a_search_waits_for_is_spread_over_the_workers(
+    tmp_path, workers, seconds, sizes
+) -> None:
+    batch = list(packs(1, size=12)[0].trials)
+    feed = SweepFeed(Learning(batch), Ledger(tmp_path), JOB)
+    feed.workers = workers
+    feed._pace.learn(packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds))
+    assert sizes_of(feed) == sizes and feed.search.workers == workers
+
+
+def test_those_that_are_at_work_already_get_none_of_it(tmp_path) -> None:
+    ones = [list(p.trials) for p in packs(4, size=8)]
+    feed = SweepFeed(Learning(*ones[:2]), Ledger(tmp_path), JOB)
+    feed.workers = 2
+    assert [len(feed.next_pack().trials) for _ in range(2)] == [4, 4]
+    assert sizes_of(feed) == [8], "as many are under way: the second batch is for one of the two"
+
+
 def test_a_trial_that_may_stop_goes_alone() -> None:
     stopping = Job(JOB.measures, 1, stopping=True)
     ones = [Pack((trial(seed=i),), stopping) for i in range(4)]
