@@ -148,10 +148,10 @@ class SweepFeed:
         return found
 
     def _without_idling(self, pack: Pack) -> Pack:
-        """The pack, or its first part where workers would be left without one: its first half at
-        the end; and before that, where the search waits for what it learns, a worker's share of all
-        that it has asked for."""
-        if self.search.size is not None and not self.search.finished:
+        """The pack, or its first part where workers would be left without one: a worker's share of
+        all that is asked for, where the search waits for what it learns; of others the first half
+        at the end."""
+        if self.search.size is not None:
             asked = [len(p.trials) for p in (pack, *self._queue)]
             out = sum(asked) + sum(self._running.values())
             count = len(pack.trials)

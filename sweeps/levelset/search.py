@@ -82,7 +82,7 @@ class LevelSetSearch:
         cells = self.domain.groups * len(self.panel)
         least = max(12, 3 * (len(self.domain.columns.numbers) + cells))
         # A small budget is not spent on the even design alone.
-        self.begin = min(least, max(4, self.settings.budget // 2))
+        self.begin = self._least = min(least, max(4, self.settings.budget // 2))
 
     def begin_with(self, count: int) -> None:
         """Has the even design be of so many trials, if so many are to be run at once; the budget is
@@ -148,7 +148,7 @@ class LevelSetSearch:
     @property
     def enough(self) -> int:
         """How many outcomes it takes before certainty is believed."""
-        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), 2 * self.begin)
+        return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), 2 * self._least)
 
     def _look(self) -> None:
         """Notes, once for each new state of knowledge, whether it is certain enough."""

@@ -78,7 +78,7 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
-        self.core.begin_with(self.workers)
+        self.core.begin_with(self._served)
         free = min(self._free, self.affordable)
         if free > 0:
             self._left.extend(self._trial(number) for number in self.core.ask(free))
@@ -105,7 +105,19 @@ class RegionSearch:
             free = max(settings.at_once, self.workers + ready) - out
             return free if free >= max(1, ready) else 0
         batch = max(self.core.begin - len(self.core.points), LEAST, self.core.trials_known // GROW)
-        return batch if out <= max(batch, self.workers) else 0
+        # With the even design out and nothing told yet, more would be chosen blindly.
+        blind = len(self.core.points) >= self.core.begin and not self.core.trials_known
+        return batch if out <= max(batch, 0 if blind else self._served) else 0
+
+    @property
+    def _served(self) -> int:
+        """How many workers trials are found for; one, until it is known how many trials the budget
+        of GPU-hours has room for."""
+        settings = self._spec.search
+        if settings.pending is not None:
+            return min(settings.pending, self.workers)
+        hours = settings.budget.gpu_hours if settings.budget else None
+        return self.workers if hours is None or self._seconds else 1
 
     @property
     def _slow(self) -> bool:
