@@ -1,0 +1,670 @@
+"""What today's code answers to the questions of `golden_cases`, as plain values.
+
+All imports of the project that the golden tests make stand in the section below; where a module
+moves or a name changes, that section is what has to be edited. Everything else goes through the
+command line, the spec, the search's ask and tell, and the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import html.parser
+import io
+import json
+import lzma
+import math
+import os
+import platform
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from golden_cases import (
+    COUNTED,
+    NUMBERS,
+    PROBED,
+    PROBES,
+    SEARCHES,
+    WEIGHED,
+    Document,
+    document,
+    identity_documents,
+    located,
+    write_files,
+    write_weights,
+)
+
+# --- imports of the project: edit these where modules move or names change ---------------------
+from backdoor.result import probe_id
+from backdoor.trial import measure_id
+from sweeps.cli.main import COMMANDS, build_parser, main
+from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, columns_of, load_results
+from sweeps.runners.serial import SerialRunner
+from sweeps.search import make_search
+from sweeps.search.levelset_sampler import LevelSetSampler
+from sweeps.spec import bundled_specs, load_spec, parse_spec, read_document
+from sweeps.sweep import run_sweep
+
+# --- end of the imports of the project ---------------------------------------------------------
+
+HERE = Path(__file__).resolve().parent
+FOLDERS = HERE / "folders"
+#: Stands in recorded files for the folder that holds them.
+PLACE = "{FOLDER}"
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def write_golden(file: Path, value: Any) -> None:
+    """Plain values as JSON, compressed, the same bytes for the same values."""
+    text = json.dumps(value, separators=(",", ":"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def read_golden(file: Path) -> Any:
+    """Plain values that `write_golden` wrote."""
+    return json.loads(lzma.decompress(file.read_bytes()))
+
+
+def plain(value: Any) -> Any:
+    """A value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def signature() -> dict[str, Any]:
+    """What floating point results depend on beside the code: processor and libraries."""
+    import scipy
+    import sklearn
+    import torch
+    from threadpoolctl import threadpool_info
+
+    names = {"model name", "CPU part", "vendor_id", "model", "stepping"}
+    processor = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in names:
+                processor[name.strip()] = value.strip()
+    kernels = {f"{i['prefix']} {i['version']} {i.get('architecture')}" for i in threadpool_info()
+               if i["user_api"] == "blas"}  # fmt: skip
+    return {
+        "processor": processor or {"model name": platform.processor()},
+        "torch": str(torch.__version__),
+        "torch capability": torch.backends.cpu.get_cpu_capability(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "blas": sorted(kernels),
+    }
+
+
+def make_files(folder: Path) -> Path:
+    """The files that cases name: see `write_files`, and the weights of a small network."""
+    spec = parse_spec(document(defence={"architecture": WEIGHED}), against_data=False)
+    network = all_trials(spec)[0].defence.architecture.build((3, 32, 32), 2)
+    shapes = {name: tuple(v.shape) for name, v in network.state_dict().items()
+              if not name.endswith("num_batches_tracked")}  # fmt: skip
+    write_weights(write_files(folder) / "network.safetensors", shapes)
+    return folder
+
+
+# --- identities --------------------------------------------------------------------------------
+
+
+def all_trials(spec: Any) -> list[Any]:
+    """Everything that a search proposes which does not wait for results, in order."""
+    search, found = make_search(spec), []
+    while not search.finished:
+        found += search.ask(4096)
+    return found
+
+
+def _named(spec: Any) -> dict[str, Any]:
+    trials = [
+        {
+            "trial_id": t.trial_id,
+            "defence_id": t.defence_id,
+            "attack_id": t.attack_id,
+            "seed": t.seed,
+            "config": t.canonical,
+        }
+        for t in all_trials(spec)
+    ]
+    measures = {measure_id(m): m.measure_identity() for m in spec.measures}
+    return plain({"trials": trials, "measures": measures})
+
+
+def identities(files: Path) -> dict[str, Any]:
+    """Case to ids and canonical forms of its trials and measures."""
+    found = {}
+    for name, (given, held) in identity_documents().items():
+        found[name] = _named(parse_spec(located(given, files), against_data=held))
+    (numbers := files / "numbers.yaml").write_text(NUMBERS)
+    found["numbers"] = _named(load_spec(numbers))
+    changed = ["defence.weight_decay=[1e-5, 2]", "seeds=2", "attack.poison_rate=[0, 3e-2]"]
+    found["changed by --set"] = _named(load_spec(numbers, changed))
+    return found
+
+
+def probe_identities() -> dict[str, Any]:
+    """Probe id to its identity, in the order of the spec."""
+    spec = parse_spec(document(defence=PROBED, probes=PROBES), against_data=False)
+    return plain({probe_id(p.identity()): p.identity() for p in spec.probes})
+
+
+def bundled() -> dict[str, Any]:
+    """Of each bundled spec: counts, measures, and one digest of all of its trials' ids in order.
+
+    Data that are not there are not looked for; searches that learn give what they ask for first.
+    """
+    found = {}
+    for name, file in bundled_specs().items():
+        given, mistakes = read_document(file, ["tracking=none"])
+        if isinstance(given["data"], dict) and "root" in given["data"]:
+            given["data"]["root"] = "somewhere"
+        spec = parse_spec(given, mistakes, against_data=False)
+        search = make_search(spec)
+        ids = [t.trial_id for t in (search.ask(1) if search.size else all_trials(spec))]
+        found[name] = {
+            "trials": len(ids), "first": ids[:3], "last": ids[-1],
+            "all": hashlib.sha256("".join(ids).encode()).hexdigest(), "size": search.size,
+            "measures": sorted(measure_id(m) for m in spec.measures),
+            "seeds": list(spec.seeds[:5]),
+        }  # fmt: skip
+    return plain(found)
+
+
+# --- trainings ---------------------------------------------------------------------------------
+
+
+def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
+    """Every result column of the trials of a case of `COUNTED`, trained in this process, and what
+    its probes found."""
+    spec = parse_spec(located(COUNTED[name], files))
+    run_sweep(spec, Ledger(ledger), make_search(spec), SerialRunner())
+    studies = [
+        {
+            **{key: row[key] for key in ("trial_id", "probe_id", "probe", "outcome", "error")},
+            "columns": {k: [_finite(v) for v in values] for k, values in columns_of(row).items()},
+        }
+        for row in Ledger(ledger).studies.table().to_pylist()
+    ]
+    found = {
+        "rows": sorted(results(ledger), key=lambda row: row["trial_id"]),
+        "studies": sorted(studies, key=lambda study: (study["trial_id"], study["probe_id"])),
+    }
+    return plain(found)
+
+
+def results(ledger: Path) -> list[dict[str, Any]]:
+    """The rows of a ledger without what depends on where and when they were computed."""
+    return [{key: row[key] for key in RESULT_COLUMNS} for row in Ledger(ledger).rows()]
+
+
+# --- searches ----------------------------------------------------------------------------------
+
+
+def formula_row(trial: Any, measures: Any, number: int) -> dict[str, Any]:
+    """A ledger row whose counts are a formula of the trial's configuration."""
+    config, defence = trial.canonical, trial.canonical["defence"]
+    decay = math.log10(defence.get("weight_decay", 0.0) + 1e-6) + 6
+    rate = math.log10(defence.get("learning_rate", 0.1)) + 3
+    width = math.log2(defence["architecture"].get("width", 8))
+    hard = 0.0 if config["attack"] is None else config["attack"]["poison_rate"] * 10
+    luck = int(hashlib.sha256(trial.trial_id.encode()).hexdigest()[:4], 16) / 65536 - 0.5
+    clean = 0.97 - 0.03 * max(0.0, decay - 3.5) ** 2 - 0.01 * abs(rate - 2) + 0.002 * width
+    success = 1 / (1 + math.exp(2 * (decay - 3.5 - 2 * hard) + 0.8 * luck))
+    right = [min(50, max(0, round(50 * clean + luck))) for _ in range(10)]
+    wrong = min(450, max(0, round(450 * success)))
+    attacks = [trial.attack] if trial.attack is not None else list(measures)
+    return {
+        "trial_id": trial.trial_id, "defence_id": trial.defence_id, "attack_id": trial.attack_id,
+        "seed": trial.seed, "config": json.dumps(config, sort_keys=True, separators=(",", ":")),
+        "status": "finished", "engine": "formula", "engine_version": 1,
+        "data_fingerprint": "formula", "train_images": 1100, "poisoned": 33, "relabelled": 30,
+        "covers": 0, "validation_correct": min(197, max(0, round(197 * clean))),
+        "validation_total": 197, "class_correct": right, "class_total": [50] * 10,
+        "collapsed": False, "diverged": False, "curve": [], "pack_id": "formula", "seconds": 0.01,
+        "train_seconds": 0.01, "finished_at": 1.7e9 + number, "cpus": 1.0, "gpus": 0.0,
+        "measurements": [{"measure_id": measure_id(a.measure()), "success": wrong, "robust": 450 - wrong,
+                          "total": 450} for a in attacks],
+    }  # fmt: skip
+
+
+def proposals(name: str) -> list[list[Any]]:
+    """The trials that a search proposes in order, told one by one to a single worker: id, and the
+    factors of its defence that vary."""
+    given, most = SEARCHES[name]
+    spec, found = parse_spec(given), []
+    search = make_search(spec)
+    while len(found) < most and (asked := search.ask(4096)):
+        for trial in asked:
+            found.append([trial.trial_id, trial.attack_id, trial.seed, trial.canonical["defence"]])
+            row = formula_row(trial, spec.measures, len(found))
+            search.tell(pa.Table.from_pylist([row], schema=SCHEMA))
+    return plain(found)
+
+
+def sampler_proposals() -> list[dict[str, Any]]:
+    """What the sampler for plain Optuna studies proposes in 24 trials."""
+    import optuna
+
+    def objective(trial: Any) -> float:
+        x, y = trial.suggest_float("x", 1e-3, 1, log=True), trial.suggest_int("y", 1, 20)
+        z = trial.suggest_categorical("z", ["a", "b"])
+        trial.set_constraint("c", y / 10 - 1.2)
+        return math.log10(x) + 0.05 * y + (0.3 if z == "a" else 0)
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sampler = LevelSetSampler(thresholds=[-0.7], seed=5, n_startup_trials=8)
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            study.optimize(objective, n_trials=24)
+    finally:
+        optuna.logging.set_verbosity(before)
+    return plain([trial.params for trial in study.trials])
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+class Said:
+    """What a command left: its exit code, stdout and stderr."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+def call(*words: Any) -> Said:
+    """Runs a command in this process."""
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["sweeps", *map(str, words)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main([str(word) for word in words])
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+    finally:
+        sys.argv = argv
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+def fine(*words: Any) -> str:
+    """Stdout of a command that must succeed."""
+    said = call(*words)
+    assert said.code == 0, f"sweeps {' '.join(map(str, words))} answered {said.code}:\n{said.err}"
+    return said.out
+
+
+@contextlib.contextmanager
+def steady() -> Iterator[None]:
+    """One thread, a wide terminal, `sweeps` on the path, and no stores or clusters from outside."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    kept, threads = dict(os.environ), torch.get_num_threads()
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    os.environ["COLUMNS"] = "100"
+    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+        os.environ.pop(name, None)
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+        torch.set_num_threads(threads)
+
+
+# --- what people read --------------------------------------------------------------------------
+
+
+class _Page(html.parser.HTMLParser):
+    """The text of a page, a line an element; text inside drawings apart."""
+
+    BREAKS = frozenset({"p", "h1", "h2", "h3", "li", "tr", "dt", "dd", "pre", "figcaption", "section"})  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text: list[str] = []
+        self.drawn: list[str] = []
+        self._inside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in ("img", "meta"):
+            self._inside.append(tag)
+        for name in ("aria-label", "alt"):
+            if given.get(name) and "svg" not in self._inside[:-1]:
+                self.text.append(f"\n[{tag}: {given[name]}]\n")
+        if tag in ("td", "th"):
+            self.text.append(" | ")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._inside and self._inside.pop() != tag:
+            pass
+        if tag in self.BREAKS:
+            self.text.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._inside:
+            return
+        if "svg" not in self._inside:
+            self.text.append(data)
+        elif "text" in self._inside:
+            self.drawn.append(data)
+
+
+def page_text(file: Path, place: Path) -> dict[str, list[str]]:
+    """Lines of a report, and the texts in its drawings."""
+    page = _Page()
+    page.feed(file.read_text(encoding="utf-8"))
+    whole = "".join(page.text).replace(str(place), PLACE)
+    lines = (" ".join(line.split()) for line in whole.splitlines())
+    drawn = (" ".join(text.split()) for text in page.drawn)
+    return {"text": [line for line in lines if line], "drawings": [text for text in drawn if text]}
+
+
+def without_durations(lines: list[str]) -> list[str]:
+    """Lines in which `0.24 seconds of training` says nothing of how long it was."""
+    return [re.sub(r"[\d.e-]+ (seconds|minutes|hours)", "SOME TIME", line) for line in lines]
+
+
+def words() -> dict[str, str]:
+    """Help of every command, lists of kinds, the first spec, and checks of bundled specs."""
+    found = {"help": build_parser().format_help()}
+    for each in COMMANDS:
+        found[f"help {each.name}"] = fine(*each.name.split(), "--help")
+    found["list"] = fine("list")
+    for name in ("digits", "digits-region", "digits-tpe"):
+        found[f"check {name}"] = fine("check", name)
+    return found
+
+
+#: What is asked of each results folder beside its region: the command and its options.
+SUBJECTS = ("detectability", "resistance", "variance", "effects", "persistence", "influence")
+
+
+def opened(name: str, folder: Path, home: Path = FOLDERS) -> Path:
+    """A copy of a recorded results folder, at `folder`, that may be written to."""
+    shutil.copytree(home / name, folder)
+    sweep = folder / "sweep.json"
+    sweep.write_text(sweep.read_text().replace(PLACE, str(folder)))
+    return folder
+
+
+def untracked(folder: Path) -> Path:
+    """The folder as if its sweep had no store, so that a resumed one starts no mirror."""
+    sweep = json.loads((folder / "sweep.json").read_text())
+    sweep["tracking"]["uri"] = None
+    (folder / "sweep.json").write_text(json.dumps(sweep))
+    return folder
+
+
+def _answer(*given: Any) -> Any:
+    """What a command says in JSON; where it refuses, its code and why."""
+    said = call(*given, "--json")
+    return json.loads(said.out) if said.code == 0 else [said.code, said.err]
+
+
+def table_of(table: pa.Table) -> dict[str, Any]:
+    """Columns with their types, and a hash of the rows: their content is recorded as CSV."""
+    rows = [[_finite(value) for value in row.values()] for row in table.to_pylist()]
+    told = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return {"columns": [[f.name, str(f.type)] for f in table.schema], "rows": told}
+
+
+def _finite(value: Any) -> Any:
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def region_answers(folder: Path) -> dict[str, Any]:
+    """What a folder says of its region: in JSON, in words, and in its report."""
+    return {
+        "region": json.loads(fine("region", folder, "--json")),
+        "words": fine("region", folder),
+    }
+
+
+def region_file(folder: Path) -> Any:
+    """What region.json holds."""
+    return json.loads((folder / "region.json").read_text())
+
+
+def report_answers(folder: Path) -> dict[str, Any]:
+    """The text of a folder's report."""
+    fine("report", folder, "-o", folder / "page.html")
+    return {**page_text(folder / "page.html", folder), "drawn by": drawn_by()}
+
+
+def drawn_by() -> str:
+    """The library that chooses ticks and places labels."""
+    import matplotlib
+
+    return f"matplotlib {matplotlib.__version__}"
+
+
+def record_answers(folder: Path) -> dict[str, Any]:
+    """What a folder says of its record: status, one trial, exports and flat tables."""
+    trials, studies = folder / "trials.csv", folder / "studies.csv"
+    fine("export", folder, "--csv", trials, "--probes", studies)
+    first = Ledger(folder / "ledger").rows()[0]["trial_id"]
+    return {
+        "status": json.loads(fine("status", folder, "--json")),
+        "status in words": fine("status", folder),
+        "show": json.loads(fine("show", folder, first)),
+        "trials.csv": trials.read_text(),
+        "studies.csv": studies.read_text(),
+        "trials": table_of(load_results(folder)),
+        "studies": table_of(load_results(folder, "all")),
+    }
+
+
+def subject_answers(folder: Path) -> dict[str, Any]:
+    """What `sweeps probe` finds in a folder, in JSON and in words."""
+    return {
+        subject: {
+            "json": _answer("probe", subject, folder),
+            "words": call("probe", subject, folder).out,
+        }
+        for subject in SUBJECTS
+    }
+
+
+#: Of a results folder's sweep.json, what differs each time.
+PASSING = ("sweep_id", "created", "versions", "tracking", "command")
+
+
+def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
+    """A whole sweep by the command: what is recorded, what is said, and what lies in its folder.
+
+    tracked: whether it is mirrored where its spec says so, which takes seconds.
+    """
+    import yaml
+
+    spec = folder.with_suffix(".yaml")
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    spec.write_text(yaml.safe_dump(given, sort_keys=False))
+    words = ["run", spec, "--out", folder, "--runner", "serial", "--json"]
+    if given["tracking"] != "none" and not tracked:
+        words += ["--set", "tracking=none"]
+    region = json.loads(fine(*words))
+    sweep = json.loads((folder / "sweep.json").read_text())
+    files = sorted(
+        re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))
+        for file in folder.rglob("*")
+        if file.is_file()
+    )
+    return {
+        "region": region,
+        "results": results(folder / "ledger"),
+        "sweep": {key: value for key, value in sweep.items() if key not in PASSING},
+        "pictures": json.loads((folder / "pictures" / "index.json").read_text()),
+        "files": files,
+        "spec": (folder / "spec.yaml").read_text(),
+    }
+
+
+def resume_answers(folder: Path) -> dict[str, Any]:
+    """A folder gone on with by the command: what is said then, and what is recorded."""
+    before = Ledger(folder / "ledger").table().to_pylist()
+    said = call("resume", folder, "--runner", "serial")
+    after = Ledger(folder / "ledger").table().to_pylist()
+    return {
+        "code": said.code,
+        "out": said.out,
+        "trained": len(after) - len(before),
+        "kept": [row for row in after if row in before] == before,
+        "results": results(folder / "ledger"),
+        "region": region_file(folder),
+        "report": page_text(folder / "report.html", folder),
+    }
+
+
+#: Folder to the options with which its region is verified: few draws, trained in a second.
+VERIFIED = {
+    "grid": ["--draws", "3", "--transfer", "[sine]"],
+    "tpe": ["--draws", "4", "--transfer", "none", "--target", "share"],
+    "region": ["--draws", "3", "--transfer", "none", "--basis", "probability"],
+}
+
+
+def verify_answers(name: str, folder: Path) -> dict[str, Any]:
+    """The plan of a verification, and its answer once it is trained."""
+    said = call("verify", folder, *VERIFIED[name], "--runner", "serial", "--json")
+    (plan,) = folder.glob("verify/*/plan.json")
+    drawn = json.loads(plan.read_text())
+    return {
+        "code": said.code,
+        "id": plan.parent.name,
+        "plan": {key: value for key, value in drawn.items() if key not in ("created", "hash")},
+        "answer": _without(
+            json.loads(said.out), ("created", "folder", "frozen", "seconds", "versions")
+        ),
+    }
+
+
+def _without(value: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {k: _without(inner, names) for k, inner in value.items() if k not in names}
+    return [_without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def train_answers(folder: Path) -> dict[str, Any]:
+    """What `sweeps train` saves and says of the most accurate point under its worst attack."""
+    words = ["train", folder, "--point", "best", "--attack", "worst", "--out", folder / "model"]
+    told = json.loads(fine(*words, "--json"))
+    weights = (folder / "model" / "model.safetensors").read_bytes()
+    return {
+        "told": _without(told, ("created", "folder", "seconds", "versions")),
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "files": sorted(file.name for file in (folder / "model").iterdir()),
+    }
+
+
+def mirrored(folder: Path, store: Path) -> list[dict[str, Any]]:
+    """The runs that `sweeps mirror` writes to a store, without what the store chose itself."""
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{store}"
+    fine("mirror", folder, "--uri", uri)
+    client = MlflowClient(tracking_uri=uri)
+    name = json.loads((folder / "sweep.json").read_text())["name"]
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found = []
+    for run in client.search_runs([experiment.experiment_id], max_results=1000):
+        tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
+        curves = {
+            key: [
+                [point.step, point.value]
+                for point in client.get_metric_history(run.info.run_id, key)
+            ]
+            for key in run.data.metrics
+            if "_by_" in key
+        }
+        found.append(
+            {
+                "name": run.info.run_name,
+                "status": run.info.status,
+                "tags": tags,
+                "params": dict(run.data.params),
+                "metrics": dict(run.data.metrics),
+                "curves": curves,
+                "experiment": dict(experiment.tags),
+            }
+        )
+    key = "trial_id" if all("trial_id" in run["tags"] for run in found) else "defence_id"
+    return plain(sorted(found, key=lambda run: run["tags"][key]))
+
+
+# --- making results folders --------------------------------------------------------------------
+
+
+def settle(folder: Path, rows: int | None = None) -> None:
+    """Makes a results folder the same whenever and wherever it was computed: hosts, times, names.
+
+    rows: so many of the ledger's first rows are kept, as parts; all by default, folded.
+    """
+    ledger = folder / "ledger"
+    table, studies = Ledger(ledger).table(), Ledger(ledger).studies.table()
+    if rows is not None:
+        table = table.slice(0, rows)
+    table = _restamped(table, {
+        "seconds": lambda i: 0.01 + 0.002 * (i % 7), "train_seconds": lambda i: 0.008 + 0.001 * (i % 5),
+        "peak_memory": lambda i: 200_000_000 + 1_000_000 * (i % 11), "host": lambda i: "host",
+        "finished_at": lambda i: 1_700_000_000.0 + 0.25 * i,
+    })  # fmt: skip
+    studies = _restamped(studies, {
+        "seconds": lambda i: 0.003 + 0.001 * (i % 3), "finished_at": lambda i: 1_700_000_000.5 + 0.25 * i,
+    })  # fmt: skip
+    shutil.rmtree(ledger)
+    ledger.mkdir()
+    anew = Ledger(ledger)
+    half = table.num_rows // 2 if rows is None else 0
+    for part in (table.slice(0, half), table.slice(half)):
+        anew.append(part)
+    if studies.num_rows:
+        half = studies.num_rows // 2
+        for part in (studies.slice(0, half), studies.slice(half)):
+            anew.studies.append(part)
+    if rows is None:
+        anew.fold()
+    for place in (ledger, ledger / "probes"):
+        for number, file in enumerate(sorted(place.glob("*.parquet"))):
+            word = file.name.partition("-")[0]
+            file.rename(place / f"{word}-{number + 1:020d}-000000.parquet")
+    sweep = json.loads((folder / "sweep.json").read_text())
+    sweep["sweep_id"] = hashlib.sha256(folder.name.encode()).hexdigest()[:32]
+    sweep["created"] = "2026-01-02T03:04:05+00:00"
+    sweep["command"] = f"sweeps run {folder.name}.yaml --out {folder.name} --runner serial"
+    text = json.dumps(sweep, indent=2).replace(str(folder.resolve()), PLACE)
+    (folder / "sweep.json").write_text(text + "\n")
+    for name in (".lock", "mlflow.db", "mirror.log", "report.html", "region.svg", "region.json"):
+        (folder / name).unlink(missing_ok=True)
+    for picture in (folder / "pictures").glob("*.png"):
+        picture.unlink()
+    if folder.name != "grid":  # one index is enough: a report without pictures is one as well
+        shutil.rmtree(folder / "pictures", ignore_errors=True)
+
+
+def _restamped(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
+    for name, value in columns.items():
+        place = table.schema.get_field_index(name)
+        values = pa.array([value(i) for i in range(table.num_rows)], table.schema.field(place).type)
+        table = table.set_column(place, table.schema.field(place), values)
+    return table
