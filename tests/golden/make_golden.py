@@ -127,6 +127,7 @@ class Maker:
         from golden_cases import FOLDERS, KEPT
 
         shutil.rmtree(self.out / "folders", ignore_errors=True)
+        found = {}
         for name, given in FOLDERS.items():
             made = self.scratch / "made" / name
             ran = answers.run_answers(given, self.scratch / "untracked" / name)
@@ -137,7 +138,8 @@ class Maker:
             if name in KEPT:
                 answers.settle(made, KEPT[name])
             shutil.copytree(made, self.out / "folders" / name)
-            self.write(f"folders/{name}", self.folder(name, ran, whole))
+            found[name] = self.folder(name, ran, whole)
+        self.write("folders", found)
 
     def folder(self, name: str, ran: Any, whole: Path) -> dict[str, Any]:
         """What is said of one folder. whole: the same one, had it not been interrupted."""

@@ -48,7 +48,7 @@ _READ: dict[str, Any] = {}
 
 
 def recorded(name: str) -> Any:
-    """A golden file."""
+    """A golden file: its commit, its machine and its answers."""
     if name not in _READ:
         _READ[name] = answers.read_golden(HERE / f"{name}.json.xz")
     return _READ[name]
@@ -82,14 +82,14 @@ def test_which_rule_applies(exact: bool) -> None:
 
 
 def test_all_files_are_of_one_record() -> None:
-    """One commit, one machine, and a file for every folder."""
-    names = ["ids", "counts", "searches", "words", "mirror", *(f"folders/{n}" for n in NAMES)]
+    """One commit, one machine, and answers for every folder."""
+    names = ["ids", "counts", "searches", "words", "folders", "mirror"]
     for name in names:
         head = {key: recorded(name)[key] for key in ("commit", "machine")}
         assert head["commit"].startswith("5634bd7"), name
         same(recorded("ids")["machine"], head["machine"], f"the machine of {name}")
-    files = {file.relative_to(HERE).as_posix() for file in HERE.rglob("*.json.xz")}
-    assert files == {f"{name}.json.xz" for name in names}
+    assert {file.name for file in HERE.glob("*.json.xz")} == {f"{name}.json.xz" for name in names}
+    assert list(recorded("folders")["answers"]) == NAMES
     assert {folder.name for folder in (HERE / "folders").iterdir() if folder.is_dir()} == set(NAMES)
 
 
@@ -217,14 +217,14 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_record_of_a_folder(name: str, opened: Callable[[str], Path]) -> None:
     """`status`, `show`, `export` and `load_results`, which do no more than read."""
-    expected = recorded(f"folders/{name}")["answers"]["record"]
+    expected = recorded("folders")["answers"][name]["record"]
     same(expected, answers.record_answers(opened(name)), f"folder {name}: its record")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_region_of_a_folder(name: str, opened: Callable[[str], Path], exact: bool) -> None:
     """`region --json`, region.json and `region` in words."""
-    golden = recorded(f"folders/{name}")["answers"]
+    golden = recorded("folders")["answers"][name]
     actual = answers.region_answers(opened(name))
     judged(golden["region"], actual["region"], f"folder {name}: its region", exact)
     assert answers.region_file(opened(name)) == actual["region"]
@@ -244,7 +244,7 @@ def judged(expected: Any, actual: Any, what: str, exact: bool) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_report_of_a_folder(name: str, opened: Callable[[str], Path], exact: bool) -> None:
     """The text of the page, and the texts in its drawings."""
-    expected = recorded(f"folders/{name}")["answers"]["report"]
+    expected = recorded("folders")["answers"][name]["report"]
     answers.region_answers(opened(name))
     actual = answers.report_answers(opened(name))
     if not exact and name == "region":
@@ -259,14 +259,14 @@ def test_the_report_of_a_folder(name: str, opened: Callable[[str], Path], exact:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_analyses_of_a_folder(name: str, opened: Callable[[str], Path]) -> None:
     """`sweeps probe SUBJECT`, in JSON and in words."""
-    expected = recorded(f"folders/{name}")["answers"]["subjects"]
+    expected = recorded("folders")["answers"][name]["subjects"]
     same(expected, answers.subject_answers(opened(name)), f"folder {name}: `sweeps probe`")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sweep_run_anew(name: str, tmp_path: Path, exact: bool) -> None:
     """The command trains what the folder holds, says the same, and leaves the same files."""
-    golden = recorded(f"folders/{name}")["answers"]
+    golden = recorded("folders")["answers"][name]
     actual = answers.run_answers(FOLDERS[name], tmp_path / name)
     results, region = actual.pop("results"), actual.pop("region")
     same(golden["run"], actual, f"sweep {name}: what lies in its folder")
@@ -292,7 +292,7 @@ def test_a_finished_folder_is_resumed_without_training(
     name: str, tmp_path: Path, exact: bool
 ) -> None:
     """Nothing is trained, nothing is recorded, and what is said is what was said."""
-    golden = recorded(f"folders/{name}")["answers"]
+    golden = recorded("folders")["answers"][name]
     actual = answers.resume_answers(answers.untracked(answers.opened(name, tmp_path / name)))
     assert (actual["code"], actual["trained"], actual["kept"]) == (0, 0, True)
     judged(golden["region"], actual["region"], f"folder {name}, resumed: its region", exact)
@@ -307,7 +307,7 @@ def test_an_interrupted_folder_is_resumed_to_the_whole(
     name: str, tmp_path: Path, exact: bool
 ) -> None:
     """What is recorded stays, the rest is trained, and all of it is as of an undisturbed sweep."""
-    golden = recorded(f"folders/{name}")["answers"]["resumed"]
+    golden = recorded("folders")["answers"][name]["resumed"]
     actual = answers.resume_answers(answers.untracked(answers.opened(name, tmp_path / name)))
     assert (actual["code"], actual["kept"]) == (0, True)
     assert actual["trained"] == len(golden["results"]) - KEPT[name] > 0
@@ -328,7 +328,7 @@ def test_a_verification(name: str, tmp_path: Path, exact: bool) -> None:
     """The points that are drawn, and the answer once they are trained."""
     if not exact and name == "region":
         pytest.skip("its points are drawn by what a model says, and this is another machine")
-    expected = recorded(f"folders/{name}")["answers"]["verified"]
+    expected = recorded("folders")["answers"][name]["verified"]
     actual = answers.verify_answers(name, answers.opened(name, tmp_path / name))
     same(expected["id"], actual["id"], f"folder {name}: the verification's id")
     same(expected["plan"], actual["plan"], f"folder {name}: the verification's plan")
@@ -338,7 +338,7 @@ def test_a_verification(name: str, tmp_path: Path, exact: bool) -> None:
 
 def test_a_final_model(tmp_path: Path, exact: bool) -> None:
     """`sweeps train`: what is chosen, its figures, and its weights to the bit."""
-    expected = recorded("folders/tpe")["answers"]["trained"]
+    expected = recorded("folders")["answers"]["tpe"]["trained"]
     actual = answers.train_answers(answers.opened("tpe", tmp_path / "tpe"))
     if exact:
         same(expected, actual, "the final model", rule(exact))
