@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from backdoor.architectures import Shape
 from backdoor.config import Attack, Defence, TrialConfig
-from backdoor.data import Source, split
+from backdoor.datasets.source import Source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.poison import beyond_classes, poison_count, wanted_labels
 

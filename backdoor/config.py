@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from backdoor.architectures import Architecture
+from backdoor.architectures.frozen_features import Features
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
-from backdoor.features import Features
-from backdoor.identity import digest
-from backdoor.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.none import NoRegularizer
-from backdoor.schema import Count, Fields, Fraction, Range, build_fields
+from backdoor.settings.digest import digest
+from backdoor.settings.registry import ARCHITECTURES, DATASETS, REGULARIZERS, TRIGGERS, Family, Kind
+from backdoor.settings.schema import Count, Fields, Fraction, Range, build_fields
+from backdoor.settings.user_file import located
 from backdoor.triggers import Trigger
-from backdoor.userfile import located
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Training(Fields):
     stamp: `before` augmentation the trigger moves and is mirrored with its image, as when poisoned
     files are handed in; `after` it stays in its place, as when the attacker owns the data loader.
     features: a frozen network whose penultimate layer learners see in the place of pixels, see
-    `backdoor.features`; it has a normalization of its own.
+    `backdoor.architectures.frozen_features`; it has a normalization of its own.
     """
 
     batch_size: Count = 64

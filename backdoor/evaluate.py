@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
-from backdoor.others import Others
 from backdoor.poison import wanted_labels
+from backdoor.triggers.donors import Others
 
 Ids = npt.NDArray[np.int64]
 

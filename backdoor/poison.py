@@ -15,8 +15,8 @@ import torch
 
 from backdoor.config import Attack
 from backdoor.errors import Mistake, UserError
-from backdoor.others import Others
 from backdoor.streams import stream
+from backdoor.triggers.donors import Others
 
 Ids = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from backdoor.identity import digest
+from backdoor.settings.digest import digest
 
 Value = float | int | str
 Outcome = Literal["found", "nothing", "failed"]

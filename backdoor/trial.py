@@ -13,21 +13,21 @@ import numpy as np
 import torch
 
 from backdoor.accounting import Meter
-from backdoor.bank import Bank
 from backdoor.config import Attack, TrialConfig
-from backdoor.data import Source, load_source, split
+from backdoor.datasets.source import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Lane, Triggered, classes_of, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts, mean_cross_entropy
-from backdoor.feature_bank import FeatureBank
-from backdoor.identity import digest
-from backdoor.others import Others
+from backdoor.image_store.feature_store import FeatureBank
+from backdoor.image_store.store import Bank
 from backdoor.partial import PartialResult
 from backdoor.poison import Poison, draw_poison, wanted_labels
 from backdoor.probes import Probe
 from backdoor.probes.record import study_models
 from backdoor.result import CurvePoint, Measurement, TrialResult
+from backdoor.settings.digest import digest
 from backdoor.triggers import Trigger
+from backdoor.triggers.donors import Others
 
 OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
 #: Told of a trial after an epoch; True trains it no further.

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from backdoor.errors import Mistake, UserError
 from cluster.address import ClusterError
 from cluster.jobs import Jobs
-from cluster.parcel import Parcel, Remote
+from cluster.payload import Parcel, Remote
 
 
 def refuse_used_folder(out: Path) -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from backdoor.errors import Mistake, UserError
 from cluster.address import ClusterError, Head
-from cluster.frame import read_frame
-from cluster.parcel import Parcel, Remote, entrypoint
+from cluster.envelope import read_frame
+from cluster.payload import Parcel, Remote, entrypoint
 
 #: Key and words of a job's metadata.
 KIND, SWEEP, QUESTION = "backdoor_sweeps", "sweep", "question"

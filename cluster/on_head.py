@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from cluster.frame import write_frame
+from cluster.envelope import write_frame
 
 #: Most bytes of a packed results folder that go through a job's log, which is read as a whole.
 MOST = 512 * 2**20

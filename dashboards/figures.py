@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.layout import Axis, Point
-from dashboards.marks import (
+from dashboards.axis_layout import Axis, Point
+from dashboards.plot_style import (  # fmt: skip
     BLUE,
     FAINT,
     GREY,
@@ -31,7 +31,7 @@ from dashboards.marks import (
     show_handles,
     style,
     to_svg,
-)  # fmt: skip
+)
 from dashboards.region_map import region_map
 
 __all__ = ["accuracy_against_attack", "region_map", "success_against_rate", "to_svg"]

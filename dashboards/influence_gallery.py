@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dashboards.marks import INK, VERMILION, plain, style
+from dashboards.plot_style import INK, VERMILION, plain, style
 from dashboards.trigger_gallery import CELL, DPI, LABEL, Images, show_image
 
 

@@ -11,17 +11,8 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.layout import short
-from dashboards.marks import (
-    BLUE,
-    GREY,
-    INK,
-    Region,
-    panel_grid,
-    plain,
-    show_handles,
-    style,
-)
+from dashboards.axis_layout import short
+from dashboards.plot_style import BLUE, GREY, INK, Region, panel_grid, plain, show_handles, style
 
 Map = Mapping[str, Any]
 #: From surely outside to surely inside.

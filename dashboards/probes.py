@@ -10,8 +10,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from dashboards.layout import Point
-from dashboards.marks import (
+from dashboards.axis_layout import Point
+from dashboards.page import Content, Markup, element, figure, join, paragraph, section, table
+from dashboards.plot_style import (
     BLUE,
     GREEN,
     GREY,
@@ -23,7 +24,6 @@ from dashboards.marks import (
     style,
     to_svg,
 )
-from dashboards.page import Content, Markup, element, figure, join, paragraph, section, table
 from dashboards.results import Results
 from dashboards.sections import UNKNOWN, attack_label, plural, soft
 from sweeps.ledger import StudyTable

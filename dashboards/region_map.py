@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.layout import Axis, Layout, Point, arrange, number, short
-from dashboards.marks import (
+from dashboards.axis_layout import Axis, Layout, Point, arrange, number, short
+from dashboards.plot_style import (  # fmt: skip
     FAINT,
     GREEN,
     GREY,
@@ -25,7 +25,7 @@ from dashboards.marks import (
     panel_grid,
     plain,
     style,
-)  # fmt: skip
+)
 
 #: The two curves: the key of a point's figure, and how it is drawn.
 CURVES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dashboards.marks import plain, style
+from dashboards.plot_style import plain, style
 
 Images = npt.NDArray[np.uint8]
 

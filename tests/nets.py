@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from backdoor.registry import ARCHITECTURES
+from backdoor.settings.registry import ARCHITECTURES
 
 SMALL: dict[str, Any] = {
     "nasnet_mobile": {"kind": "nasnet_mobile", "cells": 1, "filters": 48},

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.ledger import RESULT_COLUMNS, Ledger
+from sweeps.results.create import create_results
+from sweeps.scheduling.loop import Outcome, run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.start import create_results
-from sweeps.storage import SweepPaths
-from sweeps.sweep import Outcome, run_sweep
+from sweeps.storage.paths import SweepPaths
 
 SMALL: dict[str, Any] = {
     "name": "small",

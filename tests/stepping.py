@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from backdoor.registry import REGULARIZERS
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
+from backdoor.settings.registry import REGULARIZERS
 
 IMAGES, CLASSES = 9, 4
 CPU = torch.device("cpu")

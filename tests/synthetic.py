@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backdoor.data import Source
+from backdoor.datasets.source import Source
 
 
 def synthetic_source(n: int, shape: tuple[int, int, int], classes: int = 10) -> Source:

@@ -44,18 +44,18 @@ CONTRACTS = [
     ]
 ]
 VIOLATIONS = {
-    "backdoor knows nothing of sweeps": ("backdoor/poison.py", "import sweeps.plan"),
-    "sweeps imports backdoor; only its command may import the dashboards and the cluster": ("sweeps/sweep.py", "import dashboards.report"),
+    "backdoor knows nothing of sweeps": ("backdoor/poison.py", "import sweeps.packs.pack"),
+    "sweeps imports backdoor; only its command may import the dashboards and the cluster": ("sweeps/scheduling/loop.py", "import dashboards.report"),
     "dashboards read a results folder through the ledger": ("dashboards/report.py", "import sweeps.spec"),
     "cluster knows commands and addresses": ("cluster/__init__.py", "import sweeps.ledger"),
-    "ray has its home in the tune runner and the cluster folder": ("sweeps/sweep.py", "import ray"),
-    "mlflow has its home in the mirror": ("sweeps/sweep.py", "import mlflow"),
-    "optuna has its home in the search folder": ("sweeps/sweep.py", "import optuna"),
-    "pydantic and yaml stay at the border": ("sweeps/plan.py", "import yaml"),
-    "pyarrow has its home in the ledger, the storage and the parquet dataset": ("sweeps/plan.py", "import pyarrow"),
-    "safetensors has its home in the saved model and in pretrained weights": ("sweeps/final.py", "import safetensors"),
+    "ray has its home in the tune runner and the cluster folder": ("sweeps/scheduling/loop.py", "import ray"),
+    "mlflow has its home in the mirror": ("sweeps/scheduling/loop.py", "import mlflow"),
+    "optuna has its home in the search folder": ("sweeps/scheduling/loop.py", "import optuna"),
+    "pydantic and yaml stay at the border": ("sweeps/packs/pack.py", "import yaml"),
+    "pyarrow has its home in the ledger, the storage and the parquet dataset": ("sweeps/packs/pack.py", "import pyarrow"),
+    "safetensors has its home in the saved model and in pretrained weights": ("sweeps/final_model/train.py", "import safetensors"),
     "timm has its home in the architectures": ("backdoor/trial.py", "import timm"),
-    "pictures are drawn in the dashboards": ("sweeps/gallery.py", "import matplotlib"),
+    "pictures are drawn in the dashboards": ("sweeps/pictures/trigger_pictures.py", "import matplotlib"),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from backdoor.config import Training, TrialConfig, build_attack, build_data, bui
 from backdoor.result import Measurement, TrialResult
 from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
-from sweeps.plan import Pack
+from sweeps.packs.pack import Pack
 
 CIRCUMSTANCES = ("seconds", "train_seconds", "peak_memory", "host")
 PATCH = {"kind": "patch", "size": 1}

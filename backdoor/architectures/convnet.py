@@ -12,7 +12,7 @@ from torch import nn
 
 from backdoor.architectures import Architecture, Shape
 from backdoor.errors import Mistake
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 #: Up to so many channels a pack of networks is faster than one after the other.
 NARROW = 16

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from backdoor.architectures import Architecture, Shape
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 
 @dataclass(frozen=True)

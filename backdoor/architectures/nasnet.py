@@ -25,7 +25,7 @@ from backdoor.architectures import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import is_small
 from backdoor.errors import Mistake
-from backdoor.schema import Count, Fraction
+from backdoor.settings.schema import Count, Fraction
 
 #: Numbers by which `filters` has to be divisible: 6 outputs of a cell, doubled twice; the cells of
 #: the stem for large images have a quarter of the first stage's filters.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from backdoor.architectures.nasnet import NasNetA
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ import torch
 from torch import nn
 
 from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.pretrained import fitted_weights, read_weights
 from backdoor.errors import Mistake, UserError
-from backdoor.userfile import UserFile
-from backdoor.weights import fitted_weights, read_weights
+from backdoor.settings.user_file import UserFile
 
 
 @dataclass(frozen=True)
 class Network(Architecture):
     """A network that any torch module can be, trained by stochastic gradient descent.
 
-    pretrained: a file with weights to begin with, see `backdoor.weights`; a trial's name has the
-    digest of its content. Kinds write `make`.
+    pretrained: a file with weights to begin with, see `backdoor.architectures.pretrained`; a
+    trial's name has the digest of its content. Kinds write `make`.
     """
 
     pretrained: UserFile | None = None

@@ -13,7 +13,7 @@ from torch.nn import functional
 from backdoor.architectures import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import convolution_stem, is_small
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 
 class PreActivationBlock(nn.Module):

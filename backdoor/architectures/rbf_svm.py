@@ -9,7 +9,7 @@ from torch import nn
 
 from backdoor.architectures import TRAINING_FACTORS, Architecture, Shape
 from backdoor.architectures.one_vs_one import GaussianMachines, Votes
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 from backdoor.architectures import Shape
 from backdoor.architectures.networks import Network, library_class
 from backdoor.architectures.stems import fit_first_layers
-from backdoor.schema import suggest
+from backdoor.settings.schema import suggest
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, wrong_root
 from backdoor.datasets.pixels import Pixels
-from backdoor.schema import location, suggest
+from backdoor.settings.schema import location, suggest
 
 NEEDED = ("images", "labels")
 OPTIONAL = ("test_images", "test_labels", "class_names", "poisoned")

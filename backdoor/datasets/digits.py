@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from backdoor.datasets import Dataset, Raw
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import scipy.io
 from backdoor.datasets.files import wrong_root
 from backdoor.datasets.image_folder import Classes
 from backdoor.datasets.published_folders import PublishedFolders
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 #: What scipy raises over files that are damaged, or no MATLAB files at all.
 DAMAGED = (

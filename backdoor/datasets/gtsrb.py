@@ -10,7 +10,7 @@ from typing import ClassVar
 from backdoor.datasets.files import wrong_root
 from backdoor.datasets.image_folder import Classes
 from backdoor.datasets.published_folders import PublishedFolders
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy as np
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
 from backdoor.datasets.pixels import Resize, decode_all
-from backdoor.schema import Count, location
+from backdoor.settings.schema import Count, location
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 #: Folders that hold test images beside `train`; the first that is there counts.

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from backdoor.datasets.image_folder import Classes
 from backdoor.datasets.published_folders import PublishedFolders
-from backdoor.schema import Count
+from backdoor.settings.schema import Count
 
 NAMES = {
     "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, wrong_root
 from backdoor.datasets.pixels import Pixels, Resize, decode_all
-from backdoor.schema import Count, location
+from backdoor.settings.schema import Count, location
 
 IMAGE_COLUMNS = ("img", "image")
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from backdoor.datasets import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, listed, wrong_root
-from backdoor.schema import location
+from backdoor.settings.schema import location
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], tuple[str, ...]]
 

@@ -6,193 +6,32 @@ of every row; raise it when the engine's golden test changes, and rows of differ
 not be mixed in silence.
 """
 
-from __future__ import annotations
+from backdoor.engines.base import (
+    Engine,
+    Fitted,
+    Ids,
+    Lane,
+    Triggered,
+    classes_of,
+    engine_of,
+    engines,
+    init_state,
+    learning_rate_factor,
+    pack_key,
+    threads,
+)
 
-import functools
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from threadpoolctl import ThreadpoolController
-
-from backdoor.bank import Bank
-from backdoor.config import Attack, TrialConfig
-from backdoor.errors import TrainingError
-from backdoor.identity import digest
-from backdoor.poison import Poison
-from backdoor.streams import stream_seed
-
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Triggered:
-    """Test images that carry a trigger: rows in the bank (m,), true labels (m,), wanted (m,)."""
-
-    attack: Attack
-    rows: Ids
-    truth: Ids
-    wanted: Ids
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One trial as its engine sees it: rows of the pack's bank, with labels, each (n,) int64."""
-
-    config: TrialConfig
-    poison: Poison
-    train: Ids
-    train_labels: Ids
-    validation: Ids
-    validation_labels: Ids
-    test: Ids
-    test_labels: Ids
-    triggered: tuple[Triggered, ...]
-
-
-class Fitted(Protocol):
-    """Trained models of a pack."""
-
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        """Classes predicted by the model of `lane`, (m,) int64; -1 where it answers nonsense."""
-        ...
-
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
-        """What `predict` chooses by, (m, classes): logits, for architectures that learn by
-        cross-entropy."""
-        ...
-
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        """Weights of the model of `lane`, as a state dict of its architecture's module."""
-        ...
-
-
-#: Told after each epoch; lanes whose numbers it returns are trained no further.
-OnEpoch = Callable[[int, Fitted], Collection[int] | None]
-
-
-class Engine(Protocol):
-    """Trains packs of at most `max_pack` lanes."""
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    pack_invariant: ClassVar[bool]
-    max_pack: ClassVar[int]
-
-    def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
-    ) -> Fitted:
-        """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch.
-
-        Lanes that it drops have no model any more. Those left keep their numbers and, where the
-        engine is `pack_invariant`, get the bits that they would have got with all of them.
-        """
-        ...
-
-
-def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial: its architecture's, unless that has no hook for its
-    regularizer, whatever the strength."""
-    architecture, regularizer = config.defence.architecture, config.defence.regularizer
-    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
-        return engines()[architecture.trained_by()]()
-    return engines()["serial"]()
-
-
-@functools.cache
-def engines() -> dict[str, type[Engine]]:
-    """Name → engine, of all there are."""
-    from backdoor.engines.convex import Convex
-    from backdoor.engines.grouped import Grouped
-    from backdoor.engines.logistic import LogisticEngine
-    from backdoor.engines.packed import Packed
-    from backdoor.engines.serial import Serial
-    from backdoor.engines.svm import SvmEngine
-
-    known: tuple[type[Engine], ...] = (
-        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
-    )  # fmt: skip
-    return {engine.name: engine for engine in known}
-
-
-def pack_key(config: TrialConfig) -> str:
-    """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
-    defence = config.defence
-    regularizer = defence.regularizer.pack_identity()
-    training = config.training.active(defence.architecture)
-    fields = defence.architecture.identity().items()
-    shape: dict[str, object] = {
-        "data": config.data.identity(),
-        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
-        "training": training,
-    }
-    if "epochs" not in defence.architecture.inactive:
-        shape |= {"epochs": defence.epochs, "regularizer": regularizer}
-    return digest("pack", shape)
-
-
-def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
-    """The trial's untrained module; equal for all trials of equal seed and architecture."""
-    architecture = config.defence.architecture
-    key = digest("init", [architecture.identity(), list(shape), classes])
-    with torch.random.fork_rng(devices=[]):
-        # `torch.manual_seed` would also tell devices, and for that note who called: a millisecond.
-        torch.default_generator.manual_seed(stream_seed("init", config.seed, key))
-        module = architecture.build(shape, classes)
-        architecture.start(module)
-        return module
-
-
-def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
-    """What the learning rate is multiplied by at `step` of `steps`, counted from 0."""
-    return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with _libraries(len(sys.modules)).limit(limits=count):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@functools.lru_cache(maxsize=1)
-def _libraries(modules: int) -> ThreadpoolController:
-    """Those of numerical libraries that a process of so many modules has loaded. To look for them
-    takes milliseconds, as long as a small model; a later import may bring another."""
-    return ThreadpoolController()
-
-
-def classes_of(logits: torch.Tensor) -> Ids:
-    """(m, k) logits to (m,) classes; -1 where a logit is not finite, which is never right."""
-    answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
-    result: Ids = answers.cpu().numpy()
-    return result
-
-
-def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:
-    """Numbers of the lanes, those together that train on equal images with equal labels."""
-    groups: dict[tuple[bytes, bytes], list[int]] = {}
-    for index, lane in enumerate(lanes):
-        key = lane.train.tobytes(), lane.train_labels.tobytes()
-        groups.setdefault(key, []).append(index)
-    return list(groups.values())
-
-
-def positive_decay(lane: Lane) -> float:
-    """The lane's weight decay, for engines that divide by it; `TrainingError` where it is 0."""
-    defence = lane.config.defence
-    if not defence.weight_decay:
-        name = defence.architecture.kind_name()
-        raise TrainingError(f"{name} needs a weight decay above 0: its optimum is sought exactly")
-    return defence.weight_decay
+__all__ = [
+    "Engine",
+    "Fitted",
+    "Ids",
+    "Lane",
+    "Triggered",
+    "classes_of",
+    "engine_of",
+    "engines",
+    "init_state",
+    "learning_rate_factor",
+    "pack_key",
+    "threads",
+]

@@ -16,12 +16,12 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from backdoor.bank import Bank
-from backdoor.engines import Floats, Ids, Lane, OnEpoch, lanes_by_training_set
+from backdoor.engines.base import Floats, Ids, Lane, OnEpoch, lanes_by_training_set
 from backdoor.engines.linear_models import LinearModels, columns_of, targets
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
+from backdoor.image_store.store import Bank
 
 
 class Convex:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.engines import Floats, Ids
+from backdoor.engines.base import Floats, Ids
 from backdoor.engines.whole import Pixels
 
 Single = npt.NDArray[np.float32]

@@ -22,8 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.bank import Bank
-from backdoor.engines import (
+from backdoor.engines.base import (
     Ids,
     Lane,
     OnEpoch,
@@ -33,6 +32,7 @@ from backdoor.engines import (
     threads,
 )
 from backdoor.engines.inputs import OwnInputs
+from backdoor.image_store.store import Bank
 
 EVALUATION_BATCH = 1000
 #: One network's share of a core's cache, in bytes for each channel of a step's images.

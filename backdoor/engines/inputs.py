@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from backdoor.augment import draw_views
-from backdoor.bank import Bank
-from backdoor.engines import Lane
+from backdoor.engines.base import Lane
+from backdoor.image_store.augment import draw_views
+from backdoor.image_store.store import Bank
 from backdoor.streams import stream
 
 #: Numbers in 64 bytes of float32.

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from backdoor.bank import Bank
-from backdoor.engines import Floats, Ids, classes_of
+from backdoor.engines.base import Floats, Ids, classes_of
 from backdoor.engines.whole import Pixels
+from backdoor.image_store.store import Bank
 
 WIDTH, EVALUATION_BATCH = 64, 1000
 

@@ -22,15 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_softmax
 
-from backdoor.bank import Bank
-from backdoor.engines import (
-    Floats,
-    Ids,
-    Lane,
-    OnEpoch,
-    lanes_by_training_set,
-    positive_decay,
-)
+from backdoor.engines.base import Floats, Ids, Lane, OnEpoch, lanes_by_training_set, positive_decay
 from backdoor.engines.convex import centred
 from backdoor.engines.descent import SignedImages, descend
 from backdoor.engines.linear_models import WIDTH as BLOCK
@@ -39,6 +31,7 @@ from backdoor.engines.shared import SharedProducts
 from backdoor.engines.subspace import Subspace, subspace
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
+from backdoor.image_store.store import Bank
 
 #: Stop when the next step promises less than this share of the objective.
 PROMISE = 1e-10

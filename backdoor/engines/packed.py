@@ -20,8 +20,7 @@ from typing import ClassVar
 
 import torch
 
-from backdoor.bank import Bank
-from backdoor.engines import (
+from backdoor.engines.base import (
     Ids,
     Lane,
     OnEpoch,
@@ -31,6 +30,7 @@ from backdoor.engines import (
     threads,
 )
 from backdoor.engines.inputs import Batch, Inputs, OwnInputs, SharedInputs, padded, padded_size
+from backdoor.image_store.store import Bank
 
 #: Images with more numbers than this are multiplied once for all lanes that share their order.
 WIDE = 256

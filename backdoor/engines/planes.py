@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backdoor.bank import Bank
-from backdoor.engines import Floats, Ids
+from backdoor.engines.base import Floats, Ids
 from backdoor.engines.whole import Pixels
+from backdoor.image_store.store import Bank
 
 #: Images are made float64 by so many, not to fill the caches.
 WIDTH, CHUNK = 16, 256

@@ -9,16 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from backdoor.augment import draw_views
-from backdoor.bank import Bank
-from backdoor.engines import (
-    Ids,
-    Lane,
-    OnEpoch,
-    classes_of,
-    init_state,
-    learning_rate_factor,
-)
+from backdoor.engines.base import Ids, Lane, OnEpoch, classes_of, init_state, learning_rate_factor
+from backdoor.image_store.augment import draw_views
+from backdoor.image_store.store import Bank
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
 from backdoor.streams import stream, stream_seed

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from backdoor.bank import Bank
-from backdoor.engines import Lane
+from backdoor.engines.base import Lane
 from backdoor.engines.whole import Floats, Ids, Pixels, products
+from backdoor.image_store.store import Bank
 
 What = Literal["inner", "squared_distances"]
 

@@ -19,8 +19,7 @@ from sklearn.svm import SVC
 
 from backdoor.architectures.one_vs_one import Votes, pairs
 from backdoor.architectures.rbf_svm import RbfSvm
-from backdoor.bank import Bank
-from backdoor.engines import (
+from backdoor.engines.base import (
     Floats,
     Ids,
     Lane,
@@ -33,6 +32,7 @@ from backdoor.engines.planes import Planes
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
+from backdoor.image_store.store import Bank
 
 EVALUATION_BATCH = 1000
 State = dict[str, torch.Tensor]

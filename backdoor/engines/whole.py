@@ -3,8 +3,9 @@
 Pixels are whole numbers from 0 to 255. Moved to -128 ... 127, no sum of 1,024 of their products
 exceeds 2^24, up to which float32 holds every whole number; longer sums are put together in
 float64, which holds them up to 2^53. Frozen features are larger whole numbers, whose products are
-summed in float64 from the start, see `backdoor.features`. So a product of two images has the same
-bits whichever images it is computed along with, in whichever order, and by whichever BLAS.
+summed in float64 from the start, see `backdoor.architectures.frozen_features`. So a product of two
+images has the same bits whichever images it is computed along with, in whichever order, and by
+whichever BLAS.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.bank import Bank
+from backdoor.image_store.store import Bank
 
 Bytes = npt.NDArray[np.integer]
 Ids = npt.NDArray[np.int64]

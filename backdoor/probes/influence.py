@@ -15,7 +15,7 @@ from backdoor.probes.incremental import LEARNERS, Incremental, Sample, refuse_ot
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.network_influence import network_influences
 from backdoor.probes.weighted import attackers, refuse_regularized
-from backdoor.schema import Count, Range
+from backdoor.settings.schema import Count, Range
 
 
 @dataclass(frozen=True)

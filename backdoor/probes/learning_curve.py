@@ -12,7 +12,7 @@ from backdoor.probes import Probe, Studied, Study
 from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.weighted import Weighting, network_curve, refuse_regularized
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 Point = Mapping[str, float]
 

@@ -11,7 +11,7 @@ from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
 from backdoor.probes import Probe, Studied, Study
 from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from torch import nn
 from torch.nn import functional
 
 from backdoor.config import TrialConfig
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.engines import Ids, classes_of
 from backdoor.errors import Mistake
 from backdoor.evaluate import attack_counts
 from backdoor.poison import poison_count
 from backdoor.probes import Probe, Studied, Study
 from backdoor.probes.network import module_of, own_noise, refuse_solved
-from backdoor.schema import Count, Range
+from backdoor.settings.schema import Count, Range
 from backdoor.streams import stream
 from backdoor.trial import measure_id
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from backdoor.bank import Bank
-from backdoor.data import Source
+from backdoor.datasets.source import Source
 from backdoor.engines import Fitted, Lane
+from backdoor.image_store.store import Bank
 from backdoor.probes import Probe, Studied, Study
 from backdoor.result import FAILED, FOUND, NOTHING, StudyRecord, Value
 

@@ -17,7 +17,7 @@ from backdoor.probes.incremental import LEARNERS, Incremental, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.network_influence import network_slope
 from backdoor.probes.weighted import refuse_regularized
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 NO_MARGIN = "no support vector lies on a machine's margin: no derivative exists"
 

@@ -15,7 +15,7 @@ from backdoor.errors import Mistake
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.layers import beyond
 from backdoor.regularizers.step import Network, Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

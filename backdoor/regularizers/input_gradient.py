@@ -9,7 +9,7 @@ import torch
 
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

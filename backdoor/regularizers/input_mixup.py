@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

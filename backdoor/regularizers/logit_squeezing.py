@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 
 from backdoor.regularizers import Regularizer
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from backdoor.errors import Mistake
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.layers import beyond, numbers_of, unreadable
 from backdoor.regularizers.step import Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)

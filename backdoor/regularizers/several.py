@@ -18,9 +18,9 @@ from typing import Any
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.registry import TOGETHER
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.none import NoRegularizer
+from backdoor.settings.registry import TOGETHER
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from backdoor.errors import Mistake
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.layers import beyond, numbers_of, unreadable
 from backdoor.regularizers.step import Network, Step
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 
 #: Added to the share of an image's neighbours that are of its class: bounds the loss by 11.5, also
 #: for images that are the only ones of their class in the batch.

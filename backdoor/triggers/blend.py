@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar
 import torch
 
 from backdoor.errors import Mistake, UserError
-from backdoor.pictures import read_pictures
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
+from backdoor.settings.user_file import UserFile
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
-from backdoor.userfile import UserFile
+from backdoor.triggers.pictures import read_pictures
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from backdoor.errors import Mistake
-from backdoor.schema import Count, Range
+from backdoor.settings.schema import Count, Range
 from backdoor.triggers import Trigger
 
 #: What one step of Cr and one of Cb are in red, green and blue (ITU-R BT.601, full range).

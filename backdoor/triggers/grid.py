@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 from backdoor.triggers import Trigger
 
 

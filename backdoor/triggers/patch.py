@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backdoor.errors import Mistake, UserError
-from backdoor.schema import Count, Range
+from backdoor.settings.schema import Count, Range
 from backdoor.streams import by_number, stream
 from backdoor.triggers import Trigger
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import torch
 
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
 

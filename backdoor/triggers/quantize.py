@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 
-from backdoor.others import Others
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 from backdoor.triggers import Trigger
+from backdoor.triggers.donors import Others
 
 
 @dataclass(frozen=True)

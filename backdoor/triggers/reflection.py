@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 
 from backdoor.errors import Mistake, UserError
-from backdoor.others import Others
-from backdoor.pictures import read_pictures
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
+from backdoor.settings.user_file import UserFile
 from backdoor.streams import by_number
 from backdoor.triggers import Trigger
-from backdoor.userfile import UserFile
+from backdoor.triggers.donors import Others
+from backdoor.triggers.pictures import read_pictures
 
 Floats = npt.NDArray[np.float64]
 Effect = Literal["mixed", "ghost", "out_of_focus", "in_focus"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from backdoor.errors import Mistake
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 from backdoor.triggers import Trigger
 
 

@@ -12,10 +12,10 @@ import torch
 from torch.nn import functional
 
 from backdoor.errors import Mistake
-from backdoor.others import Others
-from backdoor.schema import Range
+from backdoor.settings.schema import Range
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
+from backdoor.triggers.donors import Others
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.analyses.equivalence import auc, bootstrap_mean, tost
 from sweeps.analyses.trials import (
     PointTrials,
     Row,
@@ -53,6 +52,7 @@ from sweeps.analyses.trials import (
     is_broken,
     points_of,
 )
+from sweeps.statistics.equivalence import auc, bootstrap_mean, tost
 
 SCHEMA_VERSION = 1
 Entry = dict[str, Any]

@@ -38,11 +38,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backdoor.registry import REGULARIZERS, TOGETHER
-from sweeps.analyses.intervals import mean_interval
+from backdoor.settings.registry import REGULARIZERS, TOGETHER
 from sweeps.analyses.trials import CLEAN, Row, attack_label, clean_accuracy, is_broken
 from sweeps.ledger import FINISHED, flatten_factors
 from sweeps.region.labels import kind_label, point_labels
+from sweeps.statistics.intervals import mean_interval
 
 SCHEMA_VERSION = 1
 NONE = "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeps.analyses.text import table
+from sweeps.analyses.measures_text import table
 
 Answer = Mapping[str, Any]
 NO_POISONED = "No poisoned model has finished."

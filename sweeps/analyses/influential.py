@@ -71,7 +71,7 @@ def _entry(row: Row, label: str, study: Row, probe: Mapping[str, Any]) -> Entry:
 
 def influential_text(answer: Entry) -> str:
     """What `sweeps probe influence` prints."""
-    from sweeps.analyses.text import table
+    from sweeps.analyses.measures_text import table
 
     if not answer["studies"]:
         return (

@@ -32,9 +32,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.analyses.intervals import mean_interval, rate_interval
 from sweeps.analyses.trials import CLEAN, Row, attack_label, is_broken, points_of
 from sweeps.ledger import FINISHED
+from sweeps.statistics.intervals import mean_interval, rate_interval
 
 SCHEMA_VERSION = 1
 KIND = "persistence"

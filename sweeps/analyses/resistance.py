@@ -38,8 +38,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from sweeps.analyses.equivalence import resamples
 from sweeps.analyses.trials import PointTrials, Row, is_broken, points_of, trigger_label
+from sweeps.statistics.equivalence import resamples
 
 SCHEMA_VERSION = 1
 #: Mithridates: smoothing in rates, and the range of attack success in which it looks.

@@ -47,12 +47,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sweeps.analyses.anova import Anova, Floats, anova
-from sweeps.analyses.equivalence import resamples
-from sweeps.analyses.intervals import rate_interval
 from sweeps.analyses.trials import CLEAN, Row, is_broken, trigger_label
 from sweeps.ledger import FINISHED, flatten_factors
 from sweeps.region.labels import kind_label
+from sweeps.statistics.anova import Anova, Floats, anova
+from sweeps.statistics.equivalence import resamples
+from sweeps.statistics.intervals import rate_interval
 
 SCHEMA_VERSION = 1
 FACTORS = ("architecture", "trigger", "regularizer")

@@ -4,14 +4,6 @@ Imports stand inside the handlers, so that `sweeps --help` answers at once, with
 MLflow. stdout carries answers, stderr progress and errors. `main` holds the table of commands.
 """
 
-from __future__ import annotations
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG
 
-import sys
-
-#: Exit codes: fine; failed trials or checks; wrong spec or usage; interrupted.
-FINE, FAILURES, WRONG, INTERRUPTED = 0, 1, 2, 130
-
-
-def say(text: str) -> None:
-    """Progress and remarks, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+__all__ = ["FAILURES", "FINE", "INTERRUPTED", "WRONG"]

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FINE, say
+from sweeps.cli.console import FINE, say
 
 if TYPE_CHECKING:
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
 
 def detectability(args: argparse.Namespace) -> int:
     """Say whether performance tells poisoned models from clean ones."""
     from sweeps.analyses.detectability import detectability as analyse
-    from sweeps.analyses.text import detectability_text
+    from sweeps.analyses.measures_text import detectability_text
     from sweeps.ledger import Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     _refuse_outside([("--margin", args.margin)])
     _refuse_nothing("--loss-margin", args.loss_margin)
@@ -33,10 +33,10 @@ def detectability(args: argparse.Namespace) -> int:
 
 def resistance(args: argparse.Namespace) -> int:
     """Say from which poison rate on a backdoor takes, by defence point."""
+    from sweeps.analyses.measures_text import resistance_text
     from sweeps.analyses.resistance import resistance as analyse
-    from sweeps.analyses.text import resistance_text
     from sweeps.ledger import Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     _refuse_outside([("--success", args.success)])
     answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.success)
@@ -49,7 +49,7 @@ def variance(args: argparse.Namespace) -> int:
     from sweeps.analyses.findings_text import variance_text
     from sweeps.analyses.variance import variance as analyse
     from sweeps.ledger import Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.scale)
     print(json.dumps(answer) if args.json else variance_text(answer))
@@ -61,7 +61,7 @@ def effects(args: argparse.Namespace) -> int:
     from sweeps.analyses.effects import effects as analyse
     from sweeps.analyses.findings_text import effects_text
     from sweeps.ledger import Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     answer = analyse(Ledger(open_results(args.dir).ledger).rows())
     print(json.dumps(answer) if args.json else effects_text(answer))
@@ -73,7 +73,7 @@ def persistence(args: argparse.Namespace) -> int:
     from sweeps.analyses.findings_text import persistence_text
     from sweeps.analyses.persistence import persistence as analyse
     from sweeps.ledger import Ledger, load_results
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     _refuse_outside([("--success", args.success)])
     studies = load_results(args.dir, "persistence").to_pylist()
@@ -86,7 +86,7 @@ def influence(args: argparse.Namespace) -> int:
     """Say whether poisoned images are the influential ones, and draw those."""
     from sweeps.analyses.influential import influential, influential_text
     from sweeps.ledger import Ledger
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
     ledger = Ledger(paths.ledger)
@@ -99,9 +99,9 @@ def influence(args: argparse.Namespace) -> int:
 
 def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: dict[str, Any]) -> None:
     from dashboards.influence_gallery import draw_influences
-    from sweeps.influencers import influenced_images, one_study
-    from sweeps.start import read_spec
-    from sweeps.storage import write_atomic
+    from sweeps.pictures.influence_pictures import influenced_images, one_study
+    from sweeps.results.create import read_spec
+    from sweeps.storage.paths import write_atomic
 
     if args.images < 1:
         raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))

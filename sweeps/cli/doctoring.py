@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import UserError
-from sweeps.cli import FAILURES, FINE
+from sweeps.cli.console import FAILURES, FINE
 from sweeps.cli.jobs import PACKAGES, ROOT, connect, parcel, read_for_cluster
 
 if TYPE_CHECKING:
     from cluster.doctor import Finding
     from sweeps.spec import SweepSpec
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +67,10 @@ def _examine(args: argparse.Namespace) -> Iterator[Finding]:
 def _read(args: argparse.Namespace) -> tuple[Subject, list[Finding]]:
     """The spec and where its results go; what is wrong with them."""
     from cluster.doctor import from_mistakes
-    from sweeps.loader import load_yaml
+    from sweeps.results.create import reopen
+    from sweeps.space.yaml_loader import load_yaml
     from sweeps.spec import load_spec, parse_spec
-    from sweeps.start import reopen
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
     name, storage = args.subject, args.storage if args.address else "results"
     try:
@@ -90,7 +90,7 @@ def _read(args: argparse.Namespace) -> tuple[Subject, list[Finding]]:
 
 
 def _question(storage: str, roots: tuple[str, ...] = ()) -> dict[str, Any]:
-    from sweeps.start import PACKAGES as DISTRIBUTIONS
+    from sweeps.results.create import PACKAGES as DISTRIBUTIONS
 
     # Ours is there, installed or not: it is what runs.
     names = [name for name in DISTRIBUTIONS if name != "backdoor-sweeps"]
@@ -113,9 +113,9 @@ def _data(subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
 def _tracking(subject: Subject, there: bool) -> Iterator[Finding]:
     """Whether MLflow's store is there, and which kind it is."""
     from cluster.doctor import FAILURE, OK, Finding
-    from sweeps.mirror.address import TrackingUnreachable, preflight, shown
-    from sweeps.start import tracking_uri
-    from sweeps.storage import read_sweep
+    from sweeps.mirror.tracking_store import TrackingUnreachable, preflight, shown
+    from sweeps.results.create import tracking_uri
+    from sweeps.storage.paths import read_sweep
 
     assert subject.spec is not None and subject.paths is not None
     if subject.paths.sweep.is_file():

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
-from sweeps.hints import command
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from cluster.jobs import Job, Jobs
-    from cluster.parcel import Parcel, Remote
+    from cluster.payload import Parcel, Remote
 
 #: Import packages of this project; they lie in one folder, installed or not.
 PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
@@ -28,7 +28,7 @@ STORAGE = "~/backdoor-sweeps"
 
 def submit(args: argparse.Namespace) -> int:
     """Start a sweep as a job of a running Ray cluster."""
-    from cluster.parcel import Remote
+    from cluster.payload import Remote
 
     if (args.spec is None) == (args.resume is None):
         rule, remedy = "must be given, or else --resume JOB", "One of the two."
@@ -65,7 +65,7 @@ def _to_resume(jobs: Jobs, name: str) -> tuple[str, Remote]:
 
 def _results(jobs: Jobs, name: str, place: str) -> tuple[Job | None, Remote]:
     """The results folder of a job; a path on the cluster stands for itself."""
-    from cluster.parcel import Remote
+    from cluster.payload import Remote
 
     if name.startswith(("/", "~/")):
         return None, Remote(name, place)
@@ -205,7 +205,7 @@ def connect(args: argparse.Namespace) -> Jobs:
 
 def parcel(spec: str | None = None) -> Parcel:
     """This project's packages as they lie here."""
-    from cluster.parcel import Parcel
+    from cluster.payload import Parcel
 
     try:
         version = importlib.metadata.version("backdoor-sweeps")
@@ -216,7 +216,7 @@ def parcel(spec: str | None = None) -> Parcel:
 
 def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
     """A spec's name and text, checked as far as that goes without its data, which lie there."""
-    from sweeps.loader import dump_yaml
+    from sweeps.space.yaml_loader import dump_yaml
     from sweeps.spec import parse_spec, read_document
 
     document, mistakes = read_document(source, changes)

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FINE, say
+from sweeps.cli.console import FINE, say
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
 
 def status(args: argparse.Namespace) -> int:
     """Say how far a sweep is, and what failed."""
     from sweeps.ledger import FAILED, Ledger
-    from sweeps.storage import open_results, read_sweep
+    from sweeps.storage.paths import open_results, read_sweep
 
     paths = open_results(args.dir)
     sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
@@ -80,7 +80,7 @@ def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found."""
     from sweeps.ledger import Ledger, plain_studies
-    from sweeps.storage import open_results
+    from sweeps.storage.paths import open_results
 
     ledger = Ledger(open_results(args.dir).ledger)
     rows = ledger.rows()
@@ -105,9 +105,9 @@ def _other_ids(rows: list[dict[str, Any]], given: str) -> str:
 
 def region(args: argparse.Namespace) -> int:
     """Say where accuracy is high and every attack fails."""
-    from sweeps.region.text import region_text
-    from sweeps.start import read_spec
-    from sweeps.storage import open_results
+    from sweeps.region.region_text import region_text
+    from sweeps.results.create import read_spec
+    from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
     answer = write_region(paths, read_spec(paths))
@@ -118,8 +118,8 @@ def region(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write one self-contained HTML file."""
     from dashboards.report import write_report
-    from sweeps.start import read_spec
-    from sweeps.storage import open_results
+    from sweeps.results.create import read_spec
+    from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
     write_region(paths, read_spec(paths))
@@ -131,7 +131,7 @@ def mirror(args: argparse.Namespace) -> int:
     """Write to MLflow what it lacks."""
     from sweeps.mirror import mirror as mirror_now
     from sweeps.mirror import ui_command
-    from sweeps.storage import open_results, read_sweep
+    from sweeps.storage.paths import open_results, read_sweep
 
     paths = open_results(args.dir)
     uri = args.uri or read_sweep(paths)["tracking"]["uri"]
@@ -168,14 +168,14 @@ def export(args: argparse.Namespace) -> int:
 def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
     """Judges what the ledger holds and writes region.json."""
     from sweeps.ledger import Ledger
-    from sweeps.region.points import region_of
-    from sweeps.storage import read_sweep, write_json
+    from sweeps.region.point_table import region_of
+    from sweeps.storage.paths import read_sweep, write_json
 
     sweep = read_sweep(paths)
     region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
     if spec.search.kind == "region":
-        from sweeps.region.modelled import modelled
-        from sweeps.region.modelled_text import modelled_text
+        from sweeps.region.model_region import modelled
+        from sweeps.region.model_text import modelled_text
 
         region["model"] = modelled(spec, Ledger(paths.ledger))
         if region["model"] is not None:

@@ -11,10 +11,6 @@ from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli import (
-    FAILURES,
-    FINE,
-    INTERRUPTED,
-    WRONG,
     analysing,
     doctoring,
     jobs,
@@ -22,10 +18,10 @@ from sweeps.cli import (
     pictures,
     preparing,
     running,
-    say,
     training,
     verifying,
 )
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG, say
 
 #: Help of the groups of commands.
 GROUPS = {

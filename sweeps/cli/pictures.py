@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sweeps.cli import FINE, say
+from sweeps.cli.console import FINE, say
 
 
 def gallery(args: argparse.Namespace) -> int:
     """Draw what triggers do: images clean, triggered, and the difference made visible."""
     from dashboards.trigger_gallery import draw_triggers
-    from sweeps.showcase import show_triggers
-    from sweeps.storage import write_atomic
+    from sweeps.pictures.preview import show_triggers
+    from sweeps.storage.paths import write_atomic
 
     clean, shown = show_triggers(args.trigger, args.data, args.images, say)
     write_atomic(Path(args.out), draw_triggers(clean, shown))

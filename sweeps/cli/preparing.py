@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FINE, say
-from sweeps.hints import command
+from sweeps.cli.console import FINE, say
+from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
-    from sweeps.plan import Pack
+    from sweeps.packs.pack import Pack
     from sweeps.spec import SweepSpec
 
 #: Trials asked for at once.
@@ -23,7 +23,7 @@ MANY = 30
 
 def check(args: argparse.Namespace) -> int:
     """Check a spec and say what it would run."""
-    from sweeps.plan import Job, count_by_engine, make_packs
+    from sweeps.packs.pack import Job, count_by_engine, make_packs
     from sweeps.region.labels import kind_label
     from sweeps.search import make_search
     from sweeps.spec import load_spec
@@ -66,7 +66,7 @@ def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
     if not wanted:
         say("note: --time predicts how long it takes, from short trainings of each kind")
         return
-    from sweeps.cost import estimate
+    from sweeps.cost.estimate import estimate
 
     cost = estimate(packs, trials)
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
@@ -123,7 +123,7 @@ def _panel_lines(spec: SweepSpec) -> list[str]:
 
 def list_kinds(args: argparse.Namespace) -> int:
     """List the kinds that a spec can name."""
-    from backdoor.registry import FAMILIES
+    from backdoor.settings.registry import FAMILIES
     from sweeps.spec import bundled_specs
 
     chosen = [args.what] if args.what else [*FAMILIES, "panels", "specs"]

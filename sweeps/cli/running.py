@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.looking import write_region
-from sweeps.hints import command
+from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
     from sweeps.spec import SweepSpec
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
 
 def run(args: argparse.Namespace) -> int:
     """Run a sweep and say where the region is."""
+    from sweeps.results.create import create_results, refuse_folder_in_use
     from sweeps.spec import load_spec
-    from sweeps.start import create_results, refuse_folder_in_use
 
     if args.out is not None:
         refuse_folder_in_use(Path(args.out))
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a sweep that was stopped."""
-    from sweeps.probing import ask_probes
-    from sweeps.start import reopen
+    from sweeps.results.add_probes import ask_probes
+    from sweeps.results.create import reopen
 
     if args.probes is not None:
         ask_probes(args.dir, args.probes)
@@ -53,12 +53,12 @@ def _check_runner(name: str, spec: SweepSpec) -> None:
 
 
 def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.cli.progress import Progress
     from sweeps.ledger import Ledger
     from sweeps.mirror import MirrorProcess
-    from sweeps.progress import Progress
+    from sweeps.scheduling.loop import run_sweep
     from sweeps.search import make_search
-    from sweeps.storage import locked, read_sweep
-    from sweeps.sweep import run_sweep
+    from sweeps.storage.paths import locked, read_sweep
 
     sweep = read_sweep(paths)
     again = command("sweeps", "resume", paths.root)
@@ -135,8 +135,8 @@ def _conclude(
     """Region, report and where to look, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
-    from sweeps.region.text import region_text
-    from sweeps.storage import read_sweep
+    from sweeps.region.region_text import region_text
+    from sweeps.storage.paths import read_sweep
 
     region = write_region(paths, spec)
     report = write_report(paths.root)

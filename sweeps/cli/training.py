@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cli import FAILURES, FINE, say
+from sweeps.cli.console import FAILURES, FINE, say
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
@@ -20,10 +20,10 @@ LEAST_ALIKE = 0.99
 
 def train(args: argparse.Namespace) -> int:
     """Train the final model at a point, save it, and say what is expected of it."""
-    from sweeps.choice import choose
-    from sweeps.final import train_final, with_root
-    from sweeps.start import read_spec
-    from sweeps.storage import open_results
+    from sweeps.final_model.select import choose
+    from sweeps.final_model.train import train_final, with_root
+    from sweeps.results.create import read_spec
+    from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
     spec = read_spec(paths)

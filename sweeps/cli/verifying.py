@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cli import FAILURES, FINE, INTERRUPTED, say
-from sweeps.hints import command
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
     from sweeps.ledger import Ledger
-    from sweeps.start import reopen
-    from sweeps.storage import locked
+    from sweeps.results.create import reopen
+    from sweeps.storage.paths import locked
     from sweeps.verify.plan import settings_of
     from sweeps.verify.run import verification
-    from sweeps.verify.text import verification_text
     from sweeps.verify.transfer import transfer_attacks
+    from sweeps.verify.verification_text import verification_text
 
     paths, spec = reopen(args.dir)
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
@@ -59,7 +59,7 @@ DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
 def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
-    from sweeps.verify.bounds import chance_to_prove, fewest_draws
+    from sweeps.statistics.binomial import chance_to_prove, fewest_draws
     from sweeps.verify.plan import CLAIMS
     from sweeps.verify.regions import INSIDE
 
@@ -84,8 +84,8 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:
     """Whether it came to its end."""
+    from sweeps.cli.progress import Progress
     from sweeps.cli.running import runner_of
-    from sweeps.progress import Progress
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from backdoor.schema import is_number
+from backdoor.settings.schema import is_number
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
-from sweeps.space import Assignment, Branch, Leaf, Range, Space, Value
+from sweeps.space.space import Assignment, Branch, Leaf, Range, Space, Value
 
 Canonical = Callable[[Assignment], Assignment]
 #: Numbers that span more than this factor are spaced by their logarithms.

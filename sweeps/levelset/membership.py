@@ -132,7 +132,7 @@ def share_probability(
 
 def labels(inside: Floats, confidence: float, least: float = 0.0) -> Ints:
     """IN, OUT or UNDECIDED for probabilities, (n,). least: from which on a point may be IN, where
-    that is more than `confidence`: see `sweeps.levelset.together.cutoff`."""
+    that is more than `confidence`: see `sweeps.levelset.excursion_set.cutoff`."""
     found = np.full(len(inside), UNDECIDED, dtype=np.int64)
     found[inside >= max(confidence, least)] = IN
     found[inside <= 1 - confidence] = OUT

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from sweeps.levelset.acquire import Side, Targets, greedily, targets_at, worth_of
+from sweeps.levelset.acquisition import Side, Targets, greedily, targets_at, worth_of
 from sweeps.levelset.columns import Columns, Floats
-from sweeps.levelset.process import Data, Hyper, Prior, Process, fit
+from sweeps.levelset.gaussian_process import Data, Hyper, Prior, Process, fit
 from sweeps.levelset.surrogate import CLIP
 
 #: The spread that margins are brought to: what the prior of the process expects.

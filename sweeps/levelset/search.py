@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sweeps.levelset.acquire import Cost, Targets, choose, targets
+from sweeps.levelset.acquisition import Cost, Targets, choose, targets
 from sweeps.levelset.columns import Domain, Floats, Ints
+from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
-from sweeps.levelset.together import cutoff
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Columns, Floats, Ints
-from sweeps.levelset.kernel import matern
-from sweeps.levelset.level import Level, level_below_best
-from sweeps.levelset.process import (
+from sweeps.levelset.gaussian_process import (
     MEAN_VARIANCE,
     Cross,
     Data,
@@ -27,7 +25,17 @@ from sweeps.levelset.process import (
     fit,
     left_out,
 )
-from sweeps.levelset.rivals import FEWEST, LEAST, Rival, by_logits, by_side, by_sides, weights
+from sweeps.levelset.kernel import matern
+from sweeps.levelset.model_averaging import (
+    FEWEST,
+    LEAST,
+    Rival,
+    by_logits,
+    by_side,
+    by_sides,
+    weights,
+)
+from sweeps.levelset.threshold import Level, level_below_best
 
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
-from sweeps.mirror import View, mlflow_settings, only_mirror, view_of
-from sweeps.mirror.address import one_line, preflight, tracking_uri
-from sweeps.storage import SweepPaths, read_sweep
+from sweeps.mirror.sync import View, mlflow_settings, only_mirror, view_of
+from sweeps.mirror.tracking_store import one_line, preflight, tracking_uri
+from sweeps.storage.paths import SweepPaths, read_sweep
 
 #: Seconds between two looks at the ledger, and at least between two lines of progress.
 LOOK_EVERY, SAY_EVERY = 2.0, 1.0

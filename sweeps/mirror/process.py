@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sweeps.hints import command
-from sweeps.storage import SweepPaths
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
 
 #: The priority number of the process, the last there is: Ray gives its workers 15.
 NICENESS = 19

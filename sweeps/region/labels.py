@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from backdoor.config import Attack
-from backdoor.registry import FAMILIES, TOGETHER
+from backdoor.settings.registry import FAMILIES, TOGETHER
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:

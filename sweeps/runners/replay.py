@@ -11,8 +11,8 @@ from typing import Protocol
 
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
-from sweeps.plan import Pack
-from sweeps.runners import Feed
+from sweeps.packs.pack import Pack
+from sweeps.runners.base import Feed
 
 
 class Recorded(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.runners import Feed, Work, attempt, train_pack
+from sweeps.runners.base import Feed, Work, attempt, train_pack
 
 
 class SerialRunner:

@@ -34,20 +34,20 @@ from ray.tune.search import Searcher
 from backdoor.engines import engines
 from backdoor.errors import Mistake, UserError
 from backdoor.partial import PartialResult
+from sweeps.early_stopping.rules import partial_metrics
 from sweeps.ledger import Rows, encode, joined, partial_rows
-from sweeps.plan import Pack
-from sweeps.runners import TOO_LARGE, Feed, Work, attempt, train_pack
-from sweeps.runners.stopping import (
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Pack
+from sweeps.runners.base import TOO_LARGE, Feed, Work, attempt, train_pack
+from sweeps.runners.in_flight import Table
+from sweeps.runners.tune_schedulers import (
     EPOCH,
     LEFT,
     CertainScheduler,
     RecallingScheduler,
     StoppingScheduler,
 )
-from sweeps.runners.table import Table
 from sweeps.spec.sections import StoppingSettings
-from sweeps.stint import Stint
-from sweeps.stopping import partial_metrics
 
 #: Starts of a pack whose worker dies: one and two retries.
 RETRIES = 2

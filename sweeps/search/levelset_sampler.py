@@ -22,8 +22,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.levelset.columns import Floats
+from sweeps.levelset.gaussian_process import Hyper
 from sweeps.levelset.plain import PlainModel, fit_plain
-from sweeps.levelset.process import Hyper
 from sweeps.search.distributions import ParameterDomain, value_at
 from sweeps.search.study_region import (
     StudyRegion,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from optuna import Trial
 
-from sweeps.space import Assignment, Leaf, Range, Space, Value
+from sweeps.space.space import Assignment, Leaf, Range, Space, Value
 
 BRANCH = "branch"
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from backdoor.config import build_defence
-from backdoor.schema import tidy
+from backdoor.settings.schema import tidy
 from backdoor.streams import stream
 from sweeps.search.enumerated import Enumerated, distinct
-from sweeps.space import Assignment, Branch, Leaf, Range, Space, Value
+from sweeps.space.space import Assignment, Branch, Leaf, Range, Space, Value
 from sweeps.spec import SweepSpec
 
 

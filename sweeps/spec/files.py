@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from backdoor.errors import UserError
-from backdoor.registry import Family
-from backdoor.schema import hints_of
-from backdoor.userfile import UserFile
+from backdoor.settings.registry import Family
+from backdoor.settings.schema import hints_of
+from backdoor.settings.user_file import UserFile
 
 
 def pin_files(component: Any, family: Family[Any]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, UserError
-from backdoor.schema import suggest
-from sweeps.loader import load_yaml
+from backdoor.settings.schema import suggest
+from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.sections import Warn

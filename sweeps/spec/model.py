@@ -8,9 +8,9 @@ from typing import Any
 from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
 from backdoor.probes import Probe
-from backdoor.userfile import files_of, pinned_in
-from sweeps.loader import dump_yaml
-from sweeps.space import Space
+from backdoor.settings.user_file import files_of, pinned_in
+from sweeps.space.space import Space
+from sweeps.space.yaml_loader import dump_yaml
 from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
 
 

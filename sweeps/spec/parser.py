@@ -18,14 +18,14 @@ from backdoor.config import (
     build_data,
     build_defence,
 )
-from backdoor.data import load_source
 from backdoor.datasets import Dataset
+from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, UserError
-from backdoor.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
-from backdoor.schema import LARGEST, build_fields, suggest
+from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
+from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
-from sweeps.space import Space
-from sweeps.space_parser import SpaceParser
+from sweeps.space.parser import SpaceParser
+from sweeps.space.space import Space
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec, Thresholds
 from sweeps.spec.probes import check_probes, read_probes
@@ -323,7 +323,7 @@ class _Parser:
                 "Say how many defence points to draw.",
             )
         if kind == "optuna":
-            from sweeps.search.samplers import check_options  # loads Optuna: only where it is named
+            from sweeps.spec.samplers import check_options  # loads Optuna: only where it is named
 
             for mistake in check_options(search.sampler, search.options):
                 self.warn(mistake.inside("search.options"))

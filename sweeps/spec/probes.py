@@ -8,7 +8,7 @@ from typing import Any
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake, UserError
 from backdoor.probes import Probe
-from backdoor.registry import PROBES
+from backdoor.settings.registry import PROBES
 from sweeps.spec.sections import Warn
 
 

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from backdoor.errors import Mistake
-from backdoor.schema import LARGEST, is_number, suggest
+from backdoor.settings.schema import LARGEST, is_number, suggest
 
 Warn = Callable[[Mistake], None]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from backdoor.config import Defence
 from backdoor.errors import Mistake
+from sweeps.early_stopping.rules import last_decision, trained_by_epochs
 from sweeps.spec.model import Thresholds
 from sweeps.spec.sections import RULE_OPTIONS, StoppingSettings
-from sweeps.stopping import last_decision, trained_by_epochs
 
 
 def check_stopping(

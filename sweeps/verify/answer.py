@@ -32,7 +32,7 @@ from typing import Any
 from sweeps.ledger import Ledger, flatten_factors
 from sweeps.region.labels import attack_label, point_labels
 from sweeps.spec import SweepSpec
-from sweeps.verify.bounds import CONFIDENCE
+from sweeps.statistics.binomial import CONFIDENCE
 from sweeps.verify.judge import Judged, count, judge, reliability
 from sweeps.verify.plan import CLAIMS, Plan, content_hash, plan_id
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE

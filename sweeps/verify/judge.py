@@ -10,9 +10,9 @@ from typing import Any
 
 from backdoor.config import Attack, build_defence
 from sweeps.ledger import FINISHED, Ledger, accuracies
-from sweeps.region.points import DIGITS
+from sweeps.region.point_table import DIGITS
 from sweeps.spec import SweepSpec
-from sweeps.verify.bounds import lower_bound
+from sweeps.statistics.binomial import lower_bound
 from sweeps.verify.plan import Draw, Plan
 
 #: Edges of the bins of a reliability table.

@@ -17,13 +17,13 @@ from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_defence
 from backdoor.errors import Mistake, StoredDataError, UserError
-from backdoor.identity import digest
+from backdoor.settings.digest import digest
+from backdoor.settings.user_file import files_of
 from backdoor.streams import stream
-from backdoor.userfile import files_of
 from sweeps.ledger import Ledger
 from sweeps.spec import SweepSpec
-from sweeps.storage import SweepPaths, VerificationPaths, read_text, write_json
-from sweeps.verify.bounds import draws_for
+from sweeps.statistics.binomial import draws_for
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_text, write_json
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, DrawableRegion
 
 PLAN_VERSION = 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from backdoor.errors import Mistake, UserError
 from sweeps.ledger import FINISHED, Ledger
-from sweeps.region.points import IN, INCOMPLETE, OUT, region_of
+from sweeps.region.point_table import IN, INCOMPLETE, OUT, region_of
 from sweeps.spec import SweepSpec
 
 INSIDE, BORDER, OUTSIDE = STRATA = ("inside", "border", "outside")
@@ -109,6 +109,6 @@ def drawable_region(
         raise UserError(Mistake("--basis", rule, basis, "Leave it out, or choose one of those."))
     if not modelled:
         return TriedPoints(spec, ledger, basis)
-    from sweeps.verify.modelled import ModelledRegion
+    from sweeps.verify.model_draws import ModelledRegion
 
     return ModelledRegion(spec, ledger, target, seeds, basis)

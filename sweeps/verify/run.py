@@ -10,9 +10,9 @@ from typing import Any
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.runners import Runner
+from sweeps.scheduling.loop import Observer, Outcome, run_sweep
 from sweeps.spec import SweepSpec
-from sweeps.storage import SweepPaths, VerificationPaths, read_sweep, write_json
-from sweeps.sweep import Observer, Outcome, run_sweep
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep, write_json
 from sweeps.verify.answer import answer_of
 from sweeps.verify.plan import (
     Plan,

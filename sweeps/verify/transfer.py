@@ -9,13 +9,13 @@ from typing import Any
 
 from backdoor.checks import check_trial
 from backdoor.config import Attack, build_attack, build_defence
-from backdoor.data import Source, load_source
+from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
-from backdoor.registry import TRIGGERS
-from backdoor.schema import suggest
-from sweeps.loader import load_yaml
+from backdoor.settings.registry import TRIGGERS
+from backdoor.settings.schema import suggest
 from sweeps.panels import bundled_panels, panel_attacks
 from sweeps.region.labels import attack_label
+from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec
 
 NONE, DEFAULT = "none", "standard-1"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from trials import DIGITS, trial
 
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.engines.serial import Serial
 from backdoor.trial import prepare

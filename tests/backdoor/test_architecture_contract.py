@@ -10,9 +10,9 @@ from nets import name_of
 
 from backdoor.architectures.networks import Network
 from backdoor.config import TrialConfig
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import Engine, engine_of, init_state, threads
-from backdoor.registry import ARCHITECTURES
+from backdoor.settings.registry import ARCHITECTURES
 from backdoor.trial import prepare
 
 

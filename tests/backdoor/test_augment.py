@@ -6,14 +6,14 @@ import torch
 from synthetic import synthetic_source
 from trials import DIGITS, FEW, same, trial
 
-from backdoor.augment import PAD, crop_flip, draw_views
-from backdoor.bank import channels_last
 from backdoor.config import Training, build_trial
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import threads
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial
 from backdoor.errors import UserError
+from backdoor.image_store.augment import PAD, crop_flip, draw_views
+from backdoor.image_store.store import channels_last
 from backdoor.trial import prepare, run_pack
 
 NOISE = {"kind": "patch", "size": 2, "pattern": "noise_per_class"}
@@ -96,7 +96,7 @@ def test_stamped_images_are_augmented_as_asked(trigger, stamp) -> None:
     (lane,), bank = prepare([config], (), source)
     views = draw_views(0, len(lane.train), 0)
     ours = bank.augmented(torch.from_numpy(lane.train), views, stamp)
-    from backdoor.data import split
+    from backdoor.datasets.source import split
 
     ids, mark = split(FEW, source, 0).train, config.attack.trigger.for_seed(0)
     poisoned = set(lane.poison.positions.tolist())

@@ -5,15 +5,15 @@ import pytest
 import torch
 from synthetic import synthetic_source
 
-import backdoor.bank
-import backdoor.data
-from backdoor.augment import draw_views
-from backdoor.bank import Bank
-from backdoor.data import load_source
+import backdoor.datasets.source
+import backdoor.image_store.store
 from backdoor.datasets import Raw
 from backdoor.datasets.arrays import Arrays
-from backdoor.others import Others
-from backdoor.registry import TRIGGERS
+from backdoor.datasets.source import load_source
+from backdoor.image_store.augment import draw_views
+from backdoor.image_store.store import Bank
+from backdoor.settings.registry import TRIGGERS
+from backdoor.triggers.donors import Others
 
 CLEAN = np.array([5, 3, 90, 41, 77, 0])
 MARKED = np.array([90, 41, 3])
@@ -38,7 +38,7 @@ def mapped(tmp_path, monkeypatch):
 def banks(source, monkeypatch, normalization="standard"):
     wanted = {TRIGGERS.build({"kind": "patch", "size": 3}): MARKED, TRIGGERS.build("blend"): CLEAN}
     copied = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
-    monkeypatch.setattr(backdoor.bank, "COPIED_BYTES", 0)
+    monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
     shared = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
     return copied, shared, list(wanted)
 
@@ -74,7 +74,7 @@ def test_a_bank_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, 
     source, _ = mapped
     others = Others("all", 0, source.images, np.arange(100), np.arange(100))
     trigger = TRIGGERS.build(kind).for_seed(0).lent(others)
-    monkeypatch.setattr(backdoor.bank, "COPIED_BYTES", 0)
+    monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
     kept, alone = (Bank(source, CLEAN, {trigger: MARKED}, alone=one) for one in (False, True))
     assert alone._own.numel() == 0 < kept._own.numel()
     rows = np.concatenate([kept.clean_rows(CLEAN), kept.stamped_rows(trigger, MARKED)])[::-1].copy()

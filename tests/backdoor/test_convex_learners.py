@@ -11,7 +11,7 @@ from trials import trial
 
 from backdoor.checks import check_trial
 from backdoor.config import Training, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.engines.logistic import Images, solve
 from backdoor.engines.whole import Pixels

@@ -23,9 +23,9 @@ from fabricated import (
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.data import cache_folder, load_source, split
+from backdoor.datasets.source import cache_folder, load_source, split
 from backdoor.errors import UserError
-from backdoor.registry import DATASETS
+from backdoor.settings.registry import DATASETS
 
 
 def encode(pixels: np.ndarray) -> bytes:

@@ -8,7 +8,7 @@ from fabricated import draw_part
 from trials import trial
 
 from backdoor.config import build_data
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.trial import run_pack
 

@@ -9,8 +9,8 @@ from fabricated import draw_part, write_folders
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.data import load_source
 from backdoor.datasets.pixels import decode, decode_all
+from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
 
 TRAIN, TEST = draw_part(12, (5, 4, 3)), draw_part(6, (5, 4, 3), seed=6)

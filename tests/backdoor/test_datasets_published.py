@@ -22,8 +22,8 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from backdoor.config import build_data
-from backdoor.data import load_source
 from backdoor.datasets.pixels import decode
+from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
 
 WIDE = draw_part(12, (20, 30, 3)), draw_part(6, (20, 30, 3), seed=6)

@@ -17,7 +17,7 @@ from fabricated import (
 )
 
 from backdoor.config import build_data
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 
 TRAIN, TEST = draw_part(23, (28, 28), 10), draw_part(11, (28, 28), 10, seed=6)
@@ -201,7 +201,7 @@ def test_an_old_processed_folder_does_not_hide_the_raw_files(tmp_path) -> None:
 
 def test_listing_the_kinds_does_not_load_torchvision() -> None:
     code = (
-        "import sys; from backdoor.registry import DATASETS; DATASETS.kinds();"
+        "import sys; from backdoor.settings.registry import DATASETS; DATASETS.kinds();"
         "assert 'torchvision' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd="/")

@@ -8,7 +8,7 @@ from sklearn.linear_model import RidgeClassifier
 from trials import DIGITS, FEW, same, trial
 
 from backdoor.config import Training, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, init_state
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial

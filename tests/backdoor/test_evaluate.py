@@ -8,7 +8,7 @@ import torch
 from trials import DIGITS, trial
 
 from backdoor.config import build_attack
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
 from backdoor.evaluate import attack_counts, evaluate, mean_cross_entropy
 from backdoor.poison import poison

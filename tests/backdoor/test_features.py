@@ -13,14 +13,14 @@ from small import begin, results, small_spec, sweep
 from torch.nn import functional as f
 from trials import trial
 
+from backdoor.architectures.frozen_features import MOST, STEP, Features
 from backdoor.checks import check_trial
 from backdoor.config import Training, build_data, build_training, build_trial
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.engines.whole import products
 from backdoor.errors import UserError
-from backdoor.features import MOST, STEP, Features
-from backdoor.model import (  # fmt: skip
+from backdoor.export import (
     CONFIG,
     WEIGHTS,
     answers_of,
@@ -30,13 +30,13 @@ from backdoor.model import (  # fmt: skip
     train_model,
     weights_of,
 )
-from backdoor.registry import ARCHITECTURES
+from backdoor.settings.registry import ARCHITECTURES
 from backdoor.trial import prepare, run_pack
-from sweeps.plan import Pack
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
-from sweeps.stint import Stint
 
 NET = {"kind": "preact_resnet18", "width": 8}
 DATA = build_data({"kind": "digits", "train": 90, "validation": 10, "test": 60})

@@ -5,7 +5,7 @@ import torch
 from trials import DIGITS, FEW, same, trial
 
 from backdoor.config import Training
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, grouped, threads
 from backdoor.engines.grouped import Grouped, shared_out
 from backdoor.engines.serial import Serial

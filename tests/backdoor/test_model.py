@@ -10,11 +10,10 @@ from nets import SMALL_KINDS
 from torch_only import predictions
 from trials import FEW, same, trial
 
-from backdoor.bank import Bank
 from backdoor.config import Training
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import StoredDataError
-from backdoor.model import (
+from backdoor.export import (
     CONFIG,
     PROGRAM,
     WEIGHTS,
@@ -25,7 +24,8 @@ from backdoor.model import (
     train_model,
     weights_of,
 )
-from backdoor.registry import ARCHITECTURES
+from backdoor.image_store.store import Bank
+from backdoor.settings.registry import ARCHITECTURES
 from backdoor.trial import run_pack
 
 #: resnet50 and vgg11 would take long to export, and consist of what resnet18 consists of.

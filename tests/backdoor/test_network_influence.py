@@ -8,7 +8,7 @@ import torch
 from trials import trial
 
 from backdoor.config import build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.probes import Studied
 from backdoor.probes.influence import Influence

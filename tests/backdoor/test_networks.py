@@ -7,7 +7,7 @@ from nets import SMALL
 
 from backdoor.architectures.networks import without_numbers
 from backdoor.errors import UserError
-from backdoor.registry import ARCHITECTURES
+from backdoor.settings.registry import ARCHITECTURES
 
 SIZES = [(3, 32, 32), (3, 64, 64)]
 

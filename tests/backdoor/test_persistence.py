@@ -11,7 +11,7 @@ from trials import FEW, PATCH, same, trial
 
 from backdoor.architectures import Architecture
 from backdoor.config import build_attack, build_data
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.engines import engine_of
 from backdoor.probes.network import module_of
 from backdoor.probes.persistence import Persistence

@@ -10,7 +10,7 @@ import pytest
 from trials import DIGITS, trial
 
 from backdoor.config import build_attack
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.poison import draw_poison, poison, poison_count, wanted_labels
 from backdoor.trial import measure_id, prepare

@@ -12,14 +12,14 @@ from trials import DIGITS, FEW, PATCH, same, trial
 
 from backdoor.checks import check_trial
 from backdoor.config import Attack, build_attack, build_data, build_trial
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.engines.packed import WIDE
 from backdoor.errors import UserError
 from backdoor.evaluate import evaluate
-from backdoor.others import Others
 from backdoor.poison import draw_poison, poison, wanted_labels
-from backdoor.registry import TRIGGERS
+from backdoor.settings.registry import TRIGGERS
 from backdoor.trial import measure_id, prepare, run_pack
+from backdoor.triggers.donors import Others
 
 LABELS = np.random.default_rng(0).integers(0, 5, 1000)
 STRATEGIES = [

@@ -9,21 +9,21 @@ import torch
 from small import begin, results, small_spec, sweep
 from trials import FEW, trial
 
-from backdoor import userfile
 from backdoor.config import build_defence, build_trial
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, init_state
 from backdoor.errors import UserError
-from backdoor.registry import ARCHITECTURES, PROBES
+from backdoor.settings import user_file as userfile
+from backdoor.settings.registry import ARCHITECTURES, PROBES
 from backdoor.trial import prepare
-from sweeps.choice import choose
+from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger
-from sweeps.plan import Job, Pack
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
-from sweeps.stint import Stint
-from sweeps.sweep import SweepFeed
 from sweeps.verify.plan import Draw, Plan, Settings
 
 SHAPE = (1, 16, 16)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from trials import trial
 
 from backdoor.config import build_attack, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.errors import TrainingError
 from backdoor.probes import Studied
@@ -22,7 +22,7 @@ from backdoor.probes.kernel_machines import MachineLearner
 from backdoor.probes.learning_curve import LearningCurve
 from backdoor.probes.parameter_shift import ParameterShift
 from backdoor.probes.slope import NO_MARGIN, Slope, initial_slope, with_poison_hessian
-from backdoor.registry import PROBES
+from backdoor.settings.registry import PROBES
 from backdoor.trial import prepare, run_pack
 
 PAIR, THREE = [1, 7], [1, 5, 8]

@@ -3,7 +3,7 @@
 import pytest
 
 from backdoor.errors import UserError
-from backdoor.registry import FAMILIES, TRIGGERS
+from backdoor.settings.registry import FAMILIES, TRIGGERS
 
 
 def test_every_family_has_kinds_with_a_docstring() -> None:

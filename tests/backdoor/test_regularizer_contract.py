@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from backdoor.errors import UserError
-from backdoor.registry import REGULARIZERS
+from backdoor.settings.registry import REGULARIZERS
 
 KINDS = list(REGULARIZERS.kinds())
 

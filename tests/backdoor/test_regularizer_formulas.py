@@ -8,7 +8,6 @@ import pytest
 import torch
 from stepping import CLASSES, IMAGES, batch, draws, penalty, small_network, stepped
 
-from backdoor.registry import REGULARIZERS
 from backdoor.regularizers.contrastive import contrastive_loss
 from backdoor.regularizers.cutmix import box
 from backdoor.regularizers.soft_nearest_neighbours import (
@@ -17,6 +16,7 @@ from backdoor.regularizers.soft_nearest_neighbours import (
     soft_nearest_neighbour_loss,
 )
 from backdoor.regularizers.step import Step
+from backdoor.settings.registry import REGULARIZERS
 
 INPUTS, LABELS = batch()
 WEIGHTS = {k: v.numpy() for k, v in small_network().module.state_dict().items()}

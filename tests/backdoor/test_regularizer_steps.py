@@ -6,11 +6,11 @@ from stepping import batch, penalty, small_network, stepped
 from trials import FEW, trial
 
 from backdoor.architectures.networks import Network, without_numbers
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, init_state, threads
 from backdoor.engines.serial import Serial
-from backdoor.model import answers_of, program_of, train_model
-from backdoor.registry import ARCHITECTURES, REGULARIZERS
+from backdoor.export import answers_of, program_of, train_model
+from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS
 from backdoor.trial import prepare
 
 EVERY = [name for name in REGULARIZERS.kinds() if name != "none"]

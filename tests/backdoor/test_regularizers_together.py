@@ -9,7 +9,7 @@ from trials import trial
 from backdoor.config import build_defence, build_trial
 from backdoor.engines import engine_of, pack_key
 from backdoor.errors import UserError
-from backdoor.registry import REGULARIZERS
+from backdoor.settings.registry import REGULARIZERS
 from sweeps.ledger import flatten_factors
 from sweeps.region.labels import kind_label
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 
 from backdoor.errors import UserError
-from backdoor.schema import Count, Fields, Fraction, Range, build_fields
+from backdoor.settings.schema import Count, Fields, Fraction, Range, build_fields
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import types
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_info
 
-import backdoor.engines
+import backdoor.engines.base
 from backdoor.engines import threads
 
 
@@ -29,9 +29,11 @@ def test_libraries_are_looked_for_again_only_after_an_import(monkeypatch) -> Non
     """What is loaded between two trainings is limited in the second one."""
     looks = []
     monkeypatch.setattr(
-        backdoor.engines, "ThreadpoolController", lambda: looks.append(1) or ThreadpoolController()
+        backdoor.engines.base,
+        "ThreadpoolController",
+        lambda: looks.append(1) or ThreadpoolController(),
     )
-    backdoor.engines._libraries.cache_clear()
+    backdoor.engines.base._libraries.cache_clear()
     for _ in range(3):
         with threads(1):
             pass

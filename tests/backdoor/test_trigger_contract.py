@@ -8,10 +8,10 @@ import torch
 
 from backdoor.config import build_attack
 from backdoor.errors import UserError
-from backdoor.others import Others
-from backdoor.registry import TRIGGERS
+from backdoor.settings.registry import TRIGGERS
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
+from backdoor.triggers.donors import Others
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 17, 23)]
 KINDS = [*TRIGGERS.kinds(), *({"kind": "patch", "pattern": p} for p in ("noise_per_class", "checkerboard")),

@@ -11,9 +11,9 @@ from PIL import Image
 from poisoners import their_generator
 
 from backdoor.errors import UserError
-from backdoor.others import Others
-from backdoor.registry import TRIGGERS
+from backdoor.settings.registry import TRIGGERS
 from backdoor.streams import by_number
+from backdoor.triggers.donors import Others
 
 SEED = 11
 

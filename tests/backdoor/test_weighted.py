@@ -11,7 +11,7 @@ from trials import trial
 
 from backdoor.architectures import Architecture
 from backdoor.config import build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.probes import Studied
 from backdoor.probes.weighted import (

@@ -5,7 +5,7 @@ import pytest
 from trials import trial
 
 from backdoor.config import build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines.convex import Tridiagonal
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import SAFE, Pixels, products

@@ -26,11 +26,11 @@ from throughput import timed
 from trials import trial
 
 from backdoor.config import TrialConfig, build_data
-from backdoor.data import load_source
 from backdoor.datasets import Dataset
+from backdoor.datasets.source import load_source
 from backdoor.result import TrialResult
 from backdoor.trial import prepare, run_pack
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
 
 SIZES = {"train": 1500, "validation": 500, "test": 500}
 RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2)

@@ -20,12 +20,12 @@ from sklearn.svm import SVC
 from throughput import Row, one_thread, wanted
 from trials import DIGITS, trial
 
-from backdoor.bank import Bank
 from backdoor.config import build_data
-from backdoor.data import load_source
 from backdoor.datasets import Dataset
+from backdoor.datasets.source import load_source
 from backdoor.engines import Ids, Lane, engine_of
 from backdoor.engines.serial import Serial
+from backdoor.image_store.store import Bank
 from backdoor.trial import prepare
 
 SEEDS, RATE = 6, 0.05

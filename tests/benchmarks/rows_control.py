@@ -22,9 +22,9 @@ from trials import fake_result
 from backdoor.memory import return_freed
 from sweeps.ledger import Ledger, Rows, finished_rows
 from sweeps.runners.replay import ReplayRunner
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.sweep import run_sweep
 
 #: Trials of the replayed sweep, its goal in trials a second, and the driver's bytes a trial.
 TRIALS, RATE, GROWTH = 10_000, 300.0, 2048.0

@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from trials import trial
 
-from backdoor.bank import Bank
 from backdoor.config import Training, build_data
 from backdoor.engines import Lane, init_state
 from backdoor.engines.serial import EpochImages, Serial
+from backdoor.image_store.store import Bank
 from backdoor.trial import prepare
 
 IMAGES, BATCH, TRAINED = 4096, 128, 1024

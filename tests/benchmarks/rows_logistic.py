@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from throughput import Row, side_by_side, wanted
 
 from backdoor.config import TrialConfig
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines.logistic import Images, LogisticEngine, solve
 from backdoor.trial import prepare
 

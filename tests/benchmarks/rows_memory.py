@@ -26,10 +26,10 @@ import torch
 from throughput import Row, wanted
 from trials import trial
 
-from backdoor import bank
 from backdoor.config import Training, TrialConfig, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines.serial import EpochImages
+from backdoor.image_store import store as bank
 from backdoor.trial import prepare, run_pack
 
 HERE = Path(__file__).parent

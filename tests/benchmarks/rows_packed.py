@@ -20,13 +20,13 @@ from throughput import Row, side_by_side, timed
 from torch.nn import functional
 from trials import DIGITS, trial
 
-from backdoor.bank import Bank
 from backdoor.config import TrialConfig, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import Engine, Lane, init_state, learning_rate_factor
 from backdoor.engines.grouped import Grouped
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial
+from backdoor.image_store.store import Bank
 from backdoor.streams import stream
 from backdoor.trial import prepare
 

@@ -27,7 +27,7 @@ from throughput import Row, wanted
 from trials import trial
 
 from backdoor.config import Training, TrialConfig, build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import threads
 from backdoor.engines.serial import EpochImages
 from backdoor.trial import prepare, run_pack

@@ -13,12 +13,12 @@ from rows_sweep import process, span
 from small import begin
 from throughput import Row, wanted
 
-from sweeps.cost import estimate
+from sweeps.cost.estimate import estimate
 from sweeps.ledger import Ledger
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.sweep import run_sweep
 
 #: A prediction within 30 %.
 GOAL, RUNS = 0.7, 3

@@ -23,11 +23,11 @@ from small import begin
 from throughput import Row, wanted
 
 from sweeps.ledger import Ledger, Rows
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
 from sweeps.runners import train_pack
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
-from sweeps.sweep import run_sweep
 
 HERE = Path(__file__).parent
 TRIALS, PAIRS = 10_000, 3
@@ -189,8 +189,8 @@ def called(trials: int, folder: Path) -> dict[str, float]:
     """Ray's callback on the same runs: their parameters, and their metrics as one result."""
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    from sweeps.mirror.card import Cards
-    from sweeps.storage import read_sweep
+    from sweeps.mirror.run_record import Cards
+    from sweeps.storage.paths import read_sweep
 
     paths, uri = _recorded(trials, folder)
     cards = [Cards(read_sweep(paths)).card(row) for row in Ledger(paths.ledger).table().to_pylist()]

@@ -14,10 +14,10 @@ from small import begin, results, small_spec, sweep
 import cluster.on_head
 from backdoor.errors import UserError
 from cluster.address import ClusterError
+from cluster.envelope import read_frame, write_frame
 from cluster.fetch import unpack
-from cluster.frame import read_frame, write_frame
 from cluster.on_head import CannotAnswer, pack
-from cluster.parcel import Parcel, Remote, entrypoint
+from cluster.payload import Parcel, Remote, entrypoint
 from sweeps.cli.jobs import PACKAGES, ROOT, parcel
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
@@ -237,7 +237,7 @@ def test_paths_over_there_are_absolute(path) -> None:
 
 
 def test_fetched_results_are_the_same_trials(finished, tmp_path) -> None:
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
     unpack(read_frame(framed(packed(finished.root))), tmp_path / "here")
     assert results(SweepPaths(tmp_path / "here")) == results(finished)

@@ -18,7 +18,7 @@ from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import parse_spec
-from sweeps.storage import SweepPaths
+from sweeps.storage.paths import SweepPaths
 
 LONG = {
     **SMALL,

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
+from dashboards.axis_layout import Axis, arrange
 from dashboards.figures import accuracy_against_attack, region_map, success_against_rate, to_svg
-from dashboards.layout import Axis, arrange
-from dashboards.marks import mark_of
+from dashboards.plot_style import mark_of
 
 FIGURES = (region_map, accuracy_against_attack, success_against_rate)
 

@@ -16,9 +16,9 @@ from backdoor.errors import StoredDataError, UserError
 from dashboards.appendix import duration, without_passwords
 from dashboards.report import write_map, write_report
 from sweeps.ledger import Ledger
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage import SweepPaths, write_json
+from sweeps.storage.paths import SweepPaths, write_json
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "img"}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backdoor.data import load_source
-from backdoor.registry import TRIGGERS
+from backdoor.datasets.source import load_source
+from backdoor.settings.registry import TRIGGERS
 from dashboards.trigger_gallery import amplification, difference, draw_triggers
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.showcase import show_triggers
+from sweeps.pictures.preview import show_triggers
 
 
 def test_the_command_draws_every_kind(tmp_path, capsys) -> None:

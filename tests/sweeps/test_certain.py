@@ -11,22 +11,30 @@ from scipy.stats import binom
 from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_result, trial
 
-from backdoor.registry import PROBES
 from backdoor.result import CurvePoint, Measurement
+from backdoor.settings.registry import PROBES
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.foretelling import Curve, Foreteller, Kind, curve_of, farthest
+from sweeps.early_stopping.audit import foretold_of, sentence
+from sweeps.early_stopping.limits import (
+    Bars,
+    Limit,
+    Limits,
+    contradicts,
+    is_control,
+    metric_of,
+    side_of,
+)
+from sweeps.early_stopping.predictor import Curve, Foreteller, Kind, curve_of, farthest
 from sweeps.ledger import Ledger, finished_rows, load_results
-from sweeps.limits import Bars, Limit, Limits, contradicts, is_control, metric_of, side_of
-from sweeps.plan import Job, Pack, make_packs
-from sweeps.region.foretold import foretold_of, sentence
-from sweeps.region.points import region_of
-from sweeps.region.text import region_text
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.region.point_table import region_of
+from sweeps.region.region_text import region_text
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
-from sweeps.stint import Stint
-from sweeps.sweep import SweepFeed
 
 BARS = Bars(0.9, 0.2)
 CERTAIN = {"kind": "certain", "confidence": 0.9}

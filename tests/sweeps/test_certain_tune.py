@@ -8,11 +8,11 @@ from trials import fake_result, trial
 
 from backdoor.engines import engine_of
 from backdoor.result import CurvePoint, Measurement
+from sweeps.early_stopping.limits import Bars, Limit, Limits, is_control
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.limits import Bars, Limit, Limits, is_control
-from sweeps.plan import Job, Pack
-from sweeps.runners.stopping import CertainScheduler
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners.tune import TuneRunner
+from sweeps.runners.tune_schedulers import CertainScheduler
 from sweeps.search import make_search
 
 #: So many that a few controls that end otherwise change nothing.

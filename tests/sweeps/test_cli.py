@@ -15,9 +15,9 @@ from small import SMALL
 
 from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG
 from sweeps.cli.main import COMMANDS, build_parser, main
-from sweeps.hints import command
 from sweeps.ledger import Ledger
 from sweeps.spec import bundled_specs, load_spec
+from sweeps.storage.shell import command
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "ray", "mlflow", "pyarrow", "sklearn", "matplotlib", "pydantic", "yaml", "optuna")
@@ -186,7 +186,7 @@ def test_check_says_what_would_run(capsys) -> None:
 
 @pytest.mark.parametrize("what", ["triggers", "regularizers", "architectures", "datasets", "specs"])
 def test_list(what, capsys) -> None:
-    from backdoor.registry import FAMILIES
+    from backdoor.settings.registry import FAMILIES
 
     assert main(["list", what]) == FINE
     out = capsys.readouterr().out

@@ -9,10 +9,10 @@ import pytest
 from small import begin, small_spec, sweep
 from trials import FEW, fake_result, trial
 
-import sweeps.cost
-from backdoor.registry import PROBES
+import sweeps.cost.estimate
+from backdoor.settings.registry import PROBES
 from sweeps.cli.main import main
-from sweeps.cost import (
+from sweeps.cost.estimate import (
     _side_by_side,
     estimate,
     makespan,
@@ -21,10 +21,10 @@ from sweeps.cost import (
     train_images,
     workers_here,
 )
+from sweeps.cost.probe_cost import Example, examples, study_seconds
 from sweeps.ledger import finished_rows
-from sweeps.plan import Job, Pack
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners.serial import SerialRunner
-from sweeps.study_cost import Example, examples, study_seconds
 
 
 class Known:
@@ -48,7 +48,7 @@ class Known:
 @pytest.mark.parametrize(("fixed", "step"), [(0.3, 0.001), (2.0, 0.05), (0.0, 1e-6)])
 def test_a_pack_that_learns_by_steps_is_predicted_from_a_part(monkeypatch, fixed, step) -> None:
     machine = Known(fixed, step)
-    monkeypatch.setattr(sweeps.cost, "train_pack", machine.train)
+    monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
     pack = Pack(tuple(trial(seed=seed, epochs=200) for seed in range(8)), Job(()))
     steps = -(-1100 // 64) * 200
     assert probe(pack, machine.clock) * 8 == pytest.approx(fixed + 8 * step * steps)
@@ -57,15 +57,17 @@ def test_a_pack_that_learns_by_steps_is_predicted_from_a_part(monkeypatch, fixed
 
 def test_a_closed_form_that_lasts_is_trained_once(monkeypatch) -> None:
     machine = Known(3.0, 0.0)
-    monkeypatch.setattr(sweeps.cost, "train_pack", machine.train)
+    monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
     pack = Pack(tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), Job(()))
     assert probe(pack, machine.clock) == 0.75
     assert machine.images == [256, 1100], "first a part, since libraries are loaded then"
 
 
 def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.cost, "probe_all", lambda packs, workers: [2.0] * len(packs))
-    monkeypatch.setattr(sweeps.cost, "workers_here", lambda cpu, gpu: 2)
+    monkeypatch.setattr(
+        sweeps.cost.estimate, "probe_all", lambda packs, workers: [2.0] * len(packs)
+    )
+    monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 2)
     packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job((), gpu=0.5)) for i in range(3)]
     cost = estimate(packs)
     assert (cost.trials, cost.packs, cost.seconds, cost.worker_seconds) == (6, 3, 8.0, 12.0)
@@ -114,9 +116,11 @@ def test_a_trial_of_each_kind_stands_for_its_studies(monkeypatch) -> None:
     found = examples(packs)
     assert [example.trial for example in found.values()] == [poisoned, clean]
     assert not examples([Pack(mates, Job(()))])
-    monkeypatch.setattr(sweeps.cost, "probe_all", lambda packs, workers: [1.0] * len(packs))
-    monkeypatch.setattr(sweeps.cost, "studies_all", lambda asked, workers: [10.0, 0.5])
-    monkeypatch.setattr(sweeps.cost, "workers_here", lambda cpu, gpu: 1)
+    monkeypatch.setattr(
+        sweeps.cost.estimate, "probe_all", lambda packs, workers: [1.0] * len(packs)
+    )
+    monkeypatch.setattr(sweeps.cost.estimate, "studies_all", lambda asked, workers: [10.0, 0.5])
+    monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 1)
     assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
 
 
@@ -135,7 +139,7 @@ def test_check_counts_probes(tmp_path, capsys) -> None:
 def test_workers_are_measured_side_by_side(monkeypatch) -> None:
     """In processes of their own, whose figures are averaged; a single one stays here."""
     packs = [Pack((trial("ridge", seed=s, weight_decay=0.1, data=FEW),), Job(())) for s in range(2)]
-    monkeypatch.setattr(sweeps.cost, "probe", lambda pack: float(pack.trials[0].seed))
+    monkeypatch.setattr(sweeps.cost.estimate, "probe", lambda pack: float(pack.trials[0].seed))
     assert probe_all(packs, workers=1) == [0.0, 1.0]
     found = probe_all(packs, workers=2)
     assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"

@@ -9,11 +9,11 @@ import scipy.stats
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.detectability import detectability
-from sweeps.analyses.equivalence import auc, bootstrap_mean, resamples, tost
-from sweeps.analyses.text import detectability_text
+from sweeps.analyses.measures_text import detectability_text
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
+from sweeps.statistics.equivalence import auc, bootstrap_mean, resamples, tost
 
 
 @pytest.mark.parametrize("seed", range(5))

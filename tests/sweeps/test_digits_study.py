@@ -4,7 +4,7 @@ import pytest
 from small import begin, sweep
 
 from sweeps.ledger import Ledger
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import load_spec
 

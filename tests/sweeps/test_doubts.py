@@ -8,16 +8,16 @@ from small import begin, small_spec, sweep
 
 from sweeps.analyses.detectability import detectability
 from sweeps.analyses.effects import effects
+from sweeps.analyses.measures_text import detectability_text, resistance_text
 from sweeps.analyses.resistance import resistance
-from sweeps.analyses.text import detectability_text, resistance_text
 from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
-from sweeps.region.doubts import doubts, learnt_nothing
-from sweeps.region.points import region_of
-from sweeps.region.text import region_text
+from sweeps.region.caveats import doubts, learnt_nothing
+from sweeps.region.point_table import region_of
+from sweeps.region.region_text import region_text
+from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
-from sweeps.start import read_spec
 
 
 def swept(tmp_path, **changes):

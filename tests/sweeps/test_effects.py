@@ -10,10 +10,10 @@ from small import begin, small_spec, sweep
 
 from sweeps.analyses.effects import effects
 from sweeps.analyses.findings_text import effects_text
-from sweeps.analyses.intervals import mean_interval
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
+from sweeps.statistics.intervals import mean_interval
 
 SQUEEZED = {"kind": "logit_squeezing", "strength": 0.5, "form": "norm"}
 

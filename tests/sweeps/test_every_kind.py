@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from backdoor.registry import ARCHITECTURES, PROBES, REGULARIZERS, TRIGGERS
+from backdoor.settings.registry import ARCHITECTURES, PROBES, REGULARIZERS, TRIGGERS
 from sweeps.cli.main import main
 
 #: At a size at which they fit 16 x 16 pixels; those with a slash stand for their libraries.

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sweeps.hints import command
+from sweeps.storage.shell import command
 
 
 def test_a_program_on_the_path_keeps_its_name(monkeypatch) -> None:

@@ -9,13 +9,13 @@ from PIL import Image
 from small import begin, small_spec, sweep
 
 from backdoor.config import build_attack
-from backdoor.data import load_source, split
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.poison import draw_poison
 from sweeps.analyses.influential import influential, influential_text
 from sweeps.cli.main import main
-from sweeps.influencers import SHOWN, influenced_images, one_study
 from sweeps.ledger import Ledger, columns_of
+from sweeps.pictures.influence_pictures import SHOWN, influenced_images, one_study
 from sweeps.runners.serial import SerialRunner
 
 PROBE = {"kind": "influence", "images": 6, "most": 4, "beta": 1}

@@ -6,11 +6,11 @@ from backdoor.config import build_attack
 from backdoor.trial import measure_id
 from dashboards.report import write_report
 from sweeps.ledger import Ledger
-from sweeps.mirror.card import measure_labels
+from sweeps.mirror.run_record import measure_labels
 from sweeps.region.labels import attack_label
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage import write_json
+from sweeps.storage.paths import write_json
 
 MODES = ["all_to_one", "all_to_all", "clean_label"]
 NOISE = {"kind": "patch", "pattern": "noise_per_class", "size": 2, "value": [0.5, 1]}

@@ -53,7 +53,7 @@ def test_a_failure_counts_until_the_trial_finishes(tmp_path) -> None:
 
 
 def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.ledger, "FOLD_AT", 4)
+    monkeypatch.setattr(sweeps.ledger.ledger, "FOLD_AT", 4)
     ledger = Ledger(tmp_path)
     for config in TRIALS:
         ledger.append(rows(config))
@@ -67,7 +67,7 @@ def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> N
 def test_a_row_is_rewritten_as_often_as_the_logarithm_of_their_number(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(sweeps.ledger, "FOLD_AT", 1)
+    monkeypatch.setattr(sweeps.ledger.ledger, "FOLD_AT", 1)
     ledger, written = Ledger(tmp_path), []
     write = Ledger._write
 

@@ -9,12 +9,19 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from sweeps.levelset.acquire import Side, Targets, choose, targets
+from sweeps.levelset.acquisition import Side, Targets, choose, targets
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.fresh import Verdicts, passing_verdict
+from sweeps.levelset.gaussian_process import (
+    MEAN_VARIANCE,
+    Data,
+    Hyper,
+    Prior,
+    Process,
+    _objective,
+    fit,
+)
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
-from sweeps.levelset.process import MEAN_VARIANCE, Data, Hyper, Prior, Process, _objective, fit
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import (
     CLIP,
@@ -28,6 +35,7 @@ from sweeps.levelset.surrogate import (
     seed_variance,
     thinned,
 )
+from sweeps.levelset.verdict_power import Verdicts, passing_verdict
 
 MIXED = Columns((0, 3, 0))
 LINE = Panel(Columns(()), np.zeros((1, 0)))

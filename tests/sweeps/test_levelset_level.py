@@ -5,10 +5,10 @@ import pytest
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.level import DRAWS, LUCK, level_below_best
+from sweeps.levelset.gaussian_process import Data, Hyper, Process
 from sweeps.levelset.membership import probability
-from sweeps.levelset.process import Data, Hyper, Process
 from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
+from sweeps.levelset.threshold import DRAWS, LUCK, level_below_best
 from sweeps.levelset.volume import joint_draws
 
 LINE = Panel(Columns(()), np.zeros((1, 0)))

@@ -8,9 +8,17 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.gaussian_process import Data, Hyper, Process
 from sweeps.levelset.membership import IN, OUT, labels, probability
-from sweeps.levelset.process import Data, Hyper, Process
-from sweeps.levelset.rivals import HANDICAP, SIDE, Rival, by_logits, by_side, by_sides, weights
+from sweeps.levelset.model_averaging import (
+    HANDICAP,
+    SIDE,
+    Rival,
+    by_logits,
+    by_side,
+    by_sides,
+    weights,
+)
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
 
 LINE, GOAL, IMAGES = Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.1, clean=0.9), 1000.0

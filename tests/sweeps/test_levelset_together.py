@@ -8,13 +8,13 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import chi2
 
-from sweeps.levelset import together
+from sweeps.levelset import excursion_set as together
 from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.excursion_set import MOST, cutoff, drawn_inside
+from sweeps.levelset.gaussian_process import Data, Hyper, Process
 from sweeps.levelset.membership import IN, UNDECIDED, labels, probability
-from sweeps.levelset.process import Data, Hyper, Process
-from sweeps.levelset.rivals import FEW, astray, by_logits
+from sweeps.levelset.model_averaging import FEW, astray, by_logits
 from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
-from sweeps.levelset.together import MOST, cutoff, drawn_inside
 
 SIZE, IMAGES = 100, 1000.0
 

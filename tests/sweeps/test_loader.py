@@ -3,7 +3,7 @@
 import pytest
 
 from backdoor.errors import UserError
-from sweeps.loader import dump_yaml, load_yaml
+from sweeps.space.yaml_loader import dump_yaml, load_yaml
 
 
 def load(text):

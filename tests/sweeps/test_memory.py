@@ -14,11 +14,11 @@ import sweeps.runners
 from backdoor.engines.packed import Packed
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
-from sweeps.plan import Job, Pack
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners import TOO_LARGE, attempt, train_pack
 from sweeps.runners import tune as runner
 from sweeps.runners.serial import SerialRunner
-from sweeps.stint import Stint
 
 ERRORS = [MemoryError("no room"), torch.cuda.OutOfMemoryError("CUDA out of memory")]
 LINEAR = {"defence": {"architecture": "linear", "weight_decay": [0, 0.001, 0.01, 0.03], "epochs": [1, 2]}}  # fmt: skip
@@ -122,7 +122,7 @@ def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> N
     """torch.cuda is faked where this project calls it: no card is needed, and none was there."""
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
-    monkeypatch.setattr(sweeps.runners, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
+    monkeypatch.setattr(sweeps.runners.base, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
     train_pack(Pack((trial(),), Job((), gpu=gpu)))
     assert said == capped and devices == ["cuda" if gpu else "cpu"]
 

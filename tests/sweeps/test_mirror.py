@@ -165,7 +165,7 @@ def _metric_names(measures: dict[str, Any]) -> list[str]:
     row["measurements"] = [
         {"measure_id": key, "success": 1, "robust": 2, "total": 10} for key in measures
     ]
-    card = sweeps.mirror.Cards({"sweep_id": SWEEP_ID, "measures": measures}).card(row)
+    card = sweeps.mirror.run_record.Cards({"sweep_id": SWEEP_ID, "measures": measures}).card(row)
     start = "baseline_attack_success."
     return [p.key.removeprefix(start) for p in card.points if p.key.startswith(start)]
 
@@ -203,7 +203,7 @@ def test_new_store_gets_equal_runs(folder: Folder, new_store: NewStore) -> None:
 
 
 def test_all_pages_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps.mirror, "PAGE", 2)
+    monkeypatch.setattr(sweeps.mirror.sync, "PAGE", 2)
     folder.record(*pair(0), *pair(1), trial("ridge", 2))
     assert mirror(folder.paths).created == 5
     assert mirror(folder.paths).present == 5
@@ -281,7 +281,7 @@ def test_runs_of_others_are_left_alone(folder: Folder) -> None:
 
 def test_two_mirrors_of_one_folder_are_refused(folder: Folder) -> None:
     rule = "DIR: must not be mirrored by two processes at once, but got .* A running sweep mirrors"
-    with sweeps.mirror.only_mirror(folder.paths), pytest.raises(UserError, match=rule):
+    with sweeps.mirror.sync.only_mirror(folder.paths), pytest.raises(UserError, match=rule):
         mirror(folder.paths)
     assert mirror(folder.paths).created == 0
 

@@ -24,7 +24,7 @@ from sweeps.mirror.follower import Follower
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
-from sweeps.storage import SweepPaths
+from sweeps.storage.paths import SweepPaths
 
 pytest_plugins = ["mirror_fixtures"]
 
@@ -340,7 +340,7 @@ def test_a_point_that_is_no_longer_complete_loses_its_figures(study: Study, caps
 
 
 def test_metrics_beyond_one_request(study: Study, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
-    monkeypatch.setattr(sweeps.mirror, "BATCH", 7)
+    monkeypatch.setattr(sweeps.mirror.sync, "BATCH", 7)
     study.record(study.trials)
     assert mirror(study.paths).created == 4
     agree(study, study.region(capsys))

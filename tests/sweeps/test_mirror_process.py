@@ -15,10 +15,10 @@ from mirrored import Folder, by_trial, free_port, pair, runs, until
 from trials import trial
 
 import sweeps
-from sweeps.hints import command
 from sweeps.ledger import Ledger, failed_rows
 from sweeps.mirror import MirrorProcess, only_mirror
 from sweeps.mirror.follower import Follower, wait
+from sweeps.storage.shell import command
 
 pytest_plugins = ["mirror_fixtures"]
 
@@ -190,9 +190,9 @@ def test_quiet_ledger_costs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPa
         raise AssertionError("the ledger was read, or MLflow was asked")
 
     before = len(said)
-    monkeypatch.setattr("sweeps.ledger.Ledger.table", forbidden)
-    monkeypatch.setattr("sweeps.mirror.View.bring", forbidden)
-    monkeypatch.setattr("sweeps.mirror.View.__init__", forbidden)
+    monkeypatch.setattr("sweeps.ledger.ledger.Ledger.table", forbidden)
+    monkeypatch.setattr("sweeps.mirror.sync.View.bring", forbidden)
+    monkeypatch.setattr("sweeps.mirror.sync.View.__init__", forbidden)
     follower.step()
     assert said[before:] == []
     assert follower.last()

@@ -12,25 +12,25 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.result import TrialResult
-from sweeps.choice import choose
 from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
-from sweeps.hints import command
+from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
-from sweeps.levelset.level import Level
 from sweeps.levelset.membership import probability
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.threshold import Level
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
-from sweeps.region.modelled import _Answer, modelled
-from sweeps.region.modelled_text import modelled_text
+from sweeps.region.model_region import _Answer, modelled
+from sweeps.region.model_text import modelled_text
+from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import parse_spec
-from sweeps.start import read_spec
-from sweeps.storage import SweepPaths
-from sweeps.verify.modelled import ModelledRegion
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
+from sweeps.verify.model_draws import ModelledRegion
 
 
 def square(count: int = 4096) -> np.ndarray:
@@ -284,7 +284,7 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys, mon
     """It is the model's, and no trial of the search was at it."""
     region = json.loads((folder / "region.json").read_text())
     model = region["model"]
-    monkeypatch.setattr("sweeps.region.modelled.modelled", lambda spec, ledger: model)
+    monkeypatch.setattr("sweeps.region.model_region.modelled", lambda spec, ledger: model)
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
@@ -338,7 +338,7 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     """From the answer, its words and what `verify` draws inside."""
     usual = json.loads((folder / "region.json").read_text())["model"]
     assert usual["cutoff"] == 0.95 and not any("together" in line for line in usual["text"])
-    for place in ("sweeps.region.modelled", "sweeps.verify.modelled"):
+    for place in ("sweeps.region.model_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
     spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
     held = modelled(spec, ledger)

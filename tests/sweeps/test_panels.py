@@ -5,16 +5,16 @@ import torch
 from small import begin, results, small_spec, sweep
 
 from backdoor.errors import UserError
-from backdoor.identity import digest
-from backdoor.registry import TRIGGERS
+from backdoor.settings.digest import digest
+from backdoor.settings.registry import TRIGGERS
 from sweeps.cli import FINE
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.panels import bundled_panels, named_panel, panel_attacks
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
+from sweeps.results.create import reopen
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import load_spec
-from sweeps.start import reopen
 
 #: Attack ids of every released panel. A line here is never edited: a new panel adds one.
 GOLDEN = {

@@ -6,7 +6,7 @@ from trials import trial
 
 from backdoor.config import Training
 from backdoor.engines import pack_key
-from sweeps.plan import Job, Pack, evenly, make_packs
+from sweeps.packs.pack import Job, Pack, evenly, make_packs
 
 JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sweeps.region.prediction import predict_one
+from sweeps.statistics.prediction import predict_one
 
 
 def test_it_is_the_t_interval_of_one_future_observation_on_the_angles() -> None:

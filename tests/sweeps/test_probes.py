@@ -18,11 +18,11 @@ import sweeps.ledger.studies
 from backdoor.errors import StoredDataError, UserError
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, decode, encode, load_results
-from sweeps.plan import Job, Pack
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
-from sweeps.stint import Stint
 
 COUNTING, FAILING = {"kind": "fake_probes:Counting"}, {"kind": "fake_probes:Failing"}
 PERSISTENCE = {"kind": "persistence", "clean_fraction": 0.05, "epochs": 1}
@@ -284,7 +284,7 @@ DYING = """
 import os, signal, sys
 import sweeps.ledger
 from sweeps.cli.main import main
-sweeps.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+sweeps.ledger.ledger.write_table = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
 
@@ -295,7 +295,7 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     import ray
 
     from sweeps.runners.tune import TuneRunner
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
     document = {**SMALL, "defence": NETWORKS, "seeds": 1, "probes": [PERSISTENCE]}
     (spec_file := tmp_path / "s.yaml").write_text(yaml.safe_dump(document))

@@ -11,8 +11,8 @@ from trials import fake_rows, trial
 from backdoor.errors import UserError
 from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, accuracies
-from sweeps.plan import Job, make_packs
-from sweeps.runners.recorded import CsvColumns, RecordedGrid
+from sweeps.packs.pack import Job, make_packs
+from sweeps.runners.recorded_grid import CsvColumns, RecordedGrid
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
 

@@ -8,10 +8,10 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.region.bounds import Rate, rate
-from sweeps.region.points import by_bounds, recommend, region_of
-from sweeps.region.text import region_text
+from sweeps.region.point_table import by_bounds, recommend, region_of
+from sweeps.region.region_text import region_text
 from sweeps.runners.serial import SerialRunner
+from sweeps.statistics.seed_bounds import Rate, rate
 
 
 def test_bounds_are_students_t_on_logits() -> None:

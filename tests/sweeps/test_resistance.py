@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from small import begin, small_spec, sweep
 
+from sweeps.analyses.measures_text import resistance_text
 from sweeps.analyses.resistance import crossing, inflections, resistance
-from sweeps.analyses.text import resistance_text
 from sweeps.cli.main import main
 from sweeps.runners.serial import SerialRunner
 

@@ -14,9 +14,9 @@ from backdoor.errors import StoredDataError
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage import read_sweep
+from sweeps.storage.paths import read_sweep
 
 
 @pytest.mark.parametrize("section", ["name", "data", "defence", "attack"])
@@ -204,9 +204,9 @@ def test_splits_on_which_nothing_can_be_measured(data, text, tmp_path, capsys) -
 
 
 def test_a_pack_given_back_is_the_next_one_unless_the_sweep_stops(tmp_path) -> None:
-    from sweeps.plan import Job
+    from sweeps.packs.pack import Job
+    from sweeps.scheduling.loop import SweepFeed
     from sweeps.search import make_search
-    from sweeps.sweep import SweepFeed
 
     spec = small_spec()
     feed = SweepFeed(make_search(spec), Ledger(tmp_path), Job(spec.measures))

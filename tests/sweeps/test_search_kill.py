@@ -12,9 +12,9 @@ from small import SMALL, results
 from sweeps.cli import FINE
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
+from sweeps.results.create import reopen
 from sweeps.runners import serial
 from sweeps.search import make_search
-from sweeps.start import reopen
 
 ROOT = Path(__file__).parents[2]
 PARTS = 6

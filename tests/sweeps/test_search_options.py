@@ -12,8 +12,8 @@ from small import SMALL
 from backdoor.errors import UserError
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.search.samplers import SAMPLERS, check_options
 from sweeps.spec import parse_spec
+from sweeps.spec.samplers import SAMPLERS, check_options
 from sweeps.spec.sections import SearchSettings
 
 ROOT = Path(__file__).parents[2]

@@ -14,13 +14,13 @@ from backdoor.engines.convex import Convex
 from backdoor.engines.packed import Packed
 from backdoor.errors import StoredDataError
 from sweeps.ledger import Ledger
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.search.parameters import Parameters
-from sweeps.search.samplers import SAMPLERS
-from sweeps.sweep import run_sweep
+from sweeps.spec.samplers import SAMPLERS
 
 WIDE = {
     "architecture": ["linear", {"kind": "mlp", "width": [8, 16]}, "ridge"],

@@ -15,13 +15,13 @@ from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, failed_rows
 from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
 from sweeps.levelset.membership import probability, summary
-from sweeps.plan import Job, Pack
+from sweeps.packs.pack import Job, Pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
-from sweeps.search.region import inert_leaves
-from sweeps.space import Range
-from sweeps.sweep import run_sweep
+from sweeps.search.level_set import inert_leaves
+from sweeps.space.space import Range
 
 WIDE = {
     "architecture": ["linear", {"kind": "mlp", "width": [8, 16, 64]}, "ridge"],

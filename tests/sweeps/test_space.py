@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from backdoor.config import Defence
-from backdoor.registry import ARCHITECTURES, REGULARIZERS
-from sweeps.space import Range
-from sweeps.space_parser import SpaceParser
+from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS
+from sweeps.space.parser import SpaceParser
+from sweeps.space.space import Range
 
 FAMILIES = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
 

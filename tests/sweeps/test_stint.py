@@ -10,12 +10,12 @@ from trials import fake_result, fake_rows, trial
 from backdoor.result import FAILED, StudyRecord
 from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joined
 from sweeps.ledger.studies import detached
-from sweeps.pace import LAST, LONGEST, SHORTEST, Pace
-from sweeps.plan import Job, Pack
-from sweeps.runners.table import DIED, Table
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack
+from sweeps.runners.in_flight import DIED, Table
+from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, Pace
+from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
-from sweeps.stint import Stint
-from sweeps.sweep import SweepFeed
 
 JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
 

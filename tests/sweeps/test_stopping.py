@@ -5,7 +5,7 @@ import pytest
 from small import SMALL, begin, results, small_spec, sweep
 
 from sweeps.ledger import Ledger
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.runners.tune import TuneRunner

@@ -18,9 +18,9 @@ from backdoor.partial import PartialResult
 from backdoor.result import CurvePoint
 from backdoor.trial import measure_id, run_pack
 from dashboards.report import write_report
-from sweeps.choice import choose
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
+from sweeps.final_model.select import choose
 from sweeps.ledger import (
     SCHEMA,
     Ledger,
@@ -31,14 +31,14 @@ from sweeps.ledger import (
     stopped_rows,
 )
 from sweeps.mirror import mirror
-from sweeps.plan import Job, Pack, make_packs
-from sweeps.region.points import region_of
-from sweeps.region.text import region_text
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.region.point_table import region_of
+from sweeps.region.region_text import region_text
 from sweeps.runners import tune
-from sweeps.runners.stopping import StoppingScheduler
+from sweeps.runners.tune_schedulers import StoppingScheduler
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
-from sweeps.stint import Stint
 
 pytest_plugins = ["mirror_fixtures"]
 TRIALS = [trial("linear", seed=seed, epochs=5) for seed in range(4)]

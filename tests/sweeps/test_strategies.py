@@ -6,7 +6,7 @@ from small import begin, results, small_spec, sweep
 from backdoor.errors import UserError
 from sweeps.ledger import Ledger, load_results
 from sweeps.region.labels import attack_label
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 
 RIDGE = {"architecture": "ridge", "weight_decay": 0.1}

@@ -8,8 +8,8 @@ from sweeps.ledger import Ledger
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
-from sweeps.sweep import run_sweep
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_replay_says_what_its_table_lacks(tmp_path, spec) -> None:
 
 def test_a_second_writer_is_refused(tmp_path, spec) -> None:
     from backdoor.errors import UserError
-    from sweeps.storage import locked
+    from sweeps.storage.paths import locked
 
     paths = begin(tmp_path / "r", spec)
     with locked(paths), pytest.raises(UserError, match="DIR: is in use by process"), locked(paths):

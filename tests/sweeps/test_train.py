@@ -9,17 +9,17 @@ import torch
 from small import begin, small_spec, sweep
 from torch_only import predictions
 
-from backdoor.data import load_source, split
-from backdoor.model import load_model
-from sweeps.choice import choose, fresh_seed
+from backdoor.datasets.source import load_source, split
+from backdoor.export import load_model
 from sweeps.cli import FAILURES, FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.hints import command
+from sweeps.final_model.select import choose, fresh_seed
 from sweeps.ledger import Ledger
-from sweeps.region.points import region_of
-from sweeps.region.prediction import predict_one
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage import SweepPaths
+from sweeps.statistics.prediction import predict_one
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
 
 RIDGE = {
     "defence": {"architecture": "ridge", "weight_decay": [1e-4, 0.2]},
@@ -243,7 +243,7 @@ def test_a_failure_leaves_no_half_model(finished, tmp_path, monkeypatch) -> None
     def full(path, value):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sweeps.final.write_json", full)
+    monkeypatch.setattr("sweeps.final_model.train.write_json", full)
     assert main(["train", str(finished[0].root), "--out", str(tmp_path / "m")]) == WRONG
     assert list(tmp_path.iterdir()) == []
 
@@ -252,7 +252,7 @@ def test_what_torch_cannot_export_is_saved_as_weights(finished, tmp_path, monkey
     def unable(classifier, shape):
         raise NotImplementedError("aten::odd")
 
-    monkeypatch.setattr("sweeps.final.program_of", unable)
+    monkeypatch.setattr("sweeps.final_model.train.program_of", unable)
     assert main(["train", str(finished[0].root), "--out", str(tmp_path / "m")]) == FINE
     streams = capsys.readouterr()
     assert "only its weights are saved (NotImplementedError: aten::odd)" in streams.err
@@ -262,7 +262,9 @@ def test_what_torch_cannot_export_is_saved_as_weights(finished, tmp_path, monkey
 
 
 def test_a_program_that_answers_otherwise_is_a_failure_and_kept(finished, tmp_path, monkeypatch, capsys) -> None:  # fmt: skip
-    monkeypatch.setattr("sweeps.final.answers_of", lambda program, images: np.zeros(len(images)))
+    monkeypatch.setattr(
+        "sweeps.final_model.train.answers_of", lambda program, images: np.zeros(len(images))
+    )
     assert main(["train", str(finished[0].root), "--out", str(tmp_path / "m")]) == FAILURES
     assert "images as the trained model did" in capsys.readouterr().err
     assert (tmp_path / "m" / "model.pt2").is_file()

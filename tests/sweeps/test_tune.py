@@ -248,7 +248,7 @@ def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     assert json.loads(out)["trials"] == {"finished": 216, "stopped": 0, "failed": 0, "planned": 216}
     rows = Ledger(folder / "ledger").rows()
     assert recorded.items() <= {r["trial_id"]: r["finished_at"] for r in rows}.items()
-    from sweeps.storage import SweepPaths
+    from sweeps.storage.paths import SweepPaths
 
     spec = small_spec(**{k: document[k] for k in ("defence", "attack", "seeds", "name")})
     calm = begin(tmp_path / "calm", spec)

@@ -9,21 +9,21 @@ from PIL import Image
 from small import begin, results, small_spec, sweep
 from trials import trial
 
-from backdoor import userfile
 from backdoor.config import build_attack, build_trial
 from backdoor.errors import UserError
-from backdoor.registry import TRIGGERS
+from backdoor.settings import user_file as userfile
+from backdoor.settings.registry import TRIGGERS
+from backdoor.settings.user_file import UserFile, content_digest
 from backdoor.triggers import blend
-from backdoor.userfile import UserFile, content_digest
 from sweeps.ledger import Ledger
-from sweeps.plan import Pack
-from sweeps.region.points import region_of
+from sweeps.packs.chunk import Stint
+from sweeps.packs.pack import Pack
+from sweeps.region.point_table import region_of
+from sweeps.results.create import read_spec, reopen
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
-from sweeps.start import read_spec, reopen
-from sweeps.stint import Stint
-from sweeps.storage import VerificationPaths
+from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.plan import Plan, Settings, read_plan, write_plan
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from small import begin, small_spec, sweep
 
-from sweeps.analyses.anova import anova
 from sweeps.analyses.findings_text import variance_text
 from sweeps.analyses.variance import variance
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
+from sweeps.statistics.anova import anova
 
 
 def by_loops(table):

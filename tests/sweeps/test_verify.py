@@ -12,7 +12,7 @@ from scipy import stats
 from small import begin, small_spec, sweep
 from trials import fake_result
 
-import sweeps.verify.modelled
+import sweeps.verify.model_draws
 from backdoor.config import build_attack
 from backdoor.errors import StoredDataError, UserError
 from backdoor.streams import stream
@@ -20,17 +20,17 @@ from sweeps.cli import FINE, INTERRUPTED, running
 from sweeps.cli.main import main
 from sweeps.cli.verifying import _announce
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.region.points import region_of
+from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage import VerificationPaths
+from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
+from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.answer import answer_of
-from sweeps.verify.bounds import chance_to_prove, draws_for, fewest_draws, lower_bound
 from sweeps.verify.judge import count, reliability
-from sweeps.verify.modelled import ModelledRegion
+from sweeps.verify.model_draws import ModelledRegion
 from sweeps.verify.plan import Settings, read_plan, settings_of, verifications
 from sweeps.verify.run import Verification, verification
-from sweeps.verify.text import verification_text
 from sweeps.verify.transfer import transfer_attacks
+from sweeps.verify.verification_text import verification_text
 
 LINEAR = {
     "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
@@ -271,7 +271,7 @@ def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
     tmp_path, monkeypatch
 ) -> None:
     """Not one image in 450 is taken; that the next 450 have none either is another matter."""
-    monkeypatch.setattr(sweeps.verify.modelled, "MOST", 1024)
+    monkeypatch.setattr(sweeps.verify.model_draws, "MOST", 1024)
     paths, spec = a_sweep(
         tmp_path, lambda config: (0.95, 0.0), region={**GOAL, "attack_success": 0.0},
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
@@ -546,7 +546,7 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monke
     # That 90 % of the seeds pass is asked of fewer points than that the median one does.
     share = verification(paths, spec, Settings(20, 1, "share"), ())
     assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
-    monkeypatch.setattr(sweeps.verify.modelled, "MOST", 4096)
+    monkeypatch.setattr(sweeps.verify.model_draws, "MOST", 4096)
 
     def inside(target, basis):
         """Those of 4,096 even draws that are inside, equal draws whoever asks."""

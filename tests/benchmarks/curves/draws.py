@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from backdoor.config import build_data
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.triggers.patch import Patch
 
 SPLIT_SEED, TEST = 999, 500

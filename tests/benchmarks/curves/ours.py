@@ -13,13 +13,13 @@ from typing import Any
 from curves.draws import their_images, with_their_noise
 
 from backdoor.config import Attack, TrialConfig, build_data, build_defence
-from backdoor.data import load_source
+from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
 from backdoor.probes import Studied
 from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
 from sweeps.spec import load_spec
 
 SPEC = "learning-curves"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from sweeps.ledger import Ledger
-from sweeps.storage import SweepPaths
+from sweeps.storage.paths import SweepPaths
 
 SPEC = "digits-region"
 

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 from region.baselines import iou
 
+from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
 from sweeps.levelset.search import LevelSetSearch, Settings
-from sweeps.levelset.together import cutoff
 
 EVEN, CONFIDENCE = 4096, 0.95
 

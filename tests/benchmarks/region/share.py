@@ -14,14 +14,14 @@ import numpy as np
 
 from backdoor.config import build_defence
 from sweeps.ledger import Ledger, accuracies
+from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
-from sweeps.levelset.together import cutoff
-from sweeps.plan import Job, make_packs
+from sweeps.packs.pack import Job, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
-from sweeps.search.region import RegionSearch
+from sweeps.scheduling.loop import run_sweep
+from sweeps.search.level_set import RegionSearch
 from sweeps.spec import load_spec
-from sweeps.sweep import run_sweep
 
 POINTS, SEEDS = 40, 30
 #: Of a share of 0.9, so few passes of 30 happen once in 40 points: at most one may have no more.

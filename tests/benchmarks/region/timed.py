@@ -17,7 +17,7 @@ from region.live import SPEC, sweeps
 
 from sweeps.ledger import Ledger, accuracies
 from sweeps.levelset.search import Outcome
-from sweeps.storage import SweepPaths
+from sweeps.storage.paths import SweepPaths
 
 #: What makes the bundled search train as the map does, with seeds that the map never had.
 AS_THE_MAP = ("data.split_seed=0", "seeds.base=1000")

@@ -1,0 +1,89 @@
+"""What every architecture is and can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from backdoor.errors import Mistake
+from backdoor.settings.registry import Kind
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Architecture(Kind):
+    """A learner for images of a shape (c, h, w) and a number of classes."""
+
+    engine: ClassVar[str] = "serial"
+    inactive: ClassVar[frozenset[str]] = frozenset()
+    #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
+    needs_weight_decay: ClassVar[bool] = False
+    #: Whether it learns by cross-entropy: its scores are logits then, and it has such a loss.
+    cross_entropy: ClassVar[bool] = True
+    #: Its fields in which the trials of one pack may differ.
+    pack_axes: ClassVar[frozenset[str]] = frozenset()
+    #: The largest training set that it is meant for; None is no limit.
+    most_images: ClassVar[int | None] = None
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's
+        global generator, which the engine seeds."""
+        raise NotImplementedError
+
+    def start(self, module: nn.Module) -> None:
+        """Puts weights into a module, as built here, with which its training is to begin; by
+        default those that it was built with stay."""
+
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
+        """Names of the submodules whose outputs are the hidden representations, in forward order.
+
+        By default the children with parameters, except the one that contains the head; where some
+        of them are made of several layers, as a stage is, single ones do not count. A layer that
+        changes its input in place changes the representation before it.
+        """
+        head = self.head(module)
+        children = {
+            name: child
+            for name, child in module.named_children()
+            if next(child.parameters(), None) is not None and name != head.partition(".")[0]
+        }
+        stages = [
+            name for name, child in children.items() if next(child.children(), None) is not None
+        ]
+        return tuple(stages or children)
+
+    def head(self, module: nn.Module) -> str:
+        """Name of the layer that makes the logits: the last linear one, else the last with
+        parameters of its own."""
+        layers: list[tuple[bool, str]] = [
+            (isinstance(layer, nn.Linear), name)
+            for name, layer in module.named_modules()
+            if next(layer.parameters(recurse=False), None) is not None
+        ]
+        linear = [name for is_linear, name in layers if is_linear]
+        return (linear or [name for _, name in layers])[-1]
+
+    def count_hidden(self, shape: Shape, classes: int) -> int:
+        """How many hidden representations there are."""
+        with torch.device("meta"):  # shapes without content: made in no time
+            return len(self.hidden_layers(self.build(shape, classes)))
+
+    def trained_by(self) -> str:
+        """Name of its engine, for kinds whose settings decide."""
+        return self.engine
+
+    def fits(self, shape: Shape) -> Iterable[Mistake]:
+        """What is wrong with this architecture on images of `shape`; nothing by default."""
+        return ()
+
+
+#: Factors without meaning for learners that are solved rather than trained.
+TRAINING_FACTORS = frozenset(
+    {"regularizer", "learning_rate", "momentum", "epochs"}
+    | {"batch_size", "schedule", "augmentation", "stamp"}
+)

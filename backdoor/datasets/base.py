@@ -1,0 +1,77 @@
+"""What every dataset is, and what it hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+
+from backdoor.errors import Mistake
+from backdoor.settings.registry import Kind
+from backdoor.settings.schema import Count, Range
+
+
+@dataclass(frozen=True)
+class Raw:
+    """All images of a source, decoded.
+
+    images: (n, c, h, w) uint8. labels: (n,) int64, 0 to len(class_names) - 1.
+    test_from: the index at which the source's own test set begins; None where it has none, and
+    training, validation and test images are all drawn from one pool.
+    poisoned: (n,) bool, images that came poisoned; None where nothing says so.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    test_from: int | None = None
+    poisoned: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Kind):
+    """A source of labelled images, narrowed to classes and sizes.
+
+    classes: labels to keep, renumbered 0, 1, ... in the order given; None keeps all.
+    train, validation, test: images in each split; None takes what is left. Validation images come
+    from the training pool, apart from the training images.
+    split_seed: seed of the split; None takes the trial's own seed, so that intervals over seeds
+    include the choice of images.
+    """
+
+    classes: tuple[int, ...] | None = None
+    train: Count | None = None
+    validation: Count | None = None
+    test: Count | None = None
+    split_seed: Annotated[int | None, Range(ge=0)] = None
+
+    def rules(self) -> Iterable[Mistake]:
+        if self.classes is not None:
+            if len(self.classes) < 2:
+                yield Mistake(
+                    "classes",
+                    "must name at least two classes",
+                    list(self.classes),
+                    "Name two or more, or leave it out.",
+                )
+            if len(set(self.classes)) != len(self.classes):
+                yield Mistake(
+                    "classes",
+                    "must not repeat a class",
+                    list(self.classes),
+                    "Name each class once.",
+                )
+
+    def fingerprint(self) -> str:
+        """Hex digest of the content and its decoding; `UserError` where data are missing."""
+        raise NotImplementedError
+
+    def read(self) -> Raw:
+        """The whole source, decoded. Called once per machine where `cached` is true."""
+        raise NotImplementedError
+
+    #: Whether decoding is dear enough that the result is kept on disk.
+    cached = False

@@ -1,0 +1,53 @@
+"""Import paths of before: what README or a base class once offered to users' own kinds still works.
+
+`from backdoor.schema import Count` gives the very object of `backdoor.settings.schema`. Only paths
+that were offered stand here; everything else is imported from where it lives now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+#: Path of before → path of today.
+FORMER_PATHS = {
+    "backdoor.bank": "backdoor.image_store.store",
+    "backdoor.data": "backdoor.datasets.source",
+    "backdoor.features": "backdoor.architectures.frozen_features",
+    "backdoor.model": "backdoor.export",
+    "backdoor.others": "backdoor.triggers.donors",
+    "backdoor.pictures": "backdoor.triggers.pictures",
+    "backdoor.registry": "backdoor.settings.registry",
+    "backdoor.schema": "backdoor.settings.schema",
+    "backdoor.userfile": "backdoor.settings.user_file",
+    "backdoor.weights": "backdoor.architectures.pretrained",
+    "sweeps.region.points": "sweeps.region.point_table",
+    "sweeps.runners.recorded": "sweeps.runners.recorded_grid",
+    "sweeps.start": "sweeps.results.create",
+    "sweeps.sweep": "sweeps.scheduling.loop",
+}
+
+
+class FormerPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module under a path of before, and hands over the module of today."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in FORMER_PATHS:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # What stands in `sys.modules` after this is what the import statement gets.
+        sys.modules[module.__name__] = importlib.import_module(FORMER_PATHS[module.__name__])
+
+
+def install() -> None:
+    """Makes the paths of before importable; once is enough, more does no harm."""
+    if not any(isinstance(finder, FormerPaths) for finder in sys.meta_path):
+        sys.meta_path.append(FormerPaths())

@@ -1,0 +1,65 @@
+"""The images of a pack as frozen features: what learners see of `backdoor.image_store.store` in
+their place."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.architectures.frozen_features import STEP, Features
+from backdoor.image_store.store import Bank, Floats, Ids
+
+#: Images that the network is shown at a time, always as many: sums may depend on their number.
+BATCH = 16
+
+
+class FeatureBank(Bank):
+    """A bank whose rows are features (f, 1, 1) of the rows of another, in whole steps of `STEP`.
+
+    What addresses rows is taken over from that bank, which keeps the images: `uint8` shows those.
+    clean: numbers of the images that some trial needs unchanged, as that bank was made with.
+    """
+
+    def __init__(self, bank: Bank, features: Features, clean: Ids) -> None:
+        self.__dict__.update(bank.__dict__)
+        self._raw = bank
+        stamped = [offset + np.arange(len(ids)) for offset, ids in bank._stamped.values()]
+        self._rows = torch.from_numpy(np.unique(np.concatenate([bank.clean_rows(clean), *stamped])))
+        self._features = self._extract(features)
+        count = self._features.shape[1]
+        self.shape = (count, 1, 1)
+        self._scale = torch.full((1,), STEP, device=self.device)
+        self._shift = torch.zeros(1, device=self.device)
+        self._scales, self._shifts = self._scale.repeat(count), self._shift.repeat(count)
+
+    def uint8(self, rows: Ids) -> torch.Tensor:
+        return self._raw.uint8(rows)
+
+    def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
+        """(n, f) int32."""
+        chosen = self._select(torch.from_numpy(rows)).flatten(1)
+        result: npt.NDArray[np.integer] = chosen.cpu().numpy()
+        return result
+
+    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+        return self._normalised(self._select(rows.flatten())).reshape(*rows.shape, *self.shape)
+
+    def affine(self) -> tuple[Floats, Floats]:
+        return np.array([STEP]), np.zeros(1)
+
+    def _select(self, rows: torch.Tensor) -> torch.Tensor:
+        """rows (n,) to (n, 1, 1, f) int32."""
+        places = torch.searchsorted(self._rows, rows.cpu())
+        return self._features.index_select(0, places.to(self.device))[:, None, None]
+
+    @torch.no_grad()
+    def _extract(self, features: Features) -> torch.Tensor:
+        """Of all rows that are needed, (n, f) int32."""
+        extractor, parts = features.load().to(self.device), []
+        for rows in np.split(self._rows.numpy(), range(BATCH, len(self._rows), BATCH)):
+            images = self._raw.uint8(rows).to(torch.float32)
+            full = images.new_zeros(BATCH, *images.shape[1:])
+            full[: len(rows)] = images
+            parts.append(extractor(full)[: len(rows)].to(torch.int32))
+        return torch.cat(parts)

@@ -1,0 +1,207 @@
+"""The images of a pack: clean ones once, stamped ones once a trigger, addressed by row.
+
+No trial ever copies the data set: a poisoned training set is an array of row numbers, in which
+the poisoned positions point at stamped rows. Nor does a worker copy a large one: its clean images
+are read where the decoded data set is memory-mapped, once for all processes of a machine.
+
+Images lie with channels last, (n, h, w, c): so are the decoded sets and what convolutions want,
+and the bytes of a pixel move together when it is cropped.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backdoor.datasets.source import Source
+from backdoor.image_store.augment import crop_flip
+from backdoor.triggers import Trigger
+
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+#: Banks up to this size are normalised to float32 once; larger ones batch by batch.
+FLOAT_BANK_BYTES = 128 * 2**20
+#: Clean images of a memory-mapped set are copied up to this size, and shared beyond it.
+COPIED_BYTES = 32 * 2**20
+#: So many images are stamped at once: triggers compute in float64, eight times the size.
+STAMPED_AT_ONCE = 4096
+
+
+class Bank:
+    """Rows of images (c, h, w) uint8 on a device.
+
+    Args:
+        source: where the images come from.
+        clean: (n,) int64, numbers of all images that some trial needs unchanged.
+        stamped: for each trigger, the numbers of the images that some trial needs stamped.
+        normalization: `unit` or `standard`, see `backdoor.config.Training`.
+        alone: whether a single trial uses it. Images of a shared set are then stamped whenever they
+            are asked for; several trials ask for the same ones, which are stamped once and kept.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clean: Ids,
+        stamped: Mapping[Trigger, Ids],
+        normalization: str = "unit",
+        device: str = "cpu",
+        alone: bool = False,
+    ) -> None:
+        self.shape = source.shape
+        self.device = torch.device(device)
+        self._labels = torch.from_numpy(source.labels)
+        self._clean: Ids | None = np.unique(clean)
+        self._shared: torch.Tensor | None = None
+        blocks: list[torch.Tensor] = []
+        if self.device.type == "cpu" and shareable(source, len(self._clean)):
+            self._clean, self._shared = None, channels_last(source.images)
+            offset = len(source.images)
+        else:
+            blocks.append(channels_last(source.images[self._clean]))
+            offset = len(self._clean)
+        self._keeps = self._shared is None or not alone
+        origin = [np.arange(offset)]
+        self._stamped: dict[Trigger, tuple[int, Ids]] = {}
+        for trigger, wanted in stamped.items():
+            ids = np.unique(wanted)
+            blocks += stamped_blocks(trigger, source, ids) if self._keeps else []
+            origin.append(self.clean_rows(ids))
+            self._stamped[trigger] = offset, ids
+            offset += len(ids)
+        c, h, w = self.shape
+        blocks.append(torch.empty(0, h, w, c, dtype=torch.uint8))
+        self._own = torch.cat(blocks).to(device)
+        self._origin = np.concatenate(origin)
+        standard = normalization == "standard"
+        mean = source.mean if standard else np.zeros_like(source.mean)
+        std = source.std if standard else np.ones_like(source.std)
+        self._mean, self._std = mean.astype(np.float64), std.astype(np.float64)
+        self._scale = torch.from_numpy(1 / (255 * std)).to(device)
+        self._shift = torch.from_numpy(mean / std).to(device)
+        # A number for every one of an image: broadcasting over the short last axis is slow.
+        self._scales, self._shifts = self._scale.repeat(h * w), self._shift.repeat(h * w)
+
+    @property
+    def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
+        return self._scale[:, None, None], self._shift[:, None, None]
+
+    def clean_rows(self, ids: Ids) -> Ids:
+        """Rows of the unchanged images with these numbers, (n,) int64."""
+        return ids.copy() if self._clean is None else np.searchsorted(self._clean, ids)
+
+    def stamped_rows(self, trigger: Trigger, ids: Ids) -> Ids:
+        """Rows of the stamped images with these numbers, (n,) int64."""
+        offset, known = self._stamped[trigger]
+        return offset + np.searchsorted(known, ids)
+
+    def unchanged(self, rows: Ids) -> Ids:
+        """Rows of the images as they were before they were stamped, (...) int64."""
+        return self._origin[rows]
+
+    def uint8(self, rows: Ids) -> torch.Tensor:
+        """The images of these rows as they are: rows (n,) int64 to (n, c, h, w) uint8."""
+        return self._select(torch.from_numpy(rows)).permute(0, 3, 1, 2)
+
+    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Network inputs: rows (...) int64 to (..., c, h, w) float32."""
+        chosen = rows.flatten()
+        if self._floats is not None:
+            images = self._floats.index_select(0, chosen.to(self.device))
+        else:
+            images = self._normalised(self._select(chosen))
+        return images.reshape(*rows.shape, *self.shape)
+
+    def augmented(self, rows: torch.Tensor, views: torch.Tensor, stamp: str) -> torch.Tensor:
+        """Network inputs as they are seen while training: (..., c, h, w) float32.
+
+        Args:
+            rows: (...) int64, on the CPU where `stamp` is `after`.
+            views: (..., 3) int64, see `backdoor.image_store.augment`.
+            stamp: whether images are stamped `before` or `after` they are cropped and mirrored.
+        """
+        chosen, views = rows.flatten(), views.flatten(0, -2)
+        if stamp == "before":
+            images = crop_flip(self._select(chosen), views)
+        else:
+            clean = torch.from_numpy(self.unchanged(chosen.numpy()))
+            images = crop_flip(self._select(clean), views)
+            self._stamp(images.permute(0, 3, 1, 2), chosen)
+        return self._normalised(images).reshape(*rows.shape, *self.shape)
+
+    def _select(self, rows: torch.Tensor) -> torch.Tensor:
+        """rows (n,) to (n, h, w, c) uint8."""
+        if self._shared is None:
+            return self._own.index_select(0, rows.to(self.device))
+        if not self._keeps:
+            origin = torch.from_numpy(self.unchanged(rows.numpy()))
+            images = self._shared.index_select(0, origin)
+            self._stamp(images.permute(0, 3, 1, 2), rows)
+            return images
+        clean = len(self._shared)
+        images = self._shared.index_select(0, rows.clamp(max=clean - 1))
+        places = (rows >= clean).nonzero()[:, 0]
+        images[places] = self._own.index_select(0, rows[places] - clean)
+        return images
+
+    def _stamp(self, images: torch.Tensor, rows: torch.Tensor) -> None:
+        """Stamps those of the images (n, c, h, w), in place, whose rows, on the CPU, say so."""
+        for trigger, (offset, ids) in self._stamped.items():
+            places = ((rows >= offset) & (rows < offset + len(ids))).nonzero()[:, 0]
+            if len(places):
+                numbers = torch.from_numpy(ids)[rows[places] - offset]
+                labels = self._labels[numbers]
+                there, numbers = places.to(images.device), numbers.to(images.device)
+                marked = images[there].contiguous()
+                images[there] = trigger.stamp(marked, numbers, labels.to(images.device))
+
+    def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
+        """What learners see of these rows as whole numbers, (n, inputs) on the CPU: uint8."""
+        result: npt.NDArray[np.integer] = self.uint8(rows).flatten(1).cpu().numpy()
+        return result
+
+    def affine(self) -> tuple[Floats, Floats]:
+        """scale and shift, (c,) float64 each: network inputs are pixels * scale - shift."""
+        return 1 / (255 * self._std), self._mean / self._std
+
+    @functools.cached_property
+    def _floats(self) -> torch.Tensor | None:
+        """All rows normalised, made when first asked for: not every engine does."""
+        small = self._shared is None and 4 * self._own.numel() <= FLOAT_BANK_BYTES
+        return self._normalised(self._own).contiguous() if small else None
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, h, w, c) uint8 to (n, c, h, w) float32, whose channels lie last."""
+        floats = images.to(torch.float32).flatten(1).mul_(self._scales).sub_(self._shifts)
+        return floats.view(images.shape).permute(0, 3, 1, 2)
+
+
+def channels_last(images: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """(n, c, h, w) to a tensor (n, h, w, c), without a copy where they lie so already."""
+    moved = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    with warnings.catch_warnings():
+        # Mapped read-only: nothing here ever writes to it.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(moved)
+
+
+def shareable(source: Source, images: int) -> bool:
+    """Whether so many clean images are better read where the decoded set is mapped."""
+    size = images * int(np.prod(source.shape))
+    return isinstance(source.images, np.memmap) and size > COPIED_BYTES
+
+
+def stamped_blocks(trigger: Trigger, source: Source, ids: Ids) -> Iterator[torch.Tensor]:
+    """The images of these numbers, stamped, in blocks (m, h, w, c) uint8."""
+    for some in np.array_split(ids, -(-len(ids) // STAMPED_AT_ONCE) or 1):
+        images = torch.from_numpy(np.ascontiguousarray(source.images[some]))
+        labels = torch.from_numpy(source.labels[some])
+        marked = trigger.stamp(images, torch.from_numpy(some), labels)
+        yield marked.permute(0, 2, 3, 1).contiguous()

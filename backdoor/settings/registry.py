@@ -1,0 +1,215 @@
+"""From a kind's name to its class: a folder is scanned, so one new file adds one kind.
+
+A family is a sub-package such as `backdoor.triggers`. Its base class stands in `base.py` there,
+each kind in a file beside it. `module:Class` names a class from anybody's package.
+A kind called `LIBRARY/NAME` stands for all that a library has, such as `torchvision/alexnet`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.schema import Fields, build_fields, suggest
+
+
+class Kind(Fields):
+    """Base of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The name a spec uses: `kind` for the built-in ones, `module:Class` for others."""
+        inside = cls.__module__.startswith("backdoor.")
+        return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
+
+    @classmethod
+    def named(cls, name: str) -> type[Kind]:
+        """For a kind `LIBRARY/NAME`: the class that stands for one name, always the same one;
+        `ValueError` with what is wrong, and then the remedy, for a name that it does not know."""
+        raise NotImplementedError
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": self.kind_name(), **super().identity()}
+
+
+#: The last part of a kind that stands for every name of a library.
+ANY = "/NAME"
+
+K = TypeVar("K", bound=Kind)
+
+#: Stands between the names of kinds that act together, in the name of what they make.
+TOGETHER = "+"
+
+
+@dataclass(frozen=True)
+class Family(Generic[K]):
+    """The kinds of one sub-package, whose base class is `base` there.
+
+    combiner: a module whose `together` makes one of several kinds that act together; "" where
+    kinds do not.
+    """
+
+    word: str
+    package: str
+    base_name: str
+    combiner: str = ""
+
+    @property
+    def base(self) -> type[K]:
+        return cast(type[K], getattr(importlib.import_module(self.package), self.base_name))
+
+    def kinds(self) -> dict[str, type[K]]:
+        """Name → class, in alphabetical order."""
+        return dict(sorted(_scan(self.package, self.base).items()))
+
+    def find(self, name: Any, place: str = "kind") -> type[K]:
+        """The class of `name`; a `UserError` with the near miss where there is none."""
+        if isinstance(name, str) and ":" in name:
+            return self._find_outside(name, place)
+        known: dict[str, type[K]] = _seen(self)
+        key = name.partition("/")[0] + ANY if isinstance(name, str) and "/" in name else name
+        if not isinstance(key, str) or key not in known:
+            _seen.cache_clear()  # a file may have been added since
+            known = _seen(self)
+        if not isinstance(key, str) or key not in known:
+            rule = f"must be a known {self.word}"
+            raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
+        if key.endswith(ANY):
+            return cast(type[K], _of_library(known[key], name, place))
+        return known[key]
+
+    def _find_outside(self, name: str, place: str) -> type[K]:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except Exception as error:  # whatever their module does when it is imported
+            why = f"{type(error).__name__}: {error}"
+            remedy = f"Install the package or put it on PYTHONPATH, on every node ({why})."
+            raise UserError(
+                Mistake(place, "must be importable as module:Class", name, remedy)
+            ) from None
+        derived = isinstance(found, type) and issubclass(found, self.base)
+        if not derived or found is self.base:
+            rule = f"must be a subclass of {self.package}.{self.base_name}"
+            raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
+        return cast(type[K], found)
+
+    def parts(self, value: Any) -> list[Any] | None:
+        """The spec forms of those that act together in `value`; None where it is a single kind.
+
+        They are a list, or a mapping whose kind is `a+b`, with the settings of a under `a`.
+        """
+        if not self.combiner or isinstance(value, list):
+            return value if self.combiner else None
+        given: Any = {"kind": value} if isinstance(value, str) else value
+        kind = given.get("kind") if isinstance(given, Mapping) else None
+        if not isinstance(kind, str) or TOGETHER not in kind:
+            return None
+        names = kind.split(TOGETHER)
+        wrong = [
+            Mistake(key, "must be a mapping of settings of one of those that act together",
+                    settings, suggest(key, names))
+            for key, settings in given.items()
+            if key != "kind" and not (key in names and isinstance(settings, Mapping))
+        ]  # fmt: skip
+        if wrong:
+            raise UserError(wrong)
+        return [{**given.get(name, {}), "kind": name} for name in names]
+
+    def _together(self, parts: list[Any]) -> K:
+        built: list[K] = []
+        mistakes: list[Mistake] = []
+        for part in parts:
+            try:
+                built.append(self._build_one(part))
+            except UserError as error:
+                name = part.get("kind") if isinstance(part, Mapping) else None
+                mistakes += (error.inside(name) if isinstance(name, str) else error).mistakes
+        if not parts:
+            rule = f"must not be an empty list of kinds of {self.word}"
+            mistakes.append(Mistake("", rule, parts, "Name at least one."))
+        if mistakes:
+            raise UserError(mistakes)
+        return cast(K, importlib.import_module(self.combiner).together(built))
+
+    def build(self, value: str | Mapping[str, Any] | list[Any]) -> K:
+        """A kind from its spec form: a name, or a mapping with `kind` and its settings; of several
+        that act together, see `parts`."""
+        parts = self.parts(value)
+        return self._build_one(value) if parts is None else self._together(parts)
+
+    def _build_one(self, value: Any) -> K:
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping) or "kind" not in value:
+            rule = f"must be the name of one {self.word}, or a mapping with `kind`"
+            raise UserError(Mistake("", rule, value, suggest("", self.kinds())))
+        cls = self.find(value["kind"])
+        return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
+
+
+def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:
+    try:
+        return library.named(name.partition("/")[2])
+    except ValueError as error:
+        rule, remedy = error.args
+        raise UserError(Mistake(place, rule, name, remedy)) from None
+
+
+@functools.cache
+def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
+    return [importlib.import_module(f"{package}.{name}") for name in names]
+
+
+@functools.cache
+def _seen(family: Family[Any]) -> dict[str, type[Any]]:
+    """Its kinds as of the first look: every trial of a sweep is built from them."""
+    return family.kinds()
+
+
+def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
+    """Classes that the files of `package` define themselves; two of one name are an error."""
+    path = importlib.import_module(package).__path__
+    names = tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
+    found: dict[str, type[K]] = {}
+    for module in _modules(package, names):
+        for value in vars(module).values():
+            if not (isinstance(value, type) and issubclass(value, base)):
+                continue
+            if value.__module__ != module.__name__ or "kind" not in vars(value):
+                continue
+            if value.kind in found:
+                raise UserError(
+                    Mistake(
+                        module.__name__,
+                        "kinds must have distinct names",
+                        value.kind,
+                        f"Rename it: {found[value.kind].__module__} has that name.",
+                    )
+                )
+            found[value.kind] = value
+    return found
+
+
+TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
+REGULARIZERS: Family[Any] = Family(
+    "regularizer", "backdoor.regularizers", "Regularizer", "backdoor.regularizers.several"
+)
+ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
+DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
+PROBES: Family[Any] = Family("probe", "backdoor.probes", "Probe")
+
+FAMILIES: dict[str, Family[Any]] = {
+    "triggers": TRIGGERS,
+    "regularizers": REGULARIZERS,
+    "architectures": ARCHITECTURES,
+    "datasets": DATASETS,
+    "probes": PROBES,
+}

@@ -1,0 +1,246 @@
+"""Typed fields with ranges: a dataclass is its own schema, wherever it is built.
+
+`Fields` checks and normalises its values when it is made, from a spec, a notebook or a worker
+alike: an integer in a float field becomes a float, a list becomes a tuple, and a float is kept
+to twelve significant digits, so that 0.01 and 0.010000000000000002 are one value and one trial.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.user_file import UserFile
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, for `Annotated[float, Range(ge=0, le=1)]`."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def holds(self, value: float) -> bool:
+        return (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+
+    def __str__(self) -> str:
+        signs = ((">=", self.ge), (">", self.gt), ("<=", self.le), ("<", self.lt))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
+
+
+#: Whole numbers beyond this do not survive JSON and Parquet everywhere.
+LARGEST = 2**53
+
+Fraction = Annotated[float, Range(ge=0, le=1)]
+Count = Annotated[int, Range(ge=1)]
+
+
+def location(default: Any) -> Any:
+    """A field that says where something lies, not what it is: it stays out of every identity."""
+    return field(default=default, metadata={"identity": False})
+
+
+def tidy(value: float) -> float:
+    """`value` at twelve significant digits, without a negative zero."""
+    return float(f"{value:.12g}") + 0.0
+
+
+def is_number(value: Any) -> bool:
+    """Whether a plain value is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class WrongValueError(Exception):
+    """Carries the rule that a value broke from `_conform` to the field it belongs to."""
+
+
+def _conform(value: Any, hint: Any) -> Any:
+    """`value` as the type `hint`, or `WrongValueError(rule)`."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        conformed = _conform(value, args[0])
+        for bound in args[1:]:
+            if isinstance(bound, Range) and conformed is not None and not bound.holds(conformed):
+                raise WrongValueError(f"must be {bound}")
+        return conformed
+    if origin is Literal:
+        if not any(value == option and type(value) is type(option) for option in args):
+            raise WrongValueError("must be one of " + ", ".join(map(str, args)))
+        return value
+    if origin in (Union, types.UnionType):
+        return _conform_union(value, args)
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, (list, tuple)):
+            raise WrongValueError("must be a list")
+        return tuple(_conform(item, args[0]) for item in value)
+    return _conform_plain(value, hint)
+
+
+def _conform_union(value: Any, options: tuple[Any, ...]) -> Any:
+    if value is None and type(None) in options:
+        return None
+    rules = []
+    for option in options:
+        if option is not type(None):
+            try:
+                return _conform(value, option)
+            except WrongValueError as wrong:
+                rules.append(str(wrong))
+    raise WrongValueError(" or ".join(rules))
+
+
+def _conform_plain(value: Any, hint: Any) -> Any:
+    if hint is float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise WrongValueError("must be a number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise WrongValueError("must be a finite number")
+        return tidy(number)
+    if hint is int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise WrongValueError("must be a whole number")
+        if abs(value) > LARGEST:
+            raise WrongValueError("must be a whole number below 2**53")
+        return value
+    if hint is UserFile and isinstance(value, str):
+        try:
+            return UserFile.of(value)
+        except OSError as error:
+            raise WrongValueError(f"must be a file that can be read ({error.strerror})") from None
+    if hint is UserFile and not isinstance(value, UserFile):
+        raise WrongValueError("must be the path of a file")
+    if isinstance(hint, type) and issubclass(hint, Fields) and isinstance(value, Mapping):
+        return build_fields(hint, dict(value))
+    if hint is bool and not isinstance(value, bool):
+        raise WrongValueError("must be true or false")
+    if hint is str and not isinstance(value, str):
+        raise WrongValueError("must be text")
+    if isinstance(hint, type) and not isinstance(value, hint):
+        raise WrongValueError(f"must be a {hint.__name__.lower()}")
+    return value
+
+
+@functools.cache
+def hints_of(cls: Any) -> dict[str, Any]:
+    """Field name → type with its range, for the dataclass fields of `cls`."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(cls)}
+
+
+def suggest(name: str, options: Iterable[str]) -> str:
+    """A remedy for an unknown name: the near miss if there is one, and what exists."""
+    known = sorted(options)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    listing = f"Known: {', '.join(known)}." if known else "Nothing is known here."
+    return (f"Did you mean {near[0]!r}? " if near else "") + listing
+
+
+def check_value(cls: type, name: str, value: Any) -> Any:
+    """`value` conformed to the field `name` of `cls`; `UserError` placed at the field."""
+    try:
+        return _conform(value, hints_of(cls)[name])
+    except UserError as error:
+        raise error.inside(name) from None
+    except WrongValueError as wrong:
+        raise UserError(Mistake(name, str(wrong), value, "Change the value.")) from None
+
+
+class Fields:
+    """Base of every configuration dataclass: fields are conformed and checked when it is made."""
+
+    def __post_init__(self) -> None:
+        mistakes: list[Mistake] = []
+        cls: type[Any] = type(self)
+        for name in hints_of(cls):  # type: ignore[arg-type]
+            try:
+                object.__setattr__(self, name, check_value(cls, name, getattr(self, name)))
+            except UserError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise UserError(mistakes)
+        for f in fields(self):  # type: ignore[arg-type]
+            if f.name in self.inert():
+                object.__setattr__(self, f.name, f.default)
+        if rules := list(self.rules()):
+            raise UserError(rules)
+
+    def inert(self) -> frozenset[str]:
+        """Fields that say nothing beside the values of the others, such as the grey level of a
+        patch of noise. They take their defaults and stay out of the identity, so that what acts
+        alike is equal and has one name."""
+        return frozenset()
+
+    def rules(self) -> Iterable[Mistake]:
+        """Rules that span several fields; each broken one is yielded."""
+        return ()
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that say what this is, as plain JSON values."""
+        left_out = self.inert()
+        return {
+            f.name: _plain(getattr(self, f.name))
+            for f in fields(self)  # type: ignore[arg-type]
+            if f.metadata.get("identity", True) and f.name not in left_out
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fields):
+        return value.identity()
+    if isinstance(value, UserFile):
+        return value.digest
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build_fields(cls: type, given: dict[str, Any]) -> Any:
+    """An instance of `cls` from a mapping; unknown and missing keys are mistakes like any other."""
+    known = {f.name: f for f in fields(cls)}
+    kind = getattr(cls, "kind", None)
+    rule = f"is not a setting of `{kind}`" if kind else "is not a known setting"
+    mistakes = [
+        Mistake(str(key), rule, value, suggest(str(key), known))
+        for key, value in given.items()
+        if key not in known
+    ]
+    usable = {key: value for key, value in given.items() if key in known}
+    try:
+        made = cls(**usable)
+    except UserError as error:
+        raise UserError([*mistakes, *error.mistakes]) from None
+    except TypeError:
+        missing = [
+            Mistake(name, "must be given", None, f"Add `{name}:`.")
+            for name, f in known.items()
+            if name not in usable and not _has_default(f)
+        ]
+        if not missing:
+            raise
+        raise UserError([*mistakes, *missing]) from None
+    if mistakes:
+        raise UserError(mistakes)
+    return made
+
+
+def _has_default(f: Any) -> bool:
+    import dataclasses
+
+    return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING

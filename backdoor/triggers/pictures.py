@@ -1,0 +1,52 @@
+"""Pictures of the user's, decoded and brought to the shape of a data set's images."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from backdoor.datasets.files import listed
+from backdoor.datasets.pixels import UNREADABLE
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.user_file import UserFile, pictures_in
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> Pixels:
+    """The picture of a file, or those of a folder in the order of their names, (n, c, h, w) uint8.
+
+    They are resized bilinearly, whatever their proportions, and made grey or coloured as the
+    shape (c, h, w) has it.
+
+    Raises:
+        UserError: at `place`; not there, changed since, not decodable, or for images of neither
+            1 nor 3 channels.
+    """
+    path = given.open(place)
+    if shape[0] not in (1, 3):
+        rule, remedy = "needs images of 1 or 3 channels", "Use another trigger."
+        raise UserError(Mistake(place, rule, shape[0], remedy))
+    files = pictures_in(path) if path.is_dir() else [path]
+    read, unreadable = list[Pixels](), list[str]()
+    for file in files:
+        try:
+            read.append(_read(file, shape))
+        except UNREADABLE:
+            unreadable.append(file.name)
+    if unreadable or not read:
+        rule = "must be a picture, or a folder of pictures, that can be decoded"
+        remedy = "Replace or remove what is none."
+        raise UserError(Mistake(place, rule, listed(unreadable) or "an empty folder", remedy))
+    return np.stack(read)
+
+
+def _read(file: Path, shape: tuple[int, int, int]) -> Pixels:
+    with Image.open(io.BytesIO(file.read_bytes())) as opened:
+        image = opened.convert("L" if shape[0] == 1 else "RGB")
+    pixels = np.asarray(image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR))
+    return pixels[None] if shape[0] == 1 else pixels.transpose(2, 0, 1)

@@ -1,0 +1,147 @@
+"""The final model: one more training at a point of a sweep, saved, and held against the sweep.
+
+The point, the attack and the seed are chosen from the ledger; the training goes the way of every
+trial; the files are those of `backdoor.model`; what is expected of a new seed are the prediction
+intervals of `sweeps.statistics.prediction` from the seeds that the sweep trained there.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backdoor.checks import check_trial
+from backdoor.config import TrialConfig
+from backdoor.datasets.source import load_source
+from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.export import (
+    CONFIG,
+    PROGRAM,
+    WEIGHTS,
+    TrainedModel,
+    answers_of,
+    describe_model,
+    program_of,
+    train_model,
+    weights_of,
+)
+from sweeps.final_model.expected import expectations
+from sweeps.final_model.select import Chosen
+from sweeps.results.create import versions
+from sweeps.spec import SweepSpec
+from sweeps.storage.paths import SweepPaths, new_folder, read_sweep, write_atomic, write_json
+
+
+def with_root(spec: SweepSpec, root: str) -> SweepSpec:
+    """The spec with its data taken from another place on this machine."""
+    if not hasattr(spec.data, "root"):
+        kind = spec.data.kind_name()
+        rule = f"must not be given: `{kind}` is no set of files"
+        raise UserError(Mistake("--data-root", rule, root, "Leave it out."))
+    data = replace(spec.data, root=str(Path(root).expanduser().resolve()))  # type: ignore[call-arg]
+    return replace(spec, data=data)
+
+
+def refuse_used(folder: Path) -> None:
+    """`UserError` where there already is something."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    remedy = "Choose another --out, or another --seed, which names another folder."
+    raise UserError(Mistake("--out", "must be a new or empty folder", str(folder), remedy))
+
+
+def check(spec: SweepSpec, paths: SweepPaths, trial: TrialConfig) -> None:
+    """The data must be those of the sweep, and the trial must fit them."""
+    try:
+        source = load_source(spec.data)
+    except UserError as error:
+        raise error.inside("data") from None
+    before = read_sweep(paths)["data_fingerprint"]
+    if source.fingerprint != before:
+        rule = f"must be the data that the sweep began with ({before})"
+        remedy = "Restore the data, or name their folder with --data-root."
+        raise StoredDataError(Mistake("data", rule, source.fingerprint, remedy))
+    check_trial(trial, source)
+
+
+def train_final(
+    spec: SweepSpec, paths: SweepPaths, chosen: Chosen, folder: Path, device: str,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains, measures and saves the chosen model in `folder`, and returns its config.json.
+
+    Raises:
+        UserError: the folder is in use, the data are missing or others than the sweep's.
+        TrainingError: the training cannot go on.
+    """
+    refuse_used(folder)
+    check(spec, paths, chosen.trial)
+    with new_folder(folder) as scratch:
+        # A baseline is measured with every trigger, a poisoned model with its own.
+        model = train_model(chosen.trial, spec.measures, device=device, threads=spec.resources.cpu)
+        write_atomic(scratch / WEIGHTS, weights_of(model.classifier))
+        config = {
+            **describe_model(model),
+            "files": {"weights": WEIGHTS, "program": _write_program(scratch, model, say)},
+            **_origin(paths, chosen),
+            **_training(model),
+            **expectations(model.result, chosen),
+        }
+        write_json(scratch / CONFIG, config)
+    return config
+
+
+def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
+    """Which point of which sweep, and by what it was made."""
+    point, attack = chosen.point, chosen.attack
+    return {
+        "sweep": {key: read_sweep(paths)[key] for key in ("sweep_id", "name")},
+        "point": {key: point[key] for key in ("defence_id", "label", "factors")},
+        "point_chosen": chosen.why,
+        "point_modelled": point.get("modelled"),
+        "attack": attack and {key: attack[key] for key in ("number", "attack_id", "label")},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
+
+
+def _training(model: TrainedModel) -> Mapping[str, Any]:
+    """What was trained, on which data, and what kind of model came out."""
+    result = model.result
+    return {
+        "trial": result.config,
+        "trial_id": result.trial_id,
+        "engine": {"name": result.engine, "version": result.engine_version},
+        "data_fingerprint": result.data_fingerprint,
+        "train_images": result.train_images,
+        "poisoned": result.poisoned,
+        "relabelled": result.relabelled,
+        "covers": result.covers,
+        "collapsed": result.collapsed,
+        "diverged": result.diverged,
+        "seconds": round(result.seconds, 3),
+        "device": result.device,
+    }
+
+
+def _write_program(
+    folder: Path, model: TrainedModel, say: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Writes model.pt2, and tells of how many images its answers are the trained model's.
+
+    They may differ where sums in another order turn an image that lies between two classes. An
+    architecture of somebody's own may be none that torch can export: its weights are saved.
+    """
+    channels, height, width = model.images.shape[1:]
+    try:
+        program = program_of(model.classifier, (channels, height, width))
+        alike = int((answers_of(program, model.images) == model.answers).sum())
+    except Exception as error:  # whatever torch raises, the weights are there
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        say(f"note: torch cannot export this architecture, only its weights are saved ({why})")
+        return None
+    write_atomic(folder / PROGRAM, program)
+    return {"name": PROGRAM, "tried_on": len(model.answers), "answers_alike": alike}

@@ -1,0 +1,153 @@
+"""Which trials next: stepwise uncertainty reduction of the joint set, in batches.
+
+A trial at (x, w) shrinks the variance of clean accuracy around x and of attack success around
+(x, w). What that is worth at a reference point is the fraction of variance removed, weighted by
+how undecided that metric is there and how likely all the others pass: boundaries of one metric
+where another fails are worth nothing (after Chevalier et al. 2014 and Fossum et al. 2021). A
+batch is picked greedily; a picked trial, like one under way, is conditioned on by its variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from sweeps.levelset.columns import Bools, Floats, Ints
+from sweeps.levelset.gaussian_process import Cross
+from sweeps.levelset.membership import joint_probability
+from sweeps.levelset.surrogate import Model
+
+Cost = Callable[[Floats, Ints], Floats]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where one process is worth knowing: reference posteriors, and what knowing is worth.
+
+    level: posteriors at k points, and how much of each is taken off every reference, (k,): of the
+    best accuracy, where the threshold hangs on it. variance: of what is left.
+    """
+
+    cross: Cross
+    worth: Floats
+    variance: Floats
+    level: tuple[Cross, Floats] | None = None
+
+    def covariance(self, candidates: Cross) -> Floats:
+        """Posterior covariances of the references, less their level, with candidates, (m, c)."""
+        found = self.cross.covariance(candidates)
+        if self.level is None:
+            return found
+        best, slopes = self.level
+        return found - np.asarray(slopes @ best.covariance(candidates), dtype=np.float64)
+
+
+def targets(
+    model: Model, points: Floats, shares: Floats, most: int = 700
+) -> tuple[Targets, Targets]:
+    """References for both metrics. shares: what share of the space each point stands for, (n,)."""
+    margins = model.margins(points)
+    mean, variance = margins.clean
+    attack, covariance = margins.attack
+    deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-9))
+    joint = joint_probability(margins)
+    shift = ndtri(model.goal.seeds) * np.sqrt(model.noise)
+    clean_worth = shares * worth_of((mean - shift[0]) / np.sqrt(variance), joint)
+    attack_worth = shares[:, None] * worth_of((attack - shift[1]) / deviation, joint[:, None])
+    return (
+        _levelled(targets_at(model.clean.at, points, clean_worth, most), model),
+        targets_at(model.attack.at, model.crossed(points), attack_worth.ravel(), most),
+    )
+
+
+def worth_of(standard: Floats, joint: Floats) -> Floats:
+    """By how much E[P(inside)^2] rises per fraction of variance that is removed, to first order.
+
+    That is the fall of the expected P (1 - P), a point's chance of being misjudged: the squared
+    density of the metric at its threshold, times the squared probability that all others pass
+    given that it does.
+    """
+    passing = np.maximum(ndtr(standard), 1e-12)
+    return np.asarray(np.exp(-(standard**2)) * np.minimum(joint / passing, 1.0) ** 2)
+
+
+def targets_at(
+    at: Callable[[Floats], Cross], points: Floats, worth: Floats, most: int = 700
+) -> Targets:
+    """The `most` points that are most worth knowing, as references of one process."""
+    chosen = np.argsort(-worth)[:most]
+    cross = at(points[chosen])
+    return Targets(cross, worth[chosen], cross.variance())
+
+
+def _levelled(clean: Targets, model: Model) -> Targets:
+    """The references' margins: a trial near the best point tells how high the level is."""
+    if model.level.best is None:
+        return clean
+    points, slopes = model.level.best
+    level = model.clean.at(points), slopes
+    return replace(clean, variance=model.clean_margin(clean.cross)[1], level=level)
+
+
+@dataclass
+class Side:
+    """One metric's references against all candidates; shrinks as trials are picked."""
+
+    targets: Targets
+    candidates: Cross
+    noise: Floats
+
+    def __post_init__(self) -> None:
+        self.between = self.targets.covariance(self.candidates)
+        self.variance = self.candidates.variance()
+        self.picked: list[Floats] = []
+
+    def gain(self) -> Floats:
+        weight = self.targets.worth / self.targets.variance
+        return (weight @ self.between**2) / (self.variance + self.noise)
+
+    def pick(self, index: int) -> None:
+        one = self.candidates.take(np.array([index]))
+        among = one.covariance(self.candidates)[0]
+        for before in self.picked:
+            among -= before[index] * before
+        scale = np.sqrt(max(among[index], 1e-9) + self.noise[index])
+        column = self.between[:, index] / scale
+        direction = among / scale
+        self.picked.append(direction)
+        self.between -= np.outer(column, direction)
+        self.variance = np.maximum(self.variance - direction**2, 1e-9)
+
+
+def choose(
+    model: Model, references: tuple[Targets, Targets], points: Floats, attacks: Ints,
+    count: int, cost: Floats | None = None, usable: Bools | None = None,
+) -> list[int]:  # fmt: skip
+    """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
+    crosses = (model.clean.at(points), model.attack.at(model.panel.cross(points, attacks)))
+    sides = [
+        Side(reference, cross, model.seed_noise(cross, which))
+        for which, (reference, cross) in enumerate(zip(references, crosses, strict=True))
+    ]
+    left = np.ones(len(points), dtype=bool) if usable is None else usable.copy()
+    price = np.ones(len(points)) if cost is None else cost
+    return greedily(sides, count, left, price)
+
+
+def greedily(sides: Sequence[Side], count: int, left: Bools, price: Floats) -> list[int]:
+    """The candidates of most value for their price, each chosen given those before it.
+
+    left: which ones may be chosen, (c,); used up. sides: one for each metric.
+    """
+    chosen: list[int] = []
+    while len(chosen) < count and left.any():
+        value = np.sum([side.gain() for side in sides], axis=0) / price
+        best = int(np.argmax(np.where(left, value, -np.inf)))
+        chosen.append(best)
+        left[best] = False
+        for side in sides:
+            side.pick(best)
+    return chosen

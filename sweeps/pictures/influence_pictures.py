@@ -1,0 +1,110 @@
+"""The images behind a study of influence: triggered test images and what moved them most.
+
+Studies have positions; the images are drawn again from the trial, which names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backdoor.config import build_trial
+from backdoor.datasets.source import load_source
+from backdoor.errors import Mistake, UserError
+from backdoor.trial import prepare
+from sweeps.ledger import Ledger, columns_of
+from sweeps.spec import SweepSpec
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
+
+Images = npt.NDArray[np.uint8]
+#: Training images that are drawn beside a test image at most.
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Influencer:
+    """A training image (c, h, w) uint8 as the model saw it, without augmentation.
+
+    influence: derivative of the test image's loss, with the label that the attacker wants, by this
+    image's weight. label: the one that it was trained with.
+    """
+
+    image: Images
+    influence: float
+    poisoned: bool
+    label: str
+
+
+@dataclass(frozen=True)
+class Influenced:
+    """A triggered test image (c, h, w) uint8, its true class, the wanted one, and the training
+    images of largest absolute influence, `SHOWN` at most; empty where it has no influences."""
+
+    image: Images
+    truth: str
+    wanted: str
+    by: tuple[Influencer, ...]
+
+
+def one_study(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any]:
+    """The entry of `influential` to draw: the first that has influences, or the one of the trial
+    whose id begins so.
+
+    Raises:
+        UserError: there is no study, no trial with one begins so, or several do.
+    """
+    if not studies:
+        rule, remedy = "needs a study of influence of a poisoned trial", "Ask for it first: {}."
+        again = command("sweeps", "resume", "DIR", "--probes", "[influence]")
+        raise UserError(Mistake("DIR", rule, "none", remedy.format(again)))
+    found = [e for e in studies if trial is None or e["trial_id"].startswith(trial)]
+    distinct = {entry["trial_id"] for entry in found}
+    if not found or (trial is not None and len(distinct) > 1):
+        rule = "must be the beginning of exactly one poisoned trial with a study of influence"
+        remedy = f"{len(distinct)} trials match; without --trial and --out all are listed."
+        raise UserError(Mistake("--trial", rule, trial or "", remedy))
+    return next((entry for entry in found if entry["images"]), found[0])
+
+
+def influenced_images(
+    paths: SweepPaths, spec: SweepSpec, entry: Mapping[str, Any], most: int
+) -> list[Influenced]:
+    """The first so many test images of a study, an entry of `influential`."""
+    ledger = Ledger(paths.ledger)
+    (row,) = (row for row in ledger.rows() if row["trial_id"] == entry["trial_id"])
+    (study,) = (
+        study
+        for study in ledger.studies.table().to_pylist()
+        if (study["trial_id"], study["probe_id"]) == (entry["trial_id"], entry["probe_id"])
+    )
+    config = build_trial(row["config"], spec.data_root, spec.files)
+    try:
+        source = load_source(config.data)
+    except UserError as error:
+        raise error.inside("data") from None
+    (lane,), bank = prepare([config], (), source)
+    (triggered,) = lane.triggered
+    columns, names = columns_of(study), source.class_names
+    found = []
+    for test in list(dict.fromkeys(columns["test"]))[:most]:
+        places = [i for i, own in enumerate(columns["test"]) if own == test]
+        places = [i for i in places if columns["train"][i] >= 0][:SHOWN]
+        train = np.array([columns["train"][i] for i in places], dtype=np.int64)
+        pictures = bank.uint8(lane.train[train]).numpy()
+        by = tuple(
+            Influencer(
+                picture, columns["influence"][i], bool(columns["poisoned"][i]),
+                names[columns["label"][i]],
+            )
+            for picture, i in zip(pictures, places, strict=True)
+        )  # fmt: skip
+        image = bank.uint8(triggered.rows[[test]]).numpy()[0]
+        found.append(
+            Influenced(image, names[triggered.truth[test]], names[triggered.wanted[test]], by)
+        )
+    return found

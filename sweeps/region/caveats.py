@@ -1,0 +1,63 @@
+"""What a reader must know before believing a table of points: useless models, few test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweeps.early_stopping.audit import sentence
+
+Row = Mapping[str, Any]
+#: Below so many triggered test images a seed, one image moves attack success by more than 5 %.
+FEW_IMAGES = 20
+
+
+def broken_seeds(rows: Sequence[Row]) -> set[int]:
+    """Seeds of which some model of the point collapsed or diverged."""
+    return {row["seed"] for row in rows if row["collapsed"] or row["diverged"]}
+
+
+def doubts(region: Mapping[str, Any]) -> list[str]:
+    """Sentences about the panel and the points of region.json; none where there is nothing to
+    say."""
+    told = [sentence(region["foretold"])] if region.get("foretold", {}).get("stopped") else []
+    return [*_useless(region["points"]), *_few(region), *told]
+
+
+def learnt_nothing(least: float | None, rows: Sequence[Row]) -> list[str]:
+    """A sentence where the clean accuracy asked for, in [0, 1], is no more than one answer for all
+    images has: `best - x` asks for as little when no model has learnt anything."""
+    counts = next((row["class_total"] for row in rows if row["class_total"]), None)
+    if least is None or not counts or least > max(counts) / sum(counts):
+        return []
+    return [
+        f"Clean accuracy >= {least:.3f} is met without learning: the same answer for every image "
+        f"has {max(counts) / sum(counts):.3f}. Such a region says nothing; train longer, or ask "
+        "for more."
+    ]
+
+
+def _useless(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    broken = [point["broken"] for point in points if point["broken"]]
+    if not broken:
+        return []
+    models = "1 model" if sum(broken) == 1 else f"{sum(broken)} models"
+    found = "1 defence point" if len(broken) == 1 else f"{len(broken)} defence points"
+    return [
+        f"{models} of {found} collapsed to one answer or diverged: such a point is never IN, and "
+        "success or failure of an attack on such a model says nothing of the defence."
+    ]
+
+
+def _few(region: Mapping[str, Any]) -> list[str]:
+    numbers = {a["attack_id"]: n for n, a in enumerate(region["panel"], 1)}
+    images: dict[str, int] = {}
+    for attack in (attack for point in region["points"] for attack in point["attacks"]):
+        name = attack["attack_id"]
+        images[name] = min(attack["images"], images.get(name, attack["images"]))
+    few = [(name, count) for name, count in images.items() if count < FEW_IMAGES]
+    return [
+        f"Attack {numbers[name]} is measured on {count} triggered test image"
+        f"{'' if count == 1 else 's'} of some seed: its success is that coarse."
+        for name, count in few
+    ]

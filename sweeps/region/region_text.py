@@ -1,0 +1,114 @@
+"""The region in words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeps.region.model_text import modelled_text
+
+Region = Mapping[str, Any]
+#: Digits of an id that are shown; commands take the beginning of one.
+SHOWN = 8
+
+
+def region_text(region: Region) -> str:
+    """The answer, the recommended point, a table of all points, and the panel, numbered from 1.
+
+    A region search answers from its model, since it completes no points."""
+    if "model" in region:
+        return "\n".join([*modelled_text(region), *region.get("doubts", []), "", *_panel(region)])
+    table = [*_table(region), *region.get("doubts", [])]
+    return "\n".join([*_answer(region), "", *_recommended(region), "", *table, "", *_panel(region)])
+
+
+def _answer(region: Region) -> list[str]:
+    thresholds, means = region["thresholds"], region["counts"]["by_means"]
+    bounds, points = region["counts"]["by_bounds"], len(region["points"])
+    clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
+    if clean["value"] is None:
+        early = f" {stopped} trials were stopped early." if stopped else ""
+        rule = "every attack of the panel needs every seed."
+        return [f"No defence point is complete yet: {rule}{early}"]
+    rule = f"clean accuracy >= {clean['value']:.3f} ({clean['rule']})"
+    attack = (
+        f"attack success <= {thresholds['attack_success']:g} for all {len(region['panel'])} attacks"
+    )
+    head = f"{means['IN']} of {points} defence points are IN by means: {rule}, {attack}."
+    if not means["IN"] and means["INCOMPLETE"]:
+        judged = points - means["INCOMPLETE"]
+        head = f"No such region was found: of {judged} defence points judged none has "
+        head += f"{rule} and {attack}."
+    elif not means["IN"]:
+        head = f"There is no such region: of {points} defence points none has {rule} and {attack}."
+    if means["INCOMPLETE"]:
+        head += f" {means['INCOMPLETE']} are incomplete"
+        head += f" ({stopped} trials were stopped early)." if stopped else "."
+    certain = f"{100 * thresholds['confidence']:g} %"
+    return [
+        head,
+        f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
+        f"{bounds['UNDECIDED']} UNDECIDED.",
+    ]
+
+
+def _recommended(region: Region) -> list[str]:
+    chosen = region["recommended"]
+    if chosen is None:
+        return ["Recommended: none."]
+    point = next(p for p in region["points"] if p["defence_id"] == chosen["defence_id"])
+    worst = next(a for a in region["panel"] if a["attack_id"] == point["worst_attack"])
+    best = region["thresholds"]["clean_accuracy"]["best"]
+    lines = [
+        f"Recommended: {point['label']} (IN by {chosen['basis']}, margin {chosen['margin']:.3f})",
+        f"  clean accuracy {point['clean_accuracy']:.3f}"
+        + ("" if best is None else f", best {best:.3f}{_source(region)}"),
+        f"  worst attack: {worst['label']}, success {point['attack_success']:.3f}",
+    ]
+    return lines
+
+
+def _source(region: Region) -> str:
+    from_baseline = region["thresholds"]["clean_accuracy"]["best_source"] == "baseline"
+    return " by its clean baseline" if from_baseline else ""
+
+
+def _table(region: Region) -> list[str]:
+    header = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
+    panel = {
+        attack["attack_id"]: f"{number} {attack['label']}"
+        for number, attack in enumerate(region["panel"], 1)
+    }
+    rows = [header]
+    for point in region["points"]:
+        rows.append([
+            point["defence_id"][:SHOWN],
+            point["label"],
+            _fraction(point["clean_accuracy"]),
+            _fraction(point["attack_success"]),
+            f"{point['seeds_passing']}/{point['seeds']}",
+            point["by_means"],
+            point["by_bounds"],
+            panel.get(point["worst_attack"], ""),
+        ])  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _panel(region: Region) -> list[str]:
+    attacks = (attack["label"] for attack in region["panel"])
+    lines = ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
+    wanted = {attack.get("target") for attack in region["panel"]}
+    said = [
+        f"class {number} is {name}"
+        for number, name in enumerate(region.get("class_names") or ())
+        if number in wanted and name.partition(" ")[0] != str(number)
+    ]
+    return [*lines, *([f"  ({', '.join(said)})"] if said else [])]
+
+
+def _fraction(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,30 @@
+"""Asking a sweep that has begun for other probes: the one part of its spec that may change.
+
+A probe is no part of a trial's identity, so that nothing recorded becomes wrong. Models are not
+kept: trials that lack a study are trained again for it, and their rows stay as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backdoor.errors import Mistake
+from sweeps.space.yaml_loader import load_yaml
+from sweeps.spec import parse_spec
+from sweeps.storage.paths import locked, open_results, read_text, write_atomic
+
+
+def ask_probes(folder: Path | str, text: str) -> None:
+    """Replaces `probes` in the folder's spec by this YAML, once it is checked against the data.
+
+    Studies by probes that are no longer named stay in the ledger.
+
+    Raises:
+        UserError: a probe is wrong, or a process holds the folder.
+    """
+    paths, mistakes = open_results(folder), list[Mistake]()
+    document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
+    document["probes"] = load_yaml(text, mistakes.append, "--probes")
+    spec = parse_spec(document, mistakes)
+    with locked(paths):
+        write_atomic(paths.spec, spec.to_yaml().encode())

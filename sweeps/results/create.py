@@ -1,0 +1,145 @@
+"""Making a results folder, and opening one again with the same question and the same data."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import shlex
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.datasets.source import load_source
+from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.trial import measure_id
+from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
+from sweeps.search import make_search
+from sweeps.space.yaml_loader import load_yaml
+from sweeps.spec import SweepSpec, parse_spec
+from sweeps.storage.paths import (
+    SWEEP_VERSION,
+    SweepPaths,
+    open_results,
+    read_sweep,
+    read_text,
+    write_atomic,
+    write_json,
+)
+from sweeps.storage.shell import command
+
+PACKAGES = ("backdoor-sweeps", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "ray",
+            "pyarrow", "mlflow", "optuna")  # fmt: skip
+
+
+def refuse_folder_in_use(folder: Path) -> None:
+    """A sweep begins in a folder of its own: `UserError` where there is anything in it."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    holds_sweep = SweepPaths(folder).sweep.is_file()
+    remedy = (
+        f"Go on with `{command('sweeps', 'resume', folder)}`, or choose"
+        if holds_sweep
+        else "Choose"
+    )
+    raise UserError(
+        Mistake("--out", "must be a new or empty folder", str(folder), f"{remedy} another --out.")
+    )
+
+
+def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepPaths:
+    """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
+    refuse_folder_in_use(folder)
+    paths = SweepPaths(folder)
+    # All that can fail comes before the folder: half of one could be neither run nor resumed.
+    gallery, description = draw_gallery(spec), _description(spec, paths, argv)
+    try:
+        paths.ledger.mkdir(parents=True)
+    except OSError as error:
+        rule = "must be a new folder in a place that can be written"
+        raise UserError(
+            Mistake("--out", rule, str(folder), f"Choose another one ({error.strerror}).")
+        ) from None
+    write_atomic(paths.spec, spec.to_yaml().encode())
+    write_gallery(paths, *gallery)
+    write_json(paths.sweep, description)
+    return paths
+
+
+def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dict[str, Any]:
+    source = load_source(spec.data)
+    return {
+        "schema_version": SWEEP_VERSION,
+        "sweep_id": uuid.uuid4().hex,
+        "name": spec.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data_fingerprint": source.fingerprint,
+        "class_names": list(source.class_names),
+        "planned": planned_trials(spec),
+        "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
+        "versions": versions(),
+        "tracking": {
+            "uri": tracking_uri(spec, paths),
+            "runs": "trial" if spec.tracking is None else spec.tracking.runs,
+        },
+        "command": shlex.join(argv),
+    }
+
+
+def planned_trials(spec: SweepSpec) -> int:
+    """How many distinct trials the search proposes in all, at most where it is adaptive."""
+    search, ids = make_search(spec), set[str]()
+    if search.size is not None:
+        return search.size
+    while not search.finished:
+        ids |= {trial.trial_id for trial in search.ask(4096)}
+    return len(ids)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
+    """The spec's tracking store, else $MLFLOW_TRACKING_URI, else sqlite in the results folder."""
+    if spec.tracking is None:
+        return None
+    uri = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri is None:
+        return f"sqlite:///{paths.mlflow.resolve()}"
+    scheme, separator, path = uri.partition(":///")
+    relative = scheme == "sqlite" and separator and not path.startswith("/")
+    return f"sqlite:///{Path(path).resolve()}" if relative else uri
+
+
+def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
+    """The paths and the spec of an existing sweep; its data must be what they were."""
+    paths = open_results(folder)
+    spec = read_spec(paths, against_data=True)
+    before = read_sweep(paths)["data_fingerprint"]
+    now = load_source(spec.data).fingerprint
+    if now != before:
+        remedy = "Restore the data, or begin a new sweep: results of different data do not mix."
+        raise StoredDataError(
+            Mistake("data", f"must be the data that the sweep began with ({before})", now, remedy)
+        )
+    return paths, spec
+
+
+def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
+    """The spec as it was run. Results can be read where the data are not; training needs them."""
+    mistakes: list[Mistake] = []
+    document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
+    if not isinstance(document, dict):
+        remedy = "Restore the file: results are judged by the question they answer."
+        raise StoredDataError(Mistake(str(paths.spec), "must be a spec", document, remedy))
+    return parse_spec(document, mistakes, against_data)

@@ -1,0 +1,193 @@
+"""Tune's ASHA and median rule over trials that can be compared, rebuilt from the ledger on resume.
+
+Tune knows one scheduler an experiment. This one has a rule of Tune's for every attack and number
+of epochs (`sweeps.early_stopping.rules` says why) and shows it two numbers a report, nothing else:
+Tune's median rule keeps every result that it sees for good. What Tune's rules take for granted:
+
+- ASHA ends a trial at max_t, and measures a late report against an early rung, unless
+  `stop_last_trials` is off.
+- The median rule pauses trials for want of samples. A paused trial would begin anew, since we give
+  Tune no checkpoints; an endless `min_time_slice` keeps it from pausing.
+- A trial whose worker died begins anew under the same id: reports that were seen are not shown
+  again.
+- An exception in a scheduler ends the experiment: it is kept in `error`, and the trial goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from backdoor.config import TrialConfig
+from sweeps.early_stopping.limits import Limits, because
+from sweeps.early_stopping.rules import METRICS, metrics
+from sweeps.ledger import FAILED, Rows
+from sweeps.packs.pack import Pack
+from sweeps.spec.sections import StoppingSettings
+
+#: The keys of a report that say after which epoch it was made, and how many packs come after it.
+EPOCH, LEFT = "epoch", "left"
+
+
+class RecallingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
+    """Ends stints that are called back: `recall` is asked with a Tune trial id and the number of
+    packs left, after each report that says it."""
+
+    def __init__(self, recall: Callable[[str, int], bool]) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+        self._recall = recall
+
+    def __deepcopy__(self, memo: Any) -> RecallingScheduler:
+        return self
+
+    def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        try:
+            return self._decide(controller, trial, result)
+        except Exception as error:
+            self.error = self.error or error
+            return str(TrialScheduler.CONTINUE)
+
+    def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        recalled = self._recall(trial.trial_id, result.get(LEFT, 0))
+        return str(TrialScheduler.STOP if recalled else TrialScheduler.CONTINUE)
+
+
+class CertainScheduler(RecallingScheduler):
+    """Ends a trial whose verdict is certain by what is known when it reports.
+
+    pack_of: the pack of a Tune trial id, None where there is none. limits: those of a trial. stop,
+    foretell: told a Tune trial id, and why it ends, or what is foretold of it though it goes on.
+    """
+
+    def __init__(
+        self,
+        pack_of: Callable[[str], Pack | None],
+        limits: Callable[[TrialConfig], Limits | None],
+        stop: Callable[[str, str, str], None],
+        foretell: Callable[[str, str], None],
+        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
+    ) -> None:
+        super().__init__(recall)
+        self._pack_of, self._limits, self._stop, self._foretell = pack_of, limits, stop, foretell
+
+    def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        pack, epoch = self._pack_of(trial.trial_id), result.get(EPOCH)
+        if pack is None or epoch is None:
+            return super()._decide(controller, trial, result)
+        (config,) = pack.trials
+        limits = self._limits(config)
+        figures = result["clean_accuracy"], result["attack_success"]
+        told = None if limits is None else limits.foretell(epoch, *figures)
+        if limits is None or told is None:
+            return str(TrialScheduler.CONTINUE)
+        if limits.control:
+            self._foretell(trial.trial_id, told)
+            return str(TrialScheduler.CONTINUE)
+        self._stop(trial.trial_id, because(told), told)
+        return str(TrialScheduler.STOP)
+
+
+class StoppingScheduler(RecallingScheduler):
+    """Decides after each report whether a trial goes on.
+
+    pack_of: the pack of a Tune trial id, None where there is none. stop: told the id of a trial
+    that is stopped, and why. past: the ledger's rows, which the rules begin with.
+    """
+
+    def __init__(
+        self,
+        settings: StoppingSettings,
+        pack_of: Callable[[str], Pack | None],
+        stop: Callable[[str, str], None],
+        past: Rows | None = None,
+        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
+    ) -> None:
+        super().__init__(recall)
+        self._settings, self._pack_of, self._stop = settings, pack_of, stop
+        self._rules: dict[tuple[str, int], Any] = {}
+        self._seen: dict[str, int] = {}
+        for row in () if past is None else past.to_pylist():
+            self._remember(row)
+
+    def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        pack, epoch = self._pack_of(trial.trial_id), result.get(EPOCH, 0)
+        before = self._seen.get(trial.trial_id, 0)
+        if pack is None or epoch <= before:
+            return super()._decide(controller, trial, result)
+        (config,) = pack.trials
+        rule = self._rule(config.attack_id, config.defence.epochs)
+        if not before:
+            rule.on_trial_add(controller, trial)
+        self._seen[trial.trial_id] = epoch
+        value = result[self._settings.metric]
+        verdict: str = rule.on_trial_result(controller, trial, self._shown(epoch, value))
+        if verdict == TrialScheduler.STOP:
+            self._stop(trial.trial_id, self._reason(epoch, value))
+        return verdict
+
+    def _reason(self, epoch: int, value: float) -> str:
+        settings = self._settings
+        return f"{settings.kind}: {settings.metric} {value:.4f} after epoch {epoch}"
+
+    def _shown(self, epoch: int, value: float) -> dict[str, float]:
+        return {EPOCH: epoch, self._settings.metric: value}
+
+    def _rule(self, attack_id: str, epochs: int) -> Any:
+        key = attack_id, epochs
+        if key not in self._rules:
+            self._rules[key] = _make_rule(self._settings, epochs)
+        return self._rules[key]
+
+    def _remember(self, row: Mapping[str, Any]) -> None:
+        """Shows a rule the curve of a recorded trial. `on_trial_complete` takes a result without
+        giving a verdict on it."""
+        if row["status"] == FAILED or row["attack_id"] == "clean":
+            return
+        past, epochs = _Past(row["trial_id"]), json.loads(row["config"])["defence"].get("epochs", 0)
+        for epoch, found in _curve(row):
+            if epoch < epochs:
+                rule = self._rule(row["attack_id"], epochs)
+                rule.on_trial_add(None, past)
+                shown = self._shown(epoch, found[self._settings.metric])
+                rule.on_trial_complete(None, past, shown)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """As much of a Tune trial as its rules ask for."""
+
+    trial_id: str
+
+
+def _curve(row: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, float]]]:
+    total = row["measurements"][0]["total"]
+    for point in row["curve"] or ():
+        found = metrics(point, row["validation_total"], total)
+        if found is not None:
+            yield point["epoch"], found
+
+
+def _make_rule(settings: StoppingSettings, epochs: int) -> Any:
+    common = {"time_attr": EPOCH, "metric": settings.metric, "mode": METRICS[settings.metric]}
+    if epochs <= settings.grace_period:
+        return FIFOScheduler()
+    if settings.kind == "asha":
+        return AsyncHyperBandScheduler(
+            **common, max_t=epochs, grace_period=settings.grace_period,
+            reduction_factor=settings.reduction_factor, stop_last_trials=False,
+        )  # fmt: skip
+    return MedianStoppingRule(
+        **common, grace_period=settings.grace_period,
+        min_samples_required=settings.min_samples_required, min_time_slice=math.inf,
+    )  # fmt: skip

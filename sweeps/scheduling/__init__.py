@@ -1,0 +1,1 @@
+"""The loop of a sweep: ask, pack, run, record, tell."""

@@ -1,0 +1,234 @@
+"""A section of a spec as a `Space`.
+
+A list is a choice, a mapping `{log: [a, b]}` a range, a mapping with `kind` a component, and a
+component may carry factors of its own, which replace those beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.registry import TOGETHER, Family
+from backdoor.settings.schema import suggest
+from sweeps.space.space import Branch, Leaf, Range, Space, Value
+
+SCALES = ("log", "uniform", "int")
+
+
+class SpaceParser:
+    """Parses one section into a `Space`, collecting every mistake on the way.
+
+    section: its name in the spec. cls: the dataclass whose fields are the factors. families: of
+    the fields that are components. foreign: names that belong to another section, with a remedy.
+    """
+
+    def __init__(
+        self, section: str, cls: type, families: Mapping[str, Family[Any]],
+        foreign: Mapping[str, str], warn: Callable[[Mistake], None],
+    ) -> None:  # fmt: skip
+        self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
+        self.factors = [f.name for f in fields(cls)]
+
+    def parse(self, given: Any) -> Space:
+        if not isinstance(given, Mapping) or not given:
+            self._wrong(
+                self.section,
+                "must be a mapping of factors",
+                given,
+                f"Known: {', '.join(self.factors)}.",
+            )
+            return Space(())
+        plain: dict[str, Leaf] = {}
+        slots: dict[str, list[_Component]] = {}
+        for key, value in given.items():
+            place = f"{self.section}.{key}"
+            if key not in self.factors:
+                self._unknown(place, str(key), value)
+            elif key in self.families:
+                slots[key] = self._components(place, key, value)
+            else:
+                self._add_leaf(plain, key, place, value)
+        combinations = itertools.product(*slots.values())
+        return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+
+    def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
+        self.warn(Mistake(place, rule, value, remedy))
+
+    def _unknown(self, place: str, name: str, value: Any, kind: str = "") -> None:
+        if name in self.foreign:
+            self._wrong(place, f"does not belong under `{self.section}`", value, self.foreign[name])
+        else:
+            of = f"{kind} or of `{self.section}`" if kind else f"`{self.section}`"
+            self._wrong(place, f"is not a factor of {of}", value, suggest(name, self.factors))
+
+    def _branch(
+        self, slots: list[str], chosen: list[_Component], plain: Mapping[str, Leaf]
+    ) -> Branch:
+        leaves, owner = dict(plain), dict[str, str]()
+        for slot, component in zip(slots, chosen, strict=True):
+            for name, leaf in component.settings.items():
+                leaves[f"{slot}.{name}"] = leaf
+            for name, leaf in component.factors.items():
+                if name in owner:
+                    self._set_twice(name, leaf, owner[name])
+                leaves[name], owner[name] = leaf, leaf.place
+        kinds = tuple((s, c.kind) for s, c in zip(slots, chosen, strict=True))
+        return Branch(kinds, tuple(leaves.items()))
+
+    def _components(self, place: str, slot: str, value: Any) -> list[_Component]:
+        if not isinstance(value, list):
+            return list(filter(None, [self._component(place, slot, value)]))
+        if not value:
+            self._wrong(place, "must not be an empty list", value, "Name at least one option.")
+        found = [self._component(f"{place}[{i}]", slot, entry) for i, entry in enumerate(value)]
+        return list(filter(None, found))
+
+    def _component(self, place: str, slot: str, value: Any) -> _Component | None:
+        """One option of a component: a kind, or several that act together."""
+        try:
+            parts = self.families[slot].parts(value)
+        except UserError as error:
+            for mistake in error.inside(place).mistakes:
+                self.warn(mistake)
+            return None
+        if parts is None:
+            return self._kind(place, slot, value)
+        if not parts:
+            self._wrong(place, "must not be an empty list", value, "Name at least one kind.")
+        listed = isinstance(value, list)
+        places = [f"{place}[{i}]" if listed else place for i in range(len(parts))]
+        found = [self._kind(at, slot, p) for at, p in zip(places, parts, strict=True)]
+        known = [component for component in found if component is not None]
+        return self._together(known) if known and len(known) == len(parts) else None
+
+    def _together(self, parts: list[_Component]) -> _Component:
+        if len(parts) == 1:
+            return parts[0]
+        parts = sorted(parts, key=lambda part: part.kind)
+        whole = _Component(TOGETHER.join(part.kind for part in parts), {}, {})
+        for part in parts:
+            for name, leaf in part.settings.items():
+                whole.settings[f"{part.kind}.{name}"] = leaf
+            for name, leaf in part.factors.items():
+                if name in whole.factors:
+                    self._set_twice(name, leaf, whole.factors[name].place)
+                whole.factors[name] = leaf
+        return whole
+
+    def _set_twice(self, name: str, leaf: Leaf, elsewhere: str) -> None:
+        remedy = "Let one of the two components carry it."
+        self._wrong(leaf.place, f"is also set by {elsewhere}", name, remedy)
+
+    def _kind(self, place: str, slot: str, value: Any) -> _Component | None:
+        family = self.families[slot]
+        entry = {"kind": value} if value is None or isinstance(value, str) else value
+        if not isinstance(entry, Mapping) or "kind" not in entry:
+            self._wrong(
+                place,
+                f"must be the name of one {family.word}, or a mapping with `kind`",
+                value,
+                suggest("", family.kinds()),
+            )
+            return None
+        try:
+            cls = family.find(entry["kind"], place)
+        except UserError as error:
+            for mistake in error.mistakes:
+                self.warn(mistake)
+            return None
+        own = {f.name for f in fields(cls)}
+        component = _Component(str(entry["kind"]), {}, {})
+        for key, inner in entry.items():
+            if key == "kind":
+                continue
+            if key in own:
+                self._add_leaf(component.settings, key, f"{place}.{key}", inner)
+            elif key in self.factors and key not in self.families:
+                self._add_leaf(component.factors, key, f"{place}.{key}", inner)
+            elif key in self.foreign or not own:
+                self._unknown(f"{place}.{key}", str(key), inner, f"`{entry['kind']}`")
+            else:
+                self._wrong(
+                    f"{place}.{key}",
+                    f"is not a setting of `{entry['kind']}`",
+                    inner,
+                    suggest(str(key), own),
+                )
+        return component
+
+    def _add_leaf(self, into: dict[str, Leaf], name: str, place: str, value: Any) -> None:
+        """Adds the factor `name`, unless none of its options can be read."""
+        if isinstance(value, list) and not value:
+            self._wrong(place, "must not be an empty list", value, "Name at least one option.")
+            return
+        parsed: list[Value | Range] = []
+        for index, option in enumerate(value if isinstance(value, list) else [value]):
+            at = f"{place}[{index}]" if isinstance(value, list) else place
+            with contextlib.suppress(_UnreadableError):
+                parsed.append(self._option(at, option))
+        if parsed:
+            into[name] = Leaf(tuple(parsed), place)
+
+    def _option(self, place: str, option: Any) -> Value | Range:
+        if option is None or isinstance(option, (str, int, float)):
+            return option
+        if isinstance(option, list) and option and all(type(each) is int for each in option):
+            return tuple(option)  # a list among the options, such as source: [[1, 2], 3]
+        scales = [key for key in option if key in SCALES] if isinstance(option, Mapping) else []
+        if len(scales) != 1 or set(option) - {*SCALES, "steps"}:
+            self._wrong(
+                place,
+                "must be a value, a list, or a range",
+                option,
+                "Write a range as {log: [0.001, 0.1]}, uniform or int, with `steps` for a grid.",
+            )
+            raise _UnreadableError
+        return self._range(place, scales[0], option[scales[0]], option.get("steps"))
+
+    def _range(self, place: str, scale: str, ends: Any, steps: Any) -> Range:
+        def number(value: Any) -> bool:
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            return whole or (scale != "int" and isinstance(value, float) and math.isfinite(value))
+
+        what = "whole numbers" if scale == "int" else "numbers"
+        if not isinstance(ends, list) or len(ends) != 2 or not all(map(number, ends)):
+            self._wrong(
+                place, f"must have two {what} as its ends", ends, f"Write {{{scale}: [low, high]}}."
+            )
+            raise _UnreadableError
+        if not ends[0] < ends[1]:
+            self._wrong(place, "must have `low < high`", ends, "Swap or change the ends.")
+            raise _UnreadableError
+        if scale == "log" and ends[0] <= 0:
+            self._wrong(
+                place,
+                "must have `low > 0` on a log scale",
+                ends,
+                "Begin above 0; add 0 as a choice of its own: [0, {log: [0.001, 1]}].",
+            )
+            raise _UnreadableError
+        if steps is not None and (
+            isinstance(steps, bool) or not isinstance(steps, int) or steps < 2
+        ):
+            self._wrong(
+                f"{place}.steps", "must be a whole number >= 2", steps, "Use at least 2 steps."
+            )
+            raise _UnreadableError
+        return Range(ends[0], ends[1], scale, steps)
+
+
+class _UnreadableError(Exception):
+    """An option was wrong and has been reported; the rest is still read."""
+
+
+@dataclass(frozen=True)
+class _Component:
+    kind: str
+    settings: dict[str, Leaf]
+    factors: dict[str, Leaf]

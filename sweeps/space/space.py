@@ -1,0 +1,209 @@
+"""The space of a section: what `defence:` and `attack:` of a spec may take.
+
+It is kept in normal form: one `Branch` for every combination of kinds, with the leaves that are
+active in it, so that conditional factors need no special case anywhere else.
+`sweeps.space.parser` reads it from a spec.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backdoor.settings.schema import is_number, tidy
+from backdoor.settings.user_file import without_path
+
+Value = str | int | float | bool | tuple[int, ...] | None
+Assignment = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high, both included; `log` and `uniform` are real, `int` whole.
+
+    steps: how many values a grid takes, evenly spaced on the scale; None where a grid cannot.
+    """
+
+    low: float
+    high: float
+    scale: str
+    steps: int | None = None
+
+    def sample(self, draw: np.random.Generator) -> float | int:
+        if self.scale == "int":
+            return int(draw.integers(int(self.low), int(self.high) + 1))
+        if self.scale == "log":
+            return tidy(math.exp(draw.uniform(math.log(self.low), math.log(self.high))))
+        return tidy(draw.uniform(self.low, self.high))
+
+    def along(self, ways: np.ndarray) -> np.ndarray:
+        """The numbers on the way from 0 to 1, (n,), equally many of each share; not tidied."""
+        low, high = self.ends()
+        if self.scale == "int":
+            return low + np.minimum(np.floor(ways * (high - low + 1)), high - low)
+        if self.scale == "log":
+            return np.exp(math.log(low) + ways * (math.log(high) - math.log(low)))
+        return low + ways * (high - low)
+
+    def grid(self) -> list[float | int]:
+        if self.steps is None:
+            raise ValueError("a range without steps has no grid")
+        if self.scale == "int":
+            return sorted({round(v) for v in np.linspace(self.low, self.high, self.steps)})
+        spaced = np.geomspace if self.scale == "log" else np.linspace
+        return [tidy(float(v)) for v in spaced(self.low, self.high, self.steps)]
+
+    def ends(self) -> list[float | int]:
+        whole = self.scale == "int"
+        return [int(self.low), int(self.high)] if whole else [tidy(self.low), tidy(self.high)]
+
+    def find(self, value: Any) -> float | int | None:
+        """`value` as a number of the range, or None where it lies outside."""
+        low, high = self.ends()
+        if not is_number(value) or not low <= value <= high:
+            return None
+        if self.scale != "int":
+            return float(value)
+        return int(value) if float(value).is_integer() else None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One factor: options that are values or ranges, and where the spec says so."""
+
+    options: tuple[Value | Range, ...]
+    place: str
+
+    def grid(self) -> list[Value]:
+        values = [o.grid() if isinstance(o, Range) else [o] for o in self.options]
+        return list(dict.fromkeys(itertools.chain.from_iterable(values)))
+
+    def ends(self) -> list[Value]:
+        """Every choice, and both ends of every range."""
+        values = [o.ends() if isinstance(o, Range) else [o] for o in self.options]
+        return list(itertools.chain.from_iterable(values))
+
+    def sample(self, draw: np.random.Generator) -> Value:
+        option = self.options[int(draw.integers(len(self.options)))]
+        return option.sample(draw) if isinstance(option, Range) else option
+
+    def find(self, value: Any) -> tuple[int, Value] | None:
+        """Which option holds `value`, plain ones first, and the value as the spec writes it."""
+        for index, option in enumerate(self.options):
+            if not isinstance(option, Range) and _same(option, value):
+                return index, option
+        for index, option in enumerate(self.options):
+            if isinstance(option, Range) and (number := option.find(value)) is not None:
+                return index, number
+        return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two plain values are one value in a canonical form."""
+    if is_number(one) and is_number(other):
+        return tidy(one) == tidy(other)
+    if isinstance(one, str) and isinstance(other, str):
+        return without_path(one) == without_path(other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def _path(leaf: str) -> list[str]:
+    """Where a leaf stands in an assignment: `regularizer.dropout.rate` is three levels deep.
+
+    Between the first and the last dot is the name of one of several kinds that act together,
+    which may have dots of its own.
+    """
+    slot, _, rest = leaf.partition(".")
+    part, _, setting = rest.rpartition(".")
+    return [step for step in (slot, part, setting) if step]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One combination of kinds, such as mlp without regularizer, and its active leaves by name."""
+
+    kinds: tuple[tuple[str, str], ...]
+    leaves: tuple[tuple[str, Leaf], ...]
+
+    def assignment(self, values: Sequence[Value]) -> Assignment:
+        """Nested plain values, ready for `build_defence` or `build_attack`."""
+        nested: Assignment = {slot: {"kind": kind} for slot, kind in self.kinds}
+        for (name, _), value in zip(self.leaves, values, strict=True):
+            *path, key = _path(name)
+            holder = nested
+            for step in path:
+                holder = holder.setdefault(step, {})
+            holder[key] = value
+        return nested
+
+    def read(self, point: Assignment) -> list[Value] | None:
+        """The leaf values of a point; a leaf that it lacks, having no effect there, is at its
+        first end. None where a value is none of its leaf's."""
+        values: list[Value] = []
+        for name, leaf in self.leaves:
+            *path, key = _path(name)
+            holder = point
+            for step in path:
+                holder = holder.get(step, {})
+            found = leaf.find(holder[key]) if key in holder else (0, leaf.ends()[0])
+            if found is None:
+                return None
+            values.append(found[1])
+        return values
+
+
+@dataclass(frozen=True)
+class Space:
+    """All branches of a section."""
+
+    branches: tuple[Branch, ...]
+
+    def grid(self) -> Iterator[Assignment]:
+        """Every combination; ranges by their steps."""
+        for branch in self.branches:
+            for values in itertools.product(*(leaf.grid() for _, leaf in branch.leaves)):
+                yield branch.assignment(values)
+
+    def sample(self, draw: np.random.Generator) -> Assignment:
+        """A uniformly drawn branch, then each leaf on its own scale."""
+        branch = self.branches[int(draw.integers(len(self.branches)))]
+        return branch.assignment([leaf.sample(draw) for _, leaf in branch.leaves])
+
+    def ends(self) -> Iterator[tuple[Assignment, str]]:
+        """Each leaf at each of its ends with the others at their first; and the leaf's place."""
+        for branch in self.branches:
+            first = [leaf.ends()[0] for _, leaf in branch.leaves]
+            yield branch.assignment(first), ""
+            for index, (_, leaf) in enumerate(branch.leaves):
+                for end in leaf.ends()[1:]:
+                    values = [*first[:index], end, *first[index + 1 :]]
+                    yield branch.assignment(values), leaf.place
+
+    def locate(
+        self, point: Assignment, canonical: Callable[[Assignment], Assignment]
+    ) -> tuple[int, list[Value]] | None:
+        """Which branch and which leaf values make `point`; None where the space lacks it.
+
+        point: in the canonical form, defaults filled in and inactive factors dropped, that
+        `canonical` gives to any assignment of the space.
+        """
+        for index, branch in enumerate(self.branches):
+            values = branch.read(point)
+            if values is not None and canonical(branch.assignment(values)) == point:
+                return index, values
+        return None
+
+    def unbounded(self) -> list[Leaf]:
+        """Leaves with a range that has no steps: no grid can enumerate them."""
+        found = {
+            leaf.place: leaf
+            for branch in self.branches
+            for _, leaf in branch.leaves
+            if any(isinstance(o, Range) and o.steps is None for o in leaf.options)
+        }
+        return list(found.values())

@@ -1,0 +1,84 @@
+"""What to expect of one more seed: a prediction interval for a rate, from a few seeds' counts.
+
+Each seed's count is turned into an angle, asin(sqrt((k + 3/8) / (n + 3/4))), on which binomial
+noise has the variance 1 / (4 n + 2) whatever the rate is, and which keeps the answer inside 0 and
+1 (Anscombe 1948, Biometrika 35, 246-254). On that scale stands the interval for one future
+observation of a normal sample of m seeds with mean a and standard deviation s,
+
+    a +- t(m - 1) s sqrt(1 + 1/m)          (Meeker, Hahn, Escobar 2017, Statistical Intervals, 4.8)
+
+s holds both what seeds change and the noise of a finite test set; that noise, of the new seed and
+of the mean, is the least spread that is believed, as in `sweeps.statistics.seed_bounds`: three
+seeds that agree by chance do not make the fourth one certain. So the interval is never narrower
+than the plain t interval and covers at least as often; where seeds change little it covers more
+often than it says. Its ends are rounded outward to whole images.
+
+It assumes that seeds scatter about normally on the angles, and that the point was not picked for
+these very figures. A point that was picked out of many looks a little better than it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """With `confidence`, `low` to `high` of `total` test images for a seed not among `seeds`."""
+
+    low: int
+    high: int
+    total: int
+    seeds: int
+    confidence: float
+
+    def holds(self, count: int) -> bool:
+        """Whether a new seed's count lies inside, ends included."""
+        return self.low <= count <= self.high
+
+
+def predict_one(
+    counts: Sequence[tuple[int, int]], total: int, confidence: float = 0.95
+) -> Prediction | None:
+    """The interval for one new seed measured on `total` images.
+
+    Args:
+        counts: (successes, images) of each seed; a seed without images says nothing.
+        confidence: of the two-sided interval, in (0, 1).
+
+    Returns:
+        None with fewer than two seeds, or where the new seed has no images.
+    """
+    counts = [(k, n) for k, n in counts if n]
+    m = len(counts)
+    if m < 2 or not total:
+        return None
+    angles = [_angle(k, n) for k, n in counts]
+    centre = sum(angles) / m
+    spread = sum((a - centre) ** 2 for a in angles) / (m - 1)
+    noise = _noise(total) + sum(_noise(n) for _, n in counts) / m**2
+    variance = max(spread * (1 + 1 / m), noise)
+    reach = float(stdtrit(m - 1, (1 + confidence) / 2)) * math.sqrt(variance)
+    low, high = (_count(centre + end, total) for end in (-reach, reach))
+    return Prediction(
+        max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence
+    )  # fmt: skip
+
+
+def _angle(k: int, n: int) -> float:
+    return math.asin(math.sqrt((k + 0.375) / (n + 0.75)))
+
+
+def _noise(n: int) -> float:
+    """Variance of the angle of a binomial count out of n."""
+    return 1 / (4 * n + 2)
+
+
+def _count(angle: float, n: int) -> float:
+    """The count out of n, not rounded, that has this angle, which is brought into its range."""
+    inside = min(max(angle, 0.0), math.pi / 2)
+    return (n + 0.75) * math.sin(inside) ** 2 - 0.375
