@@ -11,7 +11,7 @@ from backdoor.architectures import Shape
 from backdoor.config import Attack, Defence, TrialConfig
 from backdoor.datasets.source import Source, split
 from backdoor.errors import Mistake, UserError
-from backdoor.poison import beyond_classes, poison_count, wanted_labels
+from backdoor.poison import beyond_classes, poison_count, target_labels_of
 
 Ids = npt.NDArray[np.int64]
 #: So many classes a mistake names.
@@ -52,7 +52,7 @@ def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
     classes = 1 + max(int(labels.max()) for labels in test_labels)
     if max(attack.target, *(attack.source or (0,))) >= classes:
         return []
-    if all(wanted_labels(labels, attack, classes)[0].any() for labels in test_labels):
+    if all(target_labels_of(labels, attack, classes)[0].any() for labels in test_labels):
         return []
     rule = "must leave test images that are not of the target class, for every seed"
     if attack.source is not None:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
-from backdoor.poison import wanted_labels
-from backdoor.triggers.donors import Others
+from backdoor.poison import target_labels_of
+from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
 
@@ -92,16 +92,16 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
 def mean_cross_entropy(logits: torch.Tensor, labels: Ids) -> float | None:
     """Of logits (n, k) for images with true labels (n,), in nats; None where it is not finite, or
     an image's is beyond `ENDLESS`."""
-    wanted = torch.from_numpy(labels)[:, None]
-    losses = -logits.cpu().double().log_softmax(1).gather(1, wanted)
+    target_labels = torch.from_numpy(labels)[:, None]
+    losses = -logits.cpu().double().log_softmax(1).gather(1, target_labels)
     loss = float(losses.mean())
     return loss if math.isfinite(loss) and float(losses.max()) < ENDLESS else None
 
 
-def attack_counts(predicted: Ids, truth: Ids, wanted: Ids) -> AttackCounts:
-    """Counts of predictions (m,) for triggered images that `wanted_labels` counts."""
+def attack_counts(predicted: Ids, truth: Ids, target_labels: Ids) -> AttackCounts:
+    """Counts of predictions (m,) for triggered images that `target_labels_of` counts."""
     return AttackCounts(
-        int((predicted == wanted).sum()), int((predicted == truth).sum()), len(predicted)
+        int((predicted == target_labels).sum()), int((predicted == truth).sum()), len(predicted)
     )
 
 
@@ -126,15 +126,15 @@ def evaluate(
     """
     known = int(labels.max()) + 1 if classes is None else classes
     clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
-    counted, wanted = wanted_labels(labels, attack, known)
+    counted, target_labels = target_labels_of(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
     trigger = attack.trigger if seed is None else attack.trigger.for_seed(seed)
     numbers = np.arange(len(images))
-    others = Others("given", seed or 0, images, numbers, numbers)
-    stamped = trigger.lent(others).for_test().stamp(chosen, ids, truth)
+    donors = DonorImages("given", seed or 0, images, numbers, numbers)
+    stamped = trigger.lent(donors).for_test().stamp(chosen, ids, truth)
     answers = predict(stamped).cpu().numpy().astype(np.int64)
     return (
         clean_counts(clean, labels, known),
-        attack_counts(answers, labels[counted], wanted[counted]),
+        attack_counts(answers, labels[counted], target_labels[counted]),
     )

@@ -28,9 +28,9 @@ from backdoor.architectures import Shape
 from backdoor.architectures.frozen_features import Featured, Features
 from backdoor.config import Attack, TrialConfig
 from backdoor.datasets.source import load_source
-from backdoor.engines import Fitted, Ids, Lane, classes_of
+from backdoor.engines import Fitted, Ids, Member, classes_of
 from backdoor.errors import BackdoorSweepsError, Mistake, StoredDataError
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.result import TrialResult
 from backdoor.settings.registry import ARCHITECTURES
 from backdoor.settings.schema import build_fields
@@ -104,18 +104,18 @@ def train_model(
     kept: list[tuple[Classifier, torch.Tensor, Ids]] = []
     names = load_source(config.data).class_names
 
-    def keep(fitted: Fitted, lanes: Sequence[Lane], bank: Bank) -> None:
-        scale, shift = bank.normalisation
+    def keep(fitted: Fitted, members: Sequence[Member], store: ImageStore) -> None:
+        scale, shift = store.normalisation
         state, features = fitted.state(0), config.training.features
         if features is not None:
             state = _behind(features, state)
             scale, shift = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
         identity = config.defence.architecture.identity()
         how = (state, scale, shift, features)
-        model = make_classifier(identity, bank.shape, len(names), *how)
-        shown = [lanes[0].test, *(triggered.rows for triggered in lanes[0].triggered)]
+        model = make_classifier(identity, store.shape, len(names), *how)
+        shown = [members[0].test, *(triggered.rows for triggered in members[0].triggered)]
         rows = np.concatenate([part[:CHECKED] for part in shown])
-        kept.append((model, bank.uint8(rows).contiguous().cpu(), fitted.predict(0, rows)))
+        kept.append((model, store.uint8(rows).contiguous().cpu(), fitted.predict(0, rows)))
 
     (result,) = run_pack([config], measures, device=device, threads=threads, on_trained=keep)
     return TrainedModel(config, result, kept[0][0], names, *kept[0][1:])

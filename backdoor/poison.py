@@ -16,10 +16,10 @@ import torch
 from backdoor.config import Attack
 from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
+Stamps = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def draw_poison(
     drawn = stream("poison", seed, n).permutation(n)
     if mistakes := beyond_classes([labels], attack):
         raise UserError(mistakes)
-    poisonable, coverable = (marks[drawn] for marks in _eligible(labels, attack))
+    poisonable, coverable = (stamps[drawn] for stamps in _eligible(labels, attack))
     positions = np.sort(drawn[poisonable][: poison_count(n, attack.poison_rate)])
     covers = np.sort(drawn[coverable][::-1][: poison_count(n, attack.cover_rate)])
     changed = labels.copy()
@@ -80,7 +80,7 @@ def draw_poison(
     return Poison(positions, changed, int((changed != labels).sum()), covers)
 
 
-def _eligible(labels: Ids, attack: Attack) -> tuple[Marks, Marks]:
+def _eligible(labels: Ids, attack: Attack) -> tuple[Stamps, Stamps]:
     """Which images may be poisoned and which may be covers, (n,) bool each."""
     if attack.source is not None:
         source = np.isin(labels, attack.source)
@@ -98,7 +98,7 @@ def attacker_labels(labels: Ids, attack: Attack, classes: int) -> Ids:
     return np.full_like(labels, attack.target)
 
 
-def wanted_labels(
+def target_labels_of(
     labels: Ids, attack: Attack, classes: int | None = None
 ) -> tuple[npt.NDArray[np.bool_], Ids]:
     """Which test images count for attack success, (n,) bool, and what the attacker wants, (n,).
@@ -107,11 +107,11 @@ def wanted_labels(
     does, in source-specific ones only those of the source classes do. A clean-label attack is
     measured like an all-to-one attack.
     """
-    wanted = attacker_labels(labels, attack, _known(labels, classes))
-    counted = wanted != labels
+    target_labels = attacker_labels(labels, attack, _known(labels, classes))
+    counted = target_labels != labels
     if attack.source is not None:
         counted &= np.isin(labels, attack.source)
-    return counted, wanted
+    return counted, target_labels
 
 
 def beyond_classes(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
@@ -126,10 +126,10 @@ def beyond_classes(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
         rule = f"must not exceed the {of_source} of {n} training images that are of "
         rule += _drawn_from(attack)
         mistakes.append(Mistake("poison_rate", rule, attack.poison_rate, _at_most(of_source, n)))
-    _, others, n = min(sizes, key=lambda size: size[1] / size[2])
-    if poison_count(n, attack.cover_rate) > others:
-        rule = f"must not exceed the {others} of {n} training images that are of other classes"
-        mistakes.append(Mistake("cover_rate", rule, attack.cover_rate, _at_most(others, n)))
+    _, donors, n = min(sizes, key=lambda size: size[1] / size[2])
+    if poison_count(n, attack.cover_rate) > donors:
+        rule = f"must not exceed the {donors} of {n} training images that are of other classes"
+        mistakes.append(Mistake("cover_rate", rule, attack.cover_rate, _at_most(donors, n)))
     return mistakes
 
 
@@ -171,10 +171,13 @@ def poison(
     drawn = draw_poison(labels, attack, seed, classes)
     numbers = np.arange(len(labels)) if ids is None else ids
     changed = images.copy()
-    others = Others("given", seed, images, np.arange(len(images)), numbers)
-    trigger = attack.trigger.for_seed(seed).lent(others)
-    for mark, places in ((trigger, drawn.positions), (trigger.cover(others), drawn.covers)):
+    donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
+    trigger = attack.trigger.for_seed(seed).lent(donors)
+    for stamp_pattern, places in (
+        (trigger, drawn.positions),
+        (trigger.cover(donors), drawn.covers),
+    ):
         if len(places):
             chosen = (torch.from_numpy(each[places]) for each in (images, numbers, labels))
-            changed[places] = mark.stamp(*chosen).numpy()
+            changed[places] = stamp_pattern.stamp(*chosen).numpy()
     return changed, drawn.labels, drawn

@@ -17,9 +17,9 @@ FAILED: Outcome = "failed"
 
 
 @dataclass(frozen=True)
-class StudyRecord:
-    """One probe on one trained model. columns: as in `Study`, empty unless `outcome` is found;
-    error: why it failed; seconds: what it took."""
+class ProbeRecord:
+    """One probe on one trained model. columns: as in `ProbeResult`, empty unless `outcome` is
+    found; error: why it failed; seconds: what it took."""
 
     probe: Mapping[str, Any]
     outcome: Outcome
@@ -92,7 +92,7 @@ class TrialResult:
     peak_memory: int | None = None
     covers: int | None = None
     clean_loss: float | None = None
-    studies: tuple[StudyRecord, ...] = ()
+    studies: tuple[ProbeRecord, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The result as plain values."""

@@ -15,21 +15,21 @@ import torch
 from backdoor.accounting import Meter
 from backdoor.config import Attack, TrialConfig
 from backdoor.datasets.source import Source, load_source, split
-from backdoor.engines import Fitted, Ids, Lane, Triggered, classes_of, engine_of
+from backdoor.engines import Fitted, Ids, Member, Triggered, classes_of, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts, mean_cross_entropy
-from backdoor.image_store.feature_store import FeatureBank
-from backdoor.image_store.store import Bank
+from backdoor.image_store.feature_store import FeatureStore
+from backdoor.image_store.store import ImageStore
 from backdoor.partial import PartialResult
-from backdoor.poison import Poison, draw_poison, wanted_labels
+from backdoor.poison import Poison, draw_poison, target_labels_of
 from backdoor.probes import Probe
-from backdoor.probes.record import study_models
+from backdoor.probes.record import probe_models
 from backdoor.result import CurvePoint, Measurement, TrialResult
 from backdoor.settings.digest import digest
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
-OnTrained = Callable[[Fitted, Sequence[Lane], Bank], None]
+OnTrained = Callable[[Fitted, Sequence[Member], ImageStore], None]
 #: Told of a trial after an epoch; True trains it no further.
 OnProgress = Callable[[PartialResult], bool | None]
 
@@ -67,19 +67,19 @@ def run_pack(
     share = _Share(len(configs))
     with using_threads(threads):
         source = load_source(configs[0].data)
-        lanes, bank = prepare(configs, measures, source, device)
+        members, store = prepare(configs, measures, source, device)
         classes = len(source.class_names)
-        curves: dict[int, list[CurvePoint]] = {index: [] for index in range(len(lanes))}
+        curves: dict[int, list[CurvePoint]] = {index: [] for index in range(len(members))}
 
         def on_epoch(epoch: int, fitted: Fitted) -> Collection[int]:
             gone: list[int] = []
             if epoch % curve_every:
                 return gone
             for index, curve in curves.items():
-                lane = lanes[index]
-                curve.append(_curve_point(epoch, fitted, index, lane))
-                if on_progress is not None and epoch < lane.config.defence.epochs:
-                    now = _partial(lane, classes, source, tuple(curve), share.so_far, device)
+                member = members[index]
+                curve.append(_curve_point(epoch, fitted, index, member))
+                if on_progress is not None and epoch < member.config.defence.epochs:
+                    now = _partial(member, classes, source, tuple(curve), share.so_far, device)
                     gone += [index] if on_progress(now) else []
             for index in gone:
                 del curves[index]
@@ -90,17 +90,17 @@ def run_pack(
         grad = torch.no_grad() if engine.name != "serial" else torch.enable_grad()
         with grad, Meter(device) as training:
             before = share.so_far
-            fitted = engine.train(lanes, bank, classes, on_epoch if curve_every else None)
+            fitted = engine.train(members, store, classes, on_epoch if curve_every else None)
         train_seconds = share.so_far - before  # by now, an accelerator has done what it was given
-        fitted, lanes = _Kept(fitted, list(curves)), [lanes[index] for index in curves]
+        fitted, members = _Kept(fitted, list(curves)), [members[index] for index in curves]
         results = [
-            _result(lane, index, fitted, classes, source, tuple(curve), device)
-            for index, (lane, curve) in enumerate(zip(lanes, curves.values(), strict=True))
+            _result(member, index, fitted, classes, source, tuple(curve), device)
+            for index, (member, curve) in enumerate(zip(members, curves.values(), strict=True))
         ]
         seconds = share.so_far
         if on_trained is not None:
-            on_trained(fitted, lanes, bank)
-        studies = study_models(probes, fitted, lanes, bank, source)
+            on_trained(fitted, members, store)
+        studies = probe_models(probes, fitted, members, store, source)
     return [
         replace(
             r, seconds=seconds + sum(record.seconds for record in found),
@@ -135,21 +135,21 @@ class _Kept:
     fitted: Fitted
     numbers: list[int]
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        return self.fitted.predict(self.numbers[lane], rows)
+    def predict(self, member: int, rows: Ids) -> Ids:
+        return self.fitted.predict(self.numbers[member], rows)
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
-        return self.fitted.scores(self.numbers[lane], rows)
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
+        return self.fitted.scores(self.numbers[member], rows)
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        return self.fitted.state(self.numbers[lane])
+    def state(self, member: int) -> dict[str, torch.Tensor]:
+        return self.fitted.state(self.numbers[member])
 
 
 # --- lanes: which rows of the bank each trial trains on and is measured on -------------------
 
 
 @dataclass(frozen=True)
-class _Draft:
+class TrialImages:
     """A trial's images by their number in the source, before the bank exists."""
 
     config: TrialConfig
@@ -158,79 +158,81 @@ class _Draft:
     validation: Ids
     test: Ids
     attacked: tuple[tuple[Attack, Ids], ...]
-    others: Others
+    donors: DonorImages
 
     def trigger(self, attack: Attack) -> Trigger:
         """What marks the images of this trial: equal ones are stamped once a pack."""
-        return attack.trigger.for_seed(self.config.seed).lent(self.others)
+        return attack.trigger.for_seed(self.config.seed).lent(self.donors)
 
-    def training_marks(self) -> list[tuple[Trigger, Ids]]:
+    def training_stamps(self) -> list[tuple[Trigger, Ids]]:
         """What marks which positions of the training set: the poisoned ones, and the covers."""
         if self.config.attack is None:
             return []
         trigger = self.trigger(self.config.attack)
-        marks = [(trigger, self.poison.positions)]
+        stamps = [(trigger, self.poison.positions)]
         if self.poison.covered:
-            marks.append((trigger.cover(self.others), self.poison.covers))
-        return marks
+            stamps.append((trigger.cover(self.donors), self.poison.covers))
+        return stamps
 
 
 def prepare(
     configs: Sequence[TrialConfig], measures: Sequence[Attack], source: Source, device: str = "cpu"
-) -> tuple[list[Lane], Bank]:
+) -> tuple[list[Member], ImageStore]:
     """Draws splits and poison sets and gathers the images of a pack.
 
     Trials of equal seed and attack meet the same images, which are drawn once for all of them.
     """
     firsts = {(config.seed, config.attack): config for config in reversed(configs)}
-    drawn = {key: _draft(config, measures, source) for key, config in firsts.items()}
+    drawn = {key: _trial_images(config, measures, source) for key, config in firsts.items()}
     drafts = list(drawn.values())
     clean = np.concatenate([np.concatenate([d.train, d.validation, d.test]) for d in drafts])
     stamped: dict[Trigger, list[Ids]] = {}
-    for draft in drafts:
-        for mark, positions in draft.training_marks():
-            stamped.setdefault(mark, []).append(draft.train[positions])
-        for attack, ids in draft.attacked:
-            stamped.setdefault(draft.trigger(attack).for_test(), []).append(ids)
-    wanted = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
+    for trial_images in drafts:
+        for stamp_pattern, positions in trial_images.training_stamps():
+            stamped.setdefault(stamp_pattern, []).append(trial_images.train[positions])
+        for attack, ids in trial_images.attacked:
+            stamped.setdefault(trial_images.trigger(attack).for_test(), []).append(ids)
+    target_labels = {trigger: np.concatenate(ids) for trigger, ids in stamped.items()}
     training = configs[0].training
-    bank = Bank(source, clean, wanted, training.normalization, device, alone=len(configs) == 1)
+    store = ImageStore(
+        source, clean, target_labels, training.normalization, device, alone=len(configs) == 1
+    )
     if training.features is not None:
-        bank = FeatureBank(bank, training.features, np.unique(clean))
-    lanes = {key: _lane(draft, bank, source) for key, draft in drawn.items()}
-    return [replace(lanes[c.seed, c.attack], config=c) for c in configs], bank
+        store = FeatureStore(store, training.features, np.unique(clean))
+    members = {key: _member(trial_images, store, source) for key, trial_images in drawn.items()}
+    return [replace(members[c.seed, c.attack], config=c) for c in configs], store
 
 
-def _draft(config: TrialConfig, measures: Sequence[Attack], source: Source) -> _Draft:
+def _trial_images(config: TrialConfig, measures: Sequence[Attack], source: Source) -> TrialImages:
     parts = split(config.data, source, config.seed)
     classes = len(source.class_names)
     poison = draw_poison(source.labels[parts.train], config.attack, config.seed, classes)
     attacks = [config.attack.measure()] if config.attack else [a.measure() for a in measures]
     truth = source.labels[parts.test]
-    attacked = tuple((a, parts.test[wanted_labels(truth, a, classes)[0]]) for a in attacks)
+    attacked = tuple((a, parts.test[target_labels_of(truth, a, classes)[0]]) for a in attacks)
     pool = digest("others", [source.fingerprint, config.data.identity(), config.seed])
-    others = Others(pool, config.seed, source.images, parts.train, parts.train)
-    return _Draft(config, poison, parts.train, parts.validation, parts.test, attacked, others)
+    donors = DonorImages(pool, config.seed, source.images, parts.train, parts.train)
+    return TrialImages(config, poison, parts.train, parts.validation, parts.test, attacked, donors)
 
 
-def _lane(draft: _Draft, bank: Bank, source: Source) -> Lane:
-    train, labels = bank.clean_rows(draft.train), source.labels
+def _member(trial_images: TrialImages, store: ImageStore, source: Source) -> Member:
+    train, labels = store.clean_rows(trial_images.train), source.labels
     classes = len(source.class_names)
-    for mark, positions in draft.training_marks():
-        train[positions] = bank.stamped_rows(mark, draft.train[positions])
+    for stamp_pattern, positions in trial_images.training_stamps():
+        train[positions] = store.stamped_rows(stamp_pattern, trial_images.train[positions])
     triggered = tuple(
         Triggered(
             a,
-            bank.stamped_rows(draft.trigger(a).for_test(), ids),
+            store.stamped_rows(trial_images.trigger(a).for_test(), ids),
             labels[ids],
-            wanted_labels(labels[ids], a, classes)[1],
+            target_labels_of(labels[ids], a, classes)[1],
         )
-        for a, ids in draft.attacked
+        for a, ids in trial_images.attacked
     )
-    return Lane(
-        draft.config, draft.poison, train, draft.poison.labels,
-        bank.clean_rows(draft.validation), labels[draft.validation],
-        bank.clean_rows(draft.test), labels[draft.test], triggered,
+    return Member(
+        trial_images.config, trial_images.poison, train, trial_images.poison.labels,
+        store.clean_rows(trial_images.validation), labels[trial_images.validation],
+        store.clean_rows(trial_images.test), labels[trial_images.test], triggered,
     )  # fmt: skip
 
 
@@ -243,54 +245,56 @@ def measure_id(attack: Attack) -> str:
     return digest("measure", attack.measure_identity())
 
 
-def _clean(fitted: Fitted, index: int, lane: Lane, classes: int) -> CleanCounts:
-    if not lane.config.defence.architecture.cross_entropy:
-        return clean_counts(fitted.predict(index, lane.test), lane.test_labels, classes)
-    logits = fitted.scores(index, lane.test)
-    counts = clean_counts(classes_of(logits), lane.test_labels, classes)
-    return replace(counts, loss=mean_cross_entropy(logits, lane.test_labels))
+def _clean(fitted: Fitted, index: int, member: Member, classes: int) -> CleanCounts:
+    if not member.config.defence.architecture.cross_entropy:
+        return clean_counts(fitted.predict(index, member.test), member.test_labels, classes)
+    logits = fitted.scores(index, member.test)
+    counts = clean_counts(classes_of(logits), member.test_labels, classes)
+    return replace(counts, loss=mean_cross_entropy(logits, member.test_labels))
 
 
-def _curve_point(epoch: int, fitted: Fitted, index: int, lane: Lane) -> CurvePoint:
-    correct = int((fitted.predict(index, lane.test) == lane.test_labels).sum())
-    success = tuple(int((fitted.predict(index, t.rows) == t.wanted).sum()) for t in lane.triggered)
-    validation = int((fitted.predict(index, lane.validation) == lane.validation_labels).sum())
+def _curve_point(epoch: int, fitted: Fitted, index: int, member: Member) -> CurvePoint:
+    correct = int((fitted.predict(index, member.test) == member.test_labels).sum())
+    success = tuple(
+        int((fitted.predict(index, t.rows) == t.target_labels).sum()) for t in member.triggered
+    )
+    validation = int((fitted.predict(index, member.validation) == member.validation_labels).sum())
     return CurvePoint(epoch, correct, success, validation)
 
 
 def _partial(
-    lane: Lane, classes: int, source: Source, curve: tuple[CurvePoint, ...], seconds: float,
+    member: Member, classes: int, source: Source, curve: tuple[CurvePoint, ...], seconds: float,
     device: str,
 ) -> PartialResult:  # fmt: skip
-    engine = engine_of(lane.config)
+    engine = engine_of(member.config)
     return PartialResult(
-        lane.config, engine.name, engine.version, source.fingerprint,
-        len(lane.train), lane.poison.poisoned, lane.poison.relabelled, len(lane.validation),
-        tuple(np.bincount(lane.test_labels, minlength=classes).tolist()),
-        {measure_id(t.attack): len(t.rows) for t in lane.triggered},
-        curve, seconds, device, _host(), lane.poison.covered,
+        member.config, engine.name, engine.version, source.fingerprint,
+        len(member.train), member.poison.poisoned, member.poison.relabelled, len(member.validation),
+        tuple(np.bincount(member.test_labels, minlength=classes).tolist()),
+        {measure_id(t.attack): len(t.rows) for t in member.triggered},
+        curve, seconds, device, _host(), member.poison.covered,
     )  # fmt: skip
 
 
 def _result(
-    lane: Lane, index: int, fitted: Fitted, classes: int, source: Source,
+    member: Member, index: int, fitted: Fitted, classes: int, source: Source,
     curve: tuple[CurvePoint, ...], device: str,
 ) -> TrialResult:  # fmt: skip
-    config, engine = lane.config, engine_of(lane.config)
-    clean = _clean(fitted, index, lane, classes)
-    validation = fitted.predict(index, lane.validation)
+    config, engine = member.config, engine_of(member.config)
+    clean = _clean(fitted, index, member, classes)
+    validation = fitted.predict(index, member.validation)
     measurements = []
-    for t in lane.triggered:
-        counts = attack_counts(fitted.predict(index, t.rows), t.truth, t.wanted)
+    for t in member.triggered:
+        counts = attack_counts(fitted.predict(index, t.rows), t.truth, t.target_labels)
         measurements.append(Measurement(measure_id(t.attack), **asdict(counts)))
     return TrialResult(
         config.trial_id, config.defence_id, config.attack_id, config.seed, config.canonical,
         engine.name, engine.version, source.fingerprint,
-        len(lane.train), lane.poison.poisoned, lane.poison.relabelled,
-        int((validation == lane.validation_labels).sum()), len(validation),
+        len(member.train), member.poison.poisoned, member.poison.relabelled,
+        int((validation == member.validation_labels).sum()), len(validation),
         clean.correct, clean.total, clean.collapsed, clean.diverged,
         tuple(measurements), curve, 0.0, device, _host(),
-        trained_images=trained_images(config, len(lane.train)), covers=lane.poison.covered,
+        trained_images=trained_images(config, len(member.train)), covers=member.poison.covered,
         clean_loss=clean.loss,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 BEGIN = b"-----BEGIN backdoor-sweeps-----\n"
 END = b"-----END backdoor-sweeps %d %s-----\n"
-_FRAME = re.compile(
+_ENVELOPE = re.compile(
     r"^-----BEGIN backdoor-sweeps-----\n(.*?)^-----END backdoor-sweeps (\d+) ([0-9a-f]{64})-----$",
     re.S | re.M,
 )
@@ -21,7 +21,7 @@ _FRAME = re.compile(
 BLOCK = 57 * 4096
 
 
-def write_frame(content: BinaryIO, log: BinaryIO) -> None:
+def write_envelope(content: BinaryIO, log: BinaryIO) -> None:
     """Writes all of `content` as one frame."""
     digest, count = hashlib.sha256(), 0
     log.write(BEGIN)
@@ -33,9 +33,9 @@ def write_frame(content: BinaryIO, log: BinaryIO) -> None:
     log.flush()
 
 
-def read_frame(log: str) -> bytes | None:
+def read_envelope(log: str) -> bytes | None:
     """The bytes of the frame in a log; None where there is no frame, or a damaged one."""
-    found = _FRAME.search(log)
+    found = _ENVELOPE.search(log)
     if found is None:
         return None
     try:

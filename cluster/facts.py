@@ -25,7 +25,7 @@ _TORCH = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
 _SECONDS = 60
 
 
-def gather(question: dict[str, Any], main: bool = True) -> dict[str, Any]:
+def gather(request: dict[str, Any], main: bool = True) -> dict[str, Any]:
     """packages: names of distributions. paths: folders with data. storage: where results go.
 
     main: whether this machine is the one that writes the results.
@@ -33,15 +33,15 @@ def gather(question: dict[str, Any], main: bool = True) -> dict[str, Any]:
     gpus = _gpus()
     return {
         "python": platform.python_version(),
-        "packages": {name: version_of(name) for name in question["packages"]},
+        "packages": {name: version_of(name) for name in request["packages"]},
         "extra": [name for name in DEFAULT_EXTRA if not version_of(name)],
         "gpus": gpus,
         "torch_cuda": _said([sys.executable, "-c", _TORCH]) if gpus else "",
-        "disk": shutil.disk_usage(_nearest(question["storage"])).free,
+        "disk": shutil.disk_usage(_nearest(request["storage"])).free,
         "memory": _memory(),
         "shared_memory": _free("/dev/shm"),
-        "missing": [p for p in question["paths"] if not Path(p).expanduser().exists()],
-        "storage": _writable(question["storage"]) if main else "",
+        "missing": [p for p in request["paths"] if not Path(p).expanduser().exists()],
+        "storage": _writable(request["storage"]) if main else "",
         "ports": _ports(),
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from backdoor.errors import Mistake, UserError
 from cluster.address import ClusterError
 from cluster.jobs import Jobs
-from cluster.payload import Parcel, Remote
+from cluster.payload import Payload, Remote
 
 
 def refuse_used_folder(out: Path) -> None:
@@ -25,10 +25,10 @@ def refuse_used_folder(out: Path) -> None:
         raise UserError(Mistake("--out", rule, str(out), remedy))
 
 
-def fetch(jobs: Jobs, parcel: Parcel, results: Remote, out: Path) -> int:
+def fetch(jobs: Jobs, payload: Payload, results: Remote, out: Path) -> int:
     """Brings `results` from the cluster into the new folder `out`; the count of files."""
     refuse_used_folder(out)
-    return unpack(jobs.ask(parcel, "pack", results), out)
+    return unpack(jobs.ask(payload, "pack", results), out)
 
 
 def unpack(archive: bytes, out: Path) -> int:

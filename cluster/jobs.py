@@ -23,11 +23,11 @@ from typing import Any
 
 from backdoor.errors import Mistake, UserError
 from cluster.address import ClusterError, Head
-from cluster.envelope import read_frame
-from cluster.payload import Parcel, Remote, entrypoint
+from cluster.envelope import read_envelope
+from cluster.payload import Payload, Remote, entrypoint
 
 #: Key and words of a job's metadata.
-KIND, SWEEP, QUESTION = "backdoor_sweeps", "sweep", "question"
+KIND, SWEEP, REQUEST = "backdoor_sweeps", "sweep", "question"
 #: How Ray calls the end of a job.
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 #: Seconds that running packs have to end after a stop, before Ray kills the job.
@@ -80,7 +80,7 @@ class Jobs:
                 raise
             raise UserError(missing_extra(error)) from None
 
-    def submit(self, job_id: str, parcel: Parcel, line: str, metadata: dict[str, str]) -> None:
+    def submit(self, job_id: str, payload: Payload, line: str, metadata: dict[str, str]) -> None:
         """Sends the parcel and starts the shell line over there."""
         with tempfile.TemporaryDirectory(prefix="backdoor-sweeps-parcel-") as folder, self._told():
             self._client.submit_job(
@@ -88,24 +88,24 @@ class Jobs:
                 submission_id=job_id,
                 metadata=metadata,
                 runtime_env={
-                    "working_dir": str(parcel.write(Path(folder))),
+                    "working_dir": str(payload.write(Path(folder))),
                     "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(GRACE)},
                 },
             )
 
-    def run_sweep(self, name: str, parcel: Parcel, storage: Remote) -> Job:
+    def run_sweep(self, name: str, payload: Payload, storage: Remote) -> Job:
         """Starts the parcel's spec as a sweep in a new folder under `storage`."""
         job_id = new_job_id(name)
         results = storage / job_id
         line = entrypoint("sweeps.cli", "run", "spec.yaml", "--out", results)
-        self.submit(job_id, parcel, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
+        self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
         return self.find(job_id)
 
-    def resume_sweep(self, name: str, parcel: Parcel, results: Remote) -> Job:
+    def resume_sweep(self, name: str, payload: Payload, results: Remote) -> Job:
         """Goes on with the sweep in a results folder over there."""
         job_id = new_job_id(name)
         line = entrypoint("sweeps.cli", "resume", results)
-        self.submit(job_id, parcel, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
+        self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
         return self.find(job_id)
 
     def sweeps(self) -> list[Job]:
@@ -166,11 +166,11 @@ class Jobs:
             time.sleep(LOOK_EVERY)
         return job
 
-    def ask(self, parcel: Parcel, *arguments: str | Remote) -> bytes:
+    def ask(self, payload: Payload, *arguments: str | Remote) -> bytes:
         """Runs `cluster.on_head` over there as a job; the bytes of the frame in its log."""
         job_id = new_job_id("question")
         line = entrypoint("cluster.on_head", *arguments)
-        self.submit(job_id, parcel, line, {KIND: QUESTION})
+        self.submit(job_id, payload, line, {KIND: REQUEST})
         try:
             job = self.wait(job_id, ANSWER_WITHIN)
             log = self.log(job_id)
@@ -180,7 +180,7 @@ class Jobs:
             raise
         if job.state != "SUCCEEDED":
             raise ClusterError(_complaint(log) or f"{job_id} {job.state}: {job.message}")
-        content = read_frame(log)
+        content = read_envelope(log)
         if content is None:
             raise ClusterError(f"the answer of {job_id} was damaged on its way; try again")
         with self._told():

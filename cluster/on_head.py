@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from cluster.envelope import write_frame
+from cluster.envelope import write_envelope
 
 #: Most bytes of a packed results folder that go through a job's log, which is read as a whole.
 MOST = 512 * 2**20
@@ -79,7 +79,7 @@ def _archive(root: Path, files: list[str], stream: IO[bytes]) -> None:
                 raise CannotAnswer(rule)
 
 
-def nodes(question: dict[str, Any]) -> dict[str, Any]:
+def nodes(request: dict[str, Any]) -> dict[str, Any]:
     """The facts of every node that is alive, by its address; an error where one is silent."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -94,7 +94,7 @@ def nodes(question: dict[str, Any]) -> dict[str, Any]:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             head = "node:__internal_head__" in node["Resources"]
             name = f"{node['NodeManagerAddress']}{' (head)' if head else ''}"
-            asked[name] = ask.options(scheduling_strategy=here).remote(question, head)
+            asked[name] = ask.options(scheduling_strategy=here).remote(request, head)
     ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=60)
     answers: dict[str, Any] = {}
     for name, reference in asked.items():
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
             print(f"cannot: {error}", flush=True)
             return 1
         stream.seek(0)
-        write_frame(stream, sys.stdout.buffer)
+        write_envelope(stream, sys.stdout.buffer)
     return 0
 
 

@@ -30,7 +30,7 @@ SPEC = "spec.yaml"
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Payload:
     """packages: import name → folder. version: of ours, "" where it is not installed.
 
     spec: YAML text, sent as `spec.yaml`.

@@ -26,7 +26,7 @@ from dashboards.plot_style import (
 )
 from dashboards.results import Results
 from dashboards.sections import UNKNOWN, attack_label, plural, soft
-from sweeps.ledger import StudyTable
+from sweeps.ledger import ProbeTable
 
 #: Attacks that one figure tells apart, panels of a figure, and rows of a table, at most.
 ATTACKS, PANELS, ROWS = 6, 6, 40
@@ -47,7 +47,7 @@ def studies(results: Results) -> Markup:
     return section("What probes found", *parts)
 
 
-def _study(results: Results, found: StudyTable) -> Iterable[Markup]:
+def _study(results: Results, found: ProbeTable) -> Iterable[Markup]:
     settings = {name: value for name, value in found.probe.items() if name != "kind"}
     written = ", ".join(f"{name} {value}" for name, value in settings.items())
     name = f"{found.probe['kind']} ({written})" if written else str(found.probe["kind"])
@@ -67,7 +67,7 @@ def _study(results: Results, found: StudyTable) -> Iterable[Markup]:
 # --- studies of several rows -------------------------------------------------------------------
 
 
-def _curves(results: Results, found: StudyTable) -> Markup:
+def _curves(results: Results, found: ProbeTable) -> Markup:
     point = shown_point(results, found)
     names = found.figures[:PANELS]
     if point is None or not names:
@@ -85,7 +85,7 @@ def _curves(results: Results, found: StudyTable) -> Markup:
     )
 
 
-def shown_point(results: Results, found: StudyTable) -> Point | None:
+def shown_point(results: Results, found: ProbeTable) -> Point | None:
     """The recommended point, else the most accurate one, else the first, that has a study of a
     poisoned model."""
     studied = {row["defence_id"] for row in found.rows if row["attack_id"] in results.attacks}
@@ -152,7 +152,7 @@ def _known(value: Any) -> bool:
 # --- studies of single figures -----------------------------------------------------------------
 
 
-def _figures(results: Results, found: StudyTable) -> Markup:
+def _figures(results: Results, found: ProbeTable) -> Markup:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in found.rows:
         groups.setdefault((row["defence_id"], row["attack_id"]), []).append(row)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
-from sweeps.ledger import StudyTable, load_results, load_studies
+from sweeps.ledger import ProbeTable, load_probe_results, load_results
 from sweeps.storage import SweepPaths, open_results
 
 REGION_VERSION = 1
@@ -36,7 +36,7 @@ class Results:
     spec: str
     trials: list[dict[str, Any]]
     pictures: list[Picture]
-    studies: list[StudyTable] = field(default_factory=list)
+    studies: list[ProbeTable] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -96,7 +96,7 @@ def read_results(folder: Path) -> Results:
     rows = load_results(folder).to_pylist()
     trials = {row["trial_id"]: row for row in rows}
     pictures = list(_pictures(paths))
-    return Results(region, sweep, spec, list(trials.values()), pictures, load_studies(folder))
+    return Results(region, sweep, spec, list(trials.values()), pictures, load_probe_results(folder))
 
 
 def _parsed(file: Path, remedy: str) -> Any:

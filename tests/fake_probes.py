@@ -24,9 +24,9 @@ class Counting(Probe):
     def study(self, model):
         if model.config.attack is None:
             return None
-        answers = model.fitted.predict(model.index, model.lane.test)
+        answers = model.fitted.predict(model.index, model.member.test)
         return self.found(
-            figure=[float((answers == model.lane.test_labels).mean()) + self.add],
+            figure=[float((answers == model.member.test_labels).mean()) + self.add],
             grad=[torch.is_grad_enabled()],
             seed=np.array([model.config.seed]),
         )

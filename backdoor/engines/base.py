@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from backdoor.config import Attack, TrialConfig
 from backdoor.errors import TrainingError
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.poison import Poison
 from backdoor.settings.digest import digest
 from backdoor.streams import stream_seed
@@ -32,11 +32,11 @@ class Triggered:
     attack: Attack
     rows: Ids
     truth: Ids
-    wanted: Ids
+    target_labels: Ids
 
 
 @dataclass(frozen=True)
-class Lane:
+class Member:
     """One trial as its engine sees it: rows of the pack's bank, with labels, each (n,) int64."""
 
     config: TrialConfig
@@ -53,17 +53,17 @@ class Lane:
 class Fitted(Protocol):
     """Trained models of a pack."""
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        """Classes predicted by the model of `lane`, (m,) int64; -1 where it answers nonsense."""
+    def predict(self, member: int, rows: Ids) -> Ids:
+        """Classes predicted by the model of `member`, (m,) int64; -1 where it answers nonsense."""
         ...
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
         """What `predict` chooses by, (m, classes): logits, for architectures that learn by
         cross-entropy."""
         ...
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        """Weights of the model of `lane`, as a state dict of its architecture's module."""
+    def state(self, member: int) -> dict[str, torch.Tensor]:
+        """Weights of the model of `member`, as a state dict of its architecture's module."""
         ...
 
 
@@ -80,7 +80,7 @@ class Engine(Protocol):
     max_pack: ClassVar[int]
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> Fitted:
         """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch.
 
@@ -174,18 +174,18 @@ def classes_of(logits: torch.Tensor) -> Ids:
     return result
 
 
-def lanes_by_training_set(lanes: Sequence[Lane]) -> list[list[int]]:
+def members_by_training_set(members: Sequence[Member]) -> list[list[int]]:
     """Numbers of the lanes, those together that train on equal images with equal labels."""
     groups: dict[tuple[bytes, bytes], list[int]] = {}
-    for index, lane in enumerate(lanes):
-        key = lane.train.tobytes(), lane.train_labels.tobytes()
+    for index, member in enumerate(members):
+        key = member.train.tobytes(), member.train_labels.tobytes()
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 
 
-def positive_decay(lane: Lane) -> float:
+def positive_decay(member: Member) -> float:
     """The lane's weight decay, for engines that divide by it; `TrainingError` where it is 0."""
-    defence = lane.config.defence
+    defence = member.config.defence
     if not defence.weight_decay:
         name = defence.architecture.kind_name()
         raise TrainingError(f"{name} needs a weight decay above 0: its optimum is sought exactly")

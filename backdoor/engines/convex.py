@@ -16,12 +16,12 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from backdoor.engines.base import Floats, Ids, Lane, OnEpoch, lanes_by_training_set
+from backdoor.engines.base import Floats, Ids, Member, OnEpoch, members_by_training_set
 from backdoor.engines.linear_models import LinearModels, columns_of, targets
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 
 class Convex:
@@ -33,28 +33,28 @@ class Convex:
     max_pack: ClassVar[int] = 512
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        models = LinearModels(bank, classes)
-        shared = SharedProducts(bank, lanes)
-        for group in lanes_by_training_set(lanes):
-            lane = lanes[group[0]]
-            path = RidgePath(shared, lane.train, lane.train_labels, columns_of(classes))
+        models = LinearModels(store, classes)
+        shared = SharedProducts(store, members)
+        for group in members_by_training_set(members):
+            member = members[group[0]]
+            path = RidgePath(shared, member.train, member.train_labels, columns_of(classes))
             for some in models.blocks(group):
-                alphas = [_alpha(lanes[index]) for index in some]
+                alphas = [_alpha(members[index]) for index in some]
                 models.add(some, *path.at(alphas, models.width))
         return models
 
 
-def _alpha(lane: Lane) -> float:
-    return len(lane.train) * lane.config.defence.weight_decay / 2
+def _alpha(member: Member) -> float:
+    return len(member.train) * member.config.defence.weight_decay / 2
 
 
 class RidgePath:
     """All ridge solutions on one training set, in the smaller of primal and dual."""
 
     def __init__(self, shared: SharedProducts, train: Ids, labels: Ids, columns: int) -> None:
-        self.pixels = Pixels.of(shared.bank, train)
+        self.pixels = Pixels.of(shared.store, train)
         self.scale, shift = self.pixels.wide()
         self.sums = self.pixels.images.sum(0, dtype=np.int64).astype(np.float64)
         self.mean_x = self.sums / len(train) * self.scale - shift

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from backdoor.engines.base import (
     Ids,
-    Lane,
+    Member,
     OnEpoch,
     classes_of,
     init_state,
@@ -32,7 +32,7 @@ from backdoor.engines.base import (
     threads,
 )
 from backdoor.engines.inputs import OwnInputs
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 EVALUATION_BATCH = 1000
 #: One network's share of a core's cache, in bytes for each channel of a step's images.
@@ -42,27 +42,27 @@ CACHED = 2**20
 class GroupedModels:
     """The networks trained so far, each of several lanes."""
 
-    def __init__(self, bank: Bank, template: nn.Module, teams: list[_Team]) -> None:
-        self.bank, self.teams = bank, teams
-        self._template = template.to(bank.device).to(memory_format=torch.channels_last)
+    def __init__(self, store: ImageStore, template: nn.Module, teams: list[_Group]) -> None:
+        self.store, self.teams = store, teams
+        self._template = template.to(store.device).to(memory_format=torch.channels_last)
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        return classes_of(self.scores(lane, rows))
+    def predict(self, member: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(member, rows))
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
-        self._template.load_state_dict(self.state(lane))
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
+        self._template.load_state_dict(self.state(member))
         self._template.eval()
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
         with torch.no_grad():
-            logits = [self._template(channels_last(self.bank.batch(chunk))) for chunk in chunks]
+            logits = [self._template(channels_last(self.store.batch(chunk))) for chunk in chunks]
         return torch.cat(logits)
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        team = next(team for team in self.teams if lane in team.lanes)
-        together, slot = team.network.state_dict(), team.lanes.index(lane)
+    def state(self, member: int) -> dict[str, torch.Tensor]:
+        group = next(group for group in self.teams if member in group.members)
+        together, slot = group.network.state_dict(), group.members.index(member)
         state = {}
         for name, own in self._template.state_dict().items():
-            part = together[name].chunk(team.groups)[slot]
+            part = together[name].chunk(group.groups)[slot]
             state[name] = part.detach().reshape(own.shape).clone()
         return state
 
@@ -76,61 +76,63 @@ class Grouped:
     max_pack: ClassVar[int] = 16
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> GroupedModels:
         with threads(1), torch.enable_grad():
             teams = [
-                _Team(lanes, tuple(chosen), bank, classes)
-                for chosen in shared_out(len(lanes), _team_size(lanes[0], bank))
+                _Group(members, tuple(chosen), store, classes)
+                for chosen in shared_out(len(members), _group_size(members[0], store))
             ]
-            models = GroupedModels(bank, init_state(lanes[0].config, bank.shape, classes), teams)
-            for epoch in range(lanes[0].config.defence.epochs):
-                for team in teams:
-                    team.train(epoch)
+            models = GroupedModels(
+                store, init_state(members[0].config, store.shape, classes), teams
+            )
+            for epoch in range(members[0].config.defence.epochs):
+                for group in teams:
+                    group.train(epoch)
                 if on_epoch is not None and (gone := on_epoch(epoch + 1, models)):
-                    teams[:] = [left for team in teams if (left := team.without(gone))]
+                    teams[:] = [left for group in teams if (left := group.without(gone))]
                 if not teams:
                     break
             return models
 
 
-def _team_size(lane: Lane, bank: Bank) -> int:
+def _group_size(member: Member, store: ImageStore) -> int:
     """How many networks together stay in a core's cache: more would wait for memory."""
-    _, h, w = bank.shape
-    return max(2, CACHED // (4 * lane.config.training.batch_size * h * w))
+    _, h, w = store.shape
+    return max(2, CACHED // (4 * member.config.training.batch_size * h * w))
 
 
-def shared_out(lanes: int, largest: int) -> list[range]:
+def shared_out(members: int, largest: int) -> list[range]:
     """Lanes in teams of nearly equal size, at least two in each where there are two."""
-    count = min(-(-lanes // largest), max(1, lanes // 2))
-    cuts = [round(i * lanes / count) for i in range(count + 1)]
+    count = min(-(-members // largest), max(1, members // 2))
+    cuts = [round(i * members / count) for i in range(count + 1)]
     return [range(a, b) for a, b in itertools.pairwise(cuts)]
 
 
-class _Team:
+class _Group:
     """Lanes that are trained as one network. lanes: their numbers; a single one is doubled."""
 
     def __init__(
-        self, lanes: Sequence[Lane], chosen: tuple[int, ...], bank: Bank, classes: int
+        self, members: Sequence[Member], chosen: tuple[int, ...], store: ImageStore, classes: int
     ) -> None:
-        self._all = lanes, bank, classes
-        members = [lanes[index] for index in chosen] * (2 if len(chosen) == 1 else 1)
-        modules = [init_state(lane.config, bank.shape, classes) for lane in members]
+        self._all = members, store, classes
+        trained = [members[index] for index in chosen] * (2 if len(chosen) == 1 else 1)
+        modules = [init_state(member.config, store.shape, classes) for member in trained]
         sequences = cast(list[nn.Sequential], modules)
-        self.lanes, self.groups = chosen, len(members)
-        self.network = merged(sequences, bank.shape).to(bank.device)
-        self.inputs, self.config = OwnInputs(members, bank), members[0].config
-        self.step = _Step(self.network, members, bank.device)
-        self.images = len(members[0].train)
+        self.members, self.groups = chosen, len(trained)
+        self.network = merged(sequences, store.shape).to(store.device)
+        self.inputs, self.config = OwnInputs(trained, store), trained[0].config
+        self.step = _Step(self.network, trained, store.device)
+        self.images = len(trained[0].train)
 
-    def without(self, gone: Collection[int]) -> _Team | None:
+    def without(self, gone: Collection[int]) -> _Group | None:
         """The team of the lanes that are not `gone`, as far as they are; None if all are."""
-        chosen = tuple(number for number in self.lanes if number not in gone)
-        if len(chosen) in (0, len(self.lanes)):
+        chosen = tuple(number for number in self.members if number not in gone)
+        if len(chosen) in (0, len(self.members)):
             return self if chosen else None
-        lanes, bank, classes = self._all
-        fewer = _Team(lanes, chosen, bank, classes)
-        slots = [self.lanes.index(number) for number in chosen] * (2 if len(chosen) == 1 else 1)
+        members, store, classes = self._all
+        fewer = _Group(members, chosen, store, classes)
+        slots = [self.members.index(number) for number in chosen] * (2 if len(chosen) == 1 else 1)
         now = [*self.step.parameters, *self.step.velocity]
         then = [*fewer.step.parameters, *fewer.step.velocity]
         with torch.no_grad():
@@ -154,9 +156,9 @@ class _Team:
 class _Step:
     """One update of all lanes; sums and products of weights are separate, as in `packed`."""
 
-    def __init__(self, network: nn.Module, lanes: Sequence[Lane], device: torch.device) -> None:
-        defences = [lane.config.defence for lane in lanes]
-        self.network, self.groups = network, len(lanes)
+    def __init__(self, network: nn.Module, members: Sequence[Member], device: torch.device) -> None:
+        defences = [member.config.defence for member in members]
+        self.network, self.groups = network, len(members)
         self.parameters = list(network.parameters())
         self.velocity = [torch.zeros_like(p) for p in self.parameters]
         columns = zip(

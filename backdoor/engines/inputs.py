@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from backdoor.engines.base import Lane
+from backdoor.engines.base import Member
 from backdoor.image_store.augment import draw_views
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 
 #: Numbers in 64 bytes of float32.
@@ -67,7 +67,7 @@ class Inputs(Protocol):
 
     placed: list[int]
 
-    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None: ...
+    def __init__(self, members: Sequence[Member], store: ImageStore) -> None: ...
 
     def shuffle(self, epoch: int) -> None:
         """Puts the images into the order of this epoch."""
@@ -78,14 +78,14 @@ class Inputs(Protocol):
         ...
 
 
-def orders(lanes: Sequence[Lane], epoch: int) -> torch.Tensor:
+def orders(members: Sequence[Member], epoch: int) -> torch.Tensor:
     """(K, n) int64: each lane's order of its training images in this epoch."""
-    n = len(lanes[0].train)
+    n = len(members[0].train)
     drawn = {
         seed: stream("order", seed, n, epoch).permutation(n)
-        for seed in {lane.config.seed for lane in lanes}
+        for seed in {member.config.seed for member in members}
     }
-    return torch.from_numpy(np.stack([drawn[lane.config.seed] for lane in lanes]))
+    return torch.from_numpy(np.stack([drawn[member.config.seed] for member in members]))
 
 
 # --- every lane on its own ----------------------------------------------------------------------
@@ -108,30 +108,32 @@ class OwnBatch:
 class OwnInputs:
     """Batches of lanes that each gather, and may augment, their own images."""
 
-    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None:
-        self.lanes, self.bank, self.placed = lanes, bank, list(range(len(lanes)))
-        self.rows = torch.from_numpy(np.stack([lane.train for lane in lanes]))
-        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in lanes]))
-        self.training = lanes[0].config.training
+    def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
+        self.members, self.store, self.placed = members, store, list(range(len(members)))
+        self.rows = torch.from_numpy(np.stack([member.train for member in members]))
+        self.labels = torch.from_numpy(np.stack([member.train_labels for member in members]))
+        self.training = members[0].config.training
         self._views: torch.Tensor | None = None
 
     def shuffle(self, epoch: int) -> None:
-        order, device = orders(self.lanes, epoch), self.bank.device
+        order, device = orders(self.members, epoch), self.store.device
         rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
         # Which images are to be stamped after augmentation is told from rows on the CPU.
         self._rows = rows if self.training.stamp == "after" else rows.to(device)
         self._labels = labels.to(device)
         if self.training.augmentation != "none":
-            seeds = {lane.config.seed for lane in self.lanes}
+            seeds = {member.config.seed for member in self.members}
             views = {seed: draw_views(seed, rows.shape[1], epoch) for seed in seeds}
-            drawn = [views[lane.config.seed][o] for lane, o in zip(self.lanes, order, strict=True)]
+            drawn = [
+                views[member.config.seed][o] for member, o in zip(self.members, order, strict=True)
+            ]
             self._views = torch.stack(drawn).to(device)
 
     def images(self, rows: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
         """Network inputs (..., c, h, w) float32 of rows (...), as their views show them."""
         if views is None:
-            return self.bank.batch(rows)
-        return self.bank.augmented(rows, views, self.training.stamp)
+            return self.store.batch(rows)
+        return self.store.augmented(rows, views, self.training.stamp)
 
     def batch(self, start: int, stop: int) -> OwnBatch:
         views = None if self._views is None else self._views[:, start:stop]
@@ -153,12 +155,12 @@ class _Stamped:
     """Stamped images of one trigger in a batch.
 
     x: (m padded, inputs padded) float32. lanes: the slots [first, last) that use the trigger.
-    Entry e says that lane `lane[e]` of these has image `image[e]` of x at place `place[e]`.
+    Entry e says that lane `member[e]` of these has image `image[e]` of x at place `place[e]`.
     """
 
     x: torch.Tensor
-    lanes: slice
-    lane: torch.Tensor
+    members: slice
+    member: torch.Tensor
     image: torch.Tensor
     place: torch.Tensor
 
@@ -168,7 +170,7 @@ class _Clean:
     """Unchanged images of a batch: x (b padded, inputs padded) float32, for these slots."""
 
     x: torch.Tensor
-    lanes: slice
+    members: slice
 
 
 @dataclass(frozen=True)
@@ -183,88 +185,90 @@ class SharedBatch:
         outputs, places = weight.shape[1], len(self.clean[0].x)
         product = weight.new_empty(len(weight), outputs, places)
         for part in self.clean:
-            rows = product[part.lanes].view(-1, places)
-            torch.mm(weight[part.lanes].flatten(0, 1), part.x.T, out=rows)
+            rows = product[part.members].view(-1, places)
+            torch.mm(weight[part.members].flatten(0, 1), part.x.T, out=rows)
         for own in self.stamped:
-            answers = torch.mm(weight[own.lanes].flatten(0, 1), own.x.T)
+            answers = torch.mm(weight[own.members].flatten(0, 1), own.x.T)
             answers = answers.view(-1, outputs, len(own.x)).transpose(1, 2)
-            product[own.lanes].transpose(1, 2)[own.lane, own.place] = answers[own.lane, own.image]
+            product[own.members].transpose(1, 2)[own.member, own.place] = answers[
+                own.member, own.image
+            ]
         return product
 
     def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
         outputs, inputs = gradient.shape[1], self.clean[0].x.shape[1]
         own_gradients = []
         for own in self.stamped:
-            moved = gradient.new_zeros(own.lanes.stop - own.lanes.start, outputs, len(own.x))
-            there = gradient[own.lanes].transpose(1, 2)
-            moved.transpose(1, 2)[own.lane, own.image] = there[own.lane, own.place]
-            there[own.lane, own.place] = 0
+            moved = gradient.new_zeros(own.members.stop - own.members.start, outputs, len(own.x))
+            there = gradient[own.members].transpose(1, 2)
+            moved.transpose(1, 2)[own.member, own.image] = there[own.member, own.place]
+            there[own.member, own.place] = 0
             own_gradients.append(moved)
         result = gradient.new_empty(len(gradient), outputs, inputs)
         for part in self.clean:
-            rows = result[part.lanes].view(-1, inputs)
-            torch.mm(gradient[part.lanes].flatten(0, 1), part.x, out=rows)
+            rows = result[part.members].view(-1, inputs)
+            torch.mm(gradient[part.members].flatten(0, 1), part.x, out=rows)
         for own, moved in zip(self.stamped, own_gradients, strict=True):
-            result[own.lanes].view(-1, inputs).addmm_(moved.flatten(0, 1), own.x)
+            result[own.members].view(-1, inputs).addmm_(moved.flatten(0, 1), own.x)
         return result
 
 
-class _Team:
+class _TriggerGroup:
     """Lanes of one trigger among those of one order: slots [first, last)."""
 
-    def __init__(self, lanes: Sequence[Lane], bank: Bank, first: int) -> None:
-        self.slots = slice(first, first + len(lanes))
-        rows = np.stack([lane.train for lane in lanes])
-        self.marked = torch.from_numpy(rows != bank.unchanged(rows))  # (L, n) bool
+    def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
+        self.slots = slice(first, first + len(members))
+        rows = np.stack([member.train for member in members])
+        self.marked = torch.from_numpy(rows != store.unchanged(rows))  # (L, n) bool
         self.rows = torch.from_numpy(rows.max(0))  # stamped rows follow all clean ones
 
     def shuffle(self, order: torch.Tensor) -> None:
         self._marked, self._rows = self.marked[:, order], self.rows[order]
         self._any = self._marked.any(0)
 
-    def batch(self, bank: Bank, start: int, stop: int) -> list[_Stamped]:
+    def batch(self, store: ImageStore, start: int, stop: int) -> list[_Stamped]:
         """The stamped images among [start, stop), `SUM` places at a time."""
         found = []
         for a in range(start, stop, SUM):
             b = min(a + SUM, stop)
             places = self._any[a:b].nonzero()[:, 0]
             if len(places):
-                x = padded(bank.batch(self._rows[a:b][places]).flatten(1))
-                lane, image = self._marked[:, a:b][:, places].nonzero(as_tuple=True)
+                x = padded(store.batch(self._rows[a:b][places]).flatten(1))
+                member, image = self._marked[:, a:b][:, places].nonzero(as_tuple=True)
                 place = places[image] + (a - start)
-                found.append(_Stamped(x, self.slots, lane, image, place))
+                found.append(_Stamped(x, self.slots, member, image, place))
         return found
 
 
-class _Crew:
+class _OrderGroup:
     """Lanes that share their unchanged images and their order."""
 
-    def __init__(self, lanes: Sequence[Lane], bank: Bank, first: int) -> None:
-        self.seed = lanes[0].config.seed
-        self.slots = slice(first, first + len(lanes))
-        self.rows = torch.from_numpy(bank.unchanged(lanes[0].train))
-        self.teams: list[_Team] = []
-        for _, members in itertools.groupby(lanes, _trigger):
-            team = list(members)
-            if team[0].config.attack is not None:
-                self.teams.append(_Team(team, bank, first))
-            first += len(team)
+    def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
+        self.seed = members[0].config.seed
+        self.slots = slice(first, first + len(members))
+        self.rows = torch.from_numpy(store.unchanged(members[0].train))
+        self.trigger_groups: list[_TriggerGroup] = []
+        for _, grouped in itertools.groupby(members, _trigger):
+            trigger_group = list(grouped)
+            if trigger_group[0].config.attack is not None:
+                self.trigger_groups.append(_TriggerGroup(trigger_group, store, first))
+            first += len(trigger_group)
 
     def shuffle(self, epoch: int) -> None:
         n = len(self.rows)
         order = torch.from_numpy(stream("order", self.seed, n, epoch).permutation(n))
         self._rows = self.rows[order]
-        for team in self.teams:
-            team.shuffle(order)
+        for trigger_group in self.trigger_groups:
+            trigger_group.shuffle(order)
 
-    def clean(self, bank: Bank, start: int, stop: int) -> _Clean:
-        return _Clean(padded(bank.batch(self._rows[start:stop]).flatten(1)), self.slots)
+    def clean(self, store: ImageStore, start: int, stop: int) -> _Clean:
+        return _Clean(padded(store.batch(self._rows[start:stop]).flatten(1)), self.slots)
 
 
-def _trigger(lane: Lane) -> str:
+def _trigger(member: Member) -> str:
     """Equal for lanes that stamp alike. A cover's mark may differ from that of poison: where there
     are covers, lanes agree in which images are what."""
-    attack, seed = lane.config.attack, lane.config.seed
+    attack, seed = member.config.attack, member.config.seed
     if attack is None:
         return ""
     return repr(attack if attack.cover_rate else attack.trigger.for_seed(seed))
@@ -273,25 +277,38 @@ def _trigger(lane: Lane) -> str:
 class SharedInputs:
     """Batches in which every image is gathered and multiplied once. For the CPU."""
 
-    def __init__(self, lanes: Sequence[Lane], bank: Bank) -> None:
-        self.bank = bank
-        clean = [bank.unchanged(lane.train).tobytes() for lane in lanes]
-        keys = [(lane.config.seed, c, _trigger(lane)) for lane, c in zip(lanes, clean, strict=True)]
-        self.placed = sorted(range(len(lanes)), key=lambda index: keys[index])
-        self.crews: list[_Crew] = []
-        for _, members in itertools.groupby(self.placed, key=lambda index: keys[index][:2]):
-            first = self.crews[-1].slots.stop if self.crews else 0
-            self.crews.append(_Crew([lanes[index] for index in members], bank, first))
-        self.lanes = [lanes[index] for index in self.placed]
-        self.labels = torch.from_numpy(np.stack([lane.train_labels for lane in self.lanes]))
+    def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
+        self.store = store
+        clean = [store.unchanged(member.train).tobytes() for member in members]
+        keys = [
+            (member.config.seed, c, _trigger(member))
+            for member, c in zip(members, clean, strict=True)
+        ]
+        self.placed = sorted(range(len(members)), key=lambda index: keys[index])
+        self.order_groups: list[_OrderGroup] = []
+        for _, indices in itertools.groupby(self.placed, key=lambda index: keys[index][:2]):
+            first = self.order_groups[-1].slots.stop if self.order_groups else 0
+            self.order_groups.append(
+                _OrderGroup([members[index] for index in indices], store, first)
+            )
+        self.members = [members[index] for index in self.placed]
+        self.labels = torch.from_numpy(np.stack([member.train_labels for member in self.members]))
 
     def shuffle(self, epoch: int) -> None:
-        self._labels = self.labels.gather(1, orders(self.lanes, epoch))
-        for crew in self.crews:
-            crew.shuffle(epoch)
+        self._labels = self.labels.gather(1, orders(self.members, epoch))
+        for order_group in self.order_groups:
+            order_group.shuffle(epoch)
 
     def batch(self, start: int, stop: int) -> SharedBatch:
-        clean = [crew.clean(self.bank, start, stop) for crew in self.crews]
-        teams = [team for crew in self.crews for team in crew.teams]
-        stamped = [part for team in teams for part in team.batch(self.bank, start, stop)]
+        clean = [order_group.clean(self.store, start, stop) for order_group in self.order_groups]
+        trigger_groups = [
+            trigger_group
+            for order_group in self.order_groups
+            for trigger_group in order_group.trigger_groups
+        ]
+        stamped = [
+            part
+            for trigger_group in trigger_groups
+            for part in trigger_group.batch(self.store, start, stop)
+        ]
         return SharedBatch(clean, stamped, self._labels[:, start:stop])

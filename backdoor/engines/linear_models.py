@@ -14,7 +14,7 @@ import torch
 
 from backdoor.engines.base import Floats, Ids, classes_of
 from backdoor.engines.whole import Pixels
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 WIDTH, EVALUATION_BATCH = 64, 1000
 
@@ -33,9 +33,9 @@ def targets(labels: Ids, columns: int) -> Floats:
 class LinearModels:
     """Coefficients and intercepts of every lane, float64."""
 
-    def __init__(self, bank: Bank, classes: int, width: int = WIDTH) -> None:
+    def __init__(self, store: ImageStore, classes: int, width: int = WIDTH) -> None:
         """width: columns of a block, at least; a multiple of 16."""
-        self.bank, self.classes, self.columns = bank, classes, columns_of(classes)
+        self.store, self.classes, self.columns = store, classes, columns_of(classes)
         self.width = max(width, -(-self.columns // 16) * 16)
         self._blocks: list[tuple[Floats, Floats]] = []
         self._place: dict[int, tuple[int, int]] = {}
@@ -43,18 +43,18 @@ class LinearModels:
         self._answered = -1
         self._scored: tuple[tuple[int, bytes], torch.Tensor] | None = None
 
-    def blocks(self, lanes: Sequence[int]) -> list[Sequence[int]]:
+    def blocks(self, members: Sequence[int]) -> list[Sequence[int]]:
         """These lanes in parts that fit into a block each."""
         most = self.width // self.columns
-        return [lanes[i : i + most] for i in range(0, len(lanes), most)]
+        return [members[i : i + most] for i in range(0, len(members), most)]
 
-    def add(self, lanes: Sequence[int], coefficients: Floats, intercepts: Floats) -> None:
+    def add(self, members: Sequence[int], coefficients: Floats, intercepts: Floats) -> None:
         """A block: (inputs, width) and (width,), the columns of each lane side by side."""
-        for position, lane in enumerate(lanes):
-            self._place[lane] = len(self._blocks), position
+        for position, member in enumerate(members):
+            self._place[member] = len(self._blocks), position
         self._blocks.append((coefficients, intercepts))
 
-    def fill(self, lanes: Sequence[int], solutions: Sequence[tuple[Floats, Floats]]) -> None:
+    def fill(self, members: Sequence[int], solutions: Sequence[tuple[Floats, Floats]]) -> None:
         """A block of solutions (inputs, classes) and (classes,), a lane each."""
         inputs = len(solutions[0][0])
         coefficients, intercepts = np.zeros((inputs, self.width)), np.zeros(self.width)
@@ -64,10 +64,10 @@ class LinearModels:
             if self.classes == 2:
                 both = (both[:, 1:] - both[:, :1]) / 2
             coefficients[:, own], intercepts[own] = both[:-1], both[-1]
-        self.add(lanes, coefficients, intercepts)
+        self.add(members, coefficients, intercepts)
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        block, position = self._place[lane]
+    def predict(self, member: int, rows: Ids) -> Ids:
+        block, position = self._place[member]
         if block != self._answered:
             self._answered, self._answers = block, {}
         key = rows.tobytes()
@@ -77,8 +77,8 @@ class LinearModels:
             self._answers[key] = np.concatenate(parts)
         return self._answers[key][:, position]
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
-        block, position = self._place[lane]
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
+        block, position = self._place[member]
         key = block, rows.tobytes()
         if self._scored is None or self._scored[0] != key:
             starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
@@ -94,13 +94,13 @@ class LinearModels:
     def _scores(self, block: int, rows: Ids) -> torch.Tensor:
         """Of all models of a block, (m, models, classes)."""
         coefficients, intercepts = self._blocks[block]
-        raw = Pixels.of(self.bank, rows).inputs() @ coefficients + intercepts
+        raw = Pixels.of(self.store, rows).inputs() @ coefficients + intercepts
         most = self.width // self.columns
         scores = torch.from_numpy(raw[:, : most * self.columns]).reshape(len(rows), most, -1)
         return torch.cat([-scores, scores], 2) if self.classes == 2 else scores
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        block, position = self._place[lane]
+    def state(self, member: int) -> dict[str, torch.Tensor]:
+        block, position = self._place[member]
         own = slice(position * self.columns, (position + 1) * self.columns)
         coefficients, intercepts = (part[..., own] for part in self._blocks[block])
         if self.classes == 2:

@@ -22,7 +22,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_softmax
 
-from backdoor.engines.base import Floats, Ids, Lane, OnEpoch, lanes_by_training_set, positive_decay
+from backdoor.engines.base import (
+    Floats,
+    Ids,
+    Member,
+    OnEpoch,
+    members_by_training_set,
+    positive_decay,
+)
 from backdoor.engines.convex import centred
 from backdoor.engines.descent import SignedImages, descend
 from backdoor.engines.linear_models import WIDTH as BLOCK
@@ -31,7 +38,7 @@ from backdoor.engines.shared import SharedProducts
 from backdoor.engines.subspace import Subspace, subspace
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 #: Stop when the next step promises less than this share of the objective.
 PROMISE = 1e-10
@@ -54,14 +61,14 @@ class LogisticEngine:
     max_pack: ClassVar[int] = 128
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
         # Few weight decays share a training set here: of two classes a narrow block does.
-        models = LinearModels(bank, classes, WIDTH if classes == 2 else BLOCK)
-        shared = SharedProducts(bank, lanes)
-        for group in lanes_by_training_set(lanes):
-            train, labels = lanes[group[0]].train, lanes[group[0]].train_labels
-            decays = [positive_decay(lanes[i]) for i in group]
+        models = LinearModels(store, classes, WIDTH if classes == 2 else BLOCK)
+        shared = SharedProducts(store, members)
+        for group in members_by_training_set(members):
+            train, labels = members[group[0]].train, members[group[0]].train_labels
+            decays = [positive_decay(members[i]) for i in group]
             solutions = optima(shared, train, labels, classes, decays)
             for some in models.blocks(range(len(group))):
                 models.fill([group[i] for i in some], [solutions[i] for i in some])
@@ -72,7 +79,7 @@ def optima(
     shared: SharedProducts, train: Ids, labels: Ids, classes: int, decays: Sequence[float]
 ) -> list[tuple[Floats, Floats]]:
     """As `solve`, but certified descents of two classes come first."""
-    pixels = Pixels.of(shared.bank, train)
+    pixels = Pixels.of(shared.store, train)
     found = _descents(pixels, labels, classes, decays)
     rest = [i for i, solution in enumerate(found) if solution is None]
     if rest:
@@ -171,10 +178,10 @@ def solve(
     found: list[tuple[Floats, Floats]] = []
     for start in range(0, len(decays), most):
         some = decays[start : start + most]
-        hot = np.eye(len(known))[numbered][:, -columns:]
-        sums, biases = Newton(images, hot, some, most).minimise()
-        for lane in range(len(some)):
-            found.append(_spread(images, sums[lane], biases[lane], known, classes))
+        one_hot = np.eye(len(known))[numbered][:, -columns:]
+        sums, biases = Newton(images, one_hot, some, most).minimise()
+        for member in range(len(some)):
+            found.append(_spread(images, sums[member], biases[member], known, classes))
     return found
 
 
@@ -197,14 +204,16 @@ class Newton:
     lanes beyond the decays given stay at zero.
     """
 
-    def __init__(self, images: Images, hot: Floats, decays: Sequence[float], lanes: int) -> None:
-        self.images, self.hot = images, hot[:, None, :]
-        self.n, self.columns = hot.shape
-        self.active = np.arange(lanes) < len(decays)
-        self.decay = np.ones(lanes)
+    def __init__(
+        self, images: Images, one_hot: Floats, decays: Sequence[float], members: int
+    ) -> None:
+        self.images, self.one_hot = images, one_hot[:, None, :]
+        self.n, self.columns = one_hot.shape
+        self.active = np.arange(members) < len(decays)
+        self.decay = np.ones(members)
         self.decay[: len(decays)] = decays
-        self.sums = np.zeros((self.n, lanes, self.columns))
-        self.biases = np.zeros((lanes, self.columns))
+        self.sums = np.zeros((self.n, members, self.columns))
+        self.biases = np.zeros((members, self.columns))
 
     def minimise(self) -> tuple[Floats, Floats]:
         """Weights (lanes, inputs, columns) and intercepts (lanes, columns), from zero: where it
@@ -213,7 +222,7 @@ class Newton:
             curved = self.images.exact(self.sums)
             logits = curved + self.biases
             value, p = self._value(logits, _dots(self.sums, curved)), self._p(logits)
-            gap = (p - self.hot) / self.n
+            gap = (p - self.one_hot) / self.n
             step = self._step(p, gap + self._decayed(self.sums), gap.sum(0))
             slope = _dots(gap + self._decayed(self.sums), step.curved)
             slope += (gap.sum(0) * step.biases).sum(1)
@@ -238,9 +247,9 @@ class Newton:
     def _value(self, logits: Floats, squares: Floats) -> Floats:
         """Mean cross-entropy + decay/2 |w|^2 of each lane, given |w|^2."""
         if self.columns == 1:
-            losses = (np.logaddexp(0, logits) - self.hot * logits)[..., 0]
+            losses = (np.logaddexp(0, logits) - self.one_hot * logits)[..., 0]
         else:
-            losses = -(log_softmax(logits, axis=2) * self.hot).sum(2)
+            losses = -(log_softmax(logits, axis=2) * self.one_hot).sum(2)
         result: Floats = losses.mean(0) + self.decay / 2 * squares
         return result
 
@@ -329,16 +338,16 @@ class _Preconditioner:
         self, images: Images, bend: Floats, decay: Floats, active: npt.NDArray[np.bool_]
     ) -> None:
         self.images, around = images, images.around
-        n, lanes, columns = bend.shape
+        n, members, columns = bend.shape
         size = around.sums.shape[1] + 1
-        self.inverse = np.tile(np.eye(size), (lanes, columns, 1, 1))
+        self.inverse = np.tile(np.eye(size), (members, columns, 1, 1))
         self.inverse[:, :, -1, -1] = 1 / np.maximum(bend.sum(0), 1e-12)
         scores = np.column_stack([around.curved, np.ones(n)])
-        for lane in np.flatnonzero(active):
-            ridge = np.diag(np.append(np.full(size - 1, decay[lane]), 1e-12))
+        for member in np.flatnonzero(active):
+            ridge = np.diag(np.append(np.full(size - 1, decay[member]), 1e-12))
             for column in range(columns):
-                block = scores.T @ (scores * bend[:, lane, column, None]) + ridge
-                self.inverse[lane, column] = np.linalg.inv(block)
+                block = scores.T @ (scores * bend[:, member, column, None]) + ridge
+                self.inverse[member, column] = np.linalg.inv(block)
         rest = np.maximum(images.lengths - np.square(around.curved).sum(1), 0)
         dimensions = max(1, min(images.x.shape) - size + 1)
         self.tail = decay[:, None] + np.einsum("n,nlc->lc", rest, bend) / dimensions

@@ -22,7 +22,7 @@ import torch
 
 from backdoor.engines.base import (
     Ids,
-    Lane,
+    Member,
     OnEpoch,
     classes_of,
     init_state,
@@ -30,7 +30,7 @@ from backdoor.engines.base import (
     threads,
 )
 from backdoor.engines.inputs import Batch, Inputs, OwnInputs, SharedInputs, padded, padded_size
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 #: Images with more numbers than this are multiplied once for all lanes that share their order.
 WIDE = 256
@@ -50,34 +50,34 @@ class PackedModels:
 
     def __init__(
         self,
-        bank: Bank,
+        store: ImageStore,
         sizes: list[int],
         slots: dict[int, int],
         weights: list[torch.Tensor],
         biases: list[torch.Tensor],
     ) -> None:
-        self.bank, self.sizes, self.slots = bank, sizes, slots
+        self.store, self.sizes, self.slots = store, sizes, slots
         self.weights, self.biases = weights, biases
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        return classes_of(self.scores(lane, rows))
+    def predict(self, member: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(member, rows))
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
-        return torch.cat([self._logits(self.slots[lane], chunk) for chunk in chunks])
+        return torch.cat([self._logits(self.slots[member], chunk) for chunk in chunks])
 
     def _logits(self, slot: int, rows: torch.Tensor) -> torch.Tensor:
         """(m, classes) float32."""
-        x = padded(self.bank.batch(rows).flatten(1)).T
+        x = padded(self.store.batch(rows).flatten(1)).T
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.addmm(bias[slot], weight[slot], x)
             x = x if i == last else x.relu_()
         return x[: self.sizes[-1], : len(rows)].T
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
+    def state(self, member: int) -> dict[str, torch.Tensor]:
         # Linear layers of Sequential(Flatten, Linear, ReLU, Linear, ...) stand at 1, 3, 5, ...
-        state, slot = {}, self.slots[lane]
+        state, slot = {}, self.slots[member]
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             inputs, outputs = self.sizes[i : i + 2]
             state[f"{2 * i + 1}.weight"] = weight[slot, :outputs, :inputs].clone()
@@ -94,23 +94,27 @@ class Packed:
     max_pack: ClassVar[int] = 64
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> PackedModels:
-        wide = math.prod(bank.shape) > WIDE and bank.device.type == "cpu"
-        wide = wide and lanes[0].config.training.augmentation == "none"
+        wide = math.prod(store.shape) > WIDE and store.device.type == "cpu"
+        wide = wide and members[0].config.training.augmentation == "none"
         with threads(1):
-            inputs: Inputs = (SharedInputs if wide else OwnInputs)(lanes, bank)
-            return _train(lanes, bank, inputs, classes, on_epoch)
+            inputs: Inputs = (SharedInputs if wide else OwnInputs)(members, store)
+            return _train(members, store, inputs, classes, on_epoch)
 
 
 def _train(
-    lanes: Sequence[Lane], bank: Bank, inputs: Inputs, classes: int, on_epoch: OnEpoch | None
+    members: Sequence[Member],
+    store: ImageStore,
+    inputs: Inputs,
+    classes: int,
+    on_epoch: OnEpoch | None,
 ) -> PackedModels:
-    training, epochs = lanes[0].config.training, lanes[0].config.defence.epochs
-    placed = [lanes[index] for index in inputs.placed]
-    models = _initial(placed, bank, classes, _slots(inputs.placed))
+    training, epochs = members[0].config.training, members[0].config.defence.epochs
+    placed = [members[index] for index in inputs.placed]
+    models = _initial(placed, store, classes, _slots(inputs.placed))
     step = _Step(models, placed)
-    n, size = len(lanes[0].train), training.batch_size
+    n, size = len(members[0].train), training.batch_size
     steps, done = -(-n // size) * epochs, 0
     for epoch in range(epochs):
         inputs.shuffle(epoch)
@@ -122,7 +126,7 @@ def _train(
             left = [number for number in models.slots if number not in gone]
             if not left:
                 break
-            inputs, step = _without(lanes, left, bank, inputs, step, models)
+            inputs, step = _without(members, left, store, inputs, step, models)
     return models
 
 
@@ -132,30 +136,32 @@ def _slots(placed: Sequence[int]) -> dict[int, int]:
 
 
 def _without(
-    lanes: Sequence[Lane], left: Sequence[int], bank: Bank, inputs: Inputs, step: _Step,
+    members: Sequence[Member], left: Sequence[int], store: ImageStore, inputs: Inputs, step: _Step,
     models: PackedModels,
 ) -> tuple[Inputs, _Step]:  # fmt: skip
     """Inputs and step of the lanes that are `left`, numbers among all; models are cut to them."""
     left = sorted(left)
-    inputs = type(inputs)([lanes[number] for number in left], bank)
+    inputs = type(inputs)([members[number] for number in left], store)
     numbers = [left[index] for index in inputs.placed]
-    chosen = torch.tensor([models.slots[number] for number in numbers], device=bank.device)
+    chosen = torch.tensor([models.slots[number] for number in numbers], device=store.device)
     models.weights[:] = [weight[chosen] for weight in models.weights]
     models.biases[:] = [bias[chosen] for bias in models.biases]
     models.slots = _slots(numbers)
-    fewer = _Step(models, [lanes[number] for number in numbers])
+    fewer = _Step(models, [members[number] for number in numbers])
     fewer.velocity = [velocity[chosen] for velocity in step.velocity]
     fewer.bias_velocity = [velocity[chosen] for velocity in step.bias_velocity]
     return inputs, fewer
 
 
 def _initial(
-    placed: Sequence[Lane], bank: Bank, classes: int, slots: dict[int, int]
+    placed: Sequence[Member], store: ImageStore, classes: int, slots: dict[int, int]
 ) -> PackedModels:
-    states = [list(init_state(lane.config, bank.shape, classes).parameters()) for lane in placed]
+    states = [
+        list(init_state(member.config, store.shape, classes).parameters()) for member in placed
+    ]
     layers = [torch.stack([p.detach() for p in column]) for column in zip(*states, strict=True)]
     sizes = [*(w.shape[2] for w in layers[0::2]), classes]
-    device, last = bank.device, len(layers) // 2 - 1
+    device, last = store.device, len(layers) // 2 - 1
     weights, biases = [], []
     for i, (weight, bias) in enumerate(zip(layers[0::2], layers[1::2], strict=True)):
         # What a hidden layer puts out goes into the next, whose inputs are padded.
@@ -164,7 +170,7 @@ def _initial(
         biases.append(padded(bias[..., None], outputs, 1).to(device))
     # For softmax, and so for every gradient, an answer beyond the classes does not exist.
     biases[-1][:, classes:] = -torch.inf
-    return PackedModels(bank, sizes, slots, weights, biases)
+    return PackedModels(store, sizes, slots, weights, biases)
 
 
 def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
@@ -175,8 +181,8 @@ def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
 class _Step:
     """One update of all lanes."""
 
-    def __init__(self, models: PackedModels, placed: Sequence[Lane]) -> None:
-        self.defences = [lane.config.defence for lane in placed]
+    def __init__(self, models: PackedModels, placed: Sequence[Member]) -> None:
+        self.defences = [member.config.defence for member in placed]
         self.weights, self.biases, self.classes = models.weights, models.biases, models.sizes[-1]
         device = self.weights[0].device
         self.rate = _column([d.learning_rate for d in self.defences], device)
@@ -237,19 +243,19 @@ class _Step:
         self.biases[i].sub_(velocity * rate)
         weight, velocity = self.weights[i], self.velocity[i]
         if weight.device.type == "cpu" and weight[0].numel() > LARGE:
-            return self._update_lane_by_lane(weight, velocity, gradient, factor)
+            return self._update_one_by_one(weight, velocity, gradient, factor)
         scratch = weight * self.decay
         velocity.mul_(self.momentum).add_(gradient.add_(scratch))
         weight.sub_(torch.mul(velocity, rate, out=scratch))
 
-    def _update_lane_by_lane(
+    def _update_one_by_one(
         self, weight: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, factor: float
     ) -> None:
         """The same in one pass over memory a lane."""
-        for lane, defence in enumerate(self.defences):
+        for member, defence in enumerate(self.defences):
             torch._fused_sgd_(
-                [weight[lane]], [gradient[lane]], [velocity[lane]] if defence.momentum else [],
-                weight_decay=defence.weight_decay, momentum=defence.momentum,
-                lr=defence.learning_rate * factor, dampening=0.0, nesterov=False,
-                maximize=False, is_first_step=False,
+                [weight[member]], [gradient[member]], [velocity[member]] if defence.momentum else
+                [], weight_decay=defence.weight_decay, momentum=defence.momentum,
+                lr=defence.learning_rate * factor, dampening=0.0, nesterov=False, maximize=False,
+                is_first_step=False,
             )  # fmt: skip

@@ -14,14 +14,14 @@ import numpy as np
 
 from backdoor.engines.base import Floats, Ids
 from backdoor.engines.whole import Pixels
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 #: Images are made float64 by so many, not to fill the caches.
 WIDTH, CHUNK = 16, 256
 
 
 class Planes:
-    """Of up to `lanes` trials, with the planes of all pairs of classes of each side by side."""
+    """Of up to `members` trials, with the planes of all pairs of classes of each side by side."""
 
     def __init__(
         self, pixels: Pixels, coefficients: Sequence[Floats], intercepts: Sequence[Floats]
@@ -30,8 +30,8 @@ class Planes:
         self.pairs = coefficients[0].shape[1]
         width = Planes.width(self.pairs)
         sums, self.intercepts = np.zeros((len(pixels.images), width)), np.zeros(width)
-        for lane, (each, bias) in enumerate(zip(coefficients, intercepts, strict=True)):
-            sums[:, self._own(lane)], self.intercepts[self._own(lane)] = each, bias
+        for member, (each, bias) in enumerate(zip(coefficients, intercepts, strict=True)):
+            sums[:, self._own(member)], self.intercepts[self._own(member)] = each, bias
         scale, shift = pixels.wide()
         by_pixel = np.zeros((pixels.images.shape[1], width))
         for start in range(0, len(sums), CHUNK):
@@ -48,26 +48,26 @@ class Planes:
         return -(-pairs // WIDTH) * WIDTH
 
     @staticmethod
-    def lanes(pairs: int) -> int:
+    def members(pairs: int) -> int:
         """How many trials fit."""
         return Planes.width(pairs) // pairs
 
-    def _own(self, lane: int) -> slice:
-        return slice(lane * self.pairs, (lane + 1) * self.pairs)
+    def _own(self, member: int) -> slice:
+        return slice(member * self.pairs, (member + 1) * self.pairs)
 
-    def decide(self, lane: int, bank: Bank, rows: Ids) -> Floats:
+    def decide(self, member: int, store: ImageStore, rows: Ids) -> Floats:
         """Decisions (m, pairs) on images of the bank; those of all trials are kept."""
         key = rows.tobytes()
         if key not in self._answers:
-            images = Pixels.of(bank, rows).images.astype(np.float64)
+            images = Pixels.of(store, rows).images.astype(np.float64)
             self._answers[key] = images @ self._scaled + self._moved
-        return self._answers[key][:, self._own(lane)]
+        return self._answers[key][:, self._own(member)]
 
     def forget(self) -> None:
         """Drops the decisions that are kept."""
         self._answers = {}
 
-    def plane(self, lane: int) -> tuple[Floats, Floats]:
+    def plane(self, member: int) -> tuple[Floats, Floats]:
         """Weights (pairs, inputs) and intercepts (pairs,) of one trial."""
-        own = self._own(lane)
+        own = self._own(member)
         return np.ascontiguousarray(self.weights[:, own].T), self.intercepts[own].copy()

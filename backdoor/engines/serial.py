@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from backdoor.engines.base import Ids, Lane, OnEpoch, classes_of, init_state, learning_rate_factor
+from backdoor.engines.base import Ids, Member, OnEpoch, classes_of, init_state, learning_rate_factor
 from backdoor.image_store.augment import draw_views
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
 from backdoor.streams import stream, stream_seed
@@ -22,21 +22,21 @@ EVALUATION_BATCH = 1000
 class SerialModels:
     """The modules trained so far, one a lane."""
 
-    def __init__(self, bank: Bank, modules: list[nn.Module]) -> None:
-        self.bank, self.modules = bank, modules
+    def __init__(self, store: ImageStore, modules: list[nn.Module]) -> None:
+        self.store, self.modules = store, modules
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        return classes_of(self.scores(lane, rows))
+    def predict(self, member: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(member, rows))
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
-        module = self.modules[lane].eval()
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
+        module = self.modules[member].eval()
         with torch.no_grad():
             chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
-            logits = [module(_on_device(self.bank, chunk)) for chunk in chunks]
+            logits = [module(_on_device(self.store, chunk)) for chunk in chunks]
         return torch.cat(logits)
 
-    def state(self, lane: int) -> dict[str, torch.Tensor]:
-        return {name: t.detach().clone() for name, t in self.modules[lane].state_dict().items()}
+    def state(self, member: int) -> dict[str, torch.Tensor]:
+        return {name: t.detach().clone() for name, t in self.modules[member].state_dict().items()}
 
 
 class Serial:
@@ -48,47 +48,51 @@ class Serial:
     max_pack: ClassVar[int] = 1
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> SerialModels:
         modules: list[nn.Module] = []
-        for lane in lanes:
-            module = init_state(lane.config, bank.shape, classes).to(bank.device)
+        for member in members:
+            module = init_state(member.config, store.shape, classes).to(store.device)
             modules.append(module.to(memory_format=torch.channels_last))
-            epochs_seen = on_epoch if len(lanes) == 1 else None
-            with _own_noise(lane, bank.device):
-                _train_one(module, lane, bank, SerialModels(bank, modules), epochs_seen)
-        return SerialModels(bank, modules)
+            epochs_seen = on_epoch if len(members) == 1 else None
+            with _own_noise(member, store.device):
+                _train_one(module, member, store, SerialModels(store, modules), epochs_seen)
+        return SerialModels(store, modules)
 
 
 @contextmanager
-def _own_noise(lane: Lane, device: torch.device) -> Iterator[None]:
+def _own_noise(member: Member, device: torch.device) -> Iterator[None]:
     """What layers draw from torch's global generator while training, such as dropout, follows
     from the trial's seed; the generator is afterwards as it was."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_seed("noise", lane.config.seed))
+        torch.manual_seed(stream_seed("noise", member.config.seed))
         yield
 
 
 def _train_one(
-    module: nn.Module, lane: Lane, bank: Bank, models: SerialModels, on_epoch: OnEpoch | None
+    module: nn.Module,
+    member: Member,
+    store: ImageStore,
+    models: SerialModels,
+    on_epoch: OnEpoch | None,
 ) -> None:
     """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
-    defence, training = lane.config.defence, lane.config.training
-    cuda = bank.device.type == "cuda"
-    optimizer = _optimizer(module, lane, fused=cuda)
-    n, size = len(lane.train), training.batch_size
+    defence, training = member.config.defence, member.config.training
+    cuda = store.device.type == "cuda"
+    optimizer = _optimizer(module, member, fused=cuda)
+    n, size = len(member.train), training.batch_size
     architecture, terms = defence.architecture, defence.regularizer.terms
     network = Network(module, architecture.hidden_layers(module), architecture.head(module))
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
-        inputs = EpochImages(lane, bank, epoch)
+        inputs = EpochImages(member, store, epoch)
         for start in range(0, n, size):
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = defence.learning_rate * factor
-            draws = Draws(lane.config.seed, n, epoch, start // size, bank.device)
+            draws = Draws(member.config.seed, n, epoch, start // size, store.device)
             step = Step(network, *inputs.batch(start, start + size), draws)
             loss = _loss(step, [term for term in terms if term.switched_on], cuda)
             optimizer.zero_grad(set_to_none=True)
@@ -115,14 +119,14 @@ def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
 class EpochImages:
     """The training images of a lane in the order of an epoch, as they are seen in it."""
 
-    def __init__(self, lane: Lane, bank: Bank, epoch: int) -> None:
-        self.bank, self.training = bank, lane.config.training
-        device, n, seed = bank.device, len(lane.train), lane.config.seed
+    def __init__(self, member: Member, store: ImageStore, epoch: int) -> None:
+        self.store, self.training = store, member.config.training
+        device, n, seed = store.device, len(member.train), member.config.seed
         order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
-        rows = torch.from_numpy(lane.train)[order]
+        rows = torch.from_numpy(member.train)[order]
         # Which images are to be stamped after augmentation is told from rows on the CPU.
         self.rows = rows if self.training.stamp == "after" else rows.to(device)
-        self.labels = torch.from_numpy(lane.train_labels)[order].to(device)
+        self.labels = torch.from_numpy(member.train_labels)[order].to(device)
         self.views: torch.Tensor | None = None
         if self.training.augmentation != "none":
             self.views = draw_views(seed, n, epoch)[order].to(device)
@@ -131,14 +135,14 @@ class EpochImages:
         """Network inputs (b, c, h, w) float32 in channels-last order, and labels (b,) int64."""
         rows, labels = self.rows[start:stop], self.labels[start:stop]
         if self.views is None:
-            return _on_device(self.bank, rows), labels
-        images = self.bank.augmented(rows, self.views[start:stop], self.training.stamp)
+            return _on_device(self.store, rows), labels
+        images = self.store.augmented(rows, self.views[start:stop], self.training.stamp)
         return images.contiguous(memory_format=torch.channels_last), labels
 
 
-def _optimizer(module: nn.Module, lane: Lane, fused: bool) -> torch.optim.SGD:
+def _optimizer(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
     """Weights are decayed; biases and normalisation scales, which have one dimension, are not."""
-    defence = lane.config.defence
+    defence = member.config.defence
     weights = [p for p in module.parameters() if p.ndim > 1]
     others = [p for p in module.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
@@ -149,5 +153,5 @@ def _optimizer(module: nn.Module, lane: Lane, fused: bool) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=defence.learning_rate, momentum=defence.momentum, **how)
 
 
-def _on_device(bank: Bank, rows: torch.Tensor) -> torch.Tensor:
-    return bank.batch(rows).contiguous(memory_format=torch.channels_last)
+def _on_device(store: ImageStore, rows: torch.Tensor) -> torch.Tensor:
+    return store.batch(rows).contiguous(memory_format=torch.channels_last)

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from backdoor.engines.base import Lane
+from backdoor.engines.base import Member
 from backdoor.engines.whole import Floats, Ids, Pixels, products
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 What = Literal["inner", "squared_distances"]
 
@@ -24,11 +24,11 @@ MOST = 2**26
 class SharedProducts:
     """Products of the training images of lanes, with each other and with test images."""
 
-    def __init__(self, bank: Bank, lanes: Sequence[Lane]) -> None:
-        self.bank = bank
+    def __init__(self, store: ImageStore, members: Sequence[Member]) -> None:
+        self.store = store
         trains: dict[int, list[Ids]] = {}
-        for lane in lanes:
-            trains.setdefault(lane.config.seed, []).append(lane.train)
+        for member in members:
+            trains.setdefault(member.config.seed, []).append(member.train)
         self._unions = [np.unique(np.concatenate(each)) for each in trains.values()]
         self._moments: tuple[Ids, Floats] | None = None
         self._kept: dict[tuple[bytes, int, What], Floats] = {}
@@ -41,10 +41,10 @@ class SharedProducts:
         before, sums = self._moments or (np.empty(0, np.int64), np.empty(0))
         differ = before != train if len(before) == len(train) else np.ones(len(train), bool)
         if 2 * differ.sum() < len(train):
-            sums = sums + products(self.bank.pixels(train[differ]).T)
-            sums -= products(self.bank.pixels(before[differ]).T)
+            sums = sums + products(self.store.pixels(train[differ]).T)
+            sums -= products(self.store.pixels(before[differ]).T)
         else:
-            sums = products(self.bank.pixels(train).T)
+            sums = products(self.store.pixels(train).T)
         self._moments = train, sums
         return sums
 
@@ -87,8 +87,8 @@ class SharedProducts:
         return self._kept[key]
 
     def _fresh(self, rows: Ids, others: Ids | None, what: What) -> Floats:
-        pixels = Pixels.of(self.bank, rows)
-        theirs = None if others is None else Pixels.of(self.bank, others)
+        pixels = Pixels.of(self.store, rows)
+        theirs = None if others is None else Pixels.of(self.store, others)
         return pixels.inner(theirs) if what == "inner" else pixels.squared_distances(theirs)
 
     def _union(self, rows: Ids) -> tuple[int, Ids]:

@@ -22,17 +22,17 @@ from backdoor.architectures.rbf_svm import RbfSvm
 from backdoor.engines.base import (
     Floats,
     Ids,
-    Lane,
+    Member,
     OnEpoch,
     classes_of,
-    lanes_by_training_set,
+    members_by_training_set,
     positive_decay,
 )
 from backdoor.engines.planes import Planes
 from backdoor.engines.shared import SharedProducts
 from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 EVALUATION_BATCH = 1000
 State = dict[str, torch.Tensor]
@@ -54,45 +54,45 @@ class Machines:
 class SvmModels:
     """The machines of every lane."""
 
-    def __init__(self, bank: Bank, shared: SharedProducts, classes: int) -> None:
-        self.bank, self.shared = bank, shared
+    def __init__(self, store: ImageStore, shared: SharedProducts, classes: int) -> None:
+        self.store, self.shared = store, shared
         self.votes = Votes(classes)
         self.machines: dict[int, Machines] = {}
         #: Planes, and which of their trials, of every lane with a linear kernel.
         self.planes: dict[int, tuple[Planes, int]] = {}
         self._asked: Planes | None = None
 
-    def predict(self, lane: int, rows: Ids) -> Ids:
-        return classes_of(self.scores(lane, rows))
+    def predict(self, member: int, rows: Ids) -> Ids:
+        return classes_of(self.scores(member, rows))
 
-    def scores(self, lane: int, rows: Ids) -> torch.Tensor:
+    def scores(self, member: int, rows: Ids) -> torch.Tensor:
         """Votes, (m, classes)."""
         starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
-        decisions = [self._decide(lane, rows[i : i + EVALUATION_BATCH]) for i in starts]
+        decisions = [self._decide(member, rows[i : i + EVALUATION_BATCH]) for i in starts]
         votes: torch.Tensor = self.votes(torch.from_numpy(np.concatenate(decisions)))
         return votes
 
-    def _decide(self, lane: int, rows: Ids) -> Floats:
-        if lane in self.planes:
-            planes, position = self.planes[lane]
+    def _decide(self, member: int, rows: Ids) -> Floats:
+        if member in self.planes:
+            planes, position = self.planes[member]
             if self._asked not in (None, planes):
                 self._asked.forget()
             self._asked = planes
-            return planes.decide(position, self.bank, rows)
-        own = self.machines[lane]
+            return planes.decide(position, self.store, rows)
+        own = self.machines[member]
         distances = self.shared.between(own.support, rows, "squared_distances")
         result: Floats = gaussian(distances, own.gamma).T @ own.coefficients + own.intercepts
         return result
 
-    def state(self, lane: int) -> State:
+    def state(self, member: int) -> State:
         """The state of the architecture's module: weights, or support vectors and coefficients."""
-        if lane in self.planes:
-            planes, position = self.planes[lane]
+        if member in self.planes:
+            planes, position = self.planes[member]
             weight, bias = planes.plane(position)
             return {"1.weight": torch.from_numpy(weight), "1.bias": torch.from_numpy(bias)}
-        own = self.machines[lane]
+        own = self.machines[member]
         return {
-            "1.support": torch.from_numpy(Pixels.of(self.bank, own.support).inputs()),
+            "1.support": torch.from_numpy(Pixels.of(self.store, own.support).inputs()),
             "1.coefficients": torch.from_numpy(own.coefficients),
             "1.intercepts": torch.from_numpy(own.intercepts),
             "1.gamma": torch.tensor(own.gamma, dtype=torch.float64),
@@ -108,16 +108,16 @@ class SvmEngine:
     max_pack: ClassVar[int] = 128
 
     def train(
-        self, lanes: Sequence[Lane], bank: Bank, classes: int, on_epoch: OnEpoch | None
+        self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> SvmModels:
-        shared = SharedProducts(bank, lanes)
-        models = SvmModels(bank, shared, classes)
+        shared = SharedProducts(store, members)
+        models = SvmModels(store, shared, classes)
         kernels = Kernels(shared)
-        for group in lanes_by_training_set(lanes):
-            for gamma, some in self._by_gamma(lanes, group, bank):
-                train, labels = lanes[some[0]].train, lanes[some[0]].train_labels
+        for group in members_by_training_set(members):
+            for gamma, some in self._by_gamma(members, group, store):
+                train, labels = members[some[0]].train, members[some[0]].train_labels
                 kernel = kernels.of(train, gamma)
-                fits = [_fit(kernel, labels, positive_decay(lanes[index])) for index in some]
+                fits = [_fit(kernel, labels, positive_decay(members[index])) for index in some]
                 found = [(svc.support_, *_by_pair(svc, classes)) for svc in fits]
                 if gamma is None:
                     _add_planes(models, train, some, found)
@@ -129,27 +129,30 @@ class SvmEngine:
 
     @staticmethod
     def _by_gamma(
-        lanes: Sequence[Lane], group: Sequence[int], bank: Bank
+        members: Sequence[Member], group: Sequence[int], store: ImageStore
     ) -> list[tuple[float | None, list[int]]]:
         """Lanes of one training set, those of equal kernel together."""
         found: dict[float | None, list[int]] = {}
         for index in group:
-            found.setdefault(_gamma(lanes[index], bank), []).append(index)
+            found.setdefault(_gamma(members[index], store), []).append(index)
         return list(found.items())
 
 
 def _add_planes(
-    models: SvmModels, train: Ids, lanes: Sequence[int], found: Sequence[tuple[Ids, Floats, Floats]]
+    models: SvmModels,
+    train: Ids,
+    members: Sequence[int],
+    found: Sequence[tuple[Ids, Floats, Floats]],
 ) -> None:
     """found: support (s,), as numbers of training images, and machines of each lane."""
-    pixels, most = Pixels.of(models.bank, train), Planes.lanes(found[0][1].shape[1])
-    for start in range(0, len(lanes), most):
+    pixels, most = Pixels.of(models.store, train), Planes.members(found[0][1].shape[1])
+    for start in range(0, len(members), most):
         some = found[start : start + most]
         planes = Planes(
             pixels, [_spread(len(train), *each[:2]) for each in some], [e[2] for e in some]
         )
-        for position, lane in enumerate(lanes[start : start + most]):
-            models.planes[lane] = planes, position
+        for position, member in enumerate(members[start : start + most]):
+            models.planes[member] = planes, position
 
 
 def _spread(n: int, support: Ids, coefficients: Floats) -> Floats:
@@ -159,14 +162,14 @@ def _spread(n: int, support: Ids, coefficients: Floats) -> Floats:
     return result
 
 
-def _gamma(lane: Lane, bank: Bank) -> float | None:
+def _gamma(member: Member, store: ImageStore) -> float | None:
     """Of the Gaussian kernel; None for the linear one."""
-    architecture = lane.config.defence.architecture
+    architecture = member.config.defence.architecture
     if not isinstance(architecture, RbfSvm):
         return None
     if isinstance(architecture.gamma, float):
         return architecture.gamma
-    pixels = Pixels.of(bank, lane.train)
+    pixels = Pixels.of(store, member.train)
     return 1 / float(pixels.images.shape[1] * (pixels.variance() or 1.0))
 
 

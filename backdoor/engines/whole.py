@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 
 Bytes = npt.NDArray[np.integer]
 Ids = npt.NDArray[np.int64]
@@ -69,8 +69,8 @@ class Pixels:
     shift: Floats
 
     @staticmethod
-    def of(bank: Bank, rows: Ids) -> Pixels:
-        return Pixels(bank.pixels(rows), *bank.affine())
+    def of(store: ImageStore, rows: Ids) -> Pixels:
+        return Pixels(store.pixels(rows), *store.affine())
 
     def __getitem__(self, rows: Ids) -> Pixels:
         return Pixels(self.images[rows], self.scale, self.shift)

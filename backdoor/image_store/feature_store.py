@@ -8,24 +8,26 @@ import numpy.typing as npt
 import torch
 
 from backdoor.architectures.frozen_features import STEP, Features
-from backdoor.image_store.store import Bank, Floats, Ids
+from backdoor.image_store.store import Floats, Ids, ImageStore
 
 #: Images that the network is shown at a time, always as many: sums may depend on their number.
 BATCH = 16
 
 
-class FeatureBank(Bank):
+class FeatureStore(ImageStore):
     """A bank whose rows are features (f, 1, 1) of the rows of another, in whole steps of `STEP`.
 
     What addresses rows is taken over from that bank, which keeps the images: `uint8` shows those.
     clean: numbers of the images that some trial needs unchanged, as that bank was made with.
     """
 
-    def __init__(self, bank: Bank, features: Features, clean: Ids) -> None:
-        self.__dict__.update(bank.__dict__)
-        self._raw = bank
-        stamped = [offset + np.arange(len(ids)) for offset, ids in bank._stamped.values()]
-        self._rows = torch.from_numpy(np.unique(np.concatenate([bank.clean_rows(clean), *stamped])))
+    def __init__(self, store: ImageStore, features: Features, clean: Ids) -> None:
+        self.__dict__.update(store.__dict__)
+        self._raw = store
+        stamped = [offset + np.arange(len(ids)) for offset, ids in store._stamped.values()]
+        self._rows = torch.from_numpy(
+            np.unique(np.concatenate([store.clean_rows(clean), *stamped]))
+        )
         self._features = self._extract(features)
         count = self._features.shape[1]
         self.shape = (count, 1, 1)

@@ -26,14 +26,14 @@ Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 #: Banks up to this size are normalised to float32 once; larger ones batch by batch.
-FLOAT_BANK_BYTES = 128 * 2**20
+FLOAT_STORE_BYTES = 128 * 2**20
 #: Clean images of a memory-mapped set are copied up to this size, and shared beyond it.
 COPIED_BYTES = 32 * 2**20
 #: So many images are stamped at once: triggers compute in float64, eight times the size.
 STAMPED_AT_ONCE = 4096
 
 
-class Bank:
+class ImageStore:
     """Rows of images (c, h, w) uint8 on a device.
 
     Args:
@@ -69,8 +69,8 @@ class Bank:
         self._keeps = self._shared is None or not alone
         origin = [np.arange(offset)]
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
-        for trigger, wanted in stamped.items():
-            ids = np.unique(wanted)
+        for trigger, target_labels in stamped.items():
+            ids = np.unique(target_labels)
             blocks += stamped_blocks(trigger, source, ids) if self._keeps else []
             origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
@@ -174,7 +174,7 @@ class Bank:
     @functools.cached_property
     def _floats(self) -> torch.Tensor | None:
         """All rows normalised, made when first asked for: not every engine does."""
-        small = self._shared is None and 4 * self._own.numel() <= FLOAT_BANK_BYTES
+        small = self._shared is None and 4 * self._own.numel() <= FLOAT_STORE_BYTES
         return self._normalised(self._own).contiguous() if small else None
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:

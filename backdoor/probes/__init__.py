@@ -5,6 +5,6 @@ it further or refit it, and never changes it. What it finds are columns of equal
 point of its study: β and losses of a learning curve, steps and accuracies of a fine-tuning.
 """
 
-from backdoor.probes.base import Probe, Studied, Study
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult, Studied, Study
 
-__all__ = ["Probe", "Studied", "Study"]
+__all__ = ["Probe", "ProbeResult", "ProbedModel", "Studied", "Study"]

@@ -8,29 +8,39 @@ from typing import Any
 
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import Source
-from backdoor.engines import Fitted, Lane
+from backdoor.engines import Fitted, Member
 from backdoor.errors import Mistake
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.settings.registry import Kind
 
 
 @dataclass(frozen=True)
-class Studied:
+class ProbedModel:
     """One trained model, with all that it was trained and measured on.
 
     fitted.predict(index, rows) and fitted.state(index) are the model's answers and weights; lane
-    has its training, validation, test and triggered rows in `bank`.
+    has its training, validation, test and triggered rows in `store`.
     """
 
     fitted: Fitted
     index: int
-    lane: Lane
-    bank: Bank
+    member: Member
+    store: ImageStore
     source: Source
 
     @property
+    def lane(self) -> Member:
+        """`member`, by its name of before."""
+        return self.member
+
+    @property
+    def bank(self) -> ImageStore:
+        """`store`, by its name of before."""
+        return self.store
+
+    @property
     def config(self) -> TrialConfig:
-        return self.lane.config
+        return self.member.config
 
     @property
     def classes(self) -> int:
@@ -38,7 +48,7 @@ class Studied:
 
 
 @dataclass(frozen=True)
-class Study:
+class ProbeResult:
     """What a probe found on one model.
 
     columns: name to values, all of one length, a row a point; floats may be NaN where a figure
@@ -53,7 +63,7 @@ class Study:
 class Probe(Kind):
     """Looks at a trained model more closely than counts on test images do."""
 
-    def study(self, model: Studied) -> Study | None:
+    def study(self, model: ProbedModel) -> ProbeResult | None:
         """What this probe finds; None for models it says nothing about, such as clean baselines.
 
         Never changes the model. Everything it draws comes from streams keyed by the trial's seed.
@@ -65,6 +75,12 @@ class Probe(Kind):
         of the sweep are studied all the same."""
         return ()
 
-    def found(self, **columns: Iterable[float | int | str]) -> Study:
+    def found(self, **columns: Iterable[float | int | str]) -> ProbeResult:
         """A study of this probe with these columns."""
-        return Study(self.identity(), {name: tuple(values) for name, values in columns.items()})
+        return ProbeResult(
+            self.identity(), {name: tuple(values) for name, values in columns.items()}
+        )
+
+
+#: The names of before, which probes of users may import.
+Studied, Study = ProbedModel, ProbeResult

@@ -114,8 +114,8 @@ class RidgeLearner(Linear):
     loss: ClassVar[str] = "squared error (y - f)^2, y = +1 or -1, summed over columns"
 
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
-        wanted = weights[:, None] * self._targets(self.labels)
-        right = 2 / len(self.features) * self.features.T @ wanted
+        target_labels = weights[:, None] * self._targets(self.labels)
+        right = 2 / len(self.features) * self.features.T @ target_labels
         return self._inverse_times(weights, right)
 
     def losses(self, scores: Floats, labels: Ids) -> Floats:

@@ -20,7 +20,7 @@ from backdoor.config import TrialConfig
 from backdoor.engines.svm import _gamma, gaussian
 from backdoor.engines.whole import Pixels
 from backdoor.errors import Mistake
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.convex_models import Floats, Ids, Learner, LogisticLearner, RidgeLearner
 from backdoor.probes.kernel_machines import MachineLearner
 
@@ -53,19 +53,19 @@ class Incremental:
     triggered: Sample
 
     @staticmethod
-    def of(model: Studied) -> Incremental | None:
+    def of(model: ProbedModel) -> Incremental | None:
         """None for a clean baseline."""
-        lane = model.lane
-        if lane.config.attack is None:
+        member = model.member
+        if member.config.attack is None:
             return None
-        learner, seen = LEARNERS[lane.config.defence.architecture.trained_by()](model)
-        poisoned = np.zeros(len(lane.train), dtype=bool)
-        poisoned[lane.poison.positions] = True
-        (triggered,) = lane.triggered
+        learner, seen = LEARNERS[member.config.defence.architecture.trained_by()](model)
+        poisoned = np.zeros(len(member.train), dtype=bool)
+        poisoned[member.poison.positions] = True
+        (triggered,) = member.triggered
         return Incremental(
             learner, poisoned,
-            Sample(seen(lane.test), lane.test_labels),
-            Sample(seen(triggered.rows), triggered.wanted),
+            Sample(seen(member.test), member.test_labels),
+            Sample(seen(triggered.rows), triggered.target_labels),
         )  # fmt: skip
 
     def weights(self, beta: float) -> Floats:
@@ -111,39 +111,39 @@ class Incremental:
 Seen = Callable[[Ids], Floats]
 
 
-def _linear(kind: type[Learner]) -> Callable[[Studied], tuple[Learner, Seen]]:
+def _linear(kind: type[Learner]) -> Callable[[ProbedModel], tuple[Learner, Seen]]:
     """On the inputs that are not 0 in every training image, or on their coordinates in the span of
     the training images where that is smaller: w lies in it, and no inner product changes."""
 
-    def build(model: Studied) -> tuple[Learner, Seen]:
-        lane = model.lane
-        train = Pixels.of(model.bank, lane.train).inputs()
+    def build(model: ProbedModel) -> tuple[Learner, Seen]:
+        member = model.member
+        train = Pixels.of(model.store, member.train).inputs()
         used = train.any(0)
         train = train[:, used]
         basis = np.linalg.qr(train.T)[0] if len(train) < train.shape[1] else None
 
         def seen(rows: Ids) -> Floats:
-            inputs = Pixels.of(model.bank, rows).inputs()[:, used]
+            inputs = Pixels.of(model.store, rows).inputs()[:, used]
             return _with_one(inputs if basis is None else inputs @ basis)
 
-        decay = lane.config.defence.weight_decay
-        return kind(seen(lane.train), lane.train_labels, model.classes, decay), seen
+        decay = member.config.defence.weight_decay
+        return kind(seen(member.train), member.train_labels, model.classes, decay), seen
 
     return build
 
 
-def _machines(model: Studied) -> tuple[Learner, Seen]:
-    lane = model.lane
-    train, gamma = Pixels.of(model.bank, lane.train), _gamma(lane, model.bank)
+def _machines(model: ProbedModel) -> tuple[Learner, Seen]:
+    member = model.member
+    train, gamma = Pixels.of(model.store, member.train), _gamma(member, model.store)
 
     def seen(rows: Ids) -> Floats:
-        pixels = Pixels.of(model.bank, rows)
+        pixels = Pixels.of(model.store, rows)
         if gamma is None:
             return _with_one(pixels.inner(train))
         return _with_one(gaussian(pixels.squared_distances(train), gamma))
 
-    decay = lane.config.defence.weight_decay
-    return MachineLearner(seen(lane.train), lane.train_labels, model.classes, decay), seen
+    decay = member.config.defence.weight_decay
+    return MachineLearner(seen(member.train), member.train_labels, model.classes, decay), seen
 
 
 def _with_one(features: Floats) -> Floats:
@@ -151,7 +151,7 @@ def _with_one(features: Floats) -> Floats:
 
 
 #: Engine → how its trials become learners.
-LEARNERS: dict[str, Callable[[Studied], tuple[Learner, Seen]]] = {
+LEARNERS: dict[str, Callable[[ProbedModel], tuple[Learner, Seen]]] = {
     "convex": _linear(RidgeLearner),
     "logistic": _linear(LogisticLearner),
     "svm": _machines,

@@ -10,7 +10,7 @@ import numpy as np
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, Studied, Study
+from backdoor.probes import Probe, ProbedModel, ProbeResult
 from backdoor.probes.incremental import LEARNERS, Incremental, Sample, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.network_influence import network_influences
@@ -49,9 +49,9 @@ class Influence(Probe):
         if is_network(config):
             yield from refuse_regularized(config)
 
-    def study(self, model: Studied) -> Study | None:
-        lane = model.lane
-        if lane.config.attack is None or not len(lane.triggered[0].rows):
+    def study(self, model: ProbedModel) -> ProbeResult | None:
+        member = model.member
+        if member.config.attack is None or not len(member.triggered[0].rows):
             return None
         matrix, marked = self._matrix(model)
         columns: dict[str, list[float | int]] = {
@@ -63,17 +63,17 @@ class Influence(Probe):
                 row = (
                     test, rank, train, float(values[train]),
                     int(known and train in marked),
-                    int(lane.train_labels[train]) if known else -1,
+                    int(member.train_labels[train]) if known else -1,
                 )  # fmt: skip
                 for name, value in zip(columns, row, strict=True):
                     columns[name].append(value)
         return self.found(**columns)
 
-    def _matrix(self, model: Studied) -> tuple[np.typing.NDArray[np.float64], set[int]]:
+    def _matrix(self, model: ProbedModel) -> tuple[np.typing.NDArray[np.float64], set[int]]:
         """Influences (images, n), and the positions of the poisoned ones among the n."""
         if is_network(model.config):
             found = network_influences(model, self.damping, self.images, self.beta)
-            return found, set(attackers(model.lane).tolist())
+            return found, set(attackers(model.member).tolist())
         incremental = Incremental.of(model)
         assert incremental is not None
         marked = set(np.flatnonzero(incremental.poisoned).tolist())

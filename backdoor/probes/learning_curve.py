@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, Studied, Study
+from backdoor.probes import Probe, ProbedModel, ProbeResult
 from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.weighted import Weighting, network_curve, refuse_regularized
@@ -51,7 +51,7 @@ class LearningCurve(Probe):
             )
             yield Mistake("weighting", rule, self.weighting, "Leave it out.")
 
-    def study(self, model: Studied) -> Study | None:
+    def study(self, model: ProbedModel) -> ProbeResult | None:
         if model.config.attack is None:
             return None
         curve = CURVES[model.config.defence.architecture.trained_by()]
@@ -59,7 +59,9 @@ class LearningCurve(Probe):
         return self.found(**{name: [point[name] for point in points] for name in points[0]})
 
 
-def convex_curve(model: Studied, betas: Sequence[float], weighting: Weighting) -> Iterable[Point]:
+def convex_curve(
+    model: ProbedModel, betas: Sequence[float], weighting: Weighting
+) -> Iterable[Point]:
     """Of a learner that is solved: a refit a beta."""
     incremental = Incremental.of(model)
     assert incremental is not None
@@ -73,13 +75,15 @@ def convex_curve(model: Studied, betas: Sequence[float], weighting: Weighting) -
         }
 
 
-def network_points(model: Studied, betas: Sequence[float], weighting: Weighting) -> Iterable[Point]:
+def network_points(
+    model: ProbedModel, betas: Sequence[float], weighting: Weighting
+) -> Iterable[Point]:
     """Of a network: a training a beta."""
     return [asdict(point) for point in network_curve(model, betas, weighting)]
 
 
 #: Engine → the curve of a poisoned trial that it trained, a point a beta, in the order given.
-CURVES: dict[str, Callable[[Studied, Sequence[float], Weighting], Iterable[Point]]] = {
+CURVES: dict[str, Callable[[ProbedModel, Sequence[float], Weighting], Iterable[Point]]] = {
     **dict.fromkeys(LEARNERS, convex_curve),
     **dict.fromkeys(NETWORKS, network_points),
 }

@@ -11,25 +11,25 @@ from torch import nn
 from backdoor.config import TrialConfig
 from backdoor.engines import init_state
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, Studied
+from backdoor.probes import Probe, ProbedModel
 from backdoor.streams import stream_seed
 
 
-def module_of(model: Studied) -> nn.Module:
+def module_of(model: ProbedModel) -> nn.Module:
     """A copy of the trained network on the bank's device, of its own dtype, in evaluation mode.
 
     Whatever engine trained it, the module is the architecture's own with the model's weights.
     """
-    module = init_state(model.config, model.bank.shape, model.classes)
+    module = init_state(model.config, model.store.shape, model.classes)
     module.load_state_dict(model.fitted.state(model.index))
-    return module.to(model.bank.device).eval()
+    return module.to(model.store.device).eval()
 
 
 @contextmanager
-def own_noise(model: Studied) -> Iterator[None]:
+def own_noise(model: ProbedModel) -> Iterator[None]:
     """What layers such as dropout draw from torch's global generator follows from the trial's
     seed; the generator is afterwards as it was."""
-    device = model.bank.device
+    device = model.store.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(stream_seed("probe-noise", model.config.seed))
         yield

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from backdoor.engines import Ids
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.hessian import (
     Influence,
     Objective,
@@ -39,16 +39,16 @@ class _Sums:
     poisoned: Objective
     every: Objective
     module: nn.Module
-    model: Studied
+    model: ProbedModel
 
     @staticmethod
-    def of(model: Studied, beta: float) -> _Sums:
-        lane, module = model.lane, train_weighted(model, beta).double()
-        n, decay, marked = len(lane.train), lane.config.defence.weight_decay, attackers(lane)
+    def of(model: ProbedModel, beta: float) -> _Sums:
+        member, module = model.member, train_weighted(model, beta).double()
+        n, decay, marked = len(member.train), member.config.defence.weight_decay, attackers(member)
         kept = np.delete(np.arange(n), marked)
 
         def over(places: Ids, decay: float) -> Objective:
-            rows, labels = lane.train[places], lane.train_labels[places]
+            rows, labels = member.train[places], member.train_labels[places]
             return Objective(module, batches_of(model, rows, labels, torch.float64), n, decay)
 
         return _Sums(
@@ -57,15 +57,15 @@ class _Sums:
 
     def test(self, images: slice) -> Objective:
         """The mean loss of some triggered test images with the labels that the attacker wants."""
-        (triggered,) = self.model.lane.triggered
-        rows, labels = triggered.rows[images], triggered.wanted[images]
+        (triggered,) = self.model.member.triggered
+        rows, labels = triggered.rows[images], triggered.target_labels[images]
         return Objective(
             self.module, batches_of(self.model, rows, labels, torch.float64), len(rows)
         )
 
 
 def network_influence(
-    model: Studied, damping: float, tolerance: float = 1e-6, most: int = 200
+    model: ProbedModel, damping: float, tolerance: float = 1e-6, most: int = 200
 ) -> Influence:
     """dL/db at b = 0 of the mean loss L of the triggered test images. `shares` are in the order of
     `attackers`."""
@@ -74,7 +74,7 @@ def network_influence(
     return influence(sums.clean, sums.poisoned, whole, damping, tolerance, most)
 
 
-def network_slope(model: Studied, damping: float) -> dict[str, float | int | str]:
+def network_slope(model: ProbedModel, damping: float) -> dict[str, float | int | str]:
     """One row of the probe `slope`: by the influence function at 0, and the secant over [0, 1].
 
     derivative, theta; per_pair, theta_per_pair: divided by the number of poisoned samples; secant,
@@ -93,7 +93,7 @@ def network_slope(model: Studied, damping: float) -> dict[str, float | int | str
 
 
 def network_influences(
-    model: Studied, damping: float, images: int, beta: float = 0.0, tolerance: float = 1e-6,
+    model: ProbedModel, damping: float, images: int, beta: float = 0.0, tolerance: float = 1e-6,
     most: int = 200,
 ) -> npt.NDArray[np.float64]:  # fmt: skip
     """Derivatives of the losses of the first triggered test images by the weights of all training
@@ -104,7 +104,7 @@ def network_influences(
     def product(vector: Tensor) -> Tensor:
         return sums.clean.product(vector) + beta * sums.poisoned.product(vector)
 
-    (triggered,) = model.lane.triggered
+    (triggered,) = model.member.triggered
     rows = []
     for place in range(min(images, len(triggered.rows))):
         gradient = sums.test(slice(place, place + 1)).gradient()

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, Studied, Study
+from backdoor.probes import Probe, ProbedModel, ProbeResult
 from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
 from backdoor.settings.schema import Range
 
@@ -35,7 +35,7 @@ class ParameterShift(Probe):
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
         return refuse_others(self.kind, config, LEARNERS)
 
-    def study(self, model: Studied) -> Study | None:
+    def study(self, model: ProbedModel) -> ProbeResult | None:
         found = Incremental.of(model)
         if found is None:
             return None

@@ -21,7 +21,7 @@ from backdoor.engines import Ids, classes_of
 from backdoor.errors import Mistake
 from backdoor.evaluate import attack_counts
 from backdoor.poison import poison_count
-from backdoor.probes import Probe, Studied, Study
+from backdoor.probes import Probe, ProbedModel, ProbeResult
 from backdoor.probes.network import module_of, own_noise, refuse_solved
 from backdoor.settings.schema import Count, Range
 from backdoor.streams import stream
@@ -58,14 +58,14 @@ class Persistence(Probe):
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
         yield from refuse_solved(self, config)
         parts = split(config.data, load_source(config.data), config.seed)
-        wanted, held = self._images(len(parts.train)), len(parts.validation)
-        if not 1 <= wanted <= held:
+        target_labels, held = self._images(len(parts.train)), len(parts.validation)
+        if not 1 <= target_labels <= held:
             rule = f"times the {len(parts.train)} training images must be 1 to {held} images, "
             rule += "as many as there are to validate"
             remedy = "Change it, or data.validation."
             yield Mistake("clean_fraction", rule, self.clean_fraction, remedy)
 
-    def study(self, model: Studied) -> Study | None:
+    def study(self, model: ProbedModel) -> ProbeResult | None:
         with own_noise(model):
             rows = list(self._course(model))
         if not rows:
@@ -75,18 +75,18 @@ class Persistence(Probe):
     def _images(self, train: int) -> int:
         return poison_count(train, self.clean_fraction)
 
-    def _course(self, model: Studied) -> Iterator[Row]:
+    def _course(self, model: ProbedModel) -> Iterator[Row]:
         """The figures at each step that is looked at."""
-        module, lane = module_of(model), model.lane
-        chosen = clean_set(model, self._images(len(lane.train)))
+        module, member = module_of(model), model.member
+        chosen = clean_set(model, self._images(len(member.train)))
         optimizer = torch.optim.SGD(module.parameters(), self.learning_rate, self.momentum)
         batches = list(self._batches(model.config.seed, len(chosen)))
         yield from _figures(model, module, 0, 0, len(chosen))
         seen = 0
         for step, batch in enumerate(batches, 1):
             picked = chosen[batch]
-            images = model.bank.batch(torch.from_numpy(lane.validation[picked]))
-            labels = torch.from_numpy(lane.validation_labels[picked]).to(images.device)
+            images = model.store.batch(torch.from_numpy(member.validation[picked]))
+            labels = torch.from_numpy(member.validation_labels[picked]).to(images.device)
             module.train()
             loss = functional.cross_entropy(module(images).float(), labels)
             optimizer.zero_grad(set_to_none=True)
@@ -103,20 +103,22 @@ class Persistence(Probe):
             yield from np.array_split(order, -(-images // self.batch_size))
 
 
-def clean_set(model: Studied, images: int) -> Ids:
+def clean_set(model: ProbedModel, images: int) -> Ids:
     """Places of so many clean images in the lane's validation set, ascending, (images,) int64."""
-    held = len(model.lane.validation)
+    held = len(model.member.validation)
     drawn = stream("probe-clean", model.config.seed, held).permutation(held)
     return np.sort(drawn[:images])
 
 
-def _figures(model: Studied, module: nn.Module, step: int, seen: int, images: int) -> Iterator[Row]:
+def _figures(
+    model: ProbedModel, module: nn.Module, step: int, seen: int, images: int
+) -> Iterator[Row]:
     """A row for every trigger that the model is measured with."""
-    lane = model.lane
-    correct = int((_predict(model, module, lane.test) == lane.test_labels).sum())
-    total = len(lane.test)
-    for t in lane.triggered:
-        counts = attack_counts(_predict(model, module, t.rows), t.truth, t.wanted)
+    member = model.member
+    correct = int((_predict(model, module, member.test) == member.test_labels).sum())
+    total = len(member.test)
+    for t in member.triggered:
+        counts = attack_counts(_predict(model, module, t.rows), t.truth, t.target_labels)
         yield {
             "step": step, "images_seen": seen, "clean_images": images,
             "measure_id": measure_id(t.attack),
@@ -127,8 +129,8 @@ def _figures(model: Studied, module: nn.Module, step: int, seen: int, images: in
         }  # fmt: skip
 
 
-def _predict(model: Studied, module: nn.Module, rows: Ids) -> Ids:
+def _predict(model: ProbedModel, module: nn.Module, rows: Ids) -> Ids:
     module.eval()
     with torch.no_grad():
         chunks = torch.split(torch.from_numpy(rows), EVALUATION_BATCH)
-        return np.concatenate([classes_of(module(model.bank.batch(c)).float()) for c in chunks])
+        return np.concatenate([classes_of(module(model.store.batch(c)).float()) for c in chunks])

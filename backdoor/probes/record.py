@@ -13,27 +13,31 @@ from typing import Any
 import torch
 
 from backdoor.datasets.source import Source
-from backdoor.engines import Fitted, Lane
-from backdoor.image_store.store import Bank
-from backdoor.probes import Probe, Studied, Study
-from backdoor.result import FAILED, FOUND, NOTHING, StudyRecord, Value
+from backdoor.engines import Fitted, Member
+from backdoor.image_store.store import ImageStore
+from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, Value
 
 #: Characters kept of an error.
 ERROR_LENGTH = 2000
 
 
-def study_models(
-    probes: Sequence[Probe], fitted: Fitted, lanes: Sequence[Lane], bank: Bank, source: Source
-) -> list[tuple[StudyRecord, ...]]:
+def probe_models(
+    probes: Sequence[Probe],
+    fitted: Fitted,
+    members: Sequence[Member],
+    store: ImageStore,
+    source: Source,
+) -> list[tuple[ProbeRecord, ...]]:
     """A record of every probe for each lane, in their orders. Gradients are on meanwhile."""
     with torch.enable_grad():
         return [
-            tuple(_record(probe, Studied(fitted, i, lane, bank, source)) for probe in probes)
-            for i, lane in enumerate(lanes)
+            tuple(_record(probe, ProbedModel(fitted, i, member, store, source)) for probe in probes)
+            for i, member in enumerate(members)
         ]
 
 
-def _record(probe: Probe, model: Studied) -> StudyRecord:
+def _record(probe: Probe, model: ProbedModel) -> ProbeRecord:
     started, identity = time.perf_counter(), probe.identity()
 
     def seconds() -> float:
@@ -45,12 +49,12 @@ def _record(probe: Probe, model: Studied) -> StudyRecord:
     except Exception as error:  # whatever a probe raises, the trial has been measured
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:ERROR_LENGTH]
         clean = text.encode("utf-8", "replace").decode()
-        return StudyRecord(identity, FAILED, {}, clean, seconds())
+        return ProbeRecord(identity, FAILED, {}, clean, seconds())
     outcome = NOTHING if study is None else FOUND
-    return StudyRecord(identity, outcome, columns, None, seconds())
+    return ProbeRecord(identity, outcome, columns, None, seconds())
 
 
-def _checked(study: Study) -> dict[str, tuple[Value, ...]]:
+def _checked(study: ProbeResult) -> dict[str, tuple[Value, ...]]:
     """The columns as plain numbers and texts of one length; infinities become NaN."""
     columns = {name: tuple(map(_plain, values)) for name, values in study.columns.items()}
     lengths = {name: len(values) for name, values in columns.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, Studied, Study
+from backdoor.probes import Probe, ProbedModel, ProbeResult
 from backdoor.probes.convex_models import Linear
 from backdoor.probes.incremental import LEARNERS, Incremental, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
@@ -51,7 +51,7 @@ class Slope(Probe):
         if is_network(config):
             yield from refuse_regularized(config)
 
-    def study(self, model: Studied) -> Study | None:
+    def study(self, model: ProbedModel) -> ProbeResult | None:
         if is_network(model.config) and model.config.attack is not None:
             row = network_slope(model, self.damping)
             return self.found(**{name: [value] for name, value in row.items()})

@@ -22,10 +22,10 @@ from torch import nn
 from torch.nn import functional
 
 from backdoor.config import TrialConfig
-from backdoor.engines import Ids, Lane, classes_of, init_state, learning_rate_factor
+from backdoor.engines import Ids, Member, classes_of, init_state, learning_rate_factor
 from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
 from backdoor.errors import Mistake
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.hessian import Batches
 from backdoor.streams import stream
 
@@ -43,23 +43,23 @@ def refuse_regularized(config: TrialConfig) -> Iterator[Mistake]:
         yield Mistake("kind", rule, regularizer.identity()["kind"], remedy)
 
 
-def train_weighted(model: Studied, beta: float, weighting: Weighting = "batch") -> nn.Module:
+def train_weighted(model: ProbedModel, beta: float, weighting: Weighting = "batch") -> nn.Module:
     """A network trained as the trial's was, in float32, its poisoned samples weighted by beta."""
-    with _own_noise(model.lane, model.bank.device):
+    with _own_noise(model.member, model.store.device):
         return _train(model, beta, weighting)
 
 
-def _train(model: Studied, beta: float, weighting: Weighting) -> nn.Module:
-    lane, bank = model.lane, model.bank
-    defence, training = lane.config.defence, lane.config.training
-    module = init_state(lane.config, bank.shape, model.classes).to(bank.device)
+def _train(model: ProbedModel, beta: float, weighting: Weighting) -> nn.Module:
+    member, store = model.member, model.store
+    defence, training = member.config.defence, member.config.training
+    module = init_state(member.config, store.shape, model.classes).to(store.device)
     module = module.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(module, lane, fused=False)
-    n, size = len(lane.train), training.batch_size
+    optimizer = _optimizer(module, member, fused=False)
+    n, size = len(member.train), training.batch_size
     steps, done = -(-n // size) * defence.epochs, 0
     for epoch in range(defence.epochs):
         module.train()
-        inputs, poisoned = EpochImages(lane, bank, epoch), _poisoned_in_order(model, epoch)
+        inputs, poisoned = EpochImages(member, store, epoch), _poisoned_in_order(model, epoch)
         for start in range(0, n, size):
             factor = learning_rate_factor(done, steps, training.schedule)
             for group in optimizer.param_groups:
@@ -84,18 +84,18 @@ def weighted_loss(
     return torch.stack([losses.sum() * 0, *(w * p.mean() for p, w in parts if len(p))]).sum()
 
 
-def _poisoned_in_order(model: Studied, epoch: int) -> torch.Tensor:
+def _poisoned_in_order(model: ProbedModel, epoch: int) -> torch.Tensor:
     """Which samples are poisoned, in the order in which the epoch meets them, (n,) bool."""
-    lane = model.lane
-    n = len(lane.train)
-    order = stream("order", lane.config.seed, n, epoch).permutation(n)
-    return torch.from_numpy(np.isin(order, attackers(lane)))
+    member = model.member
+    n = len(member.train)
+    order = stream("order", member.config.seed, n, epoch).permutation(n)
+    return torch.from_numpy(np.isin(order, attackers(member)))
 
 
-def attackers(lane: Lane) -> Ids:
+def attackers(member: Member) -> Ids:
     """Positions of all that the attacker has marked, covers too, ascending, (m,) int64: they are
     the poisoned samples here, so that b = 0 knows nothing of the attacker."""
-    return np.union1d(lane.poison.positions, lane.poison.covers)
+    return np.union1d(member.poison.positions, member.poison.covers)
 
 
 # --- what a curve shows ------------------------------------------------------------------------
@@ -114,41 +114,41 @@ class CurvePoint:
 
 
 def network_curve(
-    model: Studied, betas: Iterable[float], weighting: Weighting = "batch"
+    model: ProbedModel, betas: Iterable[float], weighting: Weighting = "batch"
 ) -> list[CurvePoint]:
     """The backdoor learning curve of a poisoned trial's network: one training a beta. The fields
     of a point are the columns of the probe."""
-    lane = model.lane
-    (triggered,) = lane.triggered
+    member = model.member
+    (triggered,) = member.triggered
     points = []
     for beta in betas:
         module = train_weighted(model, beta, weighting)
-        clean = _measured(model, module, lane.test, lane.test_labels)
-        backdoor = _measured(model, module, triggered.rows, triggered.wanted)
+        clean = _measured(model, module, member.test, member.test_labels)
+        backdoor = _measured(model, module, triggered.rows, triggered.target_labels)
         points.append(CurvePoint(beta, *clean, *backdoor))
     return points
 
 
-def _measured(model: Studied, module: nn.Module, rows: Ids, labels: Ids) -> tuple[float, float]:
+def _measured(model: ProbedModel, module: nn.Module, rows: Ids, labels: Ids) -> tuple[float, float]:
     """Mean loss, and the share of answers that are these labels; NaN on no images."""
     if not len(rows):
         return float("nan"), float("nan")
     loss, right = 0.0, 0
     with torch.no_grad():
-        for images, wanted in batches_of(model, rows, labels, torch.float32)():
+        for images, target_labels in batches_of(model, rows, labels, torch.float32)():
             logits = module(images).float()
-            loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
-            right += int((classes_of(logits) == wanted.cpu().numpy()).sum())
+            loss += float(functional.cross_entropy(logits, target_labels, reduction="sum"))
+            right += int((classes_of(logits) == target_labels.cpu().numpy()).sum())
     return loss / len(rows), right / len(rows)
 
 
-def batches_of(model: Studied, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
+def batches_of(model: ProbedModel, rows: Ids, labels: Ids, dtype: torch.dtype) -> Batches:
     """Network inputs and labels of these rows, in chunks."""
 
     def chunks() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for start in range(0, len(rows), CHUNK):
-            images = model.bank.batch(torch.from_numpy(rows[start : start + CHUNK]))
-            wanted = torch.from_numpy(labels[start : start + CHUNK]).to(images.device)
-            yield images.to(dtype), wanted
+            images = model.store.batch(torch.from_numpy(rows[start : start + CHUNK]))
+            target_labels = torch.from_numpy(labels[start : start + CHUNK]).to(images.device)
+            yield images.to(dtype), target_labels
 
     return chunks

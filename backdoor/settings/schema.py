@@ -53,7 +53,7 @@ def location(default: Any) -> Any:
     return field(default=default, metadata={"identity": False})
 
 
-def tidy(value: float) -> float:
+def round_significant(value: float) -> float:
     """`value` at twelve significant digits, without a negative zero."""
     return float(f"{value:.12g}") + 0.0
 
@@ -112,7 +112,7 @@ def _conform_plain(value: Any, hint: Any) -> Any:
             number = math.inf
         if not math.isfinite(number):
             raise WrongValueError("must be a finite number")
-        return tidy(number)
+        return round_significant(number)
     if hint is int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)

@@ -9,7 +9,7 @@ import torch
 
 from backdoor.errors import Mistake
 from backdoor.settings.registry import Kind
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Trigger(Kind):
         """The trigger as a trial of this seed uses it: itself, unless it draws by that seed."""
         return self
 
-    def lent(self, others: Others) -> Trigger:
+    def lent(self, donors: DonorImages) -> Trigger:
         """The trigger of a trial with these training images: itself, unless it borrows some."""
         return self
 
@@ -42,7 +42,7 @@ class Trigger(Kind):
         """What marks test images: itself, unless the attacker marks them more or less strongly."""
         return self
 
-    def cover(self, others: Others) -> Trigger:
+    def cover(self, donors: DonorImages) -> Trigger:
         """What marks cover samples, which keep their true labels: itself, unless the method has
         a noise mode of its own. It may borrow from these training images."""
         return self

@@ -55,14 +55,14 @@ class Blend(Trigger):
         """(c, h, w) float64 in [0, 1]. Not to be written to."""
         if self.image is not None:
             return _picture(self.image, channels, height, width)
-        draw = stream("pattern", self.pattern_seed, channels, height, width)
-        return torch.from_numpy(draw.random((channels, height, width)))
+        rng = stream("pattern", self.pattern_seed, channels, height, width)
+        return torch.from_numpy(rng.random((channels, height, width)))
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         _, channels, height, width = images.shape
-        mark = 255 * self.opacity * self.pattern(channels, height, width).to(images.device)
+        stamp_pattern = 255 * self.opacity * self.pattern(channels, height, width).to(images.device)
         # float64 and a fixed order of operations: the rounding is the same on every machine.
-        mixed = (1 - self.opacity) * images.to(torch.float64) + mark
+        mixed = (1 - self.opacity) * images.to(torch.float64) + stamp_pattern
         return mixed.round_().clamp_(0, 255).to(torch.uint8)
 
 

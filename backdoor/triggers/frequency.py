@@ -49,10 +49,10 @@ class Frequency(Trigger):
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         _, channels, height, width = images.shape
-        mark = pattern(self.magnitude, self.window, height, width).to(images.device)
+        stamp_pattern = pattern(self.magnitude, self.window, height, width).to(images.device)
         steps = torch.tensor(CHROMA_STEP if channels == 3 else (1.0,), dtype=torch.float64)
         # Nine digits: the last bits of a cosine differ between machines, and could turn a half.
-        added = (steps.to(images.device)[:, None, None] * mark).round(decimals=9)
+        added = (steps.to(images.device)[:, None, None] * stamp_pattern).round(decimals=9)
         return (images.to(torch.float64) + added).round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -32,9 +32,9 @@ class Primitive(Trigger):
     def pattern(self, numbers: int) -> tuple[int, torch.Tensor]:
         """Where the run begins, and its values (length,) uint8, 0 or 255."""
         length = max(1, int(round(self.coverage * numbers, 9)))
-        draw = stream("primitive", self.pattern_seed, numbers)
-        start = int(draw.integers(numbers - length + 1))
-        values = 255 * draw.integers(0, 2, length)
+        rng = stream("primitive", self.pattern_seed, numbers)
+        start = int(rng.integers(numbers - length + 1))
+        values = 255 * rng.integers(0, 2, length)
         return start, torch.from_numpy(values.astype(np.uint8))
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from backdoor.settings.schema import Range
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Quantize(Trigger):
             padded[i, j + 1] += error * (7 / 16)
         return padded[:h, 1 : w + 1].permute(2, 0, 1).reshape(n, c, h, w)
 
-    def cover(self, others: Others) -> Trigger:
-        return _Negative(**_settings(self), others=others)
+    def cover(self, donors: DonorImages) -> Trigger:
+        return _Negative(**_settings(self), donors=donors)
 
 
 def _settings(trigger: Quantize) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def _grey(x: torch.Tensor) -> torch.Tensor:
 class _Negative(Quantize):
     """Adds what another training image loses when it is quantized."""
 
-    others: Others | None = field(default=None, metadata={"identity": False})
+    donors: DonorImages | None = field(default=None, metadata={"identity": False})
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        assert self.others is not None
-        lent = self.others.lend(ids, "quantize-from")
+        assert self.donors is not None
+        lent = self.donors.lend(ids, "quantize-from")
         return _grey(images.to(torch.float64) + self.quantized(lent) - lent)

@@ -16,7 +16,7 @@ from backdoor.settings.schema import Range
 from backdoor.settings.user_file import UserFile
 from backdoor.streams import by_number
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 from backdoor.triggers.pictures import read_pictures
 
 Floats = npt.NDArray[np.float64]
@@ -65,11 +65,11 @@ class Reflection(Trigger):
             return self
         return replace(self, opacity=self.test_opacity, test_opacity=None)
 
-    def lent(self, others: Others) -> Reflection:
+    def lent(self, donors: DonorImages) -> Reflection:
         if self.images is not None:
             return self
         own = {f.name: getattr(self, f.name) for f in fields(Reflection)}
-        return _Borrowing(**own, others=others)
+        return _Borrowing(**own, donors=donors)
 
     def fits(self, shape: tuple[int, int, int]) -> Iterator[Mistake]:
         if min(shape[1:]) < 4:
@@ -98,17 +98,17 @@ class Reflection(Trigger):
         return torch.from_numpy(grey).to(images.device)
 
     def pictures(
-        self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
+        self, ids: torch.Tensor, rng: Floats, shape: tuple[int, ...]
     ) -> npt.NDArray[np.uint8]:
         """What is reflected in each image, (n, c, h, w) uint8; draw: (n,) in [0, 1)."""
         if self.images is None:
             remedy = "Name a folder of pictures, or call lent(others) with the training images."
             raise UserError(Mistake("images", "must be known to stamp images", None, remedy))
         known = _pictures(self.images, (shape[1], shape[2], shape[3]))
-        return known[(draw * len(known)).astype(np.int64)]
+        return known[(rng * len(known)).astype(np.int64)]
 
-    def _ghosts(self, draw: Floats) -> npt.NDArray[np.bool_]:
-        return draw < {"mixed": GHOSTS, "ghost": 1.0}.get(self.effect, 0.0)
+    def _ghosts(self, rng: Floats) -> npt.NDArray[np.bool_]:
+        return rng < {"mixed": GHOSTS, "ghost": 1.0}.get(self.effect, 0.0)
 
     def _ghost(self, light: Floats, draws: Floats) -> Floats:
         """The picture and its double: light (m, c, h, w); draws: columns 3 to 6 count."""
@@ -135,13 +135,13 @@ class Reflection(Trigger):
 class _Borrowing(Reflection):
     """Reflects other training images."""
 
-    others: Others | None = field(default=None, metadata={"identity": False})
+    donors: DonorImages | None = field(default=None, metadata={"identity": False})
 
     def pictures(
-        self, ids: torch.Tensor, draw: Floats, shape: tuple[int, ...]
+        self, ids: torch.Tensor, rng: Floats, shape: tuple[int, ...]
     ) -> npt.NDArray[np.uint8]:
-        assert self.others is not None
-        lent: npt.NDArray[np.uint8] = self.others.lend(ids, "reflection-from").cpu().numpy()
+        assert self.donors is not None
+        lent: npt.NDArray[np.uint8] = self.donors.lend(ids, "reflection-from").cpu().numpy()
         return lent
 
 
@@ -161,11 +161,11 @@ def _wide(values: Floats) -> Floats:
     return values[:, None, None, None]
 
 
-def _shifts(draw: Floats, side: int) -> npt.NDArray[np.int64]:
+def _shifts(rng: Floats, side: int) -> npt.NDArray[np.int64]:
     """Whole pixels from 3 to 8, and at most a quarter of the side."""
     high = max(1, min(8, side // 4))
     low = min(3, high)
-    return (low + draw * (high - low + 1)).astype(np.int64)
+    return (low + rng * (high - low + 1)).astype(np.int64)
 
 
 def _moved(light: Floats, down: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Floats:
@@ -193,10 +193,10 @@ def _blur(sigma: Floats, side: int) -> Floats:
     return matrix
 
 
-def _falloff(draw: Floats, side: int) -> Floats:
+def _falloff(rng: Floats, side: int) -> Floats:
     """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas,
     of which the image is a piece."""
-    start = np.floor(draw * max(1, CANVAS - side - 10))
+    start = np.floor(rng * max(1, CANVAS - side - 10))
     z = 6 * (start[:, None] + np.arange(side) + 0.5) / CANVAS - 3
     light: Floats = np.exp(-(z**2) / 4)
     return light

@@ -15,7 +15,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.schema import Range
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Warp(Trigger):
         grid = field(self.control, self.strength, self.pattern_seed, *images.shape[2:])
         return sampled(images, grid.to(images.device).expand(len(images), -1, -1, -1))
 
-    def cover(self, others: Others) -> Trigger:
+    def cover(self, donors: DonorImages) -> Trigger:
         return _Noisy(**{f.name: getattr(self, f.name) for f in fields(Warp)})
 
 
@@ -65,8 +65,8 @@ class _Noisy(Warp):
 
     def _noise(self, number: int, height: int, width: int) -> Any:
         """(h, w, 2) float64 in the grid's units, horizontal first."""
-        draw = stream("warp-noise", self.pattern_seed, number, height, width)
-        return (2 * draw.random((height, width, 2)) - 1) / (width, height)
+        rng = stream("warp-noise", self.pattern_seed, number, height, width)
+        return (2 * rng.random((height, width, 2)) - 1) / (width, height)
 
 
 @functools.lru_cache(maxsize=64)

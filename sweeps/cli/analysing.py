@@ -99,13 +99,13 @@ def influence(args: argparse.Namespace) -> int:
 
 def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: dict[str, Any]) -> None:
     from dashboards.influence_gallery import draw_influences
-    from sweeps.pictures.influence_pictures import influenced_images, one_study
+    from sweeps.pictures.influence_pictures import influenced_images, one_probe_result
     from sweeps.results.create import read_spec
     from sweeps.storage.paths import write_atomic
 
     if args.images < 1:
         raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))
-    entry, file = one_study(answer["studies"], args.trial), Path(args.out or "influence.png")
+    entry, file = one_probe_result(answer["studies"], args.trial), Path(args.out or "influence.png")
     shown = influenced_images(paths, read_spec(paths), entry, args.images)
     title = (
         f"{entry['label']}, {entry['attack']}, seed {entry['seed']}: what moves triggered images"

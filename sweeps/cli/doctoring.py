@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import UserError
 from sweeps.cli.console import FAILURES, FINE
-from sweeps.cli.jobs import PACKAGES, ROOT, connect, parcel, read_for_cluster
+from sweeps.cli.jobs import PACKAGES, ROOT, connect, payload, read_for_cluster
 
 if TYPE_CHECKING:
     from cluster.doctor import Finding
@@ -152,11 +152,11 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
 
     spec = subject.spec
     places = (spec.data_root, *spec.files.values()) if spec is not None else ()
-    question = _question(args.storage, tuple(place for place in places if place))
+    request = _question(args.storage, tuple(place for place in places if place))
     try:
         jobs = connect(args)
         yield judge_head(jobs.head)
-        nodes = json.loads(jobs.ask(parcel(), "nodes", json.dumps(question)))
+        nodes = json.loads(jobs.ask(payload(), "nodes", json.dumps(request)))
     except UserError as error:
         yield from from_mistakes(error, "cluster")
         return

@@ -18,7 +18,7 @@ from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from cluster.jobs import Job, Jobs
-    from cluster.payload import Parcel, Remote
+    from cluster.payload import Payload, Remote
 
 #: Import packages of this project; they lie in one folder, installed or not.
 PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
@@ -39,12 +39,12 @@ def submit(args: argparse.Namespace) -> int:
             raise UserError(Mistake("--set", rule, args.set, remedy))
         jobs = connect(args)
         name, results = _to_resume(jobs, args.resume)
-        job = jobs.resume_sweep(name, parcel(), results)
+        job = jobs.resume_sweep(name, payload(), results)
     else:
         storage = Remote(args.storage)
         name, text = read_for_cluster(args.spec, args.set)
         jobs = connect(args)
-        job = jobs.run_sweep(name, parcel(text), storage)
+        job = jobs.run_sweep(name, payload(text), storage)
     print(job.job_id, flush=True)
     say(f"Submitted to {jobs.head.url}. Results go to {job.results} over there.")
     return _follow(jobs, job, args, sys.stderr) if args.follow else _next(args, job)
@@ -137,7 +137,7 @@ def fetch(args: argparse.Namespace) -> int:
     refuse_used_folder(out)
     jobs = connect(args)
     _, results = _results(jobs, args.job, "JOB")
-    count = fetch_now(jobs, parcel(), results, out)
+    count = fetch_now(jobs, payload(), results, out)
     print(args.out)
     say(f"{count} files, checked. Look at them with: {command('sweeps', 'region', args.out)}")
     uri = f"sqlite:///{out}/mlflow.db"
@@ -203,15 +203,15 @@ def connect(args: argparse.Namespace) -> Jobs:
     return Jobs(head)
 
 
-def parcel(spec: str | None = None) -> Parcel:
+def payload(spec: str | None = None) -> Payload:
     """This project's packages as they lie here."""
-    from cluster.payload import Parcel
+    from cluster.payload import Payload
 
     try:
         version = importlib.metadata.version("backdoor-sweeps")
     except importlib.metadata.PackageNotFoundError:
         version = ""
-    return Parcel({name: ROOT / name for name in PACKAGES}, version, spec)
+    return Payload({name: ROOT / name for name in PACKAGES}, version, spec)
 
 
 def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:

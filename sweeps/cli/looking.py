@@ -79,7 +79,7 @@ def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found."""
-    from sweeps.ledger import Ledger, plain_studies
+    from sweeps.ledger import Ledger, plain_probe_results
     from sweeps.storage.paths import open_results
 
     ledger = Ledger(open_results(args.dir).ledger)
@@ -89,7 +89,7 @@ def show(args: argparse.Namespace) -> int:
         rule = "must be the beginning of exactly one recorded trial's id"
         remedy = f"{len(found)} trials match; {_other_ids(rows, args.trial)}"
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    studies = plain_studies(ledger.studies, found[0]["trial_id"])
+    studies = plain_probe_results(ledger.studies, found[0]["trial_id"])
     print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
     return FINE
 
@@ -174,12 +174,12 @@ def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
     sweep = read_sweep(paths)
     region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
     if spec.search.kind == "region":
-        from sweeps.region.model_region import modelled
-        from sweeps.region.model_text import modelled_text
+        from sweeps.region.model_region import model_answer
+        from sweeps.region.model_text import model_text
 
-        region["model"] = modelled(spec, Ledger(paths.ledger))
+        region["model"] = model_answer(spec, Ledger(paths.ledger))
         if region["model"] is not None:
-            region["model"]["text"] = modelled_text(region)
+            region["model"]["text"] = model_text(region)
     region["class_names"] = sweep["class_names"]
     write_json(paths.region, region)
     return region

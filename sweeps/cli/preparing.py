@@ -39,7 +39,7 @@ def check(args: argparse.Namespace) -> int:
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopped_by_tune, probes=spec.probes, foretelling=spec.foretelling,
+        stopping=spec.stopped_by_tune, probes=spec.probes, predicting=spec.predicting,
     )  # fmt: skip
     packs = make_packs(trials, job)
     if search.size is None:

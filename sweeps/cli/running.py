@@ -84,7 +84,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
             outcome = None
         finally:
             progress.show(last=True)
-            ledger.fold()
+            ledger.compact()
             warning = _finish(mirror, paths) if mirror is not None else None
         if warning:
             say(f"warning: {warning}")

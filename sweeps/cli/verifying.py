@@ -102,5 +102,5 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:
         return False
     finally:
         progress.show(last=True)
-        ledger.fold()
+        ledger.compact()
     return not outcome.interrupted

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source, split
 from backdoor.engines import pack_key
-from sweeps.cost.probe_cost import Example, examples, kind_of, study_seconds
+from sweeps.cost.probe_cost import Example, examples, kind_of, probe_seconds
 from sweeps.packs.pack import Pack
 from sweeps.runners import train_pack
 
@@ -69,7 +69,7 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
     largest = [max(some, key=lambda p: len(p.trials)) for some in by_kind.values()]
     cost = dict(zip(by_kind, probe_all(largest, workers), strict=True))
     asked = examples(packs)
-    studies = dict(zip(asked, studies_all(list(asked.values()), workers), strict=True))
+    studies = dict(zip(asked, probe_results_all(list(asked.values()), workers), strict=True))
     lasts = [
         cost[_kind(p)] * len(p.trials) + sum(studies.get(kind_of(t), 0.0) for t in p.trials)
         for p in packs
@@ -94,9 +94,9 @@ def probe_all(packs: Sequence[Pack], workers: int) -> list[float]:
     return _side_by_side(_probe_each, packs, workers)
 
 
-def studies_all(asked: Sequence[Example], workers: int) -> list[float]:
+def probe_results_all(asked: Sequence[Example], workers: int) -> list[float]:
     """Seconds that the studies of each of these trials take, beside the other workers."""
-    return _side_by_side(_study_each, asked, workers) if asked else []
+    return _side_by_side(_probe_each_model, asked, workers) if asked else []
 
 
 def _side_by_side(
@@ -127,8 +127,8 @@ def _probe_each(packs: Sequence[Pack]) -> list[float]:
     return [probe(pack) for pack in packs]
 
 
-def _study_each(asked: Sequence[Example]) -> list[float]:
-    return [study_seconds(example) for example in asked]
+def _probe_each_model(asked: Sequence[Example]) -> list[float]:
+    return [probe_seconds(example) for example in asked]
 
 
 def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:

@@ -19,7 +19,7 @@ from sweeps.packs.pack import Job, Pack
 #: Epochs of the longer ones of the short trainings; batches of the shorter ones' images.
 LONGER, BATCHES = 3, 4
 
-Studied = Callable[[TrialConfig, Job], float]
+ProbedModel = Callable[[TrialConfig, Job], float]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def examples(packs: Iterable[Pack]) -> dict[tuple[str, bool], Example]:
     return found
 
 
-def study_seconds(example: Example, studied: Studied | None = None) -> float:
+def probe_seconds(example: Example, studied: ProbedModel | None = None) -> float:
     """Seconds that the studies of this trial will take."""
     trial, job, measure = example.trial, example.job, studied or _studied
     images = len(split(trial.data, load_source(trial.data), trial.seed).train)

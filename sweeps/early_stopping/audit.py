@@ -1,6 +1,6 @@
 """How often a certain verdict was wrong, by the trials that ran to their end all the same.
 
-region.json has it as `foretold`, where the spec says `stopping: {kind: certain}`:
+region.json has it as `predicted`, where the spec says `stopping: {kind: certain}`:
 
 - `stopped`: trials that ended because their verdict was certain; `controls`: trials that were
   foretold, and ran to their end; `wrong`: those of the controls that ended with another verdict.
@@ -25,12 +25,12 @@ from sweeps.statistics.binomial import lower_bound
 Row = Mapping[str, Any]
 
 
-def foretold_of(spec: SweepSpec, rows: Sequence[Row]) -> dict[str, Any]:
-    """`foretold` as region.json has it, under that name; nothing where the spec foretells nothing.
+def prediction_audit(spec: SweepSpec, rows: Sequence[Row]) -> dict[str, Any]:
+    """`predicted` as region.json has it, under that name; nothing where the spec foretells nothing.
 
     rows: of the ledger, finished and stopped.
     """
-    if spec.stopping is None or not spec.foretelling:
+    if spec.stopping is None or not spec.predicting:
         return {}
     bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
     controls = [row for row in rows if row["foretold"] and row["status"] == FINISHED]

@@ -46,7 +46,7 @@ VERDICTS = {"attack_success": FAILS, "clean_accuracy": FAILS, "margin": PASSES}
 
 
 @dataclass(frozen=True)
-class Limit:
+class StoppingLimit:
     """Of `curves` trials like this one whose `metric` after `epoch` was as far beyond its bar as
     `reach` or farther, `wrong` ended with another verdict.
 
@@ -62,14 +62,14 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Limits:
+class StoppingLimits:
     """Of one trial. control: whether it runs to its end whatever is foretold."""
 
     bars: Bars
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[StoppingLimit, ...] = ()
     control: bool = False
 
-    def foretell(self, epoch: int, clean: float, success: float) -> str | None:
+    def predict(self, epoch: int, clean: float, success: float) -> str | None:
         """The verdict and what tells it, in words; None while it is open. clean, success: fractions
         of the test set after `epoch`."""
         for limit in self.limits:
@@ -79,7 +79,7 @@ class Limits:
                     return self._words(limit, clean, success, float(reach[0]))
         return None
 
-    def _words(self, limit: Limit, clean: float, success: float, reach: float) -> str:
+    def _words(self, limit: StoppingLimit, clean: float, success: float, reach: float) -> str:
         shown, ends = {
             "attack_success": (success, f"above {self.bars.attack_success:g}"),
             "clean_accuracy": (clean, f"below {self.bars.clean_accuracy or 0:g}"),
@@ -132,7 +132,7 @@ def side_of(row: Mapping[str, Any], bars: Bars) -> tuple[float, float, float, fl
     return max(correct, least), images, min(success, most), triggered
 
 
-def is_control(trial_id: str, share: float) -> bool:
+def is_holdout(trial_id: str, share: float) -> bool:
     """Whether a trial belongs to those, a `share` of all, that run to their end whatever is
     foretold of them. It follows from the trial's id."""
     return int(digest("control", trial_id), 16) < share * 16**16
@@ -145,12 +145,12 @@ class Watch:
     stopped: what was known of those that it stopped, and why. controls: what it foretold of others.
     """
 
-    limits: dict[str, Limits]
+    limits: dict[str, StoppingLimits]
     stopped: list[tuple[PartialResult, str]] = field(default_factory=list)
     controls: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def over(trial_ids: Sequence[str], limits: Sequence[Limits | None]) -> Watch | None:
+    def over(trial_ids: Sequence[str], limits: Sequence[StoppingLimits | None]) -> Watch | None:
         """None where there is nothing to look for."""
         found = {t: limit for t, limit in zip(trial_ids, limits, strict=False) if limit is not None}
         return Watch(found) if found else None
@@ -160,7 +160,7 @@ class Watch:
         limits = self.limits.get(name)
         if limits is None or name in self.controls:
             return False
-        told = limits.foretell(partial.epochs_run, *fractions(partial))
+        told = limits.predict(partial.epochs_run, *fractions(partial))
         if told is None:
             return False
         if limits.control:
@@ -179,11 +179,11 @@ def fractions(partial: PartialResult) -> tuple[float, float]:
 # --- as plain values -----------------------------------------------------------------------------
 
 
-def plain(packs: Sequence[Sequence[Limits | None]]) -> dict[str, Any]:
+def plain(packs: Sequence[Sequence[StoppingLimits | None]]) -> dict[str, Any]:
     """The limits of packs as plain values: those of many trials are equal, and written once."""
-    known: dict[tuple[Bars, tuple[Limit, ...]], int] = {}
+    known: dict[tuple[Bars, tuple[StoppingLimit, ...]], int] = {}
 
-    def number(limits: Limits | None) -> list[int] | None:
+    def number(limits: StoppingLimits | None) -> list[int] | None:
         if limits is None:
             return None
         key = limits.bars, limits.limits
@@ -194,16 +194,17 @@ def plain(packs: Sequence[Sequence[Limits | None]]) -> dict[str, Any]:
     return {"known": written, "packs": numbers}
 
 
-def from_plain(content: dict[str, Any]) -> list[tuple[Limits | None, ...]]:
+def from_plain(content: dict[str, Any]) -> list[tuple[StoppingLimits | None, ...]]:
     """The limits that `plain` has written, pack by pack."""
     known = [
-        (Bars(*bars), tuple(Limit(*limit) for limit in limits)) for bars, limits in content["known"]
+        (Bars(*bars), tuple(StoppingLimit(*limit) for limit in limits))
+        for bars, limits in content["known"]
     ]
 
-    def one(pair: list[int] | None) -> Limits | None:
+    def one(pair: list[int] | None) -> StoppingLimits | None:
         if pair is None:
             return None
         bars, limits = known[pair[0]]
-        return Limits(bars, limits, bool(pair[1]))
+        return StoppingLimits(bars, limits, bool(pair[1]))
 
     return [tuple(map(one, pack)) for pack in content["packs"]]

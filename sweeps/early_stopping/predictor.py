@@ -22,7 +22,7 @@ How sure the bound is holds for trials that are drawn as the finished ones were.
 on, or points that all seeds share, may make it less sure: that is what controls are for.
 
 Among finished trials, those that were foretold are there by chance alone: a declared share of them,
-the controls (`sweeps.early_stopping.limits.is_control`), runs to its end. They keep the shares
+the controls (`sweeps.early_stopping.limits.is_holdout`), runs to its end. They keep the shares
 honest.
 """
 
@@ -44,10 +44,10 @@ from sweeps.early_stopping.limits import (
     VERDICTS,
     Bars,
     Floats,
-    Limit,
-    Limits,
+    StoppingLimit,
+    StoppingLimits,
     contradicts,
-    is_control,
+    is_holdout,
     reaches,
 )
 from sweeps.early_stopping.rules import may_stop
@@ -103,14 +103,14 @@ class Curve:
 class _Reach:
     """A limit, and the ranges (2, d) of the numbers of the curves beyond it."""
 
-    limit: Limit
+    limit: StoppingLimit
     ranges: Floats
 
     def knows(self, numbers: Floats) -> bool:
         return bool(((self.ranges[0] <= numbers) & (numbers <= self.ranges[1])).all())
 
 
-class Foreteller:
+class OutcomePredictor:
     """Learns limits from the ledger's rows, and says those of a trial."""
 
     def __init__(self, settings: StoppingSettings, bars: Bars, seeds: int = 1) -> None:
@@ -128,15 +128,15 @@ class Foreteller:
         """Takes finished curves, to learn from when limits are next asked for."""
         self._curves += curves
 
-    def limits(self, trial: TrialConfig) -> Limits | None:
+    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Of a trial that is about to be trained; None where it will not be stopped."""
         if not may_stop(trial):
             return None
         found = self.of(Kind.of(trial.canonical, trial.attack_id))
-        control = is_control(trial.trial_id, self.settings.control)
-        return Limits(self.bars, found, control)
+        control = is_holdout(trial.trial_id, self.settings.control)
+        return StoppingLimits(self.bars, found, control)
 
-    def of(self, kind: Kind) -> tuple[Limit, ...]:
+    def of(self, kind: Kind) -> tuple[StoppingLimit, ...]:
         """The limits of a kind of trial, by epoch."""
         self._refresh()
         numbers = np.array(kind.numbers)
@@ -189,13 +189,13 @@ class Foreteller:
                     beyond = among & (reach >= cut[0])
                     left &= ~beyond
                     ranges = np.array([numbers[beyond].min(0), numbers[beyond].max(0)])
-                    yield group, _Reach(Limit(group[0], epoch, *cut), ranges)
+                    yield group, _Reach(StoppingLimit(group[0], epoch, *cut), ranges)
 
     def _farthest(self, reach: Floats, wrong: Bools, seeds: Ints) -> tuple[float, int, int] | None:
         return farthest(reach, wrong, seeds, 1 - self.settings.confidence, self._seeds)
 
 
-def _order(limit: Limit) -> tuple[int, int]:
+def _order(limit: StoppingLimit) -> tuple[int, int]:
     return limit.epoch, list(VERDICTS).index(limit.metric)
 
 
@@ -264,9 +264,9 @@ def curve_of(row: Mapping[str, Any]) -> Curve | None:
     return Curve(Kind.of(config, row["attack_id"]), row["seed"], points, end)
 
 
-def foreteller_of(spec: SweepSpec) -> Foreteller | None:
+def predictor_of(spec: SweepSpec) -> OutcomePredictor | None:
     """What a spec with `stopping: certain` asks for; None for any other."""
     if spec.stopping is None or spec.stopping.kind != "certain":
         return None
     bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
-    return Foreteller(spec.stopping, bars, len(spec.seeds))
+    return OutcomePredictor(spec.stopping, bars, len(spec.seeds))

@@ -24,9 +24,9 @@ class Chosen:
     """A trial at a point of a sweep, with what the sweep knows of that point.
 
     point: its entry in the region; of a region search's `recommended` or `best` one that of its
-    model, beside the ids, with all of it under `modelled`. why: the words that chose it. attack:
-    its entry in the region's panel, with `number` from 1; None for the data as they are. rows: the
-    point's finished trials, which a region search may have none of.
+    model, beside the ids, with all of it under `modelled`. why: the words that chose it.
+    attack: its entry in the region's panel, with `number` from 1; None for the data as they are.
+    rows: the point's finished trials, which a region search may have none of.
     """
 
     trial: TrialConfig
@@ -66,13 +66,13 @@ def choose(
     ledger = Ledger(paths.ledger)
     region = region_of(spec, ledger, read_sweep(paths)["planned"])
     rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
-    modelled = spec.search.kind == "region" and point in (RECOMMENDED, BEST)
-    find = _modelled_point if modelled else _point
+    model_answer = spec.search.kind == "region" and point in (RECOMMENDED, BEST)
+    find = _modelled_point if model_answer else _point
     entry, why = find(spec, ledger, region, point, paths)
     panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
     foe = None if attack is None else _attack(panel, entry, attack)
     own = [row for row in rows if row["defence_id"] == entry["defence_id"]]
-    factors = entry["defence"] if modelled else own[0]["config"]["defence"]
+    factors = entry["defence"] if model_answer else own[0]["config"]["defence"]
     defence = build_defence(factors, spec.files)
     member: Attack | None = None if foe is None else spec.panel[foe["number"] - 1]
     if seed is None:
@@ -94,9 +94,9 @@ def _modelled_point(
     spec: SweepSpec, ledger: Ledger, region: Mapping[str, Any], wanted: str, paths: SweepPaths
 ) -> tuple[Any, str]:
     """The point that a region search's answer names: its model's, and hardly one that was tried."""
-    from sweeps.region.model_region import modelled
+    from sweeps.region.model_region import model_answer
 
-    answer = modelled(spec, ledger)
+    answer = model_answer(spec, ledger)
     found = answer and answer["recommended" if wanted == RECOMMENDED else "most_accurate"]
     if not found:
         raise UserError(_nothing_recommended(region, paths))

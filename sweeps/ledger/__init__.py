@@ -11,21 +11,21 @@ unknown.
 """
 
 from sweeps.ledger.flat import accuracies, flatten_factors, write_csv
-from sweeps.ledger.flat_studies import StudyTable
-from sweeps.ledger.ledger import Ledger, load_results, load_studies
+from sweeps.ledger.flat_probe_results import ProbeTable
+from sweeps.ledger.ledger import Ledger, load_probe_results, load_results
+from sweeps.ledger.probe_results import ProbeResults, attached, columns_of, plain_probe_results
 from sweeps.ledger.rows import (
     Rows,
     decode,
     encode,
     failed_rows,
     finished_rows,
-    foretold_rows,
     joined,
     partial_rows,
+    predicted_rows,
     stopped_rows,
 )
 from sweeps.ledger.schema import FAILED, FINISHED, RESULT_COLUMNS, SCHEMA, STOPPED
-from sweeps.ledger.studies import Studies, attached, columns_of, plain_studies
 
 __all__ = [
     "FAILED",
@@ -34,9 +34,9 @@ __all__ = [
     "SCHEMA",
     "STOPPED",
     "Ledger",
+    "ProbeResults",
+    "ProbeTable",
     "Rows",
-    "Studies",
-    "StudyTable",
     "accuracies",
     "attached",
     "columns_of",
@@ -45,12 +45,12 @@ __all__ = [
     "failed_rows",
     "finished_rows",
     "flatten_factors",
-    "foretold_rows",
     "joined",
+    "load_probe_results",
     "load_results",
-    "load_studies",
     "partial_rows",
-    "plain_studies",
+    "plain_probe_results",
+    "predicted_rows",
     "stopped_rows",
     "write_csv",
 ]

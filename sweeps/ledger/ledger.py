@@ -14,64 +14,23 @@ import pyarrow.parquet as pq
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.result import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
-from sweeps.ledger.flat import accuracies, column_of, flat_rows, flatten_factors, write_csv
-from sweeps.ledger.flat_studies import StudyTable, flat_studies, study_tables
-from sweeps.ledger.rows import (
-    Rows,
-    decode,
-    encode,
-    failed_rows,
-    finished_rows,
-    foretold_rows,
-    joined,
-    partial_rows,
-    stopped_rows,
-)
+from sweeps.ledger.flat import column_of, flat_rows
+from sweeps.ledger.flat_probe_results import ProbeTable, flat_probe_results, probe_tables
+from sweeps.ledger.probe_results import ProbeResults, detached
 from sweeps.ledger.schema import (
-    FAILED,
     FINISHED,
     READABLE_VERSIONS,
-    RESULT_COLUMNS,
     SCHEMA,
     SCHEMA_VERSION,
     STOPPED,
 )
-from sweeps.ledger.studies import Studies, attached, columns_of, detached, plain_studies
 from sweeps.storage.paths import open_results, read_sweep, sync_folder
 
 if TYPE_CHECKING:
     from backdoor.probes import Probe
 
-__all__ = [
-    "FAILED",
-    "FINISHED",
-    "RESULT_COLUMNS",
-    "SCHEMA",
-    "STOPPED",
-    "Ledger",
-    "Rows",
-    "Studies",
-    "StudyTable",
-    "accuracies",
-    "attached",
-    "columns_of",
-    "decode",
-    "encode",
-    "failed_rows",
-    "finished_rows",
-    "flatten_factors",
-    "foretold_rows",
-    "joined",
-    "load_results",
-    "load_studies",
-    "partial_rows",
-    "plain_studies",
-    "stopped_rows",
-    "write_csv",
-]
-
 #: Parts are folded into one file when there are more of them than this.
-FOLD_AT = 64
+COMPACT_AT = 64
 
 
 class Ledger:
@@ -83,7 +42,7 @@ class Ledger:
         self.stopped: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
-        self.studies = Studies(folder / "probes")
+        self.studies = ProbeResults(folder / "probes")
         self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
         table = self.table()
         self._refuse_mixture(table)
@@ -122,16 +81,16 @@ class Ledger:
         self._refuse_mixture(fresh)
         self._recent[self._write("part", fresh)] = fresh  # written first: no rows without a file
         self._note(fresh)
-        if len(self._recent) > FOLD_AT:
-            self._fold_newest()
+        if len(self._recent) > COMPACT_AT:
+            self._compact_newest()
         return fresh
 
-    def fold(self) -> None:
+    def compact(self) -> None:
         """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
-        self._fold(self.files())
-        self.studies.fold()
+        self._compact(self.files())
+        self.studies.compact()
 
-    def _fold_newest(self) -> None:
+    def _compact_newest(self) -> None:
         """Rewrites all parts as one file, with the folds before them that are no larger.
 
         So files stay few, and a row is rewritten as often as the logarithm of their number, not
@@ -139,13 +98,13 @@ class Ledger:
         """
         taken = self.parts()
         rows = sum(table.num_rows for table in self._recent.values())
-        for file in reversed(self._folds()):
+        for file in reversed(self._compacted()):
             if (more := pq.read_metadata(file.absolute()).num_rows) > rows:
                 break
             taken, rows = [file, *taken], rows + more
-        self._fold(taken)
+        self._compact(taken)
 
-    def _fold(self, files: list[Path]) -> None:
+    def _compact(self, files: list[Path]) -> None:
         known, self._recent = self._recent, {}
         if len(files) < 2:
             return
@@ -199,9 +158,9 @@ class Ledger:
 
         Parts are listed before folds: a fold that ends in between is then seen, not missed."""
         parts = self.parts()
-        return self._folds() + parts
+        return self._compacted() + parts
 
-    def _folds(self) -> list[Path]:
+    def _compacted(self) -> list[Path]:
         return sorted(self.folder.glob("fold-*.parquet"))
 
     def parts(self) -> list[Path]:
@@ -235,7 +194,7 @@ def _brought_up(table: pa.Table) -> pa.Table:
 
 def _distinct(rows: pa.Table, names: list[str]) -> set[tuple[Any, ...]]:
     """The combinations of values in these columns."""
-    if rows.num_rows > FOLD_AT:  # below that, Arrow's set-up costs more than it saves
+    if rows.num_rows > COMPACT_AT:  # below that, Arrow's set-up costs more than it saves
         rows = rows.select(names).group_by(names).aggregate([])
     return set(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
@@ -275,18 +234,18 @@ def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
         studies = ledger.studies.table().to_pylist()
         flat = [
             row
-            for row in flat_studies(ledger.rows(), studies, measured)
+            for row in flat_probe_results(ledger.rows(), studies, measured)
             if probe in ("all", row["probe"])
         ]
     names = list(dict.fromkeys(name for row in flat for name in row))
     return pa.table({name: column_of([row.get(name) for row in flat]) for name in names})
 
 
-def load_studies(folder: Path | str) -> list[StudyTable]:
+def load_probe_results(folder: Path | str) -> list[ProbeTable]:
     """What each probe of a sweep found, with what there is to draw."""
     paths = open_results(folder)
     ledger = Ledger(paths.ledger)
     studies = ledger.studies.table().to_pylist()
     if not studies:
         return []
-    return study_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))
+    return probe_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))

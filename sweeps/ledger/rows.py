@@ -21,7 +21,7 @@ Rows = pa.Table
 
 def finished_rows(
     results: Iterable[TrialResult], pack_id: str, cpus: float | None = None,
-    gpus: float | None = None, foretold: Mapping[str, str] = MappingProxyType({}),
+    gpus: float | None = None, predicted: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:  # fmt: skip
     """Ledger rows of results, stamped with the time. cpus, gpus: what their pack held. foretold:
     of controls, by trial id, what was foretold of them."""
@@ -34,7 +34,7 @@ def finished_rows(
             "pack_id": pack_id,
             "cpus": cpus,
             "gpus": gpus,
-            "foretold": foretold.get(row["trial_id"]),
+            "foretold": predicted.get(row["trial_id"]),
             "finished_at": time.time(),
         }
         for result in results
@@ -60,15 +60,15 @@ def partial_rows(
     )
 
 
-def stopped_rows(partial: pa.Table, reason: str, foretold: str | None = None) -> pa.Table:
+def stopped_rows(partial: pa.Table, reason: str, predicted: str | None = None) -> pa.Table:
     """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
-    fields = {"stopped_by": reason, "foretold": foretold, "finished_at": time.time()}
+    fields = {"stopped_by": reason, "foretold": predicted, "finished_at": time.time()}
     return _table({**row, **fields} for row in partial.to_pylist())
 
 
-def foretold_rows(rows: pa.Table, foretold: str) -> pa.Table:
+def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
     """Rows of a control with what was foretold of it."""
-    column = pa.array([foretold] * rows.num_rows, pa.string())
+    column = pa.array([predicted] * rows.num_rows, pa.string())
     return rows.set_column(rows.column_names.index("foretold"), "foretold", column)
 
 

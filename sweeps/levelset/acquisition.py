@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from sweeps.levelset.columns import Bools, Floats, Ints
-from sweeps.levelset.gaussian_process import Cross
+from sweeps.levelset.gaussian_process import Posterior
 from sweeps.levelset.membership import joint_probability
 from sweeps.levelset.surrogate import Model
 
@@ -24,30 +24,30 @@ Cost = Callable[[Floats, Ints], Floats]
 
 
 @dataclass(frozen=True)
-class Targets:
+class ReferenceSet:
     """Where one process is worth knowing: reference posteriors, and what knowing is worth.
 
     level: posteriors at k points, and how much of each is taken off every reference, (k,): of the
     best accuracy, where the threshold hangs on it. variance: of what is left.
     """
 
-    cross: Cross
-    worth: Floats
+    posterior: Posterior
+    weight: Floats
     variance: Floats
-    level: tuple[Cross, Floats] | None = None
+    level: tuple[Posterior, Floats] | None = None
 
-    def covariance(self, candidates: Cross) -> Floats:
+    def covariance(self, candidates: Posterior) -> Floats:
         """Posterior covariances of the references, less their level, with candidates, (m, c)."""
-        found = self.cross.covariance(candidates)
+        found = self.posterior.covariance(candidates)
         if self.level is None:
             return found
         best, slopes = self.level
         return found - np.asarray(slopes @ best.covariance(candidates), dtype=np.float64)
 
 
-def targets(
+def reference_set(
     model: Model, points: Floats, shares: Floats, most: int = 700
-) -> tuple[Targets, Targets]:
+) -> tuple[ReferenceSet, ReferenceSet]:
     """References for both metrics. shares: what share of the space each point stands for, (n,)."""
     margins = model.margins(points)
     mean, variance = margins.clean
@@ -55,15 +55,17 @@ def targets(
     deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-9))
     joint = joint_probability(margins)
     shift = ndtri(model.goal.seeds) * np.sqrt(model.noise)
-    clean_worth = shares * worth_of((mean - shift[0]) / np.sqrt(variance), joint)
-    attack_worth = shares[:, None] * worth_of((attack - shift[1]) / deviation, joint[:, None])
+    clean_weights = shares * acquisition_weights((mean - shift[0]) / np.sqrt(variance), joint)
+    attack_weights = shares[:, None] * acquisition_weights(
+        (attack - shift[1]) / deviation, joint[:, None]
+    )
     return (
-        _levelled(targets_at(model.clean.at, points, clean_worth, most), model),
-        targets_at(model.attack.at, model.crossed(points), attack_worth.ravel(), most),
+        _levelled(reference_set_at(model.clean.at, points, clean_weights, most), model),
+        reference_set_at(model.attack.at, model.crossed(points), attack_weights.ravel(), most),
     )
 
 
-def worth_of(standard: Floats, joint: Floats) -> Floats:
+def acquisition_weights(standard: Floats, joint: Floats) -> Floats:
     """By how much E[P(inside)^2] rises per fraction of variance that is removed, to first order.
 
     That is the fall of the expected P (1 - P), a point's chance of being misjudged: the squared
@@ -74,39 +76,39 @@ def worth_of(standard: Floats, joint: Floats) -> Floats:
     return np.asarray(np.exp(-(standard**2)) * np.minimum(joint / passing, 1.0) ** 2)
 
 
-def targets_at(
-    at: Callable[[Floats], Cross], points: Floats, worth: Floats, most: int = 700
-) -> Targets:
+def reference_set_at(
+    at: Callable[[Floats], Posterior], points: Floats, weight: Floats, most: int = 700
+) -> ReferenceSet:
     """The `most` points that are most worth knowing, as references of one process."""
-    chosen = np.argsort(-worth)[:most]
-    cross = at(points[chosen])
-    return Targets(cross, worth[chosen], cross.variance())
+    chosen = np.argsort(-weight)[:most]
+    posterior = at(points[chosen])
+    return ReferenceSet(posterior, weight[chosen], posterior.variance())
 
 
-def _levelled(clean: Targets, model: Model) -> Targets:
+def _levelled(clean: ReferenceSet, model: Model) -> ReferenceSet:
     """The references' margins: a trial near the best point tells how high the level is."""
     if model.level.best is None:
         return clean
     points, slopes = model.level.best
     level = model.clean.at(points), slopes
-    return replace(clean, variance=model.clean_margin(clean.cross)[1], level=level)
+    return replace(clean, variance=model.clean_margin(clean.posterior)[1], level=level)
 
 
 @dataclass
-class Side:
+class OutputState:
     """One metric's references against all candidates; shrinks as trials are picked."""
 
-    targets: Targets
-    candidates: Cross
+    reference_set: ReferenceSet
+    candidates: Posterior
     noise: Floats
 
     def __post_init__(self) -> None:
-        self.between = self.targets.covariance(self.candidates)
+        self.between = self.reference_set.covariance(self.candidates)
         self.variance = self.candidates.variance()
         self.picked: list[Floats] = []
 
     def gain(self) -> Floats:
-        weight = self.targets.worth / self.targets.variance
+        weight = self.reference_set.weight / self.reference_set.variance
         return (weight @ self.between**2) / (self.variance + self.noise)
 
     def pick(self, index: int) -> None:
@@ -123,31 +125,31 @@ class Side:
 
 
 def choose(
-    model: Model, references: tuple[Targets, Targets], points: Floats, attacks: Ints,
+    model: Model, references: tuple[ReferenceSet, ReferenceSet], points: Floats, attacks: Ints,
     count: int, cost: Floats | None = None, usable: Bools | None = None,
 ) -> list[int]:  # fmt: skip
     """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
-    crosses = (model.clean.at(points), model.attack.at(model.panel.cross(points, attacks)))
-    sides = [
-        Side(reference, cross, model.seed_noise(cross, which))
-        for which, (reference, cross) in enumerate(zip(references, crosses, strict=True))
+    crosses = (model.clean.at(points), model.attack.at(model.panel.posterior(points, attacks)))
+    outputs = [
+        OutputState(reference, posterior, model.seed_noise(posterior, which))
+        for which, (reference, posterior) in enumerate(zip(references, crosses, strict=True))
     ]
     left = np.ones(len(points), dtype=bool) if usable is None else usable.copy()
     price = np.ones(len(points)) if cost is None else cost
-    return greedily(sides, count, left, price)
+    return greedily(outputs, count, left, price)
 
 
-def greedily(sides: Sequence[Side], count: int, left: Bools, price: Floats) -> list[int]:
+def greedily(outputs: Sequence[OutputState], count: int, left: Bools, price: Floats) -> list[int]:
     """The candidates of most value for their price, each chosen given those before it.
 
     left: which ones may be chosen, (c,); used up. sides: one for each metric.
     """
     chosen: list[int] = []
     while len(chosen) < count and left.any():
-        value = np.sum([side.gain() for side in sides], axis=0) / price
+        value = np.sum([output.gain() for output in outputs], axis=0) / price
         best = int(np.argmax(np.where(left, value, -np.inf)))
         chosen.append(best)
         left[best] = False
-        for side in sides:
-            side.pick(best)
+        for output in outputs:
+            output.pick(best)
     return chosen

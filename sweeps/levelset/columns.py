@@ -51,12 +51,12 @@ class Domain(Protocol):
         """How many categories (combinations of kinds) a point may belong to."""
         ...
 
-    def draw(self, count: int, seed: int) -> Floats:
+    def sample(self, count: int, seed: int) -> Floats:
         """`count` evenly spread points, (count, columns); equal seeds give equal points."""
         ...
 
     def places(self, count: int, seed: int) -> Floats:
-        """Where the points of `draw` are, one row each; rows may be chosen among."""
+        """Where the points of `rng` are, one row each; rows may be chosen among."""
         ...
 
     def at(self, places: Floats) -> Floats:
@@ -82,7 +82,7 @@ class Box:
     def groups(self) -> int:
         return int(np.prod([max(1, level) for level in self.columns.levels]))
 
-    def draw(self, count: int, seed: int) -> Floats:
+    def sample(self, count: int, seed: int) -> Floats:
         return self.at(self.places(count, seed))
 
     def places(self, count: int, seed: int) -> Floats:

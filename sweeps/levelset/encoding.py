@@ -284,7 +284,7 @@ class SpaceDomain:
         branch, values = self._encoded[np.ascontiguousarray(point).tobytes()]
         return self.space.branches[branch].assignment(values)
 
-    def draw(self, count: int, seed: int) -> Floats:
+    def sample(self, count: int, seed: int) -> Floats:
         return self.at(self.places(count, seed))
 
     def group(self, points: Floats) -> Ints:

@@ -46,14 +46,14 @@ def cutoff(model: Model, points: Floats, inside: Floats, confidence: float) -> f
 def drawn_inside(model: Model, points: Floats) -> Bools:
     """Joint posterior draws of which points are inside, (draws, n), each rival drawn as often as it
     weighs. They spread as much more as rows at the border were further off than foretold."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     panel = np.ones(len(model.panel), dtype=np.bool_)
     # Sides do not tell how much seeds differ: a share of the seeds is told by logits alone.
     others = model.others if model.goal.seeds == HALF else ()
-    rivals = [(1 - sum(weight for weight, _ in others), model), *others]
+    alternatives = [(1 - sum(weight for weight, _ in others), model), *others]
     parts = [
-        joint_draws(_wider(rival), points, draw, count).inside(panel)
-        for weight, rival in rivals
+        joint_draws(_wider(alternative), points, rng, count).inside(panel)
+        for weight, alternative in alternatives
         if (count := round(DRAWS * weight))
     ]
     return np.concatenate(parts)
@@ -61,7 +61,7 @@ def drawn_inside(model: Model, points: Floats) -> Bools:
 
 def _wider(model: Model) -> Model:
     clean, attack = (
-        replace(process, wary=process.wary * process.astray)
+        replace(process, outcome_inflation=process.outcome_inflation * process.variance_inflation)
         for process in (model.clean, model.attack)
     )
     return replace(model, clean=clean, attack=attack)

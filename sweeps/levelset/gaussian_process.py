@@ -43,7 +43,7 @@ class Prior:
     slope: tuple[float, float] = (1.5, 1.0)
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Means and deviations, in the order of `Hyper.pack`."""
+        """Means and deviations, in the order of `Hyperparameters.pack`."""
         wide = 0.5 * np.log(max(1.0, len(columns.levels) / 2))
         rows = [
             (self.category if level else (self.length[0] + wide, self.length[1]))
@@ -55,7 +55,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Hyper:
+class Hyperparameters:
     """lengths: (d,); variance: of f; noise: learned, where h = 0; slope: of its logarithm in h."""
 
     lengths: Floats
@@ -68,9 +68,9 @@ class Hyper:
         return np.append(scaled, self.slope)
 
     @staticmethod
-    def unpack(packed: Floats) -> Hyper:
+    def unpack(packed: Floats) -> Hyperparameters:
         scaled = np.exp(packed[:-1])
-        return Hyper(scaled[:-2], float(scaled[-2]), float(scaled[-1]), float(packed[-1]))
+        return Hyperparameters(scaled[:-2], float(scaled[-2]), float(scaled[-1]), float(packed[-1]))
 
     def learned_noise(self, shape: Floats) -> Floats:
         """Noise variances, beyond the binomial ones, of rows with these h."""
@@ -101,8 +101,12 @@ class Data:
 
 
 def fit(
-    data: Data, prior: Prior, start: Hyper | None, draw: np.random.Generator, widely: bool = True
-) -> Hyper:
+    data: Data,
+    prior: Prior,
+    start: Hyperparameters | None,
+    rng: np.random.Generator,
+    multi_start: bool = True,
+) -> Hyperparameters:
     """The maximum a posteriori hyperparameters, sought from `start`.
 
     widely, or without a start: from the prior's means as well, and from a rugged front with quiet
@@ -110,15 +114,15 @@ def fit(
     change.
     """
     if len(data) > LARGEST_FIT:
-        data = data.take(draw.choice(len(data), LARGEST_FIT, replace=False))
+        data = data.take(rng.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
-        return Hyper.unpack(centre)
+        return Hyperparameters.unpack(centre)
     rugged = centre.copy()
     chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
     rugged[chosen] -= 1.5 * spread[chosen]
     beginnings = [] if start is None else [start.pack()]
-    if widely or start is None:
+    if multi_start or start is None:
         beginnings += [centre, rugged]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     arguments = (data, per_column(data.points, data.columns), centre, spread)
@@ -129,7 +133,7 @@ def fit(
         )
         for begin in beginnings
     ]  # fmt: skip
-    return Hyper.unpack(min(found, key=lambda result: result.fun).x)
+    return Hyperparameters.unpack(min(found, key=lambda result: result.fun).x)
 
 
 def _objective(
@@ -140,11 +144,15 @@ def _objective(
     Asked dozens of times in every search, for small matrices: they are kept as rows of n * n
     numbers, so that LAPACK works in place, and the inverse as its lower half, counted twice.
     """
-    hyper, width, rows = Hyper.unpack(packed), len(data.columns.levels), len(data)
-    weights, parts = hyper.lengths**-2, parts.reshape(width, rows * rows)
+    hyperparameters, width, rows = (
+        Hyperparameters.unpack(packed),
+        len(data.columns.levels),
+        len(data),
+    )
+    weights, parts = hyperparameters.lengths**-2, parts.reshape(width, rows * rows)
     signal, slope = matern_with_slope(weights @ parts)
-    signal *= hyper.variance
-    learned = hyper.learned_noise(data.shape)
+    signal *= hyperparameters.variance
+    learned = hyperparameters.learned_noise(data.shape)
     total = signal + MEAN_VARIANCE
     diagonal = slice(None, None, rows + 1)
     total[diagonal] += data.known + learned + _JITTER
@@ -162,7 +170,7 @@ def _objective(
     gradient = np.empty_like(packed)
     gradient[width] = 0.5 * inverse @ signal
     slope *= inverse
-    gradient[:width] = -hyper.variance * weights * (parts @ slope)
+    gradient[:width] = -hyperparameters.variance * weights * (parts @ slope)
     by_noise = 0.5 * (own - alpha**2) * learned
     gradient[width + 1] = by_noise.sum()
     gradient[width + 2] = by_noise @ data.shape
@@ -186,19 +194,21 @@ class Process:
     """
 
     columns: Columns
-    hyper: Hyper
+    hyperparameters: Hyperparameters
     coordinates: Floats
     factor: Floats
     alpha: Floats
     extra: tuple[Floats, Floats] | None = field(default=None)
-    wary: float = 1.0
-    astray: float = 1.0
+    outcome_inflation: float = 1.0
+    variance_inflation: float = 1.0
 
     @staticmethod
-    def of(data: Data, hyper: Hyper) -> Process:
-        where = hyper.coordinates(data.points, data.columns)
-        total = _prior(hyper, where, where)
-        total[np.diag_indices(len(data))] += data.known + hyper.learned_noise(data.shape) + _JITTER
+    def of(data: Data, hyperparameters: Hyperparameters) -> Process:
+        where = hyperparameters.coordinates(data.points, data.columns)
+        total = _prior(hyperparameters, where, where)
+        total[np.diag_indices(len(data))] += (
+            data.known + hyperparameters.learned_noise(data.shape) + _JITTER
+        )
         factor = cholesky(total, lower=True, check_finite=False) if len(data) else total
         half = _solve(factor, data.values)
         alpha = (
@@ -206,26 +216,26 @@ class Process:
             if len(data)
             else half
         )
-        return Process(data.columns, hyper, where, factor, alpha)
+        return Process(data.columns, hyperparameters, where, factor, alpha)
 
     @property
     def doubt(self) -> float:
-        """By how much variances are to be raised: as `wary` says, and because the hyperparameters
-        are only estimated, n / (n - k) for k of them, as in a regression."""
+        """By how much variances are to be raised: as `outcome_inflation` says, and because the
+        hyperparameters are only estimated, n / (n - k) for k of them, as in a regression."""
         rows, count = len(self.alpha), len(self.columns.levels) + 3
-        return self.wary * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
+        return self.outcome_inflation * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
 
-    def at(self, points: Floats) -> Cross:
+    def at(self, points: Floats) -> Posterior:
         """The posterior at (m, d) points, in a form from which covariances follow cheaply."""
-        where = self.hyper.coordinates(points, self.columns)
-        prior = _prior(self.hyper, self.coordinates, where)
+        where = self.hyperparameters.coordinates(points, self.columns)
+        prior = _prior(self.hyperparameters, self.coordinates, where)
         mean = prior.T @ self.alpha
         half = _solve(self.factor, prior)
         if self.extra is not None:
             more, factor = self.extra
-            inner = _prior(self.hyper, more, where) - self._half(more).T @ half
+            inner = _prior(self.hyperparameters, more, where) - self._half(more).T @ half
             half = np.concatenate([half, _solve(factor, inner)])
-        return Cross(self.hyper, where, half, mean)
+        return Posterior(self.hyperparameters, where, half, mean)
 
     def pending(self, points: Floats, noise: Floats) -> Process:
         """With (m, d) trials under way, all of them, whose outcomes will have these noises."""
@@ -233,54 +243,56 @@ class Process:
             raise ValueError("pending trials must be given all at once")
         if not len(points):
             return self
-        where = self.hyper.coordinates(points, self.columns)
+        where = self.hyperparameters.coordinates(points, self.columns)
         half = self._half(where)
-        inner = _prior(self.hyper, where, where) - half.T @ half
+        inner = _prior(self.hyperparameters, where, where) - half.T @ half
         inner[np.diag_indices(len(where))] += noise + _JITTER
         return replace(self, extra=(where, cholesky(inner, lower=True, check_finite=False)))
 
     def _half(self, where: Floats) -> Floats:
-        return _solve(self.factor, _prior(self.hyper, self.coordinates, where))
+        return _solve(self.factor, _prior(self.hyperparameters, self.coordinates, where))
 
 
-def left_out(data: Data, hyper: Hyper) -> tuple[Floats, Floats]:
+def left_out(data: Data, hyperparameters: Hyperparameters) -> tuple[Floats, Floats]:
     """Means and variances of f at each row, (n,) each, as all the other rows predict it
     (Rasmussen and Williams 2006, eq. 5.12)."""
     if not len(data):
         return np.zeros(0), np.zeros(0)
-    noise = data.known + hyper.learned_noise(data.shape) + _JITTER
-    process = Process.of(data, hyper)
+    noise = data.known + hyperparameters.learned_noise(data.shape) + _JITTER
+    process = Process.of(data, hyperparameters)
     precision = np.diag(_inverse(process.factor))
     variance = np.asarray(np.maximum(1 / precision - noise, 1e-9), dtype=np.float64)
     return np.asarray(data.values - process.alpha / precision, dtype=np.float64), variance
 
 
 @dataclass(frozen=True)
-class Cross:
+class Posterior:
     """The posterior at m points: means (m,), and what covariances are computed from."""
 
-    hyper: Hyper
+    hyperparameters: Hyperparameters
     where: Floats
     half: Floats
     mean: Floats
 
     def variance(self) -> Floats:
         """Posterior variances of f, (m,), above 0."""
-        prior = self.hyper.variance + MEAN_VARIANCE
+        prior = self.hyperparameters.variance + MEAN_VARIANCE
         left = prior - np.einsum("ij,ij->j", self.half, self.half)
         return np.asarray(np.maximum(left, 1e-9), dtype=np.float64)
 
-    def covariance(self, other: Cross) -> Floats:
+    def covariance(self, other: Posterior) -> Floats:
         """Posterior covariances of f between these points and others, (m, k)."""
-        return _prior(self.hyper, self.where, other.where) - self.half.T @ other.half
+        return _prior(self.hyperparameters, self.where, other.where) - self.half.T @ other.half
 
-    def take(self, chosen: np.ndarray) -> Cross:
-        return Cross(self.hyper, self.where[chosen], self.half[:, chosen], self.mean[chosen])
+    def take(self, chosen: np.ndarray) -> Posterior:
+        return Posterior(
+            self.hyperparameters, self.where[chosen], self.half[:, chosen], self.mean[chosen]
+        )
 
 
-def _prior(hyper: Hyper, one: Floats, other: Floats) -> Floats:
+def _prior(hyperparameters: Hyperparameters, one: Floats, other: Floats) -> Floats:
     correlation = matern(squared_distances(one, other))
-    return np.asarray(hyper.variance * correlation + MEAN_VARIANCE, dtype=np.float64)
+    return np.asarray(hyperparameters.variance * correlation + MEAN_VARIANCE, dtype=np.float64)
 
 
 def _solve(factor: Floats, right: Floats) -> Floats:

@@ -48,17 +48,17 @@ def _probability(model: Model, points: Floats, fine: int) -> Floats:
 def _median_probability(model: Model, points: Floats, fine: int) -> Floats:
     """P(the median seed is inside), (n,), by all rivals. Many have a process in common, which is
     asked once."""
-    rivals = [(1 - sum(weight for weight, _ in model.others), model), *model.others]
+    alternatives = [(1 - sum(weight for weight, _ in model.others), model), *model.others]
     accurate, resisting = dict[tuple[int, int], Floats](), dict[int, Floats]()
-    for _, rival in rivals:
-        if (key := _clean_key(rival)) not in accurate:
-            accurate[key] = standing(rival.clean_margin(rival.clean.at(points)))
+    for _, alternative in alternatives:
+        if (key := _clean_key(alternative)) not in accurate:
+            accurate[key] = standing(alternative.clean_margin(alternative.clean.at(points)))
     likely = np.max(list(accurate.values()), axis=0) > NEGLIGIBLE
     found = np.zeros(len(points))
-    for weight, rival in rivals:
-        if (number := id(rival.attack)) not in resisting:
-            resisting[number] = orthant(*rival.attack_margins(points[likely]), fine)
-        found[likely] += weight * accurate[_clean_key(rival)][likely] * resisting[number]
+    for weight, alternative in alternatives:
+        if (number := id(alternative.attack)) not in resisting:
+            resisting[number] = orthant(*alternative.attack_margins(points[likely]), fine)
+        found[likely] += weight * accurate[_clean_key(alternative)][likely] * resisting[number]
     return found
 
 

@@ -13,9 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from sweeps.levelset.acquisition import Side, Targets, greedily, targets_at, worth_of
+from sweeps.levelset.acquisition import (
+    OutputState,
+    ReferenceSet,
+    acquisition_weights,
+    greedily,
+    reference_set_at,
+)
 from sweeps.levelset.columns import Columns, Floats
-from sweeps.levelset.gaussian_process import Data, Hyper, Prior, Process, fit
+from sweeps.levelset.gaussian_process import Data, Hyperparameters, Prior, Process, fit
 from sweeps.levelset.surrogate import CLIP
 
 #: The spread that margins are brought to: what the prior of the process expects.
@@ -57,33 +63,42 @@ class PlainModel:
 
     def _standard(self, points: Floats) -> list[Floats]:
         crosses = [process.at(points) for process in self.processes]
-        return [cross.mean / np.sqrt(cross.variance()) for cross in crosses]
+        return [posterior.mean / np.sqrt(posterior.variance()) for posterior in crosses]
 
     def pending(self, points: Floats) -> PlainModel:
         """With trials at (n, d) points under way."""
-        noises = [process.hyper.learned_noise(np.zeros(len(points))) for process in self.processes]
+        noises = [
+            process.hyperparameters.learned_noise(np.zeros(len(points)))
+            for process in self.processes
+        ]
         pairs = zip(self.processes, noises, strict=True)
         return PlainModel(tuple(process.pending(points, noise) for process, noise in pairs))
 
-    def targets(self, points: Floats, shares: Floats) -> list[Targets]:
+    def reference_set(self, points: Floats, shares: Floats) -> list[ReferenceSet]:
         """References for each metric. shares: of the space that each point stands for, (n,)."""
         standard = self._standard(points)
         joint = np.prod([ndtr(z) for z in standard], axis=0)
         pairs = zip(self.processes, standard, strict=True)
-        return [targets_at(p.at, points, shares * worth_of(z, joint)) for p, z in pairs]
+        return [
+            reference_set_at(p.at, points, shares * acquisition_weights(z, joint)) for p, z in pairs
+        ]
 
-    def choose(self, references: Sequence[Targets], points: Floats) -> int:
+    def choose(self, references: Sequence[ReferenceSet], points: Floats) -> int:
         """Which of the candidates to try next."""
-        sides = [
-            Side(reference, process.at(points), process.hyper.learned_noise(np.zeros(len(points))))
+        outputs = [
+            OutputState(
+                reference,
+                process.at(points),
+                process.hyperparameters.learned_noise(np.zeros(len(points))),
+            )
             for reference, process in zip(references, self.processes, strict=True)
         ]
-        return greedily(sides, 1, np.ones(len(points), dtype=bool), np.ones(len(points)))[0]
+        return greedily(outputs, 1, np.ones(len(points), dtype=bool), np.ones(len(points)))[0]
 
 
 def fit_plain(
-    columns: Columns, metrics: Sequence[Readings], draw: np.random.Generator,
-    start: Sequence[Hyper] | None = None, anew: bool = True,
+    columns: Columns, metrics: Sequence[Readings], rng: np.random.Generator,
+    start: Sequence[Hyperparameters] | None = None, refit: bool = True,
 ) -> PlainModel:  # fmt: skip
     """A model of these metrics, one at least.
 
@@ -94,6 +109,6 @@ def fit_plain(
         nothing = np.zeros(len(readings.margins))
         data = Data(columns, readings.points, scaled(readings.margins), nothing, nothing)
         before = None if start is None else start[index]
-        hyper = fit(data, PRIOR, before, draw) if anew or before is None else before
-        processes.append(Process.of(data, hyper))
+        hyperparameters = fit(data, PRIOR, before, rng) if refit or before is None else before
+        processes.append(Process.of(data, hyperparameters))
     return PlainModel(tuple(processes))

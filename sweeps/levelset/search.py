@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sweeps.levelset.acquisition import Cost, Targets, choose, targets
+from sweeps.levelset.acquisition import Cost, ReferenceSet, choose, reference_set
 from sweeps.levelset.columns import Domain, Floats, Ints
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import probability, summary
@@ -70,8 +70,8 @@ class LevelSetSearch:
         self.points: list[Floats] = []
         self.attacks: list[int] = []
         self.outcomes: dict[int, Outcome | None] = {}
-        self.draw = np.random.default_rng(self.settings.seed)
-        self.reference = self.domain.draw(2048, self.settings.seed)
+        self.rng = np.random.default_rng(self.settings.seed)
+        self.reference = self.domain.sample(2048, self.settings.seed)
         self.surrogate = Surrogate(self.domain.columns, self.panel, self.goal, self.reference)
         self.model: Model | None = None
         self._known = self._looked = -1
@@ -130,9 +130,9 @@ class LevelSetSearch:
             return []
         count = min(count, self.settings.budget - len(self.points))
         asked = self._spread(min(count, self.begin - len(self.points)))
-        for turn in self.draw.random(count - len(asked)):
+        for turn in self.rng.random(count - len(asked)):
             if turn < self.settings.random:
-                asked += self._blindly()
+                asked += self._explore_randomly()
             elif self._repeats < self.settings.again * len(self.points):
                 asked += self._again()
         if len(asked) < count and self.trials_known:
@@ -173,7 +173,7 @@ class LevelSetSearch:
         """The next of an even design, the attacks in turn."""
         if count <= 0:
             return []
-        design = self.domain.draw(self.begin, self.settings.seed + 1)
+        design = self.domain.sample(self.begin, self.settings.seed + 1)
         tried, turns = Counter(self._tried), list[tuple[Floats, int]]()
         for i, point in enumerate(design):
             attack = i % len(self.panel)
@@ -187,9 +187,9 @@ class LevelSetSearch:
     def _free(self, point: Floats, attack: int) -> bool:
         return self._tried.get((point.tobytes(), attack), 0) < self.settings.repeats
 
-    def _blindly(self) -> list[int]:
-        point = self.domain.draw(1, int(self.draw.integers(2**31)))[0]
-        attack = int(self.draw.integers(len(self.panel)))
+    def _explore_randomly(self) -> list[int]:
+        point = self.domain.sample(1, int(self.rng.integers(2**31)))[0]
+        attack = int(self.rng.integers(len(self.panel)))
         return [self.add(point, attack)] if self._free(point, attack) else []
 
     def _again(self) -> list[int]:
@@ -201,14 +201,14 @@ class LevelSetSearch:
             return []
         inside = probability(self.current(), np.array([self.points[i] for i in free]))
         tried = [self._tried[self.points[i].tobytes(), self.attacks[i]] for i in free]
-        worth = (inside * (1 - inside) + 0.02) / np.array(tried)
-        chosen = free[int(self.draw.choice(len(free), p=worth / worth.sum()))]
+        weight = (inside * (1 - inside) + 0.02) / np.array(tried)
+        chosen = free[int(self.rng.choice(len(free), p=weight / weight.sum()))]
         return [self.add(self.points[chosen], self.attacks[chosen])]
 
     def _uninformed(self, count: int) -> list[int]:
         """Where all that was tried has failed: free trials of even points, while there are any."""
         # Drawn once more: the domain may have forgotten what the reference points stand for.
-        points = in_turn(self.domain.draw(len(self.reference), self.settings.seed))
+        points = in_turn(self.domain.sample(len(self.reference), self.settings.seed))
         pairs = itertools.product(points, range(len(self.panel)))
         chosen = list(itertools.islice((pair for pair in pairs if self._free(*pair)), count))
         self.exhausted = not chosen
@@ -231,27 +231,27 @@ class LevelSetSearch:
         usable = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
         self.exhausted = not usable.any()
         price = None if cost is None else cost(points, attacks)
-        found = choose(model, self._targets(model), points, attacks, count, price, usable)
+        found = choose(model, self._reference_set(model), points, attacks, count, price, usable)
         return [self.add(points[i], int(attacks[i])) for i in found]
 
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats, Floats]:
         """Evenly spread places, the points near them, and P(inside) there as well as it takes to
         choose some of them."""
-        places = self.domain.places(size, int(self.draw.integers(2**31)))
+        places = self.domain.places(size, int(self.rng.integers(2**31)))
         points = self.domain.near(places)
         return places, points, probability(model, points, fine=16)
 
-    def _targets(self, model: Model) -> tuple[Targets, Targets]:
+    def _reference_set(self, model: Model) -> tuple[ReferenceSet, ReferenceSet]:
         _, points, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.01
         chance /= chance.sum()
-        chosen = np.unique(self.draw.choice(len(points), 700, p=chance))
-        return targets(model, points[chosen], 1 / (len(points) * chance[chosen]))
+        chosen = np.unique(self.rng.choice(len(points), 700, p=chance))
+        return reference_set(model, points[chosen], 1 / (len(points) * chance[chosen]))
 
     def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
         places, _, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.02
-        chosen = np.unique(self.draw.choice(len(places), most, p=chance / chance.sum()))
+        chosen = np.unique(self.rng.choice(len(places), most, p=chance / chance.sum()))
         distinct = np.unique(self.domain.at(places[chosen]), axis=0)
         width = len(self.panel)
         return np.repeat(distinct, width, axis=0), np.tile(np.arange(width), len(distinct))
@@ -262,7 +262,7 @@ class LevelSetSearch:
         """The model of all that is known."""
         known = len(self.outcomes)
         if self.model is None or known != self._known:
-            self.model, self._known = self.surrogate.fit(self.trials(), self.draw), known
+            self.model, self._known = self.surrogate.fit(self.trials(), self.rng), known
         return self.model
 
 

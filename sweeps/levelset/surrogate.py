@@ -17,9 +17,9 @@ from scipy.special import expit, logit
 from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.gaussian_process import (
     MEAN_VARIANCE,
-    Cross,
     Data,
-    Hyper,
+    Hyperparameters,
+    Posterior,
     Prior,
     Process,
     fit,
@@ -29,13 +29,13 @@ from sweeps.levelset.kernel import matern
 from sweeps.levelset.model_averaging import (
     FEWEST,
     LEAST,
-    Rival,
+    AlternativeModel,
+    as_binary_outcomes,
+    by_binary_outcomes,
     by_logits,
-    by_side,
-    by_sides,
     weights,
 )
-from sweeps.levelset.threshold import Level, level_below_best
+from sweeps.levelset.threshold import Level, threshold_below_best
 
 #: Logits further than this from the threshold say no more than that they are far.
 CLIP = 5.0
@@ -69,7 +69,7 @@ class Panel:
     def __len__(self) -> int:
         return len(self.points)
 
-    def cross(self, points: Floats, attacks: Ints) -> Floats:
+    def posterior(self, points: Floats, attacks: Ints) -> Floats:
         """Rows of defence columns followed by the columns of the given attack."""
         return np.concatenate([points, self.points[attacks]], axis=1)
 
@@ -141,11 +141,11 @@ class Model:
         attack = self.attack.at(self.crossed(points))
         half = attack.half.reshape(-1, count, width)
         where = attack.where.reshape(count, width, -1)
-        prior = prior_blocks(attack.hyper, where)
+        prior = prior_blocks(attack.hyperparameters, where)
         covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
         return -attack.mean.reshape(count, width), self.attack.doubt * covariance
 
-    def clean_margin(self, clean: Cross) -> tuple[Floats, Floats]:
+    def clean_margin(self, clean: Posterior) -> tuple[Floats, Floats]:
         """Mean and variance of accuracy minus the level, both as logits."""
         together = self.level.covariance(self.clean, clean)
         left = clean.variance() + self.level.variance - 2 * together
@@ -154,13 +154,13 @@ class Model:
     def crossed(self, points: Floats) -> Floats:
         """Every point with every attack, (n w, columns), attacks running fastest."""
         width = len(self.panel)
-        return self.panel.cross(
+        return self.panel.posterior(
             np.repeat(points, width, axis=0), np.tile(np.arange(width), len(points))
         )
 
     def pending(self, points: Floats, attacks: Ints) -> Model:
         """With trials under way."""
-        crossed = self.panel.cross(points, attacks)
+        crossed = self.panel.posterior(points, attacks)
         clean, attack = self.clean.at(points), self.attack.at(crossed)
         return replace(
             self,
@@ -168,23 +168,25 @@ class Model:
             attack=self.attack.pending(crossed, self.seed_noise(attack, 1)),
         )
 
-    def seed_noise(self, cross: Cross, which: int) -> Floats:
+    def seed_noise(self, posterior: Posterior, which: int) -> Floats:
         """Noise variances of new trials at points of the clean (0) or the attack (1) process."""
-        return cross.hyper.learned_noise(spread_shape(cross.mean, self.centre[which]))
+        return posterior.hyperparameters.learned_noise(
+            spread_shape(posterior.mean, self.centre[which])
+        )
 
 
-class Seek(NamedTuple):
+class Refit(NamedTuple):
     """Whether hyperparameters are sought anew, and if so whether far from where they were."""
 
-    anew: bool
-    widely: bool
+    refit: bool
+    multi_start: bool
 
 
-def prior_blocks(hyper: Hyper, where: Floats) -> Floats:
+def prior_blocks(hyperparameters: Hyperparameters, where: Floats) -> Floats:
     """Prior covariances between the attacks at each point: (n, w, f) to (n, w, w)."""
     differences = where[:, :, None, :] - where[:, None, :, :]
     squared = np.einsum("nvwf,nvwf->nvw", differences, differences)
-    return hyper.variance * matern(squared) + MEAN_VARIANCE
+    return hyperparameters.variance * matern(squared) + MEAN_VARIANCE
 
 
 @dataclass
@@ -199,70 +201,73 @@ class Surrogate:
     goal: Goal
     reference: Floats
     prior: Prior = field(default_factory=Prior)
-    hyper: list[Hyper | None] = field(default_factory=lambda: [None, None])
-    by_sides: list[Hyper | None] = field(default_factory=lambda: [None, None])
+    hyperparameters: list[Hyperparameters | None] = field(default_factory=lambda: [None, None])
+    by_binary_outcomes: list[Hyperparameters | None] = field(default_factory=lambda: [None, None])
     fitted: int = 0
-    sought_widely: int = 0
+    multi_started: int = 0
 
-    def fit(self, trials: Trials, draw: np.random.Generator) -> Model:
+    def fit(self, trials: Trials, rng: np.random.Generator) -> Model:
         """A model of these trials.
 
         Hyperparameters are sought anew once a tenth more is known, and far from where they were
         once half as much more is: of 700 times, 4 found better ones there.
         """
         rows = len(trials)
-        anew = rows >= 1.1 * self.fitted
-        seek = Seek(anew, anew and rows >= 1.5 * self.sought_widely)
-        self.fitted = rows if seek.anew else self.fitted
-        self.sought_widely = rows if seek.widely else self.sought_widely
+        refit = rows >= 1.1 * self.fitted
+        refitting = Refit(refit, refit and rows >= 1.5 * self.multi_started)
+        self.fitted = rows if refitting.refit else self.fitted
+        self.multi_started = rows if refitting.multi_start else self.multi_started
         accurate, attacked = trials.having(trials.images), trials.having(trials.triggered)
         centre = self._centre(accurate)
         limit = float(countable(self.goal.success, most(attacked.triggered)))
-        clean = self._rivals(0, self._clean_data(accurate, centre), centre, draw, seek)
-        attack = self._rivals(1, self._attack_data(attacked), limit, draw, seek)
+        clean = self._alternatives(0, self._clean_data(accurate, centre), centre, rng, refitting)
+        attack = self._alternatives(1, self._attack_data(attacked), limit, rng, refitting)
         noise = (
-            seed_variance(clean[0].process.hyper, centre, accurate.images),
-            seed_variance(attack[0].process.hyper, limit, attacked.triggered),
+            seed_variance(clean[0].process.hyperparameters, centre, accurate.images),
+            seed_variance(attack[0].process.hyperparameters, limit, attacked.triggered),
         )
-        level = self._level(clean[0].process, centre, draw)
+        level = self._level(clean[0].process, centre, rng)
         likeliest = clean[0].process, attack[0].process
         model = Model(self.goal, self.panel, *likeliest, (centre, limit), level, noise)
-        return replace(model, others=tuple(rival_models(model, clean, attack)))
+        return replace(model, others=tuple(alternative_models(model, clean, attack)))
 
-    def _level(self, clean: Process, centre: float, draw: np.random.Generator) -> Level:
+    def _level(self, clean: Process, centre: float, rng: np.random.Generator) -> Level:
         if self.goal.clean is not None:
             return Level()
-        return level_below_best(clean, self.reference, self.goal.below_best, centre, draw)
+        return threshold_below_best(clean, self.reference, self.goal.below_best, centre, rng)
 
-    def _rivals(
-        self, which: int, data: Data, centre: float, draw: np.random.Generator, seek: Seek
-    ) -> list[Rival]:
+    def _alternatives(
+        self, which: int, data: Data, centre: float, rng: np.random.Generator, refitting: Refit
+    ) -> list[AlternativeModel]:
         """The process of the clean (0) or the attack (1) metric, and its rival if it has one."""
-        hyper = self.hyper[which] or fit(data, self.prior, None, draw)
+        hyperparameters = self.hyperparameters[which] or fit(data, self.prior, None, rng)
         if len(data) > LARGEST:
-            mean = Process.of(thinned(data, draw), hyper).at(data.points).mean
-            data = thinned(data, draw, np.abs(mean))
+            mean = Process.of(thinned(data, rng), hyperparameters).at(data.points).mean
+            data = thinned(data, rng, np.abs(mean))
         # Seeds differ most where the rate does: as far as the last model knows the rate from all
         # the other trials, so that a lucky seed does not vouch for itself.
-        data = replace(data, shape=expected_shape(*left_out(data, hyper), centre))
-        if seek.anew:
-            hyper = fit(data, self.prior, hyper, draw, seek.widely)
-        self.hyper[which] = hyper
-        return [by_logits(data, hyper), *self._sides(which, data, draw, seek)]
+        data = replace(data, shape=expected_shape(*left_out(data, hyperparameters), centre))
+        if refitting.refit:
+            hyperparameters = fit(data, self.prior, hyperparameters, rng, refitting.multi_start)
+        self.hyperparameters[which] = hyperparameters
+        return [
+            by_logits(data, hyperparameters),
+            *self._binary_outcomes(which, data, rng, refitting),
+        ]
 
-    def _sides(
-        self, which: int, data: Data, draw: np.random.Generator, seek: Seek
-    ) -> Iterator[Rival]:
+    def _binary_outcomes(
+        self, which: int, data: Data, rng: np.random.Generator, refitting: Refit
+    ) -> Iterator[AlternativeModel]:
         """The rival that knows sides only, where they tell of the median seed: not where accuracy
         has to be near the best, since they are those of a threshold that moves."""
         fixed = which == 1 or self.goal.clean is not None
         if not fixed or len(data) < FEWEST:
             return
-        sides, hyper = by_side(data), self.by_sides[which]
-        if seek.anew or hyper is None:
-            hyper = fit(sides, self.prior, hyper, draw, seek.widely)
-        self.by_sides[which] = hyper
-        yield by_sides(sides, hyper)
+        sides, hyperparameters = as_binary_outcomes(data), self.by_binary_outcomes[which]
+        if refitting.refit or hyperparameters is None:
+            hyperparameters = fit(sides, self.prior, hyperparameters, rng, refitting.multi_start)
+        self.by_binary_outcomes[which] = hyperparameters
+        yield by_binary_outcomes(sides, hyperparameters)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -282,16 +287,16 @@ class Surrogate:
     def _attack_data(self, trials: Trials) -> Data:
         at = countable(self.goal.success, trials.triggered)
         values, known = centred(trials.success, trials.triggered, at)
-        points = self.panel.cross(trials.points, trials.attacks)
+        points = self.panel.posterior(trials.points, trials.attacks)
         return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
 
 
-def thinned(data: Data, draw: np.random.Generator, far: Floats | None = None) -> Data:
+def thinned(data: Data, rng: np.random.Generator, far: Floats | None = None) -> Data:
     """At most `LARGEST` rows: half of them those least `far` from the threshold, where everything
     is decided, the others by chance. Chosen by place, never by outcome, this leaves no bias."""
     if len(data) <= LARGEST:
         return data
-    order = draw.permutation(len(data))
+    order = rng.permutation(len(data))
     near = order[:0] if far is None else np.argsort(far)[: LARGEST // 2]
     rest = order[~np.isin(order, near)][: LARGEST - len(near)]
     return data.take(np.sort(np.concatenate([near, rest])))
@@ -318,8 +323,8 @@ def spread_shape(mean: Floats, centre: float) -> Floats:
     return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
 
 
-def rival_models(
-    model: Model, clean: Sequence[Rival], attack: Sequence[Rival]
+def alternative_models(
+    model: Model, clean: Sequence[AlternativeModel], attack: Sequence[AlternativeModel]
 ) -> Iterator[tuple[float, Model]]:
     """All pairs of processes but the first, which `model` is made of, with their weights."""
     pairs = zip(weights(clean), clean, strict=True), zip(weights(attack), attack, strict=True)
@@ -335,12 +340,12 @@ def rival_models(
             )
 
 
-def seed_variance(hyper: Hyper, centre: float, totals: Floats) -> float:
+def seed_variance(hyperparameters: Hyperparameters, centre: float, totals: Floats) -> float:
     """Variance of one seed's logit at the threshold: a seed passes or not by what is counted on
     finitely many images, so that counting adds to how seeds differ. totals: images, (n,)."""
     rate = float(expit(centre))
     counting = 1 / (float(np.median(totals)) * rate * (1 - rate)) if len(totals) else 0.0
-    return float(hyper.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
+    return float(hyperparameters.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
 
 
 def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:

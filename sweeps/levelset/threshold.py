@@ -15,13 +15,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Floats
-from sweeps.levelset.gaussian_process import Cross, Process
+from sweeps.levelset.gaussian_process import Posterior, Process
 
 #: Points that may be the best, and joint draws of accuracy there.
 LIKELY, DRAWS = 400, 256
 #: A draw's best is above the mean's by what luck adds, and the mean's best above the true one by as
 #: much (the bootstrap's correction of bias, Efron 1979): so much of it is taken off a draw's best.
-LUCK = 2.0
+SELECTION_BIAS = 2.0
 
 
 @dataclass(frozen=True)
@@ -34,30 +34,30 @@ class Level:
     variance: float = 0.0
     best: tuple[Floats, Floats] | None = None
 
-    def covariance(self, clean: Process, cross: Cross) -> Floats:
+    def covariance(self, clean: Process, posterior: Posterior) -> Floats:
         """Posterior covariances with accuracy at m points, (m,)."""
         if self.best is None:
-            return np.zeros(len(cross.mean))
+            return np.zeros(len(posterior.mean))
         points, slopes = self.best
-        return np.asarray(cross.covariance(clean.at(points)) @ slopes, dtype=np.float64)
+        return np.asarray(posterior.covariance(clean.at(points)) @ slopes, dtype=np.float64)
 
 
-def level_below_best(
-    clean: Process, points: Floats, below: float, centre: float, draw: np.random.Generator
+def threshold_below_best(
+    clean: Process, points: Floats, below: float, centre: float, rng: np.random.Generator
 ) -> Level:
     """The level that lies `below` the best accuracy over points (m, d).
 
     centre: the logit about which `clean` is centred. below: a fraction in [0, 1].
     """
-    cross = clean.at(points)
-    likely = np.argsort(-(cross.mean + 2 * np.sqrt(cross.variance())))[:LIKELY]
-    high = cross.take(likely)
+    posterior = clean.at(points)
+    likely = np.argsort(-(posterior.mean + 2 * np.sqrt(posterior.variance())))[:LIKELY]
+    high = posterior.take(likely)
     covariance = high.covariance(high)
     covariance[np.diag_indices(len(likely))] += 1e-6
-    normal = draw.standard_normal((len(likely), DRAWS))
+    normal = rng.standard_normal((len(likely), DRAWS))
     paths = high.mean[:, None] + np.linalg.cholesky(covariance) @ normal
     highest = paths.max(axis=0)
-    best = expit(highest - LUCK * (highest.mean() - high.mean.max()) + centre)
+    best = expit(highest - SELECTION_BIAS * (highest.mean() - high.mean.max()) + centre)
     least = np.clip(best - below, 1e-4, 1 - 1e-4)
     levels = logit(least) - centre
     slopes = np.minimum(1.0, best * (1 - best) / (least * (1 - least)))

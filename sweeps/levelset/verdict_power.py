@@ -50,8 +50,8 @@ def passing_verdict(model: Model, points: Floats, verdicts: Verdicts) -> Floats:
 
 def _noise(model: Model, mean: Floats, which: int, counted: float) -> Floats:
     """Noise variances of one new seed: the learned one, and that of counting images."""
-    hyper = (model.clean if which == 0 else model.attack).hyper
+    hyperparameters = (model.clean if which == 0 else model.attack).hyperparameters
     rate = np.clip(expit(mean + model.centre[which]), 0.5 / counted, 1 - 0.5 / counted)
     shape = 4 * rate * (1 - rate)
     counting = 1 / (counted * rate * (1 - rate))
-    return np.asarray(hyper.learned_noise(shape) + counting, dtype=np.float64)
+    return np.asarray(hyperparameters.learned_noise(shape) + counting, dtype=np.float64)

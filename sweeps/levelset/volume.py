@@ -49,12 +49,12 @@ def together(width: int) -> int:
 
 
 def joint_draws(
-    model: Model, points: Floats, draw: np.random.Generator, count: int = DRAWS
+    model: Model, points: Floats, rng: np.random.Generator, count: int = DRAWS
 ) -> Draws:
     """`count` draws at the first points (n, d), as many of them as are drawn together."""
     width = len(model.panel)
     points = points[: together(width)]
-    normal = draw.standard_normal
+    normal = rng.standard_normal
     clean = model.clean.at(points)
     root = _root(model.clean.doubt * clean.covariance(clean))
     paths = clean.mean + (root @ normal((len(points), count))).T
@@ -64,7 +64,7 @@ def joint_draws(
     )
     margins = -(attack.mean[:, None] + crossed).T.reshape(count, len(points), width)
     more = shifts(model)
-    levels = _levels(model, points, paths, root, draw)
+    levels = _levels(model, points, paths, root, rng)
     return Draws(paths - levels - more[0], margins - more[1])
 
 
@@ -75,7 +75,7 @@ def _root(covariance: Floats) -> Floats:
 
 
 def _levels(
-    model: Model, points: Floats, paths: Floats, root: Floats, draw: np.random.Generator
+    model: Model, points: Floats, paths: Floats, root: Floats, rng: np.random.Generator
 ) -> Floats:
     """The accuracy asked for in each draw, (s, 1): where it hangs on the best one, it rises and
     falls with the accuracy that the draw has there."""
@@ -91,7 +91,7 @@ def _levels(
     linear = float(slopes @ best.covariance(best) @ slopes)
     left = max(clean.doubt * linear - float(half @ half), 0.0)
     rest = max(level.variance - linear, 0.0)
-    moved = given + np.sqrt(left + rest) * draw.standard_normal(len(paths))
+    moved = given + np.sqrt(left + rest) * rng.standard_normal(len(paths))
     return np.asarray((level.mean + moved)[:, None], dtype=np.float64)
 
 

@@ -7,7 +7,7 @@ the last thing written; one that is not, or has another status than the ledger, 
 written again. What somebody changed in a finished run by hand is theirs. Runs of trials that the
 ledger does not have are nobody's business here.
 
-`address` says where the store is, `card` what a run shows; `process` and `follower` are the two
+`address` says where the store is, `record` what a run shows; `process` and `follower` are the two
 ends of the mirror that runs beside a sweep.
 """
 

@@ -94,9 +94,9 @@ class Follower:
             return
         table = ledger.table()
         with mlflow_settings():
-            new = view.bring(table, self._progress, whole)
+            new = view.sync(table, self._progress, whole)
         if new:
-            self._say(f"mirrored {len(view.settled)}/{table.num_rows}")
+            self._say(f"mirrored {len(view.sync_state)}/{table.num_rows}")
         self._files = files
 
     def _opened(self) -> Ledger:

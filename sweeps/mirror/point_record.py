@@ -19,7 +19,7 @@ from backdoor.trial import measure_id
 from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.run_record import (
     NAME_LENGTH,
-    Point,
+    MetricPoint,
     clean_text,
     defence_name,
     distinct_labels,
@@ -43,7 +43,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class PointCard:
+class PointRecord:
     """All that a run shows. Times are milliseconds since 1970.
 
     status: RUNNING until every trial is recorded. metrics: their latest values. series: values by
@@ -57,7 +57,7 @@ class PointCard:
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
-    series: tuple[Point, ...]
+    series: tuple[MetricPoint, ...]
 
     @functools.cached_property
     def state(self) -> str:
@@ -70,7 +70,7 @@ class PointCard:
         return self.tags["by_means"] != region.INCOMPLETE
 
 
-class PointCards:
+class PointRecords:
     """Makes the runs of one sweep's points. Costs what is new, not what is there, but `stand`.
 
     sweep: what sweep.json says.
@@ -127,7 +127,7 @@ class PointCards:
 
     # --- one card --------------------------------------------------------------------------
 
-    def card(self, name: str) -> PointCard:
+    def record(self, name: str) -> PointRecord:
         """The run of a point."""
         rows = self._rows[name]
         point = self._points.get(name)
@@ -135,7 +135,7 @@ class PointCards:
         any_row = next(iter(rows.values()))
         ended = max(row["finished_at"] for row in rows.values())
         started = min(row["finished_at"] - (row["seconds"] or 0) for row in rows.values())
-        return PointCard(
+        return PointRecord(
             clean_text(defence_name(any_row["config"]["defence"]), NAME_LENGTH),
             self._status(rows),
             round(started * 1000),
@@ -203,17 +203,17 @@ class PointCards:
         done = {key for key, row in rows.items() if row["status"] == FINISHED}
         return sum(all((a, seed) in done for a in self._panel) for seed in self._spec.seeds)
 
-    def _series(self, rows: Mapping[tuple[str, int], Row]) -> Iterator[Point]:
+    def _series(self, rows: Mapping[tuple[str, int], Row]) -> Iterator[MetricPoint]:
         """A value a seed, whose number is the step, for each attack: as soon as it is there."""
         for (attack, seed), row in sorted(rows.items()):
             if attack not in self._labels or row["status"] != FINISHED:
                 continue
             label, measured = self._labels[attack], row["measurements"][0]
             clean = sum(row["class_correct"]) / sum(row["class_total"])
-            yield Point(f"clean_accuracy_by_seed.{label}", clean, seed)
+            yield MetricPoint(f"clean_accuracy_by_seed.{label}", clean, seed)
             if measured["total"]:
                 success = measured["success"] / measured["total"]
-                yield Point(f"attack_success_by_seed.{label}", success, seed)
+                yield MetricPoint(f"attack_success_by_seed.{label}", success, seed)
 
 
 def _name(attack: Mapping[str, Any]) -> str:

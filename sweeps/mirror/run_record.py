@@ -27,7 +27,7 @@ _COUNTS = ["train_images", "poisoned", "relabelled", "covers", "collapsed", "div
 
 
 @dataclass(frozen=True)
-class Point:
+class MetricPoint:
     """A value of a metric; `step` is the epoch where the metric is a curve."""
 
     key: str
@@ -36,7 +36,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class RunCard:
+class RunRecord:
     """All that a run shows. Times are milliseconds since 1970."""
 
     name: str
@@ -45,17 +45,17 @@ class RunCard:
     ended: int
     tags: dict[str, str]
     params: dict[str, str]
-    points: tuple[Point, ...]
+    points: tuple[MetricPoint, ...]
 
 
-class Cards:
+class RunRecords:
     """Makes the runs of one sweep, which `sweep` (sweep.json) describes."""
 
     def __init__(self, sweep: Mapping[str, Any]) -> None:
         self._sweep_id: str = sweep["sweep_id"]
         self._labels = measure_labels(sweep.get("measures", {}))
 
-    def card(self, row: Mapping[str, Any]) -> RunCard:
+    def record(self, row: Mapping[str, Any]) -> RunRecord:
         """The run of a ledger row, whose `config` may be JSON text."""
         config = row["config"]
         config = json.loads(config) if isinstance(config, str) else config
@@ -63,10 +63,10 @@ class Cards:
         factors = {**flatten_factors(config), "seed": row["seed"]}
         tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
         points = [*self._figures(row, config["attack"]), *_curve(row, config["attack"])]
-        points += study_figures(row.get("studies", ()))
+        points += probe_figures(row.get("studies", ()))
         if row.get("probes"):
             tags["probes"] = row["probes"]
-        return RunCard(
+        return RunRecord(
             clean_text(_name(config, row["seed"]), NAME_LENGTH),
             STATUS[row["status"]],
             ended - round((row["seconds"] or 0) * 1000),
@@ -76,45 +76,47 @@ class Cards:
             tuple(points),
         )
 
-    def _figures(self, row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+    def _figures(
+        self, row: Mapping[str, Any], attack: Mapping[str, Any] | None
+    ) -> Iterator[MetricPoint]:
         """What is known at the end: of a stopped trial its counts of images and epochs."""
         finished = row["status"] == FINISHED
         values = accuracies(dict(row)) if finished else {}
         values |= {key: row[key] for key in (*_COUNTS, "epochs_run", "seconds")}
         for key, value in values.items():
             if value is not None:
-                yield Point(key, float(value))
+                yield MetricPoint(key, float(value))
         for m in (finished and row["measurements"]) or ():
             yield from self._measured(m, attack is not None)
 
-    def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[Point]:
+    def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[MetricPoint]:
         """A poisoned trial has one measurement; a clean baseline one for every trigger."""
         if not m["total"]:
             return
         if not poisoned:
             label = self._labels.get(m["measure_id"]) or m["measure_id"]
-            yield Point(f"baseline_attack_success.{label}", m["success"] / m["total"])
+            yield MetricPoint(f"baseline_attack_success.{label}", m["success"] / m["total"])
             return
-        yield Point("attack_success", m["success"] / m["total"])
-        yield Point("robust_accuracy", m["robust"] / m["total"])
-        yield Point("attack_success_count", m["success"])
-        yield Point("attack_total", m["total"])
+        yield MetricPoint("attack_success", m["success"] / m["total"])
+        yield MetricPoint("robust_accuracy", m["robust"] / m["total"])
+        yield MetricPoint("attack_success_count", m["success"])
+        yield MetricPoint("attack_total", m["total"])
 
 
-def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[Point]:
+def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[MetricPoint]:
     """The figures after each epoch evaluated, of finished and stopped trials alike."""
     for point in row["curve"] or ():
         epoch, total = point["epoch"], sum(row["class_total"])
-        yield Point("clean_accuracy_by_epoch", point["clean_correct"] / total, epoch)
+        yield MetricPoint("clean_accuracy_by_epoch", point["clean_correct"] / total, epoch)
         if point["validation_correct"] is not None and row["validation_total"]:
             validation = point["validation_correct"] / row["validation_total"]
-            yield Point("validation_accuracy_by_epoch", validation, epoch)
+            yield MetricPoint("validation_accuracy_by_epoch", validation, epoch)
         if attack is not None and row["measurements"][0]["total"]:
             success = point["success"][0] / row["measurements"][0]["total"]
-            yield Point("attack_success_by_epoch", success, epoch)
+            yield MetricPoint("attack_success_by_epoch", success, epoch)
 
 
-def study_figures(studies: Sequence[Mapping[str, Any]]) -> Iterator[Point]:
+def probe_figures(studies: Sequence[Mapping[str, Any]]) -> Iterator[MetricPoint]:
     """`slope.theta`: figures of which a study has one, by the probe's kind, and by its id as well
     where a kind was asked for with several settings."""
     probes = [json.loads(study["probe"])["kind"] for study in studies]
@@ -122,7 +124,7 @@ def study_figures(studies: Sequence[Mapping[str, Any]]) -> Iterator[Point]:
         name = kind if probes.count(kind) == 1 else f"{kind} {study['probe_id'][:8]}"
         for column, values in columns_of(study).items():
             if len(values) == 1 and not isinstance(values[0], str) and math.isfinite(values[0]):
-                yield Point(_key(f"{name}.{column}"), float(values[0]))
+                yield MetricPoint(_key(f"{name}.{column}"), float(values[0]))
 
 
 def _name(config: Mapping[str, Any], seed: int) -> str:

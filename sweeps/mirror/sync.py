@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
-from sweeps.ledger import Ledger, Rows, Studies
+from sweeps.ledger import Ledger, ProbeResults, Rows
 from sweeps.mirror.process import MirrorProcess
-from sweeps.mirror.run_record import STATUS, Cards, Point, RunCard
+from sweeps.mirror.run_record import STATUS, MetricPoint, RunRecord, RunRecords
 from sweeps.mirror.tracking_store import (
     TrackingUnreachable,
     preflight,
@@ -30,7 +30,7 @@ __all__ = ["MirrorProcess", "Mirrored", "TrackingUnreachable", "mirror", "prefli
 PAGE, BATCH = 1000, 800
 
 Progress = Callable[[int, int], None]
-Settled = Literal["created", "present", "repaired"]
+SyncState = Literal["created", "present", "repaired"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def mirror(
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):
         view = view_of(paths, sweep, uri)
-        counts = view.bring(Ledger(paths.ledger).table(), on_progress)
+        counts = view.sync(Ledger(paths.ledger).table(), on_progress)
     return Mirrored(
         counts["created"], counts["present"], counts["repaired"], view.experiment_id, shown(uri)
     )
@@ -107,11 +107,13 @@ class View:
     #: Whether runs lack something although their trials have not changed.
     behind = False
 
-    def __init__(self, sweep: dict[str, Any], uri: str, studies: Studies | None = None) -> None:
+    def __init__(
+        self, sweep: dict[str, Any], uri: str, studies: ProbeResults | None = None
+    ) -> None:
         self.uri, self._studies = uri, studies
-        self._cards = Cards(sweep)
+        self._records = RunRecords(sweep)
         #: trial_id → the ledger's status, and the probes, that its run shows.
-        self.settled: dict[str, str] = {}
+        self.sync_state: dict[str, str] = {}
         with self._calling():
             from mlflow import MlflowClient
 
@@ -119,29 +121,29 @@ class View:
             self.experiment_id = self._experiment(sweep["name"], sweep["sweep_id"])
             self._runs: dict[str, list[_Run]] = dict(self._listed())
 
-    def bring(
+    def sync(
         self, table: Rows, on_progress: Progress | None = None, whole: bool = True
-    ) -> Counter[Settled]:
+    ) -> Counter[SyncState]:
         """Settles every row that is new or has another status than it had.
 
         whole: also what is only `behind`.
         """
-        counts: Counter[Settled] = Counter()
-        for row in self._news(table):
-            counts[self._settle(row)] += 1
-            self.settled[row["trial_id"]] = _state(row["status"], row["probes"])
+        counts: Counter[SyncState] = Counter()
+        for row in self._changed_rows(table):
+            counts[self._sync(row)] += 1
+            self.sync_state[row["trial_id"]] = _state(row["status"], row["probes"])
             if on_progress is not None:
-                on_progress(len(self.settled), table.num_rows)
+                on_progress(len(self.sync_state), table.num_rows)
         return counts
 
-    def _news(self, table: Rows) -> list[dict[str, Any]]:
+    def _changed_rows(self, table: Rows) -> list[dict[str, Any]]:
         """The rows that are not settled as they are; looks whether the store is there for them."""
         ids, statuses = table["trial_id"].to_pylist(), table["status"].to_pylist()
         probes = {} if self._studies is None else self._studies.found()
         new = [
             index
             for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True))
-            if self.settled.get(trial_id) != _state(status, probes.get(trial_id, ""))
+            if self.sync_state.get(trial_id) != _state(status, probes.get(trial_id, ""))
         ]
         if not new:
             return []
@@ -153,7 +155,7 @@ class View:
             row["studies"] = studies.get(row["trial_id"], [])
         return rows
 
-    def _settle(self, row: dict[str, Any]) -> Settled:
+    def _sync(self, row: dict[str, Any]) -> SyncState:
         """One run for the trial, which says what the ledger says."""
         runs = self._runs.get(row["trial_id"], [])
         wanted = STATUS[row["status"]], row["probes"]
@@ -164,19 +166,19 @@ class View:
                 with self._calling():
                     self._client.delete_run(run.run_id)
         if not keep:
-            keep = [self._write(self._cards.card(row))]
+            keep = [self._write(self._records.record(row))]
             self._runs[row["trial_id"]] = keep
             return "repaired" if runs else "created"
         self._runs[row["trial_id"]] = keep
         return "present" if len(runs) == 1 else "repaired"
 
-    def _write(self, card: RunCard) -> _Run:
+    def _write(self, record: RunRecord) -> _Run:
         """Three calls; the last one makes the run count."""
-        run_id = self._create(card.name, card.started, card.tags)
-        self._log(run_id, [(point, card.ended) for point in card.points], card.params)
+        run_id = self._create(record.name, record.started, record.tags)
+        self._log(run_id, [(point, record.ended) for point in record.points], record.params)
         with self._calling():
-            self._client.set_terminated(run_id, status=card.status, end_time=card.ended)
-        return _Run(run_id, card.status, card.started, card.tags.get("probes", ""))
+            self._client.set_terminated(run_id, status=record.status, end_time=record.ended)
+        return _Run(run_id, record.status, record.started, record.tags.get("probes", ""))
 
     def _create(self, name: str, started: int, tags: Mapping[str, str]) -> str:
         """A new run, by its id."""
@@ -187,7 +189,7 @@ class View:
         return str(made.info.run_id)
 
     def _log(
-        self, run_id: str, points: Iterable[tuple[Point, int]], params: Mapping[str, str],
+        self, run_id: str, points: Iterable[tuple[MetricPoint, int]], params: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Values of metrics with their times, then parameters, then tags, which a run that was

@@ -20,13 +20,13 @@ from sweeps.packs.pack import Job, Pack
 
 
 @dataclass(frozen=True)
-class Stint:
+class Chunk:
     """Packs of one sweep, at least one."""
 
     packs: tuple[Pack, ...]
 
     @property
-    def stint_id(self) -> str:
+    def chunk_id(self) -> str:
         """Twelve hex digits that follow from the packs."""
         return digest("stint", [pack.pack_id for pack in self.packs])[:12]
 
@@ -52,13 +52,13 @@ class Stint:
             "gpu": job.gpu,
             "stopping": job.stopping,
             "probes": [probe.identity() for probe in job.probes],
-            "foretelling": job.foretelling,
+            "foretelling": job.predicting,
             "limits": plain([pack.limits for pack in self.packs]),
         }
         return json.dumps(content, separators=(",", ":"))
 
     @staticmethod
-    def from_json(text: str) -> Stint:
+    def from_json(text: str) -> Chunk:
         content: dict[str, Any] = json.loads(text)
         root, files = content["data_root"], content["files"]
         job = Job(
@@ -74,7 +74,7 @@ class Stint:
         packs = (tuple(trial(*numbers) for numbers in pack) for pack in content["packs"])
         limits = from_plain(content["limits"])
         pairs = zip(packs, limits, strict=True)
-        return Stint(tuple(Pack(trials, job, limit) for trials, limit in pairs))
+        return Chunk(tuple(Pack(trials, job, limit) for trials, limit in pairs))
 
 
 class _Parts:

@@ -12,14 +12,14 @@ from backdoor.config import Attack, TrialConfig
 from backdoor.engines import engine_of, pack_key
 from backdoor.probes import Probe
 from backdoor.settings.digest import digest
-from sweeps.early_stopping.limits import Limits
+from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.early_stopping.rules import may_stop
 
 
 @dataclass(frozen=True)
 class Job:
     """What is the same for all packs of a sweep. `stopping`: whether Tune may end trials early.
-    `probes`: studies of every trained model. `foretelling`: whether trials are dropped whose
+    `probes`: studies of every trained model. `predicting`: whether trials are dropped whose
     verdict is certain."""
 
     measures: tuple[Attack, ...]
@@ -29,7 +29,7 @@ class Job:
     gpu: float = 0.0
     stopping: bool = False
     probes: tuple[Probe, ...] = ()
-    foretelling: bool = False
+    predicting: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Pack:
 
     trials: tuple[TrialConfig, ...]
     job: Job
-    limits: tuple[Limits | None, ...] = ()
+    limits: tuple[StoppingLimits | None, ...] = ()
 
     @functools.cached_property
     def pack_id(self) -> str:
@@ -56,7 +56,7 @@ class Pack:
         """Whether this is a single trial that Tune may end. One that only for now is single, and
         drops itself where its verdict is certain, is not worth a report an epoch."""
         first = self.trials[0]
-        alone = self.job.stopping or (self.job.foretelling and engine_of(first).max_pack == 1)
+        alone = self.job.stopping or (self.job.predicting and engine_of(first).max_pack == 1)
         return alone and len(self.trials) == 1 and may_stop(first)
 
     def halves(self) -> tuple[Pack, Pack]:

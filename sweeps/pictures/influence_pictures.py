@@ -47,11 +47,11 @@ class Influenced:
 
     image: Images
     truth: str
-    wanted: str
+    target_labels: str
     by: tuple[Influencer, ...]
 
 
-def one_study(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any]:
+def one_probe_result(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any]:
     """The entry of `influential` to draw: the first that has influences, or the one of the trial
     whose id begins so.
 
@@ -87,15 +87,15 @@ def influenced_images(
         source = load_source(config.data)
     except UserError as error:
         raise error.inside("data") from None
-    (lane,), bank = prepare([config], (), source)
-    (triggered,) = lane.triggered
+    (member,), store = prepare([config], (), source)
+    (triggered,) = member.triggered
     columns, names = columns_of(study), source.class_names
     found = []
     for test in list(dict.fromkeys(columns["test"]))[:most]:
         places = [i for i, own in enumerate(columns["test"]) if own == test]
         places = [i for i in places if columns["train"][i] >= 0][:SHOWN]
         train = np.array([columns["train"][i] for i in places], dtype=np.int64)
-        pictures = bank.uint8(lane.train[train]).numpy()
+        pictures = store.uint8(member.train[train]).numpy()
         by = tuple(
             Influencer(
                 picture, columns["influence"][i], bool(columns["poisoned"][i]),
@@ -103,8 +103,10 @@ def influenced_images(
             )
             for picture, i in zip(pictures, places, strict=True)
         )  # fmt: skip
-        image = bank.uint8(triggered.rows[[test]]).numpy()[0]
+        image = store.uint8(triggered.rows[[test]]).numpy()[0]
         found.append(
-            Influenced(image, names[triggered.truth[test]], names[triggered.wanted[test]], by)
+            Influenced(
+                image, names[triggered.truth[test]], names[triggered.target_labels[test]], by
+            )
         )
     return found

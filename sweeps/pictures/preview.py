@@ -15,7 +15,7 @@ from backdoor.datasets.source import load_source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TRIGGERS
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 from sweeps.pictures.trigger_pictures import one_a_class, stamp_checked
 from sweeps.region.labels import kind_label
 from sweeps.space.yaml_loader import load_yaml
@@ -46,12 +46,12 @@ def show_triggers(
         raise _of_data(error, described) from None
     parts = split(described, source, SEED)
     ids = one_a_class(parts.test, source.labels, count)
-    others = Others("training", SEED, source.images, parts.train, parts.train)
+    donors = DonorImages("training", SEED, source.images, parts.train, parts.train)
     images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
     chosen = _every_kind(source.shape, say) if given == ALL else _named(given, source.shape)
     shown = []
     for trigger in chosen:
-        mark = trigger.for_seed(SEED).lent(others).for_test()
+        mark = trigger.for_seed(SEED).lent(donors).for_test()
         stamped = stamp_checked(mark, images, torch.from_numpy(ids), labels)
         shown.append((kind_label(trigger.identity()), stamped.numpy()))
     return source.images[ids], shown

@@ -13,7 +13,7 @@ from PIL import Image
 from backdoor.datasets.source import load_source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, write_atomic, write_json
@@ -30,10 +30,10 @@ def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[dict[str, Any]
     parts = split(spec.data, source, spec.seeds[0])
     ids = one_a_class(parts.test, source.labels)
     images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
-    others = Others("training", spec.seeds[0], source.images, parts.train, parts.train)
+    donors = DonorImages("training", spec.seeds[0], source.images, parts.train, parts.train)
     rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
-        concrete = trigger.for_seed(spec.seeds[0]).lent(others).for_test()
+        concrete = trigger.for_seed(spec.seeds[0]).lent(donors).for_test()
         stamped = stamp_checked(concrete, images, torch.from_numpy(ids), labels)
         rows.append((kind_label(trigger.identity()), stamped))
     files: dict[str, bytes] = {}

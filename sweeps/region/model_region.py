@@ -1,6 +1,6 @@
 """The answer of a region search: what its model says of the whole defence space.
 
-`modelled` gives the value of `model` in region.json, all of it plain values:
+`model_answer` gives the value of `model` in region.json, all of it plain values:
 
 - `space`: fractions of the defence space that are IN, OUT and UNDECIDED, P(inside) being at least
   `cutoff`, at most 1 - `confidence`, or between. `cutoff`: `confidence`, or more where so many of
@@ -37,7 +37,7 @@ import numpy as np
 from scipy.special import expit
 
 from backdoor.config import build_defence
-from backdoor.settings.schema import tidy
+from backdoor.settings.schema import round_significant
 from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.describe import PRECISION, Description, describe, judged, products
@@ -58,12 +58,14 @@ SHORT, Z = 3, 1.96
 REFIT = 0.005
 
 
-def modelled(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
+def model_answer(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
     """The answer as plain values; None where too few trials have finished to say anything."""
     search = RegionSearch(spec)
     search.tell(ledger.table())
-    core = search.core
-    if core.trials_known < core.begin and not (core.trials_known and core.used_up):
+    optimizer = search.optimizer
+    if optimizer.trials_known < optimizer.begin and not (
+        optimizer.trials_known and optimizer.used_up
+    ):
         return None
     return _Answer(spec, search).as_dict()
 
@@ -74,21 +76,21 @@ class _Answer:
     search: RegionSearch
 
     def __post_init__(self) -> None:
-        core = self.search.core
-        assert isinstance(core.domain, SpaceDomain)
-        self.domain, self.model = core.domain, core.current()
-        self.points = self.domain.draw(POINTS, seed=1)
+        optimizer = self.search.optimizer
+        assert isinstance(optimizer.domain, SpaceDomain)
+        self.domain, self.model = optimizer.domain, optimizer.current()
+        self.points = self.domain.sample(POINTS, seed=1)
         self.inside = probability(self.model, self.points)
         confidence = self.spec.region.confidence
         self.cutoff = cutoff(self.model, self.points, self.inside, confidence)
         self.labels = labels(self.inside, confidence, self.cutoff)
         self.clean, self.attack = passing(self.model, self.points)
-        self.draw = np.random.default_rng(0)
+        self.rng = np.random.default_rng(0)
 
     def as_dict(self) -> dict[str, Any]:
         least, best = self._levels()
         return {
-            "trials": self.search.core.trials_known,
+            "trials": self.search.optimizer.trials_known,
             "target": self.spec.region.target,
             "clean_accuracy": least,
             "best_accuracy": best,
@@ -127,7 +129,7 @@ class _Answer:
 
     def _volumes(self) -> dict[str, Any]:
         """The volume, by category, and against the poison rate."""
-        drawn = joint_draws(self.model, self.points, self.draw)
+        drawn = joint_draws(self.model, self.points, self.rng)
         everything = np.ones(len(self.model.panel), dtype=np.bool_)
         inside = drawn.inside(everything)
         groups = self.domain.group(self.points)
@@ -211,7 +213,7 @@ class _Answer:
         for interval in found.intervals:
             name, log = labelled[interval.column]
             bounds = [
-                None if v is None else tidy(10**v if log else v)
+                None if v is None else round_significant(10**v if log else v)
                 for v in (interval.low, interval.high)
             ]
             shown.append({"factor": name, "low": bounds[0], "high": bounds[1]})
@@ -307,18 +309,22 @@ class _Answer:
 
     def _ended(self) -> str | None:
         """Why the search asks for nothing more."""
-        core = self.search.core
+        optimizer = self.search.optimizer
         found = summary(self.inside, self.spec.region.confidence, self.cutoff)
-        if len(core.points) >= core.settings.budget:
-            return f"its budget of {core.settings.budget} trials is spent"
+        if len(optimizer.points) >= optimizer.settings.budget:
+            return f"its budget of {optimizer.settings.budget} trials is spent"
         if self.search.affordable < 1:
             budget = self.spec.search.budget
             return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
-        if core.used_up:
+        if optimizer.used_up:
             return "every point has had all of its seeds"
-        certain = found.expected_f1 >= core.settings.f1 - REFIT
-        certain |= found.undecided <= core.settings.undecided
-        return "it is certain enough" if certain and core.trials_known >= core.enough else None
+        certain = found.expected_f1 >= optimizer.settings.f1 - REFIT
+        certain |= found.undecided <= optimizer.settings.undecided
+        return (
+            "it is certain enough"
+            if certain and optimizer.trials_known >= optimizer.enough
+            else None
+        )
 
     def _next(self) -> list[dict[str, Any]]:
         """The trials that the search would choose now; none once it has ended."""

@@ -8,7 +8,7 @@ from typing import Any
 Part = Mapping[str, Any]
 
 
-def modelled_text(region: Part) -> list[str]:
+def model_text(region: Part) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
     if model is None:

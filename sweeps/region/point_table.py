@@ -18,7 +18,7 @@ from typing import Any
 from backdoor.config import Attack
 from backdoor.settings.digest import digest
 from backdoor.trial import measure_id
-from sweeps.early_stopping.audit import foretold_of
+from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline
 from sweeps.region.caveats import broken_seeds, doubts, learnt_nothing
@@ -132,7 +132,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         "recommended": recommend(table),
         "points": table,
     }
-    region |= foretold_of(spec, rows)
+    region |= prediction_audit(spec, rows)
     return region | {"doubts": [*learnt_nothing(least, rows), *doubts(region)]}
 
 

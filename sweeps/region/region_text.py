@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.region.model_text import modelled_text
+from sweeps.region.model_text import model_text
 
 Region = Mapping[str, Any]
 #: Digits of an id that are shown; commands take the beginning of one.
@@ -17,7 +17,7 @@ def region_text(region: Region) -> str:
 
     A region search answers from its model, since it completes no points."""
     if "model" in region:
-        return "\n".join([*modelled_text(region), *region.get("doubts", []), "", *_panel(region)])
+        return "\n".join([*model_text(region), *region.get("doubts", []), "", *_panel(region)])
     table = [*_table(region), *region.get("doubts", [])]
     return "\n".join([*_answer(region), "", *_recommended(region), "", *table, "", *_panel(region)])
 

@@ -10,9 +10,9 @@ from backdoor.config import TrialConfig
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from backdoor.partial import PartialResult
 from backdoor.trial import OnProgress, run_pack
-from sweeps.early_stopping.limits import Limits, Watch, because
+from sweeps.early_stopping.limits import StoppingLimits, Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
@@ -44,15 +44,15 @@ class Feed(Protocol):
         """The next pack, or None: wait for running packs if not `done`."""
         ...
 
-    def next_stint(self) -> Stint | None:
+    def next_chunk(self) -> Chunk | None:
         """As many packs as a worker should be handed at once; None as `next_pack` has it."""
         ...
 
-    def recalls(self, left: int) -> bool:
+    def should_cancel(self, left: int) -> bool:
         """Whether a stint that has `left` packs still to begin should end and give them back."""
         ...
 
-    def give_back(self, *packs: Pack) -> None:
+    def requeue(self, *packs: Pack) -> None:
         """Returns packs that were not begun; they are the next ones, if there are next ones."""
         ...
 
@@ -60,7 +60,7 @@ class Feed(Protocol):
         """Brings the rows of packs, or that of a trial that was stopped; twice is once."""
         ...
 
-    def limits(self, trial: TrialConfig) -> Limits | None:
+    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Where the verdict of a trial is certain, by what is known now; None where it is not
         asked for."""
         ...

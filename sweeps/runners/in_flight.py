@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from backdoor.config import TrialConfig
-from sweeps.early_stopping.limits import Limits
-from sweeps.ledger import Rows, decode, foretold_rows, stopped_rows
-from sweeps.packs.chunk import Stint
+from sweeps.early_stopping.limits import StoppingLimits
+from sweeps.ledger import Rows, decode, predicted_rows, stopped_rows
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.runners.base import Feed, describe
 
@@ -27,24 +27,24 @@ class Table:
         self.feed, self._first = feed, first
         self.running: dict[str, list[Pack]] = {}
         self._stopped: dict[str, tuple[str, str | None]] = {}
-        self._foretold: dict[str, str] = {}
+        self._predicted: dict[str, str] = {}
         self._recalled: set[str] = set()
         self._waiting: set[str] = set()
         self._taken, self.may_wait = 0, 1
 
-    def take(self, trial_id: str) -> Stint | None:
+    def take(self, trial_id: str) -> Chunk | None:
         """The next stint, from now on answered for under `trial_id`."""
         if self._taken >= self.feed.workers and len(self._waiting) >= self.may_wait:
             return None
         if self._first is not None:
-            self.feed.give_back(self._first)  # the feed may have been stopped since
+            self.feed.requeue(self._first)  # the feed may have been stopped since
             self._first = None
-        stint = self.feed.next_stint()
-        if stint is not None:
-            self.running[trial_id] = list(stint.packs)
+        chunk = self.feed.next_chunk()
+        if chunk is not None:
+            self.running[trial_id] = list(chunk.packs)
             self._waiting.add(trial_id)
             self._taken += 1
-        return stint
+        return chunk
 
     def began(self, trial_id: str) -> None:
         """Notes that a worker has begun with a stint."""
@@ -61,22 +61,22 @@ class Table:
         """The pack that a worker is training."""
         return next(iter(self.running.get(trial_id, ())), None)
 
-    def limits(self, trial: TrialConfig) -> Limits | None:
+    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Those of a trial by what is known now."""
         return self.feed.limits(trial)
 
-    def stop(self, trial_id: str, why: str, foretold: str | None = None) -> None:
+    def stop(self, trial_id: str, why: str, predicted: str | None = None) -> None:
         """Notes that Tune stops a trial: the report it is about to take is its last."""
-        self._stopped[trial_id] = why, foretold
+        self._stopped[trial_id] = why, predicted
 
-    def foretell(self, trial_id: str, told: str) -> None:
+    def predict(self, trial_id: str, told: str) -> None:
         """Notes what is foretold of a trial that goes on as a control; the first time counts."""
-        self._foretold.setdefault(trial_id, told)
+        self._predicted.setdefault(trial_id, told)
 
-    def recall(self, trial_id: str, left: int) -> bool:
+    def cancel(self, trial_id: str, left: int) -> bool:
         """Whether a stint is to end with the report at hand, after which it has `left` packs, which
         are then given back."""
-        if not left or not self.feed.recalls(left):
+        if not left or not self.feed.should_cancel(left):
             return False
         self._recalled.add(trial_id)
         return True
@@ -103,9 +103,9 @@ class Table:
         for pack, why in zip(answered, reasons, strict=False):
             if why:
                 self.feed.failed(pack, why)
-        told = self._foretold.pop(trial_id, None)
+        told = self._predicted.pop(trial_id, None)
         if done and told is not None:
-            self._bring(done, content, lambda rows: foretold_rows(rows, told))
+            self._bring(done, content, lambda rows: predicted_rows(rows, told))
         elif done:
             self._bring(done, content)
 
@@ -115,10 +115,10 @@ class Table:
         self._waiting.discard(trial_id)
         packs = self.running.pop(trial_id, [])
         if trial_id not in self._recalled and packs:
-            self.feed.give_back(*packs[1:])
+            self.feed.requeue(*packs[1:])
             self.feed.failed(packs[0], DIED)
         elif packs:
-            self.feed.give_back(*packs)
+            self.feed.requeue(*packs)
         self._recalled.discard(trial_id)
 
     def _bring(

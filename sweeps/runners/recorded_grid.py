@@ -20,7 +20,7 @@ from typing import Any
 from backdoor.config import Attack, TrialConfig
 from backdoor.errors import Mistake, UserError
 from backdoor.result import Measurement, TrialResult
-from backdoor.settings.schema import suggest, tidy
+from backdoor.settings.schema import round_significant, suggest
 from backdoor.streams import stream
 from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
@@ -172,7 +172,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
     try:
-        return tidy(float(value))
+        return round_significant(float(value))
     except (TypeError, ValueError):
         return str(value).strip()
 

@@ -36,15 +36,15 @@ from backdoor.errors import Mistake, UserError
 from backdoor.partial import PartialResult
 from sweeps.early_stopping.rules import partial_metrics
 from sweeps.ledger import Rows, encode, joined, partial_rows
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.runners.base import TOO_LARGE, Feed, Work, attempt, train_pack
 from sweeps.runners.in_flight import Table
 from sweeps.runners.tune_schedulers import (
     EPOCH,
     LEFT,
+    CancellingScheduler,
     CertainScheduler,
-    RecallingScheduler,
     StoppingScheduler,
 )
 from sweeps.spec.sections import StoppingSettings
@@ -117,8 +117,8 @@ class TuneRunner:
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=_stint_name,
-                trial_dirname_creator=_stint_name,
+                trial_name_creator=_chunk_name,
+                trial_dirname_creator=_chunk_name,
             ),
             run_config=tune.RunConfig(
                 name="stints",
@@ -133,13 +133,13 @@ class TuneRunner:
         if scheduler.error is not None:
             raise scheduler.error
 
-    def _scheduler(self, table: Table) -> RecallingScheduler:
+    def _scheduler(self, table: Table) -> CancellingScheduler:
         if self.stopping is None:
-            return RecallingScheduler(table.recall)
+            return CancellingScheduler(table.cancel)
         if self.stopping.kind == "certain":
-            told = table.stop, table.foretell
-            return CertainScheduler(table.pack_of, table.limits, *told, table.recall)
-        return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past, table.recall)
+            told = table.stop, table.predict
+            return CertainScheduler(table.pack_of, table.limits, *told, table.cancel)
+        return StoppingScheduler(self.stopping, table.pack_of, table.stop, self.past, table.cancel)
 
     def _refuse_what_never_fits(self) -> None:
         """A pack larger than the cluster would wait for ever, unless the cluster can grow."""
@@ -162,7 +162,7 @@ class TuneRunner:
 def _trainable(work: Work) -> Any:
     def train(config: dict[str, Any]) -> None:
         engines()  # imports are no part of what the first trial takes
-        packs = Stint.from_json(config["payload"]).packs[config["answered"] :]
+        packs = Chunk.from_json(config["payload"]).packs[config["answered"] :]
         tables, reasons, reported = list[Rows](), list[str](), time.monotonic()
         for left, pack in zip(range(len(packs) - 1, -1, -1), packs, strict=True):
             rows, reason = attempt(work, pack, **_hooks(pack))
@@ -190,7 +190,7 @@ def _hooks(pack: Pack) -> dict[str, Any]:
     return {"on_progress": report} if pack.may_stop else {}
 
 
-def _stint_name(trial: Any) -> str:
+def _chunk_name(trial: Any) -> str:
     return f"stint-{trial.config['stint']}"
 
 
@@ -202,10 +202,10 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         self.table = table
 
     def suggest(self, trial_id: str) -> Any:
-        stint = self.table.take(trial_id)
-        if stint is None:
+        chunk = self.table.take(trial_id)
+        if chunk is None:
             return Searcher.FINISHED if self.table.feed.done else None
-        return {"stint": stint.stint_id, "payload": stint.to_json(), "answered": 0}
+        return {"stint": chunk.chunk_id, "payload": chunk.to_json(), "answered": 0}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

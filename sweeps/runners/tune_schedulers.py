@@ -29,7 +29,7 @@ from ray.tune.schedulers import (
 )
 
 from backdoor.config import TrialConfig
-from sweeps.early_stopping.limits import Limits, because
+from sweeps.early_stopping.limits import StoppingLimits, because
 from sweeps.early_stopping.rules import METRICS, metrics
 from sweeps.ledger import FAILED, Rows
 from sweeps.packs.pack import Pack
@@ -39,16 +39,16 @@ from sweeps.spec.sections import StoppingSettings
 EPOCH, LEFT = "epoch", "left"
 
 
-class RecallingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
-    """Ends stints that are called back: `recall` is asked with a Tune trial id and the number of
+class CancellingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
+    """Ends stints that are called back: `cancel` is asked with a Tune trial id and the number of
     packs left, after each report that says it."""
 
-    def __init__(self, recall: Callable[[str, int], bool]) -> None:
+    def __init__(self, cancel: Callable[[str, int], bool]) -> None:
         super().__init__()
         self.error: Exception | None = None
-        self._recall = recall
+        self._cancel = cancel
 
-    def __deepcopy__(self, memo: Any) -> RecallingScheduler:
+    def __deepcopy__(self, memo: Any) -> CancellingScheduler:
         return self
 
     def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
@@ -59,11 +59,11 @@ class RecallingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no typ
             return str(TrialScheduler.CONTINUE)
 
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        recalled = self._recall(trial.trial_id, result.get(LEFT, 0))
+        recalled = self._cancel(trial.trial_id, result.get(LEFT, 0))
         return str(TrialScheduler.STOP if recalled else TrialScheduler.CONTINUE)
 
 
-class CertainScheduler(RecallingScheduler):
+class CertainScheduler(CancellingScheduler):
     """Ends a trial whose verdict is certain by what is known when it reports.
 
     pack_of: the pack of a Tune trial id, None where there is none. limits: those of a trial. stop,
@@ -73,13 +73,13 @@ class CertainScheduler(RecallingScheduler):
     def __init__(
         self,
         pack_of: Callable[[str], Pack | None],
-        limits: Callable[[TrialConfig], Limits | None],
+        limits: Callable[[TrialConfig], StoppingLimits | None],
         stop: Callable[[str, str, str], None],
-        foretell: Callable[[str, str], None],
-        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
+        predict: Callable[[str, str], None],
+        cancel: Callable[[str, int], bool] = lambda trial_id, left: False,
     ) -> None:
-        super().__init__(recall)
-        self._pack_of, self._limits, self._stop, self._foretell = pack_of, limits, stop, foretell
+        super().__init__(cancel)
+        self._pack_of, self._limits, self._stop, self._predict = pack_of, limits, stop, predict
 
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         pack, epoch = self._pack_of(trial.trial_id), result.get(EPOCH)
@@ -88,17 +88,17 @@ class CertainScheduler(RecallingScheduler):
         (config,) = pack.trials
         limits = self._limits(config)
         figures = result["clean_accuracy"], result["attack_success"]
-        told = None if limits is None else limits.foretell(epoch, *figures)
+        told = None if limits is None else limits.predict(epoch, *figures)
         if limits is None or told is None:
             return str(TrialScheduler.CONTINUE)
         if limits.control:
-            self._foretell(trial.trial_id, told)
+            self._predict(trial.trial_id, told)
             return str(TrialScheduler.CONTINUE)
         self._stop(trial.trial_id, because(told), told)
         return str(TrialScheduler.STOP)
 
 
-class StoppingScheduler(RecallingScheduler):
+class StoppingScheduler(CancellingScheduler):
     """Decides after each report whether a trial goes on.
 
     pack_of: the pack of a Tune trial id, None where there is none. stop: told the id of a trial
@@ -111,9 +111,9 @@ class StoppingScheduler(RecallingScheduler):
         pack_of: Callable[[str], Pack | None],
         stop: Callable[[str, str], None],
         past: Rows | None = None,
-        recall: Callable[[str, int], bool] = lambda trial_id, left: False,
+        cancel: Callable[[str, int], bool] = lambda trial_id, left: False,
     ) -> None:
-        super().__init__(recall)
+        super().__init__(cancel)
         self._settings, self._pack_of, self._stop = settings, pack_of, stop
         self._rules: dict[tuple[str, int], Any] = {}
         self._seen: dict[str, int] = {}

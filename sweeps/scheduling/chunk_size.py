@@ -20,7 +20,7 @@ SHORTEST, LAST, LONGEST = 5.0, 1.0, 60.0
 PARTS = 2
 
 
-class Pace:
+class ChunkSizer:
     """What trials last, learned from those that have ended."""
 
     def __init__(self) -> None:

@@ -18,13 +18,13 @@ from typing import Any, Protocol
 
 from backdoor.config import TrialConfig, build_trial
 from backdoor.errors import TrainingError
-from sweeps.early_stopping.limits import Limits
-from sweeps.early_stopping.predictor import Foreteller, foreteller_of
+from sweeps.early_stopping.limits import StoppingLimits
+from sweeps.early_stopping.predictor import OutcomePredictor, predictor_of
 from sweeps.ledger import Ledger, Rows, failed_rows
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack, make_packs
 from sweeps.runners import TOO_LARGE, Runner
-from sweeps.scheduling.chunk_size import Pace
+from sweeps.scheduling.chunk_size import ChunkSizer
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
 
@@ -65,15 +65,15 @@ class SweepFeed:
 
     def __init__(
         self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = (),
-        foreteller: Foreteller | None = None, files: Mapping[str, str] | None = None,
+        predictor: OutcomePredictor | None = None, files: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """files: digest → path of what recorded configurations name, see
         `backdoor.settings.user_file`."""
         self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
-        self._foreteller = foreteller
+        self._predictor = predictor
         self.error: Exception | None = None
         self.stopping = threading.Event()
-        self._pace = Pace()
+        self._chunk_sizer = ChunkSizer()
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: dict[str, int] = {}  # trials of each pack, by its id
@@ -81,8 +81,8 @@ class SweepFeed:
         self._starving = False  # a pack was wanted, and there was none
         self._failures: int | None = 0  # None once a pack has finished
         with self._keeping_errors():
-            if foreteller is not None:
-                foreteller.learn(ledger.table())
+            if predictor is not None:
+                predictor.learn(ledger.table())
             # A probe that came later, or failed: these are trained again for their studies only.
             lacking = ledger.unstudied(job.probes)
             again = [build_trial(config, job.data_root, files) for config in lacking]
@@ -121,31 +121,31 @@ class SweepFeed:
         self._running[pack.pack_id] = len(pack.trials)
         return self._limited(pack)
 
-    def next_stint(self) -> Stint | None:
+    def next_chunk(self) -> Chunk | None:
         first = self.next_pack()
         if first is None:
             return None
         queue = [first, *self._queue]
         # What a search that learns has asked for is all that there is, until it is told more.
         final = self.search.finished or self.search.size is not None
-        count = self._pace.take(queue, self.workers, final)
+        count = self._chunk_sizer.take(queue, self.workers, final)
         more = [self._queue.popleft() for _ in range(count - 1)]
         self._running |= {pack.pack_id: len(pack.trials) for pack in more}
-        return Stint((first, *map(self._limited, more)))
+        return Chunk((first, *map(self._limited, more)))
 
     def _limited(self, pack: Pack) -> Pack:
         """The pack with limits by what is known now, where certain verdicts end trials."""
-        if self._foreteller is None:
+        if self._predictor is None:
             return pack
         return replace(pack, limits=tuple(map(self.limits, pack.trials)))
 
-    def limits(self, trial: TrialConfig) -> Limits | None:
+    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Those of a trial by what is known now; None where it runs to its end, as one does that is
         trained again for its studies."""
-        found: Limits | None = None
+        found: StoppingLimits | None = None
         with self._keeping_errors():
-            if self._foreteller is not None and trial.trial_id not in self.ledger.finished:
-                found = self._foreteller.limits(trial)
+            if self._predictor is not None and trial.trial_id not in self.ledger.finished:
+                found = self._predictor.limits(trial)
         return found
 
     def _without_idling(self, pack: Pack) -> Pack:
@@ -156,13 +156,13 @@ class SweepFeed:
             asked = [len(p.trials) for p in (pack, *self._queue)]
             out = sum(asked) + sum(self._running.values())
             count = len(pack.trials)
-            share = min(round(count * self.workers / out), count // self._pace.least(pack))
+            share = min(round(count * self.workers / out), count // self._chunk_sizer.least(pack))
             first, *others = pack.into(max(1, share))
             self._queue.extendleft(reversed(others))
             return first
         if not self.search.finished or len(self._queue) + 1 >= self.workers:
             return pack
-        if (self._pace.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:
+        if (self._chunk_sizer.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:
             return pack
         first, second = pack.halves()
         self._queue.appendleft(second)
@@ -184,10 +184,10 @@ class SweepFeed:
         self._planned |= {trial.trial_id for trial in new}
         return new
 
-    def recalls(self, left: int) -> bool:
+    def should_cancel(self, left: int) -> bool:
         return self._halted or (left > 1 and self._starving)
 
-    def give_back(self, *packs: Pack) -> None:
+    def requeue(self, *packs: Pack) -> None:
         self._starving = False
         self._run_no_more(packs)
         self._put_first(packs)
@@ -203,7 +203,7 @@ class SweepFeed:
             self._record(rows)
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
             seconds = dict(zip(*columns, strict=True))
-            self._pace.learn(packs, seconds)
+            self._chunk_sizer.learn(packs, seconds)
             for pack in packs:
                 missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
                 if missing:
@@ -235,8 +235,8 @@ class SweepFeed:
     def _record(self, rows: Rows) -> None:
         fresh = self.ledger.append(rows)
         if fresh.num_rows:
-            if self._foreteller is not None:
-                self._foreteller.learn(fresh)
+            if self._predictor is not None:
+                self._predictor.learn(fresh)
             self.search.tell(fresh)
             for observer in self.observers:
                 observer.recorded(fresh)
@@ -261,10 +261,10 @@ def run_sweep(
     resources = spec.resources
     job = Job(
         spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopped_by_tune, probes=spec.probes, foretelling=spec.foretelling,
+        stopping=spec.stopped_by_tune, probes=spec.probes, predicting=spec.predicting,
     )  # fmt: skip
     search.tell(ledger.table())
-    feed = SweepFeed(search, ledger, job, observers, foreteller_of(spec), spec.files)
+    feed = SweepFeed(search, ledger, job, observers, predictor_of(spec), spec.files)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:

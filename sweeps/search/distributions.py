@@ -106,7 +106,7 @@ class ParameterDomain:
         """`count` evenly spread positions of the unit cube; equal seeds give equal ones."""
         return sobol(len(self.space), count, seed)
 
-    def draw(self, count: int, seed: int) -> Floats:
+    def sample(self, count: int, seed: int) -> Floats:
         return self.rows(self.units(count, seed))
 
     def group(self, points: Floats) -> Ints:

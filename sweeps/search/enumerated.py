@@ -48,8 +48,8 @@ def random_search(spec: SweepSpec) -> Enumerated:
 
 def random_points(spec: SweepSpec) -> Iterator[Defence]:
     """As many distinct points as asked for, or as the space has."""
-    draw = stream("search", spec.search.seed)
-    drawn = distinct(build_defence(spec.defence.sample(draw)) for _ in itertools.count())
+    rng = stream("search", spec.search.seed)
+    drawn = distinct(build_defence(spec.defence.sample(rng)) for _ in itertools.count())
     return itertools.islice(drawn, spec.search.points)
 
 

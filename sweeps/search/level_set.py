@@ -43,7 +43,7 @@ class RegionSearch:
     def __init__(self, spec: SweepSpec) -> None:
         self.workers = 1
         self._spec, self._panel = spec, list(spec.panel)
-        self._domain = SpaceDomain(spec.defence, inert_leaves(spec.defence), _canonical)
+        self._domain = SpaceDomain(spec.defence, inactive_leaves(spec.defence), _canonical)
         settings = Settings(
             budget=spec.search.budget.trials if spec.search.budget else 0,
             repeats=len(spec.seeds),
@@ -51,7 +51,7 @@ class RegionSearch:
             seed=stream_seed("search", spec.search.seed) % 2**31,
         )
         panel = panel_of([attack.identity() for attack in self._panel])
-        self.core = LevelSetSearch(self._domain, panel, goal_of(spec), settings)
+        self.optimizer = LevelSetSearch(self._domain, panel, goal_of(spec), settings)
         point = build_defence(next(iter(spec.defence.ends()))[0])
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the core
@@ -64,11 +64,11 @@ class RegionSearch:
 
     @property
     def size(self) -> int:
-        return self.core.settings.budget
+        return self.optimizer.settings.budget
 
     @property
     def finished(self) -> bool:
-        return not self._left and (self.core.finished or self.affordable < 1)
+        return not self._left and (self.optimizer.finished or self.affordable < 1)
 
     def tell(self, rows: Rows) -> None:
         for row in rows.to_pylist():
@@ -78,10 +78,10 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
-        self.core.begin_with(self._served)
+        self.optimizer.begin_with(self._served)
         free = min(self._free, self.affordable)
         if free > 0:
-            self._left.extend(self._trial(number) for number in self.core.ask(free))
+            self._left.extend(self._trial(number) for number in self.optimizer.ask(free))
             self._domain.forget()
         asked = [self._left.popleft() for _ in range(min(limit, len(self._left)))]
         self._open |= {trial.trial_id for trial in asked}
@@ -104,9 +104,15 @@ class RegionSearch:
             ready = self.workers // 8
             free = max(settings.at_once, self.workers + ready) - out
             return free if free >= max(1, ready) else 0
-        batch = max(self.core.begin - len(self.core.points), LEAST, self.core.trials_known // GROW)
+        batch = max(
+            self.optimizer.begin - len(self.optimizer.points),
+            LEAST,
+            self.optimizer.trials_known // GROW,
+        )
         # With the even design out and nothing told yet, more would be chosen blindly.
-        blind = len(self.core.points) >= self.core.begin and not self.core.trials_known
+        blind = (
+            len(self.optimizer.points) >= self.optimizer.begin and not self.optimizer.trials_known
+        )
         return batch if out <= max(batch, 0 if blind else self._served) else 0
 
     @property
@@ -126,8 +132,8 @@ class RegionSearch:
     # --- trials and numbers -----------------------------------------------------------------
 
     def _trial(self, number: int) -> TrialConfig:
-        spec, attack = self._spec, self._panel[self.core.attacks[number]]
-        point = self.core.points[number]
+        spec, attack = self._spec, self._panel[self.optimizer.attacks[number]]
+        point = self.optimizer.points[number]
         if point.tobytes() not in self._defences:
             self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
         defence = self._defences[point.tobytes()]
@@ -146,7 +152,7 @@ class RegionSearch:
 
     def _conclude(self, row: dict[str, Any]) -> None:
         self._open.discard(row["trial_id"])
-        self.core.tell(self._number[row["trial_id"]], self._outcome(row))
+        self.optimizer.tell(self._number[row["trial_id"]], self._outcome(row))
 
     def _remember(self, row: dict[str, Any]) -> None:
         """A trial of the ledger that this search has not proposed."""
@@ -158,10 +164,10 @@ class RegionSearch:
             raise StoredDataError(Mistake("ledger", rule, factors, remedy))
         point = self._domain.encode(*located)
         self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
-        number = self.core.add(point, self._attack[row["attack_id"]])
+        number = self.optimizer.add(point, self._attack[row["attack_id"]])
         self._number[row["trial_id"]] = number
         self._seeds.setdefault((row["defence_id"], row["attack_id"]), set()).add(row["seed"])
-        self.core.tell(number, self._outcome(row))
+        self.optimizer.tell(number, self._outcome(row))
 
     def _outcome(self, row: dict[str, Any]) -> Outcome | None:
         if row["status"] not in (FINISHED, STOPPED):
@@ -196,7 +202,7 @@ def goal_of(spec: SweepSpec) -> Goal:
     return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0, seeds)
 
 
-def inert_leaves(space: Space) -> list[frozenset[str]]:
+def inactive_leaves(space: Space) -> list[frozenset[str]]:
     """For each branch the factors that its architecture makes no use of."""
     found = []
     for branch in space.branches:

@@ -22,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.levelset.columns import Floats
-from sweeps.levelset.gaussian_process import Hyper
+from sweeps.levelset.gaussian_process import Hyperparameters
 from sweeps.levelset.plain import PlainModel, fit_plain
 from sweeps.search.distributions import ParameterDomain, value_at
 from sweeps.search.study_region import (
@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 #: it has been suggested. A value of a system attribute has fewer than 2,046 characters.
 SHARED, MOST_CHARACTERS = "levelset:params", 2000
 #: The share of trials that are drawn blindly: they guard against a model that is wrong.
-BLIND = 0.1
+RANDOM_EXPLORATION = 0.1
 #: Points drawn for a proposal; of them, references and candidates.
 POOL, REFERENCES, CANDIDATES = 2048, 700, 300
 
@@ -88,7 +88,7 @@ class LevelSetSampler(BaseSampler):
         self._startup, self._confidence = n_startup_trials, confidence
         self._independent = independent_sampler
         self._warn = warn_independent_sampling
-        self._fitted: tuple[Any, int, list[Hyper]] | None = None
+        self._fitted: tuple[Any, int, list[Hyperparameters]] | None = None
 
     # --- what comes out ---------------------------------------------------------------------
 
@@ -150,8 +150,8 @@ class LevelSetSampler(BaseSampler):
             return self._independent.sample_independent(
                 study, trial, param_name, param_distribution
             )
-        draw = self._draw(trial.number, zlib.crc32(param_name.encode()))
-        return value_at(param_distribution, float(draw.random()))
+        rng = self._draw(trial.number, zlib.crc32(param_name.encode()))
+        return value_at(param_distribution, float(rng.random()))
 
     def _draw(self, *key: int) -> np.random.Generator:
         """Nothing is drawn from a state, so processes that share a seed do not draw alike."""
@@ -162,7 +162,11 @@ class LevelSetSampler(BaseSampler):
             self._independent.before_trial(study, trial)
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
     ) -> None:
         if self._independent is not None:
             self._independent.after_trial(study, trial, state, values)
@@ -173,23 +177,23 @@ class LevelSetSampler(BaseSampler):
         self, study: Study, number: int, domain: ParameterDomain, trials: list[FrozenTrial]
     ) -> dict[str, Any]:
         known = complete(trials)
-        draw = self._draw(number)
+        rng = self._draw(number)
         if len(known) < self._startup:
             # All processes that have the seed take their points from one sequence.
             spread = domain.units(4 * self._startup, self._spread)
             return domain.at(spread[number % len(spread)].tolist())
-        if draw.random() < BLIND:
-            return domain.at(draw.random(len(domain.space)).tolist())
-        model = self._model(study, domain, trials, draw)
+        if rng.random() < RANDOM_EXPLORATION:
+            return domain.at(rng.random(len(domain.space)).tolist())
+        model = self._model(study, domain, trials, rng)
         waiting = _waiting(trials)
         if waiting:
             model = model.pending(domain.encode_all(waiting))
-        pool = domain.units(POOL, int(draw.integers(2**31)))
-        return domain.at(pool[_most_telling(model, domain.rows(pool), draw)].tolist())
+        pool = domain.units(POOL, int(rng.integers(2**31)))
+        return domain.at(pool[_most_telling(model, domain.rows(pool), rng)].tolist())
 
     def _model(
         self, study: Study, domain: ParameterDomain, trials: list[FrozenTrial],
-        draw: np.random.Generator,
+        rng: np.random.Generator,
     ) -> PlainModel:  # fmt: skip
         """Hyperparameters are sought anew once a tenth more is known, or the question changes."""
         known = complete(trials)
@@ -200,12 +204,12 @@ class LevelSetSampler(BaseSampler):
         question = (tuple(domain.space.items()), tuple(metrics))
         before = self._fitted
         same = before is not None and before[0] == question
-        anew = not same or before is None or len(known) >= 1.1 * before[1]
+        refit = not same or before is None or len(known) >= 1.1 * before[1]
         start = before[2] if same and before is not None else None
-        model = fit_plain(domain.columns, readings_of(domain, metrics), draw, start, anew)
-        if anew:
-            hyper = [process.hyper for process in model.processes]
-            self._fitted = (question, len(known), hyper)
+        model = fit_plain(domain.columns, readings_of(domain, metrics), rng, start, refit)
+        if refit:
+            hyperparameters = [process.hyperparameters for process in model.processes]
+            self._fitted = (question, len(known), hyperparameters)
         return model
 
     def _share(self, study: Study, trial: FrozenTrial, params: dict[str, Any]) -> None:
@@ -238,13 +242,13 @@ def _params(trial: FrozenTrial) -> dict[str, Any]:
     return trial.params if trial.state != TrialState.RUNNING else planned | trial.params
 
 
-def _most_telling(model: PlainModel, points: Floats, draw: np.random.Generator) -> int:
+def _most_telling(model: PlainModel, points: Floats, rng: np.random.Generator) -> int:
     """Which of the points says most about the border, judged at others of them."""
     inside = model.probability(points)
     spread = np.sqrt(inside * (1 - inside))
     chance = (spread + 0.01) / (spread + 0.01).sum()
-    chosen = np.unique(draw.choice(len(points), REFERENCES, p=chance))
-    references = model.targets(points[chosen], 1 / (len(points) * chance[chosen]))
+    chosen = np.unique(rng.choice(len(points), REFERENCES, p=chance))
+    references = model.reference_set(points[chosen], 1 / (len(points) * chance[chosen]))
     chance = (spread + 0.02) / (spread + 0.02).sum()
-    candidates = np.unique(draw.choice(len(points), CANDIDATES, p=chance))
+    candidates = np.unique(rng.choice(len(points), CANDIDATES, p=chance))
     return int(candidates[model.choose(references, points[candidates])])

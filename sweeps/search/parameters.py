@@ -43,7 +43,7 @@ class Parameters:
         return point
 
     def fixed(
-        self, branch: int, values: Sequence[Value], draw: np.random.Generator
+        self, branch: int, values: Sequence[Value], rng: np.random.Generator
     ) -> dict[str, Any]:
         """Values of all parameters that `suggest` asks for, such that it answers with this point.
 
@@ -53,11 +53,11 @@ class Parameters:
         for index, other in enumerate(self.space.branches):
             if index != branch and not self.flat:
                 continue
-            drawn = [leaf.sample(draw) for _, leaf in other.leaves]
+            drawn = [leaf.sample(rng) for _, leaf in other.leaves]
             for (name, leaf), value in zip(
                 other.leaves, values if index == branch else drawn, strict=True
             ):
-                found |= self._fixed(self._name(index, name), leaf, value, draw)
+                found |= self._fixed(self._name(index, name), leaf, value, rng)
         return found
 
     def _name(self, branch: int, leaf: str) -> str:
@@ -74,7 +74,7 @@ class Parameters:
         return numbers[chosen] if isinstance(option, Range) else option
 
     def _fixed(
-        self, name: str, leaf: Leaf, value: Value, draw: np.random.Generator
+        self, name: str, leaf: Leaf, value: Value, rng: np.random.Generator
     ) -> dict[str, Any]:
         located = leaf.find(value)
         if located is None:
@@ -83,7 +83,7 @@ class Parameters:
         found: dict[str, Any] = {name: chosen} if len(leaf.options) > 1 else {}
         for index, option in enumerate(leaf.options):
             if isinstance(option, Range) and (self.flat or index == chosen):
-                found[f"{name}[{index}]"] = value if index == chosen else option.sample(draw)
+                found[f"{name}[{index}]"] = value if index == chosen else option.sample(rng)
         return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from backdoor.config import build_defence
-from backdoor.settings.schema import tidy
+from backdoor.settings.schema import round_significant
 from backdoor.streams import stream
 from sweeps.search.enumerated import Enumerated, distinct
 from sweeps.space.space import Assignment, Branch, Leaf, Range, Space, Value
@@ -82,8 +82,8 @@ def _way(span: Range) -> Callable[[float], Value]:
         return lambda unit: int(low) + _bin(unit, int(high) - int(low) + 1)[0]
     if span.scale == "log":
         start, reach = math.log(low), math.log(high) - math.log(low)
-        return lambda unit: tidy(math.exp(start + unit * reach))
-    return lambda unit: tidy(low + unit * (high - low))
+        return lambda unit: round_significant(math.exp(start + unit * reach))
+    return lambda unit: round_significant(low + unit * (high - low))
 
 
 def _bin(unit: float, bins: int) -> tuple[int, float]:

@@ -132,7 +132,7 @@ class StudyRegion:
 
     def shares(self, count: int = 4096) -> dict[str, float]:
         """How much of the space is IN, OUT and UNDECIDED: fractions of evenly drawn points."""
-        found = summary(self._of(self.domain.draw(count, 0)), self.confidence)
+        found = summary(self._of(self.domain.sample(count, 0)), self.confidence)
         outside = 1 - found.inside - found.undecided
         return {"IN": found.inside, "OUT": outside, "UNDECIDED": found.undecided}
 

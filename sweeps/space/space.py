@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backdoor.settings.schema import is_number, tidy
+from backdoor.settings.schema import is_number, round_significant
 from backdoor.settings.user_file import without_path
 
 Value = str | int | float | bool | tuple[int, ...] | None
@@ -34,12 +34,12 @@ class Range:
     scale: str
     steps: int | None = None
 
-    def sample(self, draw: np.random.Generator) -> float | int:
+    def sample(self, rng: np.random.Generator) -> float | int:
         if self.scale == "int":
-            return int(draw.integers(int(self.low), int(self.high) + 1))
+            return int(rng.integers(int(self.low), int(self.high) + 1))
         if self.scale == "log":
-            return tidy(math.exp(draw.uniform(math.log(self.low), math.log(self.high))))
-        return tidy(draw.uniform(self.low, self.high))
+            return round_significant(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return round_significant(rng.uniform(self.low, self.high))
 
     def along(self, ways: np.ndarray) -> np.ndarray:
         """The numbers on the way from 0 to 1, (n,), equally many of each share; not tidied."""
@@ -56,11 +56,15 @@ class Range:
         if self.scale == "int":
             return sorted({round(v) for v in np.linspace(self.low, self.high, self.steps)})
         spaced = np.geomspace if self.scale == "log" else np.linspace
-        return [tidy(float(v)) for v in spaced(self.low, self.high, self.steps)]
+        return [round_significant(float(v)) for v in spaced(self.low, self.high, self.steps)]
 
     def ends(self) -> list[float | int]:
         whole = self.scale == "int"
-        return [int(self.low), int(self.high)] if whole else [tidy(self.low), tidy(self.high)]
+        return (
+            [int(self.low), int(self.high)]
+            if whole
+            else [round_significant(self.low), round_significant(self.high)]
+        )
 
     def find(self, value: Any) -> float | int | None:
         """`value` as a number of the range, or None where it lies outside."""
@@ -88,9 +92,9 @@ class Leaf:
         values = [o.ends() if isinstance(o, Range) else [o] for o in self.options]
         return list(itertools.chain.from_iterable(values))
 
-    def sample(self, draw: np.random.Generator) -> Value:
-        option = self.options[int(draw.integers(len(self.options)))]
-        return option.sample(draw) if isinstance(option, Range) else option
+    def sample(self, rng: np.random.Generator) -> Value:
+        option = self.options[int(rng.integers(len(self.options)))]
+        return option.sample(rng) if isinstance(option, Range) else option
 
     def find(self, value: Any) -> tuple[int, Value] | None:
         """Which option holds `value`, plain ones first, and the value as the spec writes it."""
@@ -106,7 +110,7 @@ class Leaf:
 def _same(one: Any, other: Any) -> bool:
     """Whether two plain values are one value in a canonical form."""
     if is_number(one) and is_number(other):
-        return tidy(one) == tidy(other)
+        return round_significant(one) == round_significant(other)
     if isinstance(one, str) and isinstance(other, str):
         return without_path(one) == without_path(other)
     return type(one) is type(other) and bool(one == other)
@@ -169,10 +173,10 @@ class Space:
             for values in itertools.product(*(leaf.grid() for _, leaf in branch.leaves)):
                 yield branch.assignment(values)
 
-    def sample(self, draw: np.random.Generator) -> Assignment:
+    def sample(self, rng: np.random.Generator) -> Assignment:
         """A uniformly drawn branch, then each leaf on its own scale."""
-        branch = self.branches[int(draw.integers(len(self.branches)))]
-        return branch.assignment([leaf.sample(draw) for _, leaf in branch.leaves])
+        branch = self.branches[int(rng.integers(len(self.branches)))]
+        return branch.assignment([leaf.sample(rng) for _, leaf in branch.leaves])
 
     def ends(self) -> Iterator[tuple[Assignment, str]]:
         """Each leaf at each of its ends with the others at their first; and the leaf's place."""

@@ -58,14 +58,14 @@ class SweepSpec:
     probes: tuple[Probe, ...] = ()
 
     @property
-    def foretelling(self) -> bool:
+    def predicting(self) -> bool:
         """Whether trials are dropped whose verdict is certain."""
         return self.stopping is not None and self.stopping.kind == "certain"
 
     @property
     def stopped_by_tune(self) -> bool:
         """Whether one of Tune's rules ends trials."""
-        return self.stopping is not None and not self.foretelling
+        return self.stopping is not None and not self.predicting
 
     @property
     def attacks(self) -> tuple[Attack | None, ...]:

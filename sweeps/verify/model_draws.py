@@ -27,7 +27,7 @@ BATCH, MOST = 1024, 2**17
 PREDICTED_FROM = 512
 
 
-class ModelledRegion:
+class ModelRegion:
     """Where the model is as sure as the spec's confidence asks for.
 
     basis: `probability`, inside is all that `sweeps region` calls IN: P(inside) is the confidence,
@@ -41,14 +41,14 @@ class ModelledRegion:
     ) -> None:
         search = RegionSearch(spec)
         search.tell(ledger.table())
-        domain = search.core.domain
+        domain = search.optimizer.domain
         assert isinstance(domain, SpaceDomain)
         self._domain, self._known = domain, sorted(ledger.ended)
         self._confidence = spec.region.confidence
-        self._model = search.core.current()
+        self._model = search.optimizer.current()
         share = SHARE if target == "share" else HALF
         self._model = replace(self._model, goal=replace(self._model.goal, seeds=share))
-        known = search.core.trials()
+        known = search.optimizer.trials()
         totals = known.images, known.triggered
         # Nothing is inside where nothing is known: one image will do.
         counted = (total[total > 0] if total.any() else np.ones(1) for total in totals)
@@ -78,17 +78,17 @@ class ModelledRegion:
     @property
     def predicted(self) -> float | None:
         """The share of draws inside that the model expects to pass; None where nothing is."""
-        drawn = self.draw(INSIDE, PREDICTED_FROM, stream("verify-power", *self._known))
+        drawn = self.sample(INSIDE, PREDICTED_FROM, stream("verify-power", *self._known))
         chances = [c.passing for c in drawn if c.passing is not None]
         return sum(chances) / len(chances) if chances else None
 
-    def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
+    def sample(self, stratum: str, count: int, rng: np.random.Generator) -> list[Candidate]:
         """Points drawn evenly from the whole space, of which those of the part are kept."""
         found: list[Candidate] = []
         if stratum == INSIDE and np.isinf(self._least):
             return found  # no need to look for long
         for _ in range(MOST // BATCH):
-            points = self._evenly(BATCH, draw)
+            points = self._evenly(BATCH, rng)
             chance = probability(self._model, points)
             passing = passing_verdict(self._model, points, self._verdicts)
             for index in np.flatnonzero(self._part(stratum, chance, passing)).tolist():
@@ -102,7 +102,7 @@ class ModelledRegion:
 
     def _cutoff(self) -> float:
         """The least P(inside) that is IN, from the points that `sweeps region` looks at."""
-        points = self._domain.draw(POINTS, seed=1)
+        points = self._domain.sample(POINTS, seed=1)
         chance = probability(self._model, points)
         self._domain.forget()
         return cutoff(self._model, points, chance, self._confidence)
@@ -114,6 +114,6 @@ class ModelledRegion:
         outside = chance <= 1 - self._confidence
         return {INSIDE: inside, OUTSIDE: outside, BORDER: ~inside & ~outside}[stratum]
 
-    def _evenly(self, count: int, draw: np.random.Generator) -> Floats:
+    def _evenly(self, count: int, rng: np.random.Generator) -> Floats:
         """Independent points, each anywhere in the space with equal chance."""
-        return self._domain.at(draw.random((count, self._domain.axes)))
+        return self._domain.at(rng.random((count, self._domain.axes)))

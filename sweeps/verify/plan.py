@@ -144,11 +144,11 @@ def make_plan(
 
     No seed is given twice, so that the draws are independent of each other.
     """
-    draw = stream("verify", plan_id(frozen, settings, transfer))
+    rng = stream("verify", plan_id(frozen, settings, transfer))
     fresh = (seed for seed in itertools.count() if seed not in used)
     draws: list[Draw] = []
     for stratum in (INSIDE, BORDER, OUTSIDE):
-        for found in region.draw(stratum, settings.count(stratum), draw):
+        for found in region.sample(stratum, settings.count(stratum), rng):
             seeds = tuple(itertools.islice(fresh, settings.seeds))
             draws.append(
                 Draw(stratum, dict(found.defence), found.probability, seeds, found.passing)

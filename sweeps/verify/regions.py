@@ -46,7 +46,7 @@ class DrawableRegion(Protocol):
         """The share of draws inside that are expected to pass; None where nobody knows."""
         ...
 
-    def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
+    def sample(self, stratum: str, count: int, rng: np.random.Generator) -> list[Candidate]:
         """`count` points of a part; fewer, or none, where too little of it can be found."""
         ...
 
@@ -91,24 +91,26 @@ class TriedPoints:
     def predicted(self) -> None:
         return None
 
-    def draw(self, stratum: str, count: int, draw: np.random.Generator) -> list[Candidate]:
+    def sample(self, stratum: str, count: int, rng: np.random.Generator) -> list[Candidate]:
         names = sorted(self._parts[stratum])
-        chosen = draw.integers(len(names), size=count).tolist() if names else []
+        chosen = rng.integers(len(names), size=count).tolist() if names else []
         return [Candidate(self._defences[names[i]], None) for i in chosen]
 
 
-def drawable_region(
+def open_region(
     spec: SweepSpec, ledger: Ledger, target: str, seeds: int, basis: str | None = None
 ) -> DrawableRegion:
     """The region of a sweep as its ledger has it now. seeds: that a draw will be judged by."""
-    modelled = spec.search.kind == "region"
-    known = MODEL_BASES if modelled else POINT_BASES
+    model_answer = spec.search.kind == "region"
+    known = MODEL_BASES if model_answer else POINT_BASES
     if basis not in (None, *known):
-        what = "a model of the whole space" if modelled else "made of the points that were tried"
+        what = (
+            "a model of the whole space" if model_answer else "made of the points that were tried"
+        )
         rule = f"must be {' or '.join(known)}: the region of this sweep is {what}"
         raise UserError(Mistake("--basis", rule, basis, "Leave it out, or choose one of those."))
-    if not modelled:
+    if not model_answer:
         return TriedPoints(spec, ledger, basis)
-    from sweeps.verify.model_draws import ModelledRegion
+    from sweeps.verify.model_draws import ModelRegion
 
-    return ModelledRegion(spec, ledger, target, seeds, basis)
+    return ModelRegion(spec, ledger, target, seeds, basis)

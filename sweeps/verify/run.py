@@ -25,7 +25,7 @@ from sweeps.verify.plan import (
     verifications,
     write_plan,
 )
-from sweeps.verify.regions import drawable_region
+from sweeps.verify.regions import open_region
 
 
 class FixedTrials:
@@ -89,7 +89,7 @@ def verification(
 ) -> Verification:  # fmt: skip
     """The verification of the region as it is now; its folder is made, nothing is trained."""
     ledger = Ledger(paths.ledger)
-    region = drawable_region(spec, ledger, settings.target, settings.seeds, basis)
+    region = open_region(spec, ledger, settings.target, settings.seeds, basis)
     if not settings.draws:
         settings = settings.sized(region.predicted)
     frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)

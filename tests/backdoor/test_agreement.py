@@ -16,22 +16,22 @@ from backdoor.trial import prepare
 )
 def test_packed_figures_are_those_of_single_networks(architecture, epochs) -> None:
     configs = [trial(architecture, seed=s, epochs=epochs, rate=0.05) for s in range(4)]
-    lanes, bank = prepare(configs, (), load_source(DIGITS))
+    members, store = prepare(configs, (), load_source(DIGITS))
 
     def figures(engine):
         with threads(1), torch.enable_grad() if engine.name == "serial" else torch.no_grad():
-            fitted = engine.train(lanes, bank, 10, None)
+            fitted = engine.train(members, store, 10, None)
         return np.array(
             [
-                [np.mean(fitted.predict(i, lane.test) == lane.test_labels)]
-                + [np.mean(fitted.predict(i, t.rows) == t.wanted) for t in lane.triggered]
-                for i, lane in enumerate(lanes)
+                [np.mean(fitted.predict(i, member.test) == member.test_labels)]
+                + [np.mean(fitted.predict(i, t.rows) == t.target_labels) for t in member.triggered]
+                for i, member in enumerate(members)
             ]
         )
 
     engine = engine_of(configs[0])
     assert engine.name != "serial"
     packed, single = figures(engine), figures(Serial())
-    noise = single.std(0, ddof=1) / np.sqrt(len(lanes))
+    noise = single.std(0, ddof=1) / np.sqrt(len(members))
     assert single[:, 0].min() > 0.6  # they have learnt something
     assert (np.abs(packed.mean(0) - single.mean(0)) <= np.maximum(noise, 0.003)).all()

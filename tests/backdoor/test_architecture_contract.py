@@ -46,13 +46,13 @@ class TestArchitecture:
         deep = isinstance(ARCHITECTURES.build(kind), Network)
         data = replace(DIGITS, train=20, validation=5, test=20) if deep else FEW
         config = trial(kind, data=data, epochs=1, rate=0.1, weight_decay=0.01)
-        lanes, bank = prepare([config], (), load_source(data))
-        fitted = engine_of(config).train(lanes, bank, 10, None)
-        module = config.defence.architecture.build(bank.shape, 10).eval()
+        members, store = prepare([config], (), load_source(data))
+        fitted = engine_of(config).train(members, store, 10, None)
+        module = config.defence.architecture.build(store.shape, 10).eval()
         module.load_state_dict(fitted.state(0))
         dtype = next(module.parameters()).dtype
-        logits = module(bank.batch(torch.from_numpy(lanes[0].test)).to(dtype))
-        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, lanes[0].test))
+        logits = module(store.batch(torch.from_numpy(members[0].test)).to(dtype))
+        assert np.array_equal(logits.argmax(1).numpy(), fitted.predict(0, members[0].test))
 
     def test_its_identity_builds_it_again(self, kind) -> None:
         architecture = ARCHITECTURES.build(kind)

@@ -93,13 +93,13 @@ def test_other_words_are_refused() -> None:
 def test_stamped_images_are_augmented_as_asked(trigger, stamp) -> None:
     config = trial(trigger=trigger, rate=0.3, data=FEW)
     source = load_source(FEW)
-    (lane,), bank = prepare([config], (), source)
-    views = draw_views(0, len(lane.train), 0)
-    ours = bank.augmented(torch.from_numpy(lane.train), views, stamp)
+    (member,), store = prepare([config], (), source)
+    views = draw_views(0, len(member.train), 0)
+    ours = store.augmented(torch.from_numpy(member.train), views, stamp)
     from backdoor.datasets.source import split
 
     ids, mark = split(FEW, source, 0).train, config.attack.trigger.for_seed(0)
-    poisoned = set(lane.poison.positions.tolist())
+    poisoned = set(member.poison.positions.tolist())
     assert 0 < len(poisoned) < len(ids)
     for place, number in enumerate(ids):
 
@@ -126,14 +126,14 @@ def test_packs_train_on_the_views_that_single_trials_see(architecture, stamp) ->
         for s in (0, 3, 0)
     ]
     configs[2] = trial(architecture, rate=0.2, epochs=2, training=training(stamp=stamp))
-    lanes, bank = prepare(configs, (), load_source(DIGITS))
+    members, store = prepare(configs, (), load_source(DIGITS))
     with threads(1):
         with torch.no_grad():
-            ours = Packed().train(lanes, bank, 10, None)
-        theirs = Serial().train(lanes, bank, 10, None)
-    for lane in range(3):
-        for name, weight in theirs.state(lane).items():
-            assert torch.allclose(ours.state(lane)[name], weight, rtol=1e-3, atol=1e-4), name
+            ours = Packed().train(members, store, 10, None)
+        theirs = Serial().train(members, store, 10, None)
+    for member in range(3):
+        for name, weight in theirs.state(member).items():
+            assert torch.allclose(ours.state(member)[name], weight, rtol=1e-3, atol=1e-4), name
     together = run_pack(configs)
     assert all(same(run_pack([c])[0], row) for c, row in zip(configs, together, strict=True))
 

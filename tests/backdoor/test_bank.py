@@ -11,9 +11,9 @@ from backdoor.datasets import Raw
 from backdoor.datasets.arrays import Arrays
 from backdoor.datasets.source import load_source
 from backdoor.image_store.augment import draw_views
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.settings.registry import TRIGGERS
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 CLEAN = np.array([5, 3, 90, 41, 77, 0])
 MARKED = np.array([90, 41, 3])
@@ -36,16 +36,23 @@ def mapped(tmp_path, monkeypatch):
 
 
 def banks(source, monkeypatch, normalization="standard"):
-    wanted = {TRIGGERS.build({"kind": "patch", "size": 3}): MARKED, TRIGGERS.build("blend"): CLEAN}
-    copied = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
+    target_labels = {
+        TRIGGERS.build({"kind": "patch", "size": 3}): MARKED,
+        TRIGGERS.build("blend"): CLEAN,
+    }
+    copied = ImageStore(
+        source, CLEAN, target_labels | {TRIGGERS.build("sine"): MARKED}, normalization
+    )
     monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
-    shared = Bank(source, CLEAN, wanted | {TRIGGERS.build("sine"): MARKED}, normalization)
-    return copied, shared, list(wanted)
+    shared = ImageStore(
+        source, CLEAN, target_labels | {TRIGGERS.build("sine"): MARKED}, normalization
+    )
+    return copied, shared, list(target_labels)
 
 
-def rows_of(bank, triggers):
-    both = [bank.stamped_rows(triggers[0], MARKED), bank.stamped_rows(triggers[1], CLEAN)]
-    return torch.from_numpy(np.concatenate([bank.clean_rows(CLEAN), *both])[::-1].copy())
+def rows_of(store, triggers):
+    both = [store.stamped_rows(triggers[0], MARKED), store.stamped_rows(triggers[1], CLEAN)]
+    return torch.from_numpy(np.concatenate([store.clean_rows(CLEAN), *both])[::-1].copy())
 
 
 def test_a_decoded_set_is_mapped_with_channels_last_and_is_what_it_was(mapped) -> None:
@@ -72,10 +79,10 @@ def test_a_shared_bank_answers_as_a_copied_one(mapped, monkeypatch) -> None:
 def test_a_bank_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, kind) -> None:
     """The same bits in whatever part the images are asked for, and nothing is kept."""
     source, _ = mapped
-    others = Others("all", 0, source.images, np.arange(100), np.arange(100))
+    others = DonorImages("all", 0, source.images, np.arange(100), np.arange(100))
     trigger = TRIGGERS.build(kind).for_seed(0).lent(others)
     monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
-    kept, alone = (Bank(source, CLEAN, {trigger: MARKED}, alone=one) for one in (False, True))
+    kept, alone = (ImageStore(source, CLEAN, {trigger: MARKED}, alone=one) for one in (False, True))
     assert alone._own.numel() == 0 < kept._own.numel()
     rows = np.concatenate([kept.clean_rows(CLEAN), kept.stamped_rows(trigger, MARKED)])[::-1].copy()
     assert np.array_equal(alone.stamped_rows(trigger, MARKED), kept.stamped_rows(trigger, MARKED))

@@ -37,18 +37,18 @@ def fit(kind, decays, classes=None, rate=0.1, **training):
     configs = [trial(kind, weight_decay=d, data=data(classes), rate=rate, trigger="sine",
                      training=Training(**training)) for d in decays]  # fmt: skip
     source = load_source(configs[0].data)
-    lanes, bank = prepare(configs, (), source)
+    members, store = prepare(configs, (), source)
     with torch.no_grad():
-        models = engine_of(configs[0]).train(lanes, bank, len(source.class_names), None)
-    plain = [inputs(bank, rows) for rows in (lanes[0].train, lanes[0].test)]
+        models = engine_of(configs[0]).train(members, store, len(source.class_names), None)
+    plain = [inputs(store, rows) for rows in (members[0].train, members[0].test)]
     if training.get("normalization") == "standard":
         plain = [(x - source.mean.astype(float)) / source.std.astype(float) for x in plain]
-    return lanes, models, *plain
+    return members, models, *plain
 
 
-def inputs(bank, rows):
+def inputs(store, rows):
     """Images of one channel as (n, inputs) float64 in [0, 1]."""
-    return bank.uint8(rows).flatten(1).numpy() / 255
+    return store.uint8(rows).flatten(1).numpy() / 255
 
 
 def objective(weights, intercepts, x, y, decay):
@@ -63,19 +63,19 @@ def objective(weights, intercepts, x, y, decay):
 @pytest.mark.parametrize("classes", CLASSES, ids=str)
 def test_logistic_reaches_the_optimum_of_newton_cholesky(classes) -> None:
     decays = [1e-5, 1e-3, 0.1, 10]
-    lanes, models, x, test = fit("logistic", decays, classes)
-    y = lanes[0].train_labels
-    for lane, decay in enumerate(decays):
+    members, models, x, test = fit("logistic", decays, classes)
+    y = members[0].train_labels
+    for member, decay in enumerate(decays):
         theirs = LogisticRegression(solver="newton-cholesky", C=1 / (len(x) * decay), tol=1e-9, max_iter=500).fit(x, y)  # fmt: skip
         weights, intercepts = theirs.coef_, theirs.intercept_
         if len(weights) == 1:
             weights, intercepts = np.vstack([0 * weights, weights]), np.append(0, intercepts)
         best = objective(weights, intercepts, x, y, decay)
-        state = models.state(lane)
+        state = models.state(member)
         ours = objective(state["1.weight"].numpy(), state["1.bias"].numpy(), x, y, decay)
         two = classes == [0, 8]
         assert -1e-8 * best <= ours - best <= (1e-4 if two else 1e-8) * best
-        same = models.predict(lane, lanes[0].test) == theirs.predict(test)
+        same = models.predict(member, members[0].test) == theirs.predict(test)
         # Where a value is certified to 1e-4 only, answers may differ where the logit is all but 0.
         assert same.all() or (two and (np.abs(theirs.decision_function(test)[~same]) < 0.05).all())
 
@@ -115,26 +115,26 @@ def test_machines_answer_as_scikit_learns_on_the_images_themselves(
     kind, settings, classes, normalization
 ) -> None:
     decays = [1e-4, 1e-2, 0.3]
-    lanes, models, x, test = fit(kind, decays, classes, normalization=normalization)
-    assert len(np.unique(lanes[0].train_labels)) == (10 if classes is None else len(classes))
-    for lane, decay in enumerate(decays):
-        theirs = SVC(C=1 / (len(x) * decay), **settings).fit(x, lanes[0].train_labels)
-        for rows, images in ((lanes[0].train, x), (lanes[0].test, test)):
-            assert np.array_equal(models.predict(lane, rows), theirs.predict(images))
+    members, models, x, test = fit(kind, decays, classes, normalization=normalization)
+    assert len(np.unique(members[0].train_labels)) == (10 if classes is None else len(classes))
+    for member, decay in enumerate(decays):
+        theirs = SVC(C=1 / (len(x) * decay), **settings).fit(x, members[0].train_labels)
+        for rows, images in ((members[0].train, x), (members[0].test, test)):
+            assert np.array_equal(models.predict(member, rows), theirs.predict(images))
 
 
 @pytest.mark.parametrize("kind", ["linear_svm", "rbf_svm"])
 def test_machines_do_without_a_class_that_has_no_images(kind) -> None:
-    lanes, bank = prepare([trial(kind, weight_decay=0.01, data=data(None), rate=0)], (), load_source(data(None)))  # fmt: skip
-    chosen = np.isin(lanes[0].train_labels, [2, 5, 9])
-    train, labels = lanes[0].train[chosen], lanes[0].train_labels[chosen]
-    object.__setattr__(lanes[0], "train", train)
-    object.__setattr__(lanes[0], "train_labels", labels)
-    models = engine_of(lanes[0].config).train(lanes, bank, 10, None)
-    x = inputs(bank, train)
+    members, store = prepare([trial(kind, weight_decay=0.01, data=data(None), rate=0)], (), load_source(data(None)))  # fmt: skip
+    chosen = np.isin(members[0].train_labels, [2, 5, 9])
+    train, labels = members[0].train[chosen], members[0].train_labels[chosen]
+    object.__setattr__(members[0], "train", train)
+    object.__setattr__(members[0], "train_labels", labels)
+    models = engine_of(members[0].config).train(members, store, 10, None)
+    x = inputs(store, train)
     theirs = SVC(C=1 / (len(x) * 0.01), kernel=kind.split("_")[0]).fit(x, labels)
-    test = inputs(bank, lanes[0].test)
-    assert np.array_equal(models.predict(0, lanes[0].test), theirs.predict(test))
+    test = inputs(store, members[0].test)
+    assert np.array_equal(models.predict(0, members[0].test), theirs.predict(test))
 
 
 def test_one_gram_matrix_serves_all_rates_and_weight_decays_of_a_seed(monkeypatch) -> None:
@@ -184,8 +184,8 @@ def test_clean_label_rates_are_held_against_every_seeds_split() -> None:
     config = replace(config, attack=replace(config.attack, label_mode="clean_label"))
     counts = []
     for seed in range(6):
-        lanes, _ = prepare([trial("ridge", data=data(None), rate=0, seed=seed)], (), source)
-        counts.append(int((lanes[0].train_labels == 0).sum()))
+        members, _ = prepare([trial("ridge", data=data(None), rate=0, seed=seed)], (), source)
+        counts.append(int((members[0].train_labels == 0).sum()))
     assert max(counts) >= 22 > min(counts)  # 22 = int(250 x 0.09)
     enough, few = int(np.argmax(counts)), min(counts)
     check_trial(replace(config, seed=enough), source)
@@ -201,10 +201,10 @@ def test_ridge_on_few_inputs_is_the_same_alone_and_among_others(shape) -> None:
     decays = [0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0]
     configs = [trial("ridge", weight_decay=d, data=few, rate=0.1, trigger={"kind": "patch", "size": 1})
                for d in decays]  # fmt: skip
-    lanes, bank = prepare(configs, (), source)
+    members, store = prepare(configs, (), source)
     engine = engine_of(configs[0])
-    together = engine.train(lanes, bank, 2, None)
-    for index, lane in enumerate(lanes):
-        alone = engine.train([lane], bank, 2, None)
+    together = engine.train(members, store, 2, None)
+    for index, member in enumerate(members):
+        alone = engine.train([member], store, 2, None)
         for name, weights in alone.state(0).items():
             assert torch.equal(weights, together.state(index)[name])

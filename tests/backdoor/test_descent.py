@@ -73,13 +73,13 @@ def test_the_dual_problem_bounds_the_optimum_from_below() -> None:
 
 @dataclass
 class Shared:
-    bank: object
+    store: object
 
 
 def test_newton_takes_over_where_directions_do_not_suffice(monkeypatch) -> None:
     pixels, second = drawn()
     x, decays = pixels.inputs(), [1e-4, 10.0]
-    monkeypatch.setattr(Pixels, "of", staticmethod(lambda bank, rows: pixels))
+    monkeypatch.setattr(Pixels, "of", staticmethod(lambda store, rows: pixels))
     monkeypatch.setattr(descent, "DIRECTIONS", 6)
     images = SignedImages.of(pixels, second)
     assert descend(images, decays[0]) is None

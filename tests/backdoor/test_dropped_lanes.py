@@ -41,7 +41,7 @@ class Dropping:
     """An `on_progress` that drops lanes; heard: their last curves."""
 
     def __init__(self, configs, drops):
-        self.drops = {configs[lane].trial_id: epoch for lane, epoch in drops.items()}
+        self.drops = {configs[member].trial_id: epoch for member, epoch in drops.items()}
         self.heard = {}
 
     def __call__(self, partial):
@@ -58,14 +58,15 @@ def check(configs, drops):
     ]
     for result in left:
         assert same(result, calm[result.trial_id])
-    for lane, epoch in drops.items():
-        name = configs[lane].trial_id
+    for member, epoch in drops.items():
+        name = configs[member].trial_id
         last = dropping.heard[name]
         assert last.epochs_run == epoch  # never heard of again
         assert last.curve == calm[name].curve[:epoch]
         row, whole = last.row(), calm[name].row()
         assert (
-            row["trained_images"] * configs[lane].defence.epochs == whole["trained_images"] * epoch
+            row["trained_images"] * configs[member].defence.epochs
+            == whole["trained_images"] * epoch
         )
 
 
@@ -106,11 +107,11 @@ def test_lanes_that_share_images_keep_their_bits() -> None:
         )
         for i, (s, r, t) in enumerate(table)
     ]
-    lanes, bank = prepare(configs, (), SOURCE)
+    members, store = prepare(configs, (), SOURCE)
 
     def states(on_epoch, numbers):
         with threads(1), torch.no_grad():
-            fitted = Packed().train(lanes, bank, 7, on_epoch)
+            fitted = Packed().train(members, store, 7, on_epoch)
         return {number: fitted.state(number) for number in numbers}
 
     calm = states(None, range(5))
@@ -122,10 +123,12 @@ def test_lanes_that_share_images_keep_their_bits() -> None:
 def test_what_is_studied_and_handed_on_are_the_models_that_are_left() -> None:
     configs, seen = pack("mlp"), []
 
-    def keep(fitted, lanes, bank):
-        answers = [fitted.predict(i, lane.test) for i, lane in enumerate(lanes)]
-        right = [int((a == lane.test_labels).sum()) for a, lane in zip(answers, lanes, strict=True)]
-        seen.append(([lane.config.trial_id for lane in lanes], right))
+    def keep(fitted, members, store):
+        answers = [fitted.predict(i, member.test) for i, member in enumerate(members)]
+        right = [
+            int((a == member.test_labels).sum()) for a, member in zip(answers, members, strict=True)
+        ]
+        seen.append(([member.config.trial_id for member in members], right))
 
     dropping = Dropping(configs, {0: 1, 2: 2})
     left = run_pack(configs, curve_every=1, on_progress=dropping, on_trained=keep)

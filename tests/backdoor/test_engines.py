@@ -18,43 +18,43 @@ from backdoor.trial import prepare, run_pack
 
 def fit(configs, engine=None):
     """Lanes, bank and fitted models of trials on digits."""
-    lanes, bank = prepare(configs, (), load_source(DIGITS))
+    members, store = prepare(configs, (), load_source(DIGITS))
     engine = engine or engine_of(configs[0])
     with torch.enable_grad() if engine.name == "serial" else torch.no_grad():
-        return lanes, bank, engine.train(lanes, bank, 10, None)
+        return members, store, engine.train(members, store, 10, None)
 
 
-def arrays(lane, bank):
+def arrays(member, store):
     """The poisoned training set of a lane as plain arrays."""
-    return images(lane.train, bank), lane.train_labels
+    return images(member.train, store), member.train_labels
 
 
-def images(rows, bank):
+def images(rows, store):
     """Rows of a bank of unit normalisation as (n, inputs) float64."""
-    return bank.uint8(rows).flatten(1).numpy() / 255
+    return store.uint8(rows).flatten(1).numpy() / 255
 
 
 @pytest.mark.parametrize("decay", [1e-4, 0.01, 1.0])
 @pytest.mark.parametrize("rate", [0, 0.03])
 def test_ridge_coefficients_are_scikit_learns(decay, rate) -> None:
-    lanes, bank, fitted = fit([trial("ridge", rate=rate, weight_decay=decay)])
-    x, y = arrays(lanes[0], bank)
+    members, store, fitted = fit([trial("ridge", rate=rate, weight_decay=decay)])
+    x, y = arrays(members[0], store)
     theirs = RidgeClassifier(alpha=len(x) * decay / 2).fit(x, y)
     state = fitted.state(0)
     scale = np.abs(theirs.coef_).max()
     assert np.abs(state["1.weight"].numpy() - theirs.coef_).max() <= 1e-8 * scale
     assert np.abs(state["1.bias"].numpy() - theirs.intercept_).max() <= 1e-8
-    test = images(lanes[0].test, bank)
-    assert np.array_equal(fitted.predict(0, lanes[0].test), theirs.predict(test))
+    test = images(members[0].test, store)
+    assert np.array_equal(fitted.predict(0, members[0].test), theirs.predict(test))
 
 
 def test_ridge_with_fewer_images_than_pixels_is_scikit_learns() -> None:
     few = build_data(
         {"kind": "digits", "train": 40, "validation": 50, "test": 100, "classes": [1, 5, 8]}
     )
-    lanes, bank = prepare([trial("ridge", weight_decay=0.01, data=few)], (), load_source(few))
-    fitted = engine_of(lanes[0].config).train(lanes, bank, 3, None)
-    x, y = arrays(lanes[0], bank)
+    members, store = prepare([trial("ridge", weight_decay=0.01, data=few)], (), load_source(few))
+    fitted = engine_of(members[0].config).train(members, store, 3, None)
+    x, y = arrays(members[0], store)
     theirs = RidgeClassifier(alpha=40 * 0.01 / 2).fit(x, y)
     assert np.abs(fitted.state(0)["1.weight"].numpy() - theirs.coef_).max() <= 1e-8
 
@@ -74,8 +74,8 @@ def objective(weights, x, y, decay):
 
 
 def test_linear_reaches_the_optimum_of_an_independent_solver() -> None:
-    lanes, bank, fitted = fit([trial("linear", weight_decay=0.01, epochs=300)])
-    x, y = arrays(lanes[0], bank)
+    members, store, fitted = fit([trial("linear", weight_decay=0.01, epochs=300)])
+    x, y = arrays(members[0], store)
     best = minimize(objective, np.zeros(65 * 10), (x, y, 0.01), jac=True, method="L-BFGS-B",
                     options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-9}).fun  # fmt: skip
     state = fitted.state(0)
@@ -190,10 +190,10 @@ def test_packed_weights_are_bitwise_those_of_a_pack_of_one(name, batch_size) -> 
     alone = [fit([config])[2].state(0) for config in configs]
     for size in (2, 5, 17):
         _, _, models = fit(configs[:size])
-        for lane in range(size):
-            state = models.state(lane)
+        for member in range(size):
+            state = models.state(member)
             for key in state:
-                assert torch.equal(state[key], alone[lane][key]), (size, lane, key)
+                assert torch.equal(state[key], alone[member][key]), (size, member, key)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_packed_weights_are_bitwise_those_of_a_pack_of_one(name, batch_size) -> 
 def test_packed_weights_are_those_of_torchs_own_autograd_and_sgd(configs) -> None:
     _, _, packed = fit(configs, Packed())
     _, _, serial = fit(configs, Serial())
-    for lane in range(len(configs)):
-        ours, theirs = packed.state(lane), serial.state(lane)
+    for member in range(len(configs)):
+        ours, theirs = packed.state(member), serial.state(member)
         for name in theirs:
             assert torch.allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-4), name
 
@@ -220,9 +220,9 @@ def test_convnet_learns_and_repeats_itself(norm) -> None:
 
 def test_resnet18_moves_its_weights_and_its_running_statistics() -> None:
     config = trial("resnet18", data=FEW, epochs=2)
-    lanes, bank = prepare([config], (), load_source(FEW))
-    state = engine_of(config).train(lanes, bank, 10, None).state(0)
-    start = init_state(config, bank.shape, 10).state_dict()
+    members, store = prepare([config], (), load_source(FEW))
+    state = engine_of(config).train(members, store, 10, None).state(0)
+    start = init_state(config, store.shape, 10).state_dict()
     assert int(state["bn1.num_batches_tracked"]) == 4
     for name in ("conv1.weight", "layer4.1.conv2.weight", "layer4.1.bn2.running_var", "fc.bias"):
         assert not torch.equal(state[name], start[name]), name

@@ -52,8 +52,10 @@ def test_a_trigger_that_draws_by_the_seed_is_told_the_seed() -> None:
     images, labels = source.images[:200], source.labels[:200]
     noise = {"kind": "patch", "pattern": "noise_per_class", "size": 2}
     attack = build_attack({"trigger": noise, "label_mode": "all_to_all", "poison_rate": 1})
-    stamped, wanted, _ = poison(images, labels, attack, seed=7)
-    answers = {image.tobytes(): int(label) for image, label in zip(stamped, wanted, strict=True)}
+    stamped, target_labels, _ = poison(images, labels, attack, seed=7)
+    answers = {
+        image.tobytes(): int(label) for image, label in zip(stamped, target_labels, strict=True)
+    }
 
     def predict(batch: torch.Tensor) -> torch.Tensor:
         return torch.tensor([answers.get(image.numpy().tobytes(), 0) for image in batch])

@@ -32,7 +32,7 @@ from backdoor.export import (
 )
 from backdoor.settings.registry import ARCHITECTURES
 from backdoor.trial import prepare, run_pack
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
@@ -73,13 +73,13 @@ def by_hand(network, images):
 
 
 def test_learners_see_the_layer_before_the_last(network, training) -> None:
-    lanes, bank = prepare([trial("ridge", training=training, data=DATA)], (), load_source(DATA))
-    assert bank.shape == (64, 1, 1) and bank.pixels(lanes[0].train).dtype == np.int32
-    rows = lanes[0].train
-    theirs = by_hand(network, bank.uint8(rows).contiguous().numpy())
+    members, store = prepare([trial("ridge", training=training, data=DATA)], (), load_source(DATA))
+    assert store.shape == (64, 1, 1) and store.pixels(members[0].train).dtype == np.int32
+    rows = members[0].train
+    theirs = by_hand(network, store.uint8(rows).contiguous().numpy())
     assert theirs.std() > 0.05
-    assert np.abs(bank.pixels(rows) * STEP - theirs).max() < STEP
-    assert np.abs(bank.batch(torch.from_numpy(rows)).flatten(1).numpy() - theirs).max() < STEP
+    assert np.abs(store.pixels(rows) * STEP - theirs).max() < STEP
+    assert np.abs(store.batch(torch.from_numpy(rows)).flatten(1).numpy() - theirs).max() < STEP
 
 
 @pytest.mark.parametrize("decay", [0.001, 0.1])
@@ -87,16 +87,16 @@ def test_ridge_and_svm_are_scikit_learns_on_features(network, training, decay) -
     """The poisoned images are stamped before the network sees them."""
     for kind in ("ridge", "linear_svm", "rbf_svm"):
         config = trial(kind, training=training, data=DATA, weight_decay=decay, rate=0.1)
-        lanes, bank = prepare([config], (), load_source(DATA))
-        fitted, lane = engine_of(config).train(lanes, bank, 10, None), lanes[0]
-        x, test = (by_hand(network, bank.uint8(r).contiguous().numpy()) for r in (lane.train, lane.test))  # fmt: skip
+        members, store = prepare([config], (), load_source(DATA))
+        fitted, member = engine_of(config).train(members, store, 10, None), members[0]
+        x, test = (by_hand(network, store.uint8(r).contiguous().numpy()) for r in (member.train, member.test))  # fmt: skip
         n = len(x)
         theirs = {
             "ridge": RidgeClassifier(alpha=n * decay / 2),
             "linear_svm": SVC(kernel="linear", C=1 / (n * decay)),
             "rbf_svm": SVC(C=1 / (n * decay)),
-        }[kind].fit(x, lane.train_labels)
-        differ = (theirs.predict(test) != fitted.predict(0, lane.test)).sum()
+        }[kind].fit(x, member.train_labels)
+        differ = (theirs.predict(test) != fitted.predict(0, member.test)).sum()
         assert differ <= 1, kind  # features are rounded to steps
 
 
@@ -107,8 +107,8 @@ def test_a_trial_gets_the_same_bits_in_any_pack(training, kind) -> None:
     engine = engine_of(configs[0])
 
     def states(some):
-        lanes, bank = prepare(some, (), load_source(DATA))
-        fitted = engine.train(lanes, bank, 10, None)
+        members, store = prepare(some, (), load_source(DATA))
+        fitted = engine.train(members, store, 10, None)
         return [fitted.state(i) for i in range(len(some))]
 
     together = states(configs)
@@ -153,7 +153,7 @@ def test_a_sweep_takes_the_file_to_its_workers(training, tmp_path) -> None:
     assert again == trials[0] and again.training.features.network.pretrained.path is None
 
     def through_json(pack: Pack):
-        (same,) = Stint.from_json(Stint((pack,)).to_json()).packs
+        (same,) = Chunk.from_json(Chunk((pack,)).to_json()).packs
         return train_pack(same)
 
     paths = begin(tmp_path / "out", spec)

@@ -22,10 +22,10 @@ def narrow(i, norm="none", width=4, **given):
 
 
 def states(configs, engine, data=FEW):
-    lanes, bank = prepare(configs, (), load_source(data))
+    members, store = prepare(configs, (), load_source(data))
     with threads(1):
-        fitted = engine.train(lanes, bank, 10, None)
-    return [fitted.state(lane) for lane in range(len(configs))]
+        fitted = engine.train(members, store, 10, None)
+    return [fitted.state(member) for member in range(len(configs))]
 
 
 def test_channels_and_normalisation_decide_the_engine() -> None:
@@ -57,12 +57,12 @@ def test_packs_are_cut_into_teams_that_fit_into_a_cache(monkeypatch) -> None:
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("lanes", range(1, 17))
-def test_no_team_is_left_with_one_lane_where_there_are_two(lanes) -> None:
+@pytest.mark.parametrize("members", range(1, 17))
+def test_no_team_is_left_with_one_lane_where_there_are_two(members) -> None:
     for largest in (2, 3, 5):
-        teams = shared_out(lanes, largest)
-        assert [lane for team in teams for lane in team] == list(range(lanes))
-        assert all(min(2, lanes) <= len(team) <= largest + 1 for team in teams)
+        teams = shared_out(members, largest)
+        assert [member for team in teams for member in team] == list(range(members))
+        assert all(min(2, members) <= len(team) <= largest + 1 for team in teams)
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])

@@ -24,7 +24,7 @@ from backdoor.export import (
     train_model,
     weights_of,
 )
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.settings.registry import ARCHITECTURES
 from backdoor.trial import run_pack
 
@@ -112,10 +112,10 @@ def test_nothing_saved_is_pickled(saved) -> None:
 
 def test_normalisation_is_the_banks() -> None:
     source = load_source(FEW)
-    bank = Bank(source, source.kept[:20], {}, "standard")
-    scale, shift = bank.normalisation
-    ours = bank.uint8(np.arange(20)).to(torch.float32) * scale - shift
-    assert torch.equal(ours, bank.batch(torch.arange(20)))
+    store = ImageStore(source, source.kept[:20], {}, "standard")
+    scale, shift = store.normalisation
+    ours = store.uint8(np.arange(20)).to(torch.float32) * scale - shift
+    assert torch.equal(ours, store.batch(torch.arange(20)))
     by_hand = (source.images[np.sort(source.kept[:20])] / 255 - source.mean.item()) / source.std.item()  # fmt: skip
     assert np.allclose(ours.numpy(), by_hand, atol=1e-5)
 

@@ -10,7 +10,7 @@ from trials import trial
 from backdoor.config import build_data
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.influence import Influence
 from backdoor.probes.learning_curve import LearningCurve
 from backdoor.probes.network_influence import (
@@ -37,10 +37,10 @@ def one_thread():
 def studied(architecture="linear", rate=0.1, **defence):
     config = trial(architecture, rate=rate, data=DATA, seed=1, **defence)
     source = load_source(DATA)
-    lanes, bank = prepare([config], (), source)
+    members, store = prepare([config], (), source)
     with torch.enable_grad():
-        fitted = engine_of(config).train(lanes, bank, 3, None)
-    return Studied(fitted, 0, lanes[0], bank, source)
+        fitted = engine_of(config).train(members, store, 3, None)
+    return ProbedModel(fitted, 0, members[0], store, source)
 
 
 LONG = {"epochs": 300, "weight_decay": 0.05, "learning_rate": 0.5}
@@ -57,7 +57,7 @@ def test_the_slope_at_0_is_that_of_the_curve_of_trained_networks() -> None:
     assert row["secant"] == pytest.approx(end.backdoor_loss - low.backdoor_loss)
     assert row["theta"] == pytest.approx(-2 / math.pi * math.atan(row["derivative"]))
     assert row["theta_secant"] == pytest.approx(-2 / math.pi * math.atan(row["secant"]))
-    count = model.lane.poison.poisoned
+    count = model.member.poison.poisoned
     assert count == 12 and row["per_pair"] == row["derivative"] / count
     assert row["damping"] == 1e-6 and row["residual"] <= 1e-6 and row["iterations"] > 1
     found = network_influence(model, damping=1e-6)
@@ -70,10 +70,10 @@ def test_all_samples_influences_by_the_explicit_hessian_of_softmax(beta) -> None
     model = studied(epochs=20, weight_decay=0.05, learning_rate=0.5)
     found = network_influences(model, damping=0.01, images=3, beta=beta, tolerance=1e-11)
     state = {k: v.double().numpy() for k, v in train_weighted(model, beta).state_dict().items()}
-    w, b, lane = state["1.weight"], state["1.bias"], model.lane
+    w, b, member = state["1.weight"], state["1.bias"], model.member
 
     def seen(rows):
-        x = model.bank.batch(torch.from_numpy(rows)).double().flatten(1).numpy()
+        x = model.store.batch(torch.from_numpy(rows)).double().flatten(1).numpy()
         z = x @ w.T + b
         p = np.exp(z - z.max(1, keepdims=True))
         return np.column_stack([x, np.ones(len(x))]), p / p.sum(1, keepdims=True)
@@ -82,18 +82,20 @@ def test_all_samples_influences_by_the_explicit_hessian_of_softmax(beta) -> None
         x, p = seen(rows)
         return ((p - np.eye(3)[labels])[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 
-    x, p = seen(lane.train)
+    x, p = seen(member.train)
     weights = np.ones(120)
-    weights[lane.poison.positions] = beta
+    weights[member.poison.positions] = beta
     hessian = np.zeros((195, 195))
     for i in range(120):
         curvature = np.diag(p[i]) - np.outer(p[i], p[i])
         hessian += weights[i] / 120 * np.kron(curvature, np.outer(x[i], x[i]))
     decayed = np.tile(np.r_[np.ones(64), 0], 3)
     matrix = hessian + np.diag(0.05 * decayed) + 0.01 * np.eye(195)
-    (triggered,) = lane.triggered
-    tests = gradients(triggered.rows[:3], triggered.wanted[:3])
-    expected = -tests @ np.linalg.solve(matrix, gradients(lane.train, lane.train_labels).T) / 120
+    (triggered,) = member.triggered
+    tests = gradients(triggered.rows[:3], triggered.target_labels[:3])
+    expected = (
+        -tests @ np.linalg.solve(matrix, gradients(member.train, member.train_labels).T) / 120
+    )
     assert found.shape == (3, 120)
     assert np.allclose(found, expected, rtol=1e-5, atol=1e-9)
 
@@ -129,8 +131,8 @@ def test_the_probes_hand_over_what_is_found_on_networks() -> None:
         order = np.argsort(-np.abs(matrix[test]))
         assert order[columns["rank"][place]] == train
         assert columns["influence"][place] == matrix[test, train]
-        assert columns["poisoned"][place] == int(train in model.lane.poison.positions)
-        assert columns["label"][place] == model.lane.train_labels[train]
+        assert columns["poisoned"][place] == int(train in model.member.poison.positions)
+        assert columns["label"][place] == model.member.train_labels[train]
 
 
 @pytest.mark.parametrize("probe", [LearningCurve(), Slope(), Influence()])

@@ -33,11 +33,11 @@ def wide(seed=0, rate=0.1, trigger=None, batch_size=64, data=DATA, **defence):
 
 
 def states(configs, engine=None):
-    lanes, bank = prepare(configs, (), SOURCE)
+    members, store = prepare(configs, (), SOURCE)
     engine = engine or Packed()
     with threads(1), torch.enable_grad() if engine.name == "serial" else torch.no_grad():
-        fitted = engine.train(lanes, bank, 7, None)
-    return [fitted.state(lane) for lane in range(len(configs))]
+        fitted = engine.train(members, store, 7, None)
+    return [fitted.state(member) for member in range(len(configs))]
 
 
 def mixed(batch_size, **more):
@@ -71,10 +71,10 @@ def test_so_it_has_for_any_number_of_classes(classes) -> None:
     configs = [wide(seed=0, rate=0.02 * i, data=data, epochs=1) for i in range(5)]
 
     def weights(chosen):
-        lanes, bank = prepare(chosen, (), source)
+        members, store = prepare(chosen, (), source)
         with torch.no_grad():
-            fitted = Packed().train(lanes, bank, classes, None)
-        return [fitted.state(lane)["1.weight"] for lane in range(len(chosen))]
+            fitted = Packed().train(members, store, classes, None)
+        return [fitted.state(member)["1.weight"] for member in range(len(chosen))]
 
     alone = [weights([config])[0] for config in configs]
     assert all(torch.equal(a, b) for a, b in zip(alone, weights(configs), strict=True))
@@ -106,8 +106,8 @@ def test_weights_are_those_of_vmap(architecture) -> None:
               data=DATA)
         for s, r, d, lr, m in [(0, 0.1, 0.0, 0.1, 0.9), (0, 0.3, 0.1, 0.05, 0.5), (4, 0.0, 0.01, 0.2, 0.0)]
     ]  # fmt: skip
-    lanes, bank = prepare(configs, (), SOURCE)
-    modules = [init_state(config, bank.shape, 7) for config in configs]
+    members, store = prepare(configs, (), SOURCE)
+    modules = [init_state(config, store.shape, 7) for config in configs]
     names = [name for name, _ in modules[0].named_parameters()]
     weights = {
         n: torch.stack([dict(m.named_parameters())[n].detach() for m in modules]) for n in names
@@ -128,12 +128,14 @@ def test_weights_are_those_of_vmap(architecture) -> None:
             chosen = [o[start : start + 64] for o in order]
             x = torch.stack(
                 [
-                    bank.batch(torch.from_numpy(lane.train[i]))
-                    for lane, i in zip(lanes, chosen, strict=True)
+                    store.batch(torch.from_numpy(member.train[i]))
+                    for member, i in zip(members, chosen, strict=True)
                 ]
             )
             y = torch.from_numpy(
-                np.stack([lane.train_labels[i] for lane, i in zip(lanes, chosen, strict=True)])
+                np.stack(
+                    [member.train_labels[i] for member, i in zip(members, chosen, strict=True)]
+                )
             )
             rate = column["learning_rate"] * 0.5 * (1 + np.cos(np.pi * done / steps))
             for name, g in gradients(weights, x, y).items():
@@ -142,6 +144,6 @@ def test_weights_are_those_of_vmap(architecture) -> None:
                 velocity[name] = column["momentum"].view(shape) * velocity[name] + g + decay
                 weights[name] = weights[name] - rate.view(shape) * velocity[name]
             done += 1
-    for lane, state in enumerate(states(configs)):
+    for member, state in enumerate(states(configs)):
         for name in names:
-            assert torch.allclose(state[name], weights[name][lane], rtol=1e-3, atol=1e-5), name
+            assert torch.allclose(state[name], weights[name][member], rtol=1e-3, atol=1e-5), name

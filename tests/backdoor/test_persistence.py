@@ -15,7 +15,7 @@ from backdoor.datasets.source import load_source, split
 from backdoor.engines import engine_of
 from backdoor.probes.network import module_of
 from backdoor.probes.persistence import Persistence
-from backdoor.probes.record import study_models
+from backdoor.probes.record import probe_models
 from backdoor.streams import stream
 from backdoor.trial import prepare, run_pack
 
@@ -36,7 +36,7 @@ def test_a_linear_model_fine_tuned_step_by_step_in_numpy() -> None:
     weights = {}
     (result,) = run_pack(
         [config], probes=[PROBE],
-        on_trained=lambda fitted, lanes, bank: weights.update(fitted.state(0)),
+        on_trained=lambda fitted, members, store: weights.update(fitted.state(0)),
     )  # fmt: skip
     (study,) = result.studies
     assert study.outcome == "found" and study.seconds > 0
@@ -137,19 +137,19 @@ class Noisy(Architecture):
 
 
 def test_all_trials_of_a_seed_meet_the_same_clean_images_and_the_model_stays_as_it_is() -> None:
-    from backdoor.probes import Studied
+    from backdoor.probes import ProbedModel
     from backdoor.probes.persistence import clean_set
 
     configs = [trial("linear", rate=rate, data=DATA, epochs=1) for rate in (0, 0.1, 0.3)]
     source = load_source(DATA)
-    lanes, bank = prepare(configs, (), source)
-    fitted = engine_of(configs[0]).train(lanes, bank, 10, None)
+    members, store = prepare(configs, (), source)
+    fitted = engine_of(configs[0]).train(members, store, 10, None)
     before = [fitted.state(i) for i in range(3)]
-    models = [Studied(fitted, i, lane, bank, source) for i, lane in enumerate(lanes)]
-    images = [bank.pixels(m.lane.validation[clean_set(m, 20)]) for m in models]
+    models = [ProbedModel(fitted, i, member, store, source) for i, member in enumerate(members)]
+    images = [store.pixels(m.member.validation[clean_set(m, 20)]) for m in models]
     assert (images[0] == images[1]).all() and (images[0] == images[2]).all()
     assert set(clean_set(models[0], 10)) < set(clean_set(models[0], 20))
-    study_models([PROBE], fitted, lanes, bank, source)
+    probe_models([PROBE], fitted, members, store, source)
     for i, state in enumerate(before):
         assert all(torch.equal(t, fitted.state(i)[name]) for name, t in state.items())
     torch.manual_seed(1)

@@ -12,7 +12,7 @@ from trials import DIGITS, trial
 from backdoor.config import build_attack
 from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
-from backdoor.poison import draw_poison, poison, poison_count, wanted_labels
+from backdoor.poison import draw_poison, poison, poison_count, target_labels_of
 from backdoor.trial import measure_id, prepare
 
 
@@ -99,22 +99,22 @@ def test_packs_train_on_what_the_poisoner_makes(mode) -> None:
     attack, source = build_attack(given), load_source(DIGITS)
     configs = [replace(trial("ridge", seed=seed), attack=attack) for seed in (0, 1, 0)]
     configs[2] = replace(configs[2], attack=None)
-    lanes, bank = prepare(configs, [attack], source)
-    for lane in lanes[:2]:
-        ids = split(DIGITS, source, lane.config.seed).train
-        theirs = their_poisoner(source.images[ids], source.labels[ids], given, lane.config.seed)
-        assert np.array_equal(bank.uint8(lane.train).numpy(), theirs[0])
-        assert np.array_equal(lane.train_labels, theirs[1])
-    own, other, clean = (lane.triggered[0] for lane in lanes)
-    assert np.array_equal(own.rows, clean.rows) and len(other.rows) == len(other.wanted)
+    members, store = prepare(configs, [attack], source)
+    for member in members[:2]:
+        ids = split(DIGITS, source, member.config.seed).train
+        theirs = their_poisoner(source.images[ids], source.labels[ids], given, member.config.seed)
+        assert np.array_equal(store.uint8(member.train).numpy(), theirs[0])
+        assert np.array_equal(member.train_labels, theirs[1])
+    own, other, clean = (member.triggered[0] for member in members)
+    assert np.array_equal(own.rows, clean.rows) and len(other.rows) == len(other.target_labels)
     assert measure_id(own.attack) == measure_id(other.attack) == measure_id(attack.measure())
     test = split(DIGITS, source, 0).test
     counted = test if mode == "all_to_all" else test[source.labels[test] != 3]
-    for row, number, wanted in zip(own.rows, counted, own.wanted, strict=True):
+    for row, number, target_labels in zip(own.rows, counted, own.target_labels, strict=True):
         label = int(source.labels[number])
         marked = their_mark(source.images[number].astype(float), trigger, label, 0)
-        assert np.array_equal(bank.uint8(np.array([row]))[0].numpy(), marked)
-        assert wanted == ((label + 1) % 10 if mode == "all_to_all" else 3)
+        assert np.array_equal(store.uint8(np.array([row]))[0].numpy(), marked)
+        assert target_labels == ((label + 1) % 10 if mode == "all_to_all" else 3)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -148,16 +148,16 @@ def test_an_all_to_all_attack_has_no_target() -> None:
     ]
     assert attacks[0] == attacks[1] and "target" not in attacks[0].identity()
     labels = np.array([0, 1, 2, 0])
-    counted, wanted = wanted_labels(labels, attacks[0], classes=3)
-    assert counted.all() and wanted.tolist() == [1, 2, 0, 1]
-    assert wanted_labels(labels, attacks[0], classes=4)[1].tolist() == [1, 2, 3, 1]
+    counted, target_labels = target_labels_of(labels, attacks[0], classes=3)
+    assert counted.all() and target_labels.tolist() == [1, 2, 0, 1]
+    assert target_labels_of(labels, attacks[0], classes=4)[1].tolist() == [1, 2, 3, 1]
 
 
 def test_a_clean_label_attack_is_measured_like_all_to_one() -> None:
     labels = np.array([0, 1, 2, 0, 1])
     attack = build_attack({"trigger": "sine", "target": 1, "label_mode": "clean_label"})
-    counted, wanted = wanted_labels(labels, attack)
-    assert counted.tolist() == [True, False, True, True, False] and (wanted == 1).all()
+    counted, target_labels = target_labels_of(labels, attack)
+    assert counted.tolist() == [True, False, True, True, False] and (target_labels == 1).all()
 
 
 def test_poison_sets_nest_over_rates_and_ignore_the_trigger() -> None:
@@ -179,9 +179,11 @@ def test_count_is_exact(images, rate, count) -> None:
 
 def test_images_of_the_target_class_never_count() -> None:
     labels = np.array([0, 1, 2, 0, 1])
-    counted, wanted = wanted_labels(labels, build_attack({"trigger": "patch", "target": 1}))
+    counted, target_labels = target_labels_of(
+        labels, build_attack({"trigger": "patch", "target": 1})
+    )
     assert counted.tolist() == [True, False, True, True, False]
-    assert (wanted == 1).all()
+    assert (target_labels == 1).all()
 
 
 def test_the_clean_baseline_changes_nothing() -> None:

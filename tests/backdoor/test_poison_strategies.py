@@ -16,10 +16,10 @@ from backdoor.datasets.source import load_source, split
 from backdoor.engines.packed import WIDE
 from backdoor.errors import UserError
 from backdoor.evaluate import evaluate
-from backdoor.poison import draw_poison, poison, wanted_labels
+from backdoor.poison import draw_poison, poison, target_labels_of
 from backdoor.settings.registry import TRIGGERS
 from backdoor.trial import measure_id, prepare, run_pack
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 LABELS = np.random.default_rng(0).integers(0, 5, 1000)
 STRATEGIES = [
@@ -56,9 +56,11 @@ def test_who_is_poisoned_and_who_is_a_cover(given, rates) -> None:
     assert set(drawn.positions) == positions and set(drawn.covers) == covers
     assert (drawn.poisoned, drawn.covered) == tuple(counts) and not positions & covers
     assert np.array_equal(drawn.labels[drawn.covers], LABELS[drawn.covers])
-    wanted = {"all_to_all": (LABELS + 1) % 5, "clean_label": LABELS}.get(given.get("label_mode"))
-    wanted = np.full(1000, 3) if wanted is None else wanted
-    assert np.array_equal(drawn.labels[drawn.positions], wanted[drawn.positions])
+    target_labels = {"all_to_all": (LABELS + 1) % 5, "clean_label": LABELS}.get(
+        given.get("label_mode")
+    )
+    target_labels = np.full(1000, 3) if target_labels is None else target_labels
+    assert np.array_equal(drawn.labels[drawn.positions], target_labels[drawn.positions])
     assert drawn.relabelled == (drawn.labels != LABELS).sum()
 
 
@@ -74,8 +76,8 @@ def test_both_sets_nest_over_both_rates(given) -> None:
 
 
 def test_of_a_source_specific_attack_only_source_images_count() -> None:
-    counted, wanted = wanted_labels(LABELS, attack(source=[4, 1]), classes=5)
-    assert np.array_equal(counted, (LABELS == 1) | (LABELS == 4)) and (wanted == 3).all()
+    counted, target_labels = target_labels_of(LABELS, attack(source=[4, 1]), classes=5)
+    assert np.array_equal(counted, (LABELS == 1) | (LABELS == 4)) and (target_labels == 3).all()
     images = np.random.default_rng(1).integers(0, 255, (1000, 1, 4, 4), dtype=np.uint8)
 
     def predict(given: torch.Tensor) -> torch.Tensor:
@@ -95,21 +97,26 @@ def test_packs_train_on_what_the_library_makes(kind, stamp) -> None:
         replace(trial(data=data, seed=seed), attack=attack(trigger=kind, source=2, cover_rate=cover))
         for seed, cover in [(0, 0.2), (1, 0.2), (0, 0.4), (0, 0)]
     ]  # fmt: skip
-    lanes, bank = prepare(configs, [], source)
-    for lane in lanes:
-        ids = split(data, source, lane.config.seed).train
+    members, store = prepare(configs, [], source)
+    for member in members:
+        ids = split(data, source, member.config.seed).train
         images, labels, drawn = poison(
-            source.images[ids], source.labels[ids], lane.config.attack, lane.config.seed, ids, 10
+            source.images[ids],
+            source.labels[ids],
+            member.config.attack,
+            member.config.seed,
+            ids,
+            10,
         )
-        assert np.array_equal(bank.uint8(lane.train).numpy(), images)
-        assert np.array_equal(lane.train_labels, labels)
+        assert np.array_equal(store.uint8(member.train).numpy(), images)
+        assert np.array_equal(member.train_labels, labels)
         touched = (images != source.images[ids]).any((1, 2, 3))
         assert set(np.flatnonzero(touched)) <= {*drawn.positions, *drawn.covers}
-        assert drawn.covered == int(128 * lane.config.attack.cover_rate) == lane.poison.covered
+        assert drawn.covered == int(128 * member.config.attack.cover_rate) == member.poison.covered
         if stamp == "after":  # in its place, and not moved: what the engine sees is the same
             still = torch.zeros((128, 3), dtype=torch.int64) + torch.tensor([4, 4, 0])
-            seen = bank.augmented(torch.from_numpy(lane.train), still, "after")
-            assert torch.equal(seen, bank.batch(torch.from_numpy(lane.train)))
+            seen = store.augmented(torch.from_numpy(member.train), still, "after")
+            assert torch.equal(seen, store.batch(torch.from_numpy(member.train)))
 
 
 def test_the_noise_mode_marks_covers_otherwise_than_poison() -> None:
@@ -144,8 +151,8 @@ def test_a_lane_with_covers_is_the_same_in_every_pack(architecture) -> None:
 def weights(configs) -> list[dict[str, torch.Tensor]]:
     kept = []
 
-    def keep(fitted, lanes, bank) -> None:
-        kept.extend(fitted.state(index) for index in range(len(lanes)))
+    def keep(fitted, members, store) -> None:
+        kept.extend(fitted.state(index) for index in range(len(members)))
 
     run_pack(configs, on_trained=keep)
     return kept
@@ -245,7 +252,7 @@ def test_without_test_images_of_the_source_nothing_can_be_measured() -> None:
 def test_covers_that_borrow_take_from_the_training_images() -> None:
     source, seed = load_source(FEW), 1
     parts = split(FEW, source, seed)
-    lender = Others("it", seed, source.images, parts.train, parts.train)
+    lender = DonorImages("it", seed, source.images, parts.train, parts.train)
     lent = lender.lend(torch.from_numpy(parts.train), "quantize-from").numpy()
     held = {image.tobytes() for image in source.images[[*parts.test, *parts.validation]]}
     own = {image.tobytes() for image in source.images[parts.train]}

@@ -18,7 +18,7 @@ from backdoor.settings.registry import ARCHITECTURES, PROBES
 from backdoor.trial import prepare
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
@@ -69,8 +69,8 @@ def test_another_number_of_classes_gets_a_new_head(state, weights) -> None:
 def test_training_goes_on_from_them(weights) -> None:
     """At a learning rate of all but 0 they stay."""
     config = trial({**NET, "pretrained": str(weights)}, data=FEW, epochs=1, learning_rate=1e-12)
-    lanes, bank = prepare([config], (), load_source(FEW))
-    trained = engine_of(config).train(lanes, bank, 10, None).state(0)
+    members, store = prepare([config], (), load_source(FEW))
+    trained = engine_of(config).train(members, store, 10, None).state(0)
     given = torch.load(weights, weights_only=True)
     assert torch.allclose(trained["stage2.0.conv1.weight"], given["stage2.0.conv1.weight"])
     assert not torch.allclose(trained["norm.running_mean"], given["norm.running_mean"])
@@ -111,7 +111,7 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
     spec = spec_with(file)
 
     def through_json(pack: Pack):
-        (again,) = Stint.from_json(Stint((pack,)).to_json()).packs
+        (again,) = Chunk.from_json(Chunk((pack,)).to_json()).packs
         return train_pack(again)
 
     paths = begin(tmp_path / "out", spec)
@@ -132,9 +132,9 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
         assert built.defence.architecture.pretrained.path == str(file)
     file.write_bytes(b"something else")
     userfile._checked.cache_clear()
-    stint = Stint.from_json(Stint((Pack((first,), Job(())),)).to_json())
+    chunk = Chunk.from_json(Chunk((Pack((first,), Job(())),)).to_json())
     with pytest.raises(UserError, match="must hold what it held when the trials were named"):
-        train_pack(stint.packs[0])
+        train_pack(chunk.packs[0])
 
 
 def reshaped(state):

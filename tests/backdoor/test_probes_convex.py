@@ -14,7 +14,7 @@ from backdoor.config import build_attack, build_data
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.errors import TrainingError
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.convex_models import LogisticLearner, RidgeLearner
 from backdoor.probes.incremental import AUTHORS_BETAS, Incremental
 from backdoor.probes.influence import Influence, influences, largest
@@ -53,13 +53,13 @@ def config(kind, classes=PAIR, decay=0.01, rate=0.1, seed=1):
 def studied(*args, **kwargs):
     made = config(*args, **kwargs)
     source = load_source(made.data)
-    lanes, bank = prepare([made], (), source)
-    fitted = engine_of(made).train(lanes, bank, len(source.class_names), None)
-    return Studied(fitted, 0, lanes[0], bank, source)
+    members, store = prepare([made], (), source)
+    fitted = engine_of(made).train(members, store, len(source.class_names), None)
+    return ProbedModel(fitted, 0, members[0], store, source)
 
 
 def pixels(model, rows):
-    return model.bank.uint8(rows).flatten(1).numpy() / 255
+    return model.store.uint8(rows).flatten(1).numpy() / 255
 
 
 def derivative(f, h=1e-4):
@@ -75,7 +75,7 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
     model = studied(kind, classes)
     found = Incremental.of(model)
     theta = found.at(1.0)
-    for sample, rows in ((found.clean, model.lane.test), (found.triggered, model.lane.triggered[0].rows)):  # fmt: skip
+    for sample, rows in ((found.clean, model.member.test), (found.triggered, model.member.triggered[0].rows)):  # fmt: skip
         answers = found.learner.answers(sample.features @ theta)
         assert np.array_equal(answers, model.fitted.predict(0, rows))
     if kind in SMOOTH:
@@ -85,7 +85,7 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
             theirs = (1 if kind == "ridge" else 2) * theirs[:, 1:]
         else:  # softmax does not see what all intercepts have in common
             theirs[-1] += theta[-1].mean() - theirs[-1].mean()
-        used = pixels(model, model.lane.train).any(0)  # a weight of 0 is left out
+        used = pixels(model, model.member.train).any(0)  # a weight of 0 is left out
         assert np.abs(theirs[:-1][~used]).max() < 1e-12
         theirs = theirs[np.append(used, True)]
         # The probe's optimum is exact; the engine's of two classes is certified to 1e-4 in value.
@@ -98,8 +98,8 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
 def test_the_optimum_of_a_beta_is_scikit_learns_with_sample_weights(kind, beta) -> None:
     model = studied(kind, decay=0.003)
     found = Incremental.of(model)
-    x, y = pixels(model, model.lane.train), 2 * model.lane.train_labels - 1.0
-    weights = np.where(np.isin(np.arange(200), model.lane.poison.positions), beta, 1.0)
+    x, y = pixels(model, model.member.train), 2 * model.member.train_labels - 1.0
+    weights = np.where(np.isin(np.arange(200), model.member.poison.positions), beta, 1.0)
     c = 1 / (200 * 0.003)
     settings = {"kernel": "linear"} if kind == "linear_svm" else {"kernel": "rbf", "gamma": 0.05}
     theirs = {
@@ -108,7 +108,7 @@ def test_the_optimum_of_a_beta_is_scikit_learns_with_sample_weights(kind, beta) 
     }.get(kind if isinstance(kind, str) else "", SVC(C=c, tol=1e-9, **settings))
     kept = weights > 0
     theirs.fit(x[kept], y[kept], sample_weight=weights[kept])
-    test = pixels(model, model.lane.test)
+    test = pixels(model, model.member.test)
     scores = theirs.predict(test) if kind == "ridge" else theirs.decision_function(test)
     sign = 1 if kind in SMOOTH else -1  # machines are positive for the first class
     ours = sign * (found.clean.features @ found.at(beta))[:, 0]
@@ -118,17 +118,17 @@ def test_the_optimum_of_a_beta_is_scikit_learns_with_sample_weights(kind, beta) 
 def test_fewer_images_than_pixels_change_nothing() -> None:
     """Coordinates in the span of the training images instead of pixels."""
     model = studied("ridge", decay=0.01)
-    few = Studied(model.fitted, 0, type(model.lane)(**{
-        **vars(model.lane), "train": model.lane.train[:40], "train_labels": model.lane.train_labels[:40],
-        "poison": type(model.lane.poison)(np.array([3, 7]), model.lane.train_labels[:40], 2),
-    }), model.bank, model.source)  # fmt: skip
+    few = ProbedModel(model.fitted, 0, type(model.member)(**{
+        **vars(model.member), "train": model.member.train[:40], "train_labels": model.member.train_labels[:40],
+        "poison": type(model.member.poison)(np.array([3, 7]), model.member.train_labels[:40], 2),
+    }), model.store, model.source)  # fmt: skip
     found = Incremental.of(few)
     assert found.learner.features.shape == (40, 41)
-    x, y = pixels(few, few.lane.train), 2 * few.lane.train_labels - 1.0
+    x, y = pixels(few, few.member.train), 2 * few.member.train_labels - 1.0
     weights = np.where(np.isin(np.arange(40), [3, 7]), 0.4, 1.0)
     theirs = Ridge(alpha=40 * 0.01 / 2).fit(x, y, sample_weight=weights)
     theta = found.at(0.4)
-    assert np.allclose((found.clean.features @ theta)[:, 0], theirs.predict(pixels(few, few.lane.test)))  # fmt: skip
+    assert np.allclose((found.clean.features @ theta)[:, 0], theirs.predict(pixels(few, few.member.test)))  # fmt: skip
     assert math.isclose(found.learner.product(theta, theta), (theirs.coef_**2).sum(), rel_tol=1e-9)
 
 
@@ -182,12 +182,12 @@ def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
     x, y = draw.random((n, 6)), draw.integers(0, classes, n)
     x[:, 0] += y
     features = np.column_stack([x, np.ones(n)])
-    test, wanted = features[:25] + np.array([0.3] * 6 + [0]), (y[:25] + 1) % classes
+    test, target_labels = features[:25] + np.array([0.3] * 6 + [0]), (y[:25] + 1) % classes
     learner = {"ridge": RidgeLearner, "logistic": LogisticLearner}[kind](
         features, y, classes, decay
     )
     theta = learner.fit(np.ones(n))
-    slopes = learner.slopes(test @ theta, wanted)
+    slopes = learner.slopes(test @ theta, target_labels)
     exact = learner.shares(theta, np.ones(n), (test.T @ slopes / 25)[None])[0]
 
     def loss_without(image):
@@ -197,11 +197,11 @@ def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
             hot = hot[:, 1:] if classes == 2 else hot
             theirs = Ridge(alpha=n * decay / 2).fit(x[kept], hot[kept])
             scores = theirs.predict(test[:, :-1]).reshape(25, -1)
-            right = 2.0 * (wanted[:, None] == np.arange(classes)) - 1
+            right = 2.0 * (target_labels[:, None] == np.arange(classes)) - 1
             return np.square(scores - (right[:, 1:] if classes == 2 else right)).sum(1).mean()
         theirs = LogisticRegression(C=1 / (n * decay), solver="newton-cholesky", tol=1e-13, max_iter=500)  # fmt: skip
         chances = theirs.fit(x[kept], y[kept]).predict_proba(test[:, :-1])
-        return -np.log(chances[np.arange(25), wanted]).mean()
+        return -np.log(chances[np.arange(25), target_labels]).mean()
 
     before = loss_without(-1)
     for image in np.argsort(-np.abs(exact))[:5]:
@@ -263,16 +263,21 @@ def test_a_curve_ends_at_what_the_trial_measured(kind) -> None:
 def test_losses_of_a_curve_are_those_of_the_definitions() -> None:
     model = studied("logistic", THREE)
     state = model.fitted.state(0)
-    x, wanted = pixels(model, model.lane.triggered[0].rows), model.lane.triggered[0].wanted
+    x, target_labels = (
+        pixels(model, model.member.triggered[0].rows),
+        model.member.triggered[0].target_labels,
+    )
     logits = x @ state["1.weight"].numpy().T + state["1.bias"].numpy()
     chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    expected = -np.log(chances[np.arange(len(x)), wanted]).mean()
+    expected = -np.log(chances[np.arange(len(x)), target_labels]).mean()
     curve = LearningCurve(betas=(1,)).study(model).columns
     assert math.isclose(curve["backdoor_loss"][0], expected, rel_tol=1e-4)
     model = studied("linear_svm")
     state = model.fitted.state(0)
-    scores = pixels(model, model.lane.test) @ state["1.weight"].numpy()[0] + state["1.bias"].item()
-    signs = np.where(model.lane.test_labels == 0, 1, -1)
+    scores = (
+        pixels(model, model.member.test) @ state["1.weight"].numpy()[0] + state["1.bias"].item()
+    )
+    signs = np.where(model.member.test_labels == 0, 1, -1)
     curve = LearningCurve(betas=(1,)).study(model).columns
     assert math.isclose(curve["clean_loss"][0], np.maximum(0, 1 - signs * scores).mean(), rel_tol=1e-2)  # fmt: skip
 
@@ -281,8 +286,8 @@ def test_losses_of_a_curve_are_those_of_the_definitions() -> None:
 def test_shift_is_that_of_scikit_learns_weights(kind) -> None:
     model = studied(kind, decay=0.003)
     found = ParameterShift(betas=(0, 0.5)).study(model).columns
-    x, y = pixels(model, model.lane.train), 2 * model.lane.train_labels - 1.0
-    poisoned = np.isin(np.arange(200), model.lane.poison.positions)
+    x, y = pixels(model, model.member.train), 2 * model.member.train_labels - 1.0
+    poisoned = np.isin(np.arange(200), model.member.poison.positions)
     vectors, c = [], 1 / (200 * 0.003)
     for beta in (0, 0.5):
         weights = np.where(poisoned, beta, 1.0)
@@ -318,8 +323,8 @@ def test_the_most_influential_images_come_first() -> None:
         order = sorted(range(200), key=lambda j, t=test: -abs(matrix[t, j]))[:5]
         assert list(rows["train"][5 * test : 5 * test + 5]) == order
     for train, poisoned, label in zip(rows["train"], rows["poisoned"], rows["label"], strict=True):
-        assert poisoned == (train in model.lane.poison.positions)
-        assert label == model.lane.train_labels[train]
+        assert poisoned == (train in model.member.poison.positions)
+        assert label == model.member.train_labels[train]
     assert all(poisoned for poisoned, rank in zip(rows["poisoned"], rows["rank"], strict=True) if not rank)  # fmt: skip
 
 
@@ -335,11 +340,11 @@ def test_of_clean_baselines_a_probe_says_nothing(name) -> None:
 def test_a_probe_leaves_the_model_alone_and_repeats_itself(name) -> None:
     model = studied("logistic")
     before = {key: value.clone() for key, value in model.fitted.state(0).items()}
-    rows = model.lane.train.copy()
+    rows = model.member.train.copy()
     first, second = (PROBES.build(name).study(model) for _ in range(2))
     assert first == second or any(math.isnan(v) for v in first.columns.get("theta", ()))
     assert all(torch.equal(before[key], value) for key, value in model.fitted.state(0).items())
-    assert np.array_equal(rows, model.lane.train)
+    assert np.array_equal(rows, model.member.train)
     assert len({len(values) for values in first.columns.values()}) == 1
 
 

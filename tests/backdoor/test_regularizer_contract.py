@@ -26,7 +26,9 @@ class TestRegularizer:
         y = labels(4, 7)
         packed = regularizer.unit_penalty(z, y)
         assert packed.shape == (4,)
-        alone = torch.stack([regularizer.unit_penalty(*lane) for lane in zip(z, y, strict=True)])
+        alone = torch.stack(
+            [regularizer.unit_penalty(*member) for member in zip(z, y, strict=True)]
+        )
         assert torch.allclose(packed, alone, rtol=1e-12)
 
     def test_gradient(self, kind) -> None:

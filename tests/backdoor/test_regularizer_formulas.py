@@ -198,10 +198,10 @@ def mixture(share: float, partners: list[int], logits: np.ndarray) -> float:
     """Cross-entropy with the labels share x y + (1 - share) x y', as distributions."""
     total = 0.0
     for i, row in enumerate(logits):
-        wanted = np.zeros(CLASSES)
-        wanted[LABELS[i]] += share
-        wanted[LABELS[partners[i]]] += 1 - share
-        total -= float(wanted @ log_probability(row))
+        target_labels = np.zeros(CLASSES)
+        target_labels[LABELS[i]] += share
+        target_labels[LABELS[partners[i]]] += 1 - share
+        total -= float(target_labels @ log_probability(row))
     return total / len(logits)
 
 

@@ -32,10 +32,10 @@ def equal(one, other) -> bool:
 
 def states(configs):
     """Weights of trials that are handed to the serial engine together."""
-    lanes, bank = prepare(configs, (), load_source(FEW))
+    members, store = prepare(configs, (), load_source(FEW))
     with threads(1), torch.enable_grad():
-        fitted = Serial().train(lanes, bank, 10, None)
-    return [list(fitted.state(lane).values()) for lane in range(len(configs))]
+        fitted = Serial().train(members, store, 10, None)
+    return [list(fitted.state(member).values()) for member in range(len(configs))]
 
 
 def few(architecture, regularizer, **given):
@@ -105,9 +105,9 @@ def test_penalties_add_up(one, mixing) -> None:
 def test_a_penalty_on_mixed_labels_is_the_mixture() -> None:
     given = [{"kind": "label_smoothing", "strength": 0.2}, "input_mixup"]
     regularizer, step = stepped(given)
-    wanted = sum(share * torch.eye(4)[labels] for share, labels in step.targets).double()
+    target_labels = sum(share * torch.eye(4)[labels] for share, labels in step.targets).double()
     loss = step.cross_entropy() + penalty(regularizer, step)
-    theirs = torch.nn.functional.cross_entropy(step.logits, wanted, label_smoothing=0.2)
+    theirs = torch.nn.functional.cross_entropy(step.logits, target_labels, label_smoothing=0.2)
     assert loss.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
@@ -145,17 +145,17 @@ def test_what_the_model_answers_is_what_its_weights_answer() -> None:
     """Without noise, masks or mixtures, also between epochs, where curves are measured."""
     given = ["dropout", {"kind": "gaussian_noise", "sigma": 2}, "manifold_mixup", "input_gradient"]
     config = trial({"kind": "mlp", "depth": 2}, data=FEW, epochs=2, regularizer=given)
-    lanes, bank = prepare([config], (), load_source(FEW))
+    members, store = prepare([config], (), load_source(FEW))
     seen = []
 
     def on_epoch(epoch, fitted):
-        again = init_state(config, bank.shape, 10).eval()
+        again = init_state(config, store.shape, 10).eval()
         again.load_state_dict(fitted.state(0))
-        theirs = again(bank.batch(torch.from_numpy(lanes[0].test))).argmax(1).numpy()
-        seen.append((fitted.predict(0, lanes[0].test) == theirs).all())
+        theirs = again(store.batch(torch.from_numpy(members[0].test))).argmax(1).numpy()
+        seen.append((fitted.predict(0, members[0].test) == theirs).all())
 
     with torch.enable_grad():
-        engine_of(config).train(lanes, bank, 10, on_epoch)
+        engine_of(config).train(members, store, 10, on_epoch)
     assert seen == [True, True]
 
 
@@ -181,10 +181,10 @@ def test_packs_take_several_that_look_at_answers_alone() -> None:
         assert engine.name != "serial"
         found = []
         for some in (configs, *([config] for config in configs)):
-            lanes, bank = prepare(some, (), load_source(FEW))
+            members, store = prepare(some, (), load_source(FEW))
             with torch.no_grad():
-                fitted = engine.train(lanes, bank, 10, None)
-            found += [list(fitted.state(lane).values()) for lane in range(len(some))]
+                fitted = engine.train(members, store, 10, None)
+            found += [list(fitted.state(member).values()) for member in range(len(some))]
         for packed, alone, serial in zip(found[:3], found[3:], states(configs), strict=True):
             assert equal(packed, alone)
             for one, other in zip(packed, serial, strict=True):

@@ -11,7 +11,7 @@ from backdoor.errors import UserError
 from backdoor.settings.registry import TRIGGERS
 from backdoor.streams import stream
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 17, 23)]
 KINDS = [*TRIGGERS.kinds(), *({"kind": "patch", "pattern": p} for p in ("noise_per_class", "checkerboard")),
@@ -24,13 +24,13 @@ def images(shape: tuple[int, int, int], count: int = 6) -> torch.Tensor:
     return torch.from_numpy(draw.integers(0, 256, (count, *shape), dtype=np.uint8))
 
 
-def others(shape: tuple[int, int, int]) -> Others:
+def donors(shape: tuple[int, int, int]) -> DonorImages:
     """Training images 20 to 39 of a source of 40."""
-    return Others("test", 3, images(shape, 40).numpy(), np.arange(20, 40), np.arange(20, 40))
+    return DonorImages("test", 3, images(shape, 40).numpy(), np.arange(20, 40), np.arange(20, 40))
 
 
 def concrete(kind, shape: tuple[int, int, int]) -> Trigger:
-    return TRIGGERS.build(kind).for_seed(3).lent(others(shape))
+    return TRIGGERS.build(kind).for_seed(3).lent(donors(shape))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -71,14 +71,14 @@ class TestTrigger:
 
     def test_so_is_a_cover_and_a_test_image(self, kind, shape) -> None:
         trigger, clean, ids = concrete(kind, shape), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
-        for mark in (trigger.cover(others(shape)), trigger.for_test()):
+        for mark in (trigger.cover(donors(shape)), trigger.for_test()):
             together = mark.stamp(clean, ids, LABELS)
             turned = mark.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
             assert torch.equal(together, turned)
             assert (together != clean).flatten(1).any(1).all()
             assert together.dtype == torch.uint8 and together.data_ptr() != clean.data_ptr()
             again = concrete(kind, shape)
-            assert mark in (again.cover(others(shape)), again.for_test())  # stamped once a pack
+            assert mark in (again.cover(donors(shape)), again.for_test())  # stamped once a pack
 
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
@@ -155,8 +155,8 @@ def test_noise_differs_between_classes_and_seeds_and_not_within() -> None:
     for i, label in enumerate(labels.tolist()):
         drawn = stream("pattern", 5, label, 3, 4, 4).random((3, 4, 4))
         assert np.array_equal(squares[i], np.rint(255 * drawn))
-    others = noise.for_seed(6).stamp(clean, IDS, labels)[:, :, 5:, 8:].numpy()
-    assert (others != squares).mean() > 0.9 and (squares[0] != squares[1]).mean() > 0.9
+    donors = noise.for_seed(6).stamp(clean, IDS, labels)[:, :, 5:, 8:].numpy()
+    assert (donors != squares).mean() > 0.9 and (squares[0] != squares[1]).mean() > 0.9
 
 
 def test_noise_without_a_seed_says_what_to_do() -> None:

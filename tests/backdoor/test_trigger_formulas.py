@@ -13,7 +13,7 @@ from poisoners import their_generator
 from backdoor.errors import UserError
 from backdoor.settings.registry import TRIGGERS
 from backdoor.streams import by_number
-from backdoor.triggers.donors import Others
+from backdoor.triggers.donors import DonorImages
 
 SEED = 11
 
@@ -34,9 +34,11 @@ def grey(x) -> np.ndarray:
     return np.clip(np.rint(np.round(x, 9)), 0, 255).astype(np.uint8)
 
 
-def others(images) -> Others:
+def donors(images) -> DonorImages:
     """Rows 0 to n - 1, whose numbers in their source are 100 and so on."""
-    return Others("test", 3, images.numpy(), np.arange(len(images)), 100 + np.arange(len(images)))
+    return DonorImages(
+        "test", 3, images.numpy(), np.arange(len(images)), 100 + np.arange(len(images))
+    )
 
 
 # --- patch, blend, sine ------------------------------------------------------------------------
@@ -99,7 +101,7 @@ def test_test_images_may_be_marked_more_strongly(kind, setting, train, test) -> 
     both = {"kind": kind, setting: train, f"test_{setting}": test}
     images = draw((3, 16, 16))
     made, weak, strong = (
-        TRIGGERS.build(t).lent(others(images))
+        TRIGGERS.build(t).lent(donors(images))
         for t in (both, {"kind": kind, setting: train}, {"kind": kind, setting: test})
     )
     assert made.for_test() == strong and weak.for_test() == weak
@@ -189,7 +191,7 @@ def test_negative_samples_of_quantize_add_what_others_lose(dithering) -> None:
                 else np.vectorize(their_level)(lost.astype(float), 5)
             )
             expected[n, c] = images[n, c].numpy() + kept - lost  # fmt: skip
-    cover = made.cover(others(pool))
+    cover = made.cover(donors(pool))
     assert np.array_equal(stamp(cover, images, ids), grey(expected))
     assert (stamp(cover, images, ids) != stamp(made, images, ids)).any((1, 2, 3)).all()
 
@@ -256,7 +258,7 @@ def test_warp_and_its_noise_mode(shape, control, strength, seed) -> None:
     for image, number in zip(images, ids, strict=True):
         noise = their_generator("warp-noise", seed, number, *shape[1:]).random((*shape[1:], 2))
         noisy.append(their_warp(image.numpy(), field, strength, 2 * noise - 1))
-    cover = made.cover(others(images))
+    cover = made.cover(donors(images))
     assert np.array_equal(stamp(cover, images, ids), grey(np.stack(noisy)))
     assert stamp(cover, images[:0], []).shape == (0, *shape)
 
@@ -382,7 +384,7 @@ def test_reflection_of_other_training_images() -> None:
         their_reflection(i.numpy() / 1.0, pool[r].numpy() / 1.0, np.zeros(9), "in_focus", 0.3)
         for i, r in zip(images, rows, strict=True)
     ]
-    assert np.array_equal(stamp(made.lent(others(pool)), images, ids), grey(np.stack(expected)))
+    assert np.array_equal(stamp(made.lent(donors(pool)), images, ids), grey(np.stack(expected)))
 
 
 # --- what is lent, and draws by number ---------------------------------------------------------
@@ -392,14 +394,14 @@ def test_no_image_borrows_from_itself_and_all_lend() -> None:
     pool = torch.arange(9, dtype=torch.uint8)[:, None, None, None]
     ids = torch.arange(100, 109)
     for seed in range(30):
-        lender = Others("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
+        lender = DonorImages("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
         lent = lender.lend(ids, "reflection-from").flatten()
         assert (lent != torch.arange(9)).all()
         assert torch.equal(lender.lend(ids[4:5], "reflection-from").flatten(), lent[4:5])
     assert set(lender.lend(torch.arange(500), "reflection-from").flatten().tolist()) == set(
         range(9)
     )
-    alone = Others("test", 0, pool.numpy()[:1], np.arange(1), np.array([100]))
+    alone = DonorImages("test", 0, pool.numpy()[:1], np.arange(1), np.array([100]))
     assert alone.lend(torch.tensor([100]), "reflection-from").item() == 0
 
 

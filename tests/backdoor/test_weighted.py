@@ -13,7 +13,7 @@ from backdoor.architectures import Architecture
 from backdoor.config import build_data
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.weighted import (
     attackers,
     network_curve,
@@ -37,10 +37,10 @@ DATA = build_data({"kind": "digits", "train": 200, "validation": 10, "test": 100
 def studied(architecture, rate=0.2, **defence):
     config = trial(architecture, rate=rate, data=DATA, seed=1, **defence)
     source = load_source(DATA)
-    lanes, bank = prepare([config], (), source)
+    members, store = prepare([config], (), source)
     with torch.enable_grad():
-        fitted = engine_of(config).train(lanes, bank, 10, None)
-    return Studied(fitted, 0, lanes[0], bank, source)
+        fitted = engine_of(config).train(members, store, 10, None)
+    return ProbedModel(fitted, 0, members[0], store, source)
 
 
 @pytest.mark.parametrize("architecture", ["linear", "mlp", "convnet"])
@@ -63,12 +63,12 @@ def test_covers_are_the_attackers_samples_too() -> None:
     plain = trial("linear", data=DATA)
     config = TrialConfig(DATA, build_defence({"architecture": "linear", "epochs": 2}), attack, plain.training, 1)  # fmt: skip
     source = load_source(DATA)
-    lanes, bank = prepare([config], (), source)
-    marked = attackers(lanes[0])
+    members, store = prepare([config], (), source)
+    marked = attackers(members[0])
     assert len(marked) == 60
-    assert set(marked) == set(lanes[0].poison.positions) | set(lanes[0].poison.covers)
-    clean = bank.unchanged(lanes[0].train)
-    assert set(np.flatnonzero(clean != lanes[0].train)) == set(marked)
+    assert set(marked) == set(members[0].poison.positions) | set(members[0].poison.covers)
+    clean = store.unchanged(members[0].train)
+    assert set(np.flatnonzero(clean != members[0].train)) == set(marked)
 
 
 def test_dropout_draws_what_the_trial_drew() -> None:
@@ -109,12 +109,12 @@ def assert_close_to_numpy(model, found, weights_of):
     from backdoor.engines import init_state
     from backdoor.streams import stream
 
-    lane, config = model.lane, model.config
-    state = init_state(config, model.bank.shape, 10).state_dict()
+    member, config = model.member, model.config
+    state = init_state(config, model.store.shape, 10).state_dict()
     w, b = (state[f"1.{name}"].double().numpy().copy() for name in ("weight", "bias"))
-    x = model.bank.pixels(lane.train) / 255.0
+    x = model.store.pixels(member.train) / 255.0
     vw, vb, steps, step = np.zeros_like(w), np.zeros_like(b), 4 * 3, 0
-    is_poisoned = np.isin(np.arange(200), lane.poison.positions)
+    is_poisoned = np.isin(np.arange(200), member.poison.positions)
     for epoch in range(3):
         order = stream("order", 1, 200, epoch).permutation(200)
         for start in range(0, 200, 64):
@@ -122,7 +122,7 @@ def assert_close_to_numpy(model, found, weights_of):
             z = x[batch] @ w.T + b
             p = np.exp(z - z.max(1, keepdims=True))
             p /= p.sum(1, keepdims=True)
-            p[np.arange(len(batch)), lane.train_labels[batch]] -= 1
+            p[np.arange(len(batch)), member.train_labels[batch]] -= 1
             p *= weights_of(is_poisoned[batch])[:, None]
             vw = 0.9 * vw + p.T @ x[batch] + 0.02 * w
             vb = 0.9 * vb + p.sum(0)
@@ -147,10 +147,10 @@ def test_losses_of_batches_without_one_of_the_kinds() -> None:
 def test_a_curve_ends_at_the_trials_own_figures() -> None:
     model = studied("linear", epochs=10, rate=0.3)
     curve = network_curve(model, [0.0, 1.0])
-    lane, (triggered,) = model.lane, model.lane.triggered
+    member, (triggered,) = model.member, model.member.triggered
     for rows, labels, share in (
-        (lane.test, lane.test_labels, curve[1].clean_accuracy),
-        (triggered.rows, triggered.wanted, curve[1].backdoor_accuracy),
+        (member.test, member.test_labels, curve[1].clean_accuracy),
+        (triggered.rows, triggered.target_labels, curve[1].backdoor_accuracy),
     ):
         own = (model.fitted.predict(0, rows) == labels).mean()
         assert share == pytest.approx(own, abs=0.011), "more than one image apart"

@@ -58,17 +58,17 @@ def test_shared_products_are_bitwise_those_of_one_training_set(most, monkeypatch
     """Whatever came before, and whether or not there is room to keep them."""
     if most is not None:
         monkeypatch.setattr("backdoor.engines.shared.MOST", most)
-    lanes, bank = pack()
-    shared = SharedProducts(bank, lanes)
-    for lane in [*lanes, *lanes[::-2]]:
-        own, test = Pixels.of(bank, lane.train), Pixels.of(bank, lane.test)
+    members, store = pack()
+    shared = SharedProducts(store, members)
+    for member in [*members, *members[::-2]]:
+        own, test = Pixels.of(store, member.train), Pixels.of(store, member.test)
         whole = own.images.astype(np.int64)
-        assert np.array_equal(shared.moments(lane.train), whole.T @ whole)
-        support = lane.train[5:40]
+        assert np.array_equal(shared.moments(member.train), whole.T @ whole)
+        support = member.train[5:40]
         for what in ("inner", "squared_distances"):
-            assert np.array_equal(shared.inner(lane.train, what), getattr(own, what)())
+            assert np.array_equal(shared.inner(member.train, what), getattr(own, what)())
             between = getattr(own[np.arange(5, 40)], what)(test)
-            assert np.array_equal(shared.between(support, lane.test, what), between)
+            assert np.array_equal(shared.between(support, member.test, what), between)
         assert sum(kept.size for kept in shared._kept.values()) <= (most if most else 2**26)
 
 

@@ -31,12 +31,16 @@ def share(pool, _seeds, say):
     spec, search = target.searched()
     points, chance = target.border(search, spec.region.confidence)
     measured = target.rates(pool, spec, target.trials_of(spec, search, points))
-    passes = target.passes(measured, search.core.goal)
+    passes = target.passes(measured, search.optimizer.goal)
     few = int((passes <= target.FEW).sum())
-    say(f"\n90 % target on digits: {len(search.core.points)} trials, then {len(points)} points called IN at the border "
+    say(f"\n90 % target on digits: {len(search.optimizer.points)} trials, then {len(points)} points called IN at the border "
         f"(P {chance.min():.3f} to {chance.max():.3f}) with {target.SEEDS} fresh seeds each\n"
         f"passes of {target.SEEDS}: {sorted(passes.tolist())}; {few} with {target.FEW} or fewer")  # fmt: skip
-    report = {"trials": len(search.core.points), "probability": chance, "passes": passes.tolist()}
+    report = {
+        "trials": len(search.optimizer.points),
+        "probability": chance,
+        "passes": passes.tolist(),
+    }
     return report, {
         "share: points called IN, of 40": (len(points), len(points) == target.POINTS),
         "share: of them with 23 passes of 30 or fewer, at most one": (few, few <= target.ALLOWED),

@@ -132,18 +132,20 @@ def arrays_of(grid: Grid, dtype: Any = np.float64) -> list[Arrays]:
     """Of the part of the grid that they fit, with the counts of our own models."""
     chosen = [grid.configs[i] for i in grid.part]
     results = {r.trial_id: r for r in grid.sweep()}
-    lanes, bank = prepare(chosen, (), load_source(chosen[0].data))
+    members, store = prepare(chosen, (), load_source(chosen[0].data))
 
     def inputs(rows: Any) -> Any:
-        return (bank.uint8(rows).flatten(1).numpy() / 255).astype(dtype)
+        return (store.uint8(rows).flatten(1).numpy() / 255).astype(dtype)
 
     found = []
-    for lane in lanes:
-        sets = [inputs(rows) for rows in (lane.test, lane.validation, lane.triggered[0].rows)]
-        ours = results[lane.config.trial_id]
+    for member in members:
+        sets = [inputs(rows) for rows in (member.test, member.validation, member.triggered[0].rows)]
+        ours = results[member.config.trial_id]
         hits = sum(ours.class_correct), ours.validation_correct, ours.measurements[0].success
-        right = lane.test_labels, lane.validation_labels, lane.triggered[0].wanted
-        found.append(Arrays(lane.config, inputs(lane.train), lane.train_labels, sets, right, hits))
+        right = member.test_labels, member.validation_labels, member.triggered[0].wanted
+        found.append(
+            Arrays(member.config, inputs(member.train), member.train_labels, sets, right, hits)
+        )
     return found
 
 

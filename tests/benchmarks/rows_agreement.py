@@ -23,9 +23,9 @@ from trials import DIGITS, trial
 from backdoor.config import build_data
 from backdoor.datasets import Dataset
 from backdoor.datasets.source import load_source
-from backdoor.engines import Ids, Lane, engine_of
+from backdoor.engines import Ids, Member, engine_of
 from backdoor.engines.serial import Serial
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.trial import prepare
 
 SEEDS, RATE = 6, 0.05
@@ -52,25 +52,25 @@ def _agreement(name: str, kind: str, data: Dataset) -> Iterator[Row]:
     architecture: Any = {"kind": "convnet", "width": 4} if kind == "convnet" else kind
     point = {"weight_decay": DECAYS[kind]} if kind in DECAYS else {"epochs": NETWORKS[kind]}
     configs = [trial(architecture, seed=s, rate=RATE, data=data, **point) for s in range(SEEDS)]
-    lanes, bank = prepare(configs, (), load_source(data))
+    members, store = prepare(configs, (), load_source(data))
     classes = len(load_source(data).class_names)
     engine = engine_of(configs[0])
     assert engine.name != "serial"
     with one_thread():
         with torch.no_grad():
-            ours = _figures(lanes, engine.train(lanes, bank, classes, None).predict)
-        plain = _scikit(lanes, bank, kind) if kind in DECAYS else None
-        theirs = _figures(lanes, plain or Serial().train(lanes, bank, classes, None).predict)
+            ours = _figures(members, engine.train(members, store, classes, None).predict)
+        plain = _scikit(members, store, kind) if kind in DECAYS else None
+        theirs = _figures(members, plain or Serial().train(members, store, classes, None).predict)
     ratios = tuple(_allowed(a, b) for a, b in zip(ours.T, theirs.T, strict=True))
     yield Row(name, min(ratios), 1.0, ratios)
 
 
-def _figures(lanes: Sequence[Lane], predict: Predict) -> Any:
+def _figures(members: Sequence[Member], predict: Predict) -> Any:
     """Clean accuracy and attack success of each lane, (lanes, 2)."""
     return np.array([
-        [np.mean(predict(i, lane.test) == lane.test_labels),
-         np.mean(predict(i, lane.triggered[0].rows) == lane.triggered[0].wanted)]
-        for i, lane in enumerate(lanes)
+        [np.mean(predict(i, member.test) == member.test_labels),
+         np.mean(predict(i, member.triggered[0].rows) == member.triggered[0].wanted)]
+        for i, member in enumerate(members)
     ])  # fmt: skip
 
 
@@ -81,17 +81,19 @@ def _allowed(ours: Any, theirs: Any) -> float:
     return min(MOST, (high - low) / 2 / found) if found else MOST
 
 
-def _scikit(lanes: Sequence[Lane], bank: Bank, kind: str) -> Predict:
+def _scikit(members: Sequence[Member], store: ImageStore, kind: str) -> Predict:
     def inputs(rows: Ids) -> Any:
-        return bank.pixels(rows) / 255
+        return store.pixels(rows) / 255
 
-    models = [_model(kind, lane).fit(inputs(lane.train), lane.train_labels) for lane in lanes]
-    return lambda lane, rows: models[lane].predict(inputs(rows))
+    models = [
+        _model(kind, member).fit(inputs(member.train), member.train_labels) for member in members
+    ]
+    return lambda member, rows: models[member].predict(inputs(rows))
 
 
-def _model(kind: str, lane: Lane) -> Any:
+def _model(kind: str, member: Member) -> Any:
     """Of the strength that the weight decay is."""
-    total = len(lane.train) * DECAYS[kind]
+    total = len(member.train) * DECAYS[kind]
     return {
         "ridge": RidgeClassifier(total / 2),
         "logistic": LogisticRegression(C=1 / total, max_iter=2000, tol=1e-6),

@@ -99,8 +99,8 @@ class _Watch:
 
     def growth(self, trials: int) -> float:
         """Bytes a trial from the first quarter on: caches and imports have settled by then."""
-        settled = [pair for pair in self.seen if pair[0] >= trials / 4]
-        count, size = zip(*settled, strict=True)
+        sync_state = [pair for pair in self.seen if pair[0] >= trials / 4]
+        count, size = zip(*sync_state, strict=True)
         return max(1.0, statistics.linear_regression(count, size).slope)
 
 

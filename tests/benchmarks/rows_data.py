@@ -28,9 +28,9 @@ from torchvision import transforms
 from trials import trial
 
 from backdoor.config import Training, build_data
-from backdoor.engines import Lane, init_state
+from backdoor.engines import Member, init_state
 from backdoor.engines.serial import EpochImages, Serial
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.trial import prepare
 
 IMAGES, BATCH, TRAINED = 4096, 128, 1024
@@ -40,20 +40,20 @@ SOURCE = synthetic_source(IMAGES + 100, (3, 32, 32))
 
 
 def rows() -> Iterator[Row]:
-    lane, bank = _lane(IMAGES)
-    alone = [_loaded(lane, workers) for workers in (0, 2)]
+    member, store = _member(IMAGES)
+    alone = [_loaded(member, workers) for workers in (0, 2)]
     name = "data path: crop, flip, normalise, stamp"
-    ours = timed(lambda: _every_batch(lane, bank), 1 / EPOCHS)
+    ours = timed(lambda: _every_batch(member, store), 1 / EPOCHS)
     yield from side_by_side(name, 18, alone, ours)
     yield from _training()
 
 
 def _training() -> Iterator[Row]:
-    lane, bank = _lane(TRAINED)
-    ours = timed(lambda: Serial().train([lane], bank, 10, None))
-    behind = [_trained_behind_loader(lane, workers) for workers in (0, 2)]
+    member, store = _member(TRAINED)
+    ours = timed(lambda: Serial().train([member], store, 10, None))
+    behind = [_trained_behind_loader(member, workers) for workers in (0, 2)]
     yield from side_by_side("convnet with its data path, against a DataLoader", 1.9, behind, ours)
-    constant = timed(lambda: _train_on_one_batch(lane, bank))
+    constant = timed(lambda: _train_on_one_batch(member, store))
     name = "convnet with its data path, against a constant batch"
     yield from side_by_side(name, 0.85, [constant], ours)
     yield from _one_a_core()
@@ -82,36 +82,36 @@ def _train_here(workers: int | None) -> None:
 @functools.cache
 def _training_here(workers: int | None) -> Callable[[], object]:
     """On four times the images, for what it costs to begin is shared by two processes."""
-    lane, bank = _lane(4 * TRAINED)
+    member, store = _member(4 * TRAINED)
     if workers is None:
-        return lambda: Serial().train([lane], bank, 10, None)
-    return _trained_behind_loader(lane, workers)
+        return lambda: Serial().train([member], store, 10, None)
+    return _trained_behind_loader(member, workers)
 
 
-def _lane(images: int) -> tuple[Lane, Bank]:
+def _member(images: int) -> tuple[Member, ImageStore]:
     data = build_data({"kind": "digits", "train": images, "validation": 10, "test": 30})
     training = Training(batch_size=BATCH, augmentation="crop_flip", normalization="standard")
     config = trial("convnet", rate=0.1, trigger={"kind": "patch", "size": 3}, data=data,
                    training=training, epochs=1, learning_rate=0.01)  # fmt: skip
-    (lane,), bank = prepare([config], (), SOURCE)
-    return lane, bank
+    (member,), store = prepare([config], (), SOURCE)
+    return member, store
 
 
-def _every_batch(lane: Lane, bank: Bank) -> None:
+def _every_batch(member: Member, store: ImageStore) -> None:
     for epoch in range(EPOCHS):
-        inputs = EpochImages(lane, bank, epoch)
-        for start in range(0, len(lane.train), BATCH):
+        inputs = EpochImages(member, store, epoch)
+        for start in range(0, len(member.train), BATCH):
             inputs.batch(start, start + BATCH)
 
 
-def _train_on_one_batch(lane: Lane, bank: Bank) -> None:
+def _train_on_one_batch(member: Member, store: ImageStore) -> None:
     """Our engine without data work: the same images and labels in every step."""
-    batch = EpochImages(lane, bank, 0).batch(0, BATCH)
+    batch = EpochImages(member, store, 0).batch(0, BATCH)
     with (
         mock.patch.object(EpochImages, "__init__", lambda *_: None),
         mock.patch.object(EpochImages, "batch", lambda *_: batch),
     ):
-        Serial().train([lane], bank, 10, None)
+        Serial().train([member], store, 10, None)
 
 
 # --- the baseline ----------------------------------------------------------------------------------
@@ -120,11 +120,11 @@ def _train_on_one_batch(lane: Lane, bank: Bank) -> None:
 class PoisonedImages(Dataset):
     """Items (image (3, 32, 32) float32, label), each through PIL."""
 
-    def __init__(self, lane: Lane) -> None:
-        pixels = SOURCE.images[: len(lane.train)].transpose(0, 2, 3, 1)
+    def __init__(self, member: Member) -> None:
+        pixels = SOURCE.images[: len(member.train)].transpose(0, 2, 3, 1)
         self.images = [Image.fromarray(np.ascontiguousarray(image)) for image in pixels]
-        self.labels = lane.train_labels.tolist()
-        self.poisoned = set(lane.poison.positions.tolist())
+        self.labels = member.train_labels.tolist()
+        self.poisoned = set(member.poison.positions.tolist())
         self.transform = transforms.Compose([
             transforms.Resize((32, 32)), transforms.RandomCrop((32, 32), padding=4),
             transforms.RandomHorizontalFlip(), transforms.ToTensor(),
@@ -143,15 +143,15 @@ class PoisonedImages(Dataset):
         return self.transform(image), self.labels[index]
 
 
-def _loader(lane: Lane, workers: int) -> DataLoader:
+def _loader(member: Member, workers: int) -> DataLoader:
     return DataLoader(
-        PoisonedImages(lane), BATCH, shuffle=True, num_workers=workers,
+        PoisonedImages(member), BATCH, shuffle=True, num_workers=workers,
         persistent_workers=workers > 0,
     )  # fmt: skip
 
 
-def _loaded(lane: Lane, workers: int) -> Callable[[], float]:
-    loader = _loader(lane, workers)
+def _loaded(member: Member, workers: int) -> Callable[[], float]:
+    loader = _loader(member, workers)
 
     def run() -> None:
         for _ in loader:
@@ -160,11 +160,11 @@ def _loaded(lane: Lane, workers: int) -> Callable[[], float]:
     return timed(run)
 
 
-def _trained_behind_loader(lane: Lane, workers: int) -> Callable[[], float]:
-    loader, defence = _loader(lane, workers), lane.config.defence
+def _trained_behind_loader(member: Member, workers: int) -> Callable[[], float]:
+    loader, defence = _loader(member, workers), member.config.defence
 
     def run() -> None:
-        module = init_state(lane.config, SOURCE.shape, 10)
+        module = init_state(member.config, SOURCE.shape, 10)
         optimizer = torch.optim.SGD(module.parameters(), defence.learning_rate, defence.momentum)
         for images, labels in loader:
             loss = functional.cross_entropy(module(images), labels)

@@ -59,16 +59,18 @@ def all_of(fits: Sequence[Callable[[], object]]) -> None:
 def optima(grid: Grid) -> list[float]:
     """The optimum of each fit of the part, by Newton's method; our sweep's objective is near it."""
     chosen = [grid.configs[i] for i in grid.part]
-    lanes, bank = prepare(chosen, (), load_source(chosen[0].data))
-    models = LogisticEngine().train(lanes, bank, 2, None)
+    members, store = prepare(chosen, (), load_source(chosen[0].data))
+    models = LogisticEngine().train(members, store, 2, None)
     values = []
-    for index, lane in enumerate(lanes):
-        x = bank.uint8(lane.train).flatten(1).numpy() / 255
+    for index, member in enumerate(members):
+        x = store.uint8(member.train).flatten(1).numpy() / 255
         state = models.state(index)
         ours = [state[key].numpy().T for key in ("1.weight", "1.bias")]
-        (best,) = solve(Images.centre(x), lane.train_labels, 2, [lane.config.defence.weight_decay])
+        (best,) = solve(
+            Images.centre(x), member.train_labels, 2, [member.config.defence.weight_decay]
+        )
         value, optimum = (
-            objective(w[:, 1] - w[:, 0], b[1] - b[0], x, lane.train_labels, lane.config)
+            objective(w[:, 1] - w[:, 0], b[1] - b[0], x, member.train_labels, member.config)
             for w, b in (ours, best)
         )
         assert abs(value - optimum) <= 1e-4 * optimum

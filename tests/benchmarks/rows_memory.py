@@ -29,7 +29,7 @@ from trials import trial
 from backdoor.config import Training, TrialConfig, build_data
 from backdoor.datasets.source import load_source
 from backdoor.engines.serial import EpochImages
-from backdoor.image_store import store as bank
+from backdoor.image_store import store as store
 from backdoor.trial import prepare, run_pack
 
 HERE = Path(__file__).parent
@@ -109,7 +109,7 @@ def main(network: str, data: str, train: int, test: int) -> None:
                    data=source, training=training, learning_rate=0.01)  # fmt: skip
     run_pack([trial(epochs=1)])
     # A set as large as the whole is never normalised at once.
-    uncopied = mock.patch.object(bank, "FLOAT_BANK_BYTES", 0)
+    uncopied = mock.patch.object(store, "FLOAT_BANK_BYTES", 0)
     with uncopied, _watched() as seen, suppress(EnoughError), _at_most(steps):
         run_pack([config])
     print(seen[-1] - seen[0] - (_copied(config) if (train, test) == FEW else 0))

@@ -22,11 +22,11 @@ from trials import DIGITS, trial
 
 from backdoor.config import TrialConfig, build_data
 from backdoor.datasets.source import load_source
-from backdoor.engines import Engine, Lane, init_state, learning_rate_factor
+from backdoor.engines import Engine, Member, init_state, learning_rate_factor
 from backdoor.engines.grouped import Grouped
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial
-from backdoor.image_store.store import Bank
+from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 from backdoor.trial import prepare
 
@@ -58,7 +58,7 @@ def _configs(architecture: Any, seeds: Sequence[int], data: Any, epochs: int) ->
 
 def _prepared(
     configs: list[TrialConfig], shape: tuple[int, int, int] | None
-) -> tuple[list[Lane], Bank]:
+) -> tuple[list[Member], ImageStore]:
     source = load_source(DIGITS) if shape is None else synthetic_source(1700, shape)
     return prepare(configs, (), source)
 
@@ -66,9 +66,9 @@ def _prepared(
 def _against_torch(
     name: str, goal: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
 ) -> Iterator[Row]:
-    lanes, bank = _prepared(configs, shape)
-    baselines = [_one_by_one(lanes[:: LANES // PART], bank, form) for form in FORMS]
-    yield from side_by_side(name, goal, baselines, timed(lambda: _train(Packed(), lanes, bank)))
+    members, store = _prepared(configs, shape)
+    baselines = [_one_by_one(members[:: LANES // PART], store, form) for form in FORMS]
+    yield from side_by_side(name, goal, baselines, timed(lambda: _train(Packed(), members, store)))
 
 
 def _narrow() -> Iterator[Row]:
@@ -77,27 +77,31 @@ def _narrow() -> Iterator[Row]:
     configs = [
         trial({"kind": "convnet", "width": 4}, seed=s, epochs=1, data=data) for s in range(8)
     ]
-    lanes, bank = prepare(configs, (), synthetic_source(700, (1, 28, 28)))
-    serial = timed(lambda: _train(Serial(), lanes, bank))
-    packed = timed(lambda: _train(Grouped(), lanes, bank))
+    members, store = prepare(configs, (), synthetic_source(700, (1, 28, 28)))
+    serial = timed(lambda: _train(Serial(), members, store))
+    packed = timed(lambda: _train(Grouped(), members, store))
     yield from side_by_side("8 packed convnets of 4 to 16 channels", 1.6, [serial], packed)
 
 
-def _train(engine: Engine, lanes: Sequence[Lane], bank: Bank) -> None:
+def _train(engine: Engine, members: Sequence[Member], store: ImageStore) -> None:
     with torch.enable_grad() if engine.name == "serial" else torch.no_grad():
-        engine.train(lanes, bank, 10, None)
+        engine.train(members, store, 10, None)
 
 
-def _one_by_one(lanes: Sequence[Lane], bank: Bank, form: dict[str, bool]) -> Callable[[], float]:
+def _one_by_one(
+    members: Sequence[Member], store: ImageStore, form: dict[str, bool]
+) -> Callable[[], float]:
     def run() -> float:
         seconds = 0.0
-        for lane in lanes:
-            module = init_state(lane.config, bank.shape, 10)
-            images = bank.batch(torch.from_numpy(lane.train))
+        for member in members:
+            module = init_state(member.config, store.shape, 10)
+            images = store.batch(torch.from_numpy(member.train))
             start = time.perf_counter()
-            _train_module(module, images, torch.from_numpy(lane.train_labels), lane.config, form)
+            _train_module(
+                module, images, torch.from_numpy(member.train_labels), member.config, form
+            )
             seconds += time.perf_counter() - start
-        return seconds * LANES / len(lanes)
+        return seconds * LANES / len(members)
 
     return run
 

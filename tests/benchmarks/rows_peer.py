@@ -129,11 +129,11 @@ def _trained(config: TrialConfig) -> float:
 
 def _loaded(config: TrialConfig) -> float:
     """An epoch of the poisoned training set, by one thread: a second one has little to do."""
-    (lane,), bank = prepare([config], (), load_source(config.data))
+    (member,), store = prepare([config], (), load_source(config.data))
     with threads(1):
         start = time.perf_counter()
         for epoch in range(10 * DATA_EPOCHS):
-            inputs = EpochImages(lane, bank, epoch)
-            for first in range(0, len(lane.train), BATCH):
+            inputs = EpochImages(member, store, epoch)
+            for first in range(0, len(member.train), BATCH):
                 inputs.batch(first, first + BATCH)
         return (time.perf_counter() - start) / (10 * DATA_EPOCHS)

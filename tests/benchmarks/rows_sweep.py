@@ -189,11 +189,13 @@ def called(trials: int, folder: Path) -> dict[str, float]:
     """Ray's callback on the same runs: their parameters, and their metrics as one result."""
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    from sweeps.mirror.run_record import Cards
+    from sweeps.mirror.run_record import RunRecords
     from sweeps.storage.paths import read_sweep
 
     paths, uri = _recorded(trials, folder)
-    cards = [Cards(read_sweep(paths)).card(row) for row in Ledger(paths.ledger).table().to_pylist()]
+    cards = [
+        RunRecords(read_sweep(paths)).card(row) for row in Ledger(paths.ledger).table().to_pylist()
+    ]
     callback = MLflowLoggerCallback(uri, experiment_name="callback")
     callback.setup()
     start = time.perf_counter()

@@ -18,7 +18,7 @@ from cluster.ports import beyond_loopback
 from sweeps.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-QUESTION = {"packages": ["ray", "no-such-package"], "paths": [], "storage": "."}
+REQUEST = {"packages": ["ray", "no-such-package"], "paths": [], "storage": "."}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_a_gpu_that_torch_cannot_use(tmp_path, monkeypatch) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(cluster.facts, "_TORCH", "print(None, False)")
-    found = [f for f in judge(gather(QUESTION), "here", ".") if f.subject == "gpu"]
+    found = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "gpu"]
     assert [f.level for f in found] == [OK, FAILURE]
     assert found[0].says == "Card, 1024 MiB" and "torch cannot use it" in found[1].says
 
@@ -100,7 +100,7 @@ def test_a_results_folder_is_a_subject_too(capsys, tmp_path) -> None:
 
 
 def test_what_cannot_be_written_or_is_not_installed() -> None:
-    facts = gather({**QUESTION, "storage": "/dev/null/results", "paths": ["/gone", "."]})
+    facts = gather({**REQUEST, "storage": "/dev/null/results", "paths": ["/gone", "."]})
     found = {(f.subject, f.level): f.says for f in judge(facts, "here", "x")}
     assert "/dev/null: Not a directory" in found["storage", FAILURE]
     assert found["packages", FAILURE] == "not installed: no-such-package"
@@ -109,7 +109,7 @@ def test_what_cannot_be_written_or_is_not_installed() -> None:
 
 
 def test_amounts_that_run_low() -> None:
-    facts = gather(QUESTION)
+    facts = gather(REQUEST)
     for free, level in ((2**29, FAILURE), (2**31, WARNING), (2**40, OK)):
         low = {**facts, "disk": free, "memory": free, "shared_memory": 2**26}
         found = {f.subject: f for f in judge(low, "here", "x")}
@@ -200,7 +200,7 @@ def test_ports_beyond_loopback(mode, level, monkeypatch) -> None:
         assert [found.port for found in beyond_loopback("a-test-of-ours")] == everywhere
         monkeypatch.setattr(cluster.facts, "RAY_PROCESSES", "a-test-of-ours")
         monkeypatch.setattr(cluster.facts, "RAY_CORE", ("a-test-of-ours",))
-        (found,) = [f for f in judge(gather(QUESTION), "here", ".") if f.subject == "ports"]
+        (found,) = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "ports"]
         process.stdin.close()
     assert found.level == level
     assert f"a-test-of-ours {everywhere[0]} {everywhere[1]}" in found.says

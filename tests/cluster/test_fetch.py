@@ -14,11 +14,11 @@ from small import begin, results, small_spec, sweep
 import cluster.on_head
 from backdoor.errors import UserError
 from cluster.address import ClusterError
-from cluster.envelope import read_frame, write_frame
+from cluster.envelope import read_envelope, write_envelope
 from cluster.fetch import unpack
 from cluster.on_head import CannotAnswer, pack
-from cluster.payload import Parcel, Remote, entrypoint
-from sweeps.cli.jobs import PACKAGES, ROOT, parcel
+from cluster.payload import Payload, Remote, entrypoint
+from sweeps.cli.jobs import PACKAGES, ROOT, payload
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
 
@@ -115,31 +115,33 @@ def test_what_is_too_large_or_no_results_folder_is_refused(finished, tmp_path, m
 
 def framed(content, before="", after=""):
     log = io.BytesIO()
-    write_frame(io.BytesIO(content), log)
+    write_envelope(io.BytesIO(content), log)
     return before + log.getvalue().decode() + after
 
 
 @pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 57 * 4096 - 1, 57 * 4096, 57 * 4096 + 1])
 def test_frames_bring_back_every_byte(size) -> None:
     content = random.Random(size).randbytes(size)
-    assert read_frame(framed(content, "INFO setting up\nRunning entrypoint\n", "bye\n")) == content
+    assert (
+        read_envelope(framed(content, "INFO setting up\nRunning entrypoint\n", "bye\n")) == content
+    )
 
 
 def test_a_damaged_frame_is_none_whatever_was_changed() -> None:
     content = random.Random(1).randbytes(300)
     log = framed(content)
-    assert read_frame("") is None and read_frame("no frame") is None
+    assert read_envelope("") is None and read_envelope("no frame") is None
     for position in range(len(log)):
         for changed in (
             log[:position] + "A" + log[position + 1 :],
             log[:position] + log[position + 1 :],
         ):
-            found = read_frame(changed)
+            found = read_envelope(changed)
             assert found is None or found == content
         if position < len(log) - 1:
-            assert read_frame(log[:position]) is None
+            assert read_envelope(log[:position]) is None
     lines = log.splitlines(keepends=True)
-    assert read_frame("".join([lines[0], "a warning in between\n", *lines[1:]])) is None
+    assert read_envelope("".join([lines[0], "a warning in between\n", *lines[1:]])) is None
 
 
 # --- archives of strangers -----------------------------------------------------------------------
@@ -195,7 +197,7 @@ def test_what_lies_there_stays(tmp_path) -> None:
 
 
 def test_a_parcel_holds_our_packages_and_nothing_else(tmp_path) -> None:
-    made = parcel("name: x\n").write(tmp_path)
+    made = payload("name: x\n").write(tmp_path)
     names = {p.name for p in made.iterdir()}
     assert names - {n for n in names if n.endswith(".dist-info")} == {
         *PACKAGES,
@@ -214,7 +216,7 @@ def test_a_parcel_holds_our_packages_and_nothing_else(tmp_path) -> None:
 def test_a_parcel_tells_its_version(tmp_path) -> None:
     import importlib.metadata
 
-    folder = Parcel({}, "9.8.7").write(tmp_path)
+    folder = Payload({}, "9.8.7").write(tmp_path)
     (found,) = importlib.metadata.distributions(path=[str(folder)])
     assert (found.metadata["Name"], found.version) == ("backdoor-sweeps", "9.8.7")
 
@@ -239,5 +241,5 @@ def test_paths_over_there_are_absolute(path) -> None:
 def test_fetched_results_are_the_same_trials(finished, tmp_path) -> None:
     from sweeps.storage.paths import SweepPaths
 
-    unpack(read_frame(framed(packed(finished.root))), tmp_path / "here")
+    unpack(read_envelope(framed(packed(finished.root))), tmp_path / "here")
     assert results(SweepPaths(tmp_path / "here")) == results(finished)

@@ -11,7 +11,7 @@ from dashboards.probes import series, studies
 from dashboards.report import write_report
 from dashboards.results import read_results
 from sweeps.cli.looking import write_region
-from sweeps.ledger import load_studies
+from sweeps.ledger import load_probe_results
 from sweeps.runners.serial import SerialRunner
 
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_what_there_is_to_draw(folder) -> None:
-    counting, uneven, persistence = load_studies(folder)
+    counting, uneven, persistence = load_probe_results(folder)
     assert (counting.x, counting.figures) == (None, ("figure",)) and len(counting.rows) == 8
     assert persistence.x == "step"
     assert persistence.figures == ("clean_accuracy", "attack_success", "robust_accuracy")
@@ -55,7 +55,7 @@ def test_the_part_of_the_report(folder) -> None:
     for words in ("clean accuracy", "attack success", "robust accuracy", "clean model"):
         assert words in text
     # A row for each point and attack: the median of two seeds, and the range.
-    rows = [row for row in load_studies(folder)[0].rows if row["seed"] in (0, 1)]
+    rows = [row for row in load_probe_results(folder)[0].rows if row["seed"] in (0, 1)]
     first = sorted(
         row["figure"] for row in rows
         if (row["defence_id"], row["attack_id"]) == (rows[0]["defence_id"], rows[0]["attack_id"])

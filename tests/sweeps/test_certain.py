@@ -15,19 +15,19 @@ from backdoor.result import CurvePoint, Measurement
 from backdoor.settings.registry import PROBES
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.early_stopping.audit import foretold_of, sentence
+from sweeps.early_stopping.audit import prediction_audit, sentence
 from sweeps.early_stopping.limits import (
     Bars,
-    Limit,
-    Limits,
+    StoppingLimit,
+    StoppingLimits,
     contradicts,
-    is_control,
+    is_holdout,
     metric_of,
     side_of,
 )
-from sweeps.early_stopping.predictor import Curve, Foreteller, Kind, curve_of, farthest
+from sweeps.early_stopping.predictor import Curve, Kind, OutcomePredictor, curve_of, farthest
 from sweeps.ledger import Ledger, finished_rows, load_results
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack, make_packs
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
@@ -74,14 +74,14 @@ def test_curves_of_equal_reach_count_together_and_must_be_of_several_seeds() -> 
 
 
 def test_the_words_and_the_bars() -> None:
-    limits = Limits(BARS, (Limit("attack_success", 2, 0.1, 60, 1), Limit("clean_accuracy", 3, -0.05, 59, 0)))  # fmt: skip
-    assert limits.foretell(1, 0.1, 1.0) is None
-    assert limits.foretell(2, 0.95, 0.29) is None
+    limits = StoppingLimits(BARS, (StoppingLimit("attack_success", 2, 0.1, 60, 1), StoppingLimit("clean_accuracy", 3, -0.05, 59, 0)))  # fmt: skip
+    assert limits.predict(1, 0.1, 1.0) is None
+    assert limits.predict(2, 0.95, 0.29) is None
     told = "fails: attack_success 0.3000 after epoch 2 ends above 0.2, as it did in 59 of 60 finished trials"  # fmt: skip
-    assert limits.foretell(2, 0.95, 0.3) == told and metric_of(told) == "attack_success"
-    assert limits.foretell(3, 0.96, 0.0) is None
+    assert limits.predict(2, 0.95, 0.3) == told and metric_of(told) == "attack_success"
+    assert limits.predict(3, 0.96, 0.0) is None
     # Foretold to fall below its bar, though it is above it now.
-    assert limits.foretell(3, 0.95, 0.0).startswith("fails: clean_accuracy 0.9500 after epoch 3")
+    assert limits.predict(3, 0.95, 0.0).startswith("fails: clean_accuracy 0.9500 after epoch 3")
     ends = np.array([0.9, 0.9, 0.899]), np.array([0.2, 0.21, 0.2])
     assert contradicts(BARS, "attack_success", *ends).tolist() == [True, False, True]
     assert contradicts(BARS, "clean_accuracy", *ends).tolist() == [True, True, False]
@@ -90,11 +90,11 @@ def test_the_words_and_the_bars() -> None:
 
 def test_limits_travel_with_their_pack() -> None:
     trials = tuple(trial(seed=seed) for seed in range(3))
-    limit = Limits(BARS, (Limit("attack_success", 2, 0.1, 60, 1),))
-    limits = (limit, None, Limits(Bars(None, 0.2), (), True))
-    pack = Pack(trials, Job((), 1, foretelling=True), limits)
-    bare = Pack(trials[:1], Job((), 1, foretelling=True))
-    assert Stint.from_json(Stint((pack, bare)).to_json()).packs == (pack, bare)
+    limit = StoppingLimits(BARS, (StoppingLimit("attack_success", 2, 0.1, 60, 1),))
+    limits = (limit, None, StoppingLimits(Bars(None, 0.2), (), True))
+    pack = Pack(trials, Job((), 1, predicting=True), limits)
+    bare = Pack(trials[:1], Job((), 1, predicting=True))
+    assert Chunk.from_json(Chunk((pack, bare)).to_json()).packs == (pack, bare)
     assert [p.limits for p in pack.halves()] == [(), ()]  # they are looked up when handed out
 
 
@@ -120,9 +120,9 @@ def row(config, points, end, images=500, triggered=450):
 
 
 def learned(rows, seeds=3, **given):
-    foreteller = Foreteller(settings(**{"confidence": 0.9, **given}), BARS, seeds)
-    foreteller.learn(pa.concat_tables(rows))
-    return foreteller
+    predictor = OutcomePredictor(settings(**{"confidence": 0.9, **given}), BARS, seeds)
+    predictor.learn(pa.concat_tables(rows))
+    return predictor
 
 
 def strong(decays=(0.01, 0.02), count=30, **given):
@@ -133,24 +133,24 @@ def strong(decays=(0.01, 0.02), count=30, **given):
     ]
 
 
-def told(foreteller, config, clean=0.95, success=0.5, epoch=1):
-    limits = foreteller.limits(config)
-    return None if limits is None else limits.foretell(epoch, clean, success)
+def told(predictor, config, clean=0.95, success=0.5, epoch=1):
+    limits = predictor.limits(config)
+    return None if limits is None else limits.predict(epoch, clean, success)
 
 
 def test_only_trials_of_the_same_kind_attack_and_range_vouch_for_one() -> None:
-    foreteller = learned([row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()])
+    predictor = learned([row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()])
     alike = {"seed": 99, "epochs": 3, "weight_decay": 0.015}
-    assert told(foreteller, trial(**alike)).startswith("fails: attack_success 0.5000 after epoch 1")
-    assert told(foreteller, trial(**alike), success=0.49) is None
+    assert told(predictor, trial(**alike)).startswith("fails: attack_success 0.5000 after epoch 1")
+    assert told(predictor, trial(**alike), success=0.49) is None
     squeezing = {"kind": "logit_squeezing", "strength": 0.1}
     for other in (
         {"weight_decay": 0.03}, {"weight_decay": 0.005}, {"learning_rate": 0.2}, {"epochs": 4},
         {"architecture": "linear"}, {"rate": 0.05}, {"trigger": "blend"}, {"regularizer": squeezing},
     ):  # fmt: skip
-        assert told(foreteller, trial(**{**alike, **other})) is None, other
-    assert foreteller.limits(trial(**alike, rate=0)) is None  # the clean baseline
-    assert foreteller.limits(trial("ridge", weight_decay=0.015)) is None  # no curve
+        assert told(predictor, trial(**{**alike, **other})) is None, other
+    assert predictor.limits(trial(**alike, rate=0)) is None  # the clean baseline
+    assert predictor.limits(trial("ridge", weight_decay=0.015)) is None  # no curve
 
 
 def test_few_curves_few_seeds_and_equal_models_foretell_nothing() -> None:
@@ -177,10 +177,10 @@ def test_easy_curves_do_not_vouch_for_what_is_left_when_they_are_gone() -> None:
     rest = strong(count=100)[60:80]
     hard = [row(c, [(0.95, 0.3), (0.95, 0.5)], (0.95, 0.1 if i < 2 else 0.9)) for i, c in enumerate(rest)]  # fmt: skip
     new = trial(seed=99, epochs=3, weight_decay=0.015)
-    foreteller = learned(easy + hard)
+    predictor = learned(easy + hard)
     assert binom.cdf(2, 80, 0.1) < 0.05  # together they would be certain
-    assert told(foreteller, new, success=0.8) is not None
-    assert told(foreteller, new, success=0.5, epoch=2) is None
+    assert told(predictor, new, success=0.8) is not None
+    assert told(predictor, new, success=0.5, epoch=2) is None
 
 
 def test_a_curve_that_turns_back_keeps_its_like_in_training() -> None:
@@ -189,10 +189,10 @@ def test_a_curve_that_turns_back_keeps_its_like_in_training() -> None:
     turning = [row(c, [(0.95, 0.9), (0.95, 0.65)], (0.95, 0.05)) for c in strong(count=68)[60:]]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
     assert told(learned(calm), new, success=0.6) is not None
-    foreteller = learned(calm + turning)
-    assert told(foreteller, new, success=0.95) is None
-    assert told(foreteller, new, success=0.7, epoch=2) is not None  # by then they have fallen
-    assert told(foreteller, new, success=0.65, epoch=2) is None
+    predictor = learned(calm + turning)
+    assert told(predictor, new, success=0.95) is None
+    assert told(predictor, new, success=0.7, epoch=2) is not None  # by then they have fallen
+    assert told(predictor, new, success=0.65, epoch=2) is None
 
 
 def test_with_best_minus_x_clean_accuracy_is_left_open_and_any_verdict_needs_both_bars() -> None:
@@ -200,7 +200,7 @@ def test_with_best_minus_x_clean_accuracy_is_left_open_and_any_verdict_needs_bot
     fine = [row(c, [(0.95, 0.05)] * 2, (0.95, 0.05)) for c in strong()]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
     assert told(learned(rows), new, clean=0.5, success=0.05).startswith("fails: clean_accuracy")
-    relative = Foreteller(settings(confidence=0.9), Bars(None, 0.2), 3)
+    relative = OutcomePredictor(settings(confidence=0.9), Bars(None, 0.2), 3)
     relative.learn(pa.concat_tables(rows))
     assert told(relative, new, clean=0.5, success=0.05) is None
     assert told(learned(fine), new, success=0.05) is None
@@ -241,14 +241,14 @@ def drawn(rng, turning):
 def simulated(seed, confidence, turning):
     """Stopped trials of a made-up sweep in batches, wrong ones among them, and the controls'."""
     rng, count = np.random.default_rng(seed), np.zeros(4, dtype=int)
-    foreteller = Foreteller(settings(confidence=confidence), BARS, 3)
+    predictor = OutcomePredictor(settings(confidence=confidence), BARS, 3)
     for _ in range(40):
         finished = []
         for number in range(16):
             x, figures = drawn(rng, turning)
             kind = Kind(FAMILY, "a", (x, 0.01))
-            limits = Limits(BARS, foreteller.of(kind))
-            verdicts = (limits.foretell(e, *figures[e - 1]) for e in range(1, EPOCHS))
+            limits = StoppingLimits(BARS, predictor.of(kind))
+            verdicts = (limits.predict(e, *figures[e - 1]) for e in range(1, EPOCHS))
             said = next((v for v in verdicts if v is not None), None)
             control = rng.random() < 0.1
             if said is not None:
@@ -257,7 +257,7 @@ def simulated(seed, confidence, turning):
             if said is None or control:
                 points = {e: tuple(figures[e - 1]) for e in range(1, EPOCHS)}
                 finished.append(Curve(kind, number, points, tuple(figures[-1])))
-        foreteller.take(finished)
+        predictor.take(finished)
     return count
 
 
@@ -276,10 +276,10 @@ def test_no_more_verdicts_are_wrong_than_declared(confidence, turning) -> None:
 
 def test_controls_are_drawn_by_their_ids() -> None:
     ids = [f"{number:016x}" for number in range(4000)]
-    chosen = {i for i in ids if is_control(i, 0.1)}
+    chosen = {i for i in ids if is_holdout(i, 0.1)}
     assert abs(len(chosen) - 400) < 4 * np.sqrt(4000 * 0.09)
-    assert chosen == {i for i in reversed(ids) if is_control(i, 0.1)}
-    assert chosen < {i for i in ids if is_control(i, 0.2)}
+    assert chosen == {i for i in reversed(ids) if is_holdout(i, 0.1)}
+    assert chosen < {i for i in ids if is_holdout(i, 0.2)}
 
 
 # --- a sweep -----------------------------------------------------------------------------------
@@ -309,9 +309,7 @@ def calm(tmp_path_factory):
 
 def test_those_stopped_are_the_beginning_of_what_they_would_have_been(swept, calm) -> None:
     paths, spec, outcome = swept
-    assert (
-        len(make_packs(make_search(spec).ask(4096), Job(spec.measures, 1, foretelling=True))) < 20
-    )
+    assert len(make_packs(make_search(spec).ask(4096), Job(spec.measures, 1, predicting=True))) < 20
     found = results(paths)
     stopped = {name: r for name, r in found.items() if r["status"] == "stopped"}
     assert outcome.stopped == len(stopped) >= 30
@@ -327,10 +325,10 @@ def test_those_stopped_are_the_beginning_of_what_they_would_have_been(swept, cal
     for name, r in rows.items():
         if name in stopped:
             assert r["foretold"] == r["stopped_by"].removeprefix("certain: ")
-            assert not is_control(name, 0.1) and r["attack_id"] != "clean"
+            assert not is_holdout(name, 0.1) and r["attack_id"] != "clean"
             assert (r["cpus"], r["gpus"]) == (1, 0)
         elif r["foretold"]:
-            assert is_control(name, 0.1)
+            assert is_holdout(name, 0.1)
     images = sum(r["trained_images"] for r in rows.values())
     saved = sum(r["train_images"] * (6 - r["epochs_run"]) for r in stopped.values())
     assert images == sum(r["train_images"] for r in calm.values()) * 6 - saved
@@ -374,15 +372,15 @@ def test_a_broken_control_passes_nothing() -> None:
         "config": json.loads(base["config"]),
         "foretold": "fails: attack_success 0.5",
     }
-    assert foretold_of(spec, [control])["foretold"]["wrong"] == 1
-    assert foretold_of(spec, [{**control, "diverged": True}])["foretold"]["wrong"] == 0
+    assert prediction_audit(spec, [control])["foretold"]["wrong"] == 1
+    assert prediction_audit(spec, [{**control, "diverged": True}])["foretold"]["wrong"] == 0
     passes = {**control, "foretold": "passes: margin 0.1"}
-    assert foretold_of(spec, [passes])["foretold"]["wrong"] == 0
-    assert foretold_of(spec, [{**passes, "collapsed": True}])["foretold"]["wrong"] == 1
-    empty = foretold_of(spec, [])["foretold"]
+    assert prediction_audit(spec, [passes])["foretold"]["wrong"] == 0
+    assert prediction_audit(spec, [{**passes, "collapsed": True}])["foretold"]["wrong"] == 1
+    empty = prediction_audit(spec, [])["foretold"]
     assert (empty["error"], empty["error_upper"], empty["epochs_saved"]) == (None, None, 0)
     assert "nothing says how often that errs" in sentence(empty)
-    assert foretold_of(small_spec(**EASY), [control]) == {}
+    assert prediction_audit(small_spec(**EASY), [control]) == {}
 
 
 def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(
@@ -420,13 +418,16 @@ def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(
 def test_what_is_trained_again_for_its_studies_runs_to_its_end(tmp_path) -> None:
     """A trial that is dropped has no model to study: it would be tried again at every resume."""
     rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()]
-    ledger, foreteller = Ledger(tmp_path / "ledger"), Foreteller(settings(confidence=0.9), BARS, 3)
+    ledger, predictor = (
+        Ledger(tmp_path / "ledger"),
+        OutcomePredictor(settings(confidence=0.9), BARS, 3),
+    )
     ledger.append(pa.concat_tables(rows))
-    job = Job((), 1, probes=(PROBES.build("persistence"),), foretelling=True)
-    feed = SweepFeed(make_search(small_spec()), ledger, job, foreteller=foreteller)
+    job = Job((), 1, probes=(PROBES.build("persistence"),), predicting=True)
+    feed = SweepFeed(make_search(small_spec()), ledger, job, predictor=predictor)
     pack = feed.next_pack()
     assert {trial.trial_id for trial in pack.trials} <= ledger.finished
-    assert foreteller.limits(pack.trials[0]).limits and set(pack.limits) == {None}
+    assert predictor.limits(pack.trials[0]).limits and set(pack.limits) == {None}
     assert feed.limits(pack.trials[0]) is None
     assert feed.limits(trial(seed=99, epochs=3, weight_decay=0.015)).limits
     assert feed.error is None
@@ -461,12 +462,12 @@ def test_a_region_search_takes_the_side_and_never_asks_for_a_stopped_trial_again
         asked += more
         first.tell(search_rows(spec, more))
     assert first.finished and len(asked) == len({t.trial_id for t in asked}) == 24
-    assert first.core.trials_known == 12
+    assert first.optimizer.trials_known == 12
     rows = search_rows(spec, asked)
     resumed = make_search(spec)
     resumed.tell(rows)
     assert resumed.finished and not resumed.ask(100)  # all of them count against the budget
-    known = resumed.core.trials()
+    known = resumed.optimizer.trials()
     assert (known.images > 0).sum() == 12 and (known.triggered > 0).all()
     assert (known.success[known.images == 0] == 270).all()  # 0.6 of 450, as far as it was known
     half = make_search(spec)

@@ -8,7 +8,7 @@ from trials import fake_result, trial
 
 from backdoor.engines import engine_of
 from backdoor.result import CurvePoint, Measurement
-from sweeps.early_stopping.limits import Bars, Limit, Limits, is_control
+from sweeps.early_stopping.limits import Bars, StoppingLimit, StoppingLimits, is_holdout
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners.tune import TuneRunner
@@ -56,7 +56,7 @@ def test_on_tune_single_trials_and_lanes_end_once_they_are_certain(tmp_path) -> 
         row = rows[config.trial_id]
         assert row["foretold"].startswith("fails: attack_success ")
         assert " after epoch 1 ends above 0.2, as it did in " in row["foretold"]
-        if is_control(config.trial_id, 0.3):
+        if is_holdout(config.trial_id, 0.3):
             assert (row["status"], len(row["curve"]), row["stopped_by"]) == (
                 "finished",
                 EPOCHS,
@@ -66,7 +66,7 @@ def test_on_tune_single_trials_and_lanes_end_once_they_are_certain(tmp_path) -> 
             assert (row["status"], row["epochs_run"]) == ("stopped", 1)
             assert row["stopped_by"] == f"certain: {row['foretold']}"
             assert row["trained_images"] == 128 and row["cpus"] == 1
-    stopped = sum(not is_control(t.trial_id, 0.3) for t in new)
+    stopped = sum(not is_holdout(t.trial_id, 0.3) for t in new)
     assert 6 <= stopped == outcome.stopped < len(new) and outcome.failed == 0
     assert outcome.finished == len(trials) - stopped
     before, again = results(paths), []
@@ -86,7 +86,7 @@ class Named:
 def test_the_scheduler_asks_what_is_known_when_a_trial_reports() -> None:
     config, said = trial(), []
     limits = {"now": None}
-    pack = Pack((config,), Job((), 1, foretelling=True))
+    pack = Pack((config,), Job((), 1, predicting=True))
     scheduler = CertainScheduler(
         {"t": pack}.get, lambda c: limits["now"], lambda *told: said.append(("stop", *told)),
         lambda *told: said.append(("goes on", *told)),
@@ -99,11 +99,13 @@ def test_the_scheduler_asks_what_is_known_when_a_trial_reports() -> None:
 
     figures = {"clean_accuracy": 0.9, "attack_success": 0.5}
     assert report(epoch=1, **figures) == "CONTINUE"
-    limits["now"] = Limits(Bars(0.8, 0.2), (Limit("attack_success", 2, 0.2, 30, 0),), True)
+    limits["now"] = StoppingLimits(
+        Bars(0.8, 0.2), (StoppingLimit("attack_success", 2, 0.2, 30, 0),), True
+    )
     assert report(epoch=1, **figures) == report(epoch=2, **figures) == "CONTINUE"
     told = "fails: attack_success 0.5000 after epoch 2 ends above 0.2, as it did in 30 of 30 finished trials"  # fmt: skip
     assert said == [("goes on", "t", told)]
-    limits["now"] = Limits(Bars(0.8, 0.2), limits["now"].limits)
+    limits["now"] = StoppingLimits(Bars(0.8, 0.2), limits["now"].limits)
     assert report(epoch=2, **figures) == "STOP"
     assert said[1:] == [("stop", "t", f"certain: {told}", told)]
     assert scheduler.on_trial_result(None, Named("other"), {"left": 0}) == "CONTINUE"

@@ -21,7 +21,7 @@ from sweeps.cost.estimate import (
     train_images,
     workers_here,
 )
-from sweeps.cost.probe_cost import Example, examples, study_seconds
+from sweeps.cost.probe_cost import Example, examples, probe_seconds
 from sweeps.ledger import finished_rows
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners.serial import SerialRunner
@@ -86,13 +86,13 @@ def test_studies_are_predicted_from_three_short_ones(fixed, image, epoch) -> Non
 
     example = Example(trial(epochs=40), Job(()))
     expected = fixed + 1100 * (image + 40 * epoch)
-    assert study_seconds(example, studied) == pytest.approx(expected)
+    assert probe_seconds(example, studied) == pytest.approx(expected)
     assert seen == [(256, 1), (256, 1), (256, 3), (768, 1)]
     closed = Example(trial("ridge", weight_decay=1.0), Job(()))
-    assert study_seconds(closed, lambda one, job: train_images(one)) == 1100, "as it is"
+    assert probe_seconds(closed, lambda one, job: train_images(one)) == 1100, "as it is"
     few = Example(trial(epochs=4, data=FEW), Job(()))
     images = train_images(few.trial)
-    assert study_seconds(few, studied) == pytest.approx(fixed + images * (image + epoch * 4))
+    assert probe_seconds(few, studied) == pytest.approx(fixed + images * (image + epoch * 4))
 
 
 @pytest.mark.parametrize("config", [trial(epochs=40), trial("ridge", weight_decay=1.0)])
@@ -103,7 +103,7 @@ def test_what_the_first_study_loads_is_no_part_of_what_studies_take(config) -> N
     def studied(one, job):
         return train_images(one) * one.defence.epochs * 1e-3 + (loading.pop() if loading else 0)
 
-    assert study_seconds(Example(config, Job(())), studied) == pytest.approx(
+    assert probe_seconds(Example(config, Job(())), studied) == pytest.approx(
         1.1 * config.defence.epochs
     )
 

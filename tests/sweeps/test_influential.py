@@ -15,7 +15,7 @@ from backdoor.poison import draw_poison
 from sweeps.analyses.influential import influential, influential_text
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, columns_of
-from sweeps.pictures.influence_pictures import SHOWN, influenced_images, one_study
+from sweeps.pictures.influence_pictures import SHOWN, influenced_images, one_probe_result
 from sweeps.runners.serial import SerialRunner
 
 PROBE = {"kind": "influence", "images": 6, "most": 4, "beta": 1}
@@ -127,7 +127,7 @@ def test_a_picture_has_few_columns_and_shows_what_has_influences(tmp_path) -> No
     ledger = Ledger(paths.ledger)
     studies = influential(ledger.rows(), ledger.studies.table().to_pylist())["studies"]
     assert sorted(entry["images"] for entry in studies) == [0, 1800]
-    entry = one_study(sorted(studies, key=lambda entry: entry["images"]), None)
+    entry = one_probe_result(sorted(studies, key=lambda entry: entry["images"]), None)
     assert entry["images"] == 1800
     assert [len(one.by) for one in influenced_images(paths, spec, entry, 5)] == [SHOWN, SHOWN]
 
@@ -139,4 +139,4 @@ def test_nothing_studied(tmp_path) -> None:
     said = r"DIR: needs a study of influence .*sweeps resume DIR --probes '\[influence\]'"
     for trial in (None, "3fa9"):
         with pytest.raises(UserError, match=said):
-            one_study([], trial)
+            one_probe_result([], trial)

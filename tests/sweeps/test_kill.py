@@ -72,7 +72,7 @@ def undisturbed(tmp_path_factory):
 
 def test_kill_and_resume(tmp_path, monkeypatch, undisturbed) -> None:
     monkeypatch.setattr(Convex, "max_pack", 3)
-    monkeypatch.setattr(sweeps.ledger.ledger, "FOLD_AT", 6)
+    monkeypatch.setattr(sweeps.ledger.ledger, "COMPACT_AT", 6)
     draw, spec = random.Random(7), small_spec(**SPEC)
     kills = completed = 0
     left_behind = set()

@@ -53,13 +53,13 @@ def test_a_failure_counts_until_the_trial_finishes(tmp_path) -> None:
 
 
 def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.ledger.ledger, "FOLD_AT", 4)
+    monkeypatch.setattr(sweeps.ledger.ledger, "COMPACT_AT", 4)
     ledger = Ledger(tmp_path)
     for config in TRIALS:
         ledger.append(rows(config))
         assert len(ledger.files()) <= 6
     before = ledger.table().sort_by("trial_id")
-    ledger.fold()
+    ledger.compact()
     assert len(ledger.files()) == 1
     assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
 
@@ -67,7 +67,7 @@ def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> N
 def test_a_row_is_rewritten_as_often_as_the_logarithm_of_their_number(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(sweeps.ledger.ledger, "FOLD_AT", 1)
+    monkeypatch.setattr(sweeps.ledger.ledger, "COMPACT_AT", 1)
     ledger, written = Ledger(tmp_path), []
     write = Ledger._write
 
@@ -92,7 +92,7 @@ def test_a_fold_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatc
     before = ledger.table().sort_by("trial_id")
     monkeypatch.setattr(Path, "unlink", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        ledger.fold()
+        ledger.compact()
     monkeypatch.undo()
     assert len(ledger.files()) == 7
     assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
@@ -108,7 +108,7 @@ def test_a_reader_beside_a_folding_writer_misses_nothing(tmp_path, monkeypatch) 
     def fold_first(file, **options):
         if not folded:
             folded.append(True)
-            writer.fold()
+            writer.compact()
         return read(file, **options)
 
     monkeypatch.setattr(pq, "read_table", fold_first)

@@ -9,12 +9,12 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from sweeps.levelset.acquisition import Side, Targets, choose, targets
+from sweeps.levelset.acquisition import OutputState, ReferenceSet, choose, reference_set
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.gaussian_process import (
     MEAN_VARIANCE,
     Data,
-    Hyper,
+    Hyperparameters,
     Prior,
     Process,
     _objective,
@@ -45,14 +45,14 @@ EVEN9 = np.linspace(0, 1, 9)[:, None]
 
 def data(rows=25, columns=MIXED, seed=0):
     draw = np.random.default_rng(seed)
-    points = Box(columns).draw(rows, seed)
+    points = Box(columns).sample(rows, seed)
     return Data(
         columns, points, draw.standard_normal(rows), 0.1 * draw.random(rows), draw.random(rows)
     )
 
 
-def hyper(columns=MIXED):
-    return Hyper(np.linspace(0.3, 0.9, len(columns.levels)), 1.7, 0.2, 0.5)
+def hyperparameters(columns=MIXED):
+    return Hyperparameters(np.linspace(0.3, 0.9, len(columns.levels)), 1.7, 0.2, 0.5)
 
 
 def test_the_gradient_is_the_slope_of_the_objective() -> None:
@@ -69,7 +69,7 @@ def test_the_gradient_is_the_slope_of_the_objective() -> None:
 
 
 def test_the_posterior_is_that_of_scikit_learn() -> None:
-    columns, chosen = Columns((0, 0)), hyper(Columns((0, 0)))
+    columns, chosen = Columns((0, 0)), hyperparameters(Columns((0, 0)))
     rows = data(columns=columns)
     noise = rows.known + chosen.learned_noise(rows.shape) + 1e-8
     kernel = ConstantKernel(1.7, "fixed") * Matern(
@@ -78,7 +78,7 @@ def test_the_posterior_is_that_of_scikit_learn() -> None:
     peer = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(
         rows.points, rows.values
     )
-    points = Box(columns).draw(9, 5)
+    points = Box(columns).sample(9, 5)
     mean, covariance = peer.predict(points, return_cov=True)
     ours = Process.of(rows, chosen).at(points)
     assert ours.mean == pytest.approx(mean, abs=1e-8)
@@ -89,29 +89,29 @@ def test_the_posterior_is_that_of_scikit_learn() -> None:
 def test_categories_differ_or_not() -> None:
     """Two categories are as far apart as any other two, whatever their codes."""
     points = np.array([[0.5, code, 0.5] for code in (0.0, 1.0, 2.0)])
-    cross = Process.of(data(0), hyper()).at(points)
-    found = cross.covariance(cross)
+    posterior = Process.of(data(0), hyperparameters()).at(points)
+    found = posterior.covariance(posterior)
     assert found[0, 1] == pytest.approx(found[0, 2]) == pytest.approx(found[1, 2])
     assert found[0, 1] < found[0, 0]
 
 
 def test_a_pending_trial_reduces_variances_and_leaves_means() -> None:
-    rows, chosen = data(), hyper()
-    more, points = Box(MIXED).draw(4, 8), Box(MIXED).draw(7, 9)
+    rows, chosen = data(), hyperparameters()
+    more, points = Box(MIXED).sample(4, 8), Box(MIXED).sample(7, 9)
     noise = np.array([0.1, 0.2, 0.3, 0.4])
     pending = Process.of(rows, chosen).pending(more, noise).at(points)
     both = Data(
         MIXED, np.r_[rows.points, more], np.r_[rows.values, np.zeros(4)],
         np.r_[rows.known + chosen.learned_noise(rows.shape), noise], np.zeros(29),
     )  # fmt: skip
-    told = Process.of(both, Hyper(chosen.lengths, chosen.variance, 1e-12, 0.0)).at(points)
+    told = Process.of(both, Hyperparameters(chosen.lengths, chosen.variance, 1e-12, 0.0)).at(points)
     assert pending.variance() == pytest.approx(told.variance(), abs=1e-6)
     assert pending.mean == pytest.approx(Process.of(rows, chosen).at(points).mean)
 
 
 def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
-    assert Process.of(data(5), hyper()).doubt == 2
-    assert Process.of(data(60), hyper()).doubt == pytest.approx(60 / 54)
+    assert Process.of(data(5), hyperparameters()).doubt == 2
+    assert Process.of(data(60), hyperparameters()).doubt == pytest.approx(60 / 54)
     model = model_of(EVEN9)
     assert model.clean.doubt == pytest.approx(9 / 5)
     clean, attack = model.clean.at(EVEN9), model.attack.at(EVEN9)
@@ -122,8 +122,8 @@ def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
 
 def test_hyperparameters_of_a_known_process_are_found() -> None:
     columns, draw = Columns((0, 0)), np.random.default_rng(3)
-    truth = Hyper(np.array([0.2, 2.0]), 2.0, 0.05, 0.0)
-    points = Box(columns).draw(200, 1)
+    truth = Hyperparameters(np.array([0.2, 2.0]), 2.0, 0.05, 0.0)
+    points = Box(columns).sample(200, 1)
     empty = Data(columns, points[:0], np.zeros(0), np.zeros(0), np.zeros(0))
     prior = Process.of(empty, truth).at(points)
     values = np.linalg.cholesky(
@@ -161,12 +161,12 @@ def test_the_probability_of_rivals_is_the_mean_of_each_ones_own() -> None:
     """Rivals have processes in common; each pair counts with its weight all the same."""
     one, other = model_of(EVEN9), model_of(np.linspace(0, 1, 5)[:, None])
     mixed = replace(one, attack=other.attack)
-    rivals = replace(one, others=((0.3, other), (0.2, mixed)))
+    alternatives = replace(one, others=((0.3, other), (0.2, mixed)))
     even = np.linspace(0, 1, 50)[:, None]
     expected = sum(
-        weight * probability(model, even) for weight, model in ((0.5, one), *rivals.others)
+        weight * probability(model, even) for weight, model in ((0.5, one), *alternatives.others)
     )
-    assert probability(rivals, even) == pytest.approx(expected, abs=2e-5)
+    assert probability(alternatives, even) == pytest.approx(expected, abs=2e-5)
     assert np.ptp(expected) > 0.5 and not np.allclose(expected, probability(one, even), atol=0.01)
 
 
@@ -187,7 +187,7 @@ def test_a_seed_passes_by_what_is_counted_on_its_images(images) -> None:
     draw, limit = np.random.default_rng(0), float(logit(0.2))
     seeds = expit(limit + 0.3 * draw.standard_normal(20_000))
     counted = (draw.binomial(images, seeds) + 0.5) / (images + 1)
-    quiet = Hyper(np.ones(1), 1.0, 0.3**2, 0.0)
+    quiet = Hyperparameters(np.ones(1), 1.0, 0.3**2, 0.0)
     found = seed_variance(quiet, limit, np.full(7, float(images)))
     assert found == pytest.approx(np.var(logit(counted)), rel=0.08)
     assert found == pytest.approx(0.3**2 + 1 / (0.16 * images))
@@ -198,7 +198,8 @@ def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for
     even, model = np.linspace(0, 1, 200)[:, None], model_of(EVEN9, Goal(0.1, 0.9, seeds=0.9))
     counting = 1 / (IMAGES * 0.09)
     learned = [
-        float(p.hyper.learned_noise(np.array([0.36]))[0]) for p in (model.clean, model.attack)
+        float(p.hyperparameters.learned_noise(np.array([0.36]))[0])
+        for p in (model.clean, model.attack)
     ]
     assert model.noise == pytest.approx([v + counting for v in learned])
     quiet = replace(model, noise=(learned[0], learned[1]))
@@ -245,7 +246,7 @@ def test_counts_become_clipped_logits_around_the_threshold() -> None:
 @pytest.mark.parametrize("images", [10.0, 450.0])
 def test_a_threshold_of_none_or_all_is_one_that_can_be_had(clean, success, images) -> None:
     """Where all trials hold it exactly the region is everywhere, and where none does nowhere."""
-    draw, points = np.random.default_rng(0), Box(Columns((0,))).draw(40, 0)
+    draw, points = np.random.default_rng(0), Box(Columns((0,))).sample(40, 0)
     every = np.full(len(points), images)
     for off, expected in ((0, 1.0), (1, 0.0)):
         correct = every - off if clean == 1 else every
@@ -299,13 +300,13 @@ def test_the_chance_of_a_verdict_is_that_of_simulated_seeds(seeds) -> None:
     chances = passing_verdict(model, points, Verdicts(seeds, images, images))
     clean, attack = model.clean.at(points), model.attack.at(model.crossed(points))
     passes = np.ones((many, len(points)), dtype=bool)
-    for which, process, cross, limit in (
+    for which, process, posterior, limit in (
         (0, model.clean, clean, model.goal.clean),
         (1, model.attack, attack, model.goal.success),
     ):
-        spread = np.sqrt(process.doubt * cross.variance())
-        latent = cross.mean + spread * draw.standard_normal((many, len(points)))
-        noise = np.sqrt(model.seed_noise(cross, which))
+        spread = np.sqrt(process.doubt * posterior.variance())
+        latent = posterior.mean + spread * draw.standard_normal((many, len(points)))
+        noise = np.sqrt(model.seed_noise(posterior, which))
         each = latent[..., None] + noise[:, None] * draw.standard_normal((many, len(points), seeds))
         found = np.median(draw.binomial(images, expit(each + model.centre[which])) / images, axis=2)
         passes &= found >= limit - 1e-9 if which == 0 else found <= limit + 1e-9
@@ -322,7 +323,9 @@ def test_trials_go_to_the_borders_of_the_joint_set() -> None:
 
     def spread(goal):
         model = model_of(points, goal)
-        chosen = choose(model, targets(model, even, shares), even, np.zeros(400, dtype=np.int64), 4)
+        chosen = choose(
+            model, reference_set(model, even, shares), even, np.zeros(400, dtype=np.int64), 4
+        )
         return even[chosen, 0]
 
     both = spread(GOAL)
@@ -336,10 +339,10 @@ def test_trials_go_to_the_borders_of_the_joint_set() -> None:
 def test_picking_conditions_on_what_was_picked() -> None:
     """The rank-one updates of a batch are the posterior with those trials pending."""
     model, even = model_of(np.linspace(0, 1, 7)[:, None]), np.linspace(0, 1, 300)[:, None]
-    reference, cross = even[::30], model.clean.at(even)
+    reference, posterior = even[::30], model.clean.at(even)
     noise = np.linspace(0.1, 0.5, 300)
     seen = model.clean.at(reference)
-    side = Side(Targets(seen, np.ones(10), seen.variance()), cross, noise)
+    side = OutputState(ReferenceSet(seen, np.ones(10), seen.variance()), posterior, noise)
     picked = [40, 200, 200]
     for index in picked:
         side.pick(index)
@@ -354,7 +357,7 @@ def test_picking_conditions_on_what_was_picked() -> None:
 def test_cost_moves_trials_to_cheaper_places() -> None:
     model = model_of(np.linspace(0, 1, 7)[:, None])
     even, attacks = np.linspace(0, 1, 300)[:, None], np.zeros(300, dtype=np.int64)
-    references = targets(model, even, np.full(300, 1 / 300))
+    references = reference_set(model, even, np.full(300, 1 / 300))
     dear = choose(model, references, even, attacks, 5, np.where(even[:, 0] > 0.6, 1000.0, 1.0))
     assert (even[dear, 0] <= 0.6).all()
     assert (even[choose(model, references, even, attacks, 5), 0] > 0.6).any()
@@ -373,7 +376,7 @@ def searched(goal=GOAL, failing=(), **settings):
 
 
 def judged(search):
-    even = Box(Columns((0, 0))).draw(2048, 77)
+    even = Box(Columns((0, 0))).sample(2048, 77)
     truth = (even[:, 0] >= 0.4) & (even[:, 0] <= 0.8)
     return probability(search.current(), even), truth
 

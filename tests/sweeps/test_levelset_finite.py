@@ -14,14 +14,14 @@ from sweeps.levelset.columns import Columns
 from sweeps.levelset.membership import probability
 from sweeps.levelset.surrogate import Goal, Panel
 
-SIDE, SEEDS, IMAGES = 9, 3, 500
+OUTCOME_SIZE, SEEDS, IMAGES = 9, 3, 500
 GOAL = Goal(success=0.25, clean=0.9)
 
 
 @pytest.fixture(scope="module")
 def table() -> Table:
     """A diagonal band: accuracy falls off on one side of it, and either attack takes on the other."""
-    axis = np.linspace(0, 1, SIDE)
+    axis = np.linspace(0, 1, OUTCOME_SIZE)
     points = np.array([(a, b) for a in axis for b in axis])
     total, draw = points.sum(axis=1), np.random.default_rng(5)
     clean = 0.1 + 0.87 * expit(12 * (1.4 - total))
@@ -68,11 +68,11 @@ def test_a_replay_uses_every_seed_before_any_again(table) -> None:
 
 
 def test_draws_are_distinct_cells_and_even(table) -> None:
-    drawn = table.cells.draw(27, seed=3)
+    drawn = table.cells.sample(27, seed=3)
     assert len({p.tobytes() for p in drawn}) == 27
     corners = Counter((int(a > 0.5), int(b > 0.5)) for a, b in drawn)
     assert min(corners[0, 0], corners[0, 1], corners[1, 0], corners[1, 1]) >= 3
-    assert len(table.cells.draw(1000, seed=3)) == SIDE * SIDE
+    assert len(table.cells.sample(1000, seed=3)) == OUTCOME_SIZE * OUTCOME_SIZE
 
 
 def test_means_of_cells_that_are_wholly_known_are_exact(table) -> None:
@@ -192,5 +192,5 @@ def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) 
     found = dense.Map(0)
     assert found.repeats == 1 and np.allclose(found.snap(np.array([0.13, 0.93])), [0.125, 0.875])
     outcome = found.train(np.array([[0.13, 0.93]]), [1], np.random.default_rng(0))[0]
-    assert outcome.success == table.success[1 * SIDE + 7, 1, 2]
+    assert outcome.success == table.success[1 * OUTCOME_SIZE + 7, 1, 2]
     assert [list(axis) for axis in found.axes(3)] == [[0.0, 0.5, 1.0]] * 2

@@ -5,10 +5,10 @@ import pytest
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.gaussian_process import Data, Hyper, Process
+from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import probability
 from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
-from sweeps.levelset.threshold import DRAWS, LUCK, level_below_best
+from sweeps.levelset.threshold import DRAWS, SELECTION_BIAS, threshold_below_best
 from sweeps.levelset.volume import joint_draws
 
 LINE = Panel(Columns(()), np.zeros((1, 0)))
@@ -32,24 +32,24 @@ def curved():
     points, draw = np.linspace(0.05, 0.95, 9)[:, None], np.random.default_rng(3)
     values = 0.5 + 0.3 * np.cos(4 * np.pi * points[:, 0]) + 0.2 * draw.standard_normal(9)
     data = Data(Columns((0,)), points, values, np.full(9, 0.05), np.zeros(9))
-    return Process.of(data, Hyper(np.array([0.2]), 1.0, 0.02, 0.0))
+    return Process.of(data, Hyperparameters(np.array([0.2]), 1.0, 0.02, 0.0))
 
 
 def simulated(clean, points, many=40_000):
     """Levels, (many,), and accuracies at points, (many, m), in joint draws of both."""
-    cross = clean.at(np.concatenate([EVEN, points]))
+    posterior = clean.at(np.concatenate([EVEN, points]))
     draw = np.random.default_rng(7)
-    covariance = cross.covariance(cross) + 1e-8 * np.eye(len(cross.mean))
-    paths = draw.multivariate_normal(cross.mean, covariance, many, method="cholesky")
+    covariance = posterior.covariance(posterior) + 1e-8 * np.eye(len(posterior.mean))
+    paths = draw.multivariate_normal(posterior.mean, covariance, many, method="cholesky")
     highest = paths[:, : len(EVEN)].max(axis=1)
-    lucky = LUCK * (highest.mean() - cross.mean[: len(EVEN)].max())
+    lucky = SELECTION_BIAS * (highest.mean() - posterior.mean[: len(EVEN)].max())
     return logit(expit(highest - lucky + CENTRE) - BELOW) - CENTRE, paths[:, len(EVEN) :]
 
 
 def test_a_level_is_as_uncertain_as_the_best_and_moves_with_the_accuracy_at_each_point() -> None:
     """Over many times more draws than it is worked out from."""
     clean, points = curved(), np.linspace(0, 1, 21)[:, None]
-    level = level_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0))
+    level = threshold_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0))
     levels, accuracies = simulated(clean, points)
     covariance = np.cov(levels, accuracies.T)
     error = np.sqrt(levels.var() / DRAWS)
@@ -61,7 +61,7 @@ def test_a_level_is_as_uncertain_as_the_best_and_moves_with_the_accuracy_at_each
 
 def test_more_than_one_point_may_have_the_best() -> None:
     clean = curved()
-    points, slopes = level_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0)).best
+    points, slopes = threshold_below_best(clean, EVEN, BELOW, CENTRE, np.random.default_rng(0)).best
     assert len(points) == len(slopes) > 2 and (slopes > 0).all()
     steepest = (0.93 * 0.07) / (0.88 * 0.12)
     assert 0.7 * steepest < slopes.sum() <= 1
@@ -69,7 +69,7 @@ def test_more_than_one_point_may_have_the_best() -> None:
 
 def test_draws_of_a_volume_have_the_margins_that_the_model_has() -> None:
     """Means and deviations of clean accuracy less the level, drawn jointly and worked out."""
-    points = Box(Columns((0,))).draw(24, 5)
+    points = Box(Columns((0,))).sample(24, 5)
     accuracy = expit(logit(0.93) - 3 * points[:, 0] ** 2)
     model = fitted(points, accuracy, BELOW, EVEN)
     draws = [joint_draws(model, EVEN[::6], np.random.default_rng(s)).clean for s in range(20)]
@@ -91,7 +91,7 @@ def test_the_level_may_hang_on_the_best() -> None:
 
 def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
     """All points are equally good; seeds differ. The level is the best's, whatever the noise."""
-    points, reference = Box(Columns((0, 0))).draw(60, 1), Box(Columns((0, 0))).draw(256, 0)
+    points, reference = Box(Columns((0, 0))).sample(60, 1), Box(Columns((0, 0))).sample(256, 0)
     for seed in range(3):
         noise = 0.3 * np.random.default_rng(seed).standard_normal(60)
         model = fitted(points, expit(logit(0.95) + noise), BELOW, reference, seed)

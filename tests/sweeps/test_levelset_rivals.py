@@ -8,27 +8,27 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.gaussian_process import Data, Hyper, Process
+from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, OUT, labels, probability
 from sweeps.levelset.model_averaging import (
     HANDICAP,
-    SIDE,
-    Rival,
+    OUTCOME_SIZE,
+    AlternativeModel,
+    as_binary_outcomes,
+    by_binary_outcomes,
     by_logits,
-    by_side,
-    by_sides,
     weights,
 )
 from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
 
 LINE, GOAL, IMAGES = Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.1, clean=0.9), 1000.0
 EVEN = np.linspace(0, 1, 400)[:, None]
-QUIET = Hyper(np.array([0.4]), 2.0, 0.05, 0.0)
+QUIET = Hyperparameters(np.array([0.4]), 2.0, 0.05, 0.0)
 
 
 def fitted(success, rows=150, clean=0.97, goal=GOAL) -> Model:
     """A model of evenly drawn trials with these rates, (n,) each or one number."""
-    points = Box(Columns((0,))).draw(rows, 3)
+    points = Box(Columns((0,))).sample(rows, 3)
     rates = [np.broadcast_to(r(points[:, 0]) if callable(r) else r, rows) for r in (clean, success)]
     counts = [np.round(IMAGES * rate) for rate in rates]
     trials = Trials(points, np.zeros(rows, dtype=np.int64), counts[0], np.full(rows, IMAGES),
@@ -101,20 +101,20 @@ def rows(count=40):
 
 
 def test_scores_are_those_of_models_refitted_without_each_row() -> None:
-    data, sides = rows(), by_side(rows())
+    data, sides = rows(), as_binary_outcomes(rows())
     expected = [0.0, 0.0]
     for i in range(len(data)):
         others, this = np.arange(len(data)) != i, data.points[i : i + 1]
-        cross = Process.of(data.take(others), QUIET).at(this)
-        spread = np.sqrt(cross.variance()[0] + 0.02 + QUIET.noise)
-        right = norm.cdf(np.sign(data.values[i]) * cross.mean[0] / spread)
+        posterior = Process.of(data.take(others), QUIET).at(this)
+        spread = np.sqrt(posterior.variance()[0] + 0.02 + QUIET.noise)
+        right = norm.cdf(np.sign(data.values[i]) * posterior.mean[0] / spread)
         expected[0] += np.log(np.clip(right, 0.02, 0.98))
-        mean = Process.of(sides.take(others), QUIET).at(this).mean[0] / SIDE
+        mean = Process.of(sides.take(others), QUIET).at(this).mean[0] / OUTCOME_SIZE
         right = 0.5 + 0.5 * np.sign(data.values[i]) * np.clip(mean, -0.96, 0.96)
         expected[1] += np.log(right)
     assert by_logits(data, QUIET).score == pytest.approx(expected[0], abs=1e-5)
-    assert by_sides(sides, QUIET).score == pytest.approx(expected[1] - HANDICAP, abs=1e-5)
-    assert set(np.abs(sides.values)) == {SIDE} and (sides.values * data.values >= 0).all()
+    assert by_binary_outcomes(sides, QUIET).score == pytest.approx(expected[1] - HANDICAP, abs=1e-5)
+    assert set(np.abs(sides.values)) == {OUTCOME_SIZE} and (sides.values * data.values >= 0).all()
 
 
 def test_a_single_surprise_does_not_disprove_a_model() -> None:
@@ -127,13 +127,22 @@ def test_a_single_surprise_does_not_disprove_a_model() -> None:
     scores = [by_logits(d, QUIET).score for d in (data, replace(data, values=values))]
     assert 0 < scores[0] - scores[1] < 12, "logarithms of normal chances differ by hundreds"
     surprised = replace(data, values=values)
-    rivals = [by_logits(surprised, QUIET), by_sides(by_side(surprised), QUIET)]
-    assert weights(rivals)[0] > 0.9
+    alternatives = [
+        by_logits(surprised, QUIET),
+        by_binary_outcomes(as_binary_outcomes(surprised), QUIET),
+    ]
+    assert weights(alternatives)[0] > 0.9
 
 
 def test_weights_are_shares_and_small_ones_are_none() -> None:
     process = Process.of(rows(), QUIET)
-    found = weights([Rival(process, -10.0), Rival(process, -11.0), Rival(process, -30.0)])
+    found = weights(
+        [
+            AlternativeModel(process, -10.0),
+            AlternativeModel(process, -11.0),
+            AlternativeModel(process, -30.0),
+        ]
+    )
     assert found == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0])
 
 
@@ -142,25 +151,25 @@ def test_a_run_of_lucky_seeds_at_the_border_does_not_vouch_for_it() -> None:
     fifth of that line called IN by chance. A point where they take in 2 % of them is IN."""
     line = np.linspace(0.1, 0.9, 11)
     border, inner = (np.c_[np.full(11, x), line] for x in (0.478, 0.75))
-    hyper, fooled, found = Hyper(np.array([0.42, 0.38]), 2.4, 0.17, 1.6), [], []
+    hyperparameters, fooled, found = Hyperparameters(np.array([0.42, 0.38]), 2.4, 0.17, 1.6), [], []
     for seed in range(100):
         draw = np.random.default_rng(seed)
         points = draw.random((160, 2))
         takes = draw.random(160) < expit(-16 * (points[:, 0] - 0.5))
-        looks = [sides_of(points[:n], takes[:n], hyper) for n in range(40, 161, 20)]
+        looks = [sides_of(points[:n], takes[:n], hyperparameters) for n in range(40, 161, 20)]
         fooled.append(max((certainty(process, border) > 0.95).mean() for process in looks))
         found.append((certainty(looks[-1], inner) > 0.95).mean())
     assert np.mean(np.array(fooled) > 0.2) <= 0.08
     assert np.mean(found) >= 0.95
 
 
-def sides_of(points, takes, hyper):
+def sides_of(points, takes, hyperparameters):
     nothing = np.zeros(len(points))
     data = Data(Columns((0, 0)), points, np.where(takes, -2.0, 2.0), nothing, nothing)
-    return by_sides(by_side(data), hyper).process
+    return by_binary_outcomes(as_binary_outcomes(data), hyperparameters).process
 
 
 def certainty(process, points):
     """P(most seeds are on the upper side)."""
-    cross = process.at(points)
-    return norm.cdf(cross.mean / np.sqrt(process.doubt * cross.variance()))
+    posterior = process.at(points)
+    return norm.cdf(posterior.mean / np.sqrt(process.doubt * posterior.variance()))

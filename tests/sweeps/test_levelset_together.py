@@ -11,9 +11,9 @@ from scipy.stats import chi2
 from sweeps.levelset import excursion_set as together
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.excursion_set import MOST, cutoff, drawn_inside
-from sweeps.levelset.gaussian_process import Data, Hyper, Process
+from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, UNDECIDED, labels, probability
-from sweeps.levelset.model_averaging import FEW, astray, by_logits
+from sweeps.levelset.model_averaging import FEW, by_logits, variance_inflation
 from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
 
 SIZE, IMAGES = 100, 1000.0
@@ -68,14 +68,14 @@ def test_nothing_certain_asks_for_no_more(monkeypatch) -> None:
 def searched(noise, rows=150):
     """A model of trials over the unit square whose seeds differ so much, in logits."""
     box, draw = Box(Columns((0, 0))), np.random.default_rng(2)
-    points, panel = box.draw(rows, 3), Panel(Columns((2,)), np.arange(2.0)[:, None])
+    points, panel = box.sample(rows, 3), Panel(Columns((2,)), np.arange(2.0)[:, None])
     attacks = np.arange(rows) % 2
     front = 9 * (0.45 - points.sum(axis=1) / 2) + logit(0.1)
     rates = expit(front + 0.5 * attacks + noise * draw.standard_normal(rows))
     all_images = np.full(rows, IMAGES)
     trials = Trials(points, attacks, np.round(0.97 * all_images), all_images,
                     np.round(rates * IMAGES), all_images)  # fmt: skip
-    goal, even = Goal(success=0.1, clean=0.9), box.draw(512, 5)
+    goal, even = Goal(success=0.1, clean=0.9), box.sample(512, 5)
     return Surrogate(box.columns, panel, goal, even).fit(trials, draw), even
 
 
@@ -85,7 +85,9 @@ def test_draws_are_as_often_inside_as_the_model_says(noise) -> None:
     model, even = searched(noise)
     assert noise < 1 or model.others, "or else no rival is drawn"
     plain = replace(
-        model, clean=replace(model.clean, astray=1.0), attack=replace(model.attack, astray=1.0)
+        model,
+        clean=replace(model.clean, variance_inflation=1.0),
+        attack=replace(model.attack, variance_inflation=1.0),
     )
     chance = probability(plain, even)
     shown = drawn_inside(plain, even)
@@ -107,18 +109,18 @@ def test_rows_further_off_than_foretold_count_where_the_border_is() -> None:
     """Of normal rows their squared distances are 1 in the mean. Far from the threshold, where values
     are clipped, nothing is learnt of how far off rows are."""
     normal = chi2.rvs(1, size=400, random_state=0)
-    assert astray(normal) == pytest.approx(max(1.0, (normal.sum() + FEW) / (400 + FEW)))
-    assert astray(normal) < 1.1 and 1.8 < astray(2 * normal) < 2.2
-    assert astray(np.zeros(0)) == astray(np.full(9, 0.2)) == 1.0
+    assert variance_inflation(normal) == pytest.approx(max(1.0, (normal.sum() + FEW) / (400 + FEW)))
+    assert variance_inflation(normal) < 1.1 and 1.8 < variance_inflation(2 * normal) < 2.2
+    assert variance_inflation(np.zeros(0)) == variance_inflation(np.full(9, 0.2)) == 1.0
     draw = np.random.default_rng(0)
     x = np.linspace(0, 1, 120)[:, None]
     near = np.abs(x[:, 0] - 0.5) < 0.2
-    hyper, nothing = Hyper(np.array([0.5]), 4.0, 0.05, 0.0), np.zeros(120)
+    hyperparameters, nothing = Hyperparameters(np.array([0.5]), 4.0, 0.05, 0.0), np.zeros(120)
     off = {}
     for loud in (near, ~near):
         values = 10 * (x[:, 0] - 0.5) + np.where(loud, 1.5, 0.2) * draw.standard_normal(120)
         data = Data(Columns((0,)), x, values, nothing, nothing)
-        off[bool(loud[60])] = by_logits(data, hyper).process.astray
+        off[bool(loud[60])] = by_logits(data, hyperparameters).process.variance_inflation
     assert off[True] > 5 and off[False] < 1.5
-    assert Process.of(data, hyper).astray == 1.0
+    assert Process.of(data, hyperparameters).variance_inflation == 1.0
     assert MOST >= 20, "a twentieth is told"

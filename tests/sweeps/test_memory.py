@@ -14,7 +14,7 @@ import sweeps.runners
 from backdoor.engines.packed import Packed
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners import TOO_LARGE, attempt, train_pack
 from sweeps.runners import tune as runner
@@ -29,11 +29,11 @@ def narrow(request, monkeypatch):
     """The packed engine on a machine that holds five models: the sizes of the packs it was given."""
     tried, train = [], Packed.train
 
-    def five(self, lanes, *rest):
-        tried.append(len(lanes))
-        if len(lanes) > 5:
+    def five(self, members, *rest):
+        tried.append(len(members))
+        if len(members) > 5:
             raise request.param
-        return train(self, lanes, *rest)
+        return train(self, members, *rest)
 
     monkeypatch.setattr(Packed, "train", five)
     return tried
@@ -62,7 +62,7 @@ def test_what_was_learned_holds_for_packs_that_wait(tmp_path, monkeypatch, narro
 
 
 def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypatch) -> None:
-    def none(self, lanes, *rest):
+    def none(self, members, *rest):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Packed, "train", none)
@@ -85,7 +85,7 @@ def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
             raise error
         return fake_rows(pack)
 
-    config = {"payload": Stint(tuple(packs)).to_json(), "answered": 0}
+    config = {"payload": Chunk(tuple(packs)).to_json(), "answered": 0}
     runner._trainable(work)(config)
     (report,) = reports
     assert report["ends"] and report["left"] == 2 and len(report["reasons"]) == 2
@@ -106,7 +106,7 @@ def test_an_ordinary_failure_does_not_end_a_stint(monkeypatch) -> None:
             raise ValueError("bad")
         return fake_rows(pack)
 
-    runner._trainable(work)({"payload": Stint(tuple(packs)).to_json(), "answered": 0})
+    runner._trainable(work)({"payload": Chunk(tuple(packs)).to_json(), "answered": 0})
     assert [(r["left"], r["reasons"], r["ends"]) for r in reports] == [
         (2, [""], False), (1, ["ValueError: bad"], False), (0, [""], False),
     ]  # fmt: skip

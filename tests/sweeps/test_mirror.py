@@ -165,9 +165,11 @@ def _metric_names(measures: dict[str, Any]) -> list[str]:
     row["measurements"] = [
         {"measure_id": key, "success": 1, "robust": 2, "total": 10} for key in measures
     ]
-    card = sweeps.mirror.run_record.Cards({"sweep_id": SWEEP_ID, "measures": measures}).card(row)
+    record = sweeps.mirror.run_record.RunRecords(
+        {"sweep_id": SWEEP_ID, "measures": measures}
+    ).record(row)
     start = "baseline_attack_success."
-    return [p.key.removeprefix(start) for p in card.points if p.key.startswith(start)]
+    return [p.key.removeprefix(start) for p in record.points if p.key.startswith(start)]
 
 
 # --- exactly once ------------------------------------------------------------------------------

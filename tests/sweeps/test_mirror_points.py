@@ -31,7 +31,7 @@ pytest_plugins = ["mirror_fixtures"]
 ATTACK = {"trigger": [{"kind": "patch", "size": 1}, "blend"], "poison_rate": [0, 0.01, 0.03]}
 
 
-class Study:
+class ProbeResult:
     """A sweep of four points, 40 trials, whose MLflow runs are points. Nothing is trained."""
 
     def __init__(self, root: Path, uri: str, **changes: Any) -> None:
@@ -60,11 +60,11 @@ class Study:
 
 
 @pytest.fixture
-def study(tmp_path: Path, new_store: Callable[[str], str]) -> Study:
-    return Study(tmp_path / "results", new_store("mlflow.db"))
+def study(tmp_path: Path, new_store: Callable[[str], str]) -> ProbeResult:
+    return ProbeResult(tmp_path / "results", new_store("mlflow.db"))
 
 
-def agree(study: Study, region: dict[str, Any]) -> None:
+def agree(study: ProbeResult, region: dict[str, Any]) -> None:
     """Every run shows what region.json says of its point, and nothing else."""
     found = study.runs()
     for point in region["points"]:
@@ -88,7 +88,9 @@ def agree(study: Study, region: dict[str, Any]) -> None:
 # --- what a run says ---------------------------------------------------------------------------
 
 
-def test_figures_are_those_of_the_region(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_are_those_of_the_region(
+    study: ProbeResult, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert sweep(study.paths, study.spec, SerialRunner(fake_rows)).finished == 40
     done = mirror(study.paths)
     assert (done.created, done.present, done.repaired) == (4, 0, 0)
@@ -111,7 +113,7 @@ def test_figures_are_those_of_the_region(study: Study, capsys: pytest.CaptureFix
             assert {str(m.step): m.value for m in history} == attack[f"{word}_by_seed"]
 
 
-def test_parameters_tags_name_and_times(study: Study) -> None:
+def test_parameters_tags_name_and_times(study: ProbeResult) -> None:
     study.record(study.trials)
     mirror(study.paths)
     rows = [r for r in Ledger(study.paths.ledger).rows() if r["config"]["defence"]["weight_decay"] == 1]  # fmt: skip
@@ -132,7 +134,9 @@ def test_parameters_tags_name_and_times(study: Study) -> None:
 
 
 def test_sweeps_without_the_setting_have_a_run_a_trial(tmp_path: Path, new_store: Any) -> None:
-    study = Study(tmp_path / "r", uri := new_store("x.db"), tracking={"uri": new_store("x.db")})
+    study = ProbeResult(
+        tmp_path / "r", uri := new_store("x.db"), tracking={"uri": new_store("x.db")}
+    )
     study.record(study.trials[:8])
     assert mirror(study.paths).created == 8
     assert all("trial_id" in run.data.tags for run in runs(uri))
@@ -141,7 +145,7 @@ def test_sweeps_without_the_setting_have_a_run_a_trial(tmp_path: Path, new_store
 # --- as trials arrive --------------------------------------------------------------------------
 
 
-def test_a_run_waits_until_its_point_is_complete(study: Study, capsys: Any) -> None:
+def test_a_run_waits_until_its_point_is_complete(study: ProbeResult, capsys: Any) -> None:
     """Trials come one by one; after each, MLflow says what the region says of what is there."""
     said = list[str]()
     follower = Follower(study.paths, said.append)
@@ -163,7 +167,7 @@ def test_a_run_waits_until_its_point_is_complete(study: Study, capsys: Any) -> N
     agree(study, study.region(capsys))
 
 
-def better_and_better(study: Study) -> list[list[Any]]:
+def better_and_better(study: ProbeResult) -> list[list[Any]]:
     """Rows of one point after another, each better than the one before: the best one moves."""
     from dataclasses import replace
 
@@ -183,7 +187,7 @@ def better_and_better(study: Study) -> list[list[Any]]:
     return found
 
 
-def test_a_best_point_that_moves_moves_every_margin(study: Study, capsys: Any) -> None:
+def test_a_best_point_that_moves_moves_every_margin(study: ProbeResult, capsys: Any) -> None:
     follower = Follower(study.paths, [].append)
     for results in better_and_better(study):
         Ledger(study.paths.ledger).append(finished_rows(results, "pack"))
@@ -199,7 +203,7 @@ def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(
 ) -> None:
     many = {"architecture": "ridge", "weight_decay": {"log": [0.01, 1], "steps": 16}}
     attack = {"trigger": "patch", "poison_rate": 0.01}
-    study = Study(tmp_path / "r", new_store("x.db"), defence=many, attack=attack, seeds=1)
+    study = ProbeResult(tmp_path / "r", new_store("x.db"), defence=many, attack=attack, seeds=1)
     calls: list[str] = []
     for name in ("create_run", "log_batch", "set_terminated", "update_run", "delete_run"):
         method = getattr(MlflowClient, name)
@@ -218,7 +222,7 @@ def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(
     assert len(calls) <= 6 * 16
 
 
-def test_a_failed_trial_fails_its_point_until_it_is_mended(study: Study) -> None:
+def test_a_failed_trial_fails_its_point_until_it_is_mended(study: ProbeResult) -> None:
     (bad, *others) = [t for t in study.trials if t.defence_id == study.trials[0].defence_id]
     study.record(others)
     Ledger(study.paths.ledger).append(failed_rows([bad], "pack", "out of memory"))
@@ -234,7 +238,7 @@ def test_a_failed_trial_fails_its_point_until_it_is_mended(study: Study) -> None
     assert "error" not in mended.data.tags and mended.data.metrics["trials_failed"] == 0
 
 
-def test_a_point_of_failures_alone_has_a_run(study: Study) -> None:
+def test_a_point_of_failures_alone_has_a_run(study: ProbeResult) -> None:
     Ledger(study.paths.ledger).append(failed_rows(study.trials[:1], "pack", "no memory"))
     mirror(study.paths)
     (run,) = runs(study.uri)
@@ -245,7 +249,7 @@ def test_a_point_of_failures_alone_has_a_run(study: Study) -> None:
 # --- exactly once ------------------------------------------------------------------------------
 
 
-def test_second_mirror_changes_nothing(study: Study, tmp_path: Path) -> None:
+def test_second_mirror_changes_nothing(study: ProbeResult, tmp_path: Path) -> None:
     study.record(study.trials[:25])  # complete and incomplete points
     first = mirror(study.paths)
     before = (tmp_path / "mlflow.db").read_bytes()
@@ -253,7 +257,7 @@ def test_second_mirror_changes_nothing(study: Study, tmp_path: Path) -> None:
     assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
-def test_a_lost_store_is_rebuilt(study: Study, new_store: Any, empty_store: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_a_lost_store_is_rebuilt(study: ProbeResult, new_store: Any, empty_store: Path, tmp_path: Path) -> None:  # fmt: skip
     study.record(study.trials)
     mirror(study.paths)
     before = study.runs()
@@ -263,7 +267,7 @@ def test_a_lost_store_is_rebuilt(study: Study, new_store: Any, empty_store: Path
     assert {k: says(run) for k, run in before.items()} == {k: says(run) for k, run in after.items()}
 
 
-def test_followed_runs_end_as_rebuilt_ones(study: Study, new_store: Any) -> None:
+def test_followed_runs_end_as_rebuilt_ones(study: ProbeResult, new_store: Any) -> None:
     follower = Follower(study.paths, [].append)
     for count in range(0, 40, 5):
         study.record(study.trials[count : count + 5])
@@ -280,7 +284,7 @@ def test_followed_runs_end_as_rebuilt_ones(study: Study, new_store: Any) -> None
 
 @pytest.mark.parametrize("method", ["log_batch", "set_terminated"])
 def test_run_torn_by_a_crash_is_completed(
-    study: Study, monkeypatch: pytest.MonkeyPatch, capsys: Any, method: str
+    study: ProbeResult, monkeypatch: pytest.MonkeyPatch, capsys: Any, method: str
 ) -> None:
     study.record(study.trials)
 
@@ -299,7 +303,7 @@ def test_run_torn_by_a_crash_is_completed(
     assert mirror(study.paths).present == 4
 
 
-def test_doubles_go_and_what_others_wrote_stays(study: Study) -> None:
+def test_doubles_go_and_what_others_wrote_stays(study: ProbeResult) -> None:
     study.record(study.trials)
     experiment = mirror(study.paths).experiment_id
     client = MlflowClient(tracking_uri=study.uri)
@@ -316,7 +320,9 @@ def test_doubles_go_and_what_others_wrote_stays(study: Study) -> None:
     assert found[kept[name]].data.tags["mlflow.note.content"] == "look at this one"
 
 
-def test_other_thresholds_are_other_verdicts_of_the_same_runs(study: Study, capsys: Any) -> None:
+def test_other_thresholds_are_other_verdicts_of_the_same_runs(
+    study: ProbeResult, capsys: Any
+) -> None:
     study.record(study.trials)
     mirror(study.paths)
     before = {name: run.info.run_id for name, run in study.runs().items()}
@@ -328,7 +334,9 @@ def test_other_thresholds_are_other_verdicts_of_the_same_runs(study: Study, caps
     assert {name: run.info.run_id for name, run in study.runs().items()} == before
 
 
-def test_a_point_that_is_no_longer_complete_loses_its_figures(study: Study, capsys: Any) -> None:
+def test_a_point_that_is_no_longer_complete_loses_its_figures(
+    study: ProbeResult, capsys: Any
+) -> None:
     study.record(study.trials)
     mirror(study.paths)
     text = study.paths.spec.read_text()
@@ -339,14 +347,14 @@ def test_a_point_that_is_no_longer_complete_loses_its_figures(study: Study, caps
     assert all("margin" not in run.data.metrics for run in study.runs().values())
 
 
-def test_metrics_beyond_one_request(study: Study, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
+def test_metrics_beyond_one_request(study: ProbeResult, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
     monkeypatch.setattr(sweeps.mirror.sync, "BATCH", 7)
     study.record(study.trials)
     assert mirror(study.paths).created == 4
     agree(study, study.region(capsys))
 
 
-def test_the_process_beside_a_sweep(study: Study, capsys: Any) -> None:
+def test_the_process_beside_a_sweep(study: ProbeResult, capsys: Any) -> None:
     process = MirrorProcess(study.paths)
     process.start()
     assert sweep(study.paths, study.spec, SerialRunner(fake_rows), [_Bell(process)]).finished == 40

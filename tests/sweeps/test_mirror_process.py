@@ -191,7 +191,7 @@ def test_quiet_ledger_costs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPa
 
     before = len(said)
     monkeypatch.setattr("sweeps.ledger.ledger.Ledger.table", forbidden)
-    monkeypatch.setattr("sweeps.mirror.sync.View.bring", forbidden)
+    monkeypatch.setattr("sweeps.mirror.sync.View.sync", forbidden)
     monkeypatch.setattr("sweeps.mirror.sync.View.__init__", forbidden)
     follower.step()
     assert said[before:] == []

@@ -25,7 +25,7 @@ def domain(**changes):
 
 
 def mapped(space, probability):
-    points = space.draw(1024, seed=1)
+    points = space.sample(1024, seed=1)
     inside = probability(points)
     names = {0: "linear", 1: "mlp"}
     category = lambda index: {"defence.architecture": names[int(points[index, 0])]}  # noqa: E731

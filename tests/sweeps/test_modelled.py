@@ -23,14 +23,14 @@ from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.threshold import Level
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
-from sweeps.region.model_region import _Answer, modelled
-from sweeps.region.model_text import modelled_text
+from sweeps.region.model_region import _Answer, model_answer
+from sweeps.region.model_text import model_text
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import parse_spec
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
-from sweeps.verify.model_draws import ModelledRegion
+from sweeps.verify.model_draws import ModelRegion
 
 
 def square(count: int = 4096) -> np.ndarray:
@@ -195,7 +195,7 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
     region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
     box = {"category": {"defence.architecture": "linear"}, "intervals": []}
     assert region["model"]["box"].items() >= box.items()
-    lines = modelled_text(region)
+    lines = model_text(region)
     assert "largest box: linear (100 % of it inside, 100 % of the region)" in lines
 
 
@@ -209,9 +209,7 @@ def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
     defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
     region = modelled_on(tmp_path / "r", defence, answers)
     words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
-    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in modelled_text(
-        region
-    )
+    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in model_text(region)
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
         "0.001 to 1"
     }
@@ -221,9 +219,9 @@ def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
 def test_a_search_is_not_said_to_be_certain_of_what_its_answer_holds_back(cutoff, why) -> None:
     """All points are sure one by one, and a fiftieth is IN, unless too many may be wrong at once."""
     inside = np.repeat([0.96, 0.045], [2, 98])
-    core = SimpleNamespace(points=[], settings=Settings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
+    optimizer = SimpleNamespace(points=[], settings=Settings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
     answer = SimpleNamespace(
-        spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(core=core, affordable=9),
+        spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(optimizer=optimizer, affordable=9),
     )  # fmt: skip
     assert _Answer._ended(answer) == why
 
@@ -284,7 +282,7 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys, mon
     """It is the model's, and no trial of the search was at it."""
     region = json.loads((folder / "region.json").read_text())
     model = region["model"]
-    monkeypatch.setattr("sweeps.region.model_region.modelled", lambda spec, ledger: model)
+    monkeypatch.setattr("sweeps.region.model_region.model_answer", lambda spec, ledger: model)
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
@@ -324,10 +322,10 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
         {**spec.document, "region": {**spec.document["region"], "target": "median"}}
     )
     ledger = Ledger(folder / "ledger")
-    strict, usual = modelled(spec, ledger), modelled(median, ledger)
+    strict, usual = model_answer(spec, ledger), model_answer(median, ledger)
     assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
     assert strict["space"]["IN"] <= usual["space"]["IN"]
-    assert "for 90 % of the seeds" in modelled_text({"model": strict, "panel": [1, 2], "thresholds": {
+    assert "for 90 % of the seeds" in model_text({"model": strict, "panel": [1, 2], "thresholds": {
         "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}})[1]  # fmt: skip
 
 
@@ -341,22 +339,22 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     for place in ("sweeps.region.model_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
     spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
-    held = modelled(spec, ledger)
+    held = model_answer(spec, ledger)
     assert held["cutoff"] == (least if least < 1 else None)
     assert held["space"]["IN"] < usual["space"]["IN"] and held["volume"] == usual["volume"]
     assert held["space"]["OUT"] == usual["space"]["OUT"]
     assert (held["recommended"] is None) == (least > 1)
-    text = "\n".join(modelled_text({"model": held, "panel": [1, 2], "thresholds": {
+    text = "\n".join(model_text({"model": held, "panel": [1, 2], "thresholds": {
         "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}}))  # fmt: skip
     assert (
         f"{said} to be IN: points may be wrong together, and of all those with 0.95 more than 5 % "
         "might be outside at once." in text
     )
-    region, draw = ModelledRegion(spec, ledger, "median", 5, "probability"), np.random.default_rng()
-    drawn = region.draw("inside", 5, draw)
+    region, draw = ModelRegion(spec, ledger, "median", 5, "probability"), np.random.default_rng()
+    drawn = region.sample("inside", 5, draw)
     assert len(drawn) == (5 if least < 1 else 0)
     assert all(candidate.probability >= least - 1e-6 for candidate in drawn)
-    chances = [candidate.probability for candidate in region.draw("border", 200, draw)]
+    chances = [candidate.probability for candidate in region.sample("border", 200, draw)]
     assert max(chances) > 0.95, "what is held back is not sure, and so at the border"
 
 

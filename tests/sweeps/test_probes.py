@@ -14,11 +14,11 @@ import yaml
 from small import SMALL, begin, results, small_spec, sweep
 from trials import fake_rows
 
-import sweeps.ledger.studies
+import sweeps.ledger.probe_results
 from backdoor.errors import StoredDataError, UserError
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, decode, encode, load_results
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
@@ -102,7 +102,7 @@ def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
     ]
     assert trials[0] == trials[1]
     pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
-    assert Stint.from_json(Stint((pack,)).to_json()) == Stint((pack,))
+    assert Chunk.from_json(Chunk((pack,)).to_json()) == Chunk((pack,))
 
 
 def _first(spec):
@@ -195,13 +195,13 @@ def test_probes_asked_for_later_train_again_only_what_they_need(tmp_path, capsys
 
 
 def test_folds_travel_and_replay_keep_studies(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.ledger.studies, "FOLD_AT", 2)
+    monkeypatch.setattr(sweeps.ledger.probe_results, "COMPACT_AT", 2)
     spec = probed(COUNTING)
     paths = begin(tmp_path / "r", spec)
     travelled = SerialRunner(lambda pack: decode(encode(train_pack(pack))))
     sweep(paths, spec, travelled)
     found, ledger = studies(paths), Ledger(paths.ledger)
-    ledger.fold()
+    ledger.compact()
     assert len(ledger.studies.files()) == 1 and studies(paths) == found
     replayed = begin(tmp_path / "replayed", spec)
     sweep(replayed, spec, ReplayRunner(ledger, workers=2))
@@ -213,7 +213,7 @@ def test_a_newer_or_damaged_file_is_refused(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     store = Ledger(paths.ledger).studies
-    store.fold()
+    store.compact()
     (file,) = store.files()
     table = pq.read_table(file)
     pq.write_table(table.replace_schema_metadata({"schema_version": "9"}), file)

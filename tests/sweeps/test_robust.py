@@ -211,8 +211,8 @@ def test_a_pack_given_back_is_the_next_one_unless_the_sweep_stops(tmp_path) -> N
     spec = small_spec()
     feed = SweepFeed(make_search(spec), Ledger(tmp_path), Job(spec.measures))
     first = feed.next_pack()
-    feed.give_back(first)
+    feed.requeue(first)
     assert feed.next_pack() is first
-    feed.give_back(first)
+    feed.requeue(first)
     feed.stopping.set()
     assert feed.next_pack() is None and feed.done

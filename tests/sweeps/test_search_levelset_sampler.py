@@ -287,7 +287,7 @@ def test_conditional_parameters_are_proposed_where_they_exist() -> None:
         assert ("width" in params) == (params["kind"] is True)
         assert ("depth" in params) == (params["layers"] > 1)
     assert {p["layers"] for p in drawn} == {1, 2, 3} and {p["kind"] for p in drawn} == {True, False}
-    assert domain.draw(64, 0) == pytest.approx(domain.encode_all(drawn), abs=1e-12)
+    assert domain.sample(64, 0) == pytest.approx(domain.encode_all(drawn), abs=1e-12)
     # Layers 1, 2 and 3 have 1, 3 and 3 depths; one of the kinds has 3 widths.
     assert len(list(domain.grid(3))) == (1 + 3 + 3) * (3 + 1)
 
@@ -312,7 +312,7 @@ def test_parameters_and_positions(distribution, values) -> None:
         )
         assert type(found) is type(value)
     points = [domain.at(unit) for unit in domain.units(512, 0).tolist()]
-    assert domain.draw(512, 0) == pytest.approx(domain.encode_all(points), abs=1e-12)
+    assert domain.sample(512, 0) == pytest.approx(domain.encode_all(points), abs=1e-12)
     drawn = [params["p"] for params in points]
     assert all(distribution._contains(distribution.to_internal_repr(v)) for v in drawn)
     if not isinstance(distribution, FloatDistribution) or distribution.step:

@@ -20,7 +20,7 @@ from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
-from sweeps.search.level_set import inert_leaves
+from sweeps.search.level_set import inactive_leaves
 from sweeps.space.space import Range
 
 WIDE = {
@@ -38,7 +38,7 @@ def spec_of(defence=WIDE, budget=30, **changes):
 
 
 def domain_of(spec):
-    return SpaceDomain(spec.defence, inert_leaves(spec.defence))
+    return SpaceDomain(spec.defence, inactive_leaves(spec.defence))
 
 
 # --- encoding ------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
 def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     spec = spec_of()
     domain = domain_of(spec)
-    points = domain.draw(200, 3)
+    points = domain.sample(200, 3)
     assert points.shape == (200, len(domain.columns.levels))
     numbers = points[:, domain.columns.numbers]
     assert (numbers >= 0).all() and (numbers <= 1).all()
@@ -86,11 +86,11 @@ def test_points_that_are_only_looked_at_are_the_drawn_ones_but_for_rounding(defe
     """Also where a branch has points of another one, and where nothing varies."""
     spec = spec_of(defence)
     domain = SpaceDomain(
-        spec.defence, inert_leaves(spec.defence), lambda a: build_defence(a).active()
+        spec.defence, inactive_leaves(spec.defence), lambda a: build_defence(a).active()
     )
     places = domain.places(500, 4)
     exact, near = domain.at(places), domain.near(places)
-    assert np.array_equal(exact, domain.draw(500, 4))
+    assert np.array_equal(exact, domain.sample(500, 4))
     assert near == pytest.approx(exact, abs=1e-9)
     codes = domain.columns.codes
     assert np.array_equal(near[:, codes], exact[:, codes])
@@ -189,7 +189,10 @@ def test_a_point_of_two_branches_is_one_point(tmp_path, second) -> None:
     assert search.finished and len(rows) == distinct * 2 * len(spec.panel)
     again = make_search(spec)
     again.tell(Ledger(paths.ledger).table())
-    assert again.core.used_up and len(set(p.tobytes() for p in again.core.points)) == distinct
+    assert (
+        again.optimizer.used_up
+        and len(set(p.tobytes() for p in again.optimizer.points)) == distinct
+    )
 
 
 ONE = {"architecture": "ridge", "weight_decay": 0.1}
@@ -260,7 +263,7 @@ def test_a_resumed_search_goes_on_within_the_budget(tmp_path) -> None:
     done = make_search(spec)
     done.tell(Ledger(paths.ledger).table())
     assert done.finished and done.ask(4096) == []
-    assert done.core.trials_known == 36
+    assert done.optimizer.trials_known == 36
 
 
 def test_a_ledger_of_another_space_is_refused(tmp_path) -> None:
@@ -313,8 +316,10 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
     search = make_search(spec)
     run_sweep(spec, Ledger(paths.ledger), search, SerialRunner())
     assert search.finished and 60 <= len(results(paths)) < 200
-    core = search.core
-    found = summary(probability(core.current(), core.reference), core.settings.confidence)
+    optimizer = search.optimizer
+    found = summary(
+        probability(optimizer.current(), optimizer.reference), optimizer.settings.confidence
+    )
     assert found.expected_f1 >= 0.96 or found.undecided <= 0.005
 
 
@@ -338,7 +343,9 @@ def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> 
     spec = spec_of(PLANE, budget=300, search={"pending": None})
     search = make_search(spec)
     design = search.ask(4096)
-    assert len(design) == search.core.begin > 8, "the even design hangs on nothing: all at once"
+    assert len(design) == search.optimizer.begin > 8, (
+        "the even design hangs on nothing: all at once"
+    )
     answered(search, spec, design, seconds)
     first = search.ask(4096)
     assert len(first) == then
@@ -383,16 +390,16 @@ def test_workers_that_nothing_is_asked_for_change_nothing() -> None:
         wide.workers = 64
         asked = wide.ask(4096)
         assert asked == alone.ask(4096) and not wide.ask(4096)
-        assert wide.core.begin == alone.core.begin < 20
-    assert len(asked) == alone.core.begin
+        assert wide.optimizer.begin == alone.optimizer.begin < 20
+    assert len(asked) == alone.optimizer.begin
     answered(wide, spec, asked, 600.0)
     assert wide.finished, "twelve trials of ten minutes are two hours"
 
 
 def test_a_search_with_many_workers_may_end_before_its_budget() -> None:
     search = make_search(spec_of(PLANE, budget=300, search={"pending": None}))
-    search.workers, before = 256, search.core.enough
-    assert len(search.ask(4096)) == 150 and search.core.enough == before < 150
+    search.workers, before = 256, search.optimizer.enough
+    assert len(search.ask(4096)) == 150 and search.optimizer.enough == before < 150
 
 
 class Fabricated:

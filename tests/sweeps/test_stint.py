@@ -7,13 +7,13 @@ import pytest
 from small import small_spec
 from trials import fake_result, fake_rows, trial
 
-from backdoor.result import FAILED, StudyRecord
+from backdoor.result import FAILED, ProbeRecord
 from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joined
-from sweeps.ledger.studies import detached
-from sweeps.packs.chunk import Stint
+from sweeps.ledger.probe_results import detached
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners.in_flight import DIED, Table
-from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, Pace
+from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, ChunkSizer
 from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
 
@@ -25,22 +25,22 @@ def packs(count, size=4, **defence):
 
 
 def learned(seconds, pack):
-    pace = Pace()
+    pace = ChunkSizer()
     pace.learn([pack], {t.trial_id: seconds for t in pack.trials})
     return pace
 
 
 def test_a_stint_travels_as_json() -> None:
-    sent = Stint((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), JOB)))  # fmt: skip
-    again = Stint.from_json(sent.to_json())
-    assert again.stint_id == sent.stint_id and len(again.packs) == 3
+    sent = Chunk((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), JOB)))  # fmt: skip
+    again = Chunk.from_json(sent.to_json())
+    assert again.chunk_id == sent.chunk_id and len(again.packs) == 3
     for one, other in zip(sent.packs, again.packs, strict=True):
         assert one.pack_id == other.pack_id and one.job == other.job
         assert [t.canonical for t in one.trials] == [t.canonical for t in other.trials]
 
 
 def test_what_nothing_is_known_of_goes_alone() -> None:
-    assert Pace().take(packs(9), workers=2, final=True) == 1
+    assert ChunkSizer().take(packs(9), workers=2, final=True) == 1
     known = learned(0.001, packs(1)[0])
     assert known.take([*packs(3), *packs(1, epochs=5)], 2, final=False) == 4, "an engine is known"
     ridge = Pack((trial("ridge", weight_decay=0.1),), JOB)
@@ -98,7 +98,9 @@ def test_what_a_search_waits_for_is_spread_over_the_workers(
     batch = list(packs(1, size=12)[0].trials)
     feed = SweepFeed(Learning(batch), Ledger(tmp_path), JOB)
     feed.workers = workers
-    feed._pace.learn(packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds))
+    feed._chunk_sizer.learn(
+        packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds)
+    )
     assert sizes_of(feed) == sizes and feed.search.workers == workers
 
 
@@ -121,13 +123,13 @@ class Feed:
 
     workers = 1
 
-    def __init__(self, *stint: Pack, recalling: bool = False) -> None:
-        self.stint, self.recalling, self.heard = stint, recalling, []
+    def __init__(self, *chunk: Pack, recalling: bool = False) -> None:
+        self.chunk, self.recalling, self.heard = chunk, recalling, []
 
-    def next_stint(self):
-        return Stint(self.stint)
+    def next_chunk(self):
+        return Chunk(self.chunk)
 
-    def recalls(self, left):
+    def should_cancel(self, left):
         return self.recalling
 
     def __getattr__(self, name):
@@ -149,7 +151,7 @@ def test_packs_are_answered_for_one_by_one() -> None:
     name, done, brought = feed.heard[1]
     assert (name, done, brought.num_rows) == ("finished", [one, three], 8)
     table.ended("t")
-    assert feed.heard[2:] == [("give_back",), ("failed", four, DIED)]
+    assert feed.heard[2:] == [("requeue",), ("failed", four, DIED)]
     table.ended("t")
     table.answer("t", rows, ["", "", ""])
     assert len(feed.heard) == 4, "a second report finds nothing"
@@ -157,7 +159,7 @@ def test_packs_are_answered_for_one_by_one() -> None:
 
 def test_packs_with_studies_and_without_travel_in_one_report() -> None:
     plain, studied = packs(2, size=1)
-    study = StudyRecord({"kind": "slope"}, FAILED, error="no reason")
+    study = ProbeRecord({"kind": "slope"}, FAILED, error="no reason")
     result = replace(fake_result(studied.trials[0]), studies=(study,))
     both = joined([fake_rows(plain), attached(finished_rows([result], "p"), [result])])
     rows, studies = detached(decode(encode(both)))
@@ -170,18 +172,18 @@ def test_a_worker_that_dies_fails_the_pack_it_was_training() -> None:
     table = answered(feed := Feed(one, two, three))
     table.answer("t", b"", ["MemoryError: "])
     table.ended("t")
-    assert feed.heard == [("failed", one, "MemoryError: "), ("give_back", three), ("failed", two, DIED)]  # fmt: skip
+    assert feed.heard == [("failed", one, "MemoryError: "), ("requeue", three), ("failed", two, DIED)]  # fmt: skip
 
 
 def test_a_stint_that_is_called_back_gives_the_rest_back() -> None:
     one, two, three = packs(3)
     table = answered(feed := Feed(one, two, three, recalling=True))
-    assert not table.recall("t", 0), "it has nothing left"
-    assert table.recall("t", 2)
+    assert not table.cancel("t", 0), "it has nothing left"
+    assert table.cancel("t", 2)
     table.answer("t", b"not Arrow", [""])
     table.ended("t")
     assert feed.heard[0][:2] == ("failed", one) and "unreadable report" in feed.heard[0][2]
-    assert feed.heard[1:] == [("give_back", two, three)]
+    assert feed.heard[1:] == [("requeue", two, three)]
 
 
 @pytest.fixture
@@ -193,20 +195,20 @@ def feed(tmp_path):
 
 
 def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
-    first = feed.next_stint()
+    first = feed.next_chunk()
     assert len(first.packs) == 1
     feed.finished(first.packs, fake_rows(first.packs[0]))
-    second = feed.next_stint()
+    second = feed.next_chunk()
     assert len(second.packs) == 3, "three shapes of one engine"
-    assert not feed.done and feed.next_stint() is None
-    assert feed.recalls(2) and not feed.recalls(1), "another worker has nothing to do"
-    feed.give_back(*second.packs[1:])
-    assert not feed.recalls(2)
-    assert feed.next_stint().packs == second.packs[1:]
+    assert not feed.done and feed.next_chunk() is None
+    assert feed.should_cancel(2) and not feed.should_cancel(1), "another worker has nothing to do"
+    feed.requeue(*second.packs[1:])
+    assert not feed.should_cancel(2)
+    assert feed.next_chunk().packs == second.packs[1:]
     feed.stopping.set()
-    assert feed.recalls(1)
+    assert feed.should_cancel(1)
 
 
 def test_nothing_is_recalled_where_nobody_waits() -> None:
-    table = Table(SimpleNamespace(recalls=lambda left: False))
-    assert not table.recall("t", 5)
+    table = Table(SimpleNamespace(should_cancel=lambda left: False))
+    assert not table.cancel("t", 5)

@@ -50,30 +50,30 @@ def curve(row, metric):
     return ({"score": accuracy - success, "validation_accuracy": accuracy}[metric])[: EPOCHS - 1]
 
 
-def asha(values, rivals):
+def asha(values, alternatives):
     """The epoch after which ASHA stops a trial, None where it never does."""
     for epoch in (GRACE, 2 * GRACE):
-        reached = [other[epoch - 1] for other in rivals if len(other) >= epoch]
+        reached = [other[epoch - 1] for other in alternatives if len(other) >= epoch]
         if reached and values[epoch - 1] < np.percentile(reached, 50):
             return epoch
     return None
 
 
-def median(values, rivals):
+def median(values, alternatives):
     """The epoch after which the median rule stops a trial, None where it never does."""
     for epoch in range(GRACE, EPOCHS):
-        means = [o[GRACE - 1 : epoch].mean() for o in rivals if len(o) >= epoch]
+        means = [o[GRACE - 1 : epoch].mean() for o in alternatives if len(o) >= epoch]
         if len(means) >= 2 and max(values[:epoch]) < np.median(means):
             return epoch
     return None
 
 
-def foretold(rule, metric, spec, unstopped):
+def predicted(rule, metric, spec, unstopped):
     """Trial id → the epoch after which it is stopped, None for those that finish."""
-    told, rivals = {}, {}
+    told, alternatives = {}, {}
     for trial in in_order(spec):
         values = curve(unstopped[trial.trial_id], metric)
-        before = rivals.setdefault(trial.attack_id, [])
+        before = alternatives.setdefault(trial.attack_id, [])
         told[trial.trial_id] = rule(values, before)
         before.append(values[: told[trial.trial_id]])
     return told
@@ -104,7 +104,7 @@ def check(found, told, unstopped, reason):
 def test_asha_stops_those_that_it_should(tmp_path, unstopped) -> None:
     """One trial at a time, so that what a rule knows when it decides is known here as well."""
     spec = small_spec(**{**DOCUMENT, "stopping": ASHA})
-    paths, told = begin(tmp_path / "r", spec), foretold(asha, "score", spec, unstopped)
+    paths, told = begin(tmp_path / "r", spec), predicted(asha, "score", spec, unstopped)
     outcome = sweep(paths, spec, TuneRunner(cpu=2, stopping=spec.stopping))
     assert outcome.stopped == sum(map(bool, told.values())) >= 3
     assert (outcome.finished, outcome.failed) == (len(unstopped) - outcome.stopped, 0)
@@ -124,7 +124,7 @@ def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -
     """What the rule knew is in the ledger: a resumed sweep ends as if nothing had happened."""
     spec = small_spec(**{**DOCUMENT, "stopping": MEDIAN})
     paths = begin(tmp_path / "r", spec)
-    told = foretold(median, "validation_accuracy", spec, unstopped)
+    told = predicted(median, "validation_accuracy", spec, unstopped)
     write = Ledger._write
 
     def full(self, word, table):

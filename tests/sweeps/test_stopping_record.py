@@ -31,7 +31,7 @@ from sweeps.ledger import (
     stopped_rows,
 )
 from sweeps.mirror import mirror
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack, make_packs
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
@@ -95,7 +95,7 @@ def test_trials_that_may_be_stopped_have_packs_of_their_own() -> None:
     for pack in stopping:
         alone = {t.attack is not None and t.defence.architecture.kind == "mlp" for t in pack.trials}
         assert alone == {pack.may_stop}
-        assert Stint.from_json(Stint((pack,)).to_json()).packs == (pack,)
+        assert Chunk.from_json(Chunk((pack,)).to_json()).packs == (pack,)
     assert not any(pack.may_stop for pack in calm)
 
 

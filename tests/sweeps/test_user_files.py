@@ -16,7 +16,7 @@ from backdoor.settings.registry import TRIGGERS
 from backdoor.settings.user_file import UserFile, content_digest
 from backdoor.triggers import blend
 from sweeps.ledger import Ledger
-from sweeps.packs.chunk import Stint
+from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.region.point_table import region_of
 from sweeps.results.create import read_spec, reopen
@@ -57,7 +57,7 @@ def as_another_process() -> None:
 
 def through_json(pack: Pack):
     """A pack as a worker meets it."""
-    (again,) = Stint.from_json(Stint((pack,)).to_json()).packs
+    (again,) = Chunk.from_json(Chunk((pack,)).to_json()).packs
     return train_pack(again)
 
 

@@ -26,7 +26,7 @@ from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws,
 from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.answer import answer_of
 from sweeps.verify.judge import count, reliability
-from sweeps.verify.model_draws import ModelledRegion
+from sweeps.verify.model_draws import ModelRegion
 from sweeps.verify.plan import Settings, read_plan, settings_of, verifications
 from sweeps.verify.run import Verification, verification
 from sweeps.verify.transfer import transfer_attacks
@@ -63,20 +63,20 @@ def world(rates):
     return work
 
 
-def settled(config):
+def sync_state(config):
     """The attack fails from weight decay 0.02 on; accuracy is lost above 0.04."""
     decay = config.defence.weight_decay
     return (0.95 if decay < 0.045 else 0.8), (0.05 if decay > 0.015 else 0.9)
 
 
-def a_sweep(folder, rates=settled, **changes):
+def a_sweep(folder, rates=sync_state, **changes):
     spec = small_spec(**{"defence": LINEAR, "region": GOAL, "seeds": 3, **changes})
     paths = begin(folder / "r", spec)
     sweep(paths, spec, SerialRunner(world(rates)))
     return paths, spec
 
 
-def verified(paths, spec, rates=settled, settings=None, transfer=(), basis=None):
+def verified(paths, spec, rates=sync_state, settings=None, transfer=(), basis=None):
     case = verification(paths, spec, settings or Settings(), transfer, basis)
     plan, ledger = case.plan, Ledger(case.paths.ledger)
     case.train(ledger, plan, SerialRunner(world(rates)))
@@ -204,7 +204,7 @@ def test_draws_are_even_over_the_points_inside(tmp_path) -> None:
 def test_basis_bounds_takes_fewer_points(tmp_path) -> None:
     def close(config):
         decay = config.defence.weight_decay
-        return settled(config)[0], 0.05 if decay > 0.025 else (0.12, 0.19, 0.24)[
+        return sync_state(config)[0], 0.05 if decay > 0.025 else (0.12, 0.19, 0.24)[
             config.seed % 3
         ] if decay > 0.015 else 0.9
 
@@ -227,7 +227,7 @@ def test_basis_bounds_takes_fewer_points(tmp_path) -> None:
 
 def test_failed_and_collapsed_trainings_count_against_their_draw(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
-    work = world(settled)
+    work = world(sync_state)
 
     def harsh(pack):
         if any(t.seed in broken for t in pack.trials):
@@ -428,7 +428,7 @@ def test_reliability_counts_by_bins() -> None:
 
 def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path) -> None:
     def sine_wins(config):
-        clean, success = settled(config)
+        clean, success = sync_state(config)
         return (
             clean,
             0.9 if config.attack and config.attack.trigger.kind_name() == "sine" else success,
@@ -550,8 +550,8 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monke
 
     def inside(target, basis):
         """Those of 4,096 even draws that are inside, equal draws whoever asks."""
-        region = ModelledRegion(spec, Ledger(paths.ledger), target, 5, basis)
-        return {c.defence["weight_decay"] for c in region.draw("inside", 4096, stream("same"))}
+        region = ModelRegion(spec, Ledger(paths.ledger), target, 5, basis)
+        return {c.defence["weight_decay"] for c in region.sample("inside", 4096, stream("same"))}
 
     wide = inside("median", "probability")
     assert inside("share", "probability") < wide
@@ -609,7 +609,7 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
     tmp_path, capsys, monkeypatch
 ) -> None:
     paths, _ = a_sweep(tmp_path, attack={"trigger": ["sine", {"kind": "patch", "size": 1}]})
-    work = world(settled)
+    work = world(sync_state)
     monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: Brief(work))
     asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
     assert main(asked) == INTERRUPTED

@@ -16,7 +16,7 @@ from backdoor.config import Attack, TrialConfig, build_data, build_defence
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
-from backdoor.probes import Studied
+from backdoor.probes import ProbedModel
 from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
 from sweeps.packs.pack import Job, make_packs
@@ -132,11 +132,11 @@ def train(configs, workers, slopes=False):
 def train_pack(pack, slopes):
     columns = {}
 
-    def study(fitted, lanes, bank):
-        source = load_source(lanes[0].config.data)
-        for index, lane in enumerate(lanes):
-            found = Slope().study(Studied(fitted, index, lane, bank, source))
-            columns[lane.config.trial_id] = {
+    def study(fitted, members, store):
+        source = load_source(members[0].config.data)
+        for index, member in enumerate(members):
+            found = Slope().study(ProbedModel(fitted, index, member, store, source))
+            columns[member.config.trial_id] = {
                 name: value[0] for name, value in found.columns.items()
             }
 

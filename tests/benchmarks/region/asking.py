@@ -30,7 +30,7 @@ def measured():
         search = LevelSetSearch(
             problem.box, problem.panel, problem.goal, Settings(budget=10**6, f1=2.0, undecided=-1.0)
         )
-        points = problem.box.draw(trials, 3)
+        points = problem.box.sample(trials, 3)
         attacks = np.arange(trials) % 3
         for point, attack, outcome in zip(
             points, attacks, problem.train(points, attacks, np.random.default_rng(0)), strict=True

@@ -33,7 +33,7 @@ def as_trials(problem, points, attacks, outcomes):
 
 def by_surrogate(problem, trials, points):
     """The plug-in set of the same surrogate as the search's, fitted from scratch."""
-    reference = problem.box.draw(1024, 0)
+    reference = problem.box.sample(1024, 0)
     surrogate = Surrogate(problem.box.columns, problem.panel, problem.goal, reference)
     model = surrogate.fit(trials, np.random.default_rng(0))
     return probability(model, points) >= 0.5
@@ -107,7 +107,7 @@ def _interpolated(problem, axes, runs, even):
 def sobol_trials(problem, count, seed):
     """An even design over the defence space, the attacks drawn along with it."""
     width = len(problem.panel)
-    points = problem.box.draw(count, seed)
+    points = problem.box.sample(count, seed)
     attacks = np.random.default_rng(seed).permutation(np.arange(count) % width)
     return points, attacks
 

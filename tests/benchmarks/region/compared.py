@@ -91,7 +91,7 @@ def _other(job):
 
 
 def _grid(job):
-    name, steps, seeds, seed, modelled = job
+    name, steps, seeds, seed, model_answer = job
     problem = problem_of(name, seed)
     return grid_iou(
         problem,
@@ -100,23 +100,25 @@ def _grid(job):
         np.random.default_rng(seed),
         problem.even[:EVEN],
         problem.truth[:EVEN],
-        MODELLED if modelled else 0,
+        MODELLED if model_answer else 0,
     )
 
 
-def grids(pool, name, seeds, modelled=True):
+def grids(pool, name, seeds, model_answer=True):
     """Level → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
-    interpolation and the surrogate; unless `modelled`, by interpolation alone, as users have it."""
+    interpolation and the surrogate; unless `model_answer`, by interpolation alone, as users have it."""
     sizes, found = grid_sizes(problem_of(name)), {}
     for trials, steps, repeats in sizes:
         some = pool.map(
-            _grid, [(name, steps, repeats, s, modelled) for s in range(min(3, seeds))], chunksize=1
+            _grid,
+            [(name, steps, repeats, s, model_answer) for s in range(min(3, seeds))],
+            chunksize=1,
         )
         left = [level for level in LEVELS if level not in found]
         if max(some) < left[0]:
             continue
         some += pool.map(
-            _grid, [(name, steps, repeats, s, modelled) for s in range(3, seeds)], chunksize=1
+            _grid, [(name, steps, repeats, s, model_answer) for s in range(3, seeds)], chunksize=1
         )
         found |= {level: (trials, True) for level in left if np.median(some) >= level}
         if len(found) == len(LEVELS):
@@ -166,7 +168,7 @@ def compared(names, pool, seeds, say):
                 f"{method:20}"
                 + "".join(f"{_shown(row[method][str(level)]):>24}" for level in LEVELS)
             )
-        plain = grids(pool, name, seeds, modelled=False)
+        plain = grids(pool, name, seeds, model_answer=False)
         for method, found in (("full grid", grid), ("grid, no surrogate", plain)):
             row[method] = {str(level): found[level] for level in LEVELS}
             sizes = [("" if arrived else ">= ") + str(n) for n, arrived in found.values()]

@@ -32,7 +32,7 @@ class Cells:
     def group(self, points):
         return np.zeros(len(points), dtype=np.int64)
 
-    def draw(self, count, seed):
+    def sample(self, count, seed):
         """Evenly spread points, none twice: all of them where `count` is larger than the table."""
         if count >= len(self.points):
             return self.points.copy()
@@ -44,7 +44,7 @@ class Cells:
         return self.points[found]
 
     def places(self, count, seed):
-        return self.draw(count, seed)
+        return self.sample(count, seed)
 
     def at(self, places):
         return places

@@ -31,16 +31,16 @@ def sampled_means(search, table, paths):
         [search.attacks[i] for i, _ in known],
     )
     found = []
-    for crosses, hyper, centre, counts in (
+    for crosses, hyperparameters, centre, counts in (
         (
             model.clean.at(points),
-            model.clean.hyper,
+            model.clean.hyperparameters,
             model.centre[0],
             [(o.correct, o.images) for _, o in known],
         ),
         (
             model.attack.at(model.crossed(points)),
-            model.attack.hyper,
+            model.attack.hyperparameters,
             model.centre[1],
             [(o.success, o.triggered) for _, o in known],
         ),
@@ -49,24 +49,24 @@ def sampled_means(search, table, paths):
         np.add.at(total, where, [hits / images for hits, images in counts])
         np.add.at(seen, where, 1)
         level = _paths(crosses, paths, draw).reshape(cells, -1, paths)
-        predicted = _sums(level, seeds - seen, hyper, centre, draw)
+        predicted = _sums(level, seeds - seen, hyperparameters, centre, draw)
         found.append((total.sum(axis=1)[:, None] + predicted) / (width * seeds))
     return found
 
 
-def _paths(cross, paths, draw):
+def _paths(posterior, paths, draw):
     """Posterior samples of f, (points, paths)."""
-    covariance = cross.covariance(cross)
+    covariance = posterior.covariance(posterior)
     covariance[np.diag_indices(len(covariance))] += 1e-6
-    return cross.mean[:, None] + np.linalg.cholesky(covariance) @ draw.standard_normal(
-        (len(cross.mean), paths)
+    return posterior.mean[:, None] + np.linalg.cholesky(covariance) @ draw.standard_normal(
+        (len(posterior.mean), paths)
     )
 
 
-def _sums(level, left, hyper, centre, draw):
+def _sums(level, left, hyperparameters, centre, draw):
     """The sum of rates of each cell's trainings not looked up: levels (cells, attacks or 1, paths)
     and how many are left (cells, attacks) to (cells, paths)."""
-    deviation = np.sqrt(hyper.learned_noise(spread_shape(level, centre)))
+    deviation = np.sqrt(hyperparameters.learned_noise(spread_shape(level, centre)))
     total = np.zeros((level.shape[0], level.shape[2]))
     for attack in range(left.shape[1]):
         own = min(attack, level.shape[1] - 1)

@@ -69,7 +69,7 @@ class Problem:
 
     @cached_property
     def even(self):
-        return self.box.draw(16384, 12345)
+        return self.box.sample(16384, 12345)
 
     @cached_property
     def truth(self):

@@ -42,9 +42,9 @@ def searched(seed=0, changes=()):
 
 def border(search, confidence, count=POINTS):
     """Of evenly drawn points called IN, those least sure: points (n, d) and P(inside), (n,)."""
-    points = search.core.domain.draw(EVEN, 77)
-    chance = probability(search.core.current(), points)
-    least = cutoff(search.core.current(), points, chance, confidence)
+    points = search.optimizer.domain.sample(EVEN, 77)
+    chance = probability(search.optimizer.current(), points)
+    least = cutoff(search.optimizer.current(), points, chance, confidence)
     inside = np.flatnonzero(labels(chance, confidence, least) == IN)
     chosen = inside[np.argsort(chance[inside])[:count]]
     return points[chosen], chance[chosen]
@@ -57,7 +57,9 @@ def trials_of(spec, search, points, seeds=SEEDS):
             [spec.trial(defence, attack, seed) for attack in spec.panel]
             for seed in range(FRESH + seeds * row, FRESH + seeds * (row + 1))
         ]
-        for row, defence in enumerate(build_defence(search.core.domain.decode(p)) for p in points)
+        for row, defence in enumerate(
+            build_defence(search.optimizer.domain.decode(p)) for p in points
+        )
     ]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backdoor.result import FAILED, FOUND, StudyRecord, TrialResult, probe_id
+from backdoor.result import FAILED, FOUND, ProbeRecord, TrialResult, probe_id
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
 from sweeps.storage.paths import sync_folder
@@ -28,7 +28,7 @@ VERSIONS = (1,)
 #: The column in which studies travel with the rows of their trials.
 ATTACHED = "studies"
 #: Parts are folded into one file when there are more of them than this.
-FOLD_AT = 64
+COMPACT_AT = 64
 
 _COLUMN = pa.struct(
     [
@@ -74,7 +74,7 @@ def detached(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     return rows.drop_columns([ATTACHED]), pa.Table.from_pylist(studies, schema=SCHEMA)
 
 
-def _plain(record: StudyRecord) -> dict[str, Any]:
+def _plain(record: ProbeRecord) -> dict[str, Any]:
     return {
         "probe_id": probe_id(record.probe),
         "probe": canonical_json(dict(record.probe)),
@@ -94,7 +94,7 @@ def _column(name: str, values: Sequence[float | int | str]) -> dict[str, Any]:
     return {"name": name, "floats": [float(value) for value in values]}
 
 
-def plain_studies(studies: Studies, trial_id: str) -> list[dict[str, Any]]:
+def plain_probe_results(studies: ProbeResults, trial_id: str) -> list[dict[str, Any]]:
     """All studies of one trial as JSON has them: NaN is null."""
     rows = studies.table().filter(pc.equal(pc.field("trial_id"), trial_id)).to_pylist()
     plain = []
@@ -120,7 +120,7 @@ def columns_of(row: Mapping[str, Any]) -> dict[str, list[Any]]:
 # --- the files ---------------------------------------------------------------------------------
 
 
-class Studies:
+class ProbeResults:
     """The studies in a folder, which is made when there is the first. One process writes."""
 
     def __init__(self, folder: Path) -> None:
@@ -154,10 +154,10 @@ class Studies:
         if fresh.num_rows:
             write_table(self.folder, "part", fresh, SCHEMA)
             self._note(fresh)
-            if len(list(self.folder.glob("part-*.parquet"))) > FOLD_AT:
-                self.fold()
+            if len(list(self.folder.glob("part-*.parquet"))) > COMPACT_AT:
+                self.compact()
 
-    def fold(self) -> None:
+    def compact(self) -> None:
         """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
         files = self.files()
         if len(files) > 1:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeps.ledger.flat import flatten_factors
-from sweeps.ledger.studies import columns_of
+from sweeps.ledger.probe_results import columns_of
 
 Row = dict[str, Any]
 CLEAN = "clean"
 
 
-def flat_studies(
+def flat_probe_results(
     trials: Iterable[Mapping[str, Any]], studies: Iterable[Mapping[str, Any]],
     measured: Mapping[str, Any],
 ) -> Iterator[Row]:  # fmt: skip
@@ -87,7 +87,7 @@ def _what(
 
 
 @dataclass(frozen=True)
-class StudyTable:
+class ProbeTable:
     """What one probe, with its settings, found in a sweep.
 
     probe: kind and settings. rows: as of `load_results` with this probe. x: the column to draw
@@ -102,10 +102,10 @@ class StudyTable:
     failed: dict[str, int]
 
 
-def study_tables(
+def probe_tables(
     trials: Iterable[Mapping[str, Any]], studies: Sequence[Mapping[str, Any]],
     measured: Mapping[str, Any],
-) -> list[StudyTable]:  # fmt: skip
+) -> list[ProbeTable]:  # fmt: skip
     """A table for each probe that studied anything, in the order of their names."""
     known = list(trials)
     by_probe: dict[str, list[Mapping[str, Any]]] = {}
@@ -125,7 +125,7 @@ def kind_of(probe: str) -> str:
 def _table_of(
     probe: dict[str, Any], trials: Iterable[Mapping[str, Any]],
     studies: Sequence[Mapping[str, Any]], measured: Mapping[str, Any],
-) -> StudyTable:  # fmt: skip
+) -> ProbeTable:  # fmt: skip
     names: dict[str, bool] = {}  # column to whether it holds fractional numbers
     several = False
     for study in studies:
@@ -136,5 +136,5 @@ def _table_of(
     x = next(iter(names)) if several else None
     figures = tuple(name for name, fractional in names.items() if fractional and name != x)
     failed = Counter(study["error"] for study in studies if study["outcome"] == "failed")
-    rows = list(flat_studies(trials, studies, measured))
-    return StudyTable(probe, x, figures, rows, dict(failed.most_common()))
+    rows = list(flat_probe_results(trials, studies, measured))
+    return ProbeTable(probe, x, figures, rows, dict(failed.most_common()))
