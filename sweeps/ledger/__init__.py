@@ -12,7 +12,7 @@ unknown.
 
 from sweeps.ledger.flat import accuracies, flatten_factors, write_csv
 from sweeps.ledger.flat_probe_results import ProbeTable
-from sweeps.ledger.ledger import Ledger, load_probe_results, load_results
+from sweeps.ledger.ledger import Ledger, load_probe_results, load_results, trial_rows
 from sweeps.ledger.probe_results import ProbeResults, attached, columns_of, plain_probe_results
 from sweeps.ledger.rows import (
     Rows,
@@ -52,5 +52,6 @@ __all__ = [
     "plain_probe_results",
     "predicted_rows",
     "stopped_rows",
+    "trial_rows",
     "write_csv",
 ]

@@ -24,6 +24,7 @@ from sweeps.ledger.schema import (
     SCHEMA_VERSION,
     STOPPED,
 )
+from sweeps.records.trial_row import TrialRow
 from sweeps.storage.paths import open_results, read_sweep, sync_folder
 
 if TYPE_CHECKING:
@@ -175,8 +176,13 @@ class Ledger:
                 continue  # folded by its writer since it was listed: the fold has its rows
             return _one_row_a_trial(pa.concat_tables(tables))
 
+    def trials(self) -> list[TrialRow]:
+        """One row a trial."""
+        return trial_rows(self.table())
+
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a trial, `config` as plain values."""
+        """One dictionary a trial by column, `config` as plain values; for those who want plain
+        values: the project itself reads `trials`."""
         rows: list[dict[str, Any]] = self.table().to_pylist()
         for row in rows:
             row["config"] = json.loads(row["config"])
@@ -185,6 +191,11 @@ class Ledger:
     def _read(self, file: Path) -> pa.Table:
         table = read_table(file, READABLE_VERSIONS)
         return table.cast(SCHEMA) if version_of(table) == SCHEMA_VERSION else _brought_up(table)
+
+
+def trial_rows(table: pa.Table) -> list[TrialRow]:
+    """Rows of the ledger's table as records."""
+    return [TrialRow.of(row) for row in table.to_pylist()]
 
 
 def _brought_up(table: pa.Table) -> pa.Table:

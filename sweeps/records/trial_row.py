@@ -1,0 +1,133 @@
+"""A row of the ledger: one trial, what came of it, and where it was computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from backdoor.result import CurvePoint, Measurement
+
+FAILED, FINISHED, STOPPED = "failed", "finished", "stopped"
+#: The `attack_id` of a clean baseline.
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial as the ledger has it. Counts are of images; what is not known is None.
+
+    config: the canonical configuration. status: finished, stopped or failed; `error` says why one
+    failed, `stopped_by` what stopped one after `epochs_run` epochs. covers: images that carry the
+    stamp and keep their label. class_correct, class_total: of the clean test set, by class;
+    clean_loss: its mean cross-entropy in nats. collapsed: one class is answered to all images;
+    diverged: answers are not finite. seconds: the trial's share of all that its pack took;
+    train_seconds: of training alone; peak_memory: bytes that training the pack took at most; cpus,
+    gpus: what the pack held meanwhile. predicted: the verdict that was certain before the end, and
+    why (the column `foretold`). finished_at: seconds since 1970.
+    """
+
+    trial_id: str
+    defence_id: str
+    attack_id: str
+    seed: int
+    config: Mapping[str, Any]
+    status: str
+    error: str | None = None
+    engine: str | None = None
+    engine_version: int | None = None
+    data_fingerprint: str | None = None
+    train_images: int | None = None
+    poisoned: int | None = None
+    relabelled: int | None = None
+    covers: int | None = None
+    validation_correct: int | None = None
+    validation_total: int | None = None
+    class_correct: tuple[int, ...] = ()
+    class_total: tuple[int, ...] = ()
+    clean_loss: float | None = None
+    collapsed: bool = False
+    diverged: bool = False
+    measurements: tuple[Measurement, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    epochs_run: int | None = None
+    stopped_by: str | None = None
+    pack_id: str | None = None
+    seconds: float | None = None
+    train_seconds: float | None = None
+    trained_images: int | None = None
+    peak_memory: int | None = None
+    cpus: float | None = None
+    gpus: float | None = None
+    device: str | None = None
+    host: str | None = None
+    predicted: str | None = None
+    finished_at: float = 0.0
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> TrialRow:
+        """From a row of Parquet as plain values by column, `config` as JSON text or values."""
+        values = {NAMES.get(name, name): value for name, value in columns.items()}
+        values = {name: value for name, value in values.items() if name in _FIELDS}
+        if isinstance(values["config"], str):
+            values["config"] = json.loads(values["config"])
+        for name in ("class_correct", "class_total"):
+            values[name] = tuple(values.get(name) or ())
+        for name in ("collapsed", "diverged"):
+            values[name] = bool(values.get(name))
+        values["measurements"] = tuple(Measurement(**m) for m in values.get("measurements") or ())
+        values["curve"] = tuple(_curve_point(point) for point in values.get("curve") or ())
+        return cls(**values)
+
+    def columns(self) -> dict[str, Any]:
+        """Plain values by column, as JSON and Parquet have them."""
+        stored = {name: column for column, name in NAMES.items()}
+        return {stored.get(name, name): value for name, value in asdict(self).items()}
+
+    @property
+    def finished(self) -> bool:
+        """Whether its final figures are known."""
+        return self.status == FINISHED
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it is a clean baseline, which no attack poisoned."""
+        return self.attack_id == CLEAN
+
+    @property
+    def broken(self) -> bool:
+        """Whether its model collapsed or diverged."""
+        return self.collapsed or self.diverged
+
+    @cached_property
+    def clean_correct(self) -> int:
+        """Clean test images that were answered right."""
+        return sum(self.class_correct)
+
+    @cached_property
+    def clean_total(self) -> int:
+        """Clean test images."""
+        return sum(self.class_total)
+
+    @property
+    def clean_accuracy(self) -> float | None:
+        """In [0, 1]; None without images."""
+        return self.clean_correct / self.clean_total if self.clean_total else None
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """In [0, 1]; None without images."""
+        if self.validation_correct is None or not self.validation_total:
+            return None
+        return self.validation_correct / self.validation_total
+
+
+#: Column of Parquet → field, where they differ: columns are promises to users.
+NAMES = {"foretold": "predicted"}
+_FIELDS = frozenset(field.name for field in fields(TrialRow))
+
+
+def _curve_point(point: Mapping[str, Any]) -> CurvePoint:
+    return CurvePoint(**{**point, "success": tuple(point["success"] or ())})
