@@ -1,8 +1,9 @@
 """What today's code answers to the questions of `golden_cases`, as plain values.
 
-All imports of the project that the golden tests make stand in the section below; where a module
-moves or a name changes, that section is what has to be edited. Everything else goes through the
-command line, the spec, the search's ask and tell, and the ledger.
+All that the golden tests know of the project's insides stands in the section "ways in": imports,
+and every attribute of a trial, a spec, a search or a ledger that is looked at. Where a module moves
+or a name changes, edit that section (and `golden_kinds`, which imports as somebody else's package
+would), and nothing else. All other answers come through the command line.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from golden_cases import (
     write_weights,
 )
 
-# --- imports of the project: edit these where modules move or names change ---------------------
+# --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.result import probe_id
 from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
@@ -53,7 +54,106 @@ from sweeps.search.levelset_sampler import LevelSetSampler
 from sweeps.spec import bundled_specs, load_spec, parse_spec, read_document
 from sweeps.sweep import run_sweep
 
-# --- end of the imports of the project ---------------------------------------------------------
+
+def names_of(trial: Any) -> dict[str, Any]:
+    """The ids of a trial, and the canonical form that they are the names of."""
+    return {
+        "trial_id": trial.trial_id,
+        "defence_id": trial.defence_id,
+        "attack_id": trial.attack_id,
+        "seed": trial.seed,
+        "config": trial.canonical,
+    }
+
+
+def measures_of(spec: Any) -> dict[str, Any]:
+    """Id to identity of what the trials of a spec are measured with."""
+    return {measure_id(m): m.measure_identity() for m in spec.measures}
+
+
+def measured_on(trial: Any, spec: Any) -> list[str]:
+    """Ids of the measures of one trial: its own, or of a clean baseline all of them."""
+    own = None if trial.attack is None else trial.attack.measure()
+    return [measure_id(m) for m in ([own] if own is not None else spec.measures)]
+
+
+def probes_of(spec: Any) -> dict[str, Any]:
+    """Id to identity of the probes of a spec."""
+    return {probe_id(p.identity()): p.identity() for p in spec.probes}
+
+
+def seeds_of(spec: Any) -> list[int]:
+    """The seeds of a spec."""
+    return list(spec.seeds)
+
+
+def all_trials(spec: Any) -> list[Any]:
+    """Everything that a search proposes which does not wait for results, in order."""
+    search, found = make_search(spec), []
+    while not search.finished:
+        found += search.ask(4096)
+    return found
+
+
+def first_trials(spec: Any) -> tuple[list[Any], int | None]:
+    """As `all_trials`; of a search that learns its first trial, and how many it asks for at most."""
+    search = make_search(spec)
+    return (all_trials(spec) if search.size is None else search.ask(1)), search.size
+
+
+def asked_and_told(spec: Any, row_of: Callable[[Any, int], dict[str, Any]]) -> list[Any]:
+    """All trials that a search proposes to one worker, who tells it the row of each at once."""
+    search, found = make_search(spec), list[Any]()
+    while asked := search.ask(4096):
+        for trial in asked:
+            found.append(trial)
+            search.tell(pa.Table.from_pylist([row_of(trial, len(found))], schema=SCHEMA))
+    return found
+
+
+def network_shapes(spec: Any, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Name to shape of the weights of the first architecture of a spec, for two classes."""
+    network = all_trials(spec)[0].defence.architecture.build(shape, 2)
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+
+
+def train_all(spec: Any, ledger: Path) -> None:
+    """Trains a whole sweep in this process."""
+    run_sweep(spec, Ledger(ledger), make_search(spec), SerialRunner())
+
+
+def rows_of(ledger: Path) -> list[dict[str, Any]]:
+    """The rows of a ledger, whole."""
+    rows: list[dict[str, Any]] = Ledger(ledger).rows()
+    return rows
+
+
+def studies_of(ledger: Path) -> list[dict[str, Any]]:
+    """What probes found, with columns by name."""
+    rows = Ledger(ledger).studies.table().to_pylist()
+    return [{**row, "columns": columns_of(row)} for row in rows]
+
+
+def write_anew(ledger: Path, change: Callable[[pa.Table, bool], pa.Table], fold: bool) -> None:
+    """Replaces the files of a ledger by new ones with changed rows; a second table are studies."""
+    table, studies = Ledger(ledger).table(), Ledger(ledger).studies.table()
+    shutil.rmtree(ledger)
+    ledger.mkdir()
+    anew = Ledger(ledger)
+    for part in _halves(change(table, False), fold):
+        anew.append(part)
+    for part in _halves(change(studies, True), fold) if studies.num_rows else ():
+        anew.studies.append(part)
+    if fold:
+        anew.fold()
+
+
+def _halves(table: pa.Table, wanted: bool) -> list[pa.Table]:
+    half = table.num_rows // 2
+    return [table.slice(0, half), table.slice(half)] if wanted else [table]
+
+
+# --- end of the ways in ------------------------------------------------------------------------
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = HERE / "folders"
@@ -95,6 +195,9 @@ def signature() -> dict[str, Any]:
             name, _, value = line.partition(":")
             if name.strip() in names:
                 processor[name.strip()] = value.strip()
+            if name.strip() in ("flags", "Features"):  # virtual machines may all have one name
+                flags = " ".join(sorted(value.split())).encode()
+                processor["flags"] = hashlib.sha256(flags).hexdigest()[:16]
     kernels = {f"{i['prefix']} {i['version']} {i.get('architecture')}" for i in threadpool_info()
                if i["user_api"] == "blas"}  # fmt: skip
     return {
@@ -111,9 +214,11 @@ def signature() -> dict[str, Any]:
 def make_files(folder: Path) -> Path:
     """The files that cases name: see `write_files`, and the weights of a small network."""
     spec = parse_spec(document(defence={"architecture": WEIGHED}), against_data=False)
-    network = all_trials(spec)[0].defence.architecture.build((3, 32, 32), 2)
-    shapes = {name: tuple(v.shape) for name, v in network.state_dict().items()
-              if not name.endswith("num_batches_tracked")}  # fmt: skip
+    shapes = {
+        name: shape
+        for name, shape in network_shapes(spec, (3, 32, 32)).items()
+        if not name.endswith("num_batches_tracked")
+    }
     write_weights(write_files(folder) / "network.safetensors", shapes)
     return folder
 
@@ -121,27 +226,9 @@ def make_files(folder: Path) -> Path:
 # --- identities --------------------------------------------------------------------------------
 
 
-def all_trials(spec: Any) -> list[Any]:
-    """Everything that a search proposes which does not wait for results, in order."""
-    search, found = make_search(spec), []
-    while not search.finished:
-        found += search.ask(4096)
-    return found
-
-
 def _named(spec: Any) -> dict[str, Any]:
-    trials = [
-        {
-            "trial_id": t.trial_id,
-            "defence_id": t.defence_id,
-            "attack_id": t.attack_id,
-            "seed": t.seed,
-            "config": t.canonical,
-        }
-        for t in all_trials(spec)
-    ]
-    measures = {measure_id(m): m.measure_identity() for m in spec.measures}
-    return plain({"trials": trials, "measures": measures})
+    trials = [names_of(trial) for trial in all_trials(spec)]
+    return plain({"trials": trials, "measures": measures_of(spec)})
 
 
 def identities(files: Path) -> dict[str, Any]:
@@ -159,7 +246,7 @@ def identities(files: Path) -> dict[str, Any]:
 def probe_identities() -> dict[str, Any]:
     """Probe id to its identity, in the order of the spec."""
     spec = parse_spec(document(defence=PROBED, probes=PROBES), against_data=False)
-    return plain({probe_id(p.identity()): p.identity() for p in spec.probes})
+    return plain(probes_of(spec))
 
 
 def bundled() -> dict[str, Any]:
@@ -173,14 +260,17 @@ def bundled() -> dict[str, Any]:
         if isinstance(given["data"], dict) and "root" in given["data"]:
             given["data"]["root"] = "somewhere"
         spec = parse_spec(given, mistakes, against_data=False)
-        search = make_search(spec)
-        ids = [t.trial_id for t in (search.ask(1) if search.size else all_trials(spec))]
+        trials, most = first_trials(spec)
+        ids = [names_of(trial)["trial_id"] for trial in trials]
         found[name] = {
-            "trials": len(ids), "first": ids[:3], "last": ids[-1],
-            "all": hashlib.sha256("".join(ids).encode()).hexdigest(), "size": search.size,
-            "measures": sorted(measure_id(m) for m in spec.measures),
-            "seeds": list(spec.seeds[:5]),
-        }  # fmt: skip
+            "trials": len(ids),
+            "first": ids[:3],
+            "last": ids[-1],
+            "all": hashlib.sha256("".join(ids).encode()).hexdigest(),
+            "size": most,
+            "measures": sorted(measures_of(spec)),
+            "seeds": seeds_of(spec)[:5],
+        }
     return plain(found)
 
 
@@ -191,13 +281,13 @@ def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
     """Every result column of the trials of a case of `COUNTED`, trained in this process, and what
     its probes found."""
     spec = parse_spec(located(COUNTED[name], files))
-    run_sweep(spec, Ledger(ledger), make_search(spec), SerialRunner())
+    train_all(spec, ledger)
     studies = [
         {
             **{key: row[key] for key in ("trial_id", "probe_id", "probe", "outcome", "error")},
-            "columns": {k: [_finite(v) for v in values] for k, values in columns_of(row).items()},
+            "columns": {k: [_finite(v) for v in values] for k, values in row["columns"].items()},
         }
-        for row in Ledger(ledger).studies.table().to_pylist()
+        for row in studies_of(ledger)
     ]
     found = {
         "rows": sorted(results(ledger), key=lambda row: row["trial_id"]),
@@ -208,51 +298,49 @@ def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
 
 def results(ledger: Path) -> list[dict[str, Any]]:
     """The rows of a ledger without what depends on where and when they were computed."""
-    return [{key: row[key] for key in RESULT_COLUMNS} for row in Ledger(ledger).rows()]
+    return [{key: row[key] for key in RESULT_COLUMNS} for row in rows_of(ledger)]
 
 
 # --- searches ----------------------------------------------------------------------------------
 
 
-def formula_row(trial: Any, measures: Any, number: int) -> dict[str, Any]:
+def formula_row(names: dict[str, Any], measures: list[str], number: int) -> dict[str, Any]:
     """A ledger row whose counts are a formula of the trial's configuration."""
-    config, defence = trial.canonical, trial.canonical["defence"]
+    config, defence = names["config"], names["config"]["defence"]
     decay = math.log10(defence.get("weight_decay", 0.0) + 1e-6) + 6
     rate = math.log10(defence.get("learning_rate", 0.1)) + 3
     width = math.log2(defence["architecture"].get("width", 8))
     hard = 0.0 if config["attack"] is None else config["attack"]["poison_rate"] * 10
-    luck = int(hashlib.sha256(trial.trial_id.encode()).hexdigest()[:4], 16) / 65536 - 0.5
+    luck = int(hashlib.sha256(names["trial_id"].encode()).hexdigest()[:4], 16) / 65536 - 0.5
     clean = 0.97 - 0.03 * max(0.0, decay - 3.5) ** 2 - 0.01 * abs(rate - 2) + 0.002 * width
     success = 1 / (1 + math.exp(2 * (decay - 3.5 - 2 * hard) + 0.8 * luck))
     right = [min(50, max(0, round(50 * clean + luck))) for _ in range(10)]
     wrong = min(450, max(0, round(450 * success)))
-    attacks = [trial.attack] if trial.attack is not None else list(measures)
     return {
-        "trial_id": trial.trial_id, "defence_id": trial.defence_id, "attack_id": trial.attack_id,
-        "seed": trial.seed, "config": json.dumps(config, sort_keys=True, separators=(",", ":")),
+        **names, "config": json.dumps(config, sort_keys=True, separators=(",", ":")),
         "status": "finished", "engine": "formula", "engine_version": 1,
         "data_fingerprint": "formula", "train_images": 1100, "poisoned": 33, "relabelled": 30,
         "covers": 0, "validation_correct": min(197, max(0, round(197 * clean))),
         "validation_total": 197, "class_correct": right, "class_total": [50] * 10,
         "collapsed": False, "diverged": False, "curve": [], "pack_id": "formula", "seconds": 0.01,
         "train_seconds": 0.01, "finished_at": 1.7e9 + number, "cpus": 1.0, "gpus": 0.0,
-        "measurements": [{"measure_id": measure_id(a.measure()), "success": wrong, "robust": 450 - wrong,
-                          "total": 450} for a in attacks],
+        "measurements": [{"measure_id": m, "success": wrong, "robust": 450 - wrong, "total": 450}
+                         for m in measures],
     }  # fmt: skip
 
 
 def proposals(name: str) -> list[list[Any]]:
-    """The trials that a search proposes in order, told one by one to a single worker: id, and the
-    factors of its defence that vary."""
-    given, most = SEARCHES[name]
-    spec, found = parse_spec(given), []
-    search = make_search(spec)
-    while len(found) < most and (asked := search.ask(4096)):
-        for trial in asked:
-            found.append([trial.trial_id, trial.attack_id, trial.seed, trial.canonical["defence"]])
-            row = formula_row(trial, spec.measures, len(found))
-            search.tell(pa.Table.from_pylist([row], schema=SCHEMA))
-    return plain(found)
+    """The trials that a search proposes in order, told one by one to a single worker: trial, attack,
+    seed, and the factors of the defence."""
+    spec = parse_spec(SEARCHES[name])
+
+    def row_of(trial: Any, number: int) -> dict[str, Any]:
+        return formula_row(names_of(trial), measured_on(trial, spec), number)
+
+    named = (names_of(trial) for trial in asked_and_told(spec, row_of))
+    return plain(
+        [[n["trial_id"], n["attack_id"], n["seed"], n["config"]["defence"]] for n in named]
+    )
 
 
 def sampler_proposals() -> list[dict[str, Any]]:
@@ -462,7 +550,7 @@ def record_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its record: status, one trial, exports and flat tables."""
     trials, studies = folder / "trials.csv", folder / "studies.csv"
     fine("export", folder, "--csv", trials, "--probes", studies)
-    first = Ledger(folder / "ledger").rows()[0]["trial_id"]
+    first = rows_of(folder / "ledger")[0]["trial_id"]
     return {
         "status": json.loads(fine("status", folder, "--json")),
         "status in words": fine("status", folder),
@@ -521,9 +609,9 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
 
 def resume_answers(folder: Path) -> dict[str, Any]:
     """A folder gone on with by the command: what is said then, and what is recorded."""
-    before = Ledger(folder / "ledger").table().to_pylist()
+    before = rows_of(folder / "ledger")
     said = call("resume", folder, "--runner", "serial")
-    after = Ledger(folder / "ledger").table().to_pylist()
+    after = rows_of(folder / "ledger")
     return {
         "code": said.code,
         "out": said.out,
@@ -615,35 +703,33 @@ def mirrored(folder: Path, store: Path) -> list[dict[str, Any]]:
 # --- making results folders --------------------------------------------------------------------
 
 
+#: Column to its value in row i, of a ledger and of studies.
+STAMPS: dict[str, Callable[[int], Any]] = {
+    "seconds": lambda i: 0.01 + 0.002 * (i % 7),
+    "train_seconds": lambda i: 0.008 + 0.001 * (i % 5),
+    "peak_memory": lambda i: 200_000_000 + 1_000_000 * (i % 11),
+    "host": lambda i: "host",
+    "finished_at": lambda i: 1_700_000_000.0 + 0.25 * i,
+}
+STUDY_STAMPS: dict[str, Callable[[int], Any]] = {
+    "seconds": lambda i: 0.003 + 0.001 * (i % 3),
+    "finished_at": lambda i: 1_700_000_000.5 + 0.25 * i,
+}
+
+
 def settle(folder: Path, rows: int | None = None) -> None:
     """Makes a results folder the same whenever and wherever it was computed: hosts, times, names.
 
     rows: so many of the ledger's first rows are kept, as parts; all by default, folded.
     """
+
+    def change(table: pa.Table, studies: bool) -> pa.Table:
+        if not studies and rows is not None:
+            table = table.slice(0, rows)
+        return _restamped(table, STUDY_STAMPS if studies else STAMPS)
+
     ledger = folder / "ledger"
-    table, studies = Ledger(ledger).table(), Ledger(ledger).studies.table()
-    if rows is not None:
-        table = table.slice(0, rows)
-    table = _restamped(table, {
-        "seconds": lambda i: 0.01 + 0.002 * (i % 7), "train_seconds": lambda i: 0.008 + 0.001 * (i % 5),
-        "peak_memory": lambda i: 200_000_000 + 1_000_000 * (i % 11), "host": lambda i: "host",
-        "finished_at": lambda i: 1_700_000_000.0 + 0.25 * i,
-    })  # fmt: skip
-    studies = _restamped(studies, {
-        "seconds": lambda i: 0.003 + 0.001 * (i % 3), "finished_at": lambda i: 1_700_000_000.5 + 0.25 * i,
-    })  # fmt: skip
-    shutil.rmtree(ledger)
-    ledger.mkdir()
-    anew = Ledger(ledger)
-    half = table.num_rows // 2 if rows is None else 0
-    for part in (table.slice(0, half), table.slice(half)):
-        anew.append(part)
-    if studies.num_rows:
-        half = studies.num_rows // 2
-        for part in (studies.slice(0, half), studies.slice(half)):
-            anew.studies.append(part)
-    if rows is None:
-        anew.fold()
+    write_anew(ledger, change, fold=rows is None)
     for place in (ledger, ledger / "probes"):
         for number, file in enumerate(sorted(place.glob("*.parquet"))):
             word = file.name.partition("-")[0]
@@ -667,7 +753,7 @@ def settle(folder: Path, rows: int | None = None) -> None:
         shutil.rmtree(folder / "pictures", ignore_errors=True)
 
 
-def _restamped(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
+def _restamped(table: pa.Table, columns: dict[str, Callable[[int], Any]]) -> pa.Table:
     for name, value in columns.items():
         place = table.schema.get_field_index(name)
         values = pa.array([value(i) for i in range(table.num_rows)], table.schema.field(place).type)

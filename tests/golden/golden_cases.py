@@ -326,7 +326,7 @@ PROBED = {"architecture": ["mlp", {"kind": "ridge", "weight_decay": 0.1}], "epoc
 # --- trainings ---------------------------------------------------------------------------------
 
 FEW = {"kind": "digits", "train": 240, "validation": 60, "test": 150}
-FEWEST = {"kind": "arrays", "root": "{FILES}/large.npz", "train": 40, "validation": 20, "test": 30}
+FEWEST = {"kind": "arrays", "root": "{FILES}/large.npz", "train": 20, "validation": 10, "test": 20}
 COLOURED = {"kind": "arrays", "root": "{FILES}/small.npz", "validation": 15, "test": 20}
 MEDIUM = {"kind": "digits", "train": 400, "validation": 100, "test": 300}
 SINGLE = [{"kind": "patch", "size": 2}]
@@ -553,26 +553,26 @@ WIDE = {
 TELLING = {"trigger": TWO, "poison_rate": [0, 0.02, 0.05]}
 JUDGED = {"clean_accuracy": 0.8, "attack_success": 0.3}
 
-#: Name to a spec and how many trials are asked for at most.
-SEARCHES: dict[str, tuple[Document, int]] = {
-    "grid": (document(defence={"architecture": ["linear", "mlp", {"kind": "ridge", "weight_decay": 0.1}],
+#: Name to a spec whose search is asked for all of its trials.
+SEARCHES: dict[str, Document] = {
+    "grid": document(defence={"architecture": ["linear", "mlp", {"kind": "ridge", "weight_decay": 0.1}],
                                "weight_decay": {"log": [1e-3, 1], "steps": 3}, "epochs": [2, 3]},
-                      attack=TELLING, seeds=2), 500),
-    "random": (document(defence=WIDE, search={"kind": "random", "points": 16, "seed": 3},
-                        attack={"trigger": "patch", "poison_rate": 0.1}), 500),
-    "sobol": (document(defence=WIDE, search={"kind": "sobol", "points": 16, "seed": 2},
-                       attack={"trigger": "patch", "poison_rate": 0.1}), 500),
-    "region": (document(defence=WIDE, attack=TELLING, seeds=30, region=JUDGED,
-                        search={"kind": "region", "budget": 60, "seed": 1}), 500),
-    "region share": (document(defence={"architecture": "mlp", "weight_decay": {"log": [1e-4, 1]}},
+                      attack=TELLING, seeds=2),
+    "random": document(defence=WIDE, search={"kind": "random", "points": 16, "seed": 3},
+                        attack={"trigger": "patch", "poison_rate": 0.1}),
+    "sobol": document(defence=WIDE, search={"kind": "sobol", "points": 16, "seed": 2},
+                       attack={"trigger": "patch", "poison_rate": 0.1}),
+    "region": document(defence=WIDE, attack=TELLING, seeds=30, region=JUDGED,
+                        search={"kind": "region", "budget": 60, "seed": 1}),
+    "region share": document(defence={"architecture": "mlp", "weight_decay": {"log": [1e-4, 1]}},
                               attack=TELLING, seeds=30, region={**JUDGED, "target": "share"},
-                              search={"kind": "region", "budget": 24, "pending": 6}), 500),
-    "tpe": (document(defence=WIDE, attack={"trigger": TWO, "poison_rate": 0.05}, region=JUDGED,
+                              search={"kind": "region", "budget": 24, "pending": 6}),
+    "tpe": document(defence=WIDE, attack={"trigger": TWO, "poison_rate": 0.05}, region=JUDGED,
                      search={"kind": "optuna", "sampler": "tpe", "points": 20, "pending": 1,
-                             "options": {"n_startup_trials": 6}}), 500),
-    "nsga2": (document(defence=WIDE, attack={"trigger": TWO, "poison_rate": 0.05}, region=JUDGED,
+                             "options": {"n_startup_trials": 6}}),
+    "nsga2": document(defence=WIDE, attack={"trigger": TWO, "poison_rate": 0.05}, region=JUDGED,
                        search={"kind": "optuna", "sampler": "nsga2", "points": 12, "pending": 2,
-                               "options": {"population_size": 4}}), 500),
+                               "options": {"population_size": 4}}),
 }  # fmt: skip
 
 #: Of folders that were interrupted, how many of the first rows were recorded.

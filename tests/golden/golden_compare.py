@@ -19,7 +19,7 @@ OUT_OF = {"class_correct": "class_total", "validation_correct": "validation_tota
 def differences(expected: Any, actual: Any, place: str = "", close: float = CLOSE) -> Iterator[str]:
     """Where two plain values differ, each as `place: recorded ..., now ...`."""
     if isinstance(expected, dict) and isinstance(actual, dict):
-        for key in expected.keys() | actual.keys():
+        for key in [*expected, *(key for key in actual if key not in expected)]:
             inner = f"{place}.{key}" if place else str(key)
             if key not in actual:
                 yield f"{inner}: recorded {_short(expected[key])}, now missing"
@@ -46,22 +46,32 @@ def _same(expected: Any, actual: Any, close: float) -> bool:
 
 def _leaf(expected: Any, actual: Any, place: str) -> Iterator[str]:
     """A difference; of long texts the first lines that differ."""
-    if isinstance(expected, str) and isinstance(actual, str) and "\n" in expected + actual:
-        one, other = expected.splitlines(), actual.splitlines()
-        if len(one) != len(other):
-            yield f"{place}: recorded {len(one)} lines, now {len(other)}"
-        for number, (a, b) in enumerate(zip(one, other, strict=False), 1):
-            if a != b:
-                yield f"{place}, line {number}: recorded {_short(a)}, now {_short(b)}"
-        if one == other:
-            yield f"{place}: only the ends of lines differ"
+    if not (isinstance(expected, str) and isinstance(actual, str)):
+        yield f"{place}: recorded {_short(expected)}, now {_short(actual)}"
         return
-    yield f"{place}: recorded {_short(expected)}, now {_short(actual)}"
+    one, other = expected.splitlines(), actual.splitlines()
+    if len(one) != len(other):
+        yield f"{place}: recorded {len(one)} lines, now {len(other)}"
+    for number, (a, b) in enumerate(zip(one, other, strict=False), 1):
+        if a != b:
+            line = f", line {number}" if len(one) > 1 else ""
+            # What long lines have in common is left out, but for a few characters.
+            start = max(0, _agree(a, b) - 30) if max(len(a), len(b)) > 120 else 0
+            dots = "... " if start else ""
+            yield f"{place}{line}: recorded {dots}{_short(a[start:])}, now {dots}{_short(b[start:])}"
+    if one == other:
+        yield f"{place}: only the ends of lines differ"
+
+
+def _agree(one: str, other: str) -> int:
+    """How many characters two texts have in common from their beginning."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 160 else text[:150] + " ..."
+    return text if len(text) <= 120 else text[:115] + " ..."
 
 
 def refuse_differences(found: Iterator[str], what: str, rule: str) -> None:
@@ -69,8 +79,8 @@ def refuse_differences(found: Iterator[str], what: str, rule: str) -> None:
     first = [line for line, _ in zip(found, range(SHOWN + 1), strict=False)]
     if first:
         more = "\n  ..." if len(first) > SHOWN else ""
-        listed = "\n  ".join(first[:SHOWN])
-        raise AssertionError(f"{what} has changed (compared {rule}):\n  {listed}{more}")
+        listed = "\n  ".join(line.lstrip(",: ") for line in first[:SHOWN])
+        raise AssertionError(f"not as it was: {what} (compared {rule}):\n  {listed}{more}")
 
 
 def row_differences(expected: dict[str, Any], actual: dict[str, Any], exact: bool) -> Iterator[str]:
