@@ -49,10 +49,10 @@ from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
 from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, columns_of, load_results
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.search.levelset_sampler import LevelSetSampler
 from sweeps.spec import bundled_specs, load_spec, parse_spec, read_document
-from sweeps.sweep import run_sweep
 
 
 def names_of(trial: Any) -> dict[str, Any]:
