@@ -3,10 +3,16 @@
 `OwnInputs` gathers the images of each lane and multiplies them lane by lane. `SharedInputs` is for
 images with many numbers, where gathering would cost more than multiplying: lanes of equal seed
 share their batch order by design, and differ only in the few images that are stamped. So the
-clean images of a batch are multiplied once with the weights of all lanes, the stamped ones of each
-trigger once with the weights of its lanes, and each lane takes its own from both. Either gives a
-lane the same bits in any pack: products of a lane's rows do not depend on other rows, and images
-of other lanes enter its sums as zeros.
+clean images of a batch are gathered once for all lanes, the stamped ones of each trigger once for
+its lanes, and each lane takes its own from what it makes of both.
+
+Either gives a lane the same bits in any pack, by one rule: the shape of every product, and which
+terms stand where in a sum, follow from the lane alone. Other lanes may only be further matrices of
+a batched product, or further columns of a product of fixed size. In particular the weights of
+several lanes are never stacked to one tall matrix, though that would be a little faster: which
+kernel a library takes, and so how a row is rounded, depends on the number of rows (with AVX-512 for
+fewer than 16) and on which of them a row is (with AVX2 for those that fill no block of 6). Nor are
+images of other lanes put into a lane's sums as zeros: some kernels add every other term apart.
 """
 
 from __future__ import annotations
@@ -27,9 +33,10 @@ from backdoor.streams import stream
 
 #: Numbers in 64 bytes of float32.
 BLOCK = 16
-#: Stamped images are multiplied in blocks of so many places of the batch: long sums are cut into
-#: parts by their length, which would otherwise depend on the other lanes' poison.
+#: A lane's stamped images are summed in parts of so many places of the batch.
 SUM = 128
+#: Gradients are made and added so many numbers (4 MiB) at a time: more leave a core's cache.
+CACHED = 2**20
 
 
 def padded_size(size: int) -> int:
@@ -155,7 +162,8 @@ class _Stamped:
     """Stamped images of one trigger in a batch.
 
     x: (m padded, inputs padded) float32. lanes: the slots [first, last) that use the trigger.
-    Entry e says that lane `member[e]` of these has image `image[e]` of x at place `place[e]`.
+    Entry e says that lane `member[e]` of these has image `image[e]` of x at place `place[e]`;
+    entries are in the order of the lanes, and of the places of each.
     """
 
     x: torch.Tensor
@@ -163,6 +171,29 @@ class _Stamped:
     member: torch.Tensor
     image: torch.Tensor
     place: torch.Tensor
+
+    def product(self, weight: torch.Tensor) -> torch.Tensor:
+        """Weights of the lanes times each image, (L, outputs, m padded): `BLOCK` images at a time,
+        as how many there are depends on the other lanes' poison."""
+        return torch.cat([_product(weight, images) for images in torch.split(self.x, BLOCK)], 2)
+
+    def add_weight_gradient(self, gradient: torch.Tensor, result: torch.Tensor) -> None:
+        """From that of each entry's outputs, (entries, outputs), to result (L, outputs, inputs).
+
+        For each output of a lane a sum over the lane's entries, one after the other.
+        """
+        members, outputs, inputs = result.shape
+        entries = torch.bincount(self.member, minlength=members)
+        first = entries.cumsum(0) - entries + len(gradient) * torch.arange(outputs)[:, None]
+        at_once = max(1, CACHED // (members * inputs))
+        for part, own in zip(
+            torch.split(result, at_once, 1), torch.split(gradient.T, at_once), strict=True
+        ):
+            sums = functional.embedding_bag(
+                self.image.repeat(len(own)), self.x, first[: len(own)].flatten(), mode="sum",
+                per_sample_weights=own.flatten(),
+            )  # fmt: skip
+            part.add_(sums.view(len(own), members, inputs).transpose(0, 1))
 
 
 @dataclass(frozen=True)
@@ -175,42 +206,46 @@ class _Clean:
 
 @dataclass(frozen=True)
 class SharedBatch:
-    """Images of a batch, each once."""
+    """Images of a batch, each once. For how lanes keep their bits, see the head of this file."""
 
     clean: list[_Clean]
     stamped: list[_Stamped]
     labels: torch.Tensor
 
     def product(self, weight: torch.Tensor) -> torch.Tensor:
-        outputs, places = weight.shape[1], len(self.clean[0].x)
-        product = weight.new_empty(len(weight), outputs, places)
+        product = weight.new_empty(*weight.shape[:2], len(self.clean[0].x))
         for part in self.clean:
-            rows = product[part.members].view(-1, places)
-            torch.mm(weight[part.members].flatten(0, 1), part.x.T, out=rows)
+            _product(weight[part.members], part.x, product[part.members])
         for own in self.stamped:
-            answers = torch.mm(weight[own.members].flatten(0, 1), own.x.T)
-            answers = answers.view(-1, outputs, len(own.x)).transpose(1, 2)
+            answers = own.product(weight[own.members]).transpose(1, 2)
             product[own.members].transpose(1, 2)[own.member, own.place] = answers[
                 own.member, own.image
             ]
         return product
 
     def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
-        outputs, inputs = gradient.shape[1], self.clean[0].x.shape[1]
         own_gradients = []
         for own in self.stamped:
-            moved = gradient.new_zeros(own.members.stop - own.members.start, outputs, len(own.x))
             there = gradient[own.members].transpose(1, 2)
-            moved.transpose(1, 2)[own.member, own.image] = there[own.member, own.place]
+            own_gradients.append(there[own.member, own.place])
             there[own.member, own.place] = 0
-            own_gradients.append(moved)
-        result = gradient.new_empty(len(gradient), outputs, inputs)
+        result = gradient.new_empty(*gradient.shape[:2], self.clean[0].x.shape[1])
         for part in self.clean:
-            rows = result[part.members].view(-1, inputs)
-            torch.mm(gradient[part.members].flatten(0, 1), part.x, out=rows)
+            mine = gradient[part.members]
+            torch.bmm(mine, part.x.expand(len(mine), -1, -1), out=result[part.members])
         for own, moved in zip(self.stamped, own_gradients, strict=True):
-            result[own.members].view(-1, inputs).addmm_(moved.flatten(0, 1), own.x)
+            own.add_weight_gradient(moved, result[own.members])
         return result
+
+
+def _product(
+    weight: torch.Tensor, x: torch.Tensor, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Weights (L, outputs, inputs) of each lane times the same images (m, inputs): (L, outputs, m).
+
+    Images are laid side by side first, which is faster than a product that reads them turned.
+    """
+    return torch.bmm(weight, x.T.contiguous().expand(len(weight), -1, -1), out=out)
 
 
 class _TriggerGroup:

@@ -32,7 +32,7 @@ from backdoor.engines.base import (
 from backdoor.engines.inputs import Batch, Inputs, OwnInputs, SharedInputs, padded, padded_size
 from backdoor.image_store.store import ImageStore
 
-#: Images with more numbers than this are multiplied once for all lanes that share their order.
+#: Images with more numbers than this are gathered once for all members that share their order.
 WIDE = 256
 #: Products of fewer rows than this round by other rules.
 FEWEST = 4

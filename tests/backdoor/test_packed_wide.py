@@ -1,4 +1,9 @@
-"""Packs on images with many numbers, which all lanes of one batch order multiply once."""
+"""Packs on images with many numbers, which all lanes of one batch order gather once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +30,11 @@ SPLIT_ONCE = build_data(
 NOISE = {"kind": "patch", "size": 2, "pattern": "noise_per_class"}
 
 
-def wide(seed=0, rate=0.1, trigger=None, batch_size=64, data=DATA, **defence):
+def wide(
+    seed=0, rate=0.1, trigger=None, batch_size=64, data=DATA, architecture="linear", **defence
+):
     return trial(
-        "linear", seed=seed, rate=rate, trigger=trigger or {"kind": "patch", "size": 2},
+        architecture, seed=seed, rate=rate, trigger=trigger or {"kind": "patch", "size": 2},
         training=Training(batch_size=batch_size), data=data, **{"epochs": 2, **defence},
     )  # fmt: skip
 
@@ -52,11 +59,19 @@ def mixed(batch_size, **more):
     ]
 
 
-@pytest.mark.parametrize("batch_size", [64, 300, 19])
-def test_a_lane_has_the_same_bits_in_every_pack(batch_size) -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "architecture"),
+    [
+        (64, "linear"),
+        (300, "linear"),
+        (19, "linear"),
+        (64, {"kind": "mlp", "width": 21}),
+    ],
+)
+def test_a_lane_has_the_same_bits_in_every_pack(batch_size, architecture) -> None:
     """Also where stamped images of a batch are more than one sum takes, and in any order."""
     assert 2 * SUM < 300
-    configs = mixed(batch_size)
+    configs = mixed(batch_size, architecture=architecture)
     alone = [states([config])[0] for config in configs]
     for chosen in (range(10), range(9, -1, -1), [3, 0], [7, 6, 2], [0, 2, 3, 6, 7, 9]):
         for index, state in zip(chosen, states([configs[i] for i in chosen]), strict=True):
@@ -78,6 +93,20 @@ def test_so_it_has_for_any_number_of_classes(classes) -> None:
 
     alone = [weights([config])[0] for config in configs]
     assert all(torch.equal(a, b) for a, b in zip(alone, weights(configs), strict=True))
+
+
+@pytest.mark.parametrize("instructions", ["SSE4_2", "AVX2"])
+def test_so_it_has_by_the_kernels_that_other_processors_take(instructions) -> None:
+    """Those of lesser ones, where the library lets one choose: by Intel's, on Intel's processors."""
+    script = (
+        "from test_packed_wide import *\n"
+        "for batch_size, architecture in (64, 'linear'), (19, {'kind': 'mlp', 'width': 21}):\n"
+        "    test_a_lane_has_the_same_bits_in_every_pack(batch_size, architecture)\n"
+    )
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))
+    env = {**os.environ, "MKL_ENABLE_INSTRUCTIONS": instructions, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
 
 
 def test_lanes_are_split_where_their_images_differ_though_their_orders_agree() -> None:
