@@ -22,6 +22,7 @@ from backdoor.settings.schema import is_number
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
 from sweeps.levelset.surrogate import Panel
 from sweeps.space.space import Assignment, Branch, Leaf, Range, Space, Value
+from sweeps.space.unit_cube import free_leaves, leaf_columns
 
 Canonical = Callable[[Assignment], Assignment]
 #: Numbers that span more than this factor are spaced by their logarithms.
@@ -228,8 +229,6 @@ class SpaceDomain:
             yield index, np.flatnonzero(which == index)
 
     def _exactly(self, index: int, units: Floats) -> Floats:
-        from sweeps.search.sobol import leaf_columns
-
         values = leaf_columns(self.space.branches[index], units.tolist())
         if not self._may_be_shared(index):
             return self._rows(index, values, len(units))
@@ -237,8 +236,6 @@ class SpaceDomain:
         return np.array(rows).reshape(len(units), -1)
 
     def _nearly(self, index: int, units: Floats) -> Floats:
-        from sweeps.search.sobol import free_leaves
-
         branch, count = self.space.branches[index], len(units)
         along = dict(zip(free_leaves(branch), units.T, strict=False))
         leaves = {

@@ -5,6 +5,7 @@ A search proposes trials and is told what came of them, asynchronously: between 
 resume a fresh search is told all that the ledger holds before it is asked anything.
 """
 
-from sweeps.search.base import Search, make_search
+from sweeps.search.base import Search
+from sweeps.search.make import make_search
 
 __all__ = ["Search", "make_search"]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # the sampler for plain Optuna studies is imported without torch
     from backdoor.config import TrialConfig
     from sweeps.ledger import Rows
-    from sweeps.spec import SweepSpec
 
 
 class Search(Protocol):
@@ -36,23 +35,3 @@ class Search(Protocol):
         """How many trials an adaptive search proposes at most; None where one can count them by
         asking for all, since the search does not wait for results."""
         ...
-
-
-def make_search(spec: SweepSpec) -> Search:
-    """The search that the spec names."""
-    kind = spec.search.kind
-    if kind == "optuna":
-        from sweeps.search.optuna_search import OptunaSearch
-
-        return OptunaSearch(spec)
-    if kind == "region":
-        from sweeps.search.level_set import RegionSearch
-
-        return RegionSearch(spec)
-    if kind == "sobol":
-        from sweeps.search.sobol import sobol_search
-
-        return sobol_search(spec)
-    from sweeps.search.enumerated import grid_search, random_search
-
-    return grid_search(spec) if kind == "grid" else random_search(spec)
