@@ -44,10 +44,10 @@ class Prior:
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
         """Means and deviations, in the order of `Hyperparameters.pack`."""
-        wide = 0.5 * np.log(max(1.0, len(columns.levels) / 2))
+        wide = 0.5 * np.log(max(1.0, len(columns) / 2))
         rows = [
             (self.category if level else (self.length[0] + wide, self.length[1]))
-            for level in columns.levels
+            for level in columns.categories
         ]
         rows += [self.variance, self.noise, self.slope]
         both = np.array(rows, dtype=np.float64)
@@ -119,7 +119,7 @@ def fit(
     if not len(data):
         return Hyperparameters.unpack(centre)
     rugged = centre.copy()
-    chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
+    chosen = [*range(len(data.columns)), -2]  # lengths, and the noise
     rugged[chosen] -= 1.5 * spread[chosen]
     beginnings = [] if start is None else [start.pack()]
     if multi_start or start is None:
@@ -146,7 +146,7 @@ def _objective(
     """
     hyperparameters, width, rows = (
         Hyperparameters.unpack(packed),
-        len(data.columns.levels),
+        len(data.columns),
         len(data),
     )
     weights, parts = hyperparameters.lengths**-2, parts.reshape(width, rows * rows)
@@ -222,7 +222,7 @@ class Process:
     def doubt(self) -> float:
         """By how much variances are to be raised: as `outcome_inflation` says, and because the
         hyperparameters are only estimated, n / (n - k) for k of them, as in a regression."""
-        rows, count = len(self.alpha), len(self.columns.levels) + 3
+        rows, count = len(self.alpha), len(self.columns) + 3
         return self.outcome_inflation * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
 
     def at(self, points: Floats) -> Posterior:

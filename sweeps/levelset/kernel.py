@@ -16,7 +16,7 @@ def features(points: Floats, columns: Columns, lengths: Floats) -> Floats:
     """(n, d) points as (n, f) coordinates whose squared Euclidean distances are the r^2."""
     parts = [points[:, columns.numbers] / lengths[columns.numbers]]
     for column in columns.codes:
-        hot = points[:, column, None] == np.arange(columns.levels[column])
+        hot = points[:, column, None] == np.arange(columns.categories[column])
         parts.append(hot / (np.sqrt(2.0) * lengths[column]))
     return np.concatenate(parts, axis=1)
 

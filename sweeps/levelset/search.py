@@ -112,7 +112,7 @@ class LevelSetSearch:
         chosen = [i for i, _ in found]
         points = np.array([self.points[i] for i in chosen], dtype=np.float64)
         attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
-        width = len(self.domain.columns.levels)  # 0 where the space is one point
+        width = len(self.domain.columns)  # 0 where the space is one point
         return Trials(points.reshape(len(chosen), width), attacks, *counts.T)
 
     # --- asking -----------------------------------------------------------------------------
@@ -207,9 +207,7 @@ class LevelSetSearch:
 
     def _uninformed(self, count: int) -> list[int]:
         """Where all that was tried has failed: free trials of even points, while there are any."""
-        # Drawn once more: the domain may have forgotten what the reference points stand for.
-        points = in_turn(self.domain.sample(len(self.reference), self.settings.seed))
-        pairs = itertools.product(points, range(len(self.panel)))
+        pairs = itertools.product(in_turn(self.reference), range(len(self.panel)))
         chosen = list(itertools.islice((pair for pair in pairs if self._free(*pair)), count))
         self.exhausted = not chosen
         return [self.add(*pair) for pair in chosen]

@@ -112,7 +112,6 @@ class _Answer:
                 self.inside,
                 self._category,
             ),
-            # The last: a search that asks forgets what the points above stand for.
             "next": [] if ended else self._next(),
         }
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from backdoor.config import Defence, TrialConfig, build_defence
+from backdoor.config import TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
 from sweeps.early_stopping.limits import Bars, side_of
 from sweeps.ledger import FINISHED, STOPPED, Rows, accuracies
-from sweeps.levelset.encoding import SpaceDomain, panel_of
+from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal
 from sweeps.space.space import Assignment, Space
@@ -50,13 +50,12 @@ class RegionSearch:
             confidence=spec.region.confidence,
             seed=stream_seed("search", spec.search.seed) % 2**31,
         )
-        panel = panel_of([attack.identity() for attack in self._panel])
+        panel = encode_panel([attack.identity() for attack in self._panel])
         self.optimizer = LevelSetSearch(self._domain, panel, goal_of(spec), settings)
         point = build_defence(next(iter(spec.defence.ends()))[0])
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the core
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
-        self._defences: dict[bytes, Defence] = {}  # of all points tried, which may be tried again
         self._bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
         self._open: set[str] = set()
         self._left = deque[TrialConfig]()
@@ -82,7 +81,6 @@ class RegionSearch:
         free = min(self._free, self.affordable)
         if free > 0:
             self._left.extend(self._trial(number) for number in self.optimizer.ask(free))
-            self._domain.forget()
         asked = [self._left.popleft() for _ in range(min(limit, len(self._left)))]
         self._open |= {trial.trial_id for trial in asked}
         return asked
@@ -133,10 +131,7 @@ class RegionSearch:
 
     def _trial(self, number: int) -> TrialConfig:
         spec, attack = self._spec, self._panel[self.optimizer.attacks[number]]
-        point = self.optimizer.points[number]
-        if point.tobytes() not in self._defences:
-            self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
-        defence = self._defences[point.tobytes()]
+        defence = build_defence(self._domain.decode(self.optimizer.points[number]))
         seed = self._seed(spec.trial(defence, attack, spec.seeds[0]))
         trial = spec.trial(defence, attack, seed)
         self._number[trial.trial_id] = number
@@ -163,7 +158,6 @@ class RegionSearch:
             remedy = "Restore spec.yaml as it was, or begin a new sweep."
             raise StoredDataError(Mistake("ledger", rule, factors, remedy))
         point = self._domain.encode(*located)
-        self._defences[point.tobytes()] = build_defence(self._domain.decode(point))
         number = self.optimizer.add(point, self._attack[row["attack_id"]])
         self._number[row["trial_id"]] = number
         self._seeds.setdefault((row["defence_id"], row["attack_id"]), set()).add(row["seed"])

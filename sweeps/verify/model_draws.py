@@ -95,7 +95,6 @@ class ModelRegion:
                 factors = build_defence(self._domain.decode(points[index])).active()
                 known = round(float(chance[index]), 6), round(float(passing[index]), 6)
                 found.append(Candidate(factors, *known))
-            self._domain.forget()
             if len(found) >= count:
                 break
         return found[:count]
@@ -104,7 +103,6 @@ class ModelRegion:
         """The least P(inside) that is IN, from the points that `sweeps region` looks at."""
         points = self._domain.sample(POINTS, seed=1)
         chance = probability(self._model, points)
-        self._domain.forget()
         return cutoff(self._model, points, chance, self._confidence)
 
     def _part(self, stratum: str, chance: Floats, passing: Floats) -> Bools:

@@ -52,7 +52,7 @@ def data(rows=25, columns=MIXED, seed=0):
 
 
 def hyperparameters(columns=MIXED):
-    return Hyperparameters(np.linspace(0.3, 0.9, len(columns.levels)), 1.7, 0.2, 0.5)
+    return Hyperparameters(np.linspace(0.3, 0.9, len(columns)), 1.7, 0.2, 0.5)
 
 
 def test_the_gradient_is_the_slope_of_the_objective() -> None:

@@ -13,7 +13,7 @@ from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
 from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, failed_rows
-from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
+from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import probability, summary
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners.replay import ReplayRunner
@@ -21,6 +21,7 @@ from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.search.level_set import inactive_leaves
+from sweeps.space.axis import axis_of
 from sweeps.space.space import Range
 
 WIDE = {
@@ -49,13 +50,13 @@ def test_numbers_lie_on_their_scale_and_words_have_codes() -> None:
     assert axis_of([Range(0, 10, "uniform")]).encode(2.5) == [0.25]
     assert axis_of([8, 16, 512]).encode(64) == [pytest.approx(0.5)]  # wide: by logarithms
     assert axis_of([1, 2, 5]).encode(2) == [0.25]
-    assert axis_of(["a", "b"]).encode("b") == [1.0] and axis_of(["a"]).levels == ()
-    assert axis_of([7]).levels == () and axis_of([True, False]).levels == (2,)
+    assert axis_of(["a", "b"]).encode("b") == [1.0] and axis_of(["a"]).categories == ()
+    assert axis_of([7]).categories == () and axis_of([True, False]).categories == (2,)
 
 
 def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
     axis = axis_of([0, Range(0.001, 1, "log")])
-    assert axis.levels == (0, 2)
+    assert axis.categories == (0, 2)
     assert axis.encode(0) == [0.0, 0.0]
     assert axis.encode(0.001) == [0.0, 1.0] and axis.encode(1) == [1.0, 1.0]
     assert axis.encode(0.0) == axis.encode(0), "another branch may write it so"
@@ -65,7 +66,7 @@ def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     spec = spec_of()
     domain = domain_of(spec)
     points = domain.sample(200, 3)
-    assert points.shape == (200, len(domain.columns.levels))
+    assert points.shape == (200, len(domain.columns))
     numbers = points[:, domain.columns.numbers]
     assert (numbers >= 0).all() and (numbers <= 1).all()
     for point in points:
@@ -119,10 +120,10 @@ def test_the_panel_is_encoded_by_trigger_rate_and_target() -> None:
         "target": [0, 5, 7],
     }
     spec = spec_of(attack=attack)
-    panel = panel_of([a.identity() for a in spec.panel])
-    assert len(panel) == 18 and sorted(panel.columns.levels) == [0, 0, 2, 3]
+    panel = encode_panel([a.identity() for a in spec.panel])
+    assert len(panel) == 18 and sorted(panel.columns.categories) == [0, 0, 2, 3]
     assert len(np.unique(panel.points, axis=0)) == 18
-    single = panel_of([spec.panel[0].identity()])
+    single = encode_panel([spec.panel[0].identity()])
     assert single.points.shape == (1, 0)
 
 

@@ -45,7 +45,7 @@ def by_surrogate(problem, trials, points):
 def grid_sizes(problem):
     """(trials, steps, seeds) of all full grids, the cheapest first."""
     columns = problem.box.columns
-    kinds = int(np.prod([columns.levels[c] for c in columns.codes]))
+    kinds = int(np.prod([columns.categories[c] for c in columns.codes]))
     found = [
         (steps ** len(columns.numbers) * kinds * len(problem.panel) * seeds, steps, seeds)
         for steps in STEPS
@@ -125,7 +125,7 @@ def tpe_trials(problem, count, seed):
         trial = study.ask()
         point = np.array([
             trial.suggest_float(str(j), 0, 1) if level == 0 else float(trial.suggest_categorical(str(j), range(level)))
-            for j, level in enumerate(problem.box.columns.levels)
+            for j, level in enumerate(problem.box.columns.categories)
         ])  # fmt: skip
         rows = np.repeat(problem.snap(point)[None], width, axis=0)
         got = problem.train(rows, np.arange(width), draw)

@@ -31,7 +31,7 @@ class Problem:
         """Each column's values in a full grid of so many steps a side."""
         return [
             np.linspace(0, 1, steps) if level == 0 else np.arange(float(level))
-            for level in self.box.columns.levels
+            for level in self.box.columns.categories
         ]
 
     def snap(self, points):
