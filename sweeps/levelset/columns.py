@@ -59,15 +59,15 @@ class Domain(Protocol):
         ...
 
     def places(self, count: int, seed: int) -> Floats:
-        """Where the points of `rng` are, one row each; rows may be chosen among."""
+        """Positions of `sample`'s points in the unit cube, one row each; any rows may be taken."""
         ...
 
     def at(self, places: Floats) -> Floats:
-        """The points there, (n, columns)."""
+        """The points at positions in the unit cube, (n, columns)."""
         ...
 
     def near(self, places: Floats) -> Floats:
-        """`at` but for rounding, in less time: not to be tried, only to be looked at."""
+        """`at` but for rounding, in less time: good enough to compare points, not to try them."""
         ...
 
     def group(self, points: Floats) -> Ints:

@@ -25,13 +25,10 @@ from backdoor.streams import stream, stream_seed
 from sweeps.early_stopping.limits import Bars, side_of
 from sweeps.ledger import FINISHED, STOPPED, Rows, accuracies
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
-from sweeps.levelset.surrogate import Goal
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.space.space import Assignment, Space
 from sweeps.spec import SweepSpec
 
-#: The share of seeds that the target `share` asks for; the median seed is a share of one half.
-SHARE, HALF = 0.9, 0.5
 #: Where the median of the last trials lasts fewer seconds than `FAST` and `pending` is not given, a
 #: batch is of as many trials as a share 1 / `GROW` of those known, and of `LEAST` at least.
 FAST, LEAST, GROW = 5.0, 8, 24
@@ -44,14 +41,14 @@ class RegionSearch:
         self.workers = 1
         self._spec, self._panel = spec, list(spec.panel)
         self._domain = SpaceDomain(spec.defence, inactive_leaves(spec.defence), _canonical)
-        settings = Settings(
+        settings = LevelSetSettings(
             budget=spec.search.budget.trials if spec.search.budget else 0,
             repeats=len(spec.seeds),
             confidence=spec.region.confidence,
             seed=stream_seed("search", spec.search.seed) % 2**31,
         )
         panel = encode_panel([attack.identity() for attack in self._panel])
-        self.optimizer = LevelSetSearch(self._domain, panel, goal_of(spec), settings)
+        self.optimizer = LevelSetSearch(self._domain, panel, spec.region, settings)
         point = build_defence(next(iter(spec.defence.ends()))[0])
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the core
@@ -77,7 +74,7 @@ class RegionSearch:
                 self._remember(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
-        self.optimizer.begin_with(self._served)
+        self.optimizer.enlarge_initial_design(self._served)
         free = min(self._free, self.affordable)
         if free > 0:
             self._left.extend(self._trial(number) for number in self.optimizer.ask(free))
@@ -103,13 +100,13 @@ class RegionSearch:
             free = max(settings.at_once, self.workers + ready) - out
             return free if free >= max(1, ready) else 0
         batch = max(
-            self.optimizer.begin - len(self.optimizer.points),
+            self.optimizer.initial - len(self.optimizer.points),
             LEAST,
             self.optimizer.trials_known // GROW,
         )
         # With the even design out and nothing told yet, more would be chosen blindly.
         blind = (
-            len(self.optimizer.points) >= self.optimizer.begin and not self.optimizer.trials_known
+            len(self.optimizer.points) >= self.optimizer.initial and not self.optimizer.trials_known
         )
         return batch if out <= max(batch, 0 if blind else self._served) else 0
 
@@ -187,13 +184,6 @@ class RegionSearch:
         out = len(self._open) + len(self._left)
         # Whole trials fit, whatever floating point makes of their sum.
         return max(0, math.floor(budget.gpu_hours / spent * known - known - out + 1e-9))
-
-
-def goal_of(spec: SweepSpec) -> Goal:
-    """What the region asks for."""
-    region = spec.region
-    seeds = SHARE if region.target == "share" else HALF
-    return Goal(region.attack_success, region.clean_accuracy, region.below_best or 0.0, seeds)
 
 
 def inactive_leaves(space: Space) -> list[frozenset[str]]:

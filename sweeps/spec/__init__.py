@@ -5,8 +5,9 @@ built at every end of the space and held against the real data; `sections` are t
 plain settings; `model` is what comes out, frozen.
 """
 
+from sweeps.records.thresholds import Thresholds
 from sweeps.spec.load import bundled_specs, load_spec, read_document
-from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 
 __all__ = ["SweepSpec", "Thresholds", "bundled_specs", "load_spec", "parse_spec",

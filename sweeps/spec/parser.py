@@ -24,10 +24,11 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
+from sweeps.records.thresholds import Thresholds
 from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.files import pin_section
-from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.sections import (
     ADAPTIVE,
@@ -284,7 +285,13 @@ class _Parser:
         asked = model.clean_accuracy
         below = asked[1] if isinstance(asked, tuple) else None
         absolute = None if isinstance(asked, tuple) else asked
-        return Thresholds(absolute, below, model.attack_success, model.confidence, model.target)
+        return Thresholds(
+            clean_accuracy=absolute,
+            below_best=below,
+            attack_success=model.attack_success,
+            confidence=model.confidence,
+            target=model.target,
+        )
 
     def _tracking(self) -> Tracking | None:
         given = self.document.get("tracking", {})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backdoor.config import Defence
 from backdoor.errors import Mistake
-from sweeps.spec.model import Thresholds
+from sweeps.records.thresholds import Thresholds
 from sweeps.spec.sections import RULE_OPTIONS, StoppingSettings
 
 

@@ -31,7 +31,7 @@ def share(pool, _seeds, say):
     spec, search = target.searched()
     points, chance = target.border(search, spec.region.confidence)
     measured = target.rates(pool, spec, target.trials_of(spec, search, points))
-    passes = target.passes(measured, search.optimizer.goal)
+    passes = target.passes(measured, search.optimizer.thresholds)
     few = int((passes <= target.FEW).sum())
     say(f"\n90 % target on digits: {len(search.optimizer.points)} trials, then {len(points)} points called IN at the border "
         f"(P {chance.min():.3f} to {chance.max():.3f}) with {target.SEEDS} fresh seeds each\n"

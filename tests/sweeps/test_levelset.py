@@ -22,10 +22,9 @@ from sweeps.levelset.gaussian_process import (
 )
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.levelset.surrogate import (
     CLIP,
-    Goal,
     Margins,
     Panel,
     Surrogate,
@@ -36,6 +35,7 @@ from sweeps.levelset.surrogate import (
     thinned,
 )
 from sweeps.levelset.verdict_power import Verdicts, passing_verdict
+from sweeps.records.thresholds import Thresholds
 
 MIXED = Columns((0, 3, 0))
 LINE = Panel(Columns(()), np.zeros((1, 0)))
@@ -110,10 +110,10 @@ def test_a_pending_trial_reduces_variances_and_leaves_means() -> None:
 
 
 def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
-    assert Process.of(data(5), hyperparameters()).doubt == 2
-    assert Process.of(data(60), hyperparameters()).doubt == pytest.approx(60 / 54)
+    assert Process.of(data(5), hyperparameters()).variance_inflation == 2
+    assert Process.of(data(60), hyperparameters()).variance_inflation == pytest.approx(60 / 54)
     model = model_of(EVEN9)
-    assert model.clean.doubt == pytest.approx(9 / 5)
+    assert model.clean.variance_inflation == pytest.approx(9 / 5)
     clean, attack = model.clean.at(EVEN9), model.attack.at(EVEN9)
     found = model.margins(EVEN9)
     assert found.clean[1] == pytest.approx(1.8 * clean.variance())
@@ -195,7 +195,10 @@ def test_a_seed_passes_by_what_is_counted_on_its_images(images) -> None:
 
 
 def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for() -> None:
-    even, model = np.linspace(0, 1, 200)[:, None], model_of(EVEN9, Goal(0.1, 0.9, seeds=0.9))
+    even, model = (
+        np.linspace(0, 1, 200)[:, None],
+        model_of(EVEN9, Thresholds(attack_success=0.1, clean_accuracy=0.9, target="share")),
+    )
     counting = 1 / (IMAGES * 0.09)
     learned = [
         float(p.hyperparameters.learned_noise(np.array([0.36]))[0])
@@ -208,8 +211,8 @@ def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for
 
 def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
     """Asked for in tens, a fifth of a hundred trials are not chosen where they tell most."""
-    chosen = Settings(budget=400, f1=2.0, undecided=-1.0, random=0.15, again=0.15)
-    search = LevelSetSearch(Box(Columns((0,))), LINE, GOAL, chosen)
+    chosen = LevelSetSettings(budget=400, f1=2.0, undecided=-1.0, random=0.15, again=0.15)
+    search = LevelSetSearch(Box(Columns((0,))), LINE, THRESHOLDS, chosen)
     for _ in range(12):
         asked = search.ask(10)
         for number, outcome in zip(
@@ -223,14 +226,14 @@ def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
 def test_a_resumed_search_tries_what_is_missing_of_its_even_design() -> None:
     """Packs come back in any order; what was known was tried again, and what was not never."""
     panel = Panel(Columns((2,)), np.array([[0.0], [1.0]]))
-    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, GOAL) for _ in range(2))
-    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.begin)]
-    for number in range(first.begin // 2, first.begin):
+    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, THRESHOLDS) for _ in range(2))
+    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.initial)]
+    for number in range(first.initial // 2, first.initial):
         point, attack = first.points[number], first.attacks[number]
         resumed.tell(resumed.add(point, attack), outcomes(point[None, :])[0])
-    more = resumed.ask(first.begin - first.begin // 2)
+    more = resumed.ask(first.initial - first.initial // 2)
     found = [(resumed.points[i].tobytes(), resumed.attacks[i]) for i in more]
-    assert found == asked[: first.begin // 2]
+    assert found == asked[: first.initial // 2]
 
 
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
@@ -252,7 +255,9 @@ def test_a_threshold_of_none_or_all_is_one_that_can_be_had(clean, success, image
         correct = every - off if clean == 1 else every
         hits = np.full(len(points), 0.0 if clean == 1 else off)
         trials = Trials(points, np.zeros(len(points), dtype=int), correct, every, hits, every)
-        model = Surrogate(Columns((0,)), LINE, Goal(success, clean), EVEN9).fit(trials, draw)
+        model = Surrogate(
+            Columns((0,)), LINE, Thresholds(attack_success=success, clean_accuracy=clean), EVEN9
+        ).fit(trials, draw)
         assert probability(model, EVEN9) == pytest.approx(expected, abs=0.1)
 
 
@@ -282,13 +287,13 @@ def outcomes(points, noise=0.2, seed=0):
     return found
 
 
-GOAL = Goal(success=0.1, clean=0.9)
+THRESHOLDS = Thresholds(attack_success=0.1, clean_accuracy=0.9)
 
 
-def model_of(points, goal=GOAL):
+def model_of(points, thresholds=THRESHOLDS):
     counts = np.array([(o.correct, o.images, o.success, o.triggered) for o in outcomes(points)])
     trials = Trials(points, np.zeros(len(points), dtype=np.int64), *counts.T)
-    surrogate = Surrogate(Columns((0,)), LINE, goal, np.linspace(0, 1, 200)[:, None])
+    surrogate = Surrogate(Columns((0,)), LINE, thresholds, np.linspace(0, 1, 200)[:, None])
     return surrogate.fit(trials, np.random.default_rng(0))
 
 
@@ -301,10 +306,10 @@ def test_the_chance_of_a_verdict_is_that_of_simulated_seeds(seeds) -> None:
     clean, attack = model.clean.at(points), model.attack.at(model.crossed(points))
     passes = np.ones((many, len(points)), dtype=bool)
     for which, process, posterior, limit in (
-        (0, model.clean, clean, model.goal.clean),
-        (1, model.attack, attack, model.goal.success),
+        (0, model.clean, clean, model.thresholds.clean_accuracy),
+        (1, model.attack, attack, model.thresholds.attack_success),
     ):
-        spread = np.sqrt(process.doubt * posterior.variance())
+        spread = np.sqrt(process.variance_inflation * posterior.variance())
         latent = posterior.mean + spread * draw.standard_normal((many, len(points)))
         noise = np.sqrt(model.seed_noise(posterior, which))
         each = latent[..., None] + noise[:, None] * draw.standard_normal((many, len(points), seeds))
@@ -321,17 +326,17 @@ def test_trials_go_to_the_borders_of_the_joint_set() -> None:
     even = np.linspace(0, 1, 400)[:, None]
     shares = np.full(400, 1 / 400)
 
-    def spread(goal):
-        model = model_of(points, goal)
+    def spread(thresholds):
+        model = model_of(points, thresholds)
         chosen = choose(
             model, reference_set(model, even, shares), even, np.zeros(400, dtype=np.int64), 4
         )
         return even[chosen, 0]
 
-    both = spread(GOAL)
+    both = spread(THRESHOLDS)
     assert min(abs(both - 0.4)) < 0.12 and min(abs(both - 0.8)) < 0.12
     strict = spread(
-        Goal(success=0.1, clean=float(expit(12 * 0.5 + logit(0.9))))
+        Thresholds(attack_success=0.1, clean_accuracy=float(expit(12 * 0.5 + logit(0.9))))
     )  # fails beyond 0.3
     assert all(abs(strict - 0.8) > 0.2)
 
@@ -366,8 +371,8 @@ def test_cost_moves_trials_to_cheaper_places() -> None:
 # --- the whole -----------------------------------------------------------------------------------
 
 
-def searched(goal=GOAL, failing=(), **settings):
-    search = LevelSetSearch(Box(Columns((0, 0))), LINE, goal, Settings(**settings))
+def searched(thresholds=THRESHOLDS, failing=(), **settings):
+    search = LevelSetSearch(Box(Columns((0, 0))), LINE, thresholds, LevelSetSettings(**settings))
     while asked := search.ask(8):
         points = np.array([search.points[i] for i in asked])
         for number, outcome in zip(asked, outcomes(points, seed=asked[0]), strict=True):
@@ -393,7 +398,10 @@ def test_the_region_is_found_and_the_search_ends_by_itself(failing) -> None:
 
 
 def test_there_may_be_no_region() -> None:
-    search = searched(Goal(success=0.1, clean=float(expit(12 * 0.5 + logit(0.9)))), budget=300)
+    search = searched(
+        Thresholds(attack_success=0.1, clean_accuracy=float(expit(12 * 0.5 + logit(0.9)))),
+        budget=300,
+    )
     assert len(search.points) < 150
     inside, _ = judged(search)
     found = labels(inside, 0.95)
@@ -418,7 +426,7 @@ def test_a_budget_is_never_exceeded_and_seeds_decide_all() -> None:
 def test_pending_trials_are_taken_into_account() -> None:
     """Asked one by one without an answer, it does not ask for the same place over and over."""
     search = searched(budget=40)
-    search.settings = Settings(budget=60, random=0.0, again=0.0)
+    search.settings = LevelSetSettings(budget=60, random=0.0, again=0.0)
     asked = [search.ask(1)[0] for _ in range(8)]
     places = np.sort([search.points[i][0] for i in asked])
     assert places[-1] - places[0] > 0.2 and len({tuple(search.points[i]) for i in asked}) == 8

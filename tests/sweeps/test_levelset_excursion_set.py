@@ -13,8 +13,9 @@ from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.excursion_set import MOST, cutoff, drawn_inside
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, UNDECIDED, labels, probability
-from sweeps.levelset.model_averaging import FEW, by_logits, variance_inflation
-from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
+from sweeps.levelset.model_averaging import FEW, by_logits, residual_inflation
+from sweeps.levelset.surrogate import Panel, Surrogate, Trials
+from sweeps.records.thresholds import Thresholds
 
 SIZE, IMAGES = 100, 1000.0
 
@@ -75,8 +76,8 @@ def searched(noise, rows=150):
     all_images = np.full(rows, IMAGES)
     trials = Trials(points, attacks, np.round(0.97 * all_images), all_images,
                     np.round(rates * IMAGES), all_images)  # fmt: skip
-    goal, even = Goal(success=0.1, clean=0.9), box.sample(512, 5)
-    return Surrogate(box.columns, panel, goal, even).fit(trials, draw), even
+    thresholds, even = Thresholds(attack_success=0.1, clean_accuracy=0.9), box.sample(512, 5)
+    return Surrogate(box.columns, panel, thresholds, even).fit(trials, draw), even
 
 
 @pytest.mark.parametrize("noise", [0.3, 3.0])
@@ -86,8 +87,8 @@ def test_draws_are_as_often_inside_as_the_model_says(noise) -> None:
     assert noise < 1 or model.others, "or else no rival is drawn"
     plain = replace(
         model,
-        clean=replace(model.clean, variance_inflation=1.0),
-        attack=replace(model.attack, variance_inflation=1.0),
+        clean=replace(model.clean, residual_inflation=1.0),
+        attack=replace(model.attack, residual_inflation=1.0),
     )
     chance = probability(plain, even)
     shown = drawn_inside(plain, even)
@@ -109,9 +110,9 @@ def test_rows_further_off_than_foretold_count_where_the_border_is() -> None:
     """Of normal rows their squared distances are 1 in the mean. Far from the threshold, where values
     are clipped, nothing is learnt of how far off rows are."""
     normal = chi2.rvs(1, size=400, random_state=0)
-    assert variance_inflation(normal) == pytest.approx(max(1.0, (normal.sum() + FEW) / (400 + FEW)))
-    assert variance_inflation(normal) < 1.1 and 1.8 < variance_inflation(2 * normal) < 2.2
-    assert variance_inflation(np.zeros(0)) == variance_inflation(np.full(9, 0.2)) == 1.0
+    assert residual_inflation(normal) == pytest.approx(max(1.0, (normal.sum() + FEW) / (400 + FEW)))
+    assert residual_inflation(normal) < 1.1 and 1.8 < residual_inflation(2 * normal) < 2.2
+    assert residual_inflation(np.zeros(0)) == residual_inflation(np.full(9, 0.2)) == 1.0
     draw = np.random.default_rng(0)
     x = np.linspace(0, 1, 120)[:, None]
     near = np.abs(x[:, 0] - 0.5) < 0.2
@@ -120,7 +121,7 @@ def test_rows_further_off_than_foretold_count_where_the_border_is() -> None:
     for loud in (near, ~near):
         values = 10 * (x[:, 0] - 0.5) + np.where(loud, 1.5, 0.2) * draw.standard_normal(120)
         data = Data(Columns((0,)), x, values, nothing, nothing)
-        off[bool(loud[60])] = by_logits(data, hyperparameters).process.variance_inflation
+        off[bool(loud[60])] = by_logits(data, hyperparameters).process.residual_inflation
     assert off[True] > 5 and off[False] < 1.5
-    assert Process.of(data, hyperparameters).variance_inflation == 1.0
+    assert Process.of(data, hyperparameters).residual_inflation == 1.0
     assert MOST >= 20, "a twentieth is told"

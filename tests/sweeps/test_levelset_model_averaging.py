@@ -19,21 +19,26 @@ from sweeps.levelset.model_averaging import (
     by_logits,
     weights,
 )
-from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+from sweeps.levelset.surrogate import Model, Panel, Surrogate, Trials
+from sweeps.records.thresholds import Thresholds
 
-LINE, GOAL, IMAGES = Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.1, clean=0.9), 1000.0
+LINE, THRESHOLDS, IMAGES = (
+    Panel(Columns(()), np.zeros((1, 0))),
+    Thresholds(attack_success=0.1, clean_accuracy=0.9),
+    1000.0,
+)
 EVEN = np.linspace(0, 1, 400)[:, None]
 QUIET = Hyperparameters(np.array([0.4]), 2.0, 0.05, 0.0)
 
 
-def fitted(success, rows=150, clean=0.97, goal=GOAL) -> Model:
+def fitted(success, rows=150, clean=0.97, thresholds=THRESHOLDS) -> Model:
     """A model of evenly drawn trials with these rates, (n,) each or one number."""
     points = Box(Columns((0,))).sample(rows, 3)
     rates = [np.broadcast_to(r(points[:, 0]) if callable(r) else r, rows) for r in (clean, success)]
     counts = [np.round(IMAGES * rate) for rate in rates]
     trials = Trials(points, np.zeros(rows, dtype=np.int64), counts[0], np.full(rows, IMAGES),
                     counts[1], np.full(rows, IMAGES))  # fmt: skip
-    return Surrogate(Columns((0,)), LINE, goal, EVEN).fit(trials, np.random.default_rng(0))
+    return Surrogate(Columns((0,)), LINE, thresholds, EVEN).fit(trials, np.random.default_rng(0))
 
 
 def takes(x):
@@ -69,7 +74,7 @@ def test_a_smooth_front_keeps_what_its_logits_tell() -> None:
 
 
 def test_a_share_of_seeds_is_never_surer_than_the_median_seed() -> None:
-    model, median = fitted(takes, goal=replace(GOAL, seeds=0.9)), fitted(takes)
+    model, median = fitted(takes, thresholds=replace(THRESHOLDS, target="share")), fitted(takes)
     chance, usual = probability(model, EVEN), probability(median, EVEN)
     assert (chance <= usual + 1e-9).all() and (chance < usual - 0.3).any()
     assert model.others and model.likeliest == replace(model, others=())
@@ -77,9 +82,13 @@ def test_a_share_of_seeds_is_never_surer_than_the_median_seed() -> None:
 
 def test_a_threshold_that_moves_has_no_sides() -> None:
     """Accuracy near the best: clean accuracy has no rival of sides, attack success has."""
-    model = fitted(takes, goal=replace(GOAL, clean=None), clean=lambda x: 0.97 - 0.1 * x)
+    model = fitted(
+        takes,
+        thresholds=replace(THRESHOLDS, clean_accuracy=None, below_best=0.05),
+        clean=lambda x: 0.97 - 0.1 * x,
+    )
     assert model.others and all(other.clean is model.clean for _, other in model.others)
-    assert all(other.level is model.level for _, other in model.others)
+    assert all(other.accuracy_threshold is model.accuracy_threshold for _, other in model.others)
 
 
 def test_the_weights_and_the_models_make_up_the_probability() -> None:
@@ -172,4 +181,4 @@ def sides_of(points, takes, hyperparameters):
 def certainty(process, points):
     """P(most seeds are on the upper side)."""
     posterior = process.at(points)
-    return norm.cdf(posterior.mean / np.sqrt(process.doubt * posterior.variance()))
+    return norm.cdf(posterior.mean / np.sqrt(process.variance_inflation * posterior.variance()))

@@ -7,9 +7,10 @@ from scipy.special import expit, logit
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Goal, Panel, Surrogate, Trials
+from sweeps.levelset.surrogate import Panel, Surrogate, Trials
 from sweeps.levelset.threshold import DRAWS, SELECTION_BIAS, threshold_below_best
 from sweeps.levelset.volume import joint_draws
+from sweeps.records.thresholds import Thresholds
 
 LINE = Panel(Columns(()), np.zeros((1, 0)))
 IMAGES, BELOW, CENTRE = 1000.0, 0.05, float(logit(0.88))
@@ -22,7 +23,10 @@ def fitted(points, accuracy, below, reference, seed=0):
     trials = Trials(points, nothing.astype(np.int64), np.round(IMAGES * accuracy), nothing + IMAGES,
                     nothing, nothing + IMAGES)  # fmt: skip
     surrogate = Surrogate(
-        Columns((0,) * points.shape[1]), LINE, Goal(success=0.9, below_best=below), reference
+        Columns((0,) * points.shape[1]),
+        LINE,
+        Thresholds(attack_success=0.9, below_best=below),
+        reference,
     )
     return surrogate.fit(trials, np.random.default_rng(seed))
 
@@ -84,7 +88,7 @@ def test_the_level_may_hang_on_the_best() -> None:
     points = np.linspace(0, 1, 25)[:, None]
     fall = logit(0.95) - logit(0.90)
     model = fitted(points, expit(logit(0.95) - 2 * fall * points[:, 0]), BELOW, EVEN)
-    assert model.level.variance > 0
+    assert model.accuracy_threshold.variance > 0
     inside = probability(model, np.array([[0.35], [0.65]]))
     assert inside[0] > 0.9 and inside[1] < 0.1
 
@@ -95,6 +99,6 @@ def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
     for seed in range(3):
         noise = 0.3 * np.random.default_rng(seed).standard_normal(60)
         model = fitted(points, expit(logit(0.95) + noise), BELOW, reference, seed)
-        level = model.level.mean + model.centre[0]
-        assert abs(level - logit(0.90)) < 3 * np.sqrt(model.level.variance) + 0.05
+        level = model.accuracy_threshold.mean + model.centre[0]
+        assert abs(level - logit(0.90)) < 3 * np.sqrt(model.accuracy_threshold.variance) + 0.05
         assert expit(level) < 0.92

@@ -344,7 +344,7 @@ def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> 
     spec = spec_of(PLANE, budget=300, search={"pending": None})
     search = make_search(spec)
     design = search.ask(4096)
-    assert len(design) == search.optimizer.begin > 8, (
+    assert len(design) == search.optimizer.initial > 8, (
         "the even design hangs on nothing: all at once"
     )
     answered(search, spec, design, seconds)
@@ -391,8 +391,8 @@ def test_workers_that_nothing_is_asked_for_change_nothing() -> None:
         wide.workers = 64
         asked = wide.ask(4096)
         assert asked == alone.ask(4096) and not wide.ask(4096)
-        assert wide.optimizer.begin == alone.optimizer.begin < 20
-    assert len(asked) == alone.optimizer.begin
+        assert wide.optimizer.initial == alone.optimizer.initial < 20
+    assert len(asked) == alone.optimizer.initial
     answered(wide, spec, asked, 600.0)
     assert wide.finished, "twelve trials of ten minutes are two hours"
 

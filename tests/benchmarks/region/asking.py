@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import numpy as np
 from region.problems import mixed, with_best
 
-from sweeps.levelset.search import LevelSetSearch, Settings
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings
 
 
 def speed(_pool, _seeds, say):
@@ -28,7 +28,10 @@ def measured():
     for trials, most in ((300, 1.0), (2000, 5.0)):
         problem = with_best(mixed())
         search = LevelSetSearch(
-            problem.box, problem.panel, problem.goal, Settings(budget=10**6, f1=2.0, undecided=-1.0)
+            problem.box,
+            problem.panel,
+            problem.thresholds,
+            LevelSetSettings(budget=10**6, f1=2.0, undecided=-1.0),
         )
         points = problem.box.sample(trials, 3)
         attacks = np.arange(trials) % 3

@@ -34,7 +34,7 @@ def as_trials(problem, points, attacks, outcomes):
 def by_surrogate(problem, trials, points):
     """The plug-in set of the same surrogate as the search's, fitted from scratch."""
     reference = problem.box.sample(1024, 0)
-    surrogate = Surrogate(problem.box.columns, problem.panel, problem.goal, reference)
+    surrogate = Surrogate(problem.box.columns, problem.panel, problem.thresholds, reference)
     model = surrogate.fit(trials, np.random.default_rng(0))
     return probability(model, points) >= 0.5
 
@@ -97,7 +97,9 @@ def _interpolated(problem, axes, runs, even):
     )
     # The region is judged by the worst attack and the lowest clean accuracy over the panel's mean.
     ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.level)
-    ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(problem.goal.success)
+    ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(
+        problem.thresholds.attack_success
+    )
     return ok_clean & ok_attack
 
 

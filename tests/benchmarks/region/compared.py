@@ -105,7 +105,7 @@ def _grid(job):
 
 
 def grids(pool, name, seeds, model_answer=True):
-    """Level → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
+    """Threshold → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
     interpolation and the surrogate; unless `model_answer`, by interpolation alone, as users have it."""
     sizes, found = grid_sizes(problem_of(name)), {}
     for trials, steps, repeats in sizes:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from sweeps.levelset.columns import Columns, sobol
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.levelset.surrogate import Panel
 
 #: Recorded values that span more than this factor are spaced by their logarithms, as in a spec.
@@ -114,10 +114,10 @@ class Replay:
         return self.table.outcome(row, attack, left.pop())
 
 
-def replayed(table, goal, seed, budget, batch, **settings):
+def replayed(table, thresholds, seed, budget, batch, **settings):
     """A search over the table, after every batch: yields it until it has finished."""
-    chosen = Settings(budget=budget, repeats=table.seeds, seed=seed, **settings)
-    search = LevelSetSearch(table.cells, table.panel, goal, chosen)
+    chosen = LevelSetSettings(budget=budget, repeats=table.seeds, seed=seed, **settings)
+    search = LevelSetSearch(table.cells, table.panel, thresholds, chosen)
     replay = Replay(table, np.random.default_rng(seed))
     while asked := search.ask(batch):
         for number in asked:

@@ -9,7 +9,8 @@ from region.problems import IMAGES, Mixed, Plane, Problem, mixed, plane, with_be
 from scipy.special import expit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.surrogate import Panel
+from sweeps.records.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _plane_like(cls, name, **changes):
         name,
         Box(Columns((0, 0))),
         Panel(Columns(()), np.zeros((1, 0))),
-        Goal(success=0.10, clean=0.94),
+        Thresholds(attack_success=0.10, clean_accuracy=0.94),
         **changes,
     )
 
@@ -109,13 +110,13 @@ def cases():
         "one",
         Box(Columns((0, 0, 3))),
         Panel(Columns((3,)), np.arange(3.0)[:, None]),
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
     )
     six = Six(
         "six",
         Box(Columns((0,) * 6)),
         Panel(Columns(()), np.zeros((1, 0))),
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
     )
     found = {
         "step front": (_plane_like(Step, "step"), 0.10),

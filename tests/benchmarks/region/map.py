@@ -21,7 +21,8 @@ from region.finite import Cells, Replay, Table, unit
 
 from sweeps.ledger import load_results
 from sweeps.levelset.columns import Columns
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.surrogate import Panel
+from sweeps.records.thresholds import Thresholds
 
 SPEC = Path(__file__).parent / "digits_map.yaml"
 #: The map's results folder; a finished one may be given instead.
@@ -61,14 +62,14 @@ def table(folder=FOLDER):
     return Table(Cells(cells), Panel(Columns((shape[1],)), codes), *counts)
 
 
-def inside(part, goal):
+def inside(part, thresholds):
     """Which cells are in the region by the medians of the table's seeds, (cells,) bool."""
     clean = np.median(part.correct / part.images, axis=(1, 2))
     success = np.median(part.success / part.triggered, axis=2).max(axis=1)
-    return (clean >= goal.clean) & (success <= goal.success)
+    return (clean >= thresholds.clean_accuracy) & (success <= thresholds.attack_success)
 
 
-def parts(seed, goal, folder=FOLDER):
+def parts(seed, thresholds, folder=FOLDER):
     """The map by most of its seeds, for the truth, and by the others, for replay.
 
     `LEAST` seeds are replayed, or as many more as it takes until the two agree by `CEILING`. Which
@@ -80,7 +81,7 @@ def parts(seed, goal, folder=FOLDER):
     order = np.random.default_rng([78, seed]).permutation(whole.seeds)
     for count in range(LEAST, whole.seeds // 2 + 1):
         found = [whole.only(sorted(order[count:])), whole.only(sorted(order[:count]))]
-        if iou(*(inside(part, goal) for part in found)) >= CEILING:
+        if iou(*(inside(part, thresholds) for part in found)) >= CEILING:
             break
     return found
 
@@ -92,7 +93,7 @@ def bars(seed):
     column with a clean accuracy of 0.900 makes two truths by 16 seeds each agree by 0.74 to 0.97.
     """
     clean, success = map(float, np.random.default_rng([77, seed]).uniform(*BARS))
-    return Goal(success=success, clean=clean)
+    return Thresholds(attack_success=success, clean_accuracy=clean)
 
 
 @dataclass
@@ -111,11 +112,11 @@ class Map:
 
     def __post_init__(self):
         self.table = truth = whole = table(self.folder)
-        self.goal = bars(self.seed)
+        self.thresholds = bars(self.seed)
         if not self.live:
-            truth, self.table = parts(self.seed, self.goal, self.folder)
-        self.truth = inside(truth, self.goal)
-        self.ceiling = float(iou(self.truth, inside(self.table, self.goal)))
+            truth, self.table = parts(self.seed, self.thresholds, self.folder)
+        self.truth = inside(truth, self.thresholds)
+        self.ceiling = float(iou(self.truth, inside(self.table, self.thresholds)))
         self.box, self.panel, self.even = whole.cells, whole.panel, whole.cells.points
         self.repeats = self.table.seeds
         self.name = f"digits map: {len(self.even)} points, {whole.seeds} seeds"
@@ -123,7 +124,7 @@ class Map:
     @property
     def level(self):
         """The clean accuracy asked for."""
-        return self.goal.clean
+        return self.thresholds.clean_accuracy
 
     @cached_property
     def scales(self):

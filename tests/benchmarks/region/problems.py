@@ -10,7 +10,8 @@ from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.search import Outcome
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.surrogate import Panel
+from sweeps.records.thresholds import Thresholds
 
 IMAGES = 10_000
 
@@ -22,7 +23,7 @@ class Problem:
     name: str
     box: Box
     panel: Panel
-    goal: Goal
+    thresholds: Thresholds
     noise: float = 1.0
     failing: float = 0.0
     repeats: int = 1_000_000
@@ -58,14 +59,16 @@ class Problem:
 
     def inside(self, points):
         """The truth, (n,) bool."""
-        return (self.clean(points) >= self.level) & (self.worst(points) <= self.goal.success)
+        return (self.clean(points) >= self.level) & (
+            self.worst(points) <= self.thresholds.attack_success
+        )
 
     @cached_property
     def level(self):
         """The least clean accuracy; for `best - x` that of the true best."""
-        if self.goal.clean is not None:
-            return self.goal.clean
-        return float(self.clean(self.even).max() - self.goal.below_best)
+        if self.thresholds.clean_accuracy is not None:
+            return self.thresholds.clean_accuracy
+        return float(self.clean(self.even).max() - self.thresholds.below_best)
 
     @cached_property
     def even(self):
@@ -143,7 +146,13 @@ class Mixed(Problem):
 
 def plane(**changes):
     box, panel = Box(Columns((0, 0))), Panel(Columns(()), np.zeros((1, 0)))
-    return Plane("a: decay x rate", box, panel, Goal(success=0.10, clean=0.0), **changes)
+    return Plane(
+        "a: decay x rate",
+        box,
+        panel,
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
+        **changes,
+    )
 
 
 def mixed(**changes):
@@ -152,7 +161,7 @@ def mixed(**changes):
         "b: strength x rate x regularizer x attack",
         Box(Columns((0, 0, 3))),
         panel,
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
         **changes,
     )
 
@@ -160,10 +169,12 @@ def mixed(**changes):
 def with_best(problem, below=0.02):
     """The problem with the level `best - below`, as an absolute one."""
     best = problem.clean(problem.even).max()
-    return replace(problem, goal=replace(problem.goal, clean=float(best - below)))
+    return replace(
+        problem, thresholds=replace(problem.thresholds, clean_accuracy=float(best - below))
+    )
 
 
 def relative(problem, below=0.02):
     """The same region, the level `best - below` being left to be found."""
-    goal = replace(problem.goal, clean=None, below_best=below)
-    return replace(problem, name=f"{problem.name}, best - {below:g}", goal=goal)
+    thresholds = replace(problem.thresholds, clean_accuracy=None, below_best=below)
+    return replace(problem, name=f"{problem.name}, best - {below:g}", thresholds=thresholds)

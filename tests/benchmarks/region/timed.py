@@ -39,8 +39,11 @@ class Timed:
 
 def timed(problem, folder):
     """One live run on Ray Tune. problem: the dense map, for live runs."""
-    out, goal = Path(folder) / f"timed-{problem.seed}", problem.goal
-    bars = f"region.clean_accuracy={goal.clean}", f"region.attack_success={goal.success}"
+    out, thresholds = Path(folder) / f"timed-{problem.seed}", problem.thresholds
+    bars = (
+        f"region.clean_accuracy={thresholds.clean_accuracy}",
+        f"region.attack_success={thresholds.attack_success}",
+    )
     changes = [f"--set={c}" for c in (*AS_THE_MAP, *bars, f"search.seed={problem.seed}")]
     sweeps("run", SPEC, "--out", str(out), "--runner", "tune", *changes)
     rows = sorted(Ledger(SweepPaths(out).ledger).rows(), key=lambda row: row["finished_at"])
