@@ -15,7 +15,7 @@ from sweeps.space.space import Space, Value
 
 
 class SpaceDomain(SpaceEncoder):
-    """A `Domain` of a spec's space; every drawn point is an assignment that `decode` gives back."""
+    """A `Domain` of a spec's space; `decode` returns the assignment of each of its points."""
 
     def __init__(
         self, space: Space, inactive: Sequence[frozenset[str]] = (),

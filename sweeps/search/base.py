@@ -10,9 +10,9 @@ if TYPE_CHECKING:  # the sampler for plain Optuna studies is imported without to
 
 
 class Search(Protocol):
-    """Proposes trials, asynchronously.
+    """Proposes trials asynchronously.
 
-    workers: packs that run at once, which the feed says once it knows.
+    workers: how many packs run at once; the feed sets it as soon as it is known.
     """
 
     workers: int
@@ -27,11 +27,11 @@ class Search(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be proposed, whatever is still told."""
+        """Whether nothing more will be proposed, whatever results come."""
         ...
 
     @property
     def size(self) -> int | None:
-        """How many trials an adaptive search proposes at most; None where one can count them by
-        asking for all, since the search does not wait for results."""
+        """How many trials an adaptive search proposes at most; None where it does not wait for
+        results, so that asking for all of them counts them."""
         ...

@@ -1,10 +1,10 @@
 """Optuna's parameters as columns of numbers and codes, and back; conditional ones as learned.
 
 A float or int takes a column from 0 to 1 on its own scale, a categorical the code of its choice. A
-parameter that a trial does not have holds 0.5 or 0. Which parameters a point has, Optuna does not
-say: it is learned from the trials. A parameter that some of them lack is taken to hang on the first
-other one whose values tell apart those that have it and those that lack it; where there is none,
-it is left out, for the independent sampler.
+parameter that a trial does not have holds 0.5 or 0. Optuna does not say which parameters a point
+has: it is learned from the trials. A parameter that some of them lack is assumed to depend on the
+first other one whose values separate the trials with it from those without; where there is none, it
+is left out, for the independent sampler.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sweeps.space.scale import Scale, part_of
 
 Params = Mapping[str, Any]
 Distributions = dict[str, BaseDistribution]
-#: A number that tells which parameters there are takes no more values than this.
+#: A whole number on which other parameters depend has no more values than this.
 MOST_VALUES = 20
 #: Stands for the value of a parameter that a trial does not have.
 _LACKING = ("lacking",)
@@ -44,16 +44,16 @@ class Condition:
 
 
 class ParameterDomain:
-    """A `Domain` of Optuna's parameters; every drawn point is a set of parameters."""
+    """Optuna's parameters as rows; every row that is drawn is a set of parameters."""
 
     def __init__(
         self, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
     ) -> None:
         """trials: complete ones, from which the conditions are learned."""
         conditions = {name: _condition(name, space, trials) for name in space}
-        #: In an order in which each condition's switch comes before what hangs on it.
-        self.space = _ordered({n: d for n, d in space.items() if conditions[n] is not False},
-                              conditions)  # fmt: skip
+        learned = {n: d for n, d in space.items() if conditions[n] is not False}
+        #: In an order in which each condition's switch comes before what depends on it.
+        self.space = _ordered(learned, conditions)
         self.conditions = {n: c for n in self.space if isinstance(c := conditions[n], Condition)}
         self.columns = Columns(tuple(_categories(d) for d in self.space.values()))
         self.groups = 1
@@ -119,7 +119,7 @@ class ParameterDomain:
         for unit in itertools.product(*(_steps(d, steps) for d in self.space.values())):
             params = self.at(unit)
             key = tuple(params.items())
-            if key not in seen:  # what has no effect has made it twice
+            if key not in seen:  # parameters that do not exist there make repeats
                 seen.add(key)
                 yield params
 
@@ -134,7 +134,7 @@ class ParameterDomain:
 def _condition(
     name: str, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
 ) -> Condition | bool | None:
-    """None where every trial has it; False where no one parameter says which have it."""
+    """None where every trial has it; False where no other parameter tells which ones do."""
     have = [name in trial.params for trial in trials]
     if all(have):
         return None
@@ -169,7 +169,7 @@ def _switch_value(distribution: BaseDistribution, value: Any) -> float:
 def _ordered(
     space: Distributions, conditions: Mapping[str, Condition | bool | None]
 ) -> Distributions:
-    """Switches first. What hangs on a parameter that is left out, or on itself, is left out."""
+    """Switches first. What depends on a parameter that is left out, or on itself, is left out."""
     found: Distributions = {}
     while True:
         ready = [

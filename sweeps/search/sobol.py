@@ -17,16 +17,12 @@ from sweeps.spec import SweepSpec
 def sobol_search(spec: SweepSpec) -> Enumerated:
     """`search.points` distinct points of a scrambled Sobol sequence (Sobol 1967, Owen 1998)."""
     count = spec.search.points or 1
-    drawn = distinct(map(build_defence, sobol_points(spec.defence, count, spec.search.seed)))
-    return Enumerated(spec, itertools.islice(drawn, count))
+    points = distinct(map(build_defence, sobol_points(spec.defence, count, spec.search.seed)))
+    return Enumerated(spec, itertools.islice(points, count))
 
 
 def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
-    """An endless sequence of points, drawn in blocks of the first power of 2 from `count` on.
-
-    The first axis is the branch, in equal shares; the others are the leaves of that branch that
-    have more than one value, each on its own scale.
-    """
+    """An endless sequence of points, in blocks of the first power of 2 from `count` on."""
     from scipy.stats import qmc  # takes a while to load
 
     axes = 1 + max(len(free_leaves(branch)) for branch in space.branches)

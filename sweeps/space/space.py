@@ -120,7 +120,7 @@ class Leaf:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two plain values are one value in a canonical form."""
+    """Whether two plain values are the same in a canonical form."""
     if is_number(one) and is_number(other):
         return round_significant(one) == round_significant(other)
     if isinstance(one, str) and isinstance(other, str):
@@ -186,7 +186,7 @@ class Space:
                 yield branch.assignment(values)
 
     def sample(self, rng: np.random.Generator) -> Assignment:
-        """A uniformly drawn branch, then each leaf on its own scale."""
+        """A random point: a branch uniformly, then each leaf on its own scale."""
         branch = self.branches[int(rng.integers(len(self.branches)))]
         return branch.assignment([leaf.sample(rng) for _, leaf in branch.leaves])
 

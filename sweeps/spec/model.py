@@ -38,12 +38,12 @@ class SweepSpec:
 
     @property
     def predicting(self) -> bool:
-        """Whether trials are dropped whose verdict is certain."""
+        """Whether trials are stopped whose verdict is certain."""
         return self.stopping is not None and self.stopping.kind == "certain"
 
     @property
     def stopped_by_tune(self) -> bool:
-        """Whether one of Tune's rules ends trials."""
+        """Whether one of Tune's rules stops trials."""
         return self.stopping is not None and not self.predicting
 
     @property

@@ -45,8 +45,8 @@ from sweeps.spec.sections import (
 from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
-    name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
-    "and the panel of attacks is taken at its worst."
+    name: "It is the defender's: move it to `defence`. The region is searched in the defence "
+    "space, and the panel of attacks is taken at its worst."
     for name in (
         "architecture",
         "regularizer",
@@ -70,7 +70,7 @@ def parse_spec(
 ) -> SweepSpec:
     """A spec from plain values; raises every mistake found, those given among them.
 
-    against_data: hold it against the real images as well, which loads them.
+    against_data: check it against the real images as well, which loads them.
     """
     found = list(mistakes or ())
     spec = _Parser(document, found.append).parse(against_data)
@@ -153,7 +153,7 @@ class _Parser:
                 given["root"] = str(Path(given["root"]).expanduser().resolve())
         made: Dataset | None = self._guarded("data", lambda: build_data(given))
         if made is None and isinstance(given, dict) and "kind" in given:
-            # The rest of the spec is still held against the data, as far as they can be told.
+            # The rest of the spec is still checked against the data, as far as they are known.
             with contextlib.suppress(UserError):
                 made = build_data({k: given[k] for k in ("kind", "root") if k in given})
         return made
@@ -174,7 +174,7 @@ class _Parser:
         return made
 
     def _attack(self) -> Any:
-        """The section, with a panel that it names written out; None where that is unknown."""
+        """The section, with the panel that it names written out; None where that is unknown."""
         pin_section(self.document.get("attack"), {"trigger": TRIGGERS})
         return written_out(self.document.get("attack"), self.warn)
 
@@ -211,7 +211,7 @@ class _Parser:
         built = [self._built(values, "attack", build_attack) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
         panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
-        # Of attacks that could not be built, whose mistakes are told, nobody knows the rate.
+        # The rate of attacks that could not be built, whose mistakes are reported, is not known.
         if attacks and len(attacks) == len(built) and not panel:
             self._wrong(
                 "attack.poison_rate",
@@ -232,7 +232,8 @@ class _Parser:
         self, data: Dataset, training: Training, defences: Sequence[Defence],
         panel: Sequence[Attack], seeds: Sequence[int],
     ) -> list[TrialConfig]:  # fmt: skip
-        """Every defence end and every attack meets the real images. Returns those that fit."""
+        """Checks every defence end and every attack against the real images. Returns those that
+        fit."""
         source = self._guarded("data", lambda: load_source(data))
         if source is None:
             return []

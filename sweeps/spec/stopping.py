@@ -32,7 +32,7 @@ def check_stopping(
         yield from _never_stops(settings, defences, curve_every)
     if region is not None and region.below_best is not None and settings.verdict == "any":
         rule = "must be `fails` where clean_accuracy is `best - x`"
-        remedy = "Who passes hangs on the best point; give region.clean_accuracy as a fraction."
+        remedy = "Who passes depends on the best point; give region.clean_accuracy as a fraction."
         yield Mistake("stopping.verdict", rule, settings.verdict, remedy)
     if region is not None and region.below_best is not None and not baseline:
         rule = "must include 0 when trials are stopped and clean_accuracy is `best - x`"

@@ -32,8 +32,8 @@ def f1(found, truth):
 
 
 def searched(file, seed, batch, **settings):
-    """(cells thought safe, cells called IN too boldly at any time) after a share of the rows."""
-    thresholds, bold = Thresholds(attack_success=SUCCESS, below_best=BELOW_BEST), set()
+    """(cells thought safe, cells wrongly called IN at any time) after a share of the rows."""
+    thresholds, wrong = Thresholds(attack_success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
         file.table, thresholds, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
@@ -42,15 +42,15 @@ def searched(file, seed, batch, **settings):
             continue
         inside = mean_probability(search, file.table, SUCCESS, BELOW_BEST)
         called = labels(inside, search.settings.confidence) == IN
-        bold |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
-    return inside >= 0.5, called, bold
+        wrong |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
+    return inside >= 0.5, called, wrong
 
 
 def by_random_rows(file, seed):
     """What plain means over randomly chosen rows say: nothing of cells without a row."""
-    draw, table = np.random.default_rng(seed), file.table
+    rng, table = np.random.default_rng(seed), file.table
     seen = np.zeros(table.correct.size, dtype=bool)
-    seen[draw.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
+    seen[rng.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
     seen = seen.reshape(table.correct.shape)
     count = seen.sum(axis=(1, 2))
     means = [
@@ -67,7 +67,7 @@ def judge(path, seeds, batch, **settings):
     plain = [by_random_rows(file, seed) for seed in range(seeds * 20)]
     scores = [f1(cells, truth) for cells, _, _ in found]
     wrong = [int((cells & ~truth).sum()) for cells, _, _ in found]
-    bold = sum(len(b) for _, _, b in found)
+    ever_wrong = sum(len(b) for _, _, b in found)
     many = truth.sum() >= MANY
     called = sum(int(c.sum()) for _, c, _ in found)
     return {
@@ -77,11 +77,11 @@ def judge(path, seeds, batch, **settings):
         "missed_cells": quartiles([int((truth & ~cells).sum()) for cells, _, _ in found]),
         "in_cells": called / seeds,
         "in_precision": sum(int((c & truth).sum()) for _, c, _ in found) / called if called else None,
-        "in_above_half": bold,
+        "in_above_half": ever_wrong,
         "random_f1": quartiles([f1(cells, truth) for cells in plain]),
         "random_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells in plain])),
         "search_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells, _, _ in found])),
-        "goals": {"f1": bool(not many or np.median(scores) >= GOAL), "never above half": bold == 0},
+        "goals": {"f1": bool(not many or np.median(scores) >= GOAL), "never above half": ever_wrong == 0},
     }  # fmt: skip
 
 

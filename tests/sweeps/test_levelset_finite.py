@@ -24,14 +24,14 @@ def table() -> Table:
     """A diagonal band: accuracy falls off on one side of it, and either attack takes on the other."""
     axis = np.linspace(0, 1, OUTCOME_SIZE)
     points = np.array([(a, b) for a in axis for b in axis])
-    total, draw = points.sum(axis=1), np.random.default_rng(5)
+    total, rng = points.sum(axis=1), np.random.default_rng(5)
     clean = 0.1 + 0.87 * expit(12 * (1.4 - total))
     success = np.column_stack([expit(10 * (front - total)) for front in (0.55, 0.7)])
     shape = (len(points), 2, SEEDS)
 
     def counts(rates, noise):
-        odds = np.log(rates / (1 - rates)) + noise * draw.standard_normal(shape)
-        return draw.binomial(IMAGES, expit(odds)).astype(float)
+        odds = np.log(rates / (1 - rates)) + noise * rng.standard_normal(shape)
+        return rng.binomial(IMAGES, expit(odds)).astype(float)
 
     images = np.full(shape, float(IMAGES))
     panel = Panel(Columns((2,)), np.arange(2.0)[:, None])
@@ -162,7 +162,7 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
         found = dense.Map(seed)
         loud = (found.table.success[0, 0] == IMAGES).sum()
         counts[found.repeats] += 1
-        # Two of three, and of four, pull the median over the bar; two of the others do not.
+        # Two of three, and of four, pull the median over the threshold; two of the others do not.
         assert (found.repeats == 3) == (found.ceiling == 1.0) == (loud < 2)
     assert set(counts) == {3, 4}
 
@@ -170,7 +170,7 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
 def test_a_map_for_live_runs_replays_nothing_and_all_seeds_tell_its_truth(mapped) -> None:
     whole = mapped(loud=(0, 1, 2))
     found = dense.Map(5, live=True)
-    assert np.array_equal(found.truth, dense.inside(whole, dense.bars(5)))
+    assert np.array_equal(found.truth, dense.inside(whole, dense.thresholds_of(5)))
     assert found.truth.any() and found.ceiling == 1.0
 
 
@@ -179,12 +179,14 @@ def test_each_run_on_a_map_has_bars_of_its_own(mapped) -> None:
     one, again, other = (dense.Map(seed) for seed in (1, 1, 2))
     assert one.thresholds == again.thresholds != other.thresholds
     for seed, found in ((1, one), (2, other)):
-        bars = np.array([found.thresholds.clean_accuracy, found.thresholds.attack_success])
-        assert (dense.BARS[0] <= bars).all() and (bars <= dense.BARS[1]).all()
+        asked = np.array([found.thresholds.clean_accuracy, found.thresholds.attack_success])
+        assert (dense.THRESHOLD_RANGE[0] <= asked).all() and (
+            asked <= dense.THRESHOLD_RANGE[1]
+        ).all()
         truth = dense.parts(seed, found.thresholds)[0]
         rates = np.median(truth.success / truth.triggered, axis=2).max(axis=1)
         clean = np.median(truth.correct / truth.images, axis=(1, 2))
-        assert np.array_equal(found.truth, (clean >= bars[0]) & (rates <= bars[1]))
+        assert np.array_equal(found.truth, (clean >= asked[0]) & (rates <= asked[1]))
 
 
 def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) -> None:

@@ -72,7 +72,7 @@ def inside(params) -> bool:
     return accuracy >= 0.88 and success <= 0.2
 
 
-def noisy(draw):
+def noisy(rng):
     def objective(trial):
         params = {
             "lr": trial.suggest_float("lr", 1e-4, 1, log=True),
@@ -80,8 +80,8 @@ def noisy(draw):
             "kind": trial.suggest_categorical("kind", ["a", "b"]),
         }
         accuracy, success = truth(params)
-        trial.set_constraint("attack", success - 0.2 + 0.02 * draw.normal())
-        return accuracy + 0.01 * draw.normal()
+        trial.set_constraint("attack", success - 0.2 + 0.02 * rng.normal())
+        return accuracy + 0.01 * rng.normal()
 
     return objective
 
@@ -227,8 +227,8 @@ def test_thresholds_hold_in_the_direction_of_the_study(
 
 
 def test_scaled_margins_keep_their_signs_whatever_their_unit() -> None:
-    draw = np.random.default_rng(0)
-    margins = draw.normal(3, 2, 200)
+    rng = np.random.default_rng(0)
+    margins = rng.normal(3, 2, 200)
     for factor in (1e-9, 1.0, 1e9):
         found = scaled(margins * factor)
         assert (np.sign(found) == np.sign(margins)).all()
@@ -244,12 +244,12 @@ def test_scaled_margins_keep_their_signs_whatever_their_unit() -> None:
 
 
 def test_a_model_knows_what_it_was_told_and_that_trials_are_under_way() -> None:
-    draw = np.random.default_rng(0)
-    points = draw.random((40, 1))
-    model = fit_plain(Columns((0,)), [Readings(points, points[:, 0] - 0.4)], draw)
+    rng = np.random.default_rng(0)
+    points = rng.random((40, 1))
+    model = fit_plain(Columns((0,)), [Readings(points, points[:, 0] - 0.4)], rng)
     chance = model.probability(np.array([[0.1], [0.35], [0.45], [0.9]]))
     assert chance[0] < 0.01 and chance[1] < 0.5 < chance[2] and chance[3] > 0.99
-    sparse = fit_plain(Columns((0,)), [Readings(points[:3], points[:3, 0] - 0.4)], draw)
+    sparse = fit_plain(Columns((0,)), [Readings(points[:3], points[:3, 0] - 0.4)], rng)
     before = sparse.processes[0].at(np.array([[0.95]])).variance()
     after = sparse.pending(np.array([[0.95]])).processes[0].at(np.array([[0.95]])).variance()
     assert after < 0.5 * before
@@ -266,15 +266,15 @@ def test_conditional_parameters_are_proposed_where_they_exist() -> None:
         "odd": FloatDistribution(0, 1),
     }
     trials = []
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(24):
         params = {"kind": index % 2 == 0, "layers": 1 + index % 3}
         if params["kind"]:
-            params["width"] = 1 + 7 * draw.random()
+            params["width"] = 1 + 7 * rng.random()
         if params["layers"] > 1:
-            params["depth"] = draw.random()
-        if draw.random() < 0.5:
-            params["odd"] = draw.random()
+            params["depth"] = rng.random()
+        if rng.random() < 0.5:
+            params["odd"] = rng.random()
         trials.append(
             create_trial(
                 params=params, distributions={n: {**asked, **more}[n] for n in params}, value=0.0
@@ -424,6 +424,24 @@ def test_settings_are_checked(settings, message) -> None:
     with pytest.raises(ValueError) as caught:
         LevelSetSampler(**settings)
     assert str(caught.value) == message
+
+
+def test_the_private_parts_of_optuna_that_are_used_are_as_they_are_used() -> None:
+    """`study._storage` and `trial._trial_id` share a running trial's parameters, and a
+    distribution's `_contains` says what was tried."""
+    study = optuna.create_study()
+    number = study.ask().number
+    study._storage.set_trial_system_attr(study.trials[number]._trial_id, "levelset:test", "text")
+    assert study.trials[number].system_attrs["levelset:test"] == "text"
+    span, choice = FloatDistribution(0, 1), CategoricalDistribution(["a", "b"])
+    assert [span._contains(span.to_internal_repr(v)) for v in (0.0, 1.0, 1.1)] == [
+        True,
+        True,
+        False,
+    ]
+    assert choice._contains(choice.to_internal_repr("b"))
+    stepped = IntDistribution(1, 9, step=2)
+    assert [stepped._contains(v) for v in (3, 4)] == [True, False]
 
 
 # --- many processes ----------------------------------------------------------------------------

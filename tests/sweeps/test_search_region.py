@@ -83,7 +83,7 @@ def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     {"architecture": [{"kind": "mlp", "width": {"int": [4, 9]}}, {"kind": "mlp", "width": {"int": [7, 20]}}]},
     {"architecture": "linear", "epochs": 3},
 ])  # fmt: skip
-def test_points_that_are_only_looked_at_are_the_drawn_ones_but_for_rounding(defence) -> None:
+def test_near_points_are_the_exact_ones_but_for_rounding(defence) -> None:
     """Also where a branch has points of another one, and where nothing varies."""
     spec = spec_of(defence)
     domain = SpaceDomain(
@@ -221,7 +221,7 @@ def test_a_small_space_where_every_trial_fails_ends_too(tmp_path) -> None:
 
 
 def test_where_all_has_failed_the_search_goes_on_with_other_points() -> None:
-    """It has asked before, so that its domain has forgotten the points that it began with."""
+    """Of the reference points, none twice."""
     spec, asked = spec_of(budget=40, seeds=1, search={"pending": None}), []
     search = make_search(spec)
     while not search.finished:
@@ -327,7 +327,7 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
 # --- how many at once ----------------------------------------------------------------------------
 
 
-#: A region of fake results, which hang on nothing: a small budget is spent on it whole.
+#: A region of fake results, which depend on nothing: the whole of a small budget is spent.
 NEVER_CERTAIN = {"clean_accuracy": 0.9, "attack_success": 0.3}
 PLANE = {"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}, "learning_rate": {"log": [0.01, 1]}}  # fmt: skip
 
@@ -345,7 +345,7 @@ def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> 
     search = make_search(spec)
     design = search.ask(4096)
     assert len(design) == search.optimizer.initial > 8, (
-        "the even design hangs on nothing: all at once"
+        "the initial design depends on no result: all at once"
     )
     answered(search, spec, design, seconds)
     first = search.ask(4096)
@@ -364,7 +364,7 @@ def test_as_many_trials_as_workers_are_under_way(seconds) -> None:
     few = search.ask(4096)
     search.workers = 32  # known once a cluster has said so
     rest = search.ask(4096)
-    assert len(few) < len(few + rest) == 32, "the even design is of as many"
+    assert len(few) < len(few + rest) == 32, "the initial design has as many"
     answered(search, spec, few, seconds)
     out = list(rest)
     while more := search.ask(4096):

@@ -62,8 +62,8 @@ def located(space, point):
     return index, space.branches[index].read(point)
 
 
-def told(space, inactive, point):
-    """What of a point has an effect: its branch, and the values of its active leaves."""
+def effective(space, inactive, point):
+    """The branch of a point, and the values of the leaves that have an effect there."""
     index, values = located(space, point)
     names = [name for name, _ in space.branches[index].leaves]
     pairs = zip(names, values, strict=True)
@@ -79,7 +79,7 @@ def test_every_point_comes_back_from_its_row_alone(seed) -> None:
     for point in points:
         row = encoder.encode(*located(space, point))
         back = fresh.decode(row)
-        assert told(space, inactive, back) == told(space, inactive, point)
+        assert effective(space, inactive, back) == effective(space, inactive, point)
         assert np.array_equal(fresh.encode(*located(space, back)), row)
 
 
@@ -116,7 +116,9 @@ def test_any_row_stands_for_a_point_whose_row_stands_for_the_same_point(seed) ->
         point = encoder.decode(np.array(row, dtype=np.float64))
         again = encoder.encode(*located(space, point))
         assert np.array_equal(encoder.encode(*located(space, encoder.decode(again))), again)
-        assert told(space, inactive, encoder.decode(again)) == told(space, inactive, point)
+        assert effective(space, inactive, encoder.decode(again)) == effective(
+            space, inactive, point
+        )
 
 
 def test_values_come_back_as_the_spec_writes_them() -> None:

@@ -104,13 +104,13 @@ class Replay:
     """Trains by look-up. A trial takes a seed that its cell has not had, in a drawn order; once
     all are used they come again, in another order."""
 
-    def __init__(self, table, draw):
-        self.table, self.draw, self.order = table, draw, {}
+    def __init__(self, table, rng):
+        self.table, self.rng, self.order = table, rng, {}
 
     def train(self, row, attack):
         left = self.order.setdefault((row, attack), [])
         if not left:
-            left.extend(self.draw.permutation(self.table.seeds))
+            left.extend(self.rng.permutation(self.table.seeds))
         return self.table.outcome(row, attack, left.pop())
 
 

@@ -40,14 +40,14 @@ class Bimodal(Plane):
         """The median seed's."""
         return np.where(self.share(points) > 0.5, 0.95, 0.02)
 
-    def train(self, points, attacks, draw):
-        clean = super().train(points, attacks, draw)
-        takes = draw.random(len(points)) < self.share(points)
+    def train(self, points, attacks, rng):
+        clean = super().train(points, attacks, rng)
+        takes = rng.random(len(points)) < self.share(points)
         rates = expit(
-            np.where(takes, 3.0, -3.9) + 0.35 * self.noise * draw.standard_normal(len(points))
+            np.where(takes, 3.0, -3.9) + 0.35 * self.noise * rng.standard_normal(len(points))
         )
         return [
-            replace(o, success=float(draw.binomial(IMAGES, r))) if o else None
+            replace(o, success=float(rng.binomial(IMAGES, r))) if o else None
             for o, r in zip(clean, rates, strict=True)
         ]
 

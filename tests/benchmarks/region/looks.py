@@ -19,12 +19,12 @@ def run(problem, seed, budget, batch, **settings):
     each look, and the search."""
     chosen = LevelSetSettings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
     search = LevelSetSearch(problem.box, problem.panel, problem.thresholds, chosen)
-    draw = np.random.default_rng(1000 + seed)
+    rng = np.random.default_rng(1000 + seed)
     even, truth = problem.even[:EVEN], problem.truth[:EVEN]
     looks, chances = [], []
     while asked := search.ask(batch):
         points = np.array([search.points[i] for i in asked])
-        outcomes = problem.train(points, np.array([search.attacks[i] for i in asked]), draw)
+        outcomes = problem.train(points, np.array([search.attacks[i] for i in asked]), rng)
         for number, outcome in zip(asked, outcomes, strict=True):
             search.tell(number, outcome)
         if len(search.points) >= min(search.initial, budget):
