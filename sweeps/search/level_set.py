@@ -23,7 +23,9 @@ from backdoor.streams import stream, stream_seed
 from sweeps.early_stopping.limits import Bars, side_of
 from sweeps.ledger import Rows, trial_rows
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
+from sweeps.levelset.membership import Summary
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
+from sweeps.levelset.surrogate import Model, Trials
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.search.recorded import canonical, recorded_point
 from sweeps.space.space import Space
@@ -32,6 +34,8 @@ from sweeps.spec import SweepSpec
 #: Where the median of the last trials takes fewer seconds than `FAST` and `pending` is not given,
 #: a batch has as many trials as a share 1 / `GROW` of those known, and at least `LEAST`.
 FAST, LEAST, GROW = 5.0, 8, 24
+#: By so much the expected F1 may differ when the model of a search that had ended is fitted again.
+REFIT = 0.005
 
 
 class RegionSearch:
@@ -56,7 +60,7 @@ class RegionSearch:
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the optimizer
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
-        self._bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
+        self._stopping_thresholds = Bars(spec.region.clean_accuracy, spec.region.attack_success)
         self._pending: set[str] = set()  # ids of trials that were asked for and are not known yet
         self._ready = deque[TrialConfig]()  # chosen, but not asked for yet
         self._seconds: list[float] = []  # of each known trial
@@ -137,6 +141,43 @@ class RegionSearch:
         # A whole number of trials fits, whatever floating point makes of their sum.
         return max(0, math.floor(budget.gpu_hours / spent * known - known - out + 1e-9))
 
+    # --- what its model says ----------------------------------------------------------------
+
+    @property
+    def trials_known(self) -> int:
+        """How many trials have counts of both metrics."""
+        return self.optimizer.trials_known
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether enough is known to say anything of the space."""
+        known = self.trials_known
+        return known >= self.optimizer.initial or bool(known and self.optimizer.used_up)
+
+    def model(self) -> Model:
+        """The model of all that is known, fitted again only when more has become known."""
+        return self.optimizer.current()
+
+    def trials(self) -> Trials:
+        """The trials that the model is fitted to."""
+        return self.optimizer.trials()
+
+    def ended(self, found: Summary) -> str | None:
+        """Why nothing more will be asked for; None if something will. found: what the model says of
+        the whole space."""
+        optimizer, settings = self.optimizer, self.optimizer.settings
+        if len(optimizer.points) >= settings.budget:
+            return f"its budget of {settings.budget} trials is spent"
+        if self.affordable < 1:
+            budget = self._spec.search.budget
+            return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
+        if optimizer.used_up:
+            return "every point has had all of its seeds"
+        certain = found.expected_f1 >= settings.f1 - REFIT or found.undecided <= settings.undecided
+        if certain and optimizer.trials_known >= optimizer.enough:
+            return "it is certain enough"
+        return None
+
     # --- trials and their numbers -----------------------------------------------------------
 
     def _trial(self, number: int) -> TrialConfig:
@@ -172,7 +213,11 @@ class RegionSearch:
             return None
         self._seconds.append(row.seconds or 0.0)
         if row.status == STOPPED:
-            return Outcome(*side_of(row.columns(), self._bars)) if row.predicted else None
+            return (
+                Outcome(*side_of(row.columns(), self._stopping_thresholds))
+                if row.predicted
+                else None
+            )
         measured = row.measurements[0]
         return Outcome(row.clean_correct, row.clean_total, measured.success, measured.total)
 

@@ -22,13 +22,13 @@ from sweeps.records.thresholds import Thresholds
 
 BELOW_BEST, SUCCESS, DANGER = 0.03, 0.25, 0.5
 SHARE, RANDOM_SHARE = 60 / 250, 83 / 250
-MANY, GOAL = 8, 0.9
+MANY, LEAST_F1 = 8, 0.9
 
 
 def f1(found, truth):
     """1 where there is nothing to find and nothing is found."""
-    wanted = found.sum() + truth.sum()
-    return 2 * (found & truth).sum() / wanted if wanted else 1.0
+    size = found.sum() + truth.sum()
+    return 2 * (found & truth).sum() / size if size else 1.0
 
 
 def searched(file, seed, batch, **settings):
@@ -81,7 +81,7 @@ def judge(path, seeds, batch, **settings):
         "random_f1": quartiles([f1(cells, truth) for cells in plain]),
         "random_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells in plain])),
         "search_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells, _, _ in found])),
-        "goals": {"f1": bool(not many or np.median(scores) >= GOAL), "never above half": ever_wrong == 0},
+        "goals": {"f1": bool(not many or np.median(scores) >= LEAST_F1), "never above half": ever_wrong == 0},
     }  # fmt: skip
 
 

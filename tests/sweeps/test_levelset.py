@@ -111,7 +111,7 @@ def test_a_pending_trial_reduces_variances_and_leaves_means() -> None:
     assert pending.mean == pytest.approx(Process.of(rows, chosen).at(points).mean)
 
 
-def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
+def test_few_rows_raise_variances_as_hyperparameters_are_uncertain() -> None:
     assert Process.of(data(5), hyperparameters()).variance_inflation == 2
     assert Process.of(data(60), hyperparameters()).variance_inflation == pytest.approx(60 / 54)
     model = model_of(EVEN9)
@@ -159,7 +159,7 @@ def test_chances_that_single_entries_decide_are_not_worked_out_further() -> None
     assert orthant(mean[:, :1], covariance[:, :1, :1]) == pytest.approx(ndtr(mean[:, 0]), abs=1e-5)
 
 
-def test_the_probability_of_rivals_is_the_mean_of_each_ones_own() -> None:
+def test_the_probability_of_alternative_models_is_the_mean_of_each_ones_own() -> None:
     """Alternative models have processes in common; each pair counts with its weight all the same."""
     one, other = model_of(EVEN9), model_of(np.linspace(0, 1, 5)[:, None])
     mixed = replace(one, attack=other.attack)

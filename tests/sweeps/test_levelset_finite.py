@@ -174,7 +174,7 @@ def test_a_map_for_live_runs_replays_nothing_and_all_seeds_tell_its_truth(mapped
     assert found.truth.any() and found.ceiling == 1.0
 
 
-def test_each_run_on_a_map_has_bars_of_its_own(mapped) -> None:
+def test_each_run_on_a_map_has_thresholds_of_its_own(mapped) -> None:
     mapped()
     one, again, other = (dense.Map(seed) for seed in (1, 1, 2))
     assert one.thresholds == again.thresholds != other.thresholds

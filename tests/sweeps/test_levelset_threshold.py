@@ -95,7 +95,7 @@ def test_the_level_may_hang_on_the_best() -> None:
     assert inside[0] > 0.9 and inside[1] < 0.1
 
 
-def test_the_best_of_a_plateau_is_not_the_luckiest_of_its_points() -> None:
+def test_the_best_of_a_plateau_is_not_the_best_of_its_points() -> None:
     """All points are equally good; seeds differ. The threshold is the best's, whatever the noise."""
     points, reference = Box(Columns((0, 0))).sample(60, 1), Box(Columns((0, 0))).sample(256, 0)
     for seed in range(3):

@@ -158,7 +158,7 @@ def test_a_region_does_not_answer_for_what_was_never_tried(searched, params, mes
     assert message in str(caught.value)
 
 
-def test_equal_seeds_give_equal_studies(searched) -> None:
+def test_equal_seeds_give_equal_trials(searched) -> None:
     def run(seed):
         study = optuna.create_study(
             direction="maximize",
@@ -175,11 +175,11 @@ def test_a_pickled_sampler_goes_on_alike_and_a_reseeded_one_does_not(searched) -
     space = sampler.infer_relative_search_space(study, study.trials[-1])
     same = pickle.loads(pickle.dumps(sampler))
     trial = study.ask()
-    wanted = sampler.sample_relative(study, study.trials[trial.number], space)
-    assert set(wanted) == {"lr", "wd", "kind"}
-    assert same.sample_relative(study, study.trials[trial.number], space) == wanted
+    expected = sampler.sample_relative(study, study.trials[trial.number], space)
+    assert set(expected) == {"lr", "wd", "kind"}
+    assert same.sample_relative(study, study.trials[trial.number], space) == expected
     same.reseed_rng()
-    assert same.sample_relative(study, study.trials[trial.number], space) != wanted
+    assert same.sample_relative(study, study.trials[trial.number], space) != expected
     study.tell(trial, state=TrialState.FAIL)
 
 
@@ -218,7 +218,7 @@ def line(directions, thresholds, constraint=None, count=25):
         (["maximize", "minimize"], [None, 0.4], None, (0.6, 1)),
     ],
 )
-def test_thresholds_hold_in_the_direction_of_the_study(
+def test_thresholds_hold_in_the_direction_of_the_objective(
     directions, thresholds, constraint, ends
 ) -> None:
     found = line(directions, thresholds, constraint)
@@ -486,7 +486,7 @@ def test_two_processes_share_a_journal(tmp_path) -> None:
     assert np.mean(right) > 0.97
 
 
-def test_threads_of_one_study() -> None:
+def test_threads_of_one_process() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study = optuna.create_study(sampler=LevelSetSampler(thresholds=0.0, n_startup_trials=5))

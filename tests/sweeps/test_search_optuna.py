@@ -166,7 +166,7 @@ def test_no_more_points_wait_than_allowed(pending, tmp_path) -> None:
     assert results(paths) == results(real)
 
 
-def test_pending_points_run_in_the_study_and_waiting_is_no_end() -> None:
+def test_pending_points_are_running_optuna_trials_and_waiting_is_no_end() -> None:
     spec = spec_of(pending=2)
     search = make_search(spec)
     asked = search.ask(5) + search.ask(4096)
