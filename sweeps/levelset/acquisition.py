@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri
 from sweeps.levelset.columns import Bools, Floats, Ints
 from sweeps.levelset.gaussian_process import Posterior
 from sweeps.levelset.membership import joint_probability
-from sweeps.levelset.surrogate import Model
+from sweeps.levelset.model import Model
 
 Cost = Callable[[Floats, Ints], Floats]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 from sweeps.space.axis import Axis, axis_of
 from sweeps.space.encoder import Canonical, SpaceEncoder
 from sweeps.space.space import Space, Value

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.surrogate import Model
+from sweeps.levelset.model import Model
 from sweeps.levelset.volume import DRAWS, joint_draws, most_points
 from sweeps.records.thresholds import MEDIAN
 

@@ -13,7 +13,7 @@ from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import qmc
 
 from sweeps.levelset.columns import Floats, Ints
-from sweeps.levelset.surrogate import Margins, Model
+from sweeps.levelset.model import Margins, Model
 from sweeps.records.thresholds import MEDIAN
 
 OUT, UNDECIDED, IN = -1, 0, 1

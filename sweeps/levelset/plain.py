@@ -24,7 +24,7 @@ from sweeps.levelset.acquisition import (
 )
 from sweeps.levelset.columns import Columns, Floats
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Prior, Process, fit
-from sweeps.levelset.surrogate import CLIP
+from sweeps.levelset.model import CLIP
 
 #: The spread that margins are brought to: what the prior of the process expects.
 SPREAD = 1.5

@@ -18,7 +18,8 @@ from sweeps.levelset.acquisition import Cost, ReferenceSet, choose, reference_se
 from sweeps.levelset.columns import Domain, Floats, Ints
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import probability, summary
-from sweeps.levelset.surrogate import Model, Panel, Surrogate, Trials
+from sweeps.levelset.model import Model, Panel, Trials
+from sweeps.levelset.surrogate import Surrogate
 from sweeps.records.thresholds import Thresholds
 
 

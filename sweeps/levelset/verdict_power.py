@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.membership import joint_probability
-from sweeps.levelset.surrogate import Margins, Model
+from sweeps.levelset.model import Margins, Model
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from sweeps.levelset.columns import Bools, Floats
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Model, Panel
+from sweeps.levelset.model import Model, Panel
 
 #: How many points times attacks are drawn jointly at most, and in how many draws.
 LARGEST, DRAWS = 1800, 256

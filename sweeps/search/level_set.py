@@ -24,8 +24,8 @@ from sweeps.early_stopping.limits import Bars, side_of
 from sweeps.ledger import Rows, trial_rows
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import Summary
+from sweeps.levelset.model import Model, Trials
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
-from sweeps.levelset.surrogate import Model, Trials
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.search.recorded import canonical, recorded_point
 from sweeps.space.space import Space

@@ -22,18 +22,9 @@ from sweeps.levelset.gaussian_process import (
 )
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
+from sweeps.levelset.model import CLIP, Margins, Panel, Trials
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
-from sweeps.levelset.surrogate import (
-    CLIP,
-    Margins,
-    Panel,
-    Surrogate,
-    Trials,
-    centred,
-    countable,
-    seed_variance,
-    thinned,
-)
+from sweeps.levelset.surrogate import Surrogate, centred, countable, seed_variance, thinned
 from sweeps.levelset.verdict_power import Verdicts, passing_verdict
 from sweeps.records.thresholds import Thresholds
 

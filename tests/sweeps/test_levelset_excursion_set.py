@@ -13,8 +13,9 @@ from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.excursion_set import MOST, cutoff, drawn_inside
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, UNDECIDED, labels, probability
+from sweeps.levelset.model import Panel, Trials
 from sweeps.levelset.model_averaging import FEW, by_logits, residual_inflation
-from sweeps.levelset.surrogate import Panel, Surrogate, Trials
+from sweeps.levelset.surrogate import Surrogate
 from sweeps.records.thresholds import Thresholds
 
 SIZE, IMAGES = 100, 1000.0

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from sweeps.levelset.columns import Columns
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 from sweeps.records.thresholds import Thresholds
 
 OUTCOME_SIZE, SEEDS, IMAGES = 9, 3, 500

@@ -10,6 +10,7 @@ from scipy.stats import norm
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, OUT, labels, probability
+from sweeps.levelset.model import Model, Panel, Trials
 from sweeps.levelset.model_averaging import (
     HANDICAP,
     OUTCOME_SIZE,
@@ -19,7 +20,7 @@ from sweeps.levelset.model_averaging import (
     by_logits,
     weights,
 )
-from sweeps.levelset.surrogate import Model, Panel, Surrogate, Trials
+from sweeps.levelset.surrogate import Surrogate
 from sweeps.records.thresholds import Thresholds
 
 LINE, THRESHOLDS, IMAGES = (

@@ -19,8 +19,8 @@ from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability
+from sweeps.levelset.model import Panel
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
-from sweeps.levelset.surrogate import Panel
 from sweeps.levelset.threshold import AccuracyThreshold
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.records.thresholds import Thresholds

@@ -11,7 +11,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.special import logit
 
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Surrogate, Trials
+from sweeps.levelset.model import Trials
+from sweeps.levelset.surrogate import Surrogate
 
 STEPS = range(5, 21)
 

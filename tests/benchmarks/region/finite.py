@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from sweeps.levelset.columns import Columns, sobol
+from sweeps.levelset.model import Panel
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
-from sweeps.levelset.surrogate import Panel
 
 #: Recorded values that span more than this factor are spaced by their logarithms, as in a spec.
 WIDE = 8.0

@@ -9,7 +9,7 @@ from region.problems import IMAGES, Mixed, Plane, Problem, mixed, plane, with_be
 from scipy.special import expit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 from sweeps.records.thresholds import Thresholds
 
 

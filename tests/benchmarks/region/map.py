@@ -21,7 +21,7 @@ from region.finite import Cells, Replay, Table, unit
 
 from sweeps.ledger import load_results
 from sweeps.levelset.columns import Columns
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 from sweeps.records.thresholds import Thresholds
 
 SPEC = Path(__file__).parent / "digits_map.yaml"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from sweeps.levelset.surrogate import CLIP, spread_shape
+from sweeps.levelset.model import CLIP, spread_shape
 
 
 def mean_probability(search, table, success, below_best, paths=512):

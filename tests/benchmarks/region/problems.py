@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.model import Panel
 from sweeps.levelset.search import Outcome
-from sweeps.levelset.surrogate import Panel
 from sweeps.records.thresholds import Thresholds
 
 IMAGES = 10_000

@@ -10,7 +10,7 @@ import numpy as np
 from region.finite import Cells, Table, unit
 
 from sweeps.levelset.columns import Columns
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 
 
 @dataclass(frozen=True)
