@@ -135,9 +135,14 @@ class OutputState:
 
 
 def choose(
-    model: Model, references: tuple[ReferenceSet, ReferenceSet], points: Floats, attacks: Ints,
-    count: int, cost: Floats | None = None, usable: Bools | None = None,
-) -> list[int]:  # fmt: skip
+    model: Model,
+    references: tuple[ReferenceSet, ReferenceSet],
+    points: Floats,
+    attacks: Ints,
+    count: int,
+    cost: Floats | None = None,
+    usable: Bools | None = None,
+) -> list[int]:
     """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
     posteriors = (model.clean.at(points), model.attack.at(model.panel.join(points, attacks)))
     outputs = [

@@ -18,9 +18,11 @@ class SpaceDomain(SpaceEncoder):
     """A `Domain` of a spec's space; `decode` returns the assignment of each of its points."""
 
     def __init__(
-        self, space: Space, inactive: Sequence[frozenset[str]] = (),
+        self,
+        space: Space,
+        inactive: Sequence[frozenset[str]] = (),
         canonical: Canonical | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(space, inactive, canonical)
         self.columns = Columns(self.categories)
 

@@ -99,9 +99,12 @@ class Data:
 
     def take(self, chosen: np.ndarray) -> Data:
         return replace(
-            self, points=self.points[chosen], values=self.values[chosen],
-            known=self.known[chosen], shape=self.shape[chosen],
-        )  # fmt: skip
+            self,
+            points=self.points[chosen],
+            values=self.values[chosen],
+            known=self.known[chosen],
+            shape=self.shape[chosen],
+        )
 
 
 def fit(
@@ -132,11 +135,16 @@ def fit(
     arguments = (data, per_column(data.points, data.columns), centre, spread)
     found = [
         minimize(
-            _objective, begin, args=arguments, jac=True, method="L-BFGS-B", bounds=reach,
+            _objective,
+            begin,
+            args=arguments,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=reach,
             options={"maxiter": 40, "ftol": CLOSE},
         )
         for begin in starts
-    ]  # fmt: skip
+    ]
     return Hyperparameters.unpack(min(found, key=lambda result: result.fun).x)
 
 

@@ -162,6 +162,8 @@ def summary(inside: Floats, confidence: float, least: float = 0.0) -> Summary:
     mass = inside.sum()
     f1 = 2 * inside[chosen].sum() / (chosen.sum() + mass) if chosen.any() else 0.0
     return Summary(
-        float((found == IN).mean()), float((found == UNDECIDED).mean()),
-        float(mass / len(inside)), float(f1),
-    )  # fmt: skip
+        float((found == IN).mean()),
+        float((found == UNDECIDED).mean()),
+        float(mass / len(inside)),
+        float(f1),
+    )

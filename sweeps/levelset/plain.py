@@ -101,9 +101,12 @@ class PlainModel:
 
 
 def fit_plain(
-    columns: Columns, metrics: Sequence[Readings], rng: np.random.Generator,
-    start: Sequence[Hyperparameters] | None = None, refit: bool = True,
-) -> PlainModel:  # fmt: skip
+    columns: Columns,
+    metrics: Sequence[Readings],
+    rng: np.random.Generator,
+    start: Sequence[Hyperparameters] | None = None,
+    refit: bool = True,
+) -> PlainModel:
     """A model of these metrics, at least one.
 
     start: hyperparameters of an earlier model of the same metrics. refit: whether to fit them again

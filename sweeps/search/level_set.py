@@ -213,11 +213,9 @@ class RegionSearch:
             return None
         self._seconds.append(row.seconds or 0.0)
         if row.status == STOPPED:
-            return (
-                Outcome(*side_of(row.columns(), self._stopping_thresholds))
-                if row.predicted
-                else None
-            )
+            if row.predicted is None:
+                return None
+            return Outcome(*side_of(row.columns(), self._stopping_thresholds))
         measured = row.measurements[0]
         return Outcome(row.clean_correct, row.clean_total, measured.success, measured.total)
 

@@ -135,9 +135,12 @@ class LevelSetSampler(BaseSampler):
         return params
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str,
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
         param_distribution: BaseDistribution,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         if self._warn and not param_distribution.single():
             states = (TrialState.COMPLETE,)
             if len(study.get_trials(deepcopy=False, states=states)) >= self._startup:
@@ -192,9 +195,12 @@ class LevelSetSampler(BaseSampler):
         return domain.at(pool[_most_informative(model, domain.rows(pool), rng)].tolist())
 
     def _model(
-        self, study: Study, domain: ParameterDomain, trials: list[FrozenTrial],
+        self,
+        study: Study,
+        domain: ParameterDomain,
+        trials: list[FrozenTrial],
         rng: np.random.Generator,
-    ) -> PlainModel:  # fmt: skip
+    ) -> PlainModel:
         """A model of all that is known. Hyperparameters are fitted again once a tenth more trials
         are known, or the parameters or the metrics have changed."""
         known = complete(trials)

@@ -25,9 +25,11 @@ class SpaceEncoder:
     """Rows of points, and the points of rows; `decode` needs to know nothing but the row."""
 
     def __init__(
-        self, space: Space, inactive: Sequence[frozenset[str]] = (),
+        self,
+        space: Space,
+        inactive: Sequence[frozenset[str]] = (),
         canonical: Canonical | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """inactive: for each branch, the leaves without effect in it; none where not given.
         canonical: as `Space.locate` takes it, where branches may have points in common."""
         self.space, self._canonical = space, canonical

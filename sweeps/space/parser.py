@@ -29,9 +29,13 @@ class SpaceParser:
     """
 
     def __init__(
-        self, section: str, cls: type, families: Mapping[str, Family[Any]],
-        foreign: Mapping[str, str], warn: Callable[[Mistake], None],
-    ) -> None:  # fmt: skip
+        self,
+        section: str,
+        cls: type,
+        families: Mapping[str, Family[Any]],
+        foreign: Mapping[str, str],
+        warn: Callable[[Mistake], None],
+    ) -> None:
         self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
         self.factors = [f.name for f in fields(cls)]
 

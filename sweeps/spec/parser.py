@@ -114,9 +114,22 @@ class _Parser:
         if not panel or not defence.branches:
             return None
         return SweepSpec(
-            document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, every, self.document, stopping if stops else None, probes,
-        )  # fmt: skip
+            document.name,
+            data,
+            defence,
+            panel,
+            baseline,
+            training,
+            seeds,
+            search,
+            region,
+            resources,
+            tracking,
+            every,
+            self.document,
+            stopping if stops else None,
+            probes,
+        )
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
         self.warn(Mistake(place, rule, value, remedy))
@@ -229,9 +242,13 @@ class _Parser:
         return list(dict.fromkeys(one for one in built if one is not None))
 
     def _against_data(
-        self, data: Dataset, training: Training, defences: Sequence[Defence],
-        panel: Sequence[Attack], seeds: Sequence[int],
-    ) -> list[TrialConfig]:  # fmt: skip
+        self,
+        data: Dataset,
+        training: Training,
+        defences: Sequence[Defence],
+        panel: Sequence[Attack],
+        seeds: Sequence[int],
+    ) -> list[TrialConfig]:
         """Checks every defence end and every attack against the real images. Returns those that
         fit."""
         source = self._guarded("data", lambda: load_source(data))
