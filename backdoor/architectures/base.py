@@ -30,6 +30,11 @@ class Architecture(Kind):
     #: The largest training set that it is meant for; None is no limit.
     most_images: ClassVar[int | None] = None
 
+    @property
+    def trained_by_epochs(self) -> bool:
+        """False for closed forms, which are solved in one step and have no curve."""
+        return "epochs" not in self.inactive
+
     def build(self, shape: Shape, classes: int) -> nn.Module:
         """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's
         global generator, which the engine seeds."""

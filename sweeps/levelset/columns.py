@@ -20,22 +20,25 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Columns:
-    """levels: for each column 0 where it is a number, else how many categories it has."""
+    """categories: for each column 0 where it is a number, else how many categories it has."""
 
-    levels: tuple[int, ...]
+    categories: tuple[int, ...]
 
     def __add__(self, other: Columns) -> Columns:
-        return Columns(self.levels + other.levels)
+        return Columns(self.categories + other.categories)
+
+    def __len__(self) -> int:
+        return len(self.categories)
 
     @property
     def numbers(self) -> Ints:
         """Positions of the columns that are numbers."""
-        return np.flatnonzero(np.array(self.levels, dtype=np.int64) == 0)
+        return np.flatnonzero(np.array(self.categories, dtype=np.int64) == 0)
 
     @property
     def codes(self) -> Ints:
         """Positions of the columns that are categories."""
-        return np.flatnonzero(np.array(self.levels, dtype=np.int64) > 0)
+        return np.flatnonzero(np.array(self.categories, dtype=np.int64) > 0)
 
 
 class Domain(Protocol):
@@ -56,15 +59,15 @@ class Domain(Protocol):
         ...
 
     def places(self, count: int, seed: int) -> Floats:
-        """Where the points of `rng` are, one row each; rows may be chosen among."""
+        """Positions of `sample`'s points in the unit cube, one row each; any rows may be taken."""
         ...
 
     def at(self, places: Floats) -> Floats:
-        """The points there, (n, columns)."""
+        """The points at positions in the unit cube, (n, columns)."""
         ...
 
     def near(self, places: Floats) -> Floats:
-        """`at` but for rounding, in less time: not to be tried, only to be looked at."""
+        """`at` but for rounding, in less time: good enough to compare points, not to try them."""
         ...
 
     def group(self, points: Floats) -> Ints:
@@ -80,20 +83,20 @@ class Box:
 
     @property
     def groups(self) -> int:
-        return int(np.prod([max(1, level) for level in self.columns.levels]))
+        return int(np.prod([max(1, count) for count in self.columns.categories]))
 
     def sample(self, count: int, seed: int) -> Floats:
         return self.at(self.places(count, seed))
 
     def places(self, count: int, seed: int) -> Floats:
         """Positions in the unit cube, (count, columns) in [0, 1)."""
-        return sobol(len(self.columns.levels), count, seed)
+        return sobol(len(self.columns), count, seed)
 
     def at(self, places: Floats) -> Floats:
         points = places.copy()
         for column in self.columns.codes:
-            levels = self.columns.levels[column]
-            points[:, column] = np.minimum(np.floor(places[:, column] * levels), levels - 1)
+            count = self.columns.categories[column]
+            points[:, column] = np.minimum(np.floor(places[:, column] * count), count - 1)
         return points
 
     def near(self, places: Floats) -> Floats:
@@ -101,7 +104,7 @@ class Box:
 
     def group(self, points: Floats) -> Ints:
         codes = self.columns.codes
-        shape = [self.columns.levels[c] for c in codes]
+        shape = [self.columns.categories[c] for c in codes]
         if not shape:
             return np.zeros(len(points), dtype=np.int64)
         found = np.ravel_multi_index(tuple(points[:, codes].astype(np.int64).T), shape)

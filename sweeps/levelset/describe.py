@@ -3,6 +3,8 @@
 Both are found on many points that the model has labelled (Arzamasov, Boehm 2021), never on the few
 that were trained, and judged on others. A region along a diagonal has no large box; a rule may
 therefore also bound sums and differences of logarithms, that is products and ratios of factors.
+
+Notation: n points, f features (values of factors, or their logarithms); inside: P(inside), (n,).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 
 from sweeps.levelset.columns import Floats
 
-#: What is peeled off at once, and the precision that a description must have.
+#: The share that is peeled off at once, and the precision that a description must have.
 PEEL, PRECISION = 0.05, 0.95
 
 
@@ -80,7 +82,7 @@ def judged(features: Floats, inside: Floats, intervals: tuple[Interval, ...]) ->
 
 
 def _peeled(features: Floats, inside: Floats) -> tuple[Interval, ...] | None:
-    """Slices are taken off, the worst first, until what is left is precise."""
+    """Intervals from taking slices off, the worst first, until what is left is precise."""
     box = [(-np.inf, np.inf)] * features.shape[1]
     left = np.arange(len(features))
     while len(left) >= 8 and inside[left].mean() < PRECISION:
@@ -94,7 +96,7 @@ def _peeled(features: Floats, inside: Floats) -> tuple[Interval, ...] | None:
                 # Ends are values that are left: of whole numbers the next one may be far away.
                 ends = values[kept].min(), values[kept].max()
                 bounds = (box[column][0], ends[1]) if upper else (ends[0], box[column][1])
-                # What is gained for each point given up: a thin slice is as good as a thick one.
+                # The gain for each point given up: thin and thick slices are compared fairly.
                 gain = (inside[left[kept]].mean() - inside[left].mean()) / (~kept).sum()
                 if best is None or gain > best[0]:
                     best = (gain, column, bounds, kept)
@@ -113,7 +115,7 @@ def _peeled(features: Floats, inside: Floats) -> tuple[Interval, ...] | None:
 def _pasted(
     features: Floats, inside: Floats, intervals: tuple[Interval, ...] | None
 ) -> tuple[Interval, ...] | None:
-    """Bounds are moved out again while the precision stays: greedy peeling takes too much."""
+    """Intervals with bounds moved out again while the precision stays: peeling takes too much."""
     if intervals is None:
         return None
     current = judged(features, inside, intervals)
@@ -171,7 +173,7 @@ def _shortened(
 
 
 def _peeled_on(features: Floats, inside: Floats, columns: list[int]) -> tuple[Interval, ...] | None:
-    """Peeled anew on these columns alone."""
+    """Intervals from peeling these columns alone."""
     part = features[:, columns]
     found = _pasted(part, inside, _peeled(part, inside))
     if found is None:

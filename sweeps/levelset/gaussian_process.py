@@ -2,7 +2,11 @@
 
 y = f(x) + noise, f with an unknown constant mean (a wide prior, integrated out) and a `kernel`
 covariance. A row's noise is known (binomial) variance plus a learned one, exp(a + b h) with a known
-h in [0, 1] for each row. The priors are log-normal and keep few data from claiming much.
+h in [0, 1] for each row. The priors are log-normal and regularise at small n.
+
+Notation: n rows, d columns, m points; y values (n,) in logits, f the function without noise; h the
+`shape` of a row's learned noise, exp(a) `noise` and b `slope`. Variances are of logits. Lengths are
+in units of the columns, whose range is 1.
 """
 
 from __future__ import annotations
@@ -24,10 +28,10 @@ from sweeps.levelset.kernel import (
 
 #: Prior variance of the constant mean: outcomes are logits within a few units of 0.
 MEAN_VARIANCE = 4.0
-#: More rows than this say nothing more about the hyperparameters that would be worth the time.
+#: Hyperparameters are fitted to at most so many rows: more take time and change them little.
 LARGEST_FIT = 200
 _JITTER = 1e-8
-#: Hyperparameters are sought until a step raises the log posterior, which is in the tens or
+#: Hyperparameters are fitted until a step raises the log posterior, which is in the tens or
 #: hundreds, by a smaller share than this.
 CLOSE = 1e-5
 
@@ -44,10 +48,10 @@ class Prior:
 
     def arrays(self, columns: Columns) -> tuple[Floats, Floats]:
         """Means and deviations, in the order of `Hyperparameters.pack`."""
-        wide = 0.5 * np.log(max(1.0, len(columns.levels) / 2))
+        wide = 0.5 * np.log(max(1.0, len(columns) / 2))
         rows = [
             (self.category if level else (self.length[0] + wide, self.length[1]))
-            for level in columns.levels
+            for level in columns.categories
         ]
         rows += [self.variance, self.noise, self.slope]
         both = np.array(rows, dtype=np.float64)
@@ -95,9 +99,12 @@ class Data:
 
     def take(self, chosen: np.ndarray) -> Data:
         return replace(
-            self, points=self.points[chosen], values=self.values[chosen],
-            known=self.known[chosen], shape=self.shape[chosen],
-        )  # fmt: skip
+            self,
+            points=self.points[chosen],
+            values=self.values[chosen],
+            known=self.known[chosen],
+            shape=self.shape[chosen],
+        )
 
 
 def fit(
@@ -107,32 +114,37 @@ def fit(
     rng: np.random.Generator,
     multi_start: bool = True,
 ) -> Hyperparameters:
-    """The maximum a posteriori hyperparameters, sought from `start`.
+    """The maximum a posteriori hyperparameters, searched from `start`.
 
-    widely, or without a start: from the prior's means as well, and from a rugged front with quiet
-    seeds: few rows are explained by a smooth front with noisy seeds too, and the better maximum may
-    change.
+    multi_start, or without a start: from the prior's means as well, and from short length scales
+    with little noise. Few rows are explained as well by a smooth function with much noise, and the
+    better of the two maxima may change as rows are added.
     """
     if len(data) > LARGEST_FIT:
         data = data.take(rng.choice(len(data), LARGEST_FIT, replace=False))
     centre, spread = prior.arrays(data.columns)
     if not len(data):
         return Hyperparameters.unpack(centre)
-    rugged = centre.copy()
-    chosen = [*range(len(data.columns.levels)), -2]  # lengths, and the noise
-    rugged[chosen] -= 1.5 * spread[chosen]
-    beginnings = [] if start is None else [start.pack()]
+    short = centre.copy()
+    chosen = [*range(len(data.columns)), -2]  # lengths, and the noise
+    short[chosen] -= 1.5 * spread[chosen]
+    starts = [] if start is None else [start.pack()]
     if multi_start or start is None:
-        beginnings += [centre, rugged]
+        starts += [centre, short]
     reach = [(c - 4 * s, c + 4 * s) for c, s in zip(centre, spread, strict=True)]
     arguments = (data, per_column(data.points, data.columns), centre, spread)
     found = [
         minimize(
-            _objective, begin, args=arguments, jac=True, method="L-BFGS-B", bounds=reach,
+            _objective,
+            begin,
+            args=arguments,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=reach,
             options={"maxiter": 40, "ftol": CLOSE},
         )
-        for begin in beginnings
-    ]  # fmt: skip
+        for begin in starts
+    ]
     return Hyperparameters.unpack(min(found, key=lambda result: result.fun).x)
 
 
@@ -141,14 +153,11 @@ def _objective(
 ) -> tuple[float, Floats]:
     """The negative log posterior and its gradient. parts: of `per_column`, (d, n, n).
 
-    Asked dozens of times in every search, for small matrices: they are kept as rows of n * n
+    It is called dozens of times in every fit, for small matrices: they are kept as rows of n * n
     numbers, so that LAPACK works in place, and the inverse as its lower half, counted twice.
     """
-    hyperparameters, width, rows = (
-        Hyperparameters.unpack(packed),
-        len(data.columns.levels),
-        len(data),
-    )
+    hyperparameters = Hyperparameters.unpack(packed)
+    width, rows = len(data.columns), len(data)
     weights, parts = hyperparameters.lengths**-2, parts.reshape(width, rows * rows)
     signal, slope = matern_with_slope(weights @ parts)
     signal *= hyperparameters.variance
@@ -156,14 +165,15 @@ def _objective(
     total = signal + MEAN_VARIANCE
     diagonal = slice(None, None, rows + 1)
     total[diagonal] += data.known + learned + _JITTER
-    factor, wrong = lapack.dpotrf(total.reshape(rows, rows).T, lower=1, overwrite_a=1)
-    if wrong:
+    factor, failed = lapack.dpotrf(total.reshape(rows, rows).T, lower=1, overwrite_a=1)
+    if failed:
         raise np.linalg.LinAlgError("a covariance is not positive definite")
     alpha, _ = lapack.dpotrs(factor, data.values, lower=1)
     value = 0.5 * data.values @ alpha + np.log(np.diag(factor)).sum()
     inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T.ravel()
     own = inverse[diagonal].copy()
-    # Sums of it times symmetric matrices are as those of the whole inverse less the outer product.
+    # Multiplied by a symmetric matrix and summed, this gives what the whole inverse would, less
+    # the outer product.
     inverse *= 2.0
     inverse[diagonal] = own
     inverse -= np.multiply.outer(alpha, alpha).ravel()
@@ -188,9 +198,12 @@ def _inverse(factor: Floats) -> Floats:
 class Process:
     """The posterior of f given rows and hyperparameters.
 
-    Rows from `extra` on have no value yet (pending trials): they reduce variances, not means.
-    wary: by how much variances are to be raised, as the noise is not what it is modelled as.
-    astray: how much further off rows near the threshold are than foretold, as variances, >= 1.
+    coordinates: of the rows, (n, f). factor: the lower Cholesky factor of their covariance, (n, n).
+    alpha: the inverse of that covariance times the values, (n,). extra: coordinates and factor of
+    pending trials, which have no value yet: they reduce variances, not means. binary_inflation: by
+    how much variances are raised because the noise is not as it is modelled (binary outcomes).
+    residual_inflation: how much larger errors near the threshold are than predicted, as variances,
+    >= 1; what joint draws are raised by.
     """
 
     columns: Columns
@@ -199,8 +212,8 @@ class Process:
     factor: Floats
     alpha: Floats
     extra: tuple[Floats, Floats] | None = field(default=None)
-    outcome_inflation: float = 1.0
-    variance_inflation: float = 1.0
+    binary_inflation: float = 1.0
+    residual_inflation: float = 1.0
 
     @staticmethod
     def of(data: Data, hyperparameters: Hyperparameters) -> Process:
@@ -219,11 +232,11 @@ class Process:
         return Process(data.columns, hyperparameters, where, factor, alpha)
 
     @property
-    def doubt(self) -> float:
-        """By how much variances are to be raised: as `outcome_inflation` says, and because the
-        hyperparameters are only estimated, n / (n - k) for k of them, as in a regression."""
-        rows, count = len(self.alpha), len(self.columns.levels) + 3
-        return self.outcome_inflation * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
+    def variance_inflation(self) -> float:
+        """By how much variances are raised: by `binary_inflation`, and because the hyperparameters
+        are only estimated, by n / (n - k) for k of them, as in a regression, and at most by 2."""
+        rows, count = len(self.alpha), len(self.columns) + 3
+        return self.binary_inflation * (min(2.0, rows / (rows - count)) if rows > count else 2.0)
 
     def at(self, points: Floats) -> Posterior:
         """The posterior at (m, d) points, in a form from which covariances follow cheaply."""
@@ -238,7 +251,7 @@ class Process:
         return Posterior(self.hyperparameters, where, half, mean)
 
     def pending(self, points: Floats, noise: Floats) -> Process:
-        """With (m, d) trials under way, all of them, whose outcomes will have these noises."""
+        """With all trials that are running, at points (m, d); noise: of their values, (m,)."""
         if self.extra is not None:
             raise ValueError("pending trials must be given all at once")
         if not len(points):

@@ -3,6 +3,8 @@
 r^2 = sum over number columns of (difference / length)^2, plus 1 / length^2 for every
 category column in which two points differ; k = (1 + a + a^2/3) exp(-a) with a = sqrt(5) r (Matern
 1960, Rasmussen and Williams 2006, eq. 4.17).
+
+Notation: n or m points of d columns; f coordinates, without unit; r distances, k correlations.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ def features(points: Floats, columns: Columns, lengths: Floats) -> Floats:
     """(n, d) points as (n, f) coordinates whose squared Euclidean distances are the r^2."""
     parts = [points[:, columns.numbers] / lengths[columns.numbers]]
     for column in columns.codes:
-        hot = points[:, column, None] == np.arange(columns.levels[column])
-        parts.append(hot / (np.sqrt(2.0) * lengths[column]))
+        one_hot = points[:, column, None] == np.arange(columns.categories[column])
+        parts.append(one_hot / (np.sqrt(2.0) * lengths[column]))
     return np.concatenate(parts, axis=1)
 
 

@@ -1,4 +1,7 @@
-"""From posteriors to answers: the probability that a point is inside, labels, F1, volume."""
+"""From posteriors to answers: the probability that a point is inside, labels, and the expected F1.
+
+Notation: n points, w attacks, s quadrature points; margins are logits, above 0 inside.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import qmc
 
 from sweeps.levelset.columns import Floats, Ints
-from sweeps.levelset.surrogate import HALF, Margins, Model
+from sweeps.levelset.model import Margins, Model
+from sweeps.records.thresholds import MEDIAN
 
 OUT, UNDECIDED, IN = -1, 0, 1
-#: Chances below it are as good as none, and are not worked out any further.
+#: Probabilities below it count as 0 and are not computed any further.
 NEGLIGIBLE = 1e-5
 
 
@@ -27,7 +31,7 @@ def _uniform(axes: int, count: int) -> Floats:
 def probability(model: Model, points: Floats, chunk: int = 4096, fine: int = 64) -> Floats:
     """P(inside) at (n, d) points: clean accuracy holds and all attacks of the panel fail, (n,).
 
-    fine: of as many points is the integral over attacks; within 0.01 for 64, and 0.04 for 16.
+    fine: quadrature points of the integral over attacks; exact within 0.01 for 64, 0.04 for 16.
     """
     parts = [points[i : i + chunk] for i in range(0, len(points), chunk)]
     return np.concatenate([_probability(model, part, fine) for part in parts] or [np.zeros(0)])
@@ -35,24 +39,24 @@ def probability(model: Model, points: Floats, chunk: int = 4096, fine: int = 64)
 
 def _probability(model: Model, points: Floats, fine: int) -> Floats:
     found = _median_probability(model, points, fine)
-    if model.goal.seeds == HALF:
+    if model.thresholds.target == MEDIAN:
         return found
-    # Where so many seeds pass, so does the median seed: it is never the surer of the two.
+    # Where so many seeds pass, so does the median seed: its probability is never the smaller one.
     likely = found > NEGLIGIBLE
     margins = model.margins(points[likely])
-    share = share_probability(margins, model.noise, model.goal.seeds)
+    share = share_probability(margins, model.noise, model.thresholds.seed_share)
     found[likely] = np.minimum(found[likely], share)
     return found
 
 
 def _median_probability(model: Model, points: Floats, fine: int) -> Floats:
-    """P(the median seed is inside), (n,), by all rivals. Many have a process in common, which is
-    asked once."""
+    """P(the median seed is inside), (n,), averaged over all alternative models. Many have a process
+    in common, which is asked once."""
     alternatives = [(1 - sum(weight for weight, _ in model.others), model), *model.others]
     accurate, resisting = dict[tuple[int, int], Floats](), dict[int, Floats]()
     for _, alternative in alternatives:
         if (key := _clean_key(alternative)) not in accurate:
-            accurate[key] = standing(alternative.clean_margin(alternative.clean.at(points)))
+            accurate[key] = above_zero(alternative.clean_margin(alternative.clean.at(points)))
     likely = np.max(list(accurate.values()), axis=0) > NEGLIGIBLE
     found = np.zeros(len(points))
     for weight, alternative in alternatives:
@@ -63,11 +67,11 @@ def _median_probability(model: Model, points: Floats, fine: int) -> Floats:
 
 
 def _clean_key(model: Model) -> tuple[int, int]:
-    """Equal for rivals that say the same of clean accuracy."""
-    return id(model.clean), id(model.level)
+    """Equal for models that say the same of clean accuracy."""
+    return id(model.clean), id(model.accuracy_threshold)
 
 
-def standing(margin: tuple[Floats, Floats]) -> Floats:
+def above_zero(margin: tuple[Floats, Floats]) -> Floats:
     """P(above 0) of normal values, from their means and variances, (n,) each."""
     mean, variance = margin
     return np.asarray(ndtr(mean / np.sqrt(variance)), dtype=np.float64)
@@ -75,14 +79,15 @@ def standing(margin: tuple[Floats, Floats]) -> Floats:
 
 def joint_probability(margins: Margins) -> Floats:
     """P(all margins above 0), (n,)."""
-    return np.asarray(standing(margins.clean) * orthant(*margins.attack), dtype=np.float64)
+    return np.asarray(above_zero(margins.clean) * orthant(*margins.attack), dtype=np.float64)
 
 
 def orthant(mean: Floats, covariance: Floats, count: int = 64) -> Floats:
     """P(all of a Gaussian's entries above 0): means (n, w), covariances (n, w, w) to (n,).
 
-    Sequential conditioning with Sobol points (Genz 1992), where entries do not decide it alone: the
-    chance is at most that of each, and at least 1 less the chances that they fail.
+    Sequential conditioning with `count` Sobol points (Genz 1992), where single entries do not
+    decide it: the probability is at most that of each, and at least 1 less the sum of those that
+    they fail.
     """
     width = mean.shape[1]
     places = np.arange(width)
@@ -109,16 +114,16 @@ def _genz(mean: Floats, root: Floats, count: int) -> Floats:
         passing = ndtr(shifted / root[:, index, index, None])
         found *= passing
         if index < width - 1:
-            level = 1 - passing * uniform[None, :, index]
-            drawn[:, :, index] = ndtri(np.clip(level, 1e-12, 1 - 1e-12))
+            quantile = 1 - passing * uniform[None, :, index]
+            drawn[:, :, index] = ndtri(np.clip(quantile, 1e-12, 1 - 1e-12))
     return np.asarray(found.mean(axis=1), dtype=np.float64)
 
 
 def share_probability(
     margins: Margins, noise: tuple[float, float], share: float, count: int = 256
 ) -> Floats:
-    """P(at least `share` of the seeds pass all metrics), seeds' noise being independent between
-    metrics, which is the cautious assumption."""
+    """P(at least `share` of the seeds pass all metrics), (n,). The noise of seeds is assumed to be
+    independent between metrics, which is the cautious assumption. noise: of `Model`."""
     clean, (mean, covariance) = margins.clean, margins.attack
     width = mean.shape[1]
     normal = ndtri(_uniform(width + 1, count))
@@ -131,8 +136,8 @@ def share_probability(
 
 
 def labels(inside: Floats, confidence: float, least: float = 0.0) -> Ints:
-    """IN, OUT or UNDECIDED for probabilities, (n,). least: from which on a point may be IN, where
-    that is more than `confidence`: see `sweeps.levelset.excursion_set.cutoff`."""
+    """IN, OUT or UNDECIDED for probabilities, (n,). least: the probability from which on a point is
+    IN, where it is above `confidence`: see `sweeps.levelset.excursion_set.cutoff`."""
     found = np.full(len(inside), UNDECIDED, dtype=np.int64)
     found[inside >= max(confidence, least)] = IN
     found[inside <= 1 - confidence] = OUT
@@ -141,7 +146,8 @@ def labels(inside: Floats, confidence: float, least: float = 0.0) -> Ints:
 
 @dataclass(frozen=True)
 class Summary:
-    """Of evenly drawn points: fractions of the space, and the F1 that the plug-in set expects."""
+    """Of evenly drawn points: fractions of the space that are IN and UNDECIDED, the expected
+    fraction inside, and the F1 that is expected of the points with P(inside) >= 1/2."""
 
     inside: float
     undecided: float
@@ -156,6 +162,8 @@ def summary(inside: Floats, confidence: float, least: float = 0.0) -> Summary:
     mass = inside.sum()
     f1 = 2 * inside[chosen].sum() / (chosen.sum() + mass) if chosen.any() else 0.0
     return Summary(
-        float((found == IN).mean()), float((found == UNDECIDED).mean()),
-        float(mass / len(inside)), float(f1),
-    )  # fmt: skip
+        float((found == IN).mean()),
+        float((found == UNDECIDED).mean()),
+        float(mass / len(inside)),
+        float(f1),
+    )

@@ -1,10 +1,12 @@
-"""A second opinion on each metric, as far as it foretells better which trainings pass.
+"""An alternative model of each metric, weighted by how well it predicts which trainings pass.
 
-A smooth front with normal seeds may be the wrong picture: a front may jump, or each seed's attack
-may take or fail, either of which pulls the mean away from the median seed. So each metric has a
-rival, a process of nothing but on which side of the threshold each training was. The two are
-weighed by how well they foretell, from all the other trainings, on which side a training was
-(pseudo-BMA, Yao et al. 2018, Bayesian Analysis 13, 917).
+A smooth border with normal noise may be the wrong model: the border may jump, or each seed's attack
+may either succeed or fail, and both pull the mean away from the median seed. So each metric has an
+alternative model, a process of binary outcomes: whether each training was above the threshold. The
+two are weighted by how well they predict, from all other trainings, whether a training was above it
+(pseudo-BMA with leave-one-out predictions, Yao et al. 2018, Bayesian Analysis 13, 917).
+
+Notation: n rows; values are logits less the threshold, or binary outcomes of +-`OUTCOME_SIZE`.
 """
 
 from __future__ import annotations
@@ -18,41 +20,44 @@ from scipy.special import ndtr
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process, left_out
 
-#: What a side of the threshold counts as: values of the size that the priors expect.
+#: The value of a binary outcome, + or -: of the size that the priors expect.
 OUTCOME_SIZE = 1.5
-#: No side is foretold with more certainty than this.
+#: No outcome is predicted with a higher probability than this.
 SUREST = 0.98
-#: What that makes of a side's noise at least, as a variance: a jump is else as likely under a front
-#: so rugged that no row tells of any other one.
+#: The least noise of binary outcomes, as a variance, that follows from it. Without it a jump would
+#: be explained as well by length scales so short that no row tells anything of another one.
 LEAST_NOISE = 4 * SUREST * (1 - SUREST) * OUTCOME_SIZE**2
-#: By how much the variances of a process of sides are raised. Its noise is one number, while sides
-#: differ most at the border, where each is a coin's: a few lucky seeds would vouch for a place. To
-#: let each row's noise follow its foretold side does not help, as luck then vouches for itself.
+#: By how much the variances of a process of binary outcomes are raised. Its noise is one number,
+#: while outcomes vary most at the border, where each is like the toss of a coin: the process would
+#: be overconfident where few seeds agree by chance. Letting each row's noise follow its predicted
+#: outcome does not help, since the prediction has the same error.
 BINARY_VARIANCE_INFLATION = 1.75
-#: Rivals below this weight are left out.
+#: Models below this weight are left out.
 LEAST = 0.02
-#: By so many nats sides must foretell better to weigh as much: they know less of smooth fronts.
+#: By so many nats binary outcomes must predict better to have the same weight: they hold less
+#: information about smooth borders.
 HANDICAP = 3.0
 #: Rows this close to the threshold, in logits, are those at the border. Where seeds differ much
 #: they differ more there than elsewhere, since far from it all are clipped to the same value.
 NEAR = 1.5
-#: As many rows as foretold count beside those that there are.
+#: Beside the rows that there are, as many count that are exactly as predicted.
 FEW = 20
-#: Fewer rows than this do not tell rivals apart.
+#: Fewer rows than this do not tell models apart.
 FEWEST = 30
 
 
 @dataclass(frozen=True)
 class AlternativeModel:
-    """One process of a metric. sides: whether its values are sides, not logits."""
+    """One process of a metric. score: the log probability, in nats, of its leave-one-out
+    predictions. binary: whether its values are binary outcomes, not logits."""
 
     process: Process
     score: float
-    sides: bool = False
+    binary: bool = False
 
 
 def as_binary_outcomes(data: Data) -> Data:
-    """The same rows, with on which side of the threshold each is in place of its logit.
+    """The same rows, with whether each is above the threshold in place of its logit.
 
     Their mean is above 0 where more than half of the seeds are, whatever the size of the noise.
     """
@@ -61,40 +66,40 @@ def as_binary_outcomes(data: Data) -> Data:
 
 
 def by_logits(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
-    """The rival with these hyperparameters. data: centred logits."""
+    """The model of logits with these hyperparameters. data: centred logits."""
     mean, variance = left_out(data, hyperparameters)
     variance = variance + data.known + hyperparameters.learned_noise(data.shape)
     right = ndtr(np.where(data.values >= 0, 1.0, -1.0) * mean / np.sqrt(variance))
     near = np.abs(mean) < NEAR
-    off = variance_inflation(((data.values - mean) ** 2 / variance)[near])
-    return AlternativeModel(
-        replace(Process.of(data, hyperparameters), variance_inflation=off), score(right)
-    )
+    inflation = residual_inflation(((data.values - mean) ** 2 / variance)[near])
+    process = replace(Process.of(data, hyperparameters), residual_inflation=inflation)
+    return AlternativeModel(process, score(right))
 
 
-def variance_inflation(squares: Floats) -> float:
-    """How much further off rows are than foretold, at least 1. squares: of their distances from
-    what all the others foretell, each over its variance, (n,); few rows tell little."""
+def residual_inflation(squares: Floats) -> float:
+    """How much larger the errors of predictions are than their variances say, at least 1.
+
+    squares: squared errors of the rows, each predicted from all others, over their variances, (n,).
+    Regularised at small n: `FEW` rows as predicted are added.
+    """
     return max(1.0, float(squares.sum() + FEW) / (len(squares) + FEW))
 
 
 def score(right: Floats) -> float:
-    """The logarithm of all chances that rows' sides were foretold with, (n,). None is certain: a
-    single surprise, such as one seed of many that fails, disproves no model."""
+    """The sum of the logarithms of the probabilities that the rows' outcomes had, (n,). None is
+    taken as certain: a single surprise, such as one seed of many that fails, disproves no model."""
     return float(np.log(np.clip(right, 1 - SUREST, SUREST)).sum())
 
 
 def by_binary_outcomes(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
-    """The rival that knows sides only. data: of `as_binary_outcomes`."""
+    """The model of binary outcomes. data: of `as_binary_outcomes`."""
     right = 0.5 + 0.5 * np.sign(data.values) * left_out(data, hyperparameters)[0] / OUTCOME_SIZE
-    process = replace(
-        Process.of(data, hyperparameters), outcome_inflation=BINARY_VARIANCE_INFLATION
-    )
-    return AlternativeModel(process, score(right) - HANDICAP, sides=True)
+    process = replace(Process.of(data, hyperparameters), binary_inflation=BINARY_VARIANCE_INFLATION)
+    return AlternativeModel(process, score(right) - HANDICAP, binary=True)
 
 
 def weights(alternatives: Sequence[AlternativeModel]) -> Floats:
-    """Shares that add up to 1, none of them small, (rivals,)."""
+    """The models' weights, (models,): they add up to 1, and those below `LEAST` are 0."""
     scores = np.array([alternative.score for alternative in alternatives])
     found = np.exp(scores - scores.max())
     found[found < LEAST * found.sum()] = 0.0

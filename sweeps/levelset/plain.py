@@ -3,6 +3,8 @@
 A value enters as its margin, how far it is on the right side of its threshold, divided by the
 spread of all margins and clipped, so that the sign of the mean says on which side the metric is
 without its noise. The noise is Gaussian, of one learned variance; metrics are independent.
+
+Notation: n points, d columns; margins are in units of the metric, scaled ones without unit.
 """
 
 from __future__ import annotations
@@ -17,16 +19,16 @@ from sweeps.levelset.acquisition import (
     OutputState,
     ReferenceSet,
     acquisition_weights,
-    greedily,
+    pick_greedily,
     reference_set_at,
 )
 from sweeps.levelset.columns import Columns, Floats
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Prior, Process, fit
-from sweeps.levelset.surrogate import CLIP
+from sweeps.levelset.model import CLIP
 
 #: The spread that margins are brought to: what the prior of the process expects.
 SPREAD = 1.5
-#: As for logits, but the noise may be much smaller: an objective may be all but exact.
+#: As for logits, but the noise may be much smaller: an objective may be nearly exact.
 PRIOR = replace(Prior(), noise=(float(np.log(0.05)), 1.5))
 
 
@@ -41,7 +43,8 @@ class Readings:
 def scaled(margins: Floats) -> Floats:
     """Margins of about the deviation `SPREAD`, clipped; their signs are what they were.
 
-    The spread is a robust one, but never far below the plain one: a plateau is no spread.
+    The spread is a robust one, but never far below the standard deviation: where most margins are
+    equal, the robust one is 0.
     """
     known = margins[np.isfinite(margins)]
     if not len(known):
@@ -62,11 +65,12 @@ class PlainModel:
         return np.asarray(np.prod([ndtr(z) for z in self._standard(points)], axis=0))
 
     def _standard(self, points: Floats) -> list[Floats]:
-        crosses = [process.at(points) for process in self.processes]
-        return [posterior.mean / np.sqrt(posterior.variance()) for posterior in crosses]
+        """Margins of each metric in standard deviations, (n,)."""
+        posteriors = [process.at(points) for process in self.processes]
+        return [posterior.mean / np.sqrt(posterior.variance()) for posterior in posteriors]
 
     def pending(self, points: Floats) -> PlainModel:
-        """With trials at (n, d) points under way."""
+        """With trials that are running at (n, d) points."""
         noises = [
             process.hyperparameters.learned_noise(np.zeros(len(points)))
             for process in self.processes
@@ -93,16 +97,20 @@ class PlainModel:
             )
             for reference, process in zip(references, self.processes, strict=True)
         ]
-        return greedily(outputs, 1, np.ones(len(points), dtype=bool), np.ones(len(points)))[0]
+        return pick_greedily(outputs, 1, np.ones(len(points), dtype=bool), np.ones(len(points)))[0]
 
 
 def fit_plain(
-    columns: Columns, metrics: Sequence[Readings], rng: np.random.Generator,
-    start: Sequence[Hyperparameters] | None = None, refit: bool = True,
-) -> PlainModel:  # fmt: skip
-    """A model of these metrics, one at least.
+    columns: Columns,
+    metrics: Sequence[Readings],
+    rng: np.random.Generator,
+    start: Sequence[Hyperparameters] | None = None,
+    refit: bool = True,
+) -> PlainModel:
+    """A model of these metrics, at least one.
 
-    start: hyperparameters of an earlier model of the same metrics; anew: seek better ones.
+    start: hyperparameters of an earlier model of the same metrics. refit: whether to fit them again
+    from there; without a start they always are.
     """
     processes = []
     for index, readings in enumerate(metrics):

@@ -1,4 +1,10 @@
-"""Ask and tell in encoded space: which defence points, under which attacks, to try next."""
+"""Ask and tell in encoded space: which defence points, under which attacks, to try next.
+
+A search begins with an initial (space-filling) design. Then most trials are those that the model
+learns most from, a few are random, and a few repeat a point with another seed.
+
+Notation: n points of d columns; attacks are numbers on the panel; P(inside) in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -12,16 +18,18 @@ from sweeps.levelset.acquisition import Cost, ReferenceSet, choose, reference_se
 from sweeps.levelset.columns import Domain, Floats, Ints
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import probability, summary
-from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+from sweeps.levelset.model import Model, Panel, Trials
+from sweeps.levelset.surrogate import Surrogate
+from sweeps.records.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
-class Settings:
+class LevelSetSettings:
     """budget: trials in all. repeats: how often one point may be tried under one attack.
-    confidence: of IN and OUT. random: share of trials that are drawn blindly, to calibrate by.
-    again: share of trials that repeat one with another seed.
+    confidence: of IN and OUT. random: share of trials that explore at random, which guards against
+    a wrong model. again: share of trials that repeat one with another seed.
 
-    The search stops where `PATIENCE` looks in a row expect an F1 of `f1`, or leave less than
+    The search stops where `PATIENCE` checks in a row expect an F1 of `f1`, or leave less than
     `undecided` of the space undecided.
     """
 
@@ -35,16 +43,16 @@ class Settings:
     seed: int = 0
 
 
-#: So many looks in a row must agree that the search may stop.
+#: So many checks in a row must agree that the search may stop.
 PATIENCE = 2
-#: Before so many outcomes, and so many for each number column, certainty is not believed.
+#: The search does not stop before so many outcomes, and so many for each number column.
 ENOUGH, ENOUGH_PER_COLUMN = 100, 15
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Counts of one training. One that ended early because its verdict was certain says on which
-    side of a bar it would have ended; of a metric that it says nothing of, images are 0."""
+    """Counts of one training. One that was stopped because its verdict was certain tells on which
+    side of a threshold it would have ended; images are 0 of a metric that it tells nothing of."""
 
     correct: float
     images: float
@@ -63,8 +71,8 @@ class LevelSetSearch:
 
     domain: Domain
     panel: Panel
-    goal: Goal
-    settings: Settings = field(default_factory=Settings)
+    thresholds: Thresholds
+    settings: LevelSetSettings = field(default_factory=LevelSetSettings)
 
     def __post_init__(self) -> None:
         self.points: list[Floats] = []
@@ -72,22 +80,22 @@ class LevelSetSearch:
         self.outcomes: dict[int, Outcome | None] = {}
         self.rng = np.random.default_rng(self.settings.seed)
         self.reference = self.domain.sample(2048, self.settings.seed)
-        self.surrogate = Surrogate(self.domain.columns, self.panel, self.goal, self.reference)
+        self.surrogate = Surrogate(self.domain.columns, self.panel, self.thresholds, self.reference)
         self.model: Model | None = None
-        self._known = self._looked = -1
+        self._known = self._checked = -1
         self._tried: dict[tuple[bytes, int], int] = {}
         self._repeats = 0
         self._certain = 0
         self.exhausted = False
         cells = self.domain.groups * len(self.panel)
         least = max(12, 3 * (len(self.domain.columns.numbers) + cells))
-        # A small budget is not spent on the even design alone.
-        self.begin = self._least = min(least, max(4, self.settings.budget // 2))
+        #: Trials of the initial design; a small budget is not spent on it alone.
+        self.initial = self._least = min(least, max(4, self.settings.budget // 2))
 
-    def begin_with(self, count: int) -> None:
-        """Has the even design be of so many trials, if so many are to be run at once; the budget is
-        not spent on it alone."""
-        self.begin = max(self.begin, min(count, self.settings.budget // 2))
+    def enlarge_initial_design(self, count: int) -> None:
+        """Makes the initial design of at least `count` trials, if so many run at once; at most half
+        of the budget is spent on it."""
+        self.initial = max(self.initial, min(count, self.settings.budget // 2))
 
     # --- telling ----------------------------------------------------------------------------
 
@@ -112,7 +120,7 @@ class LevelSetSearch:
         chosen = [i for i, _ in found]
         points = np.array([self.points[i] for i in chosen], dtype=np.float64)
         attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
-        width = len(self.domain.columns.levels)  # 0 where the space is one point
+        width = len(self.domain.columns)  # 0 where the space is one point
         return Trials(points.reshape(len(chosen), width), attacks, *counts.T)
 
     # --- asking -----------------------------------------------------------------------------
@@ -125,11 +133,11 @@ class LevelSetSearch:
 
     def ask(self, count: int, cost: Cost | None = None) -> list[int]:
         """The numbers of up to `count` new trials. cost: of trials (points, attacks), above 0."""
-        self._look()
+        self._check_certainty()
         if self.finished:
             return []
         count = min(count, self.settings.budget - len(self.points))
-        asked = self._spread(min(count, self.begin - len(self.points)))
+        asked = self._initial_design(min(count, self.initial - len(self.points)))
         for turn in self.rng.random(count - len(asked)):
             if turn < self.settings.random:
                 asked += self._explore_randomly()
@@ -138,46 +146,47 @@ class LevelSetSearch:
         if len(asked) < count and self.trials_known:
             asked += self._informed(count - len(asked), cost)
         elif not asked and len(self.outcomes) == len(self.points):
-            asked = self._uninformed(count)  # or nothing that is under way would ever be told
+            asked = self._uninformed(count)  # nothing is running: waiting would never end
         return asked
 
     @property
     def trials_known(self) -> int:
+        """How many trials have a whole outcome."""
         return sum(outcome is not None and outcome.whole for outcome in self.outcomes.values())
 
     @property
     def enough(self) -> int:
-        """How many outcomes it takes before certainty is believed."""
+        """How many outcomes it takes before the search may stop for certainty."""
         return max(ENOUGH, ENOUGH_PER_COLUMN * len(self.domain.columns.numbers), 2 * self._least)
 
-    def _look(self) -> None:
-        """Notes, once for each new state of knowledge, whether it is certain enough."""
-        if self.trials_known < self.enough or self._looked == len(self.outcomes):
+    def _check_certainty(self) -> None:
+        """Notes, once whenever outcomes are added, whether the region is certain enough."""
+        if self.trials_known < self.enough or self._checked == len(self.outcomes):
             return
-        self._looked = len(self.outcomes)
+        self._checked = len(self.outcomes)
         inside = probability(self.current(), self.reference)
         found = summary(inside, self.settings.confidence)
         certain = found.expected_f1 >= self.settings.f1 or self._decided(inside)
         self._certain = self._certain + 1 if certain else 0
 
     def _decided(self, inside: Floats) -> bool:
-        """Whether little is undecided, and not too many of the points that are IN may be wrong at
-        once: those would be answered as undecided. inside: at the reference points."""
+        """Whether little is undecided, also once points that may be wrong together count as
+        undecided. inside: P(inside) at the reference points, (n,)."""
         confidence, most = self.settings.confidence, self.settings.undecided
         if summary(inside, confidence).undecided > most:
             return False
         least = cutoff(self.current(), self.reference, inside, confidence)
         return summary(inside, confidence, least).undecided <= most
 
-    def _spread(self, count: int) -> list[int]:
-        """The next of an even design, the attacks in turn."""
+    def _initial_design(self, count: int) -> list[int]:
+        """The next trials of the initial design, the attacks in turn."""
         if count <= 0:
             return []
-        design = self.domain.sample(self.begin, self.settings.seed + 1)
+        design = self.domain.sample(self.initial, self.settings.seed + 1)
         tried, turns = Counter(self._tried), list[tuple[Floats, int]]()
         for i, point in enumerate(design):
             attack = i % len(self.panel)
-            # Not those that are known: a resumed search may lack any of them.
+            # Without those that are known already, which may be any of them when resumed.
             if tried[point.tobytes(), attack]:
                 tried[point.tobytes(), attack] -= 1
             else:
@@ -194,10 +203,10 @@ class LevelSetSearch:
 
     def _again(self) -> list[int]:
         """One more seed for a finished trial near the border: only equal points tell the noise of
-        seeds from a front that bends."""
+        seeds from short length scales."""
         known = [i for i, outcome in self.outcomes.items() if outcome is not None and outcome.whole]
         free = [i for i in known if self._free(self.points[i], self.attacks[i])]
-        if not free or self.trials_known < self.begin:
+        if not free or self.trials_known < self.initial:
             return []
         inside = probability(self.current(), np.array([self.points[i] for i in free]))
         tried = [self._tried[self.points[i].tobytes(), self.attacks[i]] for i in free]
@@ -206,25 +215,23 @@ class LevelSetSearch:
         return [self.add(self.points[chosen], self.attacks[chosen])]
 
     def _uninformed(self, count: int) -> list[int]:
-        """Where all that was tried has failed: free trials of even points, while there are any."""
-        # Drawn once more: the domain may have forgotten what the reference points stand for.
-        points = in_turn(self.domain.sample(len(self.reference), self.settings.seed))
-        pairs = itertools.product(points, range(len(self.panel)))
+        """Where all that was tried has failed: trials at reference points, while some are free."""
+        pairs = itertools.product(distinct_rows(self.reference), range(len(self.panel)))
         chosen = list(itertools.islice((pair for pair in pairs if self._free(*pair)), count))
         self.exhausted = not chosen
         return [self.add(*pair) for pair in chosen]
 
     @property
     def used_up(self) -> bool:
-        """Whether every point has been tried under every attack as often as it may be."""
-        pairs = itertools.product(in_turn(self.reference), range(len(self.panel)))
+        """Whether every reference point has been tried under every attack as often as it may."""
+        pairs = itertools.product(distinct_rows(self.reference), range(len(self.panel)))
         return not any(self._free(*pair) for pair in pairs)
 
     def _informed(self, count: int, cost: Cost | None) -> list[int]:
         model = self.current().likeliest
         waiting = [i for i in range(len(self.points)) if self.outcomes.get(i) is None]
         if waiting:
-            # A failed trial is still spent: its surroundings do not look untried for ever.
+            # A failed trial counts as running: its surroundings do not look untried for ever.
             points = np.array([self.points[i] for i in waiting])
             model = model.pending(points, np.array([self.attacks[i] for i in waiting]))
         points, attacks = self._candidates(model)
@@ -235,8 +242,8 @@ class LevelSetSearch:
         return [self.add(points[i], int(attacks[i])) for i in found]
 
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats, Floats]:
-        """Evenly spread places, the points near them, and P(inside) there as well as it takes to
-        choose some of them."""
+        """Evenly spread positions, the points near them, and P(inside) there, precise enough to
+        choose among them."""
         places = self.domain.places(size, int(self.rng.integers(2**31)))
         points = self.domain.near(places)
         return places, points, probability(model, points, fine=16)
@@ -266,7 +273,7 @@ class LevelSetSearch:
         return self.model
 
 
-def in_turn(points: Floats) -> Floats:
+def distinct_rows(points: Floats) -> Floats:
     """The points (n, d), each once, in the order in which they first come."""
     _, first = np.unique(points, axis=0, return_index=True)
     return points[np.sort(first)]

@@ -2,30 +2,32 @@
 
 Rates enter as logits of counts, centred at their threshold and clipped symmetrically, so that the
 sign of the mean says on which side of the threshold the median seed is, whatever the noise's size.
+
+Notation: n points or rows of d columns, w attacks of the panel, m reference points. Counts are of
+images; rates are fractions in [0, 1]; values, margins and centres are logits; noises and spreads
+are variances of logits. Where a pair has one entry for each metric, clean accuracy is the first.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
 
-from sweeps.levelset.columns import Columns, Floats, Ints
+from sweeps.levelset.columns import Columns, Floats
 from sweeps.levelset.gaussian_process import (
-    MEAN_VARIANCE,
     Data,
     Hyperparameters,
-    Posterior,
     Prior,
     Process,
     fit,
     left_out,
 )
-from sweeps.levelset.kernel import matern
+from sweeps.levelset.model import CLIP, Model, Panel, Trials, spread_shape
 from sweeps.levelset.model_averaging import (
     FEWEST,
     LEAST,
@@ -35,182 +37,47 @@ from sweeps.levelset.model_averaging import (
     by_logits,
     weights,
 )
-from sweeps.levelset.threshold import Level, threshold_below_best
+from sweeps.levelset.threshold import AccuracyThreshold, threshold_below_best
+from sweeps.records.thresholds import Thresholds
 
-#: Logits further than this from the threshold say no more than that they are far.
-CLIP = 5.0
-#: The share of seeds that the median seed stands for.
-HALF = 0.5
 #: More rows than this would make an ask take too long, and add little.
 LARGEST = 900
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What makes a point inside, as fractions in [0, 1].
-
-    Clean accuracy at least `clean`, or the best one minus `below_best`; every attack's success at
-    most `success`. seeds: the share of the seeds that must have both; 0.5 is the median seed.
-    """
-
-    success: float
-    clean: float | None = None
-    below_best: float = 0.05
-    seeds: float = 0.5
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The attacks, as points of a space of their own: (attacks, columns)."""
-
-    columns: Columns
-    points: Floats
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def posterior(self, points: Floats, attacks: Ints) -> Floats:
-        """Rows of defence columns followed by the columns of the given attack."""
-        return np.concatenate([points, self.points[attacks]], axis=1)
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Trainings: where, under which attack (its number on the panel), and counts; of 0 images where
-    a metric is not known."""
-
-    points: Floats
-    attacks: Ints
-    correct: Floats
-    images: Floats
-    success: Floats
-    triggered: Floats
-
-    def __len__(self) -> int:
-        return len(self.attacks)
-
-    def having(self, totals: Floats) -> Trials:
-        """Those with a total, (n,), above 0."""
-        if (totals > 0).all():
-            return self
-        return Trials(*(getattr(self, part.name)[totals > 0] for part in fields(self)))
-
-
-@dataclass(frozen=True)
-class Margins:
-    """How far inside each metric is at n points, in logits; above 0 is inside.
-
-    clean: mean and variance, (n,) each. attack: means (n, w) and covariances (n, w, w).
-    """
-
-    clean: tuple[Floats, Floats]
-    attack: tuple[Floats, Floats]
-
-
-@dataclass(frozen=True)
-class Model:
-    """Both posteriors. level: the clean accuracy asked for; noise: how far one seed's measured
-    logit lies from the median seed's at the two thresholds, as variances; others: rivals of this
-    model with their weights, of which this one has what is left of 1."""
-
-    goal: Goal
-    panel: Panel
-    clean: Process
-    attack: Process
-    centre: tuple[float, float]
-    level: Level
-    noise: tuple[float, float] = (0.0, 0.0)
-    others: tuple[tuple[float, Model], ...] = ()
-
-    @property
-    def likeliest(self) -> Model:
-        """The model of the most weight, alone; logits where a share of seeds is asked for, since
-        sides do not tell how much seeds differ."""
-        if self.goal.seeds != HALF:
-            return replace(self, others=())
-        own = 1 - sum(weight for weight, _ in self.others)
-        ranked = sorted([(own, replace(self, others=())), *self.others], key=lambda pair: pair[0])
-        return ranked[-1][1]
-
-    def margins(self, points: Floats) -> Margins:
-        return Margins(self.clean_margin(self.clean.at(points)), self.attack_margins(points))
-
-    def attack_margins(self, points: Floats) -> tuple[Floats, Floats]:
-        """How far attacks are from succeeding at n points, as in `Margins`."""
-        count, width = len(points), len(self.panel)
-        attack = self.attack.at(self.crossed(points))
-        half = attack.half.reshape(-1, count, width)
-        where = attack.where.reshape(count, width, -1)
-        prior = prior_blocks(attack.hyperparameters, where)
-        covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
-        return -attack.mean.reshape(count, width), self.attack.doubt * covariance
-
-    def clean_margin(self, clean: Posterior) -> tuple[Floats, Floats]:
-        """Mean and variance of accuracy minus the level, both as logits."""
-        together = self.level.covariance(self.clean, clean)
-        left = clean.variance() + self.level.variance - 2 * together
-        return clean.mean - self.level.mean, self.clean.doubt * np.maximum(left, 1e-9)
-
-    def crossed(self, points: Floats) -> Floats:
-        """Every point with every attack, (n w, columns), attacks running fastest."""
-        width = len(self.panel)
-        return self.panel.posterior(
-            np.repeat(points, width, axis=0), np.tile(np.arange(width), len(points))
-        )
-
-    def pending(self, points: Floats, attacks: Ints) -> Model:
-        """With trials under way."""
-        crossed = self.panel.posterior(points, attacks)
-        clean, attack = self.clean.at(points), self.attack.at(crossed)
-        return replace(
-            self,
-            clean=self.clean.pending(points, self.seed_noise(clean, 0)),
-            attack=self.attack.pending(crossed, self.seed_noise(attack, 1)),
-        )
-
-    def seed_noise(self, posterior: Posterior, which: int) -> Floats:
-        """Noise variances of new trials at points of the clean (0) or the attack (1) process."""
-        return posterior.hyperparameters.learned_noise(
-            spread_shape(posterior.mean, self.centre[which])
-        )
-
-
 class Refit(NamedTuple):
-    """Whether hyperparameters are sought anew, and if so whether far from where they were."""
+    """Whether hyperparameters are fitted again, and if so from several starts."""
 
     refit: bool
     multi_start: bool
-
-
-def prior_blocks(hyperparameters: Hyperparameters, where: Floats) -> Floats:
-    """Prior covariances between the attacks at each point: (n, w, f) to (n, w, w)."""
-    differences = where[:, :, None, :] - where[:, None, :, :]
-    squared = np.einsum("nvwf,nvwf->nvw", differences, differences)
-    return hyperparameters.variance * matern(squared) + MEAN_VARIANCE
 
 
 @dataclass
 class Surrogate:
     """Fits models, each beginning where the last one ended.
 
-    reference: points over which the best accuracy is sought, (m, d).
+    reference: points among which the best accuracy is searched, (m, d). hyperparameters,
+    binary_hyperparameters: the last ones of both metrics, of the processes of logits and of those
+    of binary outcomes. fitted, multi_started: rows when they were last fitted, and when from
+    several starts.
     """
 
     columns: Columns
     panel: Panel
-    goal: Goal
+    thresholds: Thresholds
     reference: Floats
     prior: Prior = field(default_factory=Prior)
     hyperparameters: list[Hyperparameters | None] = field(default_factory=lambda: [None, None])
-    by_binary_outcomes: list[Hyperparameters | None] = field(default_factory=lambda: [None, None])
+    binary_hyperparameters: list[Hyperparameters | None] = field(
+        default_factory=lambda: [None, None]
+    )
     fitted: int = 0
     multi_started: int = 0
 
     def fit(self, trials: Trials, rng: np.random.Generator) -> Model:
         """A model of these trials.
 
-        Hyperparameters are sought anew once a tenth more is known, and far from where they were
-        once half as much more is: of 700 times, 4 found better ones there.
+        Hyperparameters are fitted again once a tenth more is known, and from several starts once
+        half as much more is: of 700 times, 4 found better ones there.
         """
         rows = len(trials)
         refit = rows >= 1.1 * self.fitted
@@ -219,33 +86,37 @@ class Surrogate:
         self.multi_started = rows if refitting.multi_start else self.multi_started
         accurate, attacked = trials.having(trials.images), trials.having(trials.triggered)
         centre = self._centre(accurate)
-        limit = float(countable(self.goal.success, most(attacked.triggered)))
+        limit = float(countable(self.thresholds.attack_success, largest_total(attacked.triggered)))
         clean = self._alternatives(0, self._clean_data(accurate, centre), centre, rng, refitting)
         attack = self._alternatives(1, self._attack_data(attacked), limit, rng, refitting)
         noise = (
             seed_variance(clean[0].process.hyperparameters, centre, accurate.images),
             seed_variance(attack[0].process.hyperparameters, limit, attacked.triggered),
         )
-        level = self._level(clean[0].process, centre, rng)
+        threshold = self._accuracy_threshold(clean[0].process, centre, rng)
         likeliest = clean[0].process, attack[0].process
-        model = Model(self.goal, self.panel, *likeliest, (centre, limit), level, noise)
+        model = Model(self.thresholds, self.panel, *likeliest, (centre, limit), threshold, noise)
         return replace(model, others=tuple(alternative_models(model, clean, attack)))
 
-    def _level(self, clean: Process, centre: float, rng: np.random.Generator) -> Level:
-        if self.goal.clean is not None:
-            return Level()
-        return threshold_below_best(clean, self.reference, self.goal.below_best, centre, rng)
+    def _accuracy_threshold(
+        self, clean: Process, centre: float, rng: np.random.Generator
+    ) -> AccuracyThreshold:
+        if self.thresholds.clean_accuracy is not None:
+            return AccuracyThreshold()
+        below = self.thresholds.below_best or 0.0
+        return threshold_below_best(clean, self.reference, below, centre, rng)
 
     def _alternatives(
         self, which: int, data: Data, centre: float, rng: np.random.Generator, refitting: Refit
     ) -> list[AlternativeModel]:
-        """The process of the clean (0) or the attack (1) metric, and its rival if it has one."""
+        """The models of the clean (0) or the attack (1) metric: of logits, and of binary outcomes
+        if it has one."""
         hyperparameters = self.hyperparameters[which] or fit(data, self.prior, None, rng)
         if len(data) > LARGEST:
             mean = Process.of(thinned(data, rng), hyperparameters).at(data.points).mean
             data = thinned(data, rng, np.abs(mean))
-        # Seeds differ most where the rate does: as far as the last model knows the rate from all
-        # the other trials, so that a lucky seed does not vouch for itself.
+        # Seeds differ most where the rate is near one half. The rate is the one that the last model
+        # predicts from all other trials: a seed's own value would make it look more certain.
         data = replace(data, shape=expected_shape(*left_out(data, hyperparameters), centre))
         if refitting.refit:
             hyperparameters = fit(data, self.prior, hyperparameters, rng, refitting.multi_start)
@@ -258,42 +129,42 @@ class Surrogate:
     def _binary_outcomes(
         self, which: int, data: Data, rng: np.random.Generator, refitting: Refit
     ) -> Iterator[AlternativeModel]:
-        """The rival that knows sides only, where they tell of the median seed: not where accuracy
-        has to be near the best, since they are those of a threshold that moves."""
-        fixed = which == 1 or self.goal.clean is not None
+        """The model of binary outcomes, where these tell of the median seed: not where accuracy has
+        to be near the best, since the threshold then moves."""
+        fixed = which == 1 or self.thresholds.clean_accuracy is not None
         if not fixed or len(data) < FEWEST:
             return
-        sides, hyperparameters = as_binary_outcomes(data), self.by_binary_outcomes[which]
+        binary, hyperparameters = as_binary_outcomes(data), self.binary_hyperparameters[which]
         if refitting.refit or hyperparameters is None:
-            hyperparameters = fit(sides, self.prior, hyperparameters, rng, refitting.multi_start)
-        self.by_binary_outcomes[which] = hyperparameters
-        yield by_binary_outcomes(sides, hyperparameters)
+            hyperparameters = fit(binary, self.prior, hyperparameters, rng, refitting.multi_start)
+        self.binary_hyperparameters[which] = hyperparameters
+        yield by_binary_outcomes(binary, hyperparameters)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
-        if self.goal.clean is not None:
-            return float(countable(self.goal.clean, most(trials.images)))
+        if self.thresholds.clean_accuracy is not None:
+            return float(countable(self.thresholds.clean_accuracy, largest_total(trials.images)))
         rates = (trials.correct + 0.5) / (trials.images + 1)
-        # The best but for the luckiest twentieth: single lucky seeds do not set the level.
+        # Not the largest: it would follow from which single seed happened to be best.
         best = float(np.quantile(rates, 0.95)) if len(rates) else 0.9
-        return float(logit(np.clip(best - self.goal.below_best, 1e-4, 1 - 1e-4)))
+        return float(logit(np.clip(best - (self.thresholds.below_best or 0.0), 1e-4, 1 - 1e-4)))
 
     def _clean_data(self, trials: Trials, centre: float) -> Data:
-        fixed = self.goal.clean
+        fixed = self.thresholds.clean_accuracy
         at = countable(fixed, trials.images) if fixed is not None else np.full(len(trials), centre)
         values, known = centred(trials.correct, trials.images, at)
         return Data(self.columns, trials.points, values, known, np.zeros(len(trials)))
 
     def _attack_data(self, trials: Trials) -> Data:
-        at = countable(self.goal.success, trials.triggered)
+        at = countable(self.thresholds.attack_success, trials.triggered)
         values, known = centred(trials.success, trials.triggered, at)
-        points = self.panel.posterior(trials.points, trials.attacks)
+        points = self.panel.join(trials.points, trials.attacks)
         return Data(self.columns + self.panel.columns, points, values, known, np.zeros(len(trials)))
 
 
 def thinned(data: Data, rng: np.random.Generator, far: Floats | None = None) -> Data:
-    """At most `LARGEST` rows: half of them those least `far` from the threshold, where everything
-    is decided, the others by chance. Chosen by place, never by outcome, this leaves no bias."""
+    """At most `LARGEST` rows: half of them those least `far` from the threshold, which matter most,
+    the others by chance. They are chosen by place, never by outcome, which leaves no bias."""
     if len(data) <= LARGEST:
         return data
     order = rng.permutation(len(data))
@@ -303,36 +174,30 @@ def thinned(data: Data, rng: np.random.Generator, far: Floats | None = None) -> 
 
 
 def countable(threshold: float, images: Floats) -> Floats:
-    """The threshold as logits, one for each number of images that a rate may be counted on.
+    """A threshold as logits, one for each number of images that a rate may be counted on, (n,).
 
-    Between no hit and one hit, or all and all but one, where it asks for none or for all of them:
-    half a hit is added to every count, by which none at all would be more than a threshold of 0.
+    Where it is 0 or 1, it lies between no hit and one hit, or between all and all but one: half a
+    hit is added to every count, so that no hit at all would be above a threshold of 0.
     """
     nearest = np.clip(1 / (np.maximum(images, 0) + 1), 1e-4, 0.5)
     return np.asarray(logit(np.clip(threshold, nearest, 1 - nearest)), dtype=np.float64)
 
 
-def most(totals: Floats) -> Floats:
-    """The largest total; without any, so many that all thresholds are countable."""
+def largest_total(totals: Floats) -> Floats:
+    """The largest total; infinite where there is none, so that every threshold is countable."""
     return np.asarray(totals.max(initial=0.0) or np.inf, dtype=np.float64)
-
-
-def spread_shape(mean: Floats, centre: float) -> Floats:
-    """4 p (1 - p) of rates whose logits are `centre` + `mean`: 1 at one half, 0 at the ends."""
-    rate = expit(np.clip(mean, -CLIP, CLIP) + centre)
-    return np.asarray(4 * rate * (1 - rate), dtype=np.float64)
 
 
 def alternative_models(
     model: Model, clean: Sequence[AlternativeModel], attack: Sequence[AlternativeModel]
 ) -> Iterator[tuple[float, Model]]:
-    """All pairs of processes but the first, which `model` is made of, with their weights."""
+    """All pairs of processes but the first, of which `model` consists, with their weights."""
     pairs = zip(weights(clean), clean, strict=True), zip(weights(attack), attack, strict=True)
     for number, ((share, one), (other_share, other)) in enumerate(itertools.product(*pairs)):
         if number and share * other_share >= LEAST:
             centre = (
-                0.0 if one.sides else model.centre[0],
-                0.0 if other.sides else model.centre[1],
+                0.0 if one.binary else model.centre[0],
+                0.0 if other.binary else model.centre[1],
             )
             yield (
                 float(share * other_share),
@@ -341,8 +206,8 @@ def alternative_models(
 
 
 def seed_variance(hyperparameters: Hyperparameters, centre: float, totals: Floats) -> float:
-    """Variance of one seed's logit at the threshold: a seed passes or not by what is counted on
-    finitely many images, so that counting adds to how seeds differ. totals: images, (n,)."""
+    """Variance of one seed's logit at the threshold. A seed is judged by counts on finitely many
+    images, so that counting adds to how seeds differ. totals: images, (n,)."""
     rate = float(expit(centre))
     counting = 1 / (float(np.median(totals)) * rate * (1 - rate)) if len(totals) else 0.0
     return float(hyperparameters.learned_noise(np.array([4 * rate * (1 - rate)]))[0]) + counting
@@ -351,8 +216,8 @@ def seed_variance(hyperparameters: Hyperparameters, centre: float, totals: Float
 def expected_shape(mean: Floats, variance: Floats, centre: float) -> Floats:
     """Means of `spread_shape` over normal logits, (n,), by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(7)
-    levels = mean[:, None] + np.sqrt(variance)[:, None] * nodes
-    return np.asarray(spread_shape(levels, centre) @ weights / weights.sum(), dtype=np.float64)
+    values = mean[:, None] + np.sqrt(variance)[:, None] * nodes
+    return np.asarray(spread_shape(values, centre) @ weights / weights.sum(), dtype=np.float64)
 
 
 def centred(hits: Floats, total: Floats, centre: Floats) -> tuple[Floats, Floats]:

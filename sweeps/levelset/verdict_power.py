@@ -1,7 +1,9 @@
-"""What fresh seeds will show: the chance that a point passes when it is judged by a few of them.
+"""The chance that a point passes when it is judged by a few seeds that have not been trained yet.
 
 P(inside) is about the median of all seeds. A verdict by few seeds, counted on few images, also
-swings by their own noise: near the border a point that is inside may well fail it.
+varies by their own noise: near the border a point that is inside may well fail it.
+
+Notation: n points, d columns, w attacks; values and margins are logits, noises their variances.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from scipy.special import expit
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.membership import joint_probability
-from sweeps.levelset.surrogate import Margins, Model
+from sweeps.levelset.model import Margins, Model
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How a point is judged: by the median of `seeds` fresh ones, each measured on so many clean
+    """How a point is judged: by the median of `seeds` new ones, each measured on so many clean
     images and so many triggered ones."""
 
     seeds: int
@@ -34,8 +36,8 @@ class Verdicts:
 def passing_verdict(model: Model, points: Floats, verdicts: Verdicts) -> Floats:
     """P(the verdict is that clean accuracy holds and all attacks fail) at (n, d) points, (n,).
 
-    Against the level as it stands: what is judged is a number, however sure we are of it. Noise is
-    taken to be independent between the metrics, which is the cautious assumption.
+    The threshold is taken as it is, without its uncertainty: verdicts are given against one number.
+    Noise is assumed to be independent between the metrics, which is the cautious assumption.
     """
     clean, attack = model.clean.at(points), model.attack.at(model.crossed(points))
     mean, covariance = model.margins(points).attack
@@ -44,8 +46,9 @@ def passing_verdict(model: Model, points: Floats, verdicts: Verdicts) -> Floats:
     by_attack = _noise(model, attack.mean, 1, verdicts.triggered).reshape(mean.shape)
     noisy[:, places, places] += verdicts.spread(by_attack)
     by_seed = verdicts.spread(_noise(model, clean.mean, 0, verdicts.images))
-    variance = model.clean.doubt * clean.variance() + by_seed
-    return joint_probability(Margins((clean.mean - model.level.mean, variance), (mean, noisy)))
+    variance = model.clean.variance_inflation * clean.variance() + by_seed
+    above = clean.mean - model.accuracy_threshold.mean
+    return joint_probability(Margins((above, variance), (mean, noisy)))
 
 
 def _noise(model: Model, mean: Floats, which: int, counted: float) -> Floats:

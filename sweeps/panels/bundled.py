@@ -16,7 +16,7 @@ from backdoor.settings.schema import suggest
 from sweeps.space.parser import SpaceParser
 from sweeps.space.yaml_loader import load_yaml
 
-#: What a spec may set beside a panel's name: how much is poisoned, and which class is wanted.
+#: What a spec may set beside a panel's name: how much is poisoned, and the target class.
 CHANGEABLE = ("poison_rate", "target")
 #: What makes a panel what it is.
 FIXED = ("trigger", "label_mode", "source", "cover_rate")
@@ -43,7 +43,7 @@ def bundled_panels() -> dict[str, Path]:
 
 @functools.cache
 def _read(name: str) -> Mapping[str, Any]:
-    """A bundled panel's section; not to be written to."""
+    """A bundled panel's section, which nobody may change: it is cached."""
     mistakes: list[Mistake] = []
     text = bundled_panels()[name].read_text(encoding="utf-8")
     section: dict[str, Any] = load_yaml(text, mistakes.append, name)
@@ -53,8 +53,8 @@ def _read(name: str) -> Mapping[str, Any]:
 
 
 def panel_attacks(name: str) -> tuple[Attack, ...]:
-    """The attacks of a bundled panel, as a spec that names it has them; the clean baseline is
-    none of them."""
+    """The attacks of a bundled panel, as a spec that names it has them, without the clean
+    baseline."""
     mistakes: list[Mistake] = []
     families = {"trigger": TRIGGERS}
     space = SpaceParser("attack", Attack, families, {}, mistakes.append).parse(_read(name))
@@ -76,7 +76,7 @@ def named_panel(section: Any) -> PanelUse | None:
 def written_out(section: Any, warn: Callable[[Mistake], None]) -> Any:
     """An `attack` section with the panel that it names written out; any other as it is.
 
-    None where the panel is not known or its triggers are touched, which `warn` has heard.
+    None where the panel is not known or the section sets what the panel fixes; `warn` gets why.
     """
     use = named_panel(section)
     if use is None:
@@ -89,17 +89,17 @@ def written_out(section: Any, warn: Callable[[Mistake], None]) -> Any:
         rule = rule if isinstance(section, str) else "must be the name of a panel"
         warn(Mistake(place, rule, use.name, suggest(str(use.name), known)))
         return None
-    touched = [name for name in FIXED if name in given]
-    for name in touched:
+    overridden = [name for name in FIXED if name in given]
+    for name in overridden:
         rule = f"is fixed by the panel {use.name}, beside which only "
         rule += " and ".join(f"`{each}`" for each in CHANGEABLE) + " may be set"
         remedy = "Remove it, or remove `panel` and list your own attacks."
         warn(Mistake(f"attack.{name}", rule, given[name], remedy))
-    return None if touched else _changed(_read(use.name), given)
+    return None if overridden else _changed(_read(use.name), given)
 
 
 def _changed(section: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The section with `given` for all its members, those that have a value of their own too."""
+    """The section with `given` for all its members, in place of values of their own."""
     members = [
         {key: value for key, value in member.items() if key not in given}
         for member in section["trigger"]

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.encoding import Scale, SpaceDomain
+from sweeps.levelset.encoding import SpaceDomain
+from sweeps.space.scale import Scale
 
 #: Cells along an axis; points of the category that other numeric factors are taken from.
 CELLS, OTHERS = 40, 6

@@ -63,7 +63,7 @@ def model_answer(spec: SweepSpec, ledger: Ledger) -> dict[str, Any] | None:
     search = RegionSearch(spec)
     search.tell(ledger.table())
     optimizer = search.optimizer
-    if optimizer.trials_known < optimizer.begin and not (
+    if optimizer.trials_known < optimizer.initial and not (
         optimizer.trials_known and optimizer.used_up
     ):
         return None
@@ -112,7 +112,6 @@ class _Answer:
                 self.inside,
                 self._category,
             ),
-            # The last: a search that asks forgets what the points above stand for.
             "next": [] if ended else self._next(),
         }
 
@@ -245,11 +244,11 @@ class _Answer:
 
     def _levels(self) -> tuple[float, float | None]:
         """The accuracy asked for, and the best one if it hangs on that."""
-        goal, model = self.model.goal, self.model
-        if goal.clean is not None:
-            return goal.clean, None
-        least = float(expit(model.level.mean + model.centre[0]))
-        return least, least + goal.below_best
+        thresholds, model = self.model.thresholds, self.model
+        if thresholds.clean_accuracy is not None:
+            return thresholds.clean_accuracy, None
+        least = float(expit(model.accuracy_threshold.mean + model.centre[0]))
+        return least, least + (thresholds.below_best or 0.0)
 
     def _deviations(self) -> Floats:
         """The smallest margin of each point, in standard deviations of one new seed, (n,)."""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # the sampler for plain Optuna studies is imported without torch
     from backdoor.config import TrialConfig
     from sweeps.ledger import Rows
-    from sweeps.spec import SweepSpec
 
 
 class Search(Protocol):
-    """Proposes trials, asynchronously.
+    """Proposes trials asynchronously.
 
-    workers: packs that run at once, which the feed says once it knows.
+    workers: how many packs run at once; the feed sets it as soon as it is known.
     """
 
     workers: int
@@ -28,31 +27,11 @@ class Search(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be proposed, whatever is still told."""
+        """Whether nothing more will be proposed, whatever results come."""
         ...
 
     @property
     def size(self) -> int | None:
-        """How many trials an adaptive search proposes at most; None where one can count them by
-        asking for all, since the search does not wait for results."""
+        """How many trials an adaptive search proposes at most; None where it does not wait for
+        results, so that asking for all of them counts them."""
         ...
-
-
-def make_search(spec: SweepSpec) -> Search:
-    """The search that the spec names."""
-    kind = spec.search.kind
-    if kind == "optuna":
-        from sweeps.search.optuna_search import OptunaSearch
-
-        return OptunaSearch(spec)
-    if kind == "region":
-        from sweeps.search.level_set import RegionSearch
-
-        return RegionSearch(spec)
-    if kind == "sobol":
-        from sweeps.search.sobol import sobol_search
-
-        return sobol_search(spec)
-    from sweeps.search.enumerated import grid_search, random_search
-
-    return grid_search(spec) if kind == "grid" else random_search(spec)

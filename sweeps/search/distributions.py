@@ -1,10 +1,10 @@
 """Optuna's parameters as columns of numbers and codes, and back; conditional ones as learned.
 
 A float or int takes a column from 0 to 1 on its own scale, a categorical the code of its choice. A
-parameter that a trial does not have holds 0.5 or 0. Which parameters a point has, Optuna does not
-say: it is learned from the trials. A parameter that some of them lack is taken to hang on the first
-other one whose values tell apart those that have it and those that lack it; where there is none,
-it is left out, for the independent sampler.
+parameter that a trial does not have holds 0.5 or 0. Optuna does not say which parameters a point
+has: it is learned from the trials. A parameter that some of them lack is assumed to depend on the
+first other one whose values separate the trials with it from those without; where there is none, it
+is left out, for the independent sampler.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from sweeps.levelset.columns import Columns, Floats, Ints, sobol
+from sweeps.space.scale import Scale, part_of
 
 Params = Mapping[str, Any]
 Distributions = dict[str, BaseDistribution]
-#: A number that tells which parameters there are takes no more values than this.
+#: A whole number on which other parameters depend has no more values than this.
 MOST_VALUES = 20
 #: Stands for the value of a parameter that a trial does not have.
 _LACKING = ("lacking",)
@@ -43,18 +44,18 @@ class Condition:
 
 
 class ParameterDomain:
-    """A `Domain` of Optuna's parameters; every drawn point is a set of parameters."""
+    """Optuna's parameters as rows; every row that is drawn is a set of parameters."""
 
     def __init__(
         self, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
     ) -> None:
         """trials: complete ones, from which the conditions are learned."""
         conditions = {name: _condition(name, space, trials) for name in space}
-        #: In an order in which each condition's switch comes before what hangs on it.
-        self.space = _ordered({n: d for n, d in space.items() if conditions[n] is not False},
-                              conditions)  # fmt: skip
+        learned = {n: d for n, d in space.items() if conditions[n] is not False}
+        #: In an order in which each condition's switch comes before what depends on it.
+        self.space = _ordered(learned, conditions)
         self.conditions = {n: c for n in self.space if isinstance(c := conditions[n], Condition)}
-        self.columns = Columns(tuple(_levels(d) for d in self.space.values()))
+        self.columns = Columns(tuple(_categories(d) for d in self.space.values()))
         self.groups = 1
 
     def encode(self, params: Params) -> Floats:
@@ -118,7 +119,7 @@ class ParameterDomain:
         for unit in itertools.product(*(_steps(d, steps) for d in self.space.values())):
             params = self.at(unit)
             key = tuple(params.items())
-            if key not in seen:  # what has no effect has made it twice
+            if key not in seen:  # parameters that do not exist there make repeats
                 seen.add(key)
                 yield params
 
@@ -133,7 +134,7 @@ class ParameterDomain:
 def _condition(
     name: str, space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]
 ) -> Condition | bool | None:
-    """None where every trial has it; False where no one parameter says which have it."""
+    """None where every trial has it; False where no other parameter tells which ones do."""
     have = [name in trial.params for trial in trials]
     if all(have):
         return None
@@ -151,7 +152,7 @@ def _condition(
 def _may_switch(distribution: BaseDistribution) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return True
-    return isinstance(distribution, IntDistribution) and _count(distribution) <= MOST_VALUES
+    return isinstance(distribution, IntDistribution) and _scale(distribution).count <= MOST_VALUES
 
 
 def _value_in(trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
@@ -168,7 +169,7 @@ def _switch_value(distribution: BaseDistribution, value: Any) -> float:
 def _ordered(
     space: Distributions, conditions: Mapping[str, Condition | bool | None]
 ) -> Distributions:
-    """Switches first. What hangs on a parameter that is left out, or on itself, is left out."""
+    """Switches first. What depends on a parameter that is left out, or on itself, is left out."""
     found: Distributions = {}
     while True:
         ready = [
@@ -185,7 +186,14 @@ def _ordered(
 # --- one parameter -----------------------------------------------------------------------------
 
 
-def _levels(distribution: BaseDistribution) -> int:
+def _scale(distribution: BaseDistribution) -> Scale:
+    """The scale of a number."""
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    return Scale(distribution.low, distribution.high, distribution.log, distribution.step)
+
+
+def _categories(distribution: BaseDistribution) -> int:
+    """How many choices a categorical parameter has; 0 for a number."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     return 0
@@ -195,45 +203,21 @@ def _absent(distribution: BaseDistribution) -> float:
     return 0.0 if isinstance(distribution, CategoricalDistribution) else 0.5
 
 
-def _count(distribution: IntDistribution | FloatDistribution) -> int:
-    """How many values a stepped number takes."""
-    assert distribution.step is not None
-    return round((distribution.high - distribution.low) / distribution.step) + 1
-
-
 def _position(distribution: BaseDistribution, value: Any) -> float:
     """Of a value of the parameter: in [0, 1] for numbers of its range, the code of a choice."""
     if isinstance(distribution, CategoricalDistribution):
         return float(distribution.to_internal_repr(value))
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        # A trial of an earlier range may lie outside of this one.
-        return math.log(max(value, 1e-300) / low) / math.log(high / low)
-    return float((value - low) / (high - low))
+    scale = _scale(distribution)
+    # A trial of an earlier range may lie outside of this one.
+    return float(scale.to_unit(max(value, 1e-300) if scale.log else value))
 
 
 def value_at(distribution: BaseDistribution, where: float) -> Any:
-    """The value at a position in [0, 1]; a stepped number takes equal parts, but on a log scale."""
+    """The value at a position in [0, 1], equal parts for each choice or step."""
     if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[_part(where, len(distribution.choices))]
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
-        ends = math.log(low - half), math.log(high + half)
-        value = math.exp(ends[0] + where * (ends[1] - ends[0]))
-    elif distribution.step is not None:
-        value = low + distribution.step * _part(where, _count(distribution))
-    else:
-        value = low + where * (high - low)
-    value = min(max(value, low), high)
+        return distribution.choices[part_of(where, len(distribution.choices))[0]]
+    value = _scale(distribution).at(where)
     return round(value) if isinstance(distribution, IntDistribution) else float(value)
-
-
-def _part(where: float, parts: int) -> int:
-    """Which of equal parts of [0, 1] a position is in."""
-    return min(int(where * parts), parts - 1)
 
 
 def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
@@ -241,17 +225,7 @@ def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
     if isinstance(distribution, CategoricalDistribution):
         count = len(distribution.choices)
         return np.minimum(np.floor(unit * count), count - 1)
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    low, high = distribution.low, distribution.high
-    if isinstance(distribution, IntDistribution) and distribution.log:
-        ends = math.log(low - 0.5), math.log(high + 0.5)
-        values = np.clip(np.rint(np.exp(ends[0] + unit * (ends[1] - ends[0]))), low, high)
-        return np.asarray(np.log(values / low) / math.log(high / low))
-    if distribution.step is not None and not distribution.log:
-        count = _count(distribution)
-        parts = np.minimum(np.floor(unit * count), count - 1)
-        return np.asarray(np.minimum(parts * distribution.step / (high - low), 1.0))
-    return unit
+    return _scale(distribution).snap(unit)
 
 
 def _of_number(distribution: BaseDistribution, number: float) -> float:
@@ -261,12 +235,9 @@ def _of_number(distribution: BaseDistribution, number: float) -> float:
 
 def _steps(distribution: BaseDistribution, steps: int) -> list[float]:
     """Positions of a grid's values."""
-    if isinstance(distribution, CategoricalDistribution):
-        count = len(distribution.choices)
+    count = _categories(distribution)
+    if not count and (scale := _scale(distribution)).step is not None and not scale.log:
+        count = scale.count if scale.count <= steps else 0
+    if count:
         return [(i + 0.5) / count for i in range(count)]
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    if distribution.step is not None and not distribution.log:
-        count = _count(distribution)
-        if count <= steps:
-            return [(i + 0.5) / count for i in range(count)]
     return [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.5]

@@ -10,7 +10,7 @@ from backdoor.streams import stream
 from sweeps.ledger import Rows
 from sweeps.spec import SweepSpec
 
-#: A random search gives up on finding new points after this many repeats in a row.
+#: A random search ends after this many repeats in a row.
 REPEATS = 1000
 
 
@@ -49,8 +49,8 @@ def random_search(spec: SweepSpec) -> Enumerated:
 def random_points(spec: SweepSpec) -> Iterator[Defence]:
     """As many distinct points as asked for, or as the space has."""
     rng = stream("search", spec.search.seed)
-    drawn = distinct(build_defence(spec.defence.sample(rng)) for _ in itertools.count())
-    return itertools.islice(drawn, spec.search.points)
+    points = distinct(build_defence(spec.defence.sample(rng)) for _ in itertools.count())
+    return itertools.islice(points, spec.search.points)
 
 
 def distinct(points: Iterator[Defence]) -> Iterator[Defence]:

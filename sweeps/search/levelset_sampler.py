@@ -1,4 +1,4 @@
-"""A sampler for plain Optuna studies that looks for where thresholds hold, not for the best point.
+"""A sampler for plain Optuna studies that searches where thresholds hold, not for the best point.
 
 sampler = LevelSetSampler(thresholds=[0.9], seed=0)
 study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -34,10 +34,10 @@ from sweeps.search.study_region import (
 )
 
 _logger = logging.getLogger(__name__)
-#: Where running trials leave their parameters for other processes: Optuna stores each only once
-#: it has been suggested. A value of a system attribute has fewer than 2,046 characters.
+#: The attribute in which running trials leave their parameters for other processes, since Optuna
+#: stores each only once it has been suggested. A value has fewer than 2,046 characters.
 SHARED, MOST_CHARACTERS = "levelset:params", 2000
-#: The share of trials that are drawn blindly: they guard against a model that is wrong.
+#: The share of trials that explore at random: they guard against a model that is wrong.
 RANDOM_EXPLORATION = 0.1
 #: Points drawn for a proposal; of them, references and candidates.
 POOL, REFERENCES, CANDIDATES = 2048, 700, 300
@@ -49,15 +49,15 @@ class LevelSetSampler(BaseSampler):
     A set of parameters is inside where every objective with a threshold is at or beyond it (at
     least it when maximizing, at most it when minimizing) and every constraint that the objective
     function sets by `trial.set_constraint` is 0 or less. Values may be noisy; the noise is learned.
-    Running trials of this and of other processes are taken into account, failed and pruned ones
-    too, as places that need no second look; constraints of pruned trials count. Trials depend on
-    the seed, on their number and on what the storage holds, so processes may share a seed.
+    Running trials of this and of other processes are taken into account, so are failed and pruned
+    ones, so that nothing is tried twice; constraints of pruned trials count. Trials depend on the
+    seed, on their number and on what the storage holds, so processes may share a seed.
 
     Args:
         thresholds: one for each objective, None where there is none; a number if there is one
-            objective. Not needed where constraints say it all.
-        seed: of all draws.
-        n_startup_trials: so many complete trials are spread evenly first.
+            objective. Not needed where there are constraints.
+        seed: of all random numbers.
+        n_startup_trials: how many complete trials the initial (space-filling) design has.
         confidence: of IN and OUT, in (0.5, 1).
         independent_sampler: for parameters of the first trial, and for those whose condition is not
             learned; evenly at random by default.
@@ -84,16 +84,16 @@ class LevelSetSampler(BaseSampler):
         if any(t is not None and not np.isfinite(t) for t in self._thresholds):
             raise ValueError(f"`thresholds` must be finite or None, but got {thresholds}.")
         self._seed = seed
-        self._spread = _entropy() if seed is None else seed
+        self._design_seed = _entropy() if seed is None else seed
         self._startup, self._confidence = n_startup_trials, confidence
         self._independent = independent_sampler
         self._warn = warn_independent_sampling
         self._fitted: tuple[Any, int, list[Hyperparameters]] | None = None
 
-    # --- what comes out ---------------------------------------------------------------------
+    # --- the answer -------------------------------------------------------------------------
 
     def region(self, study: Study) -> StudyRegion:
-        """Where all thresholds hold, as far as the study's complete trials say.
+        """Where all thresholds hold, as far as the study's complete trials tell.
 
         Any study will do, whichever sampler ran it.
         """
@@ -107,7 +107,7 @@ class LevelSetSampler(BaseSampler):
         model = fit_plain(domain.columns, readings_of(domain, metrics), np.random.default_rng(0))
         return StudyRegion(domain, model, tuple(metrics), self._confidence)
 
-    # --- Optuna's side ----------------------------------------------------------------------
+    # --- what Optuna asks -------------------------------------------------------------------
 
     def reseed_rng(self) -> None:
         self._seed = None
@@ -135,9 +135,12 @@ class LevelSetSampler(BaseSampler):
         return params
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str,
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
         param_distribution: BaseDistribution,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         if self._warn and not param_distribution.single():
             states = (TrialState.COMPLETE,)
             if len(study.get_trials(deepcopy=False, states=states)) >= self._startup:
@@ -150,11 +153,11 @@ class LevelSetSampler(BaseSampler):
             return self._independent.sample_independent(
                 study, trial, param_name, param_distribution
             )
-        rng = self._draw(trial.number, zlib.crc32(param_name.encode()))
+        rng = self._rng(trial.number, zlib.crc32(param_name.encode()))
         return value_at(param_distribution, float(rng.random()))
 
-    def _draw(self, *key: int) -> np.random.Generator:
-        """Nothing is drawn from a state, so processes that share a seed do not draw alike."""
+    def _rng(self, *key: int) -> np.random.Generator:
+        """A generator for one trial. There is no common state: processes may share a seed."""
         return np.random.default_rng(None if self._seed is None else [self._seed, *key])
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -177,11 +180,11 @@ class LevelSetSampler(BaseSampler):
         self, study: Study, number: int, domain: ParameterDomain, trials: list[FrozenTrial]
     ) -> dict[str, Any]:
         known = complete(trials)
-        rng = self._draw(number)
+        rng = self._rng(number)
         if len(known) < self._startup:
-            # All processes that have the seed take their points from one sequence.
-            spread = domain.units(4 * self._startup, self._spread)
-            return domain.at(spread[number % len(spread)].tolist())
+            # All processes of one seed take their points from one sequence.
+            design = domain.units(4 * self._startup, self._design_seed)
+            return domain.at(design[number % len(design)].tolist())
         if rng.random() < RANDOM_EXPLORATION:
             return domain.at(rng.random(len(domain.space)).tolist())
         model = self._model(study, domain, trials, rng)
@@ -189,30 +192,36 @@ class LevelSetSampler(BaseSampler):
         if waiting:
             model = model.pending(domain.encode_all(waiting))
         pool = domain.units(POOL, int(rng.integers(2**31)))
-        return domain.at(pool[_most_telling(model, domain.rows(pool), rng)].tolist())
+        return domain.at(pool[_most_informative(model, domain.rows(pool), rng)].tolist())
 
     def _model(
-        self, study: Study, domain: ParameterDomain, trials: list[FrozenTrial],
+        self,
+        study: Study,
+        domain: ParameterDomain,
+        trials: list[FrozenTrial],
         rng: np.random.Generator,
-    ) -> PlainModel:  # fmt: skip
-        """Hyperparameters are sought anew once a tenth more is known, or the question changes."""
+    ) -> PlainModel:
+        """A model of all that is known. Hyperparameters are fitted again once a tenth more trials
+        are known, or the parameters or the metrics have changed."""
         known = complete(trials)
         metrics = margins_of(study, known, self._thresholds)
         pruned = [t for t in trials if t.state == TrialState.PRUNED]
         for name, pairs in margins_of(study, pruned, ()).items():
             metrics.setdefault(name, []).extend(pairs)
-        question = (tuple(domain.space.items()), tuple(metrics))
+        task = (tuple(domain.space.items()), tuple(metrics))
         before = self._fitted
-        same = before is not None and before[0] == question
+        same = before is not None and before[0] == task
         refit = not same or before is None or len(known) >= 1.1 * before[1]
         start = before[2] if same and before is not None else None
         model = fit_plain(domain.columns, readings_of(domain, metrics), rng, start, refit)
         if refit:
             hyperparameters = [process.hyperparameters for process in model.processes]
-            self._fitted = (question, len(known), hyperparameters)
+            self._fitted = (task, len(known), hyperparameters)
         return model
 
     def _share(self, study: Study, trial: FrozenTrial, params: dict[str, Any]) -> None:
+        """Leaves parameters where other processes find them. Optuna has no public way to write an
+        attribute of a trial from a sampler: a test holds that this one is there."""
         text = json.dumps(params)
         for index in range(0, len(text), MOST_CHARACTERS):
             study._storage.set_trial_system_attr(
@@ -227,14 +236,14 @@ def _entropy() -> int:
 
 
 def _waiting(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
-    """Parameters of trials that are under way, and of those that ended without values."""
+    """Parameters of trials that are running, and of those that ended without values."""
     states = (TrialState.RUNNING, TrialState.FAIL, TrialState.PRUNED)
     found = [_params(trial) for trial in trials if trial.state in states]
     return [params for params in found if params]
 
 
 def _params(trial: FrozenTrial) -> dict[str, Any]:
-    """What the trial has suggested, else what it is going to."""
+    """What the trial has suggested, and what it is going to."""
     parts: list[str] = []
     while (part := trial.system_attrs.get(f"{SHARED}:{len(parts)}")) is not None:
         parts.append(part)
@@ -242,8 +251,8 @@ def _params(trial: FrozenTrial) -> dict[str, Any]:
     return trial.params if trial.state != TrialState.RUNNING else planned | trial.params
 
 
-def _most_telling(model: PlainModel, points: Floats, rng: np.random.Generator) -> int:
-    """Which of the points says most about the border, judged at others of them."""
+def _most_informative(model: PlainModel, points: Floats, rng: np.random.Generator) -> int:
+    """Which of the points tells most about the border, judged at some others of them."""
     inside = model.probability(points)
     spread = np.sqrt(inside * (1 - inside))
     chance = (spread + 0.01) / (spread + 0.01).sum()

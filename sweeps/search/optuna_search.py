@@ -1,44 +1,43 @@
 """Optuna's samplers through ask and tell: what is proposed follows from what came before.
 
-An Optuna trial is a defence point. It runs while the point's trials (the baseline and the panel,
-each with every seed) are missing, which its sampler knows, and is then told two objectives: clean
-accuracy, to be high, and the success of the worst attack, to be low. The study lives in memory
-and is rebuilt from the ledger: a resumed search begins with every complete point as a finished
-Optuna trial, first goes on with the incomplete ones, and tries once more what had failed. Which
-points come after that may differ from an undisturbed sweep's: a sampler's generator is seeded
-from `search.seed` and the number of points known.
+An Optuna trial is a defence point. It is running while results of the point's trials (the baseline
+and the panel, each with every seed) are missing, which its sampler knows. Then it gets two values:
+clean accuracy, to be maximized, and the success of the worst attack, to be minimized. The study
+lives in memory and is rebuilt from the ledger: a resumed search begins with every complete point as
+a finished Optuna trial, continues with the incomplete ones, and tries once more what had failed.
+Points that come after that may differ from those of an uninterrupted sweep: a sampler's generator
+is seeded from `search.seed` and the number of points known.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import optuna
 from optuna.samplers import BaseGASampler
 from optuna.trial import TrialState
 
 from backdoor.config import Defence, TrialConfig, build_defence
-from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
-from sweeps.ledger import FAILED, FINISHED, STOPPED, Rows, accuracies
+from sweeps.ledger import Rows, trial_rows
+from sweeps.records.thresholds import Thresholds
+from sweeps.records.trial_row import FAILED, STOPPED, TrialRow
 from sweeps.search.enumerated import distinct, random_points
 from sweeps.search.parameters import Parameters
-from sweeps.space.space import Assignment
-from sweeps.spec import SweepSpec, Thresholds
+from sweeps.search.recorded import canonical, recorded_point
+from sweeps.spec import SweepSpec
 from sweeps.spec.samplers import FIXED_SPACE, make_sampler, quiet
 
-#: When a sampler has repeated itself so often in a row, a random point that is new takes its turn.
+#: After so many repeats of a sampler in a row, a random new point is taken instead.
 REPEATS = 5
 
 
 @dataclass(frozen=True)
 class _Figures:
-    """What came of one finished trial."""
+    """The figures of one finished trial, fractions in [0, 1]."""
 
     attack_id: str
     clean_accuracy: float
@@ -46,8 +45,8 @@ class _Figures:
 
 
 @dataclass
-class Point:
-    """A defence point: its trials, what is recorded of them, and who waits for it.
+class PointTrials:
+    """A defence point: its trials, what is recorded of them, and which Optuna trials wait for it.
 
     figures: by trial id; None for a trial that failed or was stopped, and for the clean baseline,
     which has no part in the objectives. asked: whether this search has proposed it. stopped:
@@ -64,15 +63,15 @@ class Point:
     def missing(self) -> list[TrialConfig]:
         return [trial for trial in self.trials if trial.trial_id not in self.figures]
 
-    def take(self, row: dict[str, Any]) -> bool:
-        """Notes a row; whether it was the last one missing.
+    def record(self, row: TrialRow) -> bool:
+        """Notes a row; returns whether it was the last one missing.
 
         A failure from before this search leaves its trial missing: it is tried again.
         """
-        if row["trial_id"] in self.figures or (row["status"] == FAILED and not self.asked):
+        if row.trial_id in self.figures or (row.status == FAILED and not self.asked):
             return False
-        self.stopped = self.stopped or row["status"] == STOPPED
-        self.figures[row["trial_id"]] = _read(row)
+        self.stopped = self.stopped or row.status == STOPPED
+        self.figures[row.trial_id] = _figures_of(row)
         return not self.missing
 
     def objectives(self) -> tuple[float, float] | None:
@@ -90,15 +89,11 @@ class Point:
         return min(clean), max(success)
 
 
-def _read(row: dict[str, Any]) -> _Figures | None:
-    if row["status"] != FINISHED or row["attack_id"] == "clean":
+def _figures_of(row: TrialRow) -> _Figures | None:
+    if not row.finished or row.is_clean or row.clean_accuracy is None:
         return None
-    measured = row["measurements"][0]
-    return _Figures(
-        row["attack_id"],
-        accuracies(row)["clean_accuracy"],
-        measured["success"] / max(1, measured["total"]),
-    )
+    measured = row.measurements[0]
+    return _Figures(row.attack_id, row.clean_accuracy, measured.success / max(1, measured.total))
 
 
 def _mean(values: list[float]) -> float:
@@ -106,9 +101,9 @@ def _mean(values: list[float]) -> float:
 
 
 def constraints(thresholds: Thresholds, clean: float, success: float) -> dict[str, float]:
-    """What the region asks for, as Optuna has it: above 0 is violated.
+    """What the region asks for, as Optuna's constraints: above 0 is violated.
 
-    `best - x` gives no constraint on clean accuracy, since it moves with every new best.
+    `best - x` gives no constraint on clean accuracy, since it changes with every new best.
     """
     found = {"attack_success": success - thresholds.attack_success}
     if thresholds.clean_accuracy is not None:
@@ -123,23 +118,24 @@ class OptunaSearch:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._spec, self._settings = spec, spec.search
-        #: As many as asked for, or as the space has where it has fewer.
-        self._wanted = sum(1 for _ in random_points(spec))
+        #: As many points as asked for, or as the space has where it has fewer.
+        self._count = sum(1 for _ in random_points(spec))
         self._parameters = Parameters(spec.defence, flat=spec.search.sampler in FIXED_SPACE)
-        self._points: dict[str, Point] = {}  # by defence id
-        self._remembered: dict[str, Point] = {}  # of the ledger, not proposed by the sampler since
-        self._recorded: deque[Point] = deque()  # nothing missing, and Optuna has yet to hear of it
+        self._points: dict[str, PointTrials] = {}  # by defence id
+        #: Those of the ledger that the sampler has not proposed since.
+        self._remembered: dict[str, PointTrials] = {}
+        self._recorded: deque[PointTrials] = deque()  # nothing missing, but not yet told to Optuna
         self._queue: deque[TrialConfig] = deque()
         self._exhausted = False
         self._study: optuna.Study | None = None
 
     @property
     def size(self) -> int:
-        return self._wanted * len(self._spec.attacks) * len(self._spec.seeds)
+        return self._count * len(self._spec.attacks) * len(self._spec.seeds)
 
     @property
     def finished(self) -> bool:
-        ended = self._exhausted or len(self._points) >= self._wanted
+        ended = self._exhausted or len(self._points) >= self._count
         return ended and not self._queue and self._interrupted() is None
 
     @property
@@ -148,7 +144,7 @@ class OptunaSearch:
         if self._study is None:
             key = () if self._settings.sampler == "qmc" else (len(self._points),)
             seed = stream_seed("sampler", self._settings.seed, *key)
-            self._draw = stream("sampler", self._settings.seed, len(self._points))
+            self._rng = stream("sampler", self._settings.seed, len(self._points))
             self._study = optuna.create_study(
                 directions=["maximize", "minimize"],
                 sampler=make_sampler(self._settings.sampler, self._settings.options, seed),
@@ -156,9 +152,9 @@ class OptunaSearch:
         return self._study
 
     def tell(self, rows: Rows) -> None:
-        for row in rows.to_pylist():
-            point = self._points.get(row["defence_id"]) or self._remember(row)
-            if point.take(row):
+        for row in trial_rows(rows):
+            point = self._points.get(row.defence_id) or self._remember(row)
+            if point.record(row):
                 self._recorded.append(point)
 
     def ask(self, limit: int) -> list[TrialConfig]:
@@ -175,7 +171,7 @@ class OptunaSearch:
     def _pending(self) -> int:
         return sum(bool(point.waiting) for point in self._points.values())
 
-    def _interrupted(self) -> Point | None:
+    def _interrupted(self) -> PointTrials | None:
         """A point of the ledger that is incomplete and not pending."""
         left = (p for p in self._remembered.values() if not p.asked and p.missing)
         return next(left, None)
@@ -185,23 +181,23 @@ class OptunaSearch:
         if (point := self._interrupted()) is not None:
             self._begin(point, self._fixed(point))
             return True
-        if self._exhausted or len(self._points) >= self._wanted:
+        if self._exhausted or len(self._points) >= self._count:
             return False
-        self._exhausted = not (self._sampled() or self._drawn())
+        self._exhausted = not (self._propose_sampled() or self._propose_random())
         return not self._exhausted
 
-    def _begin(self, point: Point, trial: optuna.Trial) -> None:
+    def _begin(self, point: PointTrials, trial: optuna.Trial) -> None:
         point.asked = True
         point.waiting.append(trial)
         self._points[point.trials[0].defence_id] = point
         self._queue.extend(point.missing)
 
-    def _sampled(self) -> bool:
+    def _propose_sampled(self) -> bool:
         """Begins the sampler's next new point; False where it only repeats itself.
 
-        A repeat costs no training: its trial is told what is known, or waits with the point. A
-        point of the ledger may come back once without counting, as a sequence that has begun anew
-        comes back to all of them.
+        A repeat costs no training: its Optuna trial gets what is known, or waits with the point. A
+        point of the ledger may come back once without counting, since a resumed sequence begins
+        from its start and comes back to all of them.
         """
         repeats = 0
         while repeats < REPEATS:
@@ -212,41 +208,42 @@ class OptunaSearch:
                 self._begin(new, trial)
                 return True
             repeats += self._remembered.pop(name, None) is None
-            self._meet_again(self._points[name], trial)
+            self._attach(self._points[name], trial)
         return False
 
-    def _meet_again(self, point: Point, trial: optuna.Trial) -> None:
+    def _attach(self, point: PointTrials, trial: optuna.Trial) -> None:
+        """Gives one more Optuna trial to a known point."""
         if point.missing:
             point.waiting.append(trial)
         else:
             self._report(point, trial)
 
-    def _drawn(self) -> bool:
-        """Begins a random new point; False where chance finds none either."""
-        draws = (build_defence(self._spec.defence.sample(self._draw)) for _ in itertools.count())
-        for defence in self._new_among(draws):
+    def _propose_random(self) -> bool:
+        """Begins a random new point; False where none is found."""
+        sampled = (build_defence(self._spec.defence.sample(self._rng)) for _ in itertools.count())
+        for defence in self._new_among(sampled):
             point = self._point(defence)
             self._begin(point, self._fixed(point))
             return True
         return False
 
-    def _new_among(self, draws: Iterator[Defence]) -> Iterator[Defence]:
+    def _new_among(self, defences: Iterator[Defence]) -> Iterator[Defence]:
         known = [point.trials[0].defence for point in self._points.values()]
-        yield from itertools.islice(distinct(itertools.chain(known, draws)), len(known), None)
+        yield from itertools.islice(distinct(itertools.chain(known, defences)), len(known), None)
 
-    def _point(self, defence: Defence) -> Point:
+    def _point(self, defence: Defence) -> PointTrials:
         spec = self._spec
-        return Point([spec.trial(defence, a, s) for a in spec.attacks for s in spec.seeds])
+        return PointTrials([spec.trial(defence, a, s) for a in spec.attacks for s in spec.seeds])
 
-    # --- what Optuna hears of ---------------------------------------------------------------
+    # --- what Optuna is told ----------------------------------------------------------------
 
-    def _conclude(self, point: Point) -> None:
+    def _conclude(self, point: PointTrials) -> None:
         for trial in point.waiting or [self._fixed(point)]:
             self._report(point, trial)
         point.waiting.clear()
 
-    def _report(self, point: Point, trial: optuna.Trial) -> None:
-        """Tells Optuna what came of a point whose trials are all recorded."""
+    def _report(self, point: PointTrials, trial: optuna.Trial) -> None:
+        """Tells Optuna the objectives of a point whose trials are all recorded."""
         objectives = point.objectives()
         if objectives is None:
             state = TrialState.PRUNED if point.stopped else TrialState.FAIL
@@ -256,33 +253,23 @@ class OptunaSearch:
             trial.set_constraint(name, value)
         self.study.tell(trial, objectives)
 
-    def _fixed(self, point: Point) -> optuna.Trial:
-        """A running Optuna trial for a point that its sampler has not chosen just now."""
-        located = self._spec.defence.locate(point.trials[0].defence.active(), _canonical)
+    def _fixed(self, point: PointTrials) -> optuna.Trial:
+        """A running Optuna trial for a point that its sampler has not just proposed."""
+        located = self._spec.defence.locate(point.trials[0].defence.active(), canonical)
         if located is None:
             raise ValueError("a point must lie in the space it was drawn from")
         study = self.study
-        study.enqueue_trial(self._parameters.fixed(*located, self._draw))
+        study.enqueue_trial(self._parameters.fixed(*located, self._rng))
         trial = study.ask()
         self._parameters.suggest(trial)
         if isinstance(study.sampler, BaseGASampler):
-            # Without its generation, a genetic sampler would never take it for a parent.
+            # Without a generation, a genetic sampler would never use it as a parent.
             study.sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[-1])
         return trial
 
-    def _remember(self, row: dict[str, Any]) -> Point:
-        """A point that the ledger holds."""
-        factors = json.loads(row["config"])["defence"]
-        located = self._spec.defence.locate(factors, _canonical)
-        if located is None:
-            rule = "must hold points of the spec's defence space only"
-            remedy = "Restore spec.yaml as it was, or begin a new sweep."
-            raise StoredDataError(Mistake("ledger", rule, factors, remedy))
-        branch, values = located
+    def _remember(self, row: TrialRow) -> PointTrials:
+        """Takes in a point of the ledger."""
+        branch, values = recorded_point(self._spec, row)
         point = self._point(build_defence(self._spec.defence.branches[branch].assignment(values)))
-        self._points[row["defence_id"]] = self._remembered[row["defence_id"]] = point
+        self._points[row.defence_id] = self._remembered[row.defence_id] = point
         return point
-
-
-def _canonical(assignment: Assignment) -> Assignment:
-    return build_defence(assignment).active()

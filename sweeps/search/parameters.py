@@ -1,8 +1,8 @@
 """The defence space as parameters of an Optuna trial.
 
 The branch is one categorical parameter. A leaf has a name of its own in every branch, such as
-`linear#0.weight_decay`: a categorical one where it has several options, and one with
-`[option]` behind it for every option that is a range. What has one value has no parameter.
+`linear#0.weight_decay`: a categorical parameter where it has several options, and one with
+`[option]` after the name for every option that is a range. What has one value has no parameter.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ BRANCH = "branch"
 class Parameters:
     """Points from trials, and parameters from points.
 
-    flat: every trial has the parameters of all branches and of all options, those without effect
-    too. A sampler that cannot learn about conditional parameters then still learns about all.
+    flat: every trial has the parameters of all branches and of all options, including those without
+    effect. A sampler that cannot learn about conditional parameters then still learns about all.
     """
 
     def __init__(self, space: Space, flat: bool) -> None:
@@ -45,18 +45,17 @@ class Parameters:
     def fixed(
         self, branch: int, values: Sequence[Value], rng: np.random.Generator
     ) -> dict[str, Any]:
-        """Values of all parameters that `suggest` asks for, such that it answers with this point.
+        """Values of all parameters that `suggest` asks for, so that it returns this point.
 
-        draw: for those without effect in it.
+        rng: for those without effect in it.
         """
         found: dict[str, Any] = {BRANCH: self.labels[branch]} if len(self.labels) > 1 else {}
         for index, other in enumerate(self.space.branches):
             if index != branch and not self.flat:
                 continue
-            drawn = [leaf.sample(rng) for _, leaf in other.leaves]
-            for (name, leaf), value in zip(
-                other.leaves, values if index == branch else drawn, strict=True
-            ):
+            sampled = [leaf.sample(rng) for _, leaf in other.leaves]
+            own = values if index == branch else sampled
+            for (name, leaf), value in zip(other.leaves, own, strict=True):
                 found |= self._fixed(self._name(index, name), leaf, value, rng)
         return found
 

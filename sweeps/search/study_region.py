@@ -1,4 +1,4 @@
-"""What a study says about where all of its thresholds hold."""
+"""Where all thresholds of an Optuna study hold, as far as its trials tell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, summary
 from sweeps.levelset.plain import PlainModel, Readings
 from sweeps.search.distributions import ParameterDomain, Params
 
-Thresholds = Sequence[float | None]
+#: One for each objective; None where it has no threshold.
+ObjectiveThresholds = Sequence[float | None]
 NAMES = {IN: "IN", OUT: "OUT", UNDECIDED: "UNDECIDED"}
 #: A grid has no more points than this.
 LARGEST_GRID = 1_000_000
 
 
 def space_of(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """All parameters that trials had, each as the latest trial had it, those of one value apart."""
+    """All parameters that trials had, each as the latest trial had it, without those of a single
+    value."""
     found: dict[str, BaseDistribution] = {}
     for trial in trials:
         found |= trial.distributions
@@ -31,7 +33,7 @@ def space_of(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
 
 
 def margins_of(
-    study: Study, trials: Sequence[FrozenTrial], thresholds: Thresholds
+    study: Study, trials: Sequence[FrozenTrial], thresholds: ObjectiveThresholds
 ) -> dict[str, list[tuple[FrozenTrial, float]]]:
     """For each metric the trials that have it, and how far on the right side they are.
 
@@ -52,7 +54,7 @@ def margins_of(
     return found
 
 
-def check_thresholds(study: Study, thresholds: Thresholds) -> None:
+def check_thresholds(study: Study, thresholds: ObjectiveThresholds) -> None:
     """`ValueError` unless there is none, or one for each objective."""
     if thresholds and len(thresholds) != len(study.directions):
         raise ValueError(
@@ -87,7 +89,7 @@ def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 @dataclass(frozen=True)
 class StudyRegion:
-    """Where all thresholds hold, with probabilities: of the metrics without their noise.
+    """The probability that all thresholds hold, for metrics without their noise.
 
     metrics: names of what has to hold. confidence: IN from this probability on, OUT from
     1 - confidence down, UNDECIDED between.
@@ -102,7 +104,7 @@ class StudyRegion:
         """P(all thresholds hold) at a set of parameters.
 
         Raises:
-            ValueError: one is missing, or outside of what the study has tried.
+            ValueError: one is missing, or outside of what the study tried.
         """
         return float(self.probabilities([params])[0])
 
@@ -126,9 +128,9 @@ class StudyRegion:
                 f"{self.domain.grid_size(steps)}. Use fewer steps, or `probabilities`."
             )
         points = list(self.domain.grid(steps))
-        chance = self._of(self.domain.encode_all(points))
-        named = [NAMES[label] for label in labels(chance, self.confidence).tolist()]
-        return list(zip(points, chance.tolist(), named, strict=True))
+        inside = self._of(self.domain.encode_all(points))
+        named = [NAMES[label] for label in labels(inside, self.confidence).tolist()]
+        return list(zip(points, inside.tolist(), named, strict=True))
 
     def shares(self, count: int = 4096) -> dict[str, float]:
         """How much of the space is IN, OUT and UNDECIDED: fractions of evenly drawn points."""

@@ -1,1 +1,1 @@
-"""What a section of a spec may take, as a tree of factors, as a grid and as a unit cube."""
+"""The values that a section of a spec allows: as branches, as a grid, as rows, as a unit cube."""

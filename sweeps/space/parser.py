@@ -1,7 +1,7 @@
 """A section of a spec as a `Space`.
 
-A list is a choice, a mapping `{log: [a, b]}` a range, a mapping with `kind` a component, and a
-component may carry factors of its own, which replace those beside it.
+A list is a choice, a mapping `{log: [a, b]}` a range, a mapping with `kind` a component. This may
+have factors of its own, which replace the section's.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ class SpaceParser:
     """
 
     def __init__(
-        self, section: str, cls: type, families: Mapping[str, Family[Any]],
-        foreign: Mapping[str, str], warn: Callable[[Mistake], None],
-    ) -> None:  # fmt: skip
+        self,
+        section: str,
+        cls: type,
+        families: Mapping[str, Family[Any]],
+        foreign: Mapping[str, str],
+        warn: Callable[[Mistake], None],
+    ) -> None:
         self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
         self.factors = [f.name for f in fields(cls)]
 

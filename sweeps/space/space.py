@@ -11,12 +11,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from backdoor.settings.schema import is_number, round_significant
 from backdoor.settings.user_file import without_path
+from sweeps.space.scale import Scale
 
 Value = str | int | float | bool | tuple[int, ...] | None
 Assignment = dict[str, Any]
@@ -41,14 +43,24 @@ class Range:
             return round_significant(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
         return round_significant(rng.uniform(self.low, self.high))
 
-    def along(self, ways: np.ndarray) -> np.ndarray:
-        """The numbers on the way from 0 to 1, (n,), equally many of each share; not tidied."""
+    @cached_property
+    def on_scale(self) -> Scale:
+        """Its numbers as positions from 0 to 1."""
         low, high = self.ends()
-        if self.scale == "int":
-            return low + np.minimum(np.floor(ways * (high - low + 1)), high - low)
-        if self.scale == "log":
-            return np.exp(math.log(low) + ways * (math.log(high) - math.log(low)))
-        return low + ways * (high - low)
+        return Scale(low, high, self.scale == "log", 1 if self.scale == "int" else None)
+
+    def at(self, unit: float) -> float | int:
+        """The number at a position from 0 to 1, equal parts for each."""
+        return self._written(self.on_scale.at(unit))
+
+    def nearest(self, number: float) -> float | int:
+        """The number of the range that is nearest to any other one."""
+        low, high = self.ends()
+        return self._written(min(max(number, low), high))
+
+    def _written(self, number: float) -> float | int:
+        """A number as a spec has it: whole, or of twelve significant digits."""
+        return round(number) if self.scale == "int" else round_significant(number)
 
     def grid(self) -> list[float | int]:
         if self.steps is None:
@@ -108,7 +120,7 @@ class Leaf:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two plain values are one value in a canonical form."""
+    """Whether two plain values are the same in a canonical form."""
     if is_number(one) and is_number(other):
         return round_significant(one) == round_significant(other)
     if isinstance(one, str) and isinstance(other, str):
@@ -174,7 +186,7 @@ class Space:
                 yield branch.assignment(values)
 
     def sample(self, rng: np.random.Generator) -> Assignment:
-        """A uniformly drawn branch, then each leaf on its own scale."""
+        """A random point: a branch uniformly, then each leaf on its own scale."""
         branch = self.branches[int(rng.integers(len(self.branches)))]
         return branch.assignment([leaf.sample(rng) for _, leaf in branch.leaves])
 

@@ -92,7 +92,7 @@ def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -
 
 def _broken(place: str, what: object) -> Mistake:
     message = " ".join(str(what).split())
-    return Mistake(place, "must be valid YAML", message, "Mend it there.")
+    return Mistake(place, "must be valid YAML", message, "Fix it there.")
 
 
 def dump_yaml(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Files that a spec names: written with their whole path and a digest of their content.
 
-A results folder keeps them so. Its trials then have their names wherever it is read from, also
-where the files are not; training finds out whether they still hold the same.
+A results folder keeps them in this form. Its trials then have the same ids wherever it is read,
+also where the files are missing; training checks that the content is still the same.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from backdoor.settings.user_file import UserFile
 
 
 def pin_files(component: Any, family: Family[Any]) -> None:
-    """Rewrites the paths in a component, or in a list of them, in place. What is wrong with them
-    is left as it is, and said by whoever builds the component."""
+    """Rewrites the paths in a component, or in a list of them, in place. Wrong ones are left as
+    they are: building the component reports them."""
     if isinstance(component, list):
         for each in component:
             pin_files(each, family)
@@ -42,7 +42,7 @@ def _pinned(value: Any) -> Any:
 
 
 def pin_section(section: Any, families: Mapping[str, Family[Any]]) -> None:
-    """Does so for all components of a section."""
+    """Rewrites the paths in all components of a section."""
     if isinstance(section, dict):
         for slot, family in families.items():
             pin_files(section.get(slot), family)

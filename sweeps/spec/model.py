@@ -9,31 +9,10 @@ from backdoor.config import Attack, Defence, Training, TrialConfig
 from backdoor.datasets import Dataset
 from backdoor.probes import Probe
 from backdoor.settings.user_file import files_of, pinned_in
+from sweeps.records.thresholds import Thresholds
 from sweeps.space.space import Space
 from sweeps.space.yaml_loader import dump_yaml
 from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tracking
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """When a point is inside: clean accuracy at least `clean_accuracy` (or the best minus
-    `below_best`), and every attack's success at most `attack_success`. Fractions in [0, 1].
-    target: of a region search, `median` or `share` (90 %) of the seeds."""
-
-    clean_accuracy: float | None
-    below_best: float | None
-    attack_success: float
-    confidence: float
-    target: str = "median"
-
-    @property
-    def rule(self) -> str:
-        """The clean accuracy asked for, as the spec writes it."""
-        return (
-            f"best - {self.below_best:g}"
-            if self.clean_accuracy is None
-            else f"{self.clean_accuracy:g}"
-        )
 
 
 @dataclass(frozen=True)
@@ -59,12 +38,12 @@ class SweepSpec:
 
     @property
     def predicting(self) -> bool:
-        """Whether trials are dropped whose verdict is certain."""
+        """Whether trials are stopped whose verdict is certain."""
         return self.stopping is not None and self.stopping.kind == "certain"
 
     @property
     def stopped_by_tune(self) -> bool:
-        """Whether one of Tune's rules ends trials."""
+        """Whether one of Tune's rules stops trials."""
         return self.stopping is not None and not self.predicting
 
     @property

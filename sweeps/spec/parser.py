@@ -24,10 +24,11 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
+from sweeps.records.thresholds import Thresholds
 from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.files import pin_section
-from sweeps.spec.model import SweepSpec, Thresholds
+from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.sections import (
     ADAPTIVE,
@@ -44,8 +45,8 @@ from sweeps.spec.sections import (
 from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
-    name: "It is the defender's: move it to `defence`. The region is sought in the defence space, "
-    "and the panel of attacks is taken at its worst."
+    name: "It is the defender's: move it to `defence`. The region is searched in the defence "
+    "space, and the panel of attacks is taken at its worst."
     for name in (
         "architecture",
         "regularizer",
@@ -69,7 +70,7 @@ def parse_spec(
 ) -> SweepSpec:
     """A spec from plain values; raises every mistake found, those given among them.
 
-    against_data: hold it against the real images as well, which loads them.
+    against_data: check it against the real images as well, which loads them.
     """
     found = list(mistakes or ())
     spec = _Parser(document, found.append).parse(against_data)
@@ -113,9 +114,22 @@ class _Parser:
         if not panel or not defence.branches:
             return None
         return SweepSpec(
-            document.name, data, defence, panel, baseline, training, seeds, search, region,
-            resources, tracking, every, self.document, stopping if stops else None, probes,
-        )  # fmt: skip
+            document.name,
+            data,
+            defence,
+            panel,
+            baseline,
+            training,
+            seeds,
+            search,
+            region,
+            resources,
+            tracking,
+            every,
+            self.document,
+            stopping if stops else None,
+            probes,
+        )
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
         self.warn(Mistake(place, rule, value, remedy))
@@ -152,7 +166,7 @@ class _Parser:
                 given["root"] = str(Path(given["root"]).expanduser().resolve())
         made: Dataset | None = self._guarded("data", lambda: build_data(given))
         if made is None and isinstance(given, dict) and "kind" in given:
-            # The rest of the spec is still held against the data, as far as they can be told.
+            # The rest of the spec is still checked against the data, as far as they are known.
             with contextlib.suppress(UserError):
                 made = build_data({k: given[k] for k in ("kind", "root") if k in given})
         return made
@@ -173,7 +187,7 @@ class _Parser:
         return made
 
     def _attack(self) -> Any:
-        """The section, with a panel that it names written out; None where that is unknown."""
+        """The section, with the panel that it names written out; None where that is unknown."""
         pin_section(self.document.get("attack"), {"trigger": TRIGGERS})
         return written_out(self.document.get("attack"), self.warn)
 
@@ -210,7 +224,7 @@ class _Parser:
         built = [self._built(values, "attack", build_attack) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
         panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
-        # Of attacks that could not be built, whose mistakes are told, nobody knows the rate.
+        # The rate of attacks that could not be built, whose mistakes are reported, is not known.
         if attacks and len(attacks) == len(built) and not panel:
             self._wrong(
                 "attack.poison_rate",
@@ -228,10 +242,15 @@ class _Parser:
         return list(dict.fromkeys(one for one in built if one is not None))
 
     def _against_data(
-        self, data: Dataset, training: Training, defences: Sequence[Defence],
-        panel: Sequence[Attack], seeds: Sequence[int],
-    ) -> list[TrialConfig]:  # fmt: skip
-        """Every defence end and every attack meets the real images. Returns those that fit."""
+        self,
+        data: Dataset,
+        training: Training,
+        defences: Sequence[Defence],
+        panel: Sequence[Attack],
+        seeds: Sequence[int],
+    ) -> list[TrialConfig]:
+        """Checks every defence end and every attack against the real images. Returns those that
+        fit."""
         source = self._guarded("data", lambda: load_source(data))
         if source is None:
             return []
@@ -284,7 +303,13 @@ class _Parser:
         asked = model.clean_accuracy
         below = asked[1] if isinstance(asked, tuple) else None
         absolute = None if isinstance(asked, tuple) else asked
-        return Thresholds(absolute, below, model.attack_success, model.confidence, model.target)
+        return Thresholds(
+            clean_accuracy=absolute,
+            below_best=below,
+            attack_success=model.attack_success,
+            confidence=model.confidence,
+            target=model.target,
+        )
 
     def _tracking(self) -> Tracking | None:
         given = self.document.get("tracking", {})

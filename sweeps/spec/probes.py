@@ -1,4 +1,4 @@
-"""The section `probes`: what is studied on every trained model."""
+"""The section `probes`: what is measured on every trained model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_probes(given: Any, warn: Warn) -> tuple[Probe, ...]:
 
 def check_probes(probes: Sequence[Probe], trials: Iterable[TrialConfig]) -> list[Mistake]:
     """What is wrong with the probes that suit none of these trials: the first mistake of each
-    setting. Where a probe suits some of them, it studies those and leaves out the others."""
+    setting. A probe that suits some of them runs on those and leaves out the others."""
     found: dict[int, dict[str, Mistake]] = {index: {} for index in range(len(probes))}
     for trial in trials:
         for index in list(found):

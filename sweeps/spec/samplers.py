@@ -1,4 +1,4 @@
-"""Optuna's samplers by name: their options from the spec, checked, and their making, in silence."""
+"""Optuna's samplers by name: checks their options from the spec and makes them without warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLERS: dict[str, type[BaseSampler]] = {
     "qmc": optuna.samplers.QMCSampler,
     "random": optuna.samplers.RandomSampler,
 }
-#: Samplers that learn about parameters which every trial has, and draw all others at random.
+#: Samplers that learn about parameters which every trial has, and choose all others at random.
 FIXED_SPACE = frozenset({"nsga2", "gp", "qmc"})
 
 _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
@@ -62,8 +62,8 @@ def check_options(name: str, options: Mapping[str, Any]) -> list[Mistake]:
 def _plain_options(name: str) -> dict[str, list[str]]:
     """Option → the names of its types, for options of plain values.
 
-    Those that take Python objects have no form in a spec; the seed is the search's; what would
-    only switch Optuna's own messages on or off has no effect here.
+    Options that take Python objects cannot be written in a spec; the seed is the search's; those
+    that switch Optuna's own messages on or off have no effect here.
     """
     found = {}
     for parameter in inspect.signature(SAMPLERS[name]).parameters.values():
@@ -85,7 +85,7 @@ def _fits(value: Any, kind: str) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Optuna's messages and warnings to itself: some samplers are marked experimental."""
+    """Silences Optuna's messages and warnings: some samplers are marked experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -17,7 +17,7 @@ Warn = Callable[[Mistake], None]
 
 
 class Section(BaseModel):
-    """Settings that are no factors: unknown keys and loose types are refused."""
+    """Settings that are no factors: unknown keys and values of other types are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -30,8 +30,8 @@ class Seeds(Section):
 
 
 class Budget(Section):
-    """trials: how many trainings at most. gpu_hours: how many hours of a GPU at most; it is asked
-    for no more trials than the mean so far lets expect to fit."""
+    """trials: how many trainings at most. gpu_hours: how many hours of a GPU at most; no more
+    trials are proposed than fit into it at the mean duration so far."""
 
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 300
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
@@ -43,10 +43,10 @@ class SearchSettings(Section):
     grid: every combination. random, sobol: `points` distinct ones, drawn by `seed`, a power of 2
     being the best number for sobol. optuna: `points` distinct ones that `sampler` with `options`
     proposes, `pending` at a time: it learns from those that are done. With more pending a larger
-    cluster is kept busy, and the sampler knows less. region: single trials, chosen where they tell
-    most about the region's border, until it is known or `budget` is spent; where `pending` is not
-    given, as many at a time as packs run at once, 4 at least, or as many more as it costs little to
-    wait for where a trial lasts seconds.
+    cluster is kept busy, and the sampler knows less. region: single trials, chosen where the model
+    learns most about the region's border, until it is known or `budget` is spent. Where `pending`
+    is not given, as many trials at a time as packs run at once, at least 4; where a trial takes
+    seconds, larger batches.
     """
 
     kind: Literal["grid", "random", "sobol", "optuna", "region"] = "grid"
@@ -59,7 +59,7 @@ class SearchSettings(Section):
 
     @property
     def at_once(self) -> int:
-        """`pending`, or what it is where it is not given."""
+        """`pending`, or its default where it is not given."""
         return 4 if self.pending is None else self.pending
 
     @pydantic.field_validator("budget", mode="before")
@@ -107,7 +107,7 @@ class Resources(Section):
 
 
 class StoppingSettings(Section):
-    """Whether trials end early: those that do worse than others of the same attack, or those whose
+    """Early stopping: of trials that do worse than others of the same attack, or of those whose
     verdict is certain.
 
     kind: `asha`, Tune's AsyncHyperBandScheduler, keeps the best 1 / `reduction_factor` at epochs
@@ -117,14 +117,14 @@ class StoppingSettings(Section):
     success; the others are one of the two. Both rules are Ray Tune's. grace_period: epochs that
     every trial is trained for. Decisions are made every `curve_every` epochs.
 
-    kind `certain`, with either runner: a trial ends once it is sure enough on which side of the
-    region's thresholds it will end, by the curves of finished trials of the same attack, epochs and
-    kinds. At most 1 - `confidence` of those like it ended otherwise, by an exact 95 % bound; that
-    takes 29 finished curves for 0.9, 59 for 0.95, 299 for 0.99, of three seeds at least. verdict:
-    `fails` stops what will fail a threshold, so that only points with a failing seed lose trials;
-    `any` also stops what will pass both. control: the share of trials, drawn by their ids, that run
-    to their end whatever is foretold, and show how often that was wrong. Where clean accuracy is
-    `best - x`, only attack success is foretold.
+    kind `certain`, with either runner: a trial ends once it is certain enough whether it will reach
+    the region's thresholds, by the curves of finished trials of the same attack, epochs and kinds.
+    At most 1 - `confidence` of those like it ended otherwise, by an exact 95 % bound; that takes 29
+    finished curves for 0.9, 59 for 0.95, 299 for 0.99, of at least three seeds. verdict: `fails`
+    stops what will fail a threshold, so that only points with a failing seed lose trials; `any`
+    also stops what will pass both. control: the share of trials, drawn by their ids, that are held
+    out: they run to their end whatever is predicted, and show how often that was wrong. Where clean
+    accuracy is `best - x`, only attack success is predicted.
 
     A stopped trial has no result: its point stays INCOMPLETE in the region, and may have been a
     part of it. Tune's time_attr, max_t and mode follow from the trial and the metric.
@@ -145,8 +145,8 @@ class StoppingSettings(Section):
         if self.kind == "certain":
             what = "what fails" if self.verdict == "fails" else "what fails or passes"
             certain = f"with {100 * self.confidence:g} % certainty"
-            controls = f"but for {100 * self.control:g} % as controls"
-            return f"{what} {certain}, {controls}, from epoch {self.grace_period} on"
+            held_out = f"but for {100 * self.control:g} % held out"
+            return f"{what} {certain}, {held_out}, from epoch {self.grace_period} on"
         return f"by {self.kind} on {self.metric}, from epoch {self.grace_period} on"
 
 

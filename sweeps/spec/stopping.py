@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backdoor.config import Defence
 from backdoor.errors import Mistake
-from sweeps.early_stopping.rules import last_decision, trained_by_epochs
-from sweeps.spec.model import Thresholds
+from sweeps.records.thresholds import Thresholds
 from sweeps.spec.sections import RULE_OPTIONS, StoppingSettings
 
 
@@ -33,7 +32,7 @@ def check_stopping(
         yield from _never_stops(settings, defences, curve_every)
     if region is not None and region.below_best is not None and settings.verdict == "any":
         rule = "must be `fails` where clean_accuracy is `best - x`"
-        remedy = "Who passes hangs on the best point; give region.clean_accuracy as a fraction."
+        remedy = "Who passes depends on the best point; give region.clean_accuracy as a fraction."
         yield Mistake("stopping.verdict", rule, settings.verdict, remedy)
     if region is not None and region.below_best is not None and not baseline:
         rule = "must include 0 when trials are stopped and clean_accuracy is `best - x`"
@@ -56,7 +55,7 @@ def _foreign_options(settings: StoppingSettings) -> Iterator[Mistake]:
 def _never_stops(
     settings: StoppingSettings, defences: Sequence[Defence], curve_every: int
 ) -> Iterator[Mistake]:
-    trained = [d.epochs for d in defences if trained_by_epochs(d.architecture)]
+    trained = [d.epochs for d in defences if d.architecture.trained_by_epochs]
     if not trained:
         rule = "must have something to stop: none of the architectures is trained by epochs"
         remedy = "Remove the section: a closed form is one step, which always runs to its end."
@@ -72,3 +71,8 @@ def _never_stops(
             else f"With {max(trained)} epochs and curve_every {curve_every} there is none at all."
         )
         yield Mistake("stopping.grace_period", rule, settings.grace_period, remedy)
+
+
+def last_decision(epochs: int, curve_every: int) -> int:
+    """The last epoch after which a training of `epochs` can be stopped; 0 where there is none."""
+    return (epochs - 1) // curve_every * curve_every

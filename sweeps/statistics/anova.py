@@ -28,9 +28,9 @@ class Term:
 
 @dataclass(frozen=True)
 class Anova:
-    """terms: every subset of the factors, small ones first. seed: that of the seeds as blocks, as
-    far as they shift all cells alike. residual_ss, residual_df: the rest, by which seeds differ
-    from cell to cell. total_ss: of all values around their mean."""
+    """terms: every subset of the factors, small ones first. seed: the seeds as blocks, as far as
+    they shift all cells equally. residual_ss, residual_df: the rest, by which seeds differ from
+    cell to cell. total_ss: of all values around their mean."""
 
     terms: tuple[Term, ...]
     seed: Term
@@ -44,7 +44,7 @@ def anova(table: Floats) -> Anova | None:
 
     A fixed-effects model with all interactions, and seeds as blocks: every cell has every seed,
     and equal seeds share images and poison sets. None where all values are equal, so that there
-    is no variance to share out.
+    is no variance to explain.
     """
     *levels, seeds = table.shape
     factors = len(levels)

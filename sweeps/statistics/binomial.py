@@ -1,15 +1,15 @@
-"""What so many passes of so many draws prove, and how many draws it takes."""
+"""What a number of passes among a number of draws proves, and how many draws a claim needs."""
 
 from __future__ import annotations
 
 from scipy.special import betaincinv
 from scipy.stats import binom
 
-#: Of every bound here: fixed, so that it cannot be chosen after the fact.
+#: Of every bound here: fixed, so that it cannot be chosen after the results are known.
 CONFIDENCE = 0.95
-#: A verification is made so large that it proves what is true with this chance, if that can be.
+#: A verification has so many draws that it proves a true claim with this probability, if possible.
 POWER = 0.9
-#: No plan allows for more draws that do not pass: each one costs about thirty more draws.
+#: No plan allows for more draws that fail: each one takes about thirty more draws.
 MOST_FAILING = 6
 
 
@@ -24,15 +24,15 @@ def lower_bound(passed: int, total: int, confidence: float = CONFIDENCE) -> floa
 
 
 def fewest_draws(claim: float) -> int:
-    """How many draws it takes, all passing, to prove the claim."""
+    """How many draws prove the claim if all of them pass."""
     return _draws_allowing(claim, 0)
 
 
 def draws_for(claim: float, predicted: float) -> int:
-    """How many draws to plan, where each is expected to pass with the chance `predicted`.
+    """How many draws to plan, where each is expected to pass with the probability `predicted`.
 
-    The fewest by which the claim is proven with the chance `POWER`. Where none of them reach it,
-    those that come nearest.
+    The fewest by which the claim is proven with the probability `POWER`. Where no number reaches
+    it, the one that comes nearest.
     """
     plans = [(_draws_allowing(claim, failing), failing) for failing in range(MOST_FAILING + 1)]
     chances = [float(binom.cdf(failing, draws, 1 - predicted)) for draws, failing in plans]
@@ -41,13 +41,13 @@ def draws_for(claim: float, predicted: float) -> int:
 
 
 def chance_to_prove(claim: float, draws: int, predicted: float) -> float:
-    """The chance that so many draws prove the claim, each passing with the chance `predicted`."""
+    """The probability that so many draws prove the claim, each passing with `predicted`."""
     allowed = [f for f in range(draws) if lower_bound(draws - f, draws) >= claim]
     return float(binom.cdf(max(allowed), draws, 1 - predicted)) if allowed else 0.0
 
 
 def _draws_allowing(claim: float, failing: int) -> int:
-    """The fewest draws that prove the claim though so many do not pass."""
+    """The fewest draws that prove the claim although so many fail."""
     total = failing + 1
     while lower_bound(total - failing, total) < claim:
         total += 1

@@ -1,20 +1,21 @@
 """What to expect of one more seed: a prediction interval for a rate, from a few seeds' counts.
 
-Each seed's count is turned into an angle, asin(sqrt((k + 3/8) / (n + 3/4))), on which binomial
-noise has the variance 1 / (4 n + 2) whatever the rate is, and which keeps the answer inside 0 and
-1 (Anscombe 1948, Biometrika 35, 246-254). On that scale stands the interval for one future
-observation of a normal sample of m seeds with mean a and standard deviation s,
+Each seed's count k of n images becomes an angle, asin(sqrt((k + 3/8) / (n + 3/4))), on which
+binomial noise has the variance 1 / (4 n + 2) whatever the rate is, and which keeps the answer
+between 0 and 1 (Anscombe 1948, Biometrika 35, 246-254). On that scale the interval for one future
+observation of a normal sample of m seeds with mean a and standard deviation s is
 
     a +- t(m - 1) s sqrt(1 + 1/m)          (Meeker, Hahn, Escobar 2017, Statistical Intervals, 4.8)
 
-s holds both what seeds change and the noise of a finite test set; that noise, of the new seed and
-of the mean, is the least spread that is believed, as in `sweeps.statistics.seed_bounds`: three
-seeds that agree by chance do not make the fourth one certain. So the interval is never narrower
-than the plain t interval and covers at least as often; where seeds change little it covers more
-often than it says. Its ends are rounded outward to whole images.
+s contains both the differences between seeds and the noise of a finite test set. That noise, of the
+new seed and of the mean, is the least spread that is assumed, as in
+`sweeps.statistics.seed_bounds`: three seeds that agree by chance do not make the fourth one
+certain. So the interval is never narrower than the plain t interval and covers at least as often;
+where seeds differ little it covers more often than it says. Its ends are rounded outward to whole
+images.
 
-It assumes that seeds scatter about normally on the angles, and that the point was not picked for
-these very figures. A point that was picked out of many looks a little better than it is.
+It assumes that seeds are about normally distributed on the angles, and that the point was not
+chosen for these very figures. A point that was chosen out of many looks a little better than it is.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def predict_one(
     """The interval for one new seed measured on `total` images.
 
     Args:
-        counts: (successes, images) of each seed; a seed without images says nothing.
+        counts: (successes, images) of each seed; a seed without images is left out.
         confidence: of the two-sided interval, in (0, 1).
 
     Returns:
@@ -64,9 +65,7 @@ def predict_one(
     variance = max(spread * (1 + 1 / m), noise)
     reach = float(stdtrit(m - 1, (1 + confidence) / 2)) * math.sqrt(variance)
     low, high = (_count(centre + end, total) for end in (-reach, reach))
-    return Prediction(
-        max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence
-    )  # fmt: skip
+    return Prediction(max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence)
 
 
 def _angle(k: int, n: int) -> float:
@@ -79,6 +78,6 @@ def _noise(n: int) -> float:
 
 
 def _count(angle: float, n: int) -> float:
-    """The count out of n, not rounded, that has this angle, which is brought into its range."""
+    """The count out of n, not rounded, that has this angle, clipped to [0, pi / 2]."""
     inside = min(max(angle, 0.0), math.pi / 2)
     return (n + 0.75) * math.sin(inside) ** 2 - 0.375

@@ -1,8 +1,8 @@
 """One-sided bounds on a rate from a few seeds.
 
 Seeds are the unit of repetition: the test images of several seeds are not exchangeable, so their
-counts are never pooled. The bound is Student's t on the seeds' logits, each with its own binomial
-noise as the least spread that is believed: three seeds that agree by chance prove little.
+counts are never pooled. The bound is Student's t on the seeds' logits, with their mean binomial
+noise as the least spread that is assumed: three seeds that agree by chance prove little.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Rate:
 def rate(counts: Sequence[tuple[int, int]], confidence: float) -> Rate:
     """The rate behind (successes, trials) of each seed.
 
-    A seed without a trial says nothing. lower and upper each hold with `confidence` on their
-    own; fractions in [0, 1].
+    A seed without a trial is left out. lower and upper each hold with `confidence` on their own;
+    fractions in [0, 1].
     """
     counts = [(k, n) for k, n in counts if n]
     if not counts:

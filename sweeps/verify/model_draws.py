@@ -17,7 +17,7 @@ from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
 from sweeps.levelset.verdict_power import Verdicts, passing_verdict
 from sweeps.region.model_region import POINTS
-from sweeps.search.level_set import HALF, SHARE, RegionSearch
+from sweeps.search.level_set import RegionSearch
 from sweeps.spec import SweepSpec
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, PROBABILITY, VERDICT, Candidate
 
@@ -46,8 +46,9 @@ class ModelRegion:
         self._domain, self._known = domain, sorted(ledger.ended)
         self._confidence = spec.region.confidence
         self._model = search.optimizer.current()
-        share = SHARE if target == "share" else HALF
-        self._model = replace(self._model, goal=replace(self._model.goal, seeds=share))
+        self._model = replace(
+            self._model, thresholds=replace(self._model.thresholds, target=target)
+        )
         known = search.optimizer.trials()
         totals = known.images, known.triggered
         # Nothing is inside where nothing is known: one image will do.
@@ -61,15 +62,16 @@ class ModelRegion:
     def frozen(self) -> dict[str, Any]:
         """The trials that the model was made from, which with the spec make it what it is."""
         model = self._model
-        level = model.level.mean + model.centre[0]
-        least = model.goal.clean if model.goal.clean is not None else float(expit(level))
+        least = model.thresholds.clean_accuracy
+        if least is None:
+            least = float(expit(model.accuracy_threshold.mean + model.centre[0]))
         verdicts = {} if self._basis == PROBABILITY else {"verdict_seeds": self._verdicts.seeds}
         return {
             "kind": "model",
             "basis": self._basis,
             **verdicts,
             "confidence": self._confidence,
-            "seeds": model.goal.seeds,
+            "seeds": model.thresholds.seed_share,
             # Numerical libraries may differ in the last digits; the claim does not.
             "clean_accuracy": round(least, 6),
             "trials": self._known,
@@ -95,7 +97,6 @@ class ModelRegion:
                 factors = build_defence(self._domain.decode(points[index])).active()
                 known = round(float(chance[index]), 6), round(float(passing[index]), 6)
                 found.append(Candidate(factors, *known))
-            self._domain.forget()
             if len(found) >= count:
                 break
         return found[:count]
@@ -104,7 +105,6 @@ class ModelRegion:
         """The least P(inside) that is IN, from the points that `sweeps region` looks at."""
         points = self._domain.sample(POINTS, seed=1)
         chance = probability(self._model, points)
-        self._domain.forget()
         return cutoff(self._model, points, chance, self._confidence)
 
     def _part(self, stratum: str, chance: Floats, passing: Floats) -> Bools:

@@ -18,39 +18,39 @@ from region.means import mean_probability
 from region.recorded import read
 
 from sweeps.levelset.membership import IN, labels
-from sweeps.levelset.surrogate import Goal
+from sweeps.records.thresholds import Thresholds
 
 BELOW_BEST, SUCCESS, DANGER = 0.03, 0.25, 0.5
 SHARE, RANDOM_SHARE = 60 / 250, 83 / 250
-MANY, GOAL = 8, 0.9
+MANY, LEAST_F1 = 8, 0.9
 
 
 def f1(found, truth):
     """1 where there is nothing to find and nothing is found."""
-    wanted = found.sum() + truth.sum()
-    return 2 * (found & truth).sum() / wanted if wanted else 1.0
+    size = found.sum() + truth.sum()
+    return 2 * (found & truth).sum() / size if size else 1.0
 
 
 def searched(file, seed, batch, **settings):
-    """(cells thought safe, cells called IN too boldly at any time) after a share of the rows."""
-    goal, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
+    """(cells thought safe, cells wrongly called IN at any time) after a share of the rows."""
+    thresholds, wrong = Thresholds(attack_success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
-        file.table, goal, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
+        file.table, thresholds, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
     ):
         if search.trials_known < min(search.enough, budget):
             continue
         inside = mean_probability(search, file.table, SUCCESS, BELOW_BEST)
         called = labels(inside, search.settings.confidence) == IN
-        bold |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
-    return inside >= 0.5, called, bold
+        wrong |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
+    return inside >= 0.5, called, wrong
 
 
 def by_random_rows(file, seed):
     """What plain means over randomly chosen rows say: nothing of cells without a row."""
-    draw, table = np.random.default_rng(seed), file.table
+    rng, table = np.random.default_rng(seed), file.table
     seen = np.zeros(table.correct.size, dtype=bool)
-    seen[draw.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
+    seen[rng.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
     seen = seen.reshape(table.correct.shape)
     count = seen.sum(axis=(1, 2))
     means = [
@@ -67,7 +67,7 @@ def judge(path, seeds, batch, **settings):
     plain = [by_random_rows(file, seed) for seed in range(seeds * 20)]
     scores = [f1(cells, truth) for cells, _, _ in found]
     wrong = [int((cells & ~truth).sum()) for cells, _, _ in found]
-    bold = sum(len(b) for _, _, b in found)
+    ever_wrong = sum(len(b) for _, _, b in found)
     many = truth.sum() >= MANY
     called = sum(int(c.sum()) for _, c, _ in found)
     return {
@@ -77,11 +77,11 @@ def judge(path, seeds, batch, **settings):
         "missed_cells": quartiles([int((truth & ~cells).sum()) for cells, _, _ in found]),
         "in_cells": called / seeds,
         "in_precision": sum(int((c & truth).sum()) for _, c, _ in found) / called if called else None,
-        "in_above_half": bold,
+        "in_above_half": ever_wrong,
         "random_f1": quartiles([f1(cells, truth) for cells in plain]),
         "random_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells in plain])),
         "search_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells, _, _ in found])),
-        "goals": {"f1": bool(not many or np.median(scores) >= GOAL), "never above half": bold == 0},
+        "goals": {"f1": bool(not many or np.median(scores) >= LEAST_F1), "never above half": ever_wrong == 0},
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
     OPENBLAS_NUM_THREADS=1 python tests/benchmarks/bench_region.py [--only analytic,map,hard,speed,share,live,timed] [--seeds 10] [--json FILE]
 
-Prints the tables, writes them as JSON, and ends with exit code 1 where a goal is missed. A method
+Prints the tables, writes them as JSON, and ends with exit code 1 where a criterion is missed. A method
 reaches a level where its IoU is at least that at two checks in a row; a grid's size reaches it where
 its median IoU over the seeds does, by the better of linear interpolation and the same surrogate.
 """
@@ -31,7 +31,7 @@ def share(pool, _seeds, say):
     spec, search = target.searched()
     points, chance = target.border(search, spec.region.confidence)
     measured = target.rates(pool, spec, target.trials_of(spec, search, points))
-    passes = target.passes(measured, search.optimizer.goal)
+    passes = target.passes(measured, search.optimizer.thresholds)
     few = int((passes <= target.FEW).sum())
     say(f"\n90 % target on digits: {len(search.optimizer.points)} trials, then {len(points)} points called IN at the border "
         f"(P {chance.min():.3f} to {chance.max():.3f}) with {target.SEEDS} fresh seeds each\n"
@@ -113,25 +113,26 @@ def main() -> int:
     parser.add_argument("--json", default="build/bench-region.json")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    report, goals = {}, {}
+    report, criteria = {}, {}
     with get_context("spawn").Pool(options.processes) as pool:
         for part in options.only.split(","):
             report[part], more = PARTS[part](
                 pool, options.seeds, lambda line: print(line, flush=True)
             )
-            goals |= more
+            criteria |= more
     print("\ngoals")
-    for goal, (value, met) in goals.items():
-        print(f"  {'met   ' if met else 'MISSED'} {goal}: {value:.2f}")
+    for criterion, (value, met) in criteria.items():
+        print(f"  {'met   ' if met else 'MISSED'} {criterion}: {value:.2f}")
     file = Path(options.json)
     file.parent.mkdir(parents=True, exist_ok=True)
     shown = {
-        goal: {"value": float(value), "met": bool(met)} for goal, (value, met) in goals.items()
+        criterion: {"value": float(value), "met": bool(met)}
+        for criterion, (value, met) in criteria.items()
     }
     file.write_text(
         json.dumps({"seeds": options.seeds, "goals": shown, **report}, indent=1, default=plain)
     )
-    return 0 if all(met for _, met in goals.values()) else 1
+    return 0 if all(met for _, met in criteria.values()) else 1
 
 
 if __name__ == "__main__":

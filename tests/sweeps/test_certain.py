@@ -535,4 +535,4 @@ def test_check_says_what_is_stopped(tmp_path, capsys) -> None:
     assert main(["check", str(tmp_path / "spec.yaml")]) == FINE
     out = capsys.readouterr().out
     assert "24 trials in 2 packs" in out
-    assert "stopped early: what fails with 95 % certainty, but for 10 % as controls, from epoch 1 on" in out  # fmt: skip
+    assert "stopped early: what fails with 95 % certainty, but for 10 % held out, from epoch 1 on" in out  # fmt: skip

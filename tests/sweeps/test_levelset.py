@@ -22,20 +22,11 @@ from sweeps.levelset.gaussian_process import (
 )
 from sweeps.levelset.kernel import per_column
 from sweeps.levelset.membership import IN, OUT, labels, orthant, probability, share_probability
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
-from sweeps.levelset.surrogate import (
-    CLIP,
-    Goal,
-    Margins,
-    Panel,
-    Surrogate,
-    Trials,
-    centred,
-    countable,
-    seed_variance,
-    thinned,
-)
+from sweeps.levelset.model import CLIP, Margins, Panel, Trials
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
+from sweeps.levelset.surrogate import Surrogate, centred, countable, seed_variance, thinned
 from sweeps.levelset.verdict_power import Verdicts, passing_verdict
+from sweeps.records.thresholds import Thresholds
 
 MIXED = Columns((0, 3, 0))
 LINE = Panel(Columns(()), np.zeros((1, 0)))
@@ -44,15 +35,15 @@ EVEN9 = np.linspace(0, 1, 9)[:, None]
 
 
 def data(rows=25, columns=MIXED, seed=0):
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     points = Box(columns).sample(rows, seed)
     return Data(
-        columns, points, draw.standard_normal(rows), 0.1 * draw.random(rows), draw.random(rows)
+        columns, points, rng.standard_normal(rows), 0.1 * rng.random(rows), rng.random(rows)
     )
 
 
 def hyperparameters(columns=MIXED):
-    return Hyperparameters(np.linspace(0.3, 0.9, len(columns.levels)), 1.7, 0.2, 0.5)
+    return Hyperparameters(np.linspace(0.3, 0.9, len(columns)), 1.7, 0.2, 0.5)
 
 
 def test_the_gradient_is_the_slope_of_the_objective() -> None:
@@ -104,16 +95,18 @@ def test_a_pending_trial_reduces_variances_and_leaves_means() -> None:
         MIXED, np.r_[rows.points, more], np.r_[rows.values, np.zeros(4)],
         np.r_[rows.known + chosen.learned_noise(rows.shape), noise], np.zeros(29),
     )  # fmt: skip
-    told = Process.of(both, Hyperparameters(chosen.lengths, chosen.variance, 1e-12, 0.0)).at(points)
-    assert pending.variance() == pytest.approx(told.variance(), abs=1e-6)
+    known = Process.of(both, Hyperparameters(chosen.lengths, chosen.variance, 1e-12, 0.0)).at(
+        points
+    )
+    assert pending.variance() == pytest.approx(known.variance(), abs=1e-6)
     assert pending.mean == pytest.approx(Process.of(rows, chosen).at(points).mean)
 
 
-def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
-    assert Process.of(data(5), hyperparameters()).doubt == 2
-    assert Process.of(data(60), hyperparameters()).doubt == pytest.approx(60 / 54)
+def test_few_rows_raise_variances_as_hyperparameters_are_uncertain() -> None:
+    assert Process.of(data(5), hyperparameters()).variance_inflation == 2
+    assert Process.of(data(60), hyperparameters()).variance_inflation == pytest.approx(60 / 54)
     model = model_of(EVEN9)
-    assert model.clean.doubt == pytest.approx(9 / 5)
+    assert model.clean.variance_inflation == pytest.approx(9 / 5)
     clean, attack = model.clean.at(EVEN9), model.attack.at(EVEN9)
     found = model.margins(EVEN9)
     assert found.clean[1] == pytest.approx(1.8 * clean.variance())
@@ -121,24 +114,24 @@ def test_few_rows_leave_doubt_about_the_hyperparameters() -> None:
 
 
 def test_hyperparameters_of_a_known_process_are_found() -> None:
-    columns, draw = Columns((0, 0)), np.random.default_rng(3)
+    columns, rng = Columns((0, 0)), np.random.default_rng(3)
     truth = Hyperparameters(np.array([0.2, 2.0]), 2.0, 0.05, 0.0)
     points = Box(columns).sample(200, 1)
     empty = Data(columns, points[:0], np.zeros(0), np.zeros(0), np.zeros(0))
     prior = Process.of(empty, truth).at(points)
-    values = np.linalg.cholesky(
-        prior.covariance(prior) + 0.05 * np.eye(200)
-    ) @ draw.standard_normal(200)
-    found = fit(Data(columns, points, values, np.zeros(200), np.zeros(200)), Prior(), None, draw)
+    values = np.linalg.cholesky(prior.covariance(prior) + 0.05 * np.eye(200)) @ rng.standard_normal(
+        200
+    )
+    found = fit(Data(columns, points, values, np.zeros(200), np.zeros(200)), Prior(), None, rng)
     assert found.lengths[0] == pytest.approx(0.2, rel=0.4) and found.lengths[1] > 0.8
     assert found.noise == pytest.approx(0.05, rel=0.5)
 
 
 def test_the_orthant_probability_is_scipys() -> None:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(5):
-        root = draw.standard_normal((4, 4))
-        covariance, mean = root @ root.T + 0.2 * np.eye(4), draw.standard_normal(4)
+        root = rng.standard_normal((4, 4))
+        covariance, mean = root @ root.T + 0.2 * np.eye(4), rng.standard_normal(4)
         expected = multivariate_normal(-mean, covariance).cdf(np.zeros(4))
         found = orthant(mean[None], covariance[None])[0]
         assert found == pytest.approx(expected, abs=0.01)
@@ -157,8 +150,8 @@ def test_chances_that_single_entries_decide_are_not_worked_out_further() -> None
     assert orthant(mean[:, :1], covariance[:, :1, :1]) == pytest.approx(ndtr(mean[:, 0]), abs=1e-5)
 
 
-def test_the_probability_of_rivals_is_the_mean_of_each_ones_own() -> None:
-    """Rivals have processes in common; each pair counts with its weight all the same."""
+def test_the_probability_of_alternative_models_is_the_mean_of_each_ones_own() -> None:
+    """Alternative models have processes in common; each pair counts with its weight all the same."""
     one, other = model_of(EVEN9), model_of(np.linspace(0, 1, 5)[:, None])
     mixed = replace(one, attack=other.attack)
     alternatives = replace(one, others=((0.3, other), (0.2, mixed)))
@@ -184,9 +177,9 @@ def test_nine_seeds_in_ten_ask_for_more_than_the_median_seed() -> None:
 @pytest.mark.parametrize("images", [100, 1000])
 def test_a_seed_passes_by_what_is_counted_on_its_images(images) -> None:
     """Simulated seeds: normal logits around the threshold, counts of images, and their logits."""
-    draw, limit = np.random.default_rng(0), float(logit(0.2))
-    seeds = expit(limit + 0.3 * draw.standard_normal(20_000))
-    counted = (draw.binomial(images, seeds) + 0.5) / (images + 1)
+    rng, limit = np.random.default_rng(0), float(logit(0.2))
+    seeds = expit(limit + 0.3 * rng.standard_normal(20_000))
+    counted = (rng.binomial(images, seeds) + 0.5) / (images + 1)
     quiet = Hyperparameters(np.ones(1), 1.0, 0.3**2, 0.0)
     found = seed_variance(quiet, limit, np.full(7, float(images)))
     assert found == pytest.approx(np.var(logit(counted)), rel=0.08)
@@ -195,7 +188,10 @@ def test_a_seed_passes_by_what_is_counted_on_its_images(images) -> None:
 
 
 def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for() -> None:
-    even, model = np.linspace(0, 1, 200)[:, None], model_of(EVEN9, Goal(0.1, 0.9, seeds=0.9))
+    even, model = (
+        np.linspace(0, 1, 200)[:, None],
+        model_of(EVEN9, Thresholds(attack_success=0.1, clean_accuracy=0.9, target="share")),
+    )
     counting = 1 / (IMAGES * 0.09)
     learned = [
         float(p.hyperparameters.learned_noise(np.array([0.36]))[0])
@@ -208,8 +204,8 @@ def test_smaller_test_sets_leave_less_inside_where_a_share_of_seeds_is_asked_for
 
 def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
     """Asked for in tens, a fifth of a hundred trials are not chosen where they tell most."""
-    chosen = Settings(budget=400, f1=2.0, undecided=-1.0, random=0.15, again=0.15)
-    search = LevelSetSearch(Box(Columns((0,))), LINE, GOAL, chosen)
+    chosen = LevelSetSettings(budget=400, f1=2.0, undecided=-1.0, random=0.15, again=0.15)
+    search = LevelSetSearch(Box(Columns((0,))), LINE, THRESHOLDS, chosen)
     for _ in range(12):
         asked = search.ask(10)
         for number, outcome in zip(
@@ -220,17 +216,17 @@ def test_the_random_and_the_repeated_share_are_of_trials_not_of_asks() -> None:
     assert 7 <= repeated <= 30
 
 
-def test_a_resumed_search_tries_what_is_missing_of_its_even_design() -> None:
+def test_a_resumed_search_tries_what_is_missing_of_its_initial_design() -> None:
     """Packs come back in any order; what was known was tried again, and what was not never."""
     panel = Panel(Columns((2,)), np.array([[0.0], [1.0]]))
-    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, GOAL) for _ in range(2))
-    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.begin)]
-    for number in range(first.begin // 2, first.begin):
+    first, resumed = (LevelSetSearch(Box(Columns((0, 0))), panel, THRESHOLDS) for _ in range(2))
+    asked = [(first.points[i].tobytes(), first.attacks[i]) for i in first.ask(first.initial)]
+    for number in range(first.initial // 2, first.initial):
         point, attack = first.points[number], first.attacks[number]
         resumed.tell(resumed.add(point, attack), outcomes(point[None, :])[0])
-    more = resumed.ask(first.begin - first.begin // 2)
+    more = resumed.ask(first.initial - first.initial // 2)
     found = [(resumed.points[i].tobytes(), resumed.attacks[i]) for i in more]
-    assert found == asked[: first.begin // 2]
+    assert found == asked[: first.initial // 2]
 
 
 def test_counts_become_clipped_logits_around_the_threshold() -> None:
@@ -246,13 +242,15 @@ def test_counts_become_clipped_logits_around_the_threshold() -> None:
 @pytest.mark.parametrize("images", [10.0, 450.0])
 def test_a_threshold_of_none_or_all_is_one_that_can_be_had(clean, success, images) -> None:
     """Where all trials hold it exactly the region is everywhere, and where none does nowhere."""
-    draw, points = np.random.default_rng(0), Box(Columns((0,))).sample(40, 0)
+    rng, points = np.random.default_rng(0), Box(Columns((0,))).sample(40, 0)
     every = np.full(len(points), images)
     for off, expected in ((0, 1.0), (1, 0.0)):
         correct = every - off if clean == 1 else every
         hits = np.full(len(points), 0.0 if clean == 1 else off)
         trials = Trials(points, np.zeros(len(points), dtype=int), correct, every, hits, every)
-        model = Surrogate(Columns((0,)), LINE, Goal(success, clean), EVEN9).fit(trials, draw)
+        model = Surrogate(
+            Columns((0,)), LINE, Thresholds(attack_success=success, clean_accuracy=clean), EVEN9
+        ).fit(trials, rng)
         assert probability(model, EVEN9) == pytest.approx(expected, abs=0.1)
 
 
@@ -268,70 +266,70 @@ def test_many_rows_are_thinned_to_those_near_the_threshold() -> None:
     assert near <= set(kept.points[:, 0])
 
 
-# --- what is worth trying ------------------------------------------------------------------------
+# --- what is tried next --------------------------------------------------------------------------
 
 
 def outcomes(points, noise=0.2, seed=0):
     """Clean accuracy falls at x = 0.8, attack success at x = 0.4: inside between them."""
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     found = []
     for x in points[:, 0]:
-        clean = expit(12 * (0.8 - x) + logit(0.9) + noise * draw.standard_normal())
-        success = expit(12 * (0.4 - x) + logit(0.1) + noise * draw.standard_normal())
+        clean = expit(12 * (0.8 - x) + logit(0.9) + noise * rng.standard_normal())
+        success = expit(12 * (0.4 - x) + logit(0.1) + noise * rng.standard_normal())
         found.append(Outcome(np.round(IMAGES * clean), IMAGES, np.round(IMAGES * success), IMAGES))
     return found
 
 
-GOAL = Goal(success=0.1, clean=0.9)
+THRESHOLDS = Thresholds(attack_success=0.1, clean_accuracy=0.9)
 
 
-def model_of(points, goal=GOAL):
+def model_of(points, thresholds=THRESHOLDS):
     counts = np.array([(o.correct, o.images, o.success, o.triggered) for o in outcomes(points)])
     trials = Trials(points, np.zeros(len(points), dtype=np.int64), *counts.T)
-    surrogate = Surrogate(Columns((0,)), LINE, goal, np.linspace(0, 1, 200)[:, None])
+    surrogate = Surrogate(Columns((0,)), LINE, thresholds, np.linspace(0, 1, 200)[:, None])
     return surrogate.fit(trials, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_the_chance_of_a_verdict_is_that_of_simulated_seeds(seeds) -> None:
     """Latent rates from the posterior, seeds around them, counts of images, and their median."""
-    model, draw, many, images = model_of(EVEN9), np.random.default_rng(0), 4000, 200
+    model, rng, many, images = model_of(EVEN9), np.random.default_rng(0), 4000, 200
     points = np.linspace(0.02, 0.98, 13)[:, None]
     chances = passing_verdict(model, points, Verdicts(seeds, images, images))
     clean, attack = model.clean.at(points), model.attack.at(model.crossed(points))
     passes = np.ones((many, len(points)), dtype=bool)
     for which, process, posterior, limit in (
-        (0, model.clean, clean, model.goal.clean),
-        (1, model.attack, attack, model.goal.success),
+        (0, model.clean, clean, model.thresholds.clean_accuracy),
+        (1, model.attack, attack, model.thresholds.attack_success),
     ):
-        spread = np.sqrt(process.doubt * posterior.variance())
-        latent = posterior.mean + spread * draw.standard_normal((many, len(points)))
+        spread = np.sqrt(process.variance_inflation * posterior.variance())
+        latent = posterior.mean + spread * rng.standard_normal((many, len(points)))
         noise = np.sqrt(model.seed_noise(posterior, which))
-        each = latent[..., None] + noise[:, None] * draw.standard_normal((many, len(points), seeds))
-        found = np.median(draw.binomial(images, expit(each + model.centre[which])) / images, axis=2)
+        each = latent[..., None] + noise[:, None] * rng.standard_normal((many, len(points), seeds))
+        found = np.median(rng.binomial(images, expit(each + model.centre[which])) / images, axis=2)
         passes &= found >= limit - 1e-9 if which == 0 else found <= limit + 1e-9
     assert chances == pytest.approx(passes.mean(axis=0), abs=0.06)
     assert chances.max() > 0.9 and chances.min() < 0.1
 
 
 def test_trials_go_to_the_borders_of_the_joint_set() -> None:
-    """A border of one metric is worth nothing where the other fails: with clean accuracy bad
+    """The border of one metric does not matter where the other fails: with clean accuracy bad
     from 0.3 on, the fall of attack success at 0.4 is of no interest."""
     points = np.linspace(0, 1, 9)[:, None]
     even = np.linspace(0, 1, 400)[:, None]
     shares = np.full(400, 1 / 400)
 
-    def spread(goal):
-        model = model_of(points, goal)
+    def spread(thresholds):
+        model = model_of(points, thresholds)
         chosen = choose(
             model, reference_set(model, even, shares), even, np.zeros(400, dtype=np.int64), 4
         )
         return even[chosen, 0]
 
-    both = spread(GOAL)
+    both = spread(THRESHOLDS)
     assert min(abs(both - 0.4)) < 0.12 and min(abs(both - 0.8)) < 0.12
     strict = spread(
-        Goal(success=0.1, clean=float(expit(12 * 0.5 + logit(0.9))))
+        Thresholds(attack_success=0.1, clean_accuracy=float(expit(12 * 0.5 + logit(0.9))))
     )  # fails beyond 0.3
     assert all(abs(strict - 0.8) > 0.2)
 
@@ -342,14 +340,14 @@ def test_picking_conditions_on_what_was_picked() -> None:
     reference, posterior = even[::30], model.clean.at(even)
     noise = np.linspace(0.1, 0.5, 300)
     seen = model.clean.at(reference)
-    side = OutputState(ReferenceSet(seen, np.ones(10), seen.variance()), posterior, noise)
+    output = OutputState(ReferenceSet(seen, np.ones(10), seen.variance()), posterior, noise)
     picked = [40, 200, 200]
     for index in picked:
-        side.pick(index)
+        output.pick(index)
     pending = model.clean.pending(even[picked], noise[picked])
     at = pending.at(even)
-    assert side.between == pytest.approx(pending.at(reference).covariance(at), abs=1e-6)
-    assert side.variance == pytest.approx(at.variance(), abs=1e-6)
+    assert output.between == pytest.approx(pending.at(reference).covariance(at), abs=1e-6)
+    assert output.variance == pytest.approx(at.variance(), abs=1e-6)
     with pytest.raises(ValueError, match="all at once"):
         pending.pending(even[:1], noise[:1])
 
@@ -358,16 +356,16 @@ def test_cost_moves_trials_to_cheaper_places() -> None:
     model = model_of(np.linspace(0, 1, 7)[:, None])
     even, attacks = np.linspace(0, 1, 300)[:, None], np.zeros(300, dtype=np.int64)
     references = reference_set(model, even, np.full(300, 1 / 300))
-    dear = choose(model, references, even, attacks, 5, np.where(even[:, 0] > 0.6, 1000.0, 1.0))
-    assert (even[dear, 0] <= 0.6).all()
+    chosen = choose(model, references, even, attacks, 5, np.where(even[:, 0] > 0.6, 1000.0, 1.0))
+    assert (even[chosen, 0] <= 0.6).all()
     assert (even[choose(model, references, even, attacks, 5), 0] > 0.6).any()
 
 
 # --- the whole -----------------------------------------------------------------------------------
 
 
-def searched(goal=GOAL, failing=(), **settings):
-    search = LevelSetSearch(Box(Columns((0, 0))), LINE, goal, Settings(**settings))
+def searched(thresholds=THRESHOLDS, failing=(), **settings):
+    search = LevelSetSearch(Box(Columns((0, 0))), LINE, thresholds, LevelSetSettings(**settings))
     while asked := search.ask(8):
         points = np.array([search.points[i] for i in asked])
         for number, outcome in zip(asked, outcomes(points, seed=asked[0]), strict=True):
@@ -393,7 +391,10 @@ def test_the_region_is_found_and_the_search_ends_by_itself(failing) -> None:
 
 
 def test_there_may_be_no_region() -> None:
-    search = searched(Goal(success=0.1, clean=float(expit(12 * 0.5 + logit(0.9)))), budget=300)
+    search = searched(
+        Thresholds(attack_success=0.1, clean_accuracy=float(expit(12 * 0.5 + logit(0.9)))),
+        budget=300,
+    )
     assert len(search.points) < 150
     inside, _ = judged(search)
     found = labels(inside, 0.95)
@@ -418,7 +419,7 @@ def test_a_budget_is_never_exceeded_and_seeds_decide_all() -> None:
 def test_pending_trials_are_taken_into_account() -> None:
     """Asked one by one without an answer, it does not ask for the same place over and over."""
     search = searched(budget=40)
-    search.settings = Settings(budget=60, random=0.0, again=0.0)
+    search.settings = LevelSetSettings(budget=60, random=0.0, again=0.0)
     asked = [search.ask(1)[0] for _ in range(8)]
     places = np.sort([search.points[i][0] for i in asked])
     assert places[-1] - places[0] > 0.2 and len({tuple(search.points[i]) for i in asked}) == 8

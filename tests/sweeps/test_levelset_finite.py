@@ -12,10 +12,11 @@ from scipy.special import expit
 
 from sweeps.levelset.columns import Columns
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.model import Panel
+from sweeps.records.thresholds import Thresholds
 
 OUTCOME_SIZE, SEEDS, IMAGES = 9, 3, 500
-GOAL = Goal(success=0.25, clean=0.9)
+THRESHOLDS = Thresholds(attack_success=0.25, clean_accuracy=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +24,14 @@ def table() -> Table:
     """A diagonal band: accuracy falls off on one side of it, and either attack takes on the other."""
     axis = np.linspace(0, 1, OUTCOME_SIZE)
     points = np.array([(a, b) for a in axis for b in axis])
-    total, draw = points.sum(axis=1), np.random.default_rng(5)
+    total, rng = points.sum(axis=1), np.random.default_rng(5)
     clean = 0.1 + 0.87 * expit(12 * (1.4 - total))
     success = np.column_stack([expit(10 * (front - total)) for front in (0.55, 0.7)])
     shape = (len(points), 2, SEEDS)
 
     def counts(rates, noise):
-        odds = np.log(rates / (1 - rates)) + noise * draw.standard_normal(shape)
-        return draw.binomial(IMAGES, expit(odds)).astype(float)
+        odds = np.log(rates / (1 - rates)) + noise * rng.standard_normal(shape)
+        return rng.binomial(IMAGES, expit(odds)).astype(float)
 
     images = np.full(shape, float(IMAGES))
     panel = Panel(Columns((2,)), np.arange(2.0)[:, None])
@@ -41,11 +42,11 @@ def table() -> Table:
 def _truth(table: Table) -> np.ndarray:
     clean = np.median(table.correct / IMAGES, axis=(1, 2))
     success = np.median(table.success / IMAGES, axis=2).max(axis=1)
-    return (clean >= GOAL.clean) & (success <= GOAL.success)
+    return (clean >= THRESHOLDS.clean_accuracy) & (success <= THRESHOLDS.attack_success)
 
 
 def test_the_search_finds_the_cells_from_an_eighth_of_the_table(table) -> None:
-    *_, search = replayed(table, GOAL, seed=0, budget=60, batch=5, f1=2.0, undecided=-1.0)
+    *_, search = replayed(table, THRESHOLDS, seed=0, budget=60, batch=5, f1=2.0, undecided=-1.0)
     found, truth = probability(search.current(), table.cells.points) >= 0.5, _truth(table)
     assert table.correct.size == 486 and len(search.points) == 60
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) >= 0.85
@@ -56,7 +57,7 @@ def test_a_small_table_is_looked_up_once_and_no_more(table) -> None:
     small = Table(Cells(table.cells.points[:4]), table.panel, *(
         c[:4] for c in (table.correct, table.images, table.success, table.triggered)
     ))  # fmt: skip
-    *_, search = replayed(small, GOAL, seed=1, budget=100, batch=4, f1=2.0, undecided=-1.0)
+    *_, search = replayed(small, THRESHOLDS, seed=1, budget=100, batch=4, f1=2.0, undecided=-1.0)
     tried = Counter((p.tobytes(), a) for p, a in zip(search.points, search.attacks, strict=True))
     assert search.finished and max(tried.values()) == SEEDS and len(search.points) == 4 * 2 * SEEDS
 
@@ -76,7 +77,7 @@ def test_draws_are_distinct_cells_and_even(table) -> None:
 
 
 def test_means_of_cells_that_are_wholly_known_are_exact(table) -> None:
-    *_, search = replayed(table, GOAL, seed=0, budget=30, batch=10, f1=2.0, undecided=-1.0)
+    *_, search = replayed(table, THRESHOLDS, seed=0, budget=30, batch=10, f1=2.0, undecided=-1.0)
     cell, replay = 40, Replay(table, np.random.default_rng(1))
     search.outcomes = {i: o for i, o in search.outcomes.items() if table.cells.rows([search.points[i]])[0] != cell}  # fmt: skip
     for attack in (0, 1):
@@ -147,7 +148,7 @@ def test_a_map_is_replayed_from_three_seeds_and_others_tell_the_truth(mapped) ->
     whole.success[:] += np.arange(8)  # tells seeds apart
     drawn = set()
     for seed in range(20):
-        truth, replay = dense.parts(seed, GOAL)
+        truth, replay = dense.parts(seed, THRESHOLDS)
         used = [set(part.success[0, 0] - whole.success[0, 0, 0]) for part in (truth, replay)]
         assert (truth.seeds, replay.seeds) == (5, 3) and used[0] | used[1] == set(range(8))
         drawn.add(frozenset(used[1]))
@@ -161,7 +162,7 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
         found = dense.Map(seed)
         loud = (found.table.success[0, 0] == IMAGES).sum()
         counts[found.repeats] += 1
-        # Two of three, and of four, pull the median over the bar; two of the others do not.
+        # Two of three, and of four, pull the median over the threshold; two of the others do not.
         assert (found.repeats == 3) == (found.ceiling == 1.0) == (loud < 2)
     assert set(counts) == {3, 4}
 
@@ -169,21 +170,23 @@ def test_more_seeds_are_replayed_until_they_agree_with_the_truth(mapped) -> None
 def test_a_map_for_live_runs_replays_nothing_and_all_seeds_tell_its_truth(mapped) -> None:
     whole = mapped(loud=(0, 1, 2))
     found = dense.Map(5, live=True)
-    assert np.array_equal(found.truth, dense.inside(whole, dense.bars(5)))
+    assert np.array_equal(found.truth, dense.inside(whole, dense.thresholds_of(5)))
     assert found.truth.any() and found.ceiling == 1.0
 
 
-def test_each_run_on_a_map_has_bars_of_its_own(mapped) -> None:
+def test_each_run_on_a_map_has_thresholds_of_its_own(mapped) -> None:
     mapped()
     one, again, other = (dense.Map(seed) for seed in (1, 1, 2))
-    assert one.goal == again.goal != other.goal
+    assert one.thresholds == again.thresholds != other.thresholds
     for seed, found in ((1, one), (2, other)):
-        bars = np.array([found.goal.clean, found.goal.success])
-        assert (dense.BARS[0] <= bars).all() and (bars <= dense.BARS[1]).all()
-        truth = dense.parts(seed, found.goal)[0]
+        asked = np.array([found.thresholds.clean_accuracy, found.thresholds.attack_success])
+        assert (dense.THRESHOLD_RANGE[0] <= asked).all() and (
+            asked <= dense.THRESHOLD_RANGE[1]
+        ).all()
+        truth = dense.parts(seed, found.thresholds)[0]
         rates = np.median(truth.success / truth.triggered, axis=2).max(axis=1)
         clean = np.median(truth.correct / truth.images, axis=(1, 2))
-        assert np.array_equal(found.truth, (clean >= bars[0]) & (rates <= bars[1]))
+        assert np.array_equal(found.truth, (clean >= asked[0]) & (rates <= asked[1]))
 
 
 def test_a_map_trains_the_nearest_point_and_grids_lie_on_it(table, monkeypatch) -> None:

@@ -19,10 +19,11 @@ from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
-from sweeps.levelset.surrogate import Goal, Panel
-from sweeps.levelset.threshold import Level
+from sweeps.levelset.model import Panel
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
+from sweeps.levelset.threshold import AccuracyThreshold
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
+from sweeps.records.thresholds import Thresholds
 from sweeps.region.model_region import _Answer, model_answer
 from sweeps.region.model_text import model_text
 from sweeps.results.create import read_spec
@@ -78,7 +79,9 @@ def test_no_description_is_given_where_none_is_precise() -> None:
 def fitted() -> LevelSetSearch:
     """A search that knows 60 trials of a space where accuracy falls and attacks fail to the right."""
     panel = Panel(Columns((0,)), np.array([[0.0], [1.0]]))
-    search = LevelSetSearch(Box(Columns((0, 0))), panel, Goal(success=0.2, clean=0.9))
+    search = LevelSetSearch(
+        Box(Columns((0, 0))), panel, Thresholds(attack_success=0.2, clean_accuracy=0.9)
+    )
     for index, point in enumerate(square(60)):
         accuracy, success = (
             0.99 - 0.15 * point[0] ** 3,
@@ -104,12 +107,14 @@ def test_joint_draws_agree_with_the_probabilities_of_single_points() -> None:
     assert (weak >= probability_of(model, points, both) - 1e-9).all()
 
 
-@pytest.mark.parametrize("seeds", [0.5, 0.9])
-def test_the_front_ends_at_the_volume(seeds) -> None:
-    """A part of the panel is judged as the whole is: by rivals too, and for as many seeds."""
+@pytest.mark.parametrize("target", ["median", "share"])
+def test_the_front_ends_at_the_volume(target) -> None:
+    """A part of the panel is judged as the whole is: by alternative models too, and for as many seeds."""
     fit, points = fitted().current(), square(300)
-    model = replace(fit, goal=replace(fit.goal, seeds=seeds), noise=(0.2, 0.4))
-    model = replace(model, others=((0.7, replace(model, level=Level(0.8))),))
+    model = replace(fit, thresholds=replace(fit.thresholds, target=target), noise=(0.2, 0.4))
+    model = replace(
+        model, others=((0.7, replace(model, accuracy_threshold=AccuracyThreshold(0.8))),)
+    )
     whole, weak = (probability_of(model, points, np.array([True, b])) for b in (True, False))
     assert whole == pytest.approx(probability(model, points), abs=2e-5)
     assert whole.mean() < weak.mean()
@@ -219,7 +224,7 @@ def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
 def test_a_search_is_not_said_to_be_certain_of_what_its_answer_holds_back(cutoff, why) -> None:
     """All points are sure one by one, and a fiftieth is IN, unless too many may be wrong at once."""
     inside = np.repeat([0.96, 0.045], [2, 98])
-    optimizer = SimpleNamespace(points=[], settings=Settings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
+    optimizer = SimpleNamespace(points=[], settings=LevelSetSettings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
     answer = SimpleNamespace(
         spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(optimizer=optimizer, affordable=9),
     )  # fmt: skip

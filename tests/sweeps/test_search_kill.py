@@ -72,9 +72,9 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys) -> None:
     search = make_search(spec)
     search.tell(before.table())
     asked = search.ask(4096)
-    told = sorted(t.values for t in search.study.trials if t.state.name == "COMPLETE")
+    reported = sorted(t.values for t in search.study.trials if t.state.name == "COMPLETE")
     expected = sorted(list(had[name][:2]) for name in complete)
-    assert [round(v, 9) for t in told for v in t] == [round(v, 9) for t in expected for v in t]
+    assert [round(v, 9) for t in reported for v in t] == [round(v, 9) for t in expected for v in t]
     assert set(had) - complete <= {t.defence_id for t in asked}
 
     trained = []

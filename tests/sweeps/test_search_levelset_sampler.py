@@ -72,7 +72,7 @@ def inside(params) -> bool:
     return accuracy >= 0.88 and success <= 0.2
 
 
-def noisy(draw):
+def noisy(rng):
     def objective(trial):
         params = {
             "lr": trial.suggest_float("lr", 1e-4, 1, log=True),
@@ -80,8 +80,8 @@ def noisy(draw):
             "kind": trial.suggest_categorical("kind", ["a", "b"]),
         }
         accuracy, success = truth(params)
-        trial.set_constraint("attack", success - 0.2 + 0.02 * draw.normal())
-        return accuracy + 0.01 * draw.normal()
+        trial.set_constraint("attack", success - 0.2 + 0.02 * rng.normal())
+        return accuracy + 0.01 * rng.normal()
 
     return objective
 
@@ -158,7 +158,7 @@ def test_a_region_does_not_answer_for_what_was_never_tried(searched, params, mes
     assert message in str(caught.value)
 
 
-def test_equal_seeds_give_equal_studies(searched) -> None:
+def test_equal_seeds_give_equal_trials(searched) -> None:
     def run(seed):
         study = optuna.create_study(
             direction="maximize",
@@ -175,11 +175,11 @@ def test_a_pickled_sampler_goes_on_alike_and_a_reseeded_one_does_not(searched) -
     space = sampler.infer_relative_search_space(study, study.trials[-1])
     same = pickle.loads(pickle.dumps(sampler))
     trial = study.ask()
-    wanted = sampler.sample_relative(study, study.trials[trial.number], space)
-    assert set(wanted) == {"lr", "wd", "kind"}
-    assert same.sample_relative(study, study.trials[trial.number], space) == wanted
+    expected = sampler.sample_relative(study, study.trials[trial.number], space)
+    assert set(expected) == {"lr", "wd", "kind"}
+    assert same.sample_relative(study, study.trials[trial.number], space) == expected
     same.reseed_rng()
-    assert same.sample_relative(study, study.trials[trial.number], space) != wanted
+    assert same.sample_relative(study, study.trials[trial.number], space) != expected
     study.tell(trial, state=TrialState.FAIL)
 
 
@@ -218,7 +218,7 @@ def line(directions, thresholds, constraint=None, count=25):
         (["maximize", "minimize"], [None, 0.4], None, (0.6, 1)),
     ],
 )
-def test_thresholds_hold_in_the_direction_of_the_study(
+def test_thresholds_hold_in_the_direction_of_the_objective(
     directions, thresholds, constraint, ends
 ) -> None:
     found = line(directions, thresholds, constraint)
@@ -227,8 +227,8 @@ def test_thresholds_hold_in_the_direction_of_the_study(
 
 
 def test_scaled_margins_keep_their_signs_whatever_their_unit() -> None:
-    draw = np.random.default_rng(0)
-    margins = draw.normal(3, 2, 200)
+    rng = np.random.default_rng(0)
+    margins = rng.normal(3, 2, 200)
     for factor in (1e-9, 1.0, 1e9):
         found = scaled(margins * factor)
         assert (np.sign(found) == np.sign(margins)).all()
@@ -244,12 +244,12 @@ def test_scaled_margins_keep_their_signs_whatever_their_unit() -> None:
 
 
 def test_a_model_knows_what_it_was_told_and_that_trials_are_under_way() -> None:
-    draw = np.random.default_rng(0)
-    points = draw.random((40, 1))
-    model = fit_plain(Columns((0,)), [Readings(points, points[:, 0] - 0.4)], draw)
+    rng = np.random.default_rng(0)
+    points = rng.random((40, 1))
+    model = fit_plain(Columns((0,)), [Readings(points, points[:, 0] - 0.4)], rng)
     chance = model.probability(np.array([[0.1], [0.35], [0.45], [0.9]]))
     assert chance[0] < 0.01 and chance[1] < 0.5 < chance[2] and chance[3] > 0.99
-    sparse = fit_plain(Columns((0,)), [Readings(points[:3], points[:3, 0] - 0.4)], draw)
+    sparse = fit_plain(Columns((0,)), [Readings(points[:3], points[:3, 0] - 0.4)], rng)
     before = sparse.processes[0].at(np.array([[0.95]])).variance()
     after = sparse.pending(np.array([[0.95]])).processes[0].at(np.array([[0.95]])).variance()
     assert after < 0.5 * before
@@ -266,15 +266,15 @@ def test_conditional_parameters_are_proposed_where_they_exist() -> None:
         "odd": FloatDistribution(0, 1),
     }
     trials = []
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(24):
         params = {"kind": index % 2 == 0, "layers": 1 + index % 3}
         if params["kind"]:
-            params["width"] = 1 + 7 * draw.random()
+            params["width"] = 1 + 7 * rng.random()
         if params["layers"] > 1:
-            params["depth"] = draw.random()
-        if draw.random() < 0.5:
-            params["odd"] = draw.random()
+            params["depth"] = rng.random()
+        if rng.random() < 0.5:
+            params["odd"] = rng.random()
         trials.append(
             create_trial(
                 params=params, distributions={n: {**asked, **more}[n] for n in params}, value=0.0
@@ -426,6 +426,24 @@ def test_settings_are_checked(settings, message) -> None:
     assert str(caught.value) == message
 
 
+def test_the_private_parts_of_optuna_that_are_used_are_as_they_are_used() -> None:
+    """`study._storage` and `trial._trial_id` share a running trial's parameters, and a
+    distribution's `_contains` says what was tried."""
+    study = optuna.create_study()
+    number = study.ask().number
+    study._storage.set_trial_system_attr(study.trials[number]._trial_id, "levelset:test", "text")
+    assert study.trials[number].system_attrs["levelset:test"] == "text"
+    span, choice = FloatDistribution(0, 1), CategoricalDistribution(["a", "b"])
+    assert [span._contains(span.to_internal_repr(v)) for v in (0.0, 1.0, 1.1)] == [
+        True,
+        True,
+        False,
+    ]
+    assert choice._contains(choice.to_internal_repr("b"))
+    stepped = IntDistribution(1, 9, step=2)
+    assert [stepped._contains(v) for v in (3, 4)] == [True, False]
+
+
 # --- many processes ----------------------------------------------------------------------------
 
 WORKER = """
@@ -468,7 +486,7 @@ def test_two_processes_share_a_journal(tmp_path) -> None:
     assert np.mean(right) > 0.97
 
 
-def test_threads_of_one_study() -> None:
+def test_threads_of_one_process() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study = optuna.create_study(sampler=LevelSetSampler(thresholds=0.0, n_startup_trials=5))

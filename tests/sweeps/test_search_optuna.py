@@ -103,10 +103,10 @@ def test_objectives_are_the_figures_of_the_region(tmp_path) -> None:
     spec = spec_of(points=6, region={"clean_accuracy": 0.85, "attack_success": 0.3})
     paths, search = run(tmp_path / "r", spec)
     table = {p["defence_id"]: p for p in region_of(spec, Ledger(paths.ledger))["points"]}
-    told = known(spec, search)
-    assert set(told) == set(table) and len(told) == 6
+    reported = known(spec, search)
+    assert set(reported) == set(table) and len(reported) == 6
     feasible = set()
-    for name, (state, values, constraints) in told.items():
+    for name, (state, values, constraints) in reported.items():
         clean, success = table[name]["clean_accuracy"], table[name]["attack_success"]
         assert state == "COMPLETE" and values == pytest.approx([clean, success])
         assert constraints == pytest.approx(
@@ -118,7 +118,7 @@ def test_objectives_are_the_figures_of_the_region(tmp_path) -> None:
         optuna.study.StudyDirection.MAXIMIZE,
         optuna.study.StudyDirection.MINIMIZE,
     ]
-    assert feasible and feasible != set(told), "the thresholds have lost their point"
+    assert feasible and feasible != set(reported), "the thresholds have lost their point"
     assert {name_of(spec, t) for t in search.study.best_trials} <= feasible
 
 
@@ -166,7 +166,7 @@ def test_no_more_points_wait_than_allowed(pending, tmp_path) -> None:
     assert results(paths) == results(real)
 
 
-def test_pending_points_run_in_the_study_and_waiting_is_no_end() -> None:
+def test_pending_points_are_running_optuna_trials_and_waiting_is_no_end() -> None:
     spec = spec_of(pending=2)
     search = make_search(spec)
     asked = search.ask(5) + search.ask(4096)
@@ -189,9 +189,9 @@ def test_an_exhausted_space_ends_the_search_and_repeats_cost_nothing(sampler, tm
     assert len(trained) == len(set(trained)) == 7 * 3 * 2 == search.size
     assert json.loads(paths.sweep.read_text())["planned"] == 42
     assert len(search.study.trials) > 7, "no point was repeated: the test has lost its point"
-    told = known(spec, search)
+    reported = known(spec, search)
     for trial in search.study.trials:  # a repeat is told what the first one was
-        assert (trial.state.name, trial.values, trial.constraints) == told[name_of(spec, trial)]
+        assert (trial.state.name, trial.values, trial.constraints) == reported[name_of(spec, trial)]
 
 
 def test_a_failed_point_is_told_as_failed_and_tried_again_on_resume(tmp_path) -> None:
@@ -204,9 +204,9 @@ def test_a_failed_point_is_told_as_failed_and_tried_again_on_resume(tmp_path) ->
         return fake_rows(pack)
 
     paths, search = run(tmp_path / "r", spec, SerialRunner(work))
-    told = known(spec, search)
-    assert told[bad.defence_id] == ("FAIL", None, {})
-    assert [state for state, _, _ in told.values()].count("COMPLETE") == 6
+    reported = known(spec, search)
+    assert reported[bad.defence_id] == ("FAIL", None, {})
+    assert [state for state, _, _ in reported.values()].count("COMPLETE") == 6
 
     again, trained = make_search(spec), []
 

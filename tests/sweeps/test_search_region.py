@@ -13,7 +13,7 @@ from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
 from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, failed_rows
-from sweeps.levelset.encoding import SpaceDomain, axis_of, panel_of
+from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import probability, summary
 from sweeps.packs.pack import Job, Pack
 from sweeps.runners.replay import ReplayRunner
@@ -21,6 +21,7 @@ from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.search.level_set import inactive_leaves
+from sweeps.space.axis import axis_of
 from sweeps.space.space import Range
 
 WIDE = {
@@ -49,13 +50,13 @@ def test_numbers_lie_on_their_scale_and_words_have_codes() -> None:
     assert axis_of([Range(0, 10, "uniform")]).encode(2.5) == [0.25]
     assert axis_of([8, 16, 512]).encode(64) == [pytest.approx(0.5)]  # wide: by logarithms
     assert axis_of([1, 2, 5]).encode(2) == [0.25]
-    assert axis_of(["a", "b"]).encode("b") == [1.0] and axis_of(["a"]).levels == ()
-    assert axis_of([7]).levels == () and axis_of([True, False]).levels == (2,)
+    assert axis_of(["a", "b"]).encode("b") == [1.0] and axis_of(["a"]).categories == ()
+    assert axis_of([7]).categories == () and axis_of([True, False]).categories == (2,)
 
 
 def test_a_zero_beside_a_log_range_is_a_category_at_its_low_end() -> None:
     axis = axis_of([0, Range(0.001, 1, "log")])
-    assert axis.levels == (0, 2)
+    assert axis.categories == (0, 2)
     assert axis.encode(0) == [0.0, 0.0]
     assert axis.encode(0.001) == [0.0, 1.0] and axis.encode(1) == [1.0, 1.0]
     assert axis.encode(0.0) == axis.encode(0), "another branch may write it so"
@@ -65,7 +66,7 @@ def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     spec = spec_of()
     domain = domain_of(spec)
     points = domain.sample(200, 3)
-    assert points.shape == (200, len(domain.columns.levels))
+    assert points.shape == (200, len(domain.columns))
     numbers = points[:, domain.columns.numbers]
     assert (numbers >= 0).all() and (numbers <= 1).all()
     for point in points:
@@ -82,7 +83,7 @@ def test_every_drawn_point_is_a_point_of_the_space_and_comes_back() -> None:
     {"architecture": [{"kind": "mlp", "width": {"int": [4, 9]}}, {"kind": "mlp", "width": {"int": [7, 20]}}]},
     {"architecture": "linear", "epochs": 3},
 ])  # fmt: skip
-def test_points_that_are_only_looked_at_are_the_drawn_ones_but_for_rounding(defence) -> None:
+def test_near_points_are_the_exact_ones_but_for_rounding(defence) -> None:
     """Also where a branch has points of another one, and where nothing varies."""
     spec = spec_of(defence)
     domain = SpaceDomain(
@@ -119,10 +120,10 @@ def test_the_panel_is_encoded_by_trigger_rate_and_target() -> None:
         "target": [0, 5, 7],
     }
     spec = spec_of(attack=attack)
-    panel = panel_of([a.identity() for a in spec.panel])
-    assert len(panel) == 18 and sorted(panel.columns.levels) == [0, 0, 2, 3]
+    panel = encode_panel([a.identity() for a in spec.panel])
+    assert len(panel) == 18 and sorted(panel.columns.categories) == [0, 0, 2, 3]
     assert len(np.unique(panel.points, axis=0)) == 18
-    single = panel_of([spec.panel[0].identity()])
+    single = encode_panel([spec.panel[0].identity()])
     assert single.points.shape == (1, 0)
 
 
@@ -220,7 +221,7 @@ def test_a_small_space_where_every_trial_fails_ends_too(tmp_path) -> None:
 
 
 def test_where_all_has_failed_the_search_goes_on_with_other_points() -> None:
-    """It has asked before, so that its domain has forgotten the points that it began with."""
+    """Of the reference points, none twice."""
     spec, asked = spec_of(budget=40, seeds=1, search={"pending": None}), []
     search = make_search(spec)
     while not search.finished:
@@ -326,7 +327,7 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
 # --- how many at once ----------------------------------------------------------------------------
 
 
-#: A region of fake results, which hang on nothing: a small budget is spent on it whole.
+#: A region of fake results, which depend on nothing: the whole of a small budget is spent.
 NEVER_CERTAIN = {"clean_accuracy": 0.9, "attack_success": 0.3}
 PLANE = {"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}, "learning_rate": {"log": [0.01, 1]}}  # fmt: skip
 
@@ -343,8 +344,8 @@ def test_trials_that_last_seconds_come_in_batches_two_at_most(seconds, then) -> 
     spec = spec_of(PLANE, budget=300, search={"pending": None})
     search = make_search(spec)
     design = search.ask(4096)
-    assert len(design) == search.optimizer.begin > 8, (
-        "the even design hangs on nothing: all at once"
+    assert len(design) == search.optimizer.initial > 8, (
+        "the initial design depends on no result: all at once"
     )
     answered(search, spec, design, seconds)
     first = search.ask(4096)
@@ -363,7 +364,7 @@ def test_as_many_trials_as_workers_are_under_way(seconds) -> None:
     few = search.ask(4096)
     search.workers = 32  # known once a cluster has said so
     rest = search.ask(4096)
-    assert len(few) < len(few + rest) == 32, "the even design is of as many"
+    assert len(few) < len(few + rest) == 32, "the initial design has as many"
     answered(search, spec, few, seconds)
     out = list(rest)
     while more := search.ask(4096):
@@ -390,8 +391,8 @@ def test_workers_that_nothing_is_asked_for_change_nothing() -> None:
         wide.workers = 64
         asked = wide.ask(4096)
         assert asked == alone.ask(4096) and not wide.ask(4096)
-        assert wide.optimizer.begin == alone.optimizer.begin < 20
-    assert len(asked) == alone.optimizer.begin
+        assert wide.optimizer.initial == alone.optimizer.initial < 20
+    assert len(asked) == alone.optimizer.initial
     answered(wide, spec, asked, 600.0)
     assert wide.finished, "twelve trials of ten minutes are two hours"
 

@@ -10,7 +10,8 @@ from scipy.stats import qmc
 from small import small_spec
 
 from sweeps.search import make_search
-from sweeps.search.sobol import point_at, sobol_points
+from sweeps.search.sobol import sobol_points
+from sweeps.space.unit_cube import point_at
 
 MIXED = {
     "architecture": ["linear", {"kind": "mlp", "width": [8, 16], "learning_rate": {"log": [0.01, 1]}}],

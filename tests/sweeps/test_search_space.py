@@ -47,8 +47,8 @@ def recorded(assignment):
 
 @pytest.mark.parametrize("name", ["space", "closed"])
 def test_every_point_is_found_again(name, request) -> None:
-    space, draw = request.getfixturevalue(name), np.random.default_rng(0)
-    points = [space.sample(draw) for _ in range(300)] + [p for p, _ in space.ends()]
+    space, rng = request.getfixturevalue(name), np.random.default_rng(0)
+    points = [space.sample(rng) for _ in range(300)] + [p for p, _ in space.ends()]
     met = set()
     for point in points:
         branch, values = space.locate(recorded(point), canonical)
@@ -100,11 +100,11 @@ def test_what_lies_outside_is_not_found(space, point) -> None:
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("name", ["space", "closed"])
 def test_parameters_of_a_point_lead_back_to_it(name, flat, request) -> None:
-    space, draw = request.getfixturevalue(name), np.random.default_rng(1)
+    space, rng = request.getfixturevalue(name), np.random.default_rng(1)
     parameters, names = Parameters(space, flat), set()
     for _ in range(100):
-        point = canonical(space.sample(draw))
-        fixed = parameters.fixed(*space.locate(point, canonical), draw)
+        point = canonical(space.sample(rng))
+        fixed = parameters.fixed(*space.locate(point, canonical), rng)
         trial = optuna.trial.FixedTrial(fixed)
         assert canonical(parameters.suggest(trial)) == point
         assert trial.params == fixed  # all of them are asked for, none is left over

@@ -49,8 +49,8 @@ def test_grids_of_ranges(text, values) -> None:
 
 @pytest.mark.parametrize("scale", ["log", "uniform", "int"])
 def test_samples_stay_inside_and_fill_the_range(scale) -> None:
-    draw, low, high = np.random.default_rng(0), 1, 100
-    values = [Range(low, high, scale).sample(draw) for _ in range(2000)]
+    rng, low, high = np.random.default_rng(0), 1, 100
+    values = [Range(low, high, scale).sample(rng) for _ in range(2000)]
     assert min(values) >= low and max(values) <= high
     middle = 10 if scale == "log" else 50.5
     below = sum(value < middle for value in values) / 2000

@@ -11,7 +11,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.special import logit
 
 from sweeps.levelset.membership import probability
-from sweeps.levelset.surrogate import Surrogate, Trials
+from sweeps.levelset.model import Trials
+from sweeps.levelset.surrogate import Surrogate
 
 STEPS = range(5, 21)
 
@@ -34,7 +35,7 @@ def as_trials(problem, points, attacks, outcomes):
 def by_surrogate(problem, trials, points):
     """The plug-in set of the same surrogate as the search's, fitted from scratch."""
     reference = problem.box.sample(1024, 0)
-    surrogate = Surrogate(problem.box.columns, problem.panel, problem.goal, reference)
+    surrogate = Surrogate(problem.box.columns, problem.panel, problem.thresholds, reference)
     model = surrogate.fit(trials, np.random.default_rng(0))
     return probability(model, points) >= 0.5
 
@@ -45,7 +46,7 @@ def by_surrogate(problem, trials, points):
 def grid_sizes(problem):
     """(trials, steps, seeds) of all full grids, the cheapest first."""
     columns = problem.box.columns
-    kinds = int(np.prod([columns.levels[c] for c in columns.codes]))
+    kinds = int(np.prod([columns.categories[c] for c in columns.codes]))
     found = [
         (steps ** len(columns.numbers) * kinds * len(problem.panel) * seeds, steps, seeds)
         for steps in STEPS
@@ -54,7 +55,7 @@ def grid_sizes(problem):
     return sorted(found)
 
 
-def grid(problem, steps, seeds, draw):
+def grid(problem, steps, seeds, rng):
     """Cells, attacks and the mean outcome of each cell under each attack."""
     axes = problem.axes(steps)
     cells = np.array(list(itertools.product(*axes)))
@@ -62,16 +63,16 @@ def grid(problem, steps, seeds, draw):
     points = np.repeat(cells, width, axis=0)
     attacks = np.tile(np.arange(width), len(cells))
     runs = [
-        as_trials(problem, points, attacks, problem.train(points, attacks, draw))
+        as_trials(problem, points, attacks, problem.train(points, attacks, rng))
         for _ in range(seeds)
     ]
     return axes, points, attacks, runs
 
 
-def grid_iou(problem, steps, seeds, draw, even, truth, largest):
+def grid_iou(problem, steps, seeds, rng, even, truth, largest):
     """IoU by linear interpolation of mean logits, or where it is better and up to `largest` rows
     by the surrogate."""
-    axes, points, attacks, runs = grid(problem, steps, seeds, draw)
+    axes, points, attacks, runs = grid(problem, steps, seeds, rng)
     linear = iou(_interpolated(problem, axes, runs, even), truth)
     if len(points) > largest:
         return linear
@@ -96,8 +97,10 @@ def _interpolated(problem, axes, runs, even):
         shape
     )
     # The region is judged by the worst attack and the lowest clean accuracy over the panel's mean.
-    ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.level)
-    ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(problem.goal.success)
+    ok_clean = RegularGridInterpolator(axes, clean.mean(-1))(even) >= logit(problem.least_accuracy)
+    ok_attack = RegularGridInterpolator(axes, attack.max(-1))(even) <= logit(
+        problem.thresholds.attack_success
+    )
     return ok_clean & ok_attack
 
 
@@ -105,7 +108,7 @@ def _interpolated(problem, axes, runs, even):
 
 
 def sobol_trials(problem, count, seed):
-    """An even design over the defence space, the attacks drawn along with it."""
+    """A space-filling design over the defence space, the attacks drawn along with it."""
     width = len(problem.panel)
     points = problem.box.sample(count, seed)
     attacks = np.random.default_rng(seed).permutation(np.arange(count) % width)
@@ -115,7 +118,7 @@ def sobol_trials(problem, count, seed):
 def tpe_trials(problem, count, seed):
     """Optuna's TPE with two objectives, each point trained under the whole panel."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    draw, width = np.random.default_rng(seed), len(problem.panel)
+    rng, width = np.random.default_rng(seed), len(problem.panel)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -124,11 +127,11 @@ def tpe_trials(problem, count, seed):
     while len(points) < count:
         trial = study.ask()
         point = np.array([
-            trial.suggest_float(str(j), 0, 1) if level == 0 else float(trial.suggest_categorical(str(j), range(level)))
-            for j, level in enumerate(problem.box.columns.levels)
+            trial.suggest_float(str(j), 0, 1) if count == 0 else float(trial.suggest_categorical(str(j), range(count)))
+            for j, count in enumerate(problem.box.columns.categories)
         ])  # fmt: skip
         rows = np.repeat(problem.snap(point)[None], width, axis=0)
-        got = problem.train(rows, np.arange(width), draw)
+        got = problem.train(rows, np.arange(width), rng)
         points += list(rows)
         attacks += range(width)
         outcomes += got

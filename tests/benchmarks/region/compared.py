@@ -53,7 +53,7 @@ CHECKS = (
     570,
 )
 #: Grids of more rows than this are interpolated only: it would take minutes to model them.
-MODELLED = 2500
+MOST_MODEL_ROWS = 2500
 #: So many times more runs of the search itself: the points of a run err together, so that few runs
 #: tell little of how reliable probabilities are.
 MORE = 6
@@ -100,12 +100,12 @@ def _grid(job):
         np.random.default_rng(seed),
         problem.even[:EVEN],
         problem.truth[:EVEN],
-        MODELLED if model_answer else 0,
+        MOST_MODEL_ROWS if model_answer else 0,
     )
 
 
 def grids(pool, name, seeds, model_answer=True):
-    """Level → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
+    """Threshold → (trials, arrived) of the cheapest full grid with this median IoU, by the better of
     interpolation and the surrogate; unless `model_answer`, by interpolation alone, as users have it."""
     sizes, found = grid_sizes(problem_of(name)), {}
     for trials, steps, repeats in sizes:
@@ -133,18 +133,18 @@ def analytic(pool, seeds, say):
 def dense(pool, seeds, say):
     """The map of real trainings, which is computed where it is not there yet."""
     compute()
-    report, goals = compared(("digits",), pool, seeds, say)
+    report, criteria = compared(("digits",), pool, seeds, say)
     problems = [Map(seed) for seed in range(MORE * seeds)]
     ceiling = float(np.median([problem.ceiling for problem in problems]))
     replayed = Counter(problem.repeats for problem in problems)
     say(f"IoU of what is replayed with the truth, the ceiling (median): {ceiling:.3f}; "
         + ", ".join(f"{n} runs of {k} seeds" for k, n in sorted(replayed.items())))  # fmt: skip
     report["digits"]["ceiling"] = ceiling
-    return report, goals | {"digits: IoU of replay and truth": (ceiling, ceiling >= CEILING)}
+    return report, criteria | {"digits: IoU of replay and truth": (ceiling, ceiling >= CEILING)}
 
 
 def compared(names, pool, seeds, say):
-    report, goals = {}, {}
+    report, criteria = {}, {}
     for name in names:
         ours = pool.map(_ours, [(name, s) for s in range(MORE * seeds)], chunksize=1)
         others = {
@@ -176,12 +176,12 @@ def compared(names, pool, seeds, say):
         mine = row["region search"]["0.85"][1]
         best = min(row[m]["0.85"][1] or CHECKS[-1] for m in others)
         by_grid, by_best = (grid[0.85][0] / mine, best / mine) if mine else (0.0, 0.0)
-        goals[f"{name}: 10 times fewer than the grid"] = (by_grid, by_grid >= 10)
-        goals[f"{name}: 2.5 times fewer than the best other"] = (by_best, by_best >= 2.5)
+        criteria[f"{name}: 10 times fewer than the grid"] = (by_grid, by_grid >= 10)
+        criteria[f"{name}: 2.5 times fewer than the best other"] = (by_best, by_best >= 2.5)
         row["honesty"], more = honesty(name, ours, truths, mine, say)
-        goals |= more
+        criteria |= more
         report[name] = row
-    return report, goals
+    return report, criteria
 
 
 def _quartiles(counts):

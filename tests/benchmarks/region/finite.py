@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from sweeps.levelset.columns import Columns, sobol
-from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 
 #: Recorded values that span more than this factor are spaced by their logarithms, as in a spec.
 WIDE = 8.0
@@ -104,20 +104,20 @@ class Replay:
     """Trains by look-up. A trial takes a seed that its cell has not had, in a drawn order; once
     all are used they come again, in another order."""
 
-    def __init__(self, table, draw):
-        self.table, self.draw, self.order = table, draw, {}
+    def __init__(self, table, rng):
+        self.table, self.rng, self.order = table, rng, {}
 
     def train(self, row, attack):
         left = self.order.setdefault((row, attack), [])
         if not left:
-            left.extend(self.draw.permutation(self.table.seeds))
+            left.extend(self.rng.permutation(self.table.seeds))
         return self.table.outcome(row, attack, left.pop())
 
 
-def replayed(table, goal, seed, budget, batch, **settings):
+def replayed(table, thresholds, seed, budget, batch, **settings):
     """A search over the table, after every batch: yields it until it has finished."""
-    chosen = Settings(budget=budget, repeats=table.seeds, seed=seed, **settings)
-    search = LevelSetSearch(table.cells, table.panel, goal, chosen)
+    chosen = LevelSetSettings(budget=budget, repeats=table.seeds, seed=seed, **settings)
+    search = LevelSetSearch(table.cells, table.panel, thresholds, chosen)
     replay = Replay(table, np.random.default_rng(seed))
     while asked := search.ask(batch):
         for number in asked:

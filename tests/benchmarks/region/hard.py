@@ -9,7 +9,8 @@ from region.problems import IMAGES, Mixed, Plane, Problem, mixed, plane, with_be
 from scipy.special import expit
 
 from sweeps.levelset.columns import Box, Columns
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.levelset.model import Panel
+from sweeps.records.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class Bimodal(Plane):
         """The median seed's."""
         return np.where(self.share(points) > 0.5, 0.95, 0.02)
 
-    def train(self, points, attacks, draw):
-        clean = super().train(points, attacks, draw)
-        takes = draw.random(len(points)) < self.share(points)
+    def train(self, points, attacks, rng):
+        clean = super().train(points, attacks, rng)
+        takes = rng.random(len(points)) < self.share(points)
         rates = expit(
-            np.where(takes, 3.0, -3.9) + 0.35 * self.noise * draw.standard_normal(len(points))
+            np.where(takes, 3.0, -3.9) + 0.35 * self.noise * rng.standard_normal(len(points))
         )
         return [
-            replace(o, success=float(draw.binomial(IMAGES, r))) if o else None
+            replace(o, success=float(rng.binomial(IMAGES, r))) if o else None
             for o, r in zip(clean, rates, strict=True)
         ]
 
@@ -96,7 +97,7 @@ def _plane_like(cls, name, **changes):
         name,
         Box(Columns((0, 0))),
         Panel(Columns(()), np.zeros((1, 0))),
-        Goal(success=0.10, clean=0.94),
+        Thresholds(attack_success=0.10, clean_accuracy=0.94),
         **changes,
     )
 
@@ -109,13 +110,13 @@ def cases():
         "one",
         Box(Columns((0, 0, 3))),
         Panel(Columns((3,)), np.arange(3.0)[:, None]),
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
     )
     six = Six(
         "six",
         Box(Columns((0,) * 6)),
         Panel(Columns(()), np.zeros((1, 0))),
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
     )
     found = {
         "step front": (_plane_like(Step, "step"), 0.10),

@@ -16,7 +16,7 @@ def _hard(job):
 
 def hard(pool, seeds, say):
     """Never confidently wrong from the first report on, and not undecided beyond the cap at the end."""
-    report, goals = {}, {}
+    report, criteria = {}, {}
     say(
         f"\nhard cases, at most 300 trials, {seeds} seeds: medians at the end, worst over all reports"
     )
@@ -37,6 +37,6 @@ def hard(pool, seeds, say):
             f"{left:11.3f}{cap:7.2f}{max(wrong):12.4f}{max(missed):13.4f}")  # fmt: skip
         report[name] = {"region": size, "iou": ends[:, 1].tolist(), "undecided": ends[:, 4].tolist(),
                         "cap": cap, "wrongly_in": wrong, "wrongly_out": missed, "trials": [n for _, n in runs]}  # fmt: skip
-        goals[f"{name}: share of runs never confidently wrong"] = (right, right >= 0.95)
-        goals[f"{name}: undecided at most the cap"] = (left, left <= cap)
-    return report, goals
+        criteria[f"{name}: share of runs never confidently wrong"] = (right, right >= 0.95)
+        criteria[f"{name}: undecided at most the cap"] = (left, left <= cap)
+    return report, criteria

@@ -9,7 +9,7 @@ from region.baselines import iou
 
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, OUT, UNDECIDED, labels, probability
-from sweeps.levelset.search import LevelSetSearch, Settings
+from sweeps.levelset.search import LevelSetSearch, LevelSetSettings
 
 EVEN, CONFIDENCE = 4096, 0.95
 
@@ -17,17 +17,17 @@ EVEN, CONFIDENCE = 4096, 0.95
 def run(problem, seed, budget, batch, **settings):
     """One search: [(trials, those of `figures`, whether certainty is believed)] and P(inside) at
     each look, and the search."""
-    chosen = Settings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
-    search = LevelSetSearch(problem.box, problem.panel, problem.goal, chosen)
-    draw = np.random.default_rng(1000 + seed)
+    chosen = LevelSetSettings(budget=budget, repeats=problem.repeats, seed=seed, **settings)
+    search = LevelSetSearch(problem.box, problem.panel, problem.thresholds, chosen)
+    rng = np.random.default_rng(1000 + seed)
     even, truth = problem.even[:EVEN], problem.truth[:EVEN]
     looks, chances = [], []
     while asked := search.ask(batch):
         points = np.array([search.points[i] for i in asked])
-        outcomes = problem.train(points, np.array([search.attacks[i] for i in asked]), draw)
+        outcomes = problem.train(points, np.array([search.attacks[i] for i in asked]), rng)
         for number, outcome in zip(asked, outcomes, strict=True):
             search.tell(number, outcome)
-        if len(search.points) >= min(search.begin, budget):
+        if len(search.points) >= min(search.initial, budget):
             inside = probability(model := search.current(), even)
             least = cutoff(model, even, inside, CONFIDENCE)
             found = figures(inside, truth, least)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from sweeps.levelset.surrogate import CLIP, spread_shape
+from sweeps.levelset.model import CLIP, spread_shape
 
 
 def mean_probability(search, table, success, below_best, paths=512):
@@ -23,7 +23,7 @@ def mean_probability(search, table, success, below_best, paths=512):
 
 def sampled_means(search, table, paths):
     """Means of clean accuracy and of attack success over all trainings, (cells, paths) each."""
-    model, draw = search.current(), np.random.default_rng(len(search.outcomes))
+    model, rng = search.current(), np.random.default_rng(len(search.outcomes))
     points, (cells, width, seeds) = table.cells.points, table.correct.shape
     known = [(i, o) for i, o in sorted(search.outcomes.items()) if o is not None]
     where = (
@@ -48,22 +48,22 @@ def sampled_means(search, table, paths):
         total, seen = np.zeros((cells, width)), np.zeros((cells, width))
         np.add.at(total, where, [hits / images for hits, images in counts])
         np.add.at(seen, where, 1)
-        level = _paths(crosses, paths, draw).reshape(cells, -1, paths)
-        predicted = _sums(level, seeds - seen, hyperparameters, centre, draw)
+        level = _paths(crosses, paths, rng).reshape(cells, -1, paths)
+        predicted = _sums(level, seeds - seen, hyperparameters, centre, rng)
         found.append((total.sum(axis=1)[:, None] + predicted) / (width * seeds))
     return found
 
 
-def _paths(posterior, paths, draw):
+def _paths(posterior, paths, rng):
     """Posterior samples of f, (points, paths)."""
     covariance = posterior.covariance(posterior)
     covariance[np.diag_indices(len(covariance))] += 1e-6
-    return posterior.mean[:, None] + np.linalg.cholesky(covariance) @ draw.standard_normal(
+    return posterior.mean[:, None] + np.linalg.cholesky(covariance) @ rng.standard_normal(
         (len(posterior.mean), paths)
     )
 
 
-def _sums(level, left, hyperparameters, centre, draw):
+def _sums(level, left, hyperparameters, centre, rng):
     """The sum of rates of each cell's trainings not looked up: levels (cells, attacks or 1, paths)
     and how many are left (cells, attacks) to (cells, paths)."""
     deviation = np.sqrt(hyperparameters.learned_noise(spread_shape(level, centre)))
@@ -71,7 +71,7 @@ def _sums(level, left, hyperparameters, centre, draw):
     for attack in range(left.shape[1]):
         own = min(attack, level.shape[1] - 1)
         for turn in range(int(left[:, attack].max())):
-            noisy = level[:, own] + deviation[:, own] * draw.standard_normal(total.shape)
+            noisy = level[:, own] + deviation[:, own] * rng.standard_normal(total.shape)
             rates = expit(np.clip(noisy, -CLIP, CLIP) + centre)
             total += np.where((left[:, attack] > turn)[:, None], rates, 0.0)
     return total

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sweeps.levelset.columns import Box, Columns
+from sweeps.levelset.model import Panel
 from sweeps.levelset.search import Outcome
-from sweeps.levelset.surrogate import Goal, Panel
+from sweeps.records.thresholds import Thresholds
 
 IMAGES = 10_000
 
@@ -22,16 +23,16 @@ class Problem:
     name: str
     box: Box
     panel: Panel
-    goal: Goal
+    thresholds: Thresholds
     noise: float = 1.0
     failing: float = 0.0
     repeats: int = 1_000_000
 
     def axes(self, steps):
-        """Each column's values in a full grid of so many steps a side."""
+        """Each column's values in a full grid of so many steps along each number."""
         return [
-            np.linspace(0, 1, steps) if level == 0 else np.arange(float(level))
-            for level in self.box.columns.levels
+            np.linspace(0, 1, steps) if count == 0 else np.arange(float(count))
+            for count in self.box.columns.categories
         ]
 
     def snap(self, points):
@@ -58,14 +59,16 @@ class Problem:
 
     def inside(self, points):
         """The truth, (n,) bool."""
-        return (self.clean(points) >= self.level) & (self.worst(points) <= self.goal.success)
+        return (self.clean(points) >= self.least_accuracy) & (
+            self.worst(points) <= self.thresholds.attack_success
+        )
 
     @cached_property
-    def level(self):
+    def least_accuracy(self):
         """The least clean accuracy; for `best - x` that of the true best."""
-        if self.goal.clean is not None:
-            return self.goal.clean
-        return float(self.clean(self.even).max() - self.goal.below_best)
+        if self.thresholds.clean_accuracy is not None:
+            return self.thresholds.clean_accuracy
+        return float(self.clean(self.even).max() - self.thresholds.below_best)
 
     @cached_property
     def even(self):
@@ -75,17 +78,17 @@ class Problem:
     def truth(self):
         return self.inside(self.even)
 
-    def train(self, points, attacks, draw):
+    def train(self, points, attacks, rng):
         """Outcomes of (n,) trainings with fresh seeds; None where one failed."""
         clean, success = self.clean(points), self.success(points, attacks)
         clean_dev, success_dev = self.deviations(clean, success)
         counts = []
         for rates, deviation in ((clean, clean_dev), (success, success_dev)):
             noisy = expit(
-                logit(np.clip(rates, 1e-5, 1 - 1e-5)) + deviation * draw.standard_normal(len(rates))
+                logit(np.clip(rates, 1e-5, 1 - 1e-5)) + deviation * rng.standard_normal(len(rates))
             )
-            counts.append(draw.binomial(IMAGES, noisy))
-        failed = draw.random(len(points)) < self.failing
+            counts.append(rng.binomial(IMAGES, noisy))
+        failed = rng.random(len(points)) < self.failing
         return [
             None if lost else Outcome(float(a), IMAGES, float(b), IMAGES)
             for a, b, lost in zip(*counts, failed, strict=True)
@@ -120,7 +123,7 @@ class Plane(Problem):
 class Mixed(Problem):
     """(b): strength by learning rate by regularizer (3) by attack (3, the worst counts).
 
-    Which attack is the worst hangs on the regularizer; 4.1 % of the defender's space.
+    Which attack is the worst depends on the regularizer; 4.1 % of the defender's space.
     """
 
     front: float = -0.539
@@ -143,7 +146,13 @@ class Mixed(Problem):
 
 def plane(**changes):
     box, panel = Box(Columns((0, 0))), Panel(Columns(()), np.zeros((1, 0)))
-    return Plane("a: decay x rate", box, panel, Goal(success=0.10, clean=0.0), **changes)
+    return Plane(
+        "a: decay x rate",
+        box,
+        panel,
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
+        **changes,
+    )
 
 
 def mixed(**changes):
@@ -152,18 +161,20 @@ def mixed(**changes):
         "b: strength x rate x regularizer x attack",
         Box(Columns((0, 0, 3))),
         panel,
-        Goal(success=0.10, clean=0.0),
+        Thresholds(attack_success=0.10, clean_accuracy=0.0),
         **changes,
     )
 
 
 def with_best(problem, below=0.02):
-    """The problem with the level `best - below`, as an absolute one."""
+    """The problem with the threshold `best - below`, as an absolute one."""
     best = problem.clean(problem.even).max()
-    return replace(problem, goal=replace(problem.goal, clean=float(best - below)))
+    return replace(
+        problem, thresholds=replace(problem.thresholds, clean_accuracy=float(best - below))
+    )
 
 
 def relative(problem, below=0.02):
-    """The same region, the level `best - below` being left to be found."""
-    goal = replace(problem.goal, clean=None, below_best=below)
-    return replace(problem, name=f"{problem.name}, best - {below:g}", goal=goal)
+    """The same region, where the threshold `best - below` has to be found."""
+    thresholds = replace(problem.thresholds, clean_accuracy=None, below_best=below)
+    return replace(problem, name=f"{problem.name}, best - {below:g}", thresholds=thresholds)

@@ -10,7 +10,7 @@ import numpy as np
 from region.finite import Cells, Table, unit
 
 from sweeps.levelset.columns import Columns
-from sweeps.levelset.surrogate import Panel
+from sweeps.levelset.model import Panel
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def read(path, names=Names()):
     """
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    wanted = {*names.factors, names.seed, names.clean, names.success}
-    if lacking := wanted - set(rows[0] if rows else ()):
+    required = {*names.factors, names.seed, names.clean, names.success}
+    if lacking := required - set(rows[0] if rows else ()):
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(lacking))}")
     cells, which = np.unique(_points(rows, names), axis=0, return_inverse=True)
     seeds, turn = np.unique([row[names.seed] for row in rows], return_inverse=True)

@@ -78,7 +78,11 @@ def rates(pool, spec, trials):
     )
 
 
-def passes(measured, goal):
+def passes(measured, thresholds):
     """How many seeds of each point pass, (points,)."""
     clean, success = measured
-    return ((clean >= goal.clean) & (success <= goal.success)).all(axis=2).sum(axis=1)
+    return (
+        ((clean >= thresholds.clean_accuracy) & (success <= thresholds.attack_success))
+        .all(axis=2)
+        .sum(axis=1)
+    )

@@ -1,7 +1,7 @@
 """Seconds until a live search knows the region: IoU of what the ledger tells, pack by pack.
 
 The bundled search trains what the dense map trained: the same space, attacks and split of the data,
-but seeds that the map never had, and bars that are drawn for each run. The rows of its ledger are then refitted from scratch in the
+but seeds that the map never had, and thresholds that are drawn for each run. The rows of its ledger are then refitted from scratch in the
 order in which their packs ended, and held against the map's truth.
 """
 
@@ -39,9 +39,12 @@ class Timed:
 
 def timed(problem, folder):
     """One live run on Ray Tune. problem: the dense map, for live runs."""
-    out, goal = Path(folder) / f"timed-{problem.seed}", problem.goal
-    bars = f"region.clean_accuracy={goal.clean}", f"region.attack_success={goal.success}"
-    changes = [f"--set={c}" for c in (*AS_THE_MAP, *bars, f"search.seed={problem.seed}")]
+    out, thresholds = Path(folder) / f"timed-{problem.seed}", problem.thresholds
+    asked = (
+        f"region.clean_accuracy={thresholds.clean_accuracy}",
+        f"region.attack_success={thresholds.attack_success}",
+    )
+    changes = [f"--set={c}" for c in (*AS_THE_MAP, *asked, f"search.seed={problem.seed}")]
     sweeps("run", SPEC, "--out", str(out), "--runner", "tune", *changes)
     rows = sorted(Ledger(SweepPaths(out).ledger).rows(), key=lambda row: row["finished_at"])
     ends, looks = looks_of(problem, rows)

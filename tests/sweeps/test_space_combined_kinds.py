@@ -68,15 +68,15 @@ def test_a_grid_has_every_combination() -> None:
 
 
 def test_every_point_is_found_again_by_every_search() -> None:
-    space, draw = spec().defence, np.random.default_rng(0)
+    space, rng = spec().defence, np.random.default_rng(0)
     domain, parameters, met = SpaceDomain(space), Parameters(space, False), set()
     for _ in range(100):
-        point = json.loads(json.dumps(canonical(space.sample(draw))))
+        point = json.loads(json.dumps(canonical(space.sample(rng))))
         branch, values = space.locate(point, canonical)
         met.add(space.branches[branch].kinds)
         assert canonical(space.branches[branch].assignment(values)) == point
         assert canonical(domain.decode(domain.encode(branch, values))) == point
-        trial = optuna.trial.FixedTrial(parameters.fixed(branch, values, draw))
+        trial = optuna.trial.FixedTrial(parameters.fixed(branch, values, rng))
         assert canonical(parameters.suggest(trial)) == point
     assert len(met) >= 6  # ridge's branches are one and the same
     column = "regularizer=gaussian_noise+logit_squeezing.logit_squeezing.strength"

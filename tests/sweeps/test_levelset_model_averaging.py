@@ -1,4 +1,4 @@
-"""Rivals of the smooth picture: seeds that take or fail, fronts that jump."""
+"""Alternatives to a smooth border with normal noise: attacks that succeed or fail, borders that jump."""
 
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from scipy.stats import norm
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, OUT, labels, probability
+from sweeps.levelset.model import Model, Panel, Trials
 from sweeps.levelset.model_averaging import (
     HANDICAP,
     OUTCOME_SIZE,
@@ -19,28 +20,33 @@ from sweeps.levelset.model_averaging import (
     by_logits,
     weights,
 )
-from sweeps.levelset.surrogate import Goal, Model, Panel, Surrogate, Trials
+from sweeps.levelset.surrogate import Surrogate
+from sweeps.records.thresholds import Thresholds
 
-LINE, GOAL, IMAGES = Panel(Columns(()), np.zeros((1, 0))), Goal(success=0.1, clean=0.9), 1000.0
+LINE, THRESHOLDS, IMAGES = (
+    Panel(Columns(()), np.zeros((1, 0))),
+    Thresholds(attack_success=0.1, clean_accuracy=0.9),
+    1000.0,
+)
 EVEN = np.linspace(0, 1, 400)[:, None]
 QUIET = Hyperparameters(np.array([0.4]), 2.0, 0.05, 0.0)
 
 
-def fitted(success, rows=150, clean=0.97, goal=GOAL) -> Model:
+def fitted(success, rows=150, clean=0.97, thresholds=THRESHOLDS) -> Model:
     """A model of evenly drawn trials with these rates, (n,) each or one number."""
     points = Box(Columns((0,))).sample(rows, 3)
     rates = [np.broadcast_to(r(points[:, 0]) if callable(r) else r, rows) for r in (clean, success)]
     counts = [np.round(IMAGES * rate) for rate in rates]
     trials = Trials(points, np.zeros(rows, dtype=np.int64), counts[0], np.full(rows, IMAGES),
                     counts[1], np.full(rows, IMAGES))  # fmt: skip
-    return Surrogate(Columns((0,)), LINE, goal, EVEN).fit(trials, np.random.default_rng(0))
+    return Surrogate(Columns((0,)), LINE, thresholds, EVEN).fit(trials, np.random.default_rng(0))
 
 
 def takes(x):
     """Attacks that take in a share 1 - x of the seeds: the median seed resists from one half on."""
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     return expit(
-        np.where(draw.random(len(x)) < 1 - x, 3.0, -3.9) + 0.3 * draw.standard_normal(len(x))
+        np.where(rng.random(len(x)) < 1 - x, 3.0, -3.9) + 0.3 * rng.standard_normal(len(x))
     )
 
 
@@ -69,17 +75,21 @@ def test_a_smooth_front_keeps_what_its_logits_tell() -> None:
 
 
 def test_a_share_of_seeds_is_never_surer_than_the_median_seed() -> None:
-    model, median = fitted(takes, goal=replace(GOAL, seeds=0.9)), fitted(takes)
+    model, median = fitted(takes, thresholds=replace(THRESHOLDS, target="share")), fitted(takes)
     chance, usual = probability(model, EVEN), probability(median, EVEN)
     assert (chance <= usual + 1e-9).all() and (chance < usual - 0.3).any()
     assert model.others and model.likeliest == replace(model, others=())
 
 
-def test_a_threshold_that_moves_has_no_sides() -> None:
-    """Accuracy near the best: clean accuracy has no rival of sides, attack success has."""
-    model = fitted(takes, goal=replace(GOAL, clean=None), clean=lambda x: 0.97 - 0.1 * x)
+def test_a_threshold_that_moves_has_no_binary_outcomes() -> None:
+    """Accuracy near the best: clean accuracy has no model of binary outcomes, attack success has."""
+    model = fitted(
+        takes,
+        thresholds=replace(THRESHOLDS, clean_accuracy=None, below_best=0.05),
+        clean=lambda x: 0.97 - 0.1 * x,
+    )
     assert model.others and all(other.clean is model.clean for _, other in model.others)
-    assert all(other.level is model.level for _, other in model.others)
+    assert all(other.accuracy_threshold is model.accuracy_threshold for _, other in model.others)
 
 
 def test_the_weights_and_the_models_make_up_the_probability() -> None:
@@ -94,14 +104,14 @@ def test_the_weights_and_the_models_make_up_the_probability() -> None:
 
 
 def rows(count=40):
-    draw = np.random.default_rng(0)
-    points = draw.random((count, 1))
-    values = 4 * (points[:, 0] - 0.5) + 0.4 * draw.standard_normal(count)
+    rng = np.random.default_rng(0)
+    points = rng.random((count, 1))
+    values = 4 * (points[:, 0] - 0.5) + 0.4 * rng.standard_normal(count)
     return Data(Columns((0,)), points, values, np.full(count, 0.02), np.ones(count))
 
 
 def test_scores_are_those_of_models_refitted_without_each_row() -> None:
-    data, sides = rows(), as_binary_outcomes(rows())
+    data, binary = rows(), as_binary_outcomes(rows())
     expected = [0.0, 0.0]
     for i in range(len(data)):
         others, this = np.arange(len(data)) != i, data.points[i : i + 1]
@@ -109,17 +119,19 @@ def test_scores_are_those_of_models_refitted_without_each_row() -> None:
         spread = np.sqrt(posterior.variance()[0] + 0.02 + QUIET.noise)
         right = norm.cdf(np.sign(data.values[i]) * posterior.mean[0] / spread)
         expected[0] += np.log(np.clip(right, 0.02, 0.98))
-        mean = Process.of(sides.take(others), QUIET).at(this).mean[0] / OUTCOME_SIZE
+        mean = Process.of(binary.take(others), QUIET).at(this).mean[0] / OUTCOME_SIZE
         right = 0.5 + 0.5 * np.sign(data.values[i]) * np.clip(mean, -0.96, 0.96)
         expected[1] += np.log(right)
     assert by_logits(data, QUIET).score == pytest.approx(expected[0], abs=1e-5)
-    assert by_binary_outcomes(sides, QUIET).score == pytest.approx(expected[1] - HANDICAP, abs=1e-5)
-    assert set(np.abs(sides.values)) == {OUTCOME_SIZE} and (sides.values * data.values >= 0).all()
+    assert by_binary_outcomes(binary, QUIET).score == pytest.approx(
+        expected[1] - HANDICAP, abs=1e-5
+    )
+    assert set(np.abs(binary.values)) == {OUTCOME_SIZE} and (binary.values * data.values >= 0).all()
 
 
 def test_a_single_surprise_does_not_disprove_a_model() -> None:
     """One training of many fails where all its neighbours are far inside: a seed that diverged.
-    A front that is smooth otherwise stays the likelier picture, whatever its logit was."""
+    A border that is smooth otherwise stays the more likely model, whatever its logit was."""
     data = rows(60)
     one = int(np.abs(data.points[:, 0] - 0.8).argmin())
     values = data.values.copy()
@@ -146,30 +158,30 @@ def test_weights_are_shares_and_small_ones_are_none() -> None:
     assert found == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0])
 
 
-def test_a_run_of_lucky_seeds_at_the_border_does_not_vouch_for_it() -> None:
+def test_few_seeds_that_agree_by_chance_do_not_make_a_place_certain() -> None:
     """Attacks that take in 59 % of the seeds: hardly ever, at any of seven looks, is more than a
     fifth of that line called IN by chance. A point where they take in 2 % of them is IN."""
     line = np.linspace(0.1, 0.9, 11)
     border, inner = (np.c_[np.full(11, x), line] for x in (0.478, 0.75))
     hyperparameters, fooled, found = Hyperparameters(np.array([0.42, 0.38]), 2.4, 0.17, 1.6), [], []
     for seed in range(100):
-        draw = np.random.default_rng(seed)
-        points = draw.random((160, 2))
-        takes = draw.random(160) < expit(-16 * (points[:, 0] - 0.5))
-        looks = [sides_of(points[:n], takes[:n], hyperparameters) for n in range(40, 161, 20)]
+        rng = np.random.default_rng(seed)
+        points = rng.random((160, 2))
+        takes = rng.random(160) < expit(-16 * (points[:, 0] - 0.5))
+        looks = [binary_process(points[:n], takes[:n], hyperparameters) for n in range(40, 161, 20)]
         fooled.append(max((certainty(process, border) > 0.95).mean() for process in looks))
         found.append((certainty(looks[-1], inner) > 0.95).mean())
     assert np.mean(np.array(fooled) > 0.2) <= 0.08
     assert np.mean(found) >= 0.95
 
 
-def sides_of(points, takes, hyperparameters):
+def binary_process(points, takes, hyperparameters):
     nothing = np.zeros(len(points))
     data = Data(Columns((0, 0)), points, np.where(takes, -2.0, 2.0), nothing, nothing)
     return by_binary_outcomes(as_binary_outcomes(data), hyperparameters).process
 
 
 def certainty(process, points):
-    """P(most seeds are on the upper side)."""
+    """P(most seeds are above the threshold)."""
     posterior = process.at(points)
-    return norm.cdf(posterior.mean / np.sqrt(process.doubt * posterior.variance()))
+    return norm.cdf(posterior.mean / np.sqrt(process.variance_inflation * posterior.variance()))
