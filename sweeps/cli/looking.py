@@ -6,14 +6,10 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FINE, say
-
-if TYPE_CHECKING:
-    from sweeps.spec import SweepSpec
-    from sweeps.storage.paths import SweepPaths
 
 
 def status(args: argparse.Namespace) -> int:
@@ -106,6 +102,7 @@ def _other_ids(rows: list[dict[str, Any]], given: str) -> str:
 def region(args: argparse.Namespace) -> int:
     """Say where accuracy is high and every attack fails."""
     from sweeps.region.region_text import region_text
+    from sweeps.region.write import write_region
     from sweeps.results.create import read_spec
     from sweeps.storage.paths import open_results
 
@@ -118,6 +115,7 @@ def region(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write one self-contained HTML file."""
     from dashboards.report import write_report
+    from sweeps.region.write import write_region
     from sweeps.results.create import read_spec
     from sweeps.storage.paths import open_results
 
@@ -163,23 +161,3 @@ def export(args: argparse.Namespace) -> int:
             write_csv(table, Path(file))
             say(f"{table.num_rows} rows written to {file}")
     return FINE
-
-
-def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
-    """Judges what the ledger holds and writes region.json."""
-    from sweeps.ledger import Ledger
-    from sweeps.region.point_table import region_of
-    from sweeps.storage.paths import read_sweep, write_json
-
-    sweep = read_sweep(paths)
-    region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
-    if spec.search.kind == "region":
-        from sweeps.region.model_region import model_answer
-        from sweeps.region.model_text import model_text
-
-        region["model"] = model_answer(spec, Ledger(paths.ledger))
-        if region["model"] is not None:
-            region["model"]["text"] = model_text(region)
-    region["class_names"] = sweep["class_names"]
-    write_json(paths.region, region)
-    return region

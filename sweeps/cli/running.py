@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
-from sweeps.cli.looking import write_region
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -136,6 +135,7 @@ def _conclude(
     from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
     from sweeps.region.region_text import region_text
+    from sweeps.region.write import write_region
     from sweeps.storage.paths import read_sweep
 
     region = write_region(paths, spec)

@@ -14,6 +14,7 @@ from sweeps.scheduling.loop import Observer, Outcome, run_sweep
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep, write_json
 from sweeps.verify.answer import answer_of
+from sweeps.verify.open_region import open_region
 from sweeps.verify.plan import (
     Plan,
     Settings,
@@ -25,7 +26,6 @@ from sweeps.verify.plan import (
     verifications,
     write_plan,
 )
-from sweeps.verify.regions import open_region
 
 
 class FixedTrials:

@@ -10,8 +10,8 @@ from small import begin, small_spec, sweep
 from dashboards.probes import series, studies
 from dashboards.report import write_report
 from dashboards.results import read_results
-from sweeps.cli.looking import write_region
 from sweeps.ledger import load_probe_results
+from sweeps.region.write import write_region
 from sweeps.runners.serial import SerialRunner
 
 

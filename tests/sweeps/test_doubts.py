@@ -10,12 +10,12 @@ from sweeps.analyses.detectability import detectability
 from sweeps.analyses.effects import effects
 from sweeps.analyses.measures_text import detectability_text, resistance_text
 from sweeps.analyses.resistance import resistance
-from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
 from sweeps.region.caveats import doubts, learnt_nothing
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
+from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 

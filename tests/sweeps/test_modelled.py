@@ -12,7 +12,6 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.result import TrialResult
-from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
@@ -25,6 +24,7 @@ from sweeps.levelset.threshold import Level
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.region.model_region import _Answer, model_answer
 from sweeps.region.model_text import model_text
+from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import parse_spec
