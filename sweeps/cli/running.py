@@ -75,10 +75,8 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
             mirror.start()
             observers.append(_Notify(mirror))
         try:
-            outcome = run_sweep(
-                spec, ledger, make_search(spec), runner_of(args.runner, spec, ledger), observers,
-                lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
-            )  # fmt: skip
+            runner, search = runner_of(args.runner, spec, ledger), make_search(spec)
+            outcome = run_sweep(spec, ledger, search, runner, observers, say_stopping)
         except KeyboardInterrupt:
             outcome = None
         finally:
@@ -114,6 +112,11 @@ def _finish(mirror: Any, paths: SweepPaths) -> str | None:
 
 def _show_backlog(done: int, total: int) -> None:
     say(f"mirroring to MLflow: {done}/{total}")
+
+
+def say_stopping() -> None:
+    """What Ctrl-C does first."""
+    say("\nStopping: running packs end first. Ctrl-C again stops at once.")
 
 
 def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Any:

@@ -25,8 +25,9 @@ from backdoor.streams import stream, stream_seed
 from sweeps.early_stopping.limits import Bars, side_of
 from sweeps.ledger import FINISHED, STOPPED, Rows, accuracies
 from sweeps.levelset.encoding import SpaceDomain, panel_of
+from sweeps.levelset.membership import Summary
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
-from sweeps.levelset.surrogate import Goal
+from sweeps.levelset.surrogate import Goal, Model, Trials
 from sweeps.space.space import Assignment, Space
 from sweeps.spec import SweepSpec
 
@@ -35,6 +36,8 @@ SHARE, HALF = 0.9, 0.5
 #: Where the median of the last trials lasts fewer seconds than `FAST` and `pending` is not given, a
 #: batch is of as many trials as a share 1 / `GROW` of those known, and of `LEAST` at least.
 FAST, LEAST, GROW = 5.0, 8, 24
+#: By so much the expected F1 may differ when the model of a search that had ended is fitted again.
+REFIT = 0.005
 
 
 class RegionSearch:
@@ -179,6 +182,48 @@ class RegionSearch:
         return Outcome(
             clean["clean_correct"], clean["clean_total"], measured["success"], measured["total"]
         )
+
+    # --- what its model says ----------------------------------------------------------------
+
+    @property
+    def domain(self) -> SpaceDomain:
+        """The defence space as numbers."""
+        return self._domain
+
+    @property
+    def trials_known(self) -> int:
+        """How many trials have counts of both metrics."""
+        return self.optimizer.trials_known
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether enough is known to say anything of the space."""
+        known = self.trials_known
+        return known >= self.optimizer.begin or bool(known and self.optimizer.used_up)
+
+    def model(self) -> Model:
+        """The model of all that is known, fitted again only when more has become known."""
+        return self.optimizer.current()
+
+    def trials(self) -> Trials:
+        """The trials that the model is fitted to."""
+        return self.optimizer.trials()
+
+    def ended(self, found: Summary) -> str | None:
+        """Why nothing more will be asked for; None if something will. found: what the model says of
+        the whole space."""
+        optimizer, settings = self.optimizer, self.optimizer.settings
+        if len(optimizer.points) >= settings.budget:
+            return f"its budget of {settings.budget} trials is spent"
+        if self.affordable < 1:
+            budget = self._spec.search.budget
+            return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
+        if optimizer.used_up:
+            return "every point has had all of its seeds"
+        certain = found.expected_f1 >= settings.f1 - REFIT or found.undecided <= settings.undecided
+        if certain and optimizer.trials_known >= optimizer.enough:
+            return "it is certain enough"
+        return None
 
     # --- the budget -------------------------------------------------------------------------
 

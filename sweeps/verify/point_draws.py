@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from sweeps.ledger import FINISHED, Ledger
+from sweeps.ledger import Ledger
+from sweeps.records.region_file import PointEntry
+from sweeps.records.verification_file import FrozenRegion
 from sweeps.region.point_table import IN, INCOMPLETE, OUT, region_of
 from sweeps.spec import SweepSpec
-from sweeps.verify.regions import BORDER, INSIDE, MEANS, OUTSIDE, STRATA, Candidate
+from sweeps.verify.regions import BORDER, BOUNDS, INSIDE, MEANS, OUTSIDE, STRATA, Candidate
 
 
 class TriedPoints:
@@ -24,24 +23,22 @@ class TriedPoints:
     def __init__(self, spec: SweepSpec, ledger: Ledger, basis: str | None = None) -> None:
         region = region_of(spec, ledger)
         self._defences = {
-            row["defence_id"]: row["config"]["defence"]
-            for row in ledger.rows()
-            if row["status"] == FINISHED
+            row.defence_id: row.config["defence"] for row in ledger.trials() if row.finished
         }
-        points = [p for p in region["points"] if p["by_means"] != INCOMPLETE]
         self.basis = basis or MEANS
         self._parts: dict[str, list[str]] = {name: [] for name in STRATA}
-        for point in points:
-            self._parts[self._stratum(point)].append(point["defence_id"])
+        for point in region["points"]:
+            if point["by_means"] != INCOMPLETE:
+                self._parts[self._stratum(point)].append(point["defence_id"])
         self._least = region["thresholds"]["clean_accuracy"]["value"]
 
-    def _stratum(self, point: Mapping[str, Any]) -> str:
-        if point[f"by_{self.basis}"] == IN:
+    def _stratum(self, point: PointEntry) -> str:
+        if (point["by_bounds"] if self.basis == BOUNDS else point["by_means"]) == IN:
             return INSIDE
         return OUTSIDE if point["by_bounds"] == OUT else BORDER
 
     @property
-    def frozen(self) -> dict[str, Any]:
+    def frozen(self) -> FrozenRegion:
         return {
             "kind": "points",
             "basis": self.basis,

@@ -1,4 +1,4 @@
-"""Regions that can be drawn from: inside, near the border, outside."""
+"""Regions that can be sampled: inside, near the border, outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+from sweeps.records.verification_file import FrozenRegion
 
 INSIDE, BORDER, OUTSIDE = STRATA = ("inside", "border", "outside")
 #: What counts as inside, the default first: of points that were tried, and of a model.
@@ -27,18 +29,17 @@ class Candidate:
     passing: float | None = None
 
 
-class DrawableRegion(Protocol):
-    """A region whose three parts can be drawn from, uniformly and independently."""
+class SampledRegion(Protocol):
+    """A region whose three parts can be sampled, uniformly and independently."""
 
     @property
-    def frozen(self) -> dict[str, Any]:
-        """All that makes it this region, as plain values; at least `kind`, `basis` and
-        `clean_accuracy`, the accuracy asked for."""
+    def frozen(self) -> FrozenRegion:
+        """All that makes it this region, as plain values."""
         ...
 
     @property
     def predicted(self) -> float | None:
-        """The share of draws inside that are expected to pass; None where nobody knows."""
+        """The share of draws inside that are expected to pass; None where it is not known."""
         ...
 
     def sample(self, stratum: str, count: int, rng: np.random.Generator) -> list[Candidate]:

@@ -17,16 +17,18 @@ from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
-from sweeps.levelset.membership import probability
+from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal, Panel
 from sweeps.levelset.threshold import Level
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
-from sweeps.region.model_region import _Answer, model_answer
+from sweeps.region.fitted_region import FittedRegion
+from sweeps.region.model_region import model_answer
 from sweeps.region.model_text import model_text
 from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
+from sweeps.search.level_set import RegionSearch
 from sweeps.spec import parse_spec
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
@@ -220,10 +222,8 @@ def test_a_search_is_not_said_to_be_certain_of_what_its_answer_holds_back(cutoff
     """All points are sure one by one, and a fiftieth is IN, unless too many may be wrong at once."""
     inside = np.repeat([0.96, 0.045], [2, 98])
     optimizer = SimpleNamespace(points=[], settings=Settings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
-    answer = SimpleNamespace(
-        spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(optimizer=optimizer, affordable=9),
-    )  # fmt: skip
-    assert _Answer._ended(answer) == why
+    search = SimpleNamespace(optimizer=optimizer, affordable=9)
+    assert RegionSearch.ended(search, summary(inside, 0.95, cutoff)) == why
 
 
 def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) -> None:
@@ -278,11 +278,9 @@ def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert "Accuracy against attack" not in page, "no point is complete"
 
 
-def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys, monkeypatch) -> None:
+def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> None:
     """It is the model's, and no trial of the search was at it."""
-    region = json.loads((folder / "region.json").read_text())
-    model = region["model"]
-    monkeypatch.setattr("sweeps.region.model_region.model_answer", lambda spec, ledger: model)
+    model = json.loads((folder / "region.json").read_text())["model"]
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
@@ -322,7 +320,7 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
         {**spec.document, "region": {**spec.document["region"], "target": "median"}}
     )
     ledger = Ledger(folder / "ledger")
-    strict, usual = model_answer(spec, ledger), model_answer(median, ledger)
+    strict, usual = (model_answer(FittedRegion.of(s, ledger)) for s in (spec, median))
     assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
     assert strict["space"]["IN"] <= usual["space"]["IN"]
     assert "for 90 % of the seeds" in model_text({"model": strict, "panel": [1, 2], "thresholds": {
@@ -336,10 +334,10 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     """From the answer, its words and what `verify` draws inside."""
     usual = json.loads((folder / "region.json").read_text())["model"]
     assert usual["cutoff"] == 0.95 and not any("together" in line for line in usual["text"])
-    for place in ("sweeps.region.model_region", "sweeps.verify.model_draws"):
+    for place in ("sweeps.region.fitted_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
     spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
-    held = model_answer(spec, ledger)
+    held = model_answer(FittedRegion.of(spec, ledger))
     assert held["cutoff"] == (least if least < 1 else None)
     assert held["space"]["IN"] < usual["space"]["IN"] and held["volume"] == usual["volume"]
     assert held["space"]["OUT"] == usual["space"]["OUT"]
@@ -350,7 +348,10 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
         f"{said} to be IN: points may be wrong together, and of all those with 0.95 more than 5 % "
         "might be outside at once." in text
     )
-    region, draw = ModelRegion(spec, ledger, "median", 5, "probability"), np.random.default_rng()
+    region, draw = (
+        ModelRegion(FittedRegion.of(spec, ledger), ledger.ended, "median", 5, "probability"),
+        np.random.default_rng(),
+    )
     drawn = region.sample("inside", 5, draw)
     assert len(drawn) == (5 if least < 1 else 0)
     assert all(candidate.probability >= least - 1e-6 for candidate in drawn)

@@ -167,7 +167,8 @@ def test_attacks_are_numbered_as_the_region_lists_them(finished, capsys) -> None
     for number in (1, 2):
         assert choose(spec, paths, attack=str(number)).trial.attack == spec.panel[number - 1]
         prefix = panel[number - 1]["attack_id"][:6]
-        assert choose(spec, paths, attack=prefix).attack["number"] == number
+        chosen = choose(spec, paths, attack=prefix)
+        assert chosen.named(chosen.attack)["number"] == number
 
 
 def test_points_by_name_and_by_id(finished) -> None:
