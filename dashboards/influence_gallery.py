@@ -69,9 +69,7 @@ def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
 def _training(axes: Axes, found: Influencer) -> None:
     show_image(axes, found.image)
     words = "\npoisoned" if found.poisoned else ""
-    axes.set_xlabel(
-        f"{plain(found.label)}, {found.influence:+.2g}{words}", fontsize=7,
-        color=VERMILION if found.poisoned else INK,
-    )  # fmt: skip
+    text = f"{plain(found.label)}, {found.influence:+.2g}{words}"
+    axes.set_xlabel(text, fontsize=7, color=VERMILION if found.poisoned else INK)
     if found.poisoned:
         axes.spines[:].set(visible=True, color=VERMILION, linewidth=2)

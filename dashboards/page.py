@@ -53,9 +53,8 @@ def paragraph(*contents: Content) -> Markup:
 
 def scrolling(label: str, content: Content) -> Markup:
     """A container of its own for what may be wider than the screen, reachable by keyboard."""
-    return element(
-        "div", content, class_="scroll", role="region", tabindex="0", aria_label=label
-    )  # fmt: skip
+    attributes = {"class_": "scroll", "role": "region", "tabindex": "0", "aria_label": label}
+    return element("div", content, **attributes)
 
 
 def table(label: str, head: Sequence[Content], rows: Iterable[Sequence[Content]]) -> Markup:

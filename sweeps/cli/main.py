@@ -1,4 +1,4 @@
-"""The table of commands, and what becomes of errors."""
+"""The table of commands, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
 CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
-STUDIES = _argument(
+PROBE_FILE = _argument(
     "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
 )
 PROBES = _argument(
@@ -154,7 +154,7 @@ DATA = _argument(
 )  # fmt: skip
 PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
 IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
-STUDIED = _argument(
+PROBED_TRIAL = _argument(
     "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
 )
 INFLUENCES = _argument(
@@ -196,7 +196,7 @@ COMMANDS = (
             (FOLDER, POINT, ATTACK, SEED, MODEL, ROOT, JSON)),
     Command("mirror", looking.mirror, "sweeps mirror results/digits", (FOLDER, URI)),
     Command("export", looking.export, "sweeps export results/digits --csv trials.csv",
-            (FOLDER, CSV, STUDIES)),
+            (FOLDER, CSV, PROBE_FILE)),
     Command("probe detectability", analysing.detectability,
             "sweeps probe detectability results/digits --margin 0.02",
             (FOLDER, MARGIN, LOSS_MARGIN, JSON)),
@@ -210,7 +210,7 @@ COMMANDS = (
             "sweeps probe persistence results/persistence", (FOLDER, SUCCESS, JSON)),
     Command("probe influence", analysing.influence,
             "sweeps probe influence results/mine --out influence.png",
-            (FOLDER, STUDIED, INFLUENCES, INFLUENCED, JSON)),
+            (FOLDER, PROBED_TRIAL, INFLUENCES, INFLUENCED, JSON)),
     Command("check", preparing.check, "sweeps check my.yaml --set seeds=5", (SPEC, SET, TIME)),
     Command("list", preparing.list_kinds, "sweeps list triggers", (WHAT,)),
     Command("gallery", pictures.gallery,
@@ -273,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return FAILURES
     except BrokenPipeError:
-        # The reader of stdout, such as `head`, has what it wanted.
+        # The reader of stdout, such as `head`, has ended.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return FINE
     except OSError as error:

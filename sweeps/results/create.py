@@ -48,7 +48,7 @@ PACKAGES = (
 
 
 def refuse_folder_in_use(folder: Path) -> None:
-    """A sweep begins in a folder of its own: `UserError` where there is anything in it."""
+    """A sweep begins in a folder of its own: `UserError` where the folder is not empty."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     holds_sweep = SweepPaths(folder).sweep.is_file()
@@ -63,10 +63,10 @@ def refuse_folder_in_use(folder: Path) -> None:
 
 
 def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepPaths:
-    """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
+    """Writes what the sweep is; sweep.json comes last: a folder that has it is complete."""
     refuse_folder_in_use(folder)
     paths = SweepPaths(folder)
-    # All that can fail comes before the folder: half of one could be neither run nor resumed.
+    # All that can fail comes before the folder: an incomplete one can be neither run nor resumed.
     gallery, description = draw_gallery(spec), _description(spec, paths, argv)
     try:
         paths.ledger.mkdir(parents=True)

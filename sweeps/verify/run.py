@@ -62,7 +62,7 @@ class Verification:
 
     @property
     def plan(self) -> Plan:
-        """Read where it is written, else drawn and written. The folder must be locked."""
+        """Read if it is written, else drawn and written. The folder must be locked."""
         if not self.paths.plan.is_file():
             write_plan(self.paths, self.asked())
         return read_plan(self.paths)

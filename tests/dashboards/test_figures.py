@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.axis_layout import Axis, arrange
 from dashboards.figures import accuracy_against_attack, region_map, success_against_rate, to_svg
-from dashboards.plot_style import mark_of
+from dashboards.plot_style import marker_of
 
 FIGURES = (region_map, accuracy_against_attack, success_against_rate)
 
@@ -113,9 +113,9 @@ def test_points_of_one_place_are_drawn_beside_each_other(make_point, make_region
 def test_every_verdict_has_its_own_shape_or_filling(make_point):
     looks = []
     for means, bounds in (("IN", "IN"), ("IN", "UNDECIDED"), ("OUT", "OUT"), ("OUT", "UNDECIDED"), ("INCOMPLETE", "UNDECIDED")):  # fmt: skip
-        mark = mark_of({"by_means": means, "by_bounds": bounds}, 0.95)
-        assert mark.label.startswith(means)
-        looks.append((mark.shape, mark.filled))
+        marker = marker_of({"by_means": means, "by_bounds": bounds}, 0.95)
+        assert marker.label.startswith(means)
+        looks.append((marker.shape, marker.filled))
     assert len(set(looks)) == 5
 
 

@@ -108,7 +108,7 @@ def test_joint_draws_agree_with_the_probabilities_of_single_points() -> None:
 
 @pytest.mark.parametrize("seeds", [0.5, 0.9])
 def test_the_front_ends_at_the_volume(seeds) -> None:
-    """A part of the panel is judged as the whole is: by rivals too, and for as many seeds."""
+    """A part of the panel is judged as the whole is: by alternative models too, and for as many seeds."""
     fit, points = fitted().current(), square(300)
     model = replace(fit, goal=replace(fit.goal, seeds=seeds), noise=(0.2, 0.4))
     model = replace(model, others=((0.7, replace(model, level=Level(0.8))),))

@@ -54,7 +54,7 @@ def worst(finished):
 
 
 def test_torch_alone_gets_the_figures_again_and_they_are_as_expected(finished, worst, tmp_path) -> None:  # fmt: skip
-    """The final model in a process without our packages, on images that are made here anew."""
+    """The final model in a process without our packages, on images that are made here again."""
     _, spec = finished
     config, folder = worst
     source, seed = load_source(spec.data), config["trial"]["seed"]
