@@ -234,5 +234,5 @@ def duration(seconds_: float) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Text whose addresses have lost their passwords: a report is passed on, a spec seldom."""
+    """The text without the passwords in its addresses: a report is passed on, a spec seldom is."""
     return _PASSWORD.sub(r"\1:***@", text)

@@ -36,7 +36,7 @@ class Axis:
 
     @cached_property
     def logarithmic(self) -> bool:
-        """Whether the values span so much, none of them negative, that logarithms serve better."""
+        """Whether no value is negative and the positive ones span at least `LOG_RATIO`."""
         positive = [value for value in self.values if value > 0]
         return self.values[0] >= 0 and bool(positive) and positive[-1] / positive[0] >= LOG_RATIO
 
@@ -86,9 +86,9 @@ class Axis:
         return [*([None] if self.has_missing else []), *self.values]
 
     def ticks(self, room: float) -> list[tuple[float, str]]:
-        """Positions and labels. Places apart have theirs always; on the scale they stand at least
-        `room` of the axis apart: at all values if those fit, else at powers of ten if there are
-        some, else at some of the values."""
+        """Positions and labels. Places apart always have one. Those on the scale are at least
+        `room`, a fraction of the axis, from each other: at all values if they fit, else at powers
+        of ten if there are some, else at some of the values."""
         apart = [value for value in self._all if self.is_apart(value)]
         on_scale = [value for value in self.values if not self.is_apart(value)]
         shown = self.thinned(on_scale, room)
@@ -111,8 +111,8 @@ class Axis:
 
 @dataclass(frozen=True)
 class Layout:
-    """axes: up to two numeric factors, the one with more values first. categories: what tells
-    panels apart. left_out: numeric factors that vary too, but have no axis."""
+    """axes: up to two numeric factors, the one with more values first. categories: factors
+    by which panels differ. left_out: numeric factors that vary too, but have no axis."""
 
     axes: tuple[Axis, ...]
     categories: tuple[str, ...]
@@ -133,7 +133,7 @@ class Layout:
 
 
 def arrange(points: Sequence[PointEntry]) -> Layout:
-    """Numeric factors with many values become axes, all others that vary tell panels apart."""
+    """Numeric factors with many values become axes, all others that vary distinguish panels."""
     values = _distinct(points)
     numbers = {name: _numbers(known) for name, known in values.items()}
     numeric = [name for name in values if len(numbers[name]) == len(values[name])]
@@ -169,7 +169,7 @@ def _distinct(points: Sequence[PointEntry]) -> dict[str, list[Factor]]:
 
 
 def _same(one: Factor, other: Factor) -> bool:
-    """Equality in which True is not 1."""
+    """Whether values are equal, where True is not 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 

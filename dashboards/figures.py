@@ -124,7 +124,7 @@ def _draw_bounds(axes: Axes, point: PointEntry) -> None:
 def success_against_rate(region: RegionFile) -> Figure:
     """Attack success against poison rate, a panel a trigger (and aim, where they differ).
 
-    Bold: the recommended and the most accurate point, every seed a dot, the level of their clean
+    Bold: the recommended and the most accurate point, every seed a dot, the mean of their clean
     baseline dashed. Faint: the means of all other points.
     """
     panels = _attacks_by_trigger(region)

@@ -43,7 +43,7 @@ class Influenced(Protocol):
 def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
     """A PNG file: a row a triggered test image, then the training images of largest influence.
 
-    Poisoned ones are framed and say so; below each stand its label and its influence.
+    Poisoned ones are framed and labelled so; below each are its label and its influence.
     """
     columns = 1 + max((len(own.by) for own in shown), default=0)
     with style():

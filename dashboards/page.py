@@ -1,7 +1,7 @@
 """HTML that escapes by construction: `element` takes text and markup, and only text is escaped.
 
 The page stands alone: no script, no font, no request. A content security policy says so to the
-browser as well, which then refuses whatever might have slipped in.
+browser as well, which then refuses what escaping might have missed.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def to_svg(figure: Figure, salt: str) -> str:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(stream, format="svg", metadata=nothing)
-    # That font is only what the text was measured with; readers have a sans-serif of their own.
+    # The text was only measured with that font; browsers have a sans-serif font of their own.
     return stream.getvalue().replace("'DejaVu Sans', sans-serif", "sans-serif")
 
 

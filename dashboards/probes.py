@@ -28,7 +28,7 @@ from dashboards.sections import UNKNOWN, attack_label, plural, soft
 from sweeps.ledger import ProbeTable
 from sweeps.records.region_file import PointEntry
 
-#: Attacks that one figure tells apart, panels of a figure, and rows of a table, at most.
+#: Attacks in one figure, panels of a figure, and rows of a table, at most.
 ATTACKS, PANELS, ROWS = 6, 6, 40
 COLOURS = (BLUE, VERMILION, GREEN, "#a8579b", "#b58900", INK)
 COLUMNS = 3
@@ -130,7 +130,7 @@ def _draw_series(axes: Axes, points: Series, colour: str) -> None:
 
 
 def _scale(axes: Axes) -> None:
-    """Fractions from 0 to 1 whole; other figures as they come."""
+    """Fractions have an axis from 0 to 1; other figures the range of their values."""
     low, high = axes.dataLim.intervaly
     if low >= 0 and high <= 1:
         axes.set_ylim(-0.03, 1.03)

@@ -27,9 +27,9 @@ from dashboards.plot_style import (
 )
 from sweeps.records.region_file import PointEntry, RegionFile
 
-Figures = Literal["clean_accuracy", "attack_success"]
+Metric = Literal["clean_accuracy", "attack_success"]
 #: The two curves: the key of a point's figure, and how it is drawn.
-CURVES: dict[Figures, dict[str, Any]] = {
+CURVES: dict[Metric, dict[str, Any]] = {
     "clean_accuracy": {"color": INK, "linestyle": "-", "marker": ".", "markersize": 5},
     "attack_success": {"color": GREEN, "linestyle": (0, (5, 2)), "marker": ".", "markersize": 5},
 }
@@ -131,7 +131,7 @@ def _draw_curves(axes: Axes, points: Sequence[PointEntry], axis: Axis) -> None:
     on_scale = [point for point in points if not axis.is_apart(_value(point, axis))]
     apart = [point for point in points if axis.is_apart(_value(point, axis))]
     for key, look in CURVES.items():
-        # No scale leads to the places left of a break, so no line does either.
+        # Places left of a break are not on the scale, so no line leads there.
         for own, line in ((on_scale, look), (apart, {**look, "linestyle": "none"})):
             found = [point[key] for point in own]
             values = [math.nan if value is None else value for value in found]

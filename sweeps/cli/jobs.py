@@ -207,7 +207,7 @@ def connect(args: argparse.Namespace) -> Jobs:
 
 
 def payload(spec: str | None = None) -> Payload:
-    """This project's packages as they lie here."""
+    """This project's packages, from this machine."""
     from cluster.payload import Payload
 
     try:

@@ -117,7 +117,7 @@ def _show_backlog(done: int, total: int) -> None:
 
 
 def say_stopping() -> None:
-    """What Ctrl-C does first."""
+    """Says what a first Ctrl-C does."""
     say("\nStopping: running packs end first. Ctrl-C again stops at once.")
 
 

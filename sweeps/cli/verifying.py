@@ -46,7 +46,7 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _again(args: argparse.Namespace) -> str:
-    """The same command: what was asked is part of which verification it is."""
+    """The command that resumes this verification: other options would begin another one."""
     names = ("draws", "seeds", "target", "basis", "transfer", "runner")
     options: list[object] = []
     for name in names:
@@ -56,7 +56,7 @@ def _again(args: argparse.Namespace) -> str:
     return command("sweeps", "verify", Path(args.dir), *options)
 
 
-#: Of options that have one; they need not be repeated.
+#: Defaults of options, which need not be repeated.
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 

@@ -1,4 +1,4 @@
-"""The final model: one more training at a point of a sweep, saved, and held against the sweep.
+"""The final model: one more training at a point of a sweep, saved, and compared with the sweep.
 
 The point, the attack and the seed are chosen from the ledger; it is trained as every trial is; the
 files are those of `backdoor.model`; what is expected of a new seed is a prediction interval
@@ -78,7 +78,7 @@ def train_final(
     """Trains, measures and saves the chosen model in `folder`, and returns its config.json.
 
     Raises:
-        UserError: the folder is in use, the data are missing or others than the sweep's.
+        UserError: the folder is in use, the data are missing, or are not the sweep's.
         TrainingError: the training cannot go on.
     """
     refuse_used(folder)
@@ -99,7 +99,7 @@ def train_final(
 
 
 def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
-    """Which point of which sweep, and by what it was made."""
+    """Which point of which sweep, and the versions that trained it."""
     sweep, point = read_sweep(paths), chosen.point
     return {
         "sweep": {"sweep_id": sweep["sweep_id"], "name": sweep["name"]},
@@ -147,7 +147,7 @@ def _write_program(
     try:
         program = program_of(model.classifier, (channels, height, width))
         alike = int((answers_of(program, model.images) == model.answers).sum())
-    except Exception as error:  # whatever torch raises, the weights are there
+    except Exception as error:  # torch raises many kinds; the weights are saved in any case
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         say(f"note: torch cannot export this architecture, only its weights are saved ({why})")
         return None

@@ -17,15 +17,15 @@ from sweeps.spec import SweepSpec
 
 #: Points that the answer is computed at, drawn evenly over the space.
 POINTS = 4096
-#: So many of them show which factors differ between points at all.
+#: Points from which one sees which factors differ between points at all.
 EXAMPLES = 64
 
 
 class FittedRegion:
     """The model of a region search, and what it says at evenly drawn points of the space.
 
-    Pass it on instead of the spec and the ledger: whoever needs the model then gets the same one,
-    and it is fitted when it is first asked for.
+    Pass it on instead of the spec and the ledger, so that the model is fitted once. It is fitted
+    when it is first needed.
     """
 
     def __init__(self, spec: SweepSpec, search: RegionSearch) -> None:

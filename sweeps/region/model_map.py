@@ -14,7 +14,7 @@ from sweeps.levelset.columns import Floats
 from sweeps.levelset.encoding import Scale, SpaceDomain
 from sweeps.records.model_answer import Factors, MapAxis, MapEntry
 
-#: Cells along an axis; points of the category that other numeric factors are taken from.
+#: Cells along an axis; points of the category that give the values of other numeric factors.
 CELLS, AVERAGED = 40, 6
 #: Categories that are drawn, those with most of the region first; parts in which an effect is seen.
 MOST, PARTS = 6, 8
@@ -29,8 +29,8 @@ def maps(
     inside: Floats,
     category: Callable[[int], Factors],
 ) -> list[MapEntry]:
-    """points: (n, columns), evenly drawn; inside: P(inside) there, (n,); category: of a point's
-    number."""
+    """The map of each category. points: (n, columns), evenly drawn; inside: P(inside) there, (n,);
+    category: gives the factors of a point, by its number."""
     codes = points[:, list(domain.columns.codes)]
     parts = [(codes == one).all(axis=1) for one in np.unique(codes, axis=0)]
     parts.sort(key=lambda where: -float(inside[where].mean()))

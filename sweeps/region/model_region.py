@@ -111,7 +111,7 @@ def _categories(fitted: FittedRegion, drawn: Draws) -> list[CategoryEntry]:
     found: list[CategoryEntry] = []
     for group in np.unique(groups).tolist():
         where = groups == group
-        part = inside[:, where[: inside.shape[1]]]  # of the first points alone there are draws
+        part = inside[:, where[: inside.shape[1]]]  # there are draws of the first points only
         size = volume(part, float(fitted.inside[where].mean()))
         kinds = fitted.domain.space.branches[group].kinds
         label = ", ".join(f"{slot} {kind}" for slot, kind in kinds) or "all"

@@ -1,4 +1,4 @@
-"""The region of a search in words that can be checked: intervals of factors that hold inside it."""
+"""The region of a search as rules: intervals of factors that hold inside it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def short_rule(fitted: FittedRegion) -> DescriptionEntry | None:
 
 
 def _best_category(fitted: FittedRegion, derived: bool) -> DescriptionEntry | None:
-    """The description that covers most of the region: numbers only have an order within one
-    combination of the factors that have none."""
+    """The description, of one combination of the factors that have no order, that covers most of
+    the region."""
     best: DescriptionEntry | None = None
     total = fitted.inside.sum()
     codes = fitted.points[:, list(fitted.domain.columns.codes)]

@@ -179,7 +179,7 @@ def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
 
 
 def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
-    """The spec as it was run. Results can be read where the data are not; training needs them."""
+    """The spec as it was run. Results can be read without the data; training needs them."""
     mistakes: list[Mistake] = []
     document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
     if not isinstance(document, dict):

@@ -21,7 +21,7 @@ from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, VERDICT, Candidate
 
 #: Points that are tried, at once and at most, to find those of a part.
 BATCH, MOST = 1024, 2**17
-#: Points inside from which it is predicted how many draws will pass.
+#: Points inside by which the share of draws that will pass is predicted.
 PREDICTED_FROM = 512
 
 
@@ -49,7 +49,7 @@ class ModelRegion:
         self._model = replace(model, goal=replace(model.goal, seeds=share))
         known = fitted.search.trials()
         totals = known.images, known.triggered
-        # Nothing is inside where nothing is known, whatever this number is.
+        # Without any trial nothing is inside, and the number of images has no effect.
         counted = (total[total > 0] if total.any() else np.ones(1) for total in totals)
         images, triggered = (float(np.median(total)) for total in counted)
         self._verdicts = Verdicts(seeds, images, triggered)

@@ -32,7 +32,7 @@ PLAN_VERSION = 1
 MEDIAN, SHARE = TARGETS = ("median", "share")
 #: The share of draws inside that must pass, by target.
 CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
-#: Draws inside: if all of so many pass, then with 95 % confidence at least 95 % would.
+#: Draws inside: if all of these pass, then with 95 % confidence at least 95 % of all would.
 DRAWS = 59
 #: Fresh seeds whose median judges a point, by default and at least.
 SEEDS = 5
@@ -178,7 +178,7 @@ def used_seeds(spec: SweepSpec, ledger: Ledger, paths: SweepPaths) -> set[int]:
 
 
 def verifications(paths: SweepPaths) -> list[VerificationPaths]:
-    """Those of a sweep that have a plan."""
+    """The verifications of a sweep that have a plan."""
     folders = sorted(paths.verifications.glob("*"))
     return [f for folder in folders if (f := VerificationPaths(folder)).plan.is_file()]
 
@@ -206,7 +206,7 @@ def content_hash(content: Mapping[str, object]) -> str:
 
 
 def read_plan(paths: VerificationPaths) -> Plan:
-    """The plan as it was written; `StoredDataError` where it is torn, too new or was changed."""
+    """The plan as it was written; `StoredDataError` where it is damaged, too new or changed."""
     content = _read(paths.plan)
     given = content.pop("hash", None)
     if given != content_hash(content):

@@ -50,7 +50,7 @@ class FixedTrials:
 
 @dataclass(frozen=True)
 class Verification:
-    """A sweep's verification: open it, train it, ask it.
+    """A sweep's verification.
 
     spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
     """
@@ -94,7 +94,7 @@ def verification(
     transfer: Sequence[Attack],
     basis: str | None = None,
 ) -> Verification:
-    """The verification of the region as it is now; its folder is made, nothing is trained."""
+    """The verification of the region as it is now; makes its folder, but trains nothing."""
     ledger = Ledger(paths.ledger)
     region = open_region(spec, ledger, settings.target, settings.seeds, basis)
     if not settings.draws:

@@ -7,7 +7,7 @@ from sweeps.verify.answer import EMPTY, PASSED
 from sweeps.verify.plan import MEDIAN
 from sweeps.verify.regions import INSIDE, PROBABILITY, VERDICT
 
-#: Points of which draws do not pass are listed up to so many.
+#: Points with draws that do not pass are listed, up to this many.
 LISTED = 10
 
 
