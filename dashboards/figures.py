@@ -143,17 +143,17 @@ def success_against_rate(region: RegionFile) -> Figure:
 
 def _attacks_by_trigger(region: RegionFile) -> dict[str, list[PanelEntry]]:
     """The attacks of each trigger by poison rate; triggers in the order of the panel."""
-    goals = {_goal(attack) for attack in region["panel"]}
+    aims = {_aim(attack) for attack in region["panel"]}
     panels: dict[str, list[PanelEntry]] = {}
     for attack in region["panel"]:
-        goal = f", {_goal(attack)}" if len(goals) > 1 else ""
-        panels.setdefault(attack["trigger"] + goal, []).append(attack)
+        aim = f", {_aim(attack)}" if len(aims) > 1 else ""
+        panels.setdefault(attack["trigger"] + aim, []).append(attack)
     for attacks in panels.values():
         attacks.sort(key=lambda attack: attack["poison_rate"])
     return panels
 
 
-def _goal(attack: PanelEntry) -> str:
+def _aim(attack: PanelEntry) -> str:
     """What the attack aims at, as the region says it."""
     return attack.get("goal", f"to class {attack['target']}")
 

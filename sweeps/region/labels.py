@@ -41,10 +41,10 @@ def attack_label(attack: Attack) -> str:
     rate = f"{100 * attack.poison_rate:.4g} %"
     if attack.cover_rate:
         rate += f" and {100 * attack.cover_rate:.4g} % covers,"
-    return f"{kind_label(attack.trigger.identity())} at {rate} {goal_label(attack.identity())}"
+    return f"{kind_label(attack.trigger.identity())} at {rate} {target_label(attack.identity())}"
 
 
-def goal_label(attack: Mapping[str, Any]) -> str:
+def target_label(attack: Mapping[str, Any]) -> str:
     """`to class 0`: the class that an attack with this identity wants for triggered images."""
     if attack["label_mode"] == "all_to_all":
         return "to the next class"

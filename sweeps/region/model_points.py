@@ -11,7 +11,7 @@ from sweeps.levelset.columns import Floats
 from sweeps.levelset.membership import IN
 from sweeps.records.model_answer import ModelPointEntry, RateEntry, ResistsEntry
 from sweeps.region.fitted_region import FittedRegion
-from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
+from sweeps.region.labels import attack_label, kind_label, point_labels, target_label
 
 #: Standard deviations of a 95 % interval.
 Z = 1.96
@@ -80,7 +80,7 @@ def _resists(fitted: FittedRegion, index: int) -> list[ResistsEntry]:
     _, chances = fitted.passing
     by_kind: dict[str, list[tuple[float, bool]]] = {}
     for attack, chance in zip(fitted.spec.panel, chances[index].tolist(), strict=True):
-        name = f"{kind_label(attack.trigger.identity())} {goal_label(attack.identity())}"
+        name = f"{kind_label(attack.trigger.identity())} {target_label(attack.identity())}"
         passes = chance >= fitted.spec.region.confidence
         by_kind.setdefault(name, []).append((attack.poison_rate, passes))
     return [

@@ -6,7 +6,7 @@ from backdoor.config import Attack
 from backdoor.settings.digest import digest
 from backdoor.trial import measure_id
 from sweeps.records.region_file import PanelEntry
-from sweeps.region.labels import attack_label, goal_label, kind_label
+from sweeps.region.labels import attack_label, kind_label, target_label
 from sweeps.spec import SweepSpec
 
 
@@ -28,5 +28,5 @@ def _entry(attack_id: str, attack: Attack) -> PanelEntry:
         "trigger": kind_label(attack.trigger.identity()),
         "poison_rate": attack.poison_rate,
         "target": None if attack.label_mode == "all_to_all" else attack.target,
-        "goal": goal_label(attack.identity()),
+        "goal": target_label(attack.identity()),
     }

@@ -1,4 +1,4 @@
-"""Collapsed models, rate 0 and classes with few images, told as what they are, end to end."""
+"""Collapsed models, rate 0 and classes with few images: each is reported as such, end to end."""
 
 import json
 from types import SimpleNamespace
@@ -79,7 +79,7 @@ def test_rate_0_is_the_baseline_and_no_attack(poisoned_to_death) -> None:
 
 
 def rare(folder):
-    """Three classes told apart by bright rows; the last has 9 training and 3 test images."""
+    """Three classes that differ in their bright rows; the last has 9 training and 3 test images."""
     draw, arrays = np.random.default_rng(0), {}
     for name, counts in {"": (200, 200, 9), "test_": (100, 100, 3)}.items():
         labels = np.repeat(np.arange(3), counts)
@@ -119,7 +119,7 @@ def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
     assert few.startswith("Attack 1 is measured on 1 triggered test image of some seed")
 
 
-def test_a_threshold_that_a_constant_answer_meets_is_told(tmp_path) -> None:
+def test_a_threshold_that_a_constant_answer_meets_is_reported(tmp_path) -> None:
     """Half of the test images are of class 1: who always answers 1 has 0.5."""
     rows = [SimpleNamespace(class_total=counts) for counts in ((), (30, 50, 20))]
     (said,) = met_without_learning(0.5, rows)

@@ -156,21 +156,21 @@ def answered(trial: TrialConfig) -> TrialResult:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     spec = small_spec(
-        name="modelled", defence=SPACE, seeds=5,
+        name="searched", defence=SPACE, seeds=5,
         attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
         region={"clean_accuracy": 0.9, "attack_success": 0.2},
         search={"kind": "region", "budget": 120, "pending": 20},
     )  # fmt: skip
-    paths = begin(tmp_path_factory.mktemp("modelled") / "r", spec)
+    paths = begin(tmp_path_factory.mktemp("searched") / "r", spec)
     sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
     write_region(paths, spec)
     return paths.root
 
 
-def modelled_on(folder, defence, answers, **changes):
+def region_on(folder, defence, answers, **changes):
     """region.json of a sweep over this space in which a trial has these (clean, success) rates."""
     spec = small_spec(
-        name="modelled", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
+        name="searched", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
         region={"clean_accuracy": 0.8, "attack_success": 0.2},
         **{"seeds": 30, "search": {"kind": "region", "budget": 40}} | changes,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
     def answers(defence):
         return 0.9, 0.02 if defence.architecture.kind == "linear" else 0.9
 
-    region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
+    region = region_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
     box = {"category": {"defence.architecture": "linear"}, "intervals": []}
     assert region["model"]["box"].items() >= box.items()
     lines = model_text(region)
@@ -202,14 +202,14 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
+def test_a_zero_beside_a_scale_is_distinguished_from_it(tmp_path, inside) -> None:
     """Without it the words would say that the box holds whatever the weight decay is."""
 
     def answers(defence):
         return 0.9, 0.02 if (defence.weight_decay == 0) == inside else 0.9
 
     defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
-    region = modelled_on(tmp_path / "r", defence, answers)
+    region = region_on(tmp_path / "r", defence, answers)
     words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
     assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in model_text(region)
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
@@ -311,7 +311,7 @@ def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:
 
 def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_path) -> None:
     spec = small_spec(
-        name="modelled", defence=SPACE, seeds=5,
+        name="searched", defence=SPACE, seeds=5,
         attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
         region={"clean_accuracy": 0.9, "attack_success": 0.2, "target": "share"},
         search={"kind": "region", "budget": 120, "pending": 20},

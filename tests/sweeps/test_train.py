@@ -143,7 +143,9 @@ def test_it_says_what_is_expected(finished, tmp_path, capsys) -> None:
     assert f"torch.export.load('{tmp_path / 'm' / 'model.pt2'}').module()" in out
 
 
-def test_a_seed_of_the_sweep_is_told_and_not_expected_of_itself(finished, tmp_path, capsys) -> None:
+def test_a_seed_of_the_sweep_is_reported_and_not_expected_of_itself(
+    finished, tmp_path, capsys
+) -> None:
     paths, _ = finished
     arguments = ["train", str(paths.root), "--attack", "1", "--seed", "1", "--out", str(tmp_path / "m")]  # fmt: skip
     assert main(arguments) == FINE

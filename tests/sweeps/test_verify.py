@@ -37,7 +37,7 @@ LINEAR = {
     "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
     "epochs": 3,
 }
-GOAL = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
+THRESHOLDS = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
 
 
 def chance(config) -> float:
@@ -71,7 +71,7 @@ def sync_state(config):
 
 
 def a_sweep(folder, rates=sync_state, **changes):
-    spec = small_spec(**{"defence": LINEAR, "region": GOAL, "seeds": 3, **changes})
+    spec = small_spec(**{"defence": LINEAR, "region": THRESHOLDS, "seeds": 3, **changes})
     paths = begin(folder / "r", spec)
     sweep(paths, spec, SerialRunner(world(rates)))
     return paths, spec
@@ -276,7 +276,7 @@ def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
     """Not one image in 450 is taken; that the next 450 have none either is another matter."""
     monkeypatch.setattr(sweeps.verify.model_draws, "MOST", 1024)
     paths, spec = a_sweep(
-        tmp_path, lambda config: (0.95, 0.0), region={**GOAL, "attack_success": 0.0},
+        tmp_path, lambda config: (0.95, 0.0), region={**THRESHOLDS, "attack_success": 0.0},
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
         search={"kind": "region", "budget": 30, "pending": 20},
     )  # fmt: skip
@@ -368,7 +368,7 @@ def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
         read_plan(case.paths)
 
 
-def test_another_question_takes_other_seeds_and_is_told(tmp_path) -> None:
+def test_another_question_takes_other_seeds_and_is_reported(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
     first = verified(paths, spec, settings=VerificationSettings(4, 5))[1]
     _, second, answer = verified(paths, spec, settings=VerificationSettings(5, 5))
@@ -521,7 +521,7 @@ def front(config):
 
 def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monkeypatch) -> None:
     paths, spec = a_sweep(
-        tmp_path, front, region={**GOAL, "clean_accuracy": 0.95},
+        tmp_path, front, region={**THRESHOLDS, "clean_accuracy": 0.95},
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
         search={"kind": "region", "budget": 45, "pending": 9},
     )  # fmt: skip
