@@ -2,6 +2,6 @@
 
 Reading order: `report.write_report` (the order of the page) → `results` (what is read) →
 `sections` and `appendix` (its sentences and tables) → `figures` and `region_map` (what is drawn,
-with `marks` for what they share) → `layout` (which factor goes to which axis) → `page` (HTML that
-escapes whatever it is given).
+with `plot_style` for what they share) → `axis_layout` (which factor goes to which axis) → `page`
+(HTML that escapes whatever it is given).
 """

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from dashboards.page import Content, Markup, element, facts, join, paragraph, section, table
 from dashboards.results import Results
 from dashboards.sections import UNKNOWN, attack_label, fraction, percent, plural, seeds, small, soft
+from sweeps.records.region_file import PointEntry
+from sweeps.records.trial_row import FAILED, TrialRow
 
 #: A password in an address, as in postgresql://user:password@host.
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@/]+@")
@@ -17,10 +18,8 @@ _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@/]+@")
 
 def all_points(results: Results) -> Markup:
     """One row a defence point, in the order of region.json."""
-    head: list[Content] = [
-        "defence point", "by means", "by bounds", "clean accuracy", "worst attack success",
-        "worst attack", "seeds that pass", "margin",
-    ]  # fmt: skip
+    head: list[Content] = ["defence point", "by means", "by bounds", "clean accuracy"]
+    head += ["worst attack success", "worst attack", "seeds that pass", "margin"]
     return section(
         "All defence points",
         table("All defence points", head, (_point_row(results, p) for p in results.points)),
@@ -33,7 +32,7 @@ def all_points(results: Results) -> Markup:
     )
 
 
-def _point_row(results: Results, point: dict[str, Any]) -> list[Content]:
+def _point_row(results: Results, point: PointEntry) -> list[Content]:
     chosen = results.recommended
     ringed = chosen is not None and chosen["defence_id"] == point["defence_id"]
     name = join([point["label"], small("recommended") if ringed else None])
@@ -41,20 +40,25 @@ def _point_row(results: Results, point: dict[str, Any]) -> list[Content]:
         return [name, point["by_means"], point["by_bounds"], *[UNKNOWN] * 5]
     lowest = min(point["attacks"], key=lambda attack: attack["clean_accuracy"])
     worst = next(a for a in point["attacks"] if a["attack_id"] == point["worst_attack"])
+    clean = point["clean_lower"], point["clean_upper"]
+    success = point["success_lower"], point["success_upper"]
     return [
         name,
         point["by_means"],
         point["by_bounds"],
-        _rate(point, "clean", point["clean_accuracy"], lowest["clean_by_seed"]),
-        _rate(point, "success", point["attack_success"], worst["success_by_seed"]),
+        _rate(point["clean_accuracy"], clean, lowest["clean_by_seed"]),
+        _rate(point["attack_success"], success, worst["success_by_seed"]),
         attack_label(results, point["worst_attack"]),
         f"{point['seeds_passing']} of {point['seeds']}",
         fraction(point["margin"]).replace("-", "\N{MINUS SIGN}"),
     ]
 
 
-def _rate(point: dict[str, Any], name: str, mean: float, by_seed: dict[str, float]) -> Markup:
-    low, high = point[f"{name}_lower"], point[f"{name}_upper"]
+def _rate(
+    mean: float | None, ends: tuple[float | None, float | None], by_seed: dict[str, float]
+) -> Markup:
+    """A mean, its one-sided bounds, and every seed."""
+    low, high = ends
     bounds = None if low is None or high is None else f"[{fraction(low)}, {fraction(high)}]"
     return join([fraction(mean), small(bounds) if bounds else None, small(seeds(by_seed))])
 
@@ -62,8 +66,8 @@ def _rate(point: dict[str, Any], name: str, mean: float, by_seed: dict[str, floa
 def panel(results: Results) -> Markup:
     """The attacks that the claims are about."""
     worst = Counter(point["worst_attack"] for point in results.points)
-    head: list[Content] = ["attack", "trigger", "poison rate", "target class",
-                           "success over all points", "worst attack of"]  # fmt: skip
+    head: list[Content] = ["attack", "trigger", "poison rate", "target class"]
+    head += ["success over all points", "worst attack of"]
     rows = (
         [
             attack_label(results, attack["attack_id"]),
@@ -82,7 +86,7 @@ def _class_name(results: Results, target: int | None) -> str:
     if target is None:  # all-to-all
         return "the next class"
     names = results.sweep.get("class_names", [])
-    name = str(names[target]) if 0 <= target < len(names) else str(target)
+    name = names[target] if 0 <= target < len(names) else str(target)
     return name if name == str(target) else f"{target} ({name})"
 
 
@@ -91,7 +95,7 @@ def _range_of(results: Results, attack_id: str) -> str:
         attack["attack_success"]
         for point in results.points
         for attack in point["attacks"]
-        if attack["attack_id"] == attack_id and attack["attack_success"] is not None
+        if attack["attack_id"] == attack_id
     ]
     return f"{fraction(min(values))} to {fraction(max(values))}" if values else UNKNOWN
 
@@ -101,7 +105,7 @@ def _range_of(results: Results, attack_id: str) -> str:
 
 def failures(results: Results) -> Markup:
     """Failed trials by cause, those stopped early and those missing; nothing where all ended."""
-    failed = [trial for trial in results.trials if trial["status"] == "failed"]
+    failed = [trial for trial in results.trials if trial.status == FAILED]
     counts = results.region["trials"]
     stopped = counts.get("stopped", 0)
     missing = (counts["planned"] or 0) - counts["finished"] - counts["failed"] - stopped
@@ -110,8 +114,9 @@ def failures(results: Results) -> Markup:
     parts: list[Content] = []
     if failed:
         causes = Counter(_cause(trial) for trial in failed)
-        rows = ([cause, str(count), _examples(failed, cause)] for cause, count in
-                causes.most_common())  # fmt: skip
+        rows = (
+            [cause, str(count), _examples(failed, cause)] for cause, count in causes.most_common()
+        )
         parts.append(table("Failed trials by cause", ["cause", "trials", "for example"], rows))
     if missing > 0:
         parts.append(paragraph(f"{missing} of {counts['planned']} planned trials have no result."))
@@ -122,37 +127,35 @@ def failures(results: Results) -> Markup:
                 "the same attack. Their points are not judged: they may be a part of the region."
             )
         )
-    parts.append(soft("A point is judged once every attack has every seed; `sweeps resume` tries "
-                      "what is missing again."))  # fmt: skip
+    rule = "A point is judged once every attack has every seed;"
+    parts.append(soft(f"{rule} `sweeps resume` tries what is missing again."))
     heading = "Failed, stopped and missing trials" if stopped else "Failed and missing trials"
     return section(heading, *parts)
 
 
-def _cause(trial: dict[str, Any]) -> str:
-    return next(iter((trial["error"] or "").splitlines()), "") or "no reason was recorded"
+def _cause(trial: TrialRow) -> str:
+    return next(iter((trial.error or "").splitlines()), "") or "no reason was recorded"
 
 
-def _examples(failed: Iterable[dict[str, Any]], cause: str) -> Markup:
-    ids = [trial["trial_id"] for trial in failed if _cause(trial) == cause]
+def _examples(failed: Iterable[TrialRow], cause: str) -> Markup:
+    ids = [trial.trial_id for trial in failed if _cause(trial) == cause]
     return element("code", " ".join(ids[:3]))
 
 
 def broken_models(results: Results) -> Markup:
     """Trainings that finished with a useless model, by defence point; nothing where none did."""
-    broken = [t for t in results.trials if t.get("collapsed") or t.get("diverged")]
+    broken = [trial for trial in results.trials if trial.broken]
     if not broken:
         return Markup()
-    trained = Counter(trial["defence_id"] for trial in results.trials)
+    trained = Counter(trial.defence_id for trial in results.trials)
     rows: list[list[Content]] = []
-    for defence_id in dict.fromkeys(trial["defence_id"] for trial in broken):
-        own = [trial for trial in broken if trial["defence_id"] == defence_id]
+    for defence_id in dict.fromkeys(trial.defence_id for trial in broken):
+        own = [trial for trial in broken if trial.defence_id == defence_id]
         point = results.by_id.get(defence_id)
-        rows.append([
-            defence_id if point is None else point["label"],
-            str(sum(bool(trial["collapsed"]) for trial in own)),
-            str(sum(bool(trial["diverged"]) for trial in own)),
-            str(trained[defence_id]),
-        ])  # fmt: skip
+        collapsed = sum(trial.collapsed for trial in own)
+        diverged = sum(trial.diverged for trial in own)
+        label = defence_id if point is None else point["label"]
+        rows.append([label, str(collapsed), str(diverged), str(trained[defence_id])])
     return section(
         "Collapsed and diverged models",
         paragraph(
@@ -160,9 +163,12 @@ def broken_models(results: Results) -> Markup:
             "gives numbers that are not finite. An attack that fails on such a model proves "
             "nothing about the defence.",
         ),
-        table("Collapsed and diverged models", ["defence point", "collapsed", "diverged",
-                                                "trained"], rows),
-    )  # fmt: skip
+        table(
+            "Collapsed and diverged models",
+            ["defence point", "collapsed", "diverged", "trained"],
+            rows,
+        ),
+    )
 
 
 # --- limits and source -------------------------------------------------------------------------
@@ -194,23 +200,25 @@ def source(results: Results) -> Markup:
         "How to reproduce",
         paragraph("Save the spec below as spec.yaml and run:"),
         element("pre", "sweeps run spec.yaml"),
-        facts([
-            ("Original command", element("code", without_passwords(results.sweep["command"]))),
-            ("Begun", results.sweep["created"]),
-            ("Trials", _trained(results)),
-            ("Data fingerprint", element("code", results.sweep["data_fingerprint"])),
-            ("Versions", versions),
-        ]),
+        facts(
+            [
+                ("Original command", element("code", without_passwords(results.sweep["command"]))),
+                ("Begun", results.sweep["created"]),
+                ("Trials", _trained(results)),
+                ("Data fingerprint", element("code", results.sweep["data_fingerprint"])),
+                ("Versions", versions),
+            ]
+        ),
         element("h3", "The spec"),
         element("pre", without_passwords(results.spec)),
-    )  # fmt: skip
+    )
 
 
 def _trained(results: Results) -> str:
     counts = results.region["trials"]
     planned = "" if counts["planned"] is None else f" of {counts['planned']} planned"
-    finished = [trial for trial in results.trials if trial["status"] == "finished"]
-    spent = sum(trial["seconds"] or 0.0 for trial in finished)
+    finished = [trial for trial in results.trials if trial.finished]
+    spent = sum(trial.seconds or 0.0 for trial in finished)
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     if counts.get("stopped"):
         failed = f", {counts['stopped']} stopped early{failed}"
@@ -226,5 +234,5 @@ def duration(seconds_: float) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Text whose addresses have lost their passwords: a report is passed on, a spec seldom."""
+    """The text without the passwords in its addresses: a report is passed on, a spec seldom is."""
     return _PASSWORD.sub(r"\1:***@", text)

@@ -10,15 +10,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-Point = dict[str, Any]
+from sweeps.records.model_answer import Factor
+from sweeps.records.region_file import PointEntry
 
 #: A numeric factor with fewer values than this is a category wherever another has more.
 AXIS_VALUES = 3
 #: An axis is logarithmic when its largest positive value is this many times the smallest.
 LOG_RATIO = 8.0
-#: A place apart lies this part of the scale's length away from it.
+#: A place apart lies this fraction of the scale's length away from it.
 APART = 0.15
 
 
@@ -36,7 +36,7 @@ class Axis:
 
     @cached_property
     def logarithmic(self) -> bool:
-        """Whether the values span so much, none of them negative, that logarithms serve better."""
+        """Whether no value is negative and the positive ones span at least `LOG_RATIO`."""
         positive = [value for value in self.values if value > 0]
         return self.values[0] >= 0 and bool(positive) and positive[-1] / positive[0] >= LOG_RATIO
 
@@ -86,9 +86,9 @@ class Axis:
         return [*([None] if self.has_missing else []), *self.values]
 
     def ticks(self, room: float) -> list[tuple[float, str]]:
-        """Positions and labels. Places apart have theirs always; on the scale they stand at least
-        `room` of the axis apart: at all values if those fit, else at powers of ten if there are
-        some, else at some of the values."""
+        """Positions and labels. Places apart always have one. Those on the scale are at least
+        `room`, a fraction of the axis, from each other: at all values if they fit, else at powers
+        of ten if there are some, else at some of the values."""
         apart = [value for value in self._all if self.is_apart(value)]
         on_scale = [value for value in self.values if not self.is_apart(value)]
         shown = self.thinned(on_scale, room)
@@ -111,35 +111,36 @@ class Axis:
 
 @dataclass(frozen=True)
 class Layout:
-    """axes: up to two numeric factors, the one with more values first. categories: what tells
-    panels apart. left_out: numeric factors that vary too, but have no axis."""
+    """axes: up to two numeric factors, the one with more values first. categories: factors
+    by which panels differ. left_out: numeric factors that vary too, but have no axis."""
 
     axes: tuple[Axis, ...]
     categories: tuple[str, ...]
     left_out: tuple[str, ...]
 
-    def panels(self, points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
+    def panels(self, points: Iterable[PointEntry]) -> list[tuple[str, list[PointEntry]]]:
         """Title and points of each panel, in the order of their first points."""
-        groups: dict[str, list[Point]] = {}
+        groups: dict[str, list[PointEntry]] = {}
         for point in points:
             groups.setdefault(self.title(point), []).append(point)
         return list(groups.items())
 
-    def title(self, point: Point) -> str:
+    def title(self, point: PointEntry) -> str:
         """The categories of a point in words: `mlp, width 64, no regularizer`."""
         factors = point["factors"]
         named = (_in_words(name, factors.get(name)) for name in self.categories)
         return ", ".join(words for words in named if words)
 
 
-def arrange(points: Sequence[Point]) -> Layout:
-    """Numeric factors with many values become axes, all others that vary tell panels apart."""
+def arrange(points: Sequence[PointEntry]) -> Layout:
+    """Numeric factors with many values become axes, all others that vary distinguish panels."""
     values = _distinct(points)
-    numeric = [name for name in values if all(map(_is_number, values[name]))]
+    numbers = {name: _numbers(known) for name, known in values.items()}
+    numeric = [name for name in values if len(numbers[name]) == len(values[name])]
     numeric.sort(key=lambda name: -len(values[name]))  # stable: equal ones in their own order
     rich = [name for name in numeric if len(values[name]) >= AXIS_VALUES] or numeric[:1]
     axes = [
-        Axis(n, tuple(sorted(values[n])), any(p["factors"].get(n) is None for p in points))
+        Axis(n, tuple(sorted(numbers[n])), any(p["factors"].get(n) is None for p in points))
         for n in rich[:2]
     ]
     categories = tuple(name for name in values if name not in rich)
@@ -156,9 +157,9 @@ def number(value: float) -> str:
     return f"{value:.0f}" if 1 <= abs(value) < 1e6 and value == int(value) else f"{value:.3g}"
 
 
-def _distinct(points: Sequence[Point]) -> dict[str, list[Any]]:
+def _distinct(points: Sequence[PointEntry]) -> dict[str, list[Factor]]:
     """Factors that take two values or more, each with its values in order of appearance."""
-    seen: dict[str, list[Any]] = {}
+    seen: dict[str, list[Factor]] = {}
     for point in points:
         for name, value in point["factors"].items():
             known = seen.setdefault(name, [])
@@ -167,19 +168,25 @@ def _distinct(points: Sequence[Point]) -> dict[str, list[Any]]:
     return {name: values for name, values in seen.items() if len(values) > 1}
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equality in which True is not 1."""
+def _same(one: Factor, other: Factor) -> bool:
+    """Whether values are equal, where True is not 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def number_of(value: Factor) -> float | None:
+    """The value of a numeric factor; None for everything else."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _in_words(name: str, value: Any) -> str:
+def _numbers(values: Iterable[Factor]) -> list[float]:
+    return [found for value in values if (found := number_of(value)) is not None]
+
+
+def _in_words(name: str, value: Factor) -> str:
     last = short(name).rpartition(".")[2]
     if value is None:
         return ""
     if isinstance(value, str):
         return f"no {last}" if value == "none" else value
-    return f"{last} {number(value) if _is_number(value) else value}"
+    found = number_of(value)
+    return f"{last} {value if found is None else number(found)}"

@@ -1,6 +1,6 @@
 """The figures of a report, each from the parsed region.json alone.
 
-`region_map` has a module of its own and is offered here beside the other two.
+`region_map` has a module of its own and can be imported from here like the other two.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.axis_layout import Axis, Point
-from dashboards.plot_style import (  # fmt: skip
+from dashboards.axis_layout import Axis
+from dashboards.plot_style import (
     BLUE,
     FAINT,
     GREY,
     SHADE,
     THRESHOLD,
     VERMILION,
-    Region,
     draw_legend,
     draw_verdict,
     is_recommended,
@@ -33,18 +32,26 @@ from dashboards.plot_style import (  # fmt: skip
     to_svg,
 )
 from dashboards.region_map import region_map
+from sweeps.records.region_file import AttackEntry, PanelEntry, PointEntry, RegionFile
 
 __all__ = ["accuracy_against_attack", "region_map", "success_against_rate", "to_svg"]
 
 _DASHED: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (5, 3))}
-Attack = dict[str, Any]
+#: How single seeds are drawn.
+_DOTS: dict[str, Any] = {
+    "linestyle": "none",
+    "markersize": 4,
+    "markeredgewidth": 0,
+    "alpha": 0.75,
+    "zorder": 4,
+}
 
 
 # --- accuracy against attack -------------------------------------------------------------------
 
 
-def accuracy_against_attack(region: Region) -> Figure:
-    """Clean accuracy against worst attack success: a mark a point, the wanted corner shaded.
+def accuracy_against_attack(region: RegionFile) -> Figure:
+    """Clean accuracy against worst attack success: a marker a point, the corner inside shaded.
 
     The cross through the recommended point spans its one-sided bounds. Points without figures
     are left out.
@@ -59,25 +66,27 @@ def accuracy_against_attack(region: Region) -> Figure:
         for point in shown:
             if is_recommended(region, point):
                 _draw_bounds(axes, point)
-            draw_verdict(axes, region, point, point["clean_accuracy"], point["attack_success"])
+            x, y = point["clean_accuracy"], point["attack_success"]
+            if x is not None and y is not None:
+                draw_verdict(axes, region, point, x, y)
         axes.set_xlabel("clean accuracy (lowest mean over the attacks)")
         axes.set_ylabel("attack success (highest mean over the attacks)")
         draw_legend(figure, region)
         return figure
 
 
-def has_figures(point: Point) -> bool:
+def has_figures(point: PointEntry) -> bool:
     """Whether a point was judged at all; incomplete ones have no figures."""
     return point["clean_accuracy"] is not None and point["attack_success"] is not None
 
 
-def _accuracy_range(region: Region, shown: Sequence[Point]) -> tuple[float, float]:
+def _accuracy_range(region: RegionFile, shown: Sequence[PointEntry]) -> tuple[float, float]:
     lowest = region["thresholds"]["clean_accuracy"]["value"]
     bounds = [
-        point[name]
+        bound
         for point in shown
         if is_recommended(region, point)
-        for name in ("clean_lower", "clean_upper")
+        for bound in (point["clean_lower"], point["clean_upper"])
     ]
     drawn = [*(point["clean_accuracy"] for point in shown), *bounds, lowest]
     values = [value for value in drawn if value is not None]
@@ -86,7 +95,7 @@ def _accuracy_range(region: Region, shown: Sequence[Point]) -> tuple[float, floa
     return left - margin, min(right + margin, 1.01)
 
 
-def _shade_corner(axes: Axes, region: Region) -> None:
+def _shade_corner(axes: Axes, region: RegionFile) -> None:
     lowest = region["thresholds"]["clean_accuracy"]["value"]
     highest = region["thresholds"]["attack_success"]
     axes.axhline(highest, color=GREY, **THRESHOLD)
@@ -96,22 +105,26 @@ def _shade_corner(axes: Axes, region: Region) -> None:
         axes.fill_between([lowest, right], -0.03, highest, color=SHADE, linewidth=0, zorder=0)
 
 
-def _draw_bounds(axes: Axes, point: Point) -> None:
+def _draw_bounds(axes: Axes, point: PointEntry) -> None:
     thin: dict[str, Any] = {"color": GREY, "linewidth": 1}
     x, y = point["clean_accuracy"], point["attack_success"]
-    if None not in (point["clean_lower"], point["clean_upper"]):
-        axes.plot([point["clean_lower"], point["clean_upper"]], [y, y], **thin)
-    if None not in (point["success_lower"], point["success_upper"]):
-        axes.plot([x, x], [point["success_lower"], point["success_upper"]], **thin)
+    if x is None or y is None:
+        return
+    low, high = point["clean_lower"], point["clean_upper"]
+    if low is not None and high is not None:
+        axes.plot([low, high], [y, y], **thin)
+    low, high = point["success_lower"], point["success_upper"]
+    if low is not None and high is not None:
+        axes.plot([x, x], [low, high], **thin)
 
 
 # --- success against poison rate ---------------------------------------------------------------
 
 
-def success_against_rate(region: Region) -> Figure:
+def success_against_rate(region: RegionFile) -> Figure:
     """Attack success against poison rate, a panel a trigger (and aim, where they differ).
 
-    Bold: the recommended and the most accurate point, every seed a dot, the level of their clean
+    Bold: the recommended and the most accurate point, every seed a dot, the mean of their clean
     baseline dashed. Faint: the means of all other points.
     """
     panels = _attacks_by_trigger(region)
@@ -128,35 +141,36 @@ def success_against_rate(region: Region) -> Figure:
         return figure
 
 
-def _attacks_by_trigger(region: Region) -> dict[str, list[Attack]]:
+def _attacks_by_trigger(region: RegionFile) -> dict[str, list[PanelEntry]]:
     """The attacks of each trigger by poison rate; triggers in the order of the panel."""
-    goals = {_goal(attack) for attack in region["panel"]}
-    panels: dict[str, list[Attack]] = {}
+    aims = {_aim(attack) for attack in region["panel"]}
+    panels: dict[str, list[PanelEntry]] = {}
     for attack in region["panel"]:
-        goal = f", {_goal(attack)}" if len(goals) > 1 else ""
-        panels.setdefault(attack["trigger"] + goal, []).append(attack)
+        aim = f", {_aim(attack)}" if len(aims) > 1 else ""
+        panels.setdefault(attack["trigger"] + aim, []).append(attack)
     for attacks in panels.values():
-        attacks.sort(key=lambda attack: float(attack["poison_rate"]))
+        attacks.sort(key=lambda attack: attack["poison_rate"])
     return panels
 
 
-def _goal(attack: Attack) -> str:
+def _aim(attack: PanelEntry) -> str:
     """What the attack aims at, as the region says it."""
-    return str(attack.get("goal", f"to class {attack['target']}"))
+    return attack.get("goal", f"to class {attack['target']}")
 
 
-def highlighted(region: Region) -> list[tuple[str, str, str, Point]]:
+def highlighted(region: RegionFile) -> list[tuple[str, str, str, PointEntry]]:
     """Role, colour, shape and point of those drawn in bold; one point may have both roles."""
     points = {point["defence_id"]: point for point in region["points"]}
     best = region["thresholds"]["clean_accuracy"]["best_point"]
-    chosen = (region["recommended"] or {}).get("defence_id")
+    recommended = region["recommended"]
+    chosen = None if recommended is None else recommended["defence_id"]
     if chosen is not None and chosen == best:
         return [("recommended, and most accurate", BLUE, "o", points[chosen])]
     roles = (("recommended", BLUE, "o", chosen), ("most accurate", VERMILION, "s", best))
     return [(role, c, s, points[name]) for role, c, s, name in roles if name in points]
 
 
-def _draw_points(axes: Axes, region: Region, attacks: Sequence[Attack]) -> None:
+def _draw_points(axes: Axes, region: RegionFile, attacks: Sequence[PanelEntry]) -> None:
     bold = highlighted(region)
     for point in region["points"]:
         if all(point is not other for *_, other in bold):
@@ -166,30 +180,30 @@ def _draw_points(axes: Axes, region: Region, attacks: Sequence[Attack]) -> None:
         _draw_means(axes, found, color=colour, zorder=3)
         for rate, result in found:
             seeds = list(result["success_by_seed"].values())
-            axes.plot([rate] * len(seeds), seeds, linestyle="none", marker=shape, markersize=4,
-                      color=colour, markeredgewidth=0, alpha=0.75, zorder=4)  # fmt: skip
-        levels = [r["baseline_success"] for _, r in found if r["baseline_success"] is not None]
-        if levels:
-            axes.axhline(sum(levels) / len(levels), color=colour, zorder=2, **_DASHED)
+            axes.plot([rate] * len(seeds), seeds, marker=shape, color=colour, **_DOTS)
+        clean = [r["baseline_success"] for _, r in found]
+        known = [success for success in clean if success is not None]
+        if known:
+            axes.axhline(sum(known) / len(known), color=colour, zorder=2, **_DASHED)
 
 
-def _by_rate(point: Point, attacks: Sequence[Attack]) -> list[tuple[float, dict[str, Any]]]:
+def _by_rate(point: PointEntry, attacks: Sequence[PanelEntry]) -> list[tuple[float, AttackEntry]]:
     """Poison rate and result of those attacks that have one at this point."""
     results = {result["attack_id"]: result for result in point["attacks"]}
     return [
         (attack["poison_rate"], results[attack["attack_id"]])
         for attack in attacks
-        if results.get(attack["attack_id"], {}).get("attack_success") is not None
+        if attack["attack_id"] in results
     ]
 
 
-def _draw_means(axes: Axes, found: Sequence[tuple[float, dict[str, Any]]], **look: Any) -> None:
+def _draw_means(axes: Axes, found: Sequence[tuple[float, AttackEntry]], **look: Any) -> None:
     marker = "." if len(found) == 1 else None  # a line needs two ends to be seen
     values = [result["attack_success"] for _, result in found]
     axes.plot([rate for rate, _ in found], values, marker=marker, **look)
 
 
-def _scale_rates(axes: Axes, region: Region) -> None:
+def _scale_rates(axes: Axes, region: RegionFile) -> None:
     rates = sorted({attack["poison_rate"] for attack in region["panel"]})
     axis = Axis("poison_rate", tuple(rates), has_missing=False)
     axes.set_xscale("log")
@@ -200,7 +214,7 @@ def _scale_rates(axes: Axes, region: Region) -> None:
     axes.set_ylim(-0.03, 1.03)
 
 
-def _rate_handles(region: Region) -> list[Line2D]:
+def _rate_handles(region: RegionFile) -> list[Line2D]:
     bold = highlighted(region)
     handles = [
         Line2D([], [], color=colour, marker=shape, markersize=4, label=role)

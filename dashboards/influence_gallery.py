@@ -43,7 +43,7 @@ class Influenced(Protocol):
 def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
     """A PNG file: a row a triggered test image, then the training images of largest influence.
 
-    Poisoned ones are framed and say so; below each stand its label and its influence.
+    Poisoned ones are framed and labelled so; below each are its label and its influence.
     """
     columns = 1 + max((len(own.by) for own in shown), default=0)
     with style():
@@ -69,9 +69,7 @@ def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
 def _training(axes: Axes, found: Influencer) -> None:
     show_image(axes, found.image)
     words = "\npoisoned" if found.poisoned else ""
-    axes.set_xlabel(
-        f"{plain(found.label)}, {found.influence:+.2g}{words}", fontsize=7,
-        color=VERMILION if found.poisoned else INK,
-    )  # fmt: skip
+    text = f"{plain(found.label)}, {found.influence:+.2g}{words}"
+    axes.set_xlabel(text, fontsize=7, color=VERMILION if found.poisoned else INK)
     if found.poisoned:
         axes.spines[:].set(visible=True, color=VERMILION, linewidth=2)

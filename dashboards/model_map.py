@@ -1,4 +1,4 @@
-"""The map of a region search: how probably each place of the defence space is inside."""
+"""The map of a region search: the probability that each point of the defence space is inside."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dashboards.axis_layout import short
-from dashboards.plot_style import BLUE, GREY, INK, Region, panel_grid, plain, show_handles, style
+from dashboards.plot_style import BLUE, GREY, INK, panel_grid, plain, show_handles, style
+from sweeps.records.model_answer import MapAxis, MapEntry
+from sweeps.records.region_file import RegionFile
 
-Map = Mapping[str, Any]
 #: From surely outside to surely inside.
 SHADES = LinearSegmentedColormap.from_list("inside", ["#ffffff", BLUE])
 LEVELS = [i / 10 for i in range(11)]
@@ -22,9 +23,10 @@ CERTAIN: dict[str, Any] = {"color": INK, "linewidth": 1.3}
 HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
 
 
-def model_map(region: Region) -> Figure | None:
+def model_map(region: RegionFile) -> Figure | None:
     """Panels of the maps in region.json's `model`; None where it has none."""
-    shown = list(region["model"].get("maps") or ())
+    model = region.get("model")
+    shown = model.get("maps", []) if model else []
     if not shown:
         return None
     confidence = region["thresholds"]["confidence"]
@@ -33,18 +35,21 @@ def model_map(region: Region) -> Figure | None:
         figure, grid = panel_grid(len(shown), columns, 2.9 if columns > 1 else 3.8, share=False)
         for axes, one in zip(grid, shown, strict=True):
             axes.set_title(plain(_title(one)))
-            (_line if one["up"] is None else _surface)(axes, one, confidence)
+            if one["up"] is None:
+                _draw_line(axes, one, confidence)
+            else:
+                _draw_surface(axes, one, one["up"], confidence)
         _legend(figure, region, any(one["up"] is not None for one in shown))
     return figure
 
 
-def _title(one: Map) -> str:
+def _title(one: MapEntry) -> str:
     words = [f"{short(name)} {value}" for name, value in one["category"].items()]
     return ", ".join(words) or "the whole space"
 
 
-def _surface(axes: Axes, one: Map, confidence: float) -> None:
-    across, up = one["across"], one["up"]
+def _draw_surface(axes: Axes, one: MapEntry, up: MapAxis, confidence: float) -> None:
+    across = one["across"]
     places = across["values"], up["values"], one["probability"]
     axes.contourf(*places, levels=LEVELS, cmap=SHADES)
     for level, look in ((0.5, HALF), (confidence, CERTAIN)):
@@ -60,12 +65,15 @@ def _contour(
     if not min(values) < level < max(values):
         return None
     return axes.contour(
-        *places, levels=[level], colors=[look["color"]], linewidths=[look["linewidth"]],
+        *places,
+        levels=[level],
+        colors=[look["color"]],
+        linewidths=[look["linewidth"]],
         linestyles=[look.get("linestyle", "-")],
-    )  # fmt: skip
+    )
 
 
-def _line(axes: Axes, one: Map, confidence: float) -> None:
+def _draw_line(axes: Axes, one: MapEntry, confidence: float) -> None:
     axes.plot(one["across"]["values"], one["probability"][0], color=BLUE)
     for level, look in ((0.5, HALF), (confidence, CERTAIN)):
         axes.axhline(level, **look)
@@ -74,7 +82,7 @@ def _line(axes: Axes, one: Map, confidence: float) -> None:
     _scale(axes, one["across"], "x")
 
 
-def _scale(axes: Axes, axis: Map, which: str) -> None:
+def _scale(axes: Axes, axis: MapAxis, which: str) -> None:
     if axis["log"]:
         getattr(axes, f"set_{which}scale")("log")
     values = axis["values"]
@@ -82,7 +90,7 @@ def _scale(axes: Axes, axis: Map, which: str) -> None:
     getattr(axes, f"set_{which}label")(plain(short(axis["factor"])))
 
 
-def _legend(figure: Figure, region: Region, surfaces: bool) -> None:
+def _legend(figure: Figure, region: RegionFile, surfaces: bool) -> None:
     confidence = f"{100 * region['thresholds']['confidence']:.3g} %"
     handles = [
         Line2D([], [], label=f"inside with {confidence} probability", **CERTAIN),

@@ -1,7 +1,7 @@
 """HTML that escapes by construction: `element` takes text and markup, and only text is escaped.
 
 The page stands alone: no script, no font, no request. A content security policy says so to the
-browser as well, which then refuses whatever might have slipped in.
+browser as well, which then refuses what escaping might have missed.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ def paragraph(*contents: Content) -> Markup:
 
 def scrolling(label: str, content: Content) -> Markup:
     """A container of its own for what may be wider than the screen, reachable by keyboard."""
-    return element(
-        "div", content, class_="scroll", role="region", tabindex="0", aria_label=label
-    )  # fmt: skip
+    attributes = {"class_": "scroll", "role": "region", "tabindex": "0", "aria_label": label}
+    return element("div", content, **attributes)
 
 
 def table(label: str, head: Sequence[Content], rows: Iterable[Sequence[Content]]) -> Markup:

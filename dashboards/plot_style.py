@@ -20,9 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.axis_layout import Point
-
-Region = dict[str, Any]
+from sweeps.records.region_file import PointEntry, RegionFile
 
 #: From the palette of Okabe and Ito, which stays distinct in every common colour blindness.
 BLUE, VERMILION, GREEN, GREY = "#0072b2", "#d55e00", "#007a5a", "#6b7280"
@@ -50,7 +48,7 @@ STYLE = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Within it figures get the project's looks; outside, matplotlib stays as it was."""
+    """Within it figures have the project's style; outside, matplotlib stays as it was."""
     context: AbstractContextManager[None] = matplotlib.rc_context(STYLE)
     return context
 
@@ -64,7 +62,7 @@ def to_svg(figure: Figure, salt: str) -> str:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(stream, format="svg", metadata=nothing)
-    # That font is only what the text was measured with; readers have a sans-serif of their own.
+    # The text was only measured with that font; browsers have a sans-serif font of their own.
     return stream.getvalue().replace("'DejaVu Sans', sans-serif", "sans-serif")
 
 
@@ -113,8 +111,8 @@ def label_outside(
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How a verdict is drawn. Marks are listed in the legend by `rank`."""
+class Marker:
+    """How a verdict is drawn. The legend lists markers by `rank`."""
 
     rank: int
     label: str
@@ -123,16 +121,21 @@ class Mark:
     filled: bool = True
 
     @property
-    def look(self) -> dict[str, Any]:
+    def style(self) -> dict[str, Any]:
         fill = self.colour if self.filled else "white"
         return {
-            "linestyle": "none", "marker": self.shape, "markersize": 7.5, "color": self.colour,
-            "markerfacecolor": fill, "markeredgecolor": self.colour, "markeredgewidth": 1.5,
-        }  # fmt: skip
+            "linestyle": "none",
+            "marker": self.shape,
+            "markersize": 7.5,
+            "color": self.colour,
+            "markerfacecolor": fill,
+            "markeredgecolor": self.colour,
+            "markeredgewidth": 1.5,
+        }
 
 
-def mark_of(point: Point, confidence: float) -> Mark:
-    """The mark of a point; the bounds count only where they confirm the means."""
+def marker_of(point: PointEntry, confidence: float) -> Marker:
+    """The marker of a point; the bounds count only where they confirm the means."""
     verdict = point["by_means"]
     certain = point["by_bounds"] == verdict
     if verdict == "IN":
@@ -140,44 +143,48 @@ def mark_of(point: Point, confidence: float) -> Mark:
     elif verdict == "OUT":
         shape, colour = "s", VERMILION
     else:
-        return Mark(4, "INCOMPLETE", "x", GREY)
+        return Marker(4, "INCOMPLETE", "x", GREY)
     rank = 2 * (verdict == "OUT") + (not certain)
     if certain:
-        return Mark(rank, f"{verdict}, bounds agree ({100 * confidence:.3g} %)", shape, colour)
-    return Mark(rank, f"{verdict} by means, bounds UNDECIDED", shape, colour, filled=False)
+        return Marker(rank, f"{verdict}, bounds agree ({100 * confidence:.3g} %)", shape, colour)
+    return Marker(rank, f"{verdict} by means, bounds UNDECIDED", shape, colour, filled=False)
 
 
 _RING: dict[str, Any] = {
-    "linestyle": "none", "marker": "o", "markersize": 14, "markerfacecolor": "none",
-    "markeredgecolor": INK, "markeredgewidth": 1.4,
-}  # fmt: skip
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 14,
+    "markerfacecolor": "none",
+    "markeredgecolor": INK,
+    "markeredgewidth": 1.4,
+}
 
 
-def draw_verdict(axes: Axes, region: Region, point: Point, x: float, y: float) -> None:
-    """The mark of a point, ringed if it is the recommended one."""
+def draw_verdict(axes: Axes, region: RegionFile, point: PointEntry, x: float, y: float) -> None:
+    """The marker of a point, ringed if it is the recommended one."""
     if is_recommended(region, point):
         axes.plot([x], [y], clip_on=False, zorder=4, **_RING)
-    look = mark_of(point, region["thresholds"]["confidence"]).look
-    axes.plot([x], [y], clip_on=False, zorder=3, **look)
+    marker = marker_of(point, region["thresholds"]["confidence"])
+    axes.plot([x], [y], clip_on=False, zorder=3, **marker.style)
 
 
-def is_recommended(region: Region, point: Point) -> bool:
+def is_recommended(region: RegionFile, point: PointEntry) -> bool:
     """Whether it is the operating point that the region recommends."""
     chosen = region["recommended"]
     return chosen is not None and chosen["defence_id"] == point["defence_id"]
 
 
-def draw_legend(figure: Figure, region: Region, others: Sequence[Line2D] = ()) -> None:
-    """Above the figure: the verdicts that occur, the ring, and `others`."""
+def draw_legend(figure: Figure, region: RegionFile, more: Sequence[Line2D] = ()) -> None:
+    """Above the figure: the verdicts that occur, the ring, and `more`."""
     confidence = region["thresholds"]["confidence"]
-    marks = {mark_of(point, confidence) for point in region["points"]}
+    markers = {marker_of(point, confidence) for point in region["points"]}
     handles = [
-        Line2D([], [], label=mark.label, **mark.look)
-        for mark in sorted(marks, key=lambda mark: mark.rank)
+        Line2D([], [], label=marker.label, **marker.style)
+        for marker in sorted(markers, key=lambda marker: marker.rank)
     ]
     if region["recommended"] is not None:
         handles.append(Line2D([], [], label="recommended", **{**_RING, "markersize": 11}))
-    show_handles(figure, [*handles, *others])
+    show_handles(figure, [*handles, *more])
 
 
 def show_handles(figure: Figure, handles: Sequence[Line2D]) -> None:

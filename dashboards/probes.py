@@ -10,7 +10,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from dashboards.axis_layout import Point
 from dashboards.page import Content, Markup, element, figure, join, paragraph, section, table
 from dashboards.plot_style import (
     BLUE,
@@ -27,8 +26,9 @@ from dashboards.plot_style import (
 from dashboards.results import Results
 from dashboards.sections import UNKNOWN, attack_label, plural, soft
 from sweeps.ledger import ProbeTable
+from sweeps.records.region_file import PointEntry
 
-#: Attacks that one figure tells apart, panels of a figure, and rows of a table, at most.
+#: Attacks in one figure, panels of a figure, and rows of a table, at most.
 ATTACKS, PANELS, ROWS = 6, 6, 40
 COLOURS = (BLUE, VERMILION, GREEN, "#a8579b", "#b58900", INK)
 COLUMNS = 3
@@ -39,21 +39,21 @@ Row = Mapping[str, Any]
 Series = list[tuple[float, float, float, float]]
 
 
-def studies(results: Results) -> Markup:
-    """What each probe found; nothing where none was asked."""
-    if not results.studies:
+def findings(results: Results) -> Markup:
+    """What each probe found; nothing where none was asked for."""
+    if not results.probed:
         return Markup()
-    parts = (part for found in results.studies for part in _study(results, found))
+    parts = (part for found in results.probed for part in _of_one_probe(results, found))
     return section("What probes found", *parts)
 
 
-def _study(results: Results, found: ProbeTable) -> Iterable[Markup]:
+def _of_one_probe(results: Results, found: ProbeTable) -> Iterable[Markup]:
     settings = {name: value for name, value in found.probe.items() if name != "kind"}
     written = ", ".join(f"{name} {value}" for name, value in settings.items())
     name = f"{found.probe['kind']} ({written})" if written else str(found.probe["kind"])
     trials = len({row["trial_id"] for row in found.rows})
-    yield paragraph(element("strong", name),
-                    f": found something on {plural(trials, 'trained model')}.")  # fmt: skip
+    models = plural(trials, "trained model")
+    yield paragraph(element("strong", name), f": found something on {models}.")
     for error, count in found.failed.items():
         yield soft(f"It failed on {plural(count, 'model')}: {error}")
     if not found.rows:
@@ -64,7 +64,7 @@ def _study(results: Results, found: ProbeTable) -> Iterable[Markup]:
         yield _figures(results, found)
 
 
-# --- studies of several rows -------------------------------------------------------------------
+# --- probes with several rows -------------------------------------------------------------------
 
 
 def _curves(results: Results, found: ProbeTable) -> Markup:
@@ -85,12 +85,12 @@ def _curves(results: Results, found: ProbeTable) -> Markup:
     )
 
 
-def shown_point(results: Results, found: ProbeTable) -> Point | None:
-    """The recommended point, else the most accurate one, else the first, that has a study of a
-    poisoned model."""
-    studied = {row["defence_id"] for row in found.rows if row["attack_id"] in results.attacks}
+def shown_point(results: Results, found: ProbeTable) -> PointEntry | None:
+    """The recommended point, else the most accurate one, else the first, where the probe found
+    something on a poisoned model."""
+    probed = {row["defence_id"] for row in found.rows if row["attack_id"] in results.attacks}
     for point in (results.recommended, results.best, *results.points):
-        if point is not None and point["defence_id"] in studied:
+        if point is not None and point["defence_id"] in probed:
             return point
     return None
 
@@ -124,13 +124,13 @@ def _draw(
 
 def _draw_series(axes: Axes, points: Series, colour: str) -> None:
     xs = [p[0] for p in points]
-    axes.fill_between(xs, [p[2] for p in points], [p[3] for p in points], color=colour, alpha=0.18,
-                      linewidth=0)  # fmt: skip
+    low, high = [p[2] for p in points], [p[3] for p in points]
+    axes.fill_between(xs, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(xs, [p[1] for p in points], color=colour, marker="." if len(xs) < 12 else None)
 
 
 def _scale(axes: Axes) -> None:
-    """Fractions from 0 to 1 whole; other figures as they come."""
+    """Fractions have an axis from 0 to 1; other figures the range of their values."""
     low, high = axes.dataLim.intervaly
     if low >= 0 and high <= 1:
         axes.set_ylim(-0.03, 1.03)
@@ -149,7 +149,7 @@ def _known(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-# --- studies of single figures -----------------------------------------------------------------
+# --- probes with single figures ----------------------------------------------------------------
 
 
 def _figures(results: Results, found: ProbeTable) -> Markup:
@@ -170,10 +170,8 @@ def _figures(results: Results, found: ProbeTable) -> Markup:
         body.append([label, attack, *cells])
     more = f" {len(body) - ROWS} more rows: sweeps export --probes FILE." if body[ROWS:] else ""
     head = ["defence point", "attack", *(name.replace("_", " ") for name in found.figures)]
-    return join([
-        table(f"{found.probe['kind']} by point and attack", head, body[:ROWS]),
-        soft(f"Medians over seeds, and in brackets their whole range.{more}"),
-    ])  # fmt: skip
+    shown = table(f"{found.probe['kind']} by point and attack", head, body[:ROWS])
+    return join([shown, soft(f"Medians over seeds, and in brackets their whole range.{more}")])
 
 
 def _over_seeds(values: Sequence[Any]) -> str:

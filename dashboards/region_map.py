@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dashboards.axis_layout import Axis, Layout, Point, arrange, number, short
-from dashboards.plot_style import (  # fmt: skip
+from dashboards.axis_layout import Axis, Layout, arrange, number, number_of, short
+from dashboards.plot_style import (
     FAINT,
     GREEN,
     GREY,
     INK,
     THRESHOLD,
-    Region,
     draw_legend,
     draw_verdict,
     label_outside,
@@ -26,9 +25,11 @@ from dashboards.plot_style import (  # fmt: skip
     plain,
     style,
 )
+from sweeps.records.region_file import PointEntry, RegionFile
 
+Metric = Literal["clean_accuracy", "attack_success"]
 #: The two curves: the key of a point's figure, and how it is drawn.
-CURVES: dict[str, dict[str, Any]] = {
+CURVES: dict[Metric, dict[str, Any]] = {
     "clean_accuracy": {"color": INK, "linestyle": "-", "marker": ".", "markersize": 5},
     "attack_success": {"color": GREEN, "linestyle": (0, (5, 2)), "marker": ".", "markersize": 5},
 }
@@ -37,7 +38,7 @@ CURVES: dict[str, dict[str, Any]] = {
 TOP_ROW = 1.34
 
 
-def region_map(region: Region) -> Figure:
+def region_map(region: RegionFile) -> Figure:
     """The map of a parsed region.json.
 
     One panel a combination of categories. Along one numeric factor: clean accuracy and worst
@@ -53,15 +54,15 @@ def region_map(region: Region) -> Figure:
 # --- no numeric factor -------------------------------------------------------------------------
 
 
-def _along_none(region: Region, layout: Layout) -> Figure:
+def _along_none(region: RegionFile, layout: Layout) -> Figure:
     points = region["points"]
     figure = new_figure(1.5 + 0.3 * max(len(points), 1))
     axes = figure.subplots()
     for row, point in enumerate(points):
         axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
         for key, look in CURVES.items():
-            if point[key] is not None:
-                axes.plot([point[key]], [row], **{**look, "markersize": 10})
+            if (value := point[key]) is not None:
+                axes.plot([value], [row], **{**look, "markersize": 10})
         draw_verdict(axes, region, point, 1.08, row)
     for value, colour in _limits(region):
         axes.axvline(value, color=colour, **THRESHOLD)
@@ -74,14 +75,14 @@ def _along_none(region: Region, layout: Layout) -> Figure:
     return figure
 
 
-def _limits(region: Region) -> list[tuple[float, str]]:
+def _limits(region: RegionFile) -> list[tuple[float, str]]:
     """The thresholds that there are, each with the colour of its curve."""
     lowest = region["thresholds"]["clean_accuracy"]["value"]
     known = [] if lowest is None else [(lowest, INK)]
     return [*known, (region["thresholds"]["attack_success"], GREEN)]
 
 
-def _curve_handles(region: Region) -> list[Line2D]:
+def _curve_handles(region: RegionFile) -> list[Line2D]:
     words = {INK: "lowest clean accuracy allowed", GREEN: "highest attack success allowed"}
     return [
         Line2D([], [], label="clean accuracy", **CURVES["clean_accuracy"]),
@@ -93,7 +94,7 @@ def _curve_handles(region: Region) -> list[Line2D]:
 # --- one numeric factor ------------------------------------------------------------------------
 
 
-def _along_one(region: Region, layout: Layout) -> Figure:
+def _along_one(region: RegionFile, layout: Layout) -> Figure:
     panels, axis = layout.panels(region["points"]), layout.axes[0]
     columns = 1 if len(panels) < 5 else 2 if len(panels) < 13 else 3
     figure, grid = panel_grid(len(panels), columns, 1.8)
@@ -114,9 +115,9 @@ def _along_one(region: Region, layout: Layout) -> Figure:
 
 
 def _draw_verdicts(
-    axes: Axes, region: Region, ordered: Sequence[Point], axis: Axis, room: float
+    axes: Axes, region: RegionFile, ordered: Sequence[PointEntry], axis: Axis, room: float
 ) -> None:
-    """Marks above the curves, every other one raised where they are closer than `room`."""
+    """Markers above the curves, every other one raised where they are closer than `room`."""
     low, high = axis.limits
     last, raised = -math.inf, False
     for point in ordered:
@@ -126,20 +127,21 @@ def _draw_verdicts(
         last = place
 
 
-def _draw_curves(axes: Axes, points: Sequence[Point], axis: Axis) -> None:
+def _draw_curves(axes: Axes, points: Sequence[PointEntry], axis: Axis) -> None:
     on_scale = [point for point in points if not axis.is_apart(_value(point, axis))]
     apart = [point for point in points if axis.is_apart(_value(point, axis))]
     for key, look in CURVES.items():
-        # No scale leads to the places left of a break, so no line does either.
-        for members, line in ((on_scale, look), (apart, {**look, "linestyle": "none"})):
-            values = [math.nan if point[key] is None else point[key] for point in members]
-            axes.plot([_place(point, axis) for point in members], values, **line)
+        # Places left of a break are not on the scale, so no line leads there.
+        for own, line in ((on_scale, look), (apart, {**look, "linestyle": "none"})):
+            found = [point[key] for point in own]
+            values = [math.nan if value is None else value for value in found]
+            axes.plot([_place(point, axis) for point in own], values, **line)
 
 
 # --- two numeric factors -----------------------------------------------------------------------
 
 
-def _over_two(region: Region, layout: Layout) -> Figure:
+def _over_two(region: RegionFile, layout: Layout) -> Figure:
     panels, (across, up) = layout.panels(region["points"]), layout.axes
     columns = min(len(panels), 3 if len(panels) == 3 or len(panels) > 4 else 2)
     figure, grid = panel_grid(len(panels), columns, 2.6 if columns > 1 else 3.6)
@@ -155,21 +157,23 @@ def _over_two(region: Region, layout: Layout) -> Figure:
     return figure
 
 
-def _dodged(points: Sequence[Point], across: Axis, up: Axis) -> Iterable[tuple[Point, float]]:
+def _dodged(
+    points: Sequence[PointEntry], across: Axis, up: Axis
+) -> Iterable[tuple[PointEntry, float]]:
     """Each point with a shift to the right, so that points of one place are all seen."""
     low, high = across.limits
-    places: dict[tuple[float, float], list[Point]] = {}
+    places: dict[tuple[float, float], list[PointEntry]] = {}
     for point in points:
         places.setdefault((_place(point, across), _place(point, up)), []).append(point)
-    for together in places.values():
-        for index, point in enumerate(together):
-            yield point, (index - (len(together) - 1) / 2) * 0.03 * (high - low)
+    for own in places.values():
+        for index, point in enumerate(own):
+            yield point, (index - (len(own) - 1) / 2) * 0.03 * (high - low)
 
 
-def _note_left_out(figure: Figure, region: Region, layout: Layout) -> None:
+def _note_left_out(figure: Figure, region: RegionFile, layout: Layout) -> None:
     ranges = []
     for name in layout.left_out:
-        given = [point["factors"].get(name) for point in region["points"]]
+        given = [number_of(point["factors"].get(name)) for point in region["points"]]
         values = [value for value in given if value is not None]
         ranges.append(f"{short(name)} ({number(min(values))} to {number(max(values))})")
     if ranges:
@@ -180,12 +184,11 @@ def _note_left_out(figure: Figure, region: Region, layout: Layout) -> None:
 # --- scales ------------------------------------------------------------------------------------
 
 
-def _value(point: Point, axis: Axis) -> float | None:
-    value: float | None = point["factors"].get(axis.name)
-    return value
+def _value(point: PointEntry, axis: Axis) -> float | None:
+    return number_of(point["factors"].get(axis.name))
 
 
-def _place(point: Point, axis: Axis) -> float:
+def _place(point: PointEntry, axis: Axis) -> float:
     return axis.place(_value(point, axis))
 
 
@@ -207,6 +210,6 @@ def _scale_up(axes: Axes, axis: Axis) -> None:
 
 def _draw_break(axes: Axes, where: tuple[float, float], rotation: int) -> None:
     """Two strokes over the axis line. `where`: fractions of the panel's width and height."""
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    axes.annotate("//", where, xycoords="axes fraction", ha="center", va="center", color=GREY,
-                  fontsize=8, rotation=rotation, bbox=ground)  # fmt: skip
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    text: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY, "fontsize": 8}
+    axes.annotate("//", where, xycoords="axes fraction", rotation=rotation, bbox=box, **text)

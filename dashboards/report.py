@@ -8,6 +8,7 @@ from dashboards import appendix, probes, sections
 from dashboards.figures import region_map, to_svg
 from dashboards.page import document, join
 from dashboards.results import Results, read_region, read_results
+from sweeps.ledger import Ledger
 from sweeps.storage import SweepPaths, write_atomic
 
 #: The page from top to bottom. A part that has nothing to say is empty.
@@ -16,7 +17,7 @@ PARTS = (
     sections.operating_point,
     sections.figures,
     sections.pictures,
-    probes.studies,
+    probes.findings,
     appendix.all_points,
     appendix.panel,
     appendix.failures,
@@ -26,13 +27,14 @@ PARTS = (
 )
 
 
-def write_report(folder: Path, out: Path | None = None) -> Path:
+def write_report(folder: Path, out: Path | None = None, ledger: Ledger | None = None) -> Path:
     """Writes the report of a results folder, to `out` or into the folder, and returns its path.
 
-    Equal folders give equal bytes. `UserError` where the folder holds no region.json.
+    ledger: the folder's, where it is open already. Equal folders give equal bytes. `UserError`
+    where the folder holds no region.json.
     """
     file = SweepPaths(folder).report if out is None else out
-    write_atomic(file, report_page(read_results(folder)).encode())
+    write_atomic(file, report_page(read_results(folder, ledger)).encode())
     return file
 
 

@@ -1,4 +1,4 @@
-"""What a report reads from a results folder: nothing else is looked at, nothing is written."""
+"""What a report reads from a results folder; nothing is written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
-from sweeps.ledger import ProbeTable, load_probe_results, load_results
+from sweeps.ledger import Ledger, ProbeTable, load_probe_results
+from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
+from sweeps.records.sweep_file import SweepFile
+from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results
-
-REGION_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -28,50 +29,49 @@ class Picture:
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep as its report needs it. `trials`: one flat row a trial, finished or failed.
-    `studies`: what each probe found."""
+    """A sweep as its report needs it. spec: the text of the spec. trials: all that are recorded,
+    however they ended. probed: what each probe found."""
 
-    region: dict[str, Any]
-    sweep: dict[str, Any]
+    region: RegionFile
+    sweep: SweepFile
     spec: str
-    trials: list[dict[str, Any]]
+    trials: list[TrialRow]
     pictures: list[Picture]
-    studies: list[ProbeTable] = field(default_factory=list)
+    probed: list[ProbeTable] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """The sweep's name."""
-        return str(self.region["name"])
+        return self.region["name"]
 
     @property
-    def points(self) -> list[dict[str, Any]]:
+    def points(self) -> list[PointEntry]:
         """The defence points, judged."""
-        points: list[dict[str, Any]] = self.region["points"]
-        return points
+        return self.region["points"]
 
     @cached_property
-    def by_id(self) -> dict[str, dict[str, Any]]:
+    def by_id(self) -> dict[str, PointEntry]:
         """Defence points by `defence_id`."""
         return {point["defence_id"]: point for point in self.points}
 
     @cached_property
-    def attacks(self) -> dict[str, dict[str, Any]]:
+    def attacks(self) -> dict[str, PanelEntry]:
         """The panel by `attack_id`."""
         return {attack["attack_id"]: attack for attack in self.region["panel"]}
 
     @property
-    def recommended(self) -> dict[str, Any] | None:
+    def recommended(self) -> PointEntry | None:
         """The recommended point."""
         chosen = self.region["recommended"]
         return None if chosen is None else self.by_id[chosen["defence_id"]]
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> PointEntry | None:
         """The most accurate point, chosen on validation images."""
-        return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"])
+        return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
 
 
-def read_region(folder: Path) -> dict[str, Any]:
+def read_region(folder: Path) -> RegionFile:
     """region.json, parsed; `UserError` where it is missing, damaged or of another version."""
     paths = open_results(folder)
     remedy = f"Run `sweeps region {folder}`, which writes it."
@@ -83,20 +83,19 @@ def read_region(folder: Path) -> dict[str, Any]:
     if version != REGION_VERSION:
         rule = f"must have schema version {REGION_VERSION}"
         raise StoredDataError(Mistake(str(paths.region), rule, version, remedy))
-    found: dict[str, Any] = region
+    found: RegionFile = region
     return found
 
 
-def read_results(folder: Path) -> Results:
-    """Everything that a report shows."""
+def read_results(folder: Path, ledger: Ledger | None = None) -> Results:
+    """Everything that a report shows. ledger: the folder's, where it is open already."""
     region, paths = read_region(folder), open_results(folder)
     remedy = "Restore the file; `sweeps run` wrote it."
     sweep = _parsed(paths.sweep, remedy)
     spec = paths.spec.read_text(encoding="utf-8") if paths.spec.is_file() else ""
-    rows = load_results(folder).to_pylist()
-    trials = {row["trial_id"]: row for row in rows}
+    trials = (Ledger(paths.ledger) if ledger is None else ledger).trials()
     pictures = list(_pictures(paths))
-    return Results(region, sweep, spec, list(trials.values()), pictures, load_probe_results(folder))
+    return Results(region, sweep, spec, trials, pictures, load_probe_results(folder))
 
 
 def _parsed(file: Path, remedy: str) -> Any:

@@ -6,7 +6,6 @@ Rates are fractions in [0, 1] with three digits; sentences give attack success i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -20,6 +19,8 @@ from dashboards.figures import (
 from dashboards.model_map import model_map
 from dashboards.page import Content, Markup, element, facts, figure, join, paragraph, section, table
 from dashboards.results import Picture, Results
+from sweeps.records.model_answer import ModelAnswer
+from sweeps.records.region_file import AttackEntry, PointEntry
 
 #: What stands where there is no figure.
 UNKNOWN = "\N{EN DASH}"
@@ -30,9 +31,9 @@ def fraction(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3f}"
 
 
-def percent(value: float) -> str:
-    """`20 %`, never broken over two lines."""
-    return f"{100 * value:.3g}\N{NO-BREAK SPACE}%"
+def percent(value: float | None) -> str:
+    """`20 %`, never broken over two lines, or a dash for what is not known."""
+    return UNKNOWN if value is None else f"{100 * value:.3g}\N{NO-BREAK SPACE}%"
 
 
 def small(*contents: Content) -> Markup:
@@ -75,7 +76,7 @@ def _least(results: Results) -> str:
 
 def _answer_sentences(results: Results) -> Iterable[Markup]:
     if model := results.region.get("model"):
-        yield from _modelled(model)
+        yield from _answer_of_model(model)
         return
     counts, total = results.region["counts"], len(results.points)
     inside, incomplete = counts["by_means"]["IN"], counts["by_means"]["INCOMPLETE"]
@@ -93,7 +94,7 @@ def _answer_sentences(results: Results) -> Iterable[Markup]:
     yield from _operating_point_in_short(results) if inside else _nearest(results)
 
 
-def _modelled(model: dict[str, Any]) -> Iterable[Markup]:
+def _answer_of_model(model: ModelAnswer) -> Iterable[Markup]:
     """The answer of a region search: a model of the whole space, and no finished points."""
     lead, *rest = model["text"]
     yield element("p", element("strong", lead), class_="lead")
@@ -132,13 +133,13 @@ def _certainty(results: Results) -> Iterable[Markup]:
 
 
 def _nearest(results: Results) -> Iterable[Markup]:
-    judged = [point for point in results.points if point["margin"] is not None]
+    judged = [(m, point) for point in results.points if (m := point["margin"]) is not None]
     if judged:
-        near = max(judged, key=lambda point: point["margin"])
+        margin, near = max(judged, key=lambda pair: pair[0])
         yield paragraph(
             f"Nearest is {near['label']}, with clean accuracy {fraction(near['clean_accuracy'])} "
             f"and worst attack success {percent(near['attack_success'])}: it misses a threshold "
-            f"by {fraction(-near['margin'])}.",
+            f"by {fraction(-margin)}.",
         )
 
 
@@ -162,72 +163,82 @@ def operating_point(results: Results) -> Markup:
         element("h3", "All its settings"),
         facts((_setting(name), str(value)) for name, value in point["factors"].items()),
         element("h3", "Under each attack"),
-        table("The recommended point under each attack",
-              ["attack", "attack success", "clean accuracy", "success on clean models"],
-              (_attack_row(results, attack) for attack in point["attacks"])),
-        soft("Means over seeds, then every seed. The last column is how often the clean baseline, "
-             "trained on the same data unpoisoned, gives the attacker's answer on the same "
-             "triggered images."),
-    )  # fmt: skip
+        table(
+            "The recommended point under each attack",
+            ["attack", "attack success", "clean accuracy", "success on clean models"],
+            (_attack_row(results, attack) for attack in point["attacks"]),
+        ),
+        soft(
+            "Means over seeds, then every seed. The last column is how often the clean baseline, "
+            "trained on the same data unpoisoned, gives the attacker's answer on the same "
+            "triggered images."
+        ),
+    )
 
 
 def _setting(name: str) -> Markup:
     return element("code", name.removeprefix("defence."))
 
 
-def _point_facts(results: Results, point: dict[str, Any]) -> list[tuple[Content, Content]]:
+def _point_facts(results: Results, point: PointEntry) -> list[tuple[Content, Content]]:
     chosen = results.region["recommended"]
     confidence = percent(results.region["thresholds"]["confidence"])
     basis = {
         "bounds": f"IN with {confidence} confidence (one-sided t-bounds)",
         "means": "IN by the means over seeds only; the bounds leave it undecided",
-    }[chosen["basis"]]
-    return [
-        ("Clean accuracy", fraction(point["clean_accuracy"]) + _span(point, "clean", fraction)),
-        ("Worst attack", f"{attack_label(results, point['worst_attack'])}: succeeds on "
-                         + percent(point["attack_success"]) + _span(point, "success", percent)),
-        ("Basis", f"{basis}; {point['seeds_passing']} of {point['seeds']} seeds meet both "
-                  "conditions"),
-        ("Margin", f"{fraction(chosen['margin'])} to the nearer threshold"),
-        ("Accuracy given up", _cost(results, point)),
-    ]  # fmt: skip
+    }
+    clean = fraction(point["clean_accuracy"])
+    clean += _span(point["clean_lower"], point["clean_upper"], fraction)
+    success = percent(point["attack_success"])
+    success += _span(point["success_lower"], point["success_upper"], percent)
+    found: list[tuple[Content, Content]] = [
+        ("Clean accuracy", clean),
+        ("Worst attack", f"{attack_label(results, point['worst_attack'])}: succeeds on {success}"),
+    ]
+    if chosen is not None:
+        seeds = f"{point['seeds_passing']} of {point['seeds']} seeds meet both conditions"
+        found += [
+            ("Basis", f"{basis[chosen['basis']]}; {seeds}"),
+            ("Margin", f"{fraction(chosen['margin'])} to the nearer threshold"),
+        ]
+    return [*found, ("Accuracy given up", _cost(results, point))]
 
 
-def _cost(results: Results, point: dict[str, Any]) -> str:
-    best = results.best
-    if best is None:
+def _cost(results: Results, point: PointEntry) -> str:
+    best, accuracy = results.best, point["clean_accuracy"]
+    if best is None or accuracy is None:
         return "not known"
     if best["defence_id"] == point["defence_id"]:
         return "none: it is the point most accurate on validation images"
     if best["clean_accuracy"] is None:  # its trials were stopped early; the baseline stands in
-        accuracy = results.region["thresholds"]["clean_accuracy"]["best"]
+        highest = results.region["thresholds"]["clean_accuracy"]["best"]
+        given_up = 0.0 if highest is None else max(highest - accuracy, 0.0)
         return (
-            f"{fraction(max(accuracy - point['clean_accuracy'], 0.0))} against the clean baseline "
-            f"({fraction(accuracy)}) of the point most accurate on validation images, "
+            f"{fraction(given_up)} against the clean baseline "
+            f"({fraction(highest)}) of the point most accurate on validation images, "
             f"{best['label']}, whose other trials were stopped early"
         )
-    given_up = best["clean_accuracy"] - point["clean_accuracy"]
+    given_up = max(best["clean_accuracy"] - accuracy, 0.0)
     return (
-        f"{fraction(max(given_up, 0.0))} against the point most accurate on validation images, "
+        f"{fraction(given_up)} against the point most accurate on validation images, "
         f"{best['label']} ({fraction(best['clean_accuracy'])}), where the worst attack succeeds on "
         f"{percent(best['attack_success'])}"
     )
 
 
-def _span(point: dict[str, Any], name: str, write: Callable[[float], str]) -> str:
+def _span(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
     """One-sided bounds in words, nothing where there are none."""
-    low, high = point[f"{name}_lower"], point[f"{name}_upper"]
     return "" if low is None or high is None else f" (bounds {write(low)} and {write(high)})"
 
 
 def attack_label(results: Results, attack_id: str | None) -> str:
     """The label of an attack of the panel, its rate never broken over two lines."""
     attack = results.attacks.get(attack_id or "")
-    label = UNKNOWN if attack is None else str(attack["label"])
+    label = UNKNOWN if attack is None else attack["label"]
     return label.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _attack_row(results: Results, attack: dict[str, Any]) -> list[Content]:
+def _attack_row(results: Results, attack: AttackEntry) -> list[Content]:
     return [
         attack_label(results, attack["attack_id"]),
         join([fraction(attack["attack_success"]), small(seeds(attack["success_by_seed"]))]),
@@ -256,35 +267,51 @@ def figures(results: Results) -> Markup:
 
 
 def _model_figure(drawn: Figure) -> Markup:
-    return section("Where the region lies, by the model of the search", figure(
-        "Probability of being inside the region", to_svg(drawn, "model"),
+    caption = (
         "A panel a combination of the factors that have no order, over the two numeric factors "
-        "that move the probability most; it is averaged over further ones."))  # fmt: skip
+        "that move the probability most; it is averaged over further ones."
+    )
+    map_ = figure("Probability of being inside the region", to_svg(drawn, "model"), caption)
+    return section("Where the region lies, by the model of the search", map_)
 
 
 def _point_figures(results: Results) -> Markup:
-    region, confidence = results.region, percent(results.region["thresholds"]["confidence"])
+    return join([_map(results), _accuracy(results), _success(results)])
+
+
+def _map(results: Results) -> Markup:
+    confidence = percent(results.region["thresholds"]["confidence"])
+    caption = (
+        f"Circles are inside by the means, squares outside; filled ones are certain with "
+        f"{confidence} confidence. Clean accuracy is the lowest, attack success the highest "
+        "mean over the attacks of the panel. Left of an axis break: zero, which a logarithmic "
+        f"scale has no place for, and points without the factor ({UNKNOWN})."
+    )
+    drawn = figure("Map of the region", to_svg(region_map(results.region), "map"), caption)
+    return section("Where the region lies", drawn)
+
+
+def _accuracy(results: Results) -> Markup:
     hidden = sum(not has_figures(point) for point in results.points)
     left_out = f" {plural(hidden, 'incomplete point')} not shown." if hidden else ""
-    return join([
-        section("Where the region lies", figure(
-            "Map of the region", to_svg(region_map(region), "map"),
-            f"Circles are inside by the means, squares outside; filled ones are certain with "
-            f"{confidence} confidence. Clean accuracy is the lowest, attack success the highest "
-            "mean over the attacks of the panel. Left of an axis break: zero, which a logarithmic "
-            f"scale has no place for, and points without the factor ({UNKNOWN}).")),
-        section("Accuracy against attack", figure(
-            "Clean accuracy against worst attack success",
-            to_svg(accuracy_against_attack(region), "accuracy"),
-            "A mark is a defence point. Shaded: both conditions hold. The cross through the "
-            f"recommended point spans its one-sided bounds.{left_out}")),
-        section("Attack success against poison rate", figure(
-            "Attack success against poison rate, by trigger",
-            to_svg(success_against_rate(region), "rate"),
-            "Lines are means over seeds, dots single seeds. The most accurate point is the one "
-            "with the highest validation accuracy. Dashed: how often models trained on clean data "
-            "give the attacker's answer.")),
-    ])  # fmt: skip
+    caption = (
+        "A mark is a defence point. Shaded: both conditions hold. The cross through the "
+        f"recommended point spans its one-sided bounds.{left_out}"
+    )
+    svg = to_svg(accuracy_against_attack(results.region), "accuracy")
+    drawn = figure("Clean accuracy against worst attack success", svg, caption)
+    return section("Accuracy against attack", drawn)
+
+
+def _success(results: Results) -> Markup:
+    caption = (
+        "Lines are means over seeds, dots single seeds. The most accurate point is the one "
+        "with the highest validation accuracy. Dashed: how often models trained on clean data "
+        "give the attacker's answer."
+    )
+    svg = to_svg(success_against_rate(results.region), "rate")
+    drawn = figure("Attack success against poison rate, by trigger", svg, caption)
+    return section("Attack success against poison rate", drawn)
 
 
 def pictures(results: Results) -> Markup:

@@ -1,4 +1,4 @@
-"""Images as they are, with each trigger, and what the trigger changed, made visible."""
+"""Clean images, the same with each trigger, and the difference, amplified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Images = npt.NDArray[np.uint8]
 
 #: Inches of one picture and of the label above a column; dots per inch of the file.
 CELL, LABEL, DPI = 1.15, 0.55, 120
-#: What differs by nothing is of this grey.
+#: The grey of pixels without a difference.
 MIDDLE = 128
 
 
@@ -26,8 +26,8 @@ def draw_triggers(clean: Images, shown: Sequence[tuple[str, Images]]) -> bytes:
     """A PNG file: a column a trigger; for each image a row clean, triggered, and the difference.
 
     clean, and each of shown beside its label: (n, c, h, w) uint8; of other than one or three
-    channels the first is drawn. A difference is amplified to fill the range, by a factor that
-    stands below it; grey is none.
+    channels the first is drawn. A difference is amplified to fill the range, by the factor that is
+    written below it; where there is none, it is grey.
     """
     n = len(clean)
     with style():

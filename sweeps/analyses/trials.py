@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeps.ledger import FINISHED, flatten_factors
-from sweeps.region.labels import goal_label, kind_label, point_labels
+from sweeps.region.labels import kind_label, point_labels, target_label
 
 CLEAN = "clean"
 Row = Mapping[str, Any]
@@ -58,7 +58,7 @@ def is_broken(row: Row) -> bool:
 
 def trigger_label(attack: Mapping[str, Any]) -> str:
     """`patch(size=1) to class 0`: an attack without its rate."""
-    return f"{kind_label(attack['trigger'])} {goal_label(attack)}"
+    return f"{kind_label(attack['trigger'])} {target_label(attack)}"
 
 
 def attack_label(attack: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The command `sweeps`: the composition root, the only place that may import everything.
 
 Imports stand inside the handlers, so that `sweeps --help` answers at once, without torch, Ray or
-MLflow. stdout carries answers, stderr progress and errors. `main` holds the table of commands.
+MLflow. stdout carries answers, stderr progress and errors. `commands` is the table of commands,
+`arguments` what they accept, `main` runs them.
 """
 
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG

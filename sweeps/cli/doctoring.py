@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is to run, as far as it could be read. storage: where its results go."""
+    """What is to be run, as far as it could be read. storage: where its results go."""
 
     spec: SweepSpec | None
     paths: SweepPaths | None
@@ -29,7 +29,7 @@ class Subject:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """Check this machine, or a cluster, and say how to mend what is wrong."""
+    """Check this machine, or a cluster, and say how to fix what is wrong."""
     from cluster.doctor import FAILURE, WARNING
 
     findings = []
@@ -51,7 +51,7 @@ def _examine(args: argparse.Namespace) -> Iterator[Finding]:
 
     subject, mistakes = _read(args)
     folder = str(Path.cwd()) if args.address else subject.storage
-    here = gather(_question(folder))
+    here = gather(_request(folder))
     yield from judge(here, "here", folder)
     yield from judge_names(PACKAGES, ROOT)
     yield judge_token()
@@ -89,16 +89,16 @@ def _read(args: argparse.Namespace) -> tuple[Subject, list[Finding]]:
         return Subject(None, None, storage), from_mistakes(error)
 
 
-def _question(storage: str, roots: tuple[str, ...] = ()) -> dict[str, Any]:
+def _request(storage: str, roots: tuple[str, ...] = ()) -> dict[str, Any]:
     from sweeps.results.create import PACKAGES as DISTRIBUTIONS
 
-    # Ours is there, installed or not: it is what runs.
+    # This project is there, installed or not: it is what runs.
     names = [name for name in DISTRIBUTIONS if name != "backdoor-sweeps"]
     return {"packages": names, "paths": list(roots), "storage": storage}
 
 
 def _data(subject: Subject, here: dict[str, Any]) -> Iterator[Finding]:
-    """The data were read with the spec; a GPU has to be where one is asked for."""
+    """The data were read with the spec; GPUs must be there where the spec asks for them."""
     from cluster.doctor import FAILURE, OK, Finding
 
     spec = subject.spec
@@ -152,7 +152,7 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
 
     spec = subject.spec
     places = (spec.data_root, *spec.files.values()) if spec is not None else ()
-    request = _question(args.storage, tuple(place for place in places if place))
+    request = _request(args.storage, tuple(place for place in places if place))
     try:
         jobs = connect(args)
         yield judge_head(jobs.head)
@@ -172,10 +172,10 @@ def _cluster(args: argparse.Namespace, subject: Subject, here: dict[str, Any]) -
         yield from _gpus_there(subject.spec.resources.gpu, nodes)
 
 
-def _gpus_there(wanted: float, nodes: dict[str, Any]) -> Iterator[Finding]:
+def _gpus_there(gpus: float, nodes: dict[str, Any]) -> Iterator[Finding]:
     from cluster.doctor import FAILURE, Finding
 
     if not any(facts.get("gpus") for facts in nodes.values()):
         remedy = "Set resources.gpu to 0, or add a node with GPUs."
-        says = f"the spec asks for {wanted:g} a pack, and no node has one"
+        says = f"the spec asks for {gpus:g} a pack, and no node has one"
         yield Finding(FAILURE, "cluster", "gpu", says, remedy)

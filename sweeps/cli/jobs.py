@@ -82,9 +82,7 @@ def list_jobs(args: argparse.Namespace) -> int:
     found = jobs.sweeps()
     progress = {job.job_id: jobs.progress(job.job_id) for job in found if job.state == "RUNNING"}
     if args.json:
-        print(json.dumps([{**dataclasses.asdict(job), "progress": progress.get(job.job_id, ""),
-                           "started": job.started and job.started.isoformat()}
-                          for job in found]))  # fmt: skip
+        print(json.dumps([_as_values(job, progress.get(job.job_id, "")) for job in found]))
         return FINE
     rows = [("JOB", "SWEEP", "STATE", "STARTED", "TRIALS", "RESULTS THERE")]
     for job in found:
@@ -96,6 +94,11 @@ def list_jobs(args: argparse.Namespace) -> int:
         cells = [f"{cell:{width}}" for cell, width in zip(row[:-1], widths, strict=True)]
         print("  ".join([*cells, row[-1]]))
     return FINE
+
+
+def _as_values(job: Job, progress: str) -> dict[str, Any]:
+    started = job.started and job.started.isoformat()
+    return {**dataclasses.asdict(job), "progress": progress, "started": started}
 
 
 def logs(args: argparse.Namespace) -> int:
@@ -141,12 +144,12 @@ def fetch(args: argparse.Namespace) -> int:
     print(args.out)
     say(f"{count} files, checked. Look at them with: {command('sweeps', 'region', args.out)}")
     uri = f"sqlite:///{out}/mlflow.db"
-    say(f"MLflow's runs are made anew with: {command('sweeps', 'mirror', args.out, '--uri', uri)}")
+    say(f"MLflow's runs are made again with: {command('sweeps', 'mirror', args.out, '--uri', uri)}")
     return FINE
 
 
 def _follow(jobs: Jobs, job: Job, args: argparse.Namespace, stream: Any) -> int:
-    """Shows the log until the job ends; its state decides the exit code."""
+    """Shows the log until the job ends. Its final state decides the exit code."""
     try:
         jobs.follow(job.job_id, lambda lines: print(lines, end="", file=stream, flush=True))
     except KeyboardInterrupt:
@@ -190,7 +193,7 @@ def address_of(args: argparse.Namespace) -> str:
 
 
 def connect(args: argparse.Namespace) -> Jobs:
-    """The jobs of the cluster, after it has been looked at; warns of one that is open to all."""
+    """The jobs of the cluster, once its versions are checked; warns where it asks for no token."""
     from cluster.address import reach, refuse_other_versions
 
     head = reach(address_of(args))
@@ -204,7 +207,7 @@ def connect(args: argparse.Namespace) -> Jobs:
 
 
 def payload(spec: str | None = None) -> Payload:
-    """This project's packages as they lie here."""
+    """This project's packages, from this machine."""
     from cluster.payload import Payload
 
     try:
@@ -215,7 +218,7 @@ def payload(spec: str | None = None) -> Payload:
 
 
 def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
-    """A spec's name and text, checked as far as that goes without its data, which lie there."""
+    """A spec's name and text, checked as far as possible without its data, which lie there."""
     from sweeps.space.yaml_loader import dump_yaml
     from sweeps.spec import parse_spec, read_document
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,7 @@ from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FINE, say
 
 if TYPE_CHECKING:
-    from sweeps.spec import SweepSpec
-    from sweeps.storage.paths import SweepPaths
+    from sweeps.records.trial_row import TrialRow
 
 
 def status(args: argparse.Namespace) -> int:
@@ -23,20 +23,20 @@ def status(args: argparse.Namespace) -> int:
 
     paths = open_results(args.dir)
     sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
-    rows = ledger.rows()
-    causes = Counter(row["error"] for row in rows if row["status"] == FAILED)
+    trials = ledger.trials()
+    causes = Counter(trial.error for trial in trials if trial.status == FAILED)
     answer = {
         "name": sweep["name"],
         "planned": sweep["planned"],
         "finished": len(ledger.finished),
         "stopped": len(ledger.stopped),
         "failed": len(ledger.failed),
-        "foretold": sum(row["foretold"] is not None for row in rows),
+        "foretold": sum(trial.predicted is not None for trial in trials),
         "failures": dict(causes.most_common()),
-        "collapsed": sum(bool(row["collapsed"]) for row in rows),
-        "diverged": sum(bool(row["diverged"]) for row in rows),
-        **_cost(rows),
-        "studies": (studies := ledger.studies.summary()),
+        "collapsed": sum(trial.collapsed for trial in trials),
+        "diverged": sum(trial.diverged for trial in trials),
+        **_cost(trials),
+        "studies": (probed := ledger.studies.summary()),
     }
     if args.json:
         print(json.dumps(answer))
@@ -46,7 +46,7 @@ def status(args: argparse.Namespace) -> int:
             print(f"{name.replace('_', ' '):15} {_with_unit(name, value)}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
-    for kind, found in studies.items():
+    for kind, found in probed.items():
         counts = f"{found['found']} found, {found['nothing']} not suited"
         print(f"probe {kind:9} {counts}, {sum(found['failures'].values())} failed")
         for cause, count in found["failures"].items():
@@ -60,19 +60,17 @@ def _with_unit(name: str, value: Any) -> str:
     return str(value)
 
 
-def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _cost(trials: Sequence[TrialRow]) -> dict[str, float | None]:
     """What the recorded trials took. Rows of older releases do not say all of it."""
-
-    def held(unit: str) -> float:
-        return sum((row["seconds"] or 0) * (row[unit] or 0) for row in rows) / 3600
-
-    peaks = [row["peak_memory"] for row in rows if row["peak_memory"]]
+    cpu_hours = sum((trial.seconds or 0) * (trial.cpus or 0) for trial in trials) / 3600
+    gpu_hours = sum((trial.seconds or 0) * (trial.gpus or 0) for trial in trials) / 3600
+    peaks = [trial.peak_memory for trial in trials if trial.peak_memory]
     return {
-        "worker_seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
-        "train_seconds": round(sum(row["train_seconds"] or 0 for row in rows), 1),
-        "trained_images": sum(row["trained_images"] or 0 for row in rows),
-        "cpu_hours": round(held("cpus"), 4),
-        "gpu_hours": round(held("gpus"), 4),
+        "worker_seconds": round(sum(trial.seconds or 0 for trial in trials), 1),
+        "train_seconds": round(sum(trial.train_seconds or 0 for trial in trials), 1),
+        "trained_images": sum(trial.trained_images or 0 for trial in trials),
+        "cpu_hours": round(cpu_hours, 4),
+        "gpu_hours": round(gpu_hours, 4),
         "peak_memory": max(peaks, default=None),
     }
 
@@ -83,20 +81,21 @@ def show(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     ledger = Ledger(open_results(args.dir).ledger)
-    rows = ledger.rows()
-    found = [row for row in rows if row["trial_id"].startswith(args.trial)]
+    trials = ledger.trials()
+    found = [trial.trial_id for trial in trials if trial.trial_id.startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
-        remedy = f"{len(found)} trials match; {_other_ids(rows, args.trial)}"
+        remedy = f"{len(found)} trials match; {_other_ids(trials, args.trial)}"
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    studies = plain_probe_results(ledger.studies, found[0]["trial_id"])
-    print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
+    row = next(row for row in ledger.rows() if row["trial_id"] == found[0])  # nulls as stored
+    probed = plain_probe_results(ledger.studies, found[0])
+    print(json.dumps(row | ({"studies": probed} if probed else {}), indent=2))
     return FINE
 
 
-def _other_ids(rows: list[dict[str, Any]], given: str) -> str:
-    """Where trials' ids are; those of the defence point that begins so, as `region` shows it."""
-    of_point = [row["trial_id"][:8] for row in rows if row["defence_id"].startswith(given)]
+def _other_ids(trials: Sequence[TrialRow], given: str) -> str:
+    """Where to find trials' ids; the ids of a defence point's trials, where a point is given."""
+    of_point = [trial.trial_id[:8] for trial in trials if trial.defence_id.startswith(given)]
     if not of_point or not given:
         return "`sweeps export DIR --csv FILE` lists all ids."
     more = f" and {len(of_point) - 3} more" if len(of_point) > 3 else ""
@@ -106,6 +105,7 @@ def _other_ids(rows: list[dict[str, Any]], given: str) -> str:
 def region(args: argparse.Namespace) -> int:
     """Say where accuracy is high and every attack fails."""
     from sweeps.region.region_text import region_text
+    from sweeps.region.write import write_region
     from sweeps.results.create import read_spec
     from sweeps.storage.paths import open_results
 
@@ -118,12 +118,15 @@ def region(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write one self-contained HTML file."""
     from dashboards.report import write_report
+    from sweeps.ledger import Ledger
+    from sweeps.region.write import write_region
     from sweeps.results.create import read_spec
     from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
-    write_region(paths, read_spec(paths))
-    print(write_report(paths.root, Path(args.output) if args.output else None))
+    ledger = Ledger(paths.ledger)
+    write_region(paths, read_spec(paths), ledger)
+    print(write_report(paths.root, Path(args.output) if args.output else None, ledger))
     return FINE
 
 
@@ -163,23 +166,3 @@ def export(args: argparse.Namespace) -> int:
             write_csv(table, Path(file))
             say(f"{table.num_rows} rows written to {file}")
     return FINE
-
-
-def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
-    """Judges what the ledger holds and writes region.json."""
-    from sweeps.ledger import Ledger
-    from sweeps.region.point_table import region_of
-    from sweeps.storage.paths import read_sweep, write_json
-
-    sweep = read_sweep(paths)
-    region = region_of(spec, Ledger(paths.ledger), sweep["planned"])
-    if spec.search.kind == "region":
-        from sweeps.region.model_region import model_answer
-        from sweeps.region.model_text import model_text
-
-        region["model"] = model_answer(spec, Ledger(paths.ledger))
-        if region["model"] is not None:
-            region["model"]["text"] = model_text(region)
-    region["class_names"] = sweep["class_names"]
-    write_json(paths.region, region)
-    return region

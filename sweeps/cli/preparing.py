@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Trials asked for at once.
 ASK = 4096
-#: So many seeds are enough for a search whose trials take one each.
+#: So many seeds are enough for a search whose trials take one seed each.
 MANY = 30
 
 
@@ -38,9 +38,15 @@ def check(args: argparse.Namespace) -> int:
         trials += search.ask(ASK)
     resources = spec.resources
     job = Job(
-        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopped_by_tune, probes=spec.probes, predicting=spec.predicting,
-    )  # fmt: skip
+        spec.measures,
+        spec.curve_every,
+        spec.data_root,
+        resources.cpu,
+        resources.gpu,
+        stopping=spec.stopped_by_tune,
+        probes=spec.probes,
+        predicting=spec.predicting,
+    )
     packs = make_packs(trials, job)
     if search.size is None:
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
@@ -50,7 +56,7 @@ def check(args: argparse.Namespace) -> int:
         for name, (count, members) in count_by_engine(packs).items():
             print(f"    {name}: {members} trials in {count} packs")
     else:
-        print(f"  {_sought(spec, search.size)}")
+        print(f"  {_searched(spec, search.size)}")
         print(f"  {search.size} trials at most, chosen as results come in")
     if spec.stopping is not None:
         print(f"  stopped early: {spec.stopping.words}")
@@ -62,8 +68,8 @@ def check(args: argparse.Namespace) -> int:
     return FINE
 
 
-def _say_cost(packs: list[Pack], trials: int | None, wanted: bool) -> None:
-    if not wanted:
+def _say_cost(packs: list[Pack], trials: int | None, measure: bool) -> None:
+    if not measure:
         say("note: --time predicts how long it takes, from short trainings of each kind")
         return
     from sweeps.cost.estimate import estimate
@@ -88,8 +94,8 @@ def _nesting(spec: SweepSpec) -> str:
     return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
 
 
-def _sought(spec: SweepSpec, trials: int) -> str:
-    """What a search, of so many trials at most, chooses among."""
+def _searched(spec: SweepSpec, trials: int) -> str:
+    """What an adaptive search of so many trials at most chooses from."""
     if spec.search.kind == "region":
         return (
             f"single trials: any defence point, {len(spec.panel)} attacks, {len(spec.seeds)} seeds"
@@ -98,12 +104,12 @@ def _sought(spec: SweepSpec, trials: int) -> str:
 
 
 def _notes(spec: SweepSpec) -> Iterator[str]:
-    """What a spec had better say, though it is fine without."""
+    """What a spec should better say, though it is valid without."""
     if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
         if len(spec.seeds) < MANY:
             yield (
-                f"{len(spec.seeds)} seeds to draw from are few: a seed's luck is alike at "
-                "neighbouring points, and shifts the region's border. A trial takes one seed, so "
+                f"{len(spec.seeds)} seeds to draw from are few: a seed deviates alike at "
+                "neighbouring points, which shifts the region's border. A trial takes one seed, so "
                 "that many, such as `seeds: 100`, cost no more"
             )
     elif not spec.baseline:
@@ -111,7 +117,7 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
 
 
 def _panel_lines(spec: SweepSpec) -> list[str]:
-    """What a panel that the spec names stands for."""
+    """The attacks of a panel that the spec names."""
     from sweeps.panels import named_panel
     from sweeps.region.labels import attack_label
 

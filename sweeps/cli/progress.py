@@ -38,7 +38,7 @@ class Progress:
         print(f"{start}{self.line(now - self._started)}", end=end, file=self.stream, flush=True)
 
     def line(self, elapsed: float) -> str:
-        """What there is to say after `elapsed` seconds."""
+        """The line after `elapsed` seconds."""
         new = self.done - self._before
         rate = new / elapsed if elapsed > 0 else 0.0
         text = f"{self.done}/{self.total} trials"

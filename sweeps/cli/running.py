@@ -6,15 +6,17 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
-from sweeps.cli.looking import write_region
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
-    from sweeps.ledger import Ledger
+    from sweeps.ledger import Ledger, Rows
+    from sweeps.mirror import MirrorProcess
+    from sweeps.runners import Runner
+    from sweeps.scheduling.loop import Observer, Outcome
     from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
 
@@ -46,7 +48,7 @@ def resume(args: argparse.Namespace) -> int:
 
 
 def _check_runner(name: str, spec: SweepSpec) -> None:
-    """Stopping trials is Ray Tune's part; without it they would all run to their end, unsaid."""
+    """Ray Tune stops trials; without it all would run to their end, and nobody would notice."""
     if spec.stopped_by_tune and name != "tune":
         rule = "must be `tune` for a spec with `stopping`: Ray Tune stops the trials"
         raise UserError(Mistake("--runner", rule, name, "Use --runner tune."))
@@ -71,15 +73,13 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
         if args.runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         mirror = MirrorProcess(paths) if sweep["tracking"]["uri"] else None
-        observers: list[Any] = [progress]
+        observers: list[Observer] = [progress]
         if mirror is not None:
             mirror.start()
             observers.append(_Notify(mirror))
         try:
-            outcome = run_sweep(
-                spec, ledger, make_search(spec), runner_of(args.runner, spec, ledger), observers,
-                lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
-            )  # fmt: skip
+            runner, search = runner_of(args.runner, spec, ledger), make_search(spec)
+            outcome = run_sweep(spec, ledger, search, runner, observers, say_stopping)
         except KeyboardInterrupt:
             outcome = None
         finally:
@@ -91,24 +91,23 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     if outcome is None or outcome.interrupted:
         say(f"Interrupted: {len(ledger.ended)} trials are recorded. Go on with: {again}")
         return INTERRUPTED
-    return _conclude(paths, spec, args, outcome.failed, outcome.unstudied)
+    return _conclude(paths, spec, args, ledger, outcome)
 
 
 class _Notify:
     """Wakes the mirror when rows have become durable."""
 
-    def __init__(self, mirror: Any) -> None:
+    def __init__(self, mirror: MirrorProcess) -> None:
         self.mirror = mirror
 
-    def recorded(self, rows: Any) -> None:
+    def recorded(self, rows: Rows) -> None:
         self.mirror.notify()
 
 
-def _finish(mirror: Any, paths: SweepPaths) -> str | None:
-    """Lets the mirror catch up; who will not wait can have it catch up later."""
+def _finish(mirror: MirrorProcess, paths: SweepPaths) -> str | None:
+    """Lets the mirror catch up; Ctrl-C leaves that for later."""
     try:
-        warning: str | None = mirror.finish(_show_backlog)
-        return warning
+        return mirror.finish(_show_backlog)
     except KeyboardInterrupt:
         return f"the mirror was left behind; `{command('sweeps', 'mirror', paths.root)}` goes on"
 
@@ -117,7 +116,12 @@ def _show_backlog(done: int, total: int) -> None:
     say(f"mirroring to MLflow: {done}/{total}")
 
 
-def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Any:
+def say_stopping() -> None:
+    """Says what a first Ctrl-C does."""
+    say("\nStopping: running packs end first. Ctrl-C again stops at once.")
+
+
+def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Runner:
     """The runner of that name for a sweep's packs."""
     if name == "serial":
         from sweeps.runners.serial import SerialRunner
@@ -130,22 +134,24 @@ def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Any:
 
 
 def _conclude(
-    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, failed: int, unstudied: int
+    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, ledger: Ledger, outcome: Outcome
 ) -> int:
-    """Region, report and where to look, after a sweep that has ended."""
+    """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
     from sweeps.mirror import ui_command
     from sweeps.region.region_text import region_text
+    from sweeps.region.write import write_region
     from sweeps.storage.paths import read_sweep
 
-    region = write_region(paths, spec)
-    report = write_report(paths.root)
+    region = write_region(paths, spec, ledger)
+    report = write_report(paths.root, ledger=ledger)
     write_map(paths.root, paths.map)
     print(json.dumps(region) if args.json else region_text(region))
     uri = read_sweep(paths)["tracking"]["uri"]
     say(f"\nReport: {report}")
     if uri:
         say(f"MLflow: {ui_command(uri)}")
+    failed, unstudied = outcome.failed, outcome.unstudied
     for count, what in ((failed, "trials failed"), (unstudied, "trials lack a study")):
         if count:
             say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")

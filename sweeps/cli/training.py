@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from sweeps.cli.console import FAILURES, FINE, say
 
 if TYPE_CHECKING:
+    from sweeps.records.final_model_file import ExpectedEntry, FigureEntry
+    from sweeps.records.model_answer import RateEntry
     from sweeps.spec import SweepSpec
 
+#: A final model's config.json.
 Config = Mapping[str, Any]
 #: A saved program should answer at least this share of the images as the trained model did.
 LEAST_ALIKE = 0.99
@@ -99,7 +102,7 @@ def _figures(config: Config) -> list[str]:
     return lines
 
 
-def _row(figure: Config) -> list[str]:
+def _row(figure: FigureEntry) -> list[str]:
     name = "clean accuracy" if figure["attack"] is None else f"success of {figure['attack']}"
     value = "" if figure["value"] is None else f"{figure['value']:.3f}"
     counts = f"{figure['count']} of {figure['total']}"
@@ -107,7 +110,7 @@ def _row(figure: Config) -> list[str]:
     return [name, value, counts, _range(figure["expected"]) + outside]
 
 
-def _range(expected: Config | None) -> str:
+def _range(expected: ExpectedEntry | None) -> str:
     return (
         "none can be given"
         if expected is None
@@ -117,7 +120,7 @@ def _range(expected: Config | None) -> str:
 
 def _why_none(config: Config, seeds: int) -> str:
     if (model := config["point_modelled"]) is not None:
-        clean, success = (_modelled(model[name]) for name in ("clean_accuracy", "attack_success"))
+        clean, success = _rate(model["clean_accuracy"]), _rate(model["attack_success"])
         return (
             "A region search completes no points. Its model expects of one new seed, poisoned "
             f"(95 %):\n  clean accuracy {clean}\n  attack success {success} by "
@@ -130,7 +133,7 @@ def _why_none(config: Config, seeds: int) -> str:
     return "The sweep has no finished trial of this attack here."
 
 
-def _modelled(rate: Config) -> str:
+def _rate(rate: RateEntry) -> str:
     return f"{rate['expected']:.3f} ({rate['lower']:.3f} to {rate['upper']:.3f})"
 
 
@@ -139,7 +142,7 @@ def _poisoned(config: Config) -> list[str]:
     if worst is None:
         return []
     if worst["clean_accuracy"] is None and config["point_modelled"] is not None:
-        return []  # the model's forecast, which is of poisoned models, is told already
+        return []  # the prediction of the search's model, of poisoned models, is said already
     return [
         "",
         "Had the panel's worst attack poisoned these data, expected of one new seed (95 %):",

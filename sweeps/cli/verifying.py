@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.storage.shell import command
@@ -34,8 +34,8 @@ def verify(args: argparse.Namespace) -> int:
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         _announce(case, plan, ledger)
         if not _train(case, plan, ledger, args):
-            say(f"Interrupted: {len(ledger.finished)} trials are recorded. Go on with: "
-                f"{_again(args)}")  # fmt: skip
+            recorded = f"{len(ledger.finished)} trials are recorded"
+            say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
         answer = case.answer(ledger, plan)
     print(json.dumps(answer) if args.json else verification_text(answer))
@@ -46,15 +46,17 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _again(args: argparse.Namespace) -> str:
-    """The same command: what was asked is part of which verification it is."""
-    given = {"draws": args.draws, "seeds": args.seeds, "target": args.target,
-             "basis": args.basis, "transfer": args.transfer, "runner": args.runner}  # fmt: skip
-    options = [text for name, value in given.items() if value is not None
-               and value != DEFAULTS.get(name) for text in (f"--{name}", value)]  # fmt: skip
+    """The command that resumes this verification: other options would begin another one."""
+    names = ("draws", "seeds", "target", "basis", "transfer", "runner")
+    options: list[object] = []
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value != DEFAULTS.get(name):
+            options += [f"--{name}", value]
     return command("sweeps", "verify", Path(args.dir), *options)
 
 
-#: Of options that have one; they need not be repeated.
+#: Defaults of options, which need not be repeated.
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
@@ -64,8 +66,8 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
     from sweeps.verify.regions import INSIDE
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
-    say(f"{case.spec.name}: {planned} trials, {len(ledger.finished)} recorded, "
-        f"in {case.paths.root}")  # fmt: skip
+    have = f"{planned} trials, {len(ledger.finished)} recorded"
+    say(f"{case.spec.name}: {have}, in {case.paths.root}")
     claim = CLAIMS[plan.settings.target]
     draws = sum(draw.stratum == INSIDE for draw in plan.draws)
     if not draws:
@@ -78,14 +80,14 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
     if chances:
         mean = sum(chances) / len(chances)
         power = chance_to_prove(claim, draws, mean)
-        say(f"{draws} draws inside, of which the model expects {100 * mean:.1f} % to pass: "
-            f"they prove it with a chance of {100 * power:.0f} %")  # fmt: skip
+        expected = f"of which the model expects {100 * mean:.1f} % to pass"
+        say(f"{draws} draws inside, {expected}: they prove it with a chance of {100 * power:.0f} %")
 
 
-def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:
-    """Whether it came to its end."""
+def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:
+    """Trains what is missing; whether nothing is missing then."""
     from sweeps.cli.progress import Progress
-    from sweeps.cli.running import runner_of
+    from sweeps.cli.running import runner_of, say_stopping
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -94,10 +96,8 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: Any) -> bool:
         say("starting Ray ...")
     progress = Progress(planned, len(ledger.finished))
     try:
-        outcome = case.train(
-            ledger, plan, runner_of(args.runner, case.spec, ledger), [progress],
-            lambda: say("\nStopping: running packs end first. Ctrl-C again stops at once."),
-        )  # fmt: skip
+        runner = runner_of(args.runner, case.spec, ledger)
+        outcome = case.train(ledger, plan, runner, [progress], say_stopping)
     except KeyboardInterrupt:
         return False
     finally:

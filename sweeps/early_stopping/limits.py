@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.settings.digest import digest
+from sweeps.statistics.margins import DIGITS
 
 if TYPE_CHECKING:
     from backdoor.partial import PartialResult
 
 Floats = npt.NDArray[np.float64]
 FAILS, PASSES = "fails", "passes"
-#: Decimal places to which a margin counts, as in `sweeps.region.point_table`.
-DIGITS = 12
 
 
 @dataclass(frozen=True)

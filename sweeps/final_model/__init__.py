@@ -1,1 +1,1 @@
-"""The final model: one more training at a chosen point, held against the sweep."""
+"""The final model: one more training at a chosen point, compared with the sweep."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from backdoor.result import TrialResult
 from sweeps.final_model.select import Chosen
+from sweeps.records.final_model_file import Expectations, ExpectedEntry, FigureEntry, IfPoisoned
+from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.prediction import Prediction, predict_one
 
 CONFIDENCE = 0.95
@@ -15,11 +16,11 @@ METHOD = (
     "angles, with the binomial noise of the test images as the least spread; not corrected for "
     "having chosen the point by these figures"
 )
-Rows = Sequence[Mapping[str, Any]]
+#: Of each seed, successes and images.
 Counts = list[tuple[int, int]]
 
 
-def expectations(result: TrialResult, chosen: Chosen) -> dict[str, Any]:
+def expectations(result: TrialResult, chosen: Chosen) -> Expectations:
     """The figures of a model trained as `chosen` says, with what is expected of them.
 
     `figures` are those of the model itself. `if_poisoned` says, of a model trained on the data as
@@ -27,55 +28,52 @@ def expectations(result: TrialResult, chosen: Chosen) -> dict[str, Any]:
     sweep has trained is left out of what is expected of it.
     """
     trial = chosen.trial
-    own = _others(chosen.rows, trial.attack_id, trial.seed)
-    figures = [
-        _figure("clean_accuracy", None, sum(result.class_correct), sum(result.class_total),
-                _clean_counts(own))
-    ]  # fmt: skip
+    own = _of_other_seeds(chosen.rows, trial.attack_id, trial.seed)
+    correct, images = sum(result.class_correct), sum(result.class_total)
+    figures = [_figure("clean_accuracy", None, (correct, images), _clean_counts(own))]
     for measured in result.measurements:
-        figures.append(
-            _figure("attack_success", _label(chosen, measured.measure_id), measured.success,
-                    measured.total, _success_counts(own, measured.measure_id))
-        )  # fmt: skip
+        label, counts = _label(chosen, measured.measure_id), (measured.success, measured.total)
+        before = _success_counts(own, measured.measure_id)
+        figures.append(_figure("attack_success", label, counts, before))
     return {
         "figures": figures,
-        "expected_from_seeds": [row["seed"] for row in own],
+        "expected_from_seeds": [row.seed for row in own],
         "expected_by": METHOD,
         "if_poisoned": _if_poisoned(result, chosen) if trial.attack is None else None,
     }
 
 
-def _if_poisoned(result: TrialResult, chosen: Chosen) -> dict[str, Any] | None:
-    worst = next((a for a in chosen.panel if a["attack_id"] == chosen.point["worst_attack"]), None)
+def _if_poisoned(result: TrialResult, chosen: Chosen) -> IfPoisoned | None:
+    worst = next((a for a in chosen.panel if a["attack_id"] == chosen.worst_attack), None)
     if worst is None:
         return None
-    rows = _others(chosen.rows, worst["attack_id"], chosen.trial.seed)
+    rows = _of_other_seeds(chosen.rows, worst["attack_id"], chosen.trial.seed)
     name = worst["measure_id"]
     images = next(m.total for m in result.measurements if m.measure_id == name)
     clean = predict_one(_clean_counts(rows), sum(result.class_total), CONFIDENCE)
     success = predict_one(_success_counts(rows, name), images, CONFIDENCE)
     return {
-        "attack": {key: worst[key] for key in ("number", "attack_id", "label")},
+        "attack": chosen.named(worst),
         "clean_accuracy": _expected(clean),
         "attack_success": _expected(success),
     }
 
 
-def _others(rows: Rows, attack_id: str, seed: int) -> Rows:
-    found = [row for row in rows if row["attack_id"] == attack_id and row["seed"] != seed]
-    return sorted(found, key=lambda row: int(row["seed"]))
+def _of_other_seeds(rows: Sequence[TrialRow], attack_id: str, seed: int) -> list[TrialRow]:
+    found = [row for row in rows if row.attack_id == attack_id and row.seed != seed]
+    return sorted(found, key=lambda row: row.seed)
 
 
-def _clean_counts(rows: Rows) -> Counts:
-    return [(sum(row["class_correct"]), sum(row["class_total"])) for row in rows]
+def _clean_counts(rows: Sequence[TrialRow]) -> Counts:
+    return [(row.clean_correct, row.clean_total) for row in rows]
 
 
-def _success_counts(rows: Rows, name: str) -> Counts:
+def _success_counts(rows: Sequence[TrialRow], name: str) -> Counts:
     return [
-        (m["success"], m["total"])
+        (measured.success, measured.total)
         for row in rows
-        for m in row["measurements"]
-        if m["measure_id"] == name
+        for measured in row.measurements
+        if measured.measure_id == name
     ]
 
 
@@ -85,9 +83,11 @@ def _label(chosen: Chosen, name: str) -> str:
 
 
 def _figure(
-    figure: str, attack: str | None, count: int, total: int, counts: Counts
-) -> dict[str, Any]:
-    found = predict_one(counts, total, CONFIDENCE)
+    figure: str, attack: str | None, counts: tuple[int, int], before: Counts
+) -> FigureEntry:
+    """counts: of this model; before: of the sweep's seeds."""
+    count, total = counts
+    found = predict_one(before, total, CONFIDENCE)
     return {
         "figure": figure,
         "attack": attack,
@@ -99,7 +99,7 @@ def _figure(
     }
 
 
-def _expected(found: Prediction | None) -> dict[str, Any] | None:
+def _expected(found: Prediction | None) -> ExpectedEntry | None:
     """A prediction as plain values, fractions beside the counts."""
     if found is None:
         return None

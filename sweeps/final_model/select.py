@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from backdoor.config import Attack, TrialConfig, build_defence
+from backdoor.config import TrialConfig, build_defence
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import LARGEST
 from sweeps.ledger import FINISHED, STOPPED, Ledger
+from sweeps.records.final_model_file import AttackName
+from sweeps.records.model_answer import Defence, Factors, ModelPointEntry
+from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.point_table import region_of
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -20,26 +23,41 @@ RECOMMENDED, BEST, WORST = "recommended", "best", "worst"
 
 
 @dataclass(frozen=True)
+class ChosenPoint:
+    """A defence point to train at.
+
+    why: the words that chose it. worst_attack: the id of the panel's attack that succeeds most
+    there, None where that is not known. predicted: what the model of a region search says of it,
+    where the model chose it.
+    """
+
+    defence_id: str
+    label: str
+    factors: Factors
+    defence: Defence
+    why: str
+    worst_attack: str | None
+    predicted: ModelPointEntry | None = None
+
+
+@dataclass(frozen=True)
 class Chosen:
     """A trial at a point of a sweep, with what the sweep knows of that point.
 
-    point: its entry in the region; of a region search's `recommended` or `best` one that of its
-    model, beside the ids, with all of it under `modelled`. why: the words that chose it.
-    attack: its entry in the region's panel, with `number` from 1; None for the data as they are.
-    rows: the point's finished trials, which a region search may have none of.
+    attack: None for the data as they are. panel: the attacks of the region, in order. rows: the
+    point's finished trials, which a region search may have none of.
     """
 
     trial: TrialConfig
-    point: Mapping[str, Any]
-    why: str
-    attack: Mapping[str, Any] | None
-    panel: Sequence[Mapping[str, Any]]
-    rows: Sequence[Mapping[str, Any]]
+    point: ChosenPoint
+    attack: PanelEntry | None
+    panel: Sequence[PanelEntry]
+    rows: Sequence[TrialRow]
 
     @property
     def known_seed(self) -> bool:
         """Whether the sweep itself has trained this very trial."""
-        return any(row["trial_id"] == self.trial.trial_id for row in self.rows)
+        return any(row.trial_id == self.trial.trial_id for row in self.rows)
 
     @property
     def name(self) -> str:
@@ -47,11 +65,24 @@ class Chosen:
         attack = self.trial.attack_id[:8]
         return f"{self.trial.defence_id[:8]}-{attack}-seed{self.trial.seed}"
 
+    @property
+    def worst_attack(self) -> str | None:
+        """The id of the attack that succeeds most at the point, if it is known."""
+        return self.point.worst_attack
+
+    def named(self, attack: PanelEntry) -> AttackName:
+        """An attack of the panel with its number from 1."""
+        number = self.panel.index(attack) + 1
+        return {"number": number, "attack_id": attack["attack_id"], "label": attack["label"]}
+
 
 def choose(
-    spec: SweepSpec, paths: SweepPaths, point: str = RECOMMENDED, attack: str | None = None,
+    spec: SweepSpec,
+    paths: SweepPaths,
+    point: str = RECOMMENDED,
+    attack: str | None = None,
     seed: int | None = None,
-) -> Chosen:  # fmt: skip
+) -> Chosen:
     """The trial that these words ask for.
 
     Args:
@@ -65,23 +96,25 @@ def choose(
     """
     ledger = Ledger(paths.ledger)
     region = region_of(spec, ledger, read_sweep(paths)["planned"])
-    rows = [row for row in ledger.rows() if row["status"] in (FINISHED, STOPPED)]
-    model_answer = spec.search.kind == "region" and point in (RECOMMENDED, BEST)
-    find = _modelled_point if model_answer else _point
-    entry, why = find(spec, ledger, region, point, paths)
-    panel = [{"number": i, **each} for i, each in enumerate(region["panel"], 1)]
-    foe = None if attack is None else _attack(panel, entry, attack)
-    own = [row for row in rows if row["defence_id"] == entry["defence_id"]]
-    factors = entry["defence"] if model_answer else own[0]["config"]["defence"]
-    defence = build_defence(factors, spec.files)
-    member: Attack | None = None if foe is None else spec.panel[foe["number"] - 1]
+    rows = [row for row in ledger.trials() if row.status in (FINISHED, STOPPED)]
+    if spec.search.kind == "region" and point in (RECOMMENDED, BEST):
+        chosen = _point_of_model(spec, ledger, region, point, paths)
+    else:
+        chosen = _tried_point(_entry(spec, region, point, paths), rows)
+    panel = region["panel"]
+    number = None if attack is None else _attack_number(panel, chosen.worst_attack, attack)
+    own = [row for row in rows if row.defence_id == chosen.defence_id and row.finished]
     if seed is None:
-        seed = fresh_seed([*spec.seeds, *(row["seed"] for row in rows)])
+        seed = fresh_seed([*spec.seeds, *(row.seed for row in rows)])
     elif not 0 <= seed <= LARGEST:
         rule = f"must be from 0 to {LARGEST}"
         raise UserError(Mistake("--seed", rule, seed, "Leave it out for a fresh one."))
-    finished = [row for row in own if row["status"] == FINISHED]
-    return Chosen(spec.trial(defence, member, seed), entry, why, foe, panel, finished)
+    trial = spec.trial(
+        build_defence(chosen.defence, spec.files),
+        None if number is None else spec.panel[number],
+        seed,
+    )
+    return Chosen(trial, chosen, None if number is None else panel[number], panel, own)
 
 
 def fresh_seed(used: Iterable[int]) -> int:
@@ -90,39 +123,65 @@ def fresh_seed(used: Iterable[int]) -> int:
     return next(seed for seed in itertools.count() if seed not in taken)
 
 
-def _modelled_point(
-    spec: SweepSpec, ledger: Ledger, region: Mapping[str, Any], wanted: str, paths: SweepPaths
-) -> tuple[Any, str]:
-    """The point that a region search's answer names: its model's, and hardly one that was tried."""
-    from sweeps.region.model_region import model_answer
+# --- the point ---------------------------------------------------------------------------------
 
-    answer = model_answer(spec, ledger)
-    found = answer and answer["recommended" if wanted == RECOMMENDED else "most_accurate"]
-    if not found:
+
+def _point_of_model(
+    spec: SweepSpec, ledger: Ledger, region: RegionFile, asked: str, paths: SweepPaths
+) -> ChosenPoint:
+    """The point that the model of a region search names, seldom one that was tried."""
+    from sweeps.region.fitted_region import FittedRegion
+    from sweeps.region.model_points import most_accurate, recommended
+
+    fitted = FittedRegion.of(spec, ledger)
+    found = None
+    if fitted.search.can_answer:
+        found = (recommended if asked == RECOMMENDED else most_accurate)(fitted)
+    if found is None:
         raise UserError(_nothing_recommended(region, paths))
     trial = spec.trial(build_defence(found["defence"], spec.files), None, spec.seeds[0])
     (worst,) = (a for a in region["panel"] if a["label"] == found["worst_attack"])
-    entry = {"defence_id": trial.defence_id, **found, "worst_attack": worst["attack_id"]}
     inside = f"P(inside) {found['probability']:.2f}"
-    why = f"recommended, {inside}" if wanted == RECOMMENDED else f"the most accurate, {inside}"
-    return {**entry, "modelled": found}, why
+    return ChosenPoint(
+        defence_id=trial.defence_id,
+        label=found["label"],
+        factors=found["factors"],
+        defence=found["defence"],
+        why=f"{'recommended' if asked == RECOMMENDED else 'the most accurate'}, {inside}",
+        worst_attack=worst["attack_id"],
+        predicted=found,
+    )
 
 
-def _point(
-    spec: SweepSpec, ledger: Ledger, region: Mapping[str, Any], wanted: str, paths: SweepPaths
-) -> tuple[Any, str]:
+def _tried_point(found: tuple[PointEntry, str], rows: Sequence[TrialRow]) -> ChosenPoint:
+    entry, why = found
+    row = next(row for row in rows if row.defence_id == entry["defence_id"])
+    return ChosenPoint(
+        defence_id=entry["defence_id"],
+        label=entry["label"],
+        factors=entry["factors"],
+        defence=row.config["defence"],
+        why=why,
+        worst_attack=entry["worst_attack"],
+    )
+
+
+def _entry(
+    spec: SweepSpec, region: RegionFile, asked: str, paths: SweepPaths
+) -> tuple[PointEntry, str]:
+    """A point that was tried, and the words that chose it."""
     points = region["points"]
-    if wanted == RECOMMENDED:
+    if asked == RECOMMENDED:
         if (found := region["recommended"]) is None:
             raise UserError(_nothing_recommended(region, paths))
         return _by_id(points, found["defence_id"]), f"recommended, IN by {found['basis']}"
-    if wanted == BEST:
+    if asked == BEST:
         best = region["thresholds"]["clean_accuracy"]["best_point"]
         if best is None:
             rule = "needs a point that every attack of the panel has met with every seed"
-            raise UserError(Mistake("--point", rule, wanted, _go_on(paths)))
+            raise UserError(Mistake("--point", rule, asked, _go_on(paths)))
         return _by_id(points, best), "of the best validation accuracy"
-    matching = [entry for entry in points if wanted and entry["defence_id"].startswith(wanted)]
+    matching = [entry for entry in points if asked and entry["defence_id"].startswith(asked)]
     if len(matching) != 1:
         rule = f"must be {RECOMMENDED}, {BEST}, or the beginning of exactly one point's id"
         # The answer of a region search is no table of points.
@@ -132,18 +191,18 @@ def _point(
             else ("region", paths.root)
         )
         remedy = f"{len(matching)} points match; `{command('sweeps', *table)}` lists their ids."
-        raise UserError(Mistake("--point", rule, wanted, remedy))
+        raise UserError(Mistake("--point", rule, asked, remedy))
     return matching[0], "chosen by its id"
 
 
-def _by_id(points: Sequence[Any], name: str) -> Any:
+def _by_id(points: Sequence[PointEntry], name: str) -> PointEntry:
     return next(entry for entry in points if entry["defence_id"] == name)
 
 
-def _nothing_recommended(region: Mapping[str, Any], paths: SweepPaths) -> Mistake:
-    trials, seen = region["trials"], len(region["points"])
+def _nothing_recommended(region: RegionFile, paths: SweepPaths) -> Mistake:
+    trials, tried = region["trials"], len(region["points"])
     rule = "needs a point that is IN, and this sweep has none"
-    value = f"{RECOMMENDED}, with {seen} points tried"
+    value = f"{RECOMMENDED}, with {tried} points tried"
     if trials["finished"] + trials["stopped"] < (trials["planned"] or 0):
         return Mistake("--point", rule, value, _go_on(paths))
     remedy = "Take `--point best` or a point's id, or sweep again with stronger defences or with "
@@ -154,19 +213,24 @@ def _go_on(paths: SweepPaths) -> str:
     return f"Finish the sweep first: {command('sweeps', 'resume', paths.root)}"
 
 
-def _attack(panel: Sequence[Any], entry: Mapping[str, Any], wanted: str) -> Any:
-    if wanted == WORST:
-        if entry["worst_attack"] is None:
+# --- the attack --------------------------------------------------------------------------------
+
+
+def _attack_number(panel: Sequence[PanelEntry], worst: str | None, asked: str) -> int:
+    """The position of an attack in the panel, from 0."""
+    if asked == WORST:
+        if worst is None:
             rule = "needs a point that every attack of the panel has met with every seed"
             remedy = "Name an attack by its number, or finish the sweep first."
-            raise UserError(Mistake("--attack", rule, wanted, remedy))
-        wanted = entry["worst_attack"]
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(panel):
-        return panel[int(wanted) - 1]
-    matching = [attack for attack in panel if wanted and attack["attack_id"].startswith(wanted)]
+            raise UserError(Mistake("--attack", rule, asked, remedy))
+        asked = worst
+    if asked.isdecimal() and 1 <= int(asked) <= len(panel):
+        return int(asked) - 1
+    ids = [attack["attack_id"] for attack in panel]
+    matching = [i for i, attack_id in enumerate(ids) if asked and attack_id.startswith(asked)]
     if len(matching) != 1:
         rule = f"must be a number from 1 to {len(panel)}, `{WORST}`, or the beginning of an "
         rule += "attack's id"
-        listed = "; ".join(f"{attack['number']} is {attack['label']}" for attack in panel)
-        raise UserError(Mistake("--attack", rule, wanted, f"{listed}."))
+        listed = "; ".join(f"{i} is {attack['label']}" for i, attack in enumerate(panel, 1))
+        raise UserError(Mistake("--attack", rule, asked, f"{listed}."))
     return matching[0]

@@ -1,8 +1,8 @@
-"""The final model: one more training at a point of a sweep, saved, and held against the sweep.
+"""The final model: one more training at a point of a sweep, saved, and compared with the sweep.
 
-The point, the attack and the seed are chosen from the ledger; the training goes the way of every
-trial; the files are those of `backdoor.model`; what is expected of a new seed are the prediction
-intervals of `sweeps.statistics.prediction` from the seeds that the sweep trained there.
+The point, the attack and the seed are chosen from the ledger; it is trained as every trial is; the
+files are those of `backdoor.model`; what is expected of a new seed is a prediction interval
+(`sweeps.statistics.prediction`) from the seeds that the sweep trained there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def with_root(spec: SweepSpec, root: str) -> SweepSpec:
 
 
 def refuse_used(folder: Path) -> None:
-    """`UserError` where there already is something."""
+    """`UserError` where the folder is not empty."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     remedy = "Choose another --out, or another --seed, which names another folder."
@@ -68,13 +68,17 @@ def check(spec: SweepSpec, paths: SweepPaths, trial: TrialConfig) -> None:
 
 
 def train_final(
-    spec: SweepSpec, paths: SweepPaths, chosen: Chosen, folder: Path, device: str,
+    spec: SweepSpec,
+    paths: SweepPaths,
+    chosen: Chosen,
+    folder: Path,
+    device: str,
     say: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Trains, measures and saves the chosen model in `folder`, and returns its config.json.
 
     Raises:
-        UserError: the folder is in use, the data are missing or others than the sweep's.
+        UserError: the folder is in use, the data are missing, or are not the sweep's.
         TrainingError: the training cannot go on.
     """
     refuse_used(folder)
@@ -95,14 +99,18 @@ def train_final(
 
 
 def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
-    """Which point of which sweep, and by what it was made."""
-    point, attack = chosen.point, chosen.attack
+    """Which point of which sweep, and the versions that trained it."""
+    sweep, point = read_sweep(paths), chosen.point
     return {
-        "sweep": {key: read_sweep(paths)[key] for key in ("sweep_id", "name")},
-        "point": {key: point[key] for key in ("defence_id", "label", "factors")},
-        "point_chosen": chosen.why,
-        "point_modelled": point.get("modelled"),
-        "attack": attack and {key: attack[key] for key in ("number", "attack_id", "label")},
+        "sweep": {"sweep_id": sweep["sweep_id"], "name": sweep["name"]},
+        "point": {
+            "defence_id": point.defence_id,
+            "label": point.label,
+            "factors": point.factors,
+        },
+        "point_chosen": point.why,
+        "point_modelled": point.predicted,
+        "attack": None if chosen.attack is None else chosen.named(chosen.attack),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
@@ -130,16 +138,16 @@ def _training(model: TrainedModel) -> Mapping[str, Any]:
 def _write_program(
     folder: Path, model: TrainedModel, say: Callable[[str], None]
 ) -> dict[str, Any] | None:
-    """Writes model.pt2, and tells of how many images its answers are the trained model's.
+    """Writes model.pt2, and counts the images that it answers as the trained model did.
 
-    They may differ where sums in another order turn an image that lies between two classes. An
-    architecture of somebody's own may be none that torch can export: its weights are saved.
+    Answers may differ where an image lies between two classes and sums are taken in another order.
+    torch cannot export every architecture that users write: then only the weights are saved.
     """
     channels, height, width = model.images.shape[1:]
     try:
         program = program_of(model.classifier, (channels, height, width))
         alike = int((answers_of(program, model.images) == model.answers).sum())
-    except Exception as error:  # whatever torch raises, the weights are there
+    except Exception as error:  # torch raises many kinds; the weights are saved in any case
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         say(f"note: torch cannot export this architecture, only its weights are saved ({why})")
         return None

@@ -26,8 +26,12 @@ from sweeps.mirror.run_record import (
     measure_labels,
     texts,
 )
+from sweeps.records.region_file import PointEntry
+from sweeps.records.trial_row import TrialRow
 from sweeps.region import point_table as region
 from sweeps.region.labels import attack_label, kind_label
+from sweeps.region.panel import attacks_by_id
+from sweeps.region.points import Point, in_order, point_of
 from sweeps.spec import SweepSpec
 
 #: Figures of region.json that are metrics of the same name.
@@ -78,13 +82,13 @@ class PointRecords:
 
     def __init__(self, sweep: Mapping[str, Any], spec: SweepSpec) -> None:
         self._spec, self._sweep_id = spec, sweep["sweep_id"]
-        self._panel = region.panel_of(spec)
+        self._panel = attacks_by_id(spec)
         attacks = {name: attack.identity() for name, attack in self._panel.items()}
         self._labels = distinct_labels(attacks, {n: _name(a) for n, a in attacks.items()})
         self._baselines = measure_labels(sweep["measures"])
         self._rows: dict[str, dict[tuple[str, int], Row]] = defaultdict(dict)
-        self._points: dict[str, region.Point] = {}
-        self._best: region.Point | None = None
+        self._points: dict[str, Point] = {}
+        self._best: Point | None = None
         self._recommended: str | None = None
 
     def __len__(self) -> int:
@@ -109,19 +113,19 @@ class PointRecords:
         ended = [row for row in self._rows[name].values() if row["status"] in (FINISHED, STOPPED)]
         if not ended:
             return
-        spec = self._spec
-        point = region.point_of(ended, self._panel, spec.seeds, spec.region.confidence)
+        spec, own = self._spec, [TrialRow.of(row) for row in ended]
+        point = point_of(own, self._panel, spec.seeds, spec.region.confidence)
         self._points[name] = point
         # Of points that are known no figure ever changes again: the best one is the best so far.
-        self._best = region.best_point(region.in_order(filter(None, (self._best, point))))
+        self._best = region.best_point(in_order(filter(None, (self._best, point))))
 
     def stand(self) -> None:
         """Finds the recommended point, for which all are compared."""
-        points = region.in_order(self._points.values())
+        points = in_order(self._points.values())
         chosen = region.recommend([self._entry(point) for point in points])
         self._recommended = None if chosen is None else chosen["defence_id"]
 
-    def _entry(self, point: region.Point) -> dict[str, Any]:
+    def _entry(self, point: Point) -> PointEntry:
         least = region.least_accuracy(self._spec.region, self._best)
         return region.entry_of(point, "", self._panel, self._spec.region, least)
 
@@ -131,7 +135,7 @@ class PointRecords:
         """The run of a point."""
         rows = self._rows[name]
         point = self._points.get(name)
-        entry = {} if point is None else self._entry(point)
+        entry: Mapping[str, Any] = {} if point is None else self._entry(point)
         any_row = next(iter(rows.values()))
         ended = max(row["finished_at"] for row in rows.values())
         started = min(row["finished_at"] - (row["seconds"] or 0) for row in rows.values())

@@ -48,7 +48,7 @@ class _Shown:
 class PointView(View):
     """The experiment of one sweep, a run a defence point."""
 
-    def __init__(self, sweep: dict[str, Any], uri: str, spec: SweepSpec) -> None:
+    def __init__(self, sweep: Mapping[str, Any], uri: str, spec: SweepSpec) -> None:
         self._point_records = PointRecords(sweep, spec)
         self._shown: dict[str, list[_Shown]] = {}
         self._written = 0  # runs written since all were looked at

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeps.ledger import FINISHED, accuracies, columns_of, flatten_factors
-from sweeps.region.labels import goal_label, kind_label
+from sweeps.region.labels import kind_label, target_label
 
 #: MLflow's word for a ledger row's status.
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
@@ -162,7 +162,7 @@ def distinct_labels(
 ) -> dict[str, str]:
     """`names` as parts of metric names: with the goal where they repeat, then with the id."""
     short = {key: _key(name) for key, name in names.items()}
-    long = {key: _key(f"{short[key]} {goal_label(a)}") for key, a in attacks.items()}
+    long = {key: _key(f"{short[key]} {target_label(a)}") for key, a in attacks.items()}
     for labels in (short, long):
         if max(Counter(labels.values()).values(), default=1) == 1:
             return labels

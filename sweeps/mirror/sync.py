@@ -74,7 +74,7 @@ def mirror(
     )
 
 
-def view_of(paths: SweepPaths, sweep: dict[str, Any], uri: str) -> View:
+def view_of(paths: SweepPaths, sweep: Mapping[str, Any], uri: str) -> View:
     """The view that a sweep (sweep.json) asks for: of its trials, or of its defence points."""
     if (sweep.get("tracking") or {}).get("runs") != "point":
         return View(sweep, uri, Ledger(paths.ledger).studies)
@@ -108,7 +108,7 @@ class View:
     behind = False
 
     def __init__(
-        self, sweep: dict[str, Any], uri: str, studies: ProbeResults | None = None
+        self, sweep: Mapping[str, Any], uri: str, studies: ProbeResults | None = None
     ) -> None:
         self.uri, self._studies = uri, studies
         self._records = RunRecords(sweep)

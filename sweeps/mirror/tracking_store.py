@@ -10,6 +10,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class TrackingUnreachable(BackdoorSweepsError):  # noqa: N818  (a state of the s
         return type(self), (self.uri, self.reason)
 
 
-def tracking_uri(sweep: dict[str, Any]) -> str:
+def tracking_uri(sweep: Mapping[str, Any]) -> str:
     """The store that a sweep (sweep.json) was begun with; `UserError` where it has none."""
     uri: str | None = (sweep.get("tracking") or {}).get("uri")
     if uri:

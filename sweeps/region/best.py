@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sweeps.ledger import accuracies
+from sweeps.records.trial_row import TrialRow
 
 
 @dataclass(frozen=True)
@@ -19,19 +18,19 @@ class Reference:
     source: str
 
 
-def from_baseline(rows: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Reference | None:
+def from_baseline(rows: Sequence[TrialRow], seeds: Sequence[int]) -> Reference | None:
     """The clean baseline among a point's finished rows; None while a seed of it is missing.
 
-    It stands in for the panel where a trial was stopped early. A stopping rule that looks for
-    failed attacks stops just the accurate points where attacks take; without them `best - x` would
-    ask too little, and call points IN that are not. A model trained on clean data is seldom the
-    worse one, so that the stand-in rather asks too much.
+    It replaces the panel where a trial was stopped early. A stopping rule that looks for failed
+    attacks stops just the accurate points where attacks succeed; without them `best - x` would ask
+    for too little, and call points IN that are not. A model trained on clean data is seldom the
+    worse one, so that the baseline rather asks for too much.
     """
-    found = {row["seed"]: accuracies(dict(row)) for row in rows if row["attack_id"] == "clean"}
+    found = {row.seed: row for row in rows if row.is_clean}
     if any(seed not in found for seed in seeds):
         return None
-    validation, clean = (
-        sum(found[seed][name] for seed in seeds) / len(seeds)
-        for name in ("validation_accuracy", "clean_accuracy")
+    own = [found[seed] for seed in seeds]
+    validation = sum(row.validation_accuracy or 0.0 for row in own) / len(own)
+    return Reference(
+        validation, sum(row.clean_accuracy or 0.0 for row in own) / len(own), "baseline"
     )
-    return Reference(validation, clean, "baseline")

@@ -1,33 +1,35 @@
-"""What a reader must know before believing a table of points: useless models, few test images."""
+"""What a reader must know before believing a table of points: broken models, few test images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sweeps.early_stopping.audit import sentence
+from sweeps.records.region_file import PanelEntry, PointEntry, PredictionAudit
+from sweeps.records.trial_row import TrialRow
 
-Row = Mapping[str, Any]
 #: Below so many triggered test images a seed, one image moves attack success by more than 5 %.
 FEW_IMAGES = 20
 
 
-def broken_seeds(rows: Sequence[Row]) -> set[int]:
-    """Seeds of which some model of the point collapsed or diverged."""
-    return {row["seed"] for row in rows if row["collapsed"] or row["diverged"]}
+def broken_seeds(rows: Sequence[TrialRow]) -> set[int]:
+    """Seeds for which some model of the point collapsed or diverged."""
+    return {row.seed for row in rows if row.broken}
 
 
-def doubts(region: Mapping[str, Any]) -> list[str]:
-    """Sentences about the panel and the points of region.json; none where there is nothing to
-    say."""
-    told = [sentence(region["foretold"])] if region.get("foretold", {}).get("stopped") else []
-    return [*_useless(region["points"]), *_few(region), *told]
+def caveats(
+    panel: Sequence[PanelEntry], points: Sequence[PointEntry], audit: PredictionAudit | None = None
+) -> list[str]:
+    """Sentences about the panel and the points of region.json, empty where there is nothing to
+    say. audit: of predicted verdicts, where there were any."""
+    predicted = [sentence(audit)] if audit and audit["stopped"] else []
+    return [*_broken(points), *_few_images(panel, points), *predicted]
 
 
-def learnt_nothing(least: float | None, rows: Sequence[Row]) -> list[str]:
+def met_without_learning(least: float | None, rows: Sequence[TrialRow]) -> list[str]:
     """A sentence where the clean accuracy asked for, in [0, 1], is no more than one answer for all
     images has: `best - x` asks for as little when no model has learnt anything."""
-    counts = next((row["class_total"] for row in rows if row["class_total"]), None)
+    counts = next((row.class_total for row in rows if row.class_total), None)
     if least is None or not counts or least > max(counts) / sum(counts):
         return []
     return [
@@ -37,7 +39,7 @@ def learnt_nothing(least: float | None, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _useless(points: Sequence[Mapping[str, Any]]) -> list[str]:
+def _broken(points: Sequence[PointEntry]) -> list[str]:
     broken = [point["broken"] for point in points if point["broken"]]
     if not broken:
         return []
@@ -49,10 +51,10 @@ def _useless(points: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _few(region: Mapping[str, Any]) -> list[str]:
-    numbers = {a["attack_id"]: n for n, a in enumerate(region["panel"], 1)}
+def _few_images(panel: Sequence[PanelEntry], points: Sequence[PointEntry]) -> list[str]:
+    numbers = {attack["attack_id"]: number for number, attack in enumerate(panel, 1)}
     images: dict[str, int] = {}
-    for attack in (attack for point in region["points"] for attack in point["attacks"]):
+    for attack in (attack for point in points for attack in point["attacks"]):
         name = attack["attack_id"]
         images[name] = min(attack["images"], images.get(name, attack["images"]))
     few = [(name, count) for name, count in images.items() if count < FEW_IMAGES]

@@ -8,6 +8,8 @@ from typing import Any
 
 from backdoor.config import Attack
 from backdoor.settings.registry import FAMILIES, TOGETHER
+from sweeps.ledger import flatten_factors
+from sweeps.records.model_answer import Factors
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:
@@ -39,11 +41,11 @@ def attack_label(attack: Attack) -> str:
     rate = f"{100 * attack.poison_rate:.4g} %"
     if attack.cover_rate:
         rate += f" and {100 * attack.cover_rate:.4g} % covers,"
-    return f"{kind_label(attack.trigger.identity())} at {rate} {goal_label(attack.identity())}"
+    return f"{kind_label(attack.trigger.identity())} at {rate} {target_label(attack.identity())}"
 
 
-def goal_label(attack: Mapping[str, Any]) -> str:
-    """`to class 0`: what an attack with this identity wants triggered images to be taken for."""
+def target_label(attack: Mapping[str, Any]) -> str:
+    """`to class 0`: the class that an attack with this identity wants for triggered images."""
     if attack["label_mode"] == "all_to_all":
         return "to the next class"
     kept = ", labels kept" if attack["label_mode"] == "clean_label" else ""
@@ -51,7 +53,13 @@ def goal_label(attack: Mapping[str, Any]) -> str:
     return f"{f'from class {source} ' if source else ''}to class {attack['target']}{kept}"
 
 
-def point_labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
+def flat_defence(defence: Mapping[str, object]) -> Factors:
+    """A defence point's settings by dotted name, `defence.weight_decay`."""
+    flat = flatten_factors({"data": {}, "training": {}, "attack": None, "defence": defence})
+    return {name: value for name, value in flat.items() if name.startswith("defence.")}
+
+
+def point_labels(points: Sequence[Factors]) -> list[str]:
     """A label for each point, from the factors in which the points differ."""
     seen: dict[str, set[Any]] = {}
     for factors in points:
@@ -61,7 +69,7 @@ def point_labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
     return [_point_label(factors, varying) for factors in points]
 
 
-def _point_label(factors: Mapping[str, Any], varying: set[str]) -> str:
+def _point_label(factors: Factors, varying: set[str]) -> str:
     parts = [str(factors.get("defence.architecture", "defence"))]
     for name, value in factors.items():
         short = name.removeprefix("defence.")

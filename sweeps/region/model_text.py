@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from sweeps.records.model_answer import (
+    DescriptionEntry,
+    Factor,
+    IntervalEntry,
+    ModelAnswer,
+    ModelPointEntry,
+    RateEntry,
+)
+from sweeps.records.region_file import RegionFile
 
-Part = Mapping[str, Any]
 
-
-def model_text(region: Part) -> list[str]:
+def model_text(region: RegionFile) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
     if model is None:
@@ -31,7 +36,7 @@ def model_text(region: Part) -> list[str]:
     ]
 
 
-def _head(model: Part, rule: str, confidence: float) -> list[str]:
+def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
     space, volume = model["space"], model["volume"]
     if not space["IN"] and space["UNDECIDED"] < 0.01:
         head = f"There is no such region: nowhere is it likely that {rule}."
@@ -42,7 +47,8 @@ def _head(model: Part, rule: str, confidence: float) -> list[str]:
         head += f" (90 % interval {_percent(volume['lower'])} to {_percent(volume['upper'])})."
     seeds = {"median": "the median seed", "share": "90 % of the seeds"}[model["target"]]
     certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
-    parts = ", ".join(f"{_percent(space[name])} {name}" for name in ("IN", "OUT", "UNDECIDED"))
+    shares = {"IN": space["IN"], "OUT": space["OUT"], "UNDECIDED": space["UNDECIDED"]}
+    parts = ", ".join(f"{_percent(share)} {name}" for name, share in shares.items())
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
     lines = [head, f"{certain} {parts}, from {model['trials']} trials{why}."]
     return [*lines, *_cutoff(model["cutoff"], confidence)]
@@ -59,7 +65,7 @@ def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
     ]
 
 
-def _categories(model: Part) -> list[str]:
+def _categories(model: ModelAnswer) -> list[str]:
     if len(model["categories"]) < 2:
         return []
     return [
@@ -69,20 +75,19 @@ def _categories(model: Part) -> list[str]:
     ]
 
 
-def _points(model: Part) -> list[str]:
-    lines = []
-    titles = {
-        "recommended": "Recommended",
-        "suspect": "Most likely inside, but not certain",
-        "most_accurate": "Most accurate",
+def _points(model: ModelAnswer) -> list[str]:
+    titled = {
+        "Recommended": model["recommended"],
+        "Most likely inside, but not certain": model["suspect"],
+        "Most accurate": model["most_accurate"],
     }
-    for key, title in titles.items():
-        if (point := model[key]) is not None:
-            lines += _point(title, point)
-    return lines if model["recommended"] else ["Recommended: none.", *lines]
+    lines = [] if model["recommended"] else ["Recommended: none."]
+    for title, point in titled.items():
+        lines += [] if point is None else _point(title, point)
+    return lines
 
 
-def _point(title: str, point: Part) -> list[str]:
+def _point(title: str, point: ModelPointEntry) -> list[str]:
     resists = [
         f"{entry['attack']} up to {_percent(entry['poison_rate'])}"
         if entry["poison_rate"]
@@ -97,7 +102,7 @@ def _point(title: str, point: Part) -> list[str]:
     ]
 
 
-def _described(title: str, found: Part | None) -> list[str]:
+def _described(title: str, found: DescriptionEntry | None) -> list[str]:
     if found is None:
         return [f"{title}: none that is 95 % precise"]
     category = ", ".join(_named(*pair) for pair in found["category"].items())
@@ -109,14 +114,14 @@ def _described(title: str, found: Part | None) -> list[str]:
     ]
 
 
-def _named(factor: str, value: Any) -> str:
-    """A kind says by itself what it is of."""
+def _named(factor: str, value: Factor) -> str:
+    """`weight_decay 0.1`; a kind by itself, which says what it is."""
     slot = factor in ("defence.architecture", "defence.regularizer")
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return shown if slot else f"{factor.rpartition('.')[2]} {shown}"
 
 
-def _bounds(interval: Part) -> str:
+def _bounds(interval: IntervalEntry) -> str:
     name, low, high = interval["factor"], interval["low"], interval["high"]
     if low is None:
         return f"{name} <= {high:.3g}"
@@ -125,12 +130,12 @@ def _bounds(interval: Part) -> str:
     return f"{low:.3g} <= {name} <= {high:.3g}"
 
 
-def _limits(model: Part) -> list[str]:
+def _limits(model: ModelAnswer) -> list[str]:
     parts = [f"{entry['label']} {_percent(entry['share'])}" for entry in model["limits"][:4]]
     return [f"what fails first outside: {', '.join(parts)}"] if parts else []
 
 
-def _front(model: Part) -> list[str]:
+def _front(model: ModelAnswer) -> list[str]:
     if len(model["front"]) < 2:
         return []
     parts = [
@@ -140,7 +145,7 @@ def _front(model: Part) -> list[str]:
     return [f"volume against the poison rate: {', '.join(parts)}"]
 
 
-def _interval(value: Part) -> str:
+def _interval(value: RateEntry) -> str:
     return f"{value['expected']:.3f} ({value['lower']:.3f} to {value['upper']:.3f})"
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from sweeps.records.region_file import RegionFile
 from sweeps.region.model_text import model_text
 
-Region = Mapping[str, Any]
-#: Digits of an id that are shown; commands take the beginning of one.
+#: Digits of an id that are shown; commands accept the beginning of one.
 SHOWN = 8
 
 
-def region_text(region: Region) -> str:
+def region_text(region: RegionFile) -> str:
     """The answer, the recommended point, a table of all points, and the panel, numbered from 1.
 
     A region search answers from its model, since it completes no points."""
@@ -22,7 +19,7 @@ def region_text(region: Region) -> str:
     return "\n".join([*_answer(region), "", *_recommended(region), "", *table, "", *_panel(region)])
 
 
-def _answer(region: Region) -> list[str]:
+def _answer(region: RegionFile) -> list[str]:
     thresholds, means = region["thresholds"], region["counts"]["by_means"]
     bounds, points = region["counts"]["by_bounds"], len(region["points"])
     clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
@@ -52,7 +49,7 @@ def _answer(region: Region) -> list[str]:
     ]
 
 
-def _recommended(region: Region) -> list[str]:
+def _recommended(region: RegionFile) -> list[str]:
     chosen = region["recommended"]
     if chosen is None:
         return ["Recommended: none."]
@@ -61,19 +58,19 @@ def _recommended(region: Region) -> list[str]:
     best = region["thresholds"]["clean_accuracy"]["best"]
     lines = [
         f"Recommended: {point['label']} (IN by {chosen['basis']}, margin {chosen['margin']:.3f})",
-        f"  clean accuracy {point['clean_accuracy']:.3f}"
+        f"  clean accuracy {_fraction(point['clean_accuracy'])}"
         + ("" if best is None else f", best {best:.3f}{_source(region)}"),
-        f"  worst attack: {worst['label']}, success {point['attack_success']:.3f}",
+        f"  worst attack: {worst['label']}, success {_fraction(point['attack_success'])}",
     ]
     return lines
 
 
-def _source(region: Region) -> str:
+def _source(region: RegionFile) -> str:
     from_baseline = region["thresholds"]["clean_accuracy"]["best_source"] == "baseline"
     return " by its clean baseline" if from_baseline else ""
 
 
-def _table(region: Region) -> list[str]:
+def _table(region: RegionFile) -> list[str]:
     header = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
     panel = {
         attack["attack_id"]: f"{number} {attack['label']}"
@@ -81,7 +78,7 @@ def _table(region: Region) -> list[str]:
     }
     rows = [header]
     for point in region["points"]:
-        rows.append([
+        cells = [
             point["defence_id"][:SHOWN],
             point["label"],
             _fraction(point["clean_accuracy"]),
@@ -89,8 +86,9 @@ def _table(region: Region) -> list[str]:
             f"{point['seeds_passing']}/{point['seeds']}",
             point["by_means"],
             point["by_bounds"],
-            panel.get(point["worst_attack"], ""),
-        ])  # fmt: skip
+            panel.get(point["worst_attack"] or "", ""),
+        ]
+        rows.append(cells)
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -98,16 +96,16 @@ def _table(region: Region) -> list[str]:
     ]
 
 
-def _panel(region: Region) -> list[str]:
+def _panel(region: RegionFile) -> list[str]:
     attacks = (attack["label"] for attack in region["panel"])
     lines = ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
-    wanted = {attack.get("target") for attack in region["panel"]}
-    said = [
+    targets = {attack.get("target") for attack in region["panel"]}
+    named = [
         f"class {number} is {name}"
         for number, name in enumerate(region.get("class_names") or ())
-        if number in wanted and name.partition(" ")[0] != str(number)
+        if number in targets and name.partition(" ")[0] != str(number)
     ]
-    return [*lines, *([f"  ({', '.join(said)})"] if said else [])]
+    return [*lines, *([f"  ({', '.join(named)})"] if named else [])]
 
 
 def _fraction(value: float | None) -> str:

@@ -1,7 +1,7 @@
-"""Asking a sweep that has begun for other probes: the one part of its spec that may change.
+"""Changing the probes of a sweep that has begun: the one part of its spec that may change.
 
 A probe is no part of a trial's identity, so that nothing recorded becomes wrong. Models are not
-kept: trials that lack a study are trained again for it, and their rows stay as they are.
+kept: trials without a result of a probe are trained again for it, and their rows stay as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sweeps.storage.paths import locked, open_results, read_text, write_atomic
 def ask_probes(folder: Path | str, text: str) -> None:
     """Replaces `probes` in the folder's spec by this YAML, once it is checked against the data.
 
-    Studies by probes that are no longer named stay in the ledger.
+    Results of probes that are no longer named stay in the ledger.
 
     Raises:
         UserError: a probe is wrong, or a process holds the folder.

@@ -10,12 +10,14 @@ import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from backdoor.config import build_defence
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from backdoor.trial import measure_id
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
+from sweeps.records.sweep_file import SpecThresholds, SweepFile
+from sweeps.region.panel import panel_entries
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec, parse_spec
@@ -30,12 +32,23 @@ from sweeps.storage.paths import (
 )
 from sweeps.storage.shell import command
 
-PACKAGES = ("backdoor-sweeps", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "ray",
-            "pyarrow", "mlflow", "optuna")  # fmt: skip
+#: Distributions whose versions results depend on.
+PACKAGES = (
+    "backdoor-sweeps",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "ray",
+    "pyarrow",
+    "mlflow",
+    "optuna",
+)
 
 
 def refuse_folder_in_use(folder: Path) -> None:
-    """A sweep begins in a folder of its own: `UserError` where there is anything in it."""
+    """A sweep begins in a folder of its own: `UserError` where the folder is not empty."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     holds_sweep = SweepPaths(folder).sweep.is_file()
@@ -50,10 +63,10 @@ def refuse_folder_in_use(folder: Path) -> None:
 
 
 def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepPaths:
-    """Writes what the sweep is; sweep.json comes last, so that a folder that has it is whole."""
+    """Writes what the sweep is; sweep.json comes last: a folder that has it is complete."""
     refuse_folder_in_use(folder)
     paths = SweepPaths(folder)
-    # All that can fail comes before the folder: half of one could be neither run nor resumed.
+    # All that can fail comes before the folder: an incomplete one can be neither run nor resumed.
     gallery, description = draw_gallery(spec), _description(spec, paths, argv)
     try:
         paths.ledger.mkdir(parents=True)
@@ -68,8 +81,9 @@ def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepP
     return paths
 
 
-def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dict[str, Any]:
+def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> SweepFile:
     source = load_source(spec.data)
+    planned, points = planned_trials(spec)
     return {
         "schema_version": SWEEP_VERSION,
         "sweep_id": uuid.uuid4().hex,
@@ -77,7 +91,7 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dic
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data_fingerprint": source.fingerprint,
         "class_names": list(source.class_names),
-        "planned": planned_trials(spec),
+        "planned": planned,
         "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
         "versions": versions(),
         "tracking": {
@@ -85,17 +99,46 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> dic
             "runs": "trial" if spec.tracking is None else spec.tracking.runs,
         },
         "command": shlex.join(argv),
+        "panel": panel_entries(spec),
+        "thresholds": _thresholds(spec),
+        "planned_points": points,
+        "inactive": inactive_settings(spec),
     }
 
 
-def planned_trials(spec: SweepSpec) -> int:
-    """How many distinct trials the search proposes in all, at most where it is adaptive."""
-    search, ids = make_search(spec), set[str]()
+def _thresholds(spec: SweepSpec) -> SpecThresholds:
+    return {
+        "rule": spec.region.rule,
+        "clean_accuracy": spec.region.clean_accuracy,
+        "below_best": spec.region.below_best,
+        "attack_success": spec.region.attack_success,
+        "confidence": spec.region.confidence,
+        "target": spec.region.target,
+    }
+
+
+def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:
+    """How many distinct trials the search proposes in all, and how many defence points; of an
+    adaptive search, the most trials that there may be, and None."""
+    search, trials, points = make_search(spec), set[str](), set[str]()
     if search.size is not None:
-        return search.size
+        return search.size, None
     while not search.finished:
-        ids |= {trial.trial_id for trial in search.ask(4096)}
-    return len(ids)
+        for trial in search.ask(4096):
+            trials.add(trial.trial_id)
+            points.add(trial.defence_id)
+    return len(trials), len(points)
+
+
+def inactive_settings(spec: SweepSpec) -> dict[str, list[str]]:
+    """Kind of architecture → the training settings that it ignores, such as the learning rate of a
+    closed form."""
+    ends = (point for point, place in spec.defence.ends() if not place)  # one of each branch
+    architectures = [build_defence(point, spec.files).architecture for point in ends]
+    return {
+        str(architecture.identity()["kind"]): sorted(architecture.inactive)
+        for architecture in architectures
+    }
 
 
 def versions() -> dict[str, str]:
@@ -136,7 +179,7 @@ def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
 
 
 def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
-    """The spec as it was run. Results can be read where the data are not; training needs them."""
+    """The spec as it was run. Results can be read without the data; training needs them."""
     mistakes: list[Mistake] = []
     document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
     if not isinstance(document, dict):

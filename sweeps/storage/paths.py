@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.records.sweep_file import SweepFile
 
 #: Of sweep.json.
 SWEEP_VERSION = 1
@@ -126,7 +127,7 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def read_sweep(paths: SweepPaths) -> dict[str, Any]:
+def read_sweep(paths: SweepPaths) -> SweepFile:
     """What the sweep is, from sweep.json; `StoredDataError` where that is torn or too new."""
     try:
         sweep = json.loads(read_text(paths.sweep))
@@ -141,7 +142,7 @@ def read_sweep(paths: SweepPaths) -> dict[str, Any]:
         rule = "must hold the sweep's ledger"
         remedy = "Restore the folder: without it every trial would be trained again."
         raise StoredDataError(Mistake(str(paths.root), rule, "no folder `ledger`", remedy))
-    found: dict[str, Any] = sweep
+    found: SweepFile = sweep
     return found
 
 

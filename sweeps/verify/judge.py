@@ -6,13 +6,14 @@ import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backdoor.config import Attack, build_defence
-from sweeps.ledger import FINISHED, Ledger, accuracies
-from sweeps.region.point_table import DIGITS
+from sweeps.ledger import Ledger
+from sweeps.records.trial_row import TrialRow
+from sweeps.records.verification_file import DrawCount, ReliabilityBin
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import lower_bound
+from sweeps.statistics.margins import DIGITS
 from sweeps.verify.plan import Draw, Plan
 
 #: Edges of the bins of a reliability table.
@@ -20,8 +21,9 @@ EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
-class Seed:
-    """What one training gives to its draw, as fractions. `sound`: finished, and a working model.
+class SeedOutcome:
+    """What one training contributes to its draw, as fractions. sound: whether it finished with a
+    working model.
 
     A training that failed, diverged or collapsed to one class has resisted nothing: it counts as
     no accuracy and as a success of the attack.
@@ -33,7 +35,7 @@ class Seed:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AttackVerdict:
     """One attack at one draw: medians over the draw's seeds, and whether both thresholds hold."""
 
     attack: Attack
@@ -43,66 +45,72 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A draw with what came of it: by the panel, and by each attack outside it."""
+class JudgedDraw:
+    """A draw and its outcome: by the panel, and by each attack outside it. broken: trainings that
+    gave no working model."""
 
     draw: Draw
-    panel: tuple[Verdict, ...]
-    transfer: tuple[Verdict, ...]
+    panel: tuple[AttackVerdict, ...]
+    transfer: tuple[AttackVerdict, ...]
     broken: int
 
     @property
     def passes(self) -> bool:
+        """Whether both thresholds hold under every attack of the panel."""
         return all(verdict.passes for verdict in self.panel)
 
     @property
-    def worst(self) -> Verdict:
+    def worst(self) -> AttackVerdict:
         """The attack of the panel that succeeds most."""
         return max(self.panel, key=lambda verdict: verdict.success)
 
     @property
     def clean(self) -> float:
+        """The lowest clean accuracy over the panel."""
         return min(verdict.clean for verdict in self.panel)
 
 
-def judge(plan: Plan, spec: SweepSpec, ledger: Ledger) -> list[Judged]:
+def judge(plan: Plan, spec: SweepSpec, ledger: Ledger) -> list[JudgedDraw]:
     """Every draw, judged by what the ledger holds."""
-    rows = {row["trial_id"]: row for row in ledger.rows()}
+    rows = {row.trial_id: row for row in ledger.trials()}
     return [_judged(plan, spec, draw, rows) for draw in plan.draws]
 
 
-def _judged(plan: Plan, spec: SweepSpec, draw: Draw, rows: Mapping[str, Any]) -> Judged:
+def _judged(plan: Plan, spec: SweepSpec, draw: Draw, rows: Mapping[str, TrialRow]) -> JudgedDraw:
     defence = build_defence(draw.defence)
     least = plan.frozen["thresholds"]["clean_accuracy"]
     most = plan.frozen["thresholds"]["attack_success"]
+    assert least is not None, "without it nothing is inside, and nothing is drawn"
     found, broken = [], 0
     for attack in plan.attacks(spec, draw):
         ids = [spec.trial(defence, attack, seed).trial_id for seed in draw.seeds]
-        seeds = [_seed(rows.get(name)) for name in ids]
+        seeds = [_outcome(rows.get(name)) for name in ids]
         broken += sum(not seed.sound for seed in seeds)
         found.append(_verdict(attack, seeds, least, most))
     width = len(spec.panel)
-    return Judged(draw, tuple(found[:width]), tuple(found[width:]), broken)
+    return JudgedDraw(draw, tuple(found[:width]), tuple(found[width:]), broken)
 
 
-def _seed(row: Mapping[str, Any] | None) -> Seed:
-    if row is None or row["status"] != FINISHED or row["collapsed"] or row["diverged"]:
-        return Seed(0.0, 1.0, False)
-    measured = row["measurements"][0]
-    clean = accuracies(dict(row))["clean_accuracy"] or 0.0
-    return Seed(clean, measured["success"] / max(1, measured["total"]), True)
+def _outcome(row: TrialRow | None) -> SeedOutcome:
+    if row is None or not row.finished or row.broken:
+        return SeedOutcome(0.0, 1.0, False)
+    measured = row.measurements[0]
+    return SeedOutcome(row.clean_accuracy or 0.0, measured.success / max(1, measured.total), True)
 
 
-def _verdict(attack: Attack, seeds: Sequence[Seed], least: float, most: float) -> Verdict:
+def _verdict(
+    attack: Attack, seeds: Sequence[SeedOutcome], least: float, most: float
+) -> AttackVerdict:
     clean = statistics.median(seed.clean for seed in seeds)
     success = statistics.median(seed.success for seed in seeds)
-    return Verdict(attack, clean, success, round(min(clean - least, most - success), DIGITS) >= 0)
+    passes = round(min(clean - least, most - success), DIGITS) >= 0
+    return AttackVerdict(attack, clean, success, passes)
 
 
 # --- what it proves ----------------------------------------------------------------------------
 
 
-def count(passes: Iterable[bool]) -> dict[str, Any]:
+def count(passes: Iterable[bool]) -> DrawCount:
     """Draws and passes, the share, and its lower bound; None where nothing was drawn."""
     known = list(passes)
     total, passed = len(known), sum(known)
@@ -114,21 +122,23 @@ def count(passes: Iterable[bool]) -> dict[str, Any]:
     }
 
 
-def reliability(judged: Sequence[Judged]) -> list[dict[str, Any]] | None:
+def reliability(judged: Sequence[JudgedDraw]) -> list[ReliabilityBin] | None:
     """Predicted against observed, over all draws; None where the region has no probabilities."""
-    known = [(p, j.passes) for j in judged if (p := j.draw.predicted) is not None]
+    known = [(p, one.passes) for one in judged if (p := one.draw.predicted) is not None]
     if not known:
         return None
-    table = []
+    table: list[ReliabilityBin] = []
     for low, high in itertools.pairwise(EDGES):
         last = high == EDGES[-1]
         inside = [(p, ok) for p, ok in known if low <= p < high or (last and p == high)]
         total, passed = len(inside), sum(ok for _, ok in inside)
-        table.append(
-            {
-                "low": low, "high": high, "draws": total, "passed": passed,
-                "predicted": sum(p for p, _ in inside) / total if total else None,
-                "observed": passed / total if total else None,
-            }
-        )  # fmt: skip
+        entry: ReliabilityBin = {
+            "low": low,
+            "high": high,
+            "draws": total,
+            "passed": passed,
+            "predicted": sum(p for p, _ in inside) / total if total else None,
+            "observed": passed / total if total else None,
+        }
+        table.append(entry)
     return table

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 from backdoor.config import build_defence
 from backdoor.streams import stream
-from sweeps.ledger import Ledger
 from sweeps.levelset.columns import Bools, Floats
-from sweeps.levelset.encoding import SpaceDomain
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
 from sweeps.levelset.verdict_power import Verdicts, passing_verdict
-from sweeps.region.model_region import POINTS
-from sweeps.search.level_set import RegionSearch
-from sweeps.spec import SweepSpec
-from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, PROBABILITY, VERDICT, Candidate
+from sweeps.records.verification_file import FrozenRegion
+from sweeps.region.fitted_region import FittedRegion
+from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, VERDICT, Candidate
 
-#: Points looked at, at once and at most, to find those of a part.
+#: Points that are tried, at once and at most, to find those of a part.
 BATCH, MOST = 1024, 2**17
-#: Points inside from which it is predicted how many draws will pass.
+#: Points inside by which the share of draws that will pass is predicted.
 PREDICTED_FROM = 512
 
 
@@ -33,62 +30,62 @@ class ModelRegion:
     basis: `probability`, inside is all that `sweeps region` calls IN: P(inside) is the confidence,
     or more where points might be wrong together. Or `verdict`, the default: the part of it whose
     draws, judged by so many fresh seeds and counted on so many images, pass with that confidence.
-    Outside is where P(inside) <= 1 - confidence.
+    Outside is where P(inside) <= 1 - confidence. trials: ids that the model was fitted to.
     """
 
     def __init__(
-        self, spec: SweepSpec, ledger: Ledger, target: str, seeds: int, basis: str | None = None
+        self,
+        fitted: FittedRegion,
+        trials: Iterable[str],
+        target: str,
+        seeds: int,
+        basis: str | None = None,
     ) -> None:
-        search = RegionSearch(spec)
-        search.tell(ledger.table())
-        domain = search.optimizer.domain
-        assert isinstance(domain, SpaceDomain)
-        self._domain, self._known = domain, sorted(ledger.ended)
-        self._confidence = spec.region.confidence
-        self._model = search.optimizer.current()
-        self._model = replace(
-            self._model, thresholds=replace(self._model.thresholds, target=target)
-        )
-        known = search.optimizer.trials()
+        self._domain, self._known = fitted.domain, sorted(trials)
+        self._confidence = fitted.spec.region.confidence
+        model = fitted.search.model()
+        self._model = replace(model, thresholds=replace(model.thresholds, target=target))
+        known = fitted.search.trials()
         totals = known.images, known.triggered
-        # Nothing is inside where nothing is known: one image will do.
+        # Without any trial nothing is inside, and the number of images has no effect.
         counted = (total[total > 0] if total.any() else np.ones(1) for total in totals)
         images, triggered = (float(np.median(total)) for total in counted)
         self._verdicts = Verdicts(seeds, images, triggered)
         self._basis = basis or VERDICT
-        self._least = self._cutoff()
+        chance = probability(self._model, fitted.points)
+        self._least = cutoff(self._model, fitted.points, chance, self._confidence)
 
     @property
-    def frozen(self) -> dict[str, Any]:
-        """The trials that the model was made from, which with the spec make it what it is."""
+    def frozen(self) -> FrozenRegion:
         model = self._model
         least = model.thresholds.clean_accuracy
         if least is None:
             least = float(expit(model.accuracy_threshold.mean + model.centre[0]))
-        verdicts = {} if self._basis == PROBABILITY else {"verdict_seeds": self._verdicts.seeds}
-        return {
+        frozen: FrozenRegion = {
             "kind": "model",
             "basis": self._basis,
-            **verdicts,
             "confidence": self._confidence,
             "seeds": model.thresholds.seed_share,
             # Numerical libraries may differ in the last digits; the claim does not.
             "clean_accuracy": round(least, 6),
             "trials": self._known,
         }
+        if self._basis == VERDICT:
+            frozen["verdict_seeds"] = self._verdicts.seeds
+        return frozen
 
     @property
     def predicted(self) -> float | None:
-        """The share of draws inside that the model expects to pass; None where nothing is."""
+        """The share of draws inside that the model expects to pass; None without any."""
         drawn = self.sample(INSIDE, PREDICTED_FROM, stream("verify-power", *self._known))
         chances = [c.passing for c in drawn if c.passing is not None]
         return sum(chances) / len(chances) if chances else None
 
     def sample(self, stratum: str, count: int, rng: np.random.Generator) -> list[Candidate]:
-        """Points drawn evenly from the whole space, of which those of the part are kept."""
+        """Points drawn evenly from the whole space; those of the part are kept."""
         found: list[Candidate] = []
         if stratum == INSIDE and np.isinf(self._least):
-            return found  # no need to look for long
+            return found
         for _ in range(MOST // BATCH):
             points = self._evenly(BATCH, rng)
             chance = probability(self._model, points)
@@ -100,12 +97,6 @@ class ModelRegion:
             if len(found) >= count:
                 break
         return found[:count]
-
-    def _cutoff(self) -> float:
-        """The least P(inside) that is IN, from the points that `sweeps region` looks at."""
-        points = self._domain.sample(POINTS, seed=1)
-        chance = probability(self._model, points)
-        return cutoff(self._model, points, chance, self._confidence)
 
     def _part(self, stratum: str, chance: Floats, passing: Floats) -> Bools:
         inside: Bools = labels(chance, self._confidence, self._least) == IN

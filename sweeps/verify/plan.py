@@ -1,7 +1,7 @@
 """The plan: the frozen region, and every draw with its seeds, fixed before anything is trained.
 
-Its id follows from what is frozen and from what was asked, so that the same command goes on with
-the same plan, and a region that has moved since gets a plan of its own. The file carries a hash of
+Its id follows from what is frozen and from what was asked, so that the same command resumes the
+same plan, and a region that has changed since gets a plan of its own. The file carries a hash of
 its content: a plan that was changed afterwards is refused.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,25 +21,27 @@ from backdoor.settings.digest import digest
 from backdoor.settings.user_file import files_of
 from backdoor.streams import stream
 from sweeps.ledger import Ledger
+from sweeps.records.model_answer import Defence
+from sweeps.records.verification_file import FrozenValues
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_text, write_json
-from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, DrawableRegion
+from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 
 PLAN_VERSION = 1
 MEDIAN, SHARE = TARGETS = ("median", "share")
 #: The share of draws inside that must pass, by target.
 CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
-#: Draws inside: if all of so many pass, then with 95 % confidence at least 95 % would.
+#: Draws inside: if all of these pass, then with 95 % confidence at least 95 % of all would.
 DRAWS = 59
 #: Fresh seeds whose median judges a point, by default and at least.
 SEEDS = 5
 
 
 @dataclass(frozen=True)
-class Settings:
+class VerificationSettings:
     """What is asked. draws: inside; a quarter as many near the border, and outside. 0 is as many
-    as it takes, which the region knows (`sized`), before anything is drawn or trained.
+    as it takes, which the region can tell before anything is drawn or trained (`sized`).
 
     target: `median`, a draw is a point judged by the median of `seeds` fresh seeds; or `share`, a
     draw is a point with one fresh seed.
@@ -49,17 +51,18 @@ class Settings:
     seeds: int = SEEDS
     target: str = MEDIAN
 
-    def sized(self, predicted: float | None) -> Settings:
-        """With the draws that it takes where such a share of them is expected to pass."""
+    def sized(self, predicted: float | None) -> VerificationSettings:
+        """With as many draws as it takes where this share of them is expected to pass."""
         if self.draws or predicted is None:
             return replace(self, draws=self.draws or DRAWS)
         return replace(self, draws=draws_for(CLAIMS[self.target], predicted))
 
     def count(self, stratum: str) -> int:
+        """How many points are drawn from this part."""
         return self.draws if stratum == INSIDE else -(-self.draws // 4)
 
 
-def settings_of(draws: int | None, seeds: int | None, target: str) -> Settings:
+def settings_of(draws: int | None, seeds: int | None, target: str) -> VerificationSettings:
     """Checked settings; None takes the default."""
     mistakes = []
     if draws is not None and draws < 1:
@@ -73,7 +76,7 @@ def settings_of(draws: int | None, seeds: int | None, target: str) -> Settings:
     if mistakes:
         raise UserError(mistakes)
     each = 1 if target == SHARE else SEEDS if seeds is None else seeds
-    return Settings(draws or 0, each, target)
+    return VerificationSettings(draws or 0, each, target)
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,14 @@ class Draw:
     """
 
     stratum: str
-    defence: dict[str, Any]
+    defence: Defence
     probability: float | None
     seeds: tuple[int, ...]
     passing: float | None = None
 
     @property
     def predicted(self) -> float | None:
-        """The probability that it will pass; of being inside in plans that had none."""
+        """The probability that it will pass; in older plans, which lack it, of being inside."""
         return self.probability if self.passing is None else self.passing
 
 
@@ -99,8 +102,8 @@ class Draw:
 class Plan:
     """Everything that a verification trains, and what it is judged by."""
 
-    frozen: dict[str, Any]
-    settings: Settings
+    frozen: FrozenValues
+    settings: VerificationSettings
     transfer: tuple[Attack, ...]
     draws: tuple[Draw, ...]
     created: str
@@ -110,19 +113,21 @@ class Plan:
         return (*spec.panel, *(self.transfer if draw.stratum == INSIDE else ()))
 
     def trials(self, spec: SweepSpec) -> Iterator[TrialConfig]:
+        """Everything that is trained; a trial may come twice."""
         for draw in self.draws:
             defence = build_defence(draw.defence, spec.files)
             for attack, seed in itertools.product(self.attacks(spec, draw), draw.seeds):
                 yield spec.trial(defence, attack, seed)
 
 
-def frozen_values(spec: SweepSpec, sweep_id: str, region: DrawableRegion) -> dict[str, Any]:
+def frozen_values(spec: SweepSpec, sweep_id: str, region: SampledRegion) -> FrozenValues:
     """The region and what it claims, as plain values."""
+    frozen = region.frozen
     return {
         "sweep_id": sweep_id,
-        "region": region.frozen,
+        "region": frozen,
         "thresholds": {
-            "clean_accuracy": region.frozen["clean_accuracy"],
+            "clean_accuracy": frozen["clean_accuracy"],
             "rule": spec.region.rule,
             "attack_success": spec.region.attack_success,
         },
@@ -130,17 +135,22 @@ def frozen_values(spec: SweepSpec, sweep_id: str, region: DrawableRegion) -> dic
     }
 
 
-def plan_id(frozen: dict[str, Any], settings: Settings, transfer: Sequence[Attack]) -> str:
+def plan_id(
+    frozen: FrozenValues, settings: VerificationSettings, transfer: Sequence[Attack]
+) -> str:
     """Twelve hex digits that follow from what is frozen and what was asked."""
     asked = {"settings": asdict(settings), "transfer": [a.identity() for a in transfer]}
     return digest("verify", {"frozen": frozen, **asked})[:12]
 
 
 def make_plan(
-    frozen: dict[str, Any], region: DrawableRegion, settings: Settings,
-    transfer: Sequence[Attack], used: set[int],
-) -> Plan:  # fmt: skip
-    """Draws all points, by chance that follows from the plan's id. used: seeds that are not fresh.
+    frozen: FrozenValues,
+    region: SampledRegion,
+    settings: VerificationSettings,
+    transfer: Sequence[Attack],
+    used: set[int],
+) -> Plan:
+    """Draws all points at random, seeded by the plan's id. used: seeds that are not fresh.
 
     No seed is given twice, so that the draws are independent of each other.
     """
@@ -161,14 +171,14 @@ def make_plan(
 
 def used_seeds(spec: SweepSpec, ledger: Ledger, paths: SweepPaths) -> set[int]:
     """Seeds of the spec, of the ledger, and of all verifications so far."""
-    used = {*spec.seeds, *ledger.table()["seed"].to_pylist()}
+    used = {*spec.seeds, *(row.seed for row in ledger.trials())}
     for folder in verifications(paths):
         used.update(seed for draw in read_plan(folder).draws for seed in draw.seeds)
     return used
 
 
 def verifications(paths: SweepPaths) -> list[VerificationPaths]:
-    """Those of a sweep that have a plan."""
+    """The verifications of a sweep that have a plan."""
     folders = sorted(paths.verifications.glob("*"))
     return [f for folder in folders if (f := VerificationPaths(folder)).plan.is_file()]
 
@@ -190,23 +200,23 @@ def write_plan(paths: VerificationPaths, plan: Plan) -> None:
     write_json(paths.plan, {**head, **content})
 
 
-def content_hash(content: dict[str, Any]) -> str:
+def content_hash(content: Mapping[str, object]) -> str:
     """Sixteen hex digits of everything but the head."""
     return digest("plan", content)
 
 
 def read_plan(paths: VerificationPaths) -> Plan:
-    """The plan as it was written; `StoredDataError` where it is torn, too new or was changed."""
+    """The plan as it was written; `StoredDataError` where it is damaged, too new or changed."""
     content = _read(paths.plan)
     given = content.pop("hash", None)
     if given != content_hash(content):
         rule = "must be as it was written before anything was trained (its hash differs)"
-        remedy = "Restore it, or move the folder away and verify anew."
+        remedy = "Restore it, or move the folder away and verify again."
         raise StoredDataError(Mistake(str(paths.plan), rule, given, remedy))
     draws = (Draw(**{**draw, "seeds": tuple(draw["seeds"])}) for draw in content["draws"])
     return Plan(
         content["frozen"],
-        Settings(**content["settings"]),
+        VerificationSettings(**content["settings"]),
         tuple(build_attack(attack, content.get("files")) for attack in content["transfer"]),
         tuple(draws),
         content["created"],

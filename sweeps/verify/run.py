@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from backdoor.config import TrialConfig
+from backdoor.config import Attack, TrialConfig
 from sweeps.ledger import Ledger, Rows
+from sweeps.records.verification_file import VerificationFile
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, Outcome, run_sweep
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep, write_json
 from sweeps.verify.answer import answer_of
+from sweeps.verify.open_region import open_region
 from sweeps.verify.plan import (
     Plan,
-    Settings,
+    VerificationSettings,
     frozen_values,
     make_plan,
     plan_id,
@@ -25,7 +26,6 @@ from sweeps.verify.plan import (
     verifications,
     write_plan,
 )
-from sweeps.verify.regions import open_region
 
 
 class FixedTrials:
@@ -50,7 +50,7 @@ class FixedTrials:
 
 @dataclass(frozen=True)
 class Verification:
-    """A sweep's verification: open it, train it, ask it.
+    """A sweep's verification.
 
     spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
     """
@@ -62,20 +62,24 @@ class Verification:
 
     @property
     def plan(self) -> Plan:
-        """Read where it is written, else drawn and written. The folder must be locked."""
+        """Read if it is written, else drawn and written. The folder must be locked."""
         if not self.paths.plan.is_file():
             write_plan(self.paths, self.asked())
         return read_plan(self.paths)
 
     def train(
-        self, ledger: Ledger, plan: Plan, runner: Runner, observers: Sequence[Observer] = (),
+        self,
+        ledger: Ledger,
+        plan: Plan,
+        runner: Runner,
+        observers: Sequence[Observer] = (),
         on_interrupt: Callable[[], None] = lambda: None,
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
         return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)
 
-    def answer(self, ledger: Ledger, plan: Plan) -> dict[str, Any]:
+    def answer(self, ledger: Ledger, plan: Plan) -> VerificationFile:
         """Judges, and writes answer.json."""
         earlier = len(verifications(self.sweep_paths)) - 1
         found = answer_of(plan, self.spec, ledger, read_sweep(self.sweep_paths), earlier)
@@ -84,10 +88,13 @@ class Verification:
 
 
 def verification(
-    paths: SweepPaths, spec: SweepSpec, settings: Settings, transfer: Sequence[Any],
+    paths: SweepPaths,
+    spec: SweepSpec,
+    settings: VerificationSettings,
+    transfer: Sequence[Attack],
     basis: str | None = None,
-) -> Verification:  # fmt: skip
-    """The verification of the region as it is now; its folder is made, nothing is trained."""
+) -> Verification:
+    """The verification of the region as it is now; makes its folder, but trains nothing."""
     ledger = Ledger(paths.ledger)
     region = open_region(spec, ledger, settings.target, settings.seeds, basis)
     if not settings.draws:

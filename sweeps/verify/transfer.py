@@ -1,4 +1,4 @@
-"""Attacks outside the panel, whose failure is no part of the claim: reported apart, as transfer."""
+"""Attacks outside the panel. They are no part of the claim, and reported apart, as transfer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.checks import check_trial
-from backdoor.config import Attack, build_attack, build_defence
+from backdoor.config import Attack, Defence, build_attack, build_defence
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TRIGGERS
@@ -27,9 +27,9 @@ def transfer_attacks(
 ) -> tuple[Attack, ...]:
     """The attacks that `given` names: a bundled panel, a YAML or JSON file, such text, or `none`.
 
-    Of a bundled panel those are left out whose trigger is on the sweep's own panel, or that do not
-    fit its data, and the target is the sweep's. A list holds triggers, or whole attacks;
-    what they leave out is that of the panel: its target and its largest poison rate.
+    Of a bundled panel, attacks are left out whose trigger is on the sweep's own panel, or that do
+    not fit its data, and the target is the sweep's. A list holds triggers, or whole attacks; by
+    default they have the panel's target and its largest poison rate.
     """
     if given == NONE:
         return ()
@@ -99,5 +99,5 @@ def _attack(spec: SweepSpec, source: Source, entry: Any) -> Attack:
     return attack
 
 
-def _some_defence(spec: SweepSpec) -> Any:
+def _some_defence(spec: SweepSpec) -> Defence:
     return build_defence(next(iter(spec.defence.ends()))[0])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from sweeps.records.verification_file import DrawEntry, VerificationFile
 from sweeps.verify.answer import EMPTY, PASSED
 from sweeps.verify.plan import MEDIAN
 from sweeps.verify.regions import INSIDE, PROBABILITY, VERDICT
 
-Answer = Mapping[str, Any]
-#: Points of which draws do not pass are listed up to so many.
+#: Points with draws that do not pass are listed, up to this many.
 LISTED = 10
 
 
-def verification_text(answer: Answer) -> str:
+def verification_text(answer: VerificationFile) -> str:
     """The verdict, the draws that failed, the other parts, reliability, transfer."""
     if answer["verdict"] == EMPTY:
         if answer["region"]["basis"] == VERDICT:
@@ -24,16 +21,14 @@ def verification_text(answer: Answer) -> str:
                 "IN."
             )
         return "Nothing to verify: no defence point is inside the region."
-    return "\n".join(
-        [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer),
-         *_transfer(answer), "", *_remarks(answer)]
-    )  # fmt: skip
+    found = [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer)]
+    return "\n".join([*found, *_transfer(answer), "", *_remarks(answer)])
 
 
-def _verdict(answer: Answer) -> list[str]:
+def _verdict(answer: VerificationFile) -> list[str]:
     inside, thresholds = answer["inside"], answer["thresholds"]
     word = "Passed" if answer["verdict"] == PASSED else "Not proven"
-    seeds = len(answer["draws"][0]["seeds"])
+    seeds, least = len(answer["draws"][0]["seeds"]), thresholds["clean_accuracy"]
     unit = (
         f"points, each judged by the median of {seeds} fresh seeds"
         if answer["target"] == MEDIAN
@@ -44,14 +39,14 @@ def _verdict(answer: Answer) -> list[str]:
         f"{_percent(answer['confidence'])} confidence at least "
         f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
         "is claimed.",
-        f"Draws are {unit}: clean accuracy >= {thresholds['clean_accuracy']:.3f} "
+        f"Draws are {unit}: clean accuracy >= {least:.3f} "
         f"({thresholds['rule']}), attack success <= {thresholds['attack_success']:g} "
         "for every attack of the panel.",
         _drawn_from(answer),
     ]
 
 
-def _drawn_from(answer: Answer) -> str:
+def _drawn_from(answer: VerificationFile) -> str:
     basis = answer["region"]["basis"]
     if basis == PROBABILITY:
         return "Points were drawn evenly from all of the space that is IN, seeds without repeats."
@@ -63,9 +58,9 @@ def _drawn_from(answer: Answer) -> str:
     return f"Points were drawn from those tried that are IN by {basis}, with replacement."
 
 
-def _failing(answer: Answer) -> list[str]:
+def _failing(answer: VerificationFile) -> list[str]:
     """The points inside of which a draw did not pass, those with most such draws first."""
-    points: dict[str, list[Answer]] = {}
+    points: dict[str, list[DrawEntry]] = {}
     for draw in answer["draws"]:
         if draw["stratum"] == INSIDE:
             points.setdefault(draw["label"], []).append(draw)
@@ -77,7 +72,7 @@ def _failing(answer: Answer) -> list[str]:
     return lines + [f"  and {len(order) - LISTED} more points"] * (len(order) > LISTED)
 
 
-def _failed(label: str, draws: list[Answer], drawn: int) -> str:
+def _failed(label: str, draws: list[DrawEntry], drawn: int) -> str:
     worst = max(draws, key=lambda draw: draw["attack_success"])
     lowest = min(draw["clean_accuracy"] for draw in draws)
     return (
@@ -86,10 +81,9 @@ def _failed(label: str, draws: list[Answer], drawn: int) -> str:
     )
 
 
-def _parts(answer: Answer) -> list[str]:
+def _parts(answer: VerificationFile) -> list[str]:
     lines = []
-    for name, words in (("border", "Near the border"), ("outside", "Outside")):
-        part = answer[name]
+    for words, part in {"Near the border": answer["border"], "Outside": answer["outside"]}.items():
         if part["draws"]:
             lines.append(f"{words}: {part['passed']} of {part['draws']} draws pass.")
         else:
@@ -97,7 +91,7 @@ def _parts(answer: Answer) -> list[str]:
     return lines
 
 
-def _reliability(answer: Answer) -> list[str]:
+def _reliability(answer: VerificationFile) -> list[str]:
     if answer["reliability"] is None:
         return ["No reliability table: this region has verdicts, not probabilities."]
     lines = ["Reliability: predicted probability of passing, and how many passed"]
@@ -110,7 +104,7 @@ def _reliability(answer: Answer) -> list[str]:
     return lines
 
 
-def _transfer(answer: Answer) -> list[str]:
+def _transfer(answer: VerificationFile) -> list[str]:
     if not answer["transfer"]:
         return []
     lines = ["", "Attacks outside the panel, about which the region claims nothing (transfer):"]
@@ -122,7 +116,7 @@ def _transfer(answer: Answer) -> list[str]:
     return lines
 
 
-def _remarks(answer: Answer) -> list[str]:
+def _remarks(answer: VerificationFile) -> list[str]:
     trials = answer["trials"]
     lines = [f"Verification {answer['verification_id']}, {trials['finished']} trainings."]
     if answer["broken"]:
@@ -137,5 +131,5 @@ def _remarks(answer: Answer) -> list[str]:
     return lines
 
 
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.4g} %"
+def _percent(fraction: float | None) -> str:
+    return "unknown" if fraction is None else f"{100 * fraction:.4g} %"

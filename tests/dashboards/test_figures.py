@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.axis_layout import Axis, arrange
 from dashboards.figures import accuracy_against_attack, region_map, success_against_rate, to_svg
-from dashboards.plot_style import mark_of
+from dashboards.plot_style import marker_of
 
 FIGURES = (region_map, accuracy_against_attack, success_against_rate)
 
@@ -84,7 +84,7 @@ def test_a_panel_for_each_category_with_zero_apart(small_region):
     assert any(text.get_text() == "//" for text in axes.texts)
 
 
-def test_categories_that_some_points_lack_are_told_apart(make_point, make_region):
+def test_categories_that_some_points_lack_are_distinguished(make_point, make_region):
     points = [make_point("p", {"architecture": "ridge", "weight_decay": 1}, 0.95, 0.1)]
     points += [
         make_point(f"{w}-{d}", {"architecture": "mlp", "architecture.width": w, "weight_decay": d}, 0.95, 0.1)
@@ -113,9 +113,9 @@ def test_points_of_one_place_are_drawn_beside_each_other(make_point, make_region
 def test_every_verdict_has_its_own_shape_or_filling(make_point):
     looks = []
     for means, bounds in (("IN", "IN"), ("IN", "UNDECIDED"), ("OUT", "OUT"), ("OUT", "UNDECIDED"), ("INCOMPLETE", "UNDECIDED")):  # fmt: skip
-        mark = mark_of({"by_means": means, "by_bounds": bounds}, 0.95)
-        assert mark.label.startswith(means)
-        looks.append((mark.shape, mark.filled))
+        marker = marker_of({"by_means": means, "by_bounds": bounds}, 0.95)
+        assert marker.label.startswith(means)
+        looks.append((marker.shape, marker.filled))
     assert len(set(looks)) == 5
 
 
@@ -125,7 +125,7 @@ def test_the_recommended_point_is_ringed_once_on_each_map(small_region):
         assert [float(ring.get_xdata()[0]) for ring in rings] == [pytest.approx(place)]
 
 
-def test_the_wanted_corner_holds_the_points_that_are_in(small_region):
+def test_the_shaded_corner_holds_the_points_that_are_in(small_region):
     axes = accuracy_against_attack(small_region).axes[0]
     (corner,) = axes.collections
     box = corner.get_paths()[0].get_extents()
@@ -151,7 +151,7 @@ def test_a_panel_a_trigger_with_every_seed_a_dot(small_region):
     assert ticks == ["1 %", "3 %"]
 
 
-def test_targets_are_told_apart_where_they_differ(small_region):
+def test_targets_are_distinguished_where_they_differ(small_region):
     small_region["panel"][1]["goal"] = "to class 7"
     assert titles(success_against_rate(small_region)) == [
         "patch(size=1), to class 0", "patch(size=1), to class 7", "blend, to class 0",

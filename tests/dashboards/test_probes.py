@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from small import begin, small_spec, sweep
 
-from dashboards.probes import series, studies
+from dashboards.probes import findings, series
 from dashboards.report import write_report
 from dashboards.results import read_results
-from sweeps.cli.looking import write_region
 from sweeps.ledger import load_probe_results
+from sweeps.region.write import write_region
 from sweeps.runners.serial import SerialRunner
 
 
@@ -70,5 +70,5 @@ def test_a_sweep_without_probes_has_no_such_part(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     write_region(paths, spec)
-    assert studies(read_results(paths.root)) == ""
+    assert findings(read_results(paths.root)) == ""
     assert "What probes found" not in write_report(paths.root).read_text()

@@ -142,7 +142,7 @@ def test_the_panel_names_target_classes(folder):
     assert "blend at 3 % blend 3 % 0 (zero) 0.050 to 0.450 0 points" in text
 
 
-def test_failed_and_missing_trials_are_told_by_cause(small_region, make_folder):
+def test_failed_and_missing_trials_are_reported_by_cause(small_region, make_folder):
     small_region["trials"] = {"finished": 2, "failed": 3, "planned": 9}
     text = words(read(make_folder(small_region, failed=3)))
     assert "out of memory 3 " in text
@@ -164,7 +164,7 @@ def test_a_sweep_that_does_not_know_its_plan_misses_nothing(small_region, make_f
     assert "planned trials have no result" not in text
 
 
-def test_useless_models_are_told_by_point(small_region, make_folder):
+def test_useless_models_are_reported_by_point(small_region, make_folder):
     text = words(read(make_folder(small_region, collapsed=True)))
     assert "defence point collapsed diverged trained point p0 1 0 2" in text
 

@@ -575,6 +575,8 @@ def subject_answers(folder: Path) -> dict[str, Any]:
 
 #: Of a results folder's sweep.json, what differs each time.
 PASSING = ("sweep_id", "created", "versions", "tracking", "command")
+#: Of sweep.json, what releases after the record have added.
+ADDED = ("panel", "thresholds", "planned_points", "inactive")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -600,7 +602,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     return {
         "region": region,
         "results": results(folder / "ledger"),
-        "sweep": {key: value for key, value in sweep.items() if key not in PASSING},
+        "sweep": {key: value for key, value in sweep.items() if key not in PASSING + ADDED},
         "pictures": json.loads((folder / "pictures" / "index.json").read_text()),
         "files": files,
         "spec": (folder / "spec.yaml").read_text(),

@@ -135,18 +135,16 @@ def test_what_was_recorded_is_read_without_torch(words, finished, tmp_path) -> N
 
 
 def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
-    wanted = Ledger(finished / "ledger").rows()[0]
-    assert main(["show", str(finished), wanted["trial_id"][:10]]) == FINE
-    assert json.loads(capsys.readouterr().out) == wanted
+    row = Ledger(finished / "ledger").rows()[0]
+    assert main(["show", str(finished), row["trial_id"][:10]]) == FINE
+    assert json.loads(capsys.readouterr().out) == row
     assert main(["show", str(finished), ""]) == WRONG
     assert (
         "TRIAL: must be the beginning of exactly one recorded trial's id" in capsys.readouterr().err
     )
     # The id that `sweeps region` shows is a point's.
-    assert main(["show", str(finished), wanted["defence_id"][:8]]) == WRONG
-    assert (
-        f"that defence point has the trials {wanted['trial_id'][:8]}, " in capsys.readouterr().err
-    )
+    assert main(["show", str(finished), row["defence_id"][:8]]) == WRONG
+    assert f"that defence point has the trials {row['trial_id'][:8]}, " in capsys.readouterr().err
 
 
 def test_region_can_be_asked_again(finished, capsys) -> None:

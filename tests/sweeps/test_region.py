@@ -10,8 +10,10 @@ from trials import fake_result
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.point_table import by_bounds, recommend, region_of
 from sweeps.region.region_text import region_text
+from sweeps.results.create import inactive_settings, planned_trials
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.seed_bounds import Rate, rate
+from sweeps.storage.paths import read_sweep
 
 
 def test_bounds_are_students_t_on_logits() -> None:
@@ -190,3 +192,23 @@ def test_nothing_recorded_yet(tmp_path) -> None:
     region = region_of(spec, Ledger(paths.ledger), 24)
     assert region["points"] == [] and region["recommended"] is None
     assert "No defence point is complete yet" in region_text(region)
+
+
+def test_sweep_json_says_what_it_takes_to_look_at_results(tmp_path) -> None:
+    """Panel and thresholds as region.json has them, and what the search may try."""
+    spec = small_spec()
+    paths = begin(tmp_path / "r", spec)
+    stored, region = read_sweep(paths), region_of(spec, Ledger(paths.ledger))
+    assert stored["panel"] == region["panel"]
+    asked, thresholds = stored["thresholds"], region["thresholds"]
+    assert asked["rule"] == thresholds["clean_accuracy"]["rule"]
+    for key in ("attack_success", "confidence"):
+        assert asked[key] == thresholds[key]
+    assert (stored["planned"], stored["planned_points"]) == (24, 4)
+    assert stored["inactive"]["linear"] == [] and "learning_rate" in stored["inactive"]["ridge"]
+    adaptive = small_spec(
+        defence={"architecture": ["linear", "mlp"], "weight_decay": {"log": [0.001, 0.1]}},
+        search={"kind": "region", "budget": 30},
+    )
+    assert planned_trials(adaptive) == (30, None)
+    assert inactive_settings(adaptive) == {"linear": [], "mlp": []}

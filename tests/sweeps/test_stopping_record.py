@@ -310,7 +310,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
 
     stopped_point = table[0.01]["defence_id"]
     chosen = choose(spec, paths, stopped_point, "1")
-    assert {row["attack_id"] for row in chosen.rows} == {"clean", region["panel"][0]["attack_id"]}
+    assert {row.attack_id for row in chosen.rows} == {"clean", region["panel"][0]["attack_id"]}
     with pytest.raises(UserError, match="--attack: needs a point that every attack"):
         choose(spec, paths, stopped_point, "worst")
 

@@ -54,7 +54,7 @@ def worst(finished):
 
 
 def test_torch_alone_gets_the_figures_again_and_they_are_as_expected(finished, worst, tmp_path) -> None:  # fmt: skip
-    """The final model in a process without our packages, on images that are made here anew."""
+    """The final model in a process without our packages, on images that are made here again."""
     _, spec = finished
     config, folder = worst
     source, seed = load_source(spec.data), config["trial"]["seed"]
@@ -143,7 +143,9 @@ def test_it_says_what_is_expected(finished, tmp_path, capsys) -> None:
     assert f"torch.export.load('{tmp_path / 'm' / 'model.pt2'}').module()" in out
 
 
-def test_a_seed_of_the_sweep_is_told_and_not_expected_of_itself(finished, tmp_path, capsys) -> None:
+def test_a_seed_of_the_sweep_is_reported_and_not_expected_of_itself(
+    finished, tmp_path, capsys
+) -> None:
     paths, _ = finished
     arguments = ["train", str(paths.root), "--attack", "1", "--seed", "1", "--out", str(tmp_path / "m")]  # fmt: skip
     assert main(arguments) == FINE
@@ -167,7 +169,8 @@ def test_attacks_are_numbered_as_the_region_lists_them(finished, capsys) -> None
     for number in (1, 2):
         assert choose(spec, paths, attack=str(number)).trial.attack == spec.panel[number - 1]
         prefix = panel[number - 1]["attack_id"][:6]
-        assert choose(spec, paths, attack=prefix).attack["number"] == number
+        chosen = choose(spec, paths, attack=prefix)
+        assert chosen.named(chosen.attack)["number"] == number
 
 
 def test_points_by_name_and_by_id(finished) -> None:

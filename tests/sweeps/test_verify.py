@@ -20,6 +20,7 @@ from sweeps.cli import FINE, INTERRUPTED, running
 from sweeps.cli.main import main
 from sweeps.cli.verifying import _announce
 from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
@@ -27,7 +28,7 @@ from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.answer import answer_of
 from sweeps.verify.judge import count, reliability
 from sweeps.verify.model_draws import ModelRegion
-from sweeps.verify.plan import Settings, read_plan, settings_of, verifications
+from sweeps.verify.plan import VerificationSettings, read_plan, settings_of, verifications
 from sweeps.verify.run import Verification, verification
 from sweeps.verify.transfer import transfer_attacks
 from sweeps.verify.verification_text import verification_text
@@ -36,7 +37,7 @@ LINEAR = {
     "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
     "epochs": 3,
 }
-GOAL = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
+THRESHOLDS = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
 
 
 def chance(config) -> float:
@@ -70,14 +71,14 @@ def sync_state(config):
 
 
 def a_sweep(folder, rates=sync_state, **changes):
-    spec = small_spec(**{"defence": LINEAR, "region": GOAL, "seeds": 3, **changes})
+    spec = small_spec(**{"defence": LINEAR, "region": THRESHOLDS, "seeds": 3, **changes})
     paths = begin(folder / "r", spec)
     sweep(paths, spec, SerialRunner(world(rates)))
     return paths, spec
 
 
 def verified(paths, spec, rates=sync_state, settings=None, transfer=(), basis=None):
-    case = verification(paths, spec, settings or Settings(), transfer, basis)
+    case = verification(paths, spec, settings or VerificationSettings(), transfer, basis)
     plan, ledger = case.plan, Ledger(case.paths.ledger)
     case.train(ledger, plan, SerialRunner(world(rates)))
     return case, plan, case.answer(ledger, plan)
@@ -162,7 +163,7 @@ def noisy(config):
 @pytest.mark.parametrize(("target", "seeds"), [("median", 5), ("median", 6), ("share", 1)])
 def test_draws_are_judged_as_stated(tmp_path, target, seeds) -> None:
     paths, spec = a_sweep(tmp_path, noisy)
-    case, plan, answer = verified(paths, spec, noisy, Settings(59, seeds, target))
+    case, plan, answer = verified(paths, spec, noisy, VerificationSettings(59, seeds, target))
     by_id = {}
     for row in Ledger(case.paths.ledger).rows():
         clean, measured = sum(row["class_correct"]) / 500, row["measurements"][0]
@@ -190,7 +191,7 @@ def test_draws_are_judged_as_stated(tmp_path, target, seeds) -> None:
 
 def test_draws_are_even_over_the_points_inside(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
-    case = verification(paths, spec, Settings(1000, 5), ())
+    case = verification(paths, spec, VerificationSettings(1000, 5), ())
     drawn = [d.defence["weight_decay"] for d in case.plan.draws if d.stratum == "inside"]
     counts = [drawn.count(value) for value in sorted(set(drawn))]
     assert len(counts) == 3
@@ -210,7 +211,9 @@ def test_basis_bounds_takes_fewer_points(tmp_path) -> None:
 
     paths, spec = a_sweep(tmp_path, close)
     parts = {
-        basis: verification(paths, spec, Settings(), (), basis).plan.frozen["region"]["points"]
+        basis: verification(paths, spec, VerificationSettings(), (), basis).plan.frozen["region"][
+            "points"
+        ]
         for basis in ("means", "bounds")
     }
     assert {name: len(ids) for name, ids in parts["means"].items()} == {
@@ -239,7 +242,7 @@ def test_failed_and_collapsed_trainings_count_against_their_draw(tmp_path) -> No
             )
         return work(pack)
 
-    case = verification(paths, spec, Settings(6, 5), ())
+    case = verification(paths, spec, VerificationSettings(6, 5), ())
     plan, ledger = case.plan, Ledger(case.paths.ledger)
     broken = set(plan.draws[0].seeds[:3]) | set(plan.draws[1].seeds[:2])
     case.train(ledger, plan, SerialRunner(harsh))
@@ -273,21 +276,21 @@ def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
     """Not one image in 450 is taken; that the next 450 have none either is another matter."""
     monkeypatch.setattr(sweeps.verify.model_draws, "MOST", 1024)
     paths, spec = a_sweep(
-        tmp_path, lambda config: (0.95, 0.0), region={**GOAL, "attack_success": 0.0},
+        tmp_path, lambda config: (0.95, 0.0), region={**THRESHOLDS, "attack_success": 0.0},
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
         search={"kind": "region", "budget": 30, "pending": 20},
     )  # fmt: skip
     _, plan, answer = verified(paths, spec, lambda config: (0.95, 0.0))
     assert plan.draws == () and answer["verdict"] == "empty"
     assert "so surely inside" in verification_text(answer)
-    assert verification(paths, spec, Settings(5, 5), (), "probability").plan.draws
+    assert verification(paths, spec, VerificationSettings(5, 5), (), "probability").plan.draws
     nothing = begin(tmp_path / "new", spec)
-    assert verification(nothing, spec, Settings(5, 5), ()).plan.draws == ()
+    assert verification(nothing, spec, VerificationSettings(5, 5), ()).plan.draws == ()
 
 
 def test_the_draws_that_were_found_are_those_announced(tmp_path, capsys) -> None:
     paths, spec = a_sweep(tmp_path)
-    case, plan, _ = verified(paths, spec, settings=Settings(59, 5))
+    case, plan, _ = verified(paths, spec, settings=VerificationSettings(59, 5))
     ledger = Ledger(case.paths.ledger)
     for found, notes in ((59, 0), (7, 2)):
         _announce(case, replace(plan, draws=plan.draws[:found]), ledger)
@@ -312,7 +315,7 @@ class Impatient(SerialRunner):
 
 def test_an_interrupted_verification_goes_on_where_it_was(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path, noisy)
-    case = verification(paths, spec, Settings(24, 5), ())
+    case = verification(paths, spec, VerificationSettings(24, 5), ())
     plan, ledger = case.plan, Ledger(case.paths.ledger)
     with pytest.raises(KeyboardInterrupt):
         case.train(ledger, plan, Impatient(world(noisy)))
@@ -325,7 +328,7 @@ def test_an_interrupted_verification_goes_on_where_it_was(tmp_path) -> None:
         trained.extend(t.trial_id for t in pack.trials)
         return world(noisy)(pack)
 
-    again = verification(paths, spec, Settings(24, 5), ())
+    again = verification(paths, spec, VerificationSettings(24, 5), ())
     assert again.paths == case.paths and again.plan == plan
     ledger = Ledger(again.paths.ledger)
     again.train(ledger, again.plan, SerialRunner(counted))
@@ -344,13 +347,13 @@ def test_nothing_is_stopped_early_and_no_curve_is_taken(tmp_path) -> None:
     stopping = {"kind": "median", "grace_period": 1}
     paths, spec = a_sweep(tmp_path, stopping=stopping, curve_every=1)
     assert spec.stopping is not None and spec.curve_every == 1
-    case = verification(paths, spec, Settings(4, 5), ())
+    case = verification(paths, spec, VerificationSettings(4, 5), ())
     assert case.spec.stopping is None and case.spec.curve_every == 0
 
 
 def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
-    case = verification(paths, spec, Settings(4, 5), ())
+    case = verification(paths, spec, VerificationSettings(4, 5), ())
     assert case.plan == read_plan(case.paths)
     text = case.paths.plan.read_text()
     case.paths.plan.write_text(text.replace('"attack_success": 0.2', '"attack_success": 0.4'))
@@ -365,10 +368,10 @@ def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
         read_plan(case.paths)
 
 
-def test_another_question_takes_other_seeds_and_is_told(tmp_path) -> None:
+def test_another_question_takes_other_seeds_and_is_reported(tmp_path) -> None:
     paths, spec = a_sweep(tmp_path)
-    first = verified(paths, spec, settings=Settings(4, 5))[1]
-    _, second, answer = verified(paths, spec, settings=Settings(5, 5))
+    first = verified(paths, spec, settings=VerificationSettings(4, 5))[1]
+    _, second, answer = verified(paths, spec, settings=VerificationSettings(5, 5))
     seeds = [{seed for draw in plan.draws for seed in draw.seeds} for plan in (first, second)]
     assert not seeds[0] & seeds[1]
     assert answer["earlier"] == 1 and len(verifications(paths)) == 2
@@ -440,7 +443,7 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
         ("sine", 0.03, 0),
         ("patch", 0.03, 0),
     ]
-    case, _, answer = verified(paths, spec, sine_wins, Settings(8, 5), transfer)
+    case, _, answer = verified(paths, spec, sine_wins, VerificationSettings(8, 5), transfer)
     assert answer["inside"]["passed"] == 8
     assert [(t["draws"], t["passed"]) for t in answer["transfer"]] == [(8, 0), (8, 8)]
     assert len(Ledger(case.paths.ledger).rows()) == 8 * 5 * 4 + 2 * 5 * 2
@@ -518,11 +521,11 @@ def front(config):
 
 def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monkeypatch) -> None:
     paths, spec = a_sweep(
-        tmp_path, front, region={**GOAL, "clean_accuracy": 0.95},
+        tmp_path, front, region={**THRESHOLDS, "clean_accuracy": 0.95},
         defence={"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3},
         search={"kind": "region", "budget": 45, "pending": 9},
     )  # fmt: skip
-    case, plan, answer = verified(paths, spec, front, Settings(59, 5))
+    case, plan, answer = verified(paths, spec, front, VerificationSettings(59, 5))
     by_part = {
         s: [d for d in plan.draws if d.stratum == s] for s in ("inside", "border", "outside")
     }
@@ -539,18 +542,19 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monke
     # Bins go by the chance to pass: what is outside may have a little, the border hardly any.
     assert sum(row["draws"] for row in table.values()) == 89
     assert table[0.0]["draws"] >= 10 and table[0.0]["passed"] <= 1
-    assert verification(paths, spec, Settings(59, 5), ()).plan == plan
+    assert verification(paths, spec, VerificationSettings(59, 5), ()).plan == plan
     assert "drawn evenly from the part of IN where such draws are expected" in verification_text(
         answer
     )
     # That 90 % of the seeds pass is asked of fewer points than that the median one does.
-    share = verification(paths, spec, Settings(20, 1, "share"), ())
+    share = verification(paths, spec, VerificationSettings(20, 1, "share"), ())
     assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
     monkeypatch.setattr(sweeps.verify.model_draws, "MOST", 4096)
 
     def inside(target, basis):
         """Those of 4,096 even draws that are inside, equal draws whoever asks."""
-        region = ModelRegion(spec, Ledger(paths.ledger), target, 5, basis)
+        ledger = Ledger(paths.ledger)
+        region = ModelRegion(FittedRegion.of(spec, ledger), ledger.ended, target, 5, basis)
         return {c.defence["weight_decay"] for c in region.sample("inside", 4096, stream("same"))}
 
     wide = inside("median", "probability")
@@ -558,18 +562,18 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monke
     # All that is IN reaches further than the part where five seeds settle it.
     assert inside("median", "verdict") < wide
     with pytest.raises(UserError) as caught:
-        verification(paths, spec, Settings(), (), "bounds")
+        verification(paths, spec, VerificationSettings(), (), "bounds")
     assert str(caught.value.mistakes[0]) == (
         "--basis: must be verdict or probability: the region of this sweep is a model of the whole "
         "space, but got 'bounds'. Leave it out, or choose one of those."
     )
-    whole = verification(paths, spec, Settings(59, 5), (), "probability")
+    whole = verification(paths, spec, VerificationSettings(59, 5), (), "probability")
     border = [d for d in whole.plan.draws if d.stratum == "border"]
     assert all(d.probability > 0.05 for d in border)
     inside = [d.probability for d in whole.plan.draws if d.stratum == "inside"]
     assert max(d.probability for d in border) < min(inside)
     # So many draws are planned as it is expected to take.
-    assert verification(paths, spec, Settings(0, 5), ()).plan.settings.draws >= 59
+    assert verification(paths, spec, VerificationSettings(0, 5), ()).plan.settings.draws >= 59
 
 
 # --- the command -------------------------------------------------------------------------------

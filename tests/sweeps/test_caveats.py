@@ -1,6 +1,7 @@
-"""Collapsed models, rate 0 and classes with few images, told as what they are, end to end."""
+"""Collapsed models, rate 0 and classes with few images: each is reported as such, end to end."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ from sweeps.analyses.detectability import detectability
 from sweeps.analyses.effects import effects
 from sweeps.analyses.measures_text import detectability_text, resistance_text
 from sweeps.analyses.resistance import resistance
-from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
-from sweeps.region.caveats import doubts, learnt_nothing
+from sweeps.region.caveats import caveats, met_without_learning
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
+from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 
@@ -78,7 +79,7 @@ def test_rate_0_is_the_baseline_and_no_attack(poisoned_to_death) -> None:
 
 
 def rare(folder):
-    """Three classes told apart by bright rows; the last has 9 training and 3 test images."""
+    """Three classes that differ in their bright rows; the last has 9 training and 3 test images."""
     draw, arrays = np.random.default_rng(0), {}
     for name, counts in {"": (200, 200, 9), "test_": (100, 100, 3)}.items():
         labels = np.repeat(np.arange(3), counts)
@@ -108,25 +109,28 @@ def test_a_class_with_three_test_images(tmp_path, capsys) -> None:
     assert "is measured on 3 triggered test images" in (paths.root / "report.html").read_text()
 
 
-def test_no_doubts_no_sentences() -> None:
+def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
     attack = {"attack_id": "a", "images": 20}
-    region = {"panel": [{"attack_id": "a"}], "points": [{"broken": 0, "attacks": [attack]}]}
-    assert doubts(region) == []
-    region["points"].append({"broken": 1, "attacks": [attack | {"images": 1}]})
-    one, few = doubts(region)
+    panel, points = [{"attack_id": "a"}], [{"broken": 0, "attacks": [attack]}]
+    assert caveats(panel, points) == []
+    points.append({"broken": 1, "attacks": [attack | {"images": 1}]})
+    one, few = caveats(panel, points)
     assert one.startswith("1 model of 1 defence point collapsed")
     assert few.startswith("Attack 1 is measured on 1 triggered test image of some seed")
 
 
-def test_a_threshold_that_a_constant_answer_meets_is_told(tmp_path) -> None:
+def test_a_threshold_that_a_constant_answer_meets_is_reported(tmp_path) -> None:
     """Half of the test images are of class 1: who always answers 1 has 0.5."""
-    rows = [{"class_total": None}, {"class_total": [30, 50, 20]}]
-    (said,) = learnt_nothing(0.5, rows)
+    rows = [SimpleNamespace(class_total=counts) for counts in ((), (30, 50, 20))]
+    (said,) = met_without_learning(0.5, rows)
     assert (
         said.startswith("Clean accuracy >= 0.500 is met without learning") and "has 0.500" in said
     )
     assert (
-        learnt_nothing(0.501, rows) == [] == learnt_nothing(None, rows) == learnt_nothing(0.1, [])
+        met_without_learning(0.501, rows)
+        == []
+        == met_without_learning(None, rows)
+        == met_without_learning(0.1, [])
     )
     _, region = swept(tmp_path, region={"clean_accuracy": 0.05, "attack_success": 0.2}, seeds=1)
     assert "Clean accuracy >= 0.050 is met without learning" in region_text(region)

@@ -12,22 +12,24 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.result import TrialResult
-from sweeps.cli.looking import write_region
 from sweeps.cli.main import main
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
-from sweeps.levelset.membership import probability
+from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.model import Panel
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.levelset.threshold import AccuracyThreshold
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.records.thresholds import Thresholds
-from sweeps.region.model_region import _Answer, model_answer
+from sweeps.region.fitted_region import FittedRegion
+from sweeps.region.model_region import model_answer
 from sweeps.region.model_text import model_text
+from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
+from sweeps.search.level_set import RegionSearch
 from sweeps.spec import parse_spec
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
@@ -159,21 +161,21 @@ def answered(trial: TrialConfig) -> TrialResult:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     spec = small_spec(
-        name="modelled", defence=SPACE, seeds=5,
+        name="searched", defence=SPACE, seeds=5,
         attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
         region={"clean_accuracy": 0.9, "attack_success": 0.2},
         search={"kind": "region", "budget": 120, "pending": 20},
     )  # fmt: skip
-    paths = begin(tmp_path_factory.mktemp("modelled") / "r", spec)
+    paths = begin(tmp_path_factory.mktemp("searched") / "r", spec)
     sweep(paths, spec, SerialRunner(lambda p: finished_rows([answered(t) for t in p.trials], "p")))
     write_region(paths, spec)
     return paths.root
 
 
-def modelled_on(folder, defence, answers, **changes):
+def region_on(folder, defence, answers, **changes):
     """region.json of a sweep over this space in which a trial has these (clean, success) rates."""
     spec = small_spec(
-        name="modelled", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
+        name="searched", defence=defence, attack={"trigger": "patch", "poison_rate": 0.03},
         region={"clean_accuracy": 0.8, "attack_success": 0.2},
         **{"seeds": 30, "search": {"kind": "region", "budget": 40}} | changes,
     )  # fmt: skip
@@ -197,7 +199,7 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
     def answers(defence):
         return 0.9, 0.02 if defence.architecture.kind == "linear" else 0.9
 
-    region = modelled_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
+    region = region_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
     box = {"category": {"defence.architecture": "linear"}, "intervals": []}
     assert region["model"]["box"].items() >= box.items()
     lines = model_text(region)
@@ -205,14 +207,14 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_zero_beside_a_scale_is_told_from_the_scale(tmp_path, inside) -> None:
+def test_a_zero_beside_a_scale_is_distinguished_from_it(tmp_path, inside) -> None:
     """Without it the words would say that the box holds whatever the weight decay is."""
 
     def answers(defence):
         return 0.9, 0.02 if (defence.weight_decay == 0) == inside else 0.9
 
     defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
-    region = modelled_on(tmp_path / "r", defence, answers)
+    region = region_on(tmp_path / "r", defence, answers)
     words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
     assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in model_text(region)
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
@@ -225,10 +227,8 @@ def test_a_search_is_not_said_to_be_certain_of_what_its_answer_holds_back(cutoff
     """All points are sure one by one, and a fiftieth is IN, unless too many may be wrong at once."""
     inside = np.repeat([0.96, 0.045], [2, 98])
     optimizer = SimpleNamespace(points=[], settings=LevelSetSettings(), used_up=False, trials_known=200, enough=100)  # fmt: skip
-    answer = SimpleNamespace(
-        spec=small_spec(), inside=inside, cutoff=cutoff, search=SimpleNamespace(optimizer=optimizer, affordable=9),
-    )  # fmt: skip
-    assert _Answer._ended(answer) == why
+    search = SimpleNamespace(optimizer=optimizer, affordable=9)
+    assert RegionSearch.ended(search, summary(inside, 0.95, cutoff)) == why
 
 
 def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) -> None:
@@ -283,11 +283,9 @@ def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert "Accuracy against attack" not in page, "no point is complete"
 
 
-def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys, monkeypatch) -> None:
+def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> None:
     """It is the model's, and no trial of the search was at it."""
-    region = json.loads((folder / "region.json").read_text())
-    model = region["model"]
-    monkeypatch.setattr("sweeps.region.model_region.model_answer", lambda spec, ledger: model)
+    model = json.loads((folder / "region.json").read_text())["model"]
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
@@ -318,7 +316,7 @@ def test_too_few_trials_say_nothing(tmp_path, capsys) -> None:
 
 def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_path) -> None:
     spec = small_spec(
-        name="modelled", defence=SPACE, seeds=5,
+        name="searched", defence=SPACE, seeds=5,
         attack={"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0.01, 0.03]},
         region={"clean_accuracy": 0.9, "attack_success": 0.2, "target": "share"},
         search={"kind": "region", "budget": 120, "pending": 20},
@@ -327,7 +325,7 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
         {**spec.document, "region": {**spec.document["region"], "target": "median"}}
     )
     ledger = Ledger(folder / "ledger")
-    strict, usual = model_answer(spec, ledger), model_answer(median, ledger)
+    strict, usual = (model_answer(FittedRegion.of(s, ledger)) for s in (spec, median))
     assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
     assert strict["space"]["IN"] <= usual["space"]["IN"]
     assert "for 90 % of the seeds" in model_text({"model": strict, "panel": [1, 2], "thresholds": {
@@ -341,10 +339,10 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     """From the answer, its words and what `verify` draws inside."""
     usual = json.loads((folder / "region.json").read_text())["model"]
     assert usual["cutoff"] == 0.95 and not any("together" in line for line in usual["text"])
-    for place in ("sweeps.region.model_region", "sweeps.verify.model_draws"):
+    for place in ("sweeps.region.fitted_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
     spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
-    held = model_answer(spec, ledger)
+    held = model_answer(FittedRegion.of(spec, ledger))
     assert held["cutoff"] == (least if least < 1 else None)
     assert held["space"]["IN"] < usual["space"]["IN"] and held["volume"] == usual["volume"]
     assert held["space"]["OUT"] == usual["space"]["OUT"]
@@ -355,7 +353,10 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
         f"{said} to be IN: points may be wrong together, and of all those with 0.95 more than 5 % "
         "might be outside at once." in text
     )
-    region, draw = ModelRegion(spec, ledger, "median", 5, "probability"), np.random.default_rng()
+    region, draw = (
+        ModelRegion(FittedRegion.of(spec, ledger), ledger.ended, "median", 5, "probability"),
+        np.random.default_rng(),
+    )
     drawn = region.sample("inside", 5, draw)
     assert len(drawn) == (5 if least < 1 else 0)
     assert all(candidate.probability >= least - 1e-6 for candidate in drawn)

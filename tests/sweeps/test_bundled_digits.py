@@ -1,4 +1,4 @@
-"""The bundled study of the demo gives the answers that the README promises, for three seed bases."""
+"""The bundled sweep of the demo gives the answers that the README promises, for three seed bases."""
 
 import pytest
 from small import begin, sweep

@@ -1,0 +1,180 @@
+"""The arguments of all commands, each declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps.cli.jobs import STORAGE as STORAGE_FOLDER
+
+#: Families of kinds and of bundled files that `sweeps list` knows.
+KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument as argparse expects it."""
+
+    flags: tuple[str, ...]
+    options: dict[str, Any]
+
+
+def _argument(*flags: str, **options: Any) -> Argument:
+    return Argument(flags, options)
+
+
+SPEC = _argument("spec", help="a YAML file, or the name of a bundled spec (`sweeps list specs`)")
+FOLDER = _argument("dir", help="the results folder of a sweep")
+SET = _argument(
+    "--set",
+    action="append",
+    default=[],
+    metavar="KEY=VALUE",
+    help="change the spec, for example --set seeds=5; may be repeated",
+)
+OUT = _argument("--out", metavar="DIR", help="results folder, default results/NAME")
+JSON = _argument("--json", action="store_true", help="answer in JSON")
+RUNNER = _argument(
+    "--runner",
+    choices=["tune", "serial"],
+    default="tune",
+    help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
+)
+TRIAL = _argument("trial", help="a trial's id, or its beginning")
+OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
+URI = _argument("--uri", help="another tracking store than the sweep's own")
+CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
+PROBE_FILE = _argument(
+    "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
+)
+PROBES = _argument(
+    "--probes",
+    metavar="PROBES",
+    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials without "
+    "their studies are trained again for them alone",
+)
+POINT = _argument(
+    "--point",
+    default="recommended",
+    help="recommended (default), best (validation accuracy), or the beginning of a point's id",
+)
+ATTACK = _argument(
+    "--attack",
+    metavar="N",
+    help="poison the data first with attack N of the panel as `sweeps region` numbers it, with "
+    "the `worst` of the point, or by the beginning of an attack's id",
+)
+SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
+MODEL = _argument("--out", metavar="FOLDER", help="a new folder, default in DIR/models")
+ROOT = _argument("--data-root", metavar="FOLDER", help="where the data lie now, if they moved")
+TIME = _argument(
+    "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
+)
+WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
+FILE = _argument("file", help="the file to write")
+JOB = _argument("job", help="a job's id (`sweeps job list`)")
+ADDRESS = _argument(
+    "--address",
+    "--on",
+    metavar="ADDRESS",
+    help="Ray's Jobs API, default $RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265",
+)
+CLUSTER = _argument(
+    *ADDRESS.flags,
+    metavar="ADDRESS",
+    help="check the cluster with this Jobs API too, for example http://127.0.0.1:8265; default: "
+    "only this machine",
+)
+FOLLOW = _argument("--follow", action="store_true", help="show what the job writes until it ends")
+STORAGE = _argument(
+    "--storage",
+    metavar="DIR",
+    default=STORAGE_FOLDER,
+    help=f"folder for results, on the head's disk or shared; default {STORAGE_FOLDER}",
+)
+THERE = _argument(
+    *STORAGE.flags,
+    metavar="DIR",
+    default=STORAGE_FOLDER,
+    help=f"with --on: where results will lie over there; default {STORAGE_FOLDER}",
+)
+RESUME = _argument(
+    "--resume",
+    metavar="JOB",
+    help="instead of SPEC: go on with a job that was stopped (or a results folder over there)",
+)
+JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
+SOURCE = _argument("job", help="a job's id, or the absolute path of a results folder over there")
+HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+DRAWS = _argument(
+    "--draws",
+    type=int,
+    metavar="N",
+    help="points drawn inside; default 59, or as many as a region search is expected to need",
+)
+SEEDS = _argument(
+    "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
+)
+TARGET = _argument(
+    "--target",
+    choices=["median", "share"],
+    help="95 %% of the points by their median seed, or 90 %% of points and seeds; default as the "
+    "spec's region.target, which is the median",
+)
+BASIS = _argument(
+    "--basis",
+    choices=["means", "bounds", "verdict", "probability"],
+    help="what is inside: of points tried those IN by means (default) or IN by bounds; of a region "
+    "search the part of IN where the verdict is sure (default), or all that is IN by probability",
+)
+TRANSFER = _argument(
+    "--transfer",
+    metavar="ATTACKS",
+    default="standard-1",
+    help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
+    "YAML such as '[sine]', a file of it, or none",
+)
+TRIGGERS = _argument(
+    "--trigger",
+    default="all",
+    metavar="TRIGGERS",
+    help="all (default), or YAML: a name, a mapping or a list of them, such as '[sine, warp]'",
+)
+DATA = _argument(
+    "--data",
+    default="digits",
+    help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
+)
+PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
+IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
+PROBED_TRIAL = _argument(
+    "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
+)
+INFLUENCES = _argument(
+    "--out", metavar="FILE", help="draw its images; default influence.png if --trial is given"
+)
+INFLUENCED = _argument(
+    "--images", type=int, default=5, metavar="N", help="triggered test images drawn; default 5"
+)
+MARGIN = _argument(
+    "--margin",
+    type=float,
+    default=0.02,
+    help="largest difference of accuracies that counts as none; default 0.02",
+)
+LOSS_MARGIN = _argument(
+    "--loss-margin",
+    type=float,
+    default=0.05,
+    help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
+)
+SUCCESS = _argument(
+    "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
+)
+SCALE = _argument(
+    "--scale",
+    choices=["plain", "logit"],
+    default="plain",
+    help="of attack success: fractions as they are (default), or their logits",
+)
+SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")

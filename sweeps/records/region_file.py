@@ -1,0 +1,165 @@
+"""region.json: the defence points that a sweep tried, judged, and what a region search answers.
+
+Keys are promises to users. Rates, accuracies, bounds and margins are fractions; `by_seed` maps have
+seeds as text for keys, since JSON has no others. A point is a defence point: all training settings
+but the attack and the seed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+from sweeps.records.model_answer import Factors, ModelAnswer
+
+REGION_VERSION = 1
+Basis = Literal["means", "bounds"]
+
+
+class CleanAccuracyEntry(TypedDict):
+    """The clean accuracy that is asked for.
+
+    rule: as the spec writes it, `0.9` or `best - 0.05`. value: as a fraction; None while it depends
+    on a best accuracy that is not known. best: that of the most accurate point, on test images;
+    best_point: its `defence_id`; best_source: the models it is of, the `panel`'s or the clean
+    `baseline`. All three are None where none is known.
+    """
+
+    rule: str
+    value: float | None
+    best: float | None
+    best_point: str | None
+    best_source: str | None
+
+
+class ThresholdsEntry(TypedDict):
+    """When a point is inside. attack_success: the most that any attack may have, a fraction.
+    confidence: of each one-sided bound, in (0, 1)."""
+
+    clean_accuracy: CleanAccuracyEntry
+    attack_success: float
+    confidence: float
+
+
+class PanelEntry(TypedDict):
+    """One attack of the panel. measure_id: of its trigger and target, whatever the poison rate.
+    label: all of it in words. poison_rate: a fraction of the training images. target: class number,
+    None where every class goes to the next. goal: `to class 0`, in words."""
+
+    attack_id: str
+    measure_id: str
+    label: str
+    trigger: str
+    poison_rate: float
+    target: int | None
+    goal: NotRequired[str]
+
+
+class AttackEntry(TypedDict):
+    """One attack at one point. `clean_accuracy` and `attack_success` are means over seeds. images:
+    the fewest triggered test images of a seed. baseline_success: how often clean models give the
+    attacker's answer to them; None without a clean baseline."""
+
+    attack_id: str
+    clean_by_seed: dict[str, float]
+    success_by_seed: dict[str, float]
+    clean_accuracy: float
+    attack_success: float
+    images: int
+    baseline_success: float | None
+
+
+class PointEntry(TypedDict):
+    """A defence point, judged.
+
+    factors: its settings by dotted name, `defence.weight_decay`. clean_accuracy,
+    validation_accuracy: the lowest mean over the attacks; attack_success: the highest, that of
+    `worst_attack` (an `attack_id`). The bounds are one-sided t-bounds of the least favourable
+    attack, None with one seed. seeds: how many there are; seeds_passing: those that meet both
+    thresholds under every attack. stopped: trials that were stopped early. by_means: IN, OUT or
+    INCOMPLETE; by_bounds: IN, OUT or UNDECIDED. margin: the smaller distance to a threshold, below
+    0 outside. baseline_accuracy: mean clean accuracy of the clean baseline. broken: models that
+    collapsed or diverged. Figures are None, and `attacks` is empty, while the point is INCOMPLETE.
+    """
+
+    defence_id: str
+    label: str
+    factors: Factors
+    clean_accuracy: float | None
+    validation_accuracy: float | None
+    attack_success: float | None
+    worst_attack: str | None
+    clean_lower: float | None
+    clean_upper: float | None
+    success_lower: float | None
+    success_upper: float | None
+    seeds: int
+    seeds_passing: int
+    stopped: int
+    by_means: str
+    by_bounds: str
+    margin: float | None
+    attacks: list[AttackEntry]
+    baseline_accuracy: float | None
+    broken: int
+
+
+class CountsEntry(TypedDict):
+    """How many points have each verdict: IN, OUT, INCOMPLETE; and IN, OUT, UNDECIDED."""
+
+    by_means: dict[str, int]
+    by_bounds: dict[str, int]
+
+
+class TrialCounts(TypedDict):
+    """Trials by how they ended; planned: in all, None where nobody said. Files of the first
+    releases lack `stopped`."""
+
+    finished: int
+    stopped: NotRequired[int]
+    failed: int
+    planned: int | None
+
+
+class RecommendedEntry(TypedDict):
+    """The recommended point. basis: the verdict by which it is IN; margin: as the point's."""
+
+    defence_id: str
+    basis: Basis
+    margin: float
+
+
+class PredictionAudit(TypedDict):
+    """How often a verdict that was predicted before the end was wrong, of `stopping: certain`.
+
+    stopped: trials that ended early; controls: those predicted that ran to their end all the same;
+    wrong: of these, how many ended with another verdict. error: the share of wrong ones;
+    error_upper: its one-sided 95 % bound; both None without controls. declared: the share that the
+    spec allows. epochs_saved: the share of epochs of attacked trials that were not trained.
+    """
+
+    stopped: int
+    controls: int
+    wrong: int
+    error: float | None
+    error_upper: float | None
+    declared: float
+    epochs_saved: float
+
+
+class RegionFile(TypedDict):
+    """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
+    believing the table. model: of a region search; None where too few trials have finished.
+    class_names: by class number."""
+
+    schema_version: int
+    name: str
+    thresholds: ThresholdsEntry
+    panel: list[PanelEntry]
+    counts: CountsEntry
+    trials: TrialCounts
+    recommended: RecommendedEntry | None
+    points: list[PointEntry]
+    foretold: NotRequired[PredictionAudit]
+    doubts: NotRequired[list[str]]
+    model: NotRequired[ModelAnswer | None]
+    class_names: NotRequired[list[str]]

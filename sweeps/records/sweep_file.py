@@ -1,0 +1,61 @@
+"""sweep.json: what a sweep is, written once when its results folder is made."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from sweeps.records.region_file import PanelEntry
+
+
+class TrackingEntry(TypedDict):
+    """Where MLflow's runs go: uri, None where tracking is off; runs: one a `trial` or a `point`."""
+
+    uri: str | None
+    runs: NotRequired[str]
+
+
+class SpecThresholds(TypedDict):
+    """When a point is inside, as the spec says it. Fractions.
+
+    rule: the clean accuracy asked for, in words. clean_accuracy: as a number, None where it depends
+    on the best accuracy; below_best: by how much it may then be lower. attack_success: at most.
+    confidence: of the verdicts. target: of a region search, `median` or `share` (90 %) of seeds.
+    """
+
+    rule: str
+    clean_accuracy: float | None
+    below_best: float | None
+    attack_success: float
+    confidence: float
+    target: str
+
+
+class SweepFile(TypedDict):
+    """The whole file.
+
+    sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class
+    number. planned: trials in all, at most where the search is adaptive. measures: measure id to
+    the identity of a trigger with its target. versions: of this project and of what it builds on.
+    command: as it was typed.
+
+    The last four say what it takes to look at the results without the spec; folders of earlier
+    releases lack them. panel: the attacks, with ids and labels. planned_points: defence points in
+    all, None where the search is adaptive. inactive: kind of architecture to the training settings
+    that it ignores.
+    """
+
+    schema_version: int
+    sweep_id: str
+    name: str
+    created: str
+    data_fingerprint: str
+    class_names: list[str]
+    planned: int
+    measures: dict[str, dict[str, Any]]
+    versions: dict[str, str]
+    tracking: TrackingEntry
+    command: str
+    panel: NotRequired[list[PanelEntry]]
+    thresholds: NotRequired[SpecThresholds]
+    planned_points: NotRequired[int | None]
+    inactive: NotRequired[dict[str, list[str]]]

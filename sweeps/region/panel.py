@@ -1,0 +1,32 @@
+"""The attacks that a sweep's claims are about, as region.json and sweep.json list them."""
+
+from __future__ import annotations
+
+from backdoor.config import Attack
+from backdoor.settings.digest import digest
+from backdoor.trial import measure_id
+from sweeps.records.region_file import PanelEntry
+from sweeps.region.labels import attack_label, kind_label, target_label
+from sweeps.spec import SweepSpec
+
+
+def attacks_by_id(spec: SweepSpec) -> dict[str, Attack]:
+    """Attack id → attack, in the order of the panel."""
+    return {digest("attack", attack.identity()): attack for attack in spec.panel}
+
+
+def panel_entries(spec: SweepSpec) -> list[PanelEntry]:
+    """The panel with ids and labels."""
+    return [_entry(name, attack) for name, attack in attacks_by_id(spec).items()]
+
+
+def _entry(attack_id: str, attack: Attack) -> PanelEntry:
+    return {
+        "attack_id": attack_id,
+        "measure_id": measure_id(attack),
+        "label": attack_label(attack),
+        "trigger": kind_label(attack.trigger.identity()),
+        "poison_rate": attack.poison_rate,
+        "target": None if attack.label_mode == "all_to_all" else attack.target,
+        "goal": target_label(attack.identity()),
+    }
