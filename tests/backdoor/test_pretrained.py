@@ -24,7 +24,7 @@ from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
-from sweeps.verify.plan import Draw, Plan, Settings
+from sweeps.verify.plan import Draw, Plan, VerificationSettings
 
 SHAPE = (1, 16, 16)
 NET = {"kind": "preact_resnet18", "width": 4}
@@ -123,7 +123,7 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
     # a verification's draws, and trials that lack a study.
     values = first.defence.active()
     assert values["architecture"]["pretrained"].startswith("sha256:")
-    plan = Plan({}, Settings(), (), (Draw("inside", values, None, (9,)),), "")
+    plan = Plan({}, VerificationSettings(), (), (Draw("inside", values, None, (9,)),), "")
     probed = Job(spec.measures, probes=(PROBES.build("persistence"),))
     feed = SweepFeed(make_search(spec), Ledger(paths.ledger), probed, files=spec.files)
     lacking = [trial for trial in feed.next_pack().trials if trial == first]

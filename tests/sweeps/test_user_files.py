@@ -24,7 +24,7 @@ from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.storage.paths import VerificationPaths
-from sweeps.verify.plan import Plan, Settings, read_plan, write_plan
+from sweeps.verify.plan import Plan, VerificationSettings, read_plan, write_plan
 
 
 @pytest.fixture
@@ -177,6 +177,6 @@ def test_a_path_is_written_out_once(picture, monkeypatch) -> None:
 def test_attacks_of_a_verification_keep_their_files(picture, tmp_path) -> None:
     paths = VerificationPaths(tmp_path)
     attack = build_attack({"trigger": {"kind": "blend", "image": str(picture)}})
-    write_plan(paths, Plan({}, Settings(draws=1, seeds=1), (attack,), (), "now"))
+    write_plan(paths, Plan({}, VerificationSettings(draws=1, seeds=1), (attack,), (), "now"))
     (again,) = read_plan(paths).transfer
     assert again == attack and again.trigger.image.path == str(picture)
