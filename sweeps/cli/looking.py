@@ -36,7 +36,7 @@ def status(args: argparse.Namespace) -> int:
         "collapsed": sum(bool(row["collapsed"]) for row in rows),
         "diverged": sum(bool(row["diverged"]) for row in rows),
         **_cost(rows),
-        "studies": (studies := ledger.studies.summary()),
+        "studies": (studies := ledger.probe_results.summary()),
     }
     if args.json:
         print(json.dumps(answer))
@@ -79,7 +79,7 @@ def _cost(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found."""
-    from sweeps.ledger import Ledger, plain_probe_results
+    from sweeps.ledger import Ledger
     from sweeps.storage.paths import open_results
 
     ledger = Ledger(open_results(args.dir).ledger)
@@ -89,7 +89,7 @@ def show(args: argparse.Namespace) -> int:
         rule = "must be the beginning of exactly one recorded trial's id"
         remedy = f"{len(found)} trials match; {_other_ids(rows, args.trial)}"
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    studies = plain_probe_results(ledger.studies, found[0]["trial_id"])
+    studies = [row.plain() for row in ledger.probe_results.rows(found[0]["trial_id"])]
     print(json.dumps(found[0] | ({"studies": studies} if studies else {}), indent=2))
     return FINE
 

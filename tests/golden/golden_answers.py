@@ -46,7 +46,8 @@ from golden_cases import (
 from backdoor.result import probe_id
 from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
-from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, columns_of, load_results
+from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, load_results
+from sweeps.records.probe_row import ProbeRow
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.search.levelset_sampler import LevelSetSampler
@@ -195,9 +196,11 @@ def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
     studies = [
         {
             **{key: row[key] for key in ("trial_id", "probe_id", "probe", "outcome", "error")},
-            "columns": {k: [_finite(v) for v in values] for k, values in columns_of(row).items()},
+            "columns": {
+                k: [_finite(v) for v in values] for k, values in ProbeRow.of(row).columns.items()
+            },
         }
-        for row in Ledger(ledger).studies.table().to_pylist()
+        for row in Ledger(ledger).probe_results.table().to_pylist()
     ]
     found = {
         "rows": sorted(results(ledger), key=lambda row: row["trial_id"]),
@@ -621,7 +624,7 @@ def settle(folder: Path, rows: int | None = None) -> None:
     rows: so many of the ledger's first rows are kept, as parts; all by default, folded.
     """
     ledger = folder / "ledger"
-    table, studies = Ledger(ledger).table(), Ledger(ledger).studies.table()
+    table, studies = Ledger(ledger).table(), Ledger(ledger).probe_results.table()
     if rows is not None:
         table = table.slice(0, rows)
     table = _restamped(table, {
@@ -641,7 +644,7 @@ def settle(folder: Path, rows: int | None = None) -> None:
     if studies.num_rows:
         half = studies.num_rows // 2
         for part in (studies.slice(0, half), studies.slice(half)):
-            anew.studies.append(part)
+            anew.probe_results.append(part)
     if rows is None:
         anew.fold()
     for place in (ledger, ledger / "probes"):

@@ -24,7 +24,17 @@ from backdoor.errors import UserError
 from backdoor.result import CurvePoint, probe_id
 from backdoor.trial import run_pack
 from sweeps.ledger import Ledger, attached, failed_rows, finished_rows, load_results
-from sweeps.mirror import Mirrored, TrackingUnreachable, mirror, preflight, ui_command
+from sweeps.mirror import (
+    Mirrored,
+    TrackingUnreachable,
+    mirror,
+    only_mirror,
+    preflight,
+    ui_command,
+)
+from sweeps.mirror.run_record import RunRecords
+from sweeps.mirror.view import ChangedTrial
+from sweeps.records.trial_row import TrialRow
 
 pytest_plugins = ["mirror_fixtures"]
 
@@ -165,9 +175,8 @@ def _metric_names(measures: dict[str, Any]) -> list[str]:
     row["measurements"] = [
         {"measure_id": key, "success": 1, "robust": 2, "total": 10} for key in measures
     ]
-    record = sweeps.mirror.run_record.RunRecords(
-        {"sweep_id": SWEEP_ID, "measures": measures}
-    ).record(row)
+    records = RunRecords({"sweep_id": SWEEP_ID, "measures": measures})
+    record = records.record(ChangedTrial(TrialRow.of(row)))
     start = "baseline_attack_success."
     return [p.key.removeprefix(start) for p in record.points if p.key.startswith(start)]
 
@@ -205,7 +214,7 @@ def test_new_store_gets_equal_runs(folder: Folder, new_store: NewStore) -> None:
 
 
 def test_all_pages_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps.mirror.sync, "PAGE", 2)
+    monkeypatch.setattr(sweeps.mirror.experiment, "PAGE", 2)
     folder.record(*pair(0), *pair(1), trial("ridge", 2))
     assert mirror(folder.paths).created == 5
     assert mirror(folder.paths).present == 5
@@ -283,7 +292,7 @@ def test_runs_of_others_are_left_alone(folder: Folder) -> None:
 
 def test_two_mirrors_of_one_folder_are_refused(folder: Folder) -> None:
     rule = "DIR: must not be mirrored by two processes at once, but got .* A running sweep mirrors"
-    with sweeps.mirror.sync.only_mirror(folder.paths), pytest.raises(UserError, match=rule):
+    with only_mirror(folder.paths), pytest.raises(UserError, match=rule):
         mirror(folder.paths)
     assert mirror(folder.paths).created == 0
 

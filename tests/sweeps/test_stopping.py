@@ -128,7 +128,7 @@ def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -
     write = Ledger._write
 
     def full(self, word, table):
-        if len(self.parts()) == PARTS:
+        if len(self.segments()) == PARTS:
             raise OSError("no space left on device")
         write(self, word, table)
 
@@ -138,7 +138,7 @@ def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -
     monkeypatch.undo()
     before = Ledger(paths.ledger)
     stamps = {r["trial_id"]: r["finished_at"] for r in before.rows()}
-    assert before.stopped and before.finished and len(before.parts()) == PARTS
+    assert before.stopped and before.finished and len(before.segments()) == PARTS
 
     runner = TuneRunner(cpu=2, stopping=spec.stopping, past=before.table())
     outcome = sweep(paths, spec, runner)
