@@ -117,14 +117,14 @@ def _final_values(row: TrialRow) -> dict[str, float | None]:
             "clean_accuracy": row.clean_accuracy,
             "clean_loss": row.clean_loss,
             "validation_accuracy": row.validation_accuracy,
-            "collapsed": row.collapsed,
-            "diverged": row.diverged,
         }
     return result | {
         "train_images": row.train_images,
         "poisoned": row.poisoned,
         "relabelled": row.relabelled,
         "covers": row.covers,
+        "collapsed": row.collapsed if row.finished else None,
+        "diverged": row.diverged if row.finished else None,
         "epochs_run": row.epochs_run,
         "seconds": row.seconds,
     }

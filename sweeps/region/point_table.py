@@ -20,6 +20,7 @@ from backdoor.settings.digest import digest
 from backdoor.trial import measure_id
 from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.best import Reference, from_baseline
 from sweeps.region.caveats import broken_seeds, doubts, learnt_nothing
 from sweeps.region.labels import attack_label, goal_label, kind_label, point_labels
@@ -132,7 +133,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> di
         "recommended": recommend(table),
         "points": table,
     }
-    region |= prediction_audit(spec, rows)
+    region |= prediction_audit(spec, [TrialRow.of(row) for row in rows])
     return region | {"doubts": [*learnt_nothing(least, rows), *doubts(region)]}
 
 

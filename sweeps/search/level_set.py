@@ -22,11 +22,12 @@ import numpy as np
 from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.streams import stream, stream_seed
-from sweeps.early_stopping.limits import Bars, side_of
+from sweeps.early_stopping.limits import bare, stand_in_counts
 from sweeps.ledger import FINISHED, STOPPED, Rows, accuracies
 from sweeps.levelset.encoding import SpaceDomain, panel_of
 from sweeps.levelset.search import LevelSetSearch, Outcome, Settings
 from sweeps.levelset.surrogate import Goal
+from sweeps.records.trial_row import TrialRow
 from sweeps.space.space import Assignment, Space
 from sweeps.spec import SweepSpec
 
@@ -57,7 +58,7 @@ class RegionSearch:
         self._number: dict[str, int] = {}  # trial id → its number in the core
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
         self._defences: dict[bytes, Defence] = {}  # of all points tried, which may be tried again
-        self._bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
+        self._thresholds = bare(spec.region)
         self._open: set[str] = set()
         self._left = deque[TrialConfig]()
         self._seconds: list[float] = []
@@ -174,7 +175,8 @@ class RegionSearch:
             return None
         self._seconds.append(row["seconds"] or 0.0)
         if row["status"] == STOPPED:
-            return Outcome(*side_of(row, self._bars)) if row["foretold"] else None
+            trial = TrialRow.of(row)
+            return Outcome(*stand_in_counts(trial, self._thresholds)) if trial.predicted else None
         clean, measured = accuracies(row), row["measurements"][0]
         return Outcome(
             clean["clean_correct"], clean["clean_total"], measured["success"], measured["total"]

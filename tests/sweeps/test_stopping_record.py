@@ -242,7 +242,7 @@ def test_a_ledger_of_the_version_before_is_read_and_goes_on(tmp_path) -> None:
     assert rows[TRIALS[0].trial_id]["curve"] == expected
     assert rows[TRIALS[0].trial_id]["class_correct"] == row["class_correct"]
     before = ledger.table()
-    ledger.fold()
+    ledger.compact()
     (file,) = ledger.files()
     assert pq.read_schema(file).metadata[b"schema_version"] == b"5"
     assert Ledger(tmp_path).table().equals(before)
