@@ -1,4 +1,4 @@
-"""Can poisoned models be told from clean ones by how well they perform?
+"""Can poisoned models be distinguished from clean ones by how well they perform?
 
 Poisoned models are compared with the clean baselines of the same defence point. By seed, which is
 a paired comparison: both saw the same images in the same order from the same initial weights. The
@@ -33,7 +33,7 @@ schema of what `detectability` returns, fractions in [0, 1], null where a figure
         clean_loss      the keys equivalent, tested, test and auc again, of the losses; null where
                         no pair has them
     overall         the same keys as of an attack, over all pairs of point and attack; its
-                    interval draws defence points, with all their attacks
+                    bootstrap resamples defence points, with all their attacks
 
 Points are those that somebody chose to sweep, not a sample of any population: intervals over them
 say how much a figure depends on this choice.

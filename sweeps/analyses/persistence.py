@@ -1,9 +1,9 @@
 """How long does a backdoor last when its model is trained further on few clean images?
 
 Finding 4 of Truong et al. 2020 (arXiv 2004.11514), whose figures were never published. It reads
-what the probe `persistence` recorded; `backdoor.probes.persistence` says what was done. Figures
-are means over seeds with Student's t-intervals over seeds. A step counts as
-images seen / clean images epochs of fine-tuning.
+the results of the probe `persistence`; `backdoor.probes.persistence` describes the fine-tuning.
+Figures are means over seeds with Student's t-intervals over seeds. Epochs of fine-tuning are
+images seen / clean images.
 
 The schema of what `persistence` returns; success and accuracy are fractions in [0, 1]:
 
@@ -14,14 +14,14 @@ The schema of what `persistence` returns; success and accuracy are fractions in 
         probe           the probe's settings
         clean_images    how many it was trained further on
         seeds           seeds with such a result
-        broken          models among them that had collapsed or diverged before it; their figures
+        broken          models among them that had collapsed or diverged before; their figures
                         are in the means
         course          one entry a step that was evaluated: {step, epochs,
                         attack_success, clean_change: {n, mean, lower, upper}, the latter against
                         the same model before it; clean_accuracy: mean;
                         baseline_success: mean of the clean models' success on the same images
                         after their own fine-tuning, or null}
-        took            whether mean attack success was at least `success` before it
+        took            whether mean attack success was at least `success` before fine-tuning
         gone_after      the first epochs from which on mean attack success stays below `success`;
                         null where it does not by the last step, or where it never took
 """

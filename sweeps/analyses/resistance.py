@@ -1,14 +1,14 @@
 """From which poison rate on does a backdoor take, at each defence point?
 
 Resistance is the rate at which the mean attack success over seeds first reaches `success`,
-interpolated between the rates of the sweep on a logarithmic scale of rates. Its interval draws
-seeds with replacement (a percentile bootstrap; all n^n draws where they are few), the same ones at
-all rates, since trials of a seed share images and poison sets. With three seeds such an interval
-is too narrow, and with one there is none. Given as well are the point of Mithridates (Bagdasaryan
-and Shmatikov 2024, arXiv 2302.04977): where the poisoning curve, attack success over the index of
-the rates, smoothed by a Gaussian of sigma 2, has an inflection (its second difference changes
-sign) and attack success is above 15 % and below 90 %; and their simplified one, the first rate
-with attack success above 50 %. They assume rates that are spaced evenly on a logarithmic scale.
+interpolated between the rates of the sweep on a logarithmic scale of rates. Its interval resamples
+seeds with replacement (a percentile bootstrap; all n^n resamples where they are few), the same ones
+at all rates, since trials of a seed share images and poison sets. With three seeds such an interval
+is too narrow, and with one there is none. Two figures of Mithridates (Bagdasaryan and Shmatikov
+2024, arXiv 2302.04977) are given as well. One is where the poisoning curve, attack success over the
+index of the rates, smoothed by a Gaussian of sigma 2, has an inflection (its second difference
+changes sign) and attack success is above 15 % and below 90 %. The simplified one is the first rate
+with attack success above 50 %. Both assume rates that are spaced evenly on a logarithmic scale.
 
 The schema of what `resistance` returns; rates and success are fractions in [0, 1]:
 
@@ -43,7 +43,7 @@ from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.equivalence import resamples
 
 SCHEMA_VERSION = 1
-#: Mithridates: smoothing in rates, and the range of attack success in which it looks.
+#: Mithridates: smoothing in rates, and the range of attack success in which points count.
 SIGMA, LEAST_SUCCESS, MOST_SUCCESS, SIMPLE_SUCCESS = 2.0, 0.15, 0.9, 0.5
 
 Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ figures were never published. Attack success of every poisoned model goes into o
 architecture x trigger x regularizer x seed; where other settings vary too (the poison rate, the
 weight decay, ...) there is a table for each combination of them, a *stratum*. A setting of which
 every architecture has one value, such as a learning rate of its own, belongs to the architecture:
-their effects cannot be told apart. An axis with one
+their effects cannot be separated. An axis with one
 level has no effect and is left out. The sums of squares of all effects and interactions, of the
 seeds as blocks and of the residual add up to the total. Levels are those that were swept, each
 counting once: other levels would explain another share.
@@ -13,7 +13,8 @@ counting once: other levels would explain another share.
 scale: `plain` takes fractions as they are; `logit` takes log((k + 1/2) / (n - k + 1/2)) of k
 successes in n images, on which differences near 0 and 1 count as much as those in between.
 
-Intervals draw seeds with replacement (a percentile bootstrap, all n^n draws where they are few).
+Intervals resample seeds with replacement (a percentile bootstrap, all n^n resamples where they are
+few).
 A resample has fewer distinct seeds, so that the means of its cells vary more and small shares are
 biased upwards; with three seeds intervals are too narrow. omega2 corrects the share itself for the
 noise.

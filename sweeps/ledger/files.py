@@ -1,4 +1,4 @@
-"""Parquet files of a record: written whole, named by time, refused when damaged or foreign."""
+"""Parquet files of the ledger: written whole, named by time, refused when damaged or unreadable."""
 
 from __future__ import annotations
 

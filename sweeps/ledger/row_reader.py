@@ -29,7 +29,8 @@ def trial_rows(table: pa.Table) -> list[TrialRow]:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Python looks for garbage again and again while many objects are made: half of the time."""
+    """While many objects are made, Python searches for garbage again and again, for half of the
+    time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

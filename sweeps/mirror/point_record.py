@@ -1,4 +1,4 @@
-"""What the MLflow run of a defence point says: a pure function of the spec and the ledger's rows.
+"""What the MLflow run of a defence point shows: a pure function of the spec and the ledger's rows.
 
 Its figures are those of region.json, by the same functions. Like there, a point has figures once
 every attack of the panel has every seed; until then its run counts what is done.

@@ -20,7 +20,7 @@ from sweeps.storage.shell import command
 
 #: The priority number of the process, the last there is: Ray gives its workers 15.
 NICENESS = 19
-#: Seconds between two looks at the process while it is awaited.
+#: Seconds between two checks of the process while it is awaited.
 LOOK_EVERY = 0.1
 
 
@@ -62,7 +62,7 @@ class MirrorProcess:
         return None if self._process is None else self._process.pid
 
     def notify(self) -> None:
-        """Says that there are new rows. A full pipe or a dead process is no reason to wait."""
+        """Reports that there are new rows, without waiting for a full pipe or a dead process."""
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._process.stdin.write(b"\n")

@@ -1,4 +1,4 @@
-"""What the MLflow run of a trial says: a pure function of the trial's ledger row.
+"""What the MLflow run of a trial shows: a pure function of its row and its probe results.
 
 Equal rows give equal runs, times included, so that a store that was lost can be rebuilt.
 """

@@ -130,7 +130,7 @@ def test_hostile_strings_are_only_strings(new_store: NewStore, tmp_path: Path) -
 
 
 def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder: Folder) -> None:
-    """A run without them is made anew; one that has them is left alone."""
+    """A run without them is written again; one that has them is left alone."""
     from fake_probes import Counting
 
     ledger, configs = Ledger(folder.paths.ledger), pair(0)
