@@ -44,7 +44,7 @@ NewStore = Callable[[str], str]
 # --- what a run says ---------------------------------------------------------------------------
 
 
-def test_runs_say_what_the_ledger_says(folder: Folder) -> None:
+def test_runs_show_what_the_ledger_has(folder: Folder) -> None:
     results = run_pack(pair(0) + pair(1), MEASURES)
     Ledger(folder.paths.ledger).append(finished_rows(results, "pack-7"))
     done = mirror(folder.paths)
@@ -87,12 +87,12 @@ def test_parameters_tags_name_and_times(folder: Folder) -> None:
     }  # fmt: skip
     keys = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
             "data_fingerprint", "status"]  # fmt: skip
-    expected = {key: row[key] for key in keys} | {"sweep_id": SWEEP_ID}
+    expected = {key: getattr(row, key) for key in keys} | {"sweep_id": SWEEP_ID}
     assert expected.items() <= run.data.tags.items()
     assert run.info.run_name == "ridge wd=0.1 patch(size=1) 3 % seed 3"
     assert found[clean.trial_id].info.run_name == "ridge wd=0.1 clean seed 3"
     assert found[clean.trial_id].data.params["attack.poison_rate"] == "0.0"
-    assert run.info.end_time == round(row["finished_at"] * 1000)
+    assert run.info.end_time == round(row.finished_at * 1000)
     assert run.info.end_time - run.info.start_time == 10  # fake results take 0.01 s
 
 
@@ -129,7 +129,7 @@ def test_hostile_strings_are_only_strings(new_store: NewStore, tmp_path: Path) -
     assert mirror(folder.paths).present == 1
 
 
-def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder: Folder) -> None:
+def test_single_figures_of_probes_are_metrics_also_when_they_come_later(folder: Folder) -> None:
     """A run without them is written again; one that has them is left alone."""
     from fake_probes import Counting
 
@@ -141,7 +141,7 @@ def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder:
         results = run_pack(configs, MEASURES, probes=probes)
         ledger.append(attached(finished_rows(results, "pack"), results))
         done = mirror(folder.paths)
-        # The baseline's studies have found nothing.
+        # The probes have found nothing on the baseline.
         assert (done.created, done.present, done.repaired) == (0, 1, 1)
         assert mirror(folder.paths).present == 2
         run = by_trial(runs(folder.uri))[configs[1].trial_id]
@@ -357,7 +357,7 @@ def gateway() -> Any:
         server.shutdown()
 
 
-def test_dead_server_is_told_at_once(folder: Folder) -> None:
+def test_dead_server_is_reported_at_once(folder: Folder) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(TrackingUnreachable, match=f"{uri} cannot be used: .*refused") as caught:
         mirror(folder.paths, uri)

@@ -68,10 +68,8 @@ def agree(swept: PointSweep, region: dict[str, Any]) -> None:
     """Every run shows what region.json says of its point, and nothing else."""
     found = swept.runs()
     for point in region["points"]:
-        metrics, tags = (
-            found[point["defence_id"]].data.metrics,
-            found[point["defence_id"]].data.tags,
-        )
+        data = found[point["defence_id"]].data
+        metrics, tags = data.metrics, data.tags
         for key in ("clean_accuracy", "clean_lower", "clean_upper", "validation_accuracy", "margin",
                     "attack_success", "success_lower", "success_upper", "baseline_accuracy"):  # fmt: skip
             assert metrics.get(key) == point[key], key
@@ -116,8 +114,8 @@ def test_figures_are_those_of_the_region(
 def test_parameters_tags_name_and_times(swept: PointSweep) -> None:
     swept.record(swept.trials)
     mirror(swept.paths)
-    rows = [r for r in Ledger(swept.paths.ledger).rows() if r["config"]["defence"]["weight_decay"] == 1]  # fmt: skip
-    run = swept.runs()[rows[0]["defence_id"]]
+    rows = [r for r in Ledger(swept.paths.ledger).trials() if r.config["defence"]["weight_decay"] == 1]  # fmt: skip
+    run = swept.runs()[rows[0].defence_id]
     assert run.info.run_name == "ridge wd=1" and run.info.status == "FINISHED"
     assert run.data.params == {
         "data": "digits", "data.train": "1100", "data.validation": "197", "data.test": "500",
@@ -126,7 +124,7 @@ def test_parameters_tags_name_and_times(swept: PointSweep) -> None:
     }  # fmt: skip
     assert run.data.tags["region"] == "clean_accuracy >= best - 0.05, attack_success <= 0.2, confidence 0.95"  # fmt: skip
     assert "error" not in run.data.tags and "trial_id" not in run.data.tags
-    times = [row["finished_at"] for row in rows]
+    times = [row.finished_at for row in rows]
     assert run.info.end_time == round(1000 * max(times))
     assert run.info.start_time == round(1000 * (min(times) - 0.01))  # fake results take 0.01 s
     assert run.data.metrics["train_seconds"] == pytest.approx(0.1)
@@ -154,9 +152,9 @@ def test_a_run_waits_until_its_point_is_complete(swept: PointSweep, capsys: Any)
     for count in range(8, 41, 8):
         swept.record(order[count - 8 : count])
         follower.step()
-        recorded = Ledger(swept.paths.ledger).rows()
+        recorded = Ledger(swept.paths.ledger).trials()
         for name, run in swept.runs().items():
-            here = [row for row in recorded if row["defence_id"] == name]
+            here = [row for row in recorded if row.defence_id == name]
             assert run.data.metrics["trials_finished"] == len(here)
             assert run.info.status == ("FINISHED" if len(here) == 10 else "RUNNING")
             assert ("margin" in run.data.metrics) == (run.data.tags["by_means"] != "INCOMPLETE")
