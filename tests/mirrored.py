@@ -1,4 +1,4 @@
-"""Results folders and what MLflow says of them, for the tests of the mirror."""
+"""Results folders and what MLflow shows of them, for the tests of the mirror."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from backdoor.config import TrialConfig, build_attack
 from backdoor.trial import measure_id
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import mlflow_settings
+from sweeps.records.trial_row import TrialRow
 from sweeps.storage.paths import SweepPaths, write_json
 
 SWEEP_ID = "0123456789abcdef" * 2
@@ -41,8 +42,9 @@ class Folder:
         rows = finished_rows([fake_result(c, MEASURES) for c in configs], "pack")
         Ledger(self.paths.ledger).append(rows)
 
-    def rows(self) -> dict[str, dict[str, Any]]:
-        return {row["trial_id"]: row for row in Ledger(self.paths.ledger).rows()}
+    def rows(self) -> dict[str, TrialRow]:
+        """By trial id."""
+        return {row.trial_id: row for row in Ledger(self.paths.ledger).trials()}
 
 
 def pair(seed: int = 0) -> list[TrialConfig]:

@@ -1,6 +1,6 @@
 """What finished sweeps say beyond their region: `detectability`, `resistance`, `variance`,
-`effects` and `persistence`.
+`effects`, `persistence` and `influential`.
 
-All read the ledger only. Each has a module with its numbers, plain values with a documented
-schema, and `text` writes them for people.
+All read the ledger only. Each has a module that computes its figures, as plain values with a
+documented schema; `measures_text` and `findings_text` write them for people.
 """

@@ -6,9 +6,9 @@ architecture and the other settings of the defence, the attack, the data and the
 say the same images, poison, order and initial weights. A *cell* is such a pair without its seed.
 Differences are with minus without: below 0 the regularizer lowered attack success.
 
-Intervals are Student's t over seeds. Over several cells a seed counts once, by the mean over the
-cells that have all seeds in common, since cells of a seed share images: it is a claim about new
-seeds and these very cells. Nothing is corrected for the number of comparisons.
+Intervals are Student's t over seeds. Over several cells a seed counts once, by the mean over these
+cells, and only seeds that all cells have are used, since cells of a seed share images: the claim is
+about new seeds and the same cells. Nothing is corrected for the number of comparisons.
 
 A pair of which a model collapsed (one answer for nearly all images) or diverged says nothing about
 a backdoor, whichever way its figure went: it is counted as broken and left out of all else.
@@ -36,17 +36,80 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from backdoor.settings.registry import REGULARIZERS, TOGETHER
-from sweeps.analyses.trials import CLEAN, Row, attack_label, clean_accuracy, is_broken
-from sweeps.ledger import FINISHED, flatten_factors
+from sweeps.analyses.trials import attack_label, clean_accuracy
+from sweeps.ledger import CLEAN, flatten_factors
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label, point_labels
 from sweeps.statistics.intervals import mean_interval
 
 SCHEMA_VERSION = 1
 NONE = "none"
-Entry = dict[str, Any]
+#: A `MeanInterval` as plain values.
+Interval = dict[str, Any]
+#: Means of models without the regularizer and with it.
+Means = TypedDict("Means", {"without": float | None, "with": float | None})
+
+
+class Strength(TypedDict):
+    """The value of a regularizer's dial."""
+
+    name: str
+    value: float
+
+
+class CellEntry(TypedDict):
+    """One cell; `success` and its change are None for clean models."""
+
+    label: str
+    attack: str
+    seeds: list[int]
+    broken: int
+    success: Means | None
+    clean: Means
+    success_change: Interval | None
+    clean_change: Interval
+
+
+class Signs(TypedDict):
+    """How many pairs changed which way."""
+
+    lower: int
+    higher: int
+    equal: int
+
+
+class Overall(TypedDict):
+    """Over the poisoned cells."""
+
+    cells: int
+    seeds: list[int]
+    broken: int
+    success_change: Interval
+    clean_change: Interval
+    pairs: Signs
+    cells_lower: int
+    cells_higher: int
+
+
+class RegularizerEntry(TypedDict):
+    """One regularizer with its settings."""
+
+    regularizer: str
+    strength: Strength | None
+    cells: list[CellEntry]
+    overall: Overall
+
+
+class Effects(TypedDict):
+    """What `effects` returns."""
+
+    schema_version: int
+    confidence: float
+    regularizers: list[RegularizerEntry]
+    unpaired: int
 
 
 @dataclass(frozen=True)
@@ -68,21 +131,21 @@ class Cell:
     broken: int = 0
 
 
-def effects(rows: Iterable[Row], confidence: float = 0.95) -> Entry:
-    """Rows of `Ledger.rows` to plain values; see the module for their schema."""
-    finished = [row for row in rows if row["status"] == FINISHED]
-    without = {_else(row): row for row in finished if _kind(row) == NONE}
+def effects(rows: Iterable[TrialRow], confidence: float = 0.95) -> Effects:
+    """Plain values; see the module for their schema."""
+    finished = [row for row in rows if row.finished]
+    without = {_all_else(row): row for row in finished if _kind(row) == NONE}
     grouped: dict[str, dict[str, Cell]] = {}
     unpaired = 0
     for row in finished:
         if _kind(row) == NONE:
             continue
-        partner = without.get(_else(row))
+        partner = without.get(_all_else(row))
         if partner is None:
             unpaired += 1
         else:
-            cells = grouped.setdefault(_text(row["config"]["defence"]["regularizer"]), {})
-            _add(cells.setdefault(_else(row, with_seed=False), _cell(row)), row, partner)
+            cells = grouped.setdefault(_text(row.config["defence"]["regularizer"]), {})
+            _add(cells.setdefault(_all_else(row, with_seed=False), _cell(row)), row, partner)
     found = [_entry(json.loads(name), cells, confidence) for name, cells in grouped.items()]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -92,13 +155,13 @@ def effects(rows: Iterable[Row], confidence: float = 0.95) -> Entry:
     }
 
 
-def _kind(row: Row) -> str:
-    return str(row["config"]["defence"].get("regularizer", {"kind": NONE})["kind"])
+def _kind(row: TrialRow) -> str:
+    return str(row.config["defence"].get("regularizer", {"kind": NONE})["kind"])
 
 
-def _else(row: Row, with_seed: bool = True) -> str:
-    """All that is set beside the regularizer, as text."""
-    config = dict(row["config"])
+def _all_else(row: TrialRow, with_seed: bool = True) -> str:
+    """All settings but the regularizer, as text."""
+    config = dict(row.config)
     config["defence"] = {k: v for k, v in config["defence"].items() if k != "regularizer"}
     return _text(config if with_seed else {k: v for k, v in config.items() if k != "seed"})
 
@@ -107,35 +170,32 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _cell(row: Row) -> Cell:
-    config = row["config"]
+def _cell(row: TrialRow) -> Cell:
+    config = row.config
     defence = {k: v for k, v in config["defence"].items() if k != "regularizer"}
     flat = flatten_factors({"data": {}, "defence": defence, "training": {}, "attack": None})
     factors = {k: v for k, v in flat.items() if k.startswith("defence.")}
     return Cell(factors, CLEAN if config["attack"] is None else attack_label(config["attack"]))
 
 
-def _add(cell: Cell, row: Row, partner: Row) -> None:
-    if is_broken(row) or is_broken(partner):
+def _add(cell: Cell, row: TrialRow, partner: TrialRow) -> None:
+    if row.broken or partner.broken:
         cell.broken += 1
         return
     success = None
-    if row["attack_id"] != CLEAN:
-        before, after = _success(partner), _success(row)
+    if not row.is_clean:
+        before, after = partner.attack_success, row.attack_success
         success = None if before is None or after is None else (before, after)
     clean = (clean_accuracy(partner), clean_accuracy(row))
-    cell.pairs[row["seed"]] = Pair(success, clean)
-
-
-def _success(row: Row) -> float | None:
-    first = next(iter(row["measurements"]), None)
-    return first["success"] / first["total"] if first is not None and first["total"] else None
+    cell.pairs[row.seed] = Pair(success, clean)
 
 
 # --- entries -----------------------------------------------------------------------------------
 
 
-def _entry(regularizer: Mapping[str, Any], cells: Mapping[str, Cell], confidence: float) -> Entry:
+def _entry(
+    regularizer: Mapping[str, Any], cells: Mapping[str, Cell], confidence: float
+) -> RegularizerEntry:
     some = list(cells.values())
     labels = point_labels([cell.factors for cell in some])
     entries = [
@@ -149,7 +209,7 @@ def _entry(regularizer: Mapping[str, Any], cells: Mapping[str, Cell], confidence
     }
 
 
-def strength_of(regularizer: Mapping[str, Any]) -> Entry | None:
+def strength_of(regularizer: Mapping[str, Any]) -> Strength | None:
     """The name and value of a regularizer's dial; None of several at once or without one."""
     kind = regularizer["kind"]
     if TOGETHER in kind or kind not in REGULARIZERS.kinds():
@@ -158,7 +218,7 @@ def strength_of(regularizer: Mapping[str, Any]) -> Entry | None:
     return {"name": name, "value": regularizer[name]} if name in regularizer else None
 
 
-def _order(entry: Entry) -> tuple[str, float, str]:
+def _order(entry: RegularizerEntry) -> tuple[str, float, str]:
     strength = entry["strength"]
     kind = entry["regularizer"].partition("(")[0]
     return (
@@ -168,7 +228,7 @@ def _order(entry: Entry) -> tuple[str, float, str]:
     )
 
 
-def _cell_entry(cell: Cell, label: str, confidence: float) -> Entry:
+def _cell_entry(cell: Cell, label: str, confidence: float) -> CellEntry:
     pairs = list(cell.pairs.values())
     success = [pair.success for pair in pairs if pair.success is not None]
     poisoned = cell.attack != CLEAN
@@ -184,18 +244,16 @@ def _cell_entry(cell: Cell, label: str, confidence: float) -> Entry:
     }
 
 
-def _means(pairs: Sequence[tuple[float, float]]) -> Entry:
-    names = ("without", "with")
-    return {
-        n: sum(p[i] for p in pairs) / len(pairs) if pairs else None for i, n in enumerate(names)
-    }
+def _means(pairs: Sequence[tuple[float, float]]) -> Means:
+    without, having = (_mean([p[i] for p in pairs]) if pairs else None for i in (0, 1))
+    return {"without": without, "with": having}
 
 
-def _change(pairs: Sequence[tuple[float, float]], confidence: float) -> Entry:
+def _change(pairs: Sequence[tuple[float, float]], confidence: float) -> Interval:
     return mean_interval([after - before for before, after in pairs], confidence).plain()
 
 
-def _overall(cells: Sequence[Cell], entries: Sequence[Entry], confidence: float) -> Entry:
+def _overall(cells: Sequence[Cell], entries: Sequence[CellEntry], confidence: float) -> Overall:
     """Over the poisoned cells that have a pair at all; see the schema."""
     used = [
         {seed: pair for seed, pair in cell.pairs.items() if pair.success is not None}
@@ -204,29 +262,29 @@ def _overall(cells: Sequence[Cell], entries: Sequence[Entry], confidence: float)
     ]
     used = [pairs for pairs in used if pairs]
     seeds = sorted(set.intersection(*map(set, used))) if used else []
-    moved = [p.success[1] - p.success[0] for pairs in used for p in pairs.values() if p.success]
+    changed = [_change_of(p.success) for pairs in used for p in pairs.values()]
     changes = [e["success_change"] for e in entries if e["success_change"] is not None]
     return {
         "cells": len(used),
         "seeds": seeds,
         "broken": sum(cell.broken for cell in cells if cell.attack != CLEAN),
         "success_change": mean_interval(
-            [_mean([_moved(pairs[s].success) for pairs in used]) for s in seeds], confidence
+            [_mean([_change_of(pairs[s].success) for pairs in used]) for s in seeds], confidence
         ).plain(),
         "clean_change": mean_interval(
-            [_mean([_moved(pairs[s].clean) for pairs in used]) for s in seeds], confidence
+            [_mean([_change_of(pairs[s].clean) for pairs in used]) for s in seeds], confidence
         ).plain(),
         "pairs": {
-            "lower": sum(d < 0 for d in moved),
-            "higher": sum(d > 0 for d in moved),
-            "equal": sum(d == 0 for d in moved),
+            "lower": sum(d < 0 for d in changed),
+            "higher": sum(d > 0 for d in changed),
+            "equal": sum(d == 0 for d in changed),
         },
         "cells_lower": sum(c["upper"] is not None and c["upper"] < 0 for c in changes),
         "cells_higher": sum(c["lower"] is not None and c["lower"] > 0 for c in changes),
     }
 
 
-def _moved(pair: tuple[float, float] | None) -> float:
+def _change_of(pair: tuple[float, float] | None) -> float:
     assert pair is not None
     return pair[1] - pair[0]
 

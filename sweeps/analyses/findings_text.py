@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sweeps.analyses.measures_text import table
 
-Answer = Mapping[str, Any]
+if TYPE_CHECKING:
+    from sweeps.analyses.effects import Effects, RegularizerEntry
+    from sweeps.analyses.persistence import Persistence, PersistenceEntry
+    from sweeps.analyses.variance import StratumEntry, TermEntry, Variance
+
 NO_POISONED = "No poisoned model has finished."
 
 
-def _level(answer: Answer) -> str:
-    return f"{100 * answer['confidence']:g} % interval"
+def _level(confidence: float) -> str:
+    return f"{100 * confidence:g} % interval"
 
 
 def _between(lower: float | None, upper: float | None, form: str = ".3f") -> str:
@@ -24,15 +28,15 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 
 def _broken(count: int, models: tuple[str, str], what: str) -> str:
-    """models: the words for one and for several of them."""
-    said, verb = (models[0], "is") if count == 1 else (models[1], "are")
-    return f"{count} {said} collapsed or diverged and {verb} {what}."
+    """models: what one and several of them are called."""
+    name, verb = (models[0], "is") if count == 1 else (models[1], "are")
+    return f"{count} {name} collapsed or diverged and {verb} {what}."
 
 
 # --- variance ----------------------------------------------------------------------------------
 
 
-def variance_text(answer: Answer) -> str:
+def variance_text(answer: Variance) -> str:
     """What `sweeps probe variance` prints."""
     if not answer["strata"]:
         return NO_POISONED
@@ -46,7 +50,7 @@ def variance_text(answer: Answer) -> str:
     )
 
 
-def _stratum(entry: Answer, answer: Answer) -> Iterator[str]:
+def _stratum(entry: StratumEntry, answer: Variance) -> Iterator[str]:
     settings = ", ".join(f"{k} {v}" for k, v in entry["settings"].items())
     if settings:
         yield f"At {settings}:"
@@ -66,33 +70,36 @@ def _stratum(entry: Answer, answer: Answer) -> Iterator[str]:
     if not entry["terms"]:
         yield "All models have the same attack success: there is no variance to explain."
         return
-    head = ["source", "df", "eta^2", _level(answer), "omega^2"]
+    head = ["source", "df", "eta^2", _level(answer["confidence"]), "omega^2"]
     yield table(head, [_term(term) for term in entry["terms"]])
     yield ""
     rows = [
         [e["factor"], e["level"], _number(e["mean"]), _between(e["lower"], e["upper"])]
         for e in entry["levels"]
     ]
-    yield table(["factor", "level", "attack success", _level(answer)], rows)
+    yield table(["factor", "level", "attack success", _level(answer["confidence"])], rows)
 
 
-def _term(term: Answer) -> list[str]:
+def _term(term: TermEntry) -> list[str]:
     return [
-        " x ".join(term["factors"]), str(term["df"]), _number(term["eta2"]),
-        _between(term["eta2_lower"], term["eta2_upper"]), _number(term["omega2"]),
-    ]  # fmt: skip
+        " x ".join(term["factors"]),
+        str(term["df"]),
+        _number(term["eta2"]),
+        _between(term["eta2_lower"], term["eta2_upper"]),
+        _number(term["omega2"]),
+    ]
 
 
 # --- effects -----------------------------------------------------------------------------------
 
 
-def effects_text(answer: Answer) -> str:
+def effects_text(answer: Effects) -> str:
     """What `sweeps probe effects` prints."""
     if not answer["regularizers"]:
         return "No model with a regularizer has a finished partner without one: sweep `none` too."
-    head = ["regularizer", "strength", "attack success", _level(answer), "clean accuracy",
-            _level(answer), "cells", "lower", "higher", "pairs lower/equal/higher", "seeds",
-            "broken"]  # fmt: skip
+    level = _level(answer["confidence"])
+    head = ["regularizer", "strength", "attack success", level, "clean accuracy", level]
+    head += ["cells", "lower", "higher", "pairs lower/equal/higher", "seeds", "broken"]
     lines = [
         table(head, map(_effect, answer["regularizers"])),
         "",
@@ -109,78 +116,88 @@ def effects_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _effect(entry: Answer) -> list[str]:
-    overall = entry["overall"]
-    success, clean, pairs = (overall[k] for k in ("success_change", "clean_change", "pairs"))
-    strength = entry["strength"]
+def _effect(entry: RegularizerEntry) -> list[str]:
+    overall, strength = entry["overall"], entry["strength"]
+    success, clean, pairs = overall["success_change"], overall["clean_change"], overall["pairs"]
     return [
         entry["regularizer"],
         "-" if strength is None else f"{strength['name']} {strength['value']:g}",
-        _number(success["mean"], "+.3f"), _between(success["lower"], success["upper"], "+.3f"),
-        _number(clean["mean"], "+.3f"), _between(clean["lower"], clean["upper"], "+.3f"),
-        str(overall["cells"]), str(overall["cells_lower"]), str(overall["cells_higher"]),
-        f"{pairs['lower']}/{pairs['equal']}/{pairs['higher']}", str(len(overall["seeds"])),
+        _number(success["mean"], "+.3f"),
+        _between(success["lower"], success["upper"], "+.3f"),
+        _number(clean["mean"], "+.3f"),
+        _between(clean["lower"], clean["upper"], "+.3f"),
+        str(overall["cells"]),
+        str(overall["cells_lower"]),
+        str(overall["cells_higher"]),
+        f"{pairs['lower']}/{pairs['equal']}/{pairs['higher']}",
+        str(len(overall["seeds"])),
         str(overall["broken"]),
-    ]  # fmt: skip
+    ]
 
 
 # --- persistence -------------------------------------------------------------------------------
 
 
-def persistence_text(answer: Answer) -> str:
+def persistence_text(answer: Persistence) -> str:
     """What `sweeps probe persistence` prints."""
-    studies = answer["studies"]
-    if not studies:
+    entries = answer["studies"]
+    if not entries:
         return (
             "No study of persistence is recorded: add `probes: [persistence]` to the spec, or use "
             "`sweeps resume DIR --probes '[persistence]'`."
         )
-    last = _last(studies)
-    head = ["point", "attack", "clean images", "learning rate", "before", _level(answer),
-            f"after {last} epochs", _level(answer), "clean models", "gone after",
-            "clean accuracy", "change", _level(answer)]  # fmt: skip
-    took = [entry for entry in studies if entry["took"]]
-    gone = [entry for entry in took if entry["gone_after"] is not None]
+    last, level = _last_epochs(entries), _level(answer["confidence"])
+    head = ["point", "attack", "clean images", "learning rate", "before", level]
+    head += [f"after {last} epochs", level, "clean models", "gone after"]
+    head += ["clean accuracy", "change", level]
+    took = [entry for entry in entries if entry["took"]]
+    removed = [entry for entry in took if entry["gone_after"] is not None]
     lines = [
-        table(head, map(_course, studies)),
+        table(head, map(_course, entries)),
         "",
-        f"Of {len(studies)} fine-tunings of a backdoor {len(took)} were of one that had taken "
+        f"Of {len(entries)} fine-tunings of a backdoor {len(took)} were of one that had taken "
         f"(attack success of "
-        f"{answer['success']:g} or more) and {len(gone)} of these were below it for good within "
+        f"{answer['success']:g} or more) and {len(removed)} of these were below it for good within "
         f"{last} epochs.",
         "Clean models: success of the trigger on the clean model of equal point and seeds, trained "
         "further likewise. Gone after: the first epochs looked at from which on mean success "
         "stays below. Clean accuracy: before; change: by the last epoch, of the same models. "
         "--json has every epoch that was looked at.",
     ]
-    broken = sum(entry["broken"] for entry in studies)
+    broken = sum(entry["broken"] for entry in entries)
     if broken:
         lines.append(_broken(broken, ("model had", "models had"), "in the means"))
     return "\n".join(lines)
 
 
-def _last(studies: Sequence[Answer]) -> str:
-    """The epochs of the last look, or of the first and the last study to end."""
-    ends = sorted({entry["course"][-1]["epochs"] for entry in studies})
+def _last_epochs(entries: Sequence[PersistenceEntry]) -> str:
+    """After how many epochs the fine-tunings ended: one number, or the least and the most."""
+    ends = sorted({entry["course"][-1]["epochs"] for entry in entries})
     return f"{ends[0]:g}" if len(ends) == 1 else f"{ends[0]:g} to {ends[-1]:g}"
 
 
-def _course(entry: Answer) -> list[str]:
+def _course(entry: PersistenceEntry) -> list[str]:
     before, after = entry["course"][0], entry["course"][-1]
-    start, success, change = (
-        before["attack_success"], after["attack_success"], after["clean_change"],
-    )  # fmt: skip
+    start, success = before["attack_success"], after["attack_success"]
+    change = after["clean_change"]
     return [
-        entry["label"], entry["attack"], str(entry["clean_images"]),
+        entry["label"],
+        entry["attack"],
+        str(entry["clean_images"]),
         f"{entry['probe'].get('learning_rate', 0):g}",
-        _number(start["mean"]), _between(start["lower"], start["upper"]),
-        _number(success["mean"]), _between(success["lower"], success["upper"]),
-        _number(after["baseline_success"]), _gone(entry), _number(before["clean_accuracy"]),
-        _number(change["mean"], "+.3f"), _between(change["lower"], change["upper"], "+.3f"),
-    ]  # fmt: skip
+        _number(start["mean"]),
+        _between(start["lower"], start["upper"]),
+        _number(success["mean"]),
+        _between(success["lower"], success["upper"]),
+        _number(after["baseline_success"]),
+        _removed_after(entry),
+        _number(before["clean_accuracy"]),
+        _number(change["mean"], "+.3f"),
+        _between(change["lower"], change["upper"], "+.3f"),
+    ]
 
 
-def _gone(entry: Answer) -> str:
+def _removed_after(entry: PersistenceEntry) -> str:
     if not entry["took"]:
         return "never took"
     return "-" if entry["gone_after"] is None else f"{entry['gone_after']:.3g}"

@@ -13,66 +13,69 @@ seven of largest absolute value). The schema of what `influential` returns, frac
         images          places in their lists of the most influential training images
         poisoned        how many of these places poisoned images hold, and `helping`, how many hold
                         poisoned images that help the attacker
-        expected        the share that poisoned images would hold if influence did not know them:
-                        their share of the training set
+        expected        the share that poisoned images would hold if influence did not depend on
+                        poison: their share of the training set
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
-from sweeps.analyses.trials import CLEAN, Row, attack_label, points_of
-from sweeps.ledger import FINISHED, columns_of
+from sweeps.analyses.measures_text import table
+from sweeps.analyses.trials import attack_label, points_of
+from sweeps.records.influence_entry import InfluenceEntry
+from sweeps.records.probe_row import ProbeRow
+from sweeps.records.trial_row import TrialRow
 
 SCHEMA_VERSION = 1
 KIND = "influence"
-Entry = dict[str, Any]
 
 
-def influential(trials: Iterable[Row], studies: Iterable[Row]) -> Entry:
-    """Rows of `Ledger.rows` and of the ledger's studies to plain values."""
-    finished = {row["trial_id"]: row for row in trials if row["status"] == FINISHED}
+class Influential(TypedDict):
+    """What `influential` returns."""
+
+    schema_version: int
+    studies: list[InfluenceEntry]
+
+
+def influential(trials: Iterable[TrialRow], results: Iterable[ProbeRow]) -> Influential:
+    """Plain values; see the module for their schema. results: of all probes."""
+    finished = {row.trial_id: row for row in trials if row.finished}
     labels = {point.defence_id: point.label for point in points_of(finished.values())}
     entries = []
-    for study in studies:
-        probe, row = json.loads(study["probe"]), finished.get(study["trial_id"])
-        if row is None or probe["kind"] != KIND or not study["columns"]:
-            continue
-        if row["attack_id"] != CLEAN:
-            entries.append(_entry(row, labels[row["defence_id"]], study, probe))
+    for result in results:
+        row = finished.get(result.trial_id)
+        if row is not None and not row.is_clean and result.kind == KIND and result.columns:
+            entries.append(_entry(row, labels[row.defence_id], result))
     return {"schema_version": SCHEMA_VERSION, "studies": entries}
 
 
-def _entry(row: Row, label: str, study: Row, probe: Mapping[str, Any]) -> Entry:
-    columns = columns_of(study)
-    places = list(
-        zip(*(columns[c] for c in ("test", "train", "influence", "poisoned")), strict=True)
-    )
+def _entry(row: TrialRow, label: str, result: ProbeRow) -> InfluenceEntry:
+    columns: Mapping[str, Any] = result.columns
+    names = ("test", "train", "influence", "poisoned")
+    places = list(zip(*(columns[name] for name in names), strict=True))
     known = [place for place in places if place[1] >= 0]
     return {
-        "trial_id": row["trial_id"],
-        "defence_id": row["defence_id"],
+        "trial_id": row.trial_id,
+        "defence_id": row.defence_id,
         "label": label,
-        "attack_id": row["attack_id"],
-        "attack": attack_label(row["config"]["attack"]),
-        "seed": row["seed"],
-        "probe_id": study["probe_id"],
-        "probe": dict(probe),
+        "attack_id": row.attack_id,
+        "attack": attack_label(row.config["attack"]),
+        "seed": row.seed,
+        "probe_id": result.probe_id,
+        "probe": dict(result.probe),
         "tested": len({test for test, *_ in known}),
         "without": len(places) - len(known),
         "images": len(known),
         "poisoned": sum(poisoned for *_, poisoned in known),
         "helping": sum(1 for *_, value, poisoned in known if poisoned and value < 0),
-        "expected": row["poisoned"] / row["train_images"],
+        "expected": (row.poisoned or 0) / (row.train_images or 1),
     }
 
 
-def influential_text(answer: Entry) -> str:
+def influential_text(answer: Influential) -> str:
     """What `sweeps probe influence` prints."""
-    from sweeps.analyses.measures_text import table
-
     if not answer["studies"]:
         return (
             "No poisoned trial has a study of influence: sweeps resume DIR --probes '[influence]'"
@@ -80,11 +83,15 @@ def influential_text(answer: Entry) -> str:
     head = ["trial", "point", "attack", "seed", "beta", "poisoned among the most influential"]
     rows = [
         [
-            entry["trial_id"][:8], entry["label"], entry["attack"], str(entry["seed"]),
-            f"{entry['probe']['beta']:g}", _share(entry),
+            entry["trial_id"][:8],
+            entry["label"],
+            entry["attack"],
+            str(entry["seed"]),
+            f"{entry['probe']['beta']:g}",
+            _share(entry),
         ]
         for entry in answer["studies"]
-    ]  # fmt: skip
+    ]
     return "\n".join(
         [
             table(head, rows),
@@ -96,7 +103,7 @@ def influential_text(answer: Entry) -> str:
     )
 
 
-def _share(entry: Entry) -> str:
+def _share(entry: InfluenceEntry) -> str:
     if not entry["images"]:
         return f"- ({entry['without']} test images without influences)"
     return (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-Answer = Mapping[str, Any]
+if TYPE_CHECKING:
+    from sweeps.analyses.detectability import Detectability, LossSummary
+    from sweeps.analyses.resistance import Bounded, ResistanceEntry, Resistances
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -19,7 +21,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def broken_text(count: int) -> list[str]:
-    """What to know of poisoned models that are useless; nothing where there are none."""
+    """A warning where some poisoned models are useless, else nothing."""
     if not count:
         return []
     return [
@@ -31,7 +33,7 @@ def broken_text(count: int) -> list[str]:
 # --- detectability -----------------------------------------------------------------------------
 
 
-def detectability_text(answer: Answer) -> str:
+def detectability_text(answer: Detectability) -> str:
     """What `sweeps probe detectability` prints."""
     if not answer["points"]:
         return (
@@ -63,51 +65,57 @@ def detectability_text(answer: Answer) -> str:
     )
 
 
-def _losses_text(answer: Answer) -> list[str]:
+def _losses_text(answer: Detectability) -> list[str]:
     overall, margin = answer["overall"]["clean_loss"], f"{answer['loss_margin']:g}"
     if overall is None:
         return []
     head = ["attack", "points", "gained loss", f"{_level(answer)} interval"]
     head += [f"equivalent within {margin}", "AUC", f"{100 * answer['confidence']:g} % interval"]
-    entries = [*answer["attacks"], {"attack": "all", "clean_loss": overall}]
-    known = [entry for entry in entries if entry["clean_loss"] is not None]
+    entries = [(entry["attack"], entry["clean_loss"]) for entry in answer["attacks"]]
+    known = [(name, loss) for name, loss in [*entries, ("all", overall)] if loss is not None]
     return [
         "",
         "And by their loss, mean cross-entropy on the clean test images in nats; AUC: how often "
         "the poisoned model has the higher one.",
-        table(head, [_row(entry["attack"], entry["clean_loss"], 1) for entry in known]),
+        table(head, [_row(name, loss, 1) for name, loss in known]),
     ]
 
 
-def _level(answer: Answer) -> str:
+def _level(answer: Detectability) -> str:
     return f"{100 * (1 - 2 * answer['alpha']):g} %"
 
 
-def _row(name: str, entry: Answer, sign: int) -> list[str]:
-    """sign: 1 where a table tells differences as they are, -1 where it tells their negatives."""
+def _row(name: str, entry: LossSummary, sign: int) -> list[str]:
+    """sign: 1 where a table shows differences as they are, -1 where it shows their negatives."""
     test, area = entry["test"], entry["auc"]
-    lost = "-" if test["mean"] is None else f"{sign * test['mean']:.4f}"
-    ends = None if test["lower"] is None else sorted((sign * test["lower"], sign * test["upper"]))
+    difference = "-" if test["mean"] is None else f"{sign * test['mean']:.4f}"
+    ends = [] if test["lower"] is None else sorted((sign * test["lower"], sign * test["upper"]))
+    known = [] if area["lower"] is None else [area["lower"], area["upper"]]
     return [
-        name, str(entry["points"]), lost, _interval(ends, 4),
-        f"{entry['equivalent']} of {entry['tested']}", f"{area['mean']:.3f}",
-        _interval(None if area["lower"] is None else (area["lower"], area["upper"]), 3),
-    ]  # fmt: skip
+        name,
+        str(entry["points"]),
+        difference,
+        _interval(ends, 4),
+        f"{entry['equivalent']} of {entry['tested']}",
+        f"{area['mean']:.3f}",
+        _interval(known, 3),
+    ]
 
 
-def _interval(ends: Sequence[float] | None, digits: int) -> str:
-    return "-" if ends is None else f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
+def _interval(ends: Sequence[float | None], decimals: int) -> str:
+    """ends: both, or none."""
+    return " to ".join(f"{end:.{decimals}f}" for end in ends) or "-"
 
 
 # --- resistance --------------------------------------------------------------------------------
 
 
-def resistance_text(answer: Answer) -> str:
+def resistance_text(answer: Resistances) -> str:
     """What `sweeps probe resistance` prints."""
     if not answer["points"]:
         return "No poisoned model has finished."
-    head = ["point", "trigger", "takes at", f"{100 * answer['confidence']:g} % interval",
-            "inflection", "first above 50 %", "seeds"]  # fmt: skip
+    head = ["point", "trigger", "takes at", f"{100 * answer['confidence']:g} % interval"]
+    head += ["inflection", "first above 50 %", "seeds"]
     return "\n".join(
         [
             table(head, map(_resistance_row, answer["points"])),
@@ -116,25 +124,28 @@ def resistance_text(answer: Answer) -> str:
             f"{100 * answer['success']:g} %, interpolated between the sweep's rates. The interval "
             "draws seeds; with three it is too narrow. Inflection and first above 50 %: as "
             "Mithridates has them (arXiv 2302.04977).",
-            *broken_text(sum(look["broken"] for e in answer["points"] for look in e["curve"])),
+            *broken_text(sum(at["broken"] for e in answer["points"] for at in e["curve"])),
         ]
     )
 
 
-def _resistance_row(entry: Answer) -> list[str]:
+def _resistance_row(entry: ResistanceEntry) -> list[str]:
     found = entry["resistance"]
     interval = "-"
-    if found is not None and found["lower"] is not None:
+    if found is not None and found["lower"] is not None and found["upper"] is not None:
         interval = f"{_bounded(found['lower'])} to {_bounded(found['upper'])}"
     return [
-        entry["label"], entry["trigger"], "-" if found is None else _bounded(found["value"]),
-        interval, ", ".join(map(_percent, entry["inflection"])) or "-",
+        entry["label"],
+        entry["trigger"],
+        "-" if found is None else _bounded(found["value"]),
+        interval,
+        ", ".join(map(_percent, entry["inflection"])) or "-",
         "-" if entry["simplified"] is None else _percent(entry["simplified"]),
         str(len(entry["seeds"])),
-    ]  # fmt: skip
+    ]
 
 
-def _bounded(value: Answer) -> str:
+def _bounded(value: Bounded) -> str:
     sign = {"exact": "", "at_most": "<= ", "above": "> "}[value["bound"]]
     return sign + _percent(value["rate"])
 

@@ -1,9 +1,9 @@
 """How long does a backdoor last when its model is trained further on few clean images?
 
 Finding 4 of Truong et al. 2020 (arXiv 2004.11514), whose figures were never published. It reads
-what the probe `persistence` recorded; `backdoor.probes.persistence` says what was done. Figures
-are means over seeds with Student's t-intervals over seeds. A step counts as
-images seen / clean images epochs of fine-tuning.
+the results of the probe `persistence`; `backdoor.probes.persistence` describes the fine-tuning.
+Figures are means over seeds with Student's t-intervals over seeds. Epochs of fine-tuning are
+images seen / clean images.
 
 The schema of what `persistence` returns; success and accuracy are fractions in [0, 1]:
 
@@ -13,48 +13,91 @@ The schema of what `persistence` returns; success and accuracy are fractions in 
         defence_id, label, attack_id, attack
         probe           the probe's settings
         clean_images    how many it was trained further on
-        seeds           seeds with such a study
-        broken          models among them that had collapsed or diverged before it; their figures
+        seeds           seeds with such a result
+        broken          models among them that had collapsed or diverged before; their figures
                         are in the means
-        course          one entry a step that was looked at: {step, epochs,
+        course          one entry a step that was evaluated: {step, epochs,
                         attack_success, clean_change: {n, mean, lower, upper}, the latter against
                         the same model before it; clean_accuracy: mean;
                         baseline_success: mean of the clean models' success on the same images
                         after their own fine-tuning, or null}
-        took            whether mean attack success was at least `success` before it
+        took            whether mean attack success was at least `success` before fine-tuning
         gone_after      the first epochs from which on mean attack success stays below `success`;
-                        null where it does not within the study, or where it never took
+                        null where it does not by the last step, or where it never took
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
-from sweeps.analyses.trials import CLEAN, Row, attack_label, is_broken, points_of
-from sweeps.ledger import FINISHED
+from sweeps.analyses.trials import attack_label, points_of
+from sweeps.ledger import CLEAN
+from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.intervals import mean_interval, rate_interval
 
 SCHEMA_VERSION = 1
 KIND = "persistence"
-Entry = dict[str, Any]
+#: A row of `load_results(folder, "persistence")`: column to value.
+Flat = Mapping[str, Any]
+#: A `MeanInterval` as plain values.
+Interval = dict[str, Any]
+
+
+class CourseEntry(TypedDict):
+    """One step of the further training."""
+
+    step: int
+    epochs: float
+    attack_success: Interval
+    clean_change: Interval
+    clean_accuracy: float
+    baseline_success: float | None
+
+
+class PersistenceEntry(TypedDict):
+    """One defence point, attack and setting of the probe."""
+
+    label: str
+    defence_id: str
+    attack_id: str
+    attack: str
+    probe: dict[str, Any]
+    clean_images: int
+    seeds: list[int]
+    broken: int
+    course: list[CourseEntry]
+    took: bool
+    gone_after: float | None
+
+
+class Persistence(TypedDict):
+    """What `persistence` returns."""
+
+    schema_version: int
+    success: float
+    confidence: float
+    studies: list[PersistenceEntry]
 
 
 def persistence(
-    trials: Iterable[Row], studies: Iterable[Row], success: float = 0.5, confidence: float = 0.95
-) -> Entry:
-    """Rows of `Ledger.rows`, and of `load_results(folder, "persistence")` as dictionaries, to
-    plain values; see the module for their schema."""
-    finished = {row["trial_id"]: row for row in trials if row["status"] == FINISHED}
+    trials: Iterable[TrialRow],
+    results: Iterable[Flat],
+    success: float = 0.5,
+    confidence: float = 0.95,
+) -> Persistence:
+    """Plain values; see the module for their schema. results: the rows of
+    `load_results(folder, "persistence")`."""
+    finished = {row.trial_id: row for row in trials if row.finished}
     labels = {point.defence_id: point.label for point in points_of(finished.values())}
-    grouped: dict[tuple[str, str, str], list[Row]] = {}
-    for row in studies:
+    grouped: dict[tuple[str, str, str], list[Flat]] = {}
+    for row in results:
         if row["attack_id"] != CLEAN and row["trial_id"] in finished:
             key = (row["defence_id"], row["attack_id"], row["probe_id"])
             grouped.setdefault(key, []).append(row)
     found = [
-        {"label": labels[some[0]["defence_id"]]} | _entry(some, finished, success, confidence)
+        _entry(labels[some[0]["defence_id"]], some, finished, success, confidence)
         for some in grouped.values()
     ]
     return {
@@ -65,45 +108,51 @@ def persistence(
     }
 
 
-def _order(entry: Entry) -> tuple[str, str, str]:
+def _order(entry: PersistenceEntry) -> tuple[str, str, str]:
     return entry["label"], entry["attack"], json.dumps(entry["probe"], sort_keys=True)
 
 
 def _entry(
-    rows: Sequence[Row], trials: Mapping[str, Row], success: float, confidence: float
-) -> Entry:
+    label: str,
+    rows: Sequence[Flat],
+    trials: Mapping[str, TrialRow],
+    success: float,
+    confidence: float,
+) -> PersistenceEntry:
     ids = {row["trial_id"]: row["seed"] for row in rows}
     first = rows[0]
     steps = sorted({row["step"] for row in rows})
     by_step = {step: [row for row in rows if row["step"] == step] for step in steps}
     start = {row["trial_id"]: row for row in by_step[steps[0]]}
-    course = [_look(step, by_step[step], start, confidence) for step in steps]
-    means = [look["attack_success"]["mean"] for look in course]
+    course = [_course_entry(step, by_step[step], start, confidence) for step in steps]
+    means = [entry["attack_success"]["mean"] for entry in course]
     took = means[0] is not None and means[0] >= success
     return {
+        "label": label,
         "defence_id": first["defence_id"],
         "attack_id": first["attack_id"],
-        "attack": attack_label(trials[first["trial_id"]]["config"]["attack"]),
+        "attack": attack_label(trials[first["trial_id"]].config["attack"]),
         "probe": {k.removeprefix("probe."): v for k, v in first.items() if k.startswith("probe.")},
         "clean_images": first["clean_images"],
         "seeds": sorted(ids.values()),
-        "broken": sum(is_broken(trials[trial_id]) for trial_id in ids),
+        "broken": sum(trials[trial_id].broken for trial_id in ids),
         "course": course,
         "took": took,
-        "gone_after": _gone([look["epochs"] for look in course], means, success) if took else None,
+        "gone_after": _removed_after(course, means, success) if took else None,
     }
 
 
-def _look(step: int, rows: Sequence[Row], start: Mapping[str, Row], confidence: float) -> Entry:
-    """One entry of the course."""
+def _course_entry(
+    step: int, rows: Sequence[Flat], start: Mapping[str, Flat], confidence: float
+) -> CourseEntry:
     counted = [row["success"] / row["total"] for row in rows if row["total"]]
     changes = [
         row["clean_accuracy"] - start[row["trial_id"]]["clean_accuracy"]
         for row in rows
         if row["trial_id"] in start
     ]
-    floor = [row["baseline_attack_success"] for row in rows]
-    known = [value for value in floor if value is not None and value == value]
+    baselines = [row["baseline_attack_success"] for row in rows]
+    known = [value for value in baselines if value is not None and value == value]
     return {
         "step": step,
         "epochs": rows[0]["images_seen"] / rows[0]["clean_images"],
@@ -114,11 +163,13 @@ def _look(step: int, rows: Sequence[Row], start: Mapping[str, Row], confidence: 
     }
 
 
-def _gone(epochs: Sequence[float], means: Sequence[float | None], success: float) -> float | None:
+def _removed_after(
+    course: Sequence[CourseEntry], means: Sequence[float | None], success: float
+) -> float | None:
     """The first epochs from which on every mean is below `success`."""
     found = None
-    for after, mean in zip(reversed(epochs), reversed(means), strict=True):
+    for entry, mean in zip(reversed(course), reversed(means), strict=True):
         if mean is None or mean >= success:
             break
-        found = after
+        found = entry["epochs"]
     return found

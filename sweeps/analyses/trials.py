@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.ledger import FINISHED, flatten_factors
+from sweeps.ledger import flatten_factors
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label, point_labels, target_label
 
-CLEAN = "clean"
-Row = Mapping[str, Any]
+#: Rows by seed.
+BySeed = dict[int, TrialRow]
 
 
 @dataclass
@@ -20,40 +21,34 @@ class PointTrials:
     defence_id: str
     factors: dict[str, Any]
     label: str = ""
-    clean: dict[int, Row] = field(default_factory=dict)
-    poisoned: dict[str, dict[int, Row]] = field(default_factory=dict)
+    clean: BySeed = field(default_factory=dict)
+    poisoned: dict[str, BySeed] = field(default_factory=dict)
 
 
-def points_of(rows: Iterable[Row]) -> list[PointTrials]:
-    """Defence points in the order of their labels; `rows` are those of `Ledger.rows`."""
+def points_of(rows: Iterable[TrialRow]) -> list[PointTrials]:
+    """Defence points in the order of their labels; trials that have not finished are left out."""
     points: dict[str, PointTrials] = {}
     for row in rows:
-        if row["status"] != FINISHED:
+        if not row.finished:
             continue
-        known = points.get(row["defence_id"])
+        known = points.get(row.defence_id)
         if known is None:
-            flat = flatten_factors({**row["config"], "data": {}, "training": {}, "attack": None})
+            flat = flatten_factors({**row.config, "data": {}, "training": {}, "attack": None})
             factors = {k: v for k, v in flat.items() if k.startswith("defence.")}
-            known = points[row["defence_id"]] = PointTrials(row["defence_id"], factors)
-        if row["attack_id"] == CLEAN:
-            known.clean[row["seed"]] = row
+            known = points[row.defence_id] = PointTrials(row.defence_id, factors)
+        if row.is_clean:
+            known.clean[row.seed] = row
         else:
-            known.poisoned.setdefault(row["attack_id"], {})[row["seed"]] = row
+            known.poisoned.setdefault(row.attack_id, {})[row.seed] = row
     labels = point_labels([point.factors for point in points.values()])
     for point, label in zip(points.values(), labels, strict=True):
         point.label = label
     return sorted(points.values(), key=lambda point: (point.label, point.defence_id))
 
 
-def clean_accuracy(row: Row) -> float:
+def clean_accuracy(row: TrialRow) -> float:
     """Of a finished trial, in [0, 1]."""
-    return float(sum(row["class_correct"]) / sum(row["class_total"]))
-
-
-def is_broken(row: Row) -> bool:
-    """Whether the model of a finished trial gives one answer for nearly all clean test images, or
-    numbers that are not finite: its attack success, 0 or 1, says nothing about a backdoor."""
-    return bool(row.get("collapsed") or row.get("diverged"))
+    return row.clean_correct / row.clean_total
 
 
 def trigger_label(attack: Mapping[str, Any]) -> str:

@@ -5,17 +5,19 @@ figures were never published. Attack success of every poisoned model goes into o
 architecture x trigger x regularizer x seed; where other settings vary too (the poison rate, the
 weight decay, ...) there is a table for each combination of them, a *stratum*. A setting of which
 every architecture has one value, such as a learning rate of its own, belongs to the architecture:
-their effects cannot be told apart. An axis with one
+their effects cannot be separated. An axis with one
 level has no effect and is left out. The sums of squares of all effects and interactions, of the
-seeds as blocks and of the rest add up to the total. Levels are those that were swept, each
+seeds as blocks and of the residual add up to the total. Levels are those that were swept, each
 counting once: other levels would explain another share.
 
 scale: `plain` takes fractions as they are; `logit` takes log((k + 1/2) / (n - k + 1/2)) of k
 successes in n images, on which differences near 0 and 1 count as much as those in between.
 
-Intervals draw seeds with replacement (a percentile bootstrap, all n^n draws where they are few).
-A draw has less noise to estimate and cells that wander more, so that small shares lean upwards;
-with three seeds intervals are too narrow. omega2 corrects the share itself for the noise.
+Intervals resample seeds with replacement (a percentile bootstrap, all n^n resamples where they are
+few).
+A resample has fewer distinct seeds, so that the means of its cells vary more and small shares are
+biased upwards; with three seeds intervals are too narrow. omega2 corrects the share itself for the
+noise.
 
 The schema of what `variance` returns:
 
@@ -43,12 +45,13 @@ import itertools
 import json
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from sweeps.analyses.trials import CLEAN, Row, is_broken, trigger_label
-from sweeps.ledger import FINISHED, flatten_factors
+from sweeps.analyses.trials import BySeed, trigger_label
+from sweeps.ledger import flatten_factors
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label
 from sweeps.statistics.anova import Anova, Floats, anova
 from sweeps.statistics.equivalence import resamples
@@ -56,28 +59,92 @@ from sweeps.statistics.intervals import rate_interval
 
 SCHEMA_VERSION = 1
 FACTORS = ("architecture", "trigger", "regularizer")
-#: Draws of seeds for an interval, where not all of them can be made.
-DRAWS = 1000
+#: Resamples of seeds for an interval, where there are too many to use them all.
+RESAMPLES = 1000
 
 Scale = Literal["plain", "logit"]
-Entry = dict[str, Any]
 Levels = tuple[str, ...]
-Cells = dict[Levels, dict[int, Row]]
+Cells = dict[Levels, BySeed]
 
 
-def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.95) -> Entry:
-    """Rows of `Ledger.rows` to plain values; see the module for their schema."""
+class FactorEntry(TypedDict):
+    """One axis of the table."""
+
+    name: str
+    levels: list[str]
+
+
+class ShareEntry(TypedDict):
+    """A share of the sum of squares, with its interval."""
+
+    eta2: float
+    eta2_lower: float | None
+    eta2_upper: float | None
+
+
+class TermEntry(ShareEntry):
+    """One effect, interaction, `seed` or `residual`."""
+
+    factors: list[str]
+    ss: float
+    df: int
+    omega2: float | None
+
+
+class Shares(TypedDict):
+    """The analysis of one table."""
+
+    total_ss: float | None
+    terms: list[TermEntry]
+
+
+class LevelEntry(TypedDict):
+    """One level of a factor: mean attack success."""
+
+    factor: str
+    level: str
+    mean: float | None
+    lower: float | None
+    upper: float | None
+
+
+class StratumEntry(Shares):
+    """One combination of the other settings."""
+
+    settings: dict[str, Any]
+    factors: list[FactorEntry]
+    seeds: list[int]
+    cells: int
+    missing: int
+    models: int
+    broken: int
+    mean: float | None
+    levels: list[LevelEntry]
+
+
+class Variance(TypedDict):
+    """What `variance` returns."""
+
+    schema_version: int
+    scale: Scale
+    confidence: float
+    strata: list[StratumEntry]
+
+
+def variance(
+    rows: Iterable[TrialRow], scale: Scale = "plain", confidence: float = 0.95
+) -> Variance:
+    """Plain values; see the module for their schema."""
     strata: dict[str, Cells] = {}
     counted = [row for row in rows if _counts(row)]
     own = _of_architectures(counted)
     for row in counted:
-        cells = strata.setdefault(_stratum(row["config"], own), {})
-        cells.setdefault(_levels(row["config"]), {})[row["seed"]] = row
+        cells = strata.setdefault(_stratum(row.config, own), {})
+        cells.setdefault(_levels(row.config), {})[row.seed] = row
     settings = [json.loads(name) for name in strata]
     varying = {k for one in settings for k in one if len({_text(s.get(k)) for s in settings}) > 1}
     found = [
-        {"settings": {k: v for k, v in one.items() if k in varying}}
-        | _stratum_entry(cells, scale, confidence)
+        _stratum_entry({k: v for k, v in one.items() if k in varying}, cells, scale, confidence)
         for one, cells in zip(settings, strata.values(), strict=True)
     ]
     return {
@@ -88,28 +155,22 @@ def variance(rows: Iterable[Row], scale: Scale = "plain", confidence: float = 0.
     }
 
 
-def _counts(row: Row) -> bool:
-    return row["status"] == FINISHED and row["attack_id"] != CLEAN and _counted(row)[1] > 0
+def _counts(row: TrialRow) -> bool:
+    return row.finished and not row.is_clean and row.attack_success is not None
 
 
-def _of_architectures(rows: Sequence[Row]) -> set[str]:
+def _of_architectures(rows: Sequence[TrialRow]) -> set[str]:
     """Settings of the defence of which every architecture has one value, or none."""
     values: dict[str, dict[str, set[str]]] = {}
     for row in rows:
-        architecture = kind_label(row["config"]["defence"]["architecture"])
-        for name, value in _settings(row["config"]).items():
+        architecture = kind_label(row.config["defence"]["architecture"])
+        for name, value in _settings(row.config).items():
             values.setdefault(name, {}).setdefault(architecture, set()).add(_text(value))
     return {
         name
         for name, by_architecture in values.items()
         if name.startswith("defence.") and all(len(some) == 1 for some in by_architecture.values())
     }
-
-
-def _counted(row: Row) -> tuple[int, int]:
-    """Successes and images of a poisoned model's own measurement; 0 images where none counts."""
-    first = next(iter(row["measurements"]), None)
-    return (0, 0) if first is None else (first["success"], first["total"])
 
 
 def _levels(config: Mapping[str, Any]) -> Levels:
@@ -119,7 +180,7 @@ def _levels(config: Mapping[str, Any]) -> Levels:
 
 
 def _stratum(config: Mapping[str, Any], own: Container[str]) -> str:
-    """All that is set beside the three factors and what belongs to the architecture, as text that
+    """All settings but the three factors and those that belong to the architecture, as text that
     tells strata apart."""
     return _text({k: v for k, v in _settings(config).items() if k not in own})
 
@@ -133,7 +194,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order(settings: Mapping[str, Any]) -> list[tuple[str, bool, float, str]]:
-    """Sorts settings by name, numbers by their size and before all else."""
+    """Sorts settings by name, numbers by their size and before texts."""
     return [
         (name, not number, value if number else 0.0, _text(value))
         for name, value in sorted(settings.items())
@@ -148,17 +209,27 @@ def _text(value: Any) -> str:
 # --- a stratum ---------------------------------------------------------------------------------
 
 
-def _stratum_entry(cells: Cells, scale: Scale, confidence: float) -> Entry:
+def _stratum_entry(
+    settings: dict[str, Any], cells: Cells, scale: Scale, confidence: float
+) -> StratumEntry:
     levels = [sorted({names[i] for names in cells}) for i in range(len(FACTORS))]
     kept = [i for i, some in enumerate(levels) if len(some) > 1]
     size = math.prod(len(some) for some in levels)
     whole = len(cells) == size
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in cells.values()))) if whole else []
-    entry: Entry = {
+    entry: StratumEntry = {
+        "settings": settings,
         "factors": [{"name": FACTORS[i], "levels": levels[i]} for i in kept],
-        "seeds": seeds, "cells": size, "missing": size - len(cells),
-        "models": 0, "broken": 0, "mean": None, "total_ss": None, "terms": [], "levels": [],
-    }  # fmt: skip
+        "seeds": seeds,
+        "cells": size,
+        "missing": size - len(cells),
+        "models": 0,
+        "broken": 0,
+        "mean": None,
+        "total_ss": None,
+        "terms": [],
+        "levels": [],
+    }
     if not seeds:
         return entry
     used = [by_seed[seed] for by_seed in cells.values() for seed in seeds]
@@ -167,70 +238,79 @@ def _stratum_entry(cells: Cells, scale: Scale, confidence: float) -> Entry:
     plain = _table(order, seeds, "plain").reshape(shape)
     table = plain if scale == "plain" else _table(order, seeds, scale).reshape(shape)
     names = [FACTORS[i] for i in kept]
-    return entry | {
+    return {
+        **entry,
         "models": len(used),
-        "broken": sum(map(is_broken, used)),
+        "broken": sum(row.broken for row in used),
         "mean": float(plain.mean()),
         **_shares(table, names, confidence),
         "levels": [
-            {"factor": FACTORS[i], "level": level}
-            | _level_mean(plain.take([place], axis), confidence)
+            _level_entry(FACTORS[i], level, plain.take([place], axis), confidence)
             for axis, i in enumerate(kept)
             for place, level in enumerate(levels[i])
         ],
     }
 
 
-def _table(cells: list[dict[int, Row]], seeds: list[int], scale: Scale) -> Floats:
+def _table(cells: list[BySeed], seeds: list[int], scale: Scale) -> Floats:
     """(cells, seeds) of attack success on the scale."""
     return np.array([[_value(by_seed[seed], scale) for seed in seeds] for by_seed in cells])
 
 
-def _value(row: Row, scale: Scale) -> float:
-    success, total = _counted(row)
+def _value(row: TrialRow, scale: Scale) -> float:
+    measured = row.measurements[0]
     if scale == "plain":
-        return float(success / total)
-    return math.log((success + 0.5) / (total - success + 0.5))
+        return measured.success / measured.total
+    return math.log((measured.success + 0.5) / (measured.total - measured.success + 0.5))
 
 
-def _level_mean(values: Floats, confidence: float) -> Entry:
+def _level_entry(factor: str, level: str, values: Floats, confidence: float) -> LevelEntry:
     """Of a level's values (..., seeds): the mean over cells of each seed, over seeds."""
     by_seed = values.reshape(-1, values.shape[-1]).mean(0)
-    found = rate_interval(by_seed.tolist(), confidence).plain()
-    return {name: found[name] for name in ("mean", "lower", "upper")}
+    found = rate_interval(by_seed.tolist(), confidence)
+    return {
+        "factor": factor,
+        "level": level,
+        "mean": found.mean,
+        "lower": found.lower,
+        "upper": found.upper,
+    }
 
 
-def _shares(table: Floats, names: list[str], confidence: float) -> Entry:
-    """total_ss and terms of the schema."""
+def _shares(table: Floats, names: list[str], confidence: float) -> Shares:
     whole = anova(table)
     if whole is None:
         return {"total_ss": None, "terms": []}
     seeds = table.shape[-1]
-    drawn: list[Anova] = []
+    resampled: list[Anova] = []
     if seeds > 1:
-        tries = (anova(table[..., chosen]) for chosen in resamples(seeds, DRAWS))
-        drawn = [one for one in tries if one is not None]
-    terms = [
-        {"factors": [names[f] for f in term.factors], "ss": term.ss, "df": term.df}
-        | _share(term.eta2, [one.terms[i].eta2 for one in drawn], confidence)
-        | {"omega2": term.omega2}
+        found = (anova(table[..., chosen]) for chosen in resamples(seeds, RESAMPLES))
+        resampled = [one for one in found if one is not None]
+    terms: list[TermEntry] = [
+        {
+            "factors": [names[f] for f in term.factors],
+            "ss": term.ss,
+            "df": term.df,
+            **_share(term.eta2, [one.terms[i].eta2 for one in resampled], confidence),
+            "omega2": term.omega2,
+        }
         for i, term in enumerate(whole.terms)
     ]
-    seed, rest = whole.seed, whole.residual_ss / whole.total_ss
-    terms.append(
-        {"factors": ["seed"], "ss": seed.ss, "df": seed.df}
-        | _share(seed.eta2, [], confidence) | {"omega2": None}
-    )  # fmt: skip
-    terms.append(
-        {"factors": ["residual"], "ss": whole.residual_ss, "df": whole.residual_df}
-        | _share(rest, [], confidence) | {"omega2": None}
-    )  # fmt: skip
+    residual = whole.residual_ss / whole.total_ss
+    rest = (
+        ("seed", whole.seed.ss, whole.seed.df, whole.seed.eta2),
+        ("residual", whole.residual_ss, whole.residual_df, residual),
+    )
+    terms += [
+        {"factors": [name], "ss": ss, "df": df, **_share(eta2, [], confidence), "omega2": None}
+        for name, ss, df, eta2 in rest
+    ]
     return {"total_ss": whole.total_ss, "terms": terms}
 
 
-def _share(eta2: float, drawn: list[float], confidence: float) -> Entry:
+def _share(eta2: float, resampled: list[float], confidence: float) -> ShareEntry:
     lower = upper = None
-    if drawn:
+    if resampled:
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-        lower, upper = map(float, np.quantile(drawn, ends))
+        lower, upper = map(float, np.quantile(resampled, ends))
     return {"eta2": eta2, "eta2_lower": lower, "eta2_upper": upper}

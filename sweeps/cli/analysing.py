@@ -7,12 +7,13 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FINE, say
 
 if TYPE_CHECKING:
+    from sweeps.analyses.influential import Influential
     from sweeps.storage.paths import SweepPaths
 
 
@@ -25,7 +26,7 @@ def detectability(args: argparse.Namespace) -> int:
 
     _refuse_outside([("--margin", args.margin)])
     _refuse_nothing("--loss-margin", args.loss_margin)
-    rows = Ledger(open_results(args.dir).ledger).rows()
+    rows = Ledger(open_results(args.dir).ledger).trials()
     answer = analyse(rows, args.margin, loss_margin=args.loss_margin)
     print(json.dumps(answer) if args.json else detectability_text(answer))
     return FINE
@@ -39,7 +40,7 @@ def resistance(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     _refuse_outside([("--success", args.success)])
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.success)
+    answer = analyse(Ledger(open_results(args.dir).ledger).trials(), args.success)
     print(json.dumps(answer) if args.json else resistance_text(answer))
     return FINE
 
@@ -51,7 +52,7 @@ def variance(args: argparse.Namespace) -> int:
     from sweeps.ledger import Ledger
     from sweeps.storage.paths import open_results
 
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), args.scale)
+    answer = analyse(Ledger(open_results(args.dir).ledger).trials(), args.scale)
     print(json.dumps(answer) if args.json else variance_text(answer))
     return FINE
 
@@ -63,7 +64,7 @@ def effects(args: argparse.Namespace) -> int:
     from sweeps.ledger import Ledger
     from sweeps.storage.paths import open_results
 
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows())
+    answer = analyse(Ledger(open_results(args.dir).ledger).trials())
     print(json.dumps(answer) if args.json else effects_text(answer))
     return FINE
 
@@ -76,8 +77,9 @@ def persistence(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     _refuse_outside([("--success", args.success)])
-    studies = load_results(args.dir, "persistence").to_pylist()
-    answer = analyse(Ledger(open_results(args.dir).ledger).rows(), studies, args.success)
+    ledger = Ledger(open_results(args.dir).ledger)
+    results = load_results(ledger, "persistence").to_pylist()
+    answer = analyse(ledger.trials(), results, args.success)
     print(json.dumps(answer) if args.json else persistence_text(answer))
     return FINE
 
@@ -90,14 +92,14 @@ def influence(args: argparse.Namespace) -> int:
 
     paths = open_results(args.dir)
     ledger = Ledger(paths.ledger)
-    answer = influential(ledger.rows(), ledger.studies.table().to_pylist())
+    answer = influential(ledger.trials(), ledger.probe_results.rows())
     print(json.dumps(answer) if args.json else influential_text(answer))
     if args.out is not None or args.trial is not None:
         _draw_influences(args, paths, answer)
     return FINE
 
 
-def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: dict[str, Any]) -> None:
+def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: Influential) -> None:
     from dashboards.influence_gallery import draw_influences
     from sweeps.pictures.influence_pictures import influenced_images, one_probe_result
     from sweeps.results.create import read_spec

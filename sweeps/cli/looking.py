@@ -36,7 +36,7 @@ def status(args: argparse.Namespace) -> int:
         "collapsed": sum(trial.collapsed for trial in trials),
         "diverged": sum(trial.diverged for trial in trials),
         **_cost(trials),
-        "studies": (probed := ledger.studies.summary()),
+        "studies": (probed := ledger.probe_results.summary()),
     }
     if args.json:
         print(json.dumps(answer))
@@ -77,7 +77,7 @@ def _cost(trials: Sequence[TrialRow]) -> dict[str, float | None]:
 
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found."""
-    from sweeps.ledger import Ledger, plain_probe_results
+    from sweeps.ledger import Ledger
     from sweeps.storage.paths import open_results
 
     ledger = Ledger(open_results(args.dir).ledger)
@@ -88,7 +88,7 @@ def show(args: argparse.Namespace) -> int:
         remedy = f"{len(found)} trials match; {_other_ids(trials, args.trial)}"
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
     row = next(row for row in ledger.rows() if row["trial_id"] == found[0])  # nulls as stored
-    probed = plain_probe_results(ledger.studies, found[0])
+    probed = [row.plain() for row in ledger.probe_results.rows(found[0])]
     print(json.dumps(row | ({"studies": probed} if probed else {}), indent=2))
     return FINE
 

@@ -1,11 +1,13 @@
-"""How often a certain verdict was wrong, by the trials that ran to their end all the same.
+"""How often a certain verdict was wrong, by the hold-out trials that ran to their end all the same.
 
-region.json has it as `predicted`, where the spec says `stopping: {kind: certain}`:
+region.json has it as `foretold`, where the spec says `stopping: {kind: certain}`:
 
-- `stopped`: trials that ended because their verdict was certain; `controls`: trials that were
-  foretold, and ran to their end; `wrong`: those of the controls that ended with another verdict.
-- `error`: the share of wrong ones; `error_upper`: the exact one-sided 95 % bound of it among all
-  that were foretold, since controls are drawn by chance. Both are null without controls.
+- `stopped`: trials that ended because their verdict was certain; `controls`: hold-out trials, for
+  which a verdict was predicted and which ran to their end; `wrong`: those of the controls that
+  ended with another verdict.
+- `error`: the share of wrong ones; `error_upper`: its exact one-sided 95 % bound among all trials
+  with a predicted verdict, since controls are a random sample of them. Both are null without
+  controls.
 - `declared`: the share of wrong verdicts that the spec allows.
 - `epochs_saved`: the share of the epochs of recorded, attacked trials that were not trained.
 """
@@ -17,55 +19,50 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.early_stopping.limits import Bars, contradicts, metric_of
-from sweeps.ledger import FINISHED, STOPPED, accuracies
+from sweeps.early_stopping.limits import bare, contradicts, metric_of
+from sweeps.records.thresholds import Thresholds
+from sweeps.records.trial_row import STOPPED, TrialRow
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import lower_bound
 
-Row = Mapping[str, Any]
 
-
-def prediction_audit(spec: SweepSpec, rows: Sequence[Row]) -> dict[str, Any]:
-    """`predicted` as region.json has it, under that name; nothing where the spec foretells nothing.
+def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> dict[str, Any]:
+    """`foretold` as region.json has it, under that name; empty where the spec predicts nothing.
 
     rows: of the ledger, finished and stopped.
     """
     if spec.stopping is None or not spec.predicting:
         return {}
-    bars = Bars(spec.region.clean_accuracy, spec.region.attack_success)
-    controls = [row for row in rows if row["foretold"] and row["status"] == FINISHED]
-    wrong = sum(was_wrong(row, bars) for row in controls)
-    right = len(controls) - wrong
+    thresholds = bare(spec.region)
+    holdouts = [row for row in rows if row.predicted and row.finished]
+    wrong = sum(was_wrong(row, thresholds) for row in holdouts)
+    right = len(holdouts) - wrong
     found = {
-        "stopped": sum(row["status"] == STOPPED for row in rows),
-        "controls": len(controls),
+        "stopped": sum(row.status == STOPPED for row in rows),
+        "controls": len(holdouts),
         "wrong": wrong,
-        "error": wrong / len(controls) if controls else None,
-        "error_upper": 1 - lower_bound(right, len(controls)) if controls else None,
+        "error": wrong / len(holdouts) if holdouts else None,
+        "error_upper": 1 - lower_bound(right, len(holdouts)) if holdouts else None,
         "declared": 1 - spec.stopping.confidence,
-        "epochs_saved": _saved(rows),
+        "epochs_saved": _epochs_saved(rows),
     }
     return {"foretold": found}
 
 
-def was_wrong(row: Row, bars: Bars) -> bool:
-    """Whether a finished trial ended with another verdict than was foretold. A model that broke
+def was_wrong(row: TrialRow, thresholds: Thresholds) -> bool:
+    """Whether a finished trial ended with another verdict than the predicted one. A broken model
     passes nothing, whatever its figures are."""
-    metric, measured = metric_of(row["foretold"]), row["measurements"][0]
-    clean = accuracies(dict(row))["clean_accuracy"]
-    success = measured["success"] / max(1, measured["total"])
-    broken = bool(row["collapsed"] or row["diverged"])
-    other = bool(contradicts(bars, metric, np.array([clean]), np.array([success]))[0])
-    return broken if metric == "margin" and broken else other and not broken
+    metric = metric_of(row.predicted or "")
+    if row.broken:
+        return metric == "margin"
+    clean, success = np.array([row.clean_accuracy]), np.array([row.attack_success or 0.0])
+    return bool(contradicts(thresholds, metric, clean, success)[0])
 
 
-def _saved(rows: Sequence[Row]) -> float:
-    planned = saved = 0
-    for row in rows:
-        epochs = row["config"]["defence"].get("epochs", 0)
-        if row["attack_id"] != "clean":
-            planned += epochs
-            saved += epochs - row["epochs_run"] if row["status"] == STOPPED else 0
+def _epochs_saved(rows: Sequence[TrialRow]) -> float:
+    attacked = [row for row in rows if not row.is_clean]
+    planned = sum(row.epochs for row in attacked)
+    saved = sum(row.epochs - (row.epochs_run or 0) for row in attacked if row.status == STOPPED)
     return saved / planned if planned else 0.0
 
 
@@ -77,10 +74,11 @@ def sentence(found: Mapping[str, Any]) -> str:
     )
     if not found["controls"]:
         return (
-            f"{text} None that was foretold has run to its end: nothing says how often that errs."
+            f"{text} No other trial with a predicted verdict has run to its end: nothing says how "
+            "often that errs."
         )
     return (
-        f"{text} Of {found['controls']} others foretold that ran to their end all the same, "
-        f"{found['wrong']} ended otherwise: at most {100 * found['error_upper']:.3g} % are wrong, "
-        f"with 95 % confidence; {100 * found['declared']:.3g} % were declared."
+        f"{text} Of {found['controls']} others with a predicted verdict that ran to their end all "
+        f"the same, {found['wrong']} ended otherwise: at most {100 * found['error_upper']:.3g} % "
+        f"are wrong, with 95 % confidence; {100 * found['declared']:.3g} % were declared."
     )

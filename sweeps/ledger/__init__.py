@@ -1,19 +1,21 @@
 """The only record of a sweep: Parquet files, written whole, read as one table.
 
-Every report of a worker becomes a small part; parts are folded into one file now and then. A
-kill at any moment leaves whole files only, at worst with rows twice; a trial counts once, since
-reading keeps one row a `trial_id`: the earliest finished one, else the earliest stopped one, else
-the latest failure.
+Every report of a worker becomes a small file, a segment (`part-*.parquet`); now and then segments
+are merged into one (`fold-*.parquet`). A kill at any moment leaves whole files only, at worst with
+rows twice; a trial counts once, since reading keeps one row a `trial_id`: the earliest finished
+one, else the earliest stopped one, else the latest failure.
 
 A stopped trial is one that a rule (`sweeps.early_stopping.rules`) ended before its last epoch. Its
-row has the curve so far and what the counts are out of, but no result: its final figures are
-unknown.
+row has the curve so far and the numbers of images that counts are out of, but no result: its final
+figures are unknown.
 """
 
 from sweeps.ledger.flat import accuracies, flatten_factors, write_csv
 from sweeps.ledger.flat_probe_results import ProbeTable
-from sweeps.ledger.ledger import Ledger, load_probe_results, load_results, trial_rows
-from sweeps.ledger.probe_results import ProbeResults, attached, columns_of, plain_probe_results
+from sweeps.ledger.ledger import Ledger
+from sweeps.ledger.load import load_probe_results, load_results
+from sweeps.ledger.probe_results import ProbeResults, attached
+from sweeps.ledger.row_reader import trial_rows
 from sweeps.ledger.rows import (
     Rows,
     decode,
@@ -25,9 +27,11 @@ from sweeps.ledger.rows import (
     predicted_rows,
     stopped_rows,
 )
-from sweeps.ledger.schema import FAILED, FINISHED, RESULT_COLUMNS, SCHEMA, STOPPED
+from sweeps.ledger.schema import RESULT_COLUMNS, SCHEMA
+from sweeps.records.trial_row import CLEAN, FAILED, FINISHED, STOPPED
 
 __all__ = [
+    "CLEAN",
     "FAILED",
     "FINISHED",
     "RESULT_COLUMNS",
@@ -39,7 +43,6 @@ __all__ = [
     "Rows",
     "accuracies",
     "attached",
-    "columns_of",
     "decode",
     "encode",
     "failed_rows",
@@ -49,7 +52,6 @@ __all__ = [
     "load_probe_results",
     "load_results",
     "partial_rows",
-    "plain_probe_results",
     "predicted_rows",
     "stopped_rows",
     "trial_rows",

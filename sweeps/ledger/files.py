@@ -1,4 +1,4 @@
-"""Parquet files of a record: written whole, named by time, refused when damaged or foreign."""
+"""Parquet files of the ledger: written whole, named by time, refused when damaged or unreadable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from backdoor.errors import Mistake, StoredDataError
 from sweeps.storage.paths import write_atomic
 
-#: How the two kinds of files are written: a part of a few rows for speed, a fold for size.
+#: How files are written: a segment (part) of a few rows for speed, a merged file (fold) for size.
 _WRITING: dict[str, dict[str, Any]] = {
     "part": {"compression": "none", "use_dictionary": False, "write_statistics": False},
     "fold": {"compression": "zstd"},
@@ -23,7 +23,7 @@ _WRITING: dict[str, dict[str, Any]] = {
 
 
 def write_table(folder: Path, word: str, table: pa.Table, schema: pa.Schema) -> Path:
-    """A new file, durable when this returns; `word` is part or fold."""
+    """A new file, durable when this returns. word: part for a segment, fold for a merged file."""
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(schema.metadata), sink, **_WRITING[word])
     # Names sort by time, so that the earliest row of a trial is the one that counts.
@@ -36,11 +36,11 @@ def read_table(file: Path, readable: Sequence[int], columns: list[str] | None = 
     """The table in a file, some of its columns if they are named; its version is in its metadata.
 
     Raises:
-        FileNotFoundError: it has been folded since it was listed.
+        FileNotFoundError: it has been merged into another since it was listed.
         StoredDataError: it is damaged, or of a version that is not `readable`.
     """
     try:
-        # A relative name with a colon, such as run:1/..., would be taken for an address.
+        # A relative name with a colon, such as run:1/..., would be read as an address.
         table = pq.read_table(file.absolute(), partitioning=None, columns=columns)
     except FileNotFoundError:
         raise

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from backdoor.result import Measurement
 from sweeps.ledger.rows import canonical_json
-from sweeps.ledger.schema import FINISHED
+from sweeps.records.trial_row import TrialRow
 from sweeps.storage.paths import write_atomic
 
+#: Measure id → trigger, target and label mode, as sweep.json describes what was measured.
+Measures = Mapping[str, Mapping[str, Any]]
+#: Column → value.
+FlatRow = dict[str, Any]
 
-def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:
+
+def flatten_factors(config: Mapping[str, Any]) -> FlatRow:
     """A canonical configuration by dotted names, such as `defence.architecture.width`.
 
     A clean baseline has `attack.poison_rate` 0 and no other factor of an attack.
     """
-    flat: dict[str, Any] = {}
+    flat: FlatRow = {}
 
     def visit(prefix: str, value: Any) -> None:
         if isinstance(value, dict):
@@ -41,45 +47,71 @@ def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def flat_rows(trial: dict[str, Any], measured: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The rows of one trial; `measured` is what sweep.json says of measures, by id."""
-    keys = ["trial_id", "defence_id", "attack_id", "seed", "status", "error"]
-    keys += ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
-    keys += ["seconds"]
-    keys += ["train_seconds", "trained_images", "peak_memory", "cpus", "gpus"]
-    keys += ["epochs_run", "stopped_by", "foretold"]
-    row = {key: trial[key] for key in keys} | flatten_factors(trial["config"])
-    finished = trial["status"] == FINISHED
-    if finished:
-        row |= accuracies(trial)
-    for m in (finished and trial["measurements"]) or [None]:
-        if m is None:
-            yield row
-            continue
-        factors = flatten_factors(
-            {
-                "data": {},
-                "defence": {},
-                "training": {},
-                "attack": {
-                    **measured.get(m["measure_id"], {}),
-                    "poison_rate": row["attack.poison_rate"],
-                },
-            }
-        )
-        yield (
-            row
-            | factors
-            | m
-            | {
-                "attack_success": _fraction(m["success"], m["total"]),
-                "robust_accuracy": _fraction(m["robust"], m["total"]),
-            }
-        )
+def measured_factors(measure: Mapping[str, Any], poison_rate: float) -> FlatRow:
+    """The attack that a measurement is of, by dotted names."""
+    attack = {**measure, "poison_rate": poison_rate}
+    return flatten_factors({"data": {}, "defence": {}, "training": {}, "attack": attack})
 
 
-def accuracies(trial: dict[str, Any]) -> dict[str, Any]:
-    """Clean counts and fractions of a finished row."""
+def flat_rows(trial: TrialRow, measures: Measures) -> Iterator[FlatRow]:
+    """The rows of one trial, at least one."""
+    row = _without_figures(trial) | flatten_factors(trial.config)
+    if not trial.finished:
+        yield row
+        return
+    row |= {
+        "clean_correct": trial.clean_correct,
+        "clean_total": trial.clean_total,
+        "clean_accuracy": trial.clean_accuracy,
+        "clean_loss": trial.clean_loss,
+        "validation_accuracy": trial.validation_accuracy,
+    }
+    if not trial.measurements:
+        yield row
+    for measured in trial.measurements:
+        measure = measures.get(measured.measure_id, {})
+        yield row | measured_factors(measure, row["attack.poison_rate"]) | _figures(measured)
+
+
+def _without_figures(trial: TrialRow) -> FlatRow:
+    return {
+        "trial_id": trial.trial_id,
+        "defence_id": trial.defence_id,
+        "attack_id": trial.attack_id,
+        "seed": trial.seed,
+        "status": trial.status,
+        "error": trial.error,
+        "train_images": trial.train_images,
+        "poisoned": trial.poisoned,
+        "relabelled": trial.relabelled,
+        "covers": trial.covers,
+        "collapsed": trial.collapsed if trial.finished else None,
+        "diverged": trial.diverged if trial.finished else None,
+        "seconds": trial.seconds,
+        "train_seconds": trial.train_seconds,
+        "trained_images": trial.trained_images,
+        "peak_memory": trial.peak_memory,
+        "cpus": trial.cpus,
+        "gpus": trial.gpus,
+        "epochs_run": trial.epochs_run,
+        "stopped_by": trial.stopped_by,
+        "foretold": trial.predicted,
+    }
+
+
+def _figures(measured: Measurement) -> FlatRow:
+    return {
+        "measure_id": measured.measure_id,
+        "success": measured.success,
+        "robust": measured.robust,
+        "total": measured.total,
+        "attack_success": _fraction(measured.success, measured.total),
+        "robust_accuracy": _fraction(measured.robust, measured.total),
+    }
+
+
+def accuracies(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """Clean counts and fractions of a finished row that is plain values by column."""
     correct, total = sum(trial["class_correct"]), sum(trial["class_total"])
     return {
         "clean_correct": correct,
@@ -94,13 +126,19 @@ def _fraction(count: int, total: int) -> float | None:
     return count / total if total else None
 
 
+def flat_table(rows: Sequence[FlatRow]) -> pa.Table:
+    """Flat rows as a table; a column that a row lacks is null there."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: column_of([row.get(name) for row in rows]) for name in names})
+
+
 def column_of(values: Sequence[Any]) -> pa.Array:
-    """Plain values as one column: of words, numbers as JSON has them, where not all are alike."""
+    """Plain values as one column: of text, numbers as JSON has them, where types differ."""
     try:
         return pa.array(values)
     except (pa.ArrowTypeError, pa.ArrowInvalid):
-        words = (v if v is None or isinstance(v, str) else canonical_json(v) for v in values)
-        return pa.array(words, pa.string())
+        texts = (v if v is None or isinstance(v, str) else canonical_json(v) for v in values)
+        return pa.array(texts, pa.string())
 
 
 def write_csv(table: pa.Table, file: Path) -> None:

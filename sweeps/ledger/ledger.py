@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +16,37 @@ import pyarrow.parquet as pq
 from backdoor.errors import Mistake, StoredDataError
 from backdoor.result import probe_id
 from sweeps.ledger.files import read_table, version_of, write_table
-from sweeps.ledger.flat import column_of, flat_rows
-from sweeps.ledger.flat_probe_results import ProbeTable, flat_probe_results, probe_tables
 from sweeps.ledger.probe_results import ProbeResults, detached
-from sweeps.ledger.schema import (
-    FINISHED,
-    READABLE_VERSIONS,
-    SCHEMA,
-    SCHEMA_VERSION,
-    STOPPED,
-)
-from sweeps.records.trial_row import TrialRow
-from sweeps.storage.paths import open_results, read_sweep, sync_folder
+from sweeps.ledger.row_reader import trial_rows
+from sweeps.ledger.schema import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
+from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
+from sweeps.storage.paths import sync_folder
 
 if TYPE_CHECKING:
     from backdoor.probes import Probe
 
-#: Parts are folded into one file when there are more of them than this.
+#: Segments are merged into one file when there are more of them than this.
 COMPACT_AT = 64
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What was read from these files, which never change once they are written."""
+
+    files: list[Path]
+    table: pa.Table
+
+    @cached_property
+    def trials(self) -> list[TrialRow]:
+        return trial_rows(self.table)
+
+
 class Ledger:
-    """The ledger in a folder. One process writes (`sweeps.storage.locked`), any may read."""
+    """The ledger in a folder. One process writes (`sweeps.storage.locked`), any may read.
+
+    finished, stopped, failed: the trial ids of each status. Until something is written, what was
+    read is kept, and read again only where another process has written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,8 +54,10 @@ class Ledger:
         self.stopped: set[str] = set()
         self.failed: set[str] = set()
         self._numerics: dict[str, Any] = {}
-        self.studies = ProbeResults(folder / "probes")
-        self._recent: dict[Path, pa.Table] = {}  # parts written since the last fold
+        self.probe_results = ProbeResults(folder / "probes")
+        self._recent: dict[Path, pa.Table] = {}  # segments written since the last merge
+        self._last: _Read | None = None
+        self._keep = True
         table = self.table()
         self._refuse_mixture(table)
         self._note(table)
@@ -54,9 +67,11 @@ class Ledger:
         """Trials that are not to be trained again: finished, or stopped by a rule."""
         return self.finished | self.stopped
 
-    def unstudied(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
-        """Configurations of finished trials that some probe has not studied, or failed on."""
-        lacking = self.studies.lacking(self.finished, [probe_id(p.identity()) for p in probes])
+    def unprobed(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
+        """Configurations of finished trials for which some probe has no result but a failure."""
+        lacking = self.probe_results.lacking(
+            self.finished, [probe_id(p.identity()) for p in probes]
+        )
         if not lacking:
             return []
         table = self.table().select(["trial_id", "config"])
@@ -69,13 +84,14 @@ class Ledger:
         """Records the rows that are new, durably, and returns them.
 
         A finished trial is never recorded again, and a stopped one only if it has finished after
-        all; one that failed is, whenever it is tried again. Studies that travel with the rows are
-        recorded before them, also those of trials that are known: a probe may come later.
+        all; one that failed is, whenever it is tried again. Probe results that travel with the rows
+        are recorded before them, also those of trials that are known: a probe may come later.
         """
-        rows, studies = detached(rows)
-        if studies.num_rows:
+        self._last, self._keep = None, False
+        rows, results = detached(rows)
+        if results.num_rows:
             self._refuse_mixture(rows)
-            self.studies.append(studies)
+            self.probe_results.append(results)
         fresh = self._fresh(rows)
         if not fresh.num_rows:
             return fresh
@@ -89,15 +105,15 @@ class Ledger:
     def compact(self) -> None:
         """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
         self._compact(self.files())
-        self.studies.compact()
+        self.probe_results.compact()
 
     def _compact_newest(self) -> None:
-        """Rewrites all parts as one file, with the folds before them that are no larger.
+        """Rewrites all segments as one file, with the merged files before them that are no larger.
 
         So files stay few, and a row is rewritten as often as the logarithm of their number, not
-        as often as there are folds. Those that stay behind are older than the new one.
+        as often as files are merged. Those that stay behind are older than the new one.
         """
-        taken = self.parts()
+        taken = self.segments()
         rows = sum(table.num_rows for table in self._recent.values())
         for file in reversed(self._compacted()):
             if (more := pq.read_metadata(file.absolute()).num_rows) > rows:
@@ -114,7 +130,7 @@ class Ledger:
         for file in files:
             file.unlink(missing_ok=True)
         sync_folder(self.folder)
-        # Else Arrow keeps what a fold took at its height, and the driver grows with the sweep.
+        # Else Arrow keeps the most that a merge took, and the driver grows with the sweep.
         pa.default_memory_pool().release_unused()
 
     def _fresh(self, rows: pa.Table) -> pa.Table:
@@ -155,51 +171,57 @@ class Ledger:
     # --- reading ---------------------------------------------------------------------------
 
     def files(self) -> list[Path]:
-        """Whole files, folds first, then parts by age. Unfinished ones begin with a dot.
+        """Whole files, merged ones first, then segments by age. Unfinished ones begin with a dot.
 
-        Parts are listed before folds: a fold that ends in between is then seen, not missed."""
-        parts = self.parts()
-        return self._compacted() + parts
+        Segments are listed before merged files: a merge that ends in between is then seen."""
+        segments = self.segments()
+        return self._compacted() + segments
 
     def _compacted(self) -> list[Path]:
         return sorted(self.folder.glob("fold-*.parquet"))
 
-    def parts(self) -> list[Path]:
+    def segments(self) -> list[Path]:
+        """Files of a few rows, one for each report, that are not merged yet."""
         return sorted(self.folder.glob("part-*.parquet"))
 
     def table(self) -> pa.Table:
         """One row a trial, as of some moment during the call."""
-        while True:
-            try:
-                tables = [SCHEMA.empty_table(), *(self._read(file) for file in self.files())]
-            except FileNotFoundError:
-                continue  # folded by its writer since it was listed: the fold has its rows
-            return _one_row_a_trial(pa.concat_tables(tables))
+        return self._current().table
 
     def trials(self) -> list[TrialRow]:
-        """One row a trial."""
-        return trial_rows(self.table())
+        """One row a trial, as of some moment during the call."""
+        return list(self._current().trials)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a trial by column, `config` as plain values; for those who want plain
-        values: the project itself reads `trials`."""
+        """One dictionary a trial by column, `config` as plain values. It is for notebooks: the
+        project itself reads `trials`."""
         rows: list[dict[str, Any]] = self.table().to_pylist()
         for row in rows:
             row["config"] = json.loads(row["config"])
         return rows
 
+    def _current(self) -> _Read:
+        """What the files hold: read now, unless they were read already."""
+        while True:
+            files = self.files()
+            if self._last is not None and self._last.files == files:
+                return self._last
+            self._last = None
+            try:
+                tables = [SCHEMA.empty_table(), *(self._read(file) for file in files)]
+            except FileNotFoundError:
+                continue  # merged by its writer since it was listed: the new file has its rows
+            read = _Read(files, _one_row_a_trial(pa.concat_tables(tables)))
+            self._last = read if self._keep else None
+            return read
+
     def _read(self, file: Path) -> pa.Table:
         table = read_table(file, READABLE_VERSIONS)
-        return table.cast(SCHEMA) if version_of(table) == SCHEMA_VERSION else _brought_up(table)
+        return table.cast(SCHEMA) if version_of(table) == SCHEMA_VERSION else _upgraded(table)
 
 
-def trial_rows(table: pa.Table) -> list[TrialRow]:
-    """Rows of the ledger's table as records."""
-    return [TrialRow.of(row) for row in table.to_pylist()]
-
-
-def _brought_up(table: pa.Table) -> pa.Table:
-    """Rows of an older version; what they lack is null. Folding writes them in this version."""
+def _upgraded(table: pa.Table) -> pa.Table:
+    """Rows of an older version; what they lack is null. A merge writes them in this version."""
     return pa.Table.from_pylist(table.to_pylist(), schema=SCHEMA)
 
 
@@ -221,42 +243,3 @@ def _one_row_a_trial(table: pa.Table) -> pa.Table:
     order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
     first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
     return table.take(first["row_first"].combine_chunks().sort())
-
-
-def load_results(folder: Path | str, probe: str | None = None) -> pa.Table:
-    """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
-
-    Columns: `trial_id`, `defence_id`, `attack_id`, `measure_id`, `seed`, `status`, the factors by
-    dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
-    `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
-    that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
-    measured. A failed or stopped trial has one row, without figures. A factor of which some values
-    are numbers and others words (`gamma: [scale, 0.1]`) is a column of words.
-
-    With `probe`, the name of a kind or `all`, what it found instead, a row a point of a study:
-    `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the study's own columns, and
-    `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
-    """
-    paths = open_results(folder)
-    measured, ledger = read_sweep(paths).get("measures", {}), Ledger(paths.ledger)
-    if probe is None:
-        flat = [row for trial in ledger.rows() for row in flat_rows(trial, measured)]
-    else:
-        studies = ledger.studies.table().to_pylist()
-        flat = [
-            row
-            for row in flat_probe_results(ledger.rows(), studies, measured)
-            if probe in ("all", row["probe"])
-        ]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    return pa.table({name: column_of([row.get(name) for row in flat]) for name in names})
-
-
-def load_probe_results(folder: Path | str) -> list[ProbeTable]:
-    """What each probe of a sweep found, with what there is to draw."""
-    paths = open_results(folder)
-    ledger = Ledger(paths.ledger)
-    studies = ledger.studies.table().to_pylist()
-    if not studies:
-        return []
-    return probe_tables(ledger.rows(), studies, read_sweep(paths).get("measures", {}))

@@ -1,33 +1,33 @@
 """What probes found: Parquet files in a folder of the ledger, a row a trial and probe.
 
-A probe is no part of a trial's identity, so studies have files of their own: they can be added to
-a trial that was recorded without them. Reading keeps one row a trial and probe: the earliest that
-did not fail, else the latest failure.
+A probe is no part of a trial's identity, so its results have files of their own: they can be
+added to a trial that was recorded without them. Reading keeps one row a trial and probe: the
+earliest that did not fail, else the latest failure.
 
-While rows travel from workers, the studies of a trial are a list in its row (`attached`).
+While rows travel from workers, the probe results of a trial are a list in its row (`attached`).
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backdoor.result import FAILED, FOUND, ProbeRecord, TrialResult, probe_id
+from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, TrialResult, probe_id
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
+from sweeps.records.probe_row import ProbeRow
 from sweeps.storage.paths import sync_folder
 
 VERSIONS = (1,)
-#: The column in which studies travel with the rows of their trials.
+#: The column in which probe results travel with the rows of their trials.
 ATTACHED = "studies"
-#: Parts are folded into one file when there are more of them than this.
+#: Segments are merged into one file when there are more of them than this.
 COMPACT_AT = 64
 
 _COLUMN = pa.struct(
@@ -58,7 +58,7 @@ _ATTACHED_FIELD = pa.field(ATTACHED, pa.list_(pa.struct(_FIELDS)))
 
 
 def attached(rows: pa.Table, results: Sequence[TrialResult]) -> pa.Table:
-    """The rows of these results with their studies, if there are any."""
+    """The rows of these results with what probes found, if anything."""
     if not any(result.studies for result in results):
         return rows
     values = [[_plain(record) for record in result.studies] for result in results]
@@ -66,12 +66,12 @@ def attached(rows: pa.Table, results: Sequence[TrialResult]) -> pa.Table:
 
 
 def detached(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Rows as the ledger keeps them, and their studies (`SCHEMA`)."""
+    """Rows as the ledger keeps them, and their probe results (a table of `SCHEMA`)."""
     if ATTACHED not in rows.column_names:
         return rows, SCHEMA.empty_table()
     pairs = zip(rows["trial_id"].to_pylist(), rows[ATTACHED].to_pylist(), strict=True)
-    studies = [{"trial_id": trial, **study} for trial, found in pairs for study in found or ()]
-    return rows.drop_columns([ATTACHED]), pa.Table.from_pylist(studies, schema=SCHEMA)
+    results = [{"trial_id": trial, **result} for trial, found in pairs for result in found or ()]
+    return rows.drop_columns([ATTACHED]), pa.Table.from_pylist(results, schema=SCHEMA)
 
 
 def _plain(record: ProbeRecord) -> dict[str, Any]:
@@ -94,34 +94,20 @@ def _column(name: str, values: Sequence[float | int | str]) -> dict[str, Any]:
     return {"name": name, "floats": [float(value) for value in values]}
 
 
-def plain_probe_results(studies: ProbeResults, trial_id: str) -> list[dict[str, Any]]:
-    """All studies of one trial as JSON has them: NaN is null."""
-    rows = studies.table().filter(pc.equal(pc.field("trial_id"), trial_id)).to_pylist()
-    plain = []
-    for row in rows:
-        columns = {
-            name: [None if value != value else value for value in values]
-            for name, values in columns_of(row).items()
-        }
-        kept = {key: row[key] for key in ("probe_id", "outcome", "error", "seconds")}
-        plain.append({"probe": json.loads(row["probe"]), **kept, "columns": columns})
-    return plain
-
-
-def columns_of(row: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Column name to values, as the probe gave them, of a row of `SCHEMA`."""
-    found = {}
-    for column in row["columns"] or ():
-        lists = (column[kind] for kind in ("floats", "ints", "texts"))
-        found[column["name"]] = next(values for values in lists if values is not None)
-    return found
-
-
 # --- the files ---------------------------------------------------------------------------------
 
 
+class ProbeSummary(TypedDict):
+    """Of one kind of probe: how many results found something or nothing; error → how many failed
+    with it."""
+
+    found: int
+    nothing: int
+    failures: dict[str, int]
+
+
 class ProbeResults:
-    """The studies in a folder, which is made when there is the first. One process writes."""
+    """The probe results in a folder, which is made when there is the first. One process writes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -136,7 +122,7 @@ class ProbeResults:
         return self._outcomes
 
     def lacking(self, trials: Iterable[str], probes: Sequence[str]) -> set[str]:
-        """Those of the trials that some of the probes (ids) have not studied without failing."""
+        """Those of the trials for which some of the probes (ids) have no result but a failure."""
         known = self.outcomes
         return {
             trial
@@ -144,11 +130,13 @@ class ProbeResults:
             if any(known.get((trial, probe), FAILED) == FAILED for probe in probes)
         }
 
-    def append(self, studies: pa.Table) -> None:
-        """Records, durably, the studies that are new; a failed one is, whenever tried again."""
-        keys = zip(*(studies[name].to_pylist() for name in _INDEX[:2]), strict=True)
+    # --- writing ---------------------------------------------------------------------------
+
+    def append(self, results: pa.Table) -> None:
+        """Records the results that are new, durably; a failed one is, whenever tried again."""
+        keys = zip(*(results[name].to_pylist() for name in _INDEX[:2]), strict=True)
         known = self.outcomes
-        fresh = studies.filter(
+        fresh = results.filter(
             pa.array([known.get(key, FAILED) == FAILED for key in keys], pa.bool_())
         )
         if fresh.num_rows:
@@ -166,71 +154,83 @@ class ProbeResults:
                 file.unlink(missing_ok=True)
             sync_folder(self.folder)
 
+    def _note(self, results: pa.Table) -> None:
+        """Remembers the outcomes of results that are on disk."""
+        known = self._outcomes if self._outcomes is not None else {}
+        for trial, probe, outcome in _index(results):
+            if known.get((trial, probe), FAILED) == FAILED:
+                known[trial, probe] = outcome
+
+    # --- reading ---------------------------------------------------------------------------
+
     def files(self) -> list[Path]:
-        """Whole files, folds first, then parts by age; parts are listed first, see `Ledger`."""
-        parts = sorted(self.folder.glob("part-*.parquet"))
-        return sorted(self.folder.glob("fold-*.parquet")) + parts
+        """Whole files, merged ones first, then segments by age; segments are listed first, see
+        `Ledger.files`."""
+        segments = sorted(self.folder.glob("part-*.parquet"))
+        return sorted(self.folder.glob("fold-*.parquet")) + segments
 
     def table(self) -> pa.Table:
         """One row a trial and probe, as of some moment during the call."""
         table = self._read(None)
-        rows = dict[tuple[str, str], int]()
-        columns = [table[name].to_pylist() for name in _INDEX]
-        for index, (trial, probe, _) in enumerate(zip(*columns, strict=True)):
-            before = rows.get((trial, probe))
-            if before is None or columns[2][before] == FAILED:
-                rows[trial, probe] = index
-        return table.take(pa.array(sorted(rows.values()), pa.int64()))
+        outcomes = table["outcome"].to_pylist()
+        kept = dict[tuple[str, str], int]()
+        for index, (trial, probe, _) in enumerate(_index(table)):
+            before = kept.get((trial, probe))
+            if before is None or outcomes[before] == FAILED:
+                kept[trial, probe] = index
+        return table.take(pa.array(sorted(kept.values()), pa.int64()))
 
-    def summary(self) -> dict[str, dict[str, Any]]:
-        """Kind of probe to how many studies found something or nothing, and why others failed."""
-        kinds: dict[str, dict[str, Any]] = {}
-        table = self.table().select(["probe", "outcome", "error"])
-        for row in table.to_pylist():
-            kind = json.loads(row["probe"])["kind"]
-            of = kinds.setdefault(kind, {"found": 0, "nothing": 0, "failures": Counter()})
-            if row["outcome"] == FAILED:
-                of["failures"][row["error"]] += 1
-            else:
-                of[row["outcome"]] += 1
-        for of in kinds.values():
-            of["failures"] = dict(of["failures"].most_common())
-        return kinds
+    def rows(self, trial_id: str | None = None) -> list[ProbeRow]:
+        """One row a trial and probe, or those of one trial."""
+        table = self.table()
+        if trial_id is not None:
+            table = table.filter(pc.equal(pc.field("trial_id"), trial_id))
+        return list(map(ProbeRow.of, table.to_pylist()))
+
+    def of(self, trials: Iterable[str]) -> dict[str, list[ProbeRow]]:
+        """trial_id to the results on its model that found something."""
+        table = self.table()
+        selected = pc.is_in(table["trial_id"], pa.array(list(trials), pa.string()))
+        found: dict[str, list[ProbeRow]] = {}
+        for stored in table.filter(
+            pc.and_(selected, pc.equal(table["outcome"], FOUND))
+        ).to_pylist():
+            found.setdefault(stored["trial_id"], []).append(ProbeRow.of(stored))
+        return found
 
     def found(self) -> dict[str, str]:
         """trial_id to the probes (ids, sorted, by commas) that have found something on it, as of
         now, also where another process writes."""
         probes: dict[str, set[str]] = {}
-        table = self._read(_INDEX)
-        for trial, probe, outcome in zip(*(table[n].to_pylist() for n in _INDEX), strict=True):
+        for trial, probe, outcome in _index(self._read(_INDEX)):
             if outcome == FOUND:
                 probes.setdefault(trial, set()).add(probe)
         return {trial: ",".join(sorted(some)) for trial, some in probes.items()}
 
-    def of(self, trials: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-        """trial_id to the rows of its studies that found something."""
-        table = self.table()
-        wanted = pc.is_in(table["trial_id"], pa.array(list(trials), pa.string()))
-        found: dict[str, list[dict[str, Any]]] = {}
-        for study in table.filter(pc.and_(wanted, pc.equal(table["outcome"], FOUND))).to_pylist():
-            found.setdefault(study["trial_id"], []).append(study)
-        return found
+    def summary(self) -> dict[str, ProbeSummary]:
+        """By kind of probe; the most frequent failures come first."""
+        counts: dict[str, Counter[str]] = {}
+        failures: dict[str, Counter[str]] = {}
+        for row in self.rows():
+            counts.setdefault(row.kind, Counter())[row.outcome] += 1
+            if row.outcome == FAILED:
+                failures.setdefault(row.kind, Counter())[str(row.error)] += 1
+        return {
+            kind: {
+                "found": count[FOUND],
+                "nothing": count[NOTHING],
+                "failures": dict(failures.get(kind, Counter()).most_common()),
+            }
+            for kind, count in counts.items()
+        }
 
     def attach(self, rows: pa.Table) -> pa.Table:
-        """Recorded rows with their studies, as they travelled."""
+        """Recorded rows with their probe results, as they travelled."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for study in self.table().to_pylist():
-            found.setdefault(study.pop("trial_id"), []).append(study)
+        for stored in self.table().to_pylist():
+            found.setdefault(stored.pop("trial_id"), []).append(stored)
         values = [found.get(trial, []) for trial in rows["trial_id"].to_pylist()]
         return rows.append_column(_ATTACHED_FIELD, pa.array(values, _ATTACHED_FIELD.type))
-
-    def _note(self, studies: pa.Table) -> None:
-        known = self._outcomes if self._outcomes is not None else {}
-        for trial, probe, outcome in zip(
-            *(studies[name].to_pylist() for name in _INDEX), strict=True
-        ):
-            if known.get((trial, probe), FAILED) == FAILED:
-                known[trial, probe] = outcome
 
     def _read(self, columns: list[str] | None) -> pa.Table:
         schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
@@ -238,5 +238,10 @@ class ProbeResults:
             try:
                 tables = [read_table(file, VERSIONS, columns) for file in self.files()]
             except FileNotFoundError:
-                continue  # folded by its writer since it was listed: the fold has its rows
+                continue  # merged by its writer since it was listed: the new file has its rows
             return pa.concat_tables([schema.empty_table(), *(t.cast(schema) for t in tables)])
+
+
+def _index(table: pa.Table) -> Iterator[tuple[str, str, str]]:
+    """trial_id, probe_id and outcome of each row."""
+    return zip(*(table[name].to_pylist() for name in _INDEX), strict=True)

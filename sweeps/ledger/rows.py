@@ -7,24 +7,31 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from backdoor.partial import PartialResult
 from backdoor.result import TrialResult
-from sweeps.ledger.schema import FAILED, FINISHED, SCHEMA, STOPPED
+from sweeps.ledger.schema import SCHEMA
+from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
+
+if TYPE_CHECKING:
+    from backdoor.config import TrialConfig
 
 #: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.
 Rows = pa.Table
 
 
 def finished_rows(
-    results: Iterable[TrialResult], pack_id: str, cpus: float | None = None,
-    gpus: float | None = None, predicted: Mapping[str, str] = MappingProxyType({}),
-) -> pa.Table:  # fmt: skip
-    """Ledger rows of results, stamped with the time. cpus, gpus: what their pack held. foretold:
-    of controls, by trial id, what was foretold of them."""
+    results: Iterable[TrialResult],
+    pack_id: str,
+    cpus: float | None = None,
+    gpus: float | None = None,
+    predicted: Mapping[str, str] = MappingProxyType({}),
+) -> pa.Table:
+    """Ledger rows of results, with the time. cpus, gpus: what their pack held. predicted: the
+    verdicts that were predicted for hold-out trials, by trial id."""
     return _table(
         {
             **(row := result.row()),
@@ -42,9 +49,11 @@ def finished_rows(
 
 
 def partial_rows(
-    partials: Iterable[PartialResult], pack_id: str, cpus: float | None = None,
+    partials: Iterable[PartialResult],
+    pack_id: str,
+    cpus: float | None = None,
     gpus: float | None = None,
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     """Rows of trials that are still training, as they will be recorded if they are stopped now."""
     return _table(
         {
@@ -61,19 +70,19 @@ def partial_rows(
 
 
 def stopped_rows(partial: pa.Table, reason: str, predicted: str | None = None) -> pa.Table:
-    """Rows of `partial_rows` with what stopped their trials, stamped with the time."""
+    """Rows of `partial_rows` with what stopped their trials, and the time."""
     fields = {"stopped_by": reason, "foretold": predicted, "finished_at": time.time()}
     return _table({**row, **fields} for row in partial.to_pylist())
 
 
 def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
-    """Rows of a control with what was foretold of it."""
+    """Rows of a hold-out trial with the verdict that was predicted for it."""
     column = pa.array([predicted] * rows.num_rows, pa.string())
     return rows.set_column(rows.column_names.index("foretold"), "foretold", column)
 
 
-def failed_rows(trials: Iterable[Any], pack_id: str, error: str) -> pa.Table:
-    """Ledger rows of trials (`TrialConfig`) that could not be trained, with the reason."""
+def failed_rows(trials: Iterable[TrialConfig], pack_id: str, error: str) -> pa.Table:
+    """Ledger rows of trials that could not be trained, with the reason."""
     return _table(
         {
             "trial_id": trial.trial_id,
@@ -101,7 +110,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 def joined(tables: Iterable[pa.Table]) -> pa.Table:
     """The rows of tables, at least one, as one table. A column that some of them lack, such as that
-    of studies, is null in their rows."""
+    of probe results, is null in their rows."""
     return pa.concat_tables(tables, promote_options="default")
 
 

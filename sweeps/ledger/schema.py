@@ -6,10 +6,8 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 5
 #: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
-#: samples; version 3 no losses; version 4 nothing foretold. What they lack is read as null.
+#: samples; version 3 no losses; version 4 no `foretold`. What they lack is read as null.
 READABLE_VERSIONS = (1, 2, 3, 4, 5)
-FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
-
 _MEASUREMENT = pa.struct(
     [
         ("measure_id", pa.string()),
@@ -47,7 +45,7 @@ RESULT_FIELDS = [
     pa.field("validation_total", pa.int64()),
     pa.field("class_correct", pa.list_(pa.int64())),
     pa.field("class_total", pa.list_(pa.int64())),
-    pa.field("clean_loss", pa.float64()),  # mean cross-entropy in nats, of what learns by it
+    pa.field("clean_loss", pa.float64()),  # mean cross-entropy in nats, of models trained by it
     pa.field("collapsed", pa.bool_()),
     pa.field("diverged", pa.bool_()),
     pa.field("measurements", pa.list_(_MEASUREMENT)),

@@ -1,9 +1,9 @@
 """The process that mirrors a sweep while it runs: `python -m sweeps.mirror.follower DIR`.
 
 It looks at the ledger every two seconds, or when a line comes on stdin, but not twice within a
-second: many rows at once are less work than a few at a time, and the sweep's workers may want the
-processor. When stdin ends, so has the sweep: one last pass, and exit 0 when MLflow has all, else 1
-with the reason as the last line.
+second: many rows at once are less work than a few at a time, and the sweep's workers need the
+processor. When stdin ends, the sweep has ended: one last pass follows. The exit code is 0 when
+MLflow has all, else 1 with the reason as the last line of output.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
-from sweeps.mirror.sync import View, mlflow_settings, only_mirror, view_of
+from sweeps.mirror.experiment import mlflow_settings
+from sweeps.mirror.sync import only_mirror, view_of
 from sweeps.mirror.tracking_store import one_line, preflight, tracking_uri
+from sweeps.mirror.view import View
 from sweeps.storage.paths import SweepPaths, read_sweep
 
-#: Seconds between two looks at the ledger, and at least between two lines of progress.
+#: Seconds between two looks at the ledger, and the least between two lines of progress.
 LOOK_EVERY, SAY_EVERY = 2.0, 1.0
-#: Seconds to rest after each look.
+#: Seconds to wait after each look.
 REST = 1.0
 #: Seconds until a failed pass is tried again; doubled with every failure.
 RETRY_FIRST, RETRY_MOST = 5.0, 60.0
 
 
 class Follower:
-    """Keeps MLflow up with a ledger that grows. `step` never raises.
+    """Keeps MLflow up to date with a growing ledger. `step` never raises.
 
     say: takes lines for the log. clock: seconds, as `time.monotonic` gives them.
     """
@@ -53,7 +55,7 @@ class Follower:
 
     @property
     def pause(self) -> float:
-        """Seconds to wait for news before the next `step`."""
+        """Seconds to wait for new rows before the next `step`."""
         return max(self._retry_at - self._clock(), LOOK_EVERY if not self._reason else 0.0)
 
     def step(self) -> None:
@@ -76,7 +78,7 @@ class Follower:
         try:
             self._pass(whole)
         except Exception as error:
-            # After a failure nothing is known of the store: list its runs anew.
+            # After a failure nothing is known of the store: list its runs again.
             self._view, self._files = None, []
             self._failures += 1
             reason = _reason(error)
@@ -89,14 +91,14 @@ class Follower:
 
     def _pass(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
-        files = ledger.files() + ledger.studies.files()
+        files = ledger.files() + ledger.probe_results.files()
         if files == self._files and not (whole and view.behind):
             return
         table = ledger.table()
         with mlflow_settings():
             new = view.sync(table, self._progress, whole)
         if new:
-            self._say(f"mirrored {len(view.sync_state)}/{table.num_rows}")
+            self._say(f"mirrored {view.trials_synced}/{table.num_rows}")
         self._files = files
 
     def _opened(self) -> Ledger:
@@ -131,7 +133,7 @@ def wait(stdin: int, seconds: float) -> bool:
 
 
 def rest(stdin: int, seconds: float) -> bool:
-    """Waits so long, whatever lines come; True at once when stdin has ended."""
+    """Waits for so many seconds, whatever lines come; True at once when stdin has ended."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if wait(stdin, left):
@@ -150,8 +152,8 @@ def follow(paths: SweepPaths, stdin: int, say: Callable[[str], None]) -> bool:
 
 def main(folder: str) -> int:
     """Exit 0 when MLflow has all that the ledger has."""
-    # Neither Ctrl-C nor the stop of a cluster job, which goes to every process of the job, is for
-    # this one: it ends when its sweep has, which both of them bring about.
+    # Ctrl-C and the stop of a cluster job reach every process, but this one ignores them: both
+    # end the sweep, and this process ends after its sweep.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     done = follow(

@@ -1,4 +1,4 @@
-"""What the MLflow run of a defence point says: a pure function of the spec and the ledger's rows.
+"""What the MLflow run of a defence point shows: a pure function of the spec and the ledger's rows.
 
 Its figures are those of region.json, by the same functions. Like there, a point has figures once
 every attack of the panel has every seed; until then its run counts what is done.
@@ -7,16 +7,15 @@ every attack of the panel has every seed; until then its run counts what is done
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.settings.digest import digest
 from backdoor.trial import measure_id
-from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
+from sweeps.ledger import CLEAN, FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.run_record import (
     NAME_LENGTH,
     MetricPoint,
@@ -35,15 +34,25 @@ from sweeps.region.points import Point, in_order, point_of
 from sweeps.spec import SweepSpec
 
 #: Figures of region.json that are metrics of the same name.
-FIGURES = ("clean_accuracy", "clean_lower", "clean_upper", "validation_accuracy",
-           "attack_success", "success_lower", "success_upper", "seeds_passing", "margin",
-           "baseline_accuracy")  # fmt: skip
-#: The tag whose value follows from everything that the run shows, its status apart.
+FIGURES = (
+    "clean_accuracy",
+    "clean_lower",
+    "clean_upper",
+    "validation_accuracy",
+    "attack_success",
+    "success_lower",
+    "success_upper",
+    "seeds_passing",
+    "margin",
+    "baseline_accuracy",
+)
+#: The tag whose value depends on everything that the run shows except its status.
 STATE = "mirrored_state"
 #: Tags that a point may lose again.
-PASSING_TAGS = ("error",)
+TRANSIENT_TAGS = ("error",)
 
-Row = dict[str, Any]
+#: The rows of a point by attack id and seed.
+Rows = Mapping[tuple[str, int], TrialRow]
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class PointRecord:
 
     @functools.cached_property
     def state(self) -> str:
-        """Differs where the run would show something else."""
+        """A digest of what the run shows, without its status."""
         series = [(point.key, point.value, point.step) for point in self.series]
         return digest("point-run", [self.name, self.tags, self.params, self.metrics, series])
 
@@ -75,9 +84,10 @@ class PointRecord:
 
 
 class PointRecords:
-    """Makes the runs of one sweep's points. Costs what is new, not what is there, but `stand`.
+    """Makes the runs of one sweep's points. Only `compare` looks at all of them; the others cost as
+    much as there is new.
 
-    sweep: what sweep.json says.
+    sweep: the content of sweep.json.
     """
 
     def __init__(self, sweep: Mapping[str, Any], spec: SweepSpec) -> None:
@@ -86,7 +96,7 @@ class PointRecords:
         attacks = {name: attack.identity() for name, attack in self._panel.items()}
         self._labels = distinct_labels(attacks, {n: _name(a) for n, a in attacks.items()})
         self._baselines = measure_labels(sweep["measures"])
-        self._rows: dict[str, dict[tuple[str, int], Row]] = defaultdict(dict)
+        self._rows: dict[str, dict[tuple[str, int], TrialRow]] = defaultdict(dict)
         self._points: dict[str, Point] = {}
         self._best: Point | None = None
         self._recommended: str | None = None
@@ -98,29 +108,29 @@ class PointRecords:
         """The ids of all points."""
         return iter(self._rows)
 
-    def take(self, rows: Sequence[Row]) -> list[str]:
-        """Notes ledger rows; the ids of the points that they change."""
-        touched = dict.fromkeys(row["defence_id"] for row in rows)
+    def add(self, rows: Sequence[TrialRow]) -> list[str]:
+        """Takes rows of the ledger; the ids of the points that they change."""
+        changed = dict.fromkeys(row.defence_id for row in rows)
         for row in rows:
-            trials, key = self._rows[row["defence_id"]], (row["attack_id"], row["seed"])
-            trials.pop(key, None)  # one that failed and then finished comes where it finished
-            trials[key] = {**row, "config": json.loads(row["config"]), "curve": None}
-        for name in touched:
+            trials, key = self._rows[row.defence_id], (row.attack_id, row.seed)
+            trials.pop(key, None)  # one that failed and then finished is placed where it finished
+            trials[key] = replace(row, curve=())  # curves are not shown, and are most of a row
+        for name in changed:
             self._judge(name)
-        return list(touched)
+        return list(changed)
 
     def _judge(self, name: str) -> None:
-        ended = [row for row in self._rows[name].values() if row["status"] in (FINISHED, STOPPED)]
+        ended = [row for row in self._rows[name].values() if row.status in (FINISHED, STOPPED)]
         if not ended:
             return
-        spec, own = self._spec, [TrialRow.of(row) for row in ended]
-        point = point_of(own, self._panel, spec.seeds, spec.region.confidence)
+        spec = self._spec
+        point = point_of(ended, self._panel, spec.seeds, spec.region.confidence)
         self._points[name] = point
-        # Of points that are known no figure ever changes again: the best one is the best so far.
+        # Figures of complete points never change again: only this one can be better than the best.
         self._best = region.best_point(in_order(filter(None, (self._best, point))))
 
-    def stand(self) -> None:
-        """Finds the recommended point, for which all are compared."""
+    def compare(self) -> None:
+        """Finds the recommended point among all."""
         points = in_order(self._points.values())
         chosen = region.recommend([self._entry(point) for point in points])
         self._recommended = None if chosen is None else chosen["defence_id"]
@@ -129,44 +139,42 @@ class PointRecords:
         least = region.least_accuracy(self._spec.region, self._best)
         return region.entry_of(point, "", self._panel, self._spec.region, least)
 
-    # --- one card --------------------------------------------------------------------------
+    # --- one run ---------------------------------------------------------------------------
 
     def record(self, name: str) -> PointRecord:
         """The run of a point."""
         rows = self._rows[name]
         point = self._points.get(name)
-        entry: Mapping[str, Any] = {} if point is None else self._entry(point)
+        entry = {} if point is None else self._entry(point)
         any_row = next(iter(rows.values()))
-        ended = max(row["finished_at"] for row in rows.values())
-        started = min(row["finished_at"] - (row["seconds"] or 0) for row in rows.values())
+        ended = max(row.finished_at for row in rows.values())
+        started = min(row.finished_at - (row.seconds or 0) for row in rows.values())
         return PointRecord(
-            clean_text(defence_name(any_row["config"]["defence"]), NAME_LENGTH),
+            clean_text(defence_name(any_row.config["defence"]), NAME_LENGTH),
             self._status(rows),
             round(started * 1000),
             round(ended * 1000),
             texts(self._tags(name, entry, rows)),
-            texts(_factors(any_row["config"])),
+            texts(_factors(any_row.config)),
             dict(self._metrics(entry, rows)),
             tuple(self._series(rows)),
         )
 
-    def _status(self, rows: Mapping[tuple[str, int], Row]) -> str:
+    def _status(self, rows: Rows) -> str:
         """RUNNING while trials are missing, FAILED where one failed for good, KILLED where one was
         stopped early."""
-        attacks = [*self._panel, *(["clean"] if self._spec.baseline else [])]
+        attacks = [*self._panel, *([CLEAN] if self._spec.baseline else [])]
         if any((attack, seed) not in rows for attack in attacks for seed in self._spec.seeds):
             return "RUNNING"
-        ends = {row["status"] for row in rows.values()}
+        ends = {row.status for row in rows.values()}
         if ends == {FINISHED}:
             return "FINISHED"
         return "FAILED" if FAILED in ends else "KILLED"
 
-    def _tags(
-        self, name: str, entry: Mapping[str, Any], rows: Mapping[tuple[str, int], Row]
-    ) -> dict[str, Any]:
+    def _tags(self, name: str, entry: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
         limits, worst = self._spec.region, entry.get("worst_attack")
-        failures = [row for row in rows.values() if row["status"] == FAILED]
-        last = max(failures, key=lambda row: row["finished_at"], default=None)
+        failures = [row for row in rows.values() if row.status == FAILED]
+        last = max(failures, key=lambda row: row.finished_at, default=None)
         return {
             "sweep_id": self._sweep_id,
             "defence_id": name,
@@ -176,13 +184,11 @@ class PointRecords:
             "worst_attack": None if worst is None else attack_label(self._panel[worst]),
             "region": f"clean_accuracy >= {limits.rule}, attack_success <= "
             f"{limits.attack_success:g}, confidence {limits.confidence:g}",
-            "error": None if last is None else last["error"],
+            "error": None if last is None else last.error,
         }
 
-    def _metrics(
-        self, entry: Mapping[str, Any], rows: Mapping[tuple[str, int], Row]
-    ) -> Iterator[tuple[str, float]]:
-        statuses = [row["status"] for row in rows.values()]
+    def _metrics(self, entry: Mapping[str, Any], rows: Rows) -> Iterator[tuple[str, float]]:
+        statuses = [row.status for row in rows.values()]
         values: dict[str, Any] = {key: entry.get(key) for key in FIGURES}
         if not entry.get("attacks"):
             values["seeds_passing"] = None
@@ -191,7 +197,7 @@ class PointRecords:
             "trials_finished": statuses.count(FINISHED),
             "trials_stopped": statuses.count(STOPPED) or None,
             "trials_failed": statuses.count(FAILED),
-            "train_seconds": math.fsum(row["seconds"] or 0 for row in rows.values()),
+            "train_seconds": math.fsum(row.seconds or 0 for row in rows.values()),
         }
         for attack in entry.get("attacks", ()):
             name = attack["attack_id"]
@@ -202,26 +208,25 @@ class PointRecords:
             if value is not None and not math.isnan(value):
                 yield key, float(value)
 
-    def _seeds_done(self, rows: Mapping[tuple[str, int], Row]) -> int:
+    def _seeds_done(self, rows: Rows) -> int:
         """Seeds for which every attack of the panel is finished."""
-        done = {key for key, row in rows.items() if row["status"] == FINISHED}
+        done = {key for key, row in rows.items() if row.finished}
         return sum(all((a, seed) in done for a in self._panel) for seed in self._spec.seeds)
 
-    def _series(self, rows: Mapping[tuple[str, int], Row]) -> Iterator[MetricPoint]:
-        """A value a seed, whose number is the step, for each attack: as soon as it is there."""
-        for (attack, seed), row in sorted(rows.items()):
-            if attack not in self._labels or row["status"] != FINISHED:
+    def _series(self, rows: Rows) -> Iterator[MetricPoint]:
+        """For each attack a value a seed, whose number is the step, as soon as it is known."""
+        for attack, seed in sorted(rows):
+            row, label = rows[attack, seed], self._labels.get(attack)
+            if label is None or not row.finished:
                 continue
-            label, measured = self._labels[attack], row["measurements"][0]
-            clean = sum(row["class_correct"]) / sum(row["class_total"])
+            clean = row.clean_correct / row.clean_total
             yield MetricPoint(f"clean_accuracy_by_seed.{label}", clean, seed)
-            if measured["total"]:
-                success = measured["success"] / measured["total"]
-                yield MetricPoint(f"attack_success_by_seed.{label}", success, seed)
+            if row.attack_success is not None:
+                yield MetricPoint(f"attack_success_by_seed.{label}", row.attack_success, seed)
 
 
 def _name(attack: Mapping[str, Any]) -> str:
-    """`patch(size=1) at 0.03`: rates as fractions, since metric names know no percent sign."""
+    """`patch(size=1) at 0.03`: rates as fractions, since metric names allow no percent sign."""
     return f"{kind_label(attack['trigger'])} at {attack['poison_rate']:g}"
 
 

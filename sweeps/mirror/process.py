@@ -1,7 +1,7 @@
 """The mirror as a process of its own beside a running sweep, which it can neither stop nor slow.
 
-The sweep holds one end of a pipe. A line on it says that rows are new; its end says that the
-sweep is over, or was killed. The process writes what it does to `mirror.log`.
+The sweep holds one end of a pipe. A line on it says that there are new rows; its end says that
+the sweep has ended, or was killed. The process writes what it does to `mirror.log`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sweeps.storage.shell import command
 
 #: The priority number of the process, the last there is: Ray gives its workers 15.
 NICENESS = 19
-#: Seconds between two looks at the process while it is awaited.
+#: Seconds between two checks of the process while it is awaited.
 LOOK_EVERY = 0.1
 
 
@@ -36,15 +36,20 @@ class MirrorProcess:
         self._fault = "it was not started"
 
     def start(self) -> None:
-        """Starts the process, in a session of its own: Ctrl-C in the terminal is not for it."""
+        """Starts the process in a session of its own, out of reach of Ctrl-C in the terminal."""
         line = [sys.executable, "-m", "sweeps.mirror.follower", str(self.paths.root.resolve())]
         try:
             self.paths.mirror_log.write_bytes(b"")
             with self.paths.mirror_log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    line, stdin=subprocess.PIPE, stdout=log, stderr=log, bufsize=0,
-                    env=_environment(), start_new_session=True,
-                )  # fmt: skip
+                    line,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    bufsize=0,
+                    env=_environment(),
+                    start_new_session=True,
+                )
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
             os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
@@ -57,7 +62,7 @@ class MirrorProcess:
         return None if self._process is None else self._process.pid
 
     def notify(self) -> None:
-        """Says that there are new rows. A full pipe or a dead process is no reason to wait."""
+        """Reports that there are new rows, without waiting for a full pipe or a dead process."""
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._process.stdin.write(b"\n")
@@ -65,7 +70,8 @@ class MirrorProcess:
     def finish(self, on_wait: Callable[[int, int], None] | None = None) -> str | None:
         """Waits until all is mirrored; a warning in one line where that fails.
 
-        `on_wait(done, total)` hears how many trials MLflow has, whenever that changes.
+        `on_wait(done, total)` is called with the number of trials that MLflow has, and of all,
+        whenever the first changes.
         """
         if self._process is None:
             return self._warning(self._fault)
@@ -111,8 +117,8 @@ class MirrorProcess:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, such that the other one finds our packages, and no file of the same name in
-    the working directory instead."""
+    """That of this process, changed so that the other one imports our packages, and no file of the
+    same name in the working directory."""
     root = str(Path(__file__).resolve().parents[2])
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     path = os.pathsep.join([root, *others])

@@ -1,11 +1,10 @@
-"""What the MLflow run of a trial says: a pure function of the trial's ledger row.
+"""What the MLflow run of a trial shows: a pure function of its row and its probe results.
 
 Equal rows give equal runs, times included, so that a store that was lost can be rebuilt.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -13,17 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.ledger import FINISHED, accuracies, columns_of, flatten_factors
+from backdoor.result import Measurement
+from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
+from sweeps.mirror.view import ChangedTrial
+from sweeps.records.probe_row import ProbeRow
+from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label, target_label
 
-#: MLflow's word for a ledger row's status.
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+#: A ledger row's status → MLflow's.
+STATUS = {FINISHED: "FINISHED", FAILED: "FAILED", STOPPED: "KILLED"}
 #: Characters kept of a name and of a tag's or parameter's value; every store of MLflow takes these.
 NAME_LENGTH, VALUE_LENGTH = 200, 4000
-
-_TAGS = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
-         "data_fingerprint", "status", "stopped_by", "foretold", "error"]  # fmt: skip
-_COUNTS = ["train_images", "poisoned", "relabelled", "covers", "collapsed", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -49,82 +48,113 @@ class RunRecord:
 
 
 class RunRecords:
-    """Makes the runs of one sweep, which `sweep` (sweep.json) describes."""
+    """Makes the runs of one sweep. sweep: the content of sweep.json."""
 
     def __init__(self, sweep: Mapping[str, Any]) -> None:
         self._sweep_id: str = sweep["sweep_id"]
         self._labels = measure_labels(sweep.get("measures", {}))
 
-    def record(self, row: Mapping[str, Any]) -> RunRecord:
-        """The run of a ledger row, whose `config` may be JSON text."""
-        config = row["config"]
-        config = json.loads(config) if isinstance(config, str) else config
-        ended = round(row["finished_at"] * 1000)
-        factors = {**flatten_factors(config), "seed": row["seed"]}
-        tags = {"sweep_id": self._sweep_id, **{key: row[key] for key in _TAGS}}
-        points = [*self._figures(row, config["attack"]), *_curve(row, config["attack"])]
-        points += probe_figures(row.get("studies", ()))
-        if row.get("probes"):
-            tags["probes"] = row["probes"]
+    def record(self, trial: ChangedTrial) -> RunRecord:
+        """The run of a trial."""
+        row = trial.row
+        ended = round(row.finished_at * 1000)
         return RunRecord(
-            clean_text(_name(config, row["seed"]), NAME_LENGTH),
-            STATUS[row["status"]],
-            ended - round((row["seconds"] or 0) * 1000),
+            clean_text(_name(row.config, row.seed), NAME_LENGTH),
+            STATUS[row.status],
+            ended - round((row.seconds or 0) * 1000),
             ended,
-            texts(tags),
-            texts(factors),
-            tuple(points),
+            texts({"sweep_id": self._sweep_id, **_tags(row), "probes": trial.probes or None}),
+            texts({**flatten_factors(row.config), "seed": row.seed}),
+            (*self._figures(row), *_curve(row), *probe_figures(trial.found)),
         )
 
-    def _figures(
-        self, row: Mapping[str, Any], attack: Mapping[str, Any] | None
-    ) -> Iterator[MetricPoint]:
+    def _figures(self, row: TrialRow) -> Iterator[MetricPoint]:
         """What is known at the end: of a stopped trial its counts of images and epochs."""
-        finished = row["status"] == FINISHED
-        values = accuracies(dict(row)) if finished else {}
-        values |= {key: row[key] for key in (*_COUNTS, "epochs_run", "seconds")}
-        for key, value in values.items():
+        for key, value in _final_values(row).items():
             if value is not None:
                 yield MetricPoint(key, float(value))
-        for m in (finished and row["measurements"]) or ():
-            yield from self._measured(m, attack is not None)
+        for measured in row.measurements if row.finished else ():
+            if measured.total:
+                yield from self._measured(measured, row.is_clean)
 
-    def _measured(self, m: Mapping[str, Any], poisoned: bool) -> Iterator[MetricPoint]:
+    def _measured(self, measured: Measurement, clean: bool) -> Iterator[MetricPoint]:
         """A poisoned trial has one measurement; a clean baseline one for every trigger."""
-        if not m["total"]:
+        success = measured.success / measured.total
+        if clean:
+            label = self._labels.get(measured.measure_id) or measured.measure_id
+            yield MetricPoint(f"baseline_attack_success.{label}", success)
             return
-        if not poisoned:
-            label = self._labels.get(m["measure_id"]) or m["measure_id"]
-            yield MetricPoint(f"baseline_attack_success.{label}", m["success"] / m["total"])
-            return
-        yield MetricPoint("attack_success", m["success"] / m["total"])
-        yield MetricPoint("robust_accuracy", m["robust"] / m["total"])
-        yield MetricPoint("attack_success_count", m["success"])
-        yield MetricPoint("attack_total", m["total"])
+        yield MetricPoint("attack_success", success)
+        yield MetricPoint("robust_accuracy", measured.robust / measured.total)
+        yield MetricPoint("attack_success_count", measured.success)
+        yield MetricPoint("attack_total", measured.total)
 
 
-def _curve(row: Mapping[str, Any], attack: Mapping[str, Any] | None) -> Iterator[MetricPoint]:
+def _tags(row: TrialRow) -> dict[str, str | None]:
+    return {
+        "trial_id": row.trial_id,
+        "defence_id": row.defence_id,
+        "attack_id": row.attack_id,
+        "engine": row.engine,
+        "pack_id": row.pack_id,
+        "device": row.device,
+        "host": row.host,
+        "data_fingerprint": row.data_fingerprint,
+        "status": row.status,
+        "stopped_by": row.stopped_by,
+        "foretold": row.predicted,
+        "error": row.error,
+    }
+
+
+def _final_values(row: TrialRow) -> dict[str, float | None]:
+    """Metric → value; the result of a trial that has not finished is unknown."""
+    result: dict[str, float | None] = {}
+    if row.finished:
+        result = {
+            "clean_correct": row.clean_correct,
+            "clean_total": row.clean_total,
+            "clean_accuracy": row.clean_accuracy,
+            "clean_loss": row.clean_loss,
+            "validation_accuracy": row.validation_accuracy,
+        }
+    return result | {
+        "train_images": row.train_images,
+        "poisoned": row.poisoned,
+        "relabelled": row.relabelled,
+        "covers": row.covers,
+        "collapsed": row.collapsed if row.finished else None,
+        "diverged": row.diverged if row.finished else None,
+        "epochs_run": row.epochs_run,
+        "seconds": row.seconds,
+    }
+
+
+def _curve(row: TrialRow) -> Iterator[MetricPoint]:
     """The figures after each epoch evaluated, of finished and stopped trials alike."""
-    for point in row["curve"] or ():
-        epoch, total = point["epoch"], sum(row["class_total"])
-        yield MetricPoint("clean_accuracy_by_epoch", point["clean_correct"] / total, epoch)
-        if point["validation_correct"] is not None and row["validation_total"]:
-            validation = point["validation_correct"] / row["validation_total"]
-            yield MetricPoint("validation_accuracy_by_epoch", validation, epoch)
-        if attack is not None and row["measurements"][0]["total"]:
-            success = point["success"][0] / row["measurements"][0]["total"]
-            yield MetricPoint("attack_success_by_epoch", success, epoch)
+    attacked = 0 if row.is_clean or not row.measurements else row.measurements[0].total
+    for point in row.curve:
+        clean = point.clean_correct / row.clean_total
+        yield MetricPoint("clean_accuracy_by_epoch", clean, point.epoch)
+        if point.validation_correct is not None and row.validation_total:
+            validation = point.validation_correct / row.validation_total
+            yield MetricPoint("validation_accuracy_by_epoch", validation, point.epoch)
+        if attacked:
+            success = point.success[0] / attacked
+            yield MetricPoint("attack_success_by_epoch", success, point.epoch)
 
 
-def probe_figures(studies: Sequence[Mapping[str, Any]]) -> Iterator[MetricPoint]:
-    """`slope.theta`: figures of which a study has one, by the probe's kind, and by its id as well
-    where a kind was asked for with several settings."""
-    probes = [json.loads(study["probe"])["kind"] for study in studies]
-    for kind, study in zip(probes, studies, strict=True):
-        name = kind if probes.count(kind) == 1 else f"{kind} {study['probe_id'][:8]}"
-        for column, values in columns_of(study).items():
-            if len(values) == 1 and not isinstance(values[0], str) and math.isfinite(values[0]):
-                yield MetricPoint(_key(f"{name}.{column}"), float(values[0]))
+def probe_figures(results: Sequence[ProbeRow]) -> Iterator[MetricPoint]:
+    """`slope.theta`: columns of one value, by the probe's kind, and by its id as well where a kind
+    was asked for with several settings."""
+    kinds = Counter(result.kind for result in results)
+    for result in results:
+        several = kinds[result.kind] > 1
+        name = f"{result.kind} {result.probe_id[:8]}" if several else result.kind
+        for column, values in result.columns.items():
+            value = values[0] if len(values) == 1 else None
+            if value is not None and not isinstance(value, str) and math.isfinite(value):
+                yield MetricPoint(_key(f"{name}.{column}"), float(value))
 
 
 def _name(config: Mapping[str, Any], seed: int) -> str:

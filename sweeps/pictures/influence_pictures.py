@@ -5,7 +5,7 @@ Studies have positions; the images are drawn again from the trial, which names t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from backdoor.config import build_trial
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.trial import prepare
-from sweeps.ledger import Ledger, columns_of
+from sweeps.ledger import Ledger
+from sweeps.records.influence_entry import InfluenceEntry
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
@@ -51,7 +52,7 @@ class Influenced:
     by: tuple[Influencer, ...]
 
 
-def one_probe_result(studies: list[dict[str, Any]], trial: str | None) -> dict[str, Any]:
+def one_probe_result(studies: Sequence[InfluenceEntry], trial: str | None) -> InfluenceEntry:
     """The entry of `influential` to draw: the first that has influences, or the one of the trial
     whose id begins so.
 
@@ -72,24 +73,22 @@ def one_probe_result(studies: list[dict[str, Any]], trial: str | None) -> dict[s
 
 
 def influenced_images(
-    paths: SweepPaths, spec: SweepSpec, entry: Mapping[str, Any], most: int
+    paths: SweepPaths, spec: SweepSpec, entry: InfluenceEntry, most: int
 ) -> list[Influenced]:
     """The first so many test images of a study, an entry of `influential`."""
     ledger = Ledger(paths.ledger)
-    (row,) = (row for row in ledger.rows() if row["trial_id"] == entry["trial_id"])
-    (study,) = (
-        study
-        for study in ledger.studies.table().to_pylist()
-        if (study["trial_id"], study["probe_id"]) == (entry["trial_id"], entry["probe_id"])
-    )
-    config = build_trial(row["config"], spec.data_root, spec.files)
+    (row,) = (row for row in ledger.trials() if row.trial_id == entry["trial_id"])
+    results = ledger.probe_results.rows(row.trial_id)
+    (result,) = (found for found in results if found.probe_id == entry["probe_id"])
+    config = build_trial(row.config, spec.data_root, spec.files)
     try:
         source = load_source(config.data)
     except UserError as error:
         raise error.inside("data") from None
     (member,), store = prepare([config], (), source)
     (triggered,) = member.triggered
-    columns, names = columns_of(study), source.class_names
+    columns: Mapping[str, Any] = result.columns
+    names = source.class_names
     found = []
     for test in list(dict.fromkeys(columns["test"]))[:most]:
         places = [i for i, own in enumerate(columns["test"]) if own == test]

@@ -22,11 +22,14 @@ class TrialRow:
     config: the canonical configuration. status: finished, stopped or failed; `error` says why one
     failed, `stopped_by` what stopped one after `epochs_run` epochs. covers: images that carry the
     stamp and keep their label. class_correct, class_total: of the clean test set, by class;
-    clean_loss: its mean cross-entropy in nats. collapsed: one class is answered to all images;
-    diverged: answers are not finite. seconds: the trial's share of all that its pack took;
-    train_seconds: of training alone; peak_memory: bytes that training the pack took at most; cpus,
-    gpus: what the pack held meanwhile. predicted: the verdict that was certain before the end, and
-    why (the column `foretold`). finished_at: seconds since 1970.
+    clean_loss: its mean cross-entropy in nats. collapsed: the model gives one class for nearly all
+    images; diverged: its outputs are not finite. seconds: the trial's share of all that its pack
+    took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
+    took; cpus, gpus: what the pack held meanwhile. predicted: the verdict that was certain before
+    the end, and why (the column `foretold`). finished_at: seconds since 1970.
+
+    A stopped trial has a curve, and the numbers of images that its counts are out of, but no other
+    counts: those of its measurements are None as well.
     """
 
     trial_id: str
@@ -69,8 +72,7 @@ class TrialRow:
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> TrialRow:
         """From a row of Parquet as plain values by column, `config` as JSON text or values."""
-        values = {NAMES.get(name, name): value for name, value in columns.items()}
-        values = {name: value for name, value in values.items() if name in _FIELDS}
+        values = {_FIELDS[column]: value for column, value in columns.items() if column in _FIELDS}
         if isinstance(values["config"], str):
             values["config"] = json.loads(values["config"])
         for name in ("class_correct", "class_total"):
@@ -83,8 +85,8 @@ class TrialRow:
 
     def columns(self) -> dict[str, Any]:
         """Plain values by column, as JSON and Parquet have them."""
-        stored = {name: column for column, name in NAMES.items()}
-        return {stored.get(name, name): value for name, value in asdict(self).items()}
+        values = {COLUMNS.get(name, name): value for name, value in asdict(self).items()}
+        return values | dict.fromkeys(_UNKNOWN.get(self.status, ()))
 
     @property
     def finished(self) -> bool:
@@ -98,18 +100,29 @@ class TrialRow:
 
     @property
     def broken(self) -> bool:
-        """Whether its model collapsed or diverged."""
+        """Whether its model collapsed or diverged: it says nothing about backdoors."""
         return self.collapsed or self.diverged
+
+    @property
+    def attack_success(self) -> float | None:
+        """Of a finished poisoned trial, in [0, 1]: its first measurement; None without images."""
+        first = self.measurements[0] if self.finished and self.measurements else None
+        return first.success / first.total if first is not None and first.total else None
 
     @cached_property
     def clean_correct(self) -> int:
-        """Clean test images that were answered right."""
+        """Clean test images that were classified correctly."""
         return sum(self.class_correct)
 
     @cached_property
     def clean_total(self) -> int:
         """Clean test images."""
         return sum(self.class_total)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were planned; 0 for closed forms."""
+        return int(self.config["defence"].get("epochs", 0))
 
     @property
     def clean_accuracy(self) -> float | None:
@@ -124,9 +137,13 @@ class TrialRow:
         return self.validation_correct / self.validation_total
 
 
-#: Column of Parquet → field, where they differ: columns are promises to users.
-NAMES = {"foretold": "predicted"}
-_FIELDS = frozenset(field.name for field in fields(TrialRow))
+#: Field → its column of Parquet, where they differ: columns are promises to users.
+COLUMNS = {"predicted": "foretold"}
+#: Status → columns that are null, where the fields hold nothing or False.
+_NO_RESULT = ("class_correct", "collapsed", "diverged")
+_UNKNOWN = {STOPPED: _NO_RESULT, FAILED: (*_NO_RESULT, "class_total", "measurements", "curve")}
+#: Column → field, of all.
+_FIELDS = {COLUMNS.get(field.name, field.name): field.name for field in fields(TrialRow)}
 
 
 def _curve_point(point: Mapping[str, Any]) -> CurvePoint:

@@ -67,7 +67,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> Re
         "recommended": recommend(table),
         "points": table,
     }
-    audit = prediction_audit(spec, [row.columns() for row in rows] if spec.predicting else [])
+    audit = prediction_audit(spec, rows if spec.predicting else [])
     if "foretold" in audit:
         region["foretold"] = audit["foretold"]
     region["doubts"] = [

@@ -95,7 +95,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
     )  # fmt: skip
     if time.perf_counter() - started > LONG:
         return_freed()
-    controls, stopped = (watch.controls, watch.stopped) if watch else ({}, [])
+    controls, stopped = (watch.holdouts, watch.stopped) if watch else ({}, [])
     rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu, controls)
     return joined([attached(rows, results), *(_dropped(pack, *pair) for pair in stopped)])
 

@@ -68,7 +68,7 @@ class _LedgerTable:
     """The rows of a ledger, with their studies."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._table = ledger.studies.attach(ledger.table())
+        self._table = ledger.probe_results.attach(ledger.table())
         ids = self._table["trial_id"].to_pylist()
         self._row = {trial_id: index for index, trial_id in enumerate(ids)}
         self._seconds = self._table["seconds"].to_pylist()

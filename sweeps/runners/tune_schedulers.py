@@ -15,7 +15,6 @@ Tune's median rule keeps every result that it sees for good. What Tune's rules t
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +30,9 @@ from ray.tune.schedulers import (
 from backdoor.config import TrialConfig
 from sweeps.early_stopping.limits import StoppingLimits, because
 from sweeps.early_stopping.rules import METRICS, metrics
-from sweeps.ledger import FAILED, Rows
+from sweeps.ledger import FAILED, Rows, trial_rows
 from sweeps.packs.pack import Pack
+from sweeps.records.trial_row import TrialRow
 from sweeps.spec.sections import StoppingSettings
 
 #: The keys of a report that say after which epoch it was made, and how many packs come after it.
@@ -91,7 +91,7 @@ class CertainScheduler(CancellingScheduler):
         told = None if limits is None else limits.predict(epoch, *figures)
         if limits is None or told is None:
             return str(TrialScheduler.CONTINUE)
-        if limits.control:
+        if limits.holdout:
             self._predict(trial.trial_id, told)
             return str(TrialScheduler.CONTINUE)
         self._stop(trial.trial_id, because(told), told)
@@ -117,7 +117,7 @@ class StoppingScheduler(CancellingScheduler):
         self._settings, self._pack_of, self._stop = settings, pack_of, stop
         self._rules: dict[tuple[str, int], Any] = {}
         self._seen: dict[str, int] = {}
-        for row in () if past is None else past.to_pylist():
+        for row in () if past is None else trial_rows(past):
             self._remember(row)
 
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
@@ -149,15 +149,15 @@ class StoppingScheduler(CancellingScheduler):
             self._rules[key] = _make_rule(self._settings, epochs)
         return self._rules[key]
 
-    def _remember(self, row: Mapping[str, Any]) -> None:
+    def _remember(self, row: TrialRow) -> None:
         """Shows a rule the curve of a recorded trial. `on_trial_complete` takes a result without
-        giving a verdict on it."""
-        if row["status"] == FAILED or row["attack_id"] == "clean":
+        deciding anything."""
+        if row.status == FAILED or row.is_clean:
             return
-        past, epochs = _Past(row["trial_id"]), json.loads(row["config"])["defence"].get("epochs", 0)
+        past, epochs = _Past(row.trial_id), row.epochs
         for epoch, found in _curve(row):
             if epoch < epochs:
-                rule = self._rule(row["attack_id"], epochs)
+                rule = self._rule(row.attack_id, epochs)
                 rule.on_trial_add(None, past)
                 shown = self._shown(epoch, found[self._settings.metric])
                 rule.on_trial_complete(None, past, shown)
@@ -170,12 +170,12 @@ class _Past:
     trial_id: str
 
 
-def _curve(row: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, float]]]:
-    total = row["measurements"][0]["total"]
-    for point in row["curve"] or ():
-        found = metrics(point, row["validation_total"], total)
+def _curve(row: TrialRow) -> Iterator[tuple[int, dict[str, float]]]:
+    """(epoch, metrics) of the points of a recorded curve that have a validation count."""
+    for point in row.curve:
+        found = metrics(point, row.validation_total or 0, row.measurements[0].total)
         if found is not None:
-            yield point["epoch"], found
+            yield point.epoch, found
 
 
 def _make_rule(settings: StoppingSettings, epochs: int) -> Any:

@@ -84,7 +84,7 @@ class SweepFeed:
             if predictor is not None:
                 predictor.learn(ledger.table())
             # A probe that came later, or failed: these are trained again for their studies only.
-            lacking = ledger.unstudied(job.probes)
+            lacking = ledger.unprobed(job.probes)
             again = [build_trial(config, job.data_root, files) for config in lacking]
             self._queue.extend(make_packs(again, job))
             self._planned |= {trial.trial_id for trial in again}
@@ -270,7 +270,7 @@ def run_sweep(
     if feed.error is not None:
         raise feed.error
     counts = len(ledger.finished), len(ledger.failed)
-    unstudied = len(ledger.unstudied(spec.probes))
+    unstudied = len(ledger.unprobed(spec.probes))
     return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped), unstudied)
 
 

@@ -190,18 +190,18 @@ def called(trials: int, folder: Path) -> dict[str, float]:
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
     from sweeps.mirror.run_record import RunRecords
+    from sweeps.mirror.view import ChangedTrial
     from sweeps.storage.paths import read_sweep
 
     paths, uri = _recorded(trials, folder)
-    cards = [
-        RunRecords(read_sweep(paths)).card(row) for row in Ledger(paths.ledger).table().to_pylist()
-    ]
+    records = RunRecords(read_sweep(paths))
+    runs = [records.record(ChangedTrial(row)) for row in Ledger(paths.ledger).trials()]
     callback = MLflowLoggerCallback(uri, experiment_name="callback")
     callback.setup()
     start = time.perf_counter()
-    for card in cards:
-        trial = _Trial(card.name, card.params)
-        metrics = {point.key: point.value for point in card.points}
+    for run in runs:
+        trial = _Trial(run.name, run.params)
+        metrics = {point.key: point.value for point in run.points}
         callback.log_trial_start(trial)
         callback.log_trial_result(1, trial, {"training_iteration": 1, **metrics})
         callback.log_trial_end(trial)

@@ -47,7 +47,8 @@ from golden_cases import (
 from backdoor.result import probe_id
 from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
-from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, columns_of, load_results
+from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, load_results
+from sweeps.records.probe_row import ProbeRow
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
@@ -130,20 +131,20 @@ def rows_of(ledger: Path) -> list[dict[str, Any]]:
 
 def studies_of(ledger: Path) -> list[dict[str, Any]]:
     """What probes found, with columns by name."""
-    rows = Ledger(ledger).studies.table().to_pylist()
-    return [{**row, "columns": columns_of(row)} for row in rows]
+    rows = Ledger(ledger).probe_results.table().to_pylist()
+    return [{**row, "columns": dict(ProbeRow.of(row).columns)} for row in rows]
 
 
 def write_anew(ledger: Path, change: Callable[[pa.Table, bool], pa.Table], fold: bool) -> None:
     """Replaces the files of a ledger by new ones with changed rows; a second table are studies."""
-    table, studies = Ledger(ledger).table(), Ledger(ledger).studies.table()
+    table, studies = Ledger(ledger).table(), Ledger(ledger).probe_results.table()
     shutil.rmtree(ledger)
     ledger.mkdir()
     anew = Ledger(ledger)
     for part in _halves(change(table, False), fold):
         anew.append(part)
     for part in _halves(change(studies, True), fold) if studies.num_rows else ():
-        anew.studies.append(part)
+        anew.probe_results.append(part)
     if fold:
         anew.fold()
 

@@ -52,7 +52,7 @@ def test_a_backdoor_that_collapses_the_model(poisoned_to_death, capsys) -> None:
 
 
 def test_analyses_say_that_models_collapsed(poisoned_to_death) -> None:
-    rows = Ledger(poisoned_to_death[0].ledger).rows()
+    rows = Ledger(poisoned_to_death[0].ledger).trials()
     found = detectability(rows)
     assert [e["broken"] for e in found["points"]] == [
         {"poisoned": 0, "clean": 0},
@@ -69,7 +69,7 @@ def test_analyses_say_that_models_collapsed(poisoned_to_death) -> None:
 def test_rate_0_is_the_baseline_and_no_attack(poisoned_to_death) -> None:
     paths, region = poisoned_to_death
     assert [attack["poison_rate"] for attack in region["panel"]] == [0.05, 1.0]
-    (entry,) = resistance(Ledger(paths.ledger).rows())["points"]
+    (entry,) = resistance(Ledger(paths.ledger).trials())["points"]
     assert [look["poison_rate"] for look in entry["curve"]] == [0.05, 1.0]
     assert entry["curve"][0]["baseline"] < 0.05 < entry["curve"][0]["attack_success"]
     rows = load_results(paths.root).to_pylist()
@@ -101,7 +101,7 @@ def test_a_class_with_three_test_images(tmp_path, capsys) -> None:
     assert set(found["success_by_seed"].values()) <= {0, 1 / 3, 2 / 3, 1}
     assert point["success_upper"] - point["success_lower"] > 0.4, "three images prove little"
     assert "Attack 1 is measured on 3 triggered test images of some seed" in region_text(region)
-    (entry,) = detectability(Ledger(paths.ledger).rows())["points"]
+    (entry,) = detectability(Ledger(paths.ledger).trials())["points"]
     assert len(entry["classes"]) == 3 and entry["classes"][2]["n"] == 2
     assert entry["worst_images"] in (3, 100)
     assert main(["report", str(paths.root)]) == 0

@@ -1,11 +1,13 @@
-"""`stopping: certain`: what is foretold, how often that is wrong, and what a sweep makes of it."""
+"""`stopping: certain`: what is predicted, how often that is wrong, and what a sweep does with it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from made_rows import made
 from scipy.special import expit
 from scipy.stats import binom
 from small import SMALL, begin, results, small_spec, sweep
@@ -17,18 +19,24 @@ from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.early_stopping.audit import prediction_audit, sentence
 from sweeps.early_stopping.limits import (
-    Bars,
     StoppingLimit,
     StoppingLimits,
     contradicts,
     is_holdout,
     metric_of,
-    side_of,
+    stand_in_counts,
 )
-from sweeps.early_stopping.predictor import Curve, Kind, OutcomePredictor, curve_of, farthest
-from sweeps.ledger import Ledger, finished_rows, load_results
+from sweeps.early_stopping.predictor import (
+    Curve,
+    OutcomePredictor,
+    TrialFeatures,
+    certain_beyond,
+    curve_of,
+)
+from sweeps.ledger import Ledger, finished_rows, load_results, trial_rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.records.thresholds import Thresholds
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.runners.serial import SerialRunner
@@ -36,7 +44,7 @@ from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
 from sweeps.spec.sections import StoppingSettings
 
-BARS = Bars(0.9, 0.2)
+THRESHOLDS = Thresholds(clean_accuracy=0.9, attack_success=0.2)
 CERTAIN = {"kind": "certain", "confidence": 0.9}
 
 
@@ -47,51 +55,51 @@ def settings(**given):
 # --- limits ------------------------------------------------------------------------------------
 
 
-def test_a_reach_is_certain_by_the_exact_bound_and_not_by_one_curve_less() -> None:
-    reach, right = np.linspace(0.5, 0.1, 60), np.zeros(60, dtype=bool)
+def test_a_distance_is_certain_by_the_exact_bound_and_not_by_one_curve_less() -> None:
+    distance, right = np.linspace(0.5, 0.1, 60), np.zeros(60, dtype=bool)
     seeds = np.arange(60)
     for error, needed in ((0.1, 29), (0.05, 59)):
-        assert farthest(reach[:needed], right[:needed], seeds[:needed], error, 1) == (
-            reach[needed - 1], needed, 0,
+        assert certain_beyond(distance[:needed], right[:needed], seeds[:needed], error, 1) == (
+            distance[needed - 1], needed, 0,
         )  # fmt: skip
-        assert farthest(reach[: needed - 1], right[: needed - 1], seeds, error, 1) is None
+        assert certain_beyond(distance[: needed - 1], right[: needed - 1], seeds, error, 1) is None
     wrong = right.copy()
     wrong[40] = True
-    assert farthest(reach, wrong, seeds, 0.1, 1) == (reach[59], 60, 1)
+    assert certain_beyond(distance, wrong, seeds, 0.1, 1) == (distance[59], 60, 1)
     bound = [binom.cdf(1, n, 0.1) for n in (45, 46)]  # 1 of 46 excludes a share of 0.1 at 95 %
     assert bound[1] <= 0.05 < bound[0]
-    assert farthest(reach[:45], wrong[:45], seeds, 0.1, 1) == (reach[39], 40, 0)
+    assert certain_beyond(distance[:45], wrong[:45], seeds, 0.1, 1) == (distance[39], 40, 0)
     wrong[5] = True  # strongest of all, and wrong: the curves below it cannot make up for it yet
-    assert farthest(reach[:45], wrong[:45], seeds, 0.1, 1) is None
+    assert certain_beyond(distance[:45], wrong[:45], seeds, 0.1, 1) is None
 
 
-def test_curves_of_equal_reach_count_together_and_must_be_of_several_seeds() -> None:
-    reach, wrong = np.append(np.full(29, 0.4), 0.4), np.append(np.zeros(29, dtype=bool), True)
-    assert farthest(reach, wrong, np.arange(30), 0.1, 1) is None
+def test_curves_of_equal_distance_count_together_and_must_be_of_several_seeds() -> None:
+    distance, wrong = np.append(np.full(29, 0.4), 0.4), np.append(np.zeros(29, dtype=bool), True)
+    assert certain_beyond(distance, wrong, np.arange(30), 0.1, 1) is None
     one, two = np.zeros(29, dtype=np.int64), np.append(np.zeros(28, dtype=np.int64), 1)
-    assert farthest(reach[:29], wrong[:29], one, 0.1, 2) is None
-    assert farthest(reach[:29], wrong[:29], two, 0.1, 2) == (0.4, 29, 0)
+    assert certain_beyond(distance[:29], wrong[:29], one, 0.1, 2) is None
+    assert certain_beyond(distance[:29], wrong[:29], two, 0.1, 2) == (0.4, 29, 0)
 
 
-def test_the_words_and_the_bars() -> None:
-    limits = StoppingLimits(BARS, (StoppingLimit("attack_success", 2, 0.1, 60, 1), StoppingLimit("clean_accuracy", 3, -0.05, 59, 0)))  # fmt: skip
+def test_the_words_and_the_thresholds() -> None:
+    limits = StoppingLimits(THRESHOLDS, (StoppingLimit("attack_success", 2, 0.1, 60, 1), StoppingLimit("clean_accuracy", 3, -0.05, 59, 0)))  # fmt: skip
     assert limits.predict(1, 0.1, 1.0) is None
     assert limits.predict(2, 0.95, 0.29) is None
-    told = "fails: attack_success 0.3000 after epoch 2 ends above 0.2, as it did in 59 of 60 finished trials"  # fmt: skip
-    assert limits.predict(2, 0.95, 0.3) == told and metric_of(told) == "attack_success"
+    said = "fails: attack_success 0.3000 after epoch 2 ends above 0.2, as it did in 59 of 60 finished trials"  # fmt: skip
+    assert limits.predict(2, 0.95, 0.3) == said and metric_of(said) == "attack_success"
     assert limits.predict(3, 0.96, 0.0) is None
-    # Foretold to fall below its bar, though it is above it now.
+    # Predicted to fall below its threshold, though it is above it now.
     assert limits.predict(3, 0.95, 0.0).startswith("fails: clean_accuracy 0.9500 after epoch 3")
     ends = np.array([0.9, 0.9, 0.899]), np.array([0.2, 0.21, 0.2])
-    assert contradicts(BARS, "attack_success", *ends).tolist() == [True, False, True]
-    assert contradicts(BARS, "clean_accuracy", *ends).tolist() == [True, True, False]
-    assert contradicts(BARS, "margin", *ends).tolist() == [False, True, True]
+    assert contradicts(THRESHOLDS, "attack_success", *ends).tolist() == [True, False, True]
+    assert contradicts(THRESHOLDS, "clean_accuracy", *ends).tolist() == [True, True, False]
+    assert contradicts(THRESHOLDS, "margin", *ends).tolist() == [False, True, True]
 
 
 def test_limits_travel_with_their_pack() -> None:
     trials = tuple(trial(seed=seed) for seed in range(3))
-    limit = StoppingLimits(BARS, (StoppingLimit("attack_success", 2, 0.1, 60, 1),))
-    limits = (limit, None, StoppingLimits(Bars(None, 0.2), (), True))
+    limit = StoppingLimits(THRESHOLDS, (StoppingLimit("attack_success", 2, 0.1, 60, 1),))
+    limits = (limit, None, StoppingLimits(Thresholds(attack_success=0.2), (), True))
     pack = Pack(trials, Job((), 1, predicting=True), limits)
     bare = Pack(trials[:1], Job((), 1, predicting=True))
     assert Chunk.from_json(Chunk((pack, bare)).to_json()).packs == (pack, bare)
@@ -120,105 +128,111 @@ def row(config, points, end, images=500, triggered=450):
 
 
 def learned(rows, seeds=3, **given):
-    predictor = OutcomePredictor(settings(**{"confidence": 0.9, **given}), BARS, seeds)
+    predictor = OutcomePredictor(settings(**{"confidence": 0.9, **given}), THRESHOLDS, seeds)
     predictor.learn(pa.concat_tables(rows))
     return predictor
 
 
 def strong(decays=(0.01, 0.02), count=30, **given):
-    """Trials whose attack takes from the first of three epochs on, rather more with each seed."""
+    """Trials whose attack succeeds from the first of three epochs on, one for each seed."""
     return [
         trial(seed=seed, epochs=3, weight_decay=decays[seed % len(decays)], **given)
         for seed in range(count)
     ]
 
 
-def told(predictor, config, clean=0.95, success=0.5, epoch=1):
+def predicted(predictor, config, clean=0.95, success=0.5, epoch=1):
     limits = predictor.limits(config)
     return None if limits is None else limits.predict(epoch, clean, success)
 
 
-def test_only_trials_of_the_same_kind_attack_and_range_vouch_for_one() -> None:
+def test_only_trials_of_the_same_family_attack_and_range_count() -> None:
     predictor = learned([row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()])
     alike = {"seed": 99, "epochs": 3, "weight_decay": 0.015}
-    assert told(predictor, trial(**alike)).startswith("fails: attack_success 0.5000 after epoch 1")
-    assert told(predictor, trial(**alike), success=0.49) is None
+    assert predicted(predictor, trial(**alike)).startswith(
+        "fails: attack_success 0.5000 after epoch 1"
+    )
+    assert predicted(predictor, trial(**alike), success=0.49) is None
     squeezing = {"kind": "logit_squeezing", "strength": 0.1}
     for other in (
         {"weight_decay": 0.03}, {"weight_decay": 0.005}, {"learning_rate": 0.2}, {"epochs": 4},
         {"architecture": "linear"}, {"rate": 0.05}, {"trigger": "blend"}, {"regularizer": squeezing},
     ):  # fmt: skip
-        assert told(predictor, trial(**{**alike, **other})) is None, other
+        assert predicted(predictor, trial(**{**alike, **other})) is None, other
     assert predictor.limits(trial(**alike, rate=0)) is None  # the clean baseline
     assert predictor.limits(trial("ridge", weight_decay=0.015)) is None  # no curve
 
 
-def test_few_curves_few_seeds_and_equal_models_foretell_nothing() -> None:
+def test_few_curves_few_seeds_and_equal_models_predict_nothing() -> None:
     rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
-    assert told(learned(rows[:29]), new) is not None
-    assert told(learned(rows[:28]), new) is None
+    assert predicted(learned(rows[:29]), new) is not None
+    assert predicted(learned(rows[:28]), new) is None
     grid = [trial(seed=i % 2, epochs=3, weight_decay=0.01 + 0.001 * i) for i in range(30)]
     rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in grid]
-    assert told(learned(rows, seeds=2), new) is not None
-    assert told(learned(rows, seeds=3), new) is None
-    # Of clean accuracy, models of equal defence and seed say the same under every attack.
+    assert predicted(learned(rows, seeds=2), new) is not None
+    assert predicted(learned(rows, seeds=3), new) is None
+    # Clean accuracy of models of equal defence and seed is the same under every attack.
     poor = [c for rate in (0.03, 0.05) for c in strong(count=15, rate=rate)]
     rows = [row(c, [(0.5, 0.1)] * 2, (0.6, 0.1)) for c in poor]
-    assert told(learned(rows), new, clean=0.5, success=0.1) is None
+    assert predicted(learned(rows), new, clean=0.5, success=0.1) is None
     rows += [row(c, [(0.5, 0.1)] * 2, (0.6, 0.1)) for c in strong(count=30)[15:]]
-    assert told(learned(rows), new, clean=0.5, success=0.1).startswith("fails: clean_accuracy")
+    assert predicted(learned(rows), new, clean=0.5, success=0.1).startswith("fails: clean_accuracy")
 
 
-def test_easy_curves_do_not_vouch_for_what_is_left_when_they_are_gone() -> None:
+def test_easy_curves_do_not_count_for_what_remains_after_them() -> None:
     """At epoch 1 thirty are certain. Of the twenty that go on, five end otherwise: at epoch 2 all
-    fifty look alike, of which 10 % ended otherwise, but the thirty are gone by then."""
+    fifty look alike, of which 10 % ended otherwise, but the thirty are left out by then."""
     easy = [row(c, [(0.95, 0.8), (0.95, 0.5)], (0.95, 0.9)) for c in strong(count=100)[:60]]
     rest = strong(count=100)[60:80]
     hard = [row(c, [(0.95, 0.3), (0.95, 0.5)], (0.95, 0.1 if i < 2 else 0.9)) for i, c in enumerate(rest)]  # fmt: skip
     new = trial(seed=99, epochs=3, weight_decay=0.015)
     predictor = learned(easy + hard)
     assert binom.cdf(2, 80, 0.1) < 0.05  # together they would be certain
-    assert told(predictor, new, success=0.8) is not None
-    assert told(predictor, new, success=0.5, epoch=2) is None
+    assert predicted(predictor, new, success=0.8) is not None
+    assert predicted(predictor, new, success=0.5, epoch=2) is None
 
 
-def test_a_curve_that_turns_back_keeps_its_like_in_training() -> None:
+def test_curves_that_turn_back_keep_similar_ones_in_training() -> None:
     """Attack success that falls again late: what is high early is no verdict then."""
     calm = [row(c, [(0.95, 0.6), (0.95, 0.7)], (0.95, 0.9)) for c in strong(count=60)]
     turning = [row(c, [(0.95, 0.9), (0.95, 0.65)], (0.95, 0.05)) for c in strong(count=68)[60:]]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
-    assert told(learned(calm), new, success=0.6) is not None
+    assert predicted(learned(calm), new, success=0.6) is not None
     predictor = learned(calm + turning)
-    assert told(predictor, new, success=0.95) is None
-    assert told(predictor, new, success=0.7, epoch=2) is not None  # by then they have fallen
-    assert told(predictor, new, success=0.65, epoch=2) is None
+    assert predicted(predictor, new, success=0.95) is None
+    assert predicted(predictor, new, success=0.7, epoch=2) is not None  # by then they have fallen
+    assert predicted(predictor, new, success=0.65, epoch=2) is None
 
 
-def test_with_best_minus_x_clean_accuracy_is_left_open_and_any_verdict_needs_both_bars() -> None:
+def test_with_best_minus_x_clean_accuracy_is_left_open_and_any_verdict_needs_both_thresholds() -> (
+    None
+):
     rows = [row(c, [(0.5, 0.05)] * 2, (0.5, 0.05)) for c in strong()]
     fine = [row(c, [(0.95, 0.05)] * 2, (0.95, 0.05)) for c in strong()]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
-    assert told(learned(rows), new, clean=0.5, success=0.05).startswith("fails: clean_accuracy")
-    relative = OutcomePredictor(settings(confidence=0.9), Bars(None, 0.2), 3)
+    assert predicted(learned(rows), new, clean=0.5, success=0.05).startswith(
+        "fails: clean_accuracy"
+    )
+    relative = OutcomePredictor(settings(confidence=0.9), Thresholds(attack_success=0.2), 3)
     relative.learn(pa.concat_tables(rows))
-    assert told(relative, new, clean=0.5, success=0.05) is None
-    assert told(learned(fine), new, success=0.05) is None
-    passes = told(learned(fine, verdict="any"), new, success=0.05)
+    assert predicted(relative, new, clean=0.5, success=0.05) is None
+    assert predicted(learned(fine), new, success=0.05) is None
+    passes = predicted(learned(fine, verdict="any"), new, success=0.05)
     assert passes.startswith(
         "passes: margin 0.0500 after epoch 1 ends at 0 or above, as it did in 30"
     )
 
 
-def test_the_grace_period_and_rows_that_teach_nothing() -> None:
+def test_the_grace_period_and_rows_without_anything_to_learn() -> None:
     rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()]
     new = trial(seed=99, epochs=3, weight_decay=0.015)
     late = learned(rows, grace_period=2)
-    assert told(late, new) is None and told(late, new, epoch=2) is not None
-    (plain,) = rows[0].to_pylist()
-    assert set(curve_of(plain).points) == {1, 2} and curve_of(plain).end == (0.95, 0.9)
-    for change in ({"status": "stopped"}, {"attack_id": "clean"}, {"curve": []}):
-        assert curve_of({**plain, **change}) is None
+    assert predicted(late, new) is None and predicted(late, new, epoch=2) is not None
+    (first,) = trial_rows(rows[0])
+    assert set(curve_of(first).points) == {1, 2} and curve_of(first).end == (0.95, 0.9)
+    for change in ({"status": "stopped"}, {"attack_id": "clean"}, {"curve": ()}):
+        assert curve_of(replace(first, **change)) is None
 
 
 # --- how often it is wrong ---------------------------------------------------------------------
@@ -239,25 +253,26 @@ def drawn(rng, turning):
 
 
 def simulated(seed, confidence, turning):
-    """Stopped trials of a made-up sweep in batches, wrong ones among them, and the controls'."""
+    """Counts of a made-up sweep in batches: stopped trials, wrong ones among them, and the same of
+    hold-out trials."""
     rng, count = np.random.default_rng(seed), np.zeros(4, dtype=int)
-    predictor = OutcomePredictor(settings(confidence=confidence), BARS, 3)
+    predictor = OutcomePredictor(settings(confidence=confidence), THRESHOLDS, 3)
     for _ in range(40):
         finished = []
         for number in range(16):
             x, figures = drawn(rng, turning)
-            kind = Kind(FAMILY, "a", (x, 0.01))
-            limits = StoppingLimits(BARS, predictor.of(kind))
+            features = TrialFeatures(FAMILY, "a", (x, 0.01))
+            limits = StoppingLimits(THRESHOLDS, predictor.of(features))
             verdicts = (limits.predict(e, *figures[e - 1]) for e in range(1, EPOCHS))
             said = next((v for v in verdicts if v is not None), None)
-            control = rng.random() < 0.1
+            holdout = rng.random() < 0.1
             if said is not None:
-                wrong = contradicts(BARS, metric_of(said), *figures[-1:].T)[0]
-                count += np.array([1 - control, wrong * (1 - control), control, wrong * control])
-            if said is None or control:
+                wrong = contradicts(THRESHOLDS, metric_of(said), *figures[-1:].T)[0]
+                count += np.array([1 - holdout, wrong * (1 - holdout), holdout, wrong * holdout])
+            if said is None or holdout:
                 points = {e: tuple(figures[e - 1]) for e in range(1, EPOCHS)}
-                finished.append(Curve(kind, number, points, tuple(figures[-1])))
-        predictor.take(finished)
+                finished.append(Curve(features, number, points, tuple(figures[-1])))
+        predictor.add(finished)
     return count
 
 
@@ -265,16 +280,16 @@ def simulated(seed, confidence, turning):
 def test_no_more_verdicts_are_wrong_than_declared(confidence, turning) -> None:
     """Over several sweeps, and in nearly every single one."""
     found = np.array([simulated(seed, confidence, turning) for seed in range(6)])
-    stopped, wrong, controls, missed = found.sum(0)
-    assert stopped >= 300 and controls >= 30
+    stopped, wrong, holdouts, missed = found.sum(0)
+    assert stopped >= 300 and holdouts >= 30
     assert wrong <= binom.ppf(0.999, stopped, 1 - confidence)
-    assert missed <= binom.ppf(0.999, controls, 1 - confidence)
+    assert missed <= binom.ppf(0.999, holdouts, 1 - confidence)
     # By the 95 % bound most sweeps are at or below what they declare, not half of them.
     over = [w > (1 - confidence) * s for s, w, *_ in found]
     assert sum(over) <= binom.ppf(0.99, 6, 0.1)
 
 
-def test_controls_are_drawn_by_their_ids() -> None:
+def test_holdouts_are_chosen_by_their_ids() -> None:
     ids = [f"{number:016x}" for number in range(4000)]
     chosen = {i for i in ids if is_holdout(i, 0.1)}
     assert abs(len(chosen) - 400) < 4 * np.sqrt(4000 * 0.09)
@@ -316,20 +331,20 @@ def test_those_stopped_are_the_beginning_of_what_they_would_have_been(swept, cal
     assert outcome.finished == len(found) - len(stopped) == len(calm) - len(stopped)
     for name, r in found.items():
         if name not in stopped:
-            assert r == calm[name]  # bitwise, whoever was dropped beside it
+            assert r == calm[name]  # bitwise, whoever was stopped beside it
             continue
         assert r["curve"] == calm[name]["curve"][: r["epochs_run"]] and r["epochs_run"] < 6
         assert r["class_correct"] is r["validation_correct"] is None
         assert r["stopped_by"].startswith("certain: fails: ")
-    rows = {r["trial_id"]: r for r in Ledger(paths.ledger).rows()}
-    for name, r in rows.items():
-        if name in stopped:
-            assert r["foretold"] == r["stopped_by"].removeprefix("certain: ")
-            assert not is_holdout(name, 0.1) and r["attack_id"] != "clean"
-            assert (r["cpus"], r["gpus"]) == (1, 0)
-        elif r["foretold"]:
-            assert is_holdout(name, 0.1)
-    images = sum(r["trained_images"] for r in rows.values())
+    rows = Ledger(paths.ledger).trials()
+    for r in rows:
+        if r.trial_id in stopped:
+            assert r.predicted == r.stopped_by.removeprefix("certain: ")
+            assert not is_holdout(r.trial_id, 0.1) and not r.is_clean
+            assert (r.cpus, r.gpus) == (1, 0)
+        elif r.predicted:
+            assert is_holdout(r.trial_id, 0.1)
+    images = sum(r.trained_images for r in rows)
     saved = sum(r["train_images"] * (6 - r["epochs_run"]) for r in stopped.values())
     assert images == sum(r["train_images"] for r in calm.values()) * 6 - saved
 
@@ -339,18 +354,17 @@ def test_the_region_says_how_often_it_was_wrong_and_leaves_points_open(swept, ca
     ledger = Ledger(paths.ledger)
     region = region_of(spec, ledger, len(calm))
     found = region["foretold"]
-    rows = [r for r in ledger.rows() if r["attack_id"] != "clean"]
-    controls = [r for r in rows if r["foretold"] and r["status"] == "finished"]
-    assert found["stopped"] == len(ledger.stopped) and found["controls"] == len(controls) >= 3
+    rows = [r for r in ledger.trials() if not r.is_clean]
+    holdouts = [r for r in rows if r.predicted and r.finished]
+    assert found["stopped"] == len(ledger.stopped) and found["controls"] == len(holdouts) >= 3
     wrong = 0
-    for r in controls:
-        clean = sum(r["class_correct"]) / 500
-        success = r["measurements"][0]["success"] / r["measurements"][0]["total"]
-        failed = clean < 0.85 if "clean_accuracy" in r["foretold"] else success > 0.2
+    for r in holdouts:
+        clean, success = r.clean_correct / 500, r.measurements[0].success / r.measurements[0].total
+        failed = clean < 0.85 if "clean_accuracy" in r.predicted else success > 0.2
         wrong += not failed
-    assert found["wrong"] == wrong and found["error"] == wrong / len(controls)
-    assert binom.cdf(wrong, len(controls), found["error_upper"]) == pytest.approx(0.05)
-    saved = sum(6 - r["epochs_run"] for r in rows if r["status"] == "stopped")
+    assert found["wrong"] == wrong and found["error"] == wrong / len(holdouts)
+    assert binom.cdf(wrong, len(holdouts), found["error_upper"]) == pytest.approx(0.05)
+    saved = sum(6 - r.epochs_run for r in rows if r.status == "stopped")
     assert found["epochs_saved"] == pytest.approx(saved / (6 * len(rows)))
     assert sentence(found) in region["doubts"] and sentence(found) in region_text(region)
     for point in region["points"]:
@@ -358,29 +372,25 @@ def test_the_region_says_how_often_it_was_wrong_and_leaves_points_open(swept, ca
             assert (point["by_means"], point["by_bounds"]) == ("INCOMPLETE", "UNDECIDED")
     assert main(["status", str(paths.root), "--json"]) == FINE
     answer = json.loads(capsys.readouterr().out)
-    assert answer["foretold"] == len(ledger.stopped) + len(controls)
+    assert answer["foretold"] == len(ledger.stopped) + len(holdouts)
     flat = load_results(paths.root)
-    words = {s for s, f in zip(flat["status"].to_pylist(), flat["foretold"].to_pylist(), strict=True) if f}  # fmt: skip
-    assert words == {"stopped", "finished"}
+    statuses = {s for s, f in zip(flat["status"].to_pylist(), flat["foretold"].to_pylist(), strict=True) if f}  # fmt: skip
+    assert statuses == {"stopped", "finished"}
 
 
-def test_a_broken_control_passes_nothing() -> None:
+def test_a_broken_holdout_passes_nothing() -> None:
     spec = small_spec(**EASY, stopping=CERTAIN)
-    (base,) = row(trial(epochs=3), [(0.9, 0.5)] * 2, (0.95, 0.1)).to_pylist()
-    control = {
-        **base,
-        "config": json.loads(base["config"]),
-        "foretold": "fails: attack_success 0.5",
-    }
-    assert prediction_audit(spec, [control])["foretold"]["wrong"] == 1
-    assert prediction_audit(spec, [{**control, "diverged": True}])["foretold"]["wrong"] == 0
-    passes = {**control, "foretold": "passes: margin 0.1"}
+    (base,) = trial_rows(row(trial(epochs=3), [(0.9, 0.5)] * 2, (0.95, 0.1)))
+    fails = replace(base, predicted="fails: attack_success 0.5")
+    assert prediction_audit(spec, [fails])["foretold"]["wrong"] == 1
+    assert prediction_audit(spec, [replace(fails, diverged=True)])["foretold"]["wrong"] == 0
+    passes = replace(base, predicted="passes: margin 0.1")
     assert prediction_audit(spec, [passes])["foretold"]["wrong"] == 0
-    assert prediction_audit(spec, [{**passes, "collapsed": True}])["foretold"]["wrong"] == 1
+    assert prediction_audit(spec, [replace(passes, collapsed=True)])["foretold"]["wrong"] == 1
     empty = prediction_audit(spec, [])["foretold"]
     assert (empty["error"], empty["error_upper"], empty["epochs_saved"]) == (None, None, 0)
     assert "nothing says how often that errs" in sentence(empty)
-    assert prediction_audit(small_spec(**EASY), [control]) == {}
+    assert prediction_audit(small_spec(**EASY), [fails]) == {}
 
 
 def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(
@@ -415,12 +425,12 @@ def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(
     assert not calm_again
 
 
-def test_what_is_trained_again_for_its_studies_runs_to_its_end(tmp_path) -> None:
-    """A trial that is dropped has no model to study: it would be tried again at every resume."""
+def test_what_is_trained_again_for_its_probes_runs_to_its_end(tmp_path) -> None:
+    """A trial that is stopped has no model to probe: it would be tried again at every resume."""
     rows = [row(c, [(0.95, 0.5)] * 2, (0.95, 0.9)) for c in strong()]
     ledger, predictor = (
         Ledger(tmp_path / "ledger"),
-        OutcomePredictor(settings(confidence=0.9), BARS, 3),
+        OutcomePredictor(settings(confidence=0.9), THRESHOLDS, 3),
     )
     ledger.append(pa.concat_tables(rows))
     job = Job((), 1, probes=(PROBES.build("persistence"),), predicting=True)
@@ -452,7 +462,7 @@ def search_rows(spec, asked):
     return pa.Table.from_pylist(found, schema=SCHEMA)
 
 
-def test_a_region_search_takes_the_side_and_never_asks_for_a_stopped_trial_again() -> None:
+def test_a_region_search_learns_from_a_stopped_trial_and_never_asks_for_it_again() -> None:
     defence = {"architecture": "mlp", "epochs": 3, "weight_decay": {"log": [1e-3, 1]}}
     spec = small_spec(defence=defence, search={"kind": "region", "budget": 24, "pending": 8},
                       region=EASY["region"], stopping=CERTAIN, seeds=4,
@@ -476,20 +486,21 @@ def test_a_region_search_takes_the_side_and_never_asks_for_a_stopped_trial_again
     assert asked_then and not asked_then & set(rows.slice(0, 12)["trial_id"].to_pylist())
 
 
-@pytest.mark.parametrize(("metric", "bars", "expected"), [
-    ("attack_success", Bars(0.5, 0.95), (0, 0, 10, 10)), ("attack_success", Bars(0.5, 0.4), (0, 0, 5, 10)),
-    ("clean_accuracy", Bars(0.05, 0.4), (0, 10, 0, 0)), ("clean_accuracy", Bars(0.5, 0.4), (3, 10, 0, 0)),
+@pytest.mark.parametrize(("metric", "clean", "success", "expected"), [
+    ("attack_success", 0.5, 0.95, (0, 0, 10, 10)), ("attack_success", 0.5, 0.4, (0, 0, 5, 10)),
+    ("clean_accuracy", 0.05, 0.4, (0, 10, 0, 0)), ("clean_accuracy", 0.5, 0.4, (3, 10, 0, 0)),
 ])  # fmt: skip
-def test_the_counts_of_a_side_are_counts(metric, bars, expected) -> None:
-    """With few images a bar near an end has less than one image beyond it; a rate above 1 had no
-    logit, and the model of the sweep could not be fitted any more."""
-    found = {
-        "foretold": f"fails: {metric} 0.3000 after epoch 2 ends there",
-        "curve": [{"clean_correct": 3, "success": [3]}],
-        "class_total": [5, 5],
-        "measurements": [{"total": 10}],
-    }
-    assert side_of(found, bars) == expected
+def test_counts_that_stand_in_are_counts(metric, clean, success, expected) -> None:
+    """With few images a threshold near an end has less than one image beyond it; a rate above 1 had
+    no logit, and the model of the sweep could not be fitted any more."""
+    measured = {"measure_id": "m", "success": None, "robust": None, "total": 10}
+    found = made(
+        status="stopped", foretold=f"fails: {metric} 0.3000 after epoch 2 ends there",
+        curve=[{"epoch": 2, "clean_correct": 3, "success": [3]}], class_total=[5, 5],
+        measurements=[measured],
+    )  # fmt: skip
+    thresholds = Thresholds(clean_accuracy=clean, attack_success=success)
+    assert stand_in_counts(found, thresholds) == expected
 
 
 def test_the_seconds_of_stopped_trials_count_against_the_gpu_hours() -> None:
@@ -512,9 +523,9 @@ def test_the_seconds_of_stopped_trials_count_against_the_gpu_hours() -> None:
 WRONG_SPECS = {
     "foreign option": ({"stopping": {"kind": "asha", "confidence": 0.9}}, "stopping.confidence: has no meaning for `asha`, but got 0.9. Remove it, or say `kind: certain`."),
     "metric": ({"stopping": {"kind": "certain", "metric": "score"}}, "stopping.metric: has no meaning for `certain`, but got 'score'"),
-    "no controls": ({"stopping": {"kind": "certain", "control": 0.0}}, "stopping.control: must be greater than 0, but got 0.0."),
+    "no holdouts": ({"stopping": {"kind": "certain", "control": 0.0}}, "stopping.control: must be greater than 0, but got 0.0."),
     "all certain": ({"stopping": {"kind": "certain", "confidence": 1.0}}, "stopping.confidence: must be less than 1, but got 1.0."),
-    "any without a bar": ({"stopping": {"kind": "certain", "verdict": "any"}}, "stopping.verdict: must be `fails` where clean_accuracy is `best - x`, but got 'any'."),
+    "any without a threshold": ({"stopping": {"kind": "certain", "verdict": "any"}}, "stopping.verdict: must be `fails` where clean_accuracy is `best - x`, but got 'any'."),
     "closed forms": ({"stopping": "certain", "defence": {"architecture": "ridge"}}, "stopping: must have something to stop"),
 }  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
+from made_rows import made
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.detectability import detectability
@@ -65,13 +67,12 @@ PATCH = {"trigger": {"kind": "patch"}, "poison_rate": 0.03, "label_mode": "all_t
 
 def row(point, attack, seed, correct, success=50, status="finished"):
     """A ledger row: two classes of 100 test images, right answers on each."""
-    poisoned = attack is not None
-    return {
-        "trial_id": f"{point}-{seed}-{attack}", "defence_id": point, "seed": seed, "status": status,
-        "attack_id": json.dumps(attack) if poisoned else "clean", "class_correct": list(correct),
-        "class_total": [100, 100], "config": {"attack": attack, "defence": {"weight_decay": point}},
-        "measurements": [{"measure_id": "m", "success": success, "robust": 0, "total": 100}],
-    }  # fmt: skip
+    return made(
+        defence_id=point, seed=seed, status=status, class_correct=correct, class_total=[100, 100],
+        attack_id="clean" if attack is None else json.dumps(attack),
+        config={"attack": attack, "defence": {"weight_decay": point}},
+        measurements=[{"measure_id": "m", "success": success, "robust": 0, "total": 100}],
+    )  # fmt: skip
 
 
 ROWS = [
@@ -113,10 +114,11 @@ def test_points_attacks_and_classes() -> None:
 def test_losses_are_compared_where_both_models_have_one() -> None:
     losses = {("a", False): 0.4, ("a", True): 0.43, ("b", False): 0.5, ("b", True): 0.4}
     rows = [
-        {**r, "clean_loss": losses[r["defence_id"], r["config"]["attack"] is not None] + grows}
+        replace(
+            r, clean_loss=losses[r.defence_id, not r.is_clean] + 0.01 * r.seed * (not r.is_clean)
+        )
         for r in ROWS
-        if r["defence_id"] in "ab"
-        for grows in [0.01 * r["seed"] * (r["config"]["attack"] is not None)]
+        if r.defence_id in "ab"
     ]
     answer = detectability(rows, loss_margin=0.06)
     a, b = (entry["clean_loss"] for entry in answer["points"])
@@ -130,16 +132,14 @@ def test_losses_are_compared_where_both_models_have_one() -> None:
     assert overall["test"]["mean"] == pytest.approx((0.04 - 0.09) / 2)
     text = detectability_text(answer)
     assert "gained loss" in text and "equivalent within 0.06" in text
-    rows[0] = {**rows[0], "clean_loss": None}  # a diverged model's: the seed has no pair
+    rows[0] = replace(rows[0], clean_loss=None)  # a diverged model's: the seed has no pair
     assert detectability(rows)["points"][0]["clean_loss"]["test"]["n"] == 2
     assert detectability(ROWS)["overall"]["clean_loss"] is None
     assert "gained loss" not in detectability_text(detectability(ROWS))
 
 
 def test_a_class_without_test_images() -> None:
-    rows = [
-        {**r, "class_total": [100, 0], "class_correct": [r["class_correct"][0], 0]} for r in ROWS
-    ]
+    rows = [replace(r, class_total=(100, 0), class_correct=(r.class_correct[0], 0)) for r in ROWS]
     entry = detectability(rows)["points"][0]
     assert entry["classes"][1]["n"] == 0 and entry["worst_class"] == 0
 
@@ -149,7 +149,7 @@ def test_text_and_nothing_to_compare() -> None:
     assert "1 of 2 points and attacks are equivalent within 0.02" in text
     assert "class 0, 0.400 of its accuracy, at " in text
     assert "patch to class 0 at 3 %" in text.splitlines()[1]
-    nothing = detectability([r for r in ROWS if r["attack_id"] != "clean"])
+    nothing = detectability([r for r in ROWS if not r.is_clean])
     assert nothing["points"] == [] and nothing["overall"]["auc"]["mean"] is None
     assert "if `attack` has no poison rate 0, add" in detectability_text(nothing)
 
@@ -160,7 +160,7 @@ def test_the_command(tmp_path, capsys) -> None:
     sweep(paths, spec, SerialRunner())
     assert main(["probe", "detectability", str(paths.root), "--json", "--margin", "0.05"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer == json.loads(json.dumps(detectability(Ledger(paths.ledger).rows(), 0.05)))
+    assert answer == json.loads(json.dumps(detectability(Ledger(paths.ledger).trials(), 0.05)))
     assert len(answer["points"]) == 8 and answer["schema_version"] == 1
     assert main(["probe", "detectability", str(paths.root)]) == 0
     assert "lost accuracy" in capsys.readouterr().out

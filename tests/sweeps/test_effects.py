@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
+from made_rows import made
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.effects import effects
@@ -40,12 +42,15 @@ def row(regularizer, seed, success, correct, architecture="mlp", trigger="patch"
     defence = {"architecture": {"kind": architecture}, "regularizer": regularizer or {"kind": "none"}}  # fmt: skip
     config = {"data": {"kind": "digits"}, "attack": attack if trigger else None,
               "defence": defence, "training": {}, "seed": seed}  # fmt: skip
-    return {
-        "trial_id": "t", "defence_id": "d", "seed": seed, "status": "finished",
-        "attack_id": trigger or "clean", "collapsed": False, "diverged": False, "config": config,
-        "class_correct": [correct, 90], "class_total": [100, 100],
-        "measurements": [{"measure_id": "m", "success": success, "robust": 0, "total": 100}],
-    } | changes  # fmt: skip
+    measured = {"measure_id": "m", "success": success, "robust": 0, "total": 100}
+    figures = {
+        "class_correct": [correct, 90],
+        "class_total": [100, 100],
+        "measurements": [measured],
+    }
+    return made(
+        **{"seed": seed, "attack_id": trigger or "clean", "config": config} | figures | changes
+    )
 
 
 def test_pairs_cells_and_intervals() -> None:
@@ -102,7 +107,7 @@ def test_collapsed_pairs_are_counted_and_left_out() -> None:
     assert entry["overall"]["success_change"]["mean"] == pytest.approx(-0.1)
     assert entry["overall"]["success_change"]["lower"] is None
     assert "2 pairs have one that collapsed or diverged and are left out." in effects_text(answer)
-    every = effects([{**r, "collapsed": True} for r in rows])["regularizers"][0]
+    every = effects([replace(r, collapsed=True) for r in rows])["regularizers"][0]
     assert every["overall"]["cells"] == 0 and every["overall"]["success_change"]["mean"] is None
     assert every["cells"][0]["clean"] == {"without": None, "with": None}
 
@@ -118,7 +123,7 @@ def test_seeds_in_common_no_images_and_no_partner() -> None:
     overall = answer["regularizers"][0]["overall"]
     assert overall["seeds"] == [1, 2] and answer["unpaired"] == 1
     assert overall["success_change"]["mean"] == pytest.approx(-0.15)
-    none = [{**r, "measurements": [{**r["measurements"][0], "total": 0}]} for r in rows]
+    none = [replace(r, measurements=(replace(r.measurements[0], total=0),)) for r in rows]
     overall = effects(none)["regularizers"][0]["overall"]
     assert overall["cells"] == 0 and overall["seeds"] == []
     assert overall["pairs"] == {"lower": 0, "higher": 0, "equal": 0}
@@ -145,7 +150,7 @@ def test_the_command(tmp_path, capsys) -> None:
     sweep(paths, spec, SerialRunner())
     assert main(["probe", "effects", str(paths.root), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer == json.loads(json.dumps(effects(Ledger(paths.ledger).rows())))
+    assert answer == json.loads(json.dumps(effects(Ledger(paths.ledger).trials())))
     assert len(answer["regularizers"]) == 2 and answer["unpaired"] == 0
     assert [c["attack"] == "clean" for c in answer["regularizers"][0]["cells"]] == [False, True]
     assert not any(

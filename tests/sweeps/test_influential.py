@@ -14,7 +14,7 @@ from backdoor.errors import UserError
 from backdoor.poison import draw_poison
 from sweeps.analyses.influential import influential, influential_text
 from sweeps.cli.main import main
-from sweeps.ledger import Ledger, columns_of
+from sweeps.ledger import Ledger
 from sweeps.pictures.influence_pictures import SHOWN, influenced_images, one_probe_result
 from sweeps.runners.serial import SerialRunner
 
@@ -28,24 +28,24 @@ def swept(tmp_path_factory):
     paths = begin(tmp_path_factory.mktemp("influence") / "r", spec)
     sweep(paths, spec, SerialRunner())
     ledger = Ledger(paths.ledger)
-    return paths, spec, influential(ledger.rows(), ledger.studies.table().to_pylist())
+    return paths, spec, influential(ledger.trials(), ledger.probe_results.rows())
 
 
-def test_counts_are_those_of_the_studies(swept) -> None:
+def test_counts_are_those_of_the_results(swept) -> None:
     paths, _, answer = swept
     ledger = Ledger(paths.ledger)
-    rows = {row["trial_id"]: row for row in ledger.rows()}
-    studied = {s["trial_id"]: columns_of(s) for s in ledger.studies.table().to_pylist()}
-    poisoned = [name for name, row in rows.items() if row["attack_id"] != "clean"]
+    rows = {row.trial_id: row for row in ledger.trials()}
+    found = {result.trial_id: result.columns for result in ledger.probe_results.rows()}
+    poisoned = [name for name, row in rows.items() if not row.is_clean]
     assert sorted(entry["trial_id"] for entry in answer["studies"]) == sorted(poisoned)
     for entry in answer["studies"]:
-        columns, row = studied[entry["trial_id"]], rows[entry["trial_id"]]
+        columns, row = found[entry["trial_id"]], rows[entry["trial_id"]]
         helping = 0
-        for value, marked in zip(columns["influence"], columns["poisoned"], strict=True):
-            helping += marked == 1 and value < 0
+        for value, poison in zip(columns["influence"], columns["poisoned"], strict=True):
+            helping += poison == 1 and value < 0
         assert (entry["images"], entry["tested"], entry["without"]) == (24, 6, 0)
         assert (entry["poisoned"], entry["helping"]) == (sum(columns["poisoned"]), helping)
-        assert entry["expected"] == row["poisoned"] / row["train_images"]
+        assert entry["expected"] == row.poisoned / row.train_images
     some = max(answer["studies"], key=lambda entry: entry["poisoned"])
     text = influential_text(answer)
     assert f"{some['poisoned']} of 24, {some['helping']} helping" in text
@@ -56,42 +56,40 @@ def test_the_images_are_those_of_the_trial(swept) -> None:
     """Patches stamped here by hand, poisoned positions from the poison's own draw."""
     paths, spec, answer = swept
     entry = max(answer["studies"], key=lambda entry: entry["poisoned"])
-    row = next(r for r in Ledger(paths.ledger).rows() if r["trial_id"] == entry["trial_id"])
+    ledger = Ledger(paths.ledger)
+    (row,) = [r for r in ledger.trials() if r.trial_id == entry["trial_id"]]
     shown = influenced_images(paths, spec, entry, 3)
     assert len(shown) == 3 and all(len(own.by) == 4 for own in shown)
     source = load_source(spec.data)
-    parts = split(spec.data, source, row["seed"])
-    attack = build_attack(row["config"]["attack"])
-    poison = draw_poison(source.labels[parts.train], attack, row["seed"], 10)
+    parts = split(spec.data, source, row.seed)
+    attack = build_attack(row.config["attack"])
+    poison = draw_poison(source.labels[parts.train], attack, row.seed, 10)
     positions = set(poison.positions.tolist())
-    columns = next(
-        columns_of(s)
-        for s in Ledger(paths.ledger).studies.table().to_pylist()
-        if s["trial_id"] == entry["trial_id"]
-    )
-    mark = attack.trigger.for_seed(row["seed"])
+    (result,) = ledger.probe_results.rows(row.trial_id)
+    columns = result.columns
+    trigger = attack.trigger.for_seed(row.seed)
     others = [i for i in parts.test if source.labels[i] != attack.target]
     for number, own in enumerate(shown):
         assert own.truth == source.class_names[source.labels[others[number]]]
-        assert own.wanted == source.class_names[attack.target]
-        stamped = _stamp(mark, source, others[number])
+        assert own.target_labels == source.class_names[attack.target]
+        stamped = _stamp(trigger, source, others[number])
         assert np.array_equal(own.image, stamped)
         for rank, by in enumerate(own.by):
             place = columns["train"][4 * number + rank]
             assert by.poisoned == (place in positions)
             assert by.label == source.class_names[poison.labels[place]]
             image = source.images[parts.train[place]]
-            expected = _stamp(mark, source, parts.train[place]) if by.poisoned else image
+            expected = _stamp(trigger, source, parts.train[place]) if by.poisoned else image
             assert np.array_equal(by.image, expected)
     assert any(by.poisoned for own in shown for by in own.by)
 
 
-def _stamp(mark, source, number):
+def _stamp(trigger, source, number):
     import torch
 
     image = torch.from_numpy(source.images[number : number + 1])
     label = torch.from_numpy(source.labels[number : number + 1])
-    return mark.stamp(image, torch.tensor([number]), label).numpy()[0]
+    return trigger.stamp(image, torch.tensor([number]), label).numpy()[0]
 
 
 def test_the_command(swept, tmp_path, monkeypatch, capsys) -> None:
@@ -125,14 +123,14 @@ def test_a_picture_has_few_columns_and_shows_what_has_influences(tmp_path) -> No
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     ledger = Ledger(paths.ledger)
-    studies = influential(ledger.rows(), ledger.studies.table().to_pylist())["studies"]
+    studies = influential(ledger.trials(), ledger.probe_results.rows())["studies"]
     assert sorted(entry["images"] for entry in studies) == [0, 1800]
     entry = one_probe_result(sorted(studies, key=lambda entry: entry["images"]), None)
     assert entry["images"] == 1800
     assert [len(one.by) for one in influenced_images(paths, spec, entry, 5)] == [SHOWN, SHOWN]
 
 
-def test_nothing_studied(tmp_path) -> None:
+def test_no_result(tmp_path) -> None:
     answer = influential([], [])
     assert answer["studies"] == []
     assert "sweeps resume DIR --probes '[influence]'" in influential_text(answer)

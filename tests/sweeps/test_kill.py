@@ -1,7 +1,7 @@
-"""SIGKILL at 50 points: while packs run, while a part is written, while parts are folded.
+"""SIGKILL at 50 points: while packs run, while a segment is written, while segments are merged.
 
 The sweep runs in a forked child, with work that takes 10 ms. Half of the kills come at a random
-moment, half just before a randomly chosen step of writing or folding.
+moment, half just before a randomly chosen step of writing or merging.
 """
 
 import json

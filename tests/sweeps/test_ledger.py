@@ -12,8 +12,24 @@ from trials import fake_result, fake_rows, trial
 
 import sweeps.ledger
 from backdoor.errors import StoredDataError
-from sweeps.ledger import SCHEMA, Ledger, decode, encode, failed_rows, finished_rows, load_results
+from backdoor.partial import PartialResult
+from backdoor.result import CurvePoint
+from sweeps.ledger import (
+    SCHEMA,
+    Ledger,
+    decode,
+    encode,
+    failed_rows,
+    finished_rows,
+    joined,
+    load_probe_results,
+    load_results,
+    partial_rows,
+    stopped_rows,
+    trial_rows,
+)
 from sweeps.ledger.flat import column_of
+from sweeps.records.trial_row import TrialRow
 from sweeps.runners.serial import SerialRunner
 
 TRIALS = [trial(seed=seed) for seed in range(6)]
@@ -47,12 +63,12 @@ def test_a_failure_counts_until_the_trial_finishes(tmp_path) -> None:
     ledger.append(failed_rows(TRIALS[:1], "pack", "too late"))
     again = Ledger(tmp_path)
     assert again.finished == {TRIALS[0].trial_id} and again.failed == {TRIALS[1].trial_id}
-    assert {r["trial_id"]: r["error"] for r in again.rows()} == {
+    assert {row.trial_id: row.error for row in again.trials()} == {
         TRIALS[0].trial_id: None, TRIALS[1].trial_id: "boom again",
     }  # fmt: skip
 
 
-def test_folding_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> None:
+def test_merging_keeps_every_row_and_leaves_one_file(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.ledger.ledger, "COMPACT_AT", 4)
     ledger = Ledger(tmp_path)
     for config in TRIALS:
@@ -80,12 +96,10 @@ def test_a_row_is_rewritten_as_often_as_the_logarithm_of_their_number(
         ledger.append(rows(replace(TRIALS[0], seed=i)))
     assert ledger.table()["seed"].to_pylist() == list(range(64)), "the order of writing is kept"
     assert len(ledger.files()) <= 8
-    assert sum(written) <= 64 * 7, "folding all files each time writes 1,100 rows"
+    assert sum(written) <= 64 * 7, "merging all files each time writes 1,100 rows"
 
 
-def test_a_fold_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatch) -> None:
-    from pathlib import Path
-
+def test_a_merge_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatch) -> None:
     ledger = Ledger(tmp_path)
     for config in TRIALS:
         ledger.append(rows(config))
@@ -98,21 +112,87 @@ def test_a_fold_killed_before_it_cleaned_up_doubles_nothing(tmp_path, monkeypatc
     assert Ledger(tmp_path).table().sort_by("trial_id").equals(before)
 
 
-def test_a_reader_beside_a_folding_writer_misses_nothing(tmp_path, monkeypatch) -> None:
-    writer = Ledger(tmp_path)
+def test_a_reader_beside_a_merging_writer_misses_nothing(tmp_path, monkeypatch) -> None:
+    writer, reader = Ledger(tmp_path), Ledger(tmp_path)
     for config in TRIALS:
         writer.append(rows(config))
-    reader, read = Ledger(tmp_path), pq.read_table
-    folded = []
+    read, merged = pq.read_table, []
 
-    def fold_first(file, **options):
-        if not folded:
-            folded.append(True)
+    def merge_first(file, **options):
+        if not merged:
+            merged.append(True)
             writer.compact()
         return read(file, **options)
 
-    monkeypatch.setattr(pq, "read_table", fold_first)
-    assert reader.table().num_rows == 6 and folded
+    monkeypatch.setattr(pq, "read_table", merge_first)
+    assert reader.table().num_rows == 6 and merged
+
+
+def test_one_read_serves_until_another_process_writes(tmp_path, monkeypatch) -> None:
+    writer = Ledger(tmp_path)
+    writer.append(rows(*TRIALS[:2]))
+    reader, read, count = Ledger(tmp_path), pq.read_table, []
+    monkeypatch.setattr(pq, "read_table", lambda *a, **k: count.append(1) or read(*a, **k))
+    assert reader.table() is reader.table() and not count
+    assert reader.trials()[0] is reader.trials()[0]
+    writer.append(rows(*TRIALS[2:]))
+    assert len(reader.trials()) == 6 and len(count) == 2
+    assert len(reader.table()) == 6 and len(count) == 2
+
+
+def test_one_open_ledger_makes_all_tables(tmp_path, monkeypatch) -> None:
+    spec = small_spec(probes=["fake_probes:Counting"], defence={"architecture": "ridge"}, seeds=1)
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    of_folder = [
+        load_results(paths.root),
+        load_results(paths.root, "all"),
+        load_probe_results(paths.root),
+    ]
+    ledger = Ledger(paths.ledger)
+    monkeypatch.setattr(Ledger, "_read", None)
+    assert of_folder == [
+        load_results(ledger),
+        load_results(ledger, "all"),
+        load_probe_results(ledger),
+    ]
+    assert of_folder[1].num_rows and of_folder[2]
+
+
+# --- records -----------------------------------------------------------------------------------
+
+
+def every_status():
+    """A finished, a stopped and a failed trial, with curves and without."""
+    curve = (CurvePoint(1, 30, (9,), 20), CurvePoint(2, 40, (5,), 25))
+    finished = (
+        rows(TRIALS[0], curve=curve),
+        finished_rows([fake_result(trial("ridge", rate=0), [TRIALS[0].attack])], "pack"),
+    )
+    partial = PartialResult(TRIALS[1], "fake", 1, "fingerprint", 100, 3, 3, 197, (50, 50), {"m": 90}, curve, 1.0, "cpu", "here")  # fmt: skip
+    stopped = stopped_rows(partial_rows([partial], "pack"), "asha: score", "fails: x")
+    return joined([*finished, stopped, failed_rows([TRIALS[2]], "pack", "boom")])
+
+
+def test_rows_as_records_have_the_values_of_their_columns() -> None:
+    table = every_status()
+    found, plain = trial_rows(table), table.to_pylist()
+    assert found == list(map(TrialRow.of, plain))
+    assert [row.measurements[0].success for row in found[:2]] == [
+        p["measurements"][0]["success"] for p in plain[:2]
+    ]
+    assert found[2].curve[1] == CurvePoint(2, 40, (5,), 25) and found[2].predicted == "fails: x"
+    assert [row.finished for row in found] == [True, True, False, False]
+    assert [row.clean_total for row in found] == [500, 500, 100, 0]
+    assert found[1].is_clean and found[2].attack_success is found[3].clean_accuracy is None
+
+
+def test_a_record_gives_back_its_columns(tmp_path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(every_status())
+    given = [row.columns() for row in ledger.trials()]
+    assert json.loads(json.dumps(given)) == ledger.rows()
+    assert [list(row) for row in given] == [SCHEMA.names] * 4
 
 
 def test_unfinished_files_are_not_read(tmp_path) -> None:
@@ -179,7 +259,7 @@ def test_load_results_is_flat_and_says_what_was_measured(tmp_path) -> None:
     assert sizes == {1}
 
 
-def test_a_factor_of_words_and_numbers_is_a_column_of_words(tmp_path) -> None:
+def test_a_factor_of_texts_and_numbers_is_a_column_of_texts(tmp_path) -> None:
     architecture = [{"kind": "rbf_svm", "gamma": ["scale", 0.1], "weight_decay": 1}, "linear"]
     spec = small_spec(defence={"architecture": architecture})
     paths = begin(tmp_path / "r", spec)
@@ -193,7 +273,7 @@ def test_a_folder_may_have_a_colon_in_its_name(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     ledger = Ledger(Path("run:1"))
     ledger.append(rows(TRIALS[0]))
-    assert [row["trial_id"] for row in Ledger(Path("run:1")).rows()] == [TRIALS[0].trial_id]
+    assert [row.trial_id for row in Ledger(Path("run:1")).trials()] == [TRIALS[0].trial_id]
 
 
 def test_config_is_json(tmp_path) -> None:

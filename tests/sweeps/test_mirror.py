@@ -24,7 +24,17 @@ from backdoor.errors import UserError
 from backdoor.result import CurvePoint, probe_id
 from backdoor.trial import run_pack
 from sweeps.ledger import Ledger, attached, failed_rows, finished_rows, load_results
-from sweeps.mirror import Mirrored, TrackingUnreachable, mirror, preflight, ui_command
+from sweeps.mirror import (
+    Mirrored,
+    TrackingUnreachable,
+    mirror,
+    only_mirror,
+    preflight,
+    ui_command,
+)
+from sweeps.mirror.run_record import RunRecords
+from sweeps.mirror.view import ChangedTrial
+from sweeps.records.trial_row import TrialRow
 
 pytest_plugins = ["mirror_fixtures"]
 
@@ -34,7 +44,7 @@ NewStore = Callable[[str], str]
 # --- what a run says ---------------------------------------------------------------------------
 
 
-def test_runs_say_what_the_ledger_says(folder: Folder) -> None:
+def test_runs_show_what_the_ledger_has(folder: Folder) -> None:
     results = run_pack(pair(0) + pair(1), MEASURES)
     Ledger(folder.paths.ledger).append(finished_rows(results, "pack-7"))
     done = mirror(folder.paths)
@@ -77,12 +87,12 @@ def test_parameters_tags_name_and_times(folder: Folder) -> None:
     }  # fmt: skip
     keys = ["trial_id", "defence_id", "attack_id", "engine", "pack_id", "device", "host",
             "data_fingerprint", "status"]  # fmt: skip
-    expected = {key: row[key] for key in keys} | {"sweep_id": SWEEP_ID}
+    expected = {key: getattr(row, key) for key in keys} | {"sweep_id": SWEEP_ID}
     assert expected.items() <= run.data.tags.items()
     assert run.info.run_name == "ridge wd=0.1 patch(size=1) 3 % seed 3"
     assert found[clean.trial_id].info.run_name == "ridge wd=0.1 clean seed 3"
     assert found[clean.trial_id].data.params["attack.poison_rate"] == "0.0"
-    assert run.info.end_time == round(row["finished_at"] * 1000)
+    assert run.info.end_time == round(row.finished_at * 1000)
     assert run.info.end_time - run.info.start_time == 10  # fake results take 0.01 s
 
 
@@ -119,8 +129,8 @@ def test_hostile_strings_are_only_strings(new_store: NewStore, tmp_path: Path) -
     assert mirror(folder.paths).present == 1
 
 
-def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder: Folder) -> None:
-    """A run without them is made anew; one that has them is left alone."""
+def test_single_figures_of_probes_are_metrics_also_when_they_come_later(folder: Folder) -> None:
+    """A run without them is written again; one that has them is left alone."""
     from fake_probes import Counting
 
     ledger, configs = Ledger(folder.paths.ledger), pair(0)
@@ -131,7 +141,7 @@ def test_single_figures_of_studies_are_metrics_also_when_they_come_later(folder:
         results = run_pack(configs, MEASURES, probes=probes)
         ledger.append(attached(finished_rows(results, "pack"), results))
         done = mirror(folder.paths)
-        # The baseline's studies have found nothing.
+        # The probes have found nothing on the baseline.
         assert (done.created, done.present, done.repaired) == (0, 1, 1)
         assert mirror(folder.paths).present == 2
         run = by_trial(runs(folder.uri))[configs[1].trial_id]
@@ -165,9 +175,8 @@ def _metric_names(measures: dict[str, Any]) -> list[str]:
     row["measurements"] = [
         {"measure_id": key, "success": 1, "robust": 2, "total": 10} for key in measures
     ]
-    record = sweeps.mirror.run_record.RunRecords(
-        {"sweep_id": SWEEP_ID, "measures": measures}
-    ).record(row)
+    records = RunRecords({"sweep_id": SWEEP_ID, "measures": measures})
+    record = records.record(ChangedTrial(TrialRow.of(row)))
     start = "baseline_attack_success."
     return [p.key.removeprefix(start) for p in record.points if p.key.startswith(start)]
 
@@ -205,7 +214,7 @@ def test_new_store_gets_equal_runs(folder: Folder, new_store: NewStore) -> None:
 
 
 def test_all_pages_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps.mirror.sync, "PAGE", 2)
+    monkeypatch.setattr(sweeps.mirror.experiment, "PAGE", 2)
     folder.record(*pair(0), *pair(1), trial("ridge", 2))
     assert mirror(folder.paths).created == 5
     assert mirror(folder.paths).present == 5
@@ -283,7 +292,7 @@ def test_runs_of_others_are_left_alone(folder: Folder) -> None:
 
 def test_two_mirrors_of_one_folder_are_refused(folder: Folder) -> None:
     rule = "DIR: must not be mirrored by two processes at once, but got .* A running sweep mirrors"
-    with sweeps.mirror.sync.only_mirror(folder.paths), pytest.raises(UserError, match=rule):
+    with only_mirror(folder.paths), pytest.raises(UserError, match=rule):
         mirror(folder.paths)
     assert mirror(folder.paths).created == 0
 
@@ -348,7 +357,7 @@ def gateway() -> Any:
         server.shutdown()
 
 
-def test_dead_server_is_told_at_once(folder: Folder) -> None:
+def test_dead_server_is_reported_at_once(folder: Folder) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(TrackingUnreachable, match=f"{uri} cannot be used: .*refused") as caught:
         mirror(folder.paths, uri)

@@ -31,7 +31,7 @@ pytest_plugins = ["mirror_fixtures"]
 ATTACK = {"trigger": [{"kind": "patch", "size": 1}, "blend"], "poison_rate": [0, 0.01, 0.03]}
 
 
-class ProbeResult:
+class PointSweep:
     """A sweep of four points, 40 trials, whose MLflow runs are points. Nothing is trained."""
 
     def __init__(self, root: Path, uri: str, **changes: Any) -> None:
@@ -60,18 +60,16 @@ class ProbeResult:
 
 
 @pytest.fixture
-def study(tmp_path: Path, new_store: Callable[[str], str]) -> ProbeResult:
-    return ProbeResult(tmp_path / "results", new_store("mlflow.db"))
+def swept(tmp_path: Path, new_store: Callable[[str], str]) -> PointSweep:
+    return PointSweep(tmp_path / "results", new_store("mlflow.db"))
 
 
-def agree(study: ProbeResult, region: dict[str, Any]) -> None:
+def agree(swept: PointSweep, region: dict[str, Any]) -> None:
     """Every run shows what region.json says of its point, and nothing else."""
-    found = study.runs()
+    found = swept.runs()
     for point in region["points"]:
-        metrics, tags = (
-            found[point["defence_id"]].data.metrics,
-            found[point["defence_id"]].data.tags,
-        )
+        data = found[point["defence_id"]].data
+        metrics, tags = data.metrics, data.tags
         for key in ("clean_accuracy", "clean_lower", "clean_upper", "validation_accuracy", "margin",
                     "attack_success", "success_lower", "success_upper", "baseline_accuracy"):  # fmt: skip
             assert metrics.get(key) == point[key], key
@@ -89,16 +87,16 @@ def agree(study: ProbeResult, region: dict[str, Any]) -> None:
 
 
 def test_figures_are_those_of_the_region(
-    study: ProbeResult, capsys: pytest.CaptureFixture[str]
+    swept: PointSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sweep(study.paths, study.spec, SerialRunner(fake_rows)).finished == 40
-    done = mirror(study.paths)
+    assert sweep(swept.paths, swept.spec, SerialRunner(fake_rows)).finished == 40
+    done = mirror(swept.paths)
     assert (done.created, done.present, done.repaired) == (4, 0, 0)
-    region = study.region(capsys)
-    agree(study, region)
+    region = swept.region(capsys)
+    agree(swept, region)
     panel = {a["attack_id"]: a for a in region["panel"]}
-    point, client = region["points"][0], MlflowClient(tracking_uri=study.uri)
-    run = study.runs()[point["defence_id"]]
+    point, client = region["points"][0], MlflowClient(tracking_uri=swept.uri)
+    run = swept.runs()[point["defence_id"]]
     assert run.data.tags["worst_attack"] == panel[point["worst_attack"]]["label"]
     names = {"patch(size=1)": "patch size 1", "blend": "blend"}
     for attack in point["attacks"]:
@@ -113,11 +111,11 @@ def test_figures_are_those_of_the_region(
             assert {str(m.step): m.value for m in history} == attack[f"{word}_by_seed"]
 
 
-def test_parameters_tags_name_and_times(study: ProbeResult) -> None:
-    study.record(study.trials)
-    mirror(study.paths)
-    rows = [r for r in Ledger(study.paths.ledger).rows() if r["config"]["defence"]["weight_decay"] == 1]  # fmt: skip
-    run = study.runs()[rows[0]["defence_id"]]
+def test_parameters_tags_name_and_times(swept: PointSweep) -> None:
+    swept.record(swept.trials)
+    mirror(swept.paths)
+    rows = [r for r in Ledger(swept.paths.ledger).trials() if r.config["defence"]["weight_decay"] == 1]  # fmt: skip
+    run = swept.runs()[rows[0].defence_id]
     assert run.info.run_name == "ridge wd=1" and run.info.status == "FINISHED"
     assert run.data.params == {
         "data": "digits", "data.train": "1100", "data.validation": "197", "data.test": "500",
@@ -126,7 +124,7 @@ def test_parameters_tags_name_and_times(study: ProbeResult) -> None:
     }  # fmt: skip
     assert run.data.tags["region"] == "clean_accuracy >= best - 0.05, attack_success <= 0.2, confidence 0.95"  # fmt: skip
     assert "error" not in run.data.tags and "trial_id" not in run.data.tags
-    times = [row["finished_at"] for row in rows]
+    times = [row.finished_at for row in rows]
     assert run.info.end_time == round(1000 * max(times))
     assert run.info.start_time == round(1000 * (min(times) - 0.01))  # fake results take 0.01 s
     assert run.data.metrics["train_seconds"] == pytest.approx(0.1)
@@ -134,29 +132,29 @@ def test_parameters_tags_name_and_times(study: ProbeResult) -> None:
 
 
 def test_sweeps_without_the_setting_have_a_run_a_trial(tmp_path: Path, new_store: Any) -> None:
-    study = ProbeResult(
+    swept = PointSweep(
         tmp_path / "r", uri := new_store("x.db"), tracking={"uri": new_store("x.db")}
     )
-    study.record(study.trials[:8])
-    assert mirror(study.paths).created == 8
+    swept.record(swept.trials[:8])
+    assert mirror(swept.paths).created == 8
     assert all("trial_id" in run.data.tags for run in runs(uri))
 
 
 # --- as trials arrive --------------------------------------------------------------------------
 
 
-def test_a_run_waits_until_its_point_is_complete(study: ProbeResult, capsys: Any) -> None:
+def test_a_run_waits_until_its_point_is_complete(swept: PointSweep, capsys: Any) -> None:
     """Trials come one by one; after each, MLflow says what the region says of what is there."""
     said = list[str]()
-    follower = Follower(study.paths, said.append)
+    follower = Follower(swept.paths, said.append)
     ids: dict[str, str] = {}
-    order = sorted(study.trials, key=lambda trial: trial.trial_id)
+    order = sorted(swept.trials, key=lambda trial: trial.trial_id)
     for count in range(8, 41, 8):
-        study.record(order[count - 8 : count])
+        swept.record(order[count - 8 : count])
         follower.step()
-        recorded = Ledger(study.paths.ledger).rows()
-        for name, run in study.runs().items():
-            here = [row for row in recorded if row["defence_id"] == name]
+        recorded = Ledger(swept.paths.ledger).trials()
+        for name, run in swept.runs().items():
+            here = [row for row in recorded if row.defence_id == name]
             assert run.data.metrics["trials_finished"] == len(here)
             assert run.info.status == ("FINISHED" if len(here) == 10 else "RUNNING")
             assert ("margin" in run.data.metrics) == (run.data.tags["by_means"] != "INCOMPLETE")
@@ -164,19 +162,19 @@ def test_a_run_waits_until_its_point_is_complete(study: ProbeResult, capsys: Any
             assert ids[name] == run.info.run_id  # updated in place
     assert said[-1] == "mirrored 40/40"
     assert follower.last()
-    agree(study, study.region(capsys))
+    agree(swept, swept.region(capsys))
 
 
-def better_and_better(study: ProbeResult) -> list[list[Any]]:
+def better_and_better(swept: PointSweep) -> list[list[Any]]:
     """Rows of one point after another, each better than the one before: the best one moves."""
     from dataclasses import replace
 
     points: dict[str, list[Any]] = {}
-    for trial in study.trials:
+    for trial in swept.trials:
         points.setdefault(trial.defence_id, []).append(trial)
     found = []
     for index, trials in enumerate(points.values()):
-        made = [fake_result(trial, study.spec.measures) for trial in trials]
+        made = [fake_result(trial, swept.spec.measures) for trial in trials]
         clean, total = 20_000 + index, 40_000
         found.append([
             replace(r, class_correct=(clean,), class_total=(total,), validation_correct=clean,
@@ -187,15 +185,15 @@ def better_and_better(study: ProbeResult) -> list[list[Any]]:
     return found
 
 
-def test_a_best_point_that_moves_moves_every_margin(study: ProbeResult, capsys: Any) -> None:
-    follower = Follower(study.paths, [].append)
-    for results in better_and_better(study):
-        Ledger(study.paths.ledger).append(finished_rows(results, "pack"))
+def test_a_best_point_that_moves_moves_every_margin(swept: PointSweep, capsys: Any) -> None:
+    follower = Follower(swept.paths, [].append)
+    for results in better_and_better(swept):
+        Ledger(swept.paths.ledger).append(finished_rows(results, "pack"))
         follower.step()
     follower.last()
-    region = study.region(capsys)
+    region = swept.region(capsys)
     assert len({point["margin"] for point in region["points"]}) == 4
-    agree(study, region)
+    agree(swept, region)
 
 
 def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(
@@ -203,7 +201,7 @@ def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(
 ) -> None:
     many = {"architecture": "ridge", "weight_decay": {"log": [0.01, 1], "steps": 16}}
     attack = {"trigger": "patch", "poison_rate": 0.01}
-    study = ProbeResult(tmp_path / "r", new_store("x.db"), defence=many, attack=attack, seeds=1)
+    swept = PointSweep(tmp_path / "r", new_store("x.db"), defence=many, attack=attack, seeds=1)
     calls: list[str] = []
     for name in ("create_run", "log_batch", "set_terminated", "update_run", "delete_run"):
         method = getattr(MlflowClient, name)
@@ -211,37 +209,37 @@ def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(
             MlflowClient, name,
             lambda self, *a, _method=method, _name=name, **k: calls.append(_name) or _method(self, *a, **k),
         )  # fmt: skip
-    follower = Follower(study.paths, [].append)
-    for results in better_and_better(study):
-        Ledger(study.paths.ledger).append(finished_rows(results, "pack"))
+    follower = Follower(swept.paths, [].append)
+    for results in better_and_better(swept):
+        Ledger(swept.paths.ledger).append(finished_rows(results, "pack"))
         follower.step()
     assert follower.last()
-    assert calls.count("create_run") == calls.count("set_terminated") == len(study.trials) == 16
+    assert calls.count("create_run") == calls.count("set_terminated") == len(swept.trials) == 16
     # One by one: 16. All of them when as many have come: 1 + 2 + 4 + 8 + 16, and once at the end.
     assert calls.count("log_batch") <= 4 * 16
     assert len(calls) <= 6 * 16
 
 
-def test_a_failed_trial_fails_its_point_until_it_is_mended(study: ProbeResult) -> None:
-    (bad, *others) = [t for t in study.trials if t.defence_id == study.trials[0].defence_id]
-    study.record(others)
-    Ledger(study.paths.ledger).append(failed_rows([bad], "pack", "out of memory"))
-    mirror(study.paths)
-    (run,) = runs(study.uri)
+def test_a_failed_trial_fails_its_point_until_it_has_finished(swept: PointSweep) -> None:
+    (bad, *others) = [t for t in swept.trials if t.defence_id == swept.trials[0].defence_id]
+    swept.record(others)
+    Ledger(swept.paths.ledger).append(failed_rows([bad], "pack", "out of memory"))
+    mirror(swept.paths)
+    (run,) = runs(swept.uri)
     assert run.info.status == "FAILED" and run.data.tags["error"] == "out of memory"
     assert run.data.metrics["trials_failed"] == 1
-    study.record([bad])
-    done = mirror(study.paths)
+    swept.record([bad])
+    done = mirror(swept.paths)
     assert (done.created, done.present, done.repaired) == (0, 0, 1)
-    (mended,) = runs(study.uri)
-    assert mended.info.run_id == run.info.run_id and mended.info.status == "FINISHED"
-    assert "error" not in mended.data.tags and mended.data.metrics["trials_failed"] == 0
+    (finished,) = runs(swept.uri)
+    assert finished.info.run_id == run.info.run_id and finished.info.status == "FINISHED"
+    assert "error" not in finished.data.tags and finished.data.metrics["trials_failed"] == 0
 
 
-def test_a_point_of_failures_alone_has_a_run(study: ProbeResult) -> None:
-    Ledger(study.paths.ledger).append(failed_rows(study.trials[:1], "pack", "no memory"))
-    mirror(study.paths)
-    (run,) = runs(study.uri)
+def test_a_point_of_failures_alone_has_a_run(swept: PointSweep) -> None:
+    Ledger(swept.paths.ledger).append(failed_rows(swept.trials[:1], "pack", "no memory"))
+    mirror(swept.paths)
+    (run,) = runs(swept.uri)
     assert run.data.tags["by_means"] == "INCOMPLETE" and run.info.status == "RUNNING"
     assert run.data.metrics["trials_finished"] == 0 and run.data.metrics["trials_failed"] == 1
 
@@ -249,44 +247,44 @@ def test_a_point_of_failures_alone_has_a_run(study: ProbeResult) -> None:
 # --- exactly once ------------------------------------------------------------------------------
 
 
-def test_second_mirror_changes_nothing(study: ProbeResult, tmp_path: Path) -> None:
-    study.record(study.trials[:25])  # complete and incomplete points
-    first = mirror(study.paths)
+def test_second_mirror_changes_nothing(swept: PointSweep, tmp_path: Path) -> None:
+    swept.record(swept.trials[:25])  # complete and incomplete points
+    first = mirror(swept.paths)
     before = (tmp_path / "mlflow.db").read_bytes()
-    assert mirror(study.paths) == Mirrored(0, first.created, 0, first.experiment_id, study.uri)
+    assert mirror(swept.paths) == Mirrored(0, first.created, 0, first.experiment_id, swept.uri)
     assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
-def test_a_lost_store_is_rebuilt(study: ProbeResult, new_store: Any, empty_store: Path, tmp_path: Path) -> None:  # fmt: skip
-    study.record(study.trials)
-    mirror(study.paths)
-    before = study.runs()
+def test_a_lost_store_is_rebuilt(swept: PointSweep, new_store: Any, empty_store: Path, tmp_path: Path) -> None:  # fmt: skip
+    swept.record(swept.trials)
+    mirror(swept.paths)
+    before = swept.runs()
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    assert mirror(study.paths).created == 4
-    after = study.runs()
+    assert mirror(swept.paths).created == 4
+    after = swept.runs()
     assert {k: says(run) for k, run in before.items()} == {k: says(run) for k, run in after.items()}
 
 
-def test_followed_runs_end_as_rebuilt_ones(study: ProbeResult, new_store: Any) -> None:
-    follower = Follower(study.paths, [].append)
+def test_followed_runs_end_as_rebuilt_ones(swept: PointSweep, new_store: Any) -> None:
+    follower = Follower(swept.paths, [].append)
     for count in range(0, 40, 5):
-        study.record(study.trials[count : count + 5])
+        swept.record(swept.trials[count : count + 5])
         follower.step()
     assert follower.last()
     other = new_store("other.db")
-    mirror(study.paths, other)
-    live, rebuilt = study.runs(), study.runs(other)
+    mirror(swept.paths, other)
+    live, rebuilt = swept.runs(), swept.runs(other)
     for name, run in live.items():
         keep = [0, 1, 3, 4, 5, 6]  # all but the start, which a live run cannot know better
         assert [says(run)[i] for i in keep] == [says(rebuilt[name])[i] for i in keep]
-    assert mirror(study.paths).present == 4
+    assert mirror(swept.paths).present == 4
 
 
 @pytest.mark.parametrize("method", ["log_batch", "set_terminated"])
 def test_run_torn_by_a_crash_is_completed(
-    study: ProbeResult, monkeypatch: pytest.MonkeyPatch, capsys: Any, method: str
+    swept: PointSweep, monkeypatch: pytest.MonkeyPatch, capsys: Any, method: str
 ) -> None:
-    study.record(study.trials)
+    swept.record(swept.trials)
 
     def crash(*args: Any, **kwargs: Any) -> None:
         raise ConnectionResetError("torn")
@@ -294,73 +292,73 @@ def test_run_torn_by_a_crash_is_completed(
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, method, crash)
         with pytest.raises(TrackingUnreachable, match="torn"):
-            mirror(study.paths)
-    (torn,) = runs(study.uri)
-    done = mirror(study.paths)
+            mirror(swept.paths)
+    (torn,) = runs(swept.uri)
+    done = mirror(swept.paths)
     assert (done.created, done.present, done.repaired) == (3, 0, 1)
-    assert torn.info.run_id in {run.info.run_id for run in study.runs().values()}
-    agree(study, study.region(capsys))
-    assert mirror(study.paths).present == 4
+    assert torn.info.run_id in {run.info.run_id for run in swept.runs().values()}
+    agree(swept, swept.region(capsys))
+    assert mirror(swept.paths).present == 4
 
 
-def test_doubles_go_and_what_others_wrote_stays(study: ProbeResult) -> None:
-    study.record(study.trials)
-    experiment = mirror(study.paths).experiment_id
-    client = MlflowClient(tracking_uri=study.uri)
-    kept = {name: run.info.run_id for name, run in study.runs().items()}
+def test_doubles_go_and_what_others_wrote_stays(swept: PointSweep) -> None:
+    swept.record(swept.trials)
+    experiment = mirror(swept.paths).experiment_id
+    client = MlflowClient(tracking_uri=swept.uri)
+    kept = {name: run.info.run_id for name, run in swept.runs().items()}
     name = next(iter(kept))
     client.set_tag(kept[name], "mlflow.note.content", "look at this one")
     client.log_metric(kept[name], "my own", 1)
     client.create_run(experiment, tags={"defence_id": name})
     mine = client.create_run(experiment, tags={"trial_id": "x", "defence_id": name}).info.run_id
-    done = mirror(study.paths)
+    done = mirror(swept.paths)
     assert (done.created, done.present, done.repaired) == (0, 3, 1)
-    found = {run.info.run_id: run for run in runs(study.uri)}
+    found = {run.info.run_id: run for run in runs(swept.uri)}
     assert set(found) == {*kept.values(), mine}
     assert found[kept[name]].data.tags["mlflow.note.content"] == "look at this one"
 
 
 def test_other_thresholds_are_other_verdicts_of_the_same_runs(
-    study: ProbeResult, capsys: Any
+    swept: PointSweep, capsys: Any
 ) -> None:
-    study.record(study.trials)
-    mirror(study.paths)
-    before = {name: run.info.run_id for name, run in study.runs().items()}
-    text = study.paths.spec.read_text()
+    swept.record(swept.trials)
+    mirror(swept.paths)
+    before = {name: run.info.run_id for name, run in swept.runs().items()}
+    text = swept.paths.spec.read_text()
     for limits in ("{clean_accuracy: best - 0.5, attack_success: 1}", "{clean_accuracy: 1, attack_success: 0}"):  # fmt: skip
-        study.paths.spec.write_text(f"{text}\nregion: {limits}\n")
-        assert mirror(study.paths).repaired == 4
-        agree(study, study.region(capsys))
-    assert {name: run.info.run_id for name, run in study.runs().items()} == before
+        swept.paths.spec.write_text(f"{text}\nregion: {limits}\n")
+        assert mirror(swept.paths).repaired == 4
+        agree(swept, swept.region(capsys))
+    assert {name: run.info.run_id for name, run in swept.runs().items()} == before
 
 
 def test_a_point_that_is_no_longer_complete_loses_its_figures(
-    study: ProbeResult, capsys: Any
+    swept: PointSweep, capsys: Any
 ) -> None:
-    study.record(study.trials)
-    mirror(study.paths)
-    text = study.paths.spec.read_text()
-    study.paths.spec.write_text(text.replace("seeds: 2", "seeds: 3"))
-    assert mirror(study.paths).repaired == 4
-    agree(study, study.region(capsys))
-    assert {run.info.status for run in study.runs().values()} == {"RUNNING"}
-    assert all("margin" not in run.data.metrics for run in study.runs().values())
+    swept.record(swept.trials)
+    mirror(swept.paths)
+    text = swept.paths.spec.read_text()
+    swept.paths.spec.write_text(text.replace("seeds: 2", "seeds: 3"))
+    assert mirror(swept.paths).repaired == 4
+    agree(swept, swept.region(capsys))
+    assert {run.info.status for run in swept.runs().values()} == {"RUNNING"}
+    assert all("margin" not in run.data.metrics for run in swept.runs().values())
 
 
-def test_metrics_beyond_one_request(study: ProbeResult, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
-    monkeypatch.setattr(sweeps.mirror.sync, "BATCH", 7)
-    study.record(study.trials)
-    assert mirror(study.paths).created == 4
-    agree(study, study.region(capsys))
+def test_metrics_beyond_one_request(swept: PointSweep, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
+    monkeypatch.setattr(sweeps.mirror.experiment, "BATCH", 7)
+    swept.record(swept.trials)
+    assert mirror(swept.paths).created == 4
+    agree(swept, swept.region(capsys))
 
 
-def test_the_process_beside_a_sweep(study: ProbeResult, capsys: Any) -> None:
-    process = MirrorProcess(study.paths)
+def test_the_process_beside_a_sweep(swept: PointSweep, capsys: Any) -> None:
+    process = MirrorProcess(swept.paths)
     process.start()
-    assert sweep(study.paths, study.spec, SerialRunner(fake_rows), [_Bell(process)]).finished == 40
+    assert sweep(swept.paths, swept.spec, SerialRunner(fake_rows), [_Bell(process)]).finished == 40
     assert process.finish() is None
-    agree(study, study.region(capsys))
-    assert study.paths.mirror_log.read_text().splitlines()[-1] == "mirrored 40/40"
+    agree(swept, swept.region(capsys))
+    assert swept.paths.mirror_log.read_text().splitlines()[-1] == "mirrored 40/40"
 
 
 class _Bell:

@@ -191,8 +191,8 @@ def test_quiet_ledger_costs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPa
 
     before = len(said)
     monkeypatch.setattr("sweeps.ledger.ledger.Ledger.table", forbidden)
-    monkeypatch.setattr("sweeps.mirror.sync.View.sync", forbidden)
-    monkeypatch.setattr("sweeps.mirror.sync.View.__init__", forbidden)
+    monkeypatch.setattr("sweeps.mirror.run_view.RunView.sync", forbidden)
+    monkeypatch.setattr("sweeps.mirror.run_view.RunView.__init__", forbidden)
     follower.step()
     assert said[before:] == []
     assert follower.last()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import scipy.stats
+from made_rows import made
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.findings_text import persistence_text
@@ -16,14 +17,11 @@ ATTACK = {"trigger": {"kind": "patch"}, "poison_rate": 0.1, "label_mode": "all_t
 
 
 def trial(seed, **changes):
-    return {
-        "trial_id": f"t{seed}", "defence_id": "d", "attack_id": "p", "seed": seed, "status": "finished",
-        "collapsed": False, "diverged": False,
-        "config": {"attack": ATTACK, "defence": {"architecture": {"kind": "mlp"}}},
-    } | changes  # fmt: skip
+    config = {"attack": ATTACK, "defence": {"architecture": {"kind": "mlp"}}}
+    return made(trial_id=f"t{seed}", seed=seed, config=config, **changes)
 
 
-def study(seed, *success, accuracy=(0.9, 0.88, 0.91), baseline=0.02, **changes):
+def result(seed, *success, accuracy=(0.9, 0.88, 0.91), baseline=0.02, **changes):
     """Figures at step 0, 3 and 6 of fine-tuning on 30 images, 10 a step."""
     return [
         {
@@ -37,7 +35,7 @@ def study(seed, *success, accuracy=(0.9, 0.88, 0.91), baseline=0.02, **changes):
 
 
 def test_means_intervals_and_epochs() -> None:
-    rows = study(0, 90, 40, 10) + study(1, 80, 60, 30, accuracy=(0.8, 0.8, 0.79), baseline=0.04)
+    rows = result(0, 90, 40, 10) + result(1, 80, 60, 30, accuracy=(0.8, 0.8, 0.79), baseline=0.04)
     (entry,) = persistence([trial(0), trial(1)], rows)["studies"]
     assert [look["epochs"] for look in entry["course"]] == [0, 1, 2]
     assert [look["attack_success"]["mean"] for look in entry["course"]] == pytest.approx(
@@ -57,7 +55,7 @@ def test_means_intervals_and_epochs() -> None:
 
 def test_gone_for_good_back_again_and_never_there() -> None:
     def gone(*success, threshold=0.5):
-        (entry,) = persistence([trial(0)], study(0, *success), threshold)["studies"]
+        (entry,) = persistence([trial(0)], result(0, *success), threshold)["studies"]
         return entry["took"], entry["gone_after"]
 
     assert gone(90, 20, 10) == (True, 1)
@@ -67,15 +65,15 @@ def test_gone_for_good_back_again_and_never_there() -> None:
     assert gone(30, 20, 10, threshold=0.25) == (True, 1)
 
 
-def test_one_seed_baselines_broken_and_foreign_studies() -> None:
-    clean = study(5, 3, 3, 3, attack_id="clean")
-    rows = [*study(0, 90, 40, 10, baseline=None), *clean, *study(9, 90, 90, 90)]
+def test_one_seed_baselines_broken_and_foreign_results() -> None:
+    clean = result(5, 3, 3, 3, attack_id="clean")
+    rows = [*result(0, 90, 40, 10, baseline=None), *clean, *result(9, 90, 90, 90)]
     (entry,) = persistence([trial(0, collapsed=True), trial(5, attack_id="clean")], rows)["studies"]
     assert entry["seeds"] == [0] and entry["course"][0]["attack_success"]["lower"] is None
     assert entry["course"][0]["baseline_success"] is None and entry["broken"] == 1
     text = persistence_text(persistence([trial(0, collapsed=True)], rows))
     assert "1 model had collapsed or diverged and is in the means." in text
-    none = [{**row, "total": 0, "success": 0} for row in study(0, 1, 1)]
+    none = [{**row, "total": 0, "success": 0} for row in result(0, 1, 1)]
     (entry,) = persistence([trial(0)], none)["studies"]
     assert entry["course"][0]["attack_success"]["mean"] is None and not entry["took"]
     assert persistence_text(persistence([trial(0)], [])).startswith("No study of persistence")

@@ -33,14 +33,13 @@ def probed(*probes, **changes):
     return small_spec(probes=list(probes), **changes)
 
 
-def studies(paths):
+def probe_results(paths):
     """(trial_id, kind) to (outcome, columns, error)."""
     found = {}
-    for row in Ledger(paths.ledger).studies.table().to_pylist():
-        columns = sweeps.ledger.columns_of(row)
-        key = row["trial_id"], json.loads(row["probe"])["kind"]
+    for result in Ledger(paths.ledger).probe_results.rows():
+        key = result.trial_id, result.kind
         assert key not in found
-        found[key] = row["outcome"], columns, row["error"]
+        found[key] = result.outcome, result.columns, result.error
     return found
 
 
@@ -72,16 +71,16 @@ def test_a_probe_leaves_out_models_that_it_does_not_suit(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     kinds = {
-        row["trial_id"]: row["config"]["defence"]["architecture"]["kind"]
-        for row in Ledger(paths.ledger).rows()
+        row.trial_id: row.config["defence"]["architecture"]["kind"]
+        for row in Ledger(paths.ledger).trials()
     }
     found = {"persistence": set(), "parameter_shift": set()}
-    for (trial_id, probe), (outcome, _, error) in studies(paths).items():
+    for (trial_id, probe), (outcome, _, error) in probe_results(paths).items():
         assert error is None
         if outcome == "found":
             found[probe].add(kinds[trial_id])
     assert found == {"persistence": {"linear"}, "parameter_shift": {"ridge"}}
-    assert not Ledger(paths.ledger).unstudied(spec.probes)  # nothing to say is an answer
+    assert not Ledger(paths.ledger).unprobed(spec.probes)  # nothing to say is an answer
 
 
 def test_a_clean_set_larger_than_the_validation_set_is_refused() -> None:
@@ -114,7 +113,7 @@ def _first(spec):
 # --- the record --------------------------------------------------------------------------------
 
 
-def test_studies_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> None:
+def test_results_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> None:
     plain, asked = small_spec(), probed(COUNTING)
     without, paths = begin(tmp_path / "plain", plain), begin(tmp_path / "asked", asked)
     sweep(without, plain, SerialRunner())
@@ -122,19 +121,21 @@ def test_studies_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> N
     assert (outcome.finished, outcome.failed, outcome.unstudied) == (24, 0, 0)
     assert results(paths) == results(without)
     assert not (without.ledger / "probes").exists()
-    found = studies(paths)
-    for row in Ledger(paths.ledger).rows():
-        outcome, columns, error = found[row["trial_id"], "fake_probes:Counting"]
-        if row["attack_id"] == "clean":
+    found = probe_results(paths)
+    for row in Ledger(paths.ledger).trials():
+        outcome, columns, error = found[row.trial_id, "fake_probes:Counting"]
+        if row.is_clean:
             assert (outcome, columns) == ("nothing", {})
             continue
-        clean = sum(row["class_correct"]) / sum(row["class_total"])
-        assert columns == {"figure": [pytest.approx(clean)], "grad": [1], "seed": [row["seed"]]}
+        figure = [pytest.approx(row.clean_accuracy)]
+        assert columns == {"figure": figure, "grad": [1], "seed": [row.seed]}
         assert (outcome, error) == ("found", None)
     assert len(found) == 24
 
 
-def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypatch, capsys) -> None:
+def test_a_probe_that_fails_loses_its_result_and_nothing_else(
+    tmp_path, monkeypatch, capsys
+) -> None:
     mark = tmp_path / "fails"
     mark.touch()
     monkeypatch.setenv("FAILING", str(mark))
@@ -143,7 +144,7 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     paths = begin(tmp_path / "r", spec)
     outcome = sweep(paths, spec, SerialRunner())
     assert (outcome.finished, outcome.failed, outcome.unstudied) == (3, 0, 3)
-    found = studies(paths)
+    found = probe_results(paths)
     errors = [error for *_, error in found.values()]
     assert errors.count("ValueError: a probe that fails") == 2
     assert errors.count(
@@ -153,8 +154,8 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     out = capsys.readouterr().out
     assert "2 x ValueError: a probe that fails" in out
     assert "probe fake_probes:Counting 2 found, 1 not suited, 0 failed" in out
-    poisoned = next(r for r in Ledger(paths.ledger).rows() if r["attack_id"] != "clean")
-    assert main(["show", str(paths.root), poisoned["trial_id"]]) == 0
+    poisoned = next(r for r in Ledger(paths.ledger).trials() if not r.is_clean)
+    assert main(["show", str(paths.root), poisoned.trial_id]) == 0
     shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}
     assert shown["fake_probes:Failing"]["error"] == "ValueError: a probe that fails"
     assert shown["fake_probes:Counting"]["columns"]["seed"] == [0]
@@ -163,7 +164,7 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     before = results(paths)
     assert sweep(paths, spec, SerialRunner()).unstudied == 3  # Uneven always fails
     assert results(paths) == before
-    curves = [v for (_, kind), v in studies(paths).items() if kind == "fake_probes:Failing"]
+    curves = [v for (_, kind), v in probe_results(paths).items() if kind == "fake_probes:Failing"]
     assert len(curves) == 3
     for outcome, columns, _ in curves:
         assert outcome == "found" and columns["label"] == ["a", "b", "c"]
@@ -185,47 +186,47 @@ def test_probes_asked_for_later_train_again_only_what_they_need(tmp_path, capsys
     assert "probes" not in yaml.safe_load((folder / "spec.yaml").read_text())
     assert main([*again, "[{kind: persistence, epochs: 1}]"]) == 0
     assert Ledger(paths.ledger).table().equals(before), "recorded rows have changed"
-    assert len(studies(paths)) == 6
+    assert len(probe_results(paths)) == 6
     assert main([*again, "['fake_probes:Counting']"]) == 0
-    assert len(studies(paths)) == 12, "studies by probes no longer named are lost"
+    assert len(probe_results(paths)) == 12, "results of probes no longer named are lost"
     trained = []
     spec = small_spec(**{**document, "probes": ["fake_probes:Counting"]})
     outcome = sweep(paths, spec, SerialRunner(lambda pack: trained.append(pack)))
     assert not trained and outcome.unstudied == 0
 
 
-def test_folds_travel_and_replay_keep_studies(tmp_path, monkeypatch) -> None:
+def test_merges_travel_and_replay_keep_results(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.ledger.probe_results, "COMPACT_AT", 2)
     spec = probed(COUNTING)
     paths = begin(tmp_path / "r", spec)
     travelled = SerialRunner(lambda pack: decode(encode(train_pack(pack))))
     sweep(paths, spec, travelled)
-    found, ledger = studies(paths), Ledger(paths.ledger)
+    found, ledger = probe_results(paths), Ledger(paths.ledger)
     ledger.compact()
-    assert len(ledger.studies.files()) == 1 and studies(paths) == found
+    assert len(ledger.probe_results.files()) == 1 and probe_results(paths) == found
     replayed = begin(tmp_path / "replayed", spec)
     sweep(replayed, spec, ReplayRunner(ledger, workers=2))
-    assert studies(replayed) == found and results(replayed) == results(paths)
+    assert probe_results(replayed) == found and results(replayed) == results(paths)
 
 
 def test_a_newer_or_damaged_file_is_refused(tmp_path) -> None:
     spec = probed(COUNTING, seeds=1)
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
-    store = Ledger(paths.ledger).studies
+    store = Ledger(paths.ledger).probe_results
     store.compact()
     (file,) = store.files()
     table = pq.read_table(file)
     pq.write_table(table.replace_schema_metadata({"schema_version": "9"}), file)
     with pytest.raises(StoredDataError, match="must have schema version 1, but got 9"):
-        Ledger(paths.ledger).studies.table()
+        Ledger(paths.ledger).probe_results.table()
     file.write_bytes(b"PAR1 torn")
     with pytest.raises(StoredDataError, match="must be a readable Parquet file"):
-        Ledger(paths.ledger).studies.table()
+        Ledger(paths.ledger).probe_results.table()
 
 
-def test_rows_without_studies_are_recorded_as_ever(tmp_path) -> None:
-    """Work that knows no probes, as older workers: trials count, and their studies are lacking."""
+def test_rows_without_probe_results_are_recorded(tmp_path) -> None:
+    """Work that knows no probes, as older workers: trials count, and their probe results are lacking."""
     spec = probed(COUNTING)
     paths = begin(tmp_path / "r", spec)
     assert sweep(paths, spec, SerialRunner(fake_rows)).unstudied == 24
@@ -234,7 +235,7 @@ def test_rows_without_studies_are_recorded_as_ever(tmp_path) -> None:
 # --- tables and commands -----------------------------------------------------------------------
 
 
-def test_the_table_pairs_each_study_with_its_clean_baseline(tmp_path) -> None:
+def test_the_table_pairs_each_result_with_its_clean_baseline(tmp_path) -> None:
     spec = probed(PERSISTENCE, defence=NETWORKS,
                   attack={"trigger": ["patch", "blend"], "poison_rate": [0, 0.03]})  # fmt: skip
     paths = begin(tmp_path / "r", spec)
@@ -279,7 +280,7 @@ def test_check_and_export(tmp_path, capsys) -> None:
 # --- on Ray Tune, killed and resumed -----------------------------------------------------------
 
 
-#: A driver that dies when studies have been written and the first rows are about to be.
+#: A driver that dies when probe results have been written and the first rows are about to be.
 DYING = """
 import os, signal, sys
 import sweeps.ledger
@@ -291,7 +292,7 @@ main(sys.argv[1:])
 
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_killed_and_resumed(tmp_path) -> None:
-    """No trial and no study is lost, or there twice, and all are those of an undisturbed sweep."""
+    """No trial and no probe result is lost or double, and all are those of an undisturbed sweep."""
     import ray
 
     from sweeps.runners.tune import TuneRunner
@@ -307,10 +308,10 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     )  # fmt: skip
     assert driver.returncode == -signal.SIGKILL, driver.stderr
     paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
-    assert studies(paths) and not results(paths)
+    assert probe_results(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
     assert (outcome.finished, outcome.unstudied) == (6, 0)
     calm = begin(tmp_path / "calm", spec)
     sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)
-    assert studies(paths) == studies(calm)
+    assert probe_results(paths) == probe_results(calm)

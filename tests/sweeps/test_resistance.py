@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from made_rows import made
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.measures_text import resistance_text
@@ -18,12 +19,11 @@ RATES = [0.001, 0.003, 0.01, 0.03, 0.1]
 
 def row(rate, seed, success, point="a", total=1000):
     attack = {"trigger": {"kind": "patch"}, "poison_rate": rate, "label_mode": "all_to_one", "target": 0}  # fmt: skip
-    return {
-        "trial_id": f"{point}{rate}{seed}", "defence_id": point, "seed": seed, "status": "finished",
-        "attack_id": f"p{rate}" if rate else "clean", "config": {"attack": attack if rate else None, "defence": {"weight_decay": point}},
-        "class_correct": [9], "class_total": [10],
-        "measurements": [{"measure_id": "m", "success": round(success * total), "robust": 0, "total": total}],
-    }  # fmt: skip
+    measured = {"measure_id": "m", "success": round(success * total), "robust": 0, "total": total}
+    return made(
+        defence_id=point, attack_id=f"p{rate}" if rate else "clean", seed=seed, measurements=[measured],
+        config={"attack": attack if rate else None, "defence": {"weight_decay": point}},
+    )  # fmt: skip
 
 
 def rows(table, rates=RATES):

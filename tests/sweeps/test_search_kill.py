@@ -67,7 +67,7 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys) -> None:
     before = Ledger(paths.ledger)
     had = figures(before.rows())
     complete = {name for name, (_, _, count) in had.items() if count == 6}
-    assert len(before.parts()) == PARTS - 1 and complete and complete != set(had)
+    assert len(before.segments()) == PARTS - 1 and complete and complete != set(had)
 
     search = make_search(spec)
     search.tell(before.table())

@@ -14,7 +14,7 @@ from sweeps.search import make_search
 pytestmark = pytest.mark.usefixtures("local_ray")
 EPOCHS, GRACE = 7, 2
 #: Files that the disk has room for in the sweep that is cut off.
-PARTS = 8
+SEGMENTS = 8
 #: Three learning rates that learn, three that do not, and a closed form.
 DEFENCE = {
     "architecture": ["mlp", {"kind": "ridge", "weight_decay": 0.1}],
@@ -70,20 +70,20 @@ def median(values, alternatives):
 
 def predicted(rule, metric, spec, unstopped):
     """Trial id → the epoch after which it is stopped, None for those that finish."""
-    told, alternatives = {}, {}
+    expected, alternatives = {}, {}
     for trial in in_order(spec):
         values = curve(unstopped[trial.trial_id], metric)
         before = alternatives.setdefault(trial.attack_id, [])
-        told[trial.trial_id] = rule(values, before)
-        before.append(values[: told[trial.trial_id]])
-    return told
+        expected[trial.trial_id] = rule(values, before)
+        before.append(values[: expected[trial.trial_id]])
+    return expected
 
 
-def check(found, told, unstopped, reason):
-    """Finished rows are those of the calm sweep, bitwise; stopped ones the beginning of theirs."""
+def check(found, expected, unstopped, reason):
+    """Finished rows are those of the undisturbed sweep, bitwise; stopped ones begin like theirs."""
     assert set(found) == set(unstopped)
-    assert {i: r["epochs_run"] for i, r in found.items() if i in told} == told
-    stopped = {i for i, epoch in told.items() if epoch}
+    assert {i: r["epochs_run"] for i, r in found.items() if i in expected} == expected
+    stopped = {i for i, epoch in expected.items() if epoch}
     assert {i for i, r in found.items() if r["status"] == "stopped"} == stopped
     for name in set(found) - stopped:
         assert found[name] == unstopped[name]
@@ -92,28 +92,32 @@ def check(found, told, unstopped, reason):
     lost = ["validation_correct", "class_correct", "collapsed", "diverged"]
     for name in stopped:
         row, whole = found[name], unstopped[name]
-        assert row["curve"] == whole["curve"][: told[name]] and len(row["curve"]) == told[name]
+        assert (
+            row["curve"] == whole["curve"][: expected[name]] and len(row["curve"]) == expected[name]
+        )
         assert {k: row[k] for k in kept} == {k: whole[k] for k in kept}
         assert [row[k] for k in lost] == [None] * 4
         (measured,), (end,) = row["measurements"], whole["measurements"]
         assert measured == {**end, "success": None, "robust": None}
         assert row["stopped_by"].startswith(reason)
-        assert row["stopped_by"].endswith(f" after epoch {told[name]}")
+        assert row["stopped_by"].endswith(f" after epoch {expected[name]}")
 
 
 def test_asha_stops_those_that_it_should(tmp_path, unstopped) -> None:
     """One trial at a time, so that what a rule knows when it decides is known here as well."""
     spec = small_spec(**{**DOCUMENT, "stopping": ASHA})
-    paths, told = begin(tmp_path / "r", spec), predicted(asha, "score", spec, unstopped)
+    paths, expected = begin(tmp_path / "r", spec), predicted(asha, "score", spec, unstopped)
     outcome = sweep(paths, spec, TuneRunner(cpu=2, stopping=spec.stopping))
-    assert outcome.stopped == sum(map(bool, told.values())) >= 3
+    assert outcome.stopped == sum(map(bool, expected.values())) >= 3
     assert (outcome.finished, outcome.failed) == (len(unstopped) - outcome.stopped, 0)
     found = results(paths)
-    check(found, told, unstopped, "asha: score ")
-    for name in told:
+    check(found, expected, unstopped, "asha: score ")
+    for name in expected:
         if found[name]["stopped_by"]:
-            value = curve(unstopped[name], "score")[told[name] - 1]
-            assert found[name]["stopped_by"] == f"asha: score {value:.4f} after epoch {told[name]}"
+            value = curve(unstopped[name], "score")[expected[name] - 1]
+            assert (
+                found[name]["stopped_by"] == f"asha: score {value:.4f} after epoch {expected[name]}"
+            )
     again = []
     outcome = sweep(paths, spec, TuneRunner(work=again.append, stopping=spec.stopping))
     assert not again and results(paths) == found
@@ -124,11 +128,11 @@ def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -
     """What the rule knew is in the ledger: a resumed sweep ends as if nothing had happened."""
     spec = small_spec(**{**DOCUMENT, "stopping": MEDIAN})
     paths = begin(tmp_path / "r", spec)
-    told = predicted(median, "validation_accuracy", spec, unstopped)
+    expected = predicted(median, "validation_accuracy", spec, unstopped)
     write = Ledger._write
 
     def full(self, word, table):
-        if len(self.parts()) == PARTS:
+        if len(self.segments()) == SEGMENTS:
             raise OSError("no space left on device")
         write(self, word, table)
 
@@ -137,16 +141,16 @@ def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -
         sweep(paths, spec, TuneRunner(cpu=2, stopping=spec.stopping))
     monkeypatch.undo()
     before = Ledger(paths.ledger)
-    stamps = {r["trial_id"]: r["finished_at"] for r in before.rows()}
-    assert before.stopped and before.finished and len(before.parts()) == PARTS
+    stamps = {r.trial_id: r.finished_at for r in before.trials()}
+    assert before.stopped and before.finished and len(before.segments()) == SEGMENTS
 
     runner = TuneRunner(cpu=2, stopping=spec.stopping, past=before.table())
     outcome = sweep(paths, spec, runner)
-    assert outcome.stopped == sum(map(bool, told.values())) > len(before.stopped)
-    rows = Ledger(paths.ledger).rows()
-    assert stamps.items() <= {r["trial_id"]: r["finished_at"] for r in rows}.items()
+    assert outcome.stopped == sum(map(bool, expected.values())) > len(before.stopped)
+    rows = Ledger(paths.ledger).trials()
+    assert stamps.items() <= {r.trial_id: r.finished_at for r in rows}.items()
     assert sum(file_rows(paths)) == len(rows) == len(unstopped)
-    check(results(paths), told, unstopped, "median: validation_accuracy ")
+    check(results(paths), expected, unstopped, "median: validation_accuracy ")
 
 
 def file_rows(paths):

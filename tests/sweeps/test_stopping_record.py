@@ -68,7 +68,7 @@ def finished(*configs):
 @pytest.mark.parametrize(
     ("architecture", "epochs"), [("mlp", 5), ({"kind": "convnet", "width": 4}, 3), ("ridge", 0)]
 )
-def test_progress_is_told_at_every_point_but_the_last_and_changes_nothing(
+def test_progress_is_reported_at_every_point_but_the_last_and_changes_nothing(
     architecture, epochs
 ) -> None:
     config = trial(architecture, epochs=epochs or 1, data=FEW, rate=0.1)
@@ -104,12 +104,12 @@ def test_trials_that_may_be_stopped_have_packs_of_their_own() -> None:
 
 @dataclass(frozen=True)
 class Named:
-    """As much of Tune's trials as a rule looks at."""
+    """The part of Tune's trials that a rule reads."""
 
     trial_id: str
 
 
-class Told:
+class Reports:
     """A scheduler with trials that are only names."""
 
     def __init__(self, configs, past=None, **settings):
@@ -130,42 +130,44 @@ def test_trials_compete_only_with_those_of_the_same_attack_and_epochs() -> None:
         "good": trial(), "bad": trial(seed=1), "worse": trial(weight_decay=1),
         "stronger": trial(rate=0.3), "longer": trial(epochs=50),
     }  # fmt: skip
-    told = Told(configs, kind="asha", metric="attack_success", reduction_factor=2)
-    assert told.report("good", 1, attack_success=0.1) == "CONTINUE"
-    assert told.report("stronger", 1, attack_success=0.9) == "CONTINUE"
-    assert told.report("longer", 1, attack_success=0.8) == "CONTINUE"
-    assert told.report("bad", 1, attack_success=0.2) == "STOP"
-    assert told.report("worse", 1, attack_success=0.14) == "CONTINUE"
-    assert told.stopped == {"bad": "asha: attack_success 0.2000 after epoch 1"}
+    reports = Reports(configs, kind="asha", metric="attack_success", reduction_factor=2)
+    assert reports.report("good", 1, attack_success=0.1) == "CONTINUE"
+    assert reports.report("stronger", 1, attack_success=0.9) == "CONTINUE"
+    assert reports.report("longer", 1, attack_success=0.8) == "CONTINUE"
+    assert reports.report("bad", 1, attack_success=0.2) == "STOP"
+    assert reports.report("worse", 1, attack_success=0.14) == "CONTINUE"
+    assert reports.stopped == {"bad": "asha: attack_success 0.2000 after epoch 1"}
 
 
 def test_a_trial_that_begins_anew_is_not_counted_twice() -> None:
-    told = Told({"a": trial(), "b": trial(seed=1), "c": trial(seed=2)}, kind="median",
+    reports = Reports({"a": trial(), "b": trial(seed=1), "c": trial(seed=2)}, kind="median",
                 grace_period=2, min_samples_required=2)  # fmt: skip
     for _ in range(2):  # its worker died after epoch 2
-        assert told.report("a", 1, score=0.0) == told.report("a", 2, score=0.2) == "CONTINUE"
-    assert told.report("a", 3, score=0.8) == "CONTINUE"
+        assert reports.report("a", 1, score=0.0) == reports.report("a", 2, score=0.2) == "CONTINUE"
+    assert reports.report("a", 3, score=0.8) == "CONTINUE"
     for epoch in (1, 2, 3):
-        assert told.report("b", epoch, score=0.4) == "CONTINUE"
+        assert reports.report("b", epoch, score=0.4) == "CONTINUE"
     # At epoch 3 the means since epoch 2 are 0.5 and 0.4; with epoch 2 twice the first would be 0.4.
-    assert [told.report("c", epoch, score=0.42) for epoch in (1, 2)] == ["CONTINUE"] * 2
-    assert told.report("c", 3, score=0.42) == "STOP"
+    assert [reports.report("c", epoch, score=0.42) for epoch in (1, 2)] == ["CONTINUE"] * 2
+    assert reports.report("c", 3, score=0.42) == "STOP"
 
 
 def test_no_rule_where_training_ends_within_the_grace_period() -> None:
-    told = Told({"a": trial(epochs=3), "b": trial(seed=1, epochs=3)}, kind="asha", grace_period=3)
-    assert told.report("a", 2, score=0.9) == told.report("b", 2, score=0.1) == "CONTINUE"
+    reports = Reports(
+        {"a": trial(epochs=3), "b": trial(seed=1, epochs=3)}, kind="asha", grace_period=3
+    )
+    assert reports.report("a", 2, score=0.9) == reports.report("b", 2, score=0.1) == "CONTINUE"
 
 
 def test_rules_begin_with_what_the_ledger_holds() -> None:
     low, high = stopped(*TRIALS[:1]), finished_with_curve(TRIALS[1])
     past = pa.concat_tables([low, high, failed_rows([TRIALS[2]], "p", "x"), finished(trial("ridge"))])  # fmt: skip
     options = {"kind": "asha", "grace_period": 2, "reduction_factor": 2}
-    fresh, resumed = (Told({"c": TRIALS[3]}, p, **options) for p in (None, past))
+    fresh, resumed = (Reports({"c": TRIALS[3]}, p, **options) for p in (None, past))
     # Recorded scores after epoch 2: 150/200 - 45/450 = 0.65, and 180/200 - 45/450 = 0.8.
     assert fresh.report("c", 2, score=0.7) == "CONTINUE"
     assert resumed.report("c", 2, score=0.72) == "STOP"
-    again = Told({"c": TRIALS[3]}, past, **options)
+    again = Reports({"c": TRIALS[3]}, past, **options)
     assert again.report("c", 2, score=0.73) == "CONTINUE"
 
 
@@ -220,7 +222,7 @@ def test_of_two_rows_of_a_trial_the_finished_one_counts_then_the_stopped_one(tmp
               finished(*TRIALS[1:2]), failed_rows(TRIALS[:3], "p", "b")]  # fmt: skip
     for table in tables:
         Ledger(tmp_path)._write("part", table)
-    found = {row["trial_id"]: row["status"] for row in Ledger(tmp_path).rows()}
+    found = {row.trial_id: row.status for row in Ledger(tmp_path).trials()}
     assert [found[t.trial_id] for t in TRIALS[:3]] == ["stopped", "finished", "stopped"]
 
 
@@ -242,13 +244,13 @@ def test_a_ledger_of_the_version_before_is_read_and_goes_on(tmp_path) -> None:
     assert rows[TRIALS[0].trial_id]["curve"] == expected
     assert rows[TRIALS[0].trial_id]["class_correct"] == row["class_correct"]
     before = ledger.table()
-    ledger.fold()
+    ledger.compact()
     (file,) = ledger.files()
     assert pq.read_schema(file).metadata[b"schema_version"] == b"5"
     assert Ledger(tmp_path).table().equals(before)
-    told = Told({"c": TRIALS[3]}, before, kind="asha", grace_period=2)
+    reports = Reports({"c": TRIALS[3]}, before, kind="asha", grace_period=2)
     assert (
-        told.report("c", 2, score=-1.0) == "STOP"
+        reports.report("c", 2, score=-1.0) == "STOP"
     )  # by the stopped one: the old curve says nothing
 
 

@@ -1,11 +1,14 @@
 """The analysis of variance against sums of squares by loops, and tables made by hand."""
 
+import copy
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_rows import made
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.findings_text import variance_text
@@ -86,12 +89,10 @@ def test_equal_values_have_no_variance_to_share() -> None:
 def row(architecture, trigger, regularizer, seed, success, total=100, rate=0.1, **changes):
     attack = {"trigger": {"kind": trigger}, "poison_rate": rate, "label_mode": "all_to_one", "target": 0}  # fmt: skip
     defence = {"architecture": {"kind": architecture}, "regularizer": {"kind": regularizer}, "epochs": 3}  # fmt: skip
-    return {
-        "trial_id": str(changes), "defence_id": architecture + regularizer, "seed": seed,
-        "status": "finished", "attack_id": trigger, "collapsed": False, "diverged": False,
-        "config": {"data": {"kind": "digits"}, "attack": attack, "defence": defence, "training": {}},
-        "measurements": [{"measure_id": "m", "success": success, "robust": 0, "total": total}],
-    } | changes  # fmt: skip
+    config = {"data": {"kind": "digits"}, "attack": attack, "defence": defence, "training": {}}
+    measured = {"measure_id": "m", "success": success, "robust": 0, "total": total}
+    point = {"defence_id": architecture + regularizer, "attack_id": trigger, "seed": seed}
+    return made(**point | {"config": config, "measurements": [measured]} | changes)
 
 
 def rows(value, rate=0.1):
@@ -124,38 +125,38 @@ def test_what_is_put_in_is_found() -> None:
 
 def test_a_setting_of_each_architecture_makes_no_strata() -> None:
     """The MLP learns at a rate of its own; epochs that both have in two values do."""
-    made = rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)
-    for entry in made:
-        own = entry["config"]["defence"]
+    some = rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)
+    for entry in some:
+        own = entry.config["defence"]
         own["learning_rate"] = 0.01 if own["architecture"]["kind"] == "mlp" else 0.05
-    (found,) = variance(made)["strata"]
+    (found,) = variance(some)["strata"]
     assert found["settings"] == {} and (found["cells"], found["missing"]) == (12, 0)
     assert terms(found)[("architecture",)]["ss"] == pytest.approx(36 * 0.025**2)
-    more = json.loads(json.dumps(made))
+    more = copy.deepcopy(some)
     for entry in more:
-        entry["config"]["defence"]["epochs"] = 5
-    strata = variance(made + more)["strata"]
+        entry.config["defence"]["epochs"] = 5
+    strata = variance(some + more)["strata"]
     assert [s["settings"] for s in strata] == [{"defence.epochs": 3}, {"defence.epochs": 5}]
 
 
 def test_strata_are_in_the_order_of_their_numbers() -> None:
-    made = []
+    some = []
     for decay in (1e-05, 0.0, 10.0, 0.1, 2.0):
-        more = json.loads(json.dumps(rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)))
+        more = rows(lambda a, t, r, s: 20 + 30 * t + 5 * a)
         for entry in more:
-            entry["config"]["defence"]["weight_decay"] = decay
-        made += more
-    strata = variance(made)["strata"]
+            entry.config["defence"]["weight_decay"] = decay
+        some += more
+    strata = variance(some)["strata"]
     assert [s["settings"] for s in strata] == [
         {"defence.weight_decay": decay} for decay in (0.0, 1e-05, 0.1, 2.0, 10.0)
     ]
 
 
 def test_the_interval_draws_seeds() -> None:
-    made = np.random.default_rng(3).integers(0, 100, (2, 3, 2, 3))
-    found = variance(rows(lambda *at: int(made[at])))["strata"][0]
+    counts = np.random.default_rng(3).integers(0, 100, (2, 3, 2, 3))
+    found = variance(rows(lambda *at: int(counts[at])))["strata"][0]
     names = (["linear", "mlp"], ["patch", "sine", "warp"], ["cutmix", "none"])
-    table = made[::-1, :, ::-1] / 100  # levels are in the order of their names
+    table = counts[::-1, :, ::-1] / 100  # levels are in the order of their names
     draws = [anova(table[..., list(c)]) for c in itertools.product(range(3), repeat=3)]
     for place, term in enumerate(found["terms"][:-2]):
         shares = [one.terms[place].eta2 for one in draws]
@@ -172,7 +173,7 @@ def test_the_logit_scale() -> None:
 
 
 def test_rates_apart_and_rate_0_nowhere() -> None:
-    clean = [{**r, "attack_id": "clean", "config": r["config"] | {"attack": None}} for r in rows(lambda *_: 1)]  # fmt: skip
+    clean = [replace(r, attack_id="clean", config=r.config | {"attack": None}) for r in rows(lambda *_: 1)]  # fmt: skip
     both = rows(lambda a, t, r, s: 90) + rows(lambda a, t, r, s: 10 * t, rate=0.01) + clean
     low, high = variance(both)["strata"]
     assert (low["settings"], high["settings"]) == (
@@ -193,7 +194,7 @@ def test_cells_and_seeds_that_are_missing() -> None:
     found = variance(some[3:])["strata"][0]
     assert (found["missing"], found["terms"], found["mean"]) == (1, [], None)
     assert "1 of 12 cells have no finished model" in variance_text(variance(some[3:]))
-    failed = variance([{**some[0], "status": "failed"}, *some[1:]])["strata"][0]
+    failed = variance([replace(some[0], status="failed"), *some[1:]])["strata"][0]
     assert failed["seeds"] == [1, 2]
     uncounted = variance([row("mlp", "patch", "none", 0, 0, total=0), *some[1:]])["strata"][0]
     assert uncounted["seeds"] == [1, 2], "a model without an image that counts has no success"
@@ -201,8 +202,8 @@ def test_cells_and_seeds_that_are_missing() -> None:
 
 def test_broken_models_are_counted_and_said() -> None:
     some = rows(lambda a, t, r, s: 10 * t)
-    some[0] |= {"collapsed": True}
-    some[5] |= {"diverged": True}
+    some[0] = replace(some[0], collapsed=True)
+    some[5] = replace(some[5], diverged=True)
     answer = variance(some)
     assert answer["strata"][0]["broken"] == 2
     assert "2 of them collapsed or diverged and are in the table as counted." in variance_text(
@@ -219,7 +220,7 @@ def test_the_command(tmp_path, capsys) -> None:
     sweep(paths, spec, SerialRunner())
     assert main(["probe", "variance", str(paths.root), "--json", "--scale", "logit"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer == json.loads(json.dumps(variance(Ledger(paths.ledger).rows(), "logit")))
+    assert answer == json.loads(json.dumps(variance(Ledger(paths.ledger).trials(), "logit")))
     assert [f["name"] for f in answer["strata"][0]["factors"]] == ["architecture", "trigger"]
     assert main(["probe", "variance", str(paths.root)]) == 0
     out = capsys.readouterr().out

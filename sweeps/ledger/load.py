@@ -1,0 +1,58 @@
+"""A results folder as tables, for notebooks, spreadsheets and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from sweeps.ledger.flat import Measures, flat_rows, flat_table
+from sweeps.ledger.flat_probe_results import ProbeTable, flat_probe_results, probe_tables
+from sweeps.ledger.ledger import Ledger
+from sweeps.storage.paths import SweepPaths, open_results, read_sweep
+
+#: What tables are made of: a results folder, or its ledger where that is open already, which then
+#: need not be read again.
+Source = Path | str | Ledger
+
+
+def load_results(folder: Source, probe: str | None = None) -> pa.Table:
+    """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
+
+    Columns: `trial_id`, `defence_id`, `attack_id`, `measure_id`, `seed`, `status`, the factors by
+    dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
+    `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
+    that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
+    measured. A failed or stopped trial has one row, without figures. A factor of which some values
+    are numbers and others text (`gamma: [scale, 0.1]`) is a column of text.
+
+    With `probe`, the name of a kind or `all`, what it found instead, a row a measured point:
+    `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the probe's own columns, and
+    `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
+
+    folder: the results folder, or its open ledger.
+    """
+    ledger, measures = _open(folder)
+    if probe is None:
+        return flat_table([row for trial in ledger.trials() for row in flat_rows(trial, measures)])
+    results = [r for r in ledger.probe_results.rows() if probe in ("all", r.kind)]
+    return flat_table(list(flat_probe_results(ledger.trials(), results, measures)))
+
+
+def load_probe_results(folder: Source) -> list[ProbeTable]:
+    """What each probe of a sweep found, with what there is to draw.
+
+    folder: the results folder, or its open ledger.
+    """
+    ledger, measures = _open(folder)
+    results = ledger.probe_results.rows()
+    return probe_tables(ledger.trials(), results, measures) if results else []
+
+
+def _open(folder: Source) -> tuple[Ledger, Measures]:
+    if isinstance(folder, Ledger):
+        ledger, paths = folder, SweepPaths(folder.folder.parent)
+    else:
+        paths = open_results(folder)
+        ledger = Ledger(paths.ledger)
+    return ledger, read_sweep(paths).get("measures", {})
