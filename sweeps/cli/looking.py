@@ -169,7 +169,8 @@ def write_region(paths: SweepPaths, spec: SweepSpec) -> dict[str, Any]:
     """Judges what the ledger holds and writes region.json."""
     from sweeps.ledger import Ledger
     from sweeps.region.point_table import region_of
-    from sweeps.storage.paths import read_sweep, write_json
+    from sweeps.storage.files import write_json
+    from sweeps.storage.paths import read_sweep
 
     sweep = read_sweep(paths)
     region = region_of(spec, Ledger(paths.ledger), sweep["planned"])

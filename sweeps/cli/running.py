@@ -58,11 +58,12 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     from sweeps.mirror import MirrorProcess
     from sweeps.scheduling.loop import run_sweep
     from sweeps.search import make_search
-    from sweeps.storage.paths import locked, read_sweep
+    from sweeps.storage.files import locked
+    from sweeps.storage.paths import read_sweep
 
     sweep = read_sweep(paths)
     again = command("sweeps", "resume", paths.root)
-    with locked(paths):
+    with locked(paths.lock):
         ledger = Ledger(paths.ledger)
         recorded = len(ledger.ended)
         progress = Progress(sweep["planned"], recorded)

@@ -12,7 +12,7 @@ import pyarrow.csv as arrow_csv
 
 from sweeps.ledger.rows import canonical_json
 from sweeps.ledger.schema import FINISHED
-from sweeps.storage.paths import write_atomic
+from sweeps.storage.files import write_atomic
 
 
 def flatten_factors(config: dict[str, Any]) -> dict[str, Any]:

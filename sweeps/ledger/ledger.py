@@ -25,7 +25,8 @@ from sweeps.ledger.schema import (
     STOPPED,
 )
 from sweeps.records.trial_row import TrialRow
-from sweeps.storage.paths import open_results, read_sweep, sync_folder
+from sweeps.storage.files import sync_folder
+from sweeps.storage.paths import open_results, read_sweep
 
 if TYPE_CHECKING:
     from backdoor.probes import Probe

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from backdoor.result import FAILED, FOUND, ProbeRecord, TrialResult, probe_id
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
-from sweeps.storage.paths import sync_folder
+from sweeps.storage.files import sync_folder
 
 VERSIONS = (1,)
 #: The column in which studies travel with the rows of their trials.

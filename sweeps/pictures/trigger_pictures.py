@@ -16,7 +16,8 @@ from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, write_atomic, write_json
+from sweeps.storage.files import write_atomic, write_json
+from sweeps.storage.paths import SweepPaths
 
 PICTURES = 6
 

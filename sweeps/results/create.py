@@ -19,15 +19,8 @@ from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.storage.paths import (
-    SWEEP_VERSION,
-    SweepPaths,
-    open_results,
-    read_sweep,
-    read_text,
-    write_atomic,
-    write_json,
-)
+from sweeps.storage.files import read_text, write_atomic, write_json
+from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
 
 PACKAGES = ("backdoor-sweeps", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "ray",

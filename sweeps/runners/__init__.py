@@ -4,6 +4,7 @@ A runner takes packs from a `Feed` and gives rows back. It decides nothing else:
 what is recorded and when the sweep ends is the feed's business.
 """
 
-from sweeps.runners.base import TOO_LARGE, Runner, attempt, train_pack
+from sweeps.runners.feed import Feed, Runner
+from sweeps.runners.worker import TOO_LARGE, attempt, train_pack
 
-__all__ = ["TOO_LARGE", "Runner", "attempt", "train_pack"]
+__all__ = ["TOO_LARGE", "Feed", "Runner", "attempt", "train_pack"]

@@ -10,7 +10,8 @@ from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.ledger import Rows, decode, predicted_rows, stopped_rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
-from sweeps.runners.base import Feed, describe
+from sweeps.runners.feed import Feed
+from sweeps.runners.worker import describe
 
 DIED = "the worker died, or ended without a report"
 

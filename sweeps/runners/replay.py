@@ -12,7 +12,7 @@ from typing import Protocol
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import Pack
-from sweeps.runners.base import Feed
+from sweeps.runners.feed import Feed
 
 
 class Recorded(Protocol):

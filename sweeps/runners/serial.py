@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sweeps.runners.base import Feed, Work, attempt, train_pack
+from sweeps.runners.feed import Feed
+from sweeps.runners.worker import Work, attempt, train_pack
 
 
 class SerialRunner:

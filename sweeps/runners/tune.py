@@ -38,7 +38,7 @@ from sweeps.early_stopping.rules import partial_metrics
 from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
-from sweeps.runners.base import TOO_LARGE, Feed, Work, attempt, train_pack
+from sweeps.runners.feed import Feed
 from sweeps.runners.in_flight import Table
 from sweeps.runners.tune_schedulers import (
     EPOCH,
@@ -47,6 +47,7 @@ from sweeps.runners.tune_schedulers import (
     CertainScheduler,
     StoppingScheduler,
 )
+from sweeps.runners.worker import TOO_LARGE, Work, attempt, train_pack
 from sweeps.spec.sections import StoppingSettings
 
 #: Starts of a pack whose worker dies: one and two retries.

@@ -23,7 +23,8 @@ from backdoor.streams import stream
 from sweeps.ledger import Ledger
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
-from sweeps.storage.paths import SweepPaths, VerificationPaths, read_text, write_json
+from sweeps.storage.files import read_text, write_json
+from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, DrawableRegion
 
 PLAN_VERSION = 1

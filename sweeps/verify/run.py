@@ -12,7 +12,8 @@ from sweeps.ledger import Ledger, Rows
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, Outcome, run_sweep
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
 from sweeps.verify.answer import answer_of
 from sweeps.verify.plan import (
     Plan,

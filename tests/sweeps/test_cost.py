@@ -119,7 +119,7 @@ def test_a_trial_of_each_kind_stands_for_its_studies(monkeypatch) -> None:
     monkeypatch.setattr(
         sweeps.cost.estimate, "probe_all", lambda packs, workers: [1.0] * len(packs)
     )
-    monkeypatch.setattr(sweeps.cost.estimate, "studies_all", lambda asked, workers: [10.0, 0.5])
+    monkeypatch.setattr(sweeps.cost.estimate, "probe_results_all", lambda asked, workers: [10.0, 0.5])
     monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 1)
     assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
 

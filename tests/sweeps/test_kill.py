@@ -53,7 +53,7 @@ def child(paths, spec, log, die_at_step):
     try:
         from pathlib import Path
 
-        sweeps.storage.paths.os.fsync = counted(os.fsync)
+        sweeps.storage.files.os.fsync = counted(os.fsync)
         Path.replace = counted(Path.replace)
         Path.unlink = counted(Path.unlink)
         sweep(paths, spec, SerialRunner(work))

@@ -10,7 +10,7 @@ import torch
 from small import begin, results, small_spec, sweep
 from trials import fake_rows, trial
 
-import sweeps.runners
+import sweeps.runners.worker
 from backdoor.engines.packed import Packed
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
@@ -122,7 +122,7 @@ def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> N
     """torch.cuda is faked where this project calls it: no card is needed, and none was there."""
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
-    monkeypatch.setattr(sweeps.runners.base, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
+    monkeypatch.setattr(sweeps.runners.worker, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
     train_pack(Pack((trial(),), Job((), gpu=gpu)))
     assert said == capped and devices == ["cuda" if gpu else "cpu"]
 

@@ -161,10 +161,14 @@ def test_replay_says_what_its_table_lacks(tmp_path, spec) -> None:
 
 def test_a_second_writer_is_refused(tmp_path, spec) -> None:
     from backdoor.errors import UserError
-    from sweeps.storage.paths import locked
+    from sweeps.storage.files import locked
 
     paths = begin(tmp_path / "r", spec)
-    with locked(paths), pytest.raises(UserError, match="DIR: is in use by process"), locked(paths):
+    with (
+        locked(paths.lock),
+        pytest.raises(UserError, match="DIR: is in use by process"),
+        locked(paths.lock),
+    ):
         pass
-    with locked(paths):
+    with locked(paths.lock):
         pass

@@ -1,18 +1,16 @@
-"""What every runner is given, and how a pack is trained."""
+"""How a pack is trained, and what is reported where that fails."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
-from backdoor.config import TrialConfig
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from backdoor.partial import PartialResult
 from backdoor.trial import OnProgress, run_pack
-from sweeps.early_stopping.limits import StoppingLimits, Watch, because
+from sweeps.early_stopping.limits import Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
-from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
@@ -25,58 +23,6 @@ TOO_LARGE = "out of memory: "
 
 #: Seconds of a pack after which it is worth its time to return what was freed.
 LONG = 2.0
-
-
-class Feed(Protocol):
-    """Where a runner gets packs and brings rows. None of its methods raises.
-
-    workers: packs that run at once, which a runner says once it knows.
-    """
-
-    workers: int
-
-    @property
-    def done(self) -> bool:
-        """Whether no pack will ever come again, not even from one that is still running."""
-        ...
-
-    def next_pack(self) -> Pack | None:
-        """The next pack, or None: wait for running packs if not `done`."""
-        ...
-
-    def next_chunk(self) -> Chunk | None:
-        """As many packs as a worker should be handed at once; None as `next_pack` has it."""
-        ...
-
-    def should_cancel(self, left: int) -> bool:
-        """Whether a stint that has `left` packs still to begin should end and give them back."""
-        ...
-
-    def requeue(self, *packs: Pack) -> None:
-        """Returns packs that were not begun; they are the next ones, if there are next ones."""
-        ...
-
-    def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
-        """Brings the rows of packs, or that of a trial that was stopped; twice is once."""
-        ...
-
-    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
-        """Where the verdict of a trial is certain, by what is known now; None where it is not
-        asked for."""
-        ...
-
-    def failed(self, pack: Pack, reason: str) -> None:
-        """Says that a pack could not be trained; the feed may hand it out again in halves, and
-        those like it if the reason begins with TOO_LARGE."""
-        ...
-
-
-class Runner(Protocol):
-    """Trains the packs of a feed somewhere."""
-
-    def run(self, feed: Feed) -> None:
-        """Returns when the feed is done. Rows already brought are never lost by an exception."""
-        ...
 
 
 def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
