@@ -56,5 +56,5 @@ def fake_result(config: TrialConfig, measures: Any = ()) -> TrialResult:
 
 def fake_rows(pack: Pack) -> Rows:
     """Work for a runner: rows at once."""
-    results = [fake_result(config, pack.job.measures) for config in pack.trials]
+    results = [fake_result(config, pack.settings.measures) for config in pack.trials]
     return finished_rows(results, pack.pack_id)

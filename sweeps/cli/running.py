@@ -92,7 +92,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     if outcome is None or outcome.interrupted:
         say(f"Interrupted: {len(ledger.ended)} trials are recorded. Go on with: {again}")
         return INTERRUPTED
-    return _conclude(paths, spec, args, outcome.failed, outcome.unstudied)
+    return _conclude(paths, spec, args, outcome.failed, outcome.unprobed)
 
 
 class _Notify:

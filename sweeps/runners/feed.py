@@ -13,16 +13,20 @@ from sweeps.packs.pack import Pack
 
 
 class Feed(Protocol):
-    """Where a runner gets packs and brings rows. None of its methods raises.
+    """Where a runner gets packs and delivers their rows. None of its methods raises.
 
-    workers: packs that run at once, which a runner says once it knows.
+    workers: packs that run at once; the runner sets it once it is known.
     """
 
     workers: int
 
     @property
     def done(self) -> bool:
-        """Whether no pack will ever come again, not even from one that is still running."""
+        """Whether there will be no more packs, not even after those that are running."""
+        ...
+
+    def has_work(self) -> bool:
+        """Whether `next_pack` would return a pack now."""
         ...
 
     def next_pack(self) -> Pack | None:
@@ -30,29 +34,29 @@ class Feed(Protocol):
         ...
 
     def next_chunk(self) -> Chunk | None:
-        """As many packs as a worker should be handed at once; None as `next_pack` has it."""
+        """As many packs as a worker should be handed at once; None as in `next_pack`."""
         ...
 
     def should_cancel(self, left: int) -> bool:
-        """Whether a stint that has `left` packs still to begin should end and give them back."""
+        """Whether a chunk with `left` packs not yet started should end and return them."""
         ...
 
     def requeue(self, *packs: Pack) -> None:
-        """Returns packs that were not begun; they are the next ones, if there are next ones."""
+        """Returns packs that were not started; they are handed out again first."""
         ...
 
     def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
-        """Brings the rows of packs, or that of a trial that was stopped; twice is once."""
+        """Delivers the rows of packs, or of one stopped trial. A repeated row counts once."""
         ...
 
     def limits(self, trial: TrialConfig) -> StoppingLimits | None:
-        """Where the verdict of a trial is certain, by what is known now; None where it is not
-        asked for."""
+        """Where the verdict of a trial is certain, by what is known now; None where trials are not
+        stopped for that."""
         ...
 
     def failed(self, pack: Pack, reason: str) -> None:
-        """Says that a pack could not be trained; the feed may hand it out again in halves, and
-        those like it if the reason begins with TOO_LARGE."""
+        """Reports that a pack could not be trained. The feed may hand it out again in halves, and
+        other packs like it too if the reason begins with TOO_LARGE."""
         ...
 
 
@@ -60,5 +64,5 @@ class Runner(Protocol):
     """Trains the packs of a feed somewhere."""
 
     def run(self, feed: Feed) -> None:
-        """Returns when the feed is done. Rows already brought are never lost by an exception."""
+        """Returns when the feed is done. An exception never loses rows that were delivered."""
         ...

@@ -1,4 +1,4 @@
-"""How a pack is trained, and what is reported where that fails."""
+"""What a worker does with a pack, and what it reports where that fails."""
 
 from __future__ import annotations
 
@@ -17,44 +17,47 @@ from sweeps.packs.pack import Pack
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
 
-#: How the reason begins for which a pack failed that the memory was too small for.
+#: How the reason begins for which a pack failed that did not fit into memory.
 TOO_LARGE = "out of memory: "
 
-
-#: Seconds of a pack after which it is worth its time to return what was freed.
-LONG = 2.0
+#: Seconds of a pack after which returning freed memory to the system is worth its time.
+RETURN_MEMORY_AFTER = 2.0
 
 
 def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
-    """Trains a pack on this machine; `on_progress` hears of every point of a curve.
+    """Trains a pack on this machine; `on_progress` is called with every point of a curve.
 
-    Without it, trials whose verdict is certain by the pack's limits are dropped.
+    Without it, trials whose verdict is certain by the pack's limits are stopped.
     """
-    job, started = pack.job, time.perf_counter()
-    device = "cuda" if job.gpu > 0 else "cpu"
-    if 0 < job.gpu < 1:
-        cap_memory(job.gpu)
+    settings, started = pack.settings, time.perf_counter()
+    if 0 < settings.gpu < 1:
+        cap_memory(settings.gpu)
     watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
     results = run_pack(
-        pack.trials, job.measures, curve_every=job.curve_every, device=device, threads=job.cpu,
-        on_progress=on_progress or watch, probes=job.probes,
-    )  # fmt: skip
-    if time.perf_counter() - started > LONG:
+        pack.trials,
+        settings.measures,
+        curve_every=settings.curve_every,
+        device="cuda" if settings.gpu > 0 else "cpu",
+        threads=settings.cpu,
+        on_progress=on_progress or watch,
+        probes=settings.probes,
+    )
+    if time.perf_counter() - started > RETURN_MEMORY_AFTER:
         return_freed()
-    controls, stopped = (watch.controls, watch.stopped) if watch else ({}, [])
-    rows = finished_rows(results, pack.pack_id, job.cpu, job.gpu, controls)
-    return joined([attached(rows, results), *(_dropped(pack, *pair) for pair in stopped)])
+    holdouts, stopped = (watch.controls, watch.stopped) if watch else ({}, [])
+    rows = finished_rows(results, pack.pack_id, settings.cpu, settings.gpu, holdouts)
+    return joined([attached(rows, results), *(_stopped(pack, *pair) for pair in stopped)])
 
 
-def _dropped(pack: Pack, partial: PartialResult, told: str) -> Rows:
+def _stopped(pack: Pack, partial: PartialResult, predicted: str) -> Rows:
     """The row of a trial whose verdict was certain."""
-    rows = partial_rows([partial], pack.pack_id, pack.job.cpu, pack.job.gpu)
-    return stopped_rows(rows, because(told), told)
+    rows = partial_rows([partial], pack.pack_id, pack.settings.cpu, pack.settings.gpu)
+    return stopped_rows(rows, because(predicted), predicted)
 
 
 def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
-    """The rows of a pack and "", or None and why there are none. Where memory was too small, the
-    failed trial's is free again when it returns."""
+    """The rows of a pack and "", or None and why there are none. Where memory was too small, what
+    the failed pack held is free again when this returns."""
     try:
         return work(pack, **hooks), ""
     except Exception as error:

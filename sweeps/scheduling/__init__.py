@@ -1,1 +1,1 @@
-"""The loop of a sweep: ask, pack, run, record, tell."""
+"""The loop of a sweep: ask the search, make packs, run them, record rows, tell the search."""

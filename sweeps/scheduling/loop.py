@@ -1,8 +1,8 @@
-"""The loop of a sweep: ask, plan, run, record, tell. Three seams and one record.
+"""The loop of a sweep: ask, make packs, run, record, tell. Three interfaces and one record.
 
     search (what to try) → packs → runner (where) → rows → ledger (the record) → search, observers
 
-Resume is the same loop: what the ledger holds is told to the search and never planned again.
+Resume is the same loop: the search is told what the ledger holds, and none of it is trained again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from backdoor.config import TrialConfig, build_trial
 from backdoor.errors import TrainingError
@@ -22,7 +22,7 @@ from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.early_stopping.predictor import OutcomePredictor, predictor_of
 from sweeps.ledger import Ledger, Rows, failed_rows
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.runners import TOO_LARGE, Runner
 from sweeps.scheduling.chunk_size import ChunkSizer
 from sweeps.search import Search
@@ -30,9 +30,10 @@ from sweeps.spec import SweepSpec
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
 ASK = 4096
-#: Seconds from which a pack is cut in two where workers would else be left without one.
-LONG = 10.0
-#: When so many single trials have failed and no pack has finished, it is not the trials' fault.
+#: Seconds from which a pack is split in two where workers would otherwise be idle.
+SPLIT_FROM = 10.0
+#: Failures of single trials after which a sweep without any finished pack ends: the cause is then
+#: not in the trials.
 GIVE_UP = 5
 
 
@@ -45,15 +46,18 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
-    a stopping rule ended before their last epoch, `unstudied` finished ones that lack a study."""
+class SweepOutcome:
+    """How a sweep ended: counts of trials, and whether it was interrupted.
+
+    failed: trials whose latest attempt failed. stopped: those that a stopping rule ended before
+    their last epoch. unprobed: finished ones that lack the result of a probe.
+    """
 
     finished: int
     failed: int
     interrupted: bool
     stopped: int = 0
-    unstudied: int = 0
+    unprobed: int = 0
 
 
 class SweepFeed:
@@ -64,29 +68,34 @@ class SweepFeed:
     """
 
     def __init__(
-        self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = (),
-        predictor: OutcomePredictor | None = None, files: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        """files: digest → path of what recorded configurations name, see
+        self,
+        search: Search,
+        ledger: Ledger,
+        settings: PackSettings,
+        observers: Sequence[Observer] = (),
+        predictor: OutcomePredictor | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """files: digest → path of files named by recorded configurations, see
         `backdoor.settings.user_file`."""
-        self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
-        self._predictor = predictor
+        self.search, self.ledger, self.settings = search, ledger, settings
+        self.observers, self._predictor = observers, predictor
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self._chunk_sizer = ChunkSizer()
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: dict[str, int] = {}  # trials of each pack, by its id
-        self._most: dict[str, int] = {}  # trials of a pack that the memory holds, by its key
-        self._starving = False  # a pack was wanted, and there was none
+        self._most: dict[str, int] = {}  # trials of a pack that fit into memory, by its key
+        self._starving = False  # a pack was asked for, and there was none
         self._failures: int | None = 0  # None once a pack has finished
         with self._keeping_errors():
             if predictor is not None:
                 predictor.learn(ledger.table())
-            # A probe that came later, or failed: these are trained again for their studies only.
-            lacking = ledger.unstudied(job.probes)
-            again = [build_trial(config, job.data_root, files) for config in lacking]
-            self._queue.extend(make_packs(again, job))
+            # A probe that was added later, or failed: these are trained again for it only.
+            lacking = ledger.unstudied(settings.probes)
+            again = [build_trial(config, settings.data_root, files) for config in lacking]
+            self._queue.extend(make_packs(again, settings))
             self._planned |= {trial.trial_id for trial in again}
 
     @property
@@ -107,17 +116,25 @@ class SweepFeed:
     def _halted(self) -> bool:
         return self.stopping.is_set() or self.error is not None
 
-    def next_pack(self) -> Pack | None:
+    def has_work(self) -> bool:
+        self._fill_queue()
+        return not self._halted and bool(self._queue)
+
+    def _fill_queue(self) -> None:
+        """Asks the search for trials where no pack is waiting."""
         with self._keeping_errors():
             while not self._queue and not self._halted:
                 asked = self.search.ask(ASK)
-                self._queue.extend(self._fitting(make_packs(self._new(asked), self.job)))
+                self._queue.extend(self._fitting(make_packs(self._new(asked), self.settings)))
                 if not asked:
                     break
+
+    def next_pack(self) -> Pack | None:
+        self._fill_queue()
         self._starving = not self._queue
         if self._halted or not self._queue:
             return None
-        pack = self._without_idling(self._queue.popleft())
+        pack = self._split_for_idle_workers(self._queue.popleft())
         self._running[pack.pack_id] = len(pack.trials)
         return self._limited(pack)
 
@@ -126,7 +143,7 @@ class SweepFeed:
         if first is None:
             return None
         queue = [first, *self._queue]
-        # What a search that learns has asked for is all that there is, until it is told more.
+        # A search that learns has no more trials until it is told results of these.
         final = self.search.finished or self.search.size is not None
         count = self._chunk_sizer.take(queue, self.workers, final)
         more = [self._queue.popleft() for _ in range(count - 1)]
@@ -141,44 +158,48 @@ class SweepFeed:
 
     def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Those of a trial by what is known now; None where it runs to its end, as one does that is
-        trained again for its studies."""
+        trained again for its probes."""
         found: StoppingLimits | None = None
         with self._keeping_errors():
             if self._predictor is not None and trial.trial_id not in self.ledger.finished:
                 found = self._predictor.limits(trial)
         return found
 
-    def _without_idling(self, pack: Pack) -> Pack:
-        """The pack, or its first part where workers would be left without one: a worker's share of
-        all that is asked for, where the search waits for what it learns; of others the first half
-        at the end."""
+    def _split_for_idle_workers(self, pack: Pack) -> Pack:
+        """The pack, or its first part where workers would otherwise be idle.
+
+        Where the search waits for results, the part is a worker's share of all that it asked for.
+        Otherwise it is the first half, at the end of the sweep.
+        """
         if self.search.size is not None:
-            asked = [len(p.trials) for p in (pack, *self._queue)]
-            out = sum(asked) + sum(self._running.values())
+            waiting = sum(len(p.trials) for p in (pack, *self._queue))
+            asked = waiting + sum(self._running.values())
             count = len(pack.trials)
-            share = min(round(count * self.workers / out), count // self._chunk_sizer.least(pack))
+            share = min(
+                round(count * self.workers / asked), count // self._chunk_sizer.fewest(pack)
+            )
             first, *others = pack.into(max(1, share))
             self._queue.extendleft(reversed(others))
             return first
         if not self.search.finished or len(self._queue) + 1 >= self.workers:
             return pack
-        if (self._chunk_sizer.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:
+        if (self._chunk_sizer.duration(pack) or 0.0) < SPLIT_FROM or len(pack.trials) < 2:
             return pack
         first, second = pack.halves()
         self._queue.appendleft(second)
         return first
 
     def _put_first(self, packs: Sequence[Pack]) -> None:
-        """Has these packs be the next ones."""
+        """Makes these packs the next ones."""
         self._queue.extendleft(reversed(self._fitting(packs)))
 
     def _fitting(self, packs: Iterable[Pack]) -> list[Pack]:
-        """The packs, those in parts of whose kind as many trials were too large for the memory."""
+        """The packs, split where packs like them did not fit into memory."""
         most = ((pack, self._most.get(pack.key, len(pack.trials))) for pack in packs)
         return [part for pack, largest in most for part in pack.parts(largest)]
 
-    def _new(self, trials: Sequence[Any]) -> list[Any]:
-        """Trials neither recorded nor planned before; they count as planned from now on."""
+    def _new(self, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
+        """Trials that are neither recorded nor planned yet; they count as planned from now on."""
         known = self.ledger.ended | self._planned
         new = [trial for trial in trials if trial.trial_id not in known]
         self._planned |= {trial.trial_id for trial in new}
@@ -189,20 +210,20 @@ class SweepFeed:
 
     def requeue(self, *packs: Pack) -> None:
         self._starving = False
-        self._run_no_more(packs)
+        self._no_longer_running(packs)
         self._put_first(packs)
 
-    def _run_no_more(self, packs: Iterable[Pack]) -> None:
+    def _no_longer_running(self, packs: Iterable[Pack]) -> None:
         for pack in packs:
             self._running.pop(pack.pack_id, None)
 
     def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
-        self._run_no_more(packs)
+        self._no_longer_running(packs)
         self._failures = None
         with self._keeping_errors():
             self._record(rows)
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
-            seconds = dict(zip(*columns, strict=True))
+            seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
             self._chunk_sizer.learn(packs, seconds)
             for pack in packs:
                 missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
@@ -210,7 +231,7 @@ class SweepFeed:
                     self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
 
     def failed(self, pack: Pack, reason: str) -> None:
-        self._run_no_more([pack])
+        self._no_longer_running([pack])
         with self._keeping_errors():
             if reason.startswith(TOO_LARGE):
                 self._most[pack.key] = -(-len(pack.trials) // 2)
@@ -222,14 +243,14 @@ class SweepFeed:
                 self._count_failure(reason)
 
     def _count_failure(self, reason: str) -> None:
-        """Gives up where nothing works: going on would only make it last."""
+        """Ends a sweep in which nothing works."""
         if self._failures is None:
             return
         self._failures += 1
         if self._failures >= GIVE_UP:
             raise TrainingError(
                 f"{GIVE_UP} trials failed, each alone, and none finished; the last with: {reason}. "
-                "Mend that (look at Ray's worker logs if workers died), then `sweeps resume`."
+                "Fix that (look at Ray's worker logs if workers died), then `sweeps resume`."
             )
 
     def _record(self, rows: Rows) -> None:
@@ -250,33 +271,37 @@ class SweepFeed:
 
 
 def run_sweep(
-    spec: SweepSpec, ledger: Ledger, search: Search, runner: Runner,
-    observers: Sequence[Observer] = (), on_interrupt: Callable[[], None] = lambda: None,
-) -> Outcome:  # fmt: skip
+    spec: SweepSpec,
+    ledger: Ledger,
+    search: Search,
+    runner: Runner,
+    observers: Sequence[Observer] = (),
+    on_interrupt: Callable[[], None] = lambda: None,
+) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
 
     The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
-    raises KeyboardInterrupt. Whatever has been recorded stays recorded, always.
+    raises KeyboardInterrupt. What has been recorded stays recorded in either case.
     """
-    resources = spec.resources
-    job = Job(
-        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopped_by_tune, probes=spec.probes, predicting=spec.predicting,
-    )  # fmt: skip
     search.tell(ledger.table())
-    feed = SweepFeed(search, ledger, job, observers, predictor_of(spec), spec.files)
+    predictor = predictor_of(spec)
+    feed = SweepFeed(search, ledger, PackSettings.of(spec), observers, predictor, spec.files)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    counts = len(ledger.finished), len(ledger.failed)
-    unstudied = len(ledger.unstudied(spec.probes))
-    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped), unstudied)
+    return SweepOutcome(
+        finished=len(ledger.finished),
+        failed=len(ledger.failed),
+        interrupted=feed.stopping.is_set(),
+        stopped=len(ledger.stopped),
+        unprobed=len(ledger.unstudied(spec.probes)),
+    )
 
 
 @contextlib.contextmanager
 def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """Turns the first signal into a flag. Only the main thread can listen to signals."""
+    """Turns the first signal into a flag. Only the main thread can handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

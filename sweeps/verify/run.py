@@ -10,7 +10,7 @@ from typing import Any
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, Outcome, run_sweep
+from sweeps.scheduling.loop import Observer, SweepOutcome, run_sweep
 from sweeps.spec import SweepSpec
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
@@ -71,7 +71,7 @@ class Verification:
     def train(
         self, ledger: Ledger, plan: Plan, runner: Runner, observers: Sequence[Observer] = (),
         on_interrupt: Callable[[], None] = lambda: None,
-    ) -> Outcome:  # fmt: skip
+    ) -> SweepOutcome:  # fmt: skip
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
         return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)

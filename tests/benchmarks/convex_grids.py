@@ -30,7 +30,7 @@ from backdoor.datasets import Dataset
 from backdoor.datasets.source import load_source
 from backdoor.result import TrialResult
 from backdoor.trial import prepare, run_pack
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 
 SIZES = {"train": 1500, "validation": 500, "test": 500}
 RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
@@ -112,7 +112,9 @@ class Grid:
         return len(self.configs) / len(self.part)
 
     def sweep(self) -> list[TrialResult]:
-        return [r for pack in make_packs(self.configs, Job(())) for r in run_pack(pack.trials)]
+        return [
+            r for pack in make_packs(self.configs, PackSettings(())) for r in run_pack(pack.trials)
+        ]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from throughput import Row, wanted
 
 from sweeps.cost.estimate import estimate
 from sweeps.ledger import Ledger
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
@@ -92,7 +92,7 @@ def _spec(number: int) -> SweepSpec:
 
 def predicted(spec: SweepSpec) -> float:
     """As `sweeps check --time` has it."""
-    job = Job(spec.measures, spec.curve_every, spec.data_root)
+    job = PackSettings(spec.measures, spec.curve_every, spec.data_root)
     return estimate(make_packs(make_search(spec).ask(4096), job)).seconds
 
 

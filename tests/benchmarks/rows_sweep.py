@@ -23,7 +23,7 @@ from small import begin
 from throughput import Row, wanted
 
 from sweeps.ledger import Ledger, Rows
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
@@ -109,12 +109,12 @@ def main(part: str, trials: int) -> None:
 def bare(trials: int, folder: Path) -> dict[str, float]:
     """The same packs in as many processes as there are cores, and nothing else."""
     spec = wide_spec(trials)
-    packs = make_packs(make_search(spec).ask(trials), _job(spec))
+    packs = make_packs(make_search(spec).ask(trials), _settings(spec))
     spawn = multiprocessing.get_context("spawn")
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=spawn) as pool:
         # Imports and the first touch of the data are not the engine's work.
-        list(pool.map(train_pack, make_packs(packs[0].trials[:cores], _job(spec)) * cores))
+        list(pool.map(train_pack, make_packs(packs[0].trials[:cores], _settings(spec)) * cores))
         start = time.perf_counter()
         done = sum(table.num_rows for table in pool.map(train_pack, packs))
         seconds = time.perf_counter() - start
@@ -156,8 +156,8 @@ def span(table: Rows) -> tuple[float, float]:
     return min(end - took for end, took in zip(ends, lasted, strict=True)), max(ends)
 
 
-def _job(spec: SweepSpec) -> Job:
-    return Job(spec.measures, spec.curve_every, spec.data_root)
+def _settings(spec: SweepSpec) -> PackSettings:
+    return PackSettings(spec.measures, spec.curve_every, spec.data_root)
 
 
 def _recorded(trials: int, folder: Path) -> Any:

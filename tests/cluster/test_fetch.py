@@ -69,7 +69,7 @@ def test_no_row_is_missed_while_a_sweep_writes_and_folds(finished, tmp_path, mon
             ledger.append(rows.slice(index, 1))
             written[0] = index + 1
             if index % 3 == 2:
-                ledger.fold()
+                ledger.compact()
         ended.set()
 
     thread = threading.Thread(target=write)

@@ -10,7 +10,7 @@ from backdoor.engines import engine_of
 from backdoor.result import CurvePoint, Measurement
 from sweeps.early_stopping.limits import Bars, StoppingLimit, StoppingLimits, is_holdout
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners.tune import TuneRunner
 from sweeps.runners.tune_schedulers import CertainScheduler
 from sweeps.search import make_search
@@ -86,7 +86,7 @@ class Named:
 def test_the_scheduler_asks_what_is_known_when_a_trial_reports() -> None:
     config, said = trial(), []
     limits = {"now": None}
-    pack = Pack((config,), Job((), 1, predicting=True))
+    pack = Pack((config,), PackSettings((), 1, predicting=True))
     scheduler = CertainScheduler(
         {"t": pack}.get, lambda c: limits["now"], lambda *told: said.append(("stop", *told)),
         lambda *told: said.append(("goes on", *told)),

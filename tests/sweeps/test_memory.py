@@ -15,7 +15,7 @@ from backdoor.engines.packed import Packed
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import TOO_LARGE, attempt, train_pack
 from sweeps.runners import tune as runner
 from sweeps.runners.serial import SerialRunner
@@ -76,7 +76,7 @@ def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypat
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
-    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job(())) for i in range(4)]
+    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings(())) for i in range(4)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
 
@@ -96,7 +96,7 @@ def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
 
 
 def test_an_ordinary_failure_does_not_end_a_stint(monkeypatch) -> None:
-    packs = [Pack((trial(seed=i),), Job(())) for i in range(3)]
+    packs = [Pack((trial(seed=i),), PackSettings(())) for i in range(3)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
     monkeypatch.setattr(runner, "REPORT_EVERY", -1.0)
@@ -123,7 +123,7 @@ def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> N
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
     monkeypatch.setattr(sweeps.runners.worker, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
-    train_pack(Pack((trial(),), Job((), gpu=gpu)))
+    train_pack(Pack((trial(),), PackSettings((), gpu=gpu)))
     assert said == capped and devices == ["cuda" if gpu else "cpu"]
 
 

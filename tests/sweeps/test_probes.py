@@ -19,7 +19,7 @@ from backdoor.errors import StoredDataError, UserError
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, decode, encode, load_results
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -101,7 +101,9 @@ def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
         for s in (plain, asked)
     ]
     assert trials[0] == trials[1]
-    pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
+    pack = Pack(
+        (asked.trial(_first(asked), None, 0),), PackSettings(asked.measures, probes=asked.probes)
+    )
     assert Chunk.from_json(Chunk((pack,)).to_json()) == Chunk((pack,))
 
 
@@ -119,7 +121,7 @@ def test_studies_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> N
     without, paths = begin(tmp_path / "plain", plain), begin(tmp_path / "asked", asked)
     sweep(without, plain, SerialRunner())
     outcome = sweep(paths, asked, SerialRunner())
-    assert (outcome.finished, outcome.failed, outcome.unstudied) == (24, 0, 0)
+    assert (outcome.finished, outcome.failed, outcome.unprobed) == (24, 0, 0)
     assert results(paths) == results(without)
     assert not (without.ledger / "probes").exists()
     found = studies(paths)
@@ -142,7 +144,7 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
                   defence={"architecture": "ridge", "weight_decay": 0.1})  # fmt: skip
     paths = begin(tmp_path / "r", spec)
     outcome = sweep(paths, spec, SerialRunner())
-    assert (outcome.finished, outcome.failed, outcome.unstudied) == (3, 0, 3)
+    assert (outcome.finished, outcome.failed, outcome.unprobed) == (3, 0, 3)
     found = studies(paths)
     errors = [error for *_, error in found.values()]
     assert errors.count("ValueError: a probe that fails") == 2
@@ -161,7 +163,7 @@ def test_a_probe_that_fails_loses_its_study_and_nothing_else(tmp_path, monkeypat
     # A resumed sweep tries what failed again, and nothing that was found is done twice.
     mark.unlink()
     before = results(paths)
-    assert sweep(paths, spec, SerialRunner()).unstudied == 3  # Uneven always fails
+    assert sweep(paths, spec, SerialRunner()).unprobed == 3  # Uneven always fails
     assert results(paths) == before
     curves = [v for (_, kind), v in studies(paths).items() if kind == "fake_probes:Failing"]
     assert len(curves) == 3
@@ -191,7 +193,7 @@ def test_probes_asked_for_later_train_again_only_what_they_need(tmp_path, capsys
     trained = []
     spec = small_spec(**{**document, "probes": ["fake_probes:Counting"]})
     outcome = sweep(paths, spec, SerialRunner(lambda pack: trained.append(pack)))
-    assert not trained and outcome.unstudied == 0
+    assert not trained and outcome.unprobed == 0
 
 
 def test_folds_travel_and_replay_keep_studies(tmp_path, monkeypatch) -> None:
@@ -228,7 +230,7 @@ def test_rows_without_studies_are_recorded_as_ever(tmp_path) -> None:
     """Work that knows no probes, as older workers: trials count, and their studies are lacking."""
     spec = probed(COUNTING)
     paths = begin(tmp_path / "r", spec)
-    assert sweep(paths, spec, SerialRunner(fake_rows)).unstudied == 24
+    assert sweep(paths, spec, SerialRunner(fake_rows)).unprobed == 24
 
 
 # --- tables and commands -----------------------------------------------------------------------
@@ -309,7 +311,7 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
     assert studies(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
-    assert (outcome.finished, outcome.unstudied) == (6, 0)
+    assert (outcome.finished, outcome.unprobed) == (6, 0)
     calm = begin(tmp_path / "calm", spec)
     sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)

@@ -11,7 +11,7 @@ from trials import fake_rows, trial
 from backdoor.errors import UserError
 from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, accuracies
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners.recorded_grid import CsvColumns, RecordedGrid
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -45,7 +45,7 @@ def line(kind="ridge", wd=0.01, rate=0.03, seed=0, acc=0.9, asr=0.5, took=2.0):
 
 
 def counts(grid, config):
-    (pack,) = make_packs([config], Job(()))
+    (pack,) = make_packs([config], PackSettings(()))
     (row,) = grid.rows(pack).to_pylist()
     return sum(row["class_correct"]), row["measurements"][0]["success"], row["seconds"]
 
@@ -133,7 +133,7 @@ def test_a_region_search_finds_the_front_of_a_recorded_grid(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [
-        ([line(acc="n/a")], COLUMNS, "g.csv, line 2, column acc: must be a fraction in [0, 1], but got 'n/a'. Mend the line, or leave it out."),
+        ([line(acc="n/a")], COLUMNS, "g.csv, line 2, column acc: must be a fraction in [0, 1], but got 'n/a'. Fix the line, or leave it out."),
         ([line(), line(asr=1.2)], COLUMNS, "g.csv, line 3, column asr: must be a fraction in [0, 1], but got '1.2'."),
         ([line(took=-1)], COLUMNS, "g.csv, line 2, column took: must be a number from 0 on, but got '-1'."),
         ([line()], CsvColumns("accu", "asr", 450), "g.csv, line 1: must name every column that is asked for, but got 'accu'. Did you mean 'acc'? Known: acc, asr,"),

@@ -11,31 +11,31 @@ from backdoor.result import FAILED, ProbeRecord
 from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joined
 from sweeps.ledger.probe_results import detached
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
-from sweeps.runners.in_flight import DIED, Table
+from sweeps.packs.pack import Pack, PackSettings
+from sweeps.runners.in_flight import DIED, InFlight
 from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, ChunkSizer
 from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
 
-JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
+SETTINGS = PackSettings((trial().attack.measure(),), curve_every=2, cpu=1)
 
 
 def packs(count, size=4, **defence):
-    return [Pack(tuple(trial(seed=size * i + j, **defence) for j in range(size)), JOB) for i in range(count)]  # fmt: skip
+    return [Pack(tuple(trial(seed=size * i + j, **defence) for j in range(size)), SETTINGS) for i in range(count)]  # fmt: skip
 
 
 def learned(seconds, pack):
-    pace = ChunkSizer()
-    pace.learn([pack], {t.trial_id: seconds for t in pack.trials})
-    return pace
+    sizer = ChunkSizer()
+    sizer.learn([pack], {t.trial_id: seconds for t in pack.trials})
+    return sizer
 
 
 def test_a_stint_travels_as_json() -> None:
-    sent = Chunk((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), JOB)))  # fmt: skip
+    sent = Chunk((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), SETTINGS)))  # fmt: skip
     again = Chunk.from_json(sent.to_json())
     assert again.chunk_id == sent.chunk_id and len(again.packs) == 3
     for one, other in zip(sent.packs, again.packs, strict=True):
-        assert one.pack_id == other.pack_id and one.job == other.job
+        assert one.pack_id == other.pack_id and one.settings == other.settings
         assert [t.canonical for t in one.trials] == [t.canonical for t in other.trials]
 
 
@@ -43,22 +43,22 @@ def test_what_nothing_is_known_of_goes_alone() -> None:
     assert ChunkSizer().take(packs(9), workers=2, final=True) == 1
     known = learned(0.001, packs(1)[0])
     assert known.take([*packs(3), *packs(1, epochs=5)], 2, final=False) == 4, "an engine is known"
-    ridge = Pack((trial("ridge", weight_decay=0.1),), JOB)
+    ridge = Pack((trial("ridge", weight_decay=0.1),), SETTINGS)
     assert known.take([*packs(3), ridge, *packs(2)], 2, final=False) == 3
 
 
 def test_shares_shrink_to_the_end_and_stay_within_bounds() -> None:
-    pace, queue = learned(0.05, packs(1)[0]), packs(800)  # 0.2 s a pack, 160 s in all
+    sizer, queue = learned(0.05, packs(1)[0]), packs(800)  # 0.2 s a pack, 160 s in all
     shares = []
     while queue:
-        count = pace.take(queue, workers=2, final=True)
+        count = sizer.take(queue, workers=2, final=True)
         shares.append(count * 0.2)
         queue = queue[count:]
     assert shares[0] == pytest.approx(40, abs=0.3) and shares == sorted(shares, reverse=True)
     assert max(shares[-4:]) <= LAST and sum(shares) == pytest.approx(160)
     assert len(shares) < 30
-    assert pace.take(packs(40), 4, final=False) * 0.2 == pytest.approx(SHORTEST, abs=0.3)
-    assert pace.take(packs(2000), 1, final=False) * 0.2 == pytest.approx(LONGEST, abs=0.3)
+    assert sizer.take(packs(40), 4, final=False) * 0.2 == pytest.approx(SHORTEST, abs=0.3)
+    assert sizer.take(packs(2000), 1, final=False) * 0.2 == pytest.approx(LONGEST, abs=0.3)
 
 
 class Learning:
@@ -96,7 +96,7 @@ def test_what_a_search_waits_for_is_spread_over_the_workers(
     tmp_path, workers, seconds, sizes
 ) -> None:
     batch = list(packs(1, size=12)[0].trials)
-    feed = SweepFeed(Learning(batch), Ledger(tmp_path), JOB)
+    feed = SweepFeed(Learning(batch), Ledger(tmp_path), SETTINGS)
     feed.workers = workers
     feed._chunk_sizer.learn(
         packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds)
@@ -106,14 +106,14 @@ def test_what_a_search_waits_for_is_spread_over_the_workers(
 
 def test_those_that_are_at_work_already_get_none_of_it(tmp_path) -> None:
     ones = [list(p.trials) for p in packs(4, size=8)]
-    feed = SweepFeed(Learning(*ones[:2]), Ledger(tmp_path), JOB)
+    feed = SweepFeed(Learning(*ones[:2]), Ledger(tmp_path), SETTINGS)
     feed.workers = 2
     assert [len(feed.next_pack().trials) for _ in range(2)] == [4, 4]
     assert sizes_of(feed) == [8], "as many are under way: the second batch is for one of the two"
 
 
 def test_a_trial_that_may_stop_goes_alone() -> None:
-    stopping = Job(JOB.measures, 1, stopping=True)
+    stopping = PackSettings(SETTINGS.measures, 1, stopping=True)
     ones = [Pack((trial(seed=i),), stopping) for i in range(4)]
     assert learned(0.001, ones[0]).take(ones, 1, final=False) == 1
 
@@ -123,37 +123,37 @@ class Feed:
 
     workers = 1
 
-    def __init__(self, *chunk: Pack, recalling: bool = False) -> None:
-        self.chunk, self.recalling, self.heard = chunk, recalling, []
+    def __init__(self, *chunk: Pack, cancelling: bool = False) -> None:
+        self.chunk, self.cancelling, self.heard = chunk, cancelling, []
 
     def next_chunk(self):
         return Chunk(self.chunk)
 
     def should_cancel(self, left):
-        return self.recalling
+        return self.cancelling
 
     def __getattr__(self, name):
         return lambda *arguments: self.heard.append((name, *arguments))
 
 
 def answered(feed):
-    table = Table(feed)
-    table.take("t")
-    return table
+    in_flight = InFlight(feed)
+    in_flight.take("t")
+    return in_flight
 
 
 def test_packs_are_answered_for_one_by_one() -> None:
     one, two, three, four = packs(4)
-    table = answered(feed := Feed(one, two, three, four))
+    in_flight = answered(feed := Feed(one, two, three, four))
     rows = encode(joined([fake_rows(one), fake_rows(three)]))
-    table.answer("t", rows, ["", "ValueError: bad", ""])
+    in_flight.answer("t", rows, ["", "ValueError: bad", ""])
     assert feed.heard[0] == ("failed", two, "ValueError: bad")
     name, done, brought = feed.heard[1]
     assert (name, done, brought.num_rows) == ("finished", [one, three], 8)
-    table.ended("t")
+    in_flight.ended("t")
     assert feed.heard[2:] == [("requeue",), ("failed", four, DIED)]
-    table.ended("t")
-    table.answer("t", rows, ["", "", ""])
+    in_flight.ended("t")
+    in_flight.answer("t", rows, ["", "", ""])
     assert len(feed.heard) == 4, "a second report finds nothing"
 
 
@@ -169,19 +169,19 @@ def test_packs_with_studies_and_without_travel_in_one_report() -> None:
 
 def test_a_worker_that_dies_fails_the_pack_it_was_training() -> None:
     one, two, three = packs(3)
-    table = answered(feed := Feed(one, two, three))
-    table.answer("t", b"", ["MemoryError: "])
-    table.ended("t")
+    in_flight = answered(feed := Feed(one, two, three))
+    in_flight.answer("t", b"", ["MemoryError: "])
+    in_flight.ended("t")
     assert feed.heard == [("failed", one, "MemoryError: "), ("requeue", three), ("failed", two, DIED)]  # fmt: skip
 
 
 def test_a_stint_that_is_called_back_gives_the_rest_back() -> None:
     one, two, three = packs(3)
-    table = answered(feed := Feed(one, two, three, recalling=True))
-    assert not table.cancel("t", 0), "it has nothing left"
-    assert table.cancel("t", 2)
-    table.answer("t", b"not Arrow", [""])
-    table.ended("t")
+    in_flight = answered(feed := Feed(one, two, three, cancelling=True))
+    assert not in_flight.cancel("t", 0), "it has nothing left"
+    assert in_flight.cancel("t", 2)
+    in_flight.answer("t", b"not Arrow", [""])
+    in_flight.ended("t")
     assert feed.heard[0][:2] == ("failed", one) and "unreadable report" in feed.heard[0][2]
     assert feed.heard[1:] == [("requeue", two, three)]
 
@@ -191,7 +191,7 @@ def feed(tmp_path):
     spec = small_spec(
         defence={"architecture": "linear", "weight_decay": 0.1, "epochs": [1, 2, 3, 4]}
     )
-    return SweepFeed(make_search(spec), Ledger(tmp_path), Job(spec.measures))
+    return SweepFeed(make_search(spec), Ledger(tmp_path), PackSettings(spec.measures))
 
 
 def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
@@ -210,5 +210,5 @@ def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
 
 
 def test_nothing_is_recalled_where_nobody_waits() -> None:
-    table = Table(SimpleNamespace(should_cancel=lambda left: False))
-    assert not table.cancel("t", 5)
+    in_flight = InFlight(SimpleNamespace(should_cancel=lambda left: False))
+    assert not in_flight.cancel("t", 5)

@@ -19,7 +19,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.probes import ProbedModel
 from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.spec import load_spec
 
 SPEC = "learning-curves"
@@ -115,7 +115,11 @@ def train(configs, workers, slopes=False):
     by_root = {}
     for config in configs:
         by_root.setdefault(config.data.root, []).append(config)
-    packs = [p for root, some in by_root.items() for p in make_packs(some, Job((), data_root=root))]
+    packs = [
+        p
+        for root, some in by_root.items()
+        for p in make_packs(some, PackSettings((), data_root=root))
+    ]
     # The slowest first: the last one to end decides how long it takes.
     packs.sort(key=lambda pack: (engine_of(pack.trials[0]).name != "svm", -len(pack.trials)))
     found = {}
