@@ -73,7 +73,7 @@ def test_the_images_are_those_of_the_trial(swept) -> None:
     others = [i for i in parts.test if source.labels[i] != attack.target]
     for number, own in enumerate(shown):
         assert own.truth == source.class_names[source.labels[others[number]]]
-        assert own.wanted == source.class_names[attack.target]
+        assert own.target == source.class_names[attack.target]
         stamped = _stamp(mark, source, others[number])
         assert np.array_equal(own.image, stamped)
         for rank, by in enumerate(own.by):
@@ -136,7 +136,7 @@ def test_nothing_studied(tmp_path) -> None:
     answer = influential([], [])
     assert answer["studies"] == []
     assert "sweeps resume DIR --probes '[influence]'" in influential_text(answer)
-    said = r"DIR: needs a study of influence .*sweeps resume DIR --probes '\[influence\]'"
+    said = r"DIR: needs influences of a poisoned trial.*sweeps resume DIR --probes '\[influence\]'"
     for trial in (None, "3fa9"):
         with pytest.raises(UserError, match=said):
             one_probe_result([], trial)
