@@ -14,7 +14,7 @@ from small import SMALL, begin, small_spec
 import cluster.doctor
 from cluster.doctor import FAILURE, OK, WARNING, judge, judge_token, judge_versions
 from cluster.facts import gather
-from cluster.ports import beyond_loopback
+from cluster.ports import reachable_ports
 from sweeps.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -190,14 +190,14 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("mode, level", [("token", WARNING), ("disabled", FAILURE)])
-def test_ports_beyond_loopback(mode, level, monkeypatch) -> None:
+def test_ports_reachable_ports(mode, level, monkeypatch) -> None:
     """A process that is called as Ray's is, with four listening sockets."""
     line = [sys.executable, "-c", LISTENER, "a-test-of-ours"]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                           env={"RAY_AUTH_MODE": mode}) as process:  # fmt: skip
         numbers = [int(n) for n in process.stdout.readline().split()]
         everywhere = sorted([numbers[0], numbers[2]])
-        assert [found.port for found in beyond_loopback("a-test-of-ours")] == everywhere
+        assert [found.port for found in reachable_ports("a-test-of-ours")] == everywhere
         monkeypatch.setattr(cluster.facts, "RAY_PROCESSES", "a-test-of-ours")
         monkeypatch.setattr(cluster.facts, "RAY_CORE", ("a-test-of-ours",))
         (found,) = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "ports"]

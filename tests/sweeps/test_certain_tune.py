@@ -38,6 +38,7 @@ def known(config):
     return type(fake_result(config))(**values)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_single_trials_and_lanes_end_once_they_are_certain(tmp_path) -> None:
     spec = small_spec(**SPEC)

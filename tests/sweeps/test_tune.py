@@ -38,6 +38,7 @@ def test_rows_equal_those_of_the_serial_runner_bitwise_and_stdout_stays_clean(
     assert results(tuned) == results(serial)
 
 
+@pytest.mark.slow
 def test_bad_packs_bad_workers_and_good_ones(tmp_path, monkeypatch) -> None:
     """One trial raises, one kills its worker once, one kills it always; the others finish."""
     monkeypatch.setattr(sweeps.runners.tune, "RETRIES", 1)  # a worker takes seconds to start
@@ -91,6 +92,7 @@ def test_an_exception_in_a_worker_is_recorded_and_not_retried(tmp_path) -> None:
 SHAPES = {"architecture": "linear", "weight_decay": [0, 0.03], "epochs": list(range(1, 13))}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it travels with the work
     spec, log, once = small_spec(defence=SHAPES), tmp_path / "log", tmp_path / "once"
@@ -218,6 +220,7 @@ def parts(folder):
     return len(list((folder / "ledger").glob("*.parquet")))
 
 
+@pytest.mark.slow
 def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     """Every epoch count is a pack of its own, so that there is something between two kills."""
     document = SMALL | {"name": "killed", "seeds": 3}
