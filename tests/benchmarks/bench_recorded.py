@@ -27,8 +27,8 @@ MANY, GOAL = 8, 0.9
 
 def f1(found, truth):
     """1 where there is nothing to find and nothing is found."""
-    wanted = found.sum() + truth.sum()
-    return 2 * (found & truth).sum() / wanted if wanted else 1.0
+    total = found.sum() + truth.sum()
+    return 2 * (found & truth).sum() / total if total else 1.0
 
 
 def searched(file, seed, batch, **settings):
@@ -48,9 +48,9 @@ def searched(file, seed, batch, **settings):
 
 def by_random_rows(file, seed):
     """What plain means over randomly chosen rows say: nothing of cells without a row."""
-    draw, table = np.random.default_rng(seed), file.table
+    rng, table = np.random.default_rng(seed), file.table
     seen = np.zeros(table.correct.size, dtype=bool)
-    seen[draw.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
+    seen[rng.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
     seen = seen.reshape(table.correct.shape)
     count = seen.sum(axis=(1, 2))
     means = [

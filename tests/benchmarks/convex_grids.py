@@ -1,4 +1,4 @@
-"""Grids of convex learners, timed on both sides.
+"""Grids of convex learners, timed for both ways to train.
 
 Ours is `run_pack` on the packs that a sweep would make: splits, poisoning and stamping, training,
 evaluation on test, validation and triggered images, results. Theirs is handed its arrays and is
@@ -67,19 +67,19 @@ def random_images(inputs: int) -> Path:
     As on pairs of real photographs, linear models classify nine of ten images.
     """
     _, shape = SHAPES[inputs]
-    draw = np.random.default_rng(inputs)
+    rng = np.random.default_rng(inputs)
     labels = np.arange(sum(SIZES.values())) % 2
     spread = 60 * np.arange(1, 201) ** -0.7
-    scores = draw.standard_normal((len(labels), 200))
-    scores[:, :20] += (labels[:, None] - 0.5) * APART * draw.standard_normal(20)
-    raw = 128 + (scores * spread) @ draw.standard_normal((200, inputs)) / 4
-    raw += 8 * draw.standard_normal(raw.shape)
+    scores = rng.standard_normal((len(labels), 200))
+    scores[:, :20] += (labels[:, None] - 0.5) * APART * rng.standard_normal(20)
+    raw = 128 + (scores * spread) @ rng.standard_normal((200, inputs)) / 4
+    raw += 8 * rng.standard_normal(raw.shape)
     file = Path(mkdtemp()) / f"{inputs}.npz"
     np.savez(file, images=raw.clip(0, 255).astype(np.uint8).reshape(-1, *shape), labels=labels)
     return file
 
 
-# --- both sides --------------------------------------------------------------------------------
+# --- both ways to train ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Arrays:
     x: Any
     y: Any
     asked: Sequence[Any]
-    wanted: Sequence[Any]
+    expected: Sequence[Any]
     ours: tuple[int, ...]
 
 
@@ -144,7 +144,7 @@ def arrays_of(grid: Grid, dtype: Any = np.float64) -> list[Arrays]:
         sets = [inputs(rows) for rows in (member.test, member.validation, member.triggered[0].rows)]
         ours = results[member.config.trial_id]
         hits = sum(ours.class_correct), ours.validation_correct, ours.measurements[0].success
-        right = member.test_labels, member.validation_labels, member.triggered[0].wanted
+        right = member.test_labels, member.validation_labels, member.triggered[0].target_labels
         found.append(
             Arrays(member.config, inputs(member.train), member.train_labels, sets, right, hits)
         )
@@ -158,8 +158,8 @@ def answers(model: Any, arrays: Arrays) -> list[Any]:
 
 def counts(arrays: Arrays, answers: Sequence[Any]) -> tuple[int, ...]:
     """Right answers on test and validation images, and what the attacker wants on triggered."""
-    pairs = zip(answers, arrays.wanted, strict=True)
-    return tuple(int((answer == wanted).sum()) for answer, wanted in pairs)
+    pairs = zip(answers, arrays.expected, strict=True)
+    return tuple(int((answer == expected).sum()) for answer, expected in pairs)
 
 
 def cpu(work: Callable[[], object], scale: float = 1.0) -> Callable[[], float]:

@@ -61,8 +61,8 @@ def plan(files, set_up):
 def reproduce(files, set_up, workers, slopes):
     """A plain mapping a file, printed as it goes, and file name → correlations of theta."""
     planned, rows = plan(files, set_up)
-    wanted = [trial for trials in planned.values() for trial in trials]
-    trained, thetas = train(wanted, workers, slopes) if wanted else {}, {}
+    missing = [trial for trials in planned.values() for trial in trials]
+    trained, thetas = train(missing, workers, slopes) if missing else {}, {}
     for file, trials in planned.items():
         ours = [trained[trial.trial_id] for trial in trials]
         found = judge(file, ours)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import fake_result
 
 from backdoor.memory import return_freed
@@ -37,13 +37,13 @@ READ = "ledger of 100,000 rows read, 2 s"
 
 def rows() -> Iterator[Row]:
     """Three rows; each run is a process of its own, so that memory starts from nothing."""
-    if wanted(CONTROL) or wanted(MEMORY):
+    if selected(CONTROL) or selected(MEMORY):
         runs = [_in_process("replay") for _ in range(RUNS)]
         rates = tuple(run["rate"] / RATE for run in runs)
         yield Row(CONTROL, statistics.median(rates), 1.0, rates)
         growths = tuple(GROWTH / run["growth"] for run in runs)
         yield Row(MEMORY, statistics.median(growths), 1.0, growths)
-    if wanted(READ):
+    if selected(READ):
         ratios = tuple(READ_SECONDS / run for run in _in_process("read")["seconds"])
         yield Row(READ, statistics.median(ratios), 1.0, ratios)
 

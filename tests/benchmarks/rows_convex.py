@@ -12,7 +12,7 @@ from convex_grids import SIZES, Arrays, Grid, answers, arrays_of, counts, cpu
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.svm import SVC
-from throughput import Row, side_by_side, wanted
+from throughput import Row, selected, side_by_side
 
 # --- ridge -------------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ def ridge_rows() -> Iterator[Row]:
     """
     for inputs, goal in ((784, 20), (3072, 15)):
         name = f"ridge path, 50 x 6, {inputs} inputs / RidgeClassifier"
-        if wanted(name):
+        if selected(name):
             grid = Grid.of(["ridge"], RIDGE, inputs, every=61)
             baselines = [cpu(fit, grid.scale) for fit in equal_ridges(grid)[:2]]
             yield from side_by_side(name, goal, baselines, cpu(grid.sweep))
@@ -72,7 +72,7 @@ def svm_rows() -> Iterator[Row]:
         (gaussian, "RBF SVM, 3 x 5 x 6", 3072, 29),
     ):
         name = f"{text}, {inputs} inputs / SVC"
-        if wanted(name) or wanted(f"{name} of a BLAS kernel"):
+        if selected(name) or selected(f"{name} of a BLAS kernel"):
             grid = Grid.of(learners, decays, inputs, every)
             arrays = arrays_of(grid)
             for kernel, goal, suffix in (

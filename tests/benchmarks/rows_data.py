@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 from synthetic import synthetic_source
-from throughput import Row, one_thread, side_by_side, timed, wanted
+from throughput import Row, one_thread, selected, side_by_side, timed
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -62,7 +62,7 @@ def _training() -> Iterator[Row]:
 def _one_a_core() -> Iterator[Row]:
     """As many trainings as there are cores, until the last one has ended."""
     name, cores = "convnets with their data path, one a core, against DataLoaders", os.cpu_count()
-    if not wanted(name):
+    if not selected(name):
         return
     # Spawned, as torch's threads do not survive a fork; and executors may have loader workers.
     with ProcessPoolExecutor(cores, get_context("spawn")) as processes:

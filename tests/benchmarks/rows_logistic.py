@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from convex_grids import SIZES, Arrays, Grid, answers, arrays_file, arrays_of, cpu, images
 from sklearn.linear_model import LogisticRegression
-from throughput import Row, side_by_side, wanted
+from throughput import Row, selected, side_by_side
 
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source
@@ -41,7 +41,7 @@ def rows() -> Iterator[Row]:
         cases.append(("MNIST 7-1", 784, images))
     for text, inputs, source in cases:
         name = f"logistic path, 10 x 6, {text} / LogisticRegression"
-        if not wanted(name):
+        if not selected(name):
             continue
         decays = [1 / (SIZES["train"] * c) for c in LOGISTIC_C]
         grid = Grid.of(["logistic"], decays, inputs, 7, source(inputs))

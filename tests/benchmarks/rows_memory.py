@@ -23,7 +23,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import trial
 
 from backdoor.config import Training, TrialConfig, build_data
@@ -53,7 +53,7 @@ def rows() -> Iterator[Row]:
     """Ratios of 1.2 x model and activations to what each of the two workers holds."""
     for network in NETWORKS:
         name = f"worker memory, CIFAR-10, {network}"
-        if wanted(name) and ROLLUP.exists():
+        if selected(name) and ROLLUP.exists():
             with tempfile.TemporaryDirectory() as folder:
                 (alone,) = _at_once(Path(folder), network, [FEW])
                 whole = _at_once(Path(folder), network, [WHOLE, WHOLE])
@@ -67,11 +67,11 @@ def _data(folder: Path) -> dict[str, object]:
         return {"kind": "parquet", "root": given, "validation": VALIDATION}
     file = folder / "random.npz"
     if not file.exists():
-        draw = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         np.savez(
-            file, images=draw.integers(0, 256, (TRAIN, *SHAPE), np.uint8),
-            labels=draw.integers(0, 10, TRAIN), test_labels=draw.integers(0, 10, TEST),
-            test_images=draw.integers(0, 256, (TEST, *SHAPE), np.uint8),
+            file, images=rng.integers(0, 256, (TRAIN, *SHAPE), np.uint8),
+            labels=rng.integers(0, 10, TRAIN), test_labels=rng.integers(0, 10, TEST),
+            test_images=rng.integers(0, 256, (TEST, *SHAPE), np.uint8),
         )  # fmt: skip
     return {"kind": "arrays", "root": str(file), "validation": VALIDATION}
 

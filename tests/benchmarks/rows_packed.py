@@ -30,7 +30,7 @@ from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 from backdoor.trial import prepare
 
-LANES = 32
+MODELS = 32
 #: One by one trains so many of them, scaled up.
 PART = 8
 FORMS = ({}, {"foreach": True}, {"fused": True})
@@ -39,11 +39,13 @@ NOISE = build_data({"kind": "digits", "train": 1500, "validation": 10, "test": 1
 
 def rows() -> Iterator[Row]:
     for name, architecture, goal in (("linear models", "linear", 11), ("MLPs", "mlp", 7.5)):
-        configs = _configs(architecture, range(LANES), DIGITS, epochs=6)
-        yield from _against_torch(f"{LANES} packed {name} on digits", goal, configs, None)
+        configs = _configs(architecture, range(MODELS), DIGITS, epochs=6)
+        yield from _against_torch(f"{MODELS} packed {name} on digits", goal, configs, None)
     for inputs, shape, goal in ((784, (1, 28, 28), 6), (3072, (3, 32, 32), 4)):
-        configs = _configs("linear", [0] * LANES, NOISE, epochs=3)
-        yield from _against_torch(f"{LANES} packed linear models at {inputs}", goal, configs, shape)
+        configs = _configs("linear", [0] * MODELS, NOISE, epochs=3)
+        yield from _against_torch(
+            f"{MODELS} packed linear models at {inputs}", goal, configs, shape
+        )
     yield from _narrow()
 
 
@@ -67,7 +69,7 @@ def _against_torch(
     name: str, goal: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
 ) -> Iterator[Row]:
     members, store = _prepared(configs, shape)
-    baselines = [_one_by_one(members[:: LANES // PART], store, form) for form in FORMS]
+    baselines = [_one_by_one(members[:: MODELS // PART], store, form) for form in FORMS]
     yield from side_by_side(name, goal, baselines, timed(lambda: _train(Packed(), members, store)))
 
 
@@ -101,7 +103,7 @@ def _one_by_one(
                 module, images, torch.from_numpy(member.train_labels), member.config, form
             )
             seconds += time.perf_counter() - start
-        return seconds * LANES / len(members)
+        return seconds * MODELS / len(members)
 
     return run
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from peer_backdoorbench import BATCH, DATA_EPOCHS, THREADS
 from synthetic import synthetic_source
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import trial
 
 from backdoor.config import Training, TrialConfig, build_data
@@ -44,7 +44,7 @@ IMAGES = {"train": (512, 100), "data": (4096, 100)}
 def rows() -> Iterator[Row]:
     checkout = os.environ.get("BACKDOORBENCH")
     for name, part, goal in ((TRAIN, "train", 1.0), (DATA, "data", 15.0)):
-        if not wanted(name):
+        if not selected(name):
             continue
         if checkout is None:
             print(f"left out, as BACKDOORBENCH names no checkout: {name}", file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rows_sweep import process, span
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 
 from sweeps.cost.estimate import estimate
 from sweeps.ledger import Ledger
@@ -55,7 +55,7 @@ SPECS: dict[str, tuple[dict[str, Any], int]] = {
 
 def rows() -> Iterator[Row]:
     for name in SPECS:
-        if not wanted(NAME + name):
+        if not selected(NAME + name):
             continue
         ratios = []
         for _ in range(RUNS):

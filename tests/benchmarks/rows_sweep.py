@@ -20,7 +20,7 @@ from typing import Any
 
 from rows_control import wide, wide_spec
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings, make_packs
@@ -41,7 +41,7 @@ MIRROR = "mirror to sqlite MLflow vs MLflowLoggerCallback, runs/s"
 
 
 def rows() -> Iterator[Row]:
-    if wanted(WHOLE) or wanted(COLD):
+    if selected(WHOLE) or selected(COLD):
         ratios, colds = [], []
         for _ in range(PAIRS):
             bare, ours = process("bare", TRIALS), process("tune", TRIALS)
@@ -49,13 +49,13 @@ def rows() -> Iterator[Row]:
             colds.append(COLD_SECONDS / ours["cold"])
         yield Row(WHOLE, statistics.median(ratios), 0.91, tuple(ratios))
         yield Row(COLD, statistics.median(colds), 1.0, tuple(colds))
-    if wanted(SCRIPT):
+    if selected(SCRIPT):
         ratios = []
         for _ in range(PAIRS):
             peer, ours = _peer(PEER_TRIALS), process("tracked", TRIALS)
             ratios.append(peer["seconds"] / peer["trials"] * TRIALS / ours["seconds"])
         yield Row(SCRIPT, statistics.median(ratios), 20.0, tuple(ratios))
-    if wanted(MIRROR):
+    if selected(MIRROR):
         pairs = [(process("callback", MIRRORED), process("mirror", MIRRORED)) for _ in range(PAIRS)]
         ratios = [theirs["seconds"] / ours["seconds"] for theirs, ours in pairs]
         yield Row(MIRROR, statistics.median(ratios), 3.0, tuple(ratios))
@@ -193,15 +193,16 @@ def called(trials: int, folder: Path) -> dict[str, float]:
     from sweeps.storage.paths import read_sweep
 
     paths, uri = _recorded(trials, folder)
-    cards = [
-        RunRecords(read_sweep(paths)).card(row) for row in Ledger(paths.ledger).table().to_pylist()
+    records = [
+        RunRecords(read_sweep(paths)).record(row)
+        for row in Ledger(paths.ledger).table().to_pylist()
     ]
     callback = MLflowLoggerCallback(uri, experiment_name="callback")
     callback.setup()
     start = time.perf_counter()
-    for card in cards:
-        trial = _Trial(card.name, card.params)
-        metrics = {point.key: point.value for point in card.points}
+    for record in records:
+        trial = _Trial(record.name, record.params)
+        metrics = {point.key: point.value for point in record.points}
         callback.log_trial_start(trial)
         callback.log_trial_result(1, trial, {"training_iteration": 1, **metrics})
         callback.log_trial_end(trial)

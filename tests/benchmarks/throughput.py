@@ -49,7 +49,7 @@ class Row:
         return f"{self.name:<58}{self.ratio:>8.2f}{self.goal:>8g}  {verdict:<7}{runs}"
 
 
-def wanted(name: str) -> bool:
+def selected(name: str) -> bool:
     """Whether a row of this name is to be measured: ask before any work is done for it."""
     return not _asked or any(part in name for part in _asked)
 
@@ -65,9 +65,9 @@ def side_by_side(
 
     Each callable does its work once and returns what it cost in seconds, which it may scale up
     from a part of the work. The ratio is the lower quartile of all runs. Nothing is yielded for a
-    row that is not wanted.
+    row that is not selected.
     """
-    if not wanted(name):
+    if not selected(name):
         return
     with one_thread():
         for side in (*baselines, ours):
@@ -107,10 +107,10 @@ def one_thread() -> Iterator[None]:
 
 
 def all_rows() -> Iterator[Row]:
-    """The wanted rows of all modules, each as soon as it is measured."""
+    """The selected rows of all modules, each as soon as it is measured."""
     for file in sorted(HERE.glob("rows_*.py")):
         for row in importlib.import_module(file.stem).rows():
-            if wanted(row.name):
+            if selected(row.name):
                 yield row
 
 

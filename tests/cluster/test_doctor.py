@@ -1,4 +1,4 @@
-"""The doctor sees what is really wrong: each case is made, none is pretended."""
+"""The doctor finds what is really wrong: each case is real, none is mocked."""
 
 import json
 import os
@@ -77,13 +77,13 @@ def test_a_gpu_that_is_asked_for_and_not_there(capsys, tmp_path, monkeypatch) ->
 
 def test_a_gpu_that_torch_cannot_use(tmp_path, monkeypatch) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'Card, 1024 MiB'\n")
+    program.write_text("#!/bin/sh\necho 'GPU 0, 1024 MiB'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(cluster.facts, "_TORCH", "print(None, False)")
     found = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "gpu"]
     assert [f.level for f in found] == [OK, FAILURE]
-    assert found[0].says == "Card, 1024 MiB" and "torch cannot use it" in found[1].says
+    assert found[0].says == "GPU 0, 1024 MiB" and "torch cannot use it" in found[1].says
 
 
 def test_a_results_folder_is_a_subject_too(capsys, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""What stands between here and a cluster is said at once; the token goes nowhere else.
+"""What keeps this machine from a cluster is reported at once; the token is sent nowhere else.
 
 Small HTTP servers answer as heads do, and note what they were asked.
 """

@@ -177,7 +177,7 @@ def test_the_last_pack_decides_when_all_are_done() -> None:
     assert makespan([2, 2, 2], workers=1) == 6
 
 
-def test_a_fraction_of_a_card_holds_several_packs() -> None:
+def test_a_fraction_of_a_gpu_holds_several_packs() -> None:
     assert workers_here(1, 0.25, {"CPU": 16, "GPU": 2}) == 8
     assert workers_here(4, 0.25, {"CPU": 16, "GPU": 2}) == 4
     assert workers_here(4, 0, {"CPU": 2, "GPU": 0}) == 1
@@ -200,7 +200,7 @@ def test_status_adds_up_what_the_recorded_trials_held(tmp_path, capsys) -> None:
 
 
 def _costed(pack: Pack):
-    """Rows as a worker with two cores and half a card would report them."""
+    """Rows as a worker with two cores and half a GPU would report them."""
     cost = {"seconds": 1.5, "train_seconds": 1.0, "trained_images": 300, "peak_memory": 2**30}
     results = [replace(fake_result(t, pack.settings.measures), **cost) for t in pack.trials]
     return finished_rows(results, pack.pack_id, pack.settings.cpu, 0.5)

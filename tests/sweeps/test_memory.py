@@ -1,4 +1,4 @@
-"""Packs that the memory is too small for: halved, tried again, and remembered; shares of a card."""
+"""Packs that do not fit into memory: halved, tried again, and remembered; shares of a GPU."""
 
 import ctypes
 import os
@@ -75,7 +75,7 @@ def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
+def test_a_chunk_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
     packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings(())) for i in range(4)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
@@ -95,7 +95,7 @@ def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
     assert reports[1]["reasons"] == ["", ""] and not reports[1]["ends"]
 
 
-def test_an_ordinary_failure_does_not_end_a_stint(monkeypatch) -> None:
+def test_an_ordinary_failure_does_not_end_a_chunk(monkeypatch) -> None:
     packs = [Pack((trial(seed=i),), PackSettings(())) for i in range(3)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
@@ -119,7 +119,7 @@ def test_which_errors_are_of_memory() -> None:
 
 @pytest.mark.parametrize(("gpu", "capped"), [(0, []), (0.25, [0.25]), (1, []), (2, [])])
 def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
-    """torch.cuda is faked where this project calls it: no card is needed, and none was there."""
+    """torch.cuda is faked where this project calls it: no GPU is needed, and none was there."""
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
     monkeypatch.setattr(sweeps.runners.worker, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip

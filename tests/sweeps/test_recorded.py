@@ -91,9 +91,9 @@ def test_a_seed_that_was_recorded_is_itself_and_others_have_the_noise_of_seeds(t
         found = trial("ridge", seed, weight_decay=0.01)
         assert counts(grid, found) == (225, round(450 * success), 2.0)
     fresh = [trial("ridge", seed, weight_decay=0.01) for seed in range(100, 500)]
-    drawn = [counts(grid, one)[1] for one in fresh]
-    assert drawn == [counts(grid, one)[1] for one in fresh], "equal trials have equal answers"
-    shares = [drawn.count(round(450 * success)) / 400 for success in successes]
+    sampled = [counts(grid, one)[1] for one in fresh]
+    assert sampled == [counts(grid, one)[1] for one in fresh], "equal trials have equal answers"
+    shares = [sampled.count(round(450 * success)) / 400 for success in successes]
     assert sum(shares) == 1 and shares == pytest.approx([0.25] * 4, abs=0.09)  # 4 deviations
 
 
@@ -109,10 +109,10 @@ def test_numbers_are_found_however_they_are_written(tmp_path) -> None:
 def test_a_region_search_finds_the_front_of_a_recorded_grid(tmp_path) -> None:
     """Inside from a weight decay of 1e-2 on, by the file; nothing is trained."""
     decays = np.geomspace(1e-4, 1, 25).tolist()
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows = [
         line(wd=wd, seed=seed, acc=0.95,
-             asr=1 / (1 + math.exp(4 * math.log10(wd / 0.01) + 0.2 * draw.standard_normal() + 1.6)))
+             asr=1 / (1 + math.exp(4 * math.log10(wd / 0.01) + 0.2 * rng.standard_normal() + 1.6)))
         for wd in decays for seed in range(5)
     ]  # fmt: skip
     spec = small_spec(

@@ -25,8 +25,8 @@ def test_from_the_spec_to_the_ledger(tmp_path) -> None:
     assert sweep(paths, spec, SerialRunner()).failed == 0
     for row in results(paths).values():
         attack = row["config"]["attack"]
-        wanted = (0, 0) if attack is None else (55, 110 if "cover_rate" in attack else 0)
-        assert (row["poisoned"], row["covers"]) == wanted
+        expected = (0, 0) if attack is None else (55, 110 if "cover_rate" in attack else 0)
+        assert (row["poisoned"], row["covers"]) == expected
     table = load_results(tmp_path / "out")
     assert sorted(table["covers"].to_pylist()) == [0, 0, 0, 0, 110, 110]
     assert region_of(spec, Ledger(paths.ledger), 5)["trials"]["finished"] == 5

@@ -22,7 +22,7 @@ from sweeps.runners.tune import TuneRunner
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 ROOT = Path(__file__).parents[2]
-#: CPUs that leave room for one worker only, where two would show no more: each imports for seconds.
+#: CPUs that leave room for one worker only, where a second shows nothing more: each imports for seconds.
 WHOLE = 2
 
 
@@ -93,8 +93,8 @@ SHAPES = {"architecture": "linear", "weight_decay": [0, 0.03], "epochs": list(ra
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it travels with the work
+def test_a_worker_that_dies_in_a_chunk_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it is sent with the work
     spec, log, once = small_spec(defence=SHAPES), tmp_path / "log", tmp_path / "once"
     paths = begin(tmp_path / "r", spec)
 
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monk
     assert sorted(begun) == sorted([*map(str, range(1, 13)), once.read_text()])
 
 
-def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> None:
+def test_an_interrupted_sweep_cancels_its_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)
     spec, reports = small_spec(defence=SHAPES), []
     paths = begin(tmp_path / "r", spec)
@@ -127,7 +127,7 @@ def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> No
 
     outcome = sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows), [Impatient()])
     assert outcome.interrupted and outcome.failed == 0
-    assert 5 * 12 <= outcome.finished <= 9 * 12, "no stint was trained to its end"
+    assert 5 * 12 <= outcome.finished <= 9 * 12, "no chunk was trained to its end"
     assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 12 * 12
 
 
@@ -147,7 +147,7 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
 def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
     """Both train a part of the first pack, also where they end together, with the next batch still
     to be chosen. One that is only needed later would be started in vain, again and again: Tune
-    hands its stint to the first worker that is free."""
+    hands its chunk to the first worker that is free."""
     spec = small_spec(
         defence={"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}}, seeds=30,
         attack={"trigger": "patch", "poison_rate": 0.03},
@@ -172,11 +172,11 @@ def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -
     outcome = sweep(paths, spec, TuneRunner(work=work))
     assert outcome.finished == 72 and not alone.exists()
     pids = log.read_text().split()
-    assert len(pids) > 6, "or else there was nothing to start anew for"
+    assert len(pids) > 6, "otherwise there was no reason to start another worker"
     assert len(set(pids)) == 2
 
 
-def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None:
+def test_a_pack_larger_than_the_machine_is_refused(tmp_path) -> None:
     from backdoor.errors import UserError
 
     spec = small_spec()
@@ -189,7 +189,7 @@ def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None
         sweep(paths, spec, TuneRunner(gpu=0.5))
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch) -> None:
+def test_a_cluster_that_is_not_there_is_reported_at_once(monkeypatch) -> None:
     import socket
 
     from backdoor.errors import UserError
@@ -254,6 +254,6 @@ def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     from sweeps.storage.paths import SweepPaths
 
     spec = small_spec(**{k: document[k] for k in ("defence", "attack", "seeds", "name")})
-    calm = begin(tmp_path / "calm", spec)
-    sweep(calm, spec, SerialRunner(train_pack))
-    assert results(SweepPaths(folder)) == results(calm)
+    serial = begin(tmp_path / "serial", spec)
+    sweep(serial, spec, SerialRunner(train_pack))
+    assert results(SweepPaths(folder)) == results(serial)

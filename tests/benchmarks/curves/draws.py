@@ -22,14 +22,14 @@ SPLIT_SEED, TEST = 999, 500
 
 @dataclass(frozen=True)
 class TheirNoise(Patch):
-    """The noise of both classes is drawn at once, by the run's seed."""
+    """The noise of both classes is sampled at once, by the run's seed."""
 
     kind: ClassVar[str] = "their_noise"
 
     def noise(self, label, channels):
         shape = 2, channels, self.size, self.size
-        drawn = np.random.RandomState(self.pattern_seed).random_sample(shape)
-        return torch.from_numpy(np.rint(255 * drawn[label]).astype(np.uint8))
+        sampled = np.random.RandomState(self.pattern_seed).random_sample(shape)
+        return torch.from_numpy(np.rint(255 * sampled[label]).astype(np.uint8))
 
     @staticmethod
     def like(patch):
@@ -47,8 +47,8 @@ def their_images(mnist, folder):
     source = load_source(mnist)
     own = source.kept < source.test_from
     train, test = source.kept[own], source.kept[~own]
-    drawn = np.random.RandomState(SPLIT_SEED).choice(len(train), mnist.train + 1, replace=False)
-    train = train[drawn]
+    sampled = np.random.RandomState(SPLIT_SEED).choice(len(train), mnist.train + 1, replace=False)
+    train = train[sampled]
     test = np.concatenate([test[source.labels[test] == k][: TEST // 2] for k in (0, 1)])
     name = "-".join(map(str, mnist.classes))
     file = Path(folder) / f"mnist-{name}.npz"

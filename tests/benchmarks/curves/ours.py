@@ -136,7 +136,7 @@ def train(configs, workers, slopes=False):
 def train_pack(pack, slopes):
     columns = {}
 
-    def study(fitted, members, store):
+    def slope_of(fitted, members, store):
         source = load_source(members[0].config.data)
         for index, member in enumerate(members):
             found = Slope().study(ProbedModel(fitted, index, member, store, source))
@@ -145,7 +145,7 @@ def train_pack(pack, slopes):
             }
 
     found = {}
-    for result in run_pack(pack.trials, on_trained=study if slopes else None):
+    for result in run_pack(pack.trials, on_trained=slope_of if slopes else None):
         (attack,) = result.measurements
         clean = sum(result.class_correct) / sum(result.class_total)
         slope = columns.get(result.trial_id)

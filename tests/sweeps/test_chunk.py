@@ -1,4 +1,4 @@
-"""What a worker is handed at once: by predicted seconds, on its way as JSON, and taken back."""
+"""What a worker is handed at once: by predicted seconds, sent as JSON, and returned."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def learned(seconds, pack):
     return sizer
 
 
-def test_a_stint_travels_as_json() -> None:
+def test_a_chunk_is_sent_as_json() -> None:
     sent = Chunk((*packs(2), Pack((trial("ridge", weight_decay=0.1), trial("ridge", rate=0, weight_decay=1.0)), SETTINGS)))  # fmt: skip
     again = Chunk.from_json(sent.to_json())
     assert again.chunk_id == sent.chunk_id and len(again.packs) == 3
@@ -39,7 +39,7 @@ def test_a_stint_travels_as_json() -> None:
         assert [t.canonical for t in one.trials] == [t.canonical for t in other.trials]
 
 
-def test_what_nothing_is_known_of_goes_alone() -> None:
+def test_a_pack_of_unknown_duration_is_a_chunk_by_itself() -> None:
     assert ChunkSizer().take(packs(9), workers=2, final=True) == 1
     known = learned(0.001, packs(1)[0])
     assert known.take([*packs(3), *packs(1, epochs=5)], 2, final=False) == 4, "an engine is known"
@@ -47,7 +47,7 @@ def test_what_nothing_is_known_of_goes_alone() -> None:
     assert known.take([*packs(3), ridge, *packs(2)], 2, final=False) == 3
 
 
-def test_shares_shrink_to_the_end_and_stay_within_bounds() -> None:
+def test_chunks_shrink_towards_the_end_and_stay_within_bounds() -> None:
     sizer, queue = learned(0.05, packs(1)[0]), packs(800)  # 0.2 s a pack, 160 s in all
     shares = []
     while queue:
@@ -62,7 +62,7 @@ def test_shares_shrink_to_the_end_and_stay_within_bounds() -> None:
 
 
 class Learning:
-    """A search that asks for some trials and then waits for what they tell."""
+    """A search that asks for some trials and then waits for their results."""
 
     size, finished = 100, False
 
@@ -92,7 +92,7 @@ def sizes_of(feed):
         (50, 0.01, [12]),
     ],
 )
-def test_what_a_search_waits_for_is_spread_over_the_workers(
+def test_trials_that_a_search_waits_for_are_spread_over_the_workers(
     tmp_path, workers, seconds, sizes
 ) -> None:
     batch = list(packs(1, size=12)[0].trials)
@@ -104,7 +104,7 @@ def test_what_a_search_waits_for_is_spread_over_the_workers(
     assert sizes_of(feed) == sizes and feed.search.workers == workers
 
 
-def test_those_that_are_at_work_already_get_none_of_it(tmp_path) -> None:
+def test_busy_workers_get_no_part_of_a_batch(tmp_path) -> None:
     ones = [list(p.trials) for p in packs(4, size=8)]
     feed = SweepFeed(Learning(*ones[:2]), Ledger(tmp_path), SETTINGS)
     feed.workers = 2
@@ -112,19 +112,19 @@ def test_those_that_are_at_work_already_get_none_of_it(tmp_path) -> None:
     assert sizes_of(feed) == [8], "as many are under way: the second batch is for one of the two"
 
 
-def test_a_trial_that_may_stop_goes_alone() -> None:
+def test_a_trial_that_may_stop_is_a_chunk_by_itself() -> None:
     stopping = PackSettings(SETTINGS.measures, 1, stopping=True)
     ones = [Pack((trial(seed=i),), stopping) for i in range(4)]
     assert learned(0.001, ones[0]).take(ones, 1, final=False) == 1
 
 
 class Feed:
-    """Notes what it is told."""
+    """Notes what it is called with."""
 
     workers = 1
 
     def __init__(self, *chunk: Pack, cancelling: bool = False) -> None:
-        self.chunk, self.cancelling, self.heard = chunk, cancelling, []
+        self.chunk, self.cancelling, self.calls = chunk, cancelling, []
 
     def next_chunk(self):
         return Chunk(self.chunk)
@@ -133,7 +133,7 @@ class Feed:
         return self.cancelling
 
     def __getattr__(self, name):
-        return lambda *arguments: self.heard.append((name, *arguments))
+        return lambda *arguments: self.calls.append((name, *arguments))
 
 
 def answered(feed):
@@ -147,43 +147,43 @@ def test_packs_are_answered_for_one_by_one() -> None:
     in_flight = answered(feed := Feed(one, two, three, four))
     rows = encode(joined([fake_rows(one), fake_rows(three)]))
     in_flight.answer("t", rows, ["", "ValueError: bad", ""])
-    assert feed.heard[0] == ("failed", two, "ValueError: bad")
-    name, done, brought = feed.heard[1]
+    assert feed.calls[0] == ("failed", two, "ValueError: bad")
+    name, done, brought = feed.calls[1]
     assert (name, done, brought.num_rows) == ("finished", [one, three], 8)
     in_flight.ended("t")
-    assert feed.heard[2:] == [("requeue",), ("failed", four, DIED)]
+    assert feed.calls[2:] == [("requeue",), ("failed", four, DIED)]
     in_flight.ended("t")
     in_flight.answer("t", rows, ["", "", ""])
-    assert len(feed.heard) == 4, "a second report finds nothing"
+    assert len(feed.calls) == 4, "a second report finds nothing"
 
 
-def test_packs_with_studies_and_without_travel_in_one_report() -> None:
-    plain, studied = packs(2, size=1)
-    study = ProbeRecord({"kind": "slope"}, FAILED, error="no reason")
-    result = replace(fake_result(studied.trials[0]), studies=(study,))
+def test_packs_with_probe_results_and_without_are_sent_in_one_report() -> None:
+    plain, probed = packs(2, size=1)
+    record = ProbeRecord({"kind": "slope"}, FAILED, error="no reason")
+    result = replace(fake_result(probed.trials[0]), studies=(record,))
     both = joined([fake_rows(plain), attached(finished_rows([result], "p"), [result])])
-    rows, studies = detached(decode(encode(both)))
+    rows, found = detached(decode(encode(both)))
     assert rows.num_rows == 2
-    assert studies["trial_id"].to_pylist() == [studied.trials[0].trial_id]
+    assert found["trial_id"].to_pylist() == [probed.trials[0].trial_id]
 
 
-def test_a_worker_that_dies_fails_the_pack_it_was_training() -> None:
+def test_a_worker_that_dies_fails_the_pack_that_it_was_training() -> None:
     one, two, three = packs(3)
     in_flight = answered(feed := Feed(one, two, three))
     in_flight.answer("t", b"", ["MemoryError: "])
     in_flight.ended("t")
-    assert feed.heard == [("failed", one, "MemoryError: "), ("requeue", three), ("failed", two, DIED)]  # fmt: skip
+    assert feed.calls == [("failed", one, "MemoryError: "), ("requeue", three), ("failed", two, DIED)]  # fmt: skip
 
 
-def test_a_stint_that_is_called_back_gives_the_rest_back() -> None:
+def test_a_cancelled_chunk_returns_its_other_packs() -> None:
     one, two, three = packs(3)
     in_flight = answered(feed := Feed(one, two, three, cancelling=True))
     assert not in_flight.cancel("t", 0), "it has nothing left"
     assert in_flight.cancel("t", 2)
     in_flight.answer("t", b"not Arrow", [""])
     in_flight.ended("t")
-    assert feed.heard[0][:2] == ("failed", one) and "unreadable report" in feed.heard[0][2]
-    assert feed.heard[1:] == [("requeue", two, three)]
+    assert feed.calls[0][:2] == ("failed", one) and "unreadable report" in feed.calls[0][2]
+    assert feed.calls[1:] == [("requeue", two, three)]
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def feed(tmp_path):
     return SweepFeed(make_search(spec), Ledger(tmp_path), PackSettings(spec.measures))
 
 
-def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
+def test_the_feed_joins_packs_once_their_duration_is_known(feed) -> None:
     first = feed.next_chunk()
     assert len(first.packs) == 1
     feed.finished(first.packs, fake_rows(first.packs[0]))
@@ -209,6 +209,6 @@ def test_the_feed_joins_packs_once_it_knows_what_they_last(feed) -> None:
     assert feed.should_cancel(1)
 
 
-def test_nothing_is_recalled_where_nobody_waits() -> None:
+def test_nothing_is_cancelled_where_no_worker_waits() -> None:
     in_flight = InFlight(SimpleNamespace(should_cancel=lambda left: False))
     assert not in_flight.cancel("t", 5)

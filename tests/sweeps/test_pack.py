@@ -1,4 +1,4 @@
-"""Packs: equal shapes together, evenly filled, and plain JSON on the way."""
+"""Packs: equal shapes together, evenly filled."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ SETTINGS = PackSettings((trial().attack.measure(),), curve_every=2, cpu=1)
 
 
 def test_what_may_share_a_pack() -> None:
-    mates = [
+    members = [
         trial(seed=1),
         trial(rate=0),
         trial(trigger="blend"),
         trial(weight_decay=0.1),
         trial(learning_rate=1),
     ]
-    assert {pack_key(t) for t in mates} == {pack_key(trial())}
+    assert {pack_key(t) for t in members} == {pack_key(trial())}
     others = [trial("linear"), trial(epochs=3), trial(training=Training(batch_size=8)),
               trial(regularizer="logit_squeezing"), trial({"kind": "mlp", "width": 8})]  # fmt: skip
     assert len({pack_key(t) for t in [trial(), *others]}) == 6
