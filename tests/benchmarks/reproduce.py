@@ -27,7 +27,7 @@ VERDICTS = ("agrees", "misses", "not compared")
 
 
 def judge(file, ours):
-    """The comparison of one file with what came of its rows' trials, in their order."""
+    """The comparison of one file with the results of its rows' trials, in their order."""
     cells = [row.cell for row in file.rows]
     return compare(
         cell_means(cells, [row.clean for row in file.rows]),
