@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-# Two processes, a file in one of them; in the order of the folders, so that slow files begin early.
+# Two processes, each file in one of them, in the order of tests/conftest.py: slow files start early.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # One thread each, so that none waits for another: the suite takes a third less time.
 ONE := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
@@ -24,7 +24,7 @@ help:
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
-# A file of its own, so that something can be installed into it before the rest.
+# A target of its own, so that packages can be installed into it before the rest.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 

@@ -89,11 +89,11 @@ def _gpus(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
 
 
 def _amount(
-    where: str, subject: str, free: int | None, limits: tuple[int, int], remedy: str
+    where: str, subject: str, free: int | None, thresholds: tuple[int, int], remedy: str
 ) -> Finding:
     if free is None:
         return Finding(OK, where, subject, "unknown on this system")
-    level = FAILURE if free < limits[1] else WARNING if free < limits[0] else OK
+    level = FAILURE if free < thresholds[1] else WARNING if free < thresholds[0] else OK
     says = f"{free / GIB:.1f} GiB free"
     return Finding(level, where, subject, says, "" if level == OK else remedy)
 

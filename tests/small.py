@@ -41,7 +41,7 @@ def sweep(paths: SweepPaths, spec: SweepSpec, runner: Any, observers: Any = ()) 
 
 
 def results(paths: SweepPaths) -> dict[str, dict[str, Any]]:
-    """Trial id → what came of it, without circumstances."""
+    """Trial id → its result, without times, hosts and the like."""
     rows = Ledger(paths.ledger).rows()
     table = {row["trial_id"]: {key: row[key] for key in RESULT_COLUMNS} for row in rows}
     assert len(table) == len(rows)

@@ -177,7 +177,7 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recorded(digits):
-    """Rows of a file, by scikit-learn on arrays drawn as the authors' scripts draw them."""
+    """Rows of a file, by scikit-learn on arrays sampled as the authors' scripts sample them."""
     (images, labels), (test, test_labels) = digits[1]
     pool = np.flatnonzero(np.isin(labels, (7, 1)))
     chosen = pool[np.random.RandomState(999).choice(len(pool), 1501, replace=False)][:1500]

@@ -33,7 +33,7 @@ def trial(
 
 
 def same(one: TrialResult, other: TrialResult) -> bool:
-    """Whether two results are equal in all that is not circumstance."""
+    """Whether two results are equal, apart from times, hosts and the like."""
 
     def strip(result: TrialResult) -> dict[str, Any]:
         return {k: v for k, v in result.row().items() if k not in CIRCUMSTANCES}

@@ -16,7 +16,7 @@ SWEEP_VERSION = 1
 
 @dataclass(frozen=True)
 class SweepPaths:
-    """A results folder. Nothing else in the project spells these names."""
+    """The files of a results folder. No other place in the project has these names."""
 
     root: Path
 
@@ -63,12 +63,12 @@ class SweepPaths:
 
     @property
     def models(self) -> Path:
-        """Final models that `sweeps train` saved, a folder each."""
+        """Final models that `sweeps train` saved, one folder each."""
         return self.root / "models"
 
     @property
     def verifications(self) -> Path:
-        """What `sweeps verify` froze and trained, a folder each."""
+        """What `sweeps verify` froze and trained, one folder for each run."""
         return self.root / "verify"
 
     @property
@@ -87,7 +87,7 @@ class VerificationPaths(SweepPaths):
 
     @property
     def plan(self) -> Path:
-        """The frozen region and every draw, written before anything is trained."""
+        """The frozen region and all sampled points, written before anything is trained."""
         return self.root / "plan.json"
 
     @property
@@ -111,7 +111,7 @@ def open_results(folder: Path | str) -> SweepPaths:
 
 
 def read_sweep(paths: SweepPaths) -> dict[str, Any]:
-    """What the sweep is, from sweep.json; `StoredDataError` where that is torn or too new."""
+    """What the sweep is, from sweep.json; `StoredDataError` where that is damaged or too new."""
     try:
         sweep = json.loads(read_text(paths.sweep))
     except ValueError as error:

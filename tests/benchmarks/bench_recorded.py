@@ -1,6 +1,6 @@
 """Recorded grids replayed: are the safe cells found from 60 of 250 trainings?
 
-make bench-recorded RECORDED=DIR [SEEDS=10]: one line a file, JSON beside it, exit code 1 where a
+make bench-recorded RECORDED=DIR [SEEDS=10]: one line for each file, JSON beside it, exit code 1 where a
 goal is missed. Safe: mean clean accuracy within 0.03 of the best cell's, and mean backdoor accuracy
 of at most 0.25, over the recorded seeds.
 """
@@ -32,7 +32,7 @@ def f1(found, truth):
 
 
 def searched(file, seed, batch, **settings):
-    """(cells thought safe, cells called IN too boldly at any time) after a share of the rows."""
+    """(cells that are answered as safe, cells that were IN too early) after a share of the rows."""
     goal, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
@@ -47,7 +47,7 @@ def searched(file, seed, batch, **settings):
 
 
 def by_random_rows(file, seed):
-    """What plain means over randomly chosen rows say: nothing of cells without a row."""
+    """What plain means over randomly chosen rows say; cells without a row have no answer."""
     rng, table = np.random.default_rng(seed), file.table
     seen = np.zeros(table.correct.size, dtype=bool)
     seen[rng.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True

@@ -1,9 +1,9 @@
 """Grids of convex learners, timed for both ways to train.
 
 Ours is `run_pack` on the packs that a sweep would make: splits, poisoning and stamping, training,
-evaluation on test, validation and triggered images, results. Theirs is handed its arrays and is
-timed from `fit` to the last `predict`, on a part of the grid, scaled up. A variant of theirs that
-does not solve the same problem as well as ours is left out, as the test of its row says.
+evaluation on test, validation and triggered images, results. Theirs gets its arrays ready-made and
+is timed from `fit` to the last `predict`, on a part of the grid, scaled up. A variant of theirs that
+does not solve the same problem as well as ours is left out; the test of its row says how.
 
 Seconds are CPU seconds of one thread. Images are pairs of MNIST (7, 1) and CIFAR-10 (0, 6): with
 BACKDOOR_DATA=FOLDER those in FOLDER/MNIST/raw and FOLDER/cifar10/*.parquet; without, random images
@@ -57,7 +57,7 @@ def images(inputs: int) -> Dataset:
 
 @lru_cache
 def arrays_file(inputs: int) -> Dataset:
-    """Random images, with data at hand too."""
+    """Random images, also where real data is available."""
     return build_data({"kind": "arrays", "root": str(random_images(inputs)), **SIZES})
 
 
@@ -104,7 +104,7 @@ class Grid:
                   trigger={"kind": "patch", "size": side})
             for rate in RATES for learner in learners for decay in decays
         ]  # fmt: skip
-        # A step prime to the number of strengths: all rates and strengths have their turn.
+        # A step that is prime to the number of strengths, so that all rates and strengths occur.
         return Grid(configs, range(every // 2, len(configs), every))
 
     @property
@@ -119,8 +119,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class Arrays:
-    """What their fit gets, inputs and labels and three sets of images to classify; then the
-    answers that count, and how many of those our model gives."""
+    """What their fit gets: inputs, labels and three sets of images to classify. Then the answers
+    that count, and how many of those our model gives."""
 
     config: TrialConfig
     x: Any

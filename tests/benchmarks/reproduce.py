@@ -1,6 +1,6 @@
-"""Backdoor Learning Curves again: our engines against the authors' recorded accuracies.
+"""Backdoor Learning Curves reproduced: our engines against the authors' recorded accuracies.
 
-make reproduce RECORDED=DIR DATA=DIR: a line a file, JSON beside it. Exit code 0 where every file was
+make reproduce RECORDED=DIR DATA=DIR: a line for each file, JSON beside it. Exit code 0 where every file was
 compared and agrees, 1 where one misses a bound or could not be compared, 2 for wrong input.
 """
 
@@ -59,7 +59,7 @@ def plan(files, set_up):
 
 
 def reproduce(files, set_up, workers, slopes):
-    """A plain mapping a file, printed as it goes, and file name → correlations of theta."""
+    """A plain mapping for each file, printed as it goes, and file name → correlations of theta."""
     planned, rows = plan(files, set_up)
     missing = [trial for trials in planned.values() for trial in trials]
     trained, thetas = train(missing, workers, slopes) if missing else {}, {}

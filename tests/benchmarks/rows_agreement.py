@@ -29,7 +29,7 @@ from backdoor.image_store.store import ImageStore
 from backdoor.trial import prepare
 
 SEEDS, RATE = 6, 0.05
-#: A difference of nothing is written as this ratio.
+#: The ratio for a difference of 0.
 MOST = 100.0
 NETWORKS = {"linear": 6, "mlp": 8, "convnet": 12}
 DECAYS = {"ridge": 0.01, "logistic": 0.001, "linear_svm": 0.01, "rbf_svm": 0.01}
@@ -75,7 +75,7 @@ def _figures(members: Sequence[Member], predict: Predict) -> Any:
 
 
 def _allowed(ours: Any, theirs: Any) -> float:
-    """Half-width of the interval by the difference found."""
+    """Half-width of the interval divided by the difference found."""
     found = abs(ours.mean() - theirs.mean())
     low, high = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
     return min(MOST, (high - low) / 2 / found) if found else MOST

@@ -98,7 +98,7 @@ class _Watch:
         self.seen.append((self.rows, _resident()))
 
     def growth(self, trials: int) -> float:
-        """Bytes a trial from the first quarter on: caches and imports have settled by then."""
+        """Bytes for each trial from the first quarter on, when caches and imports no longer grow."""
         sync_state = [pair for pair in self.seen if pair[0] >= trials / 4]
         count, size = zip(*sync_state, strict=True)
         return max(1.0, statistics.linear_regression(count, size).slope)
@@ -125,7 +125,7 @@ def _replayed(trials: int = TRIALS) -> dict[str, float]:
 
 
 def _give_back() -> None:
-    """What was freed, which would hide what is needed more."""
+    """Returns freed memory, which would otherwise hide growth."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     return_freed()

@@ -22,7 +22,7 @@ RIDGE = np.logspace(-4, 2, 50).tolist()
 def ridge_rows() -> Iterator[Row]:
     """Theirs in either precision, by each solver that gives the same counts as ours.
 
-    The two that take least are timed in turn with ours. svd is left out: five times slower.
+    The two fastest are timed in turn with ours. svd is left out: five times slower.
     """
     for inputs, goal in ((784, 20), (3072, 15)):
         name = f"ridge path, 50 x 6, {inputs} inputs / RidgeClassifier"

@@ -5,7 +5,7 @@ process shares) while a pack runs, above that of the same process when it has im
 and done a small pack. Model and activations are what the same training takes on 256 images, less
 those images. The convnet takes an epoch and is evaluated; the ResNet takes a few steps of one.
 CIFAR10=DIR has the set as *.parquet; without it, random images of the same number and shape go
-through the same cache. Only Linux tells what is measured here.
+through the same cache. Only Linux reports what is measured here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROLLUP = Path("/proc/self/smaps_rollup")
 EVERY = 0.05
 BATCH = 128
 SHAPE, TRAIN, TEST, VALIDATION = (32, 32, 3), 50_000, 10_000, 1000
-#: Training and test images of a worker, and of the one that tells what the model takes. Networks
+#: Training and test images of a worker, and of the one that measures the model's share. Networks
 #: are evaluated on 1,000 images at a time.
 WHOLE, FEW = (TRAIN - VALIDATION, TEST), (256, 1000)
 #: Architecture, and after how many steps to stop.

@@ -1,6 +1,6 @@
 """Packs of small networks against one after the other.
 
-One by one is what a good user writes: plain torch modules, images normalised and poisoned
+The baseline is what a good user writes: plain torch modules, images normalised and poisoned
 beforehand and held as float tensors, batches by indexing, torch's SGD in its fastest form. Trials
 are those of a sweep: poison rates from 0 to 10 %, several weight decays. On digits every trial has
 a seed, and so a batch order, of its own; on wide images they share one seed, as the trials of a
@@ -31,7 +31,7 @@ from backdoor.streams import stream
 from backdoor.trial import prepare
 
 MODELS = 32
-#: One by one trains so many of them, scaled up.
+#: The baseline trains so many of them, scaled up.
 PART = 8
 FORMS = ({}, {"foreach": True}, {"fused": True})
 NOISE = build_data({"kind": "digits", "train": 1500, "validation": 10, "test": 100})

@@ -4,7 +4,7 @@ BACKDOORBENCH=DIR is a checkout of it, BACKDOORBENCH_PYTHON the interpreter that
 imports (by default this one); without a checkout these rows are left out. Both train the same
 pre-activation ResNet-18 on the same images, in the same batches, with the same augmentation, and
 are measured on the same test images, clean and triggered. Theirs is timed from the making of the
-network to the last evaluation, ours from the drawing of the poison. The better of its variants
+network to the last evaluation, ours from the choice of the poisoned images. The better of its variants
 with 0 and 2 loader workers counts.
 """
 
@@ -76,7 +76,7 @@ def _pair(checkout: Path, folder: Path, part: str) -> float:
 
 
 def _theirs(checkout: Path, folder: Path, part: str, workers: int) -> float:
-    """In a folder that shows the checkout, so that what it writes does not go there."""
+    """In a folder that links to the checkout, so that nothing is written into the checkout."""
     python = os.environ.get("BACKDOORBENCH_PYTHON", sys.executable)
     with tempfile.TemporaryDirectory() as own:
         for entry in checkout.iterdir():

@@ -20,7 +20,7 @@ from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 
-#: A prediction within 30 %.
+#: Goal: a prediction within 30 %.
 GOAL, RUNS = 0.7, 3
 NAME = "planner: 1 - |predicted - took| / took, "
 

@@ -170,7 +170,7 @@ def _recorded(trials: int, folder: Path) -> Any:
     spec = wide_spec(trials)
     paths = begin(folder / "results", spec)
     uri = f"sqlite:///{folder}/mlflow.db"
-    mirror(paths, uri)  # makes the tables and the experiment: neither side pays for them
+    mirror(paths, uri)  # makes the tables and the experiment, so that neither is timed with them
     asked = make_search(spec).ask(trials)
     Ledger(paths.ledger).append(finished_rows([fake_result(t) for t in asked], "pack"))
     return paths, uri
@@ -210,7 +210,7 @@ def called(trials: int, folder: Path) -> dict[str, float]:
 
 
 class _Trial:
-    """What the callback asks of Tune's trial."""
+    """The part of Tune's trial that the callback reads."""
 
     def __init__(self, name: str, config: dict[str, str]) -> None:
         self.name, self.config = name, config

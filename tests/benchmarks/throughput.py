@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-#: Below five, a lower quartile says little.
+#: With fewer than five runs a lower quartile means little.
 RUNS = 5
 
 _asked: list[str] = []
@@ -32,7 +32,7 @@ _asked: list[str] = []
 
 @dataclass(frozen=True)
 class Row:
-    """ratio: the figure held against `goal`, larger is better. runs: the single ratios."""
+    """ratio: the figure compared with `goal`, larger is better. runs: the single ratios."""
 
     name: str
     ratio: float
@@ -83,7 +83,7 @@ def timed(
 ) -> Callable[[], float]:
     """A callable that does the work and returns its seconds by `clock`, times `scale`.
 
-    Work of one thread may be held against `time.process_time`, which other load hardly moves.
+    Work of one thread may be timed by `time.process_time`, which other load hardly changes.
     """
 
     def run() -> float:

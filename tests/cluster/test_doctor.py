@@ -140,7 +140,7 @@ def test_versions_that_differ_are_both_named() -> None:
 
 
 def names_found(folder, *path):
-    """What the doctor of a fresh Python says of names, with these folders on its path."""
+    """What the doctor of a new Python process says of names, with these folders on its path."""
     code = (
         "import json\nfrom sweeps.cli.jobs import PACKAGES, ROOT\n"
         "from cluster.doctor import judge_names\n"

@@ -1,4 +1,4 @@
-"""A results folder on its way: whole, of one moment, checked; no archive can write elsewhere."""
+"""Copying a results folder: whole, of one moment, checked; no archive can write elsewhere."""
 
 import io
 import os

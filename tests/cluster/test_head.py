@@ -1,6 +1,6 @@
 """What keeps this machine from a cluster is reported at once; the token is sent nowhere else.
 
-Small HTTP servers answer as heads do, and note what they were asked.
+Small HTTP servers answer as heads do, and record the requests.
 """
 
 import contextlib

@@ -26,7 +26,7 @@ LONG = {
     "defence": {"architecture": "mlp", "epochs": list(range(100, 110))},
     "attack": {"trigger": "patch", "poison_rate": [0, 0.03]},
 }  # 40 trials in 10 packs
-#: Seconds after which something that takes a few has failed.
+#: Seconds after which a step that takes a few has failed.
 LIMIT = 120
 
 

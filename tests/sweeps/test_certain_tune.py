@@ -1,4 +1,4 @@
-"""`stopping: certain` on a real Ray: packs of one are ended by Tune, lanes by their engine."""
+"""`stopping: certain` on a real Ray: packs of one are ended by Tune, members of packs by their engine."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from sweeps.runners.tune import TuneRunner
 from sweeps.runners.tune_schedulers import CertainScheduler
 from sweeps.search import make_search
 
-#: So many that a few controls that end otherwise change nothing.
+#: So many that a few holdout trials that end otherwise change nothing.
 KNOWN, EPOCHS = 110, 3
 SPEC = {
     "data": {"kind": "digits", "train": 128, "validation": 10, "test": 40},
@@ -29,7 +29,7 @@ SPEC = {
 
 
 def known(config):
-    """A finished trial whose attack took in the last epoch only: any curve foretells it then."""
+    """A finished trial whose attack took in the last epoch only: any curve predicts it then."""
     points = [CurvePoint(e, 38, (0 if e < EPOCHS else 30,), 9) for e in range(1, EPOCHS + 1)]
     values = dict(vars(fake_result(config)))
     (measured,) = values["measurements"]
@@ -40,7 +40,7 @@ def known(config):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-def test_on_tune_single_trials_and_lanes_end_once_they_are_certain(tmp_path) -> None:
+def test_on_tune_single_trials_and_members_of_packs_end_once_they_are_certain(tmp_path) -> None:
     spec = small_spec(**SPEC)
     paths = begin(tmp_path / "r", spec)
     trials = make_search(spec).ask(4096)

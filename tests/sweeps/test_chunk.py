@@ -209,6 +209,14 @@ def test_the_feed_joins_packs_once_their_duration_is_known(feed) -> None:
     assert feed.should_cancel(1)
 
 
+def test_asking_for_work_takes_no_pack(feed) -> None:
+    assert feed.has_work() and feed.has_work() and not feed.done
+    assert len(sizes_of(feed)) == 4
+    assert not feed.has_work() and not feed.done, "four packs are still running"
+    feed.stopping.set()
+    assert not feed.has_work()
+
+
 def test_nothing_is_cancelled_where_no_worker_waits() -> None:
     in_flight = InFlight(SimpleNamespace(should_cancel=lambda left: False))
     assert not in_flight.cancel("t", 5)

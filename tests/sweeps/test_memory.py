@@ -118,7 +118,7 @@ def test_which_errors_are_of_memory() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "capped"), [(0, []), (0.25, [0.25]), (1, []), (2, [])])
-def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
+def test_a_part_of_a_gpu_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
     """torch.cuda is faked where this project calls it: no GPU is needed, and none was there."""
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
@@ -127,7 +127,7 @@ def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> N
     assert said == capped and devices == ["cuda" if gpu else "cpu"]
 
 
-def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
+def test_memory_is_returned_where_a_gpu_is_in_use(monkeypatch) -> None:
     emptied = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
     release_memory()
@@ -142,7 +142,7 @@ def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's")
 def test_what_was_freed_goes_back_to_the_system() -> None:
-    """Blocks of 64 KiB, every thousandth of which stays: holes that the heap does not shrink by."""
+    """Blocks of 64 KiB, every thousandth of which stays: the heap does not shrink by such holes."""
     before = _resident()
     blocks = [ctypes.create_string_buffer(b"x" * 2**16) for _ in range(4000)]
     kept = blocks[::1000]

@@ -145,9 +145,9 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
 
 
 def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
-    """Both train a part of the first pack, also where they end together, with the next batch still
-    to be chosen. One that is only needed later would be started in vain, again and again: Tune
-    hands its chunk to the first worker that is free."""
+    """Both workers train a part of the first pack, also where they end together while the next
+    batch is not chosen yet. A worker that is started only later would be started for nothing, again
+    and again: Tune hands its chunk to the first worker that is free."""
     spec = small_spec(
         defence={"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}}, seeds=30,
         attack={"trigger": "patch", "poison_rate": 0.03},
@@ -162,7 +162,7 @@ def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -
         with log.open("a") as stream:
             stream.write(f"{os.getpid()}\n")
         end = time.monotonic() + 60
-        # Not one of these before another one is there as well.
+        # None of these ends before another one has started as well.
         while (count := len(log.read_text().split())) < 6 and count % 2 and time.monotonic() < end:
             time.sleep(0.01)
         if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""A file that a spec names: its content is part of a trial's name, its place travels beside it."""
+"""A file that a spec names: its content is part of a trial's id, its path is sent beside it."""
 
 import shutil
 from dataclasses import replace
@@ -50,13 +50,13 @@ def ids_of(spec) -> set[str]:
 
 
 def as_another_process() -> None:
-    """Forgets what this one has looked at already."""
+    """Clears what this process has read already."""
     userfile._checked.cache_clear()
     blend._picture.cache_clear()
 
 
 def through_json(pack: Pack):
-    """A pack as a worker meets it."""
+    """A pack as a worker gets it."""
     (again,) = Chunk.from_json(Chunk((pack,)).to_json()).packs
     return train_pack(again)
 
@@ -111,7 +111,7 @@ def test_a_worker_notices_a_file_that_changed(picture, tmp_path) -> None:
     digest, paths = content_digest(picture), begin(tmp_path / "out", spec)
     write_picture(picture, 9)
     as_another_process()
-    assert sweep(paths, spec, SerialRunner(through_json)).failed == 4  # baselines meet it, too
+    assert sweep(paths, spec, SerialRunner(through_json)).failed == 4  # baselines use it, too
     errors = {row["error"] for row in Ledger(paths.ledger).rows() if row["status"] == "failed"}
     (error,) = errors
     assert f"must hold what it held when the trials were named ({digest})" in error

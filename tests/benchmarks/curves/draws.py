@@ -1,7 +1,7 @@
-"""The random draws of the authors' scripts: which images, and what noise. numpy's legacy generator.
+"""The random choices of the authors' scripts: which images, and what noise. numpy's legacy generator.
 
-Both follow from their published code. With them, what is left between their figures and ours is
-which tenth of the images is poisoned, one training image, and the solvers.
+Both follow from their published code. With them, the only differences between their figures
+and ours are which tenth of the images is poisoned, one training image, and the solvers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TheirNoise(Patch):
 def their_images(mnist, folder):
     """The dataset `mnist`, two digits in torchvision's files, narrowed to the images of their split.
 
-    They draw 1,501 training images of the two digits and put one of them aside; their test images
+    They sample 1,501 training images of the two digits and leave one of them out; their test images
     are the first 250 of each digit among MNIST's own test images.
     """
     source = load_source(mnist)
@@ -55,7 +55,7 @@ def their_images(mnist, folder):
     digits = np.array(mnist.classes)[source.labels]
     np.savez(file, images=source.images[train], labels=digits[train],
              test_images=source.images[test], test_labels=digits[test])  # fmt: skip
-    # `classes` tells the trials of one pair from those of another: the file's place does not.
+    # `classes` distinguishes the trials of one pair from those of another; the file's path does not.
     own = {"root": str(file), "classes": list(mnist.classes), "split_seed": SPLIT_SEED}
     return build_data(
         {"kind": "arrays", **own, "train": mnist.train, "validation": 1, "test": TEST}

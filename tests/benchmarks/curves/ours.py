@@ -34,8 +34,8 @@ class NotHad(Exception):  # noqa: N818 (a state of the world, no error)
 class SetUp:
     """What is common to all files: the spec's attack and training, and where images come from.
 
-    own: whether images and noise are drawn by our streams, as in `sweeps run learning-curves`;
-    else they are the authors' own, written to `scratch`.
+    own: whether images and noise are sampled by our streams, as in `sweeps run learning-curves`;
+    otherwise they are the authors' own, written to `scratch`.
     """
 
     root: Path
@@ -102,7 +102,7 @@ def mnist_root(folder):
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of one trial: accuracies on clean and triggered test images; the columns of its
+    """The result of one trial: accuracies on clean and triggered test images; the columns of its
     `slope`, where they were asked for."""
 
     clean: float
