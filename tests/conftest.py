@@ -36,7 +36,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[Any]:
     """A local Ray with two CPUs, started once a session."""
-    from sweeps.runners.tune import ENVIRONMENT, ray_session
+    from sweeps.runners.ray_session import ray_session
+    from sweeps.runners.tune import ENVIRONMENT
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

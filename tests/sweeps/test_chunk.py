@@ -14,7 +14,7 @@ from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners.in_flight import DIED, InFlight
 from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, ChunkSizer
-from sweeps.scheduling.loop import SweepFeed
+from sweeps.scheduling.sweep_feed import SweepFeed
 from sweeps.search import make_search
 
 SETTINGS = PackSettings((trial().attack.measure(),), curve_every=2, cpu=1)

@@ -193,7 +193,7 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(monkeypatch) -> None:
     import socket
 
     from backdoor.errors import UserError
-    from sweeps.runners.tune import ray_session
+    from sweeps.runners.ray_session import ray_session
 
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
