@@ -98,12 +98,12 @@ def influenced_images(
         places = [place for place, own in enumerate(tests) if own == test]
         image = store.uint8(triggered.rows[[test]]).numpy()[0]
         truth, target = names[triggered.truth[test]], names[triggered.target_labels[test]]
-        by = _influencers(found, places, names, lambda ids: store.uint8(member.train[ids]).numpy())
+        by = _moved_by(found, places, names, lambda ids: store.uint8(member.train[ids]).numpy())
         shown.append(Influenced(image, truth, target, by))
     return shown
 
 
-def _influencers(
+def _moved_by(
     found: ProbeRow, places: Sequence[int], names: Sequence[str], images: Callable[[Ids], Images]
 ) -> tuple[Influencer, ...]:
     """The training images at these places of the probe's columns, `SHOWN` at most.

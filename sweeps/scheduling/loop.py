@@ -77,7 +77,7 @@ def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) 
         yield
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, interrupted: FrameType | None) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()

@@ -22,7 +22,7 @@ from sweeps.levelset.surrogate import Goal
 
 BELOW_BEST, SUCCESS, DANGER = 0.03, 0.25, 0.5
 SHARE, RANDOM_SHARE = 60 / 250, 83 / 250
-MANY, GOAL = 8, 0.9
+MANY, REQUIRED_F1 = 8, 0.9
 
 
 def f1(found, truth):
@@ -33,10 +33,10 @@ def f1(found, truth):
 
 def searched(file, seed, batch, **settings):
     """(cells that are answered as safe, cells that were IN too early) after a share of the rows."""
-    goal, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
+    thresholds, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
-        file.table, goal, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
+        file.table, thresholds, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
     ):
         if search.trials_known < min(search.enough, budget):
             continue
@@ -81,7 +81,7 @@ def judge(path, seeds, batch, **settings):
         "random_f1": quartiles([f1(cells, truth) for cells in plain]),
         "random_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells in plain])),
         "search_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells, _, _ in found])),
-        "goals": {"f1": bool(not many or np.median(scores) >= GOAL), "never above half": bold == 0},
+        "goals": {"f1": bool(not many or np.median(scores) >= REQUIRED_F1), "never above half": bold == 0},
     }  # fmt: skip
 
 

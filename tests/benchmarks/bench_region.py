@@ -113,25 +113,25 @@ def main() -> int:
     parser.add_argument("--json", default="build/bench-region.json")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    report, goals = {}, {}
+    report, checks = {}, {}
     with get_context("spawn").Pool(options.processes) as pool:
         for part in options.only.split(","):
             report[part], more = PARTS[part](
                 pool, options.seeds, lambda line: print(line, flush=True)
             )
-            goals |= more
+            checks |= more
     print("\ngoals")
-    for goal, (value, met) in goals.items():
-        print(f"  {'met   ' if met else 'MISSED'} {goal}: {value:.2f}")
+    for name, (value, met) in checks.items():
+        print(f"  {'met   ' if met else 'MISSED'} {name}: {value:.2f}")
     file = Path(options.json)
     file.parent.mkdir(parents=True, exist_ok=True)
     shown = {
-        goal: {"value": float(value), "met": bool(met)} for goal, (value, met) in goals.items()
+        name: {"value": float(value), "met": bool(met)} for name, (value, met) in checks.items()
     }
     file.write_text(
         json.dumps({"seeds": options.seeds, "goals": shown, **report}, indent=1, default=plain)
     )
-    return 0 if all(met for _, met in goals.values()) else 1
+    return 0 if all(met for _, met in checks.values()) else 1
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ def ridge_rows() -> Iterator[Row]:
 
     The two fastest are timed in turn with ours. svd is left out: five times slower.
     """
-    for inputs, goal in ((784, 20), (3072, 15)):
+    for inputs, required in ((784, 20), (3072, 15)):
         name = f"ridge path, 50 x 6, {inputs} inputs / RidgeClassifier"
         if selected(name):
             grid = Grid.of(["ridge"], RIDGE, inputs, every=61)
             baselines = [cpu(fit, grid.scale) for fit in equal_ridges(grid)[:2]]
-            yield from side_by_side(name, goal, baselines, cpu(grid.sweep))
+            yield from side_by_side(name, required, baselines, cpu(grid.sweep))
 
 
 def equal_ridges(grid: Grid) -> list[Callable[[], object]]:
@@ -75,7 +75,7 @@ def svm_rows() -> Iterator[Row]:
         if selected(name) or selected(f"{name} of a BLAS kernel"):
             grid = Grid.of(learners, decays, inputs, every)
             arrays = arrays_of(grid)
-            for kernel, goal, suffix in (
+            for kernel, required, suffix in (
                 (own_kernel, 20, ""),
                 (blas_kernel, 3, " of a BLAS kernel"),
             ):
@@ -84,7 +84,7 @@ def svm_rows() -> Iterator[Row]:
                     counts(a, found) == a.ours for a, found in zip(arrays, fit(), strict=True)
                 )
                 ours = cpu(grid.sweep)
-                yield from side_by_side(name + suffix, goal, [cpu(fit, grid.scale)], ours)
+                yield from side_by_side(name + suffix, required, [cpu(fit, grid.scale)], ours)
 
 
 def fit_machines(arrays: Sequence[Arrays], kernel: Callable[[Any], dict[str, Any]]) -> list[Any]:

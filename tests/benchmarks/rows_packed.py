@@ -38,13 +38,13 @@ NOISE = build_data({"kind": "digits", "train": 1500, "validation": 10, "test": 1
 
 
 def rows() -> Iterator[Row]:
-    for name, architecture, goal in (("linear models", "linear", 11), ("MLPs", "mlp", 7.5)):
+    for name, architecture, required in (("linear models", "linear", 11), ("MLPs", "mlp", 7.5)):
         configs = _configs(architecture, range(MODELS), DIGITS, epochs=6)
-        yield from _against_torch(f"{MODELS} packed {name} on digits", goal, configs, None)
-    for inputs, shape, goal in ((784, (1, 28, 28), 6), (3072, (3, 32, 32), 4)):
+        yield from _against_torch(f"{MODELS} packed {name} on digits", required, configs, None)
+    for inputs, shape, required in ((784, (1, 28, 28), 6), (3072, (3, 32, 32), 4)):
         configs = _configs("linear", [0] * MODELS, NOISE, epochs=3)
         yield from _against_torch(
-            f"{MODELS} packed linear models at {inputs}", goal, configs, shape
+            f"{MODELS} packed linear models at {inputs}", required, configs, shape
         )
     yield from _narrow()
 
@@ -66,11 +66,13 @@ def _prepared(
 
 
 def _against_torch(
-    name: str, goal: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
+    name: str, required: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
 ) -> Iterator[Row]:
     members, store = _prepared(configs, shape)
     baselines = [_one_by_one(members[:: MODELS // PART], store, form) for form in FORMS]
-    yield from side_by_side(name, goal, baselines, timed(lambda: _train(Packed(), members, store)))
+    yield from side_by_side(
+        name, required, baselines, timed(lambda: _train(Packed(), members, store))
+    )
 
 
 def _narrow() -> Iterator[Row]:

@@ -43,7 +43,7 @@ IMAGES = {"train": (512, 100), "data": (4096, 100)}
 
 def rows() -> Iterator[Row]:
     checkout = os.environ.get("BACKDOORBENCH")
-    for name, part, goal in ((TRAIN, "train", 1.0), (DATA, "data", 15.0)):
+    for name, part, required in ((TRAIN, "train", 1.0), (DATA, "data", 15.0)):
         if not selected(name):
             continue
         if checkout is None:
@@ -52,7 +52,7 @@ def rows() -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as folder:
             file = _images(Path(folder), *IMAGES[part])
             ratios = [_pair(Path(checkout).resolve(), file, part) for _ in range(PAIRS)]
-        yield Row(name, statistics.median(ratios), goal, tuple(ratios))
+        yield Row(name, statistics.median(ratios), required, tuple(ratios))
 
 
 def _images(folder: Path, train: int, test: int) -> Path:

@@ -32,21 +32,21 @@ _asked: list[str] = []
 
 @dataclass(frozen=True)
 class Row:
-    """ratio: the figure compared with `goal`, larger is better. runs: the single ratios."""
+    """ratio: the figure compared with `required`, larger is better. runs: the single ratios."""
 
     name: str
     ratio: float
-    goal: float
+    required: float
     runs: tuple[float, ...]
 
     @property
     def met(self) -> bool:
-        return self.ratio >= self.goal
+        return self.ratio >= self.required
 
     def __str__(self) -> str:
         runs = " ".join(f"{run:.2f}" for run in self.runs)
         verdict = "met" if self.met else "MISSED"
-        return f"{self.name:<58}{self.ratio:>8.2f}{self.goal:>8g}  {verdict:<7}{runs}"
+        return f"{self.name:<58}{self.ratio:>8.2f}{self.required:>8g}  {verdict:<7}{runs}"
 
 
 def selected(name: str) -> bool:
@@ -56,7 +56,7 @@ def selected(name: str) -> bool:
 
 def side_by_side(
     name: str,
-    goal: float,
+    required: float,
     baselines: Sequence[Callable[[], float]],
     ours: Callable[[], float],
     runs: int = RUNS,
@@ -73,7 +73,7 @@ def side_by_side(
         for side in (*baselines, ours):
             side()
         ratios = [min(side() for side in baselines) / ours() for _ in range(runs)]
-    yield Row(name, statistics.quantiles(ratios, n=4)[0], goal, tuple(ratios))
+    yield Row(name, statistics.quantiles(ratios, n=4)[0], required, tuple(ratios))
 
 
 def timed(
