@@ -144,6 +144,7 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
     assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 24
 
 
+@pytest.mark.slow
 def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
     """Both workers train a part of the first pack, also where they end together while the next
     batch is not chosen yet. A worker that is started only later would be started for nothing, again
