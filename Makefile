@@ -5,16 +5,17 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OUT    ?= results/digits
 
-# Two processes, a file in one of them; in the order of the folders, so that slow files begin early.
+# Two processes, each file in one of them, in the order of tests/conftest.py: slow files start early.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
-# One thread each, so that none waits for another: it takes a third off the suite's time.
+# One thread each, so that none waits for another: the suite takes a third less time.
 ONE := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help setup demo test lint bench bench-throughput bench-region bench-recorded reproduce clean
+.PHONY: help setup demo test test-slow lint bench bench-throughput bench-region bench-recorded reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
-	@echo "make test    the test suite, offline, less than 8 minutes"
+	@echo "make test    the test suite, offline, less than 6 minutes"
+	@echo "make test-slow   the tests that take long and rarely fail"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
 	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
@@ -23,7 +24,7 @@ help:
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
-# A file of its own, so that something can be installed into it before the rest.
+# A target of its own, so that packages can be installed into it before the rest.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -42,6 +43,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO)
+
+test-slow: $(READY)
+	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,14 +1,14 @@
-"""Machines: sweeps as jobs of a running Ray cluster, and what ails a machine or a cluster.
+"""Machines: sweeps as jobs of a running Ray cluster, and what is wrong with a machine or a cluster.
 
-    address.py    where the cluster is, the token it wants, versions that have to agree
-    parcel.py     what is sent along: this project's packages and the spec, nothing else
-    jobs.py       Ray's Jobs API: submit, list, logs, stop, and questions answered through logs
-    frame.py      bytes through a job's log, checksummed
-    on_head.py    what runs over there: packing a results folder, asking every node
-    fetch.py      a results folder from there to here
+    head.py       where the cluster is, its token, versions that have to agree
+    payload.py    what is sent with a job: this project's packages and the spec, nothing else
+    jobs.py       Ray's Jobs API: submit, list, logs, stop, and requests answered through logs
+    envelope.py   bytes through a job's log, with a checksum
+    on_head.py    what runs on the cluster: packing a results folder, asking every node
+    fetch.py      copies a results folder from the cluster to this machine
     facts.py      what one machine is like, as plain data
-    doctor.py     facts, judged: ok, warning or failure, with the remedy
-    ports.py      what listens beyond loopback
+    doctor.py     judges facts: ok, warning or failure, with the remedy
+    ports.py      ports that other machines can reach
 
-Of ours it imports `backdoor.errors` alone. It knows commands and addresses.
+Of our packages it imports only `backdoor.errors`. It knows commands and addresses.
 """

@@ -1,4 +1,4 @@
-"""Facts, judged: each line ok, a warning or a failure, the latter two with their remedy."""
+"""Judges facts: each line is ok, a warning or a failure, the latter two with their remedy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import UserError
-from cluster.address import Head, find_token, normal
 from cluster.facts import imported_from, other_packages, owners
+from cluster.head import Head, find_token, normal
 
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 GIB = 2**30
@@ -89,11 +89,11 @@ def _gpus(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
 
 
 def _amount(
-    where: str, subject: str, free: int | None, limits: tuple[int, int], remedy: str
+    where: str, subject: str, free: int | None, thresholds: tuple[int, int], remedy: str
 ) -> Finding:
     if free is None:
         return Finding(OK, where, subject, "unknown on this system")
-    level = FAILURE if free < limits[1] else WARNING if free < limits[0] else OK
+    level = FAILURE if free < thresholds[1] else WARNING if free < thresholds[0] else OK
     says = f"{free / GIB:.1f} GiB free"
     return Finding(level, where, subject, says, "" if level == OK else remedy)
 
@@ -120,21 +120,22 @@ def _ports(facts: Mapping[str, Any], where: str) -> Iterator[Finding]:
             remedy = "It has no switch for that: keep them behind a firewall or a private network."
             yield Finding(WARNING, where, "ports", says, remedy)
         else:
-            remedy = "Whoever reaches them runs code here: start it anew with RAY_AUTH_MODE=token."
+            remedy = "Whoever reaches them runs code here: restart it with RAY_AUTH_MODE=token."
             yield Finding(FAILURE, where, "ports", f"{says}, and asks for no token", remedy)
 
 
-def judge_versions(there: Mapping[str, Any], here: Mapping[str, Any], where: str,
-                   level: str = WARNING) -> Iterator[Finding]:  # fmt: skip
+def judge_versions(
+    there: Mapping[str, Any], here: Mapping[str, Any], where: str, level: str = WARNING
+) -> Iterator[Finding]:
     """Packages whose versions differ between two machines of one sweep."""
     pairs = [("python", there["python"], here["python"])]
     pairs += [(n, v, here["packages"].get(n)) for n, v in there["packages"].items()]
-    apart = [
+    different = [
         f"{name} {ours} here, {v} there" for name, v, ours in pairs if v and ours and v != ours
     ]
-    if apart:
+    if different:
         remedy = "Install the same versions everywhere: a result depends on its numerical code."
-        yield Finding(level, where, "versions", "; ".join(apart), remedy)
+        yield Finding(level, where, "versions", "; ".join(different), remedy)
 
 
 def judge_token() -> Finding:
@@ -161,7 +162,7 @@ def _judge_mode(file: Path) -> Finding:
 
 
 def judge_head(head: Head) -> Finding:
-    """Whether the cluster is guarded."""
+    """Whether the cluster asks for a token."""
     subject = f"cluster at {normal(head.url)}"
     says = f"Ray {head.ray}, Python {head.python or 'unknown'}"
     if head.token is not None:
@@ -178,14 +179,14 @@ def judge_names(names: tuple[str, ...], root: Path) -> list[Finding]:
         loaded = Path(imported_from(name) or ".")
         if loaded.parent.parent.resolve() != root.resolve():
             says = f"`import {name}` loads {loaded}, which is another package than ours"
-            findings.append(Finding(FAILURE, "here", "names", says, _rid_of(name)))
+            findings.append(Finding(FAILURE, "here", "names", says, _removal_of(name)))
     for name, others in other_packages(names, root).items():
         says = f"there is another `{name}`, at {', '.join(others)}"
-        findings.append(Finding(WARNING, "here", "names", says, _rid_of(name)))
+        findings.append(Finding(WARNING, "here", "names", says, _removal_of(name)))
     return findings or [Finding(OK, "here", "names", f"no other {', '.join(names)}")]
 
 
-def _rid_of(name: str) -> str:
+def _removal_of(name: str) -> str:
     installed = [owner for owner in owners(name) if owner != "backdoor-sweeps"]
     if installed:
         return (

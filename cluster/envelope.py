@@ -1,7 +1,7 @@
 """Bytes through a job's log, which is text and the only thing that comes back from a job.
 
-A frame is a line that begins it, base64 lines, and a line that ends it with the count of bytes and
-their SHA-256. Whatever else is in the log stands before or after.
+An envelope is a first line, base64 lines, and a last line with the count of bytes and their
+SHA-256. Other lines of the log come before or after it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BLOCK = 57 * 4096
 
 
 def write_envelope(content: BinaryIO, log: BinaryIO) -> None:
-    """Writes all of `content` as one frame."""
+    """Writes all of `content` as one envelope."""
     digest, count = hashlib.sha256(), 0
     log.write(BEGIN)
     while block := content.read(BLOCK):
@@ -34,7 +34,7 @@ def write_envelope(content: BinaryIO, log: BinaryIO) -> None:
 
 
 def read_envelope(log: str) -> bytes | None:
-    """The bytes of the frame in a log; None where there is no frame, or a damaged one."""
+    """The bytes of the envelope in a log; None where there is none, or a damaged one."""
     found = _ENVELOPE.search(log)
     if found is None:
         return None

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cluster.ports import beyond_loopback
+from cluster.ports import reachable_ports
 
 #: How command lines of Ray's processes look.
 RAY_PROCESSES = r"gcs_server|raylet\b|ray::\w+|ray/\S+/\w+\.py"
@@ -36,7 +36,7 @@ def gather(request: dict[str, Any], main: bool = True) -> dict[str, Any]:
         "packages": {name: version_of(name) for name in request["packages"]},
         "extra": [name for name in DEFAULT_EXTRA if not version_of(name)],
         "gpus": gpus,
-        "torch_cuda": _said([sys.executable, "-c", _TORCH]) if gpus else "",
+        "torch_cuda": _output([sys.executable, "-c", _TORCH]) if gpus else "",
         "disk": shutil.disk_usage(_nearest(request["storage"])).free,
         "memory": _memory(),
         "shared_memory": _free("/dev/shm"),
@@ -88,10 +88,10 @@ def _memory() -> int | None:
 
 
 def _gpus() -> list[str]:
-    return [line.strip() for line in _said(_GPUS).splitlines() if line.strip()]
+    return [line.strip() for line in _output(_GPUS).splitlines() if line.strip()]
 
 
-def _said(line: list[str] | tuple[str, ...]) -> str:
+def _output(line: list[str] | tuple[str, ...]) -> str:
     """What a command prints; "" where it fails or is not there."""
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=_SECONDS, check=True)
@@ -101,21 +101,24 @@ def _said(line: list[str] | tuple[str, ...]) -> str:
 
 
 def _ports() -> list[dict[str, Any]]:
-    """Ray's ports that others can reach; open: its process was not told to ask for a token.
+    """Ray's ports that others can reach; open: its process was not set to ask for a token.
 
-    Ray's Python processes write over their environment, so that its two others have to tell.
+    Ray's Python processes overwrite their environment; only its two other processes show it.
     """
     return [
-        {"port": found.port, "process": found.process,
-         "open": found.process in RAY_CORE and "RAY_AUTH_MODE=token" not in found.environ}
-        for found in beyond_loopback(RAY_PROCESSES)
-    ]  # fmt: skip
+        {
+            "port": found.port,
+            "process": found.process,
+            "open": found.process in RAY_CORE and "RAY_AUTH_MODE=token" not in found.environ,
+        }
+        for found in reachable_ports(RAY_PROCESSES)
+    ]
 
 
 def other_packages(names: tuple[str, ...], root: Path) -> dict[str, list[str]]:
-    """Name → what else a Python would import under it, other than the folder in `root`.
+    """Name → other modules that Python could import under it than the folder in `root`.
 
-    A folder without `__init__.py` does not count: any package hides it.
+    A folder without `__init__.py` does not count: any package takes precedence.
     """
     found = {}
     for name in names:
@@ -140,5 +143,5 @@ def imported_from(name: str) -> str:
 
 
 def owners(name: str) -> list[str]:
-    """Installed distributions that bring a top-level package of this name."""
+    """Installed distributions that contain a top-level package of this name."""
     return importlib.metadata.packages_distributions().get(name, [])

@@ -1,7 +1,7 @@
-"""A results folder from a cluster to this machine, though only the Jobs API can be reached.
+"""Copies a results folder from a cluster to this machine through the Jobs API alone.
 
-A job over there packs the folder into its log; the archive is checked against its checksum, each
-path in it against leaving the folder, and nothing in it is run or unpickled.
+A job on the cluster packs the folder into its log. The archive is checked against its checksum, no
+path in it may leave the folder, and nothing in it is run or unpickled.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import uuid
 from pathlib import Path, PurePosixPath
 
 from backdoor.errors import Mistake, UserError
-from cluster.address import ClusterError
+from cluster.head import ClusterError
 from cluster.jobs import Jobs
 from cluster.payload import Payload, Remote
 
 
 def refuse_used_folder(out: Path) -> None:
-    """Nothing that lies there already is overwritten."""
+    """Refuses a folder that has anything in it: nothing is overwritten."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         rule, remedy = "must be a new or empty folder", "Choose another --out."
         raise UserError(Mistake("--out", rule, str(out), remedy))
 
 
 def fetch(jobs: Jobs, payload: Payload, results: Remote, out: Path) -> int:
-    """Brings `results` from the cluster into the new folder `out`; the count of files."""
+    """Copies `results` from the cluster into the new folder `out`; the count of files."""
     refuse_used_folder(out)
     return unpack(jobs.ask(payload, "pack", results), out)
 
@@ -34,7 +34,8 @@ def fetch(jobs: Jobs, payload: Payload, results: Remote, out: Path) -> int:
 def unpack(archive: bytes, out: Path) -> int:
     """Unpacks a tar.gz into `out`, whole or not at all; the count of files.
 
-    `ClusterError` where it holds anything else than plain files inside the folder.
+    Raises:
+        ClusterError: it is no archive, or holds anything but plain files inside the folder.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")

@@ -1,8 +1,8 @@
 """Sweeps as jobs of a Ray cluster, through Ray's Jobs API and over its one port.
 
-A job's metadata say what it is: a sweep, with its name and its results folder over there, or a
-question, whose answer comes back through its log as a frame. Ray forgets jobs when the head ends;
-the results folder stays.
+A job's metadata say what it is: a sweep, with its name and its results folder on the cluster, or a
+request, whose answer comes back through its log in an envelope. Ray forgets jobs when the head
+ends; the results folder stays.
 """
 
 from __future__ import annotations
@@ -22,25 +22,31 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, UserError
-from cluster.address import ClusterError, Head
 from cluster.envelope import read_envelope
+from cluster.head import ClusterError, Head
 from cluster.payload import Payload, Remote, entrypoint
 
-#: Key and words of a job's metadata.
-KIND, SWEEP, REQUEST = "backdoor_sweeps", "sweep", "question"
-#: How Ray calls the end of a job.
+#: The key of a job's metadata, and its values.
+KIND, SWEEP, REQUEST = "backdoor_sweeps", "sweep", "request"
+#: Ray's states of a job that has ended.
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 #: Seconds that running packs have to end after a stop, before Ray kills the job.
 GRACE = 600
-#: Seconds between two looks at a job, and those that a question may take.
+#: Seconds between two looks at a job, and the most that a request may take.
 LOOK_EVERY, ANSWER_WITHIN = 0.25, 600.0
-_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk",
-           "ray._private.runtime_env.packaging")  # fmt: skip
+_NOISY_LOGGERS = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 
 
 @dataclass(frozen=True)
 class Job:
-    """state: Ray's word (PENDING, RUNNING, ...). results: the folder on the cluster."""
+    """A job of Ray's Jobs API.
+
+    state: Ray's word (PENDING, RUNNING, ...). results: the folder on the cluster, "" for requests.
+    """
 
     job_id: str
     sweep: str
@@ -54,9 +60,13 @@ class Job:
     def ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def sort_key(self) -> str:
+        return self.job_id if self.started is None else self.started.isoformat()
+
 
 def new_job_id(name: str) -> str:
-    """A readable id, which is a file name as well: NAME-DATE-TIME-CHANCE."""
+    """A readable id, which is a file name as well: NAME-DATE-TIME-RANDOM."""
     now = datetime.datetime.now(datetime.UTC)
     return f"{name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
@@ -70,9 +80,9 @@ class Jobs:
             # It loads aiohttp and requests, which come with ray[default] only.
             from ray.job_submission import JobSubmissionClient
 
-            for name in _CHATTY:
+            for name in _NOISY_LOGGERS:
                 logging.getLogger(name).setLevel(logging.WARNING)
-            with _unset("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"), self._told():
+            with _unset("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"), self._ray_errors():
                 # Ray would let either variable overrule the address that is asked for.
                 self._client = JobSubmissionClient(head.url, headers=head.headers)
         except (ImportError, ClusterError) as error:
@@ -81,8 +91,11 @@ class Jobs:
             raise UserError(missing_extra(error)) from None
 
     def submit(self, job_id: str, payload: Payload, line: str, metadata: dict[str, str]) -> None:
-        """Sends the parcel and starts the shell line over there."""
-        with tempfile.TemporaryDirectory(prefix="backdoor-sweeps-parcel-") as folder, self._told():
+        """Sends the payload and starts the shell line on the cluster."""
+        with (
+            tempfile.TemporaryDirectory(prefix="backdoor-sweeps-payload-") as folder,
+            self._ray_errors(),
+        ):
             self._client.submit_job(
                 entrypoint=line,
                 submission_id=job_id,
@@ -94,7 +107,7 @@ class Jobs:
             )
 
     def run_sweep(self, name: str, payload: Payload, storage: Remote) -> Job:
-        """Starts the parcel's spec as a sweep in a new folder under `storage`."""
+        """Starts the payload's spec as a sweep in a new folder under `storage`."""
         job_id = new_job_id(name)
         results = storage / job_id
         line = entrypoint("sweeps.cli", "run", "spec.yaml", "--out", results)
@@ -102,7 +115,7 @@ class Jobs:
         return self.find(job_id)
 
     def resume_sweep(self, name: str, payload: Payload, results: Remote) -> Job:
-        """Goes on with the sweep in a results folder over there."""
+        """Continues the sweep in a results folder on the cluster."""
         job_id = new_job_id(name)
         line = entrypoint("sweeps.cli", "resume", results)
         self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
@@ -110,50 +123,47 @@ class Jobs:
 
     def sweeps(self) -> list[Job]:
         """Jobs that are sweeps, the latest first."""
-        with self._told():
+        with self._ray_errors():
             found = self._client.list_jobs()
         jobs = [_job(details) for details in found if (details.metadata or {}).get(KIND) == SWEEP]
-        return sorted(jobs, key=lambda job: job.job_id if job.started is None else
-                      job.started.isoformat(), reverse=True)  # fmt: skip
+        return sorted(jobs, key=lambda job: job.sort_key, reverse=True)
 
     def find(self, job_id: str) -> Job:
         """One job, whoever submitted it; `UserError` where there is none."""
         try:
-            with self._told():
+            with self._ray_errors():
                 return _job(self._client.get_job_info(job_id))
         except ClusterError as error:
             if "404" not in str(error):
                 raise
             rule = f"must be a job of the cluster at {self.head.url}"
-            remedy = (
-                "`sweeps job list` names them; a head that was started anew has forgotten them."
-            )
+            remedy = "`sweeps job list` names them; a head that was restarted has forgotten them."
             raise UserError(Mistake("JOB", rule, job_id, remedy)) from None
 
     def log(self, job_id: str) -> str:
         """All that a job has written so far."""
-        with self._told():
+        with self._ray_errors():
             text: str = self._client.get_job_logs(job_id)
         return text
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> None:
-        """Hands on what a job writes, until it ends."""
+        """Passes on what a job writes, until it ends."""
 
         async def tail() -> None:
             async for lines in self._client.tail_job_logs(job_id):
                 write(lines)
 
-        with self._told():
+        with self._ray_errors():
             asyncio.run(tail())
 
     def progress(self, job_id: str) -> str:
-        """The last `done/planned` that a job's log tells, or nothing."""
+        """The last `done/planned` in a job's log, or ""."""
         found = re.findall(r"\b(\d+/\d+) trials", self.log(job_id))
         return found[-1] if found else ""
 
     def stop(self, job_id: str) -> bool:
         """Asks a job to stop: SIGTERM, then time for its running packs. False if it had ended."""
-        with self._told():
+        with self._ray_errors():
             asked: bool = self._client.stop_job(job_id)
         return asked
 
@@ -167,8 +177,8 @@ class Jobs:
         return job
 
     def ask(self, payload: Payload, *arguments: str | Remote) -> bytes:
-        """Runs `cluster.on_head` over there as a job; the bytes of the frame in its log."""
-        job_id = new_job_id("question")
+        """Runs `cluster.on_head` on the cluster as a job; the bytes of the envelope in its log."""
+        job_id = new_job_id("request")
         line = entrypoint("cluster.on_head", *arguments)
         self.submit(job_id, payload, line, {KIND: REQUEST})
         try:
@@ -183,13 +193,13 @@ class Jobs:
         content = read_envelope(log)
         if content is None:
             raise ClusterError(f"the answer of {job_id} was damaged on its way; try again")
-        with self._told():
+        with self._ray_errors():
             self._client.delete_job(job_id)
         return content
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Ray's errors as ours, in a line."""
+    def _ray_errors(self) -> Iterator[None]:
+        """Raises Ray's errors as `ClusterError`, in one line."""
         import ray.exceptions
 
         try:
@@ -208,20 +218,20 @@ def missing_extra(error: object) -> Mistake:
 def _job(details: Any) -> Job:
     metadata = details.metadata or {}
     started = details.start_time
+    since = datetime.datetime.fromtimestamp(started / 1000, datetime.UTC) if started else None
     return Job(
         job_id=details.submission_id or details.job_id,
         sweep=metadata.get("sweep", ""),
         state=str(getattr(details.status, "value", details.status)),
-        started=None if not started else datetime.datetime.fromtimestamp(
-            started / 1000, datetime.UTC),
+        started=since,
         results=metadata.get("results", ""),
         message=" ".join((details.message or "").split()),
         exit_code=details.driver_exit_code,
-    )  # fmt: skip
+    )
 
 
 def _complaint(log: str) -> str:
-    """What `cluster.on_head` says when it cannot answer."""
+    """What `cluster.on_head` prints when it cannot answer; "" where it printed nothing."""
     found = re.findall(r"^cannot: (.*)$", log, re.M)
     return found[-1] if found else ""
 

@@ -1,6 +1,6 @@
-"""What a question runs on the cluster: `python -m cluster.on_head pack FOLDER | nodes ...`.
+"""What a request runs on the cluster: `python -m cluster.on_head pack FOLDER | nodes ...`.
 
-The answer goes to stdout as a frame; `cannot: REASON` and exit 1 where there is none.
+The answer goes to stdout in an envelope; `cannot: REASON` and exit 1 where there is none.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ MOST = 512 * 2**20
 ATTEMPTS, PAUSE = 20, 0.5
 
 
-class CannotAnswer(Exception):  # noqa: N818  (it goes out as a line of text)
+class CannotAnswer(Exception):  # noqa: N818  (it is printed as a line of text)
     """Says why in one line."""
 
 
 def results_files(root: Path) -> list[str]:
-    """Files of a results folder that are worth taking along, relative, sorted.
+    """Files of a results folder that are copied, relative, sorted.
 
     Not the lock, nor unfinished files, nor MLflow's database: it cannot be copied while it is
-    written, and `sweeps mirror` makes it anew from the ledger.
+    written, and `sweeps mirror` makes it again from the ledger.
     """
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(folder, name)
-            taken = not name.startswith((".", "mlflow.db")) and path.is_file()
-            if taken and not path.is_symlink():
+            copied = not name.startswith((".", "mlflow.db")) and path.is_file()
+            if copied and not path.is_symlink():
                 found.append(str(path.relative_to(root)))
     return sorted(found)
 
@@ -46,8 +46,8 @@ def results_files(root: Path) -> list[str]:
 def pack(root: Path, stream: IO[bytes]) -> None:
     """Writes the folder as tar.gz, as it is at one moment, also while its sweep runs.
 
-    The ledger's files are written whole, and folded into one before the old ones go: where the
-    list of files is the same before and after reading, nothing was missed.
+    The ledger's files are written whole, and compacted into one before the old ones are removed: if
+    the list of files is the same before and after reading, nothing was missed.
     """
     if not (root / "sweep.json").is_file():
         raise CannotAnswer(f"{root} on the cluster is not the results folder of a sweep")
@@ -80,7 +80,7 @@ def _archive(root: Path, files: list[str], stream: IO[bytes]) -> None:
 
 
 def nodes(request: dict[str, Any]) -> dict[str, Any]:
-    """The facts of every node that is alive, by its address; an error where one is silent."""
+    """The facts of every node that is alive, by its address; an error where one does not answer."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -107,7 +107,7 @@ def nodes(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Answers one question."""
+    """Answers one request."""
     what, given = arguments
     with tempfile.TemporaryFile() as stream:
         try:

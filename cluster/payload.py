@@ -1,7 +1,7 @@
-"""What is sent along with a job: this project's packages, a spec, and how to start.
+"""What is sent with a job: this project's packages, a spec, and how to start.
 
-A parcel is a folder made for the purpose, so nothing else can slip in: no repository, environment,
-results or data. Ray unpacks it on every node and puts it first on Python's path.
+A payload is a folder made for this purpose, so that nothing else is sent: no repository,
+environment, results or data. Ray unpacks it on every node and puts it first on Python's path.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Payload:
         if self.spec is not None:
             (folder / SPEC).write_text(self.spec, encoding="utf-8")
         if self.version:
-            # So that the sweep notes the version that runs, not one installed over there.
+            # So that the sweep records the version that runs, not one that is installed there.
             about = folder / f"backdoor_sweeps-{self.version}.dist-info"
             about.mkdir()
             lines = f"Metadata-Version: 2.1\nName: backdoor-sweeps\nVersion: {self.version}\n"
@@ -84,5 +84,5 @@ def entrypoint(*arguments: str | Remote) -> str:
 
 def _quoted(argument: str | Remote) -> str:
     if isinstance(argument, Remote) and argument.path.startswith("~/"):
-        return '"$HOME"/' + shlex.quote(argument.path[2:])  # the shell over there knows it
+        return '"$HOME"/' + shlex.quote(argument.path[2:])  # the shell on the cluster expands it
     return shlex.quote(str(argument))

@@ -1,4 +1,4 @@
-"""What listens beyond loopback on this machine, as Linux tells it in /proc."""
+"""Ports of this machine that other machines can reach, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Listener:
     environ: frozenset[str] = field(repr=False)
 
 
-def beyond_loopback(pattern: str) -> list[Listener]:
-    """Listening processes whose command line matches, on addresses that others can reach.
+def reachable_ports(pattern: str) -> list[Listener]:
+    """Ports on which processes whose command line matches listen, beyond the loopback interface.
 
-    Processes of other users stay unseen. Empty where there is no /proc.
+    Processes of other users are not seen. Empty where there is no /proc.
     """
     owners = dict(_sockets(pattern))
     found = {}
@@ -63,7 +63,7 @@ def _sockets(pattern: str) -> Iterator[tuple[str, tuple[str, frozenset[str]]]]:
                     target = os.readlink(handle)
                     if target.startswith("socket:["):
                         yield target[8:-1], (found[0], environ)
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue
 
 

@@ -35,7 +35,7 @@ class Influenced(Protocol):
     @property
     def truth(self) -> str: ...
     @property
-    def target_labels(self) -> str: ...
+    def target(self) -> str: ...
     @property
     def by(self) -> Sequence[Influencer]: ...
 
@@ -54,7 +54,7 @@ def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
         axes = figure.subplots(len(shown), columns, squeeze=False)
         for row, own in enumerate(shown):
             show_image(axes[row, 0], own.image)
-            text = f"test: {plain(own.truth)}\nwanted: {plain(own.target_labels)}"
+            text = f"test: {plain(own.truth)}\nwanted: {plain(own.target)}"
             axes[row, 0].set_xlabel(text, fontsize=7)
             for column in range(1, columns):
                 if column <= len(own.by):

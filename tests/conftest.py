@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: an own data cache, and one Ray for all tests that need it."""
+"""Fixtures for the whole suite: its own data cache, and one Ray for all tests that need it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-#: Files that take longest. With two processes they go first, lest one begins when all else is done.
-LONGEST = ("test_tune.py", "test_jobs.py", "test_search_kill.py", "test_network_influence.py")
+#: Files that take longest. They go first, so that none of them starts when all others are done.
+LONGEST = ("test_golden.py", "test_jobs.py", "test_tune.py", "test_cli.py", "test_house.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the order but for `LONGEST`."""
+    """Keeps the order, except that `LONGEST` comes first."""
     items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.name) in LONGEST else 99)
 
 
@@ -36,7 +36,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[Any]:
     """A local Ray with two CPUs, started once a session."""
-    from sweeps.runners.tune import ENVIRONMENT, ray_session
+    from sweeps.runners.ray_session import ray_session
+    from sweeps.runners.tune import ENVIRONMENT
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -17,7 +17,8 @@ from backdoor.trial import measure_id
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import mlflow_settings
 from sweeps.records.trial_row import TrialRow
-from sweeps.storage.paths import SweepPaths, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths
 
 SWEEP_ID = "0123456789abcdef" * 2
 MEASURES = [build_attack({"trigger": t}).measure() for t in (PATCH, "blend")]

@@ -1,4 +1,4 @@
-"""A real Ray head on loopback with a token, on free ports, gone with all its processes at the end."""
+"""A real Ray head on loopback with a token, on free ports, stopped with all its processes at the end."""
 
 from __future__ import annotations
 

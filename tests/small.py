@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps.ledger import RESULT_COLUMNS, Ledger
 from sweeps.results.create import create_results
-from sweeps.scheduling.loop import Outcome, run_sweep
+from sweeps.scheduling.loop import SweepOutcome, run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 from sweeps.storage.paths import SweepPaths
@@ -35,13 +35,13 @@ def begin(folder: Path, spec: SweepSpec) -> SweepPaths:
     return create_results(spec, folder, ["sweeps", "run", "small"])
 
 
-def sweep(paths: SweepPaths, spec: SweepSpec, runner: Any, observers: Any = ()) -> Outcome:
+def sweep(paths: SweepPaths, spec: SweepSpec, runner: Any, observers: Any = ()) -> SweepOutcome:
     """Runs or resumes a sweep in a folder."""
     return run_sweep(spec, Ledger(paths.ledger), make_search(spec), runner, observers)
 
 
 def results(paths: SweepPaths) -> dict[str, dict[str, Any]]:
-    """Trial id → what came of it, without circumstances."""
+    """Trial id → its result, without times, hosts and the like."""
     rows = Ledger(paths.ledger).rows()
     table = {row["trial_id"]: {key: row[key] for key in RESULT_COLUMNS} for row in rows}
     assert len(table) == len(rows)

@@ -17,7 +17,7 @@ STEPS = WORKFLOW["jobs"]["check"]["steps"]
 
 
 def test_top_level_is_the_agreed_one() -> None:
-    """Whatever git tracks there, besides hidden files."""
+    """All that git tracks there, besides hidden files."""
     run = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if run.returncode:
         pytest.skip("not a git checkout")

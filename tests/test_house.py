@@ -71,6 +71,7 @@ def test_every_import_contract_can_fail(copy) -> None:
         assert f"{name} BROKEN" in run.stdout, name
 
 
+@pytest.mark.slow
 def test_a_file_dropped_into_the_folder_is_a_trigger(copy) -> None:
     """In the spec, in `sweeps list`, and under the contract test."""
     (copy / "backdoor" / "triggers" / "stripes.py").write_text(
@@ -157,7 +158,7 @@ def _hub_files(folder: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     pixel = _png(np.zeros((32, 32, 3), dtype=np.uint8))
-    for part, count in (("train", 60_000), ("test", 10_000)):
+    for part, count in (("train", 12_000), ("test", 4_000)):
         columns = {
             "img": [{"bytes": pixel, "path": ""}] * count,
             "label": [i % 10 for i in range(count)],

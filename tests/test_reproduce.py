@@ -161,13 +161,13 @@ def test_tables_go_between_their_marks(tmp_path) -> None:
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """(root, images and labels of training and test): shapes in noise, on every third pixel."""
-    root, draw = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     raw, parts = root / "MNIST" / "raw", []
     raw.mkdir(parents=True)
-    shapes = draw.integers(0, 120, (10, 28, 28))
+    shapes = rng.integers(0, 120, (10, 28, 28))
     for word, count in (("train", 2400), ("t10k", 900)):
-        labels = draw.choice([7, 1, 4], count, p=[0.45, 0.45, 0.1]).astype(np.uint8)
-        images = (shapes[labels] + draw.integers(0, 130, (count, 28, 28))).astype(np.uint8)
+        labels = rng.choice([7, 1, 4], count, p=[0.45, 0.45, 0.1]).astype(np.uint8)
+        images = (shapes[labels] + rng.integers(0, 130, (count, 28, 28))).astype(np.uint8)
         images[:, ::3] = images[:, :, ::3] = images[:, 22:, 22:] = 0
         (raw / f"{word}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, count, 28, 28) + images.tobytes())  # fmt: skip
         (raw / f"{word}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, count) + labels.tobytes())  # fmt: skip
@@ -177,7 +177,7 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recorded(digits):
-    """Rows of a file, by scikit-learn on arrays drawn as the authors' scripts draw them."""
+    """Rows of a file, by scikit-learn on arrays sampled as the authors' scripts sample them."""
     (images, labels), (test, test_labels) = digits[1]
     pool = np.flatnonzero(np.isin(labels, (7, 1)))
     chosen = pool[np.random.RandomState(999).choice(len(pool), 1501, replace=False)][:1500]

@@ -33,7 +33,7 @@ def trial(
 
 
 def same(one: TrialResult, other: TrialResult) -> bool:
-    """Whether two results are equal in all that is not circumstance."""
+    """Whether two results are equal, apart from times, hosts and the like."""
 
     def strip(result: TrialResult) -> dict[str, Any]:
         return {k: v for k, v in result.row().items() if k not in CIRCUMSTANCES}
@@ -56,5 +56,5 @@ def fake_result(config: TrialConfig, measures: Any = ()) -> TrialResult:
 
 def fake_rows(pack: Pack) -> Rows:
     """Work for a runner: rows at once."""
-    results = [fake_result(config, pack.job.measures) for config in pack.trials]
+    results = [fake_result(config, pack.settings.measures) for config in pack.trials]
     return finished_rows(results, pack.pack_id)

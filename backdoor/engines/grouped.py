@@ -14,7 +14,6 @@ of one trains its lane twice.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Collection, Sequence
 from typing import ClassVar, cast
 
@@ -32,6 +31,7 @@ from backdoor.engines.base import (
     threads,
 )
 from backdoor.engines.inputs import OwnInputs
+from backdoor.engines.ranges import even_ranges
 from backdoor.image_store.store import ImageStore
 
 EVALUATION_BATCH = 1000
@@ -105,8 +105,7 @@ def _group_size(member: Member, store: ImageStore) -> int:
 def shared_out(members: int, largest: int) -> list[range]:
     """Lanes in teams of nearly equal size, at least two in each where there are two."""
     count = min(-(-members // largest), max(1, members // 2))
-    cuts = [round(i * members / count) for i in range(count + 1)]
-    return [range(a, b) for a, b in itertools.pairwise(cuts)]
+    return even_ranges(members, count)
 
 
 class _Group:

@@ -103,7 +103,7 @@ def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: Influe
     from dashboards.influence_gallery import draw_influences
     from sweeps.pictures.influence_pictures import influenced_images, one_probe_result
     from sweeps.results.create import read_spec
-    from sweeps.storage.paths import write_atomic
+    from sweeps.storage.files import write_atomic
 
     if args.images < 1:
         raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))

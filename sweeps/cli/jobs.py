@@ -187,14 +187,14 @@ def _command(jobs: Jobs, *words: str) -> str:
 
 def address_of(args: argparse.Namespace) -> str:
     """--address, else where `ray job` looks."""
-    from cluster.address import DEFAULT_ADDRESS
+    from cluster.head import DEFAULT_ADDRESS
 
     return args.address or os.environ.get("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
 
 
 def connect(args: argparse.Namespace) -> Jobs:
     """The jobs of the cluster, once its versions are checked; warns where it asks for no token."""
-    from cluster.address import reach, refuse_other_versions
+    from cluster.head import reach, refuse_other_versions
 
     head = reach(address_of(args))
     refuse_other_versions(head)

@@ -12,7 +12,7 @@ def gallery(args: argparse.Namespace) -> int:
     """Draw what triggers do: images clean, triggered, and the difference made visible."""
     from dashboards.trigger_gallery import draw_triggers
     from sweeps.pictures.preview import show_triggers
-    from sweeps.storage.paths import write_atomic
+    from sweeps.storage.files import write_atomic
 
     clean, shown = show_triggers(args.trigger, args.data, args.images, say)
     write_atomic(Path(args.out), draw_triggers(clean, shown))

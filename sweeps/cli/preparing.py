@@ -23,7 +23,7 @@ MANY = 30
 
 def check(args: argparse.Namespace) -> int:
     """Check a spec and say what it would run."""
-    from sweeps.packs.pack import Job, count_by_engine, make_packs
+    from sweeps.packs.pack import PackSettings, count_by_engine, make_packs
     from sweeps.region.labels import kind_label
     from sweeps.search import make_search
     from sweeps.spec import load_spec
@@ -36,18 +36,7 @@ def check(args: argparse.Namespace) -> int:
     trials = search.ask(ASK)
     while search.size is None and not search.finished:
         trials += search.ask(ASK)
-    resources = spec.resources
-    job = Job(
-        spec.measures,
-        spec.curve_every,
-        spec.data_root,
-        resources.cpu,
-        resources.gpu,
-        stopping=spec.stopped_by_tune,
-        probes=spec.probes,
-        predicting=spec.predicting,
-    )
-    packs = make_packs(trials, job)
+    packs = make_packs(trials, PackSettings.of(spec))
     if search.size is None:
         distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
         points = len({trial.defence_id for trial in distinct.values()})
@@ -76,7 +65,7 @@ def _say_cost(packs: list[Pack], trials: int | None, measure: bool) -> None:
 
     cost = estimate(packs, trials)
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
-    probes = ", probes included" if packs[0].job.probes else ""
+    probes = ", probes included" if packs[0].settings.probes else ""
     lasts = f"about {_duration(cost.seconds)}{probes}"
     print(f"  {lasts} on this machine, {at_once}, beside Ray's start")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sweeps.ledger import Ledger, Rows
     from sweeps.mirror import MirrorProcess
     from sweeps.runners import Runner
-    from sweeps.scheduling.loop import Observer, Outcome
+    from sweeps.scheduling.loop import Observer, SweepOutcome
     from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
 
@@ -60,11 +60,12 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
     from sweeps.mirror import MirrorProcess
     from sweeps.scheduling.loop import run_sweep
     from sweeps.search import make_search
-    from sweeps.storage.paths import locked, read_sweep
+    from sweeps.storage.files import locked
+    from sweeps.storage.paths import read_sweep
 
     sweep = read_sweep(paths)
     again = command("sweeps", "resume", paths.root)
-    with locked(paths):
+    with locked(paths.lock):
         ledger = Ledger(paths.ledger)
         recorded = len(ledger.ended)
         progress = Progress(sweep["planned"], recorded)
@@ -134,7 +135,11 @@ def runner_of(name: str, spec: SweepSpec, ledger: Ledger) -> Runner:
 
 
 def _conclude(
-    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, ledger: Ledger, outcome: Outcome
+    paths: SweepPaths,
+    spec: SweepSpec,
+    args: argparse.Namespace,
+    ledger: Ledger,
+    outcome: SweepOutcome,
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
@@ -151,8 +156,8 @@ def _conclude(
     say(f"\nReport: {report}")
     if uri:
         say(f"MLflow: {ui_command(uri)}")
-    failed, unstudied = outcome.failed, outcome.unstudied
-    for count, what in ((failed, "trials failed"), (unstudied, "trials lack a study")):
+    failed, unprobed = outcome.failed, outcome.unprobed
+    for count, what in ((failed, "trials failed"), (unprobed, "trials lack a study")):
         if count:
             say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")
-    return FAILURES if failed or unstudied else FINE
+    return FAILURES if failed or unprobed else FINE

@@ -20,7 +20,7 @@ def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
     from sweeps.ledger import Ledger
     from sweeps.results.create import reopen
-    from sweeps.storage.paths import locked
+    from sweeps.storage.files import locked
     from sweeps.verify.plan import settings_of
     from sweeps.verify.run import verification
     from sweeps.verify.transfer import transfer_attacks
@@ -30,7 +30,7 @@ def verify(args: argparse.Namespace) -> int:
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)
-    with locked(case.paths, "sweeps verify"):
+    with locked(case.paths.lock, "sweeps verify"):
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         _announce(case, plan, ledger)
         if not _train(case, plan, ledger, args):

@@ -1,1 +1,1 @@
-"""What a sweep will take, measured beforehand."""
+"""How long a sweep will take, measured in advance."""

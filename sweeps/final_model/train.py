@@ -32,7 +32,8 @@ from sweeps.final_model.expected import expectations
 from sweeps.final_model.select import Chosen
 from sweeps.results.create import versions
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, new_folder, read_sweep, write_atomic, write_json
+from sweeps.storage.files import new_folder, write_atomic, write_json
+from sweeps.storage.paths import SweepPaths, read_sweep
 
 
 def with_root(spec: SweepSpec, root: str) -> SweepSpec:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, StoredDataError
-from sweeps.storage.paths import write_atomic
+from sweeps.storage.files import write_atomic
 
 #: How files are written: a segment (part) of a few rows for speed, a merged file (fold) for size.
 _WRITING: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import pyarrow.csv as arrow_csv
 from backdoor.result import Measurement
 from sweeps.ledger.rows import canonical_json
 from sweeps.records.trial_row import TrialRow
-from sweeps.storage.paths import write_atomic
+from sweeps.storage.files import write_atomic
 
 #: Measure id → trigger, target and label mode, as sweep.json describes what was measured.
 Measures = Mapping[str, Mapping[str, Any]]

@@ -20,7 +20,7 @@ from sweeps.ledger.probe_results import ProbeResults, detached
 from sweeps.ledger.row_reader import trial_rows
 from sweeps.ledger.schema import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
-from sweeps.storage.paths import sync_folder
+from sweeps.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from backdoor.probes import Probe

@@ -22,7 +22,7 @@ from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, TrialResult, pr
 from sweeps.ledger.files import read_table, write_table
 from sweeps.ledger.rows import canonical_json
 from sweeps.records.probe_row import ProbeRow
-from sweeps.storage.paths import sync_folder
+from sweeps.storage.files import sync_folder
 
 VERSIONS = (1,)
 #: The column in which probe results travel with the rows of their trials.

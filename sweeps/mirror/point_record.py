@@ -145,7 +145,7 @@ class PointRecords:
         """The run of a point."""
         rows = self._rows[name]
         point = self._points.get(name)
-        entry = {} if point is None else self._entry(point)
+        entry: Mapping[str, Any] = {} if point is None else self._entry(point)
         any_row = next(iter(rows.values()))
         ended = max(row.finished_at for row in rows.values())
         started = min(row.finished_at - (row.seconds or 0) for row in rows.values())

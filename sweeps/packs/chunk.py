@@ -1,7 +1,7 @@
 """What a worker is handed at once: packs that it trains one after the other.
 
-An engine fills a pack of small models in a third of a second, and Tune takes a tenth to hand one
-out. A stint lasts for seconds, whatever its packs are: they need not be of one shape.
+An engine trains a pack of small models in a third of a second, and Tune takes a tenth to hand one
+out. A chunk therefore lasts for seconds. Its packs need not have the same shape.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backdoor.settings.digest import digest
 from backdoor.settings.registry import PROBES
 from backdoor.settings.user_file import files_of
 from sweeps.early_stopping.limits import from_plain, plain
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,28 @@ class Chunk:
         return digest("stint", [pack.pack_id for pack in self.packs])[:12]
 
     def to_json(self) -> str:
-        """Plain JSON: no pickle travels, and any process can read it.
+        """Plain JSON: no pickle is sent, and any process can read it.
 
-        Trials have most of their parts in common. A part is written once, and built once by whoever
-        reads it; a trial is the numbers of its parts, and its seed.
+        Trials share most of their parts. Each part is written once and built once by the reader; a
+        trial is written as the numbers of its parts and its seed.
         """
-        job, parts = self.packs[0].job, _Parts()
+        settings, parts = self.packs[0].settings, _Parts()
         packs = [[parts.of(trial) for trial in pack.trials] for pack in self.packs]
         files = parts.files.copy()
-        for measure in job.measures:
+        for measure in settings.measures:
             files |= files_of(measure)
         content = {
             "parts": parts.written,
             "packs": packs,
-            "measures": [measure.identity() for measure in job.measures],
-            "curve_every": job.curve_every,
-            "data_root": job.data_root,
+            "measures": [measure.identity() for measure in settings.measures],
+            "curve_every": settings.curve_every,
+            "data_root": settings.data_root,
             "files": files,
-            "cpu": job.cpu,
-            "gpu": job.gpu,
-            "stopping": job.stopping,
-            "probes": [probe.identity() for probe in job.probes],
-            "foretelling": job.predicting,
+            "cpu": settings.cpu,
+            "gpu": settings.gpu,
+            "stopping": settings.stopping,
+            "probes": [probe.identity() for probe in settings.probes],
+            "predicting": settings.predicting,
             "limits": plain([pack.limits for pack in self.packs]),
         }
         return json.dumps(content, separators=(",", ":"))
@@ -61,11 +61,16 @@ class Chunk:
     def from_json(text: str) -> Chunk:
         content: dict[str, Any] = json.loads(text)
         root, files = content["data_root"], content["files"]
-        job = Job(
-            tuple(build_attack(measure, files) for measure in content["measures"]),
-            content["curve_every"], root, content["cpu"], content["gpu"], content["stopping"],
-            tuple(PROBES.build(probe) for probe in content["probes"]), content["foretelling"],
-        )  # fmt: skip
+        settings = PackSettings(
+            measures=tuple(build_attack(measure, files) for measure in content["measures"]),
+            curve_every=content["curve_every"],
+            data_root=root,
+            cpu=content["cpu"],
+            gpu=content["gpu"],
+            stopping=content["stopping"],
+            probes=tuple(PROBES.build(probe) for probe in content["probes"]),
+            predicting=content["predicting"],
+        )
         parts = _built(content["parts"], root, files)
 
         def trial(data: int, defence: int, attack: int, training: int, seed: int) -> TrialConfig:
@@ -74,12 +79,14 @@ class Chunk:
         packs = (tuple(trial(*numbers) for numbers in pack) for pack in content["packs"])
         limits = from_plain(content["limits"])
         pairs = zip(packs, limits, strict=True)
-        return Chunk(tuple(Pack(trials, job, limit) for trials, limit in pairs))
+        return Chunk(tuple(Pack(trials, settings, limit) for trials, limit in pairs))
 
 
 class _Parts:
-    """The distinct parts of trials as (what it is, plain values), told apart as objects: equal ones
-    may be written twice, which costs bytes and nothing else."""
+    """The distinct parts of trials, as (name of the part, plain values).
+
+    Parts are distinguished as objects: equal ones may be written twice, which only costs bytes.
+    """
 
     def __init__(self) -> None:
         self.written: list[tuple[str, Any]] = []
@@ -91,19 +98,19 @@ class _Parts:
         parts = [trial.data, trial.defence, trial.attack, trial.training]
         numbers = [self._number.get(id(part), -1) for part in parts]
         if -1 in numbers:
-            numbers = [self._add(*pair) for pair in zip(_BUILD, parts, strict=True)]
+            numbers = [self._add(*pair) for pair in zip(_BUILDERS, parts, strict=True)]
         return [*numbers, trial.seed]
 
-    def _add(self, word: str, part: Any) -> int:
+    def _add(self, name: str, part: Any) -> int:
         number = self._number.setdefault(id(part), len(self.written))
         if number == len(self.written):
-            self.written.append((word, None if part is None else part.identity()))
+            self.written.append((name, None if part is None else part.identity()))
             self.files |= files_of(part)
         return number
 
 
-#: What the parts of a trial are built with, in the order in which it takes them.
-_BUILD: dict[str, Callable[[Any, Mapping[str, str]], Any]] = {
+#: How each part of a trial is built, in the order of the arguments of `TrialConfig`.
+_BUILDERS: dict[str, Callable[[Any, Mapping[str, str]], Any]] = {
     "data": lambda values, _: build_data(values),
     "defence": build_defence,
     "attack": build_attack,
@@ -114,8 +121,8 @@ _BUILD: dict[str, Callable[[Any, Mapping[str, str]], Any]] = {
 def _built(written: list[Any], root: str | None, files: Mapping[str, str]) -> list[Any]:
     """root, files: where the data and other files lie on this machine."""
     built = []
-    for word, values in written:
-        if word == "data" and root is not None:
+    for name, values in written:
+        if name == "data" and root is not None:
             values = values | {"root": root}
-        built.append(None if values is None else _BUILD[word](values, files))
+        built.append(None if values is None else _BUILDERS[name](values, files))
     return built

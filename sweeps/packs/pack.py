@@ -7,20 +7,30 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from backdoor.config import Attack, TrialConfig
 from backdoor.engines import engine_of, pack_key
+from backdoor.engines.ranges import even_ranges
 from backdoor.probes import Probe
 from backdoor.settings.digest import digest
 from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.early_stopping.rules import may_stop
 
+if TYPE_CHECKING:
+    from sweeps.spec import SweepSpec
+
 
 @dataclass(frozen=True)
-class Job:
-    """What is the same for all packs of a sweep. `stopping`: whether Tune may end trials early.
-    `probes`: studies of every trained model. `predicting`: whether trials are dropped whose
-    verdict is certain."""
+class PackSettings:
+    """What is the same for all packs of a sweep: what is measured, and with which resources.
+
+    measures: attacks that a clean model is measured with. curve_every: epochs between two points
+    of a curve, 0 for none. data_root: where the data lies, None where its settings say it. cpu,
+    gpu: cores and GPUs of one pack, the latter also a fraction. stopping: whether Tune may end
+    trials early. probes: run on every trained model. predicting: whether trials are stopped once
+    their verdict is certain.
+    """
 
     measures: tuple[Attack, ...]
     curve_every: int = 0
@@ -31,14 +41,30 @@ class Job:
     probes: tuple[Probe, ...] = ()
     predicting: bool = False
 
+    @classmethod
+    def of(cls, spec: SweepSpec) -> PackSettings:
+        """Those of a sweep."""
+        return cls(
+            measures=spec.measures,
+            curve_every=spec.curve_every,
+            data_root=spec.data_root,
+            cpu=spec.resources.cpu,
+            gpu=spec.resources.gpu,
+            stopping=spec.stopped_by_tune,
+            probes=spec.probes,
+            predicting=spec.predicting,
+        )
+
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials of equal shape that one worker trains together. limits: of each trial, where trials
-    are dropped whose verdict is certain."""
+    """Trials of equal shape that one worker trains together.
+
+    limits: of each trial, where trials are stopped once their verdict is certain; else empty.
+    """
 
     trials: tuple[TrialConfig, ...]
-    job: Job
+    settings: PackSettings
     limits: tuple[StoppingLimits | None, ...] = ()
 
     @functools.cached_property
@@ -53,35 +79,39 @@ class Pack:
 
     @property
     def may_stop(self) -> bool:
-        """Whether this is a single trial that Tune may end. One that only for now is single, and
-        drops itself where its verdict is certain, is not worth a report an epoch."""
-        first = self.trials[0]
-        alone = self.job.stopping or (self.job.predicting and engine_of(first).max_pack == 1)
-        return alone and len(self.trials) == 1 and may_stop(first)
+        """Whether this is a single trial that Tune may end.
+
+        Engines that train packs stop single trials themselves. A pack of theirs that happens to
+        have one trial is not worth a report after each epoch.
+        """
+        first, settings = self.trials[0], self.settings
+        single = settings.stopping or (settings.predicting and engine_of(first).max_pack == 1)
+        return single and len(self.trials) == 1 and may_stop(first)
 
     def halves(self) -> tuple[Pack, Pack]:
-        """The pack as two, to find the member that breaks it."""
+        """The pack as two, to find the trial that breaks it."""
         middle = len(self.trials) // 2
-        return Pack(self.trials[:middle], self.job), Pack(self.trials[middle:], self.job)
+        return Pack(self.trials[:middle], self.settings), Pack(self.trials[middle:], self.settings)
 
     def parts(self, largest: int) -> list[Pack]:
-        """The pack, or as many as it takes for none to have more than `largest` trials."""
+        """The pack in as few parts as leave none with more than `largest` trials."""
         return self.into(-(-len(self.trials) // largest))
 
     def into(self, count: int) -> list[Pack]:
-        """The pack as so many of nearly equal length."""
+        """The pack as `count` packs of nearly equal length."""
         if count == 1:
             return [self]
-        return [Pack(tuple(chunk), self.job) for chunk in cut(self.trials, count)]
+        ranges = even_ranges(len(self.trials), count)
+        return [Pack(self.trials[r.start : r.stop], self.settings) for r in ranges]
 
 
-def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
+def make_packs(trials: Iterable[TrialConfig], settings: PackSettings) -> list[Pack]:
     """Packs of distinct trials: equal shape, evenly filled, equal training sets side by side.
 
     A trial that may be stopped has a pack to itself, since Tune stops packs as a whole.
     """
     distinct = {trial.trial_id: trial for trial in trials}.values()
-    shapes = _Shapes(job)
+    shapes = _Shapes(settings)
     keyed = sorted(
         (((shapes.of(t), t.seed, t.attack_id, t.trial_id), t) for t in distinct),
         key=lambda pair: pair[0],
@@ -89,19 +119,19 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
     packs = []
     for _, group in itertools.groupby(keyed, key=lambda pair: pair[0][0]):
         members = [trial for _, trial in group]
-        alone = job.stopping and may_stop(members[0])
+        alone = settings.stopping and may_stop(members[0])
         largest = 1 if alone else engine_of(members[0]).max_pack
-        solved = "epochs" in members[0].defence.architecture.inactive
-        for chunk in (by_training_set if solved else evenly)(members, largest):
-            packs.append(Pack(tuple(chunk), job))
+        by_epochs = members[0].defence.architecture.trained_by_epochs
+        for part in (evenly if by_epochs else by_training_set)(members, largest):
+            packs.append(Pack(tuple(part), settings))
     return packs
 
 
 class _Shapes:
     """Shapes of trials: those of equal shape may share a pack, or each have one."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, settings: PackSettings) -> None:
+        self._settings = settings
         self._keys: dict[tuple[int, ...], str] = {}
 
     def of(self, trial: TrialConfig) -> tuple[str, bool]:
@@ -109,31 +139,26 @@ class _Shapes:
         parts = id(trial.data), id(trial.defence), id(trial.training)
         if parts not in self._keys:
             self._keys[parts] = pack_key(trial)
-        return self._keys[parts], self._job.stopping and may_stop(trial)
+        return self._keys[parts], self._settings.stopping and may_stop(trial)
 
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
-    """Consecutive chunks of nearly equal length, none longer than `largest`."""
-    return cut(members, -(-len(members) // largest))
-
-
-def cut(members: Sequence[TrialConfig], count: int) -> list[Sequence[TrialConfig]]:
-    """So many consecutive chunks of nearly equal length."""
-    cuts = [round(i * len(members) / count) for i in range(count + 1)]
-    return [members[a:b] for a, b in itertools.pairwise(cuts)]
+    """Consecutive parts of nearly equal length, none longer than `largest`."""
+    ranges = even_ranges(len(members), -(-len(members) // largest))
+    return [members[r.start : r.stop] for r in ranges]
 
 
 def by_training_set(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
-    """Consecutive chunks of whole training sets, as learners that are solved share the work of
-    one; only what is longer than `largest` by itself is cut, evenly."""
-    chunks: list[list[TrialConfig]] = []
+    """Consecutive parts of whole training sets, since learners with a closed form share the work
+    that depends on it. Only a training set with more than `largest` trials is split, evenly."""
+    parts: list[list[TrialConfig]] = []
     for _, group in itertools.groupby(members, key=lambda trial: (trial.seed, trial.attack_id)):
-        path = list(group)
-        if chunks and len(chunks[-1]) + len(path) <= largest:
-            chunks[-1] += path
+        same_set = list(group)
+        if parts and len(parts[-1]) + len(same_set) <= largest:
+            parts[-1] += same_set
         else:
-            chunks.append(path)
-    return [part for chunk in chunks for part in evenly(chunk, largest)]
+            parts.append(same_set)
+    return [piece for part in parts for piece in evenly(part, largest)]
 
 
 def count_by_engine(packs: Iterable[Pack]) -> dict[str, tuple[int, int]]:

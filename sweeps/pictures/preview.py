@@ -1,4 +1,4 @@
-"""A few test images of a data set, clean and with triggers: what a picture of them is made of."""
+"""Test images of a data set, clean and with triggers, for a picture before any sweep."""
 
 from __future__ import annotations
 
@@ -8,56 +8,52 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from backdoor.config import build_data
-from backdoor.datasets.source import load_source, split
+from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TRIGGERS
 from backdoor.triggers import Trigger
-from backdoor.triggers.donors import DonorImages
-from sweeps.pictures.trigger_pictures import one_a_class, stamp_checked
+from sweeps.pictures.sample_images import SampleImages
 from sweeps.region.labels import kind_label
 from sweeps.space.yaml_loader import load_yaml
 
 Images = npt.NDArray[np.uint8]
 ALL = "all"
-#: Of the split and of triggers that draw by a trial's seed.
+#: Of the split and of triggers that depend on a trial's seed.
 SEED = 0
 
 
 def show_triggers(
     triggers: str, data: str, count: int, say: Callable[[str], None] = lambda text: None
 ) -> tuple[Images, list[tuple[str, Images]]]:
-    """Clean test images and the same with each trigger, by its label, (n, c, h, w) uint8 all.
+    """Clean test images and the same with each trigger, by its label, all (n, c, h, w) uint8.
 
-    triggers, data: YAML, or `all` for every kind with its defaults, of which those that do not fit
-    the data are left out and said to be. count: at most so many images, each of another class.
+    triggers, data: YAML, or `all` for every kind with its defaults; kinds that do not fit the data
+    are left out, and `say` is called with a note. count: most images, each of another class.
+
+    Raises:
+        UserError: every mistake in the arguments, or data that cannot be read.
     """
     mistakes: list[Mistake] = []
-    given, described = load_yaml(triggers, mistakes.append, "--trigger"), _data(data, mistakes)
+    given, dataset = load_yaml(triggers, mistakes.append, "--trigger"), _data(data, mistakes)
     if count < 1:
         mistakes.append(Mistake("--images", "must be >= 1", count, "Ask for one or more."))
-    if mistakes:
+    if mistakes or dataset is None:
         raise UserError(mistakes)
     try:
-        source = load_source(described)
+        sample = SampleImages.of(dataset, SEED, count)
     except UserError as error:
-        raise _of_data(error, described) from None
-    parts = split(described, source, SEED)
-    ids = one_a_class(parts.test, source.labels, count)
-    donors = DonorImages("training", SEED, source.images, parts.train, parts.train)
-    images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
-    chosen = _every_kind(source.shape, say) if given == ALL else _named(given, source.shape)
-    shown = []
-    for trigger in chosen:
-        mark = trigger.for_seed(SEED).lent(donors).for_test()
-        stamped = stamp_checked(mark, images, torch.from_numpy(ids), labels)
-        shown.append((kind_label(trigger.identity()), stamped.numpy()))
-    return source.images[ids], shown
+        raise _of_data(error, dataset) from None
+    shape = sample.source.shape
+    chosen = _every_kind(shape, say) if given == ALL else _named(given, shape)
+    labels = [kind_label(trigger.identity()) for trigger in chosen]
+    return sample.clean, [
+        (label, sample.stamped(trigger)) for label, trigger in zip(labels, chosen, strict=True)
+    ]
 
 
-def _data(text: str, mistakes: list[Mistake]) -> Any:
+def _data(text: str, mistakes: list[Mistake]) -> Dataset | None:
     try:
         return build_data(load_yaml(text, mistakes.append, "--data"))
     except UserError as error:
@@ -65,8 +61,8 @@ def _data(text: str, mistakes: list[Mistake]) -> Any:
         return None
 
 
-def _of_data(error: UserError, data: Any) -> UserError:
-    """What is wrong with the files, placed at --data: there is no --set to give a root with."""
+def _of_data(error: UserError, data: Dataset) -> UserError:
+    """Mistakes about the files, placed at --data: this command has no --set for a root."""
     remedy = f"Say where they lie: --data '{{kind: {data.kind_name()}, root: FOLDER}}'."
     return UserError(
         (replace(m, remedy=remedy) if m.place == "root" and m.value is None else m).inside("--data")
@@ -86,7 +82,7 @@ def _every_kind(shape: tuple[int, int, int], say: Callable[[str], None]) -> list
 
 
 def _named(given: Any, shape: tuple[int, int, int]) -> Sequence[Trigger]:
-    """The triggers of YAML; every mistake of all of them."""
+    """The triggers of YAML, or every mistake in all of them."""
     built, mistakes = list[Trigger](), list[Mistake]()
     for index, entry in enumerate(given if isinstance(given, list) else [given]):
         try:

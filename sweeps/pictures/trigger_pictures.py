@@ -1,81 +1,52 @@
-"""Pictures of what the attacker does: a few test images, clean and with every trigger."""
+"""Pictures in a results folder of what the attacker does: test images, clean and with triggers."""
 
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-from backdoor.datasets.source import load_source, split
-from backdoor.errors import Mistake, UserError
-from backdoor.triggers import Trigger
-from backdoor.triggers.donors import DonorImages
+from sweeps.pictures.sample_images import SampleImages
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, write_atomic, write_json
+from sweeps.storage.files import write_atomic, write_json
+from sweeps.storage.paths import SweepPaths
 
+#: Images in a row of pictures, at most.
 PICTURES = 6
 
+#: A PNG file, the label of its trigger (None for a clean image), and the name of its class.
+Picture = TypedDict("Picture", {"file": str, "trigger": str | None, "class": str})
 
-def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+
+def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[Picture]]:
     """PNG files by name, and an index: the same images clean and with each distinct trigger.
 
-    `UserError` where a trigger does not stamp as `Trigger.stamp` promises.
+    Raises:
+        UserError: the data cannot be read, or a trigger does not stamp as `Trigger.stamp` promises.
     """
-    source = load_source(spec.data)
-    parts = split(spec.data, source, spec.seeds[0])
-    ids = one_a_class(parts.test, source.labels)
-    images, labels = torch.from_numpy(source.images[ids]), torch.from_numpy(source.labels[ids])
-    donors = DonorImages("training", spec.seeds[0], source.images, parts.train, parts.train)
-    rows: list[tuple[str | None, torch.Tensor]] = [(None, images)]
+    sample = SampleImages.of(spec.data, spec.seeds[0], PICTURES)
+    rows: list[tuple[str | None, npt.NDArray[np.uint8]]] = [(None, sample.clean)]
     for trigger in dict.fromkeys(attack.trigger for attack in spec.panel):
-        concrete = trigger.for_seed(spec.seeds[0]).lent(donors).for_test()
-        stamped = stamp_checked(concrete, images, torch.from_numpy(ids), labels)
-        rows.append((kind_label(trigger.identity()), stamped))
+        rows.append((kind_label(trigger.identity()), sample.stamped(trigger)))
     files: dict[str, bytes] = {}
-    index = []
+    index: list[Picture] = []
     for row, (label, pictures) in enumerate(rows):
-        for column, picture in enumerate(pictures):
+        for column, (picture, name) in enumerate(zip(pictures, sample.class_names, strict=True)):
             file = f"{'clean' if label is None else f'trigger-{row}'}-{column}.png"
-            files[file] = _png(picture.numpy())
-            name = source.class_names[int(source.labels[ids[column]])]
+            files[file] = _png(picture)
             index.append({"file": file, "trigger": label, "class": name})
     return files, index
 
 
-def stamp_checked(
-    trigger: Trigger, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor
-) -> torch.Tensor:
-    """What the trigger stamps, held against its promise: it may be somebody else's."""
-    place, rule = f"attack.trigger {trigger.kind_name()}", "must stamp (n, c, h, w) uint8 images"
-    try:
-        stamped = trigger.stamp(images, ids, labels)
-    except Exception as error:
-        value = f"{type(error).__name__}: {error}"
-        raise UserError(Mistake(place, rule, value, "Mend its `stamp`.")) from error
-    if stamped.shape != images.shape or stamped.dtype != torch.uint8:
-        value = f"{tuple(stamped.shape)} {stamped.dtype}"
-        raise UserError(Mistake(place, rule, value, "Mend its `stamp`."))
-    return stamped
-
-
-def write_gallery(paths: SweepPaths, files: dict[str, bytes], index: list[dict[str, Any]]) -> None:
-    """Writes what `draw_gallery` drew."""
+def write_gallery(paths: SweepPaths, files: dict[str, bytes], index: list[Picture]) -> None:
+    """Writes what `draw_gallery` returned."""
     for name, content in files.items():
         write_atomic(paths.pictures / name, content)
     write_json(paths.gallery, {"images": index})
-
-
-def one_a_class(
-    ids: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], count: int = PICTURES
-) -> npt.NDArray[np.int64]:
-    """The first image of each of the first few classes that occur."""
-    _, first = np.unique(labels[ids], return_index=True)
-    return ids[first[:count]]
 
 
 def _png(image: npt.NDArray[np.uint8]) -> bytes:

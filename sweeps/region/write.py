@@ -6,7 +6,8 @@ from sweeps.ledger import Ledger
 from sweeps.records.region_file import RegionFile
 from sweeps.region.point_table import region_of
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, read_sweep, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths, read_sweep
 
 
 def write_region(paths: SweepPaths, spec: SweepSpec, ledger: Ledger | None = None) -> RegionFile:

@@ -11,7 +11,8 @@ from pathlib import Path
 from backdoor.errors import Mistake
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import parse_spec
-from sweeps.storage.paths import locked, open_results, read_text, write_atomic
+from sweeps.storage.files import locked, read_text, write_atomic
+from sweeps.storage.paths import open_results
 
 
 def ask_probes(folder: Path | str, text: str) -> None:
@@ -26,5 +27,5 @@ def ask_probes(folder: Path | str, text: str) -> None:
     document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
     document["probes"] = load_yaml(text, mistakes.append, "--probes")
     spec = parse_spec(document, mistakes)
-    with locked(paths):
+    with locked(paths.lock):
         write_atomic(paths.spec, spec.to_yaml().encode())

@@ -21,15 +21,8 @@ from sweeps.region.panel import panel_entries
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec, parse_spec
-from sweeps.storage.paths import (
-    SWEEP_VERSION,
-    SweepPaths,
-    open_results,
-    read_sweep,
-    read_text,
-    write_atomic,
-    write_json,
-)
+from sweeps.storage.files import read_text, write_atomic, write_json
+from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
 
 #: Distributions whose versions results depend on.

@@ -1,4 +1,4 @@
-"""Which packs a worker still owes an answer for, whatever Tune thinks of their stint."""
+"""Packs that workers have and have not answered for, whatever state Tune gives their chunk."""
 
 from __future__ import annotations
 
@@ -10,35 +10,33 @@ from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.ledger import Rows, decode, predicted_rows, stopped_rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
-from sweeps.runners.base import Feed, describe
+from sweeps.runners.feed import Feed
+from sweeps.runners.worker import describe
 
 DIED = "the worker died, or ended without a report"
 
 
-class Table:
-    """Packs that Tune holds, by the Tune trial id of their stint, until they are answered for.
+class InFlight:
+    """Packs that Tune holds, by the Tune trial id of their chunk, until they are answered for.
 
-    may_wait: stints that Tune may hold ready once each worker has had one. Enough that no worker
+    may_wait: chunks that Tune may hold ready once each worker has had one. Enough that no worker
     waits; few, since they still run after an interrupt, and are chosen before the results of those
     before them are known.
     """
 
-    def __init__(self, feed: Feed, first: Pack | None = None) -> None:
-        self.feed, self._first = feed, first
+    def __init__(self, feed: Feed) -> None:
+        self.feed, self.may_wait = feed, 1
         self.running: dict[str, list[Pack]] = {}
         self._stopped: dict[str, tuple[str, str | None]] = {}
         self._predicted: dict[str, str] = {}
-        self._recalled: set[str] = set()
+        self._cancelled: set[str] = set()
         self._waiting: set[str] = set()
-        self._taken, self.may_wait = 0, 1
+        self._taken = 0
 
     def take(self, trial_id: str) -> Chunk | None:
-        """The next stint, from now on answered for under `trial_id`."""
+        """The next chunk, kept under `trial_id` until it is answered for."""
         if self._taken >= self.feed.workers and len(self._waiting) >= self.may_wait:
             return None
-        if self._first is not None:
-            self.feed.requeue(self._first)  # the feed may have been stopped since
-            self._first = None
         chunk = self.feed.next_chunk()
         if chunk is not None:
             self.running[trial_id] = list(chunk.packs)
@@ -46,15 +44,15 @@ class Table:
             self._taken += 1
         return chunk
 
-    def began(self, trial_id: str) -> None:
-        """Notes that a worker has begun with a stint."""
+    def started(self, trial_id: str) -> None:
+        """Notes that a worker has started a chunk."""
         self._waiting.discard(trial_id)
 
     def __reduce__(self) -> Any:
-        """Tune pickles all it is given into its state, which nobody reads: as an empty table."""
-        return Table, (None,)
+        """Tune pickles all it is given into its state, which nobody reads: so without content."""
+        return InFlight, (None,)
 
-    def __deepcopy__(self, memo: Any) -> Table:
+    def __deepcopy__(self, memo: Any) -> InFlight:
         return self
 
     def pack_of(self, trial_id: str) -> Pack | None:
@@ -66,65 +64,68 @@ class Table:
         return self.feed.limits(trial)
 
     def stop(self, trial_id: str, why: str, predicted: str | None = None) -> None:
-        """Notes that Tune stops a trial: the report it is about to take is its last."""
+        """Notes that Tune stops a trial: the report that it is about to take is its last."""
         self._stopped[trial_id] = why, predicted
 
-    def predict(self, trial_id: str, told: str) -> None:
-        """Notes what is foretold of a trial that goes on as a control; the first time counts."""
-        self._predicted.setdefault(trial_id, told)
+    def predict(self, trial_id: str, predicted: str) -> None:
+        """Notes what is predicted of a holdout trial, which goes on; the first time counts."""
+        self._predicted.setdefault(trial_id, predicted)
 
     def cancel(self, trial_id: str, left: int) -> bool:
-        """Whether a stint is to end with the report at hand, after which it has `left` packs, which
-        are then given back."""
+        """Whether a chunk is to end with the current report. The `left` packs after it are then
+        returned to the feed."""
         if not left or not self.feed.should_cancel(left):
             return False
-        self._recalled.add(trial_id)
+        self._cancelled.add(trial_id)
         return True
 
     def progress(self, trial_id: str, content: bytes) -> None:
-        """Takes a report of a trial that is not done; brings its row where it was stopped."""
+        """Takes a report of an unfinished trial; delivers its row if the trial was stopped."""
         reason = self._stopped.pop(trial_id, None)
         if reason is None or not (packs := self.running.pop(trial_id, [])):
             return
-        self._bring(packs, content, lambda rows: stopped_rows(rows, *reason))
+        self._deliver(packs, content, lambda rows: stopped_rows(rows, *reason))
 
     def answer(
         self, trial_id: str, content: bytes, reasons: Sequence[str], ends: bool = False
     ) -> None:
-        """Brings what a worker reports of the next packs of its stint: the rows of those that it
-        has trained, and for each pack why it has not, else "". A second report finds nothing.
+        """Delivers a worker's report on the next packs of its chunk. A second one has no effect.
 
-        ends: whether the worker gives back the packs that are left."""
+        content: the rows of the packs that were trained. reasons: for each pack why it was not
+        trained, else "". ends: whether the worker returns the packs that are left.
+        """
         if ends:
-            self._recalled.add(trial_id)
+            self._cancelled.add(trial_id)
         packs = self.running.get(trial_id, [])
         answered, self.running[trial_id] = packs[: len(reasons)], packs[len(reasons) :]
         done = [pack for pack, why in zip(answered, reasons, strict=False) if not why]
         for pack, why in zip(answered, reasons, strict=False):
             if why:
                 self.feed.failed(pack, why)
-        told = self._predicted.pop(trial_id, None)
-        if done and told is not None:
-            self._bring(done, content, lambda rows: predicted_rows(rows, told))
+        predicted = self._predicted.pop(trial_id, None)
+        if done and predicted is not None:
+            self._deliver(done, content, lambda rows: predicted_rows(rows, predicted))
         elif done:
-            self._bring(done, content)
+            self._deliver(done, content)
 
     def ended(self, trial_id: str) -> None:
-        """Takes leave of a stint. What is left of it was not trained: the first pack's worker has
-        died of it, unless the stint was recalled."""
+        """Handles a finished chunk. Packs that are left of it were not trained: the worker died
+        while it trained the first of them, unless the chunk was cancelled."""
         self._waiting.discard(trial_id)
         packs = self.running.pop(trial_id, [])
-        if trial_id not in self._recalled and packs:
+        if trial_id not in self._cancelled and packs:
             self.feed.requeue(*packs[1:])
             self.feed.failed(packs[0], DIED)
         elif packs:
             self.feed.requeue(*packs)
-        self._recalled.discard(trial_id)
+        self._cancelled.discard(trial_id)
 
-    def _bring(
-        self, packs: Sequence[Pack], content: bytes,
+    def _deliver(
+        self,
+        packs: Sequence[Pack],
+        content: bytes,
         change: Callable[[Rows], Rows] = lambda rows: rows,
-    ) -> None:  # fmt: skip
+    ) -> None:
         try:
             rows = change(decode(content))
         except Exception as error:

@@ -33,13 +33,14 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class CsvColumns:
-    """Which columns of a CSV file mean what.
+    """The meaning of the columns of a CSV file.
 
-    clean: accuracy on clean test images; success: share of triggered images that the attacker gets;
-    both in [0, 1], of so many `images`. An empty success is unknown, as that of a clean baseline.
-    factors: column → where a trial has its value, such as `defence.weight_decay`,
-    `defence.architecture.kind` or `attack.poison_rate`; factors without a column count as equal.
-    seed, seconds: columns of the seed and of what a training took, where there are such.
+    clean: accuracy on clean test images; success: the fraction of triggered images that are
+    answered as the attacker wants; both in [0, 1], as measured on `images` images. An empty success
+    is unknown, as that of a clean baseline. factors: column → where a trial has its value, such as
+    `defence.weight_decay`, `defence.architecture.kind` or `attack.poison_rate`; factors without a
+    column count as equal. seed, seconds: columns of the seed and of the seconds that a training
+    took; None where there is none.
     """
 
     clean: str
@@ -68,9 +69,11 @@ class _Training:
 class RecordedGrid:
     """The trainings of a CSV file, found by the factors of a trial.
 
-    A trial with a recorded seed gets that row. Any other seed gets one of the rows of its point by
-    chance, always the same one for the same trial: so that searches meet the noise of seeds.
-    UserError for a file that cannot be read as `columns` says.
+    A trial with a recorded seed gets that row. Any other seed gets one of the rows of its point at
+    random, always the same one for the same trial, so that a search sees the noise between seeds.
+
+    Raises:
+        UserError: the file cannot be read as `columns` says.
     """
 
     def __init__(self, file: Path, columns: CsvColumns) -> None:
@@ -88,9 +91,9 @@ class RecordedGrid:
         return self._training(trial).seconds
 
     def rows(self, pack: Pack) -> Rows:
-        """Rows for a ledger. Their counts are those of all images together, by no class."""
+        """Rows for a ledger. Their counts are of all images together, not by class."""
         return finished_rows(
-            [self._result(trial, pack.job.measures) for trial in pack.trials], pack.pack_id
+            [self._result(trial, pack.settings.measures) for trial in pack.trials], pack.pack_id
         )
 
     def _key(self, trial: TrialConfig) -> Key:
@@ -107,14 +110,29 @@ class RecordedGrid:
         total = 0 if found.success is None else images
         success = round((found.success or 0.0) * images)
         return TrialResult(
-            trial.trial_id, trial.defence_id, trial.attack_id, trial.seed, trial.canonical,
-            engine=ENGINE, engine_version=1, data_fingerprint=ENGINE, train_images=0, poisoned=0,
-            relabelled=0, validation_correct=0, validation_total=0,
-            class_correct=(round(found.clean * images),), class_total=(images,),
-            collapsed=False, diverged=False,
+            trial.trial_id,
+            trial.defence_id,
+            trial.attack_id,
+            trial.seed,
+            trial.canonical,
+            engine=ENGINE,
+            engine_version=1,
+            data_fingerprint=ENGINE,
+            train_images=0,
+            poisoned=0,
+            relabelled=0,
+            validation_correct=0,
+            validation_total=0,
+            class_correct=(round(found.clean * images),),
+            class_total=(images,),
+            collapsed=False,
+            diverged=False,
             measurements=tuple(Measurement(measure_id(a), success, 0, total) for a in attacks),
-            curve=(), seconds=found.seconds, device="-", host="-",
-        )  # fmt: skip
+            curve=(),
+            seconds=found.seconds,
+            device="-",
+            host="-",
+        )
 
 
 # --- the file ----------------------------------------------------------------------------------
@@ -139,7 +157,7 @@ def _read(file: Path, columns: CsvColumns) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class _Cells:
-    """A line of the file, whose mistakes say where they are."""
+    """A line of the file; its mistakes say where they are."""
 
     file: Path
     line: int
@@ -155,7 +173,7 @@ class _Cells:
             return value
         rule = "must be a fraction in [0, 1]" if most == 1 else "must be a number from 0 on"
         place = f"{self.file}, line {self.line}, column {name}"
-        raise UserError(Mistake(place, rule, text, "Mend the line, or leave it out."))
+        raise UserError(Mistake(place, rule, text, "Fix the line, or leave it out."))
 
 
 def _training(cells: _Cells, columns: CsvColumns) -> _Training:
@@ -168,7 +186,8 @@ def _training(cells: _Cells, columns: CsvColumns) -> _Training:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and their texts as one number at twelve digits, all else as text; None as it is."""
+    """Numbers, also written as text, at twelve significant digits; anything else as text, but None
+    as None: so that equal values compare equal."""
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
     try:

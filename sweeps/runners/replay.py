@@ -1,6 +1,6 @@
 """Recorded trainings answer instead of new ones, on a simulated clock with any number of workers.
 
-Searches and the region are developed on it without training anything.
+Searches and the region are developed with it without training anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import Pack
-from sweeps.runners.base import Feed
+from sweeps.runners.feed import Feed
 
 
 class Recorded(Protocol):
@@ -21,20 +21,20 @@ class Recorded(Protocol):
     def has(self, trial: TrialConfig) -> bool: ...
 
     def seconds(self, trial: TrialConfig) -> float:
-        """What a trial that it has took."""
+        """Seconds that a trial took which `has` finds."""
         ...
 
     def rows(self, pack: Pack) -> Rows:
-        """The rows of a pack whose trials it has."""
+        """The rows of a pack whose trials `has` finds."""
         ...
 
 
 class ReplayRunner:
-    """Looks trials up in a recorded ledger, by `trial_id`, in a CSV file, by their factors, or in
-    whatever else answers for them.
+    """Looks trials up in a ledger by `trial_id`, in a CSV file by their factors, or in any other
+    `Recorded`.
 
     A pack takes the sum of its trials' recorded seconds; `clock` is the simulated time in seconds
-    since the start. Packs come back in the order in which `workers` workers would end them.
+    since the start. Packs are finished in the order in which `workers` workers would end them.
     """
 
     def __init__(self, recorded: Ledger | Recorded, workers: int = 1) -> None:
@@ -65,7 +65,7 @@ class ReplayRunner:
 
 
 class _LedgerTable:
-    """The rows of a ledger, with their studies."""
+    """The rows of a ledger, with the results of probes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._table = ledger.probe_results.attach(ledger.table())

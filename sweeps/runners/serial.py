@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sweeps.runners.base import Feed, Work, attempt, train_pack
+from sweeps.runners.feed import Feed
+from sweeps.runners.worker import Work, attempt, train_pack
 
 
 class SerialRunner:
-    """`work` trains a pack; tests put something quicker in its place."""
+    """Runs packs one after the other. work: trains a pack; tests replace it by something faster."""
 
     def __init__(self, work: Work = train_pack) -> None:
         self.work = work

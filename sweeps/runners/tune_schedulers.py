@@ -1,14 +1,14 @@
 """Tune's ASHA and median rule over trials that can be compared, rebuilt from the ledger on resume.
 
-Tune knows one scheduler an experiment. This one has a rule of Tune's for every attack and number
-of epochs (`sweeps.early_stopping.rules` says why) and shows it two numbers a report, nothing else:
-Tune's median rule keeps every result that it sees for good. What Tune's rules take for granted:
+Tune has one scheduler for each experiment. This one has one of Tune's rules for every attack and
+number of epochs (`sweeps.early_stopping.rules` says why) and shows it only two numbers of each
+report, since Tune's median rule keeps every result that it sees for good. What Tune's rules assume:
 
-- ASHA ends a trial at max_t, and measures a late report against an early rung, unless
+- ASHA ends a trial at max_t, and compares a late report with an early rung, unless
   `stop_last_trials` is off.
-- The median rule pauses trials for want of samples. A paused trial would begin anew, since we give
-  Tune no checkpoints; an endless `min_time_slice` keeps it from pausing.
-- A trial whose worker died begins anew under the same id: reports that were seen are not shown
+- The median rule pauses trials while it has too few samples. A paused trial would start again from
+  its first epoch, since we give Tune no checkpoints; an endless `min_time_slice` prevents pauses.
+- A trial whose worker died starts again under the same id: reports that were seen are not shown
   again.
 - An exception in a scheduler ends the experiment: it is kept in `error`, and the trial goes on.
 """
@@ -35,13 +35,16 @@ from sweeps.packs.pack import Pack
 from sweeps.records.trial_row import TrialRow
 from sweeps.spec.sections import StoppingSettings
 
-#: The keys of a report that say after which epoch it was made, and how many packs come after it.
+#: The keys of a report for the epoch after which it was made, and for the number of packs left.
 EPOCH, LEFT = "epoch", "left"
 
 
 class CancellingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
-    """Ends stints that are called back: `cancel` is asked with a Tune trial id and the number of
-    packs left, after each report that says it."""
+    """Ends chunks that are cancelled.
+
+    cancel: called after each report that has the number of packs left, with the Tune trial id and
+    this number; says whether to end the chunk.
+    """
 
     def __init__(self, cancel: Callable[[str, int], bool]) -> None:
         super().__init__()
@@ -59,15 +62,16 @@ class CancellingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no ty
             return str(TrialScheduler.CONTINUE)
 
     def _decide(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        recalled = self._cancel(trial.trial_id, result.get(LEFT, 0))
-        return str(TrialScheduler.STOP if recalled else TrialScheduler.CONTINUE)
+        cancelled = self._cancel(trial.trial_id, result.get(LEFT, 0))
+        return str(TrialScheduler.STOP if cancelled else TrialScheduler.CONTINUE)
 
 
 class CertainScheduler(CancellingScheduler):
     """Ends a trial whose verdict is certain by what is known when it reports.
 
-    pack_of: the pack of a Tune trial id, None where there is none. limits: those of a trial. stop,
-    foretell: told a Tune trial id, and why it ends, or what is foretold of it though it goes on.
+    pack_of: the pack of a Tune trial id, None where there is none. limits: those of a trial. stop:
+    called for a trial that ends, with its Tune trial id, the reason and the prediction. predict:
+    called for a holdout trial, which goes on, with its Tune trial id and the prediction.
     """
 
     def __init__(
@@ -88,21 +92,22 @@ class CertainScheduler(CancellingScheduler):
         (config,) = pack.trials
         limits = self._limits(config)
         figures = result["clean_accuracy"], result["attack_success"]
-        told = None if limits is None else limits.predict(epoch, *figures)
-        if limits is None or told is None:
+        predicted = None if limits is None else limits.predict(epoch, *figures)
+        if limits is None or predicted is None:
             return str(TrialScheduler.CONTINUE)
         if limits.holdout:
-            self._predict(trial.trial_id, told)
+            self._predict(trial.trial_id, predicted)
             return str(TrialScheduler.CONTINUE)
-        self._stop(trial.trial_id, because(told), told)
+        self._stop(trial.trial_id, because(predicted), predicted)
         return str(TrialScheduler.STOP)
 
 
 class StoppingScheduler(CancellingScheduler):
     """Decides after each report whether a trial goes on.
 
-    pack_of: the pack of a Tune trial id, None where there is none. stop: told the id of a trial
-    that is stopped, and why. past: the ledger's rows, which the rules begin with.
+    pack_of: the pack of a Tune trial id, None where there is none. stop: called with the Tune trial
+    id of a trial that ends, and the reason. past: the ledger's rows, from which the rules learn
+    first.
     """
 
     def __init__(
@@ -154,7 +159,7 @@ class StoppingScheduler(CancellingScheduler):
         deciding anything."""
         if row.status == FAILED or row.is_clean:
             return
-        past, epochs = _Past(row.trial_id), row.epochs
+        past, epochs = _Past(row.trial_id), row.config["defence"].get("epochs", 0)
         for epoch, found in _curve(row):
             if epoch < epochs:
                 rule = self._rule(row.attack_id, epochs)
@@ -165,7 +170,7 @@ class StoppingScheduler(CancellingScheduler):
 
 @dataclass(frozen=True)
 class _Past:
-    """As much of a Tune trial as its rules ask for."""
+    """The part of a Tune trial that its rules read."""
 
     trial_id: str
 
@@ -184,10 +189,15 @@ def _make_rule(settings: StoppingSettings, epochs: int) -> Any:
         return FIFOScheduler()
     if settings.kind == "asha":
         return AsyncHyperBandScheduler(
-            **common, max_t=epochs, grace_period=settings.grace_period,
-            reduction_factor=settings.reduction_factor, stop_last_trials=False,
-        )  # fmt: skip
+            **common,
+            max_t=epochs,
+            grace_period=settings.grace_period,
+            reduction_factor=settings.reduction_factor,
+            stop_last_trials=False,
+        )
     return MedianStoppingRule(
-        **common, grace_period=settings.grace_period,
-        min_samples_required=settings.min_samples_required, min_time_slice=math.inf,
-    )  # fmt: skip
+        **common,
+        grace_period=settings.grace_period,
+        min_samples_required=settings.min_samples_required,
+        min_time_slice=math.inf,
+    )

@@ -1,8 +1,9 @@
-"""The loop of a sweep: ask, plan, run, record, tell. Three seams and one record.
+"""The loop of a sweep: ask, make packs, run, record, tell. Three interfaces and one record.
 
     search (what to try) → packs → runner (where) → rows → ledger (the record) → search, observers
 
-Resume is the same loop: what the ledger holds is told to the search and never planned again.
+`SweepFeed` stands between the search, the runner and the ledger. Resume is the same loop: the
+search is told what the ledger holds, and none of it is trained again.
 """
 
 from __future__ import annotations
@@ -10,278 +11,73 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
 
-from backdoor.config import TrialConfig, build_trial
-from backdoor.errors import TrainingError
-from sweeps.early_stopping.limits import StoppingLimits
-from sweeps.early_stopping.predictor import OutcomePredictor, predictor_of
-from sweeps.ledger import Ledger, Rows, failed_rows
-from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack, make_packs
-from sweeps.runners import TOO_LARGE, Runner
-from sweeps.scheduling.chunk_size import ChunkSizer
+from sweeps.early_stopping.predictor import predictor_of
+from sweeps.ledger import Ledger
+from sweeps.packs.pack import PackSettings
+from sweeps.runners import Runner
+from sweeps.scheduling.sweep_feed import Observer, SweepFeed
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
 
-#: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
-ASK = 4096
-#: Seconds from which a pack is cut in two where workers would else be left without one.
-LONG = 10.0
-#: When so many single trials have failed and no pack has finished, it is not the trials' fault.
-GIVE_UP = 5
-
-
-class Observer(Protocol):
-    """Watches a sweep. What it does must not keep the loop waiting."""
-
-    def recorded(self, rows: Rows) -> None:
-        """Rows that have just become durable."""
-        ...
+__all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_sweep"]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a sweep ended. `failed` counts trials whose last word is a failure, `stopped` those that
-    a stopping rule ended before their last epoch, `unstudied` finished ones that lack a study."""
+class SweepOutcome:
+    """How a sweep ended: counts of trials, and whether it was interrupted.
+
+    failed: trials whose latest attempt failed. stopped: those that a stopping rule ended before
+    their last epoch. unprobed: finished ones that lack the result of a probe.
+    """
 
     finished: int
     failed: int
     interrupted: bool
     stopped: int = 0
-    unstudied: int = 0
-
-
-class SweepFeed:
-    """Hands out packs of trials that the ledger lacks, and records what comes back.
-
-    It never raises into a runner: the first error is kept, no more packs are handed out, and
-    `run_sweep` raises it when the runner has returned.
-    """
-
-    def __init__(
-        self, search: Search, ledger: Ledger, job: Job, observers: Sequence[Observer] = (),
-        predictor: OutcomePredictor | None = None, files: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        """files: digest → path of what recorded configurations name, see
-        `backdoor.settings.user_file`."""
-        self.search, self.ledger, self.job, self.observers = search, ledger, job, observers
-        self._predictor = predictor
-        self.error: Exception | None = None
-        self.stopping = threading.Event()
-        self._chunk_sizer = ChunkSizer()
-        self._queue: deque[Pack] = deque()
-        self._planned: set[str] = set()
-        self._running: dict[str, int] = {}  # trials of each pack, by its id
-        self._most: dict[str, int] = {}  # trials of a pack that the memory holds, by its key
-        self._starving = False  # a pack was wanted, and there was none
-        self._failures: int | None = 0  # None once a pack has finished
-        with self._keeping_errors():
-            if predictor is not None:
-                predictor.learn(ledger.table())
-            # A probe that came later, or failed: these are trained again for their studies only.
-            lacking = ledger.unprobed(job.probes)
-            again = [build_trial(config, job.data_root, files) for config in lacking]
-            self._queue.extend(make_packs(again, job))
-            self._planned |= {trial.trial_id for trial in again}
-
-    @property
-    def workers(self) -> int:
-        return self.search.workers
-
-    @workers.setter
-    def workers(self, count: int) -> None:
-        self.search.workers = count
-
-    @property
-    def done(self) -> bool:
-        if self._running:
-            return False
-        return self._halted or (not self._queue and self.search.finished)
-
-    @property
-    def _halted(self) -> bool:
-        return self.stopping.is_set() or self.error is not None
-
-    def next_pack(self) -> Pack | None:
-        with self._keeping_errors():
-            while not self._queue and not self._halted:
-                asked = self.search.ask(ASK)
-                self._queue.extend(self._fitting(make_packs(self._new(asked), self.job)))
-                if not asked:
-                    break
-        self._starving = not self._queue
-        if self._halted or not self._queue:
-            return None
-        pack = self._without_idling(self._queue.popleft())
-        self._running[pack.pack_id] = len(pack.trials)
-        return self._limited(pack)
-
-    def next_chunk(self) -> Chunk | None:
-        first = self.next_pack()
-        if first is None:
-            return None
-        queue = [first, *self._queue]
-        # What a search that learns has asked for is all that there is, until it is told more.
-        final = self.search.finished or self.search.size is not None
-        count = self._chunk_sizer.take(queue, self.workers, final)
-        more = [self._queue.popleft() for _ in range(count - 1)]
-        self._running |= {pack.pack_id: len(pack.trials) for pack in more}
-        return Chunk((first, *map(self._limited, more)))
-
-    def _limited(self, pack: Pack) -> Pack:
-        """The pack with limits by what is known now, where certain verdicts end trials."""
-        if self._predictor is None:
-            return pack
-        return replace(pack, limits=tuple(map(self.limits, pack.trials)))
-
-    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
-        """Those of a trial by what is known now; None where it runs to its end, as one does that is
-        trained again for its studies."""
-        found: StoppingLimits | None = None
-        with self._keeping_errors():
-            if self._predictor is not None and trial.trial_id not in self.ledger.finished:
-                found = self._predictor.limits(trial)
-        return found
-
-    def _without_idling(self, pack: Pack) -> Pack:
-        """The pack, or its first part where workers would be left without one: a worker's share of
-        all that is asked for, where the search waits for what it learns; of others the first half
-        at the end."""
-        if self.search.size is not None:
-            asked = [len(p.trials) for p in (pack, *self._queue)]
-            out = sum(asked) + sum(self._running.values())
-            count = len(pack.trials)
-            share = min(round(count * self.workers / out), count // self._chunk_sizer.least(pack))
-            first, *others = pack.into(max(1, share))
-            self._queue.extendleft(reversed(others))
-            return first
-        if not self.search.finished or len(self._queue) + 1 >= self.workers:
-            return pack
-        if (self._chunk_sizer.lasts(pack) or 0.0) < LONG or len(pack.trials) < 2:
-            return pack
-        first, second = pack.halves()
-        self._queue.appendleft(second)
-        return first
-
-    def _put_first(self, packs: Sequence[Pack]) -> None:
-        """Has these packs be the next ones."""
-        self._queue.extendleft(reversed(self._fitting(packs)))
-
-    def _fitting(self, packs: Iterable[Pack]) -> list[Pack]:
-        """The packs, those in parts of whose kind as many trials were too large for the memory."""
-        most = ((pack, self._most.get(pack.key, len(pack.trials))) for pack in packs)
-        return [part for pack, largest in most for part in pack.parts(largest)]
-
-    def _new(self, trials: Sequence[Any]) -> list[Any]:
-        """Trials neither recorded nor planned before; they count as planned from now on."""
-        known = self.ledger.ended | self._planned
-        new = [trial for trial in trials if trial.trial_id not in known]
-        self._planned |= {trial.trial_id for trial in new}
-        return new
-
-    def should_cancel(self, left: int) -> bool:
-        return self._halted or (left > 1 and self._starving)
-
-    def requeue(self, *packs: Pack) -> None:
-        self._starving = False
-        self._run_no_more(packs)
-        self._put_first(packs)
-
-    def _run_no_more(self, packs: Iterable[Pack]) -> None:
-        for pack in packs:
-            self._running.pop(pack.pack_id, None)
-
-    def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
-        self._run_no_more(packs)
-        self._failures = None
-        with self._keeping_errors():
-            self._record(rows)
-            columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
-            seconds = dict(zip(*columns, strict=True))
-            self._chunk_sizer.learn(packs, seconds)
-            for pack in packs:
-                missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
-                if missing:
-                    self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
-
-    def failed(self, pack: Pack, reason: str) -> None:
-        self._run_no_more([pack])
-        with self._keeping_errors():
-            if reason.startswith(TOO_LARGE):
-                self._most[pack.key] = -(-len(pack.trials) // 2)
-                self._queue = deque(self._fitting(self._queue))
-            if len(pack.trials) > 1:
-                self._put_first(pack.halves())
-            else:
-                self._record(failed_rows(pack.trials, pack.pack_id, reason))
-                self._count_failure(reason)
-
-    def _count_failure(self, reason: str) -> None:
-        """Gives up where nothing works: going on would only make it last."""
-        if self._failures is None:
-            return
-        self._failures += 1
-        if self._failures >= GIVE_UP:
-            raise TrainingError(
-                f"{GIVE_UP} trials failed, each alone, and none finished; the last with: {reason}. "
-                "Mend that (look at Ray's worker logs if workers died), then `sweeps resume`."
-            )
-
-    def _record(self, rows: Rows) -> None:
-        fresh = self.ledger.append(rows)
-        if fresh.num_rows:
-            if self._predictor is not None:
-                self._predictor.learn(fresh)
-            self.search.tell(fresh)
-            for observer in self.observers:
-                observer.recorded(fresh)
-
-    @contextlib.contextmanager
-    def _keeping_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.error = self.error or error
+    unprobed: int = 0
 
 
 def run_sweep(
-    spec: SweepSpec, ledger: Ledger, search: Search, runner: Runner,
-    observers: Sequence[Observer] = (), on_interrupt: Callable[[], None] = lambda: None,
-) -> Outcome:  # fmt: skip
+    spec: SweepSpec,
+    ledger: Ledger,
+    search: Search,
+    runner: Runner,
+    observers: Sequence[Observer] = (),
+    on_interrupt: Callable[[], None] = lambda: None,
+) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
 
     The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
-    raises KeyboardInterrupt. Whatever has been recorded stays recorded, always.
+    raises KeyboardInterrupt. What has been recorded stays recorded in either case.
     """
-    resources = spec.resources
-    job = Job(
-        spec.measures, spec.curve_every, spec.data_root, resources.cpu, resources.gpu,
-        stopping=spec.stopped_by_tune, probes=spec.probes, predicting=spec.predicting,
-    )  # fmt: skip
     search.tell(ledger.table())
-    feed = SweepFeed(search, ledger, job, observers, predictor_of(spec), spec.files)
+    predictor = predictor_of(spec)
+    feed = SweepFeed(search, ledger, PackSettings.of(spec), observers, predictor, spec.files)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    counts = len(ledger.finished), len(ledger.failed)
-    unstudied = len(ledger.unprobed(spec.probes))
-    return Outcome(*counts, feed.stopping.is_set(), len(ledger.stopped), unstudied)
+    return SweepOutcome(
+        finished=len(ledger.finished),
+        failed=len(ledger.failed),
+        interrupted=feed.stopping.is_set(),
+        stopped=len(ledger.stopped),
+        unprobed=len(ledger.unprobed(spec.probes)),
+    )
 
 
 @contextlib.contextmanager
 def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """Turns the first signal into a flag. Only the main thread can listen to signals."""
+    """Turns the first signal into a flag. Only the main thread can handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, interrupted: FrameType | None) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()

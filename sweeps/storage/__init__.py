@@ -1,17 +1,19 @@
-"""Files on disk: every path of a results folder, files written whole, and shell words."""
+"""Files on disk: the paths of a results folder, files written whole, and commands to copy."""
 
-from sweeps.storage.paths import (
-    SWEEP_VERSION,
-    SweepPaths,
-    VerificationPaths,
+from sweeps.storage.files import (
     locked,
     new_folder,
-    open_results,
-    read_sweep,
     read_text,
     sync_folder,
     write_atomic,
     write_json,
+)
+from sweeps.storage.paths import (
+    SWEEP_VERSION,
+    SweepPaths,
+    VerificationPaths,
+    open_results,
+    read_sweep,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Commands that people are told to copy: they work as they are printed."""
+"""Commands for people to copy: they work as they are printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def command(program: str, *arguments: object) -> str:
-    """A shell line; a program beside our Python that is not on the PATH gets its whole name."""
+    """A shell line; a program beside our Python that is not on the PATH gets its whole path."""
     return shlex.join([_found(program), *map(str, arguments)])
 
 
@@ -20,5 +20,5 @@ def _found(program: str) -> str:
         return program
     try:
         return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
-    except FileNotFoundError:  # the working directory is gone
+    except FileNotFoundError:  # the working directory was removed
         return str(beside)

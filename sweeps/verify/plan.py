@@ -25,7 +25,8 @@ from sweeps.records.model_answer import Defence
 from sweeps.records.verification_file import FrozenValues
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
-from sweeps.storage.paths import SweepPaths, VerificationPaths, read_text, write_json
+from sweeps.storage.files import read_text, write_json
+from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 
 PLAN_VERSION = 1

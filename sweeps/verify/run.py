@@ -10,9 +10,10 @@ from backdoor.config import Attack, TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.records.verification_file import VerificationFile
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, Outcome, run_sweep
+from sweeps.scheduling.loop import Observer, SweepOutcome, run_sweep
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
 from sweeps.verify.answer import answer_of
 from sweeps.verify.open_region import open_region
 from sweeps.verify.plan import (
@@ -74,7 +75,7 @@ class Verification:
         runner: Runner,
         observers: Sequence[Observer] = (),
         on_interrupt: Callable[[], None] = lambda: None,
-    ) -> Outcome:
+    ) -> SweepOutcome:
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
         return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)

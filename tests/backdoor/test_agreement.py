@@ -12,7 +12,12 @@ from backdoor.trial import prepare
 
 
 @pytest.mark.parametrize(
-    ("architecture", "epochs"), [("linear", 6), ("mlp", 8), ({"kind": "convnet", "width": 4}, 12)]
+    ("architecture", "epochs"),
+    [
+        ("linear", 6),
+        ("mlp", 8),
+        pytest.param({"kind": "convnet", "width": 4}, 12, marks=pytest.mark.slow),
+    ],
 )
 def test_packed_figures_are_those_of_single_networks(architecture, epochs) -> None:
     configs = [trial(architecture, seed=s, epochs=epochs, rate=0.05) for s in range(4)]

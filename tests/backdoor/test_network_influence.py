@@ -46,6 +46,7 @@ def studied(architecture="linear", rate=0.1, **defence):
 LONG = {"epochs": 300, "weight_decay": 0.05, "learning_rate": 0.5}
 
 
+@pytest.mark.slow
 def test_the_slope_at_0_is_that_of_the_curve_of_trained_networks() -> None:
     """Trained long enough to be near the optimum, so that both must agree roughly: within 10 %."""
     model = studied(**LONG)

@@ -19,7 +19,7 @@ from backdoor.trial import prepare
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import SweepFeed
@@ -124,7 +124,7 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
     values = first.defence.active()
     assert values["architecture"]["pretrained"].startswith("sha256:")
     plan = Plan({}, VerificationSettings(), (), (Draw("inside", values, None, (9,)),), "")
-    probed = Job(spec.measures, probes=(PROBES.build("persistence"),))
+    probed = PackSettings(spec.measures, probes=(PROBES.build("persistence"),))
     feed = SweepFeed(make_search(spec), Ledger(paths.ledger), probed, files=spec.files)
     lacking = [trial for trial in feed.next_pack().trials if trial == first]
     final = choose(spec, paths, first.defence_id).trial
@@ -132,7 +132,7 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
         assert built.defence.architecture.pretrained.path == str(file)
     file.write_bytes(b"something else")
     userfile._checked.cache_clear()
-    chunk = Chunk.from_json(Chunk((Pack((first,), Job(())),)).to_json())
+    chunk = Chunk.from_json(Chunk((Pack((first,), PackSettings(())),)).to_json())
     with pytest.raises(UserError, match="must hold what it held when the trials were named"):
         train_pack(chunk.packs[0])
 

@@ -1,6 +1,6 @@
 """Recorded grids replayed: are the safe cells found from 60 of 250 trainings?
 
-make bench-recorded RECORDED=DIR [SEEDS=10]: one line a file, JSON beside it, exit code 1 where a
+make bench-recorded RECORDED=DIR [SEEDS=10]: one line for each file, JSON beside it, exit code 1 where a
 goal is missed. Safe: mean clean accuracy within 0.03 of the best cell's, and mean backdoor accuracy
 of at most 0.25, over the recorded seeds.
 """
@@ -18,22 +18,22 @@ from region.means import mean_probability
 from region.recorded import read
 
 from sweeps.levelset.membership import IN, labels
-from sweeps.records.thresholds import Thresholds
+from sweeps.levelset.surrogate import Goal
 
 BELOW_BEST, SUCCESS, DANGER = 0.03, 0.25, 0.5
 SHARE, RANDOM_SHARE = 60 / 250, 83 / 250
-MANY, LEAST_F1 = 8, 0.9
+MANY, REQUIRED_F1 = 8, 0.9
 
 
 def f1(found, truth):
     """1 where there is nothing to find and nothing is found."""
-    size = found.sum() + truth.sum()
-    return 2 * (found & truth).sum() / size if size else 1.0
+    total = found.sum() + truth.sum()
+    return 2 * (found & truth).sum() / total if total else 1.0
 
 
 def searched(file, seed, batch, **settings):
-    """(cells thought safe, cells wrongly called IN at any time) after a share of the rows."""
-    thresholds, wrong = Thresholds(attack_success=SUCCESS, below_best=BELOW_BEST), set()
+    """(cells that are answered as safe, cells that were IN too early) after a share of the rows."""
+    thresholds, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
         file.table, thresholds, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
@@ -42,12 +42,12 @@ def searched(file, seed, batch, **settings):
             continue
         inside = mean_probability(search, file.table, SUCCESS, BELOW_BEST)
         called = labels(inside, search.settings.confidence) == IN
-        wrong |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
-    return inside >= 0.5, called, wrong
+        bold |= set(np.flatnonzero(called & (file.success > DANGER)).tolist())
+    return inside >= 0.5, called, bold
 
 
 def by_random_rows(file, seed):
-    """What plain means over randomly chosen rows say: nothing of cells without a row."""
+    """What plain means over randomly chosen rows say; cells without a row have no answer."""
     rng, table = np.random.default_rng(seed), file.table
     seen = np.zeros(table.correct.size, dtype=bool)
     seen[rng.permutation(len(seen))[: round(RANDOM_SHARE * len(seen))]] = True
@@ -67,7 +67,7 @@ def judge(path, seeds, batch, **settings):
     plain = [by_random_rows(file, seed) for seed in range(seeds * 20)]
     scores = [f1(cells, truth) for cells, _, _ in found]
     wrong = [int((cells & ~truth).sum()) for cells, _, _ in found]
-    ever_wrong = sum(len(b) for _, _, b in found)
+    bold = sum(len(b) for _, _, b in found)
     many = truth.sum() >= MANY
     called = sum(int(c.sum()) for _, c, _ in found)
     return {
@@ -77,11 +77,11 @@ def judge(path, seeds, batch, **settings):
         "missed_cells": quartiles([int((truth & ~cells).sum()) for cells, _, _ in found]),
         "in_cells": called / seeds,
         "in_precision": sum(int((c & truth).sum()) for _, c, _ in found) / called if called else None,
-        "in_above_half": ever_wrong,
+        "in_above_half": bold,
         "random_f1": quartiles([f1(cells, truth) for cells in plain]),
         "random_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells in plain])),
         "search_wrong_above_half": float(np.mean([bool((cells & (file.success > DANGER)).any()) for cells, _, _ in found])),
-        "goals": {"f1": bool(not many or np.median(scores) >= LEAST_F1), "never above half": ever_wrong == 0},
+        "goals": {"f1": bool(not many or np.median(scores) >= REQUIRED_F1), "never above half": bold == 0},
     }  # fmt: skip
 
 

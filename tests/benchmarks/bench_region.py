@@ -27,7 +27,7 @@ from region.map import Map, compute
 
 
 def share(pool, _seeds, say):
-    """The target of 90 % of the seeds: what fresh seeds say of 40 points at the border of IN."""
+    """The target of 90 % of the seeds: how many new seeds pass at 40 points at the border of IN."""
     spec, search = target.searched()
     points, chance = target.border(search, spec.region.confidence)
     measured = target.rates(pool, spec, target.trials_of(spec, search, points))
@@ -47,12 +47,12 @@ def share(pool, _seeds, say):
     }
 
 
-#: Live runs whose time is taken, each beside so many trials of the obvious script.
+#: Live runs that are timed, each beside so many trials of the obvious script.
 RUNS, PART = 5, 24
 
 
 def live(_pool, _seeds, say):
-    """The bundled search on Ray Tune until its rule stops it, and its proof."""
+    """The bundled search on Ray Tune until its rule stops it, and its verification."""
     with tempfile.TemporaryDirectory() as folder:
         found = running.live(folder)
     say(f"\nlive: {found['trials']} trials in {found['seconds']:.0f} s ({found['without_start']:.0f} s without Ray's start), "

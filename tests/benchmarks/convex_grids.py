@@ -1,9 +1,9 @@
-"""Grids of convex learners, timed on both sides.
+"""Grids of convex learners, timed for both ways to train.
 
 Ours is `run_pack` on the packs that a sweep would make: splits, poisoning and stamping, training,
-evaluation on test, validation and triggered images, results. Theirs is handed its arrays and is
-timed from `fit` to the last `predict`, on a part of the grid, scaled up. A variant of theirs that
-does not solve the same problem as well as ours is left out, as the test of its row says.
+evaluation on test, validation and triggered images, results. Theirs gets its arrays ready-made and
+is timed from `fit` to the last `predict`, on a part of the grid, scaled up. A variant of theirs that
+does not solve the same problem as well as ours is left out; the test of its row says how.
 
 Seconds are CPU seconds of one thread. Images are pairs of MNIST (7, 1) and CIFAR-10 (0, 6): with
 BACKDOOR_DATA=FOLDER those in FOLDER/MNIST/raw and FOLDER/cifar10/*.parquet; without, random images
@@ -30,7 +30,7 @@ from backdoor.datasets import Dataset
 from backdoor.datasets.source import load_source
 from backdoor.result import TrialResult
 from backdoor.trial import prepare, run_pack
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 
 SIZES = {"train": 1500, "validation": 500, "test": 500}
 RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
@@ -57,7 +57,7 @@ def images(inputs: int) -> Dataset:
 
 @lru_cache
 def arrays_file(inputs: int) -> Dataset:
-    """Random images, with data at hand too."""
+    """Random images, also where real data is available."""
     return build_data({"kind": "arrays", "root": str(random_images(inputs)), **SIZES})
 
 
@@ -67,19 +67,19 @@ def random_images(inputs: int) -> Path:
     As on pairs of real photographs, linear models classify nine of ten images.
     """
     _, shape = SHAPES[inputs]
-    draw = np.random.default_rng(inputs)
+    rng = np.random.default_rng(inputs)
     labels = np.arange(sum(SIZES.values())) % 2
     spread = 60 * np.arange(1, 201) ** -0.7
-    scores = draw.standard_normal((len(labels), 200))
-    scores[:, :20] += (labels[:, None] - 0.5) * APART * draw.standard_normal(20)
-    raw = 128 + (scores * spread) @ draw.standard_normal((200, inputs)) / 4
-    raw += 8 * draw.standard_normal(raw.shape)
+    scores = rng.standard_normal((len(labels), 200))
+    scores[:, :20] += (labels[:, None] - 0.5) * APART * rng.standard_normal(20)
+    raw = 128 + (scores * spread) @ rng.standard_normal((200, inputs)) / 4
+    raw += 8 * rng.standard_normal(raw.shape)
     file = Path(mkdtemp()) / f"{inputs}.npz"
     np.savez(file, images=raw.clip(0, 255).astype(np.uint8).reshape(-1, *shape), labels=labels)
     return file
 
 
-# --- both sides --------------------------------------------------------------------------------
+# --- both ways to train ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Grid:
                   trigger={"kind": "patch", "size": side})
             for rate in RATES for learner in learners for decay in decays
         ]  # fmt: skip
-        # A step prime to the number of strengths: all rates and strengths have their turn.
+        # A step that is prime to the number of strengths, so that all rates and strengths occur.
         return Grid(configs, range(every // 2, len(configs), every))
 
     @property
@@ -112,19 +112,21 @@ class Grid:
         return len(self.configs) / len(self.part)
 
     def sweep(self) -> list[TrialResult]:
-        return [r for pack in make_packs(self.configs, Job(())) for r in run_pack(pack.trials)]
+        return [
+            r for pack in make_packs(self.configs, PackSettings(())) for r in run_pack(pack.trials)
+        ]
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """What their fit gets, inputs and labels and three sets of images to classify; then the
-    answers that count, and how many of those our model gives."""
+    """What their fit gets: inputs, labels and three sets of images to classify. Then the answers
+    that count, and how many of those our model gives."""
 
     config: TrialConfig
     x: Any
     y: Any
     asked: Sequence[Any]
-    wanted: Sequence[Any]
+    expected: Sequence[Any]
     ours: tuple[int, ...]
 
 
@@ -142,7 +144,7 @@ def arrays_of(grid: Grid, dtype: Any = np.float64) -> list[Arrays]:
         sets = [inputs(rows) for rows in (member.test, member.validation, member.triggered[0].rows)]
         ours = results[member.config.trial_id]
         hits = sum(ours.class_correct), ours.validation_correct, ours.measurements[0].success
-        right = member.test_labels, member.validation_labels, member.triggered[0].wanted
+        right = member.test_labels, member.validation_labels, member.triggered[0].target_labels
         found.append(
             Arrays(member.config, inputs(member.train), member.train_labels, sets, right, hits)
         )
@@ -156,8 +158,8 @@ def answers(model: Any, arrays: Arrays) -> list[Any]:
 
 def counts(arrays: Arrays, answers: Sequence[Any]) -> tuple[int, ...]:
     """Right answers on test and validation images, and what the attacker wants on triggered."""
-    pairs = zip(answers, arrays.wanted, strict=True)
-    return tuple(int((answer == wanted).sum()) for answer, wanted in pairs)
+    pairs = zip(answers, arrays.expected, strict=True)
+    return tuple(int((answer == expected).sum()) for answer, expected in pairs)
 
 
 def cpu(work: Callable[[], object], scale: float = 1.0) -> Callable[[], float]:

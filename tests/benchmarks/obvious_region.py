@@ -71,7 +71,7 @@ def train_one(config: dict[str, Any]) -> None:
 
 
 def main(trials: int, folder: str) -> None:
-    """Runs so many trials, a multiple of six, of the grid."""
+    """Runs `count` trials of the grid, a multiple of six."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     space = {

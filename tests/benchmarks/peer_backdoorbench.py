@@ -1,10 +1,10 @@
-"""BackdoorBench's BadNet on given images: run by `rows_peer.py`, in a folder that shows a checkout.
+"""BackdoorBench's BadNet on given images: run by `rows_peer.py`, in a folder that links to a checkout.
 
     python peer_backdoorbench.py IMAGES.npz {train,data} EPOCHS WORKERS
 
 Its own code does the work, as its `attack/badnet.py` does when run as a script. CIFAR-10 is given
 from memory, as CIFAR-10's class in torchvision gives it, and the cosine's length by the name that
-its settings have for it. Left out, as they would weigh too much in so short a run: figures drawn
+its settings have for it. Left out, since they would take too much of so short a run: pictures
 after each epoch, and saving the model. The last line printed is seconds as JSON.
 """
 

@@ -1,6 +1,6 @@
-"""Backdoor Learning Curves again: our engines against the authors' recorded accuracies.
+"""Backdoor Learning Curves reproduced: our engines against the authors' recorded accuracies.
 
-make reproduce RECORDED=DIR DATA=DIR: a line a file, JSON beside it. Exit code 0 where every file was
+make reproduce RECORDED=DIR DATA=DIR: a line for each file, JSON beside it. Exit code 0 where every file was
 compared and agrees, 1 where one misses a bound or could not be compared, 2 for wrong input.
 """
 
@@ -27,7 +27,7 @@ VERDICTS = ("agrees", "misses", "not compared")
 
 
 def judge(file, ours):
-    """The comparison of one file with what came of its rows' trials, in their order."""
+    """The comparison of one file with the results of its rows' trials, in their order."""
     cells = [row.cell for row in file.rows]
     return compare(
         cell_means(cells, [row.clean for row in file.rows]),
@@ -59,10 +59,10 @@ def plan(files, set_up):
 
 
 def reproduce(files, set_up, workers, slopes):
-    """A plain mapping a file, printed as it goes, and file name → correlations of theta."""
+    """A plain mapping for each file, printed as it goes, and file name → correlations of theta."""
     planned, rows = plan(files, set_up)
-    wanted = [trial for trials in planned.values() for trial in trials]
-    trained, thetas = train(wanted, workers, slopes) if wanted else {}, {}
+    missing = [trial for trials in planned.values() for trial in trials]
+    trained, thetas = train(missing, workers, slopes) if missing else {}, {}
     for file, trials in planned.items():
         ours = [trained[trial.trial_id] for trial in trials]
         found = judge(file, ours)

@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
-from throughput import Row, one_thread, wanted
+from throughput import Row, one_thread, selected
 from trials import DIGITS, trial
 
 from backdoor.config import build_data
@@ -29,7 +29,7 @@ from backdoor.image_store.store import ImageStore
 from backdoor.trial import prepare
 
 SEEDS, RATE = 6, 0.05
-#: A difference of nothing is written as this ratio.
+#: The ratio for a difference of 0.
 MOST = 100.0
 NETWORKS = {"linear": 6, "mlp": 8, "convnet": 12}
 DECAYS = {"ridge": 0.01, "logistic": 0.001, "linear_svm": 0.01, "rbf_svm": 0.01}
@@ -47,7 +47,7 @@ def rows() -> Iterator[Row]:
 
 
 def _agreement(name: str, kind: str, data: Dataset) -> Iterator[Row]:
-    if not wanted(name):
+    if not selected(name):
         return
     architecture: Any = {"kind": "convnet", "width": 4} if kind == "convnet" else kind
     point = {"weight_decay": DECAYS[kind]} if kind in DECAYS else {"epochs": NETWORKS[kind]}
@@ -66,16 +66,16 @@ def _agreement(name: str, kind: str, data: Dataset) -> Iterator[Row]:
 
 
 def _figures(members: Sequence[Member], predict: Predict) -> Any:
-    """Clean accuracy and attack success of each lane, (lanes, 2)."""
+    """Clean accuracy and attack success of each model, (models, 2)."""
     return np.array([
         [np.mean(predict(i, member.test) == member.test_labels),
-         np.mean(predict(i, member.triggered[0].rows) == member.triggered[0].wanted)]
+         np.mean(predict(i, member.triggered[0].rows) == member.triggered[0].target_labels)]
         for i, member in enumerate(members)
     ])  # fmt: skip
 
 
 def _allowed(ours: Any, theirs: Any) -> float:
-    """Half-width of the interval by the difference found."""
+    """Half-width of the interval divided by the difference found."""
     found = abs(ours.mean() - theirs.mean())
     low, high = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
     return min(MOST, (high - low) / 2 / found) if found else MOST

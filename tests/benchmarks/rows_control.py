@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import fake_result
 
 from backdoor.memory import return_freed
@@ -37,13 +37,13 @@ READ = "ledger of 100,000 rows read, 2 s"
 
 def rows() -> Iterator[Row]:
     """Three rows; each run is a process of its own, so that memory starts from nothing."""
-    if wanted(CONTROL) or wanted(MEMORY):
+    if selected(CONTROL) or selected(MEMORY):
         runs = [_in_process("replay") for _ in range(RUNS)]
         rates = tuple(run["rate"] / RATE for run in runs)
         yield Row(CONTROL, statistics.median(rates), 1.0, rates)
         growths = tuple(GROWTH / run["growth"] for run in runs)
         yield Row(MEMORY, statistics.median(growths), 1.0, growths)
-    if wanted(READ):
+    if selected(READ):
         ratios = tuple(READ_SECONDS / run for run in _in_process("read")["seconds"])
         yield Row(READ, statistics.median(ratios), 1.0, ratios)
 
@@ -98,7 +98,7 @@ class _Watch:
         self.seen.append((self.rows, _resident()))
 
     def growth(self, trials: int) -> float:
-        """Bytes a trial from the first quarter on: caches and imports have settled by then."""
+        """Bytes for each trial from the first quarter on, when caches and imports no longer grow."""
         sync_state = [pair for pair in self.seen if pair[0] >= trials / 4]
         count, size = zip(*sync_state, strict=True)
         return max(1.0, statistics.linear_regression(count, size).slope)
@@ -125,7 +125,7 @@ def _replayed(trials: int = TRIALS) -> dict[str, float]:
 
 
 def _give_back() -> None:
-    """What was freed, which would hide what is needed more."""
+    """Returns freed memory, which would otherwise hide growth."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     return_freed()

@@ -12,7 +12,7 @@ from convex_grids import SIZES, Arrays, Grid, answers, arrays_of, counts, cpu
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.svm import SVC
-from throughput import Row, side_by_side, wanted
+from throughput import Row, selected, side_by_side
 
 # --- ridge -------------------------------------------------------------------------------------
 
@@ -22,14 +22,14 @@ RIDGE = np.logspace(-4, 2, 50).tolist()
 def ridge_rows() -> Iterator[Row]:
     """Theirs in either precision, by each solver that gives the same counts as ours.
 
-    The two that take least are timed in turn with ours. svd is left out: five times slower.
+    The two fastest are timed in turn with ours. svd is left out: five times slower.
     """
-    for inputs, goal in ((784, 20), (3072, 15)):
+    for inputs, required in ((784, 20), (3072, 15)):
         name = f"ridge path, 50 x 6, {inputs} inputs / RidgeClassifier"
-        if wanted(name):
+        if selected(name):
             grid = Grid.of(["ridge"], RIDGE, inputs, every=61)
             baselines = [cpu(fit, grid.scale) for fit in equal_ridges(grid)[:2]]
-            yield from side_by_side(name, goal, baselines, cpu(grid.sweep))
+            yield from side_by_side(name, required, baselines, cpu(grid.sweep))
 
 
 def equal_ridges(grid: Grid) -> list[Callable[[], object]]:
@@ -72,10 +72,10 @@ def svm_rows() -> Iterator[Row]:
         (gaussian, "RBF SVM, 3 x 5 x 6", 3072, 29),
     ):
         name = f"{text}, {inputs} inputs / SVC"
-        if wanted(name) or wanted(f"{name} of a BLAS kernel"):
+        if selected(name) or selected(f"{name} of a BLAS kernel"):
             grid = Grid.of(learners, decays, inputs, every)
             arrays = arrays_of(grid)
-            for kernel, goal, suffix in (
+            for kernel, required, suffix in (
                 (own_kernel, 20, ""),
                 (blas_kernel, 3, " of a BLAS kernel"),
             ):
@@ -84,7 +84,7 @@ def svm_rows() -> Iterator[Row]:
                     counts(a, found) == a.ours for a, found in zip(arrays, fit(), strict=True)
                 )
                 ours = cpu(grid.sweep)
-                yield from side_by_side(name + suffix, goal, [cpu(fit, grid.scale)], ours)
+                yield from side_by_side(name + suffix, required, [cpu(fit, grid.scale)], ours)
 
 
 def fit_machines(arrays: Sequence[Arrays], kernel: Callable[[Any], dict[str, Any]]) -> list[Any]:

@@ -1,11 +1,11 @@
 """The data path, alone and under training, against a DataLoader with transforms of single images.
 
 The baseline treats every image as the published benchmarks of this field do: a PIL image is
-resized, cropped out of a frame, mirrored, made a tensor and normalised; a poisoned one is stamped
+resized, cropped after padding, mirrored, made a tensor and normalised; a poisoned one is stamped
 first. Its best number of workers counts, and workers stay alive over epochs.
 
-One training alone on the machine leaves cores to the baseline's workers, which ours has no use for.
-A sweep leaves none: so one training a core is measured as well, each in a process of its own.
+A single training leaves cores to the baseline's workers, which ours does not need. A sweep leaves
+none: so one training for each core is measured as well, each in its own process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 from synthetic import synthetic_source
-from throughput import Row, one_thread, side_by_side, timed, wanted
+from throughput import Row, one_thread, selected, side_by_side, timed
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -34,7 +34,7 @@ from backdoor.image_store.store import ImageStore
 from backdoor.trial import prepare
 
 IMAGES, BATCH, TRAINED = 4096, 128, 1024
-#: Of our data path alone, which is too quick to be timed once.
+#: Repeats of our data path alone, which is too fast to be timed once.
 EPOCHS = 10
 SOURCE = synthetic_source(IMAGES + 100, (3, 32, 32))
 
@@ -62,7 +62,7 @@ def _training() -> Iterator[Row]:
 def _one_a_core() -> Iterator[Row]:
     """As many trainings as there are cores, until the last one has ended."""
     name, cores = "convnets with their data path, one a core, against DataLoaders", os.cpu_count()
-    if not wanted(name):
+    if not selected(name):
         return
     # Spawned, as torch's threads do not survive a fork; and executors may have loader workers.
     with ProcessPoolExecutor(cores, get_context("spawn")) as processes:
@@ -81,7 +81,7 @@ def _train_here(workers: int | None) -> None:
 
 @functools.cache
 def _training_here(workers: int | None) -> Callable[[], object]:
-    """On four times the images, for what it costs to begin is shared by two processes."""
+    """On four times the images, since the cost of the start is shared by two processes."""
     member, store = _member(4 * TRAINED)
     if workers is None:
         return lambda: Serial().train([member], store, 10, None)

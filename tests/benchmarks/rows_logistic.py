@@ -1,7 +1,7 @@
 """Logistic regression against scikit-learn, fit by fit, at the same objective.
 
-How many steps a logistic regression takes differs between random images and MNIST's: with MNIST at
-hand it has a row for either.
+How many steps a logistic regression takes differs between random images and MNIST's: where
+MNIST is available it has a row for each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from convex_grids import SIZES, Arrays, Grid, answers, arrays_file, arrays_of, cpu, images
 from sklearn.linear_model import LogisticRegression
-from throughput import Row, side_by_side, wanted
+from throughput import Row, selected, side_by_side
 
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source
@@ -41,7 +41,7 @@ def rows() -> Iterator[Row]:
         cases.append(("MNIST 7-1", 784, images))
     for text, inputs, source in cases:
         name = f"logistic path, 10 x 6, {text} / LogisticRegression"
-        if not wanted(name):
+        if not selected(name):
             continue
         decays = [1 / (SIZES["train"] * c) for c in LOGISTIC_C]
         grid = Grid.of(["logistic"], decays, inputs, 7, source(inputs))
@@ -84,7 +84,7 @@ def objective(w: Any, b: float, x: Any, y: Any, config: TrialConfig) -> float:
 
 
 def fastest(wide: Arrays, narrow: Arrays, best: float) -> Callable[[], object]:
-    """Each solver at its loosest tolerance that will do, and of those the fastest."""
+    """Each solver at its loosest tolerance that is enough, and the fastest of those."""
     found = []
     c = 1 / (len(wide.x) * wide.config.defence.weight_decay)
     for solver, dtype in SOLVERS[wide.x.shape[1]]:
@@ -97,5 +97,5 @@ def fastest(wide: Arrays, narrow: Arrays, best: float) -> Callable[[], object]:
             if objective(w, b, wide.x, wide.y, wide.config) <= best * (1 + 1e-4):
                 found.append((seconds, len(found), fit))
                 break
-    # Where the optimum is all but 0 none may come so near: then the last one, the most exact.
+    # Where the optimum is almost 0, none may come so near: then the last one, the most exact.
     return min(found)[2] if found else fit

@@ -5,7 +5,7 @@ process shares) while a pack runs, above that of the same process when it has im
 and done a small pack. Model and activations are what the same training takes on 256 images, less
 those images. The convnet takes an epoch and is evaluated; the ResNet takes a few steps of one.
 CIFAR10=DIR has the set as *.parquet; without it, random images of the same number and shape go
-through the same cache. Only Linux tells what is measured here.
+through the same cache. Only Linux reports what is measured here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import trial
 
 from backdoor.config import Training, TrialConfig, build_data
@@ -38,7 +38,7 @@ ROLLUP = Path("/proc/self/smaps_rollup")
 EVERY = 0.05
 BATCH = 128
 SHAPE, TRAIN, TEST, VALIDATION = (32, 32, 3), 50_000, 10_000, 1000
-#: Training and test images of a worker, and of the one that tells what the model takes. Networks
+#: Training and test images of a worker, and of the one that measures the model's share. Networks
 #: are evaluated on 1,000 images at a time.
 WHOLE, FEW = (TRAIN - VALIDATION, TEST), (256, 1000)
 #: Architecture, and after how many steps to stop.
@@ -53,7 +53,7 @@ def rows() -> Iterator[Row]:
     """Ratios of 1.2 x model and activations to what each of the two workers holds."""
     for network in NETWORKS:
         name = f"worker memory, CIFAR-10, {network}"
-        if wanted(name) and ROLLUP.exists():
+        if selected(name) and ROLLUP.exists():
             with tempfile.TemporaryDirectory() as folder:
                 (alone,) = _at_once(Path(folder), network, [FEW])
                 whole = _at_once(Path(folder), network, [WHOLE, WHOLE])
@@ -67,11 +67,11 @@ def _data(folder: Path) -> dict[str, object]:
         return {"kind": "parquet", "root": given, "validation": VALIDATION}
     file = folder / "random.npz"
     if not file.exists():
-        draw = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         np.savez(
-            file, images=draw.integers(0, 256, (TRAIN, *SHAPE), np.uint8),
-            labels=draw.integers(0, 10, TRAIN), test_labels=draw.integers(0, 10, TEST),
-            test_images=draw.integers(0, 256, (TEST, *SHAPE), np.uint8),
+            file, images=rng.integers(0, 256, (TRAIN, *SHAPE), np.uint8),
+            labels=rng.integers(0, 10, TRAIN), test_labels=rng.integers(0, 10, TEST),
+            test_images=rng.integers(0, 256, (TEST, *SHAPE), np.uint8),
         )  # fmt: skip
     return {"kind": "arrays", "root": str(file), "validation": VALIDATION}
 

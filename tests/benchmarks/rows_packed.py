@@ -1,6 +1,6 @@
 """Packs of small networks against one after the other.
 
-One by one is what a good user writes: plain torch modules, images normalised and poisoned
+The baseline is what a good user writes: plain torch modules, images normalised and poisoned
 beforehand and held as float tensors, batches by indexing, torch's SGD in its fastest form. Trials
 are those of a sweep: poison rates from 0 to 10 %, several weight decays. On digits every trial has
 a seed, and so a batch order, of its own; on wide images they share one seed, as the trials of a
@@ -30,20 +30,22 @@ from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 from backdoor.trial import prepare
 
-LANES = 32
-#: One by one trains so many of them, scaled up.
+MODELS = 32
+#: The baseline trains so many of them, scaled up.
 PART = 8
 FORMS = ({}, {"foreach": True}, {"fused": True})
 NOISE = build_data({"kind": "digits", "train": 1500, "validation": 10, "test": 100})
 
 
 def rows() -> Iterator[Row]:
-    for name, architecture, goal in (("linear models", "linear", 11), ("MLPs", "mlp", 7.5)):
-        configs = _configs(architecture, range(LANES), DIGITS, epochs=6)
-        yield from _against_torch(f"{LANES} packed {name} on digits", goal, configs, None)
-    for inputs, shape, goal in ((784, (1, 28, 28), 6), (3072, (3, 32, 32), 4)):
-        configs = _configs("linear", [0] * LANES, NOISE, epochs=3)
-        yield from _against_torch(f"{LANES} packed linear models at {inputs}", goal, configs, shape)
+    for name, architecture, required in (("linear models", "linear", 11), ("MLPs", "mlp", 7.5)):
+        configs = _configs(architecture, range(MODELS), DIGITS, epochs=6)
+        yield from _against_torch(f"{MODELS} packed {name} on digits", required, configs, None)
+    for inputs, shape, required in ((784, (1, 28, 28), 6), (3072, (3, 32, 32), 4)):
+        configs = _configs("linear", [0] * MODELS, NOISE, epochs=3)
+        yield from _against_torch(
+            f"{MODELS} packed linear models at {inputs}", required, configs, shape
+        )
     yield from _narrow()
 
 
@@ -64,11 +66,13 @@ def _prepared(
 
 
 def _against_torch(
-    name: str, goal: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
+    name: str, required: float, configs: list[TrialConfig], shape: tuple[int, int, int] | None
 ) -> Iterator[Row]:
     members, store = _prepared(configs, shape)
-    baselines = [_one_by_one(members[:: LANES // PART], store, form) for form in FORMS]
-    yield from side_by_side(name, goal, baselines, timed(lambda: _train(Packed(), members, store)))
+    baselines = [_one_by_one(members[:: MODELS // PART], store, form) for form in FORMS]
+    yield from side_by_side(
+        name, required, baselines, timed(lambda: _train(Packed(), members, store))
+    )
 
 
 def _narrow() -> Iterator[Row]:
@@ -101,7 +105,7 @@ def _one_by_one(
                 module, images, torch.from_numpy(member.train_labels), member.config, form
             )
             seconds += time.perf_counter() - start
-        return seconds * LANES / len(members)
+        return seconds * MODELS / len(members)
 
     return run
 

@@ -4,7 +4,7 @@ BACKDOORBENCH=DIR is a checkout of it, BACKDOORBENCH_PYTHON the interpreter that
 imports (by default this one); without a checkout these rows are left out. Both train the same
 pre-activation ResNet-18 on the same images, in the same batches, with the same augmentation, and
 are measured on the same test images, clean and triggered. Theirs is timed from the making of the
-network to the last evaluation, ours from the drawing of the poison. The better of its variants
+network to the last evaluation, ours from the choice of the poisoned images. The better of its variants
 with 0 and 2 loader workers counts.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from peer_backdoorbench import BATCH, DATA_EPOCHS, THREADS
 from synthetic import synthetic_source
-from throughput import Row, wanted
+from throughput import Row, selected
 from trials import trial
 
 from backdoor.config import Training, TrialConfig, build_data
@@ -43,8 +43,8 @@ IMAGES = {"train": (512, 100), "data": (4096, 100)}
 
 def rows() -> Iterator[Row]:
     checkout = os.environ.get("BACKDOORBENCH")
-    for name, part, goal in ((TRAIN, "train", 1.0), (DATA, "data", 15.0)):
-        if not wanted(name):
+    for name, part, required in ((TRAIN, "train", 1.0), (DATA, "data", 15.0)):
+        if not selected(name):
             continue
         if checkout is None:
             print(f"left out, as BACKDOORBENCH names no checkout: {name}", file=sys.stderr)
@@ -52,7 +52,7 @@ def rows() -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as folder:
             file = _images(Path(folder), *IMAGES[part])
             ratios = [_pair(Path(checkout).resolve(), file, part) for _ in range(PAIRS)]
-        yield Row(name, statistics.median(ratios), goal, tuple(ratios))
+        yield Row(name, statistics.median(ratios), required, tuple(ratios))
 
 
 def _images(folder: Path, train: int, test: int) -> Path:
@@ -76,7 +76,7 @@ def _pair(checkout: Path, folder: Path, part: str) -> float:
 
 
 def _theirs(checkout: Path, folder: Path, part: str, workers: int) -> float:
-    """In a folder that shows the checkout, so that what it writes does not go there."""
+    """In a folder that links to the checkout, so that nothing is written into the checkout."""
     python = os.environ.get("BACKDOORBENCH_PYTHON", sys.executable)
     with tempfile.TemporaryDirectory() as own:
         for entry in checkout.iterdir():

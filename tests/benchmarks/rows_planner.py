@@ -11,17 +11,17 @@ from typing import Any
 
 from rows_sweep import process, span
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 
 from sweeps.cost.estimate import estimate
 from sweeps.ledger import Ledger
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 
-#: A prediction within 30 %.
-GOAL, RUNS = 0.7, 3
+#: Goal: a prediction within 30 %.
+REQUIRED, RUNS = 0.7, 3
 NAME = "planner: 1 - |predicted - took| / took, "
 
 #: Name → the defence space; every point meets two poison rates and the baseline, with seeds.
@@ -55,13 +55,13 @@ SPECS: dict[str, tuple[dict[str, Any], int]] = {
 
 def rows() -> Iterator[Row]:
     for name in SPECS:
-        if not wanted(NAME + name):
+        if not selected(NAME + name):
             continue
         ratios = []
         for _ in range(RUNS):
             predicted, took = (_seconds(part, name) for part in ("predict", "take"))
             ratios.append(1 - abs(predicted - took) / took)
-        yield Row(NAME + name, statistics.median(ratios), GOAL, tuple(ratios))
+        yield Row(NAME + name, statistics.median(ratios), REQUIRED, tuple(ratios))
 
 
 def _seconds(part: str, name: str) -> float:
@@ -92,7 +92,7 @@ def _spec(number: int) -> SweepSpec:
 
 def predicted(spec: SweepSpec) -> float:
     """As `sweeps check --time` has it."""
-    job = Job(spec.measures, spec.curve_every, spec.data_root)
+    job = PackSettings(spec.measures, spec.curve_every, spec.data_root)
     return estimate(make_packs(make_search(spec).ask(4096), job)).seconds
 
 

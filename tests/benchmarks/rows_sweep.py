@@ -20,10 +20,10 @@ from typing import Any
 
 from rows_control import wide, wide_spec
 from small import begin
-from throughput import Row, wanted
+from throughput import Row, selected
 
 from sweeps.ledger import Ledger, Rows
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
 from sweeps.scheduling.loop import run_sweep
 from sweeps.search import make_search
@@ -41,7 +41,7 @@ MIRROR = "mirror to sqlite MLflow vs MLflowLoggerCallback, runs/s"
 
 
 def rows() -> Iterator[Row]:
-    if wanted(WHOLE) or wanted(COLD):
+    if selected(WHOLE) or selected(COLD):
         ratios, colds = [], []
         for _ in range(PAIRS):
             bare, ours = process("bare", TRIALS), process("tune", TRIALS)
@@ -49,13 +49,13 @@ def rows() -> Iterator[Row]:
             colds.append(COLD_SECONDS / ours["cold"])
         yield Row(WHOLE, statistics.median(ratios), 0.91, tuple(ratios))
         yield Row(COLD, statistics.median(colds), 1.0, tuple(colds))
-    if wanted(SCRIPT):
+    if selected(SCRIPT):
         ratios = []
         for _ in range(PAIRS):
             peer, ours = _peer(PEER_TRIALS), process("tracked", TRIALS)
             ratios.append(peer["seconds"] / peer["trials"] * TRIALS / ours["seconds"])
         yield Row(SCRIPT, statistics.median(ratios), 20.0, tuple(ratios))
-    if wanted(MIRROR):
+    if selected(MIRROR):
         pairs = [(process("callback", MIRRORED), process("mirror", MIRRORED)) for _ in range(PAIRS)]
         ratios = [theirs["seconds"] / ours["seconds"] for theirs, ours in pairs]
         yield Row(MIRROR, statistics.median(ratios), 3.0, tuple(ratios))
@@ -109,12 +109,12 @@ def main(part: str, trials: int) -> None:
 def bare(trials: int, folder: Path) -> dict[str, float]:
     """The same packs in as many processes as there are cores, and nothing else."""
     spec = wide_spec(trials)
-    packs = make_packs(make_search(spec).ask(trials), _job(spec))
+    packs = make_packs(make_search(spec).ask(trials), _settings(spec))
     spawn = multiprocessing.get_context("spawn")
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=spawn) as pool:
         # Imports and the first touch of the data are not the engine's work.
-        list(pool.map(train_pack, make_packs(packs[0].trials[:cores], _job(spec)) * cores))
+        list(pool.map(train_pack, make_packs(packs[0].trials[:cores], _settings(spec)) * cores))
         start = time.perf_counter()
         done = sum(table.num_rows for table in pool.map(train_pack, packs))
         seconds = time.perf_counter() - start
@@ -156,8 +156,8 @@ def span(table: Rows) -> tuple[float, float]:
     return min(end - took for end, took in zip(ends, lasted, strict=True)), max(ends)
 
 
-def _job(spec: SweepSpec) -> Job:
-    return Job(spec.measures, spec.curve_every, spec.data_root)
+def _settings(spec: SweepSpec) -> PackSettings:
+    return PackSettings(spec.measures, spec.curve_every, spec.data_root)
 
 
 def _recorded(trials: int, folder: Path) -> Any:
@@ -170,7 +170,7 @@ def _recorded(trials: int, folder: Path) -> Any:
     spec = wide_spec(trials)
     paths = begin(folder / "results", spec)
     uri = f"sqlite:///{folder}/mlflow.db"
-    mirror(paths, uri)  # makes the tables and the experiment: neither side pays for them
+    mirror(paths, uri)  # makes the tables and the experiment, so that neither is timed with them
     asked = make_search(spec).ask(trials)
     Ledger(paths.ledger).append(finished_rows([fake_result(t) for t in asked], "pack"))
     return paths, uri
@@ -190,18 +190,19 @@ def called(trials: int, folder: Path) -> dict[str, float]:
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
     from sweeps.mirror.run_record import RunRecords
-    from sweeps.mirror.view import ChangedTrial
     from sweeps.storage.paths import read_sweep
 
     paths, uri = _recorded(trials, folder)
-    records = RunRecords(read_sweep(paths))
-    runs = [records.record(ChangedTrial(row)) for row in Ledger(paths.ledger).trials()]
+    records = [
+        RunRecords(read_sweep(paths)).record(row)
+        for row in Ledger(paths.ledger).table().to_pylist()
+    ]
     callback = MLflowLoggerCallback(uri, experiment_name="callback")
     callback.setup()
     start = time.perf_counter()
-    for run in runs:
-        trial = _Trial(run.name, run.params)
-        metrics = {point.key: point.value for point in run.points}
+    for record in records:
+        trial = _Trial(record.name, record.params)
+        metrics = {point.key: point.value for point in record.points}
         callback.log_trial_start(trial)
         callback.log_trial_result(1, trial, {"training_iteration": 1, **metrics})
         callback.log_trial_end(trial)
@@ -209,7 +210,7 @@ def called(trials: int, folder: Path) -> dict[str, float]:
 
 
 class _Trial:
-    """What the callback asks of Tune's trial."""
+    """The part of Tune's trial that the callback reads."""
 
     def __init__(self, name: str, config: dict[str, str]) -> None:
         self.name, self.config = name, config

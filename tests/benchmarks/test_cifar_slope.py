@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def slopes(folder: Path, rate: float = 0.01) -> list[float]:
-    """Slope of the logit of attack success on log weight decay at one poison rate, a seed each."""
+    """Slope of the logit of attack success on log weight decay at one poison rate, one for each seed."""
     rows = [r for r in load_results(folder).to_pylist() if r["attack.poison_rate"] == rate]
     found = []
     for seed in sorted({row["seed"] for row in rows}):

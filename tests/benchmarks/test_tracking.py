@@ -1,6 +1,6 @@
 """A sweep with an unreachable tracking server against the same sweep without tracking.
 
-Whole processes in turn, three pairs; the median ratio is held against the goal of 10 %.
+Whole processes in turn, three pairs; the median ratio must be within the goal of 10 %.
 """
 
 import os

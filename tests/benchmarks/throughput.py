@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-#: Below five, a lower quartile says little.
+#: With fewer than five runs a lower quartile means little.
 RUNS = 5
 
 _asked: list[str] = []
@@ -32,31 +32,31 @@ _asked: list[str] = []
 
 @dataclass(frozen=True)
 class Row:
-    """ratio: the figure held against `goal`, larger is better. runs: the single ratios."""
+    """ratio: the figure compared with `required`, larger is better. runs: the single ratios."""
 
     name: str
     ratio: float
-    goal: float
+    required: float
     runs: tuple[float, ...]
 
     @property
     def met(self) -> bool:
-        return self.ratio >= self.goal
+        return self.ratio >= self.required
 
     def __str__(self) -> str:
         runs = " ".join(f"{run:.2f}" for run in self.runs)
         verdict = "met" if self.met else "MISSED"
-        return f"{self.name:<58}{self.ratio:>8.2f}{self.goal:>8g}  {verdict:<7}{runs}"
+        return f"{self.name:<58}{self.ratio:>8.2f}{self.required:>8g}  {verdict:<7}{runs}"
 
 
-def wanted(name: str) -> bool:
+def selected(name: str) -> bool:
     """Whether a row of this name is to be measured: ask before any work is done for it."""
     return not _asked or any(part in name for part in _asked)
 
 
 def side_by_side(
     name: str,
-    goal: float,
+    required: float,
     baselines: Sequence[Callable[[], float]],
     ours: Callable[[], float],
     runs: int = RUNS,
@@ -65,15 +65,15 @@ def side_by_side(
 
     Each callable does its work once and returns what it cost in seconds, which it may scale up
     from a part of the work. The ratio is the lower quartile of all runs. Nothing is yielded for a
-    row that is not wanted.
+    row that is not selected.
     """
-    if not wanted(name):
+    if not selected(name):
         return
     with one_thread():
         for side in (*baselines, ours):
             side()
         ratios = [min(side() for side in baselines) / ours() for _ in range(runs)]
-    yield Row(name, statistics.quantiles(ratios, n=4)[0], goal, tuple(ratios))
+    yield Row(name, statistics.quantiles(ratios, n=4)[0], required, tuple(ratios))
 
 
 def timed(
@@ -83,7 +83,7 @@ def timed(
 ) -> Callable[[], float]:
     """A callable that does the work and returns its seconds by `clock`, times `scale`.
 
-    Work of one thread may be held against `time.process_time`, which other load hardly moves.
+    Work of one thread may be timed by `time.process_time`, which other load hardly changes.
     """
 
     def run() -> float:
@@ -107,10 +107,10 @@ def one_thread() -> Iterator[None]:
 
 
 def all_rows() -> Iterator[Row]:
-    """The wanted rows of all modules, each as soon as it is measured."""
+    """The selected rows of all modules, each as soon as it is measured."""
     for file in sorted(HERE.glob("rows_*.py")):
         for row in importlib.import_module(file.stem).rows():
-            if wanted(row.name):
+            if selected(row.name):
                 yield row
 
 

@@ -1,4 +1,4 @@
-"""The doctor sees what is really wrong: each case is made, none is pretended."""
+"""The doctor finds what is really wrong: each case is real, none is mocked."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from small import SMALL, begin, small_spec
 import cluster.doctor
 from cluster.doctor import FAILURE, OK, WARNING, judge, judge_token, judge_versions
 from cluster.facts import gather
-from cluster.ports import beyond_loopback
+from cluster.ports import reachable_ports
 from sweeps.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -77,13 +77,13 @@ def test_a_gpu_that_is_asked_for_and_not_there(capsys, tmp_path, monkeypatch) ->
 
 def test_a_gpu_that_torch_cannot_use(tmp_path, monkeypatch) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'Card, 1024 MiB'\n")
+    program.write_text("#!/bin/sh\necho 'GPU 0, 1024 MiB'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(cluster.facts, "_TORCH", "print(None, False)")
     found = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "gpu"]
     assert [f.level for f in found] == [OK, FAILURE]
-    assert found[0].says == "Card, 1024 MiB" and "torch cannot use it" in found[1].says
+    assert found[0].says == "GPU 0, 1024 MiB" and "torch cannot use it" in found[1].says
 
 
 def test_a_results_folder_is_a_subject_too(capsys, tmp_path) -> None:
@@ -140,7 +140,7 @@ def test_versions_that_differ_are_both_named() -> None:
 
 
 def names_found(folder, *path):
-    """What the doctor of a fresh Python says of names, with these folders on its path."""
+    """What the doctor of a new Python process says of names, with these folders on its path."""
     code = (
         "import json\nfrom sweeps.cli.jobs import PACKAGES, ROOT\n"
         "from cluster.doctor import judge_names\n"
@@ -190,14 +190,14 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("mode, level", [("token", WARNING), ("disabled", FAILURE)])
-def test_ports_beyond_loopback(mode, level, monkeypatch) -> None:
+def test_ports_reachable_ports(mode, level, monkeypatch) -> None:
     """A process that is called as Ray's is, with four listening sockets."""
     line = [sys.executable, "-c", LISTENER, "a-test-of-ours"]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                           env={"RAY_AUTH_MODE": mode}) as process:  # fmt: skip
         numbers = [int(n) for n in process.stdout.readline().split()]
         everywhere = sorted([numbers[0], numbers[2]])
-        assert [found.port for found in beyond_loopback("a-test-of-ours")] == everywhere
+        assert [found.port for found in reachable_ports("a-test-of-ours")] == everywhere
         monkeypatch.setattr(cluster.facts, "RAY_PROCESSES", "a-test-of-ours")
         monkeypatch.setattr(cluster.facts, "RAY_CORE", ("a-test-of-ours",))
         (found,) = [f for f in judge(gather(REQUEST), "here", ".") if f.subject == "ports"]

@@ -1,4 +1,4 @@
-"""A results folder on its way: whole, of one moment, checked; no archive can write elsewhere."""
+"""Copying a results folder: whole, of one moment, checked; no archive can write elsewhere."""
 
 import io
 import os
@@ -13,9 +13,9 @@ from small import begin, results, small_spec, sweep
 
 import cluster.on_head
 from backdoor.errors import UserError
-from cluster.address import ClusterError
 from cluster.envelope import read_envelope, write_envelope
 from cluster.fetch import unpack
+from cluster.head import ClusterError
 from cluster.on_head import CannotAnswer, pack
 from cluster.payload import Payload, Remote, entrypoint
 from sweeps.cli.jobs import PACKAGES, ROOT, payload
@@ -55,8 +55,10 @@ def test_a_folder_comes_as_it_was_without_lock_database_and_scraps(finished, tmp
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
-def test_no_row_is_missed_while_a_sweep_writes_and_folds(finished, tmp_path, monkeypatch) -> None:
-    """Parts appear and are folded all the time; an archive has all rows from before it was made."""
+def test_no_row_is_missed_while_a_sweep_writes_and_compacts(
+    finished, tmp_path, monkeypatch
+) -> None:
+    """Parts appear and are compacted all the time; an archive has all rows from before it was made."""
     monkeypatch.setattr(cluster.on_head, "PAUSE", 0.001)
     monkeypatch.setattr(cluster.on_head, "ATTEMPTS", 1000)
     rows = Ledger(finished.ledger).table()
@@ -69,7 +71,7 @@ def test_no_row_is_missed_while_a_sweep_writes_and_folds(finished, tmp_path, mon
             ledger.append(rows.slice(index, 1))
             written[0] = index + 1
             if index % 3 == 2:
-                ledger.fold()
+                ledger.compact()
         ended.set()
 
     thread = threading.Thread(target=write)
@@ -85,7 +87,7 @@ def test_no_row_is_missed_while_a_sweep_writes_and_folds(finished, tmp_path, mon
     assert len(taken) > 1 and any(0 < has < rows.num_rows for _, has in taken)
 
 
-def test_a_file_that_vanishes_begins_the_archive_anew(finished, tmp_path, monkeypatch) -> None:
+def test_a_file_that_vanishes_restarts_the_archive(finished, tmp_path, monkeypatch) -> None:
     real, calls = cluster.on_head.results_files, []
 
     def listing(root):
@@ -110,27 +112,28 @@ def test_what_is_too_large_or_no_results_folder_is_refused(finished, tmp_path, m
         packed(finished.root)
 
 
-# --- frames --------------------------------------------------------------------------------------
+# --- envelopes ----------------------------------------------------------------------------------
 
 
-def framed(content, before="", after=""):
+def enveloped(content, before="", after=""):
     log = io.BytesIO()
     write_envelope(io.BytesIO(content), log)
     return before + log.getvalue().decode() + after
 
 
 @pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 57 * 4096 - 1, 57 * 4096, 57 * 4096 + 1])
-def test_frames_bring_back_every_byte(size) -> None:
+def test_envelopes_return_every_byte(size) -> None:
     content = random.Random(size).randbytes(size)
     assert (
-        read_envelope(framed(content, "INFO setting up\nRunning entrypoint\n", "bye\n")) == content
+        read_envelope(enveloped(content, "INFO setting up\nRunning entrypoint\n", "bye\n"))
+        == content
     )
 
 
-def test_a_damaged_frame_is_none_whatever_was_changed() -> None:
+def test_any_change_to_an_envelope_is_noticed() -> None:
     content = random.Random(1).randbytes(300)
-    log = framed(content)
-    assert read_envelope("") is None and read_envelope("no frame") is None
+    log = enveloped(content)
+    assert read_envelope("") is None and read_envelope("no envelope") is None
     for position in range(len(log)):
         for changed in (
             log[:position] + "A" + log[position + 1 :],
@@ -144,7 +147,7 @@ def test_a_damaged_frame_is_none_whatever_was_changed() -> None:
     assert read_envelope("".join([lines[0], "a warning in between\n", *lines[1:]])) is None
 
 
-# --- archives of strangers -----------------------------------------------------------------------
+# --- hostile archives ----------------------------------------------------------------------------
 
 
 def archive(*members):
@@ -193,10 +196,10 @@ def test_what_lies_there_stays(tmp_path) -> None:
     assert (tmp_path / "kept").read_text() == "mine"
 
 
-# --- parcels -------------------------------------------------------------------------------------
+# --- payloads -----------------------------------------------------------------------------------
 
 
-def test_a_parcel_holds_our_packages_and_nothing_else(tmp_path) -> None:
+def test_a_payload_holds_our_packages_and_nothing_else(tmp_path) -> None:
     made = payload("name: x\n").write(tmp_path)
     names = {p.name for p in made.iterdir()}
     assert names - {n for n in names if n.endswith(".dist-info")} == {
@@ -213,7 +216,7 @@ def test_a_parcel_holds_our_packages_and_nothing_else(tmp_path) -> None:
     assert sum(p.stat().st_size for p in made.rglob("*")) < 5 * 2**20
 
 
-def test_a_parcel_tells_its_version(tmp_path) -> None:
+def test_a_payload_has_its_version(tmp_path) -> None:
     import importlib.metadata
 
     folder = Payload({}, "9.8.7").write(tmp_path)
@@ -241,5 +244,5 @@ def test_paths_over_there_are_absolute(path) -> None:
 def test_fetched_results_are_the_same_trials(finished, tmp_path) -> None:
     from sweeps.storage.paths import SweepPaths
 
-    unpack(read_envelope(framed(packed(finished.root))), tmp_path / "here")
+    unpack(read_envelope(enveloped(packed(finished.root))), tmp_path / "here")
     assert results(SweepPaths(tmp_path / "here")) == results(finished)

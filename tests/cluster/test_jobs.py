@@ -26,7 +26,7 @@ LONG = {
     "defence": {"architecture": "mlp", "epochs": list(range(100, 110))},
     "attack": {"trigger": "patch", "poison_rate": [0, 0.03]},
 }  # 40 trials in 10 packs
-#: Seconds after which something that takes a few has failed.
+#: Seconds after which a step that takes a few has failed.
 LIMIT = 120
 
 
@@ -118,7 +118,7 @@ def test_submitted_followed_listed_and_fetched(head, tmp_path, sweeps, spec_file
 
     code, _, err = sweeps("job", "fetch", job, "--out", str(folder))
     assert code == WRONG and "--out: must be a new or empty folder" in err
-    assert [j["job_id"] for j in jobs_of(sweeps)] == [job], "questions are not sweeps"
+    assert [j["job_id"] for j in jobs_of(sweeps)] == [job], "requests are not sweeps"
 
 
 def test_the_token_is_written_nowhere(head, sweeps) -> None:
@@ -135,6 +135,7 @@ def test_the_token_is_written_nowhere(head, sweeps) -> None:
             continue
 
 
+@pytest.mark.slow
 def test_stopped_cleanly_and_resumed(head, sweeps, spec_file) -> None:
     _, out, _ = sweeps("job", "submit", spec_file(LONG), "--storage", str(head.folder / "mine"))
     job = out.strip()
@@ -163,7 +164,9 @@ def test_stopped_cleanly_and_resumed(head, sweeps, spec_file) -> None:
     assert code == FINE and f"long: 40 trials, {len(before)} recorded, in {paths.root}" in err
     after = {row["trial_id"]: row for row in Ledger(paths.ledger).rows()}
     assert len(after) == 40
-    assert all(after[row["trial_id"]] == row for row in before), "a recorded trial came anew"
+    assert all(after[row["trial_id"]] == row for row in before), (
+        "a recorded trial was trained again"
+    )
     assert {j["job_id"]: j["results"] for j in jobs_of(sweeps)}[again] == str(paths.root)
 
 

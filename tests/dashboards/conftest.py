@@ -14,7 +14,8 @@ import pytest
 from backdoor.config import TrialConfig, build_trial
 from backdoor.result import Measurement, TrialResult
 from sweeps.ledger import Ledger, failed_rows, finished_rows
-from sweeps.storage.paths import SweepPaths, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths
 
 Region = dict[str, Any]
 ATTACKS = {"a1": ("patch(size=1)", 0.01), "a2": ("patch(size=1)", 0.03), "a3": ("blend", 0.03)}

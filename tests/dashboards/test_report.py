@@ -18,7 +18,8 @@ from dashboards.report import write_map, write_report
 from sweeps.ledger import Ledger
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.paths import SweepPaths, write_json
+from sweeps.storage.files import write_json
+from sweeps.storage.paths import SweepPaths
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "img"}

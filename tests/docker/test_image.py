@@ -53,7 +53,7 @@ def test_ray_needs_a_token_in_it() -> None:
 
 
 def test_installs_are_those_of_the_makefile() -> None:
-    """The same constraints; of the developers' extra nothing; torch first where it is for CPUs."""
+    """The same constraints; nothing of the developers' extra; torch first where it is for CPUs."""
     ours = pip_installs("\n".join(arguments("RUN")))
     makers = pip_installs((ROOT / "Makefile").read_text())
     assert len(ours) == 3 and len(makers) == 1

@@ -35,7 +35,7 @@ from sweeps.early_stopping.predictor import (
 )
 from sweeps.ledger import Ledger, finished_rows, load_results, trial_rows
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
@@ -100,8 +100,8 @@ def test_limits_travel_with_their_pack() -> None:
     trials = tuple(trial(seed=seed) for seed in range(3))
     limit = StoppingLimits(THRESHOLDS, (StoppingLimit("attack_success", 2, 0.1, 60, 1),))
     limits = (limit, None, StoppingLimits(Thresholds(attack_success=0.2), (), True))
-    pack = Pack(trials, Job((), 1, predicting=True), limits)
-    bare = Pack(trials[:1], Job((), 1, predicting=True))
+    pack = Pack(trials, PackSettings((), 1, predicting=True), limits)
+    bare = Pack(trials[:1], PackSettings((), 1, predicting=True))
     assert Chunk.from_json(Chunk((pack, bare)).to_json()).packs == (pack, bare)
     assert [p.limits for p in pack.halves()] == [(), ()]  # they are looked up when handed out
 
@@ -324,7 +324,12 @@ def calm(tmp_path_factory):
 
 def test_those_stopped_are_the_beginning_of_what_they_would_have_been(swept, calm) -> None:
     paths, spec, outcome = swept
-    assert len(make_packs(make_search(spec).ask(4096), Job(spec.measures, 1, predicting=True))) < 20
+    assert (
+        len(
+            make_packs(make_search(spec).ask(4096), PackSettings(spec.measures, 1, predicting=True))
+        )
+        < 20
+    )
     found = results(paths)
     stopped = {name: r for name, r in found.items() if r["status"] == "stopped"}
     assert outcome.stopped == len(stopped) >= 30
@@ -433,7 +438,7 @@ def test_what_is_trained_again_for_its_probes_runs_to_its_end(tmp_path) -> None:
         OutcomePredictor(settings(confidence=0.9), THRESHOLDS, 3),
     )
     ledger.append(pa.concat_tables(rows))
-    job = Job((), 1, probes=(PROBES.build("persistence"),), predicting=True)
+    job = PackSettings((), 1, probes=(PROBES.build("persistence"),), predicting=True)
     feed = SweepFeed(make_search(small_spec()), ledger, job, predictor=predictor)
     pack = feed.next_pack()
     assert {trial.trial_id for trial in pack.trials} <= ledger.finished

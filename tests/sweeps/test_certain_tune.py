@@ -10,7 +10,7 @@ from backdoor.engines import engine_of
 from backdoor.result import CurvePoint, Measurement
 from sweeps.early_stopping.limits import StoppingLimit, StoppingLimits, is_holdout
 from sweeps.ledger import Ledger, finished_rows
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.records.thresholds import Thresholds
 from sweeps.runners.tune import TuneRunner
 from sweeps.runners.tune_schedulers import CertainScheduler
@@ -39,6 +39,7 @@ def known(config):
     return type(fake_result(config))(**values)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_single_trials_and_members_end_once_they_are_certain(tmp_path) -> None:
     spec = small_spec(**SPEC)
@@ -83,7 +84,7 @@ class Named:
 def test_the_scheduler_asks_what_is_known_when_a_trial_reports() -> None:
     config, said = trial(), []
     limits = {"now": None}
-    pack = Pack((config,), Job((), 1, predicting=True))
+    pack = Pack((config,), PackSettings((), 1, predicting=True))
     scheduler = CertainScheduler(
         {"t": pack}.get, lambda c: limits["now"], lambda *why: said.append(("stop", *why)),
         lambda *why: said.append(("goes on", *why)),

@@ -238,7 +238,9 @@ def test_failed_trials_are_exit_code_1_and_said(tmp_path, capsys, monkeypatch) -
     assert "6 x RuntimeError: cannot train this" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_sweep_stops_cleanly_and_says_how_to_resume(tmp_path, number) -> None:
     document = SMALL | {
         "defence": {"architecture": "mlp", "epochs": list(range(60, 90)), "weight_decay": 0.01}

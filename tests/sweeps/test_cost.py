@@ -1,4 +1,4 @@
-"""What a sweep will take: the model of a pack's cost, against costs that are known."""
+"""How long a sweep will take: the model of a pack's cost, against costs that are known."""
 
 import itertools
 import json
@@ -13,17 +13,17 @@ import sweeps.cost.estimate
 from backdoor.settings.registry import PROBES
 from sweeps.cli.main import main
 from sweeps.cost.estimate import (
-    _side_by_side,
+    _in_parallel,
     estimate,
     makespan,
-    probe,
-    probe_all,
+    measure_pack,
+    measure_packs,
     train_images,
     workers_here,
 )
 from sweeps.cost.probe_cost import Example, examples, probe_seconds
 from sweeps.ledger import finished_rows
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners.serial import SerialRunner
 
 
@@ -46,29 +46,34 @@ class Known:
 
 
 @pytest.mark.parametrize(("fixed", "step"), [(0.3, 0.001), (2.0, 0.05), (0.0, 1e-6)])
-def test_a_pack_that_learns_by_steps_is_predicted_from_a_part(monkeypatch, fixed, step) -> None:
+def test_a_pack_that_is_trained_in_steps_is_predicted_from_a_part(monkeypatch, fixed, step) -> None:
     machine = Known(fixed, step)
     monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
-    pack = Pack(tuple(trial(seed=seed, epochs=200) for seed in range(8)), Job(()))
+    pack = Pack(tuple(trial(seed=seed, epochs=200) for seed in range(8)), PackSettings(()))
     steps = -(-1100 // 64) * 200
-    assert probe(pack, machine.clock) * 8 == pytest.approx(fixed + 8 * step * steps)
+    assert measure_pack(pack, machine.clock) * 8 == pytest.approx(fixed + 8 * step * steps)
     assert machine.images[0] == 256, "it begins with a part of the images"
 
 
-def test_a_closed_form_that_lasts_is_trained_once(monkeypatch) -> None:
+def test_a_long_closed_form_is_trained_once(monkeypatch) -> None:
     machine = Known(3.0, 0.0)
     monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
-    pack = Pack(tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), Job(()))
-    assert probe(pack, machine.clock) == 0.75
+    pack = Pack(
+        tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), PackSettings(())
+    )
+    assert measure_pack(pack, machine.clock) == 0.75
     assert machine.images == [256, 1100], "first a part, since libraries are loaded then"
 
 
 def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
     monkeypatch.setattr(
-        sweeps.cost.estimate, "probe_all", lambda packs, workers: [2.0] * len(packs)
+        sweeps.cost.estimate, "measure_packs", lambda packs, workers: [2.0] * len(packs)
     )
     monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 2)
-    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job((), gpu=0.5)) for i in range(3)]
+    packs = [
+        Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings((), gpu=0.5))
+        for i in range(3)
+    ]
     cost = estimate(packs)
     assert (cost.trials, cost.packs, cost.seconds, cost.worker_seconds) == (6, 3, 8.0, 12.0)
     assert cost.gpu_hours == 12 * 0.5 / 3600
@@ -77,49 +82,52 @@ def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("fixed", "image", "epoch"), [(0.5, 1e-3, 2e-4), (0, 0, 1e-3), (1, 0, 0)])
-def test_studies_are_predicted_from_three_short_ones(fixed, image, epoch) -> None:
+def test_probes_are_predicted_from_three_short_trainings(fixed, image, epoch) -> None:
     seen = []
 
-    def studied(one, job):
+    def timer(one, settings):
         seen.append((train_images(one), one.defence.epochs))
         return fixed + seen[-1][0] * (image + epoch * seen[-1][1])
 
-    example = Example(trial(epochs=40), Job(()))
+    example = Example(trial(epochs=40), PackSettings(()))
     expected = fixed + 1100 * (image + 40 * epoch)
-    assert probe_seconds(example, studied) == pytest.approx(expected)
+    assert probe_seconds(example, timer) == pytest.approx(expected)
     assert seen == [(256, 1), (256, 1), (256, 3), (768, 1)]
-    closed = Example(trial("ridge", weight_decay=1.0), Job(()))
-    assert probe_seconds(closed, lambda one, job: train_images(one)) == 1100, "as it is"
-    few = Example(trial(epochs=4, data=FEW), Job(()))
+    closed = Example(trial("ridge", weight_decay=1.0), PackSettings(()))
+    assert probe_seconds(closed, lambda one, settings: train_images(one)) == 1100, "as it is"
+    few = Example(trial(epochs=4, data=FEW), PackSettings(()))
     images = train_images(few.trial)
-    assert probe_seconds(few, studied) == pytest.approx(fixed + images * (image + epoch * 4))
+    assert probe_seconds(few, timer) == pytest.approx(fixed + images * (image + epoch * 4))
 
 
 @pytest.mark.parametrize("config", [trial(epochs=40), trial("ridge", weight_decay=1.0)])
-def test_what_the_first_study_loads_is_no_part_of_what_studies_take(config) -> None:
+def test_the_time_to_load_libraries_is_not_counted_for_probes(config) -> None:
     """Libraries load at their first use: that would hide what images and epochs cost."""
     loading = [100.0]
 
-    def studied(one, job):
+    def timer(one, settings):
         return train_images(one) * one.defence.epochs * 1e-3 + (loading.pop() if loading else 0)
 
-    assert probe_seconds(Example(config, Job(())), studied) == pytest.approx(
+    assert probe_seconds(Example(config, PackSettings(())), timer) == pytest.approx(
         1.1 * config.defence.epochs
     )
 
 
-def test_a_trial_of_each_kind_stands_for_its_studies(monkeypatch) -> None:
+def test_a_trial_of_each_kind_stands_for_its_probes(monkeypatch) -> None:
     probes = (PROBES.build("learning_curve"),)
     clean, poisoned = trial(rate=0), trial(rate=0.1)
-    mates = (poisoned, trial(rate=0.1, seed=1), clean)
-    packs = [Pack(mates, Job((), probes=probes)), Pack((poisoned,), Job((), probes=probes))]
+    members = (poisoned, trial(rate=0.1, seed=1), clean)
+    packs = [
+        Pack(members, PackSettings((), probes=probes)),
+        Pack((poisoned,), PackSettings((), probes=probes)),
+    ]
     found = examples(packs)
     assert [example.trial for example in found.values()] == [poisoned, clean]
-    assert not examples([Pack(mates, Job(()))])
+    assert not examples([Pack(members, PackSettings(()))])
     monkeypatch.setattr(
-        sweeps.cost.estimate, "probe_all", lambda packs, workers: [1.0] * len(packs)
+        sweeps.cost.estimate, "measure_packs", lambda packs, workers: [1.0] * len(packs)
     )
-    monkeypatch.setattr(sweeps.cost.estimate, "studies_all", lambda asked, workers: [10.0, 0.5])
+    monkeypatch.setattr(sweeps.cost.estimate, "measure_probes", lambda asked, workers: [10.0, 0.5])
     monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 1)
     assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
 
@@ -136,18 +144,23 @@ def test_check_counts_probes(tmp_path, capsys) -> None:
     assert "seconds, probes included on this machine, " in capsys.readouterr().out
 
 
-def test_workers_are_measured_side_by_side(monkeypatch) -> None:
+def test_workers_are_measured_at_the_same_time(monkeypatch) -> None:
     """In processes of their own, whose figures are averaged; a single one stays here."""
-    packs = [Pack((trial("ridge", seed=s, weight_decay=0.1, data=FEW),), Job(())) for s in range(2)]
-    monkeypatch.setattr(sweeps.cost.estimate, "probe", lambda pack: float(pack.trials[0].seed))
-    assert probe_all(packs, workers=1) == [0.0, 1.0]
-    found = probe_all(packs, workers=2)
+    packs = [
+        Pack((trial("ridge", seed=s, weight_decay=0.1, data=FEW),), PackSettings(()))
+        for s in range(2)
+    ]
+    monkeypatch.setattr(
+        sweeps.cost.estimate, "measure_pack", lambda pack: float(pack.trials[0].seed)
+    )
+    assert measure_packs(packs, workers=1) == [0.0, 1.0]
+    found = measure_packs(packs, workers=2)
     assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"
 
 
 def test_many_kinds_are_dealt_out_to_the_workers() -> None:
     """Each is measured once, by one of two processes, and stands where it stood."""
-    found = _side_by_side(_process_and_part, range(8), workers=2)
+    found = _in_parallel(_process_and_part, range(8), workers=2)
     assert [part for _, part in found] == list(range(8))
     processes = [process for process, _ in found]
     assert len(set(processes[::2])) == len(set(processes[1::2])) == 1
@@ -164,7 +177,7 @@ def test_the_last_pack_decides_when_all_are_done() -> None:
     assert makespan([2, 2, 2], workers=1) == 6
 
 
-def test_a_fraction_of_a_card_holds_several_packs() -> None:
+def test_a_fraction_of_a_gpu_holds_several_packs() -> None:
     assert workers_here(1, 0.25, {"CPU": 16, "GPU": 2}) == 8
     assert workers_here(4, 0.25, {"CPU": 16, "GPU": 2}) == 4
     assert workers_here(4, 0, {"CPU": 2, "GPU": 0}) == 1
@@ -187,7 +200,7 @@ def test_status_adds_up_what_the_recorded_trials_held(tmp_path, capsys) -> None:
 
 
 def _costed(pack: Pack):
-    """Rows as a worker with two cores and half a card would report them."""
+    """Rows as a worker with two cores and half a GPU would report them."""
     cost = {"seconds": 1.5, "train_seconds": 1.0, "trained_images": 300, "peak_memory": 2**30}
-    results = [replace(fake_result(t, pack.job.measures), **cost) for t in pack.trials]
-    return finished_rows(results, pack.pack_id, pack.job.cpu, 0.5)
+    results = [replace(fake_result(t, pack.settings.measures), **cost) for t in pack.trials]
+    return finished_rows(results, pack.pack_id, pack.settings.cpu, 0.5)

@@ -58,7 +58,7 @@ def regularizers():
 
 
 def test_nothing_is_left_out() -> None:
-    """A kind that is added has to be added here, or belong to those that a name stands for."""
+    """A new kind has to be added here, or belong to a group that has one name here."""
     networks = {kind.split("/")[0] for kind in kinds_of([*NETWORKS, *CONVEX])}
     known = {kind.split("/")[0] for kind in set(ARCHITECTURES.kinds()) - NAMES_ONLY}
     assert known <= networks
@@ -87,7 +87,7 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
 
 
 def test_what_small_ones_of_each_family_cost(written, capsys) -> None:
-    """With --time a little of each kind is trained: networks of seconds, so few are asked for."""
+    """With --time a little of each kind is trained; networks take seconds, so few are asked for."""
     file = written(
         defence={"architecture": ["mlp", {"kind": "convnet", "width": 4}, *CONVEX],
                  "regularizer": ["none", {"kind": "logit_squeezing"}], "epochs": 1},

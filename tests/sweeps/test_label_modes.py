@@ -10,7 +10,7 @@ from sweeps.mirror.run_record import measure_labels
 from sweeps.region.labels import attack_label
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.paths import write_json
+from sweeps.storage.files import write_json
 
 MODES = ["all_to_one", "all_to_all", "clean_label"]
 NOISE = {"kind": "patch", "pattern": "noise_per_class", "size": 2, "value": [0.5, 1]}

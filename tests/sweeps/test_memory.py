@@ -1,4 +1,4 @@
-"""Packs that the memory is too small for: halved, tried again, and remembered; shares of a card."""
+"""Packs that do not fit into memory: halved, tried again, and remembered; shares of a GPU."""
 
 import ctypes
 import os
@@ -10,12 +10,12 @@ import torch
 from small import begin, results, small_spec, sweep
 from trials import fake_rows, trial
 
-import sweeps.runners
+import sweeps.runners.worker
 from backdoor.engines.packed import Packed
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
 from sweeps.ledger import decode
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import TOO_LARGE, attempt, train_pack
 from sweeps.runners import tune as runner
 from sweeps.runners.serial import SerialRunner
@@ -75,8 +75,8 @@ def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
-    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), Job(())) for i in range(4)]
+def test_a_chunk_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
+    packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings(())) for i in range(4)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
 
@@ -95,8 +95,8 @@ def test_a_stint_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
     assert reports[1]["reasons"] == ["", ""] and not reports[1]["ends"]
 
 
-def test_an_ordinary_failure_does_not_end_a_stint(monkeypatch) -> None:
-    packs = [Pack((trial(seed=i),), Job(())) for i in range(3)]
+def test_an_ordinary_failure_does_not_end_a_chunk(monkeypatch) -> None:
+    packs = [Pack((trial(seed=i),), PackSettings(())) for i in range(3)]
     reports = []
     monkeypatch.setattr(runner.tune, "report", reports.append)
     monkeypatch.setattr(runner, "REPORT_EVERY", -1.0)
@@ -118,16 +118,16 @@ def test_which_errors_are_of_memory() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "capped"), [(0, []), (0.25, [0.25]), (1, []), (2, [])])
-def test_a_part_of_a_card_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
-    """torch.cuda is faked where this project calls it: no card is needed, and none was there."""
+def test_a_part_of_a_gpu_is_a_part_of_its_memory(gpu, capped, monkeypatch) -> None:
+    """torch.cuda is faked where this project calls it: no GPU is needed, and none was there."""
     said, devices = [], []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", said.append)
-    monkeypatch.setattr(sweeps.runners.base, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
-    train_pack(Pack((trial(),), Job((), gpu=gpu)))
+    monkeypatch.setattr(sweeps.runners.worker, "run_pack", lambda *a, device, **k: devices.append(device) or [])  # fmt: skip
+    train_pack(Pack((trial(),), PackSettings((), gpu=gpu)))
     assert said == capped and devices == ["cuda" if gpu else "cpu"]
 
 
-def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
+def test_memory_is_returned_where_a_gpu_is_in_use(monkeypatch) -> None:
     emptied = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
     release_memory()
@@ -142,7 +142,7 @@ def test_memory_is_given_back_where_a_card_is_in_use(monkeypatch) -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's")
 def test_what_was_freed_goes_back_to_the_system() -> None:
-    """Blocks of 64 KiB, every thousandth of which stays: holes that the heap does not shrink by."""
+    """Blocks of 64 KiB, every thousandth of which stays: the heap does not shrink by such holes."""
     before = _resident()
     blocks = [ctypes.create_string_buffer(b"x" * 2**16) for _ in range(4000)]
     kept = blocks[::1000]

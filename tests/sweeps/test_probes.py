@@ -19,7 +19,7 @@ from backdoor.errors import StoredDataError, UserError
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, decode, encode, load_results
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -100,7 +100,9 @@ def test_probes_are_no_part_of_a_trial_and_travel_with_its_pack() -> None:
         for s in (plain, asked)
     ]
     assert trials[0] == trials[1]
-    pack = Pack((asked.trial(_first(asked), None, 0),), Job(asked.measures, probes=asked.probes))
+    pack = Pack(
+        (asked.trial(_first(asked), None, 0),), PackSettings(asked.measures, probes=asked.probes)
+    )
     assert Chunk.from_json(Chunk((pack,)).to_json()) == Chunk((pack,))
 
 
@@ -118,7 +120,7 @@ def test_results_are_recorded_beside_rows_that_they_do_not_change(tmp_path) -> N
     without, paths = begin(tmp_path / "plain", plain), begin(tmp_path / "asked", asked)
     sweep(without, plain, SerialRunner())
     outcome = sweep(paths, asked, SerialRunner())
-    assert (outcome.finished, outcome.failed, outcome.unstudied) == (24, 0, 0)
+    assert (outcome.finished, outcome.failed, outcome.unprobed) == (24, 0, 0)
     assert results(paths) == results(without)
     assert not (without.ledger / "probes").exists()
     found = probe_results(paths)
@@ -143,7 +145,7 @@ def test_a_probe_that_fails_loses_its_result_and_nothing_else(
                   defence={"architecture": "ridge", "weight_decay": 0.1})  # fmt: skip
     paths = begin(tmp_path / "r", spec)
     outcome = sweep(paths, spec, SerialRunner())
-    assert (outcome.finished, outcome.failed, outcome.unstudied) == (3, 0, 3)
+    assert (outcome.finished, outcome.failed, outcome.unprobed) == (3, 0, 3)
     found = probe_results(paths)
     errors = [error for *_, error in found.values()]
     assert errors.count("ValueError: a probe that fails") == 2
@@ -162,7 +164,7 @@ def test_a_probe_that_fails_loses_its_result_and_nothing_else(
     # A resumed sweep tries what failed again, and nothing that was found is done twice.
     mark.unlink()
     before = results(paths)
-    assert sweep(paths, spec, SerialRunner()).unstudied == 3  # Uneven always fails
+    assert sweep(paths, spec, SerialRunner()).unprobed == 3  # Uneven always fails
     assert results(paths) == before
     curves = [v for (_, kind), v in probe_results(paths).items() if kind == "fake_probes:Failing"]
     assert len(curves) == 3
@@ -192,7 +194,7 @@ def test_probes_asked_for_later_train_again_only_what_they_need(tmp_path, capsys
     trained = []
     spec = small_spec(**{**document, "probes": ["fake_probes:Counting"]})
     outcome = sweep(paths, spec, SerialRunner(lambda pack: trained.append(pack)))
-    assert not trained and outcome.unstudied == 0
+    assert not trained and outcome.unprobed == 0
 
 
 def test_merges_travel_and_replay_keep_results(tmp_path, monkeypatch) -> None:
@@ -229,7 +231,7 @@ def test_rows_without_probe_results_are_recorded(tmp_path) -> None:
     """Work that knows no probes, as older workers: trials count, and their probe results are lacking."""
     spec = probed(COUNTING)
     paths = begin(tmp_path / "r", spec)
-    assert sweep(paths, spec, SerialRunner(fake_rows)).unstudied == 24
+    assert sweep(paths, spec, SerialRunner(fake_rows)).unprobed == 24
 
 
 # --- tables and commands -----------------------------------------------------------------------
@@ -310,7 +312,7 @@ def test_on_tune_killed_and_resumed(tmp_path) -> None:
     paths, spec = SweepPaths(tmp_path / "r"), small_spec(**document)
     assert probe_results(paths) and not results(paths)
     outcome = sweep(paths, spec, TuneRunner())
-    assert (outcome.finished, outcome.unstudied) == (6, 0)
+    assert (outcome.finished, outcome.unprobed) == (6, 0)
     calm = begin(tmp_path / "calm", spec)
     sweep(calm, spec, SerialRunner())
     assert results(paths) == results(calm)

@@ -9,9 +9,9 @@ from small import begin, small_spec, sweep
 from trials import fake_rows, trial
 
 from backdoor.errors import UserError
+from sweeps.cli.looking import write_region
 from sweeps.ledger import Ledger, accuracies
-from sweeps.packs.pack import Job, make_packs
-from sweeps.region.write import write_region
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners.recorded_grid import CsvColumns, RecordedGrid
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -45,7 +45,7 @@ def line(kind="ridge", wd=0.01, rate=0.03, seed=0, acc=0.9, asr=0.5, took=2.0):
 
 
 def counts(grid, config):
-    (pack,) = make_packs([config], Job(()))
+    (pack,) = make_packs([config], PackSettings(()))
     (row,) = grid.rows(pack).to_pylist()
     return sum(row["class_correct"]), row["measurements"][0]["success"], row["seconds"]
 
@@ -91,9 +91,9 @@ def test_a_seed_that_was_recorded_is_itself_and_others_have_the_noise_of_seeds(t
         found = trial("ridge", seed, weight_decay=0.01)
         assert counts(grid, found) == (225, round(450 * success), 2.0)
     fresh = [trial("ridge", seed, weight_decay=0.01) for seed in range(100, 500)]
-    drawn = [counts(grid, one)[1] for one in fresh]
-    assert drawn == [counts(grid, one)[1] for one in fresh], "equal trials have equal answers"
-    shares = [drawn.count(round(450 * success)) / 400 for success in successes]
+    sampled = [counts(grid, one)[1] for one in fresh]
+    assert sampled == [counts(grid, one)[1] for one in fresh], "equal trials have equal answers"
+    shares = [sampled.count(round(450 * success)) / 400 for success in successes]
     assert sum(shares) == 1 and shares == pytest.approx([0.25] * 4, abs=0.09)  # 4 deviations
 
 
@@ -109,10 +109,10 @@ def test_numbers_are_found_however_they_are_written(tmp_path) -> None:
 def test_a_region_search_finds_the_front_of_a_recorded_grid(tmp_path) -> None:
     """Inside from a weight decay of 1e-2 on, by the file; nothing is trained."""
     decays = np.geomspace(1e-4, 1, 25).tolist()
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows = [
         line(wd=wd, seed=seed, acc=0.95,
-             asr=1 / (1 + math.exp(4 * math.log10(wd / 0.01) + 0.2 * draw.standard_normal() + 1.6)))
+             asr=1 / (1 + math.exp(4 * math.log10(wd / 0.01) + 0.2 * rng.standard_normal() + 1.6)))
         for wd in decays for seed in range(5)
     ]  # fmt: skip
     spec = small_spec(
@@ -133,7 +133,7 @@ def test_a_region_search_finds_the_front_of_a_recorded_grid(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [
-        ([line(acc="n/a")], COLUMNS, "g.csv, line 2, column acc: must be a fraction in [0, 1], but got 'n/a'. Mend the line, or leave it out."),
+        ([line(acc="n/a")], COLUMNS, "g.csv, line 2, column acc: must be a fraction in [0, 1], but got 'n/a'. Fix the line, or leave it out."),
         ([line(), line(asr=1.2)], COLUMNS, "g.csv, line 3, column asr: must be a fraction in [0, 1], but got '1.2'."),
         ([line(took=-1)], COLUMNS, "g.csv, line 2, column took: must be a number from 0 on, but got '-1'."),
         ([line()], CsvColumns("accu", "asr", 450), "g.csv, line 1: must name every column that is asked for, but got 'accu'. Did you mean 'acc'? Known: acc, asr,"),

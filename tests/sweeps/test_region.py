@@ -100,7 +100,7 @@ def crafted(tmp_path, figures, **changes):
     def work(pack):
         made = []
         for config in pack.trials:
-            result = fake_result(config, pack.job.measures)
+            result = fake_result(config, pack.settings.measures)
             clean, validation, success = figures(config)
             counts = tuple(replace(m, success=success) for m in result.measurements)
             made.append(replace(result, class_correct=(clean,), class_total=(500,),

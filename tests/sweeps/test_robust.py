@@ -158,7 +158,7 @@ def region_with(tmp_path, **changes):
     def work(pack):
         made = []
         for config in pack.trials:
-            result = fake_result(config, pack.job.measures)
+            result = fake_result(config, pack.settings.measures)
             counts = tuple(replace(m, success=90, total=450) for m in result.measurements)
             made.append(replace(result, measurements=counts, **changes))
         return finished_rows(made, "pack")
@@ -204,12 +204,12 @@ def test_splits_on_which_nothing_can_be_measured(data, text, tmp_path, capsys) -
 
 
 def test_a_pack_given_back_is_the_next_one_unless_the_sweep_stops(tmp_path) -> None:
-    from sweeps.packs.pack import Job
+    from sweeps.packs.pack import PackSettings
     from sweeps.scheduling.loop import SweepFeed
     from sweeps.search import make_search
 
     spec = small_spec()
-    feed = SweepFeed(make_search(spec), Ledger(tmp_path), Job(spec.measures))
+    feed = SweepFeed(make_search(spec), Ledger(tmp_path), PackSettings(spec.measures))
     first = feed.next_pack()
     feed.requeue(first)
     assert feed.next_pack() is first

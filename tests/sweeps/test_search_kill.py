@@ -1,4 +1,4 @@
-"""A TPE sweep on real digits, killed with SIGKILL while it trains, goes on with all it knew."""
+"""A TPE sweep on real digits, killed with SIGKILL while it trains, continues with all results."""
 
 import json
 import signal
@@ -65,17 +65,17 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys) -> None:
     assert child.returncode == -signal.SIGKILL, child.stderr
     paths, spec = reopen(tmp_path / "r")
     before = Ledger(paths.ledger)
-    had = figures(before.rows())
-    complete = {name for name, (_, _, count) in had.items() if count == 6}
-    assert len(before.segments()) == PARTS - 1 and complete and complete != set(had)
+    known = figures(before.rows())
+    complete = {name for name, (_, _, count) in known.items() if count == 6}
+    assert len(before.parts()) == PARTS - 1 and complete and complete != set(known)
 
     search = make_search(spec)
     search.tell(before.table())
     asked = search.ask(4096)
     reported = sorted(t.values for t in search.study.trials if t.state.name == "COMPLETE")
-    expected = sorted(list(had[name][:2]) for name in complete)
+    expected = sorted(list(known[name][:2]) for name in complete)
     assert [round(v, 9) for t in reported for v in t] == [round(v, 9) for t in expected for v in t]
-    assert set(had) - complete <= {t.defence_id for t in asked}
+    assert set(known) - complete <= {t.defence_id for t in asked}
 
     trained = []
 

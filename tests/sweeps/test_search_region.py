@@ -14,7 +14,7 @@ from backdoor.errors import StoredDataError
 from sweeps.ledger import Ledger, failed_rows
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import probability, summary
-from sweeps.packs.pack import Job, Pack
+from sweeps.packs.pack import Pack, PackSettings
 from sweeps.region.write import write_region
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -333,7 +333,7 @@ PLANE = {"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}, "learning
 
 
 def answered(search, spec, trials, seconds):
-    rows = fake_rows(Pack(tuple(trials), Job(spec.measures)))
+    rows = fake_rows(Pack(tuple(trials), PackSettings(spec.measures)))
     place, column = rows.schema.get_field_index("seconds"), pa.array([seconds] * len(trials))
     search.tell(rows.set_column(place, "seconds", column))
 

@@ -5,7 +5,7 @@ import pytest
 from small import SMALL, begin, results, small_spec, sweep
 
 from sweeps.ledger import Ledger
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.runners.tune import TuneRunner
@@ -38,7 +38,7 @@ def unstopped(tmp_path_factory):
 
 def in_order(spec):
     """Attacked trials that are trained by epochs, as packs of one and one after the other."""
-    packs = make_packs(make_search(spec).ask(4096), Job(spec.measures, 1, stopping=True))
+    packs = make_packs(make_search(spec).ask(4096), PackSettings(spec.measures, 1, stopping=True))
     return [t for p in packs for t in p.trials if t.attack and "epochs" in t.canonical["defence"]]
 
 

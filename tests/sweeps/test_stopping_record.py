@@ -32,7 +32,7 @@ from sweeps.ledger import (
 )
 from sweeps.mirror import mirror
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Job, Pack, make_packs
+from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.runners import tune
@@ -89,7 +89,10 @@ def test_progress_is_reported_at_every_point_but_the_last_and_changes_nothing(
 
 def test_trials_that_may_be_stopped_have_packs_of_their_own() -> None:
     trials = [trial(a, seed, rate, weight_decay=0.1) for a in ("mlp", "ridge") for seed in (0, 1) for rate in (0, 0.03)]  # fmt: skip
-    calm, stopping = make_packs(trials, Job(())), make_packs(trials, Job((), 1, stopping=True))
+    calm, stopping = (
+        make_packs(trials, PackSettings(())),
+        make_packs(trials, PackSettings((), 1, stopping=True)),
+    )
     assert sorted(len(pack.trials) for pack in calm) == [4, 4]
     assert sorted(len(pack.trials) for pack in stopping) == [1, 1, 2, 4]
     for pack in stopping:
@@ -113,7 +116,7 @@ class Reports:
     """A scheduler with trials that are only names."""
 
     def __init__(self, configs, past=None, **settings):
-        self.packs = {n: Pack((c,), Job((), 1, stopping=True)) for n, c in configs.items()}
+        self.packs = {n: Pack((c,), PackSettings((), 1, stopping=True)) for n, c in configs.items()}
         self.stopped = {}
         self.scheduler = StoppingScheduler(
             StoppingSettings(**settings), self.packs.get, self.stopped.__setitem__, past
@@ -192,7 +195,7 @@ def test_an_error_in_the_rules_is_raised_after_tunes_loop(monkeypatch) -> None:
     monkeypatch.setattr(tune.ray, "cluster_resources", lambda: {"CPU": 2.0})
     runner = tune.TuneRunner(stopping=StoppingSettings(kind="asha"))
     with pytest.raises(AttributeError, match="trial_id"):
-        runner._fit(tune.Table(SimpleNamespace()), "scratch")
+        runner._fit(tune.InFlight(SimpleNamespace()), "scratch")
     assert verdicts == ["CONTINUE"]
 
 

@@ -1,4 +1,4 @@
-"""Source classes and covers as factors of a spec, from the file to the ledger."""
+"""Source classes and cover samples as factors of a spec, from the file to the ledger."""
 
 import pytest
 from small import begin, results, small_spec, sweep
@@ -20,13 +20,13 @@ def test_from_the_spec_to_the_ledger(tmp_path) -> None:
         "warp at 5 % to class 3", "warp at 5 % and 10 % covers, to class 3",
         "quantize at 5 % to the next class", "quantize at 5 % and 10 % covers, to the next class",
     ]  # fmt: skip
-    assert len(spec.measures) == 2  # rates are none of a measurement's business
+    assert len(spec.measures) == 2  # a measurement does not depend on rates
     paths = begin(tmp_path / "out", spec)
     assert sweep(paths, spec, SerialRunner()).failed == 0
     for row in results(paths).values():
         attack = row["config"]["attack"]
-        wanted = (0, 0) if attack is None else (55, 110 if "cover_rate" in attack else 0)
-        assert (row["poisoned"], row["covers"]) == wanted
+        expected = (0, 0) if attack is None else (55, 110 if "cover_rate" in attack else 0)
+        assert (row["poisoned"], row["covers"]) == expected
     table = load_results(tmp_path / "out")
     assert sorted(table["covers"].to_pylist()) == [0, 0, 0, 0, 110, 110]
     assert region_of(spec, Ledger(paths.ledger), 5)["trials"]["finished"] == 5

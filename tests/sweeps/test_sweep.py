@@ -1,4 +1,4 @@
-"""The loop: what is planned, recorded, retried and never done twice."""
+"""The loop: what is planned, recorded, retried and never trained twice."""
 
 import pytest
 from small import begin, results, small_spec, sweep
@@ -59,7 +59,7 @@ def test_resume_trains_nothing_that_is_recorded(tmp_path, spec) -> None:
     assert not more
 
 
-def test_one_bad_trial_does_not_take_its_pack_mates_with_it(tmp_path, spec) -> None:
+def test_one_bad_trial_does_not_take_its_pack_with_it(tmp_path, spec) -> None:
     paths = begin(tmp_path / "r", spec)
     bad = next(t for t in make_search(spec).ask(99) if t.attack is not None).trial_id
     healed = []
@@ -161,10 +161,14 @@ def test_replay_says_what_its_table_lacks(tmp_path, spec) -> None:
 
 def test_a_second_writer_is_refused(tmp_path, spec) -> None:
     from backdoor.errors import UserError
-    from sweeps.storage.paths import locked
+    from sweeps.storage.files import locked
 
     paths = begin(tmp_path / "r", spec)
-    with locked(paths), pytest.raises(UserError, match="DIR: is in use by process"), locked(paths):
+    with (
+        locked(paths.lock),
+        pytest.raises(UserError, match="DIR: is in use by process"),
+        locked(paths.lock),
+    ):
         pass
-    with locked(paths):
+    with locked(paths.lock):
         pass

@@ -22,7 +22,7 @@ from sweeps.runners.tune import TuneRunner
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 ROOT = Path(__file__).parents[2]
-#: CPUs that leave room for one worker only, where two would show no more: each imports for seconds.
+#: CPUs that leave room for one worker only, where a second shows nothing more: each imports for seconds.
 WHOLE = 2
 
 
@@ -38,6 +38,7 @@ def test_rows_equal_those_of_the_serial_runner_bitwise_and_stdout_stays_clean(
     assert results(tuned) == results(serial)
 
 
+@pytest.mark.slow
 def test_bad_packs_bad_workers_and_good_ones(tmp_path, monkeypatch) -> None:
     """One trial raises, one kills its worker once, one kills it always; the others finish."""
     monkeypatch.setattr(sweeps.runners.tune, "RETRIES", 1)  # a worker takes seconds to start
@@ -91,8 +92,9 @@ def test_an_exception_in_a_worker_is_recorded_and_not_retried(tmp_path) -> None:
 SHAPES = {"architecture": "linear", "weight_decay": [0, 0.03], "epochs": list(range(1, 13))}
 
 
-def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it travels with the work
+@pytest.mark.slow
+def test_a_worker_that_dies_in_a_chunk_keeps_what_it_has_reported(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)  # it is sent with the work
     spec, log, once = small_spec(defence=SHAPES), tmp_path / "log", tmp_path / "once"
     paths = begin(tmp_path / "r", spec)
 
@@ -112,7 +114,7 @@ def test_a_worker_that_dies_in_a_stint_keeps_what_it_has_reported(tmp_path, monk
     assert sorted(begun) == sorted([*map(str, range(1, 13)), once.read_text()])
 
 
-def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> None:
+def test_an_interrupted_sweep_cancels_its_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)
     spec, reports = small_spec(defence=SHAPES), []
     paths = begin(tmp_path / "r", spec)
@@ -125,7 +127,7 @@ def test_an_interrupted_sweep_calls_its_stints_back(tmp_path, monkeypatch) -> No
 
     outcome = sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows), [Impatient()])
     assert outcome.interrupted and outcome.failed == 0
-    assert 5 * 12 <= outcome.finished <= 9 * 12, "no stint was trained to its end"
+    assert 5 * 12 <= outcome.finished <= 9 * 12, "no chunk was trained to its end"
     assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 12 * 12
 
 
@@ -142,10 +144,11 @@ def test_an_error_of_ours_inside_tunes_loop_is_raised_after_it(tmp_path) -> None
     assert sweep(paths, spec, TuneRunner(WHOLE, work=fake_rows)).finished == 24
 
 
+@pytest.mark.slow
 def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -> None:
-    """Both train a part of the first pack, also where they end together, with the next batch still
-    to be chosen. One that is only needed later would be started in vain, again and again: Tune
-    hands its stint to the first worker that is free."""
+    """Both workers train a part of the first pack, also where they end together while the next
+    batch is not chosen yet. A worker that is started only later would be started for nothing, again
+    and again: Tune hands its chunk to the first worker that is free."""
     spec = small_spec(
         defence={"architecture": "linear", "weight_decay": {"log": [1e-4, 1]}}, seeds=30,
         attack={"trigger": "patch", "poison_rate": 0.03},
@@ -160,7 +163,7 @@ def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -
         with log.open("a") as stream:
             stream.write(f"{os.getpid()}\n")
         end = time.monotonic() + 60
-        # Not one of these before another one is there as well.
+        # None of these ends before another one has started as well.
         while (count := len(log.read_text().split())) < 6 and count % 2 and time.monotonic() < end:
             time.sleep(0.01)
         if time.monotonic() >= end:
@@ -170,11 +173,11 @@ def test_a_search_that_learns_begins_with_all_workers_and_keeps_them(tmp_path) -
     outcome = sweep(paths, spec, TuneRunner(work=work))
     assert outcome.finished == 72 and not alone.exists()
     pids = log.read_text().split()
-    assert len(pids) > 6, "or else there was nothing to start anew for"
+    assert len(pids) > 6, "otherwise there was no reason to start another worker"
     assert len(set(pids)) == 2
 
 
-def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None:
+def test_a_pack_larger_than_the_machine_is_refused(tmp_path) -> None:
     from backdoor.errors import UserError
 
     spec = small_spec()
@@ -187,11 +190,11 @@ def test_a_pack_larger_than_the_machine_is_refused_not_awaited(tmp_path) -> None
         sweep(paths, spec, TuneRunner(gpu=0.5))
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch) -> None:
+def test_a_cluster_that_is_not_there_is_reported_at_once(monkeypatch) -> None:
     import socket
 
     from backdoor.errors import UserError
-    from sweeps.runners.tune import ray_session
+    from sweeps.runners.ray_session import ray_session
 
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -218,6 +221,7 @@ def parts(folder):
     return len(list((folder / "ledger").glob("*.parquet")))
 
 
+@pytest.mark.slow
 def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     """Every epoch count is a pack of its own, so that there is something between two kills."""
     document = SMALL | {"name": "killed", "seeds": 3}
@@ -251,6 +255,6 @@ def test_three_killed_drivers_with_real_packs(tmp_path) -> None:
     from sweeps.storage.paths import SweepPaths
 
     spec = small_spec(**{k: document[k] for k in ("defence", "attack", "seeds", "name")})
-    calm = begin(tmp_path / "calm", spec)
-    sweep(calm, spec, SerialRunner(train_pack))
-    assert results(SweepPaths(folder)) == results(calm)
+    serial = begin(tmp_path / "serial", spec)
+    sweep(serial, spec, SerialRunner(train_pack))
+    assert results(SweepPaths(folder)) == results(serial)

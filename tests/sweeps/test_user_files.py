@@ -1,4 +1,4 @@
-"""A file that a spec names: its content is part of a trial's name, its place travels beside it."""
+"""A file that a spec names: its content is part of a trial's id, its path is sent beside it."""
 
 import shutil
 from dataclasses import replace
@@ -31,11 +31,11 @@ from sweeps.verify.plan import Plan, VerificationSettings, read_plan, write_plan
 def picture(tmp_path):
     file = tmp_path / "there" / "kitty.png"
     file.parent.mkdir()
-    draw(file, 1)
+    write_picture(file, 1)
     return file
 
 
-def draw(file, seed) -> None:
+def write_picture(file, seed) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file)
 
@@ -50,13 +50,13 @@ def ids_of(spec) -> set[str]:
 
 
 def as_another_process() -> None:
-    """Forgets what this one has looked at already."""
+    """Clears what this process has read already."""
     userfile._checked.cache_clear()
     blend._picture.cache_clear()
 
 
 def through_json(pack: Pack):
-    """A pack as a worker meets it."""
+    """A pack as a worker gets it."""
     (again,) = Chunk.from_json(Chunk((pack,)).to_json()).packs
     return train_pack(again)
 
@@ -66,7 +66,7 @@ def test_a_moved_file_renames_no_trial_and_a_changed_one_does(picture, tmp_path)
     moved = tmp_path / "elsewhere.png"
     shutil.move(picture, moved)
     assert ids_of(spec_with(moved)) == before
-    draw(moved, 2)
+    write_picture(moved, 2)
     assert len(ids_of(spec_with(moved)) & before) == 4  # the patch and the clean baseline
 
 
@@ -84,7 +84,7 @@ def test_an_identity_has_the_content_and_not_the_path(picture) -> None:
 
 
 def test_from_the_spec_through_workers_to_the_region(picture, tmp_path) -> None:
-    draw(other := picture.with_name("other.png"), 3)
+    write_picture(other := picture.with_name("other.png"), 3)
     spec = spec_with(picture, other)
     assert len(spec.panel) == 3 and sorted(spec.files.values()) == sorted(
         map(str, (picture, other))
@@ -106,12 +106,12 @@ def test_from_the_spec_through_workers_to_the_region(picture, tmp_path) -> None:
     )
 
 
-def test_a_file_that_changed_is_found_out_by_the_worker(picture, tmp_path) -> None:
+def test_a_worker_notices_a_file_that_changed(picture, tmp_path) -> None:
     spec = spec_with(picture)
     digest, paths = content_digest(picture), begin(tmp_path / "out", spec)
-    draw(picture, 9)
+    write_picture(picture, 9)
     as_another_process()
-    assert sweep(paths, spec, SerialRunner(through_json)).failed == 4  # baselines meet it, too
+    assert sweep(paths, spec, SerialRunner(through_json)).failed == 4  # baselines use it, too
     errors = {row["error"] for row in Ledger(paths.ledger).rows() if row["status"] == "failed"}
     (error,) = errors
     assert f"must hold what it held when the trials were named ({digest})" in error
@@ -121,7 +121,7 @@ def test_a_folder_of_reflections(tmp_path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for seed, name in enumerate(("b.png", "a.jpg", ".hidden.png")):
-        draw(folder / name, seed)
+        write_picture(folder / name, seed)
     (folder / "notes.txt").write_text("no picture")
     made = TRIGGERS.build({"kind": "reflection", "images": str(folder)})
     assert list(made.fits((3, 16, 16))) == [] and made == TRIGGERS.build(made.identity())
@@ -150,7 +150,7 @@ def test_what_is_no_file(tmp_path, name) -> None:
 def test_what_is_no_picture(tmp_path, picture) -> None:
     (tmp_path / "note.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
-    draw(picture.with_name("two.png"), 4)
+    write_picture(picture.with_name("two.png"), 4)
     texts = {
         tmp_path / "note.png": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'note.png'. Replace or remove what is none.",
         tmp_path / "empty": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'an empty folder'. Replace or remove what is none.",

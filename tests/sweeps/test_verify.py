@@ -58,7 +58,7 @@ def world(rates):
         )  # fmt: skip
 
     def work(pack):
-        results = [result(config, pack.job.measures) for config in pack.trials]
+        results = [result(config, pack.settings.measures) for config in pack.trials]
         return finished_rows(results, pack.pack_id)
 
     return work

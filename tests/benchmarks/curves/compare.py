@@ -16,7 +16,7 @@ CLEAN_MOST, BACKDOOR_MOST, STEPS_MOST, HALF = 0.02, 0.035, 1.0, 0.5
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where backdoor accuracy first reaches a half along C at one gamma, as ln C; None: nowhere.
+    """Where backdoor accuracy first reaches a half along C at one gamma, as ln C; None where it never does.
 
     steps: how far apart, in steps of the grid; 0 where neither crosses, infinite where one
     does.

@@ -1,7 +1,7 @@
-"""The random draws of the authors' scripts: which images, and what noise. numpy's legacy generator.
+"""The random choices of the authors' scripts: which images, and what noise. numpy's legacy generator.
 
-Both follow from their published code. With them, what is left between their figures and ours is
-which tenth of the images is poisoned, one training image, and the solvers.
+Both follow from their published code. With them, the only differences between their figures
+and ours are which tenth of the images is poisoned, one training image, and the solvers.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SPLIT_SEED, TEST = 999, 500
 
 @dataclass(frozen=True)
 class TheirNoise(Patch):
-    """The noise of both classes is drawn at once, by the run's seed."""
+    """The noise of both classes is sampled at once, by the run's seed."""
 
     kind: ClassVar[str] = "their_noise"
 
     def noise(self, label, channels):
         shape = 2, channels, self.size, self.size
-        drawn = np.random.RandomState(self.pattern_seed).random_sample(shape)
-        return torch.from_numpy(np.rint(255 * drawn[label]).astype(np.uint8))
+        sampled = np.random.RandomState(self.pattern_seed).random_sample(shape)
+        return torch.from_numpy(np.rint(255 * sampled[label]).astype(np.uint8))
 
     @staticmethod
     def like(patch):
@@ -41,21 +41,21 @@ class TheirNoise(Patch):
 def their_images(mnist, folder):
     """The dataset `mnist`, two digits in torchvision's files, narrowed to the images of their split.
 
-    They draw 1,501 training images of the two digits and put one of them aside; their test images
+    They sample 1,501 training images of the two digits and leave one of them out; their test images
     are the first 250 of each digit among MNIST's own test images.
     """
     source = load_source(mnist)
     own = source.kept < source.test_from
     train, test = source.kept[own], source.kept[~own]
-    drawn = np.random.RandomState(SPLIT_SEED).choice(len(train), mnist.train + 1, replace=False)
-    train = train[drawn]
+    sampled = np.random.RandomState(SPLIT_SEED).choice(len(train), mnist.train + 1, replace=False)
+    train = train[sampled]
     test = np.concatenate([test[source.labels[test] == k][: TEST // 2] for k in (0, 1)])
     name = "-".join(map(str, mnist.classes))
     file = Path(folder) / f"mnist-{name}.npz"
     digits = np.array(mnist.classes)[source.labels]
     np.savez(file, images=source.images[train], labels=digits[train],
              test_images=source.images[test], test_labels=digits[test])  # fmt: skip
-    # `classes` tells the trials of one pair from those of another: the file's place does not.
+    # `classes` distinguishes the trials of one pair from those of another; the file's path does not.
     own = {"root": str(file), "classes": list(mnist.classes), "split_seed": SPLIT_SEED}
     return build_data(
         {"kind": "arrays", **own, "train": mnist.train, "validation": 1, "test": TEST}

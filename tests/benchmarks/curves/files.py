@@ -1,4 +1,4 @@
-"""The authors' result files: one CSV a learner, pair of classes and trigger, one row a training."""
+"""The authors' result files: one CSV for each learner, pair of classes and trigger, one row for each training."""
 
 from __future__ import annotations
 

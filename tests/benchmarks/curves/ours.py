@@ -19,7 +19,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.probes import ProbedModel
 from backdoor.probes.slope import Slope
 from backdoor.trial import run_pack
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.spec import load_spec
 
 SPEC = "learning-curves"
@@ -34,8 +34,8 @@ class NotHad(Exception):  # noqa: N818 (a state of the world, no error)
 class SetUp:
     """What is common to all files: the spec's attack and training, and where images come from.
 
-    own: whether images and noise are drawn by our streams, as in `sweeps run learning-curves`;
-    else they are the authors' own, written to `scratch`.
+    own: whether images and noise are sampled by our streams, as in `sweeps run learning-curves`;
+    otherwise they are the authors' own, written to `scratch`.
     """
 
     root: Path
@@ -102,7 +102,7 @@ def mnist_root(folder):
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of one trial: accuracies on clean and triggered test images; the columns of its
+    """The result of one trial: accuracies on clean and triggered test images; the columns of its
     `slope`, where they were asked for."""
 
     clean: float
@@ -115,7 +115,11 @@ def train(configs, workers, slopes=False):
     by_root = {}
     for config in configs:
         by_root.setdefault(config.data.root, []).append(config)
-    packs = [p for root, some in by_root.items() for p in make_packs(some, Job((), data_root=root))]
+    packs = [
+        p
+        for root, some in by_root.items()
+        for p in make_packs(some, PackSettings((), data_root=root))
+    ]
     # The slowest first: the last one to end decides how long it takes.
     packs.sort(key=lambda pack: (engine_of(pack.trials[0]).name != "svm", -len(pack.trials)))
     found = {}
@@ -132,7 +136,7 @@ def train(configs, workers, slopes=False):
 def train_pack(pack, slopes):
     columns = {}
 
-    def study(fitted, members, store):
+    def slope_of(fitted, members, store):
         source = load_source(members[0].config.data)
         for index, member in enumerate(members):
             found = Slope().study(ProbedModel(fitted, index, member, store, source))
@@ -141,7 +145,7 @@ def train_pack(pack, slopes):
             }
 
     found = {}
-    for result in run_pack(pack.trials, on_trained=study if slopes else None):
+    for result in run_pack(pack.trials, on_trained=slope_of if slopes else None):
         (attack,) = result.measurements
         clean = sum(result.class_correct) / sum(result.class_total)
         slope = columns.get(result.trial_id)

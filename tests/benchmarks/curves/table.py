@@ -8,7 +8,7 @@ BEGIN, END = "<!-- written by make reproduce -->", "<!-- up to here -->"
 
 
 def accuracies(rows):
-    """One line a file: how far its accuracies are from ours."""
+    """One line for each file: how far its accuracies are from ours."""
     lines = [
         "| file | cells | clean, mean of differences | backdoor | crossing, grid steps | verdict |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -26,7 +26,7 @@ def accuracies(rows):
 
 
 def slopes(found):
-    """One line a file: rank correlations of theta with backdoor accuracy."""
+    """One line for each file: rank correlations of theta with backdoor accuracy."""
     names = list(next(iter(found.values())))
     lines = [f"| file | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
     for file, values in found.items():

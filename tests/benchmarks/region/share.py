@@ -16,7 +16,7 @@ from backdoor.config import build_defence
 from sweeps.ledger import Ledger, accuracies
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
-from sweeps.packs.pack import Job, make_packs
+from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_sweep
@@ -65,7 +65,9 @@ def trials_of(spec, search, points, seeds=SEEDS):
 
 def rates(pool, spec, trials):
     """Clean accuracy and attack success of all trainings, (2, points, seeds, attacks)."""
-    packs = make_packs((t for point in trials for seed in point for t in seed), Job(spec.measures))
+    packs = make_packs(
+        (t for point in trials for seed in point for t in seed), PackSettings(spec.measures)
+    )
     found = {}
     for rows in pool.imap_unordered(train_pack, packs):
         for row in rows.to_pylist():

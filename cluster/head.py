@@ -1,7 +1,7 @@
-"""Where a cluster's Jobs API is, the token it wants, and versions that have to agree.
+"""Where a cluster's Jobs API is, the token that it asks for, and versions that have to agree.
 
 All of it is plain HTTP with short time limits, before Ray is imported: a wrong address or token is
-told at once. The token goes into one header, to the address that the user named and only if it
+reported at once. The token goes into one header, to the address that the user named and only if it
 asks for one; it is never printed, logged or put into an argument of a process.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
 
-#: Where `ray start --head` serves its Jobs API unless told otherwise.
+#: Where `ray start --head` serves its Jobs API by default.
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 #: Seconds that a head may take to answer.
 ANSWER_SECONDS = 5.0
@@ -39,7 +39,7 @@ class ClusterError(BackdoorSweepsError):
 
 @dataclass(frozen=True)
 class Token:
-    """Ray's shared secret. `place` says where it was found; `file` is None for the variable."""
+    """Ray's shared secret. place: where it was found; file: None for the environment variable."""
 
     value: str = field(repr=False)
     place: str
@@ -48,7 +48,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Head:
-    """A head that answered. `token` is None where the cluster asks for none."""
+    """A head that answered. token: None where the cluster asks for none."""
 
     url: str
     ray: str
@@ -57,7 +57,7 @@ class Head:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request has to carry."""
+        """Headers of every request."""
         return _bearer(self.token)
 
     @property
@@ -80,7 +80,7 @@ def find_token(environ: Mapping[str, str] = os.environ) -> Token | None:
         rule, remedy = "must name an existing file", "Correct it, or unset it."
         raise UserError(Mistake(place, rule, named, remedy)) from None
     except (OSError, UnicodeDecodeError) as error:
-        rule, remedy = "must hold Ray's token as text", "Mend the file or its access rights."
+        rule, remedy = "must hold Ray's token as text", "Fix the file or its access rights."
         raise UserError(Mistake(place, rule, type(error).__name__, remedy)) from None
     return _one_line(Token(value, place, file)) if value else None
 
@@ -88,16 +88,20 @@ def find_token(environ: Mapping[str, str] = os.environ) -> Token | None:
 def _one_line(token: Token) -> Token:
     if token.value.isascii() and token.value.isprintable():
         return token
-    rule, remedy = "must hold Ray's token as one line of ASCII", "Copy the head's token anew."
+    rule, remedy = "must hold Ray's token as one line of ASCII", "Copy the head's token again."
     raise UserError(Mistake(token.place, rule, "something else", remedy))
 
 
 def reach(address: str, environ: Mapping[str, str] = os.environ) -> Head:
-    """The head at `address`, after it has answered; `UserError` says what stands in the way."""
+    """The head at `address`, after it has answered.
+
+    Raises:
+        UserError: it does not answer, is no Ray head, or refuses the token.
+    """
     url = normal(address)
-    wants = _get(url, "/api/authentication_mode")
+    mode = _get(url, "/api/authentication_mode")
     token = None
-    if wants is not None and wants.get("authentication_mode") == "token":
+    if mode is not None and mode.get("authentication_mode") == "token":
         token = find_token(environ)
         if token is None:
             rule = f"must be given: the cluster at {url} asks for one"
@@ -136,10 +140,12 @@ def normal(address: str) -> str:
     url = address if "://" in address else f"http://{address}"
     parts = urllib.parse.urlsplit(url)
     try:
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
+        valid = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
+        )
     except ValueError:  # a port that is no number
-        fine = False
-    if not fine or parts.username is not None:
+        valid = False
+    if not valid or parts.username is not None:
         rule = "must be the address of Ray's Jobs API (its dashboard)"
         remedy = f"For example {DEFAULT_ADDRESS}; not the port that workers join."
         raise UserError(Mistake("--address", rule, address, remedy))
@@ -154,7 +160,7 @@ def _bearer(token: Token | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token.value}"}
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Follows no redirection: it could lead the token elsewhere."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
@@ -165,7 +171,9 @@ def _get(url: str, path: str, token: Token | None = None) -> dict[str, Any] | No
     """The JSON object at `path`; None where there is none."""
     request = urllib.request.Request(url + path, headers=_bearer(token))
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.build_opener(_NoRedirects).open(
+            request, timeout=ANSWER_SECONDS
+        ) as answer:
             content = json.loads(answer.read(1 << 20))
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
@@ -183,8 +191,8 @@ def _get(url: str, path: str, token: Token | None = None) -> dict[str, Any] | No
 def _refused(url: str, token: Token | None) -> Mistake:
     if token is None:
         return Mistake("token", f"must be given: {url} asks for one", None, GET_TOKEN)
-    return Mistake(token.place, f"must hold the token of the cluster at {url}",
-                   "a token that it refuses", GET_TOKEN)  # fmt: skip
+    rule = f"must hold the token of the cluster at {url}"
+    return Mistake(token.place, rule, "a token that it refuses", GET_TOKEN)
 
 
 def _no_head(url: str, reason: str) -> Mistake:

@@ -1,6 +1,6 @@
-"""What stands between here and a cluster is said at once; the token goes nowhere else.
+"""What keeps this machine from a cluster is reported at once; the token is sent nowhere else.
 
-Small HTTP servers answer as heads do, and note what they were asked.
+Small HTTP servers answer as heads do, and record the requests.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-import cluster.address
+import cluster.head
 from backdoor.errors import UserError
-from cluster.address import find_token, normal, reach
+from cluster.head import find_token, normal, reach
 from sweeps.cli import WRONG
 from sweeps.cli.main import main
 
@@ -94,7 +94,7 @@ def test_other_versions_are_refused_both_named_and_nothing_is_sent(action, capsy
 def test_the_last_number_of_python_may_differ() -> None:
     other = ".".join([*PYTHON.split(".")[:2], "99"])
     with serving(python=other) as server:
-        cluster.address.refuse_other_versions(reach(server.url))
+        cluster.head.refuse_other_versions(reach(server.url))
     assert server.asked, "they were compared"
 
 
@@ -107,7 +107,7 @@ def test_an_address_where_nothing_is(capsys) -> None:
 
 
 def test_an_address_that_never_answers(monkeypatch) -> None:
-    monkeypatch.setattr(cluster.address, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(cluster.head, "ANSWER_SECONDS", 0.1)
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         pytest.raises(UserError, match="timed out"),
@@ -178,12 +178,12 @@ def test_the_token_goes_only_where_it_is_asked_for_and_follows_no_redirection(mo
     assert thief.asked == []
 
 
-def test_an_open_cluster_beyond_loopback_is_warned_of() -> None:
+def test_an_open_cluster_reachable_ports_is_warned_of() -> None:
     from cluster.doctor import judge_head
 
-    head = cluster.address.Head("http://10.0.0.1:8265", RAY, PYTHON, None)
+    head = cluster.head.Head("http://10.0.0.1:8265", RAY, PYTHON, None)
     assert judge_head(head).level == "failure" and "asks for no token" in judge_head(head).says
-    here = cluster.address.Head("http://127.0.0.1:8265", RAY, PYTHON, None)
+    here = cluster.head.Head("http://127.0.0.1:8265", RAY, PYTHON, None)
     assert judge_head(here).level == "warning"
 
 

@@ -1,4 +1,4 @@
-"""Packs: equal shapes together, evenly filled, and plain JSON on the way."""
+"""Packs: equal shapes together, evenly filled."""
 
 import numpy as np
 import pytest
@@ -6,20 +6,20 @@ from trials import trial
 
 from backdoor.config import Training
 from backdoor.engines import pack_key
-from sweeps.packs.pack import Job, Pack, evenly, make_packs
+from sweeps.packs.pack import Pack, PackSettings, evenly, make_packs
 
-JOB = Job((trial().attack.measure(),), curve_every=2, cpu=1)
+SETTINGS = PackSettings((trial().attack.measure(),), curve_every=2, cpu=1)
 
 
 def test_what_may_share_a_pack() -> None:
-    mates = [
+    members = [
         trial(seed=1),
         trial(rate=0),
         trial(trigger="blend"),
         trial(weight_decay=0.1),
         trial(learning_rate=1),
     ]
-    assert {pack_key(t) for t in mates} == {pack_key(trial())}
+    assert {pack_key(t) for t in members} == {pack_key(trial())}
     others = [trial("linear"), trial(epochs=3), trial(training=Training(batch_size=8)),
               trial(regularizer="logit_squeezing"), trial({"kind": "mlp", "width": 8})]  # fmt: skip
     assert len({pack_key(t) for t in [trial(), *others]}) == 6
@@ -34,7 +34,7 @@ def test_every_trial_is_in_exactly_one_pack() -> None:
         for s in range(30)
         for r in (0, 0.01, 0.03)
     ]
-    packs = make_packs([*trials, *trials], JOB)
+    packs = make_packs([*trials, *trials], SETTINGS)
     ids = [t.trial_id for pack in packs for t in pack.trials]
     assert sorted(ids) == sorted({t.trial_id for t in trials})
     for pack in packs:
@@ -48,11 +48,11 @@ def test_solved_learners_are_packed_by_whole_training_sets(monkeypatch) -> None:
     monkeypatch.setattr(Convex, "max_pack", 16)
     path = [trial("ridge", seed=s, rate=r, weight_decay=d)
             for s in range(3) for r in (0.01, 0.03, 0.1) for d in np.logspace(-3, 0, 7)]  # fmt: skip
-    sizes = [len(pack.trials) for pack in make_packs(path, JOB)]
+    sizes = [len(pack.trials) for pack in make_packs(path, SETTINGS)]
     assert sizes == [14, 14, 14, 14, 7]
     long = [trial("ridge", rate=0.03, weight_decay=d) for d in np.logspace(-3, 0, 40)]
-    assert [len(pack.trials) for pack in make_packs(long, JOB)] == [13, 14, 13]
-    for packs in (make_packs(path, JOB), make_packs(long, JOB)):
+    assert [len(pack.trials) for pack in make_packs(long, SETTINGS)] == [13, 14, 13]
+    for packs in (make_packs(path, SETTINGS), make_packs(long, SETTINGS)):
         assert all(len(pack.trials) <= 16 for pack in packs)
 
 
@@ -60,7 +60,7 @@ def test_kernels_of_any_width_share_a_pack() -> None:
     machines = [
         trial({"kind": "rbf_svm", "gamma": g}, weight_decay=0.1) for g in (0.01, 0.1, "scale")
     ]
-    assert len(make_packs(machines, JOB)) == 1
+    assert len(make_packs(machines, SETTINGS)) == 1
 
 
 @pytest.mark.parametrize(("count", "largest"), [(1, 64), (64, 64), (65, 64), (252, 64), (7, 3)])
@@ -70,7 +70,7 @@ def test_evenly(count, largest) -> None:
 
 
 def test_a_pack_as_two() -> None:
-    pack = Pack((trial(), trial(rate=0, weight_decay=0.1), trial(seed=3)), JOB)
+    pack = Pack((trial(), trial(rate=0, weight_decay=0.1), trial(seed=3)), SETTINGS)
     first, second = pack.halves()
     assert first.trials + second.trials == pack.trials
     assert (len(first.trials), len(second.trials)) == (1, 2)

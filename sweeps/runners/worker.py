@@ -1,0 +1,75 @@
+"""What a worker does with a pack, and what it reports where that fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
+from backdoor.partial import PartialResult
+from backdoor.trial import OnProgress, run_pack
+from sweeps.early_stopping.limits import Watch, because
+from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
+from sweeps.packs.pack import Pack
+
+#: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
+#: well, as `train_pack` takes it.
+Work = Callable[..., Rows]
+
+#: How the reason begins for which a pack failed that did not fit into memory.
+TOO_LARGE = "out of memory: "
+
+#: Seconds of a pack after which returning freed memory to the system is worth its time.
+RETURN_MEMORY_AFTER = 2.0
+
+
+def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
+    """Trains a pack on this machine; `on_progress` is called with every point of a curve.
+
+    Without it, trials whose verdict is certain by the pack's limits are stopped.
+    """
+    settings, started = pack.settings, time.perf_counter()
+    if 0 < settings.gpu < 1:
+        cap_memory(settings.gpu)
+    watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
+    results = run_pack(
+        pack.trials,
+        settings.measures,
+        curve_every=settings.curve_every,
+        device="cuda" if settings.gpu > 0 else "cpu",
+        threads=settings.cpu,
+        on_progress=on_progress or watch,
+        probes=settings.probes,
+    )
+    if time.perf_counter() - started > RETURN_MEMORY_AFTER:
+        return_freed()
+    holdouts, stopped = (watch.holdouts, watch.stopped) if watch else ({}, [])
+    rows = finished_rows(results, pack.pack_id, settings.cpu, settings.gpu, holdouts)
+    return joined([attached(rows, results), *(_stopped(pack, *pair) for pair in stopped)])
+
+
+def _stopped(pack: Pack, partial: PartialResult, predicted: str) -> Rows:
+    """The row of a trial whose verdict was certain."""
+    rows = partial_rows([partial], pack.pack_id, pack.settings.cpu, pack.settings.gpu)
+    return stopped_rows(rows, because(predicted), predicted)
+
+
+def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
+    """The rows of a pack and "", or None and why there are none. Where memory was too small, what
+    the failed pack held is free again when this returns."""
+    try:
+        return work(pack, **hooks), ""
+    except Exception as error:
+        reason = TOO_LARGE * out_of_memory(error) + describe(error)
+    if reason.startswith(TOO_LARGE):
+        release_memory()
+    return None, reason
+
+
+def describe(error: BaseException) -> str:
+    """An exception as the one line that the ledger keeps."""
+    text = " ".join(str(error).split())
+    # A badly encoded file name in a message is no reason to lose the row.
+    line = f"{type(error).__name__}: {text}"[:2000]
+    return line.encode("utf-8", "replace").decode()

@@ -1,0 +1,247 @@
+"""The feed of a sweep: packs of trials that the ledger lacks, and the record of what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from backdoor.config import TrialConfig, build_trial
+from backdoor.errors import TrainingError
+from sweeps.early_stopping.limits import StoppingLimits
+from sweeps.early_stopping.predictor import OutcomePredictor
+from sweeps.ledger import Ledger, Rows, failed_rows
+from sweeps.packs.chunk import Chunk
+from sweeps.packs.pack import Pack, PackSettings, make_packs
+from sweeps.runners import TOO_LARGE
+from sweeps.scheduling.chunk_size import ChunkSizer
+from sweeps.search import Search
+
+#: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
+ASK = 4096
+#: Seconds from which a pack is split in two where workers would otherwise be idle.
+SPLIT_FROM = 10.0
+#: Failures of single trials after which a sweep without any finished pack ends: the cause is then
+#: not in the trials.
+GIVE_UP = 5
+
+
+class Observer(Protocol):
+    """Watches a sweep. What it does must not keep the loop waiting."""
+
+    def recorded(self, rows: Rows) -> None:
+        """Rows that have just become durable."""
+        ...
+
+
+class SweepFeed:
+    """Hands out packs of trials that the ledger lacks, and records what comes back.
+
+    It never raises into a runner: the first error is kept, no more packs are handed out, and
+    `run_sweep` raises it when the runner has returned.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        ledger: Ledger,
+        settings: PackSettings,
+        observers: Sequence[Observer] = (),
+        predictor: OutcomePredictor | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """files: digest → path of files named by recorded configurations, see
+        `backdoor.settings.user_file`."""
+        self.search, self.ledger, self.settings = search, ledger, settings
+        self.observers, self._predictor = observers, predictor
+        self.error: Exception | None = None
+        self.stopping = threading.Event()
+        self._chunk_sizer = ChunkSizer()
+        self._queue: deque[Pack] = deque()
+        self._planned: set[str] = set()
+        self._running: dict[str, int] = {}  # trials of each pack, by its id
+        self._most: dict[str, int] = {}  # trials of a pack that fit into memory, by its key
+        self._starving = False  # a pack was asked for, and there was none
+        self._failures: int | None = 0  # None once a pack has finished
+        with self._keeping_errors():
+            if predictor is not None:
+                predictor.learn(ledger.table())
+            # A probe that was added later, or failed: these are trained again for it only.
+            lacking = ledger.unprobed(settings.probes)
+            again = [build_trial(config, settings.data_root, files) for config in lacking]
+            self._queue.extend(make_packs(again, settings))
+            self._planned |= {trial.trial_id for trial in again}
+
+    @property
+    def workers(self) -> int:
+        return self.search.workers
+
+    @workers.setter
+    def workers(self, count: int) -> None:
+        self.search.workers = count
+
+    @property
+    def done(self) -> bool:
+        if self._running:
+            return False
+        return self._halted or (not self._queue and self.search.finished)
+
+    @property
+    def _halted(self) -> bool:
+        return self.stopping.is_set() or self.error is not None
+
+    def has_work(self) -> bool:
+        self._fill_queue()
+        return not self._halted and bool(self._queue)
+
+    def _fill_queue(self) -> None:
+        """Asks the search for trials where no pack is waiting."""
+        with self._keeping_errors():
+            while not self._queue and not self._halted:
+                asked = self.search.ask(ASK)
+                self._queue.extend(self._fitting(make_packs(self._new(asked), self.settings)))
+                if not asked:
+                    break
+
+    def next_pack(self) -> Pack | None:
+        self._fill_queue()
+        self._starving = not self._queue
+        if self._halted or not self._queue:
+            return None
+        pack = self._split_for_idle_workers(self._queue.popleft())
+        self._running[pack.pack_id] = len(pack.trials)
+        return self._limited(pack)
+
+    def next_chunk(self) -> Chunk | None:
+        first = self.next_pack()
+        if first is None:
+            return None
+        queue = [first, *self._queue]
+        # A search that learns has no more trials until it is told results of these.
+        final = self.search.finished or self.search.size is not None
+        count = self._chunk_sizer.take(queue, self.workers, final)
+        more = [self._queue.popleft() for _ in range(count - 1)]
+        self._running |= {pack.pack_id: len(pack.trials) for pack in more}
+        return Chunk((first, *map(self._limited, more)))
+
+    def _limited(self, pack: Pack) -> Pack:
+        """The pack with limits by what is known now, where certain verdicts end trials."""
+        if self._predictor is None:
+            return pack
+        return replace(pack, limits=tuple(map(self.limits, pack.trials)))
+
+    def limits(self, trial: TrialConfig) -> StoppingLimits | None:
+        """Those of a trial by what is known now; None where it runs to its end, as one does that is
+        trained again for its probes."""
+        found: StoppingLimits | None = None
+        with self._keeping_errors():
+            if self._predictor is not None and trial.trial_id not in self.ledger.finished:
+                found = self._predictor.limits(trial)
+        return found
+
+    def _split_for_idle_workers(self, pack: Pack) -> Pack:
+        """The pack, or its first part where workers would otherwise be idle.
+
+        Where the search waits for results, the part is a worker's share of all that it asked for.
+        Otherwise it is the first half, at the end of the sweep.
+        """
+        if self.search.size is not None:
+            waiting = sum(len(p.trials) for p in (pack, *self._queue))
+            asked = waiting + sum(self._running.values())
+            count = len(pack.trials)
+            share = min(
+                round(count * self.workers / asked), count // self._chunk_sizer.fewest(pack)
+            )
+            first, *others = pack.into(max(1, share))
+            self._queue.extendleft(reversed(others))
+            return first
+        if not self.search.finished or len(self._queue) + 1 >= self.workers:
+            return pack
+        if (self._chunk_sizer.duration(pack) or 0.0) < SPLIT_FROM or len(pack.trials) < 2:
+            return pack
+        first, second = pack.halves()
+        self._queue.appendleft(second)
+        return first
+
+    def _put_first(self, packs: Sequence[Pack]) -> None:
+        """Makes these packs the next ones."""
+        self._queue.extendleft(reversed(self._fitting(packs)))
+
+    def _fitting(self, packs: Iterable[Pack]) -> list[Pack]:
+        """The packs, split where packs like them did not fit into memory."""
+        most = ((pack, self._most.get(pack.key, len(pack.trials))) for pack in packs)
+        return [part for pack, largest in most for part in pack.parts(largest)]
+
+    def _new(self, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
+        """Trials that are neither recorded nor planned yet; they count as planned from now on."""
+        known = self.ledger.ended | self._planned
+        new = [trial for trial in trials if trial.trial_id not in known]
+        self._planned |= {trial.trial_id for trial in new}
+        return new
+
+    def should_cancel(self, left: int) -> bool:
+        return self._halted or (left > 1 and self._starving)
+
+    def requeue(self, *packs: Pack) -> None:
+        self._starving = False
+        self._no_longer_running(packs)
+        self._put_first(packs)
+
+    def _no_longer_running(self, packs: Iterable[Pack]) -> None:
+        for pack in packs:
+            self._running.pop(pack.pack_id, None)
+
+    def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
+        self._no_longer_running(packs)
+        self._failures = None
+        with self._keeping_errors():
+            self._record(rows)
+            columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
+            seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
+            self._chunk_sizer.learn(packs, seconds)
+            for pack in packs:
+                missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
+                if missing:
+                    self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
+
+    def failed(self, pack: Pack, reason: str) -> None:
+        self._no_longer_running([pack])
+        with self._keeping_errors():
+            if reason.startswith(TOO_LARGE):
+                self._most[pack.key] = -(-len(pack.trials) // 2)
+                self._queue = deque(self._fitting(self._queue))
+            if len(pack.trials) > 1:
+                self._put_first(pack.halves())
+            else:
+                self._record(failed_rows(pack.trials, pack.pack_id, reason))
+                self._count_failure(reason)
+
+    def _count_failure(self, reason: str) -> None:
+        """Ends a sweep in which nothing works."""
+        if self._failures is None:
+            return
+        self._failures += 1
+        if self._failures >= GIVE_UP:
+            raise TrainingError(
+                f"{GIVE_UP} trials failed, each alone, and none finished; the last with: {reason}. "
+                "Fix that (look at Ray's worker logs if workers died), then `sweeps resume`."
+            )
+
+    def _record(self, rows: Rows) -> None:
+        fresh = self.ledger.append(rows)
+        if fresh.num_rows:
+            if self._predictor is not None:
+                self._predictor.learn(fresh)
+            self.search.tell(fresh)
+            for observer in self.observers:
+                observer.recorded(fresh)
+
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error

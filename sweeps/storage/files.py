@@ -1,0 +1,100 @@
+"""Files read as text, written whole or not at all, and a lock for one writer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, StoredDataError, UserError
+
+
+def read_text(path: Path) -> str:
+    """The text of a stored file; `StoredDataError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "Restore it from a copy of the results folder."
+        raise StoredDataError(
+            Mistake(str(path), "must be readable text", str(error), remedy)
+        ) from None
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes the file whole or not at all, durable when it returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with scratch.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes plain values as indented JSON, whole or not at all."""
+    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames and removals in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside `folder` that is renamed to `folder` on success, else removed.
+
+    It is made at once, so that a place that cannot be written is reported before anything is
+    computed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    scratch.mkdir()
+    try:
+        yield scratch
+        scratch.replace(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
+    """Locks the folder of the file `lock` for one writer. The lock ends with the process.
+
+    again: the command that continues what the folder holds.
+    Raises:
+        UserError: another process has the lock."""
+    with lock.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            owner = stream.read().strip() or "another process"
+            raise UserError(
+                Mistake(
+                    "DIR",
+                    f"is in use by {owner}",
+                    str(lock.parent),
+                    f"Wait for it, or stop it; then use `{again}`.",
+                )
+            ) from None
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+        stream.flush()
+        yield
