@@ -199,6 +199,12 @@ def _identity(part: Fields) -> dict[str, Any]:
     return part.identity()
 
 
+@functools.lru_cache(maxsize=1024)
+def measure_id(attack: Attack) -> str:
+    """The name of what a measurement measures: trigger, target and label mode."""
+    return digest("measure", attack.measure_identity())
+
+
 # --- from plain values -----------------------------------------------------------------------
 
 

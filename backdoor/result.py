@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from backdoor.settings.digest import digest
+
+if TYPE_CHECKING:
+    from backdoor.config import TrialConfig
 
 Value = float | int | str
 Outcome = Literal["found", "nothing", "failed"]
@@ -60,7 +63,7 @@ class TrialResult:
 
     seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
     trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
-    the whole pack took at most (see `backdoor.accounting.Meter`). covers: images that carry the
+    the whole pack took at most (see `backdoor.memory.Meter`). covers: images that carry the
     mark and keep their label. clean_loss: mean cross-entropy on the clean test set, in nats, of
     what learns by it. studies: what probes found.
     """
@@ -97,3 +100,53 @@ class TrialResult:
     def row(self) -> dict[str, Any]:
         """The result as plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PartialResult:
+    """A trial after the epoch of its last curve point.
+
+    validation_total, class_total and attack_total (images that count, by `measure_id`) are what
+    the curve's counts are out of.
+    """
+
+    config: TrialConfig
+    engine: str
+    engine_version: int
+    data_fingerprint: str
+    train_images: int
+    poisoned: int
+    relabelled: int
+    validation_total: int
+    class_total: tuple[int, ...]
+    attack_total: dict[str, int]
+    curve: tuple[CurvePoint, ...]
+    seconds: float
+    device: str
+    host: str
+    covers: int = 0
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs the model has been trained for."""
+        return self.curve[-1].epoch
+
+    def row(self) -> dict[str, Any]:
+        """The columns of a finished result as plain values, those of an end left out: an
+        unfinished model has totals and a curve, but no counts that anybody could average."""
+        config, values = self.config, {f.name: getattr(self, f.name) for f in fields(self)}
+        totals = values.pop("attack_total")
+        return values | {
+            "trial_id": config.trial_id,
+            "defence_id": config.defence_id,
+            "attack_id": config.attack_id,
+            "seed": config.seed,
+            "config": config.canonical,
+            "curve": [asdict(point) for point in self.curve],
+            "epochs_run": self.epochs_run,
+            "trained_images": self.train_images * self.epochs_run,
+            "measurements": [
+                {"measure_id": name, "success": None, "robust": None, "total": total}
+                for name, total in totals.items()
+            ],
+        }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import time
@@ -12,19 +11,18 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from backdoor.accounting import Meter
-from backdoor.config import Attack, TrialConfig
+from backdoor.config import Attack, TrialConfig, measure_id
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.engines import Fitted, Ids, Member, Triggered, classes_of, engine_of
 from backdoor.engines import threads as using_threads
 from backdoor.evaluate import CleanCounts, attack_counts, clean_counts, mean_cross_entropy
 from backdoor.image_store.feature_store import FeatureStore
 from backdoor.image_store.store import ImageStore
-from backdoor.partial import PartialResult
+from backdoor.memory import Meter
 from backdoor.poison import Poison, draw_poison, target_labels_of
 from backdoor.probes import Probe
 from backdoor.probes.record import probe_models
-from backdoor.result import CurvePoint, Measurement, TrialResult
+from backdoor.result import CurvePoint, Measurement, PartialResult, TrialResult
 from backdoor.settings.digest import digest
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
@@ -237,12 +235,6 @@ def _member(trial_images: TrialImages, store: ImageStore, source: Source) -> Mem
 
 
 # --- results -----------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=1024)
-def measure_id(attack: Attack) -> str:
-    """The name of what a measurement measures: trigger, target and label mode."""
-    return digest("measure", attack.measure_identity())
 
 
 def _clean(fitted: Fitted, index: int, member: Member, classes: int) -> CleanCounts:

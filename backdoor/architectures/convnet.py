@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Count
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.architectures.networks import Network, without_numbers
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import ARCHITECTURES

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import TRAINING_FACTORS, Architecture, Shape
+from backdoor.architectures.base import TRAINING_FACTORS, Architecture, Shape
 from backdoor.architectures.one_vs_one import Votes, pairs
 
 

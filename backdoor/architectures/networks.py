@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.architectures.pretrained import fitted_weights, read_weights
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.user_file import UserFile

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import convolution_stem, is_small
 from backdoor.settings.schema import Count

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import fit_resnet
 from backdoor.errors import Mistake

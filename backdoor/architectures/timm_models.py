@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network, library_class
 from backdoor.architectures.stems import fit_first_layers
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, wrong_root
 from backdoor.datasets.pixels import Pixels
 from backdoor.settings.schema import location, suggest

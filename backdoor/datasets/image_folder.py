@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
 from backdoor.datasets.pixels import Resize, decode_all
 from backdoor.settings.schema import Count, location
+from backdoor.settings.user_file import EXTENSIONS, image_files
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 #: Folders that hold test images beside `train`; the first that is there counts.
 TEST_FOLDERS = ("test", "val")
 
@@ -112,13 +111,3 @@ class ImageFolder(Dataset):
             value = listed([str(folder / name) for name in empty])
             raise wrong_root(rule, value, "Fill or remove these folders.")
         return classes
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "."]
-        shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
-        found += [(place, name) for name in shown]
-    return [Path(place) / name for place, name in sorted(found)]

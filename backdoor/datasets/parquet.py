@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, wrong_root
 from backdoor.datasets.pixels import Pixels, Resize, decode_all
 from backdoor.settings.schema import Count, location

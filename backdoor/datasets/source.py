@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 

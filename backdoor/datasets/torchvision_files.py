@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, listed, wrong_root
 from backdoor.settings.schema import location
 

@@ -13,13 +13,11 @@ from backdoor.engines.base import (
     Member,
     Triggered,
     classes_of,
-    engine_of,
-    engines,
     init_state,
     learning_rate_factor,
-    pack_key,
     threads,
 )
+from backdoor.engines.known import engine_of, engines, pack_key
 
 __all__ = [
     "Engine",

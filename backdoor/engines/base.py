@@ -1,4 +1,4 @@
-"""What every engine is given and gives back, and which engine trains a trial."""
+"""What every engine is given and gives back."""
 
 from __future__ import annotations
 
@@ -88,47 +88,6 @@ class Engine(Protocol):
         engine is `pack_invariant`, get the bits that they would have got with all of them.
         """
         ...
-
-
-def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial: its architecture's, unless that has no hook for its
-    regularizer, whatever the strength."""
-    architecture, regularizer = config.defence.architecture, config.defence.regularizer
-    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
-        return engines()[architecture.trained_by()]()
-    return engines()["serial"]()
-
-
-@functools.cache
-def engines() -> dict[str, type[Engine]]:
-    """Name → engine, of all there are."""
-    from backdoor.engines.convex import Convex
-    from backdoor.engines.grouped import Grouped
-    from backdoor.engines.logistic import LogisticEngine
-    from backdoor.engines.packed import Packed
-    from backdoor.engines.serial import Serial
-    from backdoor.engines.svm import SvmEngine
-
-    known: tuple[type[Engine], ...] = (
-        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
-    )  # fmt: skip
-    return {engine.name: engine for engine in known}
-
-
-def pack_key(config: TrialConfig) -> str:
-    """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
-    defence = config.defence
-    regularizer = defence.regularizer.pack_identity()
-    training = config.training.active(defence.architecture)
-    fields = defence.architecture.identity().items()
-    shape: dict[str, object] = {
-        "data": config.data.identity(),
-        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
-        "training": training,
-    }
-    if "epochs" not in defence.architecture.inactive:
-        shape |= {"epochs": defence.epochs, "regularizer": regularizer}
-    return digest("pack", shape)
 
 
 def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:

@@ -20,7 +20,7 @@ from backdoor.config import TrialConfig
 from backdoor.engines.svm import _gamma, gaussian
 from backdoor.engines.whole import Pixels
 from backdoor.errors import Mistake
-from backdoor.probes import ProbedModel
+from backdoor.probes.base import ProbedModel
 from backdoor.probes.convex_models import Floats, Ids, Learner, LogisticLearner, RidgeLearner
 from backdoor.probes.kernel_machines import MachineLearner
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.probes.incremental import LEARNERS, Incremental, Sample, refuse_others
 from backdoor.probes.network import NETWORKS, is_network
 from backdoor.probes.network_influence import network_influences

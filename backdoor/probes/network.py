@@ -11,7 +11,7 @@ from torch import nn
 from backdoor.config import TrialConfig
 from backdoor.engines import init_state
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, ProbedModel
+from backdoor.probes.base import Probe, ProbedModel
 from backdoor.streams import stream_seed
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from backdoor.engines import Ids
-from backdoor.probes import ProbedModel
+from backdoor.probes.base import ProbedModel
 from backdoor.probes.hessian import (
     Influence,
     Objective,

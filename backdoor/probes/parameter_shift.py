@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
 from backdoor.settings.schema import Range
 

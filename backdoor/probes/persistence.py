@@ -15,17 +15,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.config import TrialConfig
+from backdoor.config import TrialConfig, measure_id
 from backdoor.datasets.source import load_source, split
 from backdoor.engines import Ids, classes_of
 from backdoor.errors import Mistake
 from backdoor.evaluate import attack_counts
 from backdoor.poison import poison_count
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.probes.network import module_of, own_noise, refuse_solved
 from backdoor.settings.schema import Count, Range
 from backdoor.streams import stream
-from backdoor.trial import measure_id
 
 EVALUATION_BATCH = 1000
 Row = dict[str, float | int | str]

@@ -15,7 +15,7 @@ import torch
 from backdoor.datasets.source import Source
 from backdoor.engines import Fitted, Member
 from backdoor.image_store.store import ImageStore
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, Value
 
 #: Characters kept of an error.

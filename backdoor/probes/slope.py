@@ -11,7 +11,7 @@ import numpy as np
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.probes.convex_models import Linear
 from backdoor.probes.incremental import LEARNERS, Incremental, refuse_others
 from backdoor.probes.network import NETWORKS, is_network

@@ -25,7 +25,7 @@ from backdoor.config import TrialConfig
 from backdoor.engines import Ids, Member, classes_of, init_state, learning_rate_factor
 from backdoor.engines.serial import EpochImages, _optimizer, _own_noise
 from backdoor.errors import Mistake
-from backdoor.probes import ProbedModel
+from backdoor.probes.base import ProbedModel
 from backdoor.probes.hessian import Batches
 from backdoor.streams import stream
 

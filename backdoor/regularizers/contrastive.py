@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.layers import beyond
 from backdoor.regularizers.step import Network, Step
 from backdoor.settings.schema import Range

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 

@@ -10,7 +10,7 @@ import torch
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.layers import beyond, numbers_of, unreadable
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range

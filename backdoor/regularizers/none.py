@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 
 
 @dataclass(frozen=True)

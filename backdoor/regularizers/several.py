@@ -18,7 +18,7 @@ from typing import Any
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.none import NoRegularizer
 from backdoor.settings.registry import TOGETHER
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from backdoor.errors import Mistake, UserError
 SCHEME = "sha256:"
 #: Hex digits of a digest that are kept, as of every other one in this project.
 DIGITS = 16
+#: How the names of image files end.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,20 @@ def _checked(path: str, digest: str) -> str:
 def content_digest(path: Path) -> str:
     """Of a file's bytes, or of those of a folder's image files, in the order of their names."""
     whole = hashlib.sha256()
-    for file in pictures_in(path) if path.is_dir() else [path]:
+    for file in image_files(path) if path.is_dir() else [path]:
         with file.open("rb") as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())
     return SCHEME + whole.hexdigest()[:DIGITS]
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The image files below a folder, sorted by their paths in it."""
-    from backdoor.datasets.image_folder import image_files  # needs the schema, which needs this
-
-    return image_files(folder)
+def image_files(folder: Path) -> list[Path]:
+    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
+        found += [(place, name) for name in shown]
+    return [Path(place) / name for place, name in sorted(found)]
 
 
 def files_of(value: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Range
 from backdoor.settings.user_file import UserFile
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.pictures import read_pictures
 
 

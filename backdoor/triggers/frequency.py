@@ -11,7 +11,7 @@ import torch
 
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Count, Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 #: What one step of Cr and one of Cb are in red, green and blue (ITU-R BT.601, full range).
 CHROMA_STEP = (1.403, -0.714 - 0.344, 1.773)

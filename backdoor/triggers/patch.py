@@ -13,7 +13,7 @@ import torch
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Count, Range
 from backdoor.streams import by_number, stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 Position = Literal[
     "top_left", "top_right", "bottom_left", "bottom_right", "center", "random"

@@ -12,7 +12,7 @@ from PIL import Image
 from backdoor.datasets.files import listed
 from backdoor.datasets.pixels import UNREADABLE
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.user_file import UserFile, pictures_in
+from backdoor.settings.user_file import UserFile, image_files
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,7 +31,7 @@ def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> P
     if shape[0] not in (1, 3):
         rule, remedy = "needs images of 1 or 3 channels", "Use another trigger."
         raise UserError(Mistake(place, rule, shape[0], remedy))
-    files = pictures_in(path) if path.is_dir() else [path]
+    files = image_files(path) if path.is_dir() else [path]
     read, unreadable = list[Pixels](), list[str]()
     for file in files:
         try:

@@ -11,7 +11,7 @@ import torch
 
 from backdoor.settings.schema import Range
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 
 @dataclass(frozen=True)

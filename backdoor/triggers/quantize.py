@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 
 from backdoor.settings.schema import Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.donors import DonorImages
 
 

@@ -11,7 +11,7 @@ import torch
 
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 
 @dataclass(frozen=True)

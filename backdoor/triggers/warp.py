@@ -14,7 +14,7 @@ from torch.nn import functional
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Range
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.donors import DonorImages
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from backdoor.settings.digest import digest
 
 if TYPE_CHECKING:
-    from backdoor.partial import PartialResult
+    from backdoor.result import PartialResult
 
 Floats = npt.NDArray[np.float64]
 FAILS, PASSES = "fails", "passes"

@@ -15,7 +15,7 @@ from typing import Any
 
 from backdoor.architectures import Architecture
 from backdoor.config import TrialConfig
-from backdoor.partial import PartialResult
+from backdoor.result import PartialResult
 
 #: Metrics that a rule may compare by, and whether more (max) or less (min) is better.
 METRICS = {"score": "max", "validation_accuracy": "max", "attack_success": "min"}

@@ -11,8 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from backdoor.partial import PartialResult
-from backdoor.result import TrialResult
+from backdoor.result import PartialResult, TrialResult
 from sweeps.ledger.schema import FAILED, FINISHED, SCHEMA, STOPPED
 
 #: Rows of the ledger as a table of `SCHEMA`; the name under which other modules pass them on.

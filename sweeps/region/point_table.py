@@ -15,9 +15,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import Attack
+from backdoor.config import Attack, measure_id
 from backdoor.settings.digest import digest
-from backdoor.trial import measure_id
 from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import FINISHED, STOPPED, Ledger, flatten_factors
 from sweeps.region.best import Reference, from_baseline

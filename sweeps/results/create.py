@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from backdoor.config import measure_id
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
-from backdoor.trial import measure_id
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml

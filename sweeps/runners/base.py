@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from backdoor.config import TrialConfig
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
-from backdoor.partial import PartialResult
+from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
 from sweeps.early_stopping.limits import StoppingLimits, Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from trials import DIGITS, trial
 
-from backdoor.config import build_attack
+from backdoor.config import build_attack, measure_id
 from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.poison import draw_poison, poison, poison_count, target_labels_of
-from backdoor.trial import measure_id, prepare
+from backdoor.trial import prepare
 
 
 def their_generator(*parts) -> np.random.Generator:

@@ -11,14 +11,14 @@ from poisoners import their_generator
 from trials import DIGITS, FEW, PATCH, same, trial
 
 from backdoor.checks import check_trial
-from backdoor.config import Attack, build_attack, build_data, build_trial
+from backdoor.config import Attack, build_attack, build_data, build_trial, measure_id
 from backdoor.datasets.source import load_source, split
 from backdoor.engines.packed import WIDE
 from backdoor.errors import UserError
 from backdoor.evaluate import evaluate
 from backdoor.poison import draw_poison, poison, target_labels_of
 from backdoor.settings.registry import TRIGGERS
-from backdoor.trial import measure_id, prepare, run_pack
+from backdoor.trial import prepare, run_pack
 from backdoor.triggers.donors import DonorImages
 
 LABELS = np.random.default_rng(0).integers(0, 5, 1000)

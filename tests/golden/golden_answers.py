@@ -43,8 +43,8 @@ from golden_cases import (
 )
 
 # --- imports of the project: edit these where modules move or names change ---------------------
+from backdoor.config import measure_id
 from backdoor.result import probe_id
-from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
 from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, columns_of, load_results
 from sweeps.runners.serial import SerialRunner
