@@ -69,7 +69,7 @@ def _against_defence(
     architecture = defence.architecture
     misfits = [m.inside("architecture") for m in architecture.fits(shape)]
     yield from misfits
-    if not misfits and "regularizer" not in architecture.inactive:
+    if not misfits and architecture.takes_regularizer:
         fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
         yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:

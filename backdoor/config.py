@@ -114,7 +114,7 @@ class Defence(Fields):
 
     def active(self) -> dict[str, Any]:
         """The factors that have an effect, as plain JSON values."""
-        return {k: v for k, v in self.identity().items() if k not in self.architecture.inactive}
+        return self.architecture.active(self.identity())
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Training(Fields):
             yield Mistake("augmentation", rule, self.augmentation, "Leave it out.")
 
     def active(self, architecture: Architecture) -> dict[str, Any]:
-        return {k: v for k, v in self.identity().items() if k not in architecture.inactive}
+        return architecture.active(self.identity())
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,7 @@ def run_pack(
             return gone
 
         engine = engine_of(configs[0])
-        grad = torch.no_grad() if engine.name != "serial" else torch.enable_grad()
-        with grad, Meter(device) as training:
+        with Meter(device) as training:
             before = share.so_far
             fitted = engine.train(members, store, classes, on_epoch if curve_every else None)
         train_seconds = share.so_far - before  # by now, an accelerator has done what it was given
@@ -293,7 +292,7 @@ def _result(
 
 def trained_images(config: TrialConfig, images: int, epochs: int | None = None) -> int:
     """Images that the model learned from, once for each epoch; a closed form sees each once."""
-    if "epochs" in config.defence.architecture.inactive:
+    if not config.defence.architecture.trained_by_epochs:
         return images
     return images * (config.defence.epochs if epochs is None else epochs)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.registry import Kind
 
 Shape = tuple[int, int, int]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Architecture(Kind):
     """A learner for images of a shape (c, h, w) and a number of classes."""
 
     engine: ClassVar[str] = "serial"
+    #: Factors of a trial that have no effect on it.
     inactive: ClassVar[frozenset[str]] = frozenset()
     #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
     needs_weight_decay: ClassVar[bool] = False
@@ -72,6 +74,20 @@ class Architecture(Kind):
         """How many hidden representations there are."""
         with torch.device("meta"):  # shapes without content: made in no time
             return len(self.hidden_layers(self.build(shape, classes)))
+
+    @property
+    def trained_by_epochs(self) -> bool:
+        """Whether it is trained epoch by epoch; False where it is solved and has no curve."""
+        return "epochs" not in self.inactive
+
+    @property
+    def takes_regularizer(self) -> bool:
+        """Whether a regularizer has an effect on it."""
+        return "regularizer" not in self.inactive
+
+    def active(self, factors: Mapping[str, V]) -> dict[str, V]:
+        """Those of a trial's factors that have an effect on it."""
+        return {name: value for name, value in factors.items() if name not in self.inactive}
 
     def trained_by(self) -> str:
         """Name of its engine, for kinds whose settings decide."""

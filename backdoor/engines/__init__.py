@@ -15,6 +15,7 @@ from backdoor.engines.base import (
     classes_of,
     init_state,
     learning_rate_factor,
+    split_evenly,
     threads,
 )
 from backdoor.engines.known import engine_of, engines, pack_key
@@ -31,5 +32,6 @@ __all__ = [
     "init_state",
     "learning_rate_factor",
     "pack_key",
+    "split_evenly",
     "threads",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from backdoor.streams import stream_seed
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Engine(Protocol):
         self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> Fitted:
         """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch.
+        The mode of gradients (`torch.enable_grad`, `torch.no_grad`) is its own business.
 
         Lanes that it drops have no model any more. Those left keep their numbers and, where the
         engine is `pack_invariant`, get the bits that they would have got with all of them.
@@ -149,3 +152,9 @@ def positive_decay(member: Member) -> float:
         name = defence.architecture.kind_name()
         raise TrainingError(f"{name} needs a weight decay above 0: its optimum is sought exactly")
     return defence.weight_decay
+
+
+def split_evenly(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Consecutive parts of nearly equal length, `count` of them."""
+    ends = [round(i * len(items) / count) for i in range(count + 1)]
+    return [items[a:b] for a, b in itertools.pairwise(ends)]

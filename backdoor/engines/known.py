@@ -13,7 +13,7 @@ def engine_of(config: TrialConfig) -> Engine:
     """The engine that trains this trial: its architecture's, unless that has no hook for its
     regularizer, whatever the strength."""
     architecture, regularizer = config.defence.architecture, config.defence.regularizer
-    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
+    if not architecture.takes_regularizer or regularizer.on_answers_alone:
         return engines()[architecture.trained_by()]()
     return engines()["serial"]()
 
@@ -45,6 +45,6 @@ def pack_key(config: TrialConfig) -> str:
         "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
         "training": training,
     }
-    if "epochs" not in defence.architecture.inactive:
+    if defence.architecture.trained_by_epochs:
         shape |= {"epochs": defence.epochs, "regularizer": regularizer}
     return digest("pack", shape)

@@ -98,7 +98,7 @@ class Packed:
     ) -> PackedModels:
         wide = math.prod(store.shape) > WIDE and store.device.type == "cpu"
         wide = wide and members[0].config.training.augmentation == "none"
-        with threads(1):
+        with threads(1), torch.no_grad():
             inputs: Inputs = (SharedInputs if wide else OwnInputs)(members, store)
             return _train(members, store, inputs, classes, on_epoch)
 

@@ -55,7 +55,7 @@ class Serial:
             module = init_state(member.config, store.shape, classes).to(store.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(members) == 1 else None
-            with _own_noise(member, store.device):
+            with torch.enable_grad(), _own_noise(member, store.device):
                 _train_one(module, member, store, SerialModels(store, modules), epochs_seen)
         return SerialModels(store, modules)
 

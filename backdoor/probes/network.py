@@ -41,7 +41,7 @@ NETWORKS = ("packed", "grouped", "serial")
 
 def is_network(config: TrialConfig) -> bool:
     """Whether the trial is trained by steps; the convex learners are solved instead."""
-    return "epochs" not in config.defence.architecture.inactive
+    return config.defence.architecture.trained_by_epochs
 
 
 def refuse_solved(probe: Probe, config: TrialConfig) -> Iterator[Mistake]:

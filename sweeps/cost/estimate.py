@@ -136,7 +136,7 @@ def probe(pack: Pack, clock: Clock = time.perf_counter) -> float:
     images, size = train_images(pack.trials[0]), pack.trials[0].training.batch_size
     part = min(images, 4 * size)
     _timed(_shortened(pack, part, 1), clock, repeats=1)  # the data and the libraries are loaded
-    if "epochs" in pack.trials[0].defence.architecture.inactive:
+    if not pack.trials[0].defence.architecture.trained_by_epochs:
         return _timed(pack, clock) / len(pack.trials)
     while (once := _timed(_shortened(pack, part, 1), clock)) < LONG_ENOUGH and part < images:
         part = min(images, 4 * part)

@@ -50,7 +50,7 @@ def probe_seconds(example: Example, studied: ProbedModel | None = None) -> float
     images = len(split(trial.data, load_source(trial.data), trial.seed).train)
     few = min(images, BATCHES * trial.training.batch_size)
     measure(_short(trial, few, 1), job)  # what libraries load at their first use is loaded
-    if "epochs" in trial.defence.architecture.inactive:
+    if not trial.defence.architecture.trained_by_epochs:
         return measure(trial, job)
     epochs = trial.defence.epochs
     many = min(images, LONGER * few)

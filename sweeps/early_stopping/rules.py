@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from backdoor.architectures import Architecture
 from backdoor.config import TrialConfig
 from backdoor.result import PartialResult
 
@@ -21,14 +20,9 @@ from backdoor.result import PartialResult
 METRICS = {"score": "max", "validation_accuracy": "max", "attack_success": "min"}
 
 
-def trained_by_epochs(architecture: Architecture) -> bool:
-    """False for closed forms, which have no curve to be stopped by."""
-    return "epochs" not in architecture.inactive
-
-
 def may_stop(trial: TrialConfig) -> bool:
     """Whether a rule may end this trial: an attacked one that is trained by epochs."""
-    return trial.attack is not None and trained_by_epochs(trial.defence.architecture)
+    return trial.attack is not None and trial.defence.architecture.trained_by_epochs
 
 
 def last_decision(epochs: int, curve_every: int) -> int:

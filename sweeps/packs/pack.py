@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from backdoor.config import Attack, TrialConfig
-from backdoor.engines import engine_of, pack_key
+from backdoor.engines import engine_of, pack_key, split_evenly
 from backdoor.probes import Probe
 from backdoor.settings.digest import digest
 from sweeps.early_stopping.limits import StoppingLimits
@@ -72,7 +72,7 @@ class Pack:
         """The pack as so many of nearly equal length."""
         if count == 1:
             return [self]
-        return [Pack(tuple(chunk), self.job) for chunk in cut(self.trials, count)]
+        return [Pack(tuple(chunk), self.job) for chunk in split_evenly(self.trials, count)]
 
 
 def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
@@ -91,8 +91,8 @@ def make_packs(trials: Iterable[TrialConfig], job: Job) -> list[Pack]:
         members = [trial for _, trial in group]
         alone = job.stopping and may_stop(members[0])
         largest = 1 if alone else engine_of(members[0]).max_pack
-        solved = "epochs" in members[0].defence.architecture.inactive
-        for chunk in (by_training_set if solved else evenly)(members, largest):
+        by_epochs = members[0].defence.architecture.trained_by_epochs
+        for chunk in (evenly if by_epochs else by_training_set)(members, largest):
             packs.append(Pack(tuple(chunk), job))
     return packs
 
@@ -114,13 +114,7 @@ class _Shapes:
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
     """Consecutive chunks of nearly equal length, none longer than `largest`."""
-    return cut(members, -(-len(members) // largest))
-
-
-def cut(members: Sequence[TrialConfig], count: int) -> list[Sequence[TrialConfig]]:
-    """So many consecutive chunks of nearly equal length."""
-    cuts = [round(i * len(members) / count) for i in range(count + 1)]
-    return [members[a:b] for a, b in itertools.pairwise(cuts)]
+    return split_evenly(members, -(-len(members) // largest))
 
 
 def by_training_set(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:

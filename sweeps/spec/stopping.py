@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backdoor.config import Defence
 from backdoor.errors import Mistake
-from sweeps.early_stopping.rules import last_decision, trained_by_epochs
+from sweeps.early_stopping.rules import last_decision
 from sweeps.spec.model import Thresholds
 from sweeps.spec.sections import RULE_OPTIONS, StoppingSettings
 
@@ -56,7 +56,7 @@ def _foreign_options(settings: StoppingSettings) -> Iterator[Mistake]:
 def _never_stops(
     settings: StoppingSettings, defences: Sequence[Defence], curve_every: int
 ) -> Iterator[Mistake]:
-    trained = [d.epochs for d in defences if trained_by_epochs(d.architecture)]
+    trained = [d.epochs for d in defences if d.architecture.trained_by_epochs]
     if not trained:
         rule = "must have something to stop: none of the architectures is trained by epochs"
         remedy = "Remove the section: a closed form is one step, which always runs to its end."
