@@ -1,4 +1,4 @@
-"""What comes of a trial: counts, never percentages. Plain values: reading them needs no torch."""
+"""Results of a trial: counts, never percentages. Plain values: reading them needs no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Value = float | int | str
 Outcome = Literal["found", "nothing", "failed"]
-#: A probe found something, had nothing to say about this kind of model, or raised.
+#: A probe found something, does not apply to this model, or raised an error.
 FOUND: Outcome = "found"
 NOTHING: Outcome = "nothing"
 FAILED: Outcome = "failed"
@@ -21,8 +21,11 @@ FAILED: Outcome = "failed"
 
 @dataclass(frozen=True)
 class ProbeRecord:
-    """One probe on one trained model. columns: as in `ProbeResult`, empty unless `outcome` is
-    found; error: why it failed; seconds: what it took."""
+    """One probe on one trained model.
+
+    columns: as in `ProbeResult`, empty unless `outcome` is found. error: why it failed. seconds:
+    how long it took.
+    """
 
     probe: Mapping[str, Any]
     outcome: Outcome
@@ -32,13 +35,14 @@ class ProbeRecord:
 
 
 def probe_id(identity: Mapping[str, Any]) -> str:
-    """The name of a probe with its settings: sixteen hex digits."""
+    """The id of a probe with its settings: sixteen hex digits."""
     return digest("probe", dict(identity))
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Attack success of one trigger on one model. `measure_id` names trigger, target and mode."""
+    """Attack success of one trigger on one model. measure_id: of trigger, target and label mode;
+    success, robust and total: see `backdoor.evaluate.AttackCounts`."""
 
     measure_id: str
     success: int
@@ -48,8 +52,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The model after `epoch` epochs of a longer training: counts on the test set, and on the
-    validation set, which rows of older releases lack."""
+    """The model after `epoch` epochs: counts on the test set and the validation set.
+
+    success: for each trigger that the model is measured with. validation_correct: None in rows of
+    older releases.
+    """
 
     epoch: int
     clean_correct: int
@@ -59,13 +66,13 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One row of the ledger: what was trained, and what came of it. Counts, never percentages.
+    """One row of the ledger: what was trained, and its results. Counts, never percentages.
 
-    seconds: the trial's share of all that its pack took; train_seconds: of the training alone.
-    trained_images: images learned from, counted in every epoch. peak_memory: bytes that training
-    the whole pack took at most (see `backdoor.memory.Meter`). covers: images that carry the
-    mark and keep their label. clean_loss: mean cross-entropy on the clean test set, in nats, of
-    what learns by it. studies: what probes found.
+    seconds: the trial's share of the time of its pack; train_seconds: of the training alone.
+    trained_images: images learned from, counted once for every epoch. peak_memory: bytes, the most
+    that training the whole pack used (see `backdoor.memory.Meter`). covers: number of cover
+    samples, which carry the trigger and keep their label. clean_loss: mean cross-entropy on the
+    clean test set in nats, None if the model does not learn by it. studies: results of probes.
     """
 
     trial_id: str
@@ -104,10 +111,10 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class PartialResult:
-    """A trial after the epoch of its last curve point.
+    """A trial in training, after the epoch of its last curve point.
 
-    validation_total, class_total and attack_total (images that count, by `measure_id`) are what
-    the curve's counts are out of.
+    validation_total, class_total (by class) and attack_total (by `measure_id`): numbers of images
+    behind the counts of the curve. seconds: the trial's share of the time of its pack so far.
     """
 
     config: TrialConfig
@@ -128,12 +135,12 @@ class PartialResult:
 
     @property
     def epochs_run(self) -> int:
-        """Epochs the model has been trained for."""
+        """Number of epochs trained so far."""
         return self.curve[-1].epoch
 
     def row(self) -> dict[str, Any]:
-        """The columns of a finished result as plain values, those of an end left out: an
-        unfinished model has totals and a curve, but no counts that anybody could average."""
+        """The columns of `TrialResult` as plain values, without final counts: an unfinished model
+        has totals and a curve, but no counts that may enter an average."""
         config, values = self.config, {f.name: getattr(self, f.name) for f in fields(self)}
         totals = values.pop("attack_total")
         return values | {

@@ -1,4 +1,4 @@
-"""The name of a canonical form: equal for equal ones, on every machine."""
+"""Ids from canonical forms: equal for equal forms, on every machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-#: Raised when the meaning of a canonical form changes, which renames every trial.
+#: To be raised if the meaning of a canonical form changes; that changes the id of every trial.
 IDENTITY_VERSION = 1
 
 
 def digest(word: str, value: Any) -> str:
-    """Sixteen hex digits of the SHA-256 of `value` as canonical JSON."""
+    """Sixteen hex digits of the SHA-256 of `word` and of `value` as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(f"{word}/{IDENTITY_VERSION}/{text}".encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""From a kind's name to its class: a folder is scanned, so one new file adds one kind.
+"""From the name of a kind to its class: folders are scanned, so one new file adds one kind.
 
-A family is a sub-package such as `backdoor.triggers`. Its base class stands in `base.py` there,
-each kind in a file beside it. `module:Class` names a class from anybody's package.
-A kind called `LIBRARY/NAME` stands for all that a library has, such as `torchvision/alexnet`.
+A family is a sub-package such as `backdoor.triggers`. Its base class is in `base.py` there, and
+each kind in a file beside it. `module:Class` names a class of any other package. A kind
+`LIBRARY/NAME` represents all networks of a library, such as `torchvision/alexnet`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,35 @@ from backdoor.settings.schema import Fields, build_fields, suggest
 
 
 class Kind(Fields):
-    """Base of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
+    """Base class of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
 
     kind: ClassVar[str]
 
     @classmethod
     def kind_name(cls) -> str:
-        """The name a spec uses: `kind` for the built-in ones, `module:Class` for others."""
+        """The name that a spec uses: `kind` for built-in kinds, `module:Class` for others."""
         inside = cls.__module__.startswith("backdoor.")
         return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
 
     @classmethod
     def named(cls, name: str) -> type[Kind]:
-        """For a kind `LIBRARY/NAME`: the class that stands for one name, always the same one;
-        `ValueError` with what is wrong, and then the remedy, for a name that it does not know."""
+        """For a kind `LIBRARY/NAME`: the class of one name of the library, always the same class.
+
+        Raises:
+            ValueError: for an unknown name; its arguments are the broken rule and the remedy.
+        """
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
         return {"kind": self.kind_name(), **super().identity()}
 
 
-#: The last part of a kind that stands for every name of a library.
+#: The last part of a kind that represents every name of a library.
 ANY = "/NAME"
 
 K = TypeVar("K", bound=Kind)
 
-#: Stands between the names of kinds that act together, in the name of what they make.
+#: Joins the names of kinds that act together, in the name of their combination.
 TOGETHER = "+"
 
 
@@ -52,8 +55,8 @@ TOGETHER = "+"
 class Family(Generic[K]):
     """The kinds of one sub-package, whose base class is `base` there.
 
-    combiner: a module whose `together` makes one of several kinds that act together; "" where
-    kinds do not.
+    word: its name in messages. combiner: a module whose function `together` combines several kinds
+    into one; "" for families whose kinds cannot act together.
     """
 
     word: str
@@ -70,13 +73,17 @@ class Family(Generic[K]):
         return dict(sorted(_scan(self.package, self.base).items()))
 
     def find(self, name: Any, place: str = "kind") -> type[K]:
-        """The class of `name`; a `UserError` with the near miss where there is none."""
+        """The class of `name`.
+
+        Raises:
+            UserError: at `place`, with the most similar name, if there is none.
+        """
         if isinstance(name, str) and ":" in name:
             return self._find_outside(name, place)
         known: dict[str, type[K]] = _seen(self)
         key = name.partition("/")[0] + ANY if isinstance(name, str) and "/" in name else name
         if not isinstance(key, str) or key not in known:
-            _seen.cache_clear()  # a file may have been added since
+            _seen.cache_clear()  # a file may have been added
             known = _seen(self)
         if not isinstance(key, str) or key not in known:
             rule = f"must be a known {self.word}"
@@ -89,7 +96,7 @@ class Family(Generic[K]):
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # whatever their module does when it is imported
+        except Exception as error:  # importing a module of users can raise anything
             why = f"{type(error).__name__}: {error}"
             remedy = f"Install the package or put it on PYTHONPATH, on every node ({why})."
             raise UserError(
@@ -102,9 +109,10 @@ class Family(Generic[K]):
         return cast(type[K], found)
 
     def parts(self, value: Any) -> list[Any] | None:
-        """The spec forms of those that act together in `value`; None where it is a single kind.
+        """The spec forms of the kinds that act together in `value`; None if it is a single kind.
 
-        They are a list, or a mapping whose kind is `a+b`, with the settings of a under `a`.
+        Kinds act together as a list, or as a mapping whose kind is `a+b`, with the settings of a
+        under the key `a`.
         """
         if not self.combiner or isinstance(value, list):
             return value if self.combiner else None
@@ -140,7 +148,7 @@ class Family(Generic[K]):
         return cast(K, importlib.import_module(self.combiner).together(built))
 
     def build(self, value: str | Mapping[str, Any] | list[Any]) -> K:
-        """A kind from its spec form: a name, or a mapping with `kind` and its settings; of several
+        """A kind from its spec form: a name, a mapping with `kind` and its settings, or several
         that act together, see `parts`."""
         parts = self.parts(value)
         return self._build_one(value) if parts is None else self._together(parts)
@@ -170,12 +178,12 @@ def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
 
 @functools.cache
 def _seen(family: Family[Any]) -> dict[str, type[Any]]:
-    """Its kinds as of the first look: every trial of a sweep is built from them."""
+    """Its kinds, cached: every trial of a sweep is built from them."""
     return family.kinds()
 
 
 def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
-    """Classes that the files of `package` define themselves; two of one name are an error."""
+    """Kinds that the files of `package` define themselves; two of the same name are an error."""
     path = importlib.import_module(package).__path__
     names = tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
     found: dict[str, type[K]] = {}

@@ -113,7 +113,7 @@ def test_nothing_saved_is_pickled(saved) -> None:
 def test_normalisation_is_the_banks() -> None:
     source = load_source(FEW)
     store = ImageStore(source, source.kept[:20], {}, "standard")
-    scale, shift = store.normalisation
+    scale, shift = store.normalization
     ours = store.uint8(np.arange(20)).to(torch.float32) * scale - shift
     assert torch.equal(ours, store.batch(torch.arange(20)))
     by_hand = (source.images[np.sort(source.kept[:20])] / 255 - source.mean.item()) / source.std.item()  # fmt: skip

@@ -224,7 +224,7 @@ AGAINST_DATA = {
     "too many": ({"source": 1, "poison_rate": 0.4}, "attack.poison_rate: must not exceed the 107 of 1100 training images that are of class 1, as this attack poisons no others, but got 0.4. Use at most 0.097272."),
     "too many covers": ({"label_mode": "clean_label", "cover_rate": 0.95},
                         "attack.cover_rate: must not exceed the 988 of 1100 training images that are of other classes, but got 0.95. Use at most 0.898181."),
-    "less than one cover": ({"cover_rate": 1e-5}, "attack.cover_rate: must make at least one of the 1100 training images a cover, or be 0, but got 1e-05. Use at least 0.00091, or 0 for none."),
+    "less than one cover": ({"cover_rate": 1e-5}, "attack.cover_rate: must make at least one of the 1100 training images a cover sample, or be 0, but got 1e-05. Use at least 0.00091, or 0 for none."),
 }  # fmt: skip
 
 
