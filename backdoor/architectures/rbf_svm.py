@@ -17,7 +17,7 @@ class RbfSvm(Architecture):
     """One-against-one machines with the kernel exp(-gamma ||x - x'||^2) on pixels.
 
     scikit-learn's SVC(kernel="rbf") with C = 1 / (n * weight_decay), n being the size of the
-    training set. `gamma: scale`, the default as there, is 1 / (inputs x variance of the training
+    training set. `gamma: scale`, the default there too, is 1 / (inputs x variance of the training
     inputs), poisoned images included.
     """
 

@@ -18,10 +18,10 @@ from backdoor.architectures.stems import fit_first_layers
 
 @dataclass(frozen=True)
 class TimmModel(Network):
-    """A network of timm, such as timm/resnet26d, where timm is installed.
+    """A network of timm, such as timm/resnet26d, if timm is installed.
 
-    Its first convolution is fitted to the images as that of torchvision/NAME is; networks that
-    timm makes for one size of images are made for theirs and keep their patches.
+    Its first convolution is fitted to the images like that of torchvision/NAME; networks that timm
+    makes for one size of images are made for the size of these, and keep their patches.
     """
 
     kind: ClassVar[str] = "timm/NAME"
@@ -36,7 +36,7 @@ class TimmModel(Network):
             raise ValueError("needs the package timm", remedy) from None
         if not timm.is_model(name):
             near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5)) or "none"
-            raise ValueError("must be timm/ and a network of timm", f"Of like names: {near}.")
+            raise ValueError("must be timm/ and a network of timm", f"Similar names: {near}.")
         found: type[TimmModel] = library_class(cls, name)
         return found
 

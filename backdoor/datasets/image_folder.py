@@ -1,4 +1,4 @@
-"""Image files in a folder a class, as torchvision.datasets.ImageFolder reads them."""
+"""Image files, one folder for each class, as torchvision.datasets.ImageFolder reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backdoor.datasets.pixels import Resize, decode_all
 from backdoor.settings.schema import Count, location
 from backdoor.settings.user_file import EXTENSIONS, image_files
 
-#: Folders that hold test images beside `train`; the first that is there counts.
+#: Folders of test images beside `train`; the first one that exists is used.
 TEST_FOLDERS = ("test", "val")
 
 Classes = dict[str, list[Path]]
@@ -27,10 +27,10 @@ Classes = dict[str, list[Path]]
 class ImageFolder(Dataset):
     """Image files under `root`: train/CLASS/ and test/CLASS/ (or val/CLASS/), or CLASS/ alone.
 
-    Classes are numbered by the alphabet; all images below a class's folder belong to it, and
-    hidden files and folders are left out. Without a folder `train` there is one pool. image_size:
-    side in pixels to which every image is resized (bilinear); None leaves them, and then all must
-    be of one size. resize: `stretch` it, or `crop` the square in its middle.
+    Classes are numbered in alphabetical order. All images below the folder of a class belong to it;
+    hidden files and folders are ignored. Without a folder `train` there is one pool. image_size:
+    side in pixels to which every image is resized (bilinear); None keeps the sizes, which must then
+    be equal. resize: `stretch` the image, or `crop` the square in its middle.
     """
 
     kind: ClassVar[str] = "image_folder"
@@ -41,7 +41,7 @@ class ImageFolder(Dataset):
     resize: Resize = "stretch"
 
     def inert(self) -> frozenset[str]:
-        # Stretched images are named as they were before there was a choice.
+        # Trials with stretched images keep the ids of before there was a choice.
         return frozenset({"resize"} if not self.image_size or self.resize == "stretch" else ())
 
     def fingerprint(self) -> str:
@@ -65,11 +65,11 @@ class ImageFolder(Dataset):
         return Raw(images, np.asarray(labels, dtype=np.int64), self._names(parts[0]), test_from)
 
     def _folder(self) -> Path:
-        """The folder in which everything lies."""
+        """The folder that contains everything."""
         return existing_folder(self.kind, self.root)
 
     def _names(self, classes: Classes) -> tuple[str, ...]:
-        """What the classes are called."""
+        """Names of the classes."""
         return tuple(classes)
 
     def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -78,7 +78,7 @@ class ImageFolder(Dataset):
             yield str(file.relative_to(root)), file.read_bytes()
 
     def _parts(self) -> list[Classes]:
-        """The training pool and the test set, or the one pool, each class → its files."""
+        """The training pool and the test set, or the only pool; each is class → its files."""
         root = self._folder()
         test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
         if not (root / "train").is_dir() and test is None:

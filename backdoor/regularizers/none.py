@@ -1,4 +1,4 @@
-"""No regularizer: the baseline every other one is compared with."""
+"""No regularizer: the baseline for all others."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_sine_rounds_halves_to_even_on_every_machine() -> None:
 
 def test_sine_refuses_to_leave_no_mark() -> None:
     (mistake,) = TRIGGERS.build("sine").fits((1, 12, 12))
-    assert "frequency: must leave a mark on images 12 pixels wide, this wave is 0 everywhere, but got 6.0" in str(mistake)  # fmt: skip
+    assert "frequency: must change images 12 pixels wide, this wave is 0 everywhere, but got 6.0" in str(mistake)  # fmt: skip
     assert list(TRIGGERS.build({"kind": "sine", "amplitude": 0.4}).fits((3, 32, 32)))
 
 
