@@ -18,7 +18,7 @@ from backdoor.architectures.stems import fit_first_layers
 
 @dataclass(frozen=True)
 class TimmModel(Network):
-    """A network of timm, such as timm/resnet26d, if timm is installed.
+    """A network of timm, such as timm/resnet26d, where timm is installed.
 
     Its first convolution is fitted to the images like that of torchvision/NAME; networks that timm
     makes for one size of images are made for the size of these, and keep their patches.

@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays(Dataset):
-    """Arrays in the .npz file `root`: images, labels, and optional arrays.
+    """Arrays in the .npz file `root`: images, labels, and what else there is.
 
     images: (n, h, w), (n, h, w, c) or (n, c, h, w) uint8, c being 1 or 3. labels: (n,) whole
     numbers from 0. test_images, test_labels: the source's own test set; without them, there is one

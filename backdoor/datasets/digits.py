@@ -15,7 +15,7 @@ from backdoor.settings.schema import Count
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Dataset):
-    """The UCI optical digits as scikit-learn ships them; 17 grey levels, scaled to 0 to 255."""
+    """The UCI optical digits as scikit-learn ships them; 17 grey levels spread over 0 to 255."""
 
     kind: ClassVar[str] = "digits"
 

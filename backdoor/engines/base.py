@@ -105,6 +105,15 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
         return module
 
 
+@contextmanager
+def layer_noise(name: str, seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generators, which layers such as dropout use, with the stream `name` of
+    this seed. Afterwards the generators are as before."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(stream_seed(name, seed))
+        yield
+
+
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
     """What the learning rate is multiplied by at `step` of `steps`, counted from 0."""
     return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from backdoor.engines.base import Ids, Member, OnEpoch, classes_of, init_state, learning_rate_factor
+from backdoor.engines.base import (
+    Ids,
+    Member,
+    OnEpoch,
+    classes_of,
+    init_state,
+    layer_noise,
+    learning_rate_factor,
+)
 from backdoor.image_store.augment import draw_views
 from backdoor.image_store.store import ImageStore
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
-from backdoor.streams import stream, stream_seed
+from backdoor.streams import stream
 
 EVALUATION_BATCH = 1000
 
@@ -55,19 +62,10 @@ class Serial:
             module = init_state(member.config, store.shape, classes).to(store.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(members) == 1 else None
-            with torch.enable_grad(), _own_noise(member, store.device):
+            noise = layer_noise("noise", member.config.seed, store.device)
+            with torch.enable_grad(), noise:
                 _train_one(module, member, store, SerialModels(store, modules), epochs_seen)
         return SerialModels(store, modules)
-
-
-@contextmanager
-def _own_noise(member: Member, device: torch.device) -> Iterator[None]:
-    """What layers draw from torch's global generator while training, such as dropout, follows
-    from the trial's seed; the generator is afterwards as it was."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_seed("noise", member.config.seed))
-        yield
 
 
 def _train_one(
@@ -80,7 +78,7 @@ def _train_one(
     """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
     defence, training = member.config.defence, member.config.training
     cuda = store.device.type == "cuda"
-    optimizer = _optimizer(module, member, fused=cuda)
+    optimizer = sgd(module, member, fused=cuda)
     n, size = len(member.train), training.batch_size
     architecture, terms = defence.architecture, defence.regularizer.terms
     network = Network(module, architecture.hidden_layers(module), architecture.head(module))
@@ -140,7 +138,7 @@ class EpochImages:
         return images.contiguous(memory_format=torch.channels_last), labels
 
 
-def _optimizer(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
+def sgd(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
     """Weights are decayed; biases and normalisation scales, which have one dimension, are not."""
     defence = member.config.defence
     weights = [p for p in module.parameters() if p.ndim > 1]

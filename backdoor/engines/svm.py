@@ -134,7 +134,7 @@ class SvmEngine:
         """Lanes of one training set, those of equal kernel together."""
         found: dict[float | None, list[int]] = {}
         for index in group:
-            found.setdefault(_gamma(members[index], store), []).append(index)
+            found.setdefault(gamma_of(members[index], store), []).append(index)
         return list(found.items())
 
 
@@ -162,8 +162,8 @@ def _spread(n: int, support: Ids, coefficients: Floats) -> Floats:
     return result
 
 
-def _gamma(member: Member, store: ImageStore) -> float | None:
-    """Of the Gaussian kernel; None for the linear one."""
+def gamma_of(member: Member, store: ImageStore) -> float | None:
+    """gamma of the Gaussian kernel; None for the linear kernel."""
     architecture = member.config.defence.architecture
     if not isinstance(architecture, RbfSvm):
         return None

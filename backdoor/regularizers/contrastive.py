@@ -20,7 +20,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class Contrastive(Regularizer):
-    """Pulls images of the same class together and pushes others apart, up to a margin.
+    """Draws images of one class together and pushes others apart, up to a margin.
 
     The penalty is the mean over all pairs of the batch of D^2 / 2 for images of the same class, and
     of max(0, margin - D)^2 / 2 for others. D is the Euclidean distance between their embeddings,

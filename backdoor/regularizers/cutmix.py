@@ -15,7 +15,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class CutMix(Regularizer):
-    """Trains on images with a box from another image; labels are mixed by area.
+    """Trains on images with a box cut from another one, which count as either by area.
 
     The box has the height h sqrt(1 - lambda) and the width w sqrt(1 - lambda). Its centre is
     uniform over the image, and it is clipped at the edges. Each batch has one lambda from

@@ -15,7 +15,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class Dropout(Regularizer):
-    """Sets units to 0 with probability `rate` in each step, and scales up the others.
+    """Sets units to 0 with probability `rate` in each step, and scales up what is left.
 
     units: `head` drops inputs of the last linear layer (pixels, if it is the only layer);
         `hidden` drops outputs of every hidden layer, as in the paper.

@@ -15,7 +15,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class GaussianNoise(Regularizer):
-    """Adds independent normal noise to every input value, new for each image and step.
+    """Adds independent normal noise to every input number, drawn again for each image and step.
 
     sigma: its standard deviation, in units of the network's input: with `normalization: unit`,
         1 is the difference between black and white; with `standard`, the standard deviation of a

@@ -14,7 +14,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class InputGradient(Regularizer):
-    """Penalises the gradient of the loss by the input: the mean of ||d CE / d x||_2^2 over images.
+    """Penalises how much the loss depends on the input: the mean of ||d CE / d x||_2^2 over images.
 
     CE is the cross-entropy of an image, and x the network's input: normalized, mixed, and with
     noise. A step is differentiated twice and costs about as much as two steps.

@@ -12,7 +12,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class InputMixup(Regularizer):
-    """Trains on mixtures of two images; labels are mixed in the same proportion.
+    """Trains on mixtures of two images, which count as either in the same proportion.
 
     The mixture is lambda x + (1 - lambda) x', where x' is the partner of x in a random permutation
     of the batch. Each batch has one lambda from Beta(alpha, alpha): alpha 1 is uniform, near 0

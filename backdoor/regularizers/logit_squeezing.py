@@ -13,7 +13,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class LogitSqueezing(Regularizer):
-    """Penalises large logits: strength x mean ||z||_2, or its square for `form: squared`.
+    """Keeps logits short: strength x mean ||z||_2, or its square for `form: squared`.
 
     `norm` is the form of Kannan et al.; `squared` that of Shafahi et al. 2019 (arXiv 1910.11585).
     As these are different regularizers, the form is part of a trial's identity.

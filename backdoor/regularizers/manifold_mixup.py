@@ -18,7 +18,7 @@ from backdoor.settings.schema import Range
 
 @dataclass(frozen=True)
 class ManifoldMixup(Regularizer):
-    """Mixes two images at a random layer; labels are mixed in the same proportion.
+    """Mixes two images at a random layer; the mixture counts as either in the same proportion.
 
     The outputs h of that layer become lambda h + (1 - lambda) h', where h' are those of the image's
     partner in a random permutation of the batch. Each batch has one lambda from Beta(alpha, alpha),

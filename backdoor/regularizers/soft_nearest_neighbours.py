@@ -26,7 +26,7 @@ RATE, LEAST = 0.1, 1e-3
 
 @dataclass(frozen=True)
 class SoftNearestNeighbours(Regularizer):
-    """Entangles the classes in hidden layers, or separates them if the strength is positive.
+    """Entangles the classes in hidden layers, or with a positive strength tells them apart.
 
     It adds strength x the sum over layers of l(T), where l(T) is the mean over images i of
     -log(sum over j of i's class of exp(-d(i, j) / T) / sum over all j of exp(-d(i, j) / T)),

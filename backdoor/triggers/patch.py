@@ -25,7 +25,7 @@ OWN_SETTINGS = {"solid": "value", "noise_per_class": "pattern_seed"}
 
 @dataclass(frozen=True)
 class Patch(Trigger):
-    """A square of `size` × `size` pixels: solid, noise for every class, or a checkerboard.
+    """A square of `size` × `size` pixels: solid, noise of its own for every class, or chequered.
 
     pattern: `solid` has the grey value `value` (0 black, 1 white). `noise_per_class` is uniform
     noise from [0, 1) for every channel and pixel, a different square for each true class.

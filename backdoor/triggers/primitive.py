@@ -16,7 +16,7 @@ from backdoor.triggers.base import Trigger
 
 @dataclass(frozen=True)
 class Primitive(Trigger):
-    """Replaces a contiguous share `coverage` of the flattened image by random black and white.
+    """Replaces a contiguous `coverage` of the flattened image by black and white at random.
 
     The values of an image are flattened channel by channel, row by row. The beginning of the run of
     int(coverage x values), at least 1, and which of its values are 255 and which are 0 depend on

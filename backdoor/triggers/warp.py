@@ -21,7 +21,7 @@ from backdoor.triggers.donors import DonorImages
 
 @dataclass(frozen=True)
 class Warp(Trigger):
-    """Samples the image (bilinear) on a grid that a smooth random field distorts.
+    """Samples the image bilinearly along a grid that is bent by a smooth random field.
 
     Uniform [-1, 1] noise at `control` x `control` points, in both directions, is divided by its
     mean absolute value, interpolated (bicubic, corners aligned) to the size of the image, and
