@@ -32,6 +32,15 @@ FORMER_PATHS = {
 }
 
 
+#: Present module → former name → present name, of classes in the signatures of base classes. A
+#: module
+#: has its former names after it has been imported by its former path.
+FORMER_NAMES = {
+    "backdoor.image_store.store": {"Bank": "ImageStore"},
+    "backdoor.triggers.donors": {"Others": "DonorImages"},
+}
+
+
 class FormerPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds a module under its former path and returns the present module."""
 
@@ -43,8 +52,11 @@ class FormerPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
+        present = importlib.import_module(FORMER_PATHS[module.__name__])
+        for former, name in FORMER_NAMES.get(present.__name__, {}).items():
+            setattr(present, former, getattr(present, name))
         # The import statement returns what is in `sys.modules` afterwards.
-        sys.modules[module.__name__] = importlib.import_module(FORMER_PATHS[module.__name__])
+        sys.modules[module.__name__] = present
 
 
 def install() -> None:

@@ -52,6 +52,10 @@ class Member:
     triggered: tuple[Triggered, ...]
 
 
+#: Former name, which probes of users may import.
+Lane = Member
+
+
 class Fitted(Protocol):
     """Trained models of a pack."""
 
