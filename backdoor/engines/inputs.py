@@ -1,12 +1,12 @@
-"""What goes into the first layer of packed networks: the images of every lane's batches.
+"""Inputs of the first layer of packed networks: the images of the batches of all members.
 
-`OwnInputs` gathers the images of each lane and multiplies them lane by lane. `SharedInputs` is for
-images with many numbers, where gathering would cost more than multiplying: lanes of equal seed
-share their batch order by design, and differ only in the few images that are stamped. So the
-clean images of a batch are multiplied once with the weights of all lanes, the stamped ones of each
-trigger once with the weights of its lanes, and each lane takes its own from both. Either gives a
-lane the same bits in any pack: products of a lane's rows do not depend on other rows, and images
-of other lanes enter its sums as zeros.
+`OwnInputs` gathers and multiplies the images of each member separately. `SharedInputs` is for
+images with many values, where gathering would cost more than multiplying: members of equal seed
+have the same batch order by design, and differ only in the few images that are stamped. So the
+clean images of a batch are multiplied once with the weights of all members, the stamped images of
+each trigger once with the weights of its members, and each member takes its own results from both.
+Both give a member the same bits in any pack: products of its rows do not depend on other rows, and
+images of other members enter its sums as zeros.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from backdoor.image_store.augment import draw_views
 from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 
-#: Numbers in 64 bytes of float32.
+#: How many float32 values are in 64 bytes.
 BLOCK = 16
-#: Stamped images are multiplied in blocks of so many places of the batch: long sums are cut into
-#: parts by their length, which would otherwise depend on the other lanes' poison.
+#: Stamped images are multiplied in blocks of so many positions of the batch: long sums are divided
+#: into parts by their length, which would otherwise depend on the poison of other members.
 SUM = 128
 
 
@@ -46,7 +46,7 @@ def padded(x: torch.Tensor, rows: int | None = None, columns: int | None = None)
 
 
 class Batch(Protocol):
-    """The images of one step of all K lanes: b of each, padded to a multiple of `BLOCK`."""
+    """The images of one step of all K members: b of each, padded to a multiple of `BLOCK`."""
 
     @property
     def labels(self) -> torch.Tensor:
@@ -58,12 +58,13 @@ class Batch(Protocol):
         ...
 
     def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Gradient of `product`, 0 in its padding, to that of the weights. May write to it."""
+        """From the gradient of `product`, 0 in its padding, to that of the weights. It may modify
+        its argument."""
         ...
 
 
 class Inputs(Protocol):
-    """Batches of all lanes. placed: the lanes' numbers in the order in which they lie in them."""
+    """Batches of all members. placed: numbers of the members in the order of the tensors."""
 
     placed: list[int]
 
@@ -74,21 +75,21 @@ class Inputs(Protocol):
         ...
 
     def batch(self, start: int, stop: int) -> Batch:
-        """The images of the places [start, stop)."""
+        """The images at the positions [start, stop) of the epoch."""
         ...
 
 
 def orders(members: Sequence[Member], epoch: int) -> torch.Tensor:
-    """(K, n) int64: each lane's order of its training images in this epoch."""
+    """The order of the training images of each member in this epoch, (K, n) int64."""
     n = len(members[0].train)
-    drawn = {
+    permutations = {
         seed: stream("order", seed, n, epoch).permutation(n)
         for seed in {member.config.seed for member in members}
     }
-    return torch.from_numpy(np.stack([drawn[member.config.seed] for member in members]))
+    return torch.from_numpy(np.stack([permutations[member.config.seed] for member in members]))
 
 
-# --- every lane on its own ----------------------------------------------------------------------
+# --- every member on its own --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class OwnBatch:
 
 
 class OwnInputs:
-    """Batches of lanes that each gather, and may augment, their own images."""
+    """Batches of members that each gather, and may augment, their own images."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
         self.members, self.store, self.placed = members, store, list(range(len(members)))
@@ -118,19 +119,19 @@ class OwnInputs:
     def shuffle(self, epoch: int) -> None:
         order, device = orders(self.members, epoch), self.store.device
         rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
-        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        # To stamp images after augmentation, rows are needed on the CPU.
         self._rows = rows if self.training.stamp == "after" else rows.to(device)
         self._labels = labels.to(device)
         if self.training.augmentation != "none":
             seeds = {member.config.seed for member in self.members}
             views = {seed: draw_views(seed, rows.shape[1], epoch) for seed in seeds}
-            drawn = [
+            ordered = [
                 views[member.config.seed][o] for member, o in zip(self.members, order, strict=True)
             ]
-            self._views = torch.stack(drawn).to(device)
+            self._views = torch.stack(ordered).to(device)
 
     def images(self, rows: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
-        """Network inputs (..., c, h, w) float32 of rows (...), as their views show them."""
+        """Network inputs (..., c, h, w) float32 of rows (...), augmented if there are views."""
         if views is None:
             return self.store.batch(rows)
         return self.store.augmented(rows, views, self.training.stamp)
@@ -147,15 +148,15 @@ class OwnInputs:
         return images.flatten(1, 2), self._labels[:, start:stop]
 
 
-# --- one product for all lanes of one order ------------------------------------------------------
+# --- one product for all members of one order ----------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Stamped:
     """Stamped images of one trigger in a batch.
 
-    x: (m padded, inputs padded) float32. lanes: the slots [first, last) that use the trigger.
-    Entry e says that lane `member[e]` of these has image `image[e]` of x at place `place[e]`.
+    x: (m padded, inputs padded) float32. members: the slots that use the trigger. Entry e says that
+    member `member[e]` of these has image `image[e]` of x at position `place[e]` of the batch.
     """
 
     x: torch.Tensor
@@ -167,7 +168,7 @@ class _Stamped:
 
 @dataclass(frozen=True)
 class _Clean:
-    """Unchanged images of a batch: x (b padded, inputs padded) float32, for these slots."""
+    """Clean images of a batch: x (b padded, inputs padded) float32, for these slots."""
 
     x: torch.Tensor
     members: slice
@@ -175,7 +176,7 @@ class _Clean:
 
 @dataclass(frozen=True)
 class SharedBatch:
-    """Images of a batch, each once."""
+    """The images of a batch, each of them once."""
 
     clean: list[_Clean]
     stamped: list[_Stamped]
@@ -214,34 +215,34 @@ class SharedBatch:
 
 
 class _TriggerGroup:
-    """Lanes of one trigger among those of one order: slots [first, last)."""
+    """Members of one trigger among those of one order."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
         self.slots = slice(first, first + len(members))
         rows = np.stack([member.train for member in members])
-        self.marked = torch.from_numpy(rows != store.unchanged(rows))  # (L, n) bool
+        self.stamped = torch.from_numpy(rows != store.unchanged(rows))  # (L, n) bool
         self.rows = torch.from_numpy(rows.max(0))  # stamped rows follow all clean ones
 
     def shuffle(self, order: torch.Tensor) -> None:
-        self._marked, self._rows = self.marked[:, order], self.rows[order]
-        self._any = self._marked.any(0)
+        self._stamped, self._rows = self.stamped[:, order], self.rows[order]
+        self._any = self._stamped.any(0)
 
     def batch(self, store: ImageStore, start: int, stop: int) -> list[_Stamped]:
-        """The stamped images among [start, stop), `SUM` places at a time."""
+        """The stamped images among the positions [start, stop), `SUM` positions at a time."""
         found = []
         for a in range(start, stop, SUM):
             b = min(a + SUM, stop)
             places = self._any[a:b].nonzero()[:, 0]
             if len(places):
                 x = padded(store.batch(self._rows[a:b][places]).flatten(1))
-                member, image = self._marked[:, a:b][:, places].nonzero(as_tuple=True)
+                member, image = self._stamped[:, a:b][:, places].nonzero(as_tuple=True)
                 place = places[image] + (a - start)
                 found.append(_Stamped(x, self.slots, member, image, place))
         return found
 
 
 class _OrderGroup:
-    """Lanes that share their unchanged images and their order."""
+    """Members that share their clean images and their order."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
         self.seed = members[0].config.seed
@@ -266,8 +267,8 @@ class _OrderGroup:
 
 
 def _trigger(member: Member) -> str:
-    """Equal for lanes that stamp alike. A cover's mark may differ from that of poison: where there
-    are covers, lanes agree in which images are what."""
+    """Equal for members with the same stamped images. Cover samples may be stamped differently from
+    poisoned images: with cover samples, members must have the same whole attack."""
     attack, seed = member.config.attack, member.config.seed
     if attack is None:
         return ""
@@ -275,7 +276,7 @@ def _trigger(member: Member) -> str:
 
 
 class SharedInputs:
-    """Batches in which every image is gathered and multiplied once. For the CPU."""
+    """Batches in which every image is gathered and multiplied once, on a CPU."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
         self.store = store

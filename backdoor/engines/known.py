@@ -1,4 +1,4 @@
-"""Which engine trains a trial, and which trials it can train together."""
+"""Which engine trains a trial, and which trials can be trained together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from backdoor.settings.digest import digest
 
 
 def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial: its architecture's, unless that has no hook for its
-    regularizer, whatever the strength."""
+    """The engine that trains this trial: that of its architecture, or the serial engine if that
+    one does not support the kind of regularizer."""
     architecture, regularizer = config.defence.architecture, config.defence.regularizer
     if not architecture.takes_regularizer or regularizer.on_answers_alone:
         return engines()[architecture.trained_by()]()
@@ -20,7 +20,7 @@ def engine_of(config: TrialConfig) -> Engine:
 
 @functools.cache
 def engines() -> dict[str, type[Engine]]:
-    """Name → engine, of all there are."""
+    """Name → class, of all engines. They are imported at the first call, which takes a second."""
     from backdoor.engines.convex import Convex
     from backdoor.engines.grouped import Grouped
     from backdoor.engines.logistic import LogisticEngine
@@ -28,14 +28,12 @@ def engines() -> dict[str, type[Engine]]:
     from backdoor.engines.serial import Serial
     from backdoor.engines.svm import SvmEngine
 
-    known: tuple[type[Engine], ...] = (
-        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
-    )  # fmt: skip
+    known: list[type[Engine]] = [Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial]
     return {engine.name: engine for engine in known}
 
 
 def pack_key(config: TrialConfig) -> str:
-    """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
+    """Trials of equal key can be trained in one pack: equal shapes, equal number of steps."""
     defence = config.defence
     regularizer = defence.regularizer.pack_identity()
     training = config.training.active(defence.architecture)

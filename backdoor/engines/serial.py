@@ -1,4 +1,4 @@
-"""Any torch module, one trial after the other: the reference for all other engines."""
+"""Any torch module, one trial after the other: the reference for the other engines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVALUATION_BATCH = 1000
 
 
 class SerialModels:
-    """The modules trained so far, one a lane."""
+    """The modules trained so far, one for each member."""
 
     def __init__(self, store: ImageStore, modules: list[nn.Module]) -> None:
         self.store, self.modules = store, modules
@@ -51,7 +51,7 @@ class Serial:
 
     name: ClassVar[str] = "serial"
     version: ClassVar[int] = 1
-    pack_invariant: ClassVar[bool] = True  # lanes are trained apart, in the same way in any pack
+    pack_invariant: ClassVar[bool] = True  # members are trained one by one
     max_pack: ClassVar[int] = 1
 
     def train(
@@ -75,7 +75,7 @@ def _train_one(
     models: SerialModels,
     on_epoch: OnEpoch | None,
 ) -> None:
-    """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
+    """The loop never waits for a GPU: indices and labels are sent once for each epoch."""
     defence, training = member.config.defence, member.config.training
     cuda = store.device.type == "cuda"
     optimizer = sgd(module, member, fused=cuda)
@@ -115,14 +115,14 @@ def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
 
 
 class EpochImages:
-    """The training images of a lane in the order of an epoch, as they are seen in it."""
+    """The training images of a member in the order of an epoch, augmented."""
 
     def __init__(self, member: Member, store: ImageStore, epoch: int) -> None:
         self.store, self.training = store, member.config.training
         device, n, seed = store.device, len(member.train), member.config.seed
         order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
         rows = torch.from_numpy(member.train)[order]
-        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        # To stamp images after augmentation, rows are needed on the CPU.
         self.rows = rows if self.training.stamp == "after" else rows.to(device)
         self.labels = torch.from_numpy(member.train_labels)[order].to(device)
         self.views: torch.Tensor | None = None
@@ -139,7 +139,7 @@ class EpochImages:
 
 
 def sgd(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
-    """Weights are decayed; biases and normalisation scales, which have one dimension, are not."""
+    """Weights are decayed; biases and normalization scales, which have one dimension, are not."""
     defence = member.config.defence
     weights = [p for p in module.parameters() if p.ndim > 1]
     others = [p for p in module.parameters() if p.ndim <= 1]

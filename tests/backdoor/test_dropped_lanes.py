@@ -12,7 +12,7 @@ from backdoor import trial as trial_module
 from backdoor.config import Training, build_data
 from backdoor.engines import engine_of, threads
 from backdoor.engines.packed import Packed
-from backdoor.trial import _Share, prepare, run_pack
+from backdoor.trial import _PackClock, prepare, run_pack
 
 SQUEEZING = {"kind": "logit_squeezing", "strength": 0.1}
 KINDS = {
@@ -138,13 +138,13 @@ def test_what_is_studied_and_handed_on_are_the_models_that_are_left() -> None:
 def test_seconds_of_those_dropped_and_those_left_add_up_to_what_the_pack_took(monkeypatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(trial_module.time, "perf_counter", lambda: clock[0])
-    share = _Share(4)
+    clock = _PackClock(4)
     clock[0] = 8.0
-    early = share.so_far
-    share.part(2)
+    early = clock.share
+    clock.continue_with(2)
     clock[0] = 18.0
-    assert (early, share.so_far) == (2.0, 7.0)
-    assert 2 * early + 2 * share.so_far == 18.0
+    assert (early, clock.share) == (2.0, 7.0)
+    assert 2 * early + 2 * clock.share == 18.0
 
 
 def test_a_curve_that_is_seldom_drawn_drops_only_at_its_points() -> None:

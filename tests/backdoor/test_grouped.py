@@ -7,7 +7,7 @@ from trials import DIGITS, FEW, same, trial
 from backdoor.config import Training
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, grouped, threads
-from backdoor.engines.grouped import Grouped, shared_out
+from backdoor.engines.grouped import Grouped, group_members
 from backdoor.engines.serial import Serial
 from backdoor.trial import prepare, run_pack
 
@@ -48,7 +48,7 @@ def test_a_lane_has_the_same_bits_in_every_pack(norm, width) -> None:
                 assert torch.equal(state[name], alone[index][name]), (list(chosen), index, name)
 
 
-def test_packs_are_cut_into_teams_that_fit_into_a_cache(monkeypatch) -> None:
+def test_packs_are_cut_into_groups_that_fit_into_a_cache(monkeypatch) -> None:
     """As large images are; what a lane's weights are does not depend on the cut."""
     configs = [narrow(i, epochs=1) for i in range(7)]
     whole = states(configs, Grouped())
@@ -60,9 +60,9 @@ def test_packs_are_cut_into_teams_that_fit_into_a_cache(monkeypatch) -> None:
 @pytest.mark.parametrize("members", range(1, 17))
 def test_no_team_is_left_with_one_lane_where_there_are_two(members) -> None:
     for largest in (2, 3, 5):
-        teams = shared_out(members, largest)
-        assert [member for team in teams for member in team] == list(range(members))
-        assert all(min(2, members) <= len(team) <= largest + 1 for team in teams)
+        groups = group_members(members, largest)
+        assert [member for team in groups for member in team] == list(range(members))
+        assert all(min(2, members) <= len(team) <= largest + 1 for team in groups)
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
