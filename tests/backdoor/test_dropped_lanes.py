@@ -138,13 +138,13 @@ def test_what_is_studied_and_handed_on_are_the_models_that_are_left() -> None:
 def test_seconds_of_those_dropped_and_those_left_add_up_to_what_the_pack_took(monkeypatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(trial_module.time, "perf_counter", lambda: clock[0])
-    clock = _PackClock(4)
+    pack = _PackClock(4)
     clock[0] = 8.0
-    early = clock.share
-    clock.continue_with(2)
+    early = pack.share
+    pack.continue_with(2)
     clock[0] = 18.0
-    assert (early, clock.share) == (2.0, 7.0)
-    assert 2 * early + 2 * clock.share == 18.0
+    assert (early, pack.share) == (2.0, 7.0)
+    assert 2 * early + 2 * pack.share == 18.0
 
 
 def test_a_curve_that_is_seldom_drawn_drops_only_at_its_points() -> None:
