@@ -33,7 +33,7 @@ def data(classes):
 
 
 def fit(kind, decays, classes=None, rate=0.1, **training):
-    """Lanes, models, and the plain arrays of training and test images."""
+    """Members, models, and the plain arrays of training and test images."""
     configs = [trial(kind, weight_decay=d, data=data(classes), rate=rate, trigger="sine",
                      training=Training(**training)) for d in decays]  # fmt: skip
     source = load_source(configs[0].data)

@@ -110,7 +110,7 @@ def test_nothing_saved_is_pickled(saved) -> None:
                 assert content[:2] != b"PK"
 
 
-def test_normalisation_is_the_banks() -> None:
+def test_normalization_is_the_stores() -> None:
     source = load_source(FEW)
     store = ImageStore(source, source.kept[:20], {}, "standard")
     scale, shift = store.normalization

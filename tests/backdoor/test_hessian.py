@@ -20,7 +20,7 @@ def one_thread():
 
 
 def tiny(activation=nn.Tanh, seed=0):
-    """A convolution, a normalisation with its own scales, two dense layers: 4 classes of inputs."""
+    """A convolution, a normalization with its own scales, two dense layers: 4 classes of inputs."""
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 2, 2), nn.GroupNorm(1, 2), activation(), nn.Flatten(), nn.Linear(8, 3), activation(), nn.Linear(3, 4),

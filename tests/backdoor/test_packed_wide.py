@@ -1,4 +1,4 @@
-"""Packs on images with many numbers, which all lanes of one batch order multiply once."""
+"""Packs on images with many numbers, which all members of one batch order multiply once."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def mixed(batch_size, **more):
 
 
 @pytest.mark.parametrize("batch_size", [64, 300, 19])
-def test_a_lane_has_the_same_bits_in_every_pack(batch_size) -> None:
+def test_a_member_has_the_same_bits_in_every_pack(batch_size) -> None:
     """Also where stamped images of a batch are more than one sum takes, and in any order."""
     assert 2 * SUM < 300
     configs = mixed(batch_size)
@@ -80,7 +80,7 @@ def test_so_it_has_for_any_number_of_classes(classes) -> None:
     assert all(torch.equal(a, b) for a, b in zip(alone, weights(configs), strict=True))
 
 
-def test_lanes_are_split_where_their_images_differ_though_their_orders_agree() -> None:
+def test_members_are_split_where_their_images_differ_though_their_orders_agree() -> None:
     """One split for all seeds, and a split for each: seeds 0 and 1 share images or do not."""
     configs = [wide(seed, 0.1, data=SPLIT_ONCE) for seed in (0, 1)]
     alone = [states([config])[0] for config in configs]

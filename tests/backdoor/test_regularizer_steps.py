@@ -49,7 +49,7 @@ class TestOneStep:
 
     def test_the_same_step_draws_the_same_and_another_one_does_not(self, kind) -> None:
         first = answers(kind)
-        torch.manual_seed(99)  # nothing hangs on torch's own generator
+        torch.manual_seed(99)  # nothing depends on torch's own generator
         assert equal(first, answers(kind))
         for key in ({"step": 1}, {"epoch": 1}, {"seed": 1}):
             assert equal(first, answers(kind, **key)) == (kind not in DRAWING), key

@@ -387,18 +387,18 @@ def test_reflection_of_other_training_images() -> None:
     assert np.array_equal(stamp(made.lent(donors(pool)), images, ids), grey(np.stack(expected)))
 
 
-# --- what is lent, and draws by number ---------------------------------------------------------
+# --- donor images, and samples by number -------------------------------------------------------
 
 
 def test_no_image_borrows_from_itself_and_all_lend() -> None:
     pool = torch.arange(9, dtype=torch.uint8)[:, None, None, None]
     ids = torch.arange(100, 109)
     for seed in range(30):
-        lender = DonorImages("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
-        lent = lender.lend(ids, "reflection-from").flatten()
-        assert (lent != torch.arange(9)).all()
-        assert torch.equal(lender.lend(ids[4:5], "reflection-from").flatten(), lent[4:5])
-    assert set(lender.lend(torch.arange(500), "reflection-from").flatten().tolist()) == set(
+        donors = DonorImages("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
+        donated = donors.lend(ids, "reflection-from").flatten()
+        assert (donated != torch.arange(9)).all()
+        assert torch.equal(donors.lend(ids[4:5], "reflection-from").flatten(), donated[4:5])
+    assert set(donors.lend(torch.arange(500), "reflection-from").flatten().tolist()) == set(
         range(9)
     )
     alone = DonorImages("test", 0, pool.numpy()[:1], np.arange(1), np.array([100]))
