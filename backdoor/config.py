@@ -52,7 +52,7 @@ class Attack(Fields):
     cover_rate: Fraction = 0.0
 
     def __post_init__(self) -> None:
-        given: Any = self.source
+        given: object = self.source
         if isinstance(given, int):
             object.__setattr__(self, "source", (given,))
         elif isinstance(given, (list, tuple)) and all(isinstance(each, int) for each in given):
@@ -235,8 +235,7 @@ def build_defence(given: Mapping[str, Any], files: Mapping[str, str] | None = No
 
 def build_data(given: str | Mapping[str, Any]) -> Dataset:
     """A dataset from its name or a mapping with `kind`."""
-    dataset: Dataset = DATASETS.build(given)
-    return dataset
+    return DATASETS.build(given)
 
 
 def build_training(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Training:
@@ -265,7 +264,7 @@ def build_trial(
     )
 
 
-def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Any]]) -> dict[str, Any]:
+def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Kind]]) -> dict[str, Any]:
     """`given` with the components of `families` built; one `UserError` with all their mistakes."""
     built, mistakes = dict(given), list[Mistake]()
     for key, family in families.items():

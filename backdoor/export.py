@@ -41,6 +41,11 @@ WEIGHTS, PROGRAM, CONFIG = "model.safetensors", "model.pt2", "config.json"
 #: A saved model is checked on so many clean test images, and on so many of every trigger.
 CHECKED = 1000
 BATCH = 250
+#: What loading raises for files that are missing, damaged, or do not fit each other.
+UNREADABLE = (
+    *(OSError, RuntimeError, LookupError, TypeError, ValueError),
+    *(SafetensorError, BackdoorSweepsError),
+)
 
 
 class Classifier(nn.Module):
@@ -65,10 +70,14 @@ class Classifier(nn.Module):
 
 
 def make_classifier(
-    architecture: Mapping[str, Any], shape: Shape, classes: int,
-    state: Mapping[str, torch.Tensor], scale: torch.Tensor, shift: torch.Tensor,
+    architecture: Mapping[str, Any],
+    shape: Shape,
+    classes: int,
+    state: Mapping[str, torch.Tensor],
+    scale: torch.Tensor,
+    shift: torch.Tensor,
     features: Features | None = None,
-) -> Classifier:  # fmt: skip
+) -> Classifier:
     """The module of an architecture's identity with trained weights, on the CPU, for evaluation.
 
     With `features`, the state is that of a `Featured`, and scale and shift do not change pixels.
@@ -195,10 +204,7 @@ def load_model(folder: Path | str) -> Classifier:
         features = None if given is None else build_fields(Features, dict(given))
         how = (state, scale, shift, features)
         return make_classifier(config["architecture"], shape, classes, *how)
-    except (
-        OSError, SafetensorError, RuntimeError, LookupError, TypeError, ValueError,
-        BackdoorSweepsError,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         rule = f"must hold the weights that {CONFIG} beside it describes"
         why = " ".join(str(error).split())
         raise StoredDataError(

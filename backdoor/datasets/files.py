@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from backdoor.errors import Mistake, UserError
 
@@ -13,7 +12,7 @@ from backdoor.errors import Mistake, UserError
 SHOWN = 5
 
 
-def wrong_root(rule: str, value: Any, remedy: str) -> UserError:
+def wrong_root(rule: str, value: object, remedy: str) -> UserError:
     """An error about the files under `root`."""
     return UserError(Mistake("root", rule, value, remedy))
 

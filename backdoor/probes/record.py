@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -63,7 +62,7 @@ def _checked(result: ProbeResult) -> dict[str, tuple[Value, ...]]:
     return columns
 
 
-def _plain(value: Any) -> Value:
+def _plain(value: object) -> Value:
     value = value.item() if hasattr(value, "item") else value
     if not isinstance(value, (float, int, str)):
         raise TypeError(f"a result holds numbers and texts, not {type(value).__name__}")

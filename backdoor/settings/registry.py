@@ -12,10 +12,19 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Fields, build_fields, suggest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from backdoor.architectures import Architecture
+    from backdoor.datasets import Dataset
+    from backdoor.probes import Probe
+    from backdoor.regularizers import Regularizer
+    from backdoor.triggers import Trigger
 
 
 class Kind(Fields):
@@ -45,7 +54,7 @@ class Kind(Fields):
 #: The last part of a kind that represents every name of a library.
 ANY = "/NAME"
 
-K = TypeVar("K", bound=Kind)
+K = TypeVar("K", bound=Kind, covariant=True)
 
 #: Joins the names of kinds that act together, in the name of their combination.
 TOGETHER = "+"
@@ -72,7 +81,7 @@ class Family(Generic[K]):
         """Name → class, in alphabetical order."""
         return dict(sorted(_scan(self.package, self.base).items()))
 
-    def find(self, name: Any, place: str = "kind") -> type[K]:
+    def find(self, name: object, place: str = "kind") -> type[K]:
         """The class of `name`.
 
         Raises:
@@ -89,7 +98,7 @@ class Family(Generic[K]):
             rule = f"must be a known {self.word}"
             raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
         if key.endswith(ANY):
-            return cast(type[K], _of_library(known[key], name, place))
+            return cast(type[K], _of_library(known[key], str(name), place))
         return known[key]
 
     def _find_outside(self, name: str, place: str) -> type[K]:
@@ -108,25 +117,27 @@ class Family(Generic[K]):
             raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
         return cast(type[K], found)
 
-    def parts(self, value: Any) -> list[Any] | None:
+    def parts(self, value: object) -> list[Any] | None:
         """The spec forms of the kinds that act together in `value`; None if it is a single kind.
 
         Kinds act together as a list, or as a mapping whose kind is `a+b`, with the settings of a
         under the key `a`.
         """
         if not self.combiner or isinstance(value, list):
-            return value if self.combiner else None
-        given: Any = {"kind": value} if isinstance(value, str) else value
-        kind = given.get("kind") if isinstance(given, Mapping) else None
+            return value if self.combiner and isinstance(value, list) else None
+        given: object = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(given, Mapping):
+            return None
+        kind = given.get("kind")
         if not isinstance(kind, str) or TOGETHER not in kind:
             return None
         names = kind.split(TOGETHER)
+        rule = "must be a mapping of settings of one of those that act together"
         wrong = [
-            Mistake(key, "must be a mapping of settings of one of those that act together",
-                    settings, suggest(key, names))
+            Mistake(key, rule, settings, suggest(key, names))
             for key, settings in given.items()
             if key != "kind" and not (key in names and isinstance(settings, Mapping))
-        ]  # fmt: skip
+        ]
         if wrong:
             raise UserError(wrong)
         return [{**given.get(name, {}), "kind": name} for name in names]
@@ -153,7 +164,7 @@ class Family(Generic[K]):
         parts = self.parts(value)
         return self._build_one(value) if parts is None else self._together(parts)
 
-    def _build_one(self, value: Any) -> K:
+    def _build_one(self, value: object) -> K:
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping) or "kind" not in value:
@@ -172,12 +183,12 @@ def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:
 
 
 @functools.cache
-def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
+def _modules(package: str, names: tuple[str, ...]) -> list[ModuleType]:
     return [importlib.import_module(f"{package}.{name}") for name in names]
 
 
 @functools.cache
-def _seen(family: Family[Any]) -> dict[str, type[Any]]:
+def _seen(family: Family[K]) -> dict[str, type[K]]:
     """Its kinds, cached: every trial of a sweep is built from them."""
     return family.kinds()
 
@@ -206,13 +217,15 @@ def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
     return found
 
 
-TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
-REGULARIZERS: Family[Any] = Family(
+TRIGGERS: Family[Trigger] = Family("trigger", "backdoor.triggers", "Trigger")
+REGULARIZERS: Family[Regularizer] = Family(
     "regularizer", "backdoor.regularizers", "Regularizer", "backdoor.regularizers.several"
 )
-ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
-DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
-PROBES: Family[Any] = Family("probe", "backdoor.probes", "Probe")
+ARCHITECTURES: Family[Architecture] = Family(
+    "architecture", "backdoor.architectures", "Architecture"
+)
+DATASETS: Family[Dataset] = Family("dataset", "backdoor.datasets", "Dataset")
+PROBES: Family[Probe] = Family("probe", "backdoor.probes", "Probe")
 
 FAMILIES: dict[str, Family[Any]] = {
     "triggers": TRIGGERS,

@@ -59,7 +59,7 @@ def round_significant(value: float) -> float:
     return float(f"{value:.12g}") + 0.0
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether a plain value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -68,7 +68,7 @@ class WrongValueError(Exception):
     """Raised by `_conform` with the rule that a value breaks."""
 
 
-def _conform(value: Any, hint: Any) -> Any:
+def _conform(value: object, hint: Any) -> Any:
     """`value` converted to the type `hint`, or `WrongValueError(rule)`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -90,7 +90,7 @@ def _conform(value: Any, hint: Any) -> Any:
     return _conform_plain(value, hint)
 
 
-def _conform_union(value: Any, options: tuple[Any, ...]) -> Any:
+def _conform_union(value: object, options: tuple[Any, ...]) -> Any:
     if value is None and type(None) in options:
         return None
     rules = []
@@ -155,7 +155,7 @@ def suggest(name: str, options: Iterable[str]) -> str:
     return (f"Did you mean {near[0]!r}? " if near else "") + listing
 
 
-def check_value(cls: type, name: str, value: Any) -> Any:
+def check_value(cls: type, name: str, value: object) -> Any:
     """`value` converted for the field `name` of `cls`; `UserError` at that field if it is wrong."""
     try:
         return _conform(value, hints_of(cls)[name])

@@ -100,7 +100,7 @@ def image_files(folder: Path) -> list[Path]:
     return [Path(place) / name for place, name in sorted(found)]
 
 
-def files_of(value: Any) -> dict[str, str]:
+def files_of(value: object) -> dict[str, str]:
     """Digest → path of all files that are settings of a configuration."""
     if isinstance(value, UserFile):
         return {} if value.path is None else {value.digest: value.path}
@@ -112,7 +112,7 @@ def files_of(value: Any) -> dict[str, str]:
     return found
 
 
-def pinned_in(value: Any) -> dict[str, str]:
+def pinned_in(value: object) -> dict[str, str]:
     """Digest → path for all texts PATH#sha256:HEX in plain values."""
     if isinstance(value, Mapping):
         value = list(value.values())
