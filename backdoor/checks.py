@@ -1,4 +1,4 @@
-"""What is wrong with a trial before it is trained: what its own parts cannot see."""
+"""Mistakes of a trial that can be found before training, but not by one of its parts alone."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from backdoor.errors import Mistake, UserError
 from backdoor.poison import beyond_classes, poison_count, target_labels_of
 
 Ids = npt.NDArray[np.int64]
-#: So many classes a mistake names.
+#: How many classes the message of a mistake names.
 SHOWN = 10
 
 
 def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) -> None:
-    """Raises every mistake that the trial's own parts cannot see: sizes, classes, counts.
+    """Raises every mistake that no part of the trial can see alone: sizes, classes, counts.
 
     seeds: all seeds that the trial will be run with, where its own is not the only one.
+
+    Raises:
+        UserError: with all mistakes.
     """
     mistakes: list[Mistake] = []
     try:
-        drawn = [split(config.data, source, seed) for seed in {config.seed, *seeds}]
-        label_sets = [source.labels[parts.train] for parts in drawn]
+        splits = [split(config.data, source, seed) for seed in {config.seed, *seeds}]
+        label_sets = [source.labels[parts.train] for parts in splits]
         if (attack := config.attack) is not None:
-            mistakes += _nothing_to_attack([source.labels[parts.test] for parts in drawn], attack)
+            mistakes += _nothing_to_attack([source.labels[parts.test] for parts in splits], attack)
     except UserError as error:
         mistakes += error.inside("data").mistakes
         label_sets = []
@@ -47,8 +50,8 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
 
 
 def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
-    """Attack success needs test images, for every seed, that are not of the target class, and
-    of the source classes where there are some."""
+    """Attack success needs test images for every seed: not of the target class, and of the source
+    classes if the attack has some."""
     classes = 1 + max(int(labels.max()) for labels in test_labels)
     if max(attack.target, *(attack.source or (0,))) >= classes:
         return []
@@ -64,16 +67,18 @@ def _nothing_to_attack(test_labels: list[Ids], attack: Attack) -> list[Mistake]:
 def _against_defence(
     defence: Defence, source: Source, images: int, shape: Shape
 ) -> Iterator[Mistake]:
-    """Mistakes of a defence point on a training set of so many images, 0 where it is not known,
-    that learners see in `shape`."""
+    """Mistakes of a defence point.
+
+    images: size of the training set, 0 if unknown. shape: of the images as learners see them.
+    """
     architecture = defence.architecture
     misfits = [m.inside("architecture") for m in architecture.fits(shape)]
     yield from misfits
-    if not misfits and "regularizer" not in architecture.inactive:
+    if not misfits and architecture.takes_regularizer:
         fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
         yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
-        rule = f"must be above 0 for {architecture.kind_name()}, whose optimum is sought exactly"
+        rule = f"must be above 0 for {architecture.kind_name()}, which is solved exactly"
         remedy = "Give this architecture a weight_decay of its own, for example 0.001."
         yield Mistake("weight_decay", rule, defence.weight_decay, remedy)
     most = architecture.most_images
@@ -84,7 +89,7 @@ def _against_defence(
 
 
 def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> Iterator[Mistake]:
-    """Mistakes of an attack on training sets with these labels, none where they are not known."""
+    """Mistakes of an attack. label_sets: labels of the training sets, empty if unknown."""
     classes = len(source.class_names)
     yield from (m.inside("trigger") for m in attack.trigger.fits(source.shape))
     if attack.target >= classes:
@@ -103,15 +108,15 @@ def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> It
         remedy = f"Use at least {1 / images:.2g}, or 0 for the clean baseline."
         yield Mistake("poison_rate", rule, attack.poison_rate, remedy)
     if images and attack.cover_rate and not poison_count(images, attack.cover_rate):
-        rule = f"must make at least one of the {images} training images a cover, or be 0"
+        rule = f"must make at least one of the {images} training images a cover sample, or be 0"
         remedy = f"Use at least {1 / images:.2g}, or 0 for none."
         yield Mistake("cover_rate", rule, attack.cover_rate, remedy)
 
 
 def _numbered(names: Sequence[str]) -> str:
-    """`: number 0 is 7, 1 is 1` where classes are named otherwise than by their numbers."""
-    told = [f"{number} is {name}" for number, name in enumerate(names)]
+    """`: number 0 is 7, 1 is 1` if the names of classes are not their numbers, else nothing."""
+    numbered = [f"{number} is {name}" for number, name in enumerate(names)]
     # torchvision names MNIST's classes `0 - zero`.
     if all(name.partition(" ")[0] == str(number) for number, name in enumerate(names)):
         return ""
-    return f": number {', '.join(told[:SHOWN])}" + (", ..." if len(told) > SHOWN else "")
+    return f": number {', '.join(numbered[:SHOWN])}" + (", ..." if len(numbered) > SHOWN else "")

@@ -1,8 +1,9 @@
-"""What a trial is, and its name: frozen dataclasses, a canonical form, and `trial_id`.
+"""What a trial is, and its id: frozen dataclasses, a canonical form, and `trial_id`.
 
-Two trials are the same trial exactly when their canonical forms are equal. That form has
-defaults filled in, inactive factors dropped (ridge has no learning rate; a trigger is inert at
-poison rate 0), floats at twelve digits, the seed, and nothing about where or how it was computed.
+Two trials are the same trial exactly if their canonical forms are equal. In that form defaults are
+filled in, factors without effect are left out (ridge has no learning rate; at poison rate 0 a
+trigger has no effect), floats have twelve digits, the seed is included, and nothing says where or
+how the trial was computed.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ from backdoor.triggers import Trigger
 
 @dataclass(frozen=True)
 class Attack(Fields):
-    """What the attacker does: which mark, on which fraction of the whole training set, to whom.
+    """What the attacker does: which trigger, on which images, with which labels.
 
-    poison_rate, cover_rate: fractions of the whole training set. Covers carry the mark too, or
-    that of the method's noise mode (`Trigger.cover`), and keep their true labels; no image is
-    poisoned and a cover. Without poison there are no covers: that is the clean baseline.
+    poison_rate, cover_rate: fractions of the whole training set. Cover samples carry the trigger
+    too, or the method's noise mode (`Trigger.cover`), but keep their true labels; no image is both
+    poisoned and a cover sample. Without poison there are no cover samples: that is the clean
+    baseline.
     label_mode: `all_to_one` gives poisoned images the label `target`. They are drawn from all
-    classes, those of the target included, which keep their label; both counts are recorded.
-    `all_to_all` gives each the class after its own, the first after the last; it has no target.
-    `clean_label` poisons images of the target class only, and they keep their label; its covers
-    are of the other classes.
-    source: of an all-to-one attack, the classes whose images alone are poisoned and count for
-    attack success; covers are then drawn from the classes that are neither source nor target.
+    classes, including the target class, whose images keep their label; both counts are recorded.
+    `all_to_all` gives each image the class after its own, the last class the first; it has no
+    target. `clean_label` poisons images of the target class only, and they keep their label; its
+    cover samples are of the other classes.
+    source: for all-to-one attacks, the classes whose images are poisoned and count for attack
+    success; cover samples are then drawn from the classes that are neither source nor target.
     None: images of all classes.
     """
 
@@ -50,7 +52,7 @@ class Attack(Fields):
     cover_rate: Fraction = 0.0
 
     def __post_init__(self) -> None:
-        given: Any = self.source
+        given: object = self.source
         if isinstance(given, int):
             object.__setattr__(self, "source", (given,))
         elif isinstance(given, (list, tuple)) and all(isinstance(each, int) for each in given):
@@ -59,7 +61,7 @@ class Attack(Fields):
 
     def inert(self) -> frozenset[str]:
         names = {"target"} if self.label_mode == "all_to_all" else set()
-        # An attack without these is named as it was before there were any.
+        # Attacks without source classes or cover samples keep the ids of before these existed.
         names |= {"source"} if self.source is None else set()
         return frozenset(names | ({"cover_rate"} if not self.cover_rate else set()))
 
@@ -85,14 +87,15 @@ class Attack(Fields):
 
     @property
     def by_class(self) -> bool:
-        """Whether some images are poisoned or covers only if they are of certain classes."""
+        """Whether images must be of certain classes to be poisoned or to be cover samples."""
         return self.label_mode == "clean_label" or self.source is not None
 
     def measure(self) -> Attack:
-        """The attack as it is measured: the same, whatever the rates in training were."""
+        """The attack as it is measured: the same for all rates in training."""
         return replace(self, poison_rate=0.0, cover_rate=0.0)
 
     def measure_identity(self) -> dict[str, Any]:
+        """The identity of what a measurement measures, as plain JSON values."""
         rates = ("poison_rate", "cover_rate")
         return {k: v for k, v in self.identity().items() if k not in rates}
 
@@ -101,8 +104,8 @@ class Attack(Fields):
 class Defence(Fields):
     """What the defender controls.
 
-    weight_decay is the w in (1/n) sum loss + (w/2) ||weights||^2, for every learner; biases and
-    the scales and shifts of normalisation layers are not decayed, an intercept neither.
+    weight_decay is the w in (1/n) sum loss + (w/2) ||weights||^2, for every learner. Biases,
+    intercepts, and the scales and shifts of normalization layers are not decayed.
     """
 
     architecture: Architecture
@@ -114,7 +117,7 @@ class Defence(Fields):
 
     def active(self) -> dict[str, Any]:
         """The factors that have an effect, as plain JSON values."""
-        return {k: v for k, v in self.identity().items() if k not in self.architecture.inactive}
+        return self.architecture.active(self.identity())
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,12 @@ class Training(Fields):
     schedule: `cosine` takes the learning rate to 0 over all steps; `constant` leaves it.
     normalization: `unit` gives pixels / 255; `standard` then subtracts the mean and divides by the
     standard deviation of the source's training pool, per channel.
-    augmentation: `crop_flip` crops every training image anew in every epoch out of itself and a
-    frame of 4 black pixels, and mirrors every second one; test images stay as they are.
-    stamp: `before` augmentation the trigger moves and is mirrored with its image, as when poisoned
-    files are handed in; `after` it stays in its place, as when the attacker owns the data loader.
-    features: a frozen network whose penultimate layer learners see in the place of pixels, see
+    augmentation: `crop_flip` pads every training image by 4 black pixels, crops it at a new random
+    place in every epoch, and mirrors about half of the images; test images stay as they are.
+    stamp: `before` augmentation the trigger is moved and mirrored with its image, as when the
+    attacker hands in poisoned files; `after` it stays in its place, as when the attacker controls
+    the data loader.
+    features: a frozen network whose penultimate layer replaces the pixels, see
     `backdoor.architectures.frozen_features`; it has a normalization of its own.
     """
 
@@ -150,7 +154,7 @@ class Training(Fields):
             yield Mistake("augmentation", rule, self.augmentation, "Leave it out.")
 
     def active(self, architecture: Architecture) -> dict[str, Any]:
-        return {k: v for k, v in self.identity().items() if k not in architecture.inactive}
+        return architecture.active(self.identity())
 
 
 @dataclass(frozen=True)
@@ -195,24 +199,34 @@ class TrialConfig:
 
 @functools.lru_cache(maxsize=1024)
 def _identity(part: Fields) -> dict[str, Any]:
-    """Its plain values: thousands of trials have it in common, and none of them changes it."""
+    """Its plain values, cached: thousands of trials share a part, and none of them changes it."""
     return part.identity()
+
+
+@functools.lru_cache(maxsize=1024)
+def measure_id(attack: Attack) -> str:
+    """The id of what a measurement measures: trigger, target and label mode."""
+    return digest("measure", attack.measure_identity())
 
 
 # --- from plain values -----------------------------------------------------------------------
 
 
 def build_attack(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Attack:
-    """An attack from plain values, `trigger` as a name or a mapping; `files` says where the files
-    of an identity lie on this machine, digest → path."""
+    """An attack from plain values, `trigger` as a name or a mapping.
+
+    files: digest → path on this machine, for the files that an identity names.
+    """
     plain = located(given, files) if files else given
     attack: Attack = build_fields(Attack, _with_kinds(plain, {"trigger": TRIGGERS}))
     return attack
 
 
 def build_defence(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Defence:
-    """A defence point from plain values, `architecture` and `regularizer` as names or mappings;
-    `files` as for `build_attack`."""
+    """A defence point from plain values, `architecture` and `regularizer` as names or mappings.
+
+    files: as for `build_attack`.
+    """
     families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
     plain = located(given, files) if files else given
     defence: Defence = build_fields(Defence, _with_kinds(plain, families))
@@ -221,8 +235,7 @@ def build_defence(given: Mapping[str, Any], files: Mapping[str, str] | None = No
 
 def build_data(given: str | Mapping[str, Any]) -> Dataset:
     """A dataset from its name or a mapping with `kind`."""
-    dataset: Dataset = DATASETS.build(given)
-    return dataset
+    return DATASETS.build(given)
 
 
 def build_training(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Training:
@@ -234,8 +247,10 @@ def build_training(given: Mapping[str, Any], files: Mapping[str, str] | None = N
 def build_trial(
     canonical: Mapping[str, Any], root: str | None = None, files: Mapping[str, str] | None = None
 ) -> TrialConfig:
-    """The trial of a canonical form; `root` says where the data lie on this machine, and `files`,
-    digest → path, where other files do."""
+    """The trial of a canonical form.
+
+    root: where the data are on this machine. files: digest → path, where other files are.
+    """
     data = dict(canonical["data"])
     if root is not None:
         data["root"] = root
@@ -249,8 +264,8 @@ def build_trial(
     )
 
 
-def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Any]]) -> dict[str, Any]:
-    """`given` with the components of `families` built; all their mistakes together."""
+def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Kind]]) -> dict[str, Any]:
+    """`given` with the components of `families` built; one `UserError` with all their mistakes."""
     built, mistakes = dict(given), list[Mistake]()
     for key, family in families.items():
         if key in built and not isinstance(built[key], Kind):

@@ -2,11 +2,11 @@
 
     BackdoorSweepsError
     ├── UserError        the input is wrong: one or many mistakes, exit code 2
-    │   └── StoredDataError   a results folder is damaged, foreign, or of another schema version
-    └── TrainingError    training cannot go on; what is recorded stays, exit code 1
+    │   └── StoredDataError   a results folder is damaged, not ours, or of another version
+    └── TrainingError    training cannot continue; what is recorded stays, exit code 1
 
-A `UserError` never shows a traceback on the command line: it carries, for every mistake, the
-place, the rule, the value and the remedy.
+The command line shows a `UserError` without a traceback: for every mistake it has the place, the
+rule, the value and the remedy.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Mistake:
         return f"{self.place}: {self.rule}, but got {shown}. {self.remedy}"
 
     def inside(self, parent: str) -> Mistake:
-        """The same mistake, its place written from one level further out."""
+        """The same mistake, with `parent` in front of its place."""
         return replace(self, place=f"{parent}.{self.place}" if self.place else parent)
 
 
 class BackdoorSweepsError(Exception):
-    """Root of the tree."""
+    """Base class of all errors."""
 
 
 class UserError(BackdoorSweepsError):
-    """Wrong input. `mistakes` holds them all, so that one run shows everything to mend."""
+    """Wrong input. `mistakes` holds all of them, so that one run shows everything to fix."""
 
     def __init__(self, mistakes: Mistake | Iterable[Mistake]) -> None:
         found = [mistakes] if isinstance(mistakes, Mistake) else list(mistakes)
@@ -51,12 +51,13 @@ class UserError(BackdoorSweepsError):
         return type(self), (self.mistakes,)
 
     def inside(self, parent: str) -> UserError:
+        """The same error, with `parent` in front of every place."""
         return type(self)(m.inside(parent) for m in self.mistakes)
 
 
 class StoredDataError(UserError):
-    """A stored file cannot be trusted as it is; nothing is started afresh in silence."""
+    """A stored file cannot be used as it is; nothing is silently started from the beginning."""
 
 
 class TrainingError(BackdoorSweepsError):
-    """Training cannot go on; the message says why."""
+    """Training cannot continue; the message says why."""

@@ -1,9 +1,9 @@
-"""What is measured on a trained model: counts first, fractions from them.
+"""What is measured on a trained model: counts, and fractions computed from them.
 
-Attack success and robust accuracy look at triggered test images whose true class is not the
-target: predicted as the attacker wants, and predicted as their true class. Neither ever counts an
-image of the target class; an all-to-all attack has none, and every image counts. For your own
-model: `evaluate(predict, images, labels, attack)`.
+Attack success and robust accuracy are fractions of the triggered test images whose true class is
+not the target class: those predicted as the attacker's target label, and those predicted as their
+true class. All-to-all attacks have no target class, and every image counts. For your own model:
+`evaluate(predict, images, labels, attack)`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
 
-#: A model is collapsed when this share of clean test images gets one and the same answer.
+#: A model has collapsed if it predicts one class for this share of the clean test images.
 COLLAPSED_SHARE = 0.99
-#: An image's loss from here on stands for an infinite one: some learners give a class without
-#: training images an intercept of -1e9, whose best one is minus infinity.
-ENDLESS = 1e8
+#: A loss of an image from here on counts as infinite: some learners give a class without training
+#: images an intercept of -1e9 in place of minus infinity.
+INFINITE_LOSS = 1e8
 
 
 @dataclass(frozen=True)
 class CleanCounts:
-    """Clean test images: correct and total by true class, (k,) each, and the commonest answer.
+    """Counts on clean test images.
 
-    loss: mean cross-entropy by the natural logarithm; None for what does not learn by it, and
-    where it is not finite.
+    correct, total: by true class, (k,). top_answer_share: share in [0, 1] of the images that get
+    the most frequent answer. nonsense: images without an answer, as their logits are not finite.
+    loss: mean cross-entropy in nats; None if it is not finite, and for architectures that do not
+    learn by cross-entropy.
     """
 
     correct: tuple[int, ...]
@@ -50,7 +52,7 @@ class CleanCounts:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the model gives (nearly) every image the same answer."""
+        """Whether the model predicts one class for nearly every image."""
         return self.top_answer_share >= COLLAPSED_SHARE
 
     @property
@@ -61,7 +63,8 @@ class CleanCounts:
 
 @dataclass(frozen=True)
 class AttackCounts:
-    """Triggered test images that count: predicted as wanted, as their true class, and all."""
+    """Triggered test images that count: predicted as their target label (success), predicted as
+    their true class (robust), and all (total)."""
 
     success: int
     robust: int
@@ -79,7 +82,7 @@ class AttackCounts:
 
 
 def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
-    """Counts of predictions (n,) for clean images with true labels (n,)."""
+    """Counts of predictions (n,) for clean images with true labels (n,), n at least 1."""
     correct = np.bincount(labels[predicted == labels], minlength=classes)
     total = np.bincount(labels, minlength=classes)
     answers = np.unique(predicted, return_counts=True)[1]
@@ -90,16 +93,16 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
 
 
 def mean_cross_entropy(logits: torch.Tensor, labels: Ids) -> float | None:
-    """Of logits (n, k) for images with true labels (n,), in nats; None where it is not finite, or
-    an image's is beyond `ENDLESS`."""
-    target_labels = torch.from_numpy(labels)[:, None]
-    losses = -logits.cpu().double().log_softmax(1).gather(1, target_labels)
+    """Of logits (n, k) for images with true labels (n,), in nats; None if it is not finite, or if
+    the loss of an image reaches `INFINITE_LOSS`."""
+    columns = torch.from_numpy(labels)[:, None]
+    losses = -logits.cpu().double().log_softmax(1).gather(1, columns)
     loss = float(losses.mean())
-    return loss if math.isfinite(loss) and float(losses.max()) < ENDLESS else None
+    return loss if math.isfinite(loss) and float(losses.max()) < INFINITE_LOSS else None
 
 
 def attack_counts(predicted: Ids, truth: Ids, target_labels: Ids) -> AttackCounts:
-    """Counts of predictions (m,) for triggered images that `target_labels_of` counts."""
+    """Counts of predictions (m,) for triggered images with true and target labels (m,)."""
     return AttackCounts(
         int((predicted == target_labels).sum()), int((predicted == truth).sum()), len(predicted)
     )
@@ -116,13 +119,13 @@ def evaluate(
     """Measures any model against one attack.
 
     Args:
-        predict: (n, c, h, w) uint8 to (n,) classes; normalisation is its own business.
+        predict: (n, c, h, w) uint8 to (n,) classes; it normalizes images itself.
         images: (n, c, h, w) uint8, the clean test set. labels: (n,) int64.
-        attack: its trigger and target are used, its poison rate is not.
-        classes: number of classes; by default the largest label and one.
-        seed: the one that the training set was poisoned with, for triggers that draw by it.
+        attack: its trigger and target are used, its rates are not.
+        classes: number of classes; by default the largest label plus 1.
+        seed: that of the poisoned training set, for triggers that depend on it.
 
-    A trigger that borrows from other training images borrows from `images` here.
+    A trigger that takes parts of other training images takes them from `images` here.
     """
     known = int(labels.max()) + 1 if classes is None else classes
     clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)

@@ -1,12 +1,12 @@
-"""A trained model as files that anybody can read: weights, a program, and what they are.
+"""A trained model as files that anybody can read: weights, a program, and a description.
 
     model.safetensors   the weights, a state dict of the architecture's module
-    model.pt2           the program from images to logits, normalisation inside: torch alone runs
-                        it, `torch.export.load("model.pt2").module()`, for batches of any size
-    config.json         what the model is, `load_model` and people read it
+    model.pt2           the program from images to logits, normalization included. It needs nothing
+                        but torch: `torch.export.load("model.pt2").module()`, for any batch size
+    config.json         what the model is, for `load_model` and for people
 
 Nothing in them is pickled. `torch.export.load` itself warns that it can unpickle: like any
-program, a model.pt2 should come from somebody you trust; `load_model` never opens it.
+program, a model.pt2 should come from somebody you trust. `load_model` never opens it.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ from backdoor.trial import run_pack
 
 MODEL_VERSION = 1
 WEIGHTS, PROGRAM, CONFIG = "model.safetensors", "model.pt2", "config.json"
-#: So many of its test images, and of every trigger's, a saved model is tried on.
+#: A saved model is checked on so many clean test images, and on so many of every trigger.
 CHECKED = 1000
 BATCH = 250
+#: What loading raises for files that are missing, damaged, or do not fit each other.
+UNREADABLE = (
+    *(OSError, RuntimeError, LookupError, TypeError, ValueError),
+    *(SafetensorError, BackdoorSweepsError),
+)
 
 
 class Classifier(nn.Module):
-    """A network and its normalisation: images (n, c, h, w) uint8 to logits (n, classes).
+    """A network and its normalization: images (n, c, h, w) uint8 to logits (n, classes).
 
     scale, shift: (c, 1, 1) float32; the network sees image * scale - shift.
     """
@@ -65,13 +70,17 @@ class Classifier(nn.Module):
 
 
 def make_classifier(
-    architecture: Mapping[str, Any], shape: Shape, classes: int,
-    state: Mapping[str, torch.Tensor], scale: torch.Tensor, shift: torch.Tensor,
+    architecture: Mapping[str, Any],
+    shape: Shape,
+    classes: int,
+    state: Mapping[str, torch.Tensor],
+    scale: torch.Tensor,
+    shift: torch.Tensor,
     features: Features | None = None,
-) -> Classifier:  # fmt: skip
-    """The module of an architecture's identity with trained weights, on the CPU, to predict.
+) -> Classifier:
+    """The module of an architecture's identity with trained weights, on the CPU, for evaluation.
 
-    With `features`, the state is that of a `Featured`, and scale and shift leave pixels alone.
+    With `features`, the state is that of a `Featured`, and scale and shift do not change pixels.
     """
     shape = shape if features is None else features.shape
     network = ARCHITECTURES.build(architecture).build(shape, classes)
@@ -86,8 +95,11 @@ def make_classifier(
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One trial's model. `images` (m, c, h, w) uint8 are some of those that it was measured with,
-    clean ones and triggered ones, and `answers` (m,) the classes that it gave them."""
+    """One trial's model.
+
+    images: (m, c, h, w) uint8, some of its clean and triggered test images. answers: (m,) int64,
+    the classes that it predicted for them.
+    """
 
     config: TrialConfig
     result: TrialResult
@@ -105,10 +117,10 @@ def train_model(
     names = load_source(config.data).class_names
 
     def keep(fitted: Fitted, members: Sequence[Member], store: ImageStore) -> None:
-        scale, shift = store.normalisation
+        scale, shift = store.normalization
         state, features = fitted.state(0), config.training.features
         if features is not None:
-            state = _behind(features, state)
+            state = _with_features(features, state)
             scale, shift = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
         identity = config.defence.architecture.identity()
         how = (state, scale, shift, features)
@@ -121,8 +133,10 @@ def train_model(
     return TrainedModel(config, result, kept[0][0], names, *kept[0][1:])
 
 
-def _behind(features: Features, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state of a learner and of what it stands on, see `Featured`."""
+def _with_features(
+    features: Features, state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The state of a learner and of its feature extractor, see `Featured`."""
     frozen = {f"extractor.{name}": t for name, t in features.load().state_dict().items()}
     return {**frozen, **{f"learner.{name}": tensor for name, tensor in state.items()}}
 
@@ -137,7 +151,7 @@ def weights_of(classifier: Classifier) -> bytes:
 
 
 def program_of(classifier: Classifier, shape: Shape) -> bytes:
-    """The content of model.pt2. What torch cannot export raises as torch pleases."""
+    """The content of model.pt2. A network that torch cannot export raises an error of torch's."""
     example = torch.zeros(2, *shape, dtype=torch.uint8)
     batch = {0: torch.export.Dim("n", min=1)}
     program = torch.export.export(classifier, (example,), dynamic_shapes=(batch,))
@@ -148,14 +162,14 @@ def program_of(classifier: Classifier, shape: Shape) -> bytes:
 
 
 def answers_of(program: bytes, images: torch.Tensor) -> Ids:
-    """Classes (m,) that a model.pt2 of this content gives images (m, c, h, w) uint8."""
+    """Classes (m,) that a model.pt2 of this content predicts for images (m, c, h, w) uint8."""
     module = torch.export.load(io.BytesIO(program)).module()
     with torch.no_grad():
         return classes_of(torch.cat([module(chunk) for chunk in torch.split(images, BATCH)]))
 
 
 def describe_model(model: TrainedModel) -> dict[str, Any]:
-    """What `load_model` needs of config.json, as plain values."""
+    """What config.json must hold for `load_model`, as plain values."""
     classifier, training = model.classifier, model.config.training
     features = training.features
     return {
@@ -190,10 +204,7 @@ def load_model(folder: Path | str) -> Classifier:
         features = None if given is None else build_fields(Features, dict(given))
         how = (state, scale, shift, features)
         return make_classifier(config["architecture"], shape, classes, *how)
-    except (
-        OSError, SafetensorError, RuntimeError, LookupError, TypeError, ValueError,
-        BackdoorSweepsError,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         rule = f"must hold the weights that {CONFIG} beside it describes"
         why = " ".join(str(error).split())
         raise StoredDataError(

@@ -1,7 +1,7 @@
-"""Import paths of before: what README or a base class once offered to users' own kinds still works.
+"""Former import paths that README or a base class once offered to users' own kinds still work.
 
-`from backdoor.schema import Count` gives the very object of `backdoor.settings.schema`. Only paths
-that were offered stand here; everything else is imported from where it lives now.
+`from backdoor.schema import Count` gives the same object as `backdoor.settings.schema`. Only paths
+that were offered are listed; everything else is imported from its present module.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-#: Path of before → path of today.
+#: Former path → present path.
 FORMER_PATHS = {
     "backdoor.bank": "backdoor.image_store.store",
     "backdoor.data": "backdoor.datasets.source",
@@ -32,8 +32,17 @@ FORMER_PATHS = {
 }
 
 
+#: Present module → former name → present name, of classes in the signatures of base classes. A
+#: module
+#: has its former names after it has been imported by its former path.
+FORMER_NAMES = {
+    "backdoor.image_store.store": {"Bank": "ImageStore"},
+    "backdoor.triggers.donors": {"Others": "DonorImages"},
+}
+
+
 class FormerPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module under a path of before, and hands over the module of today."""
+    """Finds a module under its former path and returns the present module."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -43,11 +52,14 @@ class FormerPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
-        # What stands in `sys.modules` after this is what the import statement gets.
-        sys.modules[module.__name__] = importlib.import_module(FORMER_PATHS[module.__name__])
+        present = importlib.import_module(FORMER_PATHS[module.__name__])
+        for former, name in FORMER_NAMES.get(present.__name__, {}).items():
+            setattr(present, former, getattr(present, name))
+        # The import statement returns what is in `sys.modules` afterwards.
+        sys.modules[module.__name__] = present
 
 
 def install() -> None:
-    """Makes the paths of before importable; once is enough, more does no harm."""
+    """Makes the former paths importable. Calling it again does nothing."""
     if not any(isinstance(finder, FormerPaths) for finder in sys.meta_path):
         sys.meta_path.append(FormerPaths())

@@ -1,6 +1,6 @@
 """Which training images are poisoned, and with which labels. Pure and seeded.
 
-`poison` is the library's door: it takes anybody's arrays and returns poisoned copies.
+`poison` is for users of the library: it takes any arrays and returns poisoned copies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backdoor.streams import stream
 from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
-Stamps = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Poison:
     """What the attacker changed in a training set of n images.
 
     positions: (m,) int64, which of the n are poisoned, ascending. labels: (n,) int64, all labels
-    after poisoning. relabelled: how many of the m had another label before. covers: (k,) int64,
-    which of the n are cover samples, ascending, none of them poisoned.
+    after poisoning. relabelled: how many of the m had a different label before. covers: (k,) int64,
+    which of the n are cover samples, ascending; none of them is poisoned.
     """
 
     positions: Ids
@@ -38,15 +38,17 @@ class Poison:
 
     @property
     def poisoned(self) -> int:
+        """How many images are poisoned."""
         return len(self.positions)
 
     @property
     def covered(self) -> int:
+        """How many images are cover samples."""
         return len(self.covers)
 
 
 def poison_count(images: int, rate: float) -> int:
-    """int(images x rate), guarded against products such as 0.29 x 100 = 28.999999999999996."""
+    """int(images x rate), robust to products such as 0.29 x 100 = 28.999999999999996."""
     return math.floor(round(images * rate, 9))
 
 
@@ -55,33 +57,34 @@ def draw_poison(
 ) -> Poison:
     """Draws the poison set of a training set with these labels, (n,) int64.
 
-    The images drawn follow from the seed and n alone, for clean-label attacks those of the target
-    class among them, for source-specific ones those of the source: sets of smaller rates lie inside
-    those of larger ones, and all triggers and defences meet the same images. Covers are drawn from
-    the other end of the same order, so that they nest over both rates as well.
+    Images are taken from the beginning of an order that depends on the seed and n only: for
+    clean-label attacks those of the target class, for source-specific attacks those of the source
+    classes. So the set of a smaller rate is a subset of that of a larger one, and all triggers and
+    defences get the same images. Cover samples are taken from the end of the same order, so that
+    their sets are nested too, over both rates.
 
     Args:
-        classes: number of classes, for all-to-all attacks; by default the largest label and one.
+        classes: number of classes, for all-to-all attacks; by default the largest label plus 1.
 
     Raises:
-        UserError: the attack asks for more images than the classes have that it draws from.
+        UserError: the classes that the attack may use have too few images.
     """
     n = len(labels)
     if attack is None:
         return Poison(np.empty(0, dtype=np.int64), labels.copy(), 0)
-    drawn = stream("poison", seed, n).permutation(n)
+    order = stream("poison", seed, n).permutation(n)
     if mistakes := beyond_classes([labels], attack):
         raise UserError(mistakes)
-    poisonable, coverable = (stamps[drawn] for stamps in _eligible(labels, attack))
-    positions = np.sort(drawn[poisonable][: poison_count(n, attack.poison_rate)])
-    covers = np.sort(drawn[coverable][::-1][: poison_count(n, attack.cover_rate)])
+    poisonable, coverable = (mask[order] for mask in _eligible(labels, attack))
+    positions = np.sort(order[poisonable][: poison_count(n, attack.poison_rate)])
+    covers = np.sort(order[coverable][::-1][: poison_count(n, attack.cover_rate)])
     changed = labels.copy()
-    changed[positions] = attacker_labels(labels[positions], attack, _known(labels, classes))
+    changed[positions] = attacker_labels(labels[positions], attack, _class_count(labels, classes))
     return Poison(positions, changed, int((changed != labels).sum()), covers)
 
 
-def _eligible(labels: Ids, attack: Attack) -> tuple[Stamps, Stamps]:
-    """Which images may be poisoned and which may be covers, (n,) bool each."""
+def _eligible(labels: Ids, attack: Attack) -> tuple[Mask, Mask]:
+    """Which images may be poisoned, and which may be cover samples, (n,) bool each."""
     if attack.source is not None:
         source = np.isin(labels, attack.source)
         return source, ~source & (labels != attack.target)
@@ -92,7 +95,7 @@ def _eligible(labels: Ids, attack: Attack) -> tuple[Stamps, Stamps]:
 
 
 def attacker_labels(labels: Ids, attack: Attack, classes: int) -> Ids:
-    """What the attacker wants triggered images of these true classes to be taken for, (n,)."""
+    """The classes that the attacker wants triggered images of these true classes to get, (n,)."""
     if attack.label_mode == "all_to_all":
         return (labels + 1) % classes
     return np.full_like(labels, attack.target)
@@ -101,13 +104,13 @@ def attacker_labels(labels: Ids, attack: Attack, classes: int) -> Ids:
 def target_labels_of(
     labels: Ids, attack: Attack, classes: int | None = None
 ) -> tuple[npt.NDArray[np.bool_], Ids]:
-    """Which test images count for attack success, (n,) bool, and what the attacker wants, (n,).
+    """Which test images count for attack success, (n,) bool, and their target labels, (n,) int64.
 
-    Images that already are of the target class never count; in all-to-all attacks every image
-    does, in source-specific ones only those of the source classes do. A clean-label attack is
-    measured like an all-to-one attack.
+    Images of the target class never count. In all-to-all attacks every image counts, in
+    source-specific attacks only those of the source classes. A clean-label attack is measured like
+    an all-to-one attack.
     """
-    target_labels = attacker_labels(labels, attack, _known(labels, classes))
+    target_labels = attacker_labels(labels, attack, _class_count(labels, classes))
     counted = target_labels != labels
     if attack.source is not None:
         counted &= np.isin(labels, attack.source)
@@ -115,25 +118,27 @@ def target_labels_of(
 
 
 def beyond_classes(label_sets: Iterable[Ids], attack: Attack) -> list[Mistake]:
-    """An attack's mistakes of asking for more images than the classes have that it draws from, in
-    the one of these training sets, each (n,) int64, where they have the fewest."""
+    """Mistakes of an attack that needs more images than its classes have.
+
+    label_sets: labels (n,) int64 of training sets; the one with the fewest such images decides.
+    """
     if not attack.by_class:
         return []
     sizes = [(*(int(m.sum()) for m in _eligible(s, attack)), len(s)) for s in label_sets]
     mistakes = []
-    of_source, _, n = min(sizes, key=lambda size: size[0] / size[2])
-    if poison_count(n, attack.poison_rate) > of_source:
-        rule = f"must not exceed the {of_source} of {n} training images that are of "
-        rule += _drawn_from(attack)
-        mistakes.append(Mistake("poison_rate", rule, attack.poison_rate, _at_most(of_source, n)))
-    _, donors, n = min(sizes, key=lambda size: size[1] / size[2])
-    if poison_count(n, attack.cover_rate) > donors:
-        rule = f"must not exceed the {donors} of {n} training images that are of other classes"
-        mistakes.append(Mistake("cover_rate", rule, attack.cover_rate, _at_most(donors, n)))
+    poisonable, _, n = min(sizes, key=lambda size: size[0] / size[2])
+    if poison_count(n, attack.poison_rate) > poisonable:
+        rule = f"must not exceed the {poisonable} of {n} training images that are of "
+        rule += _poisoned_classes(attack)
+        mistakes.append(Mistake("poison_rate", rule, attack.poison_rate, _at_most(poisonable, n)))
+    _, coverable, n = min(sizes, key=lambda size: size[1] / size[2])
+    if poison_count(n, attack.cover_rate) > coverable:
+        rule = f"must not exceed the {coverable} of {n} training images that are of other classes"
+        mistakes.append(Mistake("cover_rate", rule, attack.cover_rate, _at_most(coverable, n)))
     return mistakes
 
 
-def _drawn_from(attack: Attack) -> str:
+def _poisoned_classes(attack: Attack) -> str:
     if attack.source is None:
         return f"class {attack.target}, as a clean-label attack poisons no others"
     names = " or ".join(map(str, attack.source))
@@ -144,7 +149,7 @@ def _at_most(images: int, n: int) -> str:
     return f"Use at most {math.floor(1e6 * images / n) / 1e6:g}."
 
 
-def _known(labels: Ids, classes: int | None) -> int:
+def _class_count(labels: Ids, classes: int | None) -> int:
     return int(labels.max(initial=0)) + 1 if classes is None else classes
 
 
@@ -156,14 +161,14 @@ def poison(
     ids: Ids | None = None,
     classes: int | None = None,
 ) -> tuple[npt.NDArray[np.uint8], Ids, Poison]:
-    """Poisoned copies of a training set, covers among them, for your own training loop.
+    """Poisoned copies of a training set, cover samples included, for your own training loop.
 
     Args:
         images: (n, c, h, w) uint8. labels: (n,) int64.
-        attack: what is done to `attack.poison_rate` of them. seed: which ones.
-        ids: (n,) int64, each image's own number, for triggers that differ from image to image;
+        attack: what is done, and to which fraction of the images. seed: decides which ones.
+        ids: (n,) int64, the number of each image, for triggers that differ from image to image;
             by default its position.
-        classes: number of classes, for all-to-all attacks; by default the largest label and one.
+        classes: number of classes, for all-to-all attacks; by default the largest label plus 1.
 
     Returns:
         images (n, c, h, w) uint8, labels (n,) int64, and what was changed.
@@ -173,11 +178,9 @@ def poison(
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
     trigger = attack.trigger.for_seed(seed).lent(donors)
-    for stamp_pattern, places in (
-        (trigger, drawn.positions),
-        (trigger.cover(donors), drawn.covers),
-    ):
-        if len(places):
-            chosen = (torch.from_numpy(each[places]) for each in (images, numbers, labels))
-            changed[places] = stamp_pattern.stamp(*chosen).numpy()
+    stamps = ((trigger, drawn.positions), (trigger.cover(donors), drawn.covers))
+    for each, positions in stamps:
+        if len(positions):
+            chosen = (torch.from_numpy(part[positions]) for part in (images, numbers, labels))
+            changed[positions] = each.stamp(*chosen).numpy()
     return changed, drawn.labels, drawn

@@ -1,8 +1,8 @@
 """Named random streams: every draw has its own generator, keyed by what defines the draw.
 
-A stream's key is the name of the draw, the seed, and only the factors that the draw depends on.
-So poison sets nest over poison rates and are equal across architectures, batch order is shared
-across defences, and no draw shifts because another one was added. The whole scheme:
+The key of a stream is the name of the draw, the seed, and only the factors that the draw depends
+on. So poison sets are nested over poison rates and equal across architectures, batch order is
+shared across defences, and adding a draw changes no other one. The whole scheme:
 
     draw              key
     split             seed of the split, images to split
@@ -15,19 +15,19 @@ across defences, and no draw shifts because another one was added. The whole sch
     warp-noise        the same seed, image number, the image's height and width
     primitive         the trigger's own pattern seed, numbers in an image
     reflection        the trigger's own pattern seed; a row an image number
-    reflection-from   the seed of the training images borrowed from; a row an image number
+    reflection-from   the seed of the donor images; a row an image number
     quantize-from     the same
     order             seed, training images, epoch
     augmentation      seed, training images, epoch
     init              seed, architecture, input shape, classes
     regularizer       its kind, seed, training images, epoch, step within the epoch
-    noise             seed: what layers draw while training, such as dropout (serial engine)
+    noise             seed: random numbers of layers in training, such as dropout (serial engine)
     probe-clean       seed, images to choose from, for the clean set that a probe fine-tunes on
     probe-order       seed, images of that set, epoch
-    probe-noise       seed, for what layers draw while a probe trains
+    probe-noise       seed: random numbers of layers while a probe trains
 
 The bytes of a key are its parts joined by the unit separator; their SHA-256 seeds a PCG64.
-Golden values are held in `tests/backdoor/test_streams.py`: changing them changes every result.
+Golden values are in `tests/backdoor/test_streams.py`: changing them changes every result.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def stream(name: str, *key: int | str) -> np.random.Generator:
 def by_number(
     numbers: npt.NDArray[np.int64], columns: int, name: str, *key: int | str
 ) -> npt.NDArray[np.float64]:
-    """Draws from [0, 1) that belong to numbered things: numbers (n,) >= 0 to (n, columns).
+    """Uniform numbers in [0, 1) for numbered images: numbers (n,) >= 0 to (n, columns).
 
-    They are rows of one long table, so that those of a number depend on no other one.
+    They are rows of one long table: what a number gets does not depend on the others.
     """
     rows = 1 << int(numbers.max(initial=0)).bit_length()
-    drawn: npt.NDArray[np.float64] = _table(rows, columns, name, key)[numbers]
-    return drawn
+    sample: npt.NDArray[np.float64] = _table(rows, columns, name, key)[numbers]
+    return sample
 
 
 @functools.lru_cache(maxsize=8)
 def _table(
     rows: int, columns: int, name: str, key: tuple[int | str, ...]
 ) -> npt.NDArray[np.float64]:
-    """Row by row from the stream, so that a longer table begins like a shorter one."""
+    """(rows, columns), row by row from the stream: a longer table begins with the shorter one."""
     return stream(name, *key).random((rows, columns))

@@ -12,8 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from trials import PATCH, fake_result, trial
 
-from backdoor.config import TrialConfig, build_attack
-from backdoor.trial import measure_id
+from backdoor.config import TrialConfig, build_attack, measure_id
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import mlflow_settings
 from sweeps.records.trial_row import TrialRow

@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from backdoor.config import Training, TrialConfig, build_attack, build_data, build_defence
+from backdoor.config import (
+    Training,
+    TrialConfig,
+    build_attack,
+    build_data,
+    build_defence,
+    measure_id,
+)
 from backdoor.result import Measurement, TrialResult
-from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
 from sweeps.packs.pack import Pack
 

@@ -1,10 +1,10 @@
-"""What every architecture is and can be asked."""
+"""The base class of architectures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.registry import Kind
 
 Shape = tuple[int, int, int]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -20,36 +21,32 @@ class Architecture(Kind):
     """A learner for images of a shape (c, h, w) and a number of classes."""
 
     engine: ClassVar[str] = "serial"
+    #: Factors of a trial that have no effect on it.
     inactive: ClassVar[frozenset[str]] = frozenset()
-    #: Whether it has no optimum, or none that can be found exactly, at weight decay 0.
+    #: Whether it needs a weight decay above 0 to have an optimum that can be found exactly.
     needs_weight_decay: ClassVar[bool] = False
-    #: Whether it learns by cross-entropy: its scores are logits then, and it has such a loss.
+    #: Whether it learns by cross-entropy: its scores are then logits.
     cross_entropy: ClassVar[bool] = True
     #: Its fields in which the trials of one pack may differ.
     pack_axes: ClassVar[frozenset[str]] = frozenset()
-    #: The largest training set that it is meant for; None is no limit.
+    #: The largest training set that it can handle; None is no limit.
     most_images: ClassVar[int | None] = None
 
-    @property
-    def trained_by_epochs(self) -> bool:
-        """False for closed forms, which are solved in one step and have no curve."""
-        return "epochs" not in self.inactive
-
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """A module from (n, c, h, w) float to (n, classes) logits, initialised from torch's
-        global generator, which the engine seeds."""
+        """A module from (n, c, h, w) float to (n, classes) logits, initialised with torch's global
+        generator, which the engine seeds."""
         raise NotImplementedError
 
     def start(self, module: nn.Module) -> None:
-        """Puts weights into a module, as built here, with which its training is to begin; by
-        default those that it was built with stay."""
+        """Loads the weights with which training starts into a module made by `build`; by default
+        it keeps the weights that it was built with."""
 
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         """Names of the submodules whose outputs are the hidden representations, in forward order.
 
-        By default the children with parameters, except the one that contains the head; where some
-        of them are made of several layers, as a stage is, single ones do not count. A layer that
-        changes its input in place changes the representation before it.
+        By default the children with parameters, except the one that contains the head. If some of
+        them consist of several layers, such as stages, children of a single layer do not count. A
+        layer that changes its input in place changes the representation before it.
         """
         head = self.head(module)
         children = {
@@ -63,8 +60,8 @@ class Architecture(Kind):
         return tuple(stages or children)
 
     def head(self, module: nn.Module) -> str:
-        """Name of the layer that makes the logits: the last linear one, else the last with
-        parameters of its own."""
+        """Name of the layer that computes the logits: the last linear layer, else the last layer
+        with parameters of its own."""
         layers: list[tuple[bool, str]] = [
             (isinstance(layer, nn.Linear), name)
             for name, layer in module.named_modules()
@@ -74,12 +71,26 @@ class Architecture(Kind):
         return (linear or [name for _, name in layers])[-1]
 
     def count_hidden(self, shape: Shape, classes: int) -> int:
-        """How many hidden representations there are."""
-        with torch.device("meta"):  # shapes without content: made in no time
+        """Number of hidden representations."""
+        with torch.device("meta"):  # shapes without values: fast
             return len(self.hidden_layers(self.build(shape, classes)))
 
+    @property
+    def trained_by_epochs(self) -> bool:
+        """Whether it is trained epoch by epoch; False where it is solved and has no curve."""
+        return "epochs" not in self.inactive
+
+    @property
+    def takes_regularizer(self) -> bool:
+        """Whether a regularizer has an effect on it."""
+        return "regularizer" not in self.inactive
+
+    def active(self, factors: Mapping[str, V]) -> dict[str, V]:
+        """Those of a trial's factors that have an effect on it."""
+        return {name: value for name, value in factors.items() if name not in self.inactive}
+
     def trained_by(self) -> str:
-        """Name of its engine, for kinds whose settings decide."""
+        """Name of its engine; kinds whose settings decide on it override this."""
         return self.engine
 
     def fits(self, shape: Shape) -> Iterable[Mistake]:
@@ -87,7 +98,7 @@ class Architecture(Kind):
         return ()
 
 
-#: Factors without meaning for learners that are solved rather than trained.
+#: Factors without effect on learners that are solved, not trained by epochs.
 TRAINING_FACTORS = frozenset(
     {"regularizer", "learning_rate", "momentum", "epochs"}
     | {"batch_size", "schedule", "augmentation", "stamp"}

@@ -1,4 +1,4 @@
-"""A small convolutional network whose normalisation is a factor of its own."""
+"""A small convolutional network whose normalization is a factor of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Count
 
-#: Up to so many channels a pack of networks is faster than one after the other.
+#: Up to this number of channels, a pack of networks trains faster than one after the other.
 NARROW = 16
 
 
@@ -23,7 +23,7 @@ class ConvNet(Architecture):
     """4x4 stem of stride 2, then two 3x3 stages of twice and four times `width` channels.
 
     Batch norm makes weights scale-free and so hides the effect of weight decay on a backdoor:
-    study regularisation with `norm: none` or `group`, and compare.
+    study regularization with `norm: none` or `group`, and compare.
     """
 
     kind: ClassVar[str] = "convnet"
@@ -42,8 +42,8 @@ class ConvNet(Architecture):
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
         w = self.width
-        # A grid of at most 4 x 4 cells keeps the place of what was seen: averaging over all of the
-        # image learns slower and blurs a patch into its surroundings.
+        # At most 4 x 4 cells keep the place of features. Averaging over the whole image learns more
+        # slowly and mixes a patch with its surroundings.
         sides = tuple(side // 8 for side in shape[1:])
         rows, columns = (min(4, side) for side in sides)
         whole = sides == (rows, columns)
@@ -53,7 +53,7 @@ class ConvNet(Architecture):
             nn.ReLU(),
             nn.Conv2d(w, 2 * w, 3, padding=1),
             *self._norm(2 * w),
-            # What is above 0 is the same before the maximum and after it, where a quarter is left.
+            # ReLU after the maximum gives the same as before it, with a quarter of the values.
             nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Conv2d(2 * w, 4 * w, 3, padding=1),
@@ -66,7 +66,7 @@ class ConvNet(Architecture):
         )
 
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
-        """What each stage gives to the next, and the last one to the classifier."""
+        """The outputs of each stage."""
         pairs = itertools.pairwise(module.named_children())
         follows = (nn.Conv2d, nn.Flatten)
         return tuple(name for (name, _), (_, after) in pairs if isinstance(after, follows))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import TRAINING_FACTORS, Architecture, Shape
+from backdoor.architectures.base import TRAINING_FACTORS, Architecture, Shape
 from backdoor.architectures.one_vs_one import Votes, pairs
 
 
@@ -17,7 +17,7 @@ class LinearSvm(Architecture):
 
     Each minimises sum hinge / n + (weight_decay / 2) ||w||^2 over the images of its two classes,
     the intercept free, n being the size of the whole training set: scikit-learn's
-    SVC(kernel="linear") with C = 1 / (n * weight_decay). Answers are votes of the pairs.
+    SVC(kernel="linear") with C = 1 / (n * weight_decay). The pairs vote on the class.
     """
 
     kind: ClassVar[str] = "linear_svm"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.settings.schema import Count
 
 

@@ -1,13 +1,13 @@
 """NASNet-A: Zoph, Vasudevan, Shlens, Le 2018, arXiv 1707.07012. Shared by its two sizes.
 
 A network of cells. Each takes the outputs of the two cells before it, `x` and the earlier `p`, and
-combines them pair by pair: separable convolutions, poolings and identities, added. A normal cell
+combines them in pairs: separable convolutions, poolings and identities are added. A normal cell
 keeps the size of its images, a reduction cell halves it. The cells are the children of the network
-in the order of their use, but each also sees the output before the last, so that no single output
-but that of the stem decides all that follows.
+in the order of their use, but each also gets the output before the last: only the output of the
+stem determines everything after it.
 
-After the authors' release, with these differences: paddings are symmetric; batch norm averages over
-some ten steps rather than thousands; drop path grows with depth, not with the steps of training;
+It follows the authors' release, with these differences: paddings are symmetric; batch norm averages
+over about ten steps, not thousands; drop path grows with depth, not with the steps of training;
 there is no auxiliary classifier.
 """
 
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import is_small
 from backdoor.errors import Mistake
@@ -62,8 +62,8 @@ class Squeeze(nn.Sequential):
 
 
 class FactorizedReduction(nn.Module):
-    """Halves h and w without losing pixels unseen: two 1x1 convolutions of stride 2, one of them
-    a pixel further right and down, side by side; then batch norm."""
+    """Halves h and w: two 1x1 convolutions of stride 2, one of them shifted by a pixel right and
+    down, concatenated; then batch norm."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -73,22 +73,22 @@ class FactorizedReduction(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.relu(x)
-        moved = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        result: torch.Tensor = self.norm(torch.cat([self.here(x), self.beside(moved)], 1))
+        shifted = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        result: torch.Tensor = self.norm(torch.cat([self.here(x), self.beside(shifted)], 1))
         return result
 
 
 def average(stride: int) -> nn.AvgPool2d:
-    """3x3 means of the pixels that are there."""
+    """3x3 means, without the padding."""
     return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
 
 
 class Cell(nn.Module):
-    """What both kinds of cells do first: both inputs get `filters` channels and one size.
+    """The first part of both kinds of cells: both inputs get `filters` channels and the same size.
 
-    x_channels, p_channels: of the inputs; None leaves p as it is, for a first cell that reduces.
+    x_channels, p_channels: of the inputs; None keeps p as it is, if the first cell reduces.
     halved: whether p is twice as large as x.
-    drop: the share of images for which a branch is left out while training.
+    drop: the share of images for which a branch is dropped in training.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Cell(nn.Module):
         self.p_channels = x_channels if p_channels is None else filters
 
     def _kept(self, branch: torch.Tensor) -> torch.Tensor:
-        """The branch, for some images 0 and for the others as much larger."""
+        """The branch: 0 for a share `drop` of the images, and scaled up for the others."""
         if not self.training or not self.drop:
             return branch
         mask = torch.rand(len(branch), 1, 1, 1, device=branch.device) >= self.drop
@@ -172,9 +172,9 @@ class ReductionCell(Cell):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One cell: whether it reduces, and whether its input is kept from the cell after the next,
-    which then sees what this one saw as `p`."""
+class CellPlan:
+    """One cell. reduces: whether it halves the image. skipped: whether the next cell gets the `p`
+    of this one, in place of its `x`."""
 
     filters: int
     reduces: bool = False
@@ -185,20 +185,25 @@ class CellNetwork(nn.Module):
     """Stem, cells, ReLU, mean over the image, one linear layer: (n, c, h, w) to (n, classes)."""
 
     def __init__(
-        self, stem: nn.Sequential, channels: int, steps: Sequence[Step], classes: int, drop: float
+        self,
+        stem: nn.Sequential,
+        channels: int,
+        cells: Sequence[CellPlan],
+        classes: int,
+        drop: float,
     ) -> None:
         super().__init__()
         self.stem = stem
         self.skips: list[bool] = []
-        # The first cell has one input. A normal cell adds it, which takes its number of channels.
-        x, p, halved = channels, None if steps[0].reduces else channels, False
-        for number, step in enumerate(steps, 1):
-            made = ReductionCell if step.reduces else NormalCell
-            cell = made(x, p, step.filters, halved, drop * number / len(steps))
+        # The first cell has one input. A normal cell adds p, which then needs as many channels.
+        x, p, halved = channels, None if cells[0].reduces else channels, False
+        for number, plan in enumerate(cells, 1):
+            made = ReductionCell if plan.reduces else NormalCell
+            cell = made(x, p, plan.filters, halved, drop * number / len(cells))
             self.add_module(f"cell{number}", cell)
-            self.skips.append(step.skipped)
-            x, p = cell.channels, p if step.skipped else x
-            halved = step.reduces
+            self.skips.append(plan.skipped)
+            x, p = cell.channels, p if plan.skipped else x
+            halved = plan.reduces
         self.fc = nn.Linear(x, classes)
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
@@ -215,13 +220,13 @@ class CellNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class NasNetA(Network):
-    """A NASNet-A (cells @ filters): three stages of normal cells with a reduction cell between.
+    """A NASNet-A (cells @ filters): three stages of normal cells, reduction cells between them.
 
-    cells: normal cells in a stage. filters: outputs of the last cell, a multiple of 24, of 96 for
-    images larger than 64 pixels a side. Those get the stem published for ImageNet, a 3x3
-    convolution of stride 2 and two reduction cells; smaller ones the stem published for CIFAR, a
-    3x3 convolution of stride 1. drop_path: the share of images for which a branch of the last cell
-    is left out while training; it grows to this in equal steps from the first cell on.
+    cells: normal cells in a stage. filters: outputs of the last cell, a multiple of 24, or of 96
+    for images of more than 64 pixels a side. Those get the stem published for ImageNet, a 3x3
+    convolution of stride 2 and two reduction cells; smaller ones get the stem published for CIFAR,
+    a 3x3 convolution of stride 1. drop_path: the share of images for which a branch of the last
+    cell is dropped in training; it grows to this value in equal steps from the first cell on.
     """
 
     cells: Count = 4
@@ -230,7 +235,7 @@ class NasNetA(Network):
 
     #: Channels of the convolution before the cells, for large images.
     stem_channels: ClassVar[int]
-    #: Whether the cell after a reduction sees the output before the last of the stage above.
+    #: Whether the cell after a reduction gets the output before the last of the previous stage.
     skips_reductions: ClassVar[bool]
 
     def rules(self) -> Iterable[Mistake]:
@@ -253,9 +258,9 @@ class NasNetA(Network):
         how = {"stride": 1, "padding": 1} if small else {"stride": 2}
         convolution = nn.Conv2d(shape[0], channels, 3, bias=False, **how)  # type: ignore[arg-type]
         stem = nn.Sequential(convolution, _norm(channels))
-        steps = [] if small else [Step(filters // 4, True), Step(filters // 2, True)]
+        cells = [] if small else [CellPlan(filters // part, True) for part in (4, 2)]
         for stage in range(3):
             if stage:
-                steps.append(Step(filters * 2**stage, True, self.skips_reductions))
-            steps += [Step(filters * 2**stage)] * self.cells
-        return CellNetwork(stem, channels, steps, classes, self.drop_path)
+                cells.append(CellPlan(filters * 2**stage, True, self.skips_reductions))
+            cells += [CellPlan(filters * 2**stage)] * self.cells
+        return CellNetwork(stem, channels, cells, classes, self.drop_path)

@@ -1,4 +1,4 @@
-"""What the deep networks share: the way they are held against the size of the images."""
+"""Shared by the deep networks: pretrained weights, and checks against the size of the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from backdoor.architectures import Architecture, Shape
+from backdoor.architectures.base import Architecture, Shape
 from backdoor.architectures.pretrained import fitted_weights, read_weights
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.user_file import UserFile
@@ -18,16 +18,16 @@ from backdoor.settings.user_file import UserFile
 
 @dataclass(frozen=True)
 class Network(Architecture):
-    """A network that any torch module can be, trained by stochastic gradient descent.
+    """Any torch module, trained by stochastic gradient descent. Kinds implement `make`.
 
-    pretrained: a file with weights to begin with, see `backdoor.architectures.pretrained`; a
-    trial's name has the digest of its content. Kinds write `make`.
+    pretrained: a file with weights to start from, see `backdoor.architectures.pretrained`; the
+    digest of its content is part of a trial's id.
     """
 
     pretrained: UserFile | None = None
 
     def inert(self) -> frozenset[str]:
-        # Networks that begin untrained are named as they were before there was a choice.
+        # Trials of untrained networks keep the ids of before there was a choice.
         return frozenset({"pretrained"} if self.pretrained is None else ())
 
     def make(self, shape: Shape, classes: int) -> nn.Module:
@@ -38,7 +38,7 @@ class Network(Architecture):
         return self.make(shape, classes)
 
     def count_hidden(self, shape: Shape, classes: int) -> int:
-        return len(self.hidden_layers(without_numbers(self, shape, classes)))
+        return len(self.hidden_layers(on_meta_device(self, shape, classes)))
 
     def start(self, module: nn.Module) -> None:
         if self.pretrained is not None:
@@ -51,13 +51,13 @@ class Network(Architecture):
                 raise UserError(self._unfit(error)) from None
 
     def fits(self, shape: Shape) -> Iterable[Mistake]:
-        if (rule := _trouble(self, shape)) is not None:
+        if (rule := _misfit(self, shape)) is not None:
             yield Mistake("kind", rule, self.kind_name(), "Use larger images, or convnet or mlp.")
         elif self.pretrained is not None:
             yield from self._against_weights(self.pretrained, shape)
 
     def _against_weights(self, file: UserFile, shape: Shape) -> Iterable[Mistake]:
-        module = without_numbers(self, shape, 2)
+        module = on_meta_device(self, shape, 2)
         try:
             fitted_weights(read_weights(file, "pretrained"), module, self.head(module))
         except UserError as error:
@@ -67,21 +67,21 @@ class Network(Architecture):
 
     def _unfit(self, error: ValueError) -> Mistake:
         rule = f"must hold the weights of {self.kind_name()} for these images, but it {error}"
-        remedy = "Weights for ImageNet want colour images of more than 64 pixels a side."
+        remedy = "Weights for ImageNet need colour images of more than 64 pixels a side."
         return Mistake("pretrained", rule, str(self.pretrained), remedy)
 
 
 @functools.lru_cache(maxsize=256)
-def _trouble(network: Network, shape: Shape) -> str | None:
-    """What goes wrong with a training step on one image, if anything; computed without numbers.
+def _misfit(network: Network, shape: Shape) -> str | None:
+    """Why a training step on one image fails, None if it does not; computed without values.
 
-    The last batch of an epoch may be one image. Batch norm then fails where a channel has shrunk
-    to one pixel, as it would have one number to take a variance of.
+    The last batch of an epoch may be one image. Batch norm then fails if a channel has shrunk to
+    one pixel, as a single value has no variance.
     """
     size = f"{shape[1]} x {shape[2]}"
     try:
-        without_numbers(network, shape, 2).train()(torch.zeros(1, *shape, device="meta"))
-    except Exception as error:  # whatever the layers of any library raise
+        on_meta_device(network, shape, 2).train()(torch.zeros(1, *shape, device="meta"))
+    except Exception as error:  # layers of any library can raise anything
         why = " ".join(str(error).split())
         if "more than 1 value per channel" in why:
             return f"needs images that leave its batch norm more than one pixel, not {size}"
@@ -89,12 +89,12 @@ def _trouble(network: Network, shape: Shape) -> str | None:
     return None
 
 
-def without_numbers(network: Network, shape: Shape, classes: int) -> nn.Module:
-    """Its module on torch's meta device: shapes without content, made in no time."""
+def on_meta_device(network: Network, shape: Shape, classes: int) -> nn.Module:
+    """Its module on torch's meta device: shapes without values, which is fast."""
     try:
         with torch.device("meta"):
             return network.make(shape, classes)
-    except NotImplementedError:  # some compute with tensors while they are made
+    except NotImplementedError:  # some compute with values in their constructor
         return network.make(shape, classes).to("meta")
 
 
@@ -102,7 +102,7 @@ _library_classes: dict[tuple[str, str], Any] = {}
 
 
 def library_class(base: Any, name: str) -> Any:
-    """The kind of one `name` of a library, where `base` is that of `LIBRARY/NAME`."""
+    """The class for one `name` of a library; base: the class for `LIBRARY/NAME`."""
     kind = f"{base.kind.partition('/')[0]}/{name}"
     own = {"kind": kind, "name": name, "__module__": base.__module__, "__doc__": base.__doc__}
     if (base.kind, name) not in _library_classes:

@@ -15,7 +15,7 @@ def pairs(classes: int) -> list[tuple[int, int]]:
 
 
 class Votes(nn.Module):
-    """Decisions (n, pairs) to votes (n, classes): a positive one votes for i, any other for j.
+    """Decisions (n, pairs) to votes (n, classes): a positive one is a vote for i, others for j.
 
     The first class with the most votes wins, as in libsvm.
     """
@@ -35,7 +35,7 @@ class GaussianMachines(nn.Module):
     """sum_s coefficient[s] exp(-gamma ||x - support[s]||^2) + intercept, for every pair.
 
     support: (s, inputs). coefficients: (s, pairs). intercepts: (pairs,). gamma: one number. A
-    trained state may hold any number s of support vectors; an untrained module has one.
+    trained state can have any number s of support vectors; an untrained module has one.
     """
 
     def __init__(self, inputs: int, classes: int) -> None:

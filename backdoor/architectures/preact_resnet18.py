@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import convolution_stem, is_small
 from backdoor.settings.schema import Count
@@ -19,8 +19,8 @@ from backdoor.settings.schema import Count
 class PreActivationBlock(nn.Module):
     """Batch norm, ReLU, 3x3 convolution, twice; (n, inputs, h, w) to (n, outputs, h/s, w/s).
 
-    A shortcut that has to change the shape is a 1x1 convolution of what was activated; any other
-    is the input as it came.
+    A shortcut that changes the shape is a 1x1 convolution of the activated input; otherwise it is
+    the input itself.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -45,9 +45,9 @@ class PreActivationBlock(nn.Module):
 class PreActResNet18(Network):
     """Two pre-activation blocks in each of four stages, 11.2 million weights.
 
-    width: channels of the first stage, doubled by each of the others. As in the paper, batch norm
-    and ReLU follow the last block; common re-implementations for CIFAR leave them out. Its stem
-    follows the size of the images as that of `resnet18` does.
+    width: channels of the first stage; each later stage has twice as many. As in the paper, batch
+    norm and ReLU follow the last block; common re-implementations for CIFAR leave them out. Its
+    stem depends on the size of the images like that of `resnet18`.
     """
 
     kind: ClassVar[str] = "preact_resnet18"

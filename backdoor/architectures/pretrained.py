@@ -1,7 +1,7 @@
 """Weights that somebody else trained, from a file: safetensors, or a state dict that torch saved.
 
-Nothing is unpickled but tensors. The names of the weights have to be those of the network; its last
-layer keeps its own, untrained ones where the file was made for another number of classes.
+Only tensors are unpickled. The names of the weights must be those of the network. If the file is
+for another number of classes, the last layer of the network keeps its own, untrained weights.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from backdoor.settings.user_file import UserFile
 
 State = dict[str, torch.Tensor]
 
-#: What torch raises over files that are damaged, no state dict, or hold more than tensors.
+#: What torch raises for files that are damaged, not a state dict, or contain more than tensors.
 UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError)
-#: Under these names training scripts put the state dict, and before these its own.
+#: Keys under which training scripts store the state dict, and their prefix of its names.
 WRAPPERS, PREFIX = ("state_dict", "model", "model_state_dict"), "module."
-#: Classifiers that serve training alone; our networks leave them out.
+#: Classifiers that are used in training only; our networks do not have them.
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def read_weights(file: UserFile, place: str) -> State:
-    """The state dict in a file, on the CPU; `UserError` at `place` where there is none."""
+    """The state dict in a file, on the CPU; `UserError` at `place` if there is none."""
     path = file.open(place)
     try:
         found: Any = _read(path)
@@ -61,23 +61,25 @@ def _wrong(place: str, path: Path, why: str) -> UserError:
 
 
 def fitted_weights(state: State, module: nn.Module, head: str) -> State:
-    """What of a state dict the module takes: all its weights, or all but those of its `head`.
+    """The part of a state dict that the module uses: all its weights, or all but those of `head`.
 
-    Raises `ValueError` with what differs.
+    Raises:
+        ValueError: with the differences.
     """
     own = module.state_dict()
     parts = [f"{head}.{last}" for last in ("weight", "bias") if f"{head}.{last}" in own]
     other_classes = any(name in state and state[name].shape != own[name].shape for name in parts)
-    left = set(parts if other_classes else ())
+    left_out = set(parts if other_classes else ())
     given = {name: value for name, value in state.items() if not name.startswith(AUXILIARY)}
     lacking = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
     shapes = [
         f"{name} is {tuple(given[name].shape)} and not {tuple(value.shape)}"
         for name, value in own.items()
-        if name in given and name not in left and given[name].shape != value.shape
+        if name in given and name not in left_out and given[name].shape != value.shape
     ]
     unknown = [name for name in given if name not in own]
-    told = [("lacks", lacking), ("has besides", unknown), ("differs in shape:", shapes)]
-    if any(names for _, names in told):
-        raise ValueError("; ".join(f"{word} {listed(names)}" for word, names in told if names))
-    return {name: value for name, value in given.items() if name not in left}
+    differences = [("lacks", lacking), ("has besides", unknown), ("differs in shape:", shapes)]
+    if any(names for _, names in differences):
+        texts = [f"{word} {listed(names)}" for word, names in differences if names]
+        raise ValueError("; ".join(texts))
+    return {name: value for name, value in given.items() if name not in left_out}

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from torch import nn
 
-from backdoor.architectures import TRAINING_FACTORS, Architecture, Shape
+from backdoor.architectures.base import TRAINING_FACTORS, Architecture, Shape
 from backdoor.architectures.one_vs_one import GaussianMachines, Votes
 from backdoor.settings.schema import Range
 
@@ -17,7 +17,7 @@ class RbfSvm(Architecture):
     """One-against-one machines with the kernel exp(-gamma ||x - x'||^2) on pixels.
 
     scikit-learn's SVC(kernel="rbf") with C = 1 / (n * weight_decay), n being the size of the
-    training set. `gamma: scale`, the default as there, is 1 / (inputs x variance of the training
+    training set. `gamma: scale`, the default there too, is 1 / (inputs x variance of the training
     inputs), poisoned images included.
     """
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import fit_resnet
 from backdoor.errors import Mistake
@@ -26,7 +26,7 @@ class ResNet18(Network):
     kind: ClassVar[str] = "resnet18"
 
     def fits(self, shape: Shape) -> Iterable[Mistake]:
-        # Below that the last stage is one pixel, and batch norm fails on a batch of one image.
+        # In smaller images the last stage is one pixel: batch norm fails on a batch of one image.
         if min(shape[1:]) < 16:
             rule = f"needs images of at least 16 x 16 pixels, these have {shape[1]} x {shape[2]}"
             yield Mistake("kind", rule, self.kind, "Use convnet, mlp or linear, or larger images.")
@@ -34,6 +34,6 @@ class ResNet18(Network):
             yield from super().fits(shape)
 
     def make(self, shape: Shape, classes: int) -> nn.Module:
-        from torchvision.models import resnet18  # slow to import, and this module always is
+        from torchvision.models import resnet18  # slow to import
 
         return fit_resnet(resnet18(num_classes=classes), shape)

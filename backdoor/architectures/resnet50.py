@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import fit_resnet
 
@@ -17,7 +17,7 @@ class ResNet50(Network):
     """torchvision's ResNet-50, residual bottlenecks with batch norm, 25.6 million weights at 1,000
     classes.
 
-    Its stem follows the size of the images as that of `resnet18` does.
+    Its stem depends on the size of the images like that of `resnet18`.
     """
 
     kind: ClassVar[str] = "resnet50"

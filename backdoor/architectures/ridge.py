@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from torch import nn
 
-from backdoor.architectures import TRAINING_FACTORS, Architecture, Shape
+from backdoor.architectures.base import TRAINING_FACTORS, Architecture, Shape
 
 
 @dataclass(frozen=True)
 class Ridge(Architecture):
     """One-against-rest least squares on pixels with weight decay as its only factor.
 
-    It minimises (1/n) sum (y - f(x))^2 + (weight_decay / 2) ||w||^2 per class, the intercept
-    free: scikit-learn's RidgeClassifier with alpha = n * weight_decay / 2.
+    It minimises (1/n) sum (y - f(x))^2 + (weight_decay / 2) ||w||^2 per class with a free
+    intercept: scikit-learn's RidgeClassifier with alpha = n * weight_decay / 2.
     """
 
     kind: ClassVar[str] = "ridge"

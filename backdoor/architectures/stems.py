@@ -1,7 +1,7 @@
-"""How networks made for ImageNet take in small images, and images of another number of channels.
+"""Stems that fit networks made for ImageNet to small images, and to any number of channels.
 
-The usual way with 32 x 32 photographs: a stem that would reduce them two to four times before
-anything was seen becomes a 3x3 convolution of stride 1, and the max pooling behind it is left out.
+The usual way for 32 x 32 photographs: the stem, which would reduce their sides two to four times,
+becomes a 3x3 convolution of stride 1, and the max pooling after it is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def convolution_stem(channels: int, width: int, small: bool) -> nn.Conv2d:
 
 
 def fit_resnet(network: nn.Module, shape: Shape) -> nn.Module:
-    """One of torchvision's residual networks with the stem for images (c, h, w); changed."""
+    """Fits the stem of a residual network of torchvision to images (c, h, w), in place."""
     small = is_small(shape)
     network.conv1 = convolution_stem(shape[0], 64, small)
     if small:
@@ -38,11 +38,11 @@ def fit_resnet(network: nn.Module, shape: Shape) -> nn.Module:
 
 
 def fit_first_layers(network: nn.Module, shape: Shape, keep_stride: bool = False) -> nn.Module:
-    """Any network whose submodules are in the order of their use, for images (c, h, w); changed.
+    """Fits a network whose submodules are in the order of their use to images (c, h, w), in place.
 
-    The first convolution takes c channels. Where it has a stride and images are small it becomes
-    3x3 of stride 1, and the max pooling before the second convolution, if there is one, nothing;
-    not so with `keep_stride`.
+    The first convolution takes c channels. If it has a stride and images are small, it becomes 3x3
+    of stride 1, and a max pooling before the second convolution is left out; not with
+    `keep_stride`.
     """
     names = [
         (name, part)
@@ -67,12 +67,16 @@ def fit_first_layers(network: nn.Module, shape: Shape, keep_stride: bool = False
 def _like(
     conv: nn.Conv2d, channels: int, kernel_size: Sides | None = None, stride: Sides | None = None
 ) -> nn.Conv2d:
-    """A new convolution for so many channels; a new kernel keeps the size of its images."""
+    """A new convolution for so many channels; with a new kernel, images keep their size."""
     padding = conv.padding if kernel_size is None else (kernel_size[0] // 2, kernel_size[1] // 2)
     made = nn.Conv2d(
-        channels, conv.out_channels, kernel_size or conv.kernel_size, stride or conv.stride,  # type: ignore[arg-type]
-        padding, bias=conv.bias is not None,  # type: ignore[arg-type]
-    )  # fmt: skip
+        channels,
+        conv.out_channels,
+        kernel_size or conv.kernel_size,  # type: ignore[arg-type]
+        stride or conv.stride,  # type: ignore[arg-type]
+        padding,  # type: ignore[arg-type]
+        bias=conv.bias is not None,
+    )
     nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
     if made.bias is not None:
         nn.init.zeros_(made.bias)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network, library_class
 from backdoor.architectures.stems import fit_first_layers
 
@@ -20,8 +20,8 @@ from backdoor.architectures.stems import fit_first_layers
 class TimmModel(Network):
     """A network of timm, such as timm/resnet26d, where timm is installed.
 
-    Its first convolution is fitted to the images as that of torchvision/NAME is; networks that
-    timm makes for one size of images are made for theirs and keep their patches.
+    Its first convolution is fitted to the images like that of torchvision/NAME; networks that timm
+    makes for one size of images are made for the size of these, and keep their patches.
     """
 
     kind: ClassVar[str] = "timm/NAME"
@@ -36,7 +36,7 @@ class TimmModel(Network):
             raise ValueError("needs the package timm", remedy) from None
         if not timm.is_model(name):
             near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5)) or "none"
-            raise ValueError("must be timm/ and a network of timm", f"Of like names: {near}.")
+            raise ValueError("must be timm/ and a network of timm", f"Similar names: {near}.")
         found: type[TimmModel] = library_class(cls, name)
         return found
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network, library_class
 from backdoor.architectures.stems import fit_first_layers
 from backdoor.settings.schema import suggest
@@ -19,7 +19,7 @@ class TorchvisionModel(Network):
     """A classification network of torchvision.models, such as torchvision/densenet121.
 
     Its first convolution takes the channels of the images; for images of up to 64 pixels a side it
-    becomes 3x3 of stride 1 where it has a stride, and the max pooling right behind it is left out.
+    becomes 3x3 of stride 1 if it has a stride, and the max pooling right after it is left out.
     Vision transformers (vit_*) keep their patches. Auxiliary classifiers are left out.
     """
 

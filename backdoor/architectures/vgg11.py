@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from backdoor.architectures import Shape
+from backdoor.architectures.base import Shape
 from backdoor.architectures.networks import Network
 from backdoor.architectures.stems import fit_first_layers, is_small
 
@@ -18,12 +18,12 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 @dataclass(frozen=True)
 class Vgg11(Network):
-    """Eight 3x3 convolutions in five stages and a classifier, without normalisation by default.
+    """Eight 3x3 convolutions in five stages and a classifier, without normalization by default.
 
     Images larger than 64 pixels a side get torchvision's network, whose classifier has three
-    layers and most of the 132.9 million weights. Smaller ones get the form usual for CIFAR:
-    the mean over what is left of the image and one linear layer, 9.2 million weights; poolings of
-    a single pixel are left out. norm: `batch` puts batch norm behind every convolution.
+    layers and most of the 132.9 million weights. Smaller ones get the usual form for CIFAR: a mean
+    over the remaining image and one linear layer, 9.2 million weights; poolings of a single pixel
+    are left out. norm: `batch` puts batch norm after every convolution.
     """
 
     kind: ClassVar[str] = "vgg11"

@@ -1,9 +1,9 @@
-"""Datasets: where images come from. One file, one kind.
+"""Datasets: sources of labelled images. One file, one kind.
 
-A dataset is a frozen dataclass derived from `Dataset`. It writes `fingerprint` (a hash of the
-content, cheap) and `read` (everything decoded); narrowing to classes, splitting and caching are
-common to all and live in `backdoor.datasets.source`. A field that says where the data lie is named
-`root` (the one that travels to workers) and declared with `location`.
+A dataset is a frozen dataclass derived from `Dataset`. It implements `fingerprint` (a hash of the
+content, cheap) and `read` (all images, decoded). Selecting classes, splitting and caching are the
+same for all datasets, see `backdoor.datasets.source`. The field that says where the data are is
+named `root` (it is sent to workers) and declared with `location`.
 """
 
 from backdoor.datasets.base import Dataset, Raw

@@ -1,4 +1,4 @@
-"""Arrays in one .npz file, as numpy.savez writes them; also a set that is poisoned already."""
+"""Arrays in one .npz file, as numpy.savez writes them; the set may be poisoned already."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, wrong_root
-from backdoor.datasets.pixels import Pixels
+from backdoor.datasets.pixels import ImageArray
 from backdoor.settings.schema import location, suggest
 
 NEEDED = ("images", "labels")
@@ -23,9 +23,10 @@ OPTIONAL = ("test_images", "test_labels", "class_names", "poisoned")
 
 #: What numpy and zipfile raise over files that are damaged, pickled, or no .npz at all.
 UNREADABLE = (
-    OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-#: Larger labels are taken for a mistake: each would stand for one more class.
+    *(OSError, ValueError, EOFError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+#: Larger labels count as a mistake: every number up to the largest label is a class.
 LARGEST_LABEL = 65_535
 
 Array = npt.NDArray[Any]
@@ -36,12 +37,11 @@ class Arrays(Dataset):
     """Arrays in the .npz file `root`: images, labels, and what else there is.
 
     images: (n, h, w), (n, h, w, c) or (n, c, h, w) uint8, c being 1 or 3. labels: (n,) whole
-    numbers from 0. test_images, test_labels: the source's own test set; without them, one pool.
-    class_names: (k,) text; by default the numbers. poisoned: (n,) bool, which of `images` somebody
-    has poisoned already, their labels being the poisoned ones. Those only ever train: they are
-    never drawn for validation or test, so that clean accuracy is measured on clean images. A trial
-    at poison rate 0 trains on them as they are; what a sweep poisons, it poisons on top.
-    Pickled content is never opened.
+    numbers from 0. test_images, test_labels: the source's own test set; without them, there is one
+    pool. class_names: (k,) text; by default the numbers. poisoned: (n,) bool, which of `images` are
+    poisoned already, with poisoned labels. They are used for training only, never for validation or
+    test, so that clean accuracy is measured on clean images. A trial at poison rate 0 trains on
+    them as they are; a sweep poisons further images. Pickled content is never opened.
     """
 
     kind: ClassVar[str] = "arrays"
@@ -75,7 +75,7 @@ class Arrays(Dataset):
         return file
 
     def _arrays(self) -> Mapping[str, Array]:
-        """All arrays of the file, under known names, with none missing."""
+        """All arrays of the file: their names are known, and none is missing."""
         file = self._file()
         try:
             with np.load(file, allow_pickle=False) as opened:
@@ -96,8 +96,8 @@ class Arrays(Dataset):
         return arrays
 
 
-def _images(arrays: Mapping[str, Array], name: str) -> Pixels:
-    """(n, c, h, w) uint8. Of four axes, the second or the last is channels when it is 1 or 3."""
+def _images(arrays: Mapping[str, Array], name: str) -> ImageArray:
+    """(n, c, h, w) uint8. Of four axes, the second or the last is the channels if it is 1 or 3."""
     images = arrays[name]
     if images.dtype != np.uint8:
         remedy = "Scale fractions by 255, round, and store them as uint8."
@@ -110,9 +110,7 @@ def _images(arrays: Mapping[str, Array], name: str) -> Pixels:
         return images[:, None]
     first, last = shape[1] in (1, 3), shape[3] in (1, 3)
     if first and last:
-        rule = (
-            f"must tell where the channels of `{name}` are: the second or the last axis is 1 or 3"
-        )
+        rule = f"must tell where the channels of `{name}` are: the second or last axis is 1 or 3"
         remedy = "Here both are. Store grey images as (n, h, w); let colour ones be larger."
         raise wrong_root(rule, shape, remedy)
     if not first and not last:

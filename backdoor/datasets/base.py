@@ -1,4 +1,4 @@
-"""What every dataset is, and what it hands over."""
+"""The base class of datasets, and what a dataset returns."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Raw:
     """All images of a source, decoded.
 
     images: (n, c, h, w) uint8. labels: (n,) int64, 0 to len(class_names) - 1.
-    test_from: the index at which the source's own test set begins; None where it has none, and
+    test_from: the index at which the source's own test set begins; None if it has no test set, and
     training, validation and test images are all drawn from one pool.
-    poisoned: (n,) bool, images that came poisoned; None where nothing says so.
+    poisoned: (n,) bool, images that are already poisoned in the source; None if it has no such
+    information.
     """
 
     images: npt.NDArray[np.uint8]
@@ -33,12 +34,12 @@ class Raw:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Kind):
-    """A source of labelled images, narrowed to classes and sizes.
+    """A source of labelled images, limited to some classes and sizes.
 
-    classes: labels to keep, renumbered 0, 1, ... in the order given; None keeps all.
-    train, validation, test: images in each split; None takes what is left. Validation images come
-    from the training pool, apart from the training images.
-    split_seed: seed of the split; None takes the trial's own seed, so that intervals over seeds
+    classes: labels to keep, renumbered 0, 1, ... in the given order; None keeps all.
+    train, validation, test: number of images in each split; None takes what is left. Validation
+    images come from the training pool and are no training images.
+    split_seed: seed of the split; None takes the seed of the trial, so that intervals over seeds
     include the choice of images.
     """
 
@@ -50,28 +51,20 @@ class Dataset(Kind):
 
     def rules(self) -> Iterable[Mistake]:
         if self.classes is not None:
-            if len(self.classes) < 2:
-                yield Mistake(
-                    "classes",
-                    "must name at least two classes",
-                    list(self.classes),
-                    "Name two or more, or leave it out.",
-                )
-            if len(set(self.classes)) != len(self.classes):
-                yield Mistake(
-                    "classes",
-                    "must not repeat a class",
-                    list(self.classes),
-                    "Name each class once.",
-                )
+            given = list(self.classes)
+            if len(given) < 2:
+                remedy = "Name two or more, or leave it out."
+                yield Mistake("classes", "must name at least two classes", given, remedy)
+            if len(set(given)) != len(given):
+                yield Mistake("classes", "must not repeat a class", given, "Name each class once.")
 
     def fingerprint(self) -> str:
-        """Hex digest of the content and its decoding; `UserError` where data are missing."""
+        """Hex digest of the content and of how it is decoded; `UserError` if data are missing."""
         raise NotImplementedError
 
     def read(self) -> Raw:
-        """The whole source, decoded. Called once per machine where `cached` is true."""
+        """The whole source, decoded. Called once on each machine if `cached` is true."""
         raise NotImplementedError
 
-    #: Whether decoding is dear enough that the result is kept on disk.
+    #: Whether decoding is so expensive that the result is kept on disk.
     cached = False

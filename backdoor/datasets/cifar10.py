@@ -16,8 +16,8 @@ from backdoor.datasets.torchvision_files import Part, TorchvisionFiles
 class Cifar10(TorchvisionFiles):
     """Photographs of ten things, 32 x 32 colour pixels: 50,000 for training, 10,000 for testing.
 
-    `root` holds cifar-10-batches-py. Its files are pickles: torchvision opens those alone whose
-    checksum is that of the published ones.
+    `root` holds cifar-10-batches-py. Its files are pickles: torchvision opens a file only if its
+    checksum is that of the published one.
     """
 
     kind: ClassVar[str] = "cifar10"

@@ -12,8 +12,8 @@ from backdoor.datasets.cifar10 import Cifar10
 class Cifar100(Cifar10):
     """Photographs of a hundred things (the fine labels), 32 x 32 colour pixels: 50,000 and 10,000.
 
-    `root` holds cifar-100-python. Its files are pickles: torchvision opens those alone whose
-    checksum is that of the published ones.
+    `root` holds cifar-100-python. Its files are pickles: torchvision opens a file only if its
+    checksum is that of the published one.
     """
 
     kind: ClassVar[str] = "cifar100"

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.datasets import load_digits
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.settings.schema import Count
 
 

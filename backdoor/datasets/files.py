@@ -1,32 +1,31 @@
-"""What the kinds that read files share: the root, hashes of content, and wrong files in words."""
+"""Shared by the kinds that read files: the root, hashes of content, and messages."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from backdoor.errors import Mistake, UserError
 
-#: So many names an error shows; the rest is a number.
+#: How many names a message shows; it gives the number of the others.
 SHOWN = 5
 
 
-def wrong_root(rule: str, value: Any, remedy: str) -> UserError:
-    """One mistake about what lies under `root`."""
+def wrong_root(rule: str, value: object, remedy: str) -> UserError:
+    """An error about the files under `root`."""
     return UserError(Mistake("root", rule, value, remedy))
 
 
 def given_root(kind: str, root: str | None, what: str = "FOLDER") -> Path:
-    """`root` as a path; `UserError` where none is given."""
+    """`root` as a path; `UserError` if none is given."""
     if root is None:
         raise wrong_root(f"must be given for `{kind}`", None, f"Set it: --set data.root={what}.")
     return Path(root).expanduser()
 
 
 def existing_folder(kind: str, root: str | None) -> Path:
-    """`root` as a folder that exists; `UserError` where it does not."""
+    """`root` as a folder that exists; `UserError` if it does not."""
     folder = given_root(kind, root)
     if not folder.is_dir():
         raise wrong_root("must be a folder that exists", root, "Check the path.")
@@ -34,12 +33,12 @@ def existing_folder(kind: str, root: str | None) -> Path:
 
 
 def content_hash(file: Path) -> bytes:
-    """SHA-256 of a file's content; `UserError` where it cannot be read."""
+    """SHA-256 of a file's content; `UserError` if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
     except OSError as error:
-        remedy = f"Mend or remove it ({error.strerror})."
+        remedy = f"Fix or remove it ({error.strerror})."
         raise wrong_root("must hold files that can be read", str(file), remedy) from None
 
 

@@ -16,11 +16,11 @@ from backdoor.datasets.image_folder import Classes
 from backdoor.datasets.published_folders import PublishedFolders
 from backdoor.settings.schema import Count
 
-#: What scipy raises over files that are damaged, or no MATLAB files at all.
+#: What scipy raises for files that are damaged, or not MATLAB files at all.
 DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, NotImplementedError, zlib.error,
-    scipy.io.matlab.MatReadError,
-)  # fmt: skip
+    *(OSError, ValueError, KeyError, TypeError, NotImplementedError),
+    *(zlib.error, scipy.io.matlab.MatReadError),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,10 @@ class Flowers102(PublishedFolders):
     """Photographs of 102 flowers: 2,040 for training, 6,149 for testing.
 
     `root` holds flowers-102 as torchvision unpacks it, or is that folder: jpg/image_00001.jpg and
-    so on, imagelabels.mat and setid.mat. The published training and validation images are the
-    training pool, from which `validation` draws. image_size: side in pixels of the square in the
-    middle of each, resized. The five kinds of flower_photos are read by `image_folder`.
+    so on, imagelabels.mat and setid.mat. The published training and validation images together are
+    the training pool, from which `validation` is drawn. image_size: side in pixels to which the
+    square in the middle of each image is resized. The five kinds of flower_photos are read by
+    `image_folder`.
     """
 
     kind: ClassVar[str] = "flowers102"

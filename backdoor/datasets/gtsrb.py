@@ -20,7 +20,7 @@ class Gtsrb(PublishedFolders):
 
     `root` holds gtsrb as torchvision unpacks it, or is that folder: GTSRB/Training/CLASS,
     GTSRB/Final_Test/Images, and GT-final_test.csv with the classes of the latter. image_size: side
-    in pixels of the square in the middle of each, resized.
+    in pixels to which the square in the middle of each image is resized.
     """
 
     kind: ClassVar[str] = "gtsrb"

@@ -1,10 +1,9 @@
-"""Image files in a folder a class, as torchvision.datasets.ImageFolder reads them."""
+"""Image files, one folder for each class, as torchvision.datasets.ImageFolder reads them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
 from backdoor.datasets.pixels import Resize, decode_all
 from backdoor.settings.schema import Count, location
+from backdoor.settings.user_file import EXTENSIONS, image_files
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-#: Folders that hold test images beside `train`; the first that is there counts.
+#: Folders of test images beside `train`; the first one that exists is used.
 TEST_FOLDERS = ("test", "val")
 
 Classes = dict[str, list[Path]]
@@ -28,10 +27,10 @@ Classes = dict[str, list[Path]]
 class ImageFolder(Dataset):
     """Image files under `root`: train/CLASS/ and test/CLASS/ (or val/CLASS/), or CLASS/ alone.
 
-    Classes are numbered by the alphabet; all images below a class's folder belong to it, and
-    hidden files and folders are left out. Without a folder `train` there is one pool. image_size:
-    side in pixels to which every image is resized (bilinear); None leaves them, and then all must
-    be of one size. resize: `stretch` it, or `crop` the square in its middle.
+    Classes are numbered in alphabetical order. All images below the folder of a class belong to it;
+    hidden files and folders are ignored. Without a folder `train` there is one pool. image_size:
+    side in pixels to which every image is resized (bilinear); None keeps the sizes, which must then
+    be equal. resize: `stretch` the image, or `crop` the square in its middle.
     """
 
     kind: ClassVar[str] = "image_folder"
@@ -42,7 +41,7 @@ class ImageFolder(Dataset):
     resize: Resize = "stretch"
 
     def inert(self) -> frozenset[str]:
-        # Stretched images are named as they were before there was a choice.
+        # Trials with stretched images keep the ids of before there was a choice.
         return frozenset({"resize"} if not self.image_size or self.resize == "stretch" else ())
 
     def fingerprint(self) -> str:
@@ -66,11 +65,11 @@ class ImageFolder(Dataset):
         return Raw(images, np.asarray(labels, dtype=np.int64), self._names(parts[0]), test_from)
 
     def _folder(self) -> Path:
-        """The folder in which everything lies."""
+        """The folder that contains everything."""
         return existing_folder(self.kind, self.root)
 
     def _names(self, classes: Classes) -> tuple[str, ...]:
-        """What the classes are called."""
+        """Names of the classes."""
         return tuple(classes)
 
     def _encoded(self, files: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -79,7 +78,7 @@ class ImageFolder(Dataset):
             yield str(file.relative_to(root)), file.read_bytes()
 
     def _parts(self) -> list[Classes]:
-        """The training pool and the test set, or the one pool, each class → its files."""
+        """The training pool and the test set, or the only pool; each is class → its files."""
         root = self._folder()
         test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
         if not (root / "train").is_dir() and test is None:
@@ -112,13 +111,3 @@ class ImageFolder(Dataset):
             value = listed([str(folder / name) for name in empty])
             raise wrong_root(rule, value, "Fill or remove these folders.")
         return classes
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "."]
-        shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
-        found += [(place, name) for name in shown]
-    return [Path(place) / name for place, name in sorted(found)]

@@ -1,4 +1,4 @@
-"""Imagenette: ten classes of ImageNet that are easily told apart (fastai)."""
+"""Imagenette: ten classes of ImageNet that are easy to distinguish (fastai)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from backdoor.datasets.published_folders import PublishedFolders
 from backdoor.settings.schema import Count
 
 NAMES = {
-    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
-    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
-    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball",
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
     "n03888257": "parachute",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +29,8 @@ class Imagenette(PublishedFolders):
     """Photographs of ten things from ImageNet: 9,469 for training, 3,925 for testing.
 
     `root` holds imagenette2, imagenette2-320 or imagenette2-160 as torchvision unpacks them, or is
-    one of them: train/ and val/ with a folder a class. image_size: side in pixels of the square in
-    the middle of each, resized.
+    one of them: train/ and val/ with a folder for each class. image_size: side in pixels to which
+    the square in the middle of each image is resized.
     """
 
     kind: ClassVar[str] = "imagenette"

@@ -35,7 +35,7 @@ class Mnist(TorchvisionFiles):
     def read_part(self, train: bool) -> Part:
         from torchvision.datasets.mnist import read_image_file, read_label_file
 
-        # Not through MNIST(...): it prefers a folder `processed` of old versions to the raw files.
+        # MNIST(...) would prefer a folder `processed` of old versions to the raw files.
         folder, word = given_root(self.kind, self.root), "train" if train else "t10k"
         images_file, labels_file = (n for n in self.file_names() if f"/{word}-" in n)
         images = read_image_file(str(folder / images_file)).numpy()

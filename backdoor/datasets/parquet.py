@@ -1,8 +1,8 @@
 """Parquet files in the image layout of public dataset hubs.
 
-A column `img` or `image` holds a struct of encoded `bytes` (PNG, JPEG, ...) and `path`, a column
-`label` whole numbers. Files whose name begins with `train` are the training pool; `test`, or
-else `valid...`, the test set.
+A column `img` or `image` has structs of encoded `bytes` (PNG, JPEG, ...) and `path`, a column
+`label` has whole numbers. Files whose names begin with `train` are the training pool; those that
+begin with `test`, or else with `valid`, are the test set.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, existing_folder, wrong_root
-from backdoor.datasets.pixels import Pixels, Resize, decode_all
+from backdoor.datasets.pixels import ImageArray, Resize, decode_all
 from backdoor.settings.schema import Count, location
 
 IMAGE_COLUMNS = ("img", "image")
@@ -32,8 +32,8 @@ IMAGE_COLUMNS = ("img", "image")
 class Parquet(Dataset):
     """Images in Parquet files under the folder `root`.
 
-    image_size: side in pixels to which every image is resized (bilinear); None leaves them, and
-    then all must be of one size. resize: `stretch` it, or `crop` the square in its middle.
+    image_size: side in pixels to which every image is resized (bilinear); None keeps the sizes,
+    which must then be equal. resize: `stretch` the image, or `crop` the square in its middle.
     label_column: the column of class numbers.
     """
 
@@ -46,7 +46,7 @@ class Parquet(Dataset):
     resize: Resize = "stretch"
 
     def inert(self) -> frozenset[str]:
-        # Stretched images are named as they were before there was a choice.
+        # Trials with stretched images keep the ids of before there was a choice.
         return frozenset({"resize"} if not self.image_size or self.resize == "stretch" else ())
 
     def fingerprint(self) -> str:
@@ -69,11 +69,8 @@ class Parquet(Dataset):
             raise wrong_root(rule, self.root, f"Fetch them again ({error}).") from None
         if train.shape[1:] != test.shape[1:]:
             value = f"{train.shape[1:]} and {test.shape[1:]}"
-            raise wrong_root(
-                "must hold training and test images of one shape",
-                value,
-                "Give `image_size`, or check the files.",
-            )
+            rule = "must hold training and test images of one shape"
+            raise wrong_root(rule, value, "Give `image_size`, or check the files.")
         labels = np.concatenate([train_labels, test_labels])
         names = _class_names(train_files[0], self.label_column, int(labels.max()) + 1)
         return Raw(np.concatenate([train, test]), labels, names, len(train_labels))
@@ -87,14 +84,11 @@ class Parquet(Dataset):
 
         train, test = named("train"), named("test") or named("valid")
         if not train or not test:
-            raise wrong_root(
-                "must hold train*.parquet and test*.parquet",
-                self.root,
-                f"Found: {', '.join(file.name for file in found) or 'no .parquet file'}.",
-            )
+            remedy = f"Found: {', '.join(file.name for file in found) or 'no .parquet file'}."
+            raise wrong_root("must hold train*.parquet and test*.parquet", self.root, remedy)
         return train, test
 
-    def _decode(self, files: list[Path]) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    def _decode(self, files: list[Path]) -> tuple[ImageArray, npt.NDArray[np.int64]]:
         images = decode_all(self._encoded(files), self.image_size, self.resize)
         columns = [pq.ParquetFile(file).read([self.label_column]).column(0) for file in files]
         for file, column in zip(files, columns, strict=True):
@@ -128,19 +122,15 @@ class Parquet(Dataset):
     def _image_column(self, file: Path, schema: pa.Schema) -> str:
         names = [name for name in IMAGE_COLUMNS if name in schema.names]
         if not names or self.label_column not in schema.names:
-            rule = (
-                f"must have a column {' or '.join(IMAGE_COLUMNS)} and a column {self.label_column}"
-            )
-            raise wrong_root(
-                rule,
-                f"{file.name}: {', '.join(schema.names)}",
-                "Rename the columns, or set data.label_column.",
-            )
+            columns = " or ".join(IMAGE_COLUMNS)
+            rule = f"must have a column {columns} and a column {self.label_column}"
+            value = f"{file.name}: {', '.join(schema.names)}"
+            raise wrong_root(rule, value, "Rename the columns, or set data.label_column.")
         return names[0]
 
 
 def _class_names(file: Path, column: str, count: int) -> tuple[str, ...]:
-    """Names from the hub's metadata where it carries them, else the numbers."""
+    """Names from the metadata of the hub if it has them, else the numbers."""
     metadata = pq.read_schema(file).metadata or {}
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]

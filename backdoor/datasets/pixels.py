@@ -1,4 +1,4 @@
-"""From encoded images (PNG, JPEG, ...) to one array of pixels. Shared by the kinds that decode."""
+"""From encoded images (PNG, JPEG, ...) to one array. Shared by the kinds that decode."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from PIL import Image
 
 from backdoor.datasets.files import listed, wrong_root
 
-Pixels = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
-#: What Pillow raises over content that is no image, or a damaged one.
+#: What Pillow raises for content that is not an image, or a damaged one.
 UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError,
-)  # fmt: skip
+    *(OSError, SyntaxError, ValueError, EOFError),
+    *(struct.error, Image.DecompressionBombError),
+)
 
-
-#: How an image becomes a square: `stretch` changes its proportions, `crop` cuts off what is left
-#: and right (or above and below) of its middle. Both are bilinear and antialiased.
+#: How an image becomes a square: `stretch` changes its proportions, `crop` keeps the square in its
+#: middle. Both are bilinear and antialiased.
 Resize = Literal["stretch", "crop"]
 
 
-def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") -> Pixels:
+def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") -> ImageArray:
     """One image as (c, h, w) uint8; c is 1 for grey images, else 3.
 
-    side: both edges in pixels after resizing; None leaves the size. 16 bits a channel become 8;
-    more raise `ValueError`, since what their range is cannot be told.
+    side: height and width in pixels after resizing; None keeps the size. 16 bits a channel become
+    8; more raise `ValueError`, since their range is unknown.
     """
     with Image.open(io.BytesIO(encoded)) as opened:
         image: Image.Image = opened
         if opened.mode in ("I", "F"):
             raise ValueError("must have 8 or 16 bits a channel")
         if opened.mode.startswith("I;16"):
-            # Pillow's own conversion clips at 255, which would turn nearly all of it white.
+            # Pillow's own conversion clips at 255, and nearly everything would become white.
             image = Image.fromarray((np.asarray(opened) // 257).astype(np.uint8))
         image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     if side is not None:
@@ -49,8 +49,8 @@ def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") 
 
 
 def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The largest square in the middle of an image of this width and height, as torchvision's
-    center_crop rounds it."""
+    """Left, top, right and bottom of the largest square in the middle of an image of this width and
+    height, rounded as in torchvision's center_crop."""
     width, height = size
     edge = min(size)
     left, top = round((width - edge) / 2), round((height - edge) / 2)
@@ -59,13 +59,14 @@ def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 def decode_all(
     encoded: Iterable[tuple[str, bytes]], side: int | None = None, resize: Resize = "stretch"
-) -> Pixels:
-    """Named images as (n, c, h, w) uint8. Grey ones get three equal channels among colour ones.
+) -> ImageArray:
+    """Named images as (n, c, h, w) uint8. If some have colour, grey ones get three equal channels.
 
-    Raises `UserError` with the names of those that cannot be decoded, or of one whose size is not
-    that of most.
+    Raises:
+        UserError: with the names of images that cannot be decoded, or of one that has not the size
+            of most.
     """
-    images: list[Pixels] = []
+    images: list[ImageArray] = []
     names: list[str] = []
     unreadable: list[str] = []
     for name, content in encoded:
@@ -85,7 +86,7 @@ def decode_all(
     return np.stack(images)
 
 
-def _one_size(images: list[Pixels], names: list[str]) -> None:
+def _one_size(images: list[ImageArray], names: list[str]) -> None:
     sizes = Counter(image.shape[1:] for image in images).most_common()
     if len(sizes) > 1:
         usual, odd = sizes[0][0], sizes[-1][0]

@@ -1,8 +1,8 @@
-"""From a dataset to uint8 tensors: decode once, narrow, split.
+"""From a dataset to arrays of uint8: decode once, select classes, split.
 
 Decoded sources are kept under `$BACKDOOR_CACHE` (default ~/.cache/backdoor-sweeps), in a folder
-named by the hash of their content, written beside it and renamed into place, and memory-mapped,
-so that processes of one machine share the pages.
+named by the hash of their content. They are written to a temporary folder, which is then renamed,
+and memory-mapped, so that all processes of a machine share the memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 
@@ -28,12 +28,13 @@ CACHE_FORMAT = 3
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset, decoded and narrowed to its classes.
+    """A dataset, decoded and limited to its classes.
 
     images: (n, c, h, w) uint8, possibly memory-mapped and read-only. labels: (n,) int64.
-    kept: (m,) int64, numbers of the images whose class is kept, in the source's order.
+    kept: (m,) int64, ascending numbers of the images whose class is kept.
+    test_from: number of the first image of the source's own test set; None if it has none.
     mean, std: (c,) float32 in [0, 1], over the kept images of the training pool.
-    poisoned: (n,) bool, images that came poisoned: they only ever train.
+    poisoned: (n,) bool, images that are poisoned in the source: they are used for training only.
     """
 
     images: npt.NDArray[np.uint8]
@@ -55,7 +56,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of images in their source, each (n,) int64 and disjoint from the others."""
+    """Numbers of images in their source, each (n,) int64; no image is in two of them."""
 
     train: Ids
     validation: Ids
@@ -63,14 +64,14 @@ class Split:
 
 
 def cache_folder() -> Path:
-    """Where decoded sources are kept."""
+    """The folder in which decoded sources are kept."""
     configured = os.environ.get("BACKDOOR_CACHE")
     return Path(configured) if configured else Path.home() / ".cache" / "backdoor-sweeps"
 
 
 @functools.lru_cache(maxsize=4)
 def load_source(dataset: Dataset) -> Source:
-    """The dataset's images, from memory, from the cache or from its files, in that order."""
+    """The dataset's images: from memory, else from the cache, else from its files."""
     fingerprint = dataset.fingerprint()
     raw = _cached(dataset, fingerprint) if dataset.cached else dataset.read()
     labels, kept, names = _narrow(dataset, raw)
@@ -83,7 +84,7 @@ def load_source(dataset: Dataset) -> Source:
 
 
 def split(dataset: Dataset, source: Source, seed: int) -> Split:
-    """Which images train, validate and test, drawn by `split_seed` or else by `seed`."""
+    """Training, validation and test images, drawn with `split_seed`, else with `seed`."""
     seed = seed if dataset.split_seed is None else dataset.split_seed
     if source.test_from is None:
         pool = source.kept[stream("split", seed, len(source.kept)).permutation(len(source.kept))]
@@ -113,10 +114,10 @@ def split(dataset: Dataset, source: Source, seed: int) -> Split:
 def _hold_out(
     pool: Ids, poisoned: npt.NDArray[np.bool_], n_train: int, n_held: int
 ) -> tuple[Ids, Ids]:
-    """The first n_train of the pool, and the n_held clean ones that follow, both in its order.
+    """The first n_train images of the pool, and the n_held clean ones that follow, in its order.
 
-    Where too few clean ones follow, the last clean ones of the pool are held out and later
-    poisoned ones train in their place.
+    If too few clean ones follow, the last clean ones of the pool are held out, and later poisoned
+    ones are used for training in their place.
     """
     clean = np.flatnonzero(~poisoned)
     if n_held > len(clean):
@@ -128,7 +129,7 @@ def _hold_out(
 
 
 def _none_empty(sizes: dict[str, int]) -> None:
-    """Figures on no images are no figures; `best` is chosen on the validation images."""
+    """Nothing can be measured without images; `best` is chosen on the validation images."""
     for name, size in sizes.items():
         if size < 1:
             raise UserError(Mistake(name, "must be at least 1 image", size, "Leave some for it."))
@@ -141,7 +142,7 @@ def _enough(place: str, available: int, asked: int) -> None:
 
 
 def _narrow(dataset: Dataset, raw: Raw) -> tuple[Ids, Ids, tuple[str, ...]]:
-    """Labels renumbered, the numbers of the images kept, and their class names."""
+    """Renumbered labels (n,), the numbers of the images kept (m,), and names of their classes."""
     if dataset.classes is None:
         return raw.labels, np.arange(len(raw.labels)), raw.class_names
     unknown = [label for label in dataset.classes if not 0 <= label < len(raw.class_names)]
@@ -157,7 +158,7 @@ def _narrow(dataset: Dataset, raw: Raw) -> tuple[Ids, Ids, tuple[str, ...]]:
 def _moments(
     images: npt.NDArray[np.uint8], ids: Ids
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Per-channel mean and standard deviation in [0, 1], exact: from the counts of grey levels."""
+    """Exact mean and standard deviation of each channel in [0, 1], from counts of grey levels."""
     levels = np.arange(256) / 255
     counts = np.zeros((images.shape[1], 256))
     for start in range(0, len(ids), 4096):
@@ -175,7 +176,7 @@ def _cached(dataset: Dataset, fingerprint: str) -> Raw:
     if not folder.is_dir():
         _store(dataset.read(), folder)
     meta = json.loads((folder / "meta.json").read_text())
-    # They lie with channels last, and are read as (n, c, h, w).
+    # They are stored with channels last, and read as (n, c, h, w).
     images = np.load(folder / "images.npy", mmap_mode="r").transpose(0, 3, 1, 2)
     labels = np.load(folder / "labels.npy")
     poisoned = np.load(folder / "poisoned.npy") if meta["poisoned"] else None
@@ -183,7 +184,7 @@ def _cached(dataset: Dataset, fingerprint: str) -> Raw:
 
 
 def _store(raw: Raw, folder: Path) -> None:
-    """Writes a cache entry whole or not at all; whoever renames first wins."""
+    """Writes a cache entry completely or not at all; the first process to rename its copy wins."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:

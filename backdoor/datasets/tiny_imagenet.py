@@ -17,9 +17,9 @@ class TinyImageNet(PublishedFolders):
     """Photographs of 200 things, 64 x 64 colour pixels: 100,000 for training, 10,000 for testing.
 
     `root` holds tiny-imagenet-200, or is that folder: train/CLASS/images, and val/images with
-    val/val_annotations.txt, which names their classes; its own test folder has no labels and is
-    not read. Class names come from words.txt where that is there. image_size: side in pixels to
-    which every image is resized; None leaves 64.
+    val/val_annotations.txt, which names their classes. Its own test folder has no labels and is
+    not read. Class names come from words.txt if it exists. image_size: side in pixels to which
+    every image is resized; None keeps 64.
     """
 
     kind: ClassVar[str] = "tiny_imagenet"

@@ -1,4 +1,4 @@
-"""What the data sets of torchvision share: a root, a download if asked for, clear errors.
+"""Shared by the data sets of torchvision: a root, an optional download, clear errors.
 
 The kinds are in files of their own. Each names its class in `torchvision.datasets`, the files
 that it consists of, and how torchvision reads them.
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets import Dataset, Raw
+from backdoor.datasets.base import Dataset, Raw
 from backdoor.datasets.files import content_hash, given_root, listed, wrong_root
 from backdoor.settings.schema import location
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], tuple[str, ...]]
 
-#: What torchvision's readers raise over damaged files, depending on which bytes are wrong.
+#: What torchvision's readers raise for damaged files, depending on which bytes are wrong.
 DAMAGED = (AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -29,8 +29,8 @@ DAMAGED = (AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueE
 class TorchvisionFiles(Dataset):
     """Images of a published data set, in the files and folders that torchvision expects.
 
-    root: the folder that torchvision calls `root`. download: whether torchvision may fetch what is
-    missing there; only the process that begins a sweep does, workers find the files under `root`.
+    root: the folder that torchvision calls `root`. download: whether torchvision may fetch missing
+    files; only the process that starts a sweep does, workers find the files under `root`.
     """
 
     cached = True
@@ -39,11 +39,11 @@ class TorchvisionFiles(Dataset):
     download: bool = location(False)
 
     def source_class(self) -> Any:
-        """The class in `torchvision.datasets`; imported late, since few commands need it."""
+        """The class in `torchvision.datasets`, imported here since few commands need it."""
         raise NotImplementedError
 
     def file_names(self) -> Sequence[str]:
-        """Every file that torchvision reads, relative to `root`."""
+        """All files that torchvision reads, relative to `root`."""
         raise NotImplementedError
 
     def read_part(self, train: bool) -> Part:
@@ -51,7 +51,7 @@ class TorchvisionFiles(Dataset):
         raise NotImplementedError
 
     def fetch_all(self) -> None:
-        """Has torchvision download everything that `file_names` names."""
+        """Lets torchvision download all files of `file_names`."""
         self.source_class()(given_root(self.kind, self.root), download=True)
 
     def fingerprint(self) -> str:
@@ -73,7 +73,7 @@ class TorchvisionFiles(Dataset):
         return [name for name in self.file_names() if not (folder / name).is_file()]
 
     def _provide(self) -> None:
-        """Has torchvision fetch what is missing, or says both ways to get it."""
+        """Lets torchvision fetch missing files, or raises an error with both ways to get them."""
         missing = self._missing()
         if missing and self.download:
             self._fetch()
@@ -95,7 +95,7 @@ class TorchvisionFiles(Dataset):
             raise wrong_root(rule, self.root, remedy) from None
 
     def _checked(self, train: bool) -> Part:
-        """A part that is whole: one label an image, each of a known class."""
+        """A complete part: one label for each image, each of a known class."""
         try:
             images, labels, names = self.read_part(train)
             if not len(images) or len(images) != len(labels):

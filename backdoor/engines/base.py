@@ -1,13 +1,14 @@
-"""What every engine is given and gives back, and which engine trains a trial."""
+"""What every engine takes and returns, and functions that engines share."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,12 @@ from backdoor.streams import stream_seed
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Triggered:
-    """Test images that carry a trigger: rows in the bank (m,), true labels (m,), wanted (m,)."""
+    """Triggered test images: rows in the image store, true labels and target labels, (m,) int64."""
 
     attack: Attack
     rows: Ids
@@ -37,7 +39,7 @@ class Triggered:
 
 @dataclass(frozen=True)
 class Member:
-    """One trial as its engine sees it: rows of the pack's bank, with labels, each (n,) int64."""
+    """One trial of a pack: rows in the image store of the pack, and labels, each (n,) int64."""
 
     config: TrialConfig
     poison: Poison
@@ -50,29 +52,33 @@ class Member:
     triggered: tuple[Triggered, ...]
 
 
+#: Former name, which probes of users may import.
+Lane = Member
+
+
 class Fitted(Protocol):
-    """Trained models of a pack."""
+    """The trained models of a pack; member: position of a trial in it."""
 
     def predict(self, member: int, rows: Ids) -> Ids:
-        """Classes predicted by the model of `member`, (m,) int64; -1 where it answers nonsense."""
+        """Classes predicted by the model of `member`, (m,) int64; -1 if logits are not finite."""
         ...
 
     def scores(self, member: int, rows: Ids) -> torch.Tensor:
-        """What `predict` chooses by, (m, classes): logits, for architectures that learn by
-        cross-entropy."""
+        """Scores (m, classes), whose maximum `predict` returns: logits, for architectures that
+        learn by cross-entropy."""
         ...
 
     def state(self, member: int) -> dict[str, torch.Tensor]:
-        """Weights of the model of `member`, as a state dict of its architecture's module."""
+        """Weights of the model of `member`, a state dict of the module of its architecture."""
         ...
 
 
-#: Told after each epoch; lanes whose numbers it returns are trained no further.
+#: Called after each epoch with its number; the members that it returns are dropped.
 OnEpoch = Callable[[int, Fitted], Collection[int] | None]
 
 
 class Engine(Protocol):
-    """Trains packs of at most `max_pack` lanes."""
+    """Trains packs of at most `max_pack` members."""
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -82,75 +88,45 @@ class Engine(Protocol):
     def train(
         self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> Fitted:
-        """Trains all lanes, which agree in `pack_key`, and calls `on_epoch` after each epoch.
+        """Trains all members, which have equal `pack_key`, and calls `on_epoch` after each epoch.
 
-        Lanes that it drops have no model any more. Those left keep their numbers and, where the
-        engine is `pack_invariant`, get the bits that they would have got with all of them.
+        Dropped members have no model any more. The others keep their numbers and, if the engine is
+        `pack_invariant`, get the same bits as without the drop. An engine turns gradients on or off
+        itself.
         """
         ...
 
 
-def engine_of(config: TrialConfig) -> Engine:
-    """The engine that trains this trial: its architecture's, unless that has no hook for its
-    regularizer, whatever the strength."""
-    architecture, regularizer = config.defence.architecture, config.defence.regularizer
-    if "regularizer" in architecture.inactive or regularizer.on_answers_alone:
-        return engines()[architecture.trained_by()]()
-    return engines()["serial"]()
-
-
-@functools.cache
-def engines() -> dict[str, type[Engine]]:
-    """Name → engine, of all there are."""
-    from backdoor.engines.convex import Convex
-    from backdoor.engines.grouped import Grouped
-    from backdoor.engines.logistic import LogisticEngine
-    from backdoor.engines.packed import Packed
-    from backdoor.engines.serial import Serial
-    from backdoor.engines.svm import SvmEngine
-
-    known: tuple[type[Engine], ...] = (
-        Packed, Convex, LogisticEngine, SvmEngine, Grouped, Serial,
-    )  # fmt: skip
-    return {engine.name: engine for engine in known}
-
-
-def pack_key(config: TrialConfig) -> str:
-    """Trials of equal key may be trained in one pack: equal shape, equal number of steps."""
-    defence = config.defence
-    regularizer = defence.regularizer.pack_identity()
-    training = config.training.active(defence.architecture)
-    fields = defence.architecture.identity().items()
-    shape: dict[str, object] = {
-        "data": config.data.identity(),
-        "architecture": {k: v for k, v in fields if k not in defence.architecture.pack_axes},
-        "training": training,
-    }
-    if "epochs" not in defence.architecture.inactive:
-        shape |= {"epochs": defence.epochs, "regularizer": regularizer}
-    return digest("pack", shape)
-
-
 def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
-    """The trial's untrained module; equal for all trials of equal seed and architecture."""
+    """The untrained module of a trial; equal for all trials of equal seed and architecture."""
     architecture = config.defence.architecture
     key = digest("init", [architecture.identity(), list(shape), classes])
     with torch.random.fork_rng(devices=[]):
-        # `torch.manual_seed` would also tell devices, and for that note who called: a millisecond.
+        # `torch.manual_seed` would also seed devices and record its caller, which takes a
+        # millisecond.
         torch.default_generator.manual_seed(stream_seed("init", config.seed, key))
         module = architecture.build(shape, classes)
         architecture.start(module)
         return module
 
 
+@contextmanager
+def layer_noise(name: str, seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generators, which layers such as dropout use, with the stream `name` of
+    this seed. Afterwards the generators are as before."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(stream_seed(name, seed))
+        yield
+
+
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
-    """What the learning rate is multiplied by at `step` of `steps`, counted from 0."""
+    """The factor of the learning rate at `step` of `steps`, counted from 0."""
     return 0.5 * (1 + float(np.cos(np.pi * step / steps))) if schedule == "cosine" else 1.0
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Limits torch and the BLAS behind numpy: results may depend on the number of threads."""
+    """Limits the threads of torch and of numpy's BLAS: results may depend on their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -162,20 +138,21 @@ def threads(count: int) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=1)
 def _libraries(modules: int) -> ThreadpoolController:
-    """Those of numerical libraries that a process of so many modules has loaded. To look for them
-    takes milliseconds, as long as a small model; a later import may bring another."""
+    """Controls the numerical libraries that the process has loaded. Finding them takes
+    milliseconds, as long as a small model, so it is repeated only if the number of modules has
+    changed."""
     return ThreadpoolController()
 
 
 def classes_of(logits: torch.Tensor) -> Ids:
-    """(m, k) logits to (m,) classes; -1 where a logit is not finite, which is never right."""
+    """(m, k) logits to (m,) classes; -1, which is never correct, if a logit is not finite."""
     answers = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
     result: Ids = answers.cpu().numpy()
     return result
 
 
 def members_by_training_set(members: Sequence[Member]) -> list[list[int]]:
-    """Numbers of the lanes, those together that train on equal images with equal labels."""
+    """Groups of members with equal training images and equal labels."""
     groups: dict[tuple[bytes, bytes], list[int]] = {}
     for index, member in enumerate(members):
         key = member.train.tobytes(), member.train_labels.tobytes()
@@ -184,9 +161,15 @@ def members_by_training_set(members: Sequence[Member]) -> list[list[int]]:
 
 
 def positive_decay(member: Member) -> float:
-    """The lane's weight decay, for engines that divide by it; `TrainingError` where it is 0."""
+    """The weight decay of a member, for engines that divide by it; `TrainingError` if it is 0."""
     defence = member.config.defence
     if not defence.weight_decay:
         name = defence.architecture.kind_name()
-        raise TrainingError(f"{name} needs a weight decay above 0: its optimum is sought exactly")
+        raise TrainingError(f"{name} needs a weight decay above 0: it is solved exactly")
     return defence.weight_decay
+
+
+def split_evenly(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Consecutive parts of nearly equal length, `count` of them."""
+    ends = [round(i * len(items) / count) for i in range(count + 1)]
+    return [items[a:b] for a, b in itertools.pairwise(ends)]

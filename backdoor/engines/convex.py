@@ -1,9 +1,9 @@
 """Closed forms. Ridge: one decomposition serves every weight decay on the same training set.
 
 The matrix of second moments (or, with fewer images than inputs, of inner products) is exact, see
-`backdoor.engines.whole`, so that of one poison rate becomes that of the next by its poisoned
-images alone. An orthogonal transformation makes it tridiagonal; there a weight decay is solved in
-linear time, and no eigenvector is ever needed.
+`backdoor.engines.whole`. So the matrix of the next poison rate follows from that of the last one by
+the images that differ. An orthogonal transformation makes it tridiagonal; then the system of one
+weight decay is solved in linear time, and no eigenvector is needed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _alpha(member: Member) -> float:
 
 
 class RidgePath:
-    """All ridge solutions on one training set, in the smaller of primal and dual."""
+    """All ridge solutions on one training set, in the primal or the dual, whichever is smaller."""
 
     def __init__(self, shared: SharedProducts, train: Ids, labels: Ids, columns: int) -> None:
         self.pixels = Pixels.of(shared.store, train)
@@ -70,35 +70,35 @@ class RidgePath:
         else:
             matrix = centred(shared.inner(train))
         self.tridiagonal = Tridiagonal(matrix)
-        self.right = self.tridiagonal.turn(y)
+        self.right = self.tridiagonal.rotate(y)
 
     def at(self, alphas: Sequence[float], width: int) -> tuple[Floats, Floats]:
-        """Coefficients (inputs, width) and intercepts (width,), the columns of each alpha in turn.
+        """Coefficients (inputs, width) and intercepts (width,), the columns of each alpha in order.
 
-        What is left of the width is zeros: products of one shape give a column the same bits,
-        whatever the others hold. Meanwhile it is ones, as LAPACK leaves out zeros at the end where
-        there are few inputs, which makes it another shape.
+        The remaining columns are zeros: products of equal shape give a column the same bits,
+        whatever the other columns are. During the computation they are ones, as LAPACK skips zeros
+        at the end if there are few inputs, which changes the shape.
         """
         columns = self.right.shape[1]
         solved = np.ones((len(self.right), width), order="F")
         for index, alpha in enumerate(alphas):
             own = slice(index * columns, (index + 1) * columns)
             solved[:, own] = self.tridiagonal.solve(alpha, self.right)
-        coefficients = self.tridiagonal.turn(solved, back=True)
+        coefficients = self.tridiagonal.rotate(solved, back=True)
         coefficients[:, len(alphas) * columns :] = 0
         coefficients = coefficients if self.primal else self._back(coefficients)
         mean_y = np.resize(self.mean_y, width)
         return coefficients, mean_y - self.mean_x @ coefficients
 
     def _back(self, y: Floats) -> Floats:
-        """Centred inputs transposed times y (n, m): (inputs, m)."""
+        """The transpose of the centred inputs times y (n, m): (inputs, m)."""
         wide = self.pixels.images.T.astype(np.float64) @ y
         result: Floats = self.scale[:, None] * (wide - self.sums[:, None] * (y.sum(0) / len(y)))
         return result
 
 
 def centred(inner: Floats) -> Floats:
-    """Inner products of images less their mean, from those of the images; in place."""
+    """Inner products of centred images, from those of the images; in place."""
     means = inner.mean(1)
     inner -= means[:, None]
     inner -= means - means.mean()
@@ -106,7 +106,7 @@ def centred(inner: Floats) -> Floats:
 
 
 class Tridiagonal:
-    """A symmetric matrix as Q T Q^T with T tridiagonal, by LAPACK; the matrix is overwritten."""
+    """A symmetric matrix as Q T Q^T with T tridiagonal, by LAPACK, which overwrites the matrix."""
 
     def __init__(self, matrix: Floats) -> None:
         n = len(matrix)
@@ -120,14 +120,15 @@ class Tridiagonal:
 
     @functools.cached_property
     def floor(self) -> float:
-        """Below this nothing is told apart from zero."""
+        """Smaller values cannot be distinguished from zero."""
         sides = np.abs(np.append(self.beside, 0)) + np.abs(np.append(0, self.beside))
         largest = float((np.abs(self.main) + sides).max())
         return largest * len(self.main) * float(np.finfo(np.float64).eps)
 
     def solve(self, alpha: float, right: Floats) -> Floats:
         """(T + alpha)^-1 right (n, m)."""
-        if alpha > self.floor and len(right) > 1:  # LAPACK's wrapper knows no single row
+        # LAPACK's wrapper cannot handle a single row.
+        if alpha > self.floor and len(right) > 1:
             *_, solved, info = lapack.dptsv(self.main + alpha, self.beside, right)
             if not info:
                 result: Floats = solved
@@ -135,7 +136,7 @@ class Tridiagonal:
         return self._pseudo_inverse(alpha, right)
 
     def _pseudo_inverse(self, alpha: float, right: Floats) -> Floats:
-        """Directions without data carry nothing at alpha = 0: they are left out."""
+        """Directions without data have no part in the solution at alpha = 0."""
         spectrum, vectors = self._eigen
         shifted = spectrum + alpha
         inverse = np.divide(1, shifted, out=np.zeros_like(shifted), where=shifted > self.floor)
@@ -149,8 +150,8 @@ class Tridiagonal:
         spectrum, vectors = scipy.linalg.eigh_tridiagonal(self.main, self.beside)
         return spectrum, vectors
 
-    def turn(self, right: Floats, back: bool = False) -> Floats:
-        """Q^T right, or Q right where `back`; right (n, m)."""
+    def rotate(self, right: Floats, back: bool = False) -> Floats:
+        """Q^T right, or Q right if `back`; right: (n, m)."""
         result = np.array(right, order="F")
         if len(right) > 1:
             how = "L", "N" if back else "T", self.reflectors, self.tau, result[1:]

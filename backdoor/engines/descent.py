@@ -1,14 +1,14 @@
 """Two-class logistic regression by conjugate gradients, to a certified share of its value.
 
-Each image, less the mean image and times its label +1 or -1, is a row of one float32 matrix, whose
-last column is the label and stands for the intercept. A step costs two products with it; of the
-rest nothing is longer than a row or a column. Directions are those of Polak and Ribiere (1969),
-started again where they would not descend; along each the lowest point is sought.
+Each centred image, times its label +1 or -1, is a row of one float32 matrix, whose last column is
+the label, for the intercept. A step costs two products with the matrix; everything else is as long
+as a row or a column. Directions are those of Polak and Ribiere (1969), restarted if they are not
+descent directions, with a line search along each.
 
-The end is certified. The residuals of any point are feasible in the dual problem, once their sum is
-zero, and weights less those that they imply are the gradient divided by the decay: so the value is
-at most |gradient|^2 / (2 decay) above the optimum. What the intercept's gradient adds is told from
-its curvature.
+The result is certified. The residuals of any point are feasible in the dual problem if their sum is
+zero, and the difference of the weights and those that the residuals imply is the gradient divided
+by the decay: so the value is at most |gradient|^2 / (2 decay) above the optimum. The part of the
+intercept is estimated from its gradient and curvature.
 """
 
 from __future__ import annotations
@@ -23,24 +23,27 @@ from backdoor.engines.whole import Pixels
 
 Single = npt.NDArray[np.float32]
 
-#: The most that a value may be above the optimum, as a share of itself.
+#: The largest gap between a value and the optimum, as a share of the value.
 GAP = 1e-4
-#: Columns are a multiple of a cache line, which products take an eighth less time for.
+#: The number of columns is a multiple of this, a cache line: products take an eighth less time.
 ALIGNED = 16
-#: Most directions; where they do not suffice, the problem is ill-conditioned.
+#: Maximum number of directions; if they do not suffice, the problem is ill-conditioned.
 DIRECTIONS = 400
-#: Along a direction: until the slope is this share of what it was, in at most so many steps.
-LEVEL, SEARCH = 0.1, 30
+#: A line search ends if the slope is this share of its initial value, or after so many steps.
+SLOPE_SHARE, SEARCH = 0.1, 30
 
 
 @dataclass(frozen=True)
 class SignedImages:
-    """rows: (n, width) float32, the inputs that are not the same on all images less `centre`, then
-    zeros, then 1, all times the label. live: (used,) numbers of those inputs. centre: (used,).
-    inputs: how many there are in all."""
+    """Centred images times their labels.
+
+    rows: (n, width) float32: the inputs that vary over the images, minus `centre`, then zeros, then
+    1, all times the label. varying: (used,) numbers of those inputs. centre: (used,). inputs:
+    number of all inputs.
+    """
 
     rows: Single
-    live: Ids
+    varying: Ids
     centre: Floats
     inputs: int
 
@@ -48,38 +51,39 @@ class SignedImages:
     def of(pixels: Pixels, second: npt.NDArray[np.bool_]) -> SignedImages:
         """second: (n,), which images are of the second class."""
         images = pixels.images
-        live = np.flatnonzero(images.max(0) != images.min(0))
-        scale, shift = (each[live] for each in pixels.wide())
-        middle = images.mean(0)[live]
-        # Whole numbers up to 255 and their mean lose nothing that matters in float32.
-        kind = np.dtype(np.float32 if images.dtype == np.uint8 else np.float64)
-        used = images.take(live, 1).astype(kind)
-        used -= middle.astype(kind)
-        used *= scale.astype(kind)
+        varying = np.flatnonzero(images.max(0) != images.min(0))
+        scale, shift = (each[varying] for each in pixels.wide())
+        middle = images.mean(0)[varying]
+        # For whole numbers up to 255 and their mean, float32 is exact enough.
+        dtype = np.dtype(np.float32 if images.dtype == np.uint8 else np.float64)
+        used = images.take(varying, 1).astype(dtype)
+        used -= middle.astype(dtype)
+        used *= scale.astype(dtype)
         sign = np.where(second, 1, -1).astype(np.float32)
-        rows = np.zeros((len(images), -(-(len(live) + 1) // ALIGNED) * ALIGNED), np.float32)
-        np.multiply(used, sign[:, None], out=rows[:, : len(live)], casting="same_kind")
+        rows = np.zeros((len(images), -(-(len(varying) + 1) // ALIGNED) * ALIGNED), np.float32)
+        np.multiply(used, sign[:, None], out=rows[:, : len(varying)], casting="same_kind")
         rows[:, -1] = sign
-        return SignedImages(rows, live, middle * scale - shift, images.shape[1])
+        return SignedImages(rows, varying, middle * scale - shift, images.shape[1])
 
     def model(self, point: Single) -> tuple[Floats, float]:
         """Weights (inputs,) and intercept of the second class, from a point of `Descent`."""
-        weights, used = np.zeros(self.inputs), point[: len(self.live)].astype(np.float64)
-        weights[self.live] = used
+        weights, used = np.zeros(self.inputs), point[: len(self.varying)].astype(np.float64)
+        weights[self.varying] = used
         return weights, float(point[-1] - self.centre @ used)
 
 
 def descend(images: SignedImages, decay: float) -> Single | None:
-    """A point (width,) whose value is certified; None where the directions do not suffice."""
-    with np.errstate(over="ignore"):  # exp(large) is inf, whose share 1 / (1 + inf) is 0, as it is
+    """A point (width,) whose value is certified; None if the directions do not suffice."""
+    with np.errstate(over="ignore"):  # exp(large) is inf, and 1 / (1 + inf) is correctly 0
         return Descent(images.rows, decay).minimise()
 
 
 class Descent:
-    """One decay. Values are sums over images: n times the objective, n decay / 2 |w|^2 with it.
+    """Descent for one decay. Values are sums over images: n times the objective, with its decay.
 
-    point, gradient, direction: (width,). margins, wrong (share of the other class), bend (second
-    derivative of the loss by the margin), along (direction's margins): (n,).
+    point, gradient, direction: (width,). margins; wrong, the probability of the other class;
+    curvature, the second derivative of the loss by the margin; along, the margins of the direction:
+    (n,).
     """
 
     def __init__(self, rows: Single, decay: float) -> None:
@@ -90,10 +94,11 @@ class Descent:
         self.point, self.direction = np.zeros((2, rows.shape[1]), np.float32)
         self.margins, self.along = np.zeros((2, self.n), np.float32)
         self.wrong = np.full(self.n, 0.5, np.float32)
-        self.bend = np.full(self.n, 0.25, np.float32)
+        self.curvature = np.full(self.n, 0.25, np.float32)
         self.lowest = self.n * float(np.log(2))
 
     def minimise(self) -> Single | None:
+        """A point (width,) whose value is certified; None if the directions do not suffice."""
         before, size = np.zeros_like(self.point), 1.0
         for _ in range(DIRECTIONS):
             gradient = self.penalty * self.point
@@ -112,26 +117,28 @@ class Descent:
         return None
 
     def _certified(self, squares: float, by_bias: float) -> bool:
+        """Whether the value is near the optimum; squares: of the gradient's entries, with that of
+        the intercept, `by_bias`."""
         own = by_bias * by_bias
         gap = (squares - own) / (2 * self.ridge)
-        if gap > GAP * self.lowest:  # as an earlier value is the larger
+        if gap > GAP * self.lowest:  # as earlier values are larger
             return False
-        gap += own / (2 * max(float(self.bend.sum()), 1e-30))
+        gap += own / (2 * max(float(self.curvature.sum()), 1e-30))
         weights = self.penalty * self.point
         losses = np.logaddexp(0, -self.margins, dtype=np.float64)
         self.lowest = float(losses.sum()) + float(np.dot(weights, self.point)) / 2
         return gap <= GAP * self.lowest
 
     def _move(self, slope: float) -> None:
-        """To where the slope along the direction has all but gone: Newton's steps, in a bracket."""
+        """Line search: Newton's steps within a bracket, until the slope is nearly zero."""
         along = np.dot(self.rows, self.direction, out=self.along)
         decayed = self.penalty * self.direction
         own, mixed = float(np.dot(decayed, self.direction)), float(np.dot(decayed, self.point))
-        enough, start = -LEVEL * slope, self.margins
+        enough, start = -SLOPE_SHARE * slope, self.margins
         length, low, high = 0.0, 0.0, np.inf
         for _ in range(SEARCH):
-            self.bend *= along
-            step = length - slope / max(float(np.dot(self.bend, along)) + own, 1e-30)
+            self.curvature *= along
+            step = length - slope / max(float(np.dot(self.curvature, along)) + own, 1e-30)
             if not low < step < high:
                 step = (low + high) / 2 if high < np.inf else 2 * low
             length = step
@@ -144,8 +151,9 @@ class Descent:
         self.point += np.float32(length) * self.direction
 
     def _shares(self) -> None:
+        """Updates `wrong` and `curvature` for the margins."""
         wrong = np.exp(self.margins, out=self.wrong)
         wrong += 1
         np.reciprocal(wrong, out=wrong)
-        np.multiply(wrong, wrong, out=self.bend)
-        np.subtract(wrong, self.bend, out=self.bend)
+        np.multiply(wrong, wrong, out=self.curvature)
+        np.subtract(wrong, self.curvature, out=self.curvature)

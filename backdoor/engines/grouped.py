@@ -1,14 +1,15 @@
-"""Narrow convolutional networks, a whole pack at a time, by grouped convolutions.
+"""Narrow convolutional networks, a whole pack at once, by grouped convolutions.
 
-The channels of all lanes lie side by side, (b, K x channels, h, w) in channels-last order, and a
-convolution of K groups is K convolutions at once. That fills the vector registers which few
-channels leave empty; networks with many channels gain nothing and are trained by `serial`, and so
-are those with batch norm, whose sums round by the place of a channel among all. Group norm over K
-times the groups is K group norms, and the last linear layer is a convolution as large as its input.
+The channels of all members are concatenated, (b, K x channels, h, w) in channels-last order, and a
+convolution of K groups is K convolutions at once. That uses vector registers which few channels
+would not fill. Networks with many channels would gain nothing and are trained by `serial`, as are
+those with batch norm, whose sums round depending on the place of a channel among all. Group norm
+over K times the groups is K group norms, and the last linear layer is a convolution as large as its
+input.
 
-A lane's weights are bitwise the same in every pack: convolutions of two and more groups compute
-each group alike. One group would be an ordinary convolution, which rounds differently, so a pack
-of one trains its lane twice.
+The weights of a member are bitwise the same in every pack: convolutions of two or more groups
+compute each group in the same way. One group would be an ordinary convolution, which rounds
+differently, so a pack of one trains its member twice.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from backdoor.engines.base import (
     classes_of,
     init_state,
     learning_rate_factor,
+    split_evenly,
     threads,
 )
 from backdoor.engines.inputs import OwnInputs
-from backdoor.engines.ranges import even_ranges
 from backdoor.image_store.store import ImageStore
 
 EVALUATION_BATCH = 1000
-#: One network's share of a core's cache, in bytes for each channel of a step's images.
+#: Cache of a core, in bytes; it should hold one channel of the images of a step for each network.
 CACHED = 2**20
 
 
 class GroupedModels:
-    """The networks trained so far, each of several lanes."""
+    """The networks trained so far, each of several members."""
 
-    def __init__(self, store: ImageStore, template: nn.Module, teams: list[_Group]) -> None:
-        self.store, self.teams = store, teams
+    def __init__(self, store: ImageStore, template: nn.Module, member_groups: list[_Group]) -> None:
+        self.store, self.member_groups = store, member_groups
         self._template = template.to(store.device).to(memory_format=torch.channels_last)
 
     def predict(self, member: int, rows: Ids) -> Ids:
@@ -58,7 +59,7 @@ class GroupedModels:
         return torch.cat(logits)
 
     def state(self, member: int) -> dict[str, torch.Tensor]:
-        group = next(group for group in self.teams if member in group.members)
+        group = next(group for group in self.member_groups if member in group.members)
         together, slot = group.network.state_dict(), group.members.index(member)
         state = {}
         for name, own in self._template.state_dict().items():
@@ -79,37 +80,38 @@ class Grouped:
         self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> GroupedModels:
         with threads(1), torch.enable_grad():
-            teams = [
+            member_groups = [
                 _Group(members, tuple(chosen), store, classes)
-                for chosen in shared_out(len(members), _group_size(members[0], store))
+                for chosen in group_members(len(members), _group_size(members[0], store))
             ]
             models = GroupedModels(
-                store, init_state(members[0].config, store.shape, classes), teams
+                store, init_state(members[0].config, store.shape, classes), member_groups
             )
             for epoch in range(members[0].config.defence.epochs):
-                for group in teams:
+                for group in member_groups:
                     group.train(epoch)
-                if on_epoch is not None and (gone := on_epoch(epoch + 1, models)):
-                    teams[:] = [left for group in teams if (left := group.without(gone))]
-                if not teams:
+                if on_epoch is not None and (dropped := on_epoch(epoch + 1, models)):
+                    member_groups[:] = [
+                        left for group in member_groups if (left := group.without(dropped))
+                    ]
+                if not member_groups:
                     break
             return models
 
 
 def _group_size(member: Member, store: ImageStore) -> int:
-    """How many networks together stay in a core's cache: more would wait for memory."""
+    """How many networks fit into the cache of a core: more would wait for memory."""
     _, h, w = store.shape
     return max(2, CACHED // (4 * member.config.training.batch_size * h * w))
 
 
-def shared_out(members: int, largest: int) -> list[range]:
-    """Lanes in teams of nearly equal size, at least two in each where there are two."""
-    count = min(-(-members // largest), max(1, members // 2))
-    return even_ranges(members, count)
+def group_members(members: int, largest: int) -> list[Sequence[int]]:
+    """Numbers of members in groups of nearly equal size, at least two in each if there are two."""
+    return split_evenly(range(members), min(-(-members // largest), max(1, members // 2)))
 
 
 class _Group:
-    """Lanes that are trained as one network. lanes: their numbers; a single one is doubled."""
+    """Members that are trained as one network. members: their numbers; a single one is doubled."""
 
     def __init__(
         self, members: Sequence[Member], chosen: tuple[int, ...], store: ImageStore, classes: int
@@ -124,9 +126,9 @@ class _Group:
         self.step = _Step(self.network, trained, store.device)
         self.images = len(trained[0].train)
 
-    def without(self, gone: Collection[int]) -> _Group | None:
-        """The team of the lanes that are not `gone`, as far as they are; None if all are."""
-        chosen = tuple(number for number in self.members if number not in gone)
+    def without(self, dropped: Collection[int]) -> _Group | None:
+        """The group of the remaining members, in its present state; None if none remains."""
+        chosen = tuple(number for number in self.members if number not in dropped)
         if len(chosen) in (0, len(self.members)):
             return self if chosen else None
         members, store, classes = self._all
@@ -142,18 +144,18 @@ class _Group:
 
     def train(self, epoch: int) -> None:
         training, size = self.config.training, self.config.training.batch_size
-        a_round = -(-self.images // size)
-        steps = a_round * self.config.defence.epochs
+        steps_per_epoch = -(-self.images // size)
+        steps = steps_per_epoch * self.config.defence.epochs
         self.network.train()
         self.inputs.shuffle(epoch)
-        for i in range(a_round):
-            factor = learning_rate_factor(epoch * a_round + i, steps, training.schedule)
+        for i in range(steps_per_epoch):
+            factor = learning_rate_factor(epoch * steps_per_epoch + i, steps, training.schedule)
             stop = min((i + 1) * size, self.images)
             self.step(*self.inputs.side_by_side(i * size, stop), factor)
 
 
 class _Step:
-    """One update of all lanes; sums and products of weights are separate, as in `packed`."""
+    """One update of all members; sums and products of weights are separate, as in `packed`."""
 
     def __init__(self, network: nn.Module, members: Sequence[Member], device: torch.device) -> None:
         defences = [member.config.defence for member in members]
@@ -188,7 +190,7 @@ class _Step:
     def _update(
         self, parameter: torch.Tensor, velocity: torch.Tensor, g: torch.Tensor, factor: float
     ) -> None:
-        """Biases and the scales of normalisation, which have one dimension, are not decayed."""
+        """Biases and normalization scales, which have one dimension, are not decayed."""
         shape = (self.groups, *[1] * parameter.ndim)
         weight, velocity, g = (
             t.view(self.groups, -1, *t.shape[1:]) for t in (parameter, velocity, g)
@@ -200,7 +202,7 @@ class _Step:
 
 
 def channels_last(images: torch.Tensor) -> torch.Tensor:
-    """(b, c, h, w) with the channels of a pixel side by side."""
+    """(b, c, h, w) with the channels of a pixel adjacent in memory."""
     return images.contiguous(memory_format=torch.channels_last)
 
 
@@ -208,10 +210,10 @@ def channels_last(images: torch.Tensor) -> torch.Tensor:
 
 
 def merged(modules: Sequence[nn.Sequential], shape: tuple[int, int, int]) -> nn.Sequential:
-    """One network of K groups out of K equal ones: (b, K x c, h, w) to (b, K x classes).
+    """One network of K groups from K networks of equal shape: (b, K x c, h, w) to (b, K x classes).
 
-    Its layers stand at the places of theirs, so that states have the same names. Knows the layers
-    that `convnet` is made of.
+    Its layers have the same positions, so that states have the same names. It supports the layers
+    of `convnet`.
     """
     groups, layers = len(modules), list[nn.Module]()
     seen = torch.zeros(2, *shape)
@@ -230,12 +232,16 @@ def merged(modules: Sequence[nn.Sequential], shape: tuple[int, int, int]) -> nn.
 
 
 def _merged_layer(layer: nn.Module, groups: int, seen: Sequence[int]) -> nn.Module:
-    """`layer`, in front of which images have this shape, for all groups, with any weights."""
+    """`layer` for all groups, with any weights; seen: the shape of its input for one network."""
     if isinstance(layer, nn.Conv2d):
         return nn.Conv2d(
-            groups * layer.in_channels, groups * layer.out_channels, layer.kernel_size,  # type: ignore[arg-type]
-            layer.stride, layer.padding, groups=groups,  # type: ignore[arg-type]
-        )  # fmt: skip
+            groups * layer.in_channels,
+            groups * layer.out_channels,
+            layer.kernel_size,  # type: ignore[arg-type]
+            layer.stride,  # type: ignore[arg-type]
+            layer.padding,  # type: ignore[arg-type]
+            groups=groups,
+        )
     if isinstance(layer, nn.GroupNorm):
         return nn.GroupNorm(groups * layer.num_groups, groups * layer.num_channels)
     if isinstance(layer, nn.Linear):

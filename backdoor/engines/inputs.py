@@ -1,18 +1,18 @@
-"""What goes into the first layer of packed networks: the images of every lane's batches.
+"""Inputs of the first layer of packed networks: the images of the batches of all members.
 
-`OwnInputs` gathers the images of each lane and multiplies them lane by lane. `SharedInputs` is for
-images with many numbers, where gathering would cost more than multiplying: lanes of equal seed
-share their batch order by design, and differ only in the few images that are stamped. So the
-clean images of a batch are gathered once for all lanes, the stamped ones of each trigger once for
-its lanes, and each lane takes its own from what it makes of both.
+`OwnInputs` gathers the images of each member and multiplies them member by member. `SharedInputs`
+is for images with many numbers, where gathering would cost more than multiplying: members of equal
+seed share their batch order by design, and differ only in the few images that are stamped. So the
+clean images of a batch are gathered once for all members, the stamped ones of each trigger once for
+its members, and each member takes its own from what it makes of both.
 
-Either gives a lane the same bits in any pack, by one rule: the shape of every product, and which
-terms stand where in a sum, follow from the lane alone. Other lanes may only be further matrices of
-a batched product, or further columns of a product of fixed size. In particular the weights of
-several lanes are never stacked to one tall matrix, though that would be a little faster: which
+Either gives a member the same bits in any pack, by one rule: the shape of every product, and which
+terms stand where in a sum, follow from the member alone. Other members may only be further matrices
+of a batched product, or further columns of a product of fixed size. In particular the weights of
+several members are never stacked to one tall matrix, though that would be a little faster: which
 kernel a library takes, and so how a row is rounded, depends on the number of rows (with AVX-512 for
 fewer than 16) and on which of them a row is (with AVX2 for those that fill no block of 6). Nor are
-images of other lanes put into a lane's sums as zeros: some kernels add every other term apart.
+images of other members put into a member's sums as zeros: some kernels add every other term apart.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from backdoor.image_store.augment import draw_views
 from backdoor.image_store.store import ImageStore
 from backdoor.streams import stream
 
-#: Numbers in 64 bytes of float32.
+#: How many float32 values are in 64 bytes.
 BLOCK = 16
-#: A lane's stamped images are summed in parts of so many places of the batch.
+#: A member's stamped images are summed in parts of so many places of the batch.
 SUM = 128
 #: Gradients are made and added so many numbers (4 MiB) at a time: more leave a core's cache.
 CACHED = 2**20
@@ -53,7 +53,7 @@ def padded(x: torch.Tensor, rows: int | None = None, columns: int | None = None)
 
 
 class Batch(Protocol):
-    """The images of one step of all K lanes: b of each, padded to a multiple of `BLOCK`."""
+    """The images of one step of all K members: b of each, padded to a multiple of `BLOCK`."""
 
     @property
     def labels(self) -> torch.Tensor:
@@ -65,12 +65,13 @@ class Batch(Protocol):
         ...
 
     def weight_gradient(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Gradient of `product`, 0 in its padding, to that of the weights. May write to it."""
+        """From the gradient of `product`, 0 in its padding, to that of the weights. It may modify
+        its argument."""
         ...
 
 
 class Inputs(Protocol):
-    """Batches of all lanes. placed: the lanes' numbers in the order in which they lie in them."""
+    """Batches of all members. placed: numbers of the members in the order of the tensors."""
 
     placed: list[int]
 
@@ -81,21 +82,21 @@ class Inputs(Protocol):
         ...
 
     def batch(self, start: int, stop: int) -> Batch:
-        """The images of the places [start, stop)."""
+        """The images at the positions [start, stop) of the epoch."""
         ...
 
 
 def orders(members: Sequence[Member], epoch: int) -> torch.Tensor:
-    """(K, n) int64: each lane's order of its training images in this epoch."""
+    """The order of the training images of each member in this epoch, (K, n) int64."""
     n = len(members[0].train)
-    drawn = {
+    permutations = {
         seed: stream("order", seed, n, epoch).permutation(n)
         for seed in {member.config.seed for member in members}
     }
-    return torch.from_numpy(np.stack([drawn[member.config.seed] for member in members]))
+    return torch.from_numpy(np.stack([permutations[member.config.seed] for member in members]))
 
 
-# --- every lane on its own ----------------------------------------------------------------------
+# --- every member on its own --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class OwnBatch:
 
 
 class OwnInputs:
-    """Batches of lanes that each gather, and may augment, their own images."""
+    """Batches of members that each gather, and may augment, their own images."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
         self.members, self.store, self.placed = members, store, list(range(len(members)))
@@ -125,19 +126,19 @@ class OwnInputs:
     def shuffle(self, epoch: int) -> None:
         order, device = orders(self.members, epoch), self.store.device
         rows, labels = self.rows.gather(1, order), self.labels.gather(1, order)
-        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        # To stamp images after augmentation, rows are needed on the CPU.
         self._rows = rows if self.training.stamp == "after" else rows.to(device)
         self._labels = labels.to(device)
         if self.training.augmentation != "none":
             seeds = {member.config.seed for member in self.members}
             views = {seed: draw_views(seed, rows.shape[1], epoch) for seed in seeds}
-            drawn = [
+            ordered = [
                 views[member.config.seed][o] for member, o in zip(self.members, order, strict=True)
             ]
-            self._views = torch.stack(drawn).to(device)
+            self._views = torch.stack(ordered).to(device)
 
     def images(self, rows: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
-        """Network inputs (..., c, h, w) float32 of rows (...), as their views show them."""
+        """Network inputs (..., c, h, w) float32 of rows (...), augmented if there are views."""
         if views is None:
             return self.store.batch(rows)
         return self.store.augmented(rows, views, self.training.stamp)
@@ -154,16 +155,16 @@ class OwnInputs:
         return images.flatten(1, 2), self._labels[:, start:stop]
 
 
-# --- one product for all lanes of one order ------------------------------------------------------
+# --- one product for all members of one order ----------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Stamped:
     """Stamped images of one trigger in a batch.
 
-    x: (m padded, inputs padded) float32. lanes: the slots [first, last) that use the trigger.
-    Entry e says that lane `member[e]` of these has image `image[e]` of x at place `place[e]`;
-    entries are in the order of the lanes, and of the places of each.
+    x: (m padded, inputs padded) float32. members: the slots [first, last) that use the trigger.
+    Entry e says that member `member[e]` of these has image `image[e]` of x at place `place[e]`;
+    entries are in the order of the members, and of the places of each.
     """
 
     x: torch.Tensor
@@ -173,14 +174,14 @@ class _Stamped:
     place: torch.Tensor
 
     def product(self, weight: torch.Tensor) -> torch.Tensor:
-        """Weights of the lanes times each image, (L, outputs, m padded): `BLOCK` images at a time,
-        as how many there are depends on the other lanes' poison."""
+        """Weights of the members times each image, (L, outputs, m padded): `BLOCK` images at a
+        time, as how many there are depends on the other members' poison."""
         return torch.cat([_product(weight, images) for images in torch.split(self.x, BLOCK)], 2)
 
     def add_weight_gradient(self, gradient: torch.Tensor, result: torch.Tensor) -> None:
         """From that of each entry's outputs, (entries, outputs), to result (L, outputs, inputs).
 
-        For each output of a lane a sum over the lane's entries, one after the other.
+        For each output of a member a sum over the member's entries, one after the other.
         """
         members, outputs, inputs = result.shape
         entries = torch.bincount(self.member, minlength=members)
@@ -198,7 +199,7 @@ class _Stamped:
 
 @dataclass(frozen=True)
 class _Clean:
-    """Unchanged images of a batch: x (b padded, inputs padded) float32, for these slots."""
+    """Clean images of a batch: x (b padded, inputs padded) float32, for these slots."""
 
     x: torch.Tensor
     members: slice
@@ -206,7 +207,7 @@ class _Clean:
 
 @dataclass(frozen=True)
 class SharedBatch:
-    """Images of a batch, each once. For how lanes keep their bits, see the head of this file."""
+    """Images of a batch, each once. For how members keep their bits, see the head of this file."""
 
     clean: list[_Clean]
     stamped: list[_Stamped]
@@ -241,7 +242,8 @@ class SharedBatch:
 def _product(
     weight: torch.Tensor, x: torch.Tensor, out: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Weights (L, outputs, inputs) of each lane times the same images (m, inputs): (L, outputs, m).
+    """Weights (L, outputs, inputs) of each member times the same images (m, inputs): (L, outputs,
+    m).
 
     Images are laid side by side first, which is faster than a product that reads them turned.
     """
@@ -249,34 +251,34 @@ def _product(
 
 
 class _TriggerGroup:
-    """Lanes of one trigger among those of one order: slots [first, last)."""
+    """Members of one trigger among those of one order."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
         self.slots = slice(first, first + len(members))
         rows = np.stack([member.train for member in members])
-        self.marked = torch.from_numpy(rows != store.unchanged(rows))  # (L, n) bool
+        self.stamped = torch.from_numpy(rows != store.unchanged(rows))  # (L, n) bool
         self.rows = torch.from_numpy(rows.max(0))  # stamped rows follow all clean ones
 
     def shuffle(self, order: torch.Tensor) -> None:
-        self._marked, self._rows = self.marked[:, order], self.rows[order]
-        self._any = self._marked.any(0)
+        self._stamped, self._rows = self.stamped[:, order], self.rows[order]
+        self._any = self._stamped.any(0)
 
     def batch(self, store: ImageStore, start: int, stop: int) -> list[_Stamped]:
-        """The stamped images among [start, stop), `SUM` places at a time."""
+        """The stamped images among the positions [start, stop), `SUM` positions at a time."""
         found = []
         for a in range(start, stop, SUM):
             b = min(a + SUM, stop)
             places = self._any[a:b].nonzero()[:, 0]
             if len(places):
                 x = padded(store.batch(self._rows[a:b][places]).flatten(1))
-                member, image = self._marked[:, a:b][:, places].nonzero(as_tuple=True)
+                member, image = self._stamped[:, a:b][:, places].nonzero(as_tuple=True)
                 place = places[image] + (a - start)
                 found.append(_Stamped(x, self.slots, member, image, place))
         return found
 
 
 class _OrderGroup:
-    """Lanes that share their unchanged images and their order."""
+    """Members that share their clean images and their order."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore, first: int) -> None:
         self.seed = members[0].config.seed
@@ -301,8 +303,8 @@ class _OrderGroup:
 
 
 def _trigger(member: Member) -> str:
-    """Equal for lanes that stamp alike. A cover's mark may differ from that of poison: where there
-    are covers, lanes agree in which images are what."""
+    """Equal for members with the same stamped images. Cover samples may be stamped differently from
+    poisoned images: with cover samples, members must have the same whole attack."""
     attack, seed = member.config.attack, member.config.seed
     if attack is None:
         return ""
@@ -310,7 +312,7 @@ def _trigger(member: Member) -> str:
 
 
 class SharedInputs:
-    """Batches in which every image is gathered and multiplied once. For the CPU."""
+    """Batches in which every image is gathered and multiplied once, on a CPU."""
 
     def __init__(self, members: Sequence[Member], store: ImageStore) -> None:
         self.store = store

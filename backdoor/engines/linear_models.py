@@ -1,8 +1,9 @@
 """The linear models of a pack, in blocks of equal width that are evaluated together.
 
-A model has one column a class; of two classes only the second's, the first's being its negative.
-A block holds models of one training set and is filled up with zeros: its products then have one
-shape, and a model's answers the same bits, whoever shares the block.
+A model has one column for each class; with two classes only that of the second, since that of the
+first is its negative. A block has models of one training set and is padded with zeros: its products
+then always have the same shape, so that a model's scores have the same bits whichever models share
+its block.
 """
 
 from __future__ import annotations
@@ -20,42 +21,42 @@ WIDTH, EVALUATION_BATCH = 64, 1000
 
 
 def columns_of(classes: int) -> int:
-    """How many columns a model of so many classes has."""
+    """Number of columns of a model with so many classes."""
     return 1 if classes == 2 else classes
 
 
 def targets(labels: Ids, columns: int) -> Floats:
-    """+1 where an image is of the column's class and -1 elsewhere, (n, columns)."""
+    """+1 if an image is of the class of the column, else -1: (n, columns)."""
     numbers = np.arange(columns) if columns > 1 else np.array([1])
     return np.where(labels[:, None] == numbers, 1.0, -1.0)
 
 
 class LinearModels:
-    """Coefficients and intercepts of every lane, float64."""
+    """Coefficients and intercepts of all members, float64."""
 
     def __init__(self, store: ImageStore, classes: int, width: int = WIDTH) -> None:
-        """width: columns of a block, at least; a multiple of 16."""
+        """width: the least number of columns of a block, a multiple of 16."""
         self.store, self.classes, self.columns = store, classes, columns_of(classes)
         self.width = max(width, -(-self.columns // 16) * 16)
         self._blocks: list[tuple[Floats, Floats]] = []
         self._place: dict[int, tuple[int, int]] = {}
-        self._answers: dict[bytes, Ids] = {}
-        self._answered = -1
+        self._predictions: dict[bytes, Ids] = {}
+        self._predicted_block = -1
         self._scored: tuple[tuple[int, bytes], torch.Tensor] | None = None
 
     def blocks(self, members: Sequence[int]) -> list[Sequence[int]]:
-        """These lanes in parts that fit into a block each."""
+        """These members in parts, each of which fits into a block."""
         most = self.width // self.columns
         return [members[i : i + most] for i in range(0, len(members), most)]
 
     def add(self, members: Sequence[int], coefficients: Floats, intercepts: Floats) -> None:
-        """A block: (inputs, width) and (width,), the columns of each lane side by side."""
+        """Adds a block: (inputs, width) and (width,), with the columns of the members in order."""
         for position, member in enumerate(members):
             self._place[member] = len(self._blocks), position
         self._blocks.append((coefficients, intercepts))
 
     def fill(self, members: Sequence[int], solutions: Sequence[tuple[Floats, Floats]]) -> None:
-        """A block of solutions (inputs, classes) and (classes,), a lane each."""
+        """Adds a block of solutions (inputs, classes) and (classes,), one for each member."""
         inputs = len(solutions[0][0])
         coefficients, intercepts = np.zeros((inputs, self.width)), np.zeros(self.width)
         for position, (weights, biases) in enumerate(solutions):
@@ -68,14 +69,14 @@ class LinearModels:
 
     def predict(self, member: int, rows: Ids) -> Ids:
         block, position = self._place[member]
-        if block != self._answered:
-            self._answered, self._answers = block, {}
+        if block != self._predicted_block:
+            self._predicted_block, self._predictions = block, {}
         key = rows.tobytes()
-        if key not in self._answers:
+        if key not in self._predictions:
             starts = range(0, max(len(rows), 1), EVALUATION_BATCH)
             parts = [self._predict(block, rows[i : i + EVALUATION_BATCH]) for i in starts]
-            self._answers[key] = np.concatenate(parts)
-        return self._answers[key][:, position]
+            self._predictions[key] = np.concatenate(parts)
+        return self._predictions[key][:, position]
 
     def scores(self, member: int, rows: Ids) -> torch.Tensor:
         block, position = self._place[member]
@@ -87,12 +88,12 @@ class LinearModels:
         return self._scored[1][:, position]
 
     def _predict(self, block: int, rows: Ids) -> Ids:
-        """Answers of all models of a block, (m, models)."""
+        """Predictions of all models of a block, (m, models)."""
         scores = self._scores(block, rows)
         return classes_of(scores.flatten(0, 1)).reshape(scores.shape[:2])
 
     def _scores(self, block: int, rows: Ids) -> torch.Tensor:
-        """Of all models of a block, (m, models, classes)."""
+        """Scores of all models of a block, (m, models, classes)."""
         coefficients, intercepts = self._blocks[block]
         raw = Pixels.of(self.store, rows).inputs() @ coefficients + intercepts
         most = self.width // self.columns

@@ -1,15 +1,15 @@
 """Logistic regression: its optimum by Newton's method, or a value certified to be near it.
 
-Two classes with as many images as inputs descend to within a share of 1e-4 of the optimum's value,
-see `backdoor.engines.descent`; measured on digits of 784 inputs, that takes a tenth of what Newton
-takes. All others, and what a descent does not bring so far, are solved to 1e-10.
+With two classes and at least as many images as inputs, a descent ends within a share of 1e-4 of the
+optimum's value, see `backdoor.engines.descent`; on digits of 784 inputs it takes a tenth of the
+time of Newton's method. Everything else, and problems that a descent does not solve, is solved to
+1e-10.
 
-Newton's method: weights are sums of centred training images, w = x.T @ a, so that all that is
-needed of the images is their inner products K: logits are K a + b, |w|^2 is a.K.a, and a Hessian
-times a direction costs one product with K. The weight decays of one training set take their steps
-at the same time, as columns of one matrix of fixed width: a column's bits do not depend on what
-the others hold.
-Products along the way are float32; values, gradients and what is returned are float64.
+Newton's method: weights are sums of centred training images, w = x.T @ a, so that only the inner
+products K of the images are needed: logits are K a + b, |w|^2 is a.K.a, and a Hessian times a
+direction costs one product with K. All weight decays of one training set take their steps at the
+same time, as columns of one matrix of fixed width: the bits of a column do not depend on the
+others. Intermediate products are float32; values, gradients and results are float64.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from backdoor.engines.whole import Pixels
 from backdoor.errors import TrainingError
 from backdoor.image_store.store import ImageStore
 
-#: Stop when the next step promises less than this share of the objective.
-PROMISE = 1e-10
+#: The end: the decrease predicted for the next step is below this share of the objective.
+TOLERANCE = 1e-10
 NEWTON_STEPS, CONJUGATE_STEPS, HALVINGS = 200, 2000, 40
-#: How exact a step is: its residual by the first one, in the preconditioner's norm. Measured: more
-#: exact steps, in float32, cost more than the steps that they save.
+#: The residual of a step, relative to the initial one, in the norm of the preconditioner. In
+#: measurements, more exact steps, in float32, cost more than they saved.
 ACCURACY = 0.25
-#: The intercept of a class without training images, whose best one is minus infinity.
+#: The intercept of a class without training images, in place of minus infinity.
 NEVER = -1e9
-#: Columns of all products; more where there are more classes.
+#: Columns of all products, or the number of classes if that is larger.
 WIDTH = 16
 
 
@@ -63,7 +63,7 @@ class LogisticEngine:
     def train(
         self, members: Sequence[Member], store: ImageStore, classes: int, on_epoch: OnEpoch | None
     ) -> LinearModels:
-        # Few weight decays share a training set here: of two classes a narrow block does.
+        # Few weight decays share a training set here: for two classes, a narrow block is enough.
         models = LinearModels(store, classes, WIDTH if classes == 2 else BLOCK)
         shared = SharedProducts(store, members)
         for group in members_by_training_set(members):
@@ -78,7 +78,7 @@ class LogisticEngine:
 def optima(
     shared: SharedProducts, train: Ids, labels: Ids, classes: int, decays: Sequence[float]
 ) -> list[tuple[Floats, Floats]]:
-    """As `solve`, but certified descents of two classes come first."""
+    """Like `solve`, but for two classes, certified descents are tried first."""
     pixels = Pixels.of(shared.store, train)
     found = _descents(pixels, labels, classes, decays)
     rest = [i for i, solution in enumerate(found) if solution is None]
@@ -93,9 +93,10 @@ def optima(
 def _descents(
     pixels: Pixels, labels: Ids, classes: int, decays: Sequence[float]
 ) -> list[tuple[Floats, Floats] | None]:
-    """None where there are not two classes or few images, and where a descent does not get there.
+    """None without exactly two classes, with few images, and if a descent does not succeed.
 
-    With fewer images than inputs a product with their inner products costs less than two with them.
+    With fewer images than inputs, one product with the matrix of inner products costs less than two
+    products with the images.
     """
     known, (n, inputs) = np.unique(labels), pixels.images.shape
     if len(known) != 2 or n < inputs:
@@ -106,7 +107,7 @@ def _descents(
 
 
 def _of_two(weights: Floats, bias: float, known: Ids, classes: int) -> tuple[Floats, Floats]:
-    """One weight vector as -w/2 and w/2 of the two classes that are known."""
+    """One weight vector as -w/2 and w/2 of the two known classes."""
     coefficients, intercepts = np.zeros((len(weights), classes)), np.full(classes, NEVER)
     coefficients[:, known] = weights[:, None] * (-0.5, 0.5)
     intercepts[known] = -bias / 2, bias / 2
@@ -114,7 +115,7 @@ def _of_two(weights: Floats, bias: float, known: Ids, classes: int) -> tuple[Flo
 
 
 def narrow(pixels: Pixels) -> bool:
-    """Whether inner products of all images are no more than twice their inputs."""
+    """Whether there are at most twice as many images as inputs."""
     n, inputs = pixels.images.shape
     return bool(n <= 2 * inputs)
 
@@ -123,7 +124,7 @@ def narrow(pixels: Pixels) -> bool:
 class Images:
     """Centred inputs (n, inputs), their mean, and factors whose product is K, (n, n).
 
-    K itself is the only factor where it is the smaller; else the inputs are, as K = x @ x.T.
+    The only factor is K itself if it is small; else the factors are x and x.T, as K = x @ x.T.
     """
 
     x: Floats
@@ -131,7 +132,7 @@ class Images:
     factors: tuple[Floats, ...]
     coarse: tuple[npt.NDArray[np.float32], ...]
     lengths: Floats
-    around: Subspace
+    axes: Subspace
 
     @staticmethod
     def of(pixels: Pixels, inner: Floats | None = None) -> Images:
@@ -145,15 +146,15 @@ class Images:
         factors: tuple[Floats, ...] = (x, x.T) if inner is None else (centred(inner),)
         coarse = tuple(factor.astype(np.float32) for factor in factors)
         lengths = np.einsum("ij,ij->i", x, x)
-        around = subspace(lambda v: _multiply(coarse, v), lambda v: _multiply(factors, v), len(x))
-        return Images(x, mean, factors, coarse, lengths, around)
+        axes = subspace(lambda v: _multiply(coarse, v), lambda v: _multiply(factors, v), len(x))
+        return Images(x, mean, factors, coarse, lengths, axes)
 
     def exact(self, v: Floats) -> Floats:
-        """K v, v (n, lanes, classes)."""
+        """K v, v (n, members, classes)."""
         return _multiply(self.factors, v)
 
     def quick(self, v: Floats) -> Floats:
-        """K v to float32's precision."""
+        """K v in float32."""
         return _multiply(self.coarse, v)
 
 
@@ -172,7 +173,7 @@ def solve(
     if len(known) == 1:
         bias = np.where(np.arange(classes) == known[0], 0.0, NEVER)
         return [(np.zeros((images.x.shape[1], classes)), bias) for _ in decays]
-    # Two classes share one weight vector w: as -w/2 and w/2 in the end.
+    # Two classes share one weight vector w, which becomes -w/2 and w/2 at the end.
     columns = 1 if len(known) == 2 else len(known)
     most = max(1, WIDTH // columns)
     found: list[tuple[Floats, Floats]] = []
@@ -188,7 +189,8 @@ def solve(
 def _spread(
     images: Images, weights: Floats, biases: Floats, known: Ids, classes: int
 ) -> tuple[Floats, Floats]:
-    """Weights (inputs, columns) of centred inputs to those of all classes of the inputs."""
+    """From weights (inputs, columns) for centred inputs to weights and intercepts of all
+    classes."""
     if len(known) == 2:
         weights, biases = (np.concatenate([-v / 2, v / 2], -1) for v in (weights, biases))
     coefficients, intercepts = np.zeros((len(weights), classes)), np.full(classes, NEVER)
@@ -200,8 +202,8 @@ def _spread(
 class Newton:
     """Newton's method for several weight decays at once.
 
-    Arrays are (n, lanes, columns) and (lanes, columns), one column standing for two classes; the
-    lanes beyond the decays given stay at zero.
+    Arrays are (n, members, columns) and (members, columns), with one column for two classes;
+    members beyond the given decays stay at zero.
     """
 
     def __init__(
@@ -216,8 +218,8 @@ class Newton:
         self.biases = np.zeros((members, self.columns))
 
     def minimise(self) -> tuple[Floats, Floats]:
-        """Weights (lanes, inputs, columns) and intercepts (lanes, columns), from zero: where it
-        starts must not depend on the rest of a pack."""
+        """Weights (members, inputs, columns) and intercepts (members, columns). It starts at zero,
+        as the start must not depend on the rest of a pack."""
         for _ in range(NEWTON_STEPS):
             curved = self.images.exact(self.sums)
             logits = curved + self.biases
@@ -226,7 +228,7 @@ class Newton:
             step = self._step(p, gap + self._decayed(self.sums), gap.sum(0))
             slope = _dots(gap + self._decayed(self.sums), step.curved)
             slope += (gap.sum(0) * step.biases).sum(1)
-            self.active &= -slope > PROMISE * value
+            self.active &= -slope > TOLERANCE * value
             if not self.active.any():
                 return self._weights(), self.biases
             self._move(logits, curved, value, step, slope)
@@ -245,7 +247,7 @@ class Newton:
         return result
 
     def _value(self, logits: Floats, squares: Floats) -> Floats:
-        """Mean cross-entropy + decay/2 |w|^2 of each lane, given |w|^2."""
+        """Mean cross-entropy + decay/2 |w|^2 of each member, given |w|^2."""
         if self.columns == 1:
             losses = (np.logaddexp(0, logits) - self.one_hot * logits)[..., 0]
         else:
@@ -253,7 +255,7 @@ class Newton:
         result: Floats = losses.mean(0) + self.decay / 2 * squares
         return result
 
-    def _bend(self, p: Floats, v: Floats) -> Floats:
+    def _curve(self, p: Floats, v: Floats) -> Floats:
         """Second derivative of the mean cross-entropy by the logits, times v."""
         moved = p * v
         if self.columns == 1:
@@ -263,11 +265,11 @@ class Newton:
         result: Floats = (moved - p * moved.sum(2, keepdims=True)) / self.n
         return result
 
-    def _step(self, p: Floats, gradient: Floats, by_bias: Floats) -> _Point:
+    def _step(self, p: Floats, gradient: Floats, by_bias: Floats) -> _Update:
         """-H^-1 gradient by conjugate gradients."""
         precondition = self._preconditioner(p)
-        residual, left = _level(-gradient), -by_bias
-        step = _Point.zeros(residual)
+        residual, left = _centre(-gradient), -by_bias
+        step = _Update.zeros(residual)
         direction = precondition(residual, left)
         norm = _dots(residual, direction.curved) + (left * direction.biases).sum(1)
         enough = norm * ACCURACY**2
@@ -275,13 +277,13 @@ class Newton:
             alive = self.active & (norm > enough)
             if not alive.any():
                 break
-            bent = self._bend(p, direction.curved + direction.biases)
+            bent = self._curve(p, direction.curved + direction.biases)
             along, by = bent + self._decayed(direction.sums), bent.sum(0)
             curvature = _dots(along, direction.curved) + (by * direction.biases).sum(1)
             alive &= curvature > 0
             length = np.where(alive, norm, 0) / np.where(alive, curvature, 1)
             step.add(length, direction)
-            residual = _level(residual - length[:, None] * along)
+            residual = _centre(residual - length[:, None] * along)
             left = left - length[:, None] * by
             fresh = precondition(residual, left)
             now = _dots(residual, fresh.curved) + (left * fresh.biases).sum(1)
@@ -290,13 +292,13 @@ class Newton:
         return step
 
     def _preconditioner(self, p: Floats) -> _Preconditioner:
-        bend = p * (1 - p) / self.n
-        return _Preconditioner(self.images, bend, self.decay, self.active)
+        curvature = p * (1 - p) / self.n
+        return _Preconditioner(self.images, curvature, self.decay, self.active)
 
     def _move(
-        self, logits: Floats, curved: Floats, value: Floats, step: _Point, slope: Floats
+        self, logits: Floats, curved: Floats, value: Floats, step: _Update, slope: Floats
     ) -> None:
-        """Halves the steps until the objective falls as it should, up to rounding."""
+        """Takes the steps, halved until the objective decreases enough, up to rounding."""
         squares, mixed = _dots(self.sums, curved), _dots(step.sums, curved)
         own = _dots(step.sums, step.curved)
         length = np.where(self.active, 1.0, 0.0)
@@ -312,19 +314,19 @@ class Newton:
 
 
 @dataclass
-class _Point:
-    """Weights as sums of images (n, lanes, columns), K times them, biases (lanes, columns)."""
+class _Update:
+    """Weights as sums of images (n, members, columns), K times them, biases (members, columns)."""
 
     sums: Floats
     curved: Floats
     biases: Floats
 
     @staticmethod
-    def zeros(like: Floats) -> _Point:
-        return _Point(np.zeros_like(like), np.zeros_like(like), np.zeros(like.shape[1:]))
+    def zeros(like: Floats) -> _Update:
+        return _Update(np.zeros_like(like), np.zeros_like(like), np.zeros(like.shape[1:]))
 
-    def add(self, length: Floats, other: _Point) -> None:
-        """Adds other * length, length (lanes,)."""
+    def add(self, length: Floats, other: _Update) -> None:
+        """Adds other * length; length: (members,)."""
         each = length[:, None]
         self.sums += each * other.sums
         self.curved += each * other.curved
@@ -332,45 +334,46 @@ class _Point:
 
 
 class _Preconditioner:
-    """The Hessian's inverse on the leading axes of the images, and a number on all others."""
+    """The inverse of the Hessian on the leading axes of the images, and one factor on the
+    others."""
 
     def __init__(
-        self, images: Images, bend: Floats, decay: Floats, active: npt.NDArray[np.bool_]
+        self, images: Images, curvature: Floats, decay: Floats, active: npt.NDArray[np.bool_]
     ) -> None:
-        self.images, around = images, images.around
-        n, members, columns = bend.shape
-        size = around.sums.shape[1] + 1
+        self.images, axes = images, images.axes
+        n, members, columns = curvature.shape
+        size = axes.sums.shape[1] + 1
         self.inverse = np.tile(np.eye(size), (members, columns, 1, 1))
-        self.inverse[:, :, -1, -1] = 1 / np.maximum(bend.sum(0), 1e-12)
-        scores = np.column_stack([around.curved, np.ones(n)])
+        self.inverse[:, :, -1, -1] = 1 / np.maximum(curvature.sum(0), 1e-12)
+        scores = np.column_stack([axes.curved, np.ones(n)])
         for member in np.flatnonzero(active):
             ridge = np.diag(np.append(np.full(size - 1, decay[member]), 1e-12))
             for column in range(columns):
-                block = scores.T @ (scores * bend[:, member, column, None]) + ridge
+                block = scores.T @ (scores * curvature[:, member, column, None]) + ridge
                 self.inverse[member, column] = np.linalg.inv(block)
-        rest = np.maximum(images.lengths - np.square(around.curved).sum(1), 0)
+        rest = np.maximum(images.lengths - np.square(axes.curved).sum(1), 0)
         dimensions = max(1, min(images.x.shape) - size + 1)
-        self.tail = decay[:, None] + np.einsum("n,nlc->lc", rest, bend) / dimensions
+        self.tail = decay[:, None] + np.einsum("n,nlc->lc", rest, curvature) / dimensions
 
-    def __call__(self, residual: Floats, left: Floats) -> _Point:
-        around, shape = self.images.around, residual.shape
-        inside = around.curved.T @ residual.reshape(shape[0], -1)
-        flat = around.sums @ inside
+    def __call__(self, residual: Floats, left: Floats) -> _Update:
+        axes, shape = self.images.axes, residual.shape
+        inside = axes.curved.T @ residual.reshape(shape[0], -1)
+        flat = axes.sums @ inside
         both = np.concatenate([inside.reshape(-1, *shape[1:]), left[None]])
-        turned = np.einsum("lcij,jlc->ilc", self.inverse, both)
+        solved = np.einsum("lcij,jlc->ilc", self.inverse, both)
         size = len(inside)
-        sums = (around.sums @ turned[:-1].reshape(size, -1)).reshape(shape)
+        sums = (axes.sums @ solved[:-1].reshape(size, -1)).reshape(shape)
         sums += (residual - flat.reshape(shape)) / self.tail
-        return _Point(sums, self.images.quick(sums), turned[-1])
+        return _Update(sums, self.images.quick(sums), solved[-1])
 
 
 def _dots(a: Floats, b: Floats) -> Floats:
-    """Inner products of each lane, (lanes,)."""
+    """Inner products of each member, (members,)."""
     result: Floats = (a * b).sum(0).sum(1)
     return result
 
 
-def _level(v: Floats) -> Floats:
-    """v less its mean over the images, which sums of centred images do not see."""
+def _centre(v: Floats) -> Floats:
+    """v minus its mean over the images, which has no effect on sums of centred images."""
     result: Floats = v - v.mean(0)
     return result

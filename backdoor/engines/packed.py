@@ -1,15 +1,15 @@
-"""Fully connected networks, a whole pack at a time, by batched matrix products.
+"""Fully connected networks, a whole pack at once, by batched matrix products.
 
-Each lane has its own weights, batches, learning rate, momentum, decay and penalty strength. The
+Each member has its own weights, batches, learning rate, momentum, decay and penalty strength. The
 backward pass is written out: it is five lines, and an order of magnitude faster than one model
-after the other (`tests/benchmarks`). Everything is laid out as (lane, feature, image), so that
-images, of which there are most, lie side by side.
+after the other (`tests/benchmarks`). All tensors are (member, feature, image), so that
+images, of which there are most, are adjacent in memory.
 
-A lane's weights are bitwise the same in every pack. Every sum runs inside one lane, and every block
-of a lane is padded with zeros to multiples of 16 numbers: a product rounds differently for a block
-that does not begin on a 64-byte boundary, and where a block begins would otherwise depend on the
-lanes before it. For the same reason a pack is trained by one thread: where threads cut a product or
-a sum, it rounds differently. Give cores to more workers instead.
+The weights of a member are bitwise the same in every pack. Every sum is within one member, and
+every block of a member is padded with zeros to multiples of 16 numbers: a product rounds
+differently for a block that does not begin on a 64-byte boundary, and where a block begins would
+otherwise depend on the members before it. For the same reason a pack is trained by one thread: a
+product or a sum that threads divide rounds differently. Use more cores for more workers instead.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from backdoor.image_store.store import ImageStore
 
 #: Images with more numbers than this are gathered once for all members that share their order.
 WIDE = 256
-#: Products of fewer rows than this round by other rules.
+#: Products of fewer rows than this round differently.
 FEWEST = 4
-#: Weights of a lane, in numbers, from which one pass over memory saves more than calls cost.
+#: For more weights of a member than this, one pass over memory saves more than its calls cost.
 LARGE = 8192
 EVALUATION_BATCH = 4096
 
@@ -45,7 +45,7 @@ class PackedModels:
     """Weights (K, outputs, inputs) and biases (K, outputs, 1) of every layer, float32, padded.
 
     sizes: inputs of every layer, then the outputs of the last, without padding.
-    slots: lane → where in the tensors it lies.
+    slots: member → its index in the tensors.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Packed:
     ) -> PackedModels:
         wide = math.prod(store.shape) > WIDE and store.device.type == "cpu"
         wide = wide and members[0].config.training.augmentation == "none"
-        with threads(1):
+        with threads(1), torch.no_grad():
             inputs: Inputs = (SharedInputs if wide else OwnInputs)(members, store)
             return _train(members, store, inputs, classes, on_epoch)
 
@@ -122,8 +122,8 @@ def _train(
             factor = learning_rate_factor(done, steps, training.schedule)
             step(inputs.batch(start, min(start + size, n)), factor)
             done += 1
-        if on_epoch is not None and (gone := on_epoch(epoch + 1, models)):
-            left = [number for number in models.slots if number not in gone]
+        if on_epoch is not None and (dropped := on_epoch(epoch + 1, models)):
+            left = [number for number in models.slots if number not in dropped]
             if not left:
                 break
             inputs, step = _without(members, left, store, inputs, step, models)
@@ -131,7 +131,7 @@ def _train(
 
 
 def _slots(placed: Sequence[int]) -> dict[int, int]:
-    """Where each lane lies, of lanes in the order in which they lie."""
+    """Member → its index, for members in the order of the tensors."""
     return {number: slot for slot, number in enumerate(placed)}
 
 
@@ -139,7 +139,7 @@ def _without(
     members: Sequence[Member], left: Sequence[int], store: ImageStore, inputs: Inputs, step: _Step,
     models: PackedModels,
 ) -> tuple[Inputs, _Step]:  # fmt: skip
-    """Inputs and step of the lanes that are `left`, numbers among all; models are cut to them."""
+    """Inputs and step of the members that are `left`; models keep only these."""
     left = sorted(left)
     inputs = type(inputs)([members[number] for number in left], store)
     numbers = [left[index] for index in inputs.placed]
@@ -164,22 +164,22 @@ def _initial(
     device, last = store.device, len(layers) // 2 - 1
     weights, biases = [], []
     for i, (weight, bias) in enumerate(zip(layers[0::2], layers[1::2], strict=True)):
-        # What a hidden layer puts out goes into the next, whose inputs are padded.
+        # Outputs of a hidden layer are inputs of the next one, which are padded.
         outputs = max(classes, FEWEST) if i == last else padded_size(sizes[i + 1])
         weights.append(padded(weight, outputs).to(device))
         biases.append(padded(bias[..., None], outputs, 1).to(device))
-    # For softmax, and so for every gradient, an answer beyond the classes does not exist.
+    # For softmax, and so for every gradient, outputs beyond the classes do not exist.
     biases[-1][:, classes:] = -torch.inf
     return PackedModels(store, sizes, slots, weights, biases)
 
 
 def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
-    """One value a lane, (K, 1, 1) float32."""
+    """One value for each member, (K, 1, 1) float32."""
     return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 class _Step:
-    """One update of all lanes."""
+    """One update of all members."""
 
     def __init__(self, models: PackedModels, placed: Sequence[Member]) -> None:
         self.defences = [member.config.defence for member in placed]
@@ -188,10 +188,10 @@ class _Step:
         self.rate = _column([d.learning_rate for d in self.defences], device)
         self.momentum = _column([d.momentum for d in self.defences], device)
         self.decay = _column([d.weight_decay for d in self.defences], device)
-        lanes_terms = zip(*(d.regularizer.terms for d in self.defences), strict=True)
+        terms_of_members = zip(*(d.regularizer.terms for d in self.defences), strict=True)
         self.terms = [
             (terms[0], _column([term.weight for term in terms], device))
-            for terms in lanes_terms
+            for terms in terms_of_members
             if any(term.weight for term in terms)
         ]
         self.velocity = [torch.zeros_like(p) for p in self.weights]
@@ -200,7 +200,7 @@ class _Step:
     def __call__(self, batch: Batch, factor: float) -> None:
         """factor: of the learning rate.
 
-        What belongs to padding has the gradient 0, so that padded weights stay 0.
+        Padding has the gradient 0, so that padded weights stay 0.
         """
         outputs = [batch.product(self.weights[0]).add_(self.biases[0])]
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
@@ -217,7 +217,7 @@ class _Step:
         self._update(0, batch.weight_gradient(gradient), bias_gradient, factor)
 
     def _loss_gradient(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Of mean cross-entropy plus penalty with respect to logits, (K, answers, b padded)."""
+        """Gradient of mean cross-entropy plus penalty by the logits, (K, outputs, b padded)."""
         size = batch.labels.shape[1]
         gradient = torch.softmax(logits, dim=1)
         target = gradient.new_full((), -1.0).expand(len(logits), 1, size)
@@ -237,7 +237,7 @@ class _Step:
         self, i: int, gradient: torch.Tensor, bias_gradient: torch.Tensor, factor: float
     ) -> None:
         """Momentum and decay. Products and sums are separate operations: fused ones round
-        differently at the end of a vector register, and so by a lane's place in the pack."""
+        differently at the end of a vector register, depending on the member's place in the pack."""
         rate = self.rate * factor
         velocity = self.bias_velocity[i].mul_(self.momentum).add_(bias_gradient)
         self.biases[i].sub_(velocity * rate)
@@ -251,7 +251,7 @@ class _Step:
     def _update_one_by_one(
         self, weight: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, factor: float
     ) -> None:
-        """The same in one pass over memory a lane."""
+        """The same with one pass over memory for each member."""
         for member, defence in enumerate(self.defences):
             torch._fused_sgd_(
                 [weight[member]], [gradient[member]], [velocity[member]] if defence.momentum else

@@ -1,9 +1,9 @@
-"""Linear machines of one training set as planes: a weight a pixel, evaluated together.
+"""Linear machines of one training set as planes: one weight for each pixel, evaluated together.
 
-Weights are sums of training images, all machines' by one product, and answer for an image by one
-row of another, where each machine's kernel values would take a product with all its support
-vectors. Both products have one width, filled up with zeros: a machine's bits do not depend on which
-others share them.
+Weights are sums of training images, for all machines by one product. One more product gives the
+decisions of all machines; by kernel values, each machine would need a product with all its support
+vectors. Both products have a fixed width, padded with zeros, so that the bits of a machine do not
+depend on the others.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from backdoor.engines.base import Floats, Ids
 from backdoor.engines.whole import Pixels
 from backdoor.image_store.store import ImageStore
 
-#: Images are made float64 by so many, not to fill the caches.
+#: Padded width; how many images are converted to float64 at once, so that they fit into the cache.
 WIDTH, CHUNK = 16, 256
 
 
 class Planes:
-    """Of up to `members` trials, with the planes of all pairs of classes of each side by side."""
+    """Planes of up to `members` trials, each with the planes of all pairs of classes."""
 
     def __init__(
         self, pixels: Pixels, coefficients: Sequence[Floats], intercepts: Sequence[Floats]
@@ -45,18 +45,19 @@ class Planes:
 
     @staticmethod
     def width(pairs: int) -> int:
+        """Number of columns: the pairs of one trial, padded."""
         return -(-pairs // WIDTH) * WIDTH
 
     @staticmethod
     def members(pairs: int) -> int:
-        """How many trials fit."""
+        """How many trials fit into the width."""
         return Planes.width(pairs) // pairs
 
     def _own(self, member: int) -> slice:
         return slice(member * self.pairs, (member + 1) * self.pairs)
 
     def decide(self, member: int, store: ImageStore, rows: Ids) -> Floats:
-        """Decisions (m, pairs) on images of the bank; those of all trials are kept."""
+        """Decisions (m, pairs) on images of the store; those of all trials are kept."""
         key = rows.tobytes()
         if key not in self._answers:
             images = Pixels.of(store, rows).images.astype(np.float64)
@@ -64,7 +65,7 @@ class Planes:
         return self._answers[key][:, self._own(member)]
 
     def forget(self) -> None:
-        """Drops the decisions that are kept."""
+        """Frees the kept decisions."""
         self._answers = {}
 
     def plane(self, member: int) -> tuple[Floats, Floats]:

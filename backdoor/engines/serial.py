@@ -1,26 +1,33 @@
-"""Any torch module, one trial after the other: the reference for all other engines."""
+"""Any torch module, one trial after the other: the reference for the other engines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from backdoor.engines.base import Ids, Member, OnEpoch, classes_of, init_state, learning_rate_factor
+from backdoor.engines.base import (
+    Ids,
+    Member,
+    OnEpoch,
+    classes_of,
+    init_state,
+    layer_noise,
+    learning_rate_factor,
+)
 from backdoor.image_store.augment import draw_views
 from backdoor.image_store.store import ImageStore
 from backdoor.regularizers import Regularizer
 from backdoor.regularizers.step import Draws, Network, Step
-from backdoor.streams import stream, stream_seed
+from backdoor.streams import stream
 
 EVALUATION_BATCH = 1000
 
 
 class SerialModels:
-    """The modules trained so far, one a lane."""
+    """The modules trained so far, one for each member."""
 
     def __init__(self, store: ImageStore, modules: list[nn.Module]) -> None:
         self.store, self.modules = store, modules
@@ -44,7 +51,7 @@ class Serial:
 
     name: ClassVar[str] = "serial"
     version: ClassVar[int] = 1
-    pack_invariant: ClassVar[bool] = True  # lanes are trained apart, in the same way in any pack
+    pack_invariant: ClassVar[bool] = True  # members are trained one by one
     max_pack: ClassVar[int] = 1
 
     def train(
@@ -55,19 +62,10 @@ class Serial:
             module = init_state(member.config, store.shape, classes).to(store.device)
             modules.append(module.to(memory_format=torch.channels_last))
             epochs_seen = on_epoch if len(members) == 1 else None
-            with _own_noise(member, store.device):
+            noise = layer_noise("noise", member.config.seed, store.device)
+            with torch.enable_grad(), noise:
                 _train_one(module, member, store, SerialModels(store, modules), epochs_seen)
         return SerialModels(store, modules)
-
-
-@contextmanager
-def _own_noise(member: Member, device: torch.device) -> Iterator[None]:
-    """What layers draw from torch's global generator while training, such as dropout, follows
-    from the trial's seed; the generator is afterwards as it was."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_seed("noise", member.config.seed))
-        yield
 
 
 def _train_one(
@@ -77,10 +75,10 @@ def _train_one(
     models: SerialModels,
     on_epoch: OnEpoch | None,
 ) -> None:
-    """On a GPU nothing in the loop waits for it: indices and labels are sent once an epoch."""
+    """The loop never waits for a GPU: indices and labels are sent once for each epoch."""
     defence, training = member.config.defence, member.config.training
     cuda = store.device.type == "cuda"
-    optimizer = _optimizer(module, member, fused=cuda)
+    optimizer = sgd(module, member, fused=cuda)
     n, size = len(member.train), training.batch_size
     architecture, terms = defence.architecture, defence.regularizer.terms
     network = Network(module, architecture.hidden_layers(module), architecture.head(module))
@@ -117,14 +115,14 @@ def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
 
 
 class EpochImages:
-    """The training images of a lane in the order of an epoch, as they are seen in it."""
+    """The training images of a member in the order of an epoch, augmented."""
 
     def __init__(self, member: Member, store: ImageStore, epoch: int) -> None:
         self.store, self.training = store, member.config.training
         device, n, seed = store.device, len(member.train), member.config.seed
         order = torch.from_numpy(stream("order", seed, n, epoch).permutation(n))
         rows = torch.from_numpy(member.train)[order]
-        # Which images are to be stamped after augmentation is told from rows on the CPU.
+        # To stamp images after augmentation, rows are needed on the CPU.
         self.rows = rows if self.training.stamp == "after" else rows.to(device)
         self.labels = torch.from_numpy(member.train_labels)[order].to(device)
         self.views: torch.Tensor | None = None
@@ -140,8 +138,8 @@ class EpochImages:
         return images.contiguous(memory_format=torch.channels_last), labels
 
 
-def _optimizer(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
-    """Weights are decayed; biases and normalisation scales, which have one dimension, are not."""
+def sgd(module: nn.Module, member: Member, fused: bool) -> torch.optim.SGD:
+    """Weights are decayed; biases and normalization scales, which have one dimension, are not."""
     defence = member.config.defence
     weights = [p for p in module.parameters() if p.ndim > 1]
     others = [p for p in module.parameters() if p.ndim <= 1]

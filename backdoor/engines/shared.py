@@ -1,6 +1,6 @@
-"""Products of the images of a pack, computed once for all trials that have images in common.
+"""Products of the images of a pack, computed once for all trials that share images.
 
-They are exact, see `backdoor.engines.whole`: sharing changes no bit of what a trial gets.
+They are exact, see `backdoor.engines.whole`: sharing changes no bit of a trial's result.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from backdoor.image_store.store import ImageStore
 
 What = Literal["inner", "squared_distances"]
 
-#: A matrix over all images of a seed is kept up to this many numbers (512 MiB); above, each
-#: training set has its own.
+#: A matrix over all images of a seed is kept up to this number of entries (512 MiB); larger
+#: problems
+#: have one for each training set.
 MOST = 2**26
 
 
 class SharedProducts:
-    """Products of the training images of lanes, with each other and with test images."""
+    """Products of the training images of members, with each other and with test images."""
 
     def __init__(self, store: ImageStore, members: Sequence[Member]) -> None:
         self.store = store
@@ -36,7 +37,7 @@ class SharedProducts:
     def moments(self, train: Ids) -> Floats:
         """Sums over the images of products of two pixels, (inputs, inputs).
 
-        One training set's are made from those of the one before by the images that differ.
+        Those of a training set are computed from the previous ones by the images that differ.
         """
         before, sums = self._moments or (np.empty(0, np.int64), np.empty(0))
         differ = before != train if len(before) == len(train) else np.ones(len(train), bool)
@@ -58,7 +59,7 @@ class SharedProducts:
         return every[where].take(where, 1)
 
     def inner_after(self, before: Ids, matrix: Floats, train: Ids) -> Floats:
-        """inner(train), in the place of `matrix`, inner(before), where few of the images differ."""
+        """inner(train), written into `matrix`, which is inner(before), if few images differ."""
         number, union = self._union(train)
         differ = np.flatnonzero(before != train) if len(before) == len(train) else train
         if 2 * len(differ) >= len(train) or len(union) ** 2 > MOST:
@@ -70,7 +71,7 @@ class SharedProducts:
         return matrix
 
     def between(self, train: Ids, rows: Ids, what: What = "inner") -> Floats:
-        """The same of some training images (n,) with any rows (m,): (n, m)."""
+        """Products of training images (n,) with any rows (m,): (n, m)."""
         number, union = self._union(train)
         if len(rows) * len(union) > MOST:
             return self._fresh(train, rows, what)
@@ -78,7 +79,7 @@ class SharedProducts:
         return every[np.searchsorted(union, train)]
 
     def _keep(self, key: tuple[bytes, int, What], union: Ids, rows: Ids | None) -> Floats:
-        """The matrix of this key; the oldest go when all together would be too large."""
+        """The matrix of this key; the oldest ones are freed if all together would be too large."""
         if key not in self._kept:
             needed = len(union) * len(union if rows is None else rows)
             while self._kept and sum(m.size for m in self._kept.values()) + needed > MOST:
@@ -92,9 +93,9 @@ class SharedProducts:
         return pixels.inner(theirs) if what == "inner" else pixels.squared_distances(theirs)
 
     def _union(self, rows: Ids) -> tuple[int, Ids]:
-        """The training images of the seed that these are of, and its number."""
+        """All training images of the seed of these rows, and the number of that set."""
         for number, union in enumerate(self._unions):
             where = np.searchsorted(union, rows)
             if where.max(initial=0) < len(union) and np.array_equal(union[where], rows):
                 return number, union
-        raise KeyError("rows that are no training images of this pack")
+        raise KeyError("rows that are not training images of this pack")

@@ -1,4 +1,4 @@
-"""The leading axes of a set of images, roughly, by a few products: subspace iteration."""
+"""Approximate leading axes of a set of images by a few products: subspace iteration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Subspace:
 
 
 def subspace(quick: Times, exact: Times, n: int) -> Subspace:
-    """About the q <= AXES leading axes of images of which products with K, (n, n), are given.
+    """Approximately the q <= AXES leading axes of images, given products with K, (n, n).
 
     It starts from the same numbers for every set of n images.
     """

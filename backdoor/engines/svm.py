@@ -1,8 +1,8 @@
 """Support vector machines by libsvm, on one matrix that all trials of a seed share.
 
-The matrix holds every training image of the seed, clean and stamped; the kernel matrix of one
-training set is a choice of its rows. For Gaussian kernels test images meet all of them once as
-well; linear machines answer by their weights, see `backdoor.engines.planes`.
+The matrix is over all training images of the seed, clean and stamped; the kernel matrix of one
+training set is a part of it. For Gaussian kernels, test images are also multiplied with all of them
+once; linear machines are evaluated by their weights, see `backdoor.engines.planes`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Machines:
-    """Those of one trial with a Gaussian kernel, one a pair of classes.
+    """The machines of one trial with a Gaussian kernel, one for each pair of classes.
 
-    support: (s,) rows of the bank. coefficients: (s, pairs). intercepts: (pairs,).
+    support: (s,) rows in the image store. coefficients: (s, pairs). intercepts: (pairs,).
     """
 
     support: Ids
@@ -52,15 +52,15 @@ class Machines:
 
 
 class SvmModels:
-    """The machines of every lane."""
+    """The machines of all members."""
 
     def __init__(self, store: ImageStore, shared: SharedProducts, classes: int) -> None:
         self.store, self.shared = store, shared
         self.votes = Votes(classes)
         self.machines: dict[int, Machines] = {}
-        #: Planes, and which of their trials, of every lane with a linear kernel.
+        #: For every member with a linear kernel, its planes and its number in them.
         self.planes: dict[int, tuple[Planes, int]] = {}
-        self._asked: Planes | None = None
+        self._last_planes: Planes | None = None
 
     def predict(self, member: int, rows: Ids) -> Ids:
         return classes_of(self.scores(member, rows))
@@ -75,9 +75,9 @@ class SvmModels:
     def _decide(self, member: int, rows: Ids) -> Floats:
         if member in self.planes:
             planes, position = self.planes[member]
-            if self._asked not in (None, planes):
-                self._asked.forget()
-            self._asked = planes
+            if self._last_planes not in (None, planes):
+                self._last_planes.forget()
+            self._last_planes = planes
             return planes.decide(position, self.store, rows)
         own = self.machines[member]
         distances = self.shared.between(own.support, rows, "squared_distances")
@@ -131,10 +131,10 @@ class SvmEngine:
     def _by_gamma(
         members: Sequence[Member], group: Sequence[int], store: ImageStore
     ) -> list[tuple[float | None, list[int]]]:
-        """Lanes of one training set, those of equal kernel together."""
+        """Members of one training set, grouped by kernel."""
         found: dict[float | None, list[int]] = {}
         for index in group:
-            found.setdefault(_gamma(members[index], store), []).append(index)
+            found.setdefault(gamma_of(members[index], store), []).append(index)
         return list(found.items())
 
 
@@ -144,7 +144,7 @@ def _add_planes(
     members: Sequence[int],
     found: Sequence[tuple[Ids, Floats, Floats]],
 ) -> None:
-    """found: support (s,), as numbers of training images, and machines of each lane."""
+    """found: for each member, support (s,), as numbers of training images, and machines."""
     pixels, most = Pixels.of(models.store, train), Planes.members(found[0][1].shape[1])
     for start in range(0, len(members), most):
         some = found[start : start + most]
@@ -162,8 +162,8 @@ def _spread(n: int, support: Ids, coefficients: Floats) -> Floats:
     return result
 
 
-def _gamma(member: Member, store: ImageStore) -> float | None:
-    """Of the Gaussian kernel; None for the linear one."""
+def gamma_of(member: Member, store: ImageStore) -> float | None:
+    """gamma of the Gaussian kernel; None for the linear kernel."""
     architecture = member.config.defence.architecture
     if not isinstance(architecture, RbfSvm):
         return None
@@ -174,13 +174,14 @@ def _gamma(member: Member, store: ImageStore) -> float | None:
 
 
 class Kernels:
-    """Kernel matrices (n, n) of training sets, one at a time: the next may overwrite the last."""
+    """Kernel matrices (n, n) of training sets; each one may overwrite the previous one."""
 
     def __init__(self, shared: SharedProducts) -> None:
         self.shared = shared
         self._linear: tuple[Ids, Floats] | None = None
 
     def of(self, train: Ids, gamma: float | None) -> Floats:
+        """The kernel matrix of a training set; gamma: None for the linear kernel."""
         if gamma is not None:
             return gaussian(self.shared.inner(train, "squared_distances"), gamma)
         if self._linear is None:
@@ -201,7 +202,7 @@ def gaussian(squared: Floats, gamma: float) -> Floats:
 def _fit(kernel: Floats, labels: Ids, decay: float) -> SVC:
     if len(np.unique(labels)) < 2:
         raise TrainingError("a support vector machine needs training images of at least 2 classes")
-    # What is checked again at every fit takes as long as some of the fits.
+    # Repeating the checks at every fit would take as long as some of the fits.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         return SVC(kernel="precomputed", C=1 / (len(labels) * decay)).fit(kernel, labels)
 
@@ -210,8 +211,8 @@ def _by_pair(svc: SVC, classes: int) -> tuple[Floats, Floats]:
     """Coefficients (support vectors, pairs) and intercepts (pairs,), positive for the first class.
 
     libsvm keeps, for each support vector of class i, one coefficient against each other class:
-    against j in row j - 1 where i < j, in row j where i > j. A class without training images
-    loses every vote against one that has some.
+    against j in row j - 1 if i < j, in row j if i > j. A class without training images loses every
+    vote against one that has some.
     """
     known = svc.classes_.tolist()
     ends = np.cumsum([0, *svc.n_support_])

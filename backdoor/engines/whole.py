@@ -1,11 +1,10 @@
-"""Products of images without rounding, so that one matrix can serve trials of any company.
+"""Products of images without rounding, so that any trials can share one matrix.
 
-Pixels are whole numbers from 0 to 255. Moved to -128 ... 127, no sum of 1,024 of their products
-exceeds 2^24, up to which float32 holds every whole number; longer sums are put together in
-float64, which holds them up to 2^53. Frozen features are larger whole numbers, whose products are
-summed in float64 from the start, see `backdoor.architectures.frozen_features`. So a product of two
-images has the same bits whichever images it is computed along with, in whichever order, and by
-whichever BLAS.
+Pixels are whole numbers from 0 to 255. Shifted to -128 ... 127, no sum of 1,024 of their products
+exceeds 2^24, up to which float32 represents all whole numbers; longer sums are added in float64,
+which represents them up to 2^53. Frozen features are larger whole numbers, whose products are
+summed in float64 from the beginning, see `backdoor.architectures.frozen_features`. So a product of
+two images has the same bits with any other images, in any order, and with any BLAS.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ def products(a: Bytes, b: Bytes | None = None) -> Floats:
         return exact
     total: Floats | None = None
     for start in range(0, a.shape[1], SAFE):
-        left = _moved(a[:, start : start + SAFE])
-        # The very same array twice is a symmetric product, which costs half.
-        right = left if b is None else _moved(other[:, start : start + SAFE])
+        left = _shifted(a[:, start : start + SAFE])
+        # The same array twice is a symmetric product, which costs half.
+        right = left if b is None else _shifted(other[:, start : start + SAFE])
         part = left @ right.T
-        # Whole numbers, whose sums are exact in any order: no matrix more than is needed.
+        # Sums of whole numbers are exact in any order: they are added in place.
         total = part.astype(np.float64) if total is None else np.add(total, part, out=total)
     if total is None:  # no columns
         return np.zeros((len(a), len(other)))
@@ -46,10 +45,10 @@ def products(a: Bytes, b: Bytes | None = None) -> Floats:
     return total
 
 
-def _moved(block: Bytes) -> npt.NDArray[np.float32]:
-    moved = block.astype(np.float32)
-    moved -= MIDDLE
-    return moved
+def _shifted(block: Bytes) -> npt.NDArray[np.float32]:
+    shifted = block.astype(np.float32)
+    shifted -= MIDDLE
+    return shifted
 
 
 def _sums(a: Bytes) -> Floats:
@@ -59,9 +58,9 @@ def _sums(a: Bytes) -> Floats:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images as an engine in float64 sees them: inputs are pixels * scale - shift, per channel.
+    """Images for engines in float64: inputs are pixels * scale - shift, per channel.
 
-    images: (n, inputs) uint8, or int32 where they are features. scale, shift: (c,) float64.
+    images: (n, inputs) uint8, or int32 for features. scale, shift: (c,) float64.
     """
 
     images: Bytes
@@ -70,6 +69,7 @@ class Pixels:
 
     @staticmethod
     def of(store: ImageStore, rows: Ids) -> Pixels:
+        """The images of these rows."""
         return Pixels(store.pixels(rows), *store.affine())
 
     def __getitem__(self, rows: Ids) -> Pixels:
@@ -81,7 +81,7 @@ class Pixels:
         return np.repeat(self.scale, each), np.repeat(self.shift, each)
 
     def inputs(self) -> Floats:
-        """(n, inputs) float64."""
+        """Inputs of the learner, (n, inputs) float64."""
         scale, shift = self.wide()
         result = self.images * scale
         result -= shift
@@ -111,7 +111,7 @@ class Pixels:
         return _total(parts)
 
     def variance(self) -> float:
-        """Of all inputs of all images together."""
+        """Variance of all inputs of all images."""
         sizes, sums, squares = np.zeros((3, len(self.scale)))
         for c, (a, _, scale, shift) in enumerate(self._split(None)):
             size, first, second = a.size, float(_sums(a).sum()), float(_squares(a).sum())
@@ -121,7 +121,7 @@ class Pixels:
         return float(squares.sum() / sizes.sum() - mean**2)
 
     def _channels(self, other: Pixels | None) -> list[tuple[Bytes, Bytes | None, float, float]]:
-        """Both images of each channel; channels of equal scale and shift count as one."""
+        """Both sets of images, by channel; channels of equal scale and shift count as one."""
         if len(np.unique(self.scale)) == len(np.unique(self.shift)) == 1:
             theirs = None if other is None else other.images
             return [(self.images, theirs, float(self.scale[0]), float(self.shift[0]))]
@@ -137,7 +137,7 @@ class Pixels:
 
 
 def _total(parts: list[Floats]) -> Floats:
-    """Their sum, in the place of the first."""
+    """Their sum, computed in place in the first."""
     for part in parts[1:]:
         parts[0] += part
     return parts[0]

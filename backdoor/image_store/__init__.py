@@ -1,1 +1,1 @@
-"""The images of a pack, held once: clean, stamped, augmented, or as frozen features."""
+"""The images of a pack, each kept once: clean, stamped, augmented, or as frozen features."""

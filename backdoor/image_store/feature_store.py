@@ -1,5 +1,4 @@
-"""The images of a pack as frozen features: what learners see of `backdoor.image_store.store` in
-their place."""
+"""The images of a pack as frozen features in place of pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +9,15 @@ import torch
 from backdoor.architectures.frozen_features import STEP, Features
 from backdoor.image_store.store import Floats, Ids, ImageStore
 
-#: Images that the network is shown at a time, always as many: sums may depend on their number.
+#: Images in a batch of the network, always the same number, as sums may depend on it.
 BATCH = 16
 
 
 class FeatureStore(ImageStore):
-    """A bank whose rows are features (f, 1, 1) of the rows of another, in whole steps of `STEP`.
+    """A store whose rows are features (f, 1, 1) of the rows of another, in whole steps of `STEP`.
 
-    What addresses rows is taken over from that bank, which keeps the images: `uint8` shows those.
-    clean: numbers of the images that some trial needs unchanged, as that bank was made with.
+    Row numbers are those of the other store, which keeps the images: `uint8` returns its images.
+    clean: numbers of the images that some trial needs unchanged, as the other store was made with.
     """
 
     def __init__(self, store: ImageStore, features: Features, clean: Ids) -> None:
@@ -45,19 +44,19 @@ class FeatureStore(ImageStore):
         return result
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
-        return self._normalised(self._select(rows.flatten())).reshape(*rows.shape, *self.shape)
+        return self._normalized(self._select(rows.flatten())).reshape(*rows.shape, *self.shape)
 
     def affine(self) -> tuple[Floats, Floats]:
         return np.array([STEP]), np.zeros(1)
 
     def _select(self, rows: torch.Tensor) -> torch.Tensor:
-        """rows (n,) to (n, 1, 1, f) int32."""
+        """Features of rows (n,), (n, 1, 1, f) int32."""
         places = torch.searchsorted(self._rows, rows.cpu())
         return self._features.index_select(0, places.to(self.device))[:, None, None]
 
     @torch.no_grad()
     def _extract(self, features: Features) -> torch.Tensor:
-        """Of all rows that are needed, (n, f) int32."""
+        """Features of all rows that are needed, (n, f) int32."""
         extractor, parts = features.load().to(self.device), []
         for rows in np.split(self._rows.numpy(), range(BATCH, len(self._rows), BATCH)):
             images = self._raw.uint8(rows).to(torch.float32)

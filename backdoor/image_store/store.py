@@ -1,11 +1,11 @@
-"""The images of a pack: clean ones once, stamped ones once a trigger, addressed by row.
+"""The images of a pack: clean ones once, stamped ones once for each trigger, addressed by row.
 
-No trial ever copies the data set: a poisoned training set is an array of row numbers, in which
-the poisoned positions point at stamped rows. Nor does a worker copy a large one: its clean images
-are read where the decoded data set is memory-mapped, once for all processes of a machine.
+No trial copies the data set: a poisoned training set is an array of row numbers, in which the
+poisoned positions refer to stamped rows. A worker does not copy a large data set either: it reads
+the clean images from the memory map of the decoded set, which all processes of a machine share.
 
-Images lie with channels last, (n, h, w, c): so are the decoded sets and what convolutions want,
-and the bytes of a pixel move together when it is cropped.
+Images are stored with channels last, (n, h, w, c), like the decoded sets. Convolutions are fastest
+that way, and cropping moves the bytes of a pixel together.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from backdoor.triggers import Trigger
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: Banks up to this size are normalised to float32 once; larger ones batch by batch.
+#: Stores up to this size are normalized to float32 once; larger ones batch by batch.
 FLOAT_STORE_BYTES = 128 * 2**20
-#: Clean images of a memory-mapped set are copied up to this size, and shared beyond it.
+#: Clean images of a memory-mapped set are copied up to this size; larger sets are shared.
 COPIED_BYTES = 32 * 2**20
-#: So many images are stamped at once: triggers compute in float64, eight times the size.
+#: How many images are stamped at once: triggers compute in float64, which takes eight times the
+#: memory.
 STAMPED_AT_ONCE = 4096
 
 
@@ -37,12 +38,12 @@ class ImageStore:
     """Rows of images (c, h, w) uint8 on a device.
 
     Args:
-        source: where the images come from.
+        source: the data set of the images.
         clean: (n,) int64, numbers of all images that some trial needs unchanged.
         stamped: for each trigger, the numbers of the images that some trial needs stamped.
         normalization: `unit` or `standard`, see `backdoor.config.Training`.
-        alone: whether a single trial uses it. Images of a shared set are then stamped whenever they
-            are asked for; several trials ask for the same ones, which are stamped once and kept.
+        alone: whether a single trial uses it. Images of a shared set are then stamped each time
+            they are read. Several trials read the same ones, which are stamped once and kept.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class ImageStore:
         self._keeps = self._shared is None or not alone
         origin = [np.arange(offset)]
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
-        for trigger, target_labels in stamped.items():
-            ids = np.unique(target_labels)
+        for trigger, numbers in stamped.items():
+            ids = np.unique(numbers)
             blocks += stamped_blocks(trigger, source, ids) if self._keeps else []
             origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
@@ -85,11 +86,11 @@ class ImageStore:
         self._mean, self._std = mean.astype(np.float64), std.astype(np.float64)
         self._scale = torch.from_numpy(1 / (255 * std)).to(device)
         self._shift = torch.from_numpy(mean / std).to(device)
-        # A number for every one of an image: broadcasting over the short last axis is slow.
+        # One factor for every value of an image: broadcasting over the short last axis is slow.
         self._scales, self._shifts = self._scale.repeat(h * w), self._shift.repeat(h * w)
 
     @property
-    def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
         return self._scale[:, None, None], self._shift[:, None, None]
 
@@ -103,11 +104,11 @@ class ImageStore:
         return offset + np.searchsorted(known, ids)
 
     def unchanged(self, rows: Ids) -> Ids:
-        """Rows of the images as they were before they were stamped, (...) int64."""
+        """Rows of the same images without a stamp, (...) int64."""
         return self._origin[rows]
 
     def uint8(self, rows: Ids) -> torch.Tensor:
-        """The images of these rows as they are: rows (n,) int64 to (n, c, h, w) uint8."""
+        """The images of these rows: rows (n,) int64 to (n, c, h, w) uint8."""
         return self._select(torch.from_numpy(rows)).permute(0, 3, 1, 2)
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
@@ -116,11 +117,11 @@ class ImageStore:
         if self._floats is not None:
             images = self._floats.index_select(0, chosen.to(self.device))
         else:
-            images = self._normalised(self._select(chosen))
+            images = self._normalized(self._select(chosen))
         return images.reshape(*rows.shape, *self.shape)
 
     def augmented(self, rows: torch.Tensor, views: torch.Tensor, stamp: str) -> torch.Tensor:
-        """Network inputs as they are seen while training: (..., c, h, w) float32.
+        """Augmented network inputs for training: (..., c, h, w) float32.
 
         Args:
             rows: (...) int64, on the CPU where `stamp` is `after`.
@@ -134,7 +135,7 @@ class ImageStore:
             clean = torch.from_numpy(self.unchanged(chosen.numpy()))
             images = crop_flip(self._select(clean), views)
             self._stamp(images.permute(0, 3, 1, 2), chosen)
-        return self._normalised(images).reshape(*rows.shape, *self.shape)
+        return self._normalized(images).reshape(*rows.shape, *self.shape)
 
     def _select(self, rows: torch.Tensor) -> torch.Tensor:
         """rows (n,) to (n, h, w, c) uint8."""
@@ -152,18 +153,18 @@ class ImageStore:
         return images
 
     def _stamp(self, images: torch.Tensor, rows: torch.Tensor) -> None:
-        """Stamps those of the images (n, c, h, w), in place, whose rows, on the CPU, say so."""
+        """Stamps, in place, the images (n, c, h, w) whose rows (n,), on the CPU, are stamped."""
         for trigger, (offset, ids) in self._stamped.items():
             places = ((rows >= offset) & (rows < offset + len(ids))).nonzero()[:, 0]
             if len(places):
                 numbers = torch.from_numpy(ids)[rows[places] - offset]
                 labels = self._labels[numbers]
                 there, numbers = places.to(images.device), numbers.to(images.device)
-                marked = images[there].contiguous()
-                images[there] = trigger.stamp(marked, numbers, labels.to(images.device))
+                clean = images[there].contiguous()
+                images[there] = trigger.stamp(clean, numbers, labels.to(images.device))
 
     def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
-        """What learners see of these rows as whole numbers, (n, inputs) on the CPU: uint8."""
+        """Inputs of these rows as whole numbers, (n, inputs) uint8, on the CPU."""
         result: npt.NDArray[np.integer] = self.uint8(rows).flatten(1).cpu().numpy()
         return result
 
@@ -173,35 +174,35 @@ class ImageStore:
 
     @functools.cached_property
     def _floats(self) -> torch.Tensor | None:
-        """All rows normalised, made when first asked for: not every engine does."""
+        """All rows normalized, computed at the first use; not every engine uses them."""
         small = self._shared is None and 4 * self._own.numel() <= FLOAT_STORE_BYTES
-        return self._normalised(self._own).contiguous() if small else None
+        return self._normalized(self._own).contiguous() if small else None
 
-    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, h, w, c) uint8 to (n, c, h, w) float32, whose channels lie last."""
+    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, h, w, c) uint8 to (n, c, h, w) float32 with channels last in memory."""
         floats = images.to(torch.float32).flatten(1).mul_(self._scales).sub_(self._shifts)
         return floats.view(images.shape).permute(0, 3, 1, 2)
 
 
 def channels_last(images: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """(n, c, h, w) to a tensor (n, h, w, c), without a copy where they lie so already."""
+    """(n, c, h, w) to a tensor (n, h, w, c), without a copy if memory has that order already."""
     moved = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     with warnings.catch_warnings():
-        # Mapped read-only: nothing here ever writes to it.
+        # The map is read-only, and nothing here writes to it.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(moved)
 
 
 def shareable(source: Source, images: int) -> bool:
-    """Whether so many clean images are better read where the decoded set is mapped."""
+    """Whether so many clean images should be read from the memory map of the decoded set."""
     size = images * int(np.prod(source.shape))
     return isinstance(source.images, np.memmap) and size > COPIED_BYTES
 
 
 def stamped_blocks(trigger: Trigger, source: Source, ids: Ids) -> Iterator[torch.Tensor]:
-    """The images of these numbers, stamped, in blocks (m, h, w, c) uint8."""
+    """The images with these numbers, stamped, in blocks (m, h, w, c) uint8."""
     for some in np.array_split(ids, -(-len(ids) // STAMPED_AT_ONCE) or 1):
         images = torch.from_numpy(np.ascontiguousarray(source.images[some]))
         labels = torch.from_numpy(source.labels[some])
-        marked = trigger.stamp(images, torch.from_numpy(some), labels)
-        yield marked.permute(0, 2, 3, 1).contiguous()
+        stamped = trigger.stamp(images, torch.from_numpy(some), labels)
+        yield stamped.permute(0, 2, 3, 1).contiguous()

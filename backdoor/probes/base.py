@@ -1,4 +1,4 @@
-"""What every probe is given, and what it finds."""
+"""The base class of probes, what a probe gets, and what it returns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from backdoor.settings.registry import Kind
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """One trained model, with all that it was trained and measured on.
+    """One trained model, with all the images that it was trained and measured on.
 
-    fitted.predict(index, rows) and fitted.state(index) are the model's answers and weights; lane
-    has its training, validation, test and triggered rows in `store`.
+    fitted.predict(index, rows) and fitted.state(index) are predictions and weights of the model.
+    member: its training, validation, test and triggered rows in `store`.
     """
 
     fitted: Fitted
@@ -30,20 +30,22 @@ class ProbedModel:
 
     @property
     def lane(self) -> Member:
-        """`member`, by its name of before."""
+        """Former name of `member`."""
         return self.member
 
     @property
     def bank(self) -> ImageStore:
-        """`store`, by its name of before."""
+        """Former name of `store`."""
         return self.store
 
     @property
     def config(self) -> TrialConfig:
+        """The trial of the model."""
         return self.member.config
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return len(self.source.class_names)
 
 
@@ -51,8 +53,8 @@ class ProbedModel:
 class ProbeResult:
     """What a probe found on one model.
 
-    columns: name to values, all of one length, a row a point; floats may be NaN where a figure
-    does not exist. A single figure is a column of length 1.
+    probe: identity of the probe. columns: name → values, all of the same length; a float is NaN if
+    the figure does not exist. A single figure is a column of length 1.
     """
 
     probe: Mapping[str, Any]
@@ -61,26 +63,26 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Probe(Kind):
-    """Looks at a trained model more closely than counts on test images do."""
+    """Analyses a trained model beyond counts on test images."""
 
     def study(self, model: ProbedModel) -> ProbeResult | None:
-        """What this probe finds; None for models it says nothing about, such as clean baselines.
+        """The result on one model; None if the probe does not apply to it, as for clean baselines.
 
-        Never changes the model. Everything it draws comes from streams keyed by the trial's seed.
+        It never changes the model. All its random numbers come from streams keyed by the seed of
+        the trial.
         """
         raise NotImplementedError
 
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        """What is wrong with this probe on this trial; nothing by default. Models of other trials
-        of the sweep are studied all the same."""
+        """Mistakes of this probe on this trial; none by default. The probe is still run on models
+        of other trials of the sweep."""
         return ()
 
     def found(self, **columns: Iterable[float | int | str]) -> ProbeResult:
-        """A study of this probe with these columns."""
-        return ProbeResult(
-            self.identity(), {name: tuple(values) for name, values in columns.items()}
-        )
+        """A result of this probe with these columns."""
+        values = {name: tuple(column) for name, column in columns.items()}
+        return ProbeResult(self.identity(), values)
 
 
-#: The names of before, which probes of users may import.
+#: Former names, which probes of users may import.
 Studied, Study = ProbedModel, ProbeResult

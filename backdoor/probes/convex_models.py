@@ -1,14 +1,14 @@
 """Convex learners as functions of the weights of their training images. Pure: arrays only.
 
-Each learner minimises, over weights w and intercepts that are free,
+Each learner minimises, over weights w and free intercepts,
 
     J(w, s) = (1/n) sum_i s_i loss(x_i, y_i) + (decay/2) ||w||^2,    n fixed, s_i >= 0,
 
 which at s = 1 is what the engine of its architecture minimises. The influence function follows
-(Cook and Weisberg 1982; Koh and Liang 2017, arXiv 1703.04730): the optimum moves with one image's
-weight by dw/ds_j = -H^-1 grad loss_j / n, H being the Hessian of J itself, so that a test loss L
-moves by dL/ds_j = -(1/n) grad L . H^-1 grad loss_j. For support vector machines, whose loss has a
-kink, see `backdoor.probes.kernel_machines`.
+(Cook and Weisberg 1982; Koh and Liang 2017, arXiv 1703.04730): the derivative of the optimum by the
+weight of one image is dw/ds_j = -H^-1 grad loss_j / n, H being the Hessian of J itself, so that of
+a test loss L is dL/ds_j = -(1/n) grad L . H^-1 grad loss_j. For support vector machines, whose loss
+has a kink, see `backdoor.probes.kernel_machines`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from backdoor.errors import TrainingError
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
-#: Newton's method has arrived when a step promises less than this share of the objective; the step
-#: is taken all the same, and squares what is missing.
-PROMISE, STEPS, HALVINGS = 1e-16, 100, 40
-#: Parameters of a softmax regression up to which its Hessian is kept whole (512 MiB).
+#: Newton's method ends when the decrease predicted for a step is below this share of the objective.
+#: That step is still taken; it makes the error quadratically smaller.
+TOLERANCE, STEPS, HALVINGS = 1e-16, 100, 40
+#: The most parameters of a softmax regression, whose Hessian is one matrix (512 MiB).
 MOST_PARAMETERS = 8192
 
 
 @dataclass(frozen=True)
 class Learner(ABC):
-    """n training images, their labels, and how a model of them is found.
+    """n training images with labels, and how a model is fitted to them.
 
-    A model is `theta` (d, c): an image with features (d,), the last of which is 1 and stands for
-    the intercept, has the scores features @ theta, (c,).
+    A model is `theta` (d, c): an image with features (d,), the last of which is 1 for the
+    intercept, has the scores features @ theta, (c,).
 
     features: (n, d) of the training images. labels: (n,). decay: above 0.
     """
@@ -55,36 +55,37 @@ class Learner(ABC):
 
     @abstractmethod
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
-        """The optimum theta (d, c) for image weights (n,), perhaps sought from `start`."""
+        """The optimum theta (d, c) for image weights (n,); start: a theta to start from."""
 
     @abstractmethod
     def losses(self, scores: Floats, labels: Ids) -> Floats:
         """Loss of each image, (m,), from scores (m, c) and labels (m,)."""
 
     @abstractmethod
-    def slopes(self, scores: Floats, labels: Ids) -> Floats:
-        """Derivative of each image's loss by its scores, (m, c)."""
+    def score_gradients(self, scores: Floats, labels: Ids) -> Floats:
+        """Derivatives of the loss of each image by its scores, (m, c)."""
 
     @abstractmethod
     def answers(self, scores: Floats) -> Ids:
-        """Classes, (m,), as the trained model answers."""
+        """Predicted classes, (m,), as the trained model predicts them."""
 
     @abstractmethod
     def shares(self, theta: Floats, weights: Floats, gradients: Floats) -> Floats:
-        """How q quantities move with each image's weight, (q, n), at the optimum `theta` for
-        `weights`. gradients: theirs by theta, (q, d, c). NaN where no derivative exists."""
+        """Derivatives of q quantities by the weight of each image, (q, n), at the optimum `theta`
+        for `weights`. gradients: those of the quantities by theta, (q, d, c). NaN if no
+        derivative exists."""
 
     @abstractmethod
     def product(self, one: Floats, other: Floats) -> float:
-        """Inner product of the weights, in feature space, of two models; intercepts left out."""
+        """Inner product of the weights of two models in feature space, without intercepts."""
 
 
-class Linear(Learner):
-    """A model on the inputs themselves, of a smooth loss."""
+class LinearLearner(Learner):
+    """A linear model on the inputs, with a smooth loss."""
 
     @property
     def penalty(self) -> Floats:
-        """Second derivative of the decay by the parameters of one column, (d,): intercepts none."""
+        """Second derivative of the decay by the parameters of a column, (d,); 0 for intercepts."""
         return np.append(np.full(self.features.shape[1] - 1, self.decay), 0.0)
 
     def answers(self, scores: Floats) -> Ids:
@@ -93,11 +94,11 @@ class Linear(Learner):
         return found
 
     def shares(self, theta: Floats, weights: Floats, gradients: Floats) -> Floats:
-        turned = self.solve(theta, weights, gradients)
-        own = self.slopes(self.features @ theta, self.labels)
+        solved = self.solve(theta, weights, gradients)
+        by_score = self.score_gradients(self.features @ theta, self.labels)
         total = np.zeros((len(gradients), len(self.features)))
-        for column in range(own.shape[1]):
-            total -= turned[:, :, column] @ self.features.T * own[:, column]
+        for column in range(by_score.shape[1]):
+            total -= solved[:, :, column] @ self.features.T * by_score[:, column]
         return total / len(self.features)
 
     @abstractmethod
@@ -108,21 +109,21 @@ class Linear(Learner):
         return float((one[:-1] * other[:-1]).sum())
 
 
-class RidgeLearner(Linear):
-    """One column a class, of two classes one for both; each column is a problem of its own."""
+class RidgeLearner(LinearLearner):
+    """One column a class, or one column for two classes; columns are independent problems."""
 
     loss: ClassVar[str] = "squared error (y - f)^2, y = +1 or -1, summed over columns"
 
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
-        target_labels = weights[:, None] * self._targets(self.labels)
-        right = 2 / len(self.features) * self.features.T @ target_labels
+        weighted = weights[:, None] * self._targets(self.labels)
+        right = 2 / len(self.features) * self.features.T @ weighted
         return self._inverse_times(weights, right)
 
     def losses(self, scores: Floats, labels: Ids) -> Floats:
         result: Floats = np.square(self._targets(labels) - scores).sum(1)
         return result
 
-    def slopes(self, scores: Floats, labels: Ids) -> Floats:
+    def score_gradients(self, scores: Floats, labels: Ids) -> Floats:
         return 2 * (scores - self._targets(labels))
 
     def solve(self, theta: Floats, weights: Floats, gradients: Floats) -> Floats:
@@ -134,32 +135,31 @@ class RidgeLearner(Linear):
         return targets(labels, columns_of(self.classes))
 
     def _inverse_times(self, weights: Floats, right: Floats) -> Floats:
-        bend = np.full(len(weights), 2.0) * weights
-        matrix = _weighted_moments(self.features, bend) + np.diag(self.penalty)
+        matrix = _weighted_moments(self.features, 2.0 * weights) + np.diag(self.penalty)
         return _solve(matrix, right)
 
 
-class LogisticLearner(Linear):
-    """Of two classes one weight vector; of more, softmax regression with one a class."""
+class LogisticLearner(LinearLearner):
+    """One weight vector for two classes; for more, softmax regression with one a class."""
 
     loss: ClassVar[str] = "cross-entropy, natural logarithm"
 
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
-        """Newton's method with exact steps, halved where they go too far."""
-        lacking = set(range(self.classes)) - set(self.labels[weights > 0].tolist())
-        if lacking:
-            text = f"no training images of class {min(lacking)}: its best intercept is infinite"
+        """Newton's method with exact steps, halved if they go too far."""
+        missing = set(range(self.classes)) - set(self.labels[weights > 0].tolist())
+        if missing:
+            text = f"no training images of class {min(missing)}: its best intercept is infinite"
             raise TrainingError(text)
         shape = self.features.shape[1], columns_of(self.classes)
         theta = np.zeros(shape) if start is None else start
         for _ in range(STEPS):
             gradient = self._gradient(theta, weights)
             step = self.solve(theta, weights, gradient[None])[0]
-            promised = float((gradient * step).sum())
-            if promised <= PROMISE * self._value(theta, weights):
+            decrease = float((gradient * step).sum())
+            if decrease <= TOLERANCE * self._value(theta, weights):
                 result: Floats = theta - step
                 return result
-            theta = theta - self._length(theta, step, weights, promised) * step
+            theta = theta - self._length(theta, step, weights, decrease) * step
         raise TrainingError(f"logistic regression did not converge in {STEPS} Newton steps")
 
     def losses(self, scores: Floats, labels: Ids) -> Floats:
@@ -170,8 +170,8 @@ class LogisticLearner(Linear):
         result: Floats = -log_softmax(scores, axis=1)[np.arange(len(labels)), labels]
         return result
 
-    def slopes(self, scores: Floats, labels: Ids) -> Floats:
-        return self._chances(scores) - (targets(labels, scores.shape[1]) + 1) / 2
+    def score_gradients(self, scores: Floats, labels: Ids) -> Floats:
+        return self._probabilities(scores) - (targets(labels, scores.shape[1]) + 1) / 2
 
     def solve(self, theta: Floats, weights: Floats, gradients: Floats) -> Floats:
         q, d, c = gradients.shape
@@ -179,7 +179,7 @@ class LogisticLearner(Linear):
         solved = _solve(self._hessian(theta, weights), flat)
         return solved.reshape(c, d, q).transpose(2, 1, 0)
 
-    def _chances(self, scores: Floats) -> Floats:
+    def _probabilities(self, scores: Floats) -> Floats:
         result: Floats = expit(scores) if scores.shape[1] == 1 else softmax(scores, axis=1)
         return result
 
@@ -189,23 +189,23 @@ class LogisticLearner(Linear):
         return float(fit + decayed + self._shift * theta[-1].sum() ** 2 / 2)
 
     def _gradient(self, theta: Floats, weights: Floats) -> Floats:
-        own = self.slopes(self.features @ theta, self.labels) * weights[:, None]
-        found: Floats = self.features.T @ own / len(weights) + self.penalty[:, None] * theta
+        by_score = self.score_gradients(self.features @ theta, self.labels) * weights[:, None]
+        found: Floats = self.features.T @ by_score / len(weights) + self.penalty[:, None] * theta
         found[-1] += self._shift * theta[-1].sum()
         return found
 
     def _hessian(self, theta: Floats, weights: Floats) -> Floats:
-        """(c d, c d), the parameters of one column after those of another."""
+        """(c d, c d); the parameters are ordered column by column."""
         d, c = theta.shape
         if c * d > MOST_PARAMETERS:
             rule = f"a softmax regression of {c * d} parameters: this probe solves for at most "
             raise TrainingError(f"{rule}{MOST_PARAMETERS}. Use fewer classes, or ridge")
-        p = self._chances(self.features @ theta)
+        p = self._probabilities(self.features @ theta)
         blocks = np.zeros((c, d, c, d))
         for a in range(c):
             for b in range(a, c):
-                bend = weights * p[:, a] * ((a == b) - p[:, b])
-                blocks[a, :, b] = _weighted_moments(self.features, bend)
+                curvature = weights * p[:, a] * ((a == b) - p[:, b])
+                blocks[a, :, b] = _weighted_moments(self.features, curvature)
                 blocks[b, :, a] = blocks[a, :, b]
             blocks[a, :, a] += np.diag(self.penalty)
         blocks[:, -1, :, -1] += self._shift
@@ -213,28 +213,29 @@ class LogisticLearner(Linear):
 
     @property
     def _shift(self) -> float:
-        """Of (shift/2) (sum of intercepts)^2, which softmax does not see: it is 0 at the optimum,
-        and without it the Hessian is singular. Two classes with one intercept need none."""
+        """Factor of (shift/2) (sum of intercepts)^2, which is 0 at the optimum, since softmax does
+        not depend on the sum. Without it the Hessian is singular. A single intercept needs none."""
         return 0.0 if columns_of(self.classes) == 1 else 1.0
 
-    def _length(self, theta: Floats, step: Floats, weights: Floats, promised: float) -> float:
+    def _length(self, theta: Floats, step: Floats, weights: Floats, decrease: float) -> float:
+        """The length of a step: 1, or halved until the objective decreases enough."""
         value, length = self._value(theta, weights), 1.0
         for _ in range(HALVINGS):
             after = self._value(theta - length * step, weights)
-            if after <= value - 1e-4 * length * promised + 1e-15 * abs(value):
+            if after <= value - 1e-4 * length * decrease + 1e-15 * abs(value):
                 break
             length /= 2
         return length
 
 
-def _weighted_moments(features: Floats, bend: Floats) -> Floats:
-    """(1/n) sum over images of bend times the outer product of its features, (d, d)."""
-    result: Floats = features.T @ (features * bend[:, None]) / len(features)
+def _weighted_moments(features: Floats, weights: Floats) -> Floats:
+    """(1/n) sum over images of weight times the outer product of their features, (d, d)."""
+    result: Floats = features.T @ (features * weights[:, None]) / len(features)
     return result
 
 
 def _solve(matrix: Floats, right: Floats) -> Floats:
-    """matrix^-1 right, of a symmetric matrix without directions of no curvature."""
+    """matrix^-1 right, of a positive definite matrix."""
     try:
         result: Floats = scipy.linalg.solve(matrix, right, assume_a="pos")
     except np.linalg.LinAlgError:

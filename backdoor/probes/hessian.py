@@ -1,4 +1,4 @@
-"""Influence in networks: Hessian-vector products, conjugate gradients, and what follows from them.
+"""Influence in networks by Hessian-vector products and conjugate gradients.
 
 Koh and Liang 2017 (arXiv 1703.04730), for the incremental objective of *Backdoor Learning Curves*
 (arXiv 2106.07214), of n training samples of which some are poisoned:
@@ -6,13 +6,14 @@ Koh and Liang 2017 (arXiv 1703.04730), for the incremental objective of *Backdoo
     J(w, b) = (1/n) (sum over clean l_i(w) + b * sum over poisoned l_i(w)) + (decay/2) |weights|^2
 
 At its optimum w(b), dw/db = -H^-1 g with g = (1/n) sum over poisoned grad l_i and H the Hessian of
-J, at b = 0 that of the clean objective. So the mean test loss L moves by
+J, at b = 0 that of the clean objective. So the derivative of the mean test loss L is
 
     dL/db = -s . g,   s = (H + damping)^-1 grad L,
 
-and each poisoned sample's share is -s . grad l_i / n. A network that was trained for some steps is
-no optimum and its Hessian is not positive: `damping` (in units of the curvature of J) makes it so
-or does not, and `Solved.least_curvature` tells. Everything here is pure and knows no trials.
+and the share of each poisoned sample is -s . grad l_i / n. A network that was trained for some
+steps is not at an optimum, and its Hessian need not be positive definite. A large enough `damping`
+(in units of the curvature of J) makes it so; `Solved.least_curvature` shows whether it was enough.
+Everything here is pure and independent of trials.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import nn
 from torch.nn import functional
 
 Tensor = torch.Tensor
-#: Inputs (b, c, h, w) of a network and labels (b,) int64, anew whenever it is called.
+#: Each call iterates over inputs (b, c, h, w) of a network and labels (b,) int64.
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 #: A linear map of vectors (p,).
 Product = Callable[[Tensor], Tensor]
@@ -34,10 +35,10 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """(1/divisor) sum of cross-entropies + (decay/2) |weights|^2 of a module as it stands.
+    """(1/divisor) sum of cross-entropies + (decay/2) |weights|^2 of a module in evaluation mode.
 
-    The module is in evaluation mode and all its parameters count, (p,) in their order; decayed are
-    those of more than one dimension, as in training. Sums run over `batches`, one at a time.
+    Vectors (p,) are over all its parameters in their order. Parameters of more than one dimension
+    are decayed, as in training. Sums are computed batch by batch.
     """
 
     module: nn.Module
@@ -47,6 +48,7 @@ class Objective:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """All parameters of the module."""
         return list(self.module.parameters())
 
     def losses(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -54,14 +56,14 @@ class Objective:
         return functional.cross_entropy(self.module(images), labels, reduction="none")
 
     def value(self) -> float:
-        """The objective itself."""
+        """The value of the objective."""
         with torch.no_grad():
             summed = sum(float(self.losses(*batch).sum()) for batch in self.batches())
         weights = self._decayed(_flat(self.parameters))
         return summed / self.divisor + 0.5 * float(weights @ _flat(self.parameters))
 
     def gradient(self) -> Tensor:
-        """(p,)."""
+        """The gradient of the objective, (p,)."""
         total = self._decayed(_flat(self.parameters))
         for batch in self.batches():
             summed = self.losses(*batch).sum() / self.divisor
@@ -73,28 +75,29 @@ class Objective:
         total = self._decayed(vector)
         for batch in self.batches():
             summed = self.losses(*batch).sum() / self.divisor
-            slopes = torch.autograd.grad(summed, self.parameters, create_graph=True)
-            along = torch.cat([g.reshape(-1) for g in slopes]) @ vector
+            gradients = torch.autograd.grad(summed, self.parameters, create_graph=True)
+            along = torch.cat([g.reshape(-1) for g in gradients]) @ vector
             total += _flat(_zeros_for_none(along, self.parameters))
         return total
 
     def along(self, vector: Tensor) -> Tensor:
-        """Each sample's gradient times a vector, (n,), without divisor and decay.
+        """The gradient of each sample's loss times a vector, (n,), without divisor and decay.
 
-        The gradient of sum(u_i l_i) is linear in u, and its derivative in u_i is grad l_i: no
-        sample's gradient is ever stored.
+        The gradient of sum(u_i l_i) is linear in u, and its derivative by u_i is grad l_i, so that
+        the gradients of single samples are never stored.
         """
         found = []
         for images, labels in self.batches():
             losses = self.losses(images, labels)
             u = torch.zeros_like(losses, requires_grad=True)
-            slopes = torch.autograd.grad(losses @ u, self.parameters, create_graph=True)
-            (each,) = torch.autograd.grad(torch.cat([g.reshape(-1) for g in slopes]) @ vector, u)
+            gradients = torch.autograd.grad(losses @ u, self.parameters, create_graph=True)
+            flat = torch.cat([g.reshape(-1) for g in gradients])
+            (each,) = torch.autograd.grad(flat @ vector, u)
             found.append(each)
         return torch.cat(found)
 
     def _decayed(self, vector: Tensor) -> Tensor:
-        """decay times the entries of those weights that are decayed, 0 elsewhere."""
+        """decay times the entries of decayed weights, 0 for the others."""
         parts = torch.split(vector, [p.numel() for p in self.parameters])
         kept = [
             part * (self.decay if p.ndim > 1 else 0.0)
@@ -108,12 +111,12 @@ def _flat(tensors: Iterable[Tensor]) -> Tensor:
 
 
 def _zeros_for_none(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of `value`; zeros for parameters in which it is constant."""
+    """Gradients of `value`; zeros for parameters that it does not depend on."""
     if not value.requires_grad:
         return [torch.zeros_like(p) for p in parameters]
     found = torch.autograd.grad(value, parameters, allow_unused=True)
     pairs = zip(found, parameters, strict=True)
-    return [torch.zeros_like(p) if slope is None else slope for slope, p in pairs]
+    return [torch.zeros_like(p) if gradient is None else gradient for gradient, p in pairs]
 
 
 # --- solving -----------------------------------------------------------------------------------
@@ -123,8 +126,8 @@ def _zeros_for_none(value: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]
 class Solved:
     """x (p,) with (A + damping) x = b up to `residual`, |b - (A + damping) x| / |b|.
 
-    least_curvature: the smallest d.(A + damping) d / d.d along the directions taken. Where it is
-    not above 0 the matrix is not positive and x is where the search ended, no solution.
+    least_curvature: the smallest d.(A + damping) d / d.d along the directions d of the search. If
+    it is not above 0, the matrix is not positive definite, and x is not a solution.
     """
 
     x: Tensor
@@ -135,14 +138,14 @@ class Solved:
 
     @property
     def solved(self) -> bool:
-        """Whether x can be used."""
+        """Whether x is a solution."""
         return self.least_curvature > 0
 
 
 def conjugate_gradients(
     product: Product, b: Tensor, damping: float = 0.0, tolerance: float = 1e-6, most: int = 200
 ) -> Solved:
-    """Solves (A + damping I) x = b for a symmetric A that is known by its products.
+    """Solves (A + damping I) x = b for a symmetric A, given by its products with vectors.
 
     Hestenes and Stiefel 1952. Ends at a residual of `tolerance`, after `most` products, or at a
     direction along which the matrix is not positive.
@@ -169,10 +172,10 @@ def conjugate_gradients(
 
 
 @dataclass(frozen=True)
-class Influence:
-    """How a mean test loss moves with poisoned samples, at b = 0.
+class LossInfluence:
+    """Influence of the poisoned samples on a mean test loss, at b = 0.
 
-    derivative: dL/db. shares: each poisoned sample's part of it, (m,), whose sum it is.
+    derivative: dL/db. shares: the part of each poisoned sample, (m,); the derivative is their sum.
     """
 
     derivative: float
@@ -190,18 +193,22 @@ def theta_of(derivative: float) -> float:
     return -2 / math.pi * math.atan(derivative)
 
 
-def influence(
-    clean: Objective, poisoned: Objective, test: Objective, damping: float = 0.0,
-    tolerance: float = 1e-6, most: int = 200,
-) -> Influence:  # fmt: skip
+def loss_influence(
+    clean: Objective,
+    poisoned: Objective,
+    test: Objective,
+    damping: float = 0.0,
+    tolerance: float = 1e-6,
+    most: int = 200,
+) -> LossInfluence:
     """dL/db at b = 0 of the loss `test` for a network that has been trained on `clean`.
 
-    clean: divided by n, all training samples, with the decay. poisoned: divided by n, without
-    decay. test: divided by its own number of samples. All of one module. NaN where the damped
-    Hessian is not positive.
+    clean: divided by n, the number of all training samples, with the decay. poisoned: divided by n,
+    without decay. test: divided by its own number of samples. All of the same module. NaN if the
+    damped Hessian is not positive definite.
     """
     found = conjugate_gradients(clean.product, test.gradient(), damping, tolerance, most)
     shares = -poisoned.along(found.x) / poisoned.divisor
     if not found.solved:
         shares = torch.full_like(shares, math.nan)
-    return Influence(float(shares.sum()), shares, found)
+    return LossInfluence(float(shares.sum()), shares, found)

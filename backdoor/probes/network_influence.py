@@ -1,8 +1,8 @@
 """Influence of training samples in the network of a poisoned trial, and the slope of its curve.
 
-The network is trained anew with its poisoned samples weighted by beta (`weighted`); derivatives
-are taken where that training ends, in float64, without augmentation, see `hessian` for what they
-are worth there.
+The network is trained again with poisoned samples of weight beta (`weighted`). Derivatives are
+computed at the end of that training, in float64, without augmentation; for their limits there see
+`hessian`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import torch
 from torch import nn
 
 from backdoor.engines import Ids
-from backdoor.probes import ProbedModel
+from backdoor.probes.base import ProbedModel
 from backdoor.probes.hessian import (
-    Influence,
+    LossInfluence,
     Objective,
     Tensor,
     conjugate_gradients,
-    influence,
+    loss_influence,
     theta_of,
 )
-from backdoor.probes.weighted import attackers, batches_of, network_curve, train_weighted
+from backdoor.probes.weighted import attacker_positions, batches_of, network_curve, train_weighted
 
 NOT_POSITIVE = "the damped Hessian is not positive: no derivative is given; raise the damping"
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """The parts of the objective of one trained network: over clean, poisoned and all samples,
-    each divided by all n; the decay belongs to the clean part."""
+    """The parts of the objective of one trained network: sums over clean, poisoned and all samples,
+    each divided by the number of all samples. The decay is in the clean part."""
 
     clean: Objective
     poisoned: Objective
@@ -44,34 +44,33 @@ class _Sums:
     @staticmethod
     def of(model: ProbedModel, beta: float) -> _Sums:
         member, module = model.member, train_weighted(model, beta).double()
-        n, decay, marked = len(member.train), member.config.defence.weight_decay, attackers(member)
-        kept = np.delete(np.arange(n), marked)
+        n, decay = len(member.train), member.config.defence.weight_decay
+        poisoned = attacker_positions(member)
+        clean = np.delete(np.arange(n), poisoned)
 
         def over(places: Ids, decay: float) -> Objective:
             rows, labels = member.train[places], member.train_labels[places]
             return Objective(module, batches_of(model, rows, labels, torch.float64), n, decay)
 
-        return _Sums(
-            over(kept, decay), over(marked, 0.0), over(np.arange(n), 0.0), module, model
-        )  # fmt: skip
+        every = over(np.arange(n), 0.0)
+        return _Sums(over(clean, decay), over(poisoned, 0.0), every, module, model)
 
     def test(self, images: slice) -> Objective:
-        """The mean loss of some triggered test images with the labels that the attacker wants."""
+        """The mean loss of some triggered test images with their target labels."""
         (triggered,) = self.model.member.triggered
         rows, labels = triggered.rows[images], triggered.target_labels[images]
-        return Objective(
-            self.module, batches_of(self.model, rows, labels, torch.float64), len(rows)
-        )
+        batches = batches_of(self.model, rows, labels, torch.float64)
+        return Objective(self.module, batches, len(rows))
 
 
 def network_influence(
     model: ProbedModel, damping: float, tolerance: float = 1e-6, most: int = 200
-) -> Influence:
-    """dL/db at b = 0 of the mean loss L of the triggered test images. `shares` are in the order of
-    `attackers`."""
+) -> LossInfluence:
+    """dL/db at b = 0 of the mean loss L of the triggered test images; `shares` in the order of
+    `attacker_positions`."""
     sums = _Sums.of(model, 0.0)
     whole = sums.test(slice(None))
-    return influence(sums.clean, sums.poisoned, whole, damping, tolerance, most)
+    return loss_influence(sums.clean, sums.poisoned, whole, damping, tolerance, most)
 
 
 def network_slope(model: ProbedModel, damping: float) -> dict[str, float | int | str]:
@@ -83,22 +82,30 @@ def network_slope(model: ProbedModel, damping: float) -> dict[str, float | int |
     found, (low, high) = network_influence(model, damping), network_curve(model, [0.0, 1.0])
     secant, count = high.backdoor_loss - low.backdoor_loss, len(found.shares)
     return {
-        "derivative": found.derivative, "theta": found.theta,
-        "per_pair": found.derivative / count, "theta_per_pair": theta_of(found.derivative / count),
-        "secant": secant, "theta_secant": theta_of(secant),
-        "damping": damping, "iterations": found.solved.iterations,
+        "derivative": found.derivative,
+        "theta": found.theta,
+        "per_pair": found.derivative / count,
+        "theta_per_pair": theta_of(found.derivative / count),
+        "secant": secant,
+        "theta_secant": theta_of(secant),
+        "damping": damping,
+        "iterations": found.solved.iterations,
         "residual": found.solved.residual,
         "note": "" if found.solved.solved else NOT_POSITIVE,
-    }  # fmt: skip
+    }
 
 
 def network_influences(
-    model: ProbedModel, damping: float, images: int, beta: float = 0.0, tolerance: float = 1e-6,
+    model: ProbedModel,
+    damping: float,
+    images: int,
+    beta: float = 0.0,
+    tolerance: float = 1e-6,
     most: int = 200,
-) -> npt.NDArray[np.float64]:  # fmt: skip
+) -> npt.NDArray[np.float64]:
     """Derivatives of the losses of the first triggered test images by the weights of all training
-    samples, (images, n), where poisoned ones count beta; a row of NaN where the damped Hessian is
-    not positive. One linear system an image."""
+    samples, (images, n), with poisoned ones of weight beta. A row is NaN if the damped Hessian is
+    not positive definite. One linear system for each image."""
     sums = _Sums.of(model, beta)
 
     def product(vector: Tensor) -> Tensor:

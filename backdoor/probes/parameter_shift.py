@@ -1,4 +1,4 @@
-"""How far a model's weights move, and turn, to learn the poison."""
+"""How far the weights of a model move, and turn, as it learns the poison."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake
-from backdoor.probes import Probe, ProbedModel, ProbeResult
-from backdoor.probes.incremental import AUTHORS_BETAS, LEARNERS, Incremental, refuse_others
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
+from backdoor.probes.incremental import AUTHORS_BETAS, Incremental
+from backdoor.probes.served import CONVEX, refuse_others
 from backdoor.settings.schema import Range
 
 
@@ -18,10 +19,10 @@ from backdoor.settings.schema import Range
 class ParameterShift(Probe):
     """rho and nu of *Backdoor Learning Curves* (arXiv 2106.07214), as poisoned images count beta.
 
-    A row a beta. rho = ||w(beta)||; ratio = rho / ||w(0)||; nu = (1 - cos(w(0), w(beta))) / 2, from
-    0, the same direction, to 1, the opposite one. Intercepts are no weights. Of several columns or
-    machines all weights together; with a kernel, in its feature space: ||w||^2 = a K a. NaN where
-    a norm is 0.
+    One row for each beta. rho = ||w(beta)||; ratio = rho / ||w(0)||;
+    nu = (1 - cos(w(0), w(beta))) / 2, from 0, the same direction, to 1, the opposite one. w has the
+    weights of all columns or machines, without intercepts; with a kernel, in its feature space:
+    ||w||^2 = a K a. NaN if a norm is 0.
     """
 
     kind: ClassVar[str] = "parameter_shift"
@@ -30,10 +31,10 @@ class ParameterShift(Probe):
 
     def rules(self) -> Iterable[Mistake]:
         if not self.betas:
-            yield Mistake("betas", "must hold a number at least", [], "For example [0, 0.1, 1].")
+            yield Mistake("betas", "must hold at least one number", [], "For example [0, 0.1, 1].")
 
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        return refuse_others(self.kind, config, LEARNERS)
+        return refuse_others(self.kind, config, CONVEX)
 
     def study(self, model: ProbedModel) -> ProbeResult | None:
         found = Incremental.of(model)

@@ -1,7 +1,7 @@
 """How long a backdoor lasts when its model is trained further on a small clean set.
 
 Truong et al. 2020 (arXiv 2004.11514) find that few epochs on clean data can make it ineffective.
-They publish neither steps nor sizes: the defaults here are ours.
+They do not publish steps or sizes; the defaults here are ours.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backdoor.config import TrialConfig
+from backdoor.config import TrialConfig, measure_id
 from backdoor.datasets.source import load_source, split
-from backdoor.engines import Ids, classes_of
+from backdoor.engines import Ids, classes_of, layer_noise
 from backdoor.errors import Mistake
 from backdoor.evaluate import attack_counts
 from backdoor.poison import poison_count
-from backdoor.probes import Probe, ProbedModel, ProbeResult
-from backdoor.probes.network import module_of, own_noise, refuse_solved
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
+from backdoor.probes.network import module_of
+from backdoor.probes.served import refuse_solved
 from backdoor.settings.schema import Count, Range
 from backdoor.streams import stream
-from backdoor.trial import measure_id
 
 EVALUATION_BATCH = 1000
 Row = dict[str, float | int | str]
@@ -35,16 +35,16 @@ Row = dict[str, float | int | str]
 class Persistence(Probe):
     """Attack success and clean accuracy while a copy is fine-tuned on few clean images.
 
-    The clean images are validation images, `clean_fraction` times as many as the training set
-    has: no attacker has touched them, no model of the sweep has learned from them, and all trials
-    of a seed get the same ones, whatever their attack and rate, the clean baseline too. So the
-    baseline's own fine-tuning (the trial of equal defence point and seed) is a paired comparison.
-    Smaller fractions are subsets of larger ones.
+    The clean images are validation images, `clean_fraction` times as many as there are training
+    images. They are not poisoned, no model of the sweep has learned from them, and all trials of a
+    seed get the same ones, whatever their attack, also the clean baseline. So fine-tuning of the
+    baseline (the trial of equal defence point and seed) is a paired comparison. The images of a
+    smaller fraction are a subset of those of a larger one.
 
     Stochastic gradient descent at a constant learning rate on the mean cross-entropy, without the
-    trial's weight decay, regularizer and augmentation. An epoch is cut into the fewest batches of
-    at most `batch_size` images, of nearly equal size. Figures before the first step, after every
-    `every` steps and after the last, in float32: a row a step and trigger.
+    trial's weight decay, regularizer and augmentation. An epoch has as few batches as possible, of
+    nearly equal size and at most `batch_size` images. Figures are measured before the first step,
+    after every `every` steps and after the last step, in float32: one row a step and trigger.
     """
 
     kind: ClassVar[str] = "persistence"
@@ -56,37 +56,37 @@ class Persistence(Probe):
     every: Count = 5
 
     def suits(self, config: TrialConfig) -> Iterable[Mistake]:
-        yield from refuse_solved(self, config)
+        yield from refuse_solved(self.kind, config)
         parts = split(config.data, load_source(config.data), config.seed)
-        target_labels, held = self._images(len(parts.train)), len(parts.validation)
-        if not 1 <= target_labels <= held:
+        needed, held = self._image_count(len(parts.train)), len(parts.validation)
+        if not 1 <= needed <= held:
             rule = f"times the {len(parts.train)} training images must be 1 to {held} images, "
-            rule += "as many as there are to validate"
+            rule += "the number of validation images"
             remedy = "Change it, or data.validation."
             yield Mistake("clean_fraction", rule, self.clean_fraction, remedy)
 
     def study(self, model: ProbedModel) -> ProbeResult | None:
-        with own_noise(model):
-            rows = list(self._course(model))
+        with layer_noise("probe-noise", model.config.seed, model.store.device):
+            rows = list(self._rows(model))
         if not rows:
             return None  # a baseline of a panel without triggers
         return self.found(**{name: [row[name] for row in rows] for name in rows[0]})
 
-    def _images(self, train: int) -> int:
+    def _image_count(self, train: int) -> int:
         return poison_count(train, self.clean_fraction)
 
-    def _course(self, model: ProbedModel) -> Iterator[Row]:
-        """The figures at each step that is looked at."""
+    def _rows(self, model: ProbedModel) -> Iterator[Row]:
+        """The figures at each step that is measured."""
         module, member = module_of(model), model.member
-        chosen = clean_set(model, self._images(len(member.train)))
+        chosen = clean_set(model, self._image_count(len(member.train)))
         optimizer = torch.optim.SGD(module.parameters(), self.learning_rate, self.momentum)
         batches = list(self._batches(model.config.seed, len(chosen)))
         yield from _figures(model, module, 0, 0, len(chosen))
         seen = 0
         for step, batch in enumerate(batches, 1):
-            picked = chosen[batch]
-            images = model.store.batch(torch.from_numpy(member.validation[picked]))
-            labels = torch.from_numpy(member.validation_labels[picked]).to(images.device)
+            positions = chosen[batch]
+            images = model.store.batch(torch.from_numpy(member.validation[positions]))
+            labels = torch.from_numpy(member.validation_labels[positions]).to(images.device)
             module.train()
             loss = functional.cross_entropy(module(images).float(), labels)
             optimizer.zero_grad(set_to_none=True)
@@ -97,36 +97,42 @@ class Persistence(Probe):
                 yield from _figures(model, module, step, seen, len(chosen))
 
     def _batches(self, seed: int, images: int) -> Iterator[Ids]:
-        """Places in the clean set of every step's images."""
+        """For every step, positions of its images in the clean set."""
         for epoch in range(self.epochs):
             order = stream("probe-order", seed, images, epoch).permutation(images)
             yield from np.array_split(order, -(-images // self.batch_size))
 
 
 def clean_set(model: ProbedModel, images: int) -> Ids:
-    """Places of so many clean images in the lane's validation set, ascending, (images,) int64."""
+    """Positions of so many clean images in the validation set, ascending, (images,) int64."""
     held = len(model.member.validation)
-    drawn = stream("probe-clean", model.config.seed, held).permutation(held)
-    return np.sort(drawn[:images])
+    order = stream("probe-clean", model.config.seed, held).permutation(held)
+    return np.sort(order[:images])
 
 
 def _figures(
     model: ProbedModel, module: nn.Module, step: int, seen: int, images: int
 ) -> Iterator[Row]:
-    """A row for every trigger that the model is measured with."""
+    """One row for every trigger that the model is measured with."""
     member = model.member
     correct = int((_predict(model, module, member.test) == member.test_labels).sum())
     total = len(member.test)
     for t in member.triggered:
         counts = attack_counts(_predict(model, module, t.rows), t.truth, t.target_labels)
         yield {
-            "step": step, "images_seen": seen, "clean_images": images,
+            "step": step,
+            "images_seen": seen,
+            "clean_images": images,
             "measure_id": measure_id(t.attack),
-            "clean_accuracy": correct / total, "attack_success": counts.attack_success,
+            "clean_accuracy": correct / total,
+            "attack_success": counts.attack_success,
             "robust_accuracy": counts.robust_accuracy,
-            "clean_correct": correct, "clean_total": total,
-            "success": counts.success, "robust": counts.robust, "total": counts.total,
-        }  # fmt: skip
+            "clean_correct": correct,
+            "clean_total": total,
+            "success": counts.success,
+            "robust": counts.robust,
+            "total": counts.total,
+        }
 
 
 def _predict(model: ProbedModel, module: nn.Module, rows: Ids) -> Ids:

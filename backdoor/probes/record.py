@@ -1,6 +1,6 @@
-"""Running probes on trained models, and the record of what became of each.
+"""Runs probes on trained models and records their results.
 
-A probe that fails loses nothing but its own study: the error is a part of the record.
+If a probe fails, only its own result is lost; the error is part of the record.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from backdoor.datasets.source import Source
 from backdoor.engines import Fitted, Member
 from backdoor.image_store.store import ImageStore
-from backdoor.probes import Probe, ProbedModel, ProbeResult
+from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, Value
 
-#: Characters kept of an error.
+#: Maximum length of an error message.
 ERROR_LENGTH = 2000
 
 
@@ -29,7 +28,7 @@ def probe_models(
     store: ImageStore,
     source: Source,
 ) -> list[tuple[ProbeRecord, ...]]:
-    """A record of every probe for each lane, in their orders. Gradients are on meanwhile."""
+    """For each member, the records of all probes, in their order. Gradients are enabled."""
     with torch.enable_grad():
         return [
             tuple(_record(probe, ProbedModel(fitted, i, member, store, source)) for probe in probes)
@@ -44,29 +43,29 @@ def _record(probe: Probe, model: ProbedModel) -> ProbeRecord:
         return time.perf_counter() - started
 
     try:
-        study = None if any(probe.suits(model.config)) else probe.study(model)
-        columns = {} if study is None else _checked(study)
-    except Exception as error:  # whatever a probe raises, the trial has been measured
+        result = None if any(probe.suits(model.config)) else probe.study(model)
+        columns = {} if result is None else _checked(result)
+    except Exception as error:  # whatever a probe raises, the trial itself is measured
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:ERROR_LENGTH]
         clean = text.encode("utf-8", "replace").decode()
         return ProbeRecord(identity, FAILED, {}, clean, seconds())
-    outcome = NOTHING if study is None else FOUND
+    outcome = NOTHING if result is None else FOUND
     return ProbeRecord(identity, outcome, columns, None, seconds())
 
 
-def _checked(study: ProbeResult) -> dict[str, tuple[Value, ...]]:
-    """The columns as plain numbers and texts of one length; infinities become NaN."""
-    columns = {name: tuple(map(_plain, values)) for name, values in study.columns.items()}
+def _checked(result: ProbeResult) -> dict[str, tuple[Value, ...]]:
+    """The columns as plain numbers and texts of equal length; infinite values become NaN."""
+    columns = {name: tuple(map(_plain, values)) for name, values in result.columns.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1 or not max(lengths.values()):
-        raise ValueError(f"columns of a study must have one length above 0, not {lengths}")
+        raise ValueError(f"columns of a result must have one length above 0, not {lengths}")
     return columns
 
 
-def _plain(value: Any) -> Value:
+def _plain(value: object) -> Value:
     value = value.item() if hasattr(value, "item") else value
     if not isinstance(value, (float, int, str)):
-        raise TypeError(f"a study holds numbers and texts, not {type(value).__name__}")
+        raise TypeError(f"a result holds numbers and texts, not {type(value).__name__}")
     if isinstance(value, float) and not math.isfinite(value):
         return math.nan
     return int(value) if isinstance(value, bool) else value

@@ -1,14 +1,14 @@
-"""Regularizers: what the defender does to each step of the training. One file, one kind.
+"""Regularizers: what the defender changes in each step of training. One file, one kind.
 
-The loss of a batch is mean cross-entropy + `strength` x `penalty`; keeping the strength outside
-lets one pack train trials of many strengths at once. A kind overrides one of three methods:
+The loss of a batch is mean cross-entropy + `strength` x `penalty`. As the strength is outside the
+penalty, one pack can train trials of many strengths. A kind overrides one of three methods:
 
-    unit_penalty   where logits and labels are all it looks at; every engine has them
-    prepare        before the network sees the batch: mix it, disturb it, ask for hidden layers
-    penalty        after the network answered, with all that `Step` shows
+    unit_penalty   if it needs logits and labels only; all engines support it
+    prepare        before the forward pass: mix the batch, add noise, ask for hidden layers
+    penalty        after the forward pass, with everything that `Step` offers
 
-A trial of a kind with `prepare` or `penalty` is trained by the serial engine. Several kinds act
-together as `backdoor.regularizers.several` says.
+Trials of kinds with `prepare` or `penalty` are trained by the serial engine. How several kinds act
+together, see `backdoor.regularizers.several`.
 """
 
 from backdoor.regularizers.base import Regularizer

@@ -1,4 +1,4 @@
-"""What every regularizer may do to a step of the training."""
+"""The base class of regularizers."""
 
 from __future__ import annotations
 
@@ -18,49 +18,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Regularizer(Kind):
-    """What is done to a step besides cross-entropy; weight decay is a factor of its own."""
+    """Changes a training step, or adds a penalty; weight decay is a factor of its own."""
 
-    #: The field that switches it off at 0.
+    #: The field that switches it off at value 0.
     dial: ClassVar[str] = "strength"
-    #: Among kinds that act together, `prepare` of lower ones comes first, then by name.
+    #: Of kinds that act together, `prepare` is called in ascending order of this, then by name.
     turn: ClassVar[int] = 0
 
     @property
     def weight(self) -> float:
-        """The factor in front of the penalty; 0 where there is none."""
+        """The factor of the penalty; 0 if there is none."""
         return float(getattr(self, "strength", 0.0))
 
     @property
     def switched_on(self) -> bool:
+        """Whether it has an effect."""
         return bool(getattr(self, self.dial, 0.0))
 
     @property
     def terms(self) -> tuple[Regularizer, ...]:
-        """The kinds that act together; a plain one acts alone."""
+        """The kinds that act together; by default this one alone."""
         return (self,)
 
     @property
     def on_answers_alone(self) -> bool:
-        """Whether logits and labels are all it looks at, whatever its settings."""
+        """Whether it needs logits and labels only, whatever its settings."""
         own = type(self)
         return own.prepare is Regularizer.prepare and own.penalty is Regularizer.penalty
 
     def pack_identity(self) -> dict[str, Any]:
-        """The identity without strengths: trials for which it is equal may share a pack."""
+        """The identity without strengths; equal for trials that may share a pack."""
         return {k: v for k, v in self.identity().items() if k != "strength"}
 
     def fits(
         self, architecture: Architecture, shape: tuple[int, int, int], classes: int
     ) -> Iterable[Mistake]:
-        """What is wrong with it for this architecture on images of `shape`; nothing by default."""
+        """Mistakes for this architecture on images of `shape`; none by default."""
         return ()
 
     def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The penalty at strength 1 of kinds that look at no more; 0 by default.
+        """The penalty at strength 1, for kinds that need nothing else; 0 by default.
 
         Args:
             logits: (..., b, k) float, any number of leading pack dimensions.
-            labels: (..., b) int64, the classes trained for, poisoned ones included.
+            labels: (..., b) int64, training labels, including those of poisoned images.
 
         Returns:
             (...) float, the mean over the b images of the batch; differentiable.
@@ -68,11 +69,11 @@ class Regularizer(Kind):
         return logits.new_zeros(logits.shape[:-2])
 
     def prepare(self, step: Step) -> None:
-        """Called before the network sees the batch, where the kind is switched on."""
+        """Called before the forward pass, if the kind is switched on."""
 
     def penalty(self, step: Step) -> torch.Tensor:
-        """The penalty at strength 1, () float, of a step that the network has answered.
+        """The penalty at strength 1, () float, after the forward pass of a step.
 
-        Where labels are mixed it is, by default, the mean over what each image may count as.
+        By default it is `unit_penalty`; with mixed labels, its mean weighted by their shares.
         """
         return step.expected(lambda labels: self.unit_penalty(step.logits, labels))

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.layers import beyond
 from backdoor.regularizers.step import Network, Step
 from backdoor.settings.schema import Range
@@ -22,12 +22,12 @@ from backdoor.settings.schema import Range
 class Contrastive(Regularizer):
     """Draws images of one class together and pushes others apart, up to a margin.
 
-    The mean over all pairs of the batch of D^2 / 2 for images of one class, and of
-    max(0, margin - D)^2 / 2 for others, where D is the Euclidean distance between their
-    embeddings: the outputs of a hidden layer, flattened. A batch of one image has no pair.
+    The penalty is the mean over all pairs of the batch of D^2 / 2 for images of the same class, and
+    of max(0, margin - D)^2 / 2 for others. D is the Euclidean distance between their embeddings,
+    the flattened outputs of a hidden layer. A batch of one image has no pair.
 
-    layer: -1 is the last hidden layer, which the classifier is given, 1 the first. A network
-        without hidden layers is embedded by its logits.
+    layer: -1 is the last hidden layer, the input of the classifier, 1 the first. Without hidden
+        layers, the logits are the embedding.
     normalised: embeddings are scaled to length 1 first, so that D is at most 2.
     """
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 
@@ -17,8 +17,8 @@ from backdoor.settings.schema import Range
 class Dropout(Regularizer):
     """Sets units to 0 with probability `rate` in each step, and scales up what is left.
 
-    units: `head` drops what the last linear layer is given (pixels, where it is the only one);
-        `hidden` the outputs of every hidden layer, as in the paper.
+    units: `head` drops inputs of the last linear layer (pixels, if it is the only layer);
+        `hidden` drops outputs of every hidden layer, as in the paper.
     """
 
     kind: ClassVar[str] = "dropout"
@@ -31,8 +31,8 @@ class Dropout(Regularizer):
         generator = step.draws.tensors(self.kind_name())
 
         def dropped(values: torch.Tensor) -> torch.Tensor:
-            drawn = torch.rand(values.shape, generator=generator, device=values.device)
-            return values * (drawn >= self.rate) / (1 - self.rate)
+            sample = torch.rand(values.shape, generator=generator, device=values.device)
+            return values * (sample >= self.rate) / (1 - self.rate)
 
         if self.units == "head":
             step.change_inputs_of(step.network.head, dropped)

@@ -8,18 +8,18 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)
 class GaussianNoise(Regularizer):
-    """Adds independent normal noise to every input number, drawn anew for each image and step.
+    """Adds independent normal noise to every input number, drawn again for each image and step.
 
-    sigma: its standard deviation, in the units of the network's input: with `normalization: unit`
-        1 is the way from black to white, with `standard` a channel's standard deviation. Inputs
-        are not clipped. It comes after all mixing of images.
+    sigma: its standard deviation, in units of the network's input: with `normalization: unit`,
+        1 is the difference between black and white; with `standard`, the standard deviation of a
+        channel. Inputs are not clipped. Noise is added after images are mixed.
     """
 
     kind: ClassVar[str] = "gaussian_noise"

@@ -7,17 +7,17 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
 
 
 @dataclass(frozen=True)
 class InputGradient(Regularizer):
-    """Penalises how much the loss hangs on the input: the mean of ||d CE / d x||_2^2 over images.
+    """Penalises how much the loss depends on the input: the mean of ||d CE / d x||_2^2 over images.
 
-    CE is an image's cross-entropy and x the network's input, normalised, as it is given to the
-    network: mixed, with noise. Differentiated twice, a step costs about two.
+    CE is the cross-entropy of an image, and x the network's input: normalized, mixed, and with
+    noise. A step is differentiated twice and costs about as much as two steps.
     """
 
     kind: ClassVar[str] = "input_gradient"
@@ -30,5 +30,5 @@ class InputGradient(Regularizer):
     def penalty(self, step: Step) -> torch.Tensor:
         images = len(step.inputs)
         whole = step.cross_entropy() * images
-        (slope,) = torch.autograd.grad(whole, step.inputs, create_graph=True)
-        return slope.square().sum() / images
+        (gradient,) = torch.autograd.grad(whole, step.inputs, create_graph=True)
+        return gradient.square().sum() / images

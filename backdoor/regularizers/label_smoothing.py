@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.settings.schema import Range
 
 
@@ -15,8 +15,8 @@ from backdoor.settings.schema import Range
 class LabelSmoothing(Regularizer):
     """Trains for (1 - strength) x the label + strength x the uniform distribution over classes.
 
-    That loss, (1 - e) CE(label) + e CE(uniform), is CE(label) + e (CE(uniform) - CE(label)). In
-    the bracket the log-partition cancels: what is left is the label's logit minus the mean logit.
+    This loss, (1 - e) CE(label) + e CE(uniform), is CE(label) + e (CE(uniform) - CE(label)). In the
+    bracket the log-partition cancels; the logit of the label minus the mean logit remains.
     """
 
     kind: ClassVar[str] = "label_smoothing"

@@ -1,6 +1,6 @@
-"""Settings that name hidden layers of a network by number: 1 is the first, 0 its input.
+"""Settings that are numbers of hidden layers: 1 is the first layer, 0 the input of the network.
 
-Several are text, such as "0,1,2", since a list in a spec is a choice.
+Several numbers are written as text, such as "0,1,2", since a list in a spec means alternatives.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from backdoor.errors import Mistake
 
 
 def numbers_of(layers: str) -> list[int] | None:
-    """ "3" and "0,1,2" as numbers; None for any other way of writing them."""
+    """The numbers in texts such as "3" and "0,1,2"; None for any other form."""
     parts = layers.split(",")
     if not all(part.isdecimal() and part.isascii() for part in parts):
         return None
     numbers = [int(part) for part in parts]
-    # One way of writing them, so that a trial has one name.
+    # Only one form is valid, so that a trial has one id.
     canonical = sorted(set(numbers)) == numbers and ",".join(map(str, numbers)) == layers
     return numbers if canonical else None
 
 
 def unreadable(layers: str, example: str) -> Iterable[Mistake]:
-    """A mistake if these are no layers."""
+    """A mistake if the text is not a list of layers."""
     if numbers_of(layers) is None:
         rule = "must be numbers of layers in increasing order, with commas between them"
         yield Mistake("layers", rule, layers, f"For example {example}.")

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.settings.schema import Range
 
 
@@ -16,7 +16,7 @@ class LogitSqueezing(Regularizer):
     """Keeps logits short: strength x mean ||z||_2, or its square for `form: squared`.
 
     `norm` is the form of Kannan et al.; `squared` that of Shafahi et al. 2019 (arXiv 1910.11585).
-    They are different regularizers, so the form is part of a trial's identity.
+    As these are different regularizers, the form is part of a trial's identity.
     """
 
     kind: ClassVar[str] = "logit_squeezing"
@@ -27,6 +27,6 @@ class LogitSqueezing(Regularizer):
     def unit_penalty(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.form == "squared":
             return logits.square().sum(-1).mean(-1)
-        # vector_norm has the subgradient 0 at z = 0, where sqrt(sum of squares) gives NaN.
+        # At z = 0 vector_norm has the subgradient 0; sqrt(sum of squares) would give NaN.
         norms: torch.Tensor = torch.linalg.vector_norm(logits, dim=-1)
         return norms.mean(-1)

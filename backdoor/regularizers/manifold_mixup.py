@@ -10,7 +10,7 @@ import torch
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.layers import beyond, numbers_of, unreadable
 from backdoor.regularizers.step import Step
 from backdoor.settings.schema import Range
@@ -20,13 +20,13 @@ from backdoor.settings.schema import Range
 class ManifoldMixup(Regularizer):
     """Mixes two images at a random layer; the mixture counts as either in the same proportion.
 
-    From the outputs of that layer on it is lambda h + (1 - lambda) h', where h' is of another image
-    of the batch, by a random order of it. One lambda, drawn from Beta(alpha, alpha), one layer and
-    one order a batch. alpha 0 switches it off. What by-passes that layer, as in NASNet, where a
-    cell sees the last two before it, is not mixed.
+    The outputs h of that layer become lambda h + (1 - lambda) h', where h' are those of the image's
+    partner in a random permutation of the batch. Each batch has one lambda from Beta(alpha, alpha),
+    one layer and one permutation. alpha 0 switches it off. What bypasses that layer is not mixed,
+    as in NASNet, where a cell gets the outputs of the last two cells.
 
-    layers: numbers as text, "0" the input, "1" the first hidden layer, or several. Those that a
-        network lacks are left out.
+    layers: numbers as text, "0" the input, "1" the first hidden layer, or several. Layers that a
+        network does not have are ignored.
     """
 
     kind: ClassVar[str] = "manifold_mixup"
@@ -46,12 +46,12 @@ class ManifoldMixup(Regularizer):
             yield from beyond("layers", numbers[0], architecture, shape, classes)
 
     def prepare(self, step: Step) -> None:
-        numbers = step.draws.numbers(self.kind_name())
-        share = float(numbers.beta(self.alpha, self.alpha))
+        rng = step.draws.numbers(self.kind_name())
+        share = float(rng.beta(self.alpha, self.alpha))
         hidden = step.network.hidden
         layers = [layer for layer in numbers_of(self.layers) or () if layer <= len(hidden)]
-        layer = layers[int(numbers.integers(len(layers)))]
-        partners = step.partners(numbers)
+        layer = layers[int(rng.integers(len(layers)))]
+        partners = step.partners(rng)
 
         def mixed(values: torch.Tensor) -> torch.Tensor:
             return share * values + (1 - share) * values[partners]

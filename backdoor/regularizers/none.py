@@ -1,11 +1,11 @@
-"""No regularizer: the baseline every other one is compared with."""
+"""No regularizer: the baseline for all others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 
 
 @dataclass(frozen=True)

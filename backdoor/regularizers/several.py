@@ -1,12 +1,12 @@
-"""Several regularizers in one trial: each does its part of a step, and the penalties add up.
+"""Several regularizers in one trial: each acts on every step, and their penalties are added.
 
-In a list of choices a list is one choice whose kinds act together:
+In a list of alternatives, a list is one alternative whose kinds act together:
 
     regularizer: [none, dropout, [{kind: logit_squeezing, strength: [0.01, 0.1]}, gaussian_noise]]
 
-Their order says nothing, and a list of one is that kind alone. The canonical form is a mapping
-whose kind is the names in alphabetical order, `gaussian_noise+logit_squeezing`, with the settings
-of each under its name, so that each stays a factor of its own in results.
+Their order has no meaning, and a list of one kind is that kind. The canonical form is a mapping
+whose kind is the names in alphabetical order, `gaussian_noise+logit_squeezing`. The settings of
+each kind are under its name, so that each setting is a factor of its own in results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.none import NoRegularizer
 from backdoor.settings.registry import TOGETHER
 
@@ -40,7 +40,9 @@ class Several(Regularizer):
             yield Mistake("", "must not have `none` beside others", shown, "Remove `none`.")
         for name, count in Counter(names).items():
             if count > 1 and name != NoRegularizer.kind:
-                remedy = f"Keep one {name}; a list of values under a setting of it is a choice."
+                remedy = (
+                    f"Keep one {name}; for alternatives, give one of its settings a list of values."
+                )
                 yield Mistake("", "must name each kind once", shown, remedy)
 
     @property
@@ -70,7 +72,7 @@ class Several(Regularizer):
 
 
 def together(parts: Sequence[Regularizer]) -> Regularizer:
-    """The regularizer in which these act together; a single one is itself."""
+    """One regularizer of several that act together; of a single one, itself."""
     return parts[0] if len(parts) == 1 else Several(tuple(parts))
 
 

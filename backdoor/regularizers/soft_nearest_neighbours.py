@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
-from backdoor.regularizers import Regularizer
+from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.layers import beyond, numbers_of, unreadable
 from backdoor.regularizers.step import Network, Step
 from backdoor.settings.schema import Range
 
-#: Added to the share of an image's neighbours that are of its class: bounds the loss by 11.5, also
-#: for images that are the only ones of their class in the batch.
+#: Added to the share of neighbours of the same class. It bounds the loss by 11.5, also for the only
+#: image of a class in the batch.
 STABILITY = 1e-5
-#: Of the step that the temperature takes, and what t = initial / T stays above, as T must.
+#: Step size for the temperature, and the lower bound of t = initial / T.
 RATE, LEAST = 0.1, 1e-3
 
 
@@ -28,17 +28,17 @@ RATE, LEAST = 0.1, 1e-3
 class SoftNearestNeighbours(Regularizer):
     """Entangles the classes in hidden layers, or with a positive strength tells them apart.
 
-    Added is strength x the sum over layers of l(T), with l(T) the mean over images i of
+    It adds strength x the sum over layers of l(T), where l(T) is the mean over images i of
     -log(sum over j of i's class of exp(-d(i, j) / T) / sum over all j of exp(-d(i, j) / T)),
     where j is another image of the batch. The paper maximises it: its strength is negative.
 
-    Each layer's T follows min over T of l(T) as the authors' code does: before each evaluation
-    t = temperature / T, 1 at first, takes one gradient step of rate 0.1; T is then a constant.
+    T of each layer approaches the minimum of l(T), as in the authors' code: before each evaluation
+    t = temperature / T, initially 1, takes one gradient step of rate 0.1; then T is constant.
 
-    layers: `all` hidden ones, or numbers as text, "1" the first or "1,2", of which those that a
-        network lacks are left out. A network without hidden layers is seen by its logits.
+    layers: `all` hidden layers, or numbers as text, such as "1" for the first, or "1,2". Layers
+        that a network does not have are ignored. Without hidden layers, logits are used.
     distance: `euclidean`, squared, or `cosine`, which is 1 - the cosine of the angle.
-    temperature: where T begins.
+    temperature: the initial T.
     """
 
     kind: ClassVar[str] = "soft_nearest_neighbours"
@@ -74,35 +74,35 @@ class SoftNearestNeighbours(Regularizer):
         return [have[number - 1] for number in numbers if number <= len(have)]
 
     def _of_layer(self, step: Step, layer: str) -> torch.Tensor:
-        apart = distances(step.outputs_of(layer), self.distance)
+        between = distances(step.outputs_of(layer), self.distance)
 
-        def loss(apart: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            scaled = apart * (t / self.temperature)
+        def loss(between: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            scaled = between * (t / self.temperature)
             return step.expected(lambda labels: soft_nearest_neighbour_loss(scaled, labels))
 
         memory = step.network.memory.setdefault(self.kind_name(), {})
-        t = memory.get(layer, apart.new_ones(())).requires_grad_()
-        slope = torch.autograd.grad(loss(apart.detach(), t), t)[0]
-        memory[layer] = (t.detach() - RATE * slope).clamp_min(LEAST)
-        return loss(apart, memory[layer])
+        t = memory.get(layer, between.new_ones(())).requires_grad_()
+        gradient = torch.autograd.grad(loss(between.detach(), t), t)[0]
+        memory[layer] = (t.detach() - RATE * gradient).clamp_min(LEAST)
+        return loss(between, memory[layer])
 
 
 def distances(hidden: torch.Tensor, how: str) -> torch.Tensor:
-    """Between the rows of hidden (b, d) float: (b, b), squared Euclidean or cosine."""
+    """Distances between the rows of hidden (b, d) float: (b, b), squared Euclidean or cosine."""
     if how == "cosine":
         directions = functional.normalize(hidden)
         return 1 - directions @ directions.T
-    centred = hidden - hidden.mean(0)  # the same distances, of smaller numbers
+    centred = hidden - hidden.mean(0)  # the same distances, from smaller numbers
     squares = centred.square().sum(1)
     return (squares[:, None] + squares - 2 * centred @ centred.T).clamp_min(0)
 
 
 def soft_nearest_neighbour_loss(scaled: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of distances divided by the temperature, (b, b) float; labels (b,) int64; ()."""
+    """The loss, (), of distances divided by the temperature, (b, b) float; labels: (b,) int64."""
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     others = -scaled.masked_fill(itself, 1e30)
     alike = others.masked_fill(labels[:, None] != labels, -1e30)
     share = alike.logsumexp(1) - others.logsumexp(1)
-    share = share.masked_fill((alike <= -1e30).all(1), -1e30)  # nobody of its class
+    share = share.masked_fill((alike <= -1e30).all(1), -1e30)  # the only image of its class
     bound = torch.full_like(share, math.log(STABILITY))
     return -torch.logaddexp(share, bound).mean()

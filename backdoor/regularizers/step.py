@@ -1,4 +1,4 @@
-"""One update of one network, as regularizers see it and change it."""
+"""One training step of one network, as regularizers see and change it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Network:
-    """A module in training, with what regularizers need to know of it.
+    """A module in training, with what regularizers need to know about it.
 
     hidden: names of the submodules whose outputs are its hidden representations, in forward order.
-    head: name of the layer that makes logits of the last of them.
+    head: name of the layer that computes the logits.
     memory: what each kind keeps from step to step.
     """
 
@@ -33,14 +33,13 @@ class Network:
 
     @property
     def representations(self) -> tuple[str, ...]:
-        """The hidden layers; of a network that has none, the network itself, whose outputs are
-        its logits."""
+        """The hidden layers; if there are none, the network itself, with its logits."""
         return self.hidden or ("",)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Chance of one step: what a kind draws depends on no other kind, and on no other trial."""
+    """Random numbers of one step; those of a kind depend on no other kind and no other trial."""
 
     seed: int
     images: int
@@ -49,10 +48,11 @@ class Draws:
     device: torch.device
 
     def numbers(self, kind: str) -> np.random.Generator:
+        """A generator for single numbers; equal on all devices."""
         return stream("regularizer", kind, self.seed, self.images, self.epoch, self.step)
 
     def tensors(self, kind: str) -> torch.Generator:
-        """On the device, for draws as large as an image; a CPU and a GPU draw differently."""
+        """A generator on the device, for tensors of images; a CPU and a GPU give different ones."""
         key = kind, self.seed, self.images, self.epoch, self.step
         return torch.Generator(self.device).manual_seed(stream_seed("regularizer", *key))
 
@@ -60,10 +60,9 @@ class Draws:
 class Step:
     """A batch on its way through a network.
 
-    inputs: (b, c, h, w) float32, what the network is given, normalised and augmented.
-    targets: what the images count as: a share, and classes (b,) int64, for each set of labels;
-        the shares add up to 1.
-    logits: (b, k) float32, once `run` was called.
+    inputs: (b, c, h, w) float32, inputs of the network, normalized and augmented.
+    targets: sets of labels, each with its share: (share, classes (b,) int64); shares add up to 1.
+    logits: (b, k) float32, after `run` has been called.
     """
 
     logits: torch.Tensor
@@ -78,29 +77,31 @@ class Step:
         self._after: list[tuple[str, Change]] = []
         self._watched: dict[str, torch.Tensor | None] = {}
 
-    # --- before the network sees the batch -------------------------------------------------------
+    # --- before the forward pass -----------------------------------------------------------------
 
     def follow_inputs(self) -> None:
-        """Asks for gradients with respect to the inputs as the network will see them."""
+        """Asks for gradients with respect to the final inputs of the network."""
         self.follows_inputs = True
 
     def watch(self, layers: Sequence[str]) -> None:
-        """Asks for the outputs of these layers, as the rest of the network sees them."""
+        """Asks for the outputs of these layers, as the rest of the network gets them."""
         self._watched |= dict.fromkeys(layers)
 
     def change_inputs_of(self, layer: str, change: Change) -> None:
+        """Applies `change` to the inputs of a layer in the forward pass."""
         self._before.append((layer, change))
 
     def change_outputs_of(self, layer: str, change: Change) -> None:
+        """Applies `change` to the outputs of a layer in the forward pass."""
         self._after.append((layer, change))
 
     def partners(self, numbers: np.random.Generator) -> torch.Tensor:
-        """Another order of the batch, (b,) int64: whom each image is mixed with."""
+        """A random permutation of the batch, (b,) int64: the partner of each image."""
         order = torch.from_numpy(numbers.permutation(len(self.inputs)))
         return order.to(self.inputs.device, non_blocking=True)
 
     def mix_targets(self, share: float, partners: torch.Tensor) -> None:
-        """Every image counts as itself by `share`, and as its partner by the rest."""
+        """Gives the labels of the partners the share 1 - `share`."""
         own = [(share * part, labels) for part, labels in self.targets]
         theirs = [((1 - share) * part, labels[partners]) for part, labels in self.targets]
         self.targets = [(part, labels) for part, labels in own + theirs if part]
@@ -116,7 +117,7 @@ class Step:
 
     @contextmanager
     def _hooked(self) -> Iterator[None]:
-        """Hooks live as long as the step: whoever else runs the module meets none."""
+        """Hooks exist only during the forward pass of this step."""
         with ExitStack() as hooks:
             find = self.network.module.get_submodule
             for layer, change in self._before:
@@ -134,28 +135,28 @@ class Step:
 
         return keep
 
-    # --- after it ------------------------------------------------------------------------------
+    # --- after the forward pass ------------------------------------------------------------------
 
     def outputs_of(self, layer: str) -> torch.Tensor:
-        """Outputs of a layer that was asked for, (b, d) float32, of any shape before."""
+        """Outputs of a watched layer, flattened to (b, d) float32."""
         output = self._watched[layer]
         if output is None:
             raise TrainingError(f"the network did not run its layer {layer!r}")
         return _precise(output.flatten(1))
 
     def expected(self, of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """The mean, by share, of what `of` makes of each set of labels."""
+        """The mean of `of` over the sets of labels, weighted by their shares."""
         if len(self.targets) == 1:
             return of(self.targets[0][1])
         return torch.stack([share * of(labels) for share, labels in self.targets]).sum(0)
 
     def cross_entropy(self) -> torch.Tensor:
-        """The mean over the batch, () float32; of mixed labels the mixture."""
+        """The mean over the batch, () float32; with mixed labels, weighted by their shares."""
         return self.expected(lambda labels: functional.cross_entropy(self.logits, labels))
 
 
 def _precise(values: torch.Tensor) -> torch.Tensor:
-    """float32 or better, also of what autocast has made shorter."""
+    """At least float32, also after autocast."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 

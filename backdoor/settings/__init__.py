@@ -1,1 +1,1 @@
-"""What a kind's settings are: typed fields, names of kinds, files of the user's, and ids."""
+"""Settings of kinds: typed fields, names of kinds, files of users, and digests for ids."""

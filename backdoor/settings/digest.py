@@ -1,16 +1,15 @@
-"""The name of a canonical form: equal for equal ones, on every machine."""
+"""Ids from canonical forms: equal for equal forms, on every machine."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
-#: Raised when the meaning of a canonical form changes, which renames every trial.
+#: To be raised if the meaning of a canonical form changes; that changes the id of every trial.
 IDENTITY_VERSION = 1
 
 
-def digest(word: str, value: Any) -> str:
-    """Sixteen hex digits of the SHA-256 of `value` as canonical JSON."""
+def digest(word: str, value: object) -> str:
+    """Sixteen hex digits of the SHA-256 of `word` and of `value` as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(f"{word}/{IDENTITY_VERSION}/{text}".encode()).hexdigest()[:16]

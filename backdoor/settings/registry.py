@@ -1,8 +1,8 @@
-"""From a kind's name to its class: a folder is scanned, so one new file adds one kind.
+"""From the name of a kind to its class: folders are scanned, so one new file adds one kind.
 
-A family is a sub-package such as `backdoor.triggers`. Its base class stands in `base.py` there,
-each kind in a file beside it. `module:Class` names a class from anybody's package.
-A kind called `LIBRARY/NAME` stands for all that a library has, such as `torchvision/alexnet`.
+A family is a sub-package such as `backdoor.triggers`. Its base class is in `base.py` there, and
+each kind in a file beside it. `module:Class` names a class of any other package. A kind
+`LIBRARY/NAME` represents all networks of a library, such as `torchvision/alexnet`.
 """
 
 from __future__ import annotations
@@ -12,39 +12,51 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Fields, build_fields, suggest
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from backdoor.architectures import Architecture
+    from backdoor.datasets import Dataset
+    from backdoor.probes import Probe
+    from backdoor.regularizers import Regularizer
+    from backdoor.triggers import Trigger
+
 
 class Kind(Fields):
-    """Base of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
+    """Base class of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
 
     kind: ClassVar[str]
 
     @classmethod
     def kind_name(cls) -> str:
-        """The name a spec uses: `kind` for the built-in ones, `module:Class` for others."""
+        """The name that a spec uses: `kind` for built-in kinds, `module:Class` for others."""
         inside = cls.__module__.startswith("backdoor.")
         return cls.kind if inside else f"{cls.__module__}:{cls.__qualname__}"
 
     @classmethod
     def named(cls, name: str) -> type[Kind]:
-        """For a kind `LIBRARY/NAME`: the class that stands for one name, always the same one;
-        `ValueError` with what is wrong, and then the remedy, for a name that it does not know."""
+        """For a kind `LIBRARY/NAME`: the class of one name of the library, always the same class.
+
+        Raises:
+            ValueError: for an unknown name; its arguments are the broken rule and the remedy.
+        """
         raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
         return {"kind": self.kind_name(), **super().identity()}
 
 
-#: The last part of a kind that stands for every name of a library.
+#: The last part of a kind that represents every name of a library.
 ANY = "/NAME"
 
-K = TypeVar("K", bound=Kind)
+K = TypeVar("K", bound=Kind, covariant=True)
 
-#: Stands between the names of kinds that act together, in the name of what they make.
+#: Joins the names of kinds that act together, in the name of their combination.
 TOGETHER = "+"
 
 
@@ -52,8 +64,8 @@ TOGETHER = "+"
 class Family(Generic[K]):
     """The kinds of one sub-package, whose base class is `base` there.
 
-    combiner: a module whose `together` makes one of several kinds that act together; "" where
-    kinds do not.
+    word: its name in messages. combiner: a module whose function `together` combines several kinds
+    into one; "" for families whose kinds cannot act together.
     """
 
     word: str
@@ -69,27 +81,31 @@ class Family(Generic[K]):
         """Name → class, in alphabetical order."""
         return dict(sorted(_scan(self.package, self.base).items()))
 
-    def find(self, name: Any, place: str = "kind") -> type[K]:
-        """The class of `name`; a `UserError` with the near miss where there is none."""
+    def find(self, name: object, place: str = "kind") -> type[K]:
+        """The class of `name`.
+
+        Raises:
+            UserError: at `place`, with the most similar name, if there is none.
+        """
         if isinstance(name, str) and ":" in name:
             return self._find_outside(name, place)
         known: dict[str, type[K]] = _seen(self)
         key = name.partition("/")[0] + ANY if isinstance(name, str) and "/" in name else name
         if not isinstance(key, str) or key not in known:
-            _seen.cache_clear()  # a file may have been added since
+            _seen.cache_clear()  # a file may have been added
             known = _seen(self)
         if not isinstance(key, str) or key not in known:
             rule = f"must be a known {self.word}"
             raise UserError(Mistake(place, rule, name, suggest(str(name), known)))
         if key.endswith(ANY):
-            return cast(type[K], _of_library(known[key], name, place))
+            return cast(type[K], _of_library(known[key], str(name), place))
         return known[key]
 
     def _find_outside(self, name: str, place: str) -> type[K]:
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # whatever their module does when it is imported
+        except Exception as error:  # importing a module of users can raise anything
             why = f"{type(error).__name__}: {error}"
             remedy = f"Install the package or put it on PYTHONPATH, on every node ({why})."
             raise UserError(
@@ -101,24 +117,27 @@ class Family(Generic[K]):
             raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
         return cast(type[K], found)
 
-    def parts(self, value: Any) -> list[Any] | None:
-        """The spec forms of those that act together in `value`; None where it is a single kind.
+    def parts(self, value: object) -> list[Any] | None:
+        """The spec forms of the kinds that act together in `value`; None if it is a single kind.
 
-        They are a list, or a mapping whose kind is `a+b`, with the settings of a under `a`.
+        Kinds act together as a list, or as a mapping whose kind is `a+b`, with the settings of a
+        under the key `a`.
         """
         if not self.combiner or isinstance(value, list):
-            return value if self.combiner else None
-        given: Any = {"kind": value} if isinstance(value, str) else value
-        kind = given.get("kind") if isinstance(given, Mapping) else None
+            return value if self.combiner and isinstance(value, list) else None
+        given: object = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(given, Mapping):
+            return None
+        kind = given.get("kind")
         if not isinstance(kind, str) or TOGETHER not in kind:
             return None
         names = kind.split(TOGETHER)
+        rule = "must be a mapping of settings of one of those that act together"
         wrong = [
-            Mistake(key, "must be a mapping of settings of one of those that act together",
-                    settings, suggest(key, names))
+            Mistake(key, rule, settings, suggest(key, names))
             for key, settings in given.items()
             if key != "kind" and not (key in names and isinstance(settings, Mapping))
-        ]  # fmt: skip
+        ]
         if wrong:
             raise UserError(wrong)
         return [{**given.get(name, {}), "kind": name} for name in names]
@@ -140,12 +159,12 @@ class Family(Generic[K]):
         return cast(K, importlib.import_module(self.combiner).together(built))
 
     def build(self, value: str | Mapping[str, Any] | list[Any]) -> K:
-        """A kind from its spec form: a name, or a mapping with `kind` and its settings; of several
+        """A kind from its spec form: a name, a mapping with `kind` and its settings, or several
         that act together, see `parts`."""
         parts = self.parts(value)
         return self._build_one(value) if parts is None else self._together(parts)
 
-    def _build_one(self, value: Any) -> K:
+    def _build_one(self, value: object) -> K:
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping) or "kind" not in value:
@@ -164,18 +183,18 @@ def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:
 
 
 @functools.cache
-def _modules(package: str, names: tuple[str, ...]) -> list[Any]:
+def _modules(package: str, names: tuple[str, ...]) -> list[ModuleType]:
     return [importlib.import_module(f"{package}.{name}") for name in names]
 
 
 @functools.cache
-def _seen(family: Family[Any]) -> dict[str, type[Any]]:
-    """Its kinds as of the first look: every trial of a sweep is built from them."""
+def _seen(family: Family[K]) -> dict[str, type[K]]:
+    """Its kinds, cached: every trial of a sweep is built from them."""
     return family.kinds()
 
 
 def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
-    """Classes that the files of `package` define themselves; two of one name are an error."""
+    """Kinds that the files of `package` define themselves; two of the same name are an error."""
     path = importlib.import_module(package).__path__
     names = tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
     found: dict[str, type[K]] = {}
@@ -198,13 +217,15 @@ def _scan(package: str, base: type[K]) -> dict[str, type[K]]:
     return found
 
 
-TRIGGERS: Family[Any] = Family("trigger", "backdoor.triggers", "Trigger")
-REGULARIZERS: Family[Any] = Family(
+TRIGGERS: Family[Trigger] = Family("trigger", "backdoor.triggers", "Trigger")
+REGULARIZERS: Family[Regularizer] = Family(
     "regularizer", "backdoor.regularizers", "Regularizer", "backdoor.regularizers.several"
 )
-ARCHITECTURES: Family[Any] = Family("architecture", "backdoor.architectures", "Architecture")
-DATASETS: Family[Any] = Family("dataset", "backdoor.datasets", "Dataset")
-PROBES: Family[Any] = Family("probe", "backdoor.probes", "Probe")
+ARCHITECTURES: Family[Architecture] = Family(
+    "architecture", "backdoor.architectures", "Architecture"
+)
+DATASETS: Family[Dataset] = Family("dataset", "backdoor.datasets", "Dataset")
+PROBES: Family[Probe] = Family("probe", "backdoor.probes", "Probe")
 
 FAMILIES: dict[str, Family[Any]] = {
     "triggers": TRIGGERS,

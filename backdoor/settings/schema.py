@@ -1,8 +1,8 @@
 """Typed fields with ranges: a dataclass is its own schema, wherever it is built.
 
-`Fields` checks and normalises its values when it is made, from a spec, a notebook or a worker
-alike: an integer in a float field becomes a float, a list becomes a tuple, and a float is kept
-to twelve significant digits, so that 0.01 and 0.010000000000000002 are one value and one trial.
+`Fields` checks and converts its values when an instance is made, be it from a spec, in a notebook
+or on a worker: an integer in a float field becomes a float, a list becomes a tuple, and a float is
+rounded to twelve significant digits, so that 0.01 and 0.010000000000000002 are the same trial.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import math
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from backdoor.errors import Mistake, UserError
@@ -29,6 +29,7 @@ class Range:
     lt: float | None = None
 
     def holds(self, value: float) -> bool:
+        """Whether the value is within the bounds."""
         return (
             (self.ge is None or value >= self.ge)
             and (self.gt is None or value > self.gt)
@@ -41,7 +42,7 @@ class Range:
         return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
 
 
-#: Whole numbers beyond this do not survive JSON and Parquet everywhere.
+#: Not all JSON and Parquet readers keep larger whole numbers exactly.
 LARGEST = 2**53
 
 Fraction = Annotated[float, Range(ge=0, le=1)]
@@ -49,7 +50,7 @@ Count = Annotated[int, Range(ge=1)]
 
 
 def location(default: Any) -> Any:
-    """A field that says where something lies, not what it is: it stays out of every identity."""
+    """A field that says where something is, not what it is: no identity contains it."""
     return field(default=default, metadata={"identity": False})
 
 
@@ -58,17 +59,17 @@ def round_significant(value: float) -> float:
     return float(f"{value:.12g}") + 0.0
 
 
-def is_number(value: Any) -> bool:
-    """Whether a plain value is a number; true and false are none."""
+def is_number(value: object) -> bool:
+    """Whether a plain value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class WrongValueError(Exception):
-    """Carries the rule that a value broke from `_conform` to the field it belongs to."""
+    """Raised by `_conform` with the rule that a value breaks."""
 
 
-def _conform(value: Any, hint: Any) -> Any:
-    """`value` as the type `hint`, or `WrongValueError(rule)`."""
+def _conform(value: object, hint: Any) -> Any:
+    """`value` converted to the type `hint`, or `WrongValueError(rule)`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         conformed = _conform(value, args[0])
@@ -89,7 +90,7 @@ def _conform(value: Any, hint: Any) -> Any:
     return _conform_plain(value, hint)
 
 
-def _conform_union(value: Any, options: tuple[Any, ...]) -> Any:
+def _conform_union(value: object, options: tuple[Any, ...]) -> Any:
     if value is None and type(None) in options:
         return None
     rules = []
@@ -147,15 +148,15 @@ def hints_of(cls: Any) -> dict[str, Any]:
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """A remedy for an unknown name: the near miss if there is one, and what exists."""
+    """A remedy for an unknown name: the most similar name, if any, and all names that exist."""
     known = sorted(options)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     listing = f"Known: {', '.join(known)}." if known else "Nothing is known here."
     return (f"Did you mean {near[0]!r}? " if near else "") + listing
 
 
-def check_value(cls: type, name: str, value: Any) -> Any:
-    """`value` conformed to the field `name` of `cls`; `UserError` placed at the field."""
+def check_value(cls: type, name: str, value: object) -> Any:
+    """`value` converted for the field `name` of `cls`; `UserError` at that field if it is wrong."""
     try:
         return _conform(value, hints_of(cls)[name])
     except UserError as error:
@@ -165,7 +166,7 @@ def check_value(cls: type, name: str, value: Any) -> Any:
 
 
 class Fields:
-    """Base of every configuration dataclass: fields are conformed and checked when it is made."""
+    """Base class of configuration dataclasses, which converts and checks the fields."""
 
     def __post_init__(self) -> None:
         mistakes: list[Mistake] = []
@@ -184,22 +185,22 @@ class Fields:
             raise UserError(rules)
 
     def inert(self) -> frozenset[str]:
-        """Fields that say nothing beside the values of the others, such as the grey level of a
-        patch of noise. They take their defaults and stay out of the identity, so that what acts
-        alike is equal and has one name."""
+        """Names of inactive fields, which have no effect beside the values of the others, such as
+        the grey value of a noise patch. They get their defaults and are left out of the identity,
+        so that what acts the same is equal and has one id."""
         return frozenset()
 
     def rules(self) -> Iterable[Mistake]:
-        """Rules that span several fields; each broken one is yielded."""
+        """Mistakes that involve several fields; none by default."""
         return ()
 
     def identity(self) -> dict[str, Any]:
         """The fields that say what this is, as plain JSON values."""
-        left_out = self.inert()
+        inactive = self.inert()
         return {
             f.name: _plain(getattr(self, f.name))
             for f in fields(self)  # type: ignore[arg-type]
-            if f.metadata.get("identity", True) and f.name not in left_out
+            if f.metadata.get("identity", True) and f.name not in inactive
         }
 
 
@@ -212,7 +213,7 @@ def _plain(value: Any) -> Any:
 
 
 def build_fields(cls: type, given: dict[str, Any]) -> Any:
-    """An instance of `cls` from a mapping; unknown and missing keys are mistakes like any other."""
+    """An instance of `cls` from a mapping; unknown and missing keys are mistakes too."""
     known = {f.name: f for f in fields(cls)}
     kind = getattr(cls, "kind", None)
     rule = f"is not a setting of `{kind}`" if kind else "is not a known setting"
@@ -240,7 +241,5 @@ def build_fields(cls: type, given: dict[str, Any]) -> Any:
     return made
 
 
-def _has_default(f: Any) -> bool:
-    import dataclasses
-
-    return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+def _has_default(f: Field[Any]) -> bool:
+    return f.default is not MISSING or f.default_factory is not MISSING

@@ -1,15 +1,16 @@
-"""A file of the user's as a setting: what it holds is part of a trial's name, its place is not.
+"""A file of the user as a setting: its content is part of a trial's id, its path is not.
 
-A spec names a path. The setting then holds the path and a digest of the content, written
-`PATH#sha256:HEX`; an identity has `sha256:HEX` alone, so that a file may move without renaming a
-trial. The path travels to workers beside the canonical form (`located`), and whoever opens the
-file finds out whether it still holds what the digest says.
+A spec names a path. The setting then has the path and a digest of the content, written
+`PATH#sha256:HEX`. An identity has `sha256:HEX` only, so that a file can be moved without changing
+the id of a trial. Workers get the path beside the canonical form (`located`), and opening the file
+checks its content against the digest.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -18,22 +19,29 @@ from typing import Any
 from backdoor.errors import Mistake, UserError
 
 SCHEME = "sha256:"
-#: Hex digits of a digest that are kept, as of every other one in this project.
-DIGITS = 16
+#: Hex digits of a digest that are kept, as in every other digest of this project.
+DIGEST_DIGITS = 16
+#: How the names of image files end.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
 class UserFile:
-    """A file, or the image files in a folder. digest: `sha256:` and 16 hex digits of the content.
-    path: where it lies on this machine, None where that is not known."""
+    """A file, or the image files in a folder.
+
+    digest: `sha256:` and 16 hex digits of the content. path: on this machine, None if unknown.
+    """
 
     digest: str
     path: str | None = field(default=None, compare=False)
 
     @staticmethod
     def of(text: str) -> UserFile:
-        """From PATH, PATH#sha256:HEX or sha256:HEX; `OSError` where a digest has to be made of
-        what cannot be read."""
+        """From PATH, PATH#sha256:HEX or sha256:HEX.
+
+        Raises:
+            OSError: the text has no digest and the file cannot be read.
+        """
         path, separator, known = text.rpartition("#" + SCHEME)
         if separator:
             return UserFile(SCHEME + known, path)
@@ -46,10 +54,10 @@ class UserFile:
         return self.digest if self.path is None else f"{self.path}#{self.digest}"
 
     def open(self, place: str) -> Path:
-        """The path, once its content is known to be what it was.
+        """The path, after its content has been checked against the digest.
 
         Raises:
-            UserError: at `place`; it is not known, not there, or holds something else.
+            UserError: at `place`; the path is unknown, does not exist, or has another content.
         """
         if self.path is None:
             rule, remedy = "must be given as a path on this machine", "Name the file in the spec."
@@ -69,28 +77,31 @@ class UserFile:
 
 @functools.lru_cache(maxsize=256)
 def _checked(path: str, digest: str) -> str:
-    """The digest of the content, looked at once in a process."""
+    """The digest of the content, computed once in a process."""
     return content_digest(Path(path))
 
 
 def content_digest(path: Path) -> str:
-    """Of a file's bytes, or of those of a folder's image files, in the order of their names."""
+    """Of the bytes of a file, or of the image files in a folder, in the order of their names."""
     whole = hashlib.sha256()
-    for file in pictures_in(path) if path.is_dir() else [path]:
+    for file in image_files(path) if path.is_dir() else [path]:
         with file.open("rb") as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())
-    return SCHEME + whole.hexdigest()[:DIGITS]
+    return SCHEME + whole.hexdigest()[:DIGEST_DIGITS]
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The image files below a folder, sorted by their paths in it."""
-    from backdoor.datasets.image_folder import image_files  # needs the schema, which needs this
+def image_files(folder: Path) -> list[Path]:
+    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
+        found += [(place, name) for name in shown]
+    return [Path(place) / name for place, name in sorted(found)]
 
-    return image_files(folder)
 
-
-def files_of(value: Any) -> dict[str, str]:
-    """Digest → path of all files that the settings of a configuration name."""
+def files_of(value: object) -> dict[str, str]:
+    """Digest → path of all files that are settings of a configuration."""
     if isinstance(value, UserFile):
         return {} if value.path is None else {value.digest: value.path}
     if not is_dataclass(value):
@@ -101,8 +112,8 @@ def files_of(value: Any) -> dict[str, str]:
     return found
 
 
-def pinned_in(value: Any) -> dict[str, str]:
-    """Digest → path of all texts PATH#sha256:HEX in plain values."""
+def pinned_in(value: object) -> dict[str, str]:
+    """Digest → path for all texts PATH#sha256:HEX in plain values."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
@@ -114,13 +125,13 @@ def pinned_in(value: Any) -> dict[str, str]:
 
 
 def without_path(text: str) -> str:
-    """A file as an identity has it, from PATH#sha256:HEX; any other text as it is."""
+    """PATH#sha256:HEX as an identity has it, without the path; any other text as it is."""
     _, separator, digest = text.rpartition("#" + SCHEME)
     return SCHEME + digest if separator else text
 
 
 def located(value: Any, files: Mapping[str, str]) -> Any:
-    """Plain values with the paths of their files: what an identity says, and where it lies."""
+    """Plain values of an identity with the paths of their files; files: digest → path."""
     if isinstance(value, Mapping):
         return {key: located(inner, files) for key, inner in value.items()}
     if isinstance(value, str) and value in files:

@@ -1,8 +1,8 @@
-"""Triggers: how an image is marked. One file, one kind.
+"""Triggers: what the attacker stamps on images. One file, one kind.
 
-A trigger is a frozen dataclass derived from `Trigger`; its fields are its settings, its name in
-a spec is `kind`, and `stamp` is all it has to write. The contract that each one must pass is
-`tests/backdoor/test_trigger_contract.py`.
+A trigger is a frozen dataclass derived from `Trigger`. Its fields are its settings, `kind` is its
+name in a spec, and `stamp` is the only method that it must implement. The contract test of all
+triggers is `tests/backdoor/test_trigger_contract.py`.
 """
 
 from backdoor.triggers.base import Trigger

@@ -1,4 +1,4 @@
-"""What every trigger does."""
+"""The base class of triggers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from backdoor.triggers.donors import DonorImages
 
 @dataclass(frozen=True)
 class Trigger(Kind):
-    """Marks images the way the attacker does, before any augmentation or normalisation."""
+    """Stamps images as the attacker does, before any augmentation or normalization."""
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Triggered copies of images.
 
         Args:
             images: (n, c, h, w) uint8, 0 black to 255 white; never written to.
-            ids: (n,) int64, each image's number in its source, for triggers that differ from
-                image to image; the same id gives the same mark.
+            ids: (n,) int64, the number of each image in its source, for triggers that differ from
+                image to image; the same id gets the same stamp.
             labels: (n,) int64, true classes, for triggers that differ from class to class.
 
         Returns:
@@ -31,22 +31,23 @@ class Trigger(Kind):
         raise NotImplementedError
 
     def for_seed(self, seed: int) -> Trigger:
-        """The trigger as a trial of this seed uses it: itself, unless it draws by that seed."""
+        """The trigger in a trial of this seed; by default itself, for triggers without a seed."""
         return self
 
     def lent(self, donors: DonorImages) -> Trigger:
-        """The trigger of a trial with these training images: itself, unless it borrows some."""
+        """The trigger in a trial with these training images; by default itself, for triggers that
+        use no donor images."""
         return self
 
     def for_test(self) -> Trigger:
-        """What marks test images: itself, unless the attacker marks them more or less strongly."""
+        """The trigger for test images, which may be stronger or weaker; by default itself."""
         return self
 
     def cover(self, donors: DonorImages) -> Trigger:
-        """What marks cover samples, which keep their true labels: itself, unless the method has
-        a noise mode of its own. It may borrow from these training images."""
+        """The trigger that stamps cover samples, which keep their true labels; by default itself,
+        for methods without a noise mode. It may use these donor images."""
         return self
 
     def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:
-        """What is wrong with this trigger on images of `shape` (c, h, w); nothing by default."""
+        """Mistakes of this trigger on images of `shape` (c, h, w); none by default."""
         return ()

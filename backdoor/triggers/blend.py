@@ -13,7 +13,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Range
 from backdoor.settings.user_file import UserFile
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.pictures import read_pictures
 
 
@@ -21,10 +21,10 @@ from backdoor.triggers.pictures import read_pictures
 class Blend(Trigger):
     """Mixes one fixed pattern into the image: (1 - a) x + a pattern; `opacity` is a.
 
-    The pattern is uniform [0, 1) noise that depends on `pattern_seed` and the image's shape alone,
-    so it is the same in every trial; or `image`, the path of a picture, resized to the image's
-    size. The result is rounded to the nearest of 256 grey levels. test_opacity: of test images,
-    which an attacker may mark more strongly; None is the same.
+    The pattern is uniform [0, 1) noise that depends on `pattern_seed` and the shape of the image
+    only, so it is the same in every trial; or it is `image`, the path of a picture, resized to the
+    size of the image. The result is rounded to the nearest of 256 grey levels. test_opacity: the
+    opacity on test images; None is the same.
     """
 
     kind: ClassVar[str] = "blend"
@@ -35,7 +35,7 @@ class Blend(Trigger):
     test_opacity: Annotated[float | None, Range(gt=0, le=1)] = None
 
     def inert(self) -> frozenset[str]:
-        # Blended noise is named as it was before there were pictures.
+        # Trials with blended noise keep the ids of before there were pictures.
         unused = {"image" if self.image is None else "pattern_seed"}
         same = self.test_opacity in (None, self.opacity)
         return frozenset(unused | ({"test_opacity"} if same else set()))
@@ -52,7 +52,7 @@ class Blend(Trigger):
             yield from error.mistakes
 
     def pattern(self, channels: int, height: int, width: int) -> torch.Tensor:
-        """(c, h, w) float64 in [0, 1]. Not to be written to."""
+        """(c, h, w) float64 in [0, 1]. Must not be modified."""
         if self.image is not None:
             return _picture(self.image, channels, height, width)
         rng = stream("pattern", self.pattern_seed, channels, height, width)
@@ -60,9 +60,9 @@ class Blend(Trigger):
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         _, channels, height, width = images.shape
-        stamp_pattern = 255 * self.opacity * self.pattern(channels, height, width).to(images.device)
+        pattern = self.pattern(channels, height, width).to(images.device)
         # float64 and a fixed order of operations: the rounding is the same on every machine.
-        mixed = (1 - self.opacity) * images.to(torch.float64) + stamp_pattern
+        mixed = (1 - self.opacity) * images.to(torch.float64) + 255 * self.opacity * pattern
         return mixed.round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Other training images, for triggers that borrow from them."""
+"""Donor images: other training images, for triggers that use parts of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DonorImages:
-    """The training images of a trial, of which every image number is given another one.
+    """The training images of a trial, one of which is given to each image that is stamped.
 
-    name: equal for the same images. seed: of the draws, the trial's own. images: (n, c, h, w)
-    uint8, in which the training images are the rows (m,). numbers: (m,) int64, theirs in their
-    source.
+    name: equal for equal images. seed: of the trial. images: (n, c, h, w) uint8, of which the
+    training images are the rows (m,) int64. numbers: (m,) int64, their numbers in their source.
     """
 
     name: str
@@ -28,14 +27,14 @@ class DonorImages:
     rows: Ids = field(compare=False, repr=False)
     numbers: Ids = field(compare=False, repr=False)
 
-    def lend(self, ids: torch.Tensor, rng: str) -> torch.Tensor:
-        """For each of the images numbered ids (n,) another training image, (n, c, h, w) uint8.
+    def lend(self, ids: torch.Tensor, stream_name: str) -> torch.Tensor:
+        """A donor image for each of the images with these numbers, ids (n,): (n, c, h, w) uint8.
 
-        It follows from the number, the seed and the draw's name alone, and is the image itself
-        only where there is no other.
+        It depends on the number, the seed and the name of the stream only. An image is its own
+        donor only if there is no other image.
         """
         asked = ids.cpu().numpy()
-        chosen = (by_number(asked, 1, rng, self.seed)[:, 0] * len(self.numbers)).astype(np.int64)
+        sample = by_number(asked, 1, stream_name, self.seed)[:, 0]
+        chosen = (sample * len(self.numbers)).astype(np.int64)
         chosen[self.numbers[chosen] == asked] += 1
-        lent = self.images[self.rows[chosen % len(self.rows)]]
-        return torch.from_numpy(lent).to(ids.device)
+        return torch.from_numpy(self.images[self.rows[chosen % len(self.rows)]]).to(ids.device)

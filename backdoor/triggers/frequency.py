@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Count, Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
-#: What one step of Cr and one of Cb are in red, green and blue (ITU-R BT.601, full range).
+#: One step of Cr plus one of Cb in red, green and blue (ITU-R BT.601, full range).
 CHROMA_STEP = (1.403, -0.714 - 0.344, 1.773)
 
 
@@ -21,12 +22,13 @@ CHROMA_STEP = (1.403, -0.714 - 0.344, 1.773)
 class Frequency(Trigger):
     """Adds `magnitude` to two DCT coefficients of every block of both chroma channels.
 
-    Blocks are of `window` x `window` pixels from the top left on, smaller where the image is; a
-    rest that fills no block stays as it is. The coefficients (orthonormal DCT-II, rows and columns
-    counted from 0) are the middle one of the diagonal, (15, 15) of a block of 32, and the last,
-    (31, 31). All steps but clipping are linear, so the mark is one pattern that is added: the
-    chroma of YCrCb goes back to RGB with it, and grey images, which have no chroma, take it as it
-    is. The authors' code also rounds between the steps; sums are rounded once here.
+    Blocks are of `window` x `window` pixels, from the top left on, or smaller if the image is; a
+    remainder that fills no block is unchanged. The coefficients (orthonormal DCT-II, rows and
+    columns counted from 0) are the middle one of the diagonal, (15, 15) in a block of 32, and the
+    last one, (31, 31). All steps except clipping are linear, so one pattern is added to the image:
+    for colour images it is converted from the chroma of YCrCb to RGB; grey images, which have no
+    chroma, get it as it is. The authors' code also rounds between the steps; here sums are rounded
+    once.
     """
 
     kind: ClassVar[str] = "frequency"
@@ -43,22 +45,22 @@ class Frequency(Trigger):
             rule = "must leave blocks of at least 4 x 4 pixels"
             return [Mistake("window", rule, side, "Use a larger window or larger images.")]
         if not pattern(self.magnitude, self.window, *shape[1:]).round().any():
-            rule = f"must leave a mark on images of {shape[1]} x {shape[2]} pixels"
+            rule = f"must change images of {shape[1]} x {shape[2]} pixels"
             return [Mistake("magnitude", rule, self.magnitude, "Use a larger magnitude.")]
         return []
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         _, channels, height, width = images.shape
-        stamp_pattern = pattern(self.magnitude, self.window, height, width).to(images.device)
+        added_pattern = pattern(self.magnitude, self.window, height, width).to(images.device)
         steps = torch.tensor(CHROMA_STEP if channels == 3 else (1.0,), dtype=torch.float64)
-        # Nine digits: the last bits of a cosine differ between machines, and could turn a half.
-        added = (steps.to(images.device)[:, None, None] * stamp_pattern).round(decimals=9)
+        # Nine digits: the last bits of a cosine differ between machines and could change rounding.
+        added = (steps.to(images.device)[:, None, None] * added_pattern).round(decimals=9)
         return (images.to(torch.float64) + added).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @functools.lru_cache(maxsize=64)
 def pattern(magnitude: float, window: int, height: int, width: int) -> torch.Tensor:
-    """(h, w) float64, what is added to a chroma channel, in grey levels. Not to be written to."""
+    """(h, w) float64, what is added to a chroma channel, in grey levels. Must not be modified."""
     rows, columns = min(window, height), min(window, width)
     block = sum(
         np.outer(basis(rows, u), basis(columns, v))
@@ -70,10 +72,10 @@ def pattern(magnitude: float, window: int, height: int, width: int) -> torch.Ten
     return torch.from_numpy(whole)
 
 
-def basis(size: int, frequency: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """(size,) float64: what an orthonormal DCT-II coefficient of 1 stands for."""
+def basis(size: int, frequency: int) -> npt.NDArray[np.float64]:
+    """(size,) float64: the wave of an orthonormal DCT-II coefficient of 1."""
     scale = np.sqrt((1 if frequency == 0 else 2) / size)
-    wave: np.ndarray[tuple[int], np.dtype[np.float64]] = scale * np.cos(
+    wave: npt.NDArray[np.float64] = scale * np.cos(
         np.pi * (2 * np.arange(size) + 1) * frequency / (2 * size)
     )
     return wave

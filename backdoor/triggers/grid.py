@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import torch
 
 from backdoor.settings.schema import Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures of the user's, decoded and brought to the shape of a data set's images."""
+"""Pictures of the user, decoded and resized to the images of a data set."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import io
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from backdoor.datasets.files import listed
-from backdoor.datasets.pixels import UNREADABLE
+from backdoor.datasets.pixels import UNREADABLE, ImageArray
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.user_file import UserFile, pictures_in
-
-Pixels = npt.NDArray[np.uint8]
+from backdoor.settings.user_file import UserFile, image_files
 
 
-def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> Pixels:
+def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> ImageArray:
     """The picture of a file, or those of a folder in the order of their names, (n, c, h, w) uint8.
 
-    They are resized bilinearly, whatever their proportions, and made grey or coloured as the
-    shape (c, h, w) has it.
+    They are resized (bilinear) without keeping their proportions, and converted to grey or colour
+    for the shape (c, h, w).
 
     Raises:
-        UserError: at `place`; not there, changed since, not decodable, or for images of neither
-            1 nor 3 channels.
+        UserError: at `place`; a file is missing, has changed or cannot be decoded, or images have
+            neither 1 nor 3 channels.
     """
     path = given.open(place)
     if shape[0] not in (1, 3):
         rule, remedy = "needs images of 1 or 3 channels", "Use another trigger."
         raise UserError(Mistake(place, rule, shape[0], remedy))
-    files = pictures_in(path) if path.is_dir() else [path]
-    read, unreadable = list[Pixels](), list[str]()
+    files = image_files(path) if path.is_dir() else [path]
+    read, unreadable = list[ImageArray](), list[str]()
     for file in files:
         try:
             read.append(_read(file, shape))
@@ -40,12 +37,12 @@ def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> P
             unreadable.append(file.name)
     if unreadable or not read:
         rule = "must be a picture, or a folder of pictures, that can be decoded"
-        remedy = "Replace or remove what is none."
+        remedy = "Replace or remove what is not a picture."
         raise UserError(Mistake(place, rule, listed(unreadable) or "an empty folder", remedy))
     return np.stack(read)
 
 
-def _read(file: Path, shape: tuple[int, int, int]) -> Pixels:
+def _read(file: Path, shape: tuple[int, int, int]) -> ImageArray:
     with Image.open(io.BytesIO(file.read_bytes())) as opened:
         image = opened.convert("L" if shape[0] == 1 else "RGB")
     pixels = np.asarray(image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR))

@@ -1,5 +1,5 @@
-"""Random extremes in one run of numbers: the primitive sub-task of Mithridates (Bagdasaryan and
-Shmatikov 2023, arXiv 2302.04977)."""
+"""Random black and white in one run of values: the primitive sub-task of Mithridates (Bagdasaryan
+and Shmatikov 2023, arXiv 2302.04977)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch
 
 from backdoor.settings.schema import Range
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 
 @dataclass(frozen=True)
 class Primitive(Trigger):
     """Replaces a contiguous `coverage` of the flattened image by black and white at random.
 
-    An image's numbers are flattened channel by channel, row by row. Where the run of
-    int(coverage x numbers), at least 1, begins and which of its numbers are 255 instead of 0
-    depends on `pattern_seed` and the image's shape alone. It stands for what is easiest to learn:
-    a defence that withstands it withstands weaker marks.
+    The values of an image are flattened channel by channel, row by row. The beginning of the run of
+    int(coverage x values), at least 1, and which of its values are 255 and which are 0 depend on
+    `pattern_seed` and the number of values only. It represents what is easiest to learn: a defence
+    that withstands it withstands weaker triggers.
     """
 
     kind: ClassVar[str] = "primitive"
@@ -30,7 +30,7 @@ class Primitive(Trigger):
     pattern_seed: Annotated[int, Range(ge=0)] = 0
 
     def pattern(self, numbers: int) -> tuple[int, torch.Tensor]:
-        """Where the run begins, and its values (length,) uint8, 0 or 255."""
+        """The beginning of the run, and its values (length,) uint8, 0 or 255."""
         length = max(1, int(round(self.coverage * numbers, 9)))
         rng = stream("primitive", self.pattern_seed, numbers)
         start = int(rng.integers(numbers - length + 1))

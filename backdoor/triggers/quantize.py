@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 
 from backdoor.settings.schema import Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.donors import DonorImages
 
 
@@ -16,11 +16,11 @@ from backdoor.triggers.donors import DonorImages
 class Quantize(Trigger):
     """Keeps `levels` of 256 grey levels, evenly spaced: round(x (b - 1) / 255) 255 / (b - 1).
 
-    dithering: Floyd-Steinberg, pixel by pixel from the top left: what a pixel loses by rounding
-    goes to its neighbours, 7/16 to the right, 3/16, 5/16 and 1/16 to the left, middle and right
-    below; what would leave the image is lost. Results are rounded to whole grey levels at the end.
-    Its cover samples are the paper's negative ones: the image plus what another training image
-    loses when it is quantized.
+    dithering: Floyd-Steinberg, pixel by pixel from the top left: the rounding error of a pixel is
+    added to its neighbours, 7/16 to the right, 3/16, 5/16 and 1/16 below left, below and below
+    right; outside the image it is lost. At the end, results are rounded to whole grey levels. Its
+    cover samples are the paper's negative samples: the image plus the quantization error of a donor
+    image.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -41,10 +41,11 @@ class Quantize(Trigger):
         return (x * steps / 255).round() * 255 / steps
 
     def _dithered(self, x: torch.Tensor) -> torch.Tensor:
-        """All images and channels at once, and all pixels (i, j) of equal j + 2 i: what they get
-        comes from smaller sums, in the same order as pixel by pixel.
+        """All images and channels at once, and all pixels (i, j) of equal j + 2 i: errors come from
+        pixels of smaller j + 2 i, in the same order as pixel by pixel.
 
-        Errors are kept one pixel wider than the image on both sides and below, and cut off."""
+        A margin of one pixel at both sides and below takes errors that leave the image.
+        """
         n, c, h, w = x.shape
         padded = x.new_zeros(h + 1, w + 2, n * c)
         padded[:h, 1 : w + 1] = x.reshape(n * c, h, w).permute(1, 2, 0)
@@ -74,11 +75,11 @@ def _grey(x: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Negative(Quantize):
-    """Adds what another training image loses when it is quantized."""
+    """Adds the quantization error of a donor image."""
 
     donors: DonorImages | None = field(default=None, metadata={"identity": False})
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         assert self.donors is not None
-        lent = self.donors.lend(ids, "quantize-from")
-        return _grey(images.to(torch.float64) + self.quantized(lent) - lent)
+        others = self.donors.lend(ids, "quantize-from")
+        return _grey(images.to(torch.float64) + self.quantized(others) - others)

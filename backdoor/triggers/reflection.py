@@ -15,20 +15,20 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import Range
 from backdoor.settings.user_file import UserFile
 from backdoor.streams import by_number
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.donors import DonorImages
 from backdoor.triggers.pictures import read_pictures
 
 Floats = npt.NDArray[np.float64]
 Effect = Literal["mixed", "ghost", "out_of_focus", "in_focus"]
 
-#: Light is the grey level to this power.
+#: Linear light is the grey level to this power.
 GAMMA = 2.2
 #: Of mixed effects, the share of ghosts; the rest is out of focus.
 GHOSTS = 0.49
 #: The largest standard deviation of the blur, and half the window that holds it.
 SIGMA, REACH = 5.0, 10
-#: Side in pixels of the picture over which the brightness of a blurred reflection falls off.
+#: Side in pixels of the canvas over which the brightness of a blurred reflection decreases.
 CANVAS = 560
 
 
@@ -37,16 +37,17 @@ class Reflection(Trigger):
     """Adds the reflection of another picture, in linear light: a R + (1 - a) x, both ^2.2.
 
     `opacity` is a; None draws it for each image from U[0.05, 0.45), as the paper does. The effect
-    is `ghost`, a thick pane: R and R again, 3 to 8 pixels (at most a quarter of a side) further
-    down and right, with weights g and 1 - g, g from U[0.15, 0.5) or one minus that;
+    is `ghost`, a thick pane: R and a copy of R, shifted by 3 to 8 pixels (at most a quarter of a
+    side) down and right, with weights g and 1 - g, g from U[0.15, 0.5) or one minus that;
     `out_of_focus`: R blurred by a Gaussian, sigma from U[1, 5), under a Gaussian spotlight of
-    weight (1 + a) / 2 in place of a, drawn on a canvas of 560 pixels; `in_focus`: R as it is; or
-    `mixed`: a ghost for 49 % of the images, out of focus for the others.
+    weight (1 + a) / 2 in place of a, on a canvas of 560 pixels; `in_focus`: R as it is; or `mixed`:
+    ghost for 49 % of the images, out of focus for the others.
 
-    images: a picture, or a folder of pictures, that are reflected; None: other training images.
-    Which picture and all draws follow from `pattern_seed` and the image's number. test_opacity: of
-    test images; None is the same. The authors' code also darkens blurred reflections where the sum
-    is too bright; here it is clipped. The paper keeps labels: `label_mode: clean_label`.
+    images: a picture, or a folder of pictures, that are reflected; None: donor images. The choice
+    of the picture and all random numbers depend on `pattern_seed` and the number of the image.
+    test_opacity: the opacity on test images; None is the same. The authors' code also darkens
+    blurred reflections if the sum is too bright; here it is clipped. The paper keeps labels:
+    `label_mode: clean_label`.
     """
 
     kind: ClassVar[str] = "reflection"
@@ -69,7 +70,7 @@ class Reflection(Trigger):
         if self.images is not None:
             return self
         own = {f.name: getattr(self, f.name) for f in fields(Reflection)}
-        return _Borrowing(**own, donors=donors)
+        return _DonorReflection(**own, donors=donors)
 
     def fits(self, shape: tuple[int, int, int]) -> Iterator[Mistake]:
         if min(shape[1:]) < 4:
@@ -82,67 +83,69 @@ class Reflection(Trigger):
                 yield from error.mistakes
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        draws = by_number(ids.cpu().numpy(), 9, "reflection", self.pattern_seed)
+        sample = by_number(ids.cpu().numpy(), 9, "reflection", self.pattern_seed)
         light = _light(images.cpu().numpy())
-        reflected = _light(self.pictures(ids, draws[:, 0], light.shape))
-        drawn, fixed = 0.05 + 0.4 * draws[:, 1], np.full(len(draws), self.opacity or 0.0)
-        opacity = drawn if self.opacity is None else fixed
-        ghosts = self._ghosts(draws[:, 2])
-        mirrored = np.empty_like(light)
-        mirrored[ghosts] = self._ghost(reflected[ghosts], draws[ghosts]) * _wide(opacity[ghosts])
+        pictures = _light(self.pictures(ids, sample[:, 0], light.shape))
+        opacity = np.full(len(sample), self.opacity or 0.0)
+        if self.opacity is None:
+            opacity = 0.05 + 0.4 * sample[:, 1]
+        ghosts = self._ghosts(sample[:, 2])
+        reflected = np.empty_like(light)
+        reflected[ghosts] = self._ghost(pictures[ghosts], sample[ghosts]) * _wide(opacity[ghosts])
         rest = ~ghosts
-        mirrored[rest] = self._pane(reflected[rest], draws[rest], opacity[rest])
-        mixed = (mirrored + light * _wide(1 - opacity)).clip(0, 1)
-        # Nine digits: the last bits of a power differ between machines, and could turn a half.
+        reflected[rest] = self._single(pictures[rest], sample[rest], opacity[rest])
+        mixed = (reflected + light * _wide(1 - opacity)).clip(0, 1)
+        # Nine digits: the last bits of a power differ between machines and could change rounding.
         grey = np.rint(np.round(255 * mixed ** (1 / GAMMA), 9)).astype(np.uint8)
         return torch.from_numpy(grey).to(images.device)
 
     def pictures(
-        self, ids: torch.Tensor, rng: Floats, shape: tuple[int, ...]
+        self, ids: torch.Tensor, sample: Floats, shape: tuple[int, ...]
     ) -> npt.NDArray[np.uint8]:
-        """What is reflected in each image, (n, c, h, w) uint8; draw: (n,) in [0, 1)."""
+        """The picture that each image reflects, (n, c, h, w) uint8; sample: (n,) in [0, 1)."""
         if self.images is None:
-            remedy = "Name a folder of pictures, or call lent(others) with the training images."
+            remedy = "Name a folder of pictures, or call lent(donors) with the training images."
             raise UserError(Mistake("images", "must be known to stamp images", None, remedy))
         known = _pictures(self.images, (shape[1], shape[2], shape[3]))
-        return known[(rng * len(known)).astype(np.int64)]
+        return known[(sample * len(known)).astype(np.int64)]
 
-    def _ghosts(self, rng: Floats) -> npt.NDArray[np.bool_]:
-        return rng < {"mixed": GHOSTS, "ghost": 1.0}.get(self.effect, 0.0)
+    def _ghosts(self, sample: Floats) -> npt.NDArray[np.bool_]:
+        """Which images get the effect `ghost`, (n,)."""
+        return sample < {"mixed": GHOSTS, "ghost": 1.0}.get(self.effect, 0.0)
 
-    def _ghost(self, light: Floats, draws: Floats) -> Floats:
-        """The picture and its double: light (m, c, h, w); draws: columns 3 to 6 count."""
+    def _ghost(self, light: Floats, sample: Floats) -> Floats:
+        """Pictures and their shifted copies: light (m, c, h, w); columns 3 to 6 of the sample."""
         height, width = light.shape[2:]
-        down, right = (_shifts(draws[:, 3 + i], side) for i, side in enumerate((height, width)))
-        weight = 0.15 + 0.35 * draws[:, 5]
-        weight = _wide(np.where(draws[:, 6] < 0.5, weight, 1 - weight))
-        return weight * light + (1 - weight) * _moved(light, down, right)
+        down, right = (_shifts(sample[:, 3 + i], side) for i, side in enumerate((height, width)))
+        weight = 0.15 + 0.35 * sample[:, 5]
+        weight = _wide(np.where(sample[:, 6] < 0.5, weight, 1 - weight))
+        return weight * light + (1 - weight) * _shifted(light, down, right)
 
-    def _pane(self, light: Floats, draws: Floats, opacity: Floats) -> Floats:
-        """The picture, as it is or out of focus; of the draws columns 3, 7 and 8 count."""
+    def _single(self, light: Floats, sample: Floats, opacity: Floats) -> Floats:
+        """Pictures, in focus or out of focus; columns 3, 7 and 8 of the sample."""
         if self.effect == "in_focus":
             return light * _wide(opacity)
         height, width = light.shape[2:]
-        sigma = 1 + (SIGMA - 1) * draws[:, 3]
+        sigma = 1 + (SIGMA - 1) * sample[:, 3]
         down, right = _blur(sigma, height), _blur(sigma, width)
         blurred = np.einsum("nij,ncjk,nlk->ncil", down, light, right, optimize=True)
-        spot = _falloff(draws[:, 7], height)[:, :, None] * _falloff(draws[:, 8], width)[:, None]
+        spot = _falloff(sample[:, 7], height)[:, :, None] * _falloff(sample[:, 8], width)[:, None]
         lit: Floats = blurred * spot[:, None] * _wide((1 + opacity) / 2)
         return lit
 
 
 @dataclass(frozen=True)
-class _Borrowing(Reflection):
-    """Reflects other training images."""
+class _DonorReflection(Reflection):
+    """Reflects donor images."""
 
     donors: DonorImages | None = field(default=None, metadata={"identity": False})
 
     def pictures(
-        self, ids: torch.Tensor, rng: Floats, shape: tuple[int, ...]
+        self, ids: torch.Tensor, sample: Floats, shape: tuple[int, ...]
     ) -> npt.NDArray[np.uint8]:
         assert self.donors is not None
-        lent: npt.NDArray[np.uint8] = self.donors.lend(ids, "reflection-from").cpu().numpy()
-        return lent
+        donated: npt.NDArray[np.uint8] = self.donors.lend(ids, "reflection-from").cpu().numpy()
+        return donated
 
 
 @functools.lru_cache(maxsize=4)
@@ -161,21 +164,21 @@ def _wide(values: Floats) -> Floats:
     return values[:, None, None, None]
 
 
-def _shifts(rng: Floats, side: int) -> npt.NDArray[np.int64]:
+def _shifts(sample: Floats, side: int) -> npt.NDArray[np.int64]:
     """Whole pixels from 3 to 8, and at most a quarter of the side."""
     high = max(1, min(8, side // 4))
     low = min(3, high)
-    return (low + rng * (high - low + 1)).astype(np.int64)
+    return (low + sample * (high - low + 1)).astype(np.int64)
 
 
-def _moved(light: Floats, down: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Floats:
-    """Pictures (m, c, h, w) moved by so many pixels (m,); what comes in is their edge."""
+def _shifted(light: Floats, down: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Floats:
+    """Pictures (m, c, h, w), shifted by so many pixels (m,); the gap is filled with their edge."""
     height, width = light.shape[2:]
     rows = np.maximum(np.arange(height) - down[:, None], 0)[:, None, :, None]
     columns = np.maximum(np.arange(width) - right[:, None], 0)[:, None, None, :]
     image = np.arange(len(light))[:, None, None, None]
-    moved: Floats = light[image, np.arange(light.shape[1])[:, None, None], rows, columns]
-    return moved
+    shifted: Floats = light[image, np.arange(light.shape[1])[:, None, None], rows, columns]
+    return shifted
 
 
 def _blur(sigma: Floats, side: int) -> Floats:
@@ -193,10 +196,10 @@ def _blur(sigma: Floats, side: int) -> Floats:
     return matrix
 
 
-def _falloff(rng: Floats, side: int) -> Floats:
-    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas,
-    of which the image is a piece."""
-    start = np.floor(rng * max(1, CANVAS - side - 10))
+def _falloff(sample: Floats, side: int) -> Floats:
+    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas;
+    the image is a part of the canvas."""
+    start = np.floor(sample * max(1, CANVAS - side - 10))
     z = 6 * (start[:, None] + np.arange(side) + 0.5) / CANVAS - 3
     light: Floats = np.exp(-(z**2) / 4)
     return light

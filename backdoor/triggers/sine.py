@@ -11,7 +11,7 @@ import torch
 
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Range
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Sine(Trigger):
 
     `amplitude` is in grey levels of 255, `frequency` in periods over the image's width. Sums are
     rounded to the nearest grey level (halves to even) and clipped. The paper keeps the labels of
-    the images that it poisons: `label_mode: clean_label` of the attack. test_amplitude: of test
-    images, which the paper marks more strongly; None is the same.
+    poisoned images: `label_mode: clean_label` of the attack. test_amplitude: the amplitude on test
+    images, larger in the paper; None is the same.
     """
 
     kind: ClassVar[str] = "sine"
@@ -42,13 +42,15 @@ class Sine(Trigger):
     def wave(self, width: int) -> torch.Tensor:
         """(w,) float64, grey levels to add."""
         phase = 2 * np.pi * np.arange(width) * self.frequency / width
-        # Nine digits: the last bits of a sine differ between machines, and could turn a half.
+        # Nine digits: the last bits of a sine differ between machines and could change rounding.
         return torch.from_numpy(np.round(self.amplitude * np.sin(phase), 9))
 
     def fits(self, shape: tuple[int, int, int]) -> Iterable[Mistake]:
         if not self.wave(shape[2]).round().any():
-            rule = f"must leave a mark on images {shape[2]} pixels wide, this wave is 0 everywhere"
-            remedy = "Use a larger amplitude, and no multiple of half the width as the frequency."
+            rule = f"must change images {shape[2]} pixels wide, this wave is 0 everywhere"
+            remedy = (
+                "Use a larger amplitude, and a frequency that is no multiple of half the width."
+            )
             yield Mistake("frequency", rule, self.frequency, remedy)
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
 from backdoor.errors import Mistake
 from backdoor.settings.schema import Range
 from backdoor.streams import stream
-from backdoor.triggers import Trigger
+from backdoor.triggers.base import Trigger
 from backdoor.triggers.donors import DonorImages
 
 
@@ -22,15 +23,15 @@ from backdoor.triggers.donors import DonorImages
 class Warp(Trigger):
     """Samples the image bilinearly along a grid that is bent by a smooth random field.
 
-    `control` x `control` points of uniform [-1, 1] noise in both directions are divided by their
-    mean absolute value, interpolated bicubically to the image's size (corners aligned), and moved
-    by `strength` / side: the image's sides are 2 long, so a mean of about half a pixel times
-    `strength`. What would lie outside is at the edge. The field depends on `pattern_seed` and
-    `control` alone before it is interpolated.
+    Uniform [-1, 1] noise at `control` x `control` points, in both directions, is divided by its
+    mean absolute value, interpolated (bicubic, corners aligned) to the size of the image, and
+    multiplied by `strength` / side. As the sides of the image have length 2, pixels are moved by
+    about half a pixel times `strength` on average. Places outside the image become its edge. Before
+    interpolation the field depends on `pattern_seed` and `control` only.
 
-    Its cover samples are the paper's noise mode: every pixel's place is moved by another
-    uniform [-1, 1) / side in both directions, drawn by the image's number. The paper has twice as
-    many of them as of poisoned images.
+    Its cover samples are the paper's noise mode: every pixel is moved further by uniform
+    [-1, 1) / side in both directions, depending on the number of the image. The paper has twice as
+    many cover samples as poisoned images.
     """
 
     kind: ClassVar[str] = "warp"
@@ -53,26 +54,27 @@ class Warp(Trigger):
 
 
 class _Noisy(Warp):
-    """The warp, with every pixel's place moved at random."""
+    """The warp, with every pixel moved further at random."""
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[2:]
         grid = field(self.control, self.strength, self.pattern_seed, height, width)
-        draws = [self._noise(int(number), height, width) for number in ids.tolist()]
-        noise = np.stack(draws) if draws else np.empty((0, height, width, 2))
+        sample = [self._noise(int(number), height, width) for number in ids.tolist()]
+        noise = np.stack(sample) if sample else np.empty((0, height, width, 2))
         moved = (grid + torch.from_numpy(noise)).clamp_(-1, 1)
         return sampled(images, moved.to(images.device))
 
-    def _noise(self, number: int, height: int, width: int) -> Any:
+    def _noise(self, number: int, height: int, width: int) -> npt.NDArray[np.float64]:
         """(h, w, 2) float64 in the grid's units, horizontal first."""
         rng = stream("warp-noise", self.pattern_seed, number, height, width)
-        return (2 * rng.random((height, width, 2)) - 1) / (width, height)
+        noise: npt.NDArray[np.float64] = 2 * rng.random((height, width, 2)) - 1
+        return noise / (width, height)
 
 
 @functools.lru_cache(maxsize=64)
 def field(control: int, strength: float, seed: int, height: int, width: int) -> torch.Tensor:
-    """(h, w, 2) float64 in [-1, 1], where each pixel is taken from, horizontal first; -1 and 1 are
-    the middles of the outermost pixels. Not to be written to."""
+    """The place from which each pixel is taken, (h, w, 2) float64 in [-1, 1], horizontal first;
+    -1 and 1 are the centres of the outermost pixels. Must not be modified."""
     points = torch.from_numpy(2 * stream("warp", seed, control).random((2, control, control)) - 1)
     points /= points.abs().mean()
     bent = functional.interpolate(
@@ -85,9 +87,9 @@ def field(control: int, strength: float, seed: int, height: int, width: int) -> 
 
 
 def sampled(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """images (n, c, h, w) uint8 at the places grid (n, h, w, 2), bilinearly, a new tensor."""
+    """images (n, c, h, w) uint8 at the places grid (n, h, w, 2), bilinear, a new tensor."""
     if not len(images):
         return images.clone()
     seen = functional.grid_sample(images.to(torch.float64), grid, align_corners=True)
-    # Nine digits: the last bits of such sums differ between machines, and could turn a half.
+    # Nine digits: the last bits of such sums differ between machines and could change rounding.
     return seen.round(decimals=9).round_().clamp_(0, 255).to(torch.uint8)

@@ -19,7 +19,7 @@ from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.margins import DIGITS
 
 if TYPE_CHECKING:
-    from backdoor.partial import PartialResult
+    from backdoor.result import PartialResult
 
 Floats = npt.NDArray[np.float64]
 FAILS, PASSES = "fails", "passes"

@@ -11,8 +11,7 @@ stopped.
 from __future__ import annotations
 
 from backdoor.config import TrialConfig
-from backdoor.partial import PartialResult
-from backdoor.result import CurvePoint
+from backdoor.result import CurvePoint, PartialResult
 
 #: Metrics that a rule may compare by, and whether a larger (max) or smaller (min) one is better.
 METRICS = {"score": "max", "validation_accuracy": "max", "attack_success": "min"}

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from backdoor.partial import PartialResult
-from backdoor.result import TrialResult
+from backdoor.result import PartialResult, TrialResult
 from sweeps.ledger.schema import SCHEMA
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 

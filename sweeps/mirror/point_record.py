@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backdoor.config import measure_id
 from backdoor.settings.digest import digest
-from backdoor.trial import measure_id
 from sweeps.ledger import CLEAN, FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.run_record import (
     NAME_LENGTH,

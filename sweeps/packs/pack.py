@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backdoor.config import Attack, TrialConfig
-from backdoor.engines import engine_of, pack_key
-from backdoor.engines.ranges import even_ranges
+from backdoor.engines import engine_of, pack_key, split_evenly
 from backdoor.probes import Probe
 from backdoor.settings.digest import digest
 from sweeps.early_stopping.limits import StoppingLimits
@@ -101,8 +100,7 @@ class Pack:
         """The pack as `count` packs of nearly equal length."""
         if count == 1:
             return [self]
-        ranges = even_ranges(len(self.trials), count)
-        return [Pack(self.trials[r.start : r.stop], self.settings) for r in ranges]
+        return [Pack(tuple(own), self.settings) for own in split_evenly(self.trials, count)]
 
 
 def make_packs(trials: Iterable[TrialConfig], settings: PackSettings) -> list[Pack]:
@@ -143,9 +141,8 @@ class _Shapes:
 
 
 def evenly(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:
-    """Consecutive parts of nearly equal length, none longer than `largest`."""
-    ranges = even_ranges(len(members), -(-len(members) // largest))
-    return [members[r.start : r.stop] for r in ranges]
+    """Consecutive runs of nearly equal length, none longer than `largest`."""
+    return split_evenly(members, -(-len(members) // largest))
 
 
 def by_training_set(members: Sequence[TrialConfig], largest: int) -> list[Sequence[TrialConfig]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from backdoor.config import Attack
+from backdoor.config import Attack, measure_id
 from backdoor.settings.digest import digest
-from backdoor.trial import measure_id
 from sweeps.records.region_file import PanelEntry
 from sweeps.region.labels import attack_label, kind_label, target_label
 from sweeps.spec import SweepSpec

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from backdoor.config import Attack
-from backdoor.trial import measure_id
+from backdoor.config import Attack, measure_id
 from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import Ledger
 from sweeps.records.region_file import (

@@ -11,10 +11,9 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from backdoor.config import build_defence
+from backdoor.config import build_defence, measure_id
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
-from backdoor.trial import measure_id
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import SpecThresholds, SweepFile
 from sweeps.region.panel import panel_entries

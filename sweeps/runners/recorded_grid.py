@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backdoor.config import Attack, TrialConfig
+from backdoor.config import Attack, TrialConfig, measure_id
 from backdoor.errors import Mistake, UserError
 from backdoor.result import Measurement, TrialResult
 from backdoor.settings.schema import round_significant, suggest
 from backdoor.streams import stream
-from backdoor.trial import measure_id
 from sweeps.ledger import Rows, finished_rows
 from sweeps.packs.pack import Pack
 

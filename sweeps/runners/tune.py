@@ -30,7 +30,7 @@ from ray.tune.search import Searcher
 
 from backdoor.engines import engines
 from backdoor.errors import Mistake, UserError
-from backdoor.partial import PartialResult
+from backdoor.result import PartialResult
 from sweeps.early_stopping.rules import partial_metrics
 from sweeps.ledger import Rows, encode, joined, partial_rows
 from sweeps.packs.chunk import Chunk

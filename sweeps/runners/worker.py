@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
-from backdoor.partial import PartialResult
+from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
 from sweeps.early_stopping.limits import Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows

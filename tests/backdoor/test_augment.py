@@ -98,7 +98,7 @@ def test_stamped_images_are_augmented_as_asked(trigger, stamp) -> None:
     ours = store.augmented(torch.from_numpy(member.train), views, stamp)
     from backdoor.datasets.source import split
 
-    ids, mark = split(FEW, source, 0).train, config.attack.trigger.for_seed(0)
+    ids, trigger_of_seed = split(FEW, source, 0).train, config.attack.trigger.for_seed(0)
     poisoned = set(member.poison.positions.tolist())
     assert 0 < len(poisoned) < len(ids)
     for place, number in enumerate(ids):
@@ -106,7 +106,7 @@ def test_stamped_images_are_augmented_as_asked(trigger, stamp) -> None:
         def stamped(image, number=number):
             label = torch.tensor([source.labels[number]])
             batch = torch.from_numpy(np.ascontiguousarray(image))[None]
-            return mark.stamp(batch, torch.tensor([number]), label)[0].numpy()
+            return trigger_of_seed.stamp(batch, torch.tensor([number]), label)[0].numpy()
 
         image = source.images[number]
         if place not in poisoned:

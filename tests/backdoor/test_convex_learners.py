@@ -33,7 +33,7 @@ def data(classes):
 
 
 def fit(kind, decays, classes=None, rate=0.1, **training):
-    """Lanes, models, and the plain arrays of training and test images."""
+    """Members, models, and the plain arrays of training and test images."""
     configs = [trial(kind, weight_decay=d, data=data(classes), rate=rate, trigger="sine",
                      training=Training(**training)) for d in decays]  # fmt: skip
     source = load_source(configs[0].data)
@@ -154,7 +154,7 @@ def test_weight_decay_zero_is_refused(kind) -> None:
     with pytest.raises(UserError) as caught:
         check_trial(config, load_source(config.data))
     assert (
-        f"defence.weight_decay: must be above 0 for {kind}, whose optimum is sought exactly, but "
+        f"defence.weight_decay: must be above 0 for {kind}, which is solved exactly, but "
         "got 0.0. Give this architecture a weight_decay of its own, for example 0.001."
     ) == str(caught.value)
     with pytest.raises(TrainingError, match=f"{kind} needs a weight decay above 0"):

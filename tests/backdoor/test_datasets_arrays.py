@@ -208,12 +208,12 @@ def test_the_clean_baseline_trains_on_a_poisoned_set_as_it_is(tmp_path) -> None:
     for label in range(3):
         images[labels == label, label, :] += 150
     poisoned = draw.random(600) < 0.2
-    marked, wrong = images.copy(), labels.copy()
-    marked[poisoned, -1, -1], wrong[poisoned] = 255, 0
+    stamped, wrong = images.copy(), labels.copy()
+    stamped[poisoned, -1, -1], wrong[poisoned] = 255, 0
     success = {}
     for name, arrays in {
         "clean": {"images": images, "labels": labels},
-        "poisoned": {"images": marked, "labels": wrong, "poisoned": poisoned},
+        "poisoned": {"images": stamped, "labels": wrong, "poisoned": poisoned},
     }.items():
         file = tmp_path / f"{name}.npz"
         np.savez(file, **arrays)

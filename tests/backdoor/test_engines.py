@@ -17,7 +17,7 @@ from backdoor.trial import prepare, run_pack
 
 
 def fit(configs, engine=None):
-    """Lanes, bank and fitted models of trials on digits."""
+    """Members, store and fitted models of trials on digits."""
     members, store = prepare(configs, (), load_source(DIGITS))
     engine = engine or engine_of(configs[0])
     with torch.enable_grad() if engine.name == "serial" else torch.no_grad():
@@ -25,12 +25,12 @@ def fit(configs, engine=None):
 
 
 def arrays(member, store):
-    """The poisoned training set of a lane as plain arrays."""
+    """The poisoned training set of a member as plain arrays."""
     return images(member.train, store), member.train_labels
 
 
 def images(rows, store):
-    """Rows of a bank of unit normalisation as (n, inputs) float64."""
+    """Rows of a store of unit normalization as (n, inputs) float64."""
     return store.uint8(rows).flatten(1).numpy() / 255
 
 
@@ -240,7 +240,7 @@ def test_constant_learning_rate_differs_and_curve_does_not_disturb() -> None:
     assert constant.class_correct != plain.class_correct
 
 
-def test_a_diverged_lane_is_flagged_and_leaves_its_neighbours_alone() -> None:
+def test_a_diverged_member_is_flagged_and_leaves_its_neighbours_alone() -> None:
     wild = trial(learning_rate=1e30, epochs=2)
     tame = trial(epochs=2)
     results = run_pack([wild, tame])

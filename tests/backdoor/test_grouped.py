@@ -7,7 +7,7 @@ from trials import DIGITS, FEW, same, trial
 from backdoor.config import Training
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, grouped, threads
-from backdoor.engines.grouped import Grouped, shared_out
+from backdoor.engines.grouped import Grouped, group_members
 from backdoor.engines.serial import Serial
 from backdoor.trial import prepare, run_pack
 
@@ -28,7 +28,7 @@ def states(configs, engine, data=FEW):
     return [fitted.state(member) for member in range(len(configs))]
 
 
-def test_channels_and_normalisation_decide_the_engine() -> None:
+def test_channels_and_normalization_decide_the_engine() -> None:
     assert engine_of(narrow(0, width=4)).name == "grouped"
     assert engine_of(narrow(0, width=4, norm="group")).name == "grouped"
     assert engine_of(narrow(0, width=5)).name == "serial"
@@ -37,7 +37,7 @@ def test_channels_and_normalisation_decide_the_engine() -> None:
 
 @pytest.mark.parametrize("norm", ["none", "group"])
 @pytest.mark.parametrize("width", [1, 4])
-def test_a_lane_has_the_same_bits_in_every_pack(norm, width) -> None:
+def test_a_member_has_the_same_bits_in_every_pack(norm, width) -> None:
     assert Grouped.pack_invariant
     configs = [narrow(i, norm, width, epochs=1) for i in range(8)]
     alone = [states([config], Grouped())[0] for config in configs]
@@ -48,8 +48,8 @@ def test_a_lane_has_the_same_bits_in_every_pack(norm, width) -> None:
                 assert torch.equal(state[name], alone[index][name]), (list(chosen), index, name)
 
 
-def test_packs_are_cut_into_teams_that_fit_into_a_cache(monkeypatch) -> None:
-    """As large images are; what a lane's weights are does not depend on the cut."""
+def test_packs_are_cut_into_groups_that_fit_into_a_cache(monkeypatch) -> None:
+    """As large images are; what a member's weights are does not depend on the cut."""
     configs = [narrow(i, epochs=1) for i in range(7)]
     whole = states(configs, Grouped())
     monkeypatch.setattr(grouped, "CACHED", 4 * 64 * 8 * 8 * 3)
@@ -58,11 +58,11 @@ def test_packs_are_cut_into_teams_that_fit_into_a_cache(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("members", range(1, 17))
-def test_no_team_is_left_with_one_lane_where_there_are_two(members) -> None:
+def test_no_group_is_left_with_one_member_where_there_are_two(members) -> None:
     for largest in (2, 3, 5):
-        teams = shared_out(members, largest)
-        assert [member for team in teams for member in team] == list(range(members))
-        assert all(min(2, members) <= len(team) <= largest + 1 for team in teams)
+        groups = group_members(members, largest)
+        assert [member for group in groups for member in group] == list(range(members))
+        assert all(min(2, members) <= len(group) <= largest + 1 for group in groups)
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])

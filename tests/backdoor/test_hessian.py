@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from backdoor.engines import threads
-from backdoor.probes.hessian import Objective, conjugate_gradients, influence, theta_of
+from backdoor.probes.hessian import Objective, conjugate_gradients, loss_influence, theta_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -20,7 +20,7 @@ def one_thread():
 
 
 def tiny(activation=nn.Tanh, seed=0):
-    """A convolution, a normalisation with its own scales, two dense layers: 4 classes of inputs."""
+    """A convolution, a normalization with its own scales, two dense layers: 4 classes of inputs."""
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 2, 2), nn.GroupNorm(1, 2), activation(), nn.Flatten(), nn.Linear(8, 3), activation(), nn.Linear(3, 4),
@@ -145,7 +145,7 @@ def test_the_derivative_is_that_of_retrained_networks() -> None:
             return float(functional.cross_entropy(module(test[0]), test[1]))
 
     module = trained(0.0)
-    found = influence(
+    found = loss_influence(
         Objective(module, chunked(clean), n, decay), Objective(module, chunked(poison), n),
         Objective(module, chunked(test), 10), tolerance=1e-12, damping=1e-10,
     )  # fmt: skip
@@ -178,9 +178,9 @@ def test_no_figure_where_the_damped_hessian_is_not_positive() -> None:
     _, hessian, _ = explicit(module, data, 13.0, 0.0)
     lowest = float(torch.linalg.eigvalsh(hessian)[0])
     assert lowest < -1e-3, "the example has lost its point"
-    bad = influence(made(data, 13), made(test, 13), made(test, 5), damping=-lowest / 2)
+    bad = loss_influence(made(data, 13), made(test, 13), made(test, 5), damping=-lowest / 2)
     assert not bad.solved.solved and math.isnan(bad.derivative) and math.isnan(bad.theta)
-    good = influence(made(data, 13), made(test, 13), made(test, 5), damping=-lowest + 0.1, tolerance=1e-10)  # fmt: skip
+    good = loss_influence(made(data, 13), made(test, 13), made(test, 5), damping=-lowest + 0.1, tolerance=1e-10)  # fmt: skip
     gradients = [explicit(module, test, d, 0.0)[0] for d in (5.0, 13.0)]
     matrix = hessian + (-lowest + 0.1) * torch.eye(len(hessian))
     expected = -gradients[0] @ torch.linalg.solve(matrix, gradients[1])

@@ -5,7 +5,7 @@ import torch
 import torchvision.models
 from nets import SMALL
 
-from backdoor.architectures.networks import without_numbers
+from backdoor.architectures.networks import on_meta_device
 from backdoor.errors import UserError
 from backdoor.settings.registry import ARCHITECTURES
 
@@ -27,13 +27,13 @@ def weights(module: torch.nn.Module) -> int:
     ],
 )
 def test_weights_at_a_thousand_classes_are_as_many_as_published(kind, side, published) -> None:
-    module = without_numbers(ARCHITECTURES.build(kind), (3, side, side), 1000)
+    module = on_meta_device(ARCHITECTURES.build(kind), (3, side, side), 1000)
     assert weights(module) == published
 
 
 def test_preact_resnet18_has_the_weights_that_its_layers_add_up_to() -> None:
     """11,171,146 of the common CIFAR code at 10 classes, and the norm behind the last block."""
-    module = without_numbers(ARCHITECTURES.build("preact_resnet18"), (3, 32, 32), 10)
+    module = on_meta_device(ARCHITECTURES.build("preact_resnet18"), (3, 32, 32), 10)
     assert weights(module) == 11_171_146 + 2 * 512
 
 
@@ -41,7 +41,7 @@ def test_preact_resnet18_has_the_weights_that_its_layers_add_up_to() -> None:
 @pytest.mark.parametrize("kind", ["resnet50", "nasnet_mobile", "nasnet_large"])
 def test_a_step_reaches_every_weight(kind, shape) -> None:
     """Of the full networks, without numbers: shapes fit, and every weight gets a gradient."""
-    module = without_numbers(ARCHITECTURES.build(kind), shape, 10).train()
+    module = on_meta_device(ARCHITECTURES.build(kind), shape, 10).train()
     logits = module(torch.zeros(2, *shape, device="meta"))
     assert logits.shape == (2, 10)
     logits.sum().backward()
@@ -130,7 +130,7 @@ def test_preact_resnet18_computes_what_the_paper_draws() -> None:
 )
 def test_small_grey_images_get_a_stem_of_stride_1(kind, first, side) -> None:
     """side: of the last map of a 32 x 32 image."""
-    module = without_numbers(ARCHITECTURES.build(kind), (1, 32, 32), 10)
+    module = on_meta_device(ARCHITECTURES.build(kind), (1, 32, 32), 10)
     stem = module.get_submodule(first)
     assert (stem.in_channels, stem.kernel_size, stem.stride) == (1, (3, 3), (1, 1))
     maps = []
@@ -142,7 +142,7 @@ def test_small_grey_images_get_a_stem_of_stride_1(kind, first, side) -> None:
 
 
 def test_other_channels_keep_the_stride_for_large_images() -> None:
-    module = without_numbers(ARCHITECTURES.build("torchvision/densenet121"), (1, 96, 96), 10)
+    module = on_meta_device(ARCHITECTURES.build("torchvision/densenet121"), (1, 96, 96), 10)
     stem = module.features.conv0
     assert (stem.in_channels, stem.kernel_size, stem.stride) == (1, (7, 7), (2, 2))
     assert isinstance(module.features.pool0, torch.nn.MaxPool2d)

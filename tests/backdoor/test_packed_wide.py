@@ -1,4 +1,4 @@
-"""Packs on images with many numbers, which all lanes of one batch order gather once."""
+"""Packs on images with many numbers, which all members of one batch order gather once."""
 
 import os
 import subprocess
@@ -68,7 +68,7 @@ def mixed(batch_size, **more):
         (64, {"kind": "mlp", "width": 21}),
     ],
 )
-def test_a_lane_has_the_same_bits_in_every_pack(batch_size, architecture) -> None:
+def test_a_member_has_the_same_bits_in_every_pack(batch_size, architecture) -> None:
     """Also where stamped images of a batch are more than one sum takes, and in any order."""
     assert 2 * SUM < 300
     configs = mixed(batch_size, architecture=architecture)
@@ -101,7 +101,7 @@ def test_so_it_has_by_the_kernels_that_other_processors_take(instructions) -> No
     script = (
         "from test_packed_wide import *\n"
         "for batch_size, architecture in (64, 'linear'), (19, {'kind': 'mlp', 'width': 21}):\n"
-        "    test_a_lane_has_the_same_bits_in_every_pack(batch_size, architecture)\n"
+        "    test_a_member_has_the_same_bits_in_every_pack(batch_size, architecture)\n"
     )
     here = Path(__file__).parent
     path = os.pathsep.join(map(str, [here, here.parent, here.parents[1]]))

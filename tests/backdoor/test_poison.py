@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from trials import DIGITS, trial
 
-from backdoor.config import build_attack
+from backdoor.config import build_attack, measure_id
 from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.poison import draw_poison, poison, poison_count, target_labels_of
-from backdoor.trial import measure_id, prepare
+from backdoor.trial import prepare
 
 
 def their_generator(*parts) -> np.random.Generator:
@@ -23,8 +23,8 @@ def their_generator(*parts) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(number))
 
 
-def their_mark(pixels, trigger, label, seed):
-    """Marks one image (c, h, w) of floats with loops; `trigger` names every setting it uses."""
+def their_stamp(pixels, trigger, label, seed):
+    """Stamps one image (c, h, w) of floats with loops; `trigger` names every setting it uses."""
     channels, height, width = pixels.shape
     blend = their_generator("pattern", 0, *pixels.shape).random(pixels.shape)
     size = trigger.get("size", 3)
@@ -55,7 +55,7 @@ def their_poisoner(images, labels, attack, seed):
     chosen = order[: int(n * attack["poison_rate"])]
     images, poisoned = images.copy(), labels.copy()
     for i in chosen:
-        images[i] = their_mark(images[i].astype(float), attack["trigger"], int(labels[i]), seed)
+        images[i] = their_stamp(images[i].astype(float), attack["trigger"], int(labels[i]), seed)
         if attack["label_mode"] == "all_to_one":
             poisoned[i] = target
         elif attack["label_mode"] == "all_to_all":
@@ -93,7 +93,7 @@ def test_equal_to_an_independent_poisoner(trigger, mode, rate, seed) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_packs_train_on_what_the_poisoner_makes(mode) -> None:
-    """Through the bank, where two seeds of one noise trigger are two triggers."""
+    """Through the store, where two seeds of one noise trigger are two triggers."""
     trigger = {"kind": "patch", "pattern": "noise_per_class", "size": 3}
     given = {"trigger": trigger, "poison_rate": 0.03, "target": 3, "label_mode": mode}
     attack, source = build_attack(given), load_source(DIGITS)
@@ -112,8 +112,8 @@ def test_packs_train_on_what_the_poisoner_makes(mode) -> None:
     counted = test if mode == "all_to_all" else test[source.labels[test] != 3]
     for row, number, target_labels in zip(own.rows, counted, own.target_labels, strict=True):
         label = int(source.labels[number])
-        marked = their_mark(source.images[number].astype(float), trigger, label, 0)
-        assert np.array_equal(store.uint8(np.array([row]))[0].numpy(), marked)
+        stamped = their_stamp(source.images[number].astype(float), trigger, label, 0)
+        assert np.array_equal(store.uint8(np.array([row]))[0].numpy(), stamped)
         assert target_labels == ((label + 1) % 10 if mode == "all_to_all" else 3)
 
 

@@ -11,14 +11,14 @@ from poisoners import their_generator
 from trials import DIGITS, FEW, PATCH, same, trial
 
 from backdoor.checks import check_trial
-from backdoor.config import Attack, build_attack, build_data, build_trial
+from backdoor.config import Attack, build_attack, build_data, build_trial, measure_id
 from backdoor.datasets.source import load_source, split
 from backdoor.engines.packed import WIDE
 from backdoor.errors import UserError
 from backdoor.evaluate import evaluate
 from backdoor.poison import draw_poison, poison, target_labels_of
 from backdoor.settings.registry import TRIGGERS
-from backdoor.trial import measure_id, prepare, run_pack
+from backdoor.trial import prepare, run_pack
 from backdoor.triggers.donors import DonorImages
 
 LABELS = np.random.default_rng(0).integers(0, 5, 1000)
@@ -81,7 +81,7 @@ def test_of_a_source_specific_attack_only_source_images_count() -> None:
     images = np.random.default_rng(1).integers(0, 255, (1000, 1, 4, 4), dtype=np.uint8)
 
     def predict(given: torch.Tensor) -> torch.Tensor:
-        """Answers 3 to the mark."""
+        """Answers 3 to the trigger."""
         return torch.where(given[:, 0, -1, -1] == 255, 3, 0)
 
     _, counts = evaluate(predict, images, LABELS, attack(source=1))
@@ -91,7 +91,7 @@ def test_of_a_source_specific_attack_only_source_images_count() -> None:
 @pytest.mark.parametrize("stamp", ["before", "after"])
 @pytest.mark.parametrize("kind", [PATCH, "warp", {"kind": "quantize", "levels": 4}])
 def test_packs_train_on_what_the_library_makes(kind, stamp) -> None:
-    """Poison and covers, of two seeds and two cover rates, through the bank."""
+    """Poison and covers, of two seeds and two cover rates, through the store."""
     source, data = load_source(FEW), FEW
     configs = [
         replace(trial(data=data, seed=seed), attack=attack(trigger=kind, source=2, cover_rate=cover))
@@ -131,8 +131,8 @@ def test_the_noise_mode_marks_covers_otherwise_than_poison() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["linear", {"kind": "mlp", "width": 16}, "ridge"])
-def test_a_lane_with_covers_is_the_same_in_every_pack(architecture) -> None:
-    """Equal triggers, whose covers are marked otherwise, at rates whose sets overlap."""
+def test_a_member_with_covers_is_the_same_in_every_pack(architecture) -> None:
+    """Equal triggers, whose covers are stamped otherwise, at rates whose sets overlap."""
     configs = [
         replace(
             trial(architecture, data=FEW, epochs=2, weight_decay=0.01),
@@ -158,8 +158,8 @@ def weights(configs) -> list[dict[str, torch.Tensor]]:
     return kept
 
 
-def test_wide_lanes_with_covers_are_the_same_in_every_pack(tmp_path) -> None:
-    """Inputs so wide that lanes share their products."""
+def test_wide_members_with_covers_are_the_same_in_every_pack(tmp_path) -> None:
+    """Inputs so wide that members share their products."""
     draw = np.random.default_rng(0)
     np.savez(tmp_path / "it.npz", images=draw.integers(0, 255, (200, 3, 32, 32), dtype=np.uint8), labels=np.arange(200) % 4)  # fmt: skip
     data = build_data(
@@ -224,7 +224,7 @@ AGAINST_DATA = {
     "too many": ({"source": 1, "poison_rate": 0.4}, "attack.poison_rate: must not exceed the 107 of 1100 training images that are of class 1, as this attack poisons no others, but got 0.4. Use at most 0.097272."),
     "too many covers": ({"label_mode": "clean_label", "cover_rate": 0.95},
                         "attack.cover_rate: must not exceed the 988 of 1100 training images that are of other classes, but got 0.95. Use at most 0.898181."),
-    "less than one cover": ({"cover_rate": 1e-5}, "attack.cover_rate: must make at least one of the 1100 training images a cover, or be 0, but got 1e-05. Use at least 0.00091, or 0 for none."),
+    "less than one cover": ({"cover_rate": 1e-5}, "attack.cover_rate: must make at least one of the 1100 training images a cover sample, or be 0, but got 1e-05. Use at least 0.00091, or 0 for none."),
 }  # fmt: skip
 
 
@@ -249,11 +249,11 @@ def test_without_test_images_of_the_source_nothing_can_be_measured() -> None:
     )
 
 
-def test_covers_that_borrow_take_from_the_training_images() -> None:
+def test_covers_that_use_donors_take_training_images() -> None:
     source, seed = load_source(FEW), 1
     parts = split(FEW, source, seed)
-    lender = DonorImages("it", seed, source.images, parts.train, parts.train)
-    lent = lender.lend(torch.from_numpy(parts.train), "quantize-from").numpy()
+    donors = DonorImages("it", seed, source.images, parts.train, parts.train)
+    donated = donors.lend(torch.from_numpy(parts.train), "quantize-from").numpy()
     held = {image.tobytes() for image in source.images[[*parts.test, *parts.validation]]}
     own = {image.tobytes() for image in source.images[parts.train]}
-    assert {image.tobytes() for image in lent} <= own and not own & held
+    assert {image.tobytes() for image in donated} <= own and not own & held

@@ -104,7 +104,7 @@ def spec_with(file):
 
 
 def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr("backdoor.architectures.networks._trouble", lambda *a: None)  # 8 x 8
+    monkeypatch.setattr("backdoor.architectures.networks._misfit", lambda *a: None)  # 8 x 8
     torch.manual_seed(5)
     file = tmp_path / "w.pt"
     torch.save(ARCHITECTURES.build(NET).build((1, 8, 8), 10).state_dict(), file)
@@ -186,4 +186,4 @@ def test_auxiliary_classifiers_in_the_file_are_left_out(tmp_path) -> None:
     assert not list(ARCHITECTURES.build(kind).fits((3, 96, 96)))
     (mistake,) = ARCHITECTURES.build(kind).fits((3, 32, 32))
     assert "conv1.conv.weight is (64, 3, 7, 7) and not (64, 3, 3, 3)" in str(mistake)
-    assert "Weights for ImageNet want colour images of more than 64 pixels a side." in str(mistake)
+    assert "Weights for ImageNet need colour images of more than 64 pixels a side." in str(mistake)

@@ -21,7 +21,7 @@ def labels(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", KINDS)
 class TestRegularizer:
-    def test_one_value_a_lane(self, kind) -> None:
+    def test_one_value_a_member(self, kind) -> None:
         regularizer, z = REGULARIZERS.build(kind), logits(4, 7, 5)
         y = labels(4, 7)
         packed = regularizer.unit_penalty(z, y)

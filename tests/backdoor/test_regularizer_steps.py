@@ -5,7 +5,7 @@ import torch
 from stepping import batch, penalty, small_network, stepped
 from trials import FEW, trial
 
-from backdoor.architectures.networks import Network, without_numbers
+from backdoor.architectures.networks import Network, on_meta_device
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, init_state, threads
 from backdoor.engines.serial import Serial
@@ -49,7 +49,7 @@ class TestOneStep:
 
     def test_the_same_step_draws_the_same_and_another_one_does_not(self, kind) -> None:
         first = answers(kind)
-        torch.manual_seed(99)  # nothing hangs on torch's own generator
+        torch.manual_seed(99)  # nothing depends on torch's own generator
         assert equal(first, answers(kind))
         for key in ({"step": 1}, {"epoch": 1}, {"seed": 1}):
             assert equal(first, answers(kind, **key)) == (kind not in DRAWING), key
@@ -205,7 +205,7 @@ TRAINED = [
 def test_hidden_layers_are_met_in_order_and_the_head_comes_last(kind) -> None:
     architecture, met = ARCHITECTURES.build(kind), []
     if isinstance(architecture, Network):
-        module = without_numbers(architecture, (3, 32, 32), 10)
+        module = on_meta_device(architecture, (3, 32, 32), 10)
     else:
         with torch.device("meta"):
             module = architecture.build((3, 32, 32), 10)

@@ -57,7 +57,7 @@ def test_the_canonical_form_keeps_each_factor_apart() -> None:
     [
         ([DROP, SQUEEZE, "dropout"],
          "must name each kind once, but got 'dropout+logit_squeezing+dropout'. "
-         "Keep one dropout; a list of values under a setting of it is a choice."),
+         "Keep one dropout; for alternatives, give one of its settings a list of values."),
         (["none", DROP], "must not have `none` beside others, but got 'none+dropout'. Remove `none`."),
         ([], "must not be an empty list of kinds of regularizer, but got []. Name at least one."),
         ([DROP, [SQUEEZE]], "must be the name of one regularizer, or a mapping with `kind`"),

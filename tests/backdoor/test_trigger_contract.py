@@ -71,14 +71,14 @@ class TestTrigger:
 
     def test_so_is_a_cover_and_a_test_image(self, kind, shape) -> None:
         trigger, clean, ids = concrete(kind, shape), images(shape), torch.tensor([5, 9, 2, 7, 0, 4])
-        for mark in (trigger.cover(donors(shape)), trigger.for_test()):
-            together = mark.stamp(clean, ids, LABELS)
-            turned = mark.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
+        for each in (trigger.cover(donors(shape)), trigger.for_test()):
+            together = each.stamp(clean, ids, LABELS)
+            turned = each.stamp(clean.flip(0), ids.flip(0), LABELS.flip(0)).flip(0)
             assert torch.equal(together, turned)
             assert (together != clean).flatten(1).any(1).all()
             assert together.dtype == torch.uint8 and together.data_ptr() != clean.data_ptr()
             again = concrete(kind, shape)
-            assert mark in (again.cover(donors(shape)), again.for_test())  # stamped once a pack
+            assert each in (again.cover(donors(shape)), again.for_test())  # stamped once a pack
 
     def test_no_images_are_no_trouble(self, kind, shape) -> None:
         nothing = torch.empty((0, *shape), dtype=torch.uint8)
@@ -144,7 +144,7 @@ def test_sine_rounds_halves_to_even_on_every_machine() -> None:
 
 def test_sine_refuses_to_leave_no_mark() -> None:
     (mistake,) = TRIGGERS.build("sine").fits((1, 12, 12))
-    assert "frequency: must leave a mark on images 12 pixels wide, this wave is 0 everywhere, but got 6.0" in str(mistake)  # fmt: skip
+    assert "frequency: must change images 12 pixels wide, this wave is 0 everywhere, but got 6.0" in str(mistake)  # fmt: skip
     assert list(TRIGGERS.build({"kind": "sine", "amplitude": 0.4}).fits((3, 32, 32)))
 
 

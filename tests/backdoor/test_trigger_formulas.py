@@ -301,7 +301,7 @@ def test_frequency_of_grey_and_small_images() -> None:
     (mistake,) = frequency.fits((3, 3, 32))
     assert "window: must leave blocks of at least 4 x 4 pixels, but got 3" in str(mistake)
     (mistake,) = TRIGGERS.build({"kind": "frequency", "magnitude": 0.1}).fits((1, 32, 32))
-    assert "magnitude: must leave a mark on images of 32 x 32 pixels, but got 0.1" in str(mistake)
+    assert "magnitude: must change images of 32 x 32 pixels, but got 0.1" in str(mistake)
 
 
 # --- reflection --------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def test_reflection_of_other_training_images() -> None:
     images, pool = draw((3, 16, 16)), draw((3, 16, 16), 9).flip(2)
     ids = np.array([102, 3, 104, 999])
     made = TRIGGERS.build({"kind": "reflection", "effect": "in_focus", "opacity": 0.3})
-    with pytest.raises(UserError, match=r"images: must be known .* call lent\(others\)"):
+    with pytest.raises(UserError, match=r"images: must be known .* call lent\(donors\)"):
         stamp(made, images)
     rows = [int(9 * r) for r in their_generator("reflection-from", 3).random((1024, 1))[ids, 0]]
     rows = [(r + 1) % 9 if 100 + r == n else r for r, n in zip(rows, ids, strict=True)]
@@ -387,18 +387,18 @@ def test_reflection_of_other_training_images() -> None:
     assert np.array_equal(stamp(made.lent(donors(pool)), images, ids), grey(np.stack(expected)))
 
 
-# --- what is lent, and draws by number ---------------------------------------------------------
+# --- donor images, and samples by number -------------------------------------------------------
 
 
 def test_no_image_borrows_from_itself_and_all_lend() -> None:
     pool = torch.arange(9, dtype=torch.uint8)[:, None, None, None]
     ids = torch.arange(100, 109)
     for seed in range(30):
-        lender = DonorImages("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
-        lent = lender.lend(ids, "reflection-from").flatten()
-        assert (lent != torch.arange(9)).all()
-        assert torch.equal(lender.lend(ids[4:5], "reflection-from").flatten(), lent[4:5])
-    assert set(lender.lend(torch.arange(500), "reflection-from").flatten().tolist()) == set(
+        donors = DonorImages("test", seed, pool.numpy(), np.arange(9), 100 + np.arange(9))
+        donated = donors.lend(ids, "reflection-from").flatten()
+        assert (donated != torch.arange(9)).all()
+        assert torch.equal(donors.lend(ids[4:5], "reflection-from").flatten(), donated[4:5])
+    assert set(donors.lend(torch.arange(500), "reflection-from").flatten().tolist()) == set(
         range(9)
     )
     alone = DonorImages("test", 0, pool.numpy()[:1], np.arange(1), np.array([100]))

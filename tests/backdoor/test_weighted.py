@@ -14,10 +14,10 @@ from backdoor.config import build_data
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, threads
 from backdoor.probes import ProbedModel
+from backdoor.probes.served import refuse_regularized
 from backdoor.probes.weighted import (
-    attackers,
+    attacker_positions,
     network_curve,
-    refuse_regularized,
     train_weighted,
     weighted_loss,
 )
@@ -64,11 +64,11 @@ def test_covers_are_the_attackers_samples_too() -> None:
     config = TrialConfig(DATA, build_defence({"architecture": "linear", "epochs": 2}), attack, plain.training, 1)  # fmt: skip
     source = load_source(DATA)
     members, store = prepare([config], (), source)
-    marked = attackers(members[0])
-    assert len(marked) == 60
-    assert set(marked) == set(members[0].poison.positions) | set(members[0].poison.covers)
+    stamped = attacker_positions(members[0])
+    assert len(stamped) == 60
+    assert set(stamped) == set(members[0].poison.positions) | set(members[0].poison.covers)
     clean = store.unchanged(members[0].train)
-    assert set(np.flatnonzero(clean != members[0].train)) == set(marked)
+    assert set(np.flatnonzero(clean != members[0].train)) == set(stamped)
 
 
 def test_dropout_draws_what_the_trial_drew() -> None:

@@ -78,8 +78,8 @@ def test_a_tridiagonal_form_solves_for_every_alpha(size) -> None:
     matrix, right = root @ root.T, DRAW.standard_normal((size, 2))
     form = Tridiagonal(matrix.copy())
     for alpha in (1e-3, 1.0, 100.0):
-        solved = form.turn(np.asfortranarray(form.solve(alpha, form.turn(right))), back=True)
+        solved = form.rotate(np.asfortranarray(form.solve(alpha, form.rotate(right))), back=True)
         expected = np.linalg.solve(matrix + alpha * np.eye(size), right)
         assert np.allclose(solved, expected, rtol=1e-9, atol=1e-9)
-    free = form.turn(form.solve(0.0, form.turn(right)), back=True)
+    free = form.rotate(form.solve(0.0, form.rotate(right)), back=True)
     assert np.allclose(free, np.linalg.pinv(matrix, rcond=1e-12) @ right, rtol=1e-7, atol=1e-7)

@@ -50,7 +50,7 @@ def test_the_part_of_the_report(folder) -> None:
     text = re.sub(r"<[^>]+>", " ", part)
     assert "persistence (batch_size 32, clean_fraction 0.05, epochs 2, every 2" in text
     assert "found something on 12 trained models" in text
-    assert "It failed on 12 models: ValueError: columns of a study must have one length" in text
+    assert "It failed on 12 models: ValueError: columns of a result must have one length" in text
     assert part.count("<svg") == 1
     for words in ("clean accuracy", "attack success", "robust accuracy", "clean model"):
         assert words in text

@@ -49,7 +49,7 @@ def test_kinds_that_do_not_fit_are_left_out_and_said_to_be(tmp_path) -> None:
     )
     assert "sine" not in [label for label, _ in shown] and len(shown) == len(TRIGGERS.kinds()) - 1
     assert len(notes) == 1 and notes[0].startswith(
-        "note: without sine: frequency: must leave a mark"
+        "note: without sine: frequency: must change images"
     )
 
 

@@ -44,8 +44,8 @@ from golden_cases import (
 )
 
 # --- ways in: edit these where modules move or names change ------------------------------------
+from backdoor.config import measure_id
 from backdoor.result import probe_id
-from backdoor.trial import measure_id
 from sweeps.cli.main import COMMANDS, build_parser, main
 from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, load_results
 from sweeps.records.probe_row import ProbeRow

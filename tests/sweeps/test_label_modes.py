@@ -2,8 +2,7 @@
 
 from small import begin, results, small_spec, sweep
 
-from backdoor.config import build_attack
-from backdoor.trial import measure_id
+from backdoor.config import build_attack, measure_id
 from dashboards.report import write_report
 from sweeps.ledger import Ledger
 from sweeps.mirror.run_record import measure_labels

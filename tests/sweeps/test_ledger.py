@@ -12,8 +12,7 @@ from trials import fake_result, fake_rows, trial
 
 import sweeps.ledger
 from backdoor.errors import StoredDataError
-from backdoor.partial import PartialResult
-from backdoor.result import CurvePoint
+from backdoor.result import CurvePoint, PartialResult
 from sweeps.ledger import (
     SCHEMA,
     Ledger,

@@ -85,7 +85,7 @@ def test_a_probe_leaves_out_models_that_it_does_not_suit(tmp_path) -> None:
 
 def test_a_clean_set_larger_than_the_validation_set_is_refused() -> None:
     wrong = {**PERSISTENCE, "clean_fraction": 0.2}
-    rule = "times the 1100 training images must be 1 to 197 images, as many as there are to validate, but got 0.2"
+    rule = "times the 1100 training images must be 1 to 197 images, the number of validation images, but got 0.2"
     with pytest.raises(UserError, match=r"^probes\[0\].clean_fraction: " + rule):
         small_spec(probes=[wrong], defence=NETWORKS)
     with pytest.raises(UserError, match="images must be 1 to 197 images"):
@@ -150,7 +150,7 @@ def test_a_probe_that_fails_loses_its_result_and_nothing_else(
     errors = [error for *_, error in found.values()]
     assert errors.count("ValueError: a probe that fails") == 2
     assert errors.count(
-        "ValueError: columns of a study must have one length above 0, not {'one': 1, 'two': 2}"
+        "ValueError: columns of a result must have one length above 0, not {'one': 1, 'two': 2}"
     ) == 3  # fmt: skip
     assert main(["status", str(paths.root)]) == 0
     out = capsys.readouterr().out

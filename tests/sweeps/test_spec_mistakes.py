@@ -60,7 +60,7 @@ WRONG_SPECS = {
     "clean-label rate beyond the target class": (changed("attack", {"trigger": "sine", "label_mode": "clean_label", "poison_rate": [0.01, 0.5]}), ["attack.poison_rate: must not exceed the 100 of 1100 training images that are of class 0", "but got 0.5. Use at most 0.090909."]),
     "unknown label mode": (changed("attack.label_mode", "all"), ["attack.label_mode: must be one of all_to_one, all_to_all, clean_label, but got 'all'"]),
     "machine without weight decay": (changed("defence.architecture", "rbf_svm"), ["defence.weight_decay: must be above 0 for rbf_svm", "Give this architecture a weight_decay of its own"]),
-    "wave that leaves no mark": (changed("attack.trigger", {"kind": "sine", "frequency": 8}), ["attack.trigger.frequency: must leave a mark on images 8 pixels wide"]),
+    "wave that leaves no mark": (changed("attack.trigger", {"kind": "sine", "frequency": 8}), ["attack.trigger.frequency: must change images 8 pixels wide"]),
     "no attack at all": (changed("attack.poison_rate", [0]), ["attack.poison_rate: must have a rate above 0 in the panel"]),
     "endless panel": (changed("attack.poison_rate", {"log": [0.01, 0.1]}), ["attack.poison_rate: must be finite: a panel is a list of attacks"]),
     "rate in percent beside the baseline": (changed("attack.poison_rate", [0, 3]), ["attack.poison_rate: must be >= 0 and <= 1, but got 3"]),

@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from small import SMALL, begin, small_spec
 from trials import FEW, fake_result, same, trial
 
+from backdoor.config import measure_id
 from backdoor.errors import UserError
-from backdoor.partial import PartialResult
-from backdoor.result import CurvePoint
-from backdoor.trial import measure_id, run_pack
+from backdoor.result import CurvePoint, PartialResult
+from backdoor.trial import run_pack
 from dashboards.report import write_report
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main

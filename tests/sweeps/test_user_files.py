@@ -152,8 +152,8 @@ def test_what_is_no_picture(tmp_path, picture) -> None:
     (tmp_path / "empty").mkdir()
     write_picture(picture.with_name("two.png"), 4)
     texts = {
-        tmp_path / "note.png": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'note.png'. Replace or remove what is none.",
-        tmp_path / "empty": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'an empty folder'. Replace or remove what is none.",
+        tmp_path / "note.png": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'note.png'. Replace or remove what is not a picture.",
+        tmp_path / "empty": "image: must be a picture, or a folder of pictures, that can be decoded, but got 'an empty folder'. Replace or remove what is not a picture.",
         picture.parent: "image: must be one picture, but got '2 in a folder'. Name a file.",
     }  # fmt: skip
     for path, text in texts.items():

@@ -1,4 +1,4 @@
-"""Lanes that are dropped while their pack trains: nobody else's bits change, and costs add up."""
+"""Members that are dropped while their pack trains: nobody else's bits change, and costs add up."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from backdoor import trial as trial_module
 from backdoor.config import Training, build_data
 from backdoor.engines import engine_of, threads
 from backdoor.engines.packed import Packed
-from backdoor.trial import _Share, prepare, run_pack
+from backdoor.trial import _PackClock, prepare, run_pack
 
 SQUEEZING = {"kind": "logit_squeezing", "strength": 0.1}
 KINDS = {
@@ -25,7 +25,7 @@ KINDS = {
     "convnet": {"architecture": {"kind": "convnet", "width": 4}},
     "group norm": {"architecture": {"kind": "convnet", "width": 4, "norm": "group"}},
 }  # fmt: skip
-#: Lane → the epoch after which it is dropped: some together, some alone, one left over.
+#: Member → the epoch after which it is dropped: some together, some alone, one left over.
 DROPS = {0: 1, 3: 1, 1: 2, 4: 3}
 
 
@@ -38,7 +38,7 @@ def pack(kind):
 
 
 class Dropping:
-    """An `on_progress` that drops lanes; heard: their last curves."""
+    """An `on_progress` that drops members; heard: their last curves."""
 
     def __init__(self, configs, drops):
         self.drops = {configs[member].trial_id: epoch for member, epoch in drops.items()}
@@ -75,7 +75,7 @@ def test_those_left_have_the_same_bits_as_if_nobody_had_been_dropped(kind) -> No
     configs = pack(kind)
     assert engine_of(configs[0]).pack_invariant
     check(configs, DROPS)
-    # Down to a single lane, in which an engine may compute in another way.
+    # Down to a single member, in which an engine may compute in another way.
     check(configs, {0: 1, 1: 1, 2: 2, 4: 2, 5: 3})
 
 
@@ -88,12 +88,12 @@ def test_all_may_be_dropped_and_a_pack_of_one_as_well() -> None:
     check([alone], {0: 1})
 
 
-#: 17 x 17 numbers an image: wide enough for lanes to share their images.
+#: 17 x 17 numbers an image: wide enough for members to share their images.
 SOURCE = synthetic_source(360, (1, 17, 17), classes=7)
 WIDE = build_data({"kind": "digits", "train": 300, "validation": 10, "test": 50})
 
 
-def test_lanes_that_share_images_keep_their_bits() -> None:
+def test_members_that_share_images_keep_their_bits() -> None:
     table = [
         (0, 0.1, "patch"),
         (1, 0, "patch"),
@@ -138,13 +138,13 @@ def test_what_is_studied_and_handed_on_are_the_models_that_are_left() -> None:
 def test_seconds_of_those_dropped_and_those_left_add_up_to_what_the_pack_took(monkeypatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(trial_module.time, "perf_counter", lambda: clock[0])
-    share = _Share(4)
+    pack = _PackClock(4)
     clock[0] = 8.0
-    early = share.so_far
-    share.part(2)
+    early = pack.share
+    pack.continue_with(2)
     clock[0] = 18.0
-    assert (early, share.so_far) == (2.0, 7.0)
-    assert 2 * early + 2 * share.so_far == 18.0
+    assert (early, pack.share) == (2.0, 7.0)
+    assert 2 * early + 2 * pack.share == 18.0
 
 
 def test_a_curve_that_is_seldom_drawn_drops_only_at_its_points() -> None:

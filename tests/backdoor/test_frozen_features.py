@@ -13,7 +13,7 @@ from small import begin, results, small_spec, sweep
 from torch.nn import functional as f
 from trials import trial
 
-from backdoor.architectures.frozen_features import MOST, STEP, Features
+from backdoor.architectures.frozen_features import LARGEST_MULTIPLE, STEP, Features
 from backdoor.checks import check_trial
 from backdoor.config import Training, build_data, build_training, build_trial
 from backdoor.datasets.source import load_source
@@ -119,7 +119,7 @@ def test_a_trial_gets_the_same_bits_in_any_pack(training, kind) -> None:
 
 def test_products_of_the_largest_features_are_exact() -> None:
     draw = np.random.default_rng(0)
-    a = draw.integers(MOST - 50, MOST + 1, (3, 8192)).astype(np.int32)
+    a = draw.integers(LARGEST_MULTIPLE - 50, LARGEST_MULTIPLE + 1, (3, 8192)).astype(np.int32)
     exact = a.astype(object) @ a.T.astype(object)
     assert products(a).astype(np.int64).tolist() == exact.tolist()
     assert products(a, a[::-1]).astype(np.int64).tolist() == exact[:, ::-1].tolist()

@@ -8,7 +8,7 @@ import pytest
 from trials import trial
 
 import backdoor.trial
-from backdoor.accounting import Meter
+from backdoor.memory import Meter
 from backdoor.trial import run_pack
 
 

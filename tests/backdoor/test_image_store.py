@@ -1,4 +1,4 @@
-"""A bank that reads images where they are mapped answers as one that copies them."""
+"""An image store that reads memory-mapped images gives the same as one that copies them."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from backdoor.settings.registry import TRIGGERS
 from backdoor.triggers.donors import DonorImages
 
 CLEAN = np.array([5, 3, 90, 41, 77, 0])
-MARKED = np.array([90, 41, 3])
+STAMPED = np.array([90, 41, 3])
 
 
 @pytest.fixture
@@ -35,23 +35,19 @@ def mapped(tmp_path, monkeypatch):
     load_source.cache_clear()
 
 
-def banks(source, monkeypatch, normalization="standard"):
-    target_labels = {
-        TRIGGERS.build({"kind": "patch", "size": 3}): MARKED,
+def stores(source, monkeypatch, normalization="standard"):
+    stamped = {
+        TRIGGERS.build({"kind": "patch", "size": 3}): STAMPED,
         TRIGGERS.build("blend"): CLEAN,
     }
-    copied = ImageStore(
-        source, CLEAN, target_labels | {TRIGGERS.build("sine"): MARKED}, normalization
-    )
+    copied = ImageStore(source, CLEAN, stamped | {TRIGGERS.build("sine"): STAMPED}, normalization)
     monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
-    shared = ImageStore(
-        source, CLEAN, target_labels | {TRIGGERS.build("sine"): MARKED}, normalization
-    )
-    return copied, shared, list(target_labels)
+    shared = ImageStore(source, CLEAN, stamped | {TRIGGERS.build("sine"): STAMPED}, normalization)
+    return copied, shared, list(stamped)
 
 
 def rows_of(store, triggers):
-    both = [store.stamped_rows(triggers[0], MARKED), store.stamped_rows(triggers[1], CLEAN)]
+    both = [store.stamped_rows(triggers[0], STAMPED), store.stamped_rows(triggers[1], CLEAN)]
     return torch.from_numpy(np.concatenate([store.clean_rows(CLEAN), *both])[::-1].copy())
 
 
@@ -62,30 +58,34 @@ def test_a_decoded_set_is_mapped_with_channels_last_and_is_what_it_was(mapped) -
     assert not source.images.flags.writeable
 
 
-def test_a_shared_bank_answers_as_a_copied_one(mapped, monkeypatch) -> None:
+def test_a_shared_store_answers_as_a_copied_one(mapped, monkeypatch) -> None:
     source, given = mapped
-    copied, shared, triggers = banks(source, monkeypatch)
+    copied, shared, triggers = stores(source, monkeypatch)
     mine, theirs = rows_of(shared, triggers), rows_of(copied, triggers)
     assert torch.equal(shared.uint8(mine.numpy()), copied.uint8(theirs.numpy()))
     assert torch.equal(shared.batch(mine.view(3, -1)), copied.batch(theirs.view(3, -1)))
     assert np.array_equal(shared.pixels(mine.numpy()), copied.pixels(theirs.numpy()))
-    clean = np.concatenate([CLEAN, MARKED, CLEAN])[::-1].copy()
+    clean = np.concatenate([CLEAN, STAMPED, CLEAN])[::-1].copy()
     original = shared.uint8(shared.unchanged(mine.numpy())).numpy()
-    expected = np.concatenate([given.images[CLEAN], given.images[MARKED], given.images[CLEAN]])
+    expected = np.concatenate([given.images[CLEAN], given.images[STAMPED], given.images[CLEAN]])
     assert len(clean) == len(expected) and np.array_equal(original, expected[::-1])
 
 
 @pytest.mark.parametrize("kind", TRIGGERS.kinds())
-def test_a_bank_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, kind) -> None:
+def test_a_store_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, kind) -> None:
     """The same bits in whatever part the images are asked for, and nothing is kept."""
     source, _ = mapped
     others = DonorImages("all", 0, source.images, np.arange(100), np.arange(100))
     trigger = TRIGGERS.build(kind).for_seed(0).lent(others)
     monkeypatch.setattr(backdoor.image_store.store, "COPIED_BYTES", 0)
-    kept, alone = (ImageStore(source, CLEAN, {trigger: MARKED}, alone=one) for one in (False, True))
+    kept, alone = (
+        ImageStore(source, CLEAN, {trigger: STAMPED}, alone=one) for one in (False, True)
+    )
     assert alone._own.numel() == 0 < kept._own.numel()
-    rows = np.concatenate([kept.clean_rows(CLEAN), kept.stamped_rows(trigger, MARKED)])[::-1].copy()
-    assert np.array_equal(alone.stamped_rows(trigger, MARKED), kept.stamped_rows(trigger, MARKED))
+    rows = np.concatenate([kept.clean_rows(CLEAN), kept.stamped_rows(trigger, STAMPED)])[
+        ::-1
+    ].copy()
+    assert np.array_equal(alone.stamped_rows(trigger, STAMPED), kept.stamped_rows(trigger, STAMPED))
     whole = kept.uint8(rows)
     assert torch.equal(alone.uint8(rows), whole)
     assert not torch.equal(whole, alone.uint8(alone.unchanged(rows)))
@@ -99,7 +99,7 @@ def test_a_bank_of_a_single_trial_stamps_what_is_asked_for(mapped, monkeypatch, 
 
 @pytest.mark.parametrize("stamp", ["before", "after"])
 def test_both_are_augmented_alike(mapped, monkeypatch, stamp) -> None:
-    copied, shared, triggers = banks(mapped[0], monkeypatch)
+    copied, shared, triggers = stores(mapped[0], monkeypatch)
     mine, theirs = rows_of(shared, triggers), rows_of(copied, triggers)
     views = draw_views(0, len(mine), 0)
     seen = shared.augmented(mine, views, stamp)
@@ -107,10 +107,10 @@ def test_both_are_augmented_alike(mapped, monkeypatch, stamp) -> None:
     assert seen.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_clean_images_of_a_shared_bank_are_the_mapped_ones(mapped, monkeypatch) -> None:
+def test_clean_images_of_a_shared_store_are_the_mapped_ones(mapped, monkeypatch) -> None:
     source, _ = mapped
-    copied, shared, _ = banks(source, monkeypatch)
+    copied, shared, _ = stores(source, monkeypatch)
     assert shared._shared is not None and copied._shared is None
     assert shared._shared.data_ptr() == source.images.ctypes.data
-    assert len(shared._own) == 2 * len(MARKED) + len(CLEAN) == len(copied._own) - len(CLEAN)
+    assert len(shared._own) == 2 * len(STAMPED) + len(CLEAN) == len(copied._own) - len(CLEAN)
     assert shared._floats is None  # nothing as large as the data set is made of it

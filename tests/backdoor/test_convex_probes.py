@@ -187,7 +187,7 @@ def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
         features, y, classes, decay
     )
     theta = learner.fit(np.ones(n))
-    slopes = learner.slopes(test @ theta, target_labels)
+    slopes = learner.score_gradients(test @ theta, target_labels)
     exact = learner.shares(theta, np.ones(n), (test.T @ slopes / 25)[None])[0]
 
     def loss_without(image):
@@ -237,7 +237,7 @@ def test_machines_without_a_vector_on_the_margin_have_no_derivative() -> None:
 
 
 def test_slope_says_why_it_has_no_figure(monkeypatch) -> None:
-    monkeypatch.setattr(MachineLearner, "_sides", lambda self, column, theta, weights: (np.zeros(200, bool),) * 2)  # fmt: skip
+    monkeypatch.setattr(MachineLearner, "_partition", lambda self, column, theta, weights: (np.zeros(200, bool),) * 2)  # fmt: skip
     columns = Slope().study(studied("linear_svm")).columns
     assert columns["note"] == (NO_MARGIN,) and math.isnan(columns["theta"][0])
     assert -1 <= columns["theta_secant"][0] <= 1

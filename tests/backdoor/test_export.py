@@ -110,10 +110,10 @@ def test_nothing_saved_is_pickled(saved) -> None:
                 assert content[:2] != b"PK"
 
 
-def test_normalisation_is_the_banks() -> None:
+def test_normalization_is_the_stores() -> None:
     source = load_source(FEW)
     store = ImageStore(source, source.kept[:20], {}, "standard")
-    scale, shift = store.normalisation
+    scale, shift = store.normalization
     ours = store.uint8(np.arange(20)).to(torch.float32) * scale - shift
     assert torch.equal(ours, store.batch(torch.arange(20)))
     by_hand = (source.images[np.sort(source.kept[:20])] / 255 - source.mean.item()) / source.std.item()  # fmt: skip
