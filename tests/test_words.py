@@ -27,8 +27,17 @@ LIST_A = re.compile(
 #: Where a word of list A stays: (file, what has to stand around it, why).
 PROMISED_WORDS = [
     (r".*", r"""(["'`])foretold\1""", "a column of the ledger and a key of region.json"),
-    (r".*", r"\blent\(|\.lent\b|`lent`", "a method of users' triggers"),
+    (r".*", r"\blent\\?\(|\.lent\b|`lent`", "a method of users' triggers"),
     (r".*", r"""digest\("stint\"""", "a hashed string"),
+    (r"sweeps/records/region_file\.py", r"\bforetold:", "a key of region.json"),
+    (r"tests/sweeps/test_certain\.py", r"\bforetold=", "a column of the ledger"),
+    (
+        r"backdoor/(engines/(base|__init__)|probes/base)\.py",
+        r"\b[Ll]ane\b",
+        "offered to users' probes",
+    ),
+    (r"tests/backdoor/test_promises\.py", r"\b([Ll]ane|lent)\b", "the test of what was offered"),
+    (r"tests/golden/golden_kinds\.py", r"\.lane\b", "a probe of a user's"),
     (r"tests/test_words\.py", r".*", "this list"),
 ]
 
@@ -47,7 +56,9 @@ LIST_B_WHOLE = {"Hyper", "Cross", "Side", "Targets", "Seek", "Pace", "Limits", "
 PROMISED_NAMES = [
     (r"backdoor/.*", r"lent|inert", "methods of users' kinds"),
     (r"backdoor/probes/.*", r"study|Study|Studied|lane|bank", "offered to users' probes"),
-    (r"backdoor/probes/.*", r"studies", "offered to users' probes"),
+    (r"backdoor/engines/base\.py", r"Lane", "offered to users' probes"),
+    (r"backdoor/result\.py|sweeps/analyses/.*", r"studies", "a key of JSON output"),
+    (r"sweeps/records/region_file\.py", r"goal|foretold|doubts", "keys of region.json"),
     (r"tests/.*", r"lent|inert|study|lane|bank|Study|Studied", "tests of promised names"),
     (r"sweeps/search/(levelset_sampler|study_region)\.py|sweeps/search/optuna_search\.py", r"\w*[sS]tud\w*", "Optuna's own word"),
 ]  # fmt: skip

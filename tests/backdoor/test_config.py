@@ -32,7 +32,7 @@ def test_what_a_pattern_or_label_mode_does_not_use_is_no_part_of_it() -> None:
     assert len({replace(trial(), attack=attack).trial_id for attack in swap}) == 1
 
 
-def test_a_trigger_is_inert_at_rate_zero() -> None:
+def test_a_trigger_is_inactive_at_rate_zero() -> None:
     inert = TrialConfig(DIGITS, trial().defence, Attack(build_attack({"trigger": PATCH}).trigger, 0.0),
                         Training(), 0)  # fmt: skip
     assert inert.trial_id == trial(rate=0).trial_id

@@ -50,7 +50,7 @@ def config(kind, classes=PAIR, decay=0.01, rate=0.1, seed=1):
     return type(made)(made.data, made.defence, build_attack(attack), made.training, seed)
 
 
-def studied(*args, **kwargs):
+def probed(*args, **kwargs):
     made = config(*args, **kwargs)
     source = load_source(made.data)
     members, store = prepare([made], (), source)
@@ -72,7 +72,7 @@ def derivative(f, h=1e-4):
 
 @pytest.mark.parametrize(("kind", "classes"), CASES, ids=IDS)
 def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
-    model = studied(kind, classes)
+    model = probed(kind, classes)
     found = Incremental.of(model)
     theta = found.at(1.0)
     for sample, rows in ((found.clean, model.member.test), (found.triggered, model.member.triggered[0].rows)):  # fmt: skip
@@ -96,7 +96,7 @@ def test_at_beta_1_stands_the_model_that_was_trained(kind, classes) -> None:
 @pytest.mark.parametrize("beta", [0.0, 0.3])
 @pytest.mark.parametrize("kind", LEARNERS, ids=str)
 def test_the_optimum_of_a_beta_is_scikit_learns_with_sample_weights(kind, beta) -> None:
-    model = studied(kind, decay=0.003)
+    model = probed(kind, decay=0.003)
     found = Incremental.of(model)
     x, y = pixels(model, model.member.train), 2 * model.member.train_labels - 1.0
     weights = np.where(np.isin(np.arange(200), model.member.poison.positions), beta, 1.0)
@@ -117,7 +117,7 @@ def test_the_optimum_of_a_beta_is_scikit_learns_with_sample_weights(kind, beta) 
 
 def test_fewer_images_than_pixels_change_nothing() -> None:
     """Coordinates in the span of the training images instead of pixels."""
-    model = studied("ridge", decay=0.01)
+    model = probed("ridge", decay=0.01)
     few = ProbedModel(model.fitted, 0, type(model.member)(**{
         **vars(model.member), "train": model.member.train[:40], "train_labels": model.member.train_labels[:40],
         "poison": type(model.member.poison)(np.array([3, 7]), model.member.train_labels[:40], 2),
@@ -138,7 +138,7 @@ def test_fewer_images_than_pixels_change_nothing() -> None:
 @pytest.mark.parametrize("decay", [0.03, 0.003])
 @pytest.mark.parametrize(("kind", "classes"), CASES, ids=IDS)
 def test_the_slope_at_0_is_the_derivative_of_retraining(kind, classes, decay) -> None:
-    found = Incremental.of(studied(kind, classes, decay))
+    found = Incremental.of(probed(kind, classes, decay))
     exact = initial_slope(found, found.at(0.0))
     measured = derivative(lambda beta: found.loss(found.at(beta), found.triggered))
     assert exact < 0
@@ -147,7 +147,7 @@ def test_the_slope_at_0_is_the_derivative_of_retraining(kind, classes, decay) ->
 
 @pytest.mark.parametrize("kind", SMOOTH)
 def test_the_curvature_of_the_poison_alone_gives_no_derivative(kind) -> None:
-    found = Incremental.of(studied(kind))
+    found = Incremental.of(probed(kind))
     clean = found.at(0.0)
     assert abs(with_poison_hessian(found, clean) / initial_slope(found, clean) - 1) > 0.1
 
@@ -155,7 +155,7 @@ def test_the_curvature_of_the_poison_alone_gives_no_derivative(kind) -> None:
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 @pytest.mark.parametrize(("kind", "classes"), CASES, ids=IDS)
 def test_influence_is_the_derivative_by_each_images_weight(kind, classes, beta) -> None:
-    found = Incremental.of(studied(kind, classes))
+    found = Incremental.of(probed(kind, classes))
     exact = influences(found, beta)
     base = found.weights(beta)
     start = found.at(beta)
@@ -193,9 +193,9 @@ def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
     def loss_without(image):
         kept = np.arange(n) != image
         if kind == "ridge":
-            hot = 2.0 * (y[:, None] == np.arange(classes)) - 1
-            hot = hot[:, 1:] if classes == 2 else hot
-            theirs = Ridge(alpha=n * decay / 2).fit(x[kept], hot[kept])
+            one_hot = 2.0 * (y[:, None] == np.arange(classes)) - 1
+            one_hot = one_hot[:, 1:] if classes == 2 else one_hot
+            theirs = Ridge(alpha=n * decay / 2).fit(x[kept], one_hot[kept])
             scores = theirs.predict(test[:, :-1]).reshape(25, -1)
             right = 2.0 * (target_labels[:, None] == np.arange(classes)) - 1
             return np.square(scores - (right[:, 1:] if classes == 2 else right)).sum(1).mean()
@@ -211,7 +211,7 @@ def test_influence_is_what_leaving_one_image_out_does(kind, classes) -> None:
 
 def test_ridge_without_an_image_follows_from_its_influence_and_leverage() -> None:
     """At any decay: removing image j moves a score by -(ds/dj) / (1 - leverage of j), exactly."""
-    model = studied("ridge", decay=0.003)
+    model = probed("ridge", decay=0.003)
     found = Incremental.of(model)
     learner, theta, ones = found.learner, found.at(1.0), np.ones(200)
     moves = learner.shares(theta, ones, found.clean.features[:, :, None])
@@ -238,10 +238,10 @@ def test_machines_without_a_vector_on_the_margin_have_no_derivative() -> None:
 
 def test_slope_says_why_it_has_no_figure(monkeypatch) -> None:
     monkeypatch.setattr(MachineLearner, "_partition", lambda self, column, theta, weights: (np.zeros(200, bool),) * 2)  # fmt: skip
-    columns = Slope().study(studied("linear_svm")).columns
+    columns = Slope().study(probed("linear_svm")).columns
     assert columns["note"] == (NO_MARGIN,) and math.isnan(columns["theta"][0])
     assert -1 <= columns["theta_secant"][0] <= 1
-    rows = Influence(images=2).study(studied("linear_svm")).columns
+    rows = Influence(images=2).study(probed("linear_svm")).columns
     assert rows["train"] == (-1, -1) and all(map(math.isnan, rows["influence"]))
 
 
@@ -252,7 +252,7 @@ def test_slope_says_why_it_has_no_figure(monkeypatch) -> None:
 def test_a_curve_ends_at_what_the_trial_measured(kind) -> None:
     made = config(kind)
     (result,) = run_pack([made])
-    curve = LearningCurve(betas=(0, 0.2, 1)).study(studied(kind)).columns
+    curve = LearningCurve(betas=(0, 0.2, 1)).study(probed(kind)).columns
     assert curve["beta"] == (0, 0.2, 1)
     (attack,) = result.measurements
     assert curve["backdoor_accuracy"][-1] == attack.success / attack.total
@@ -261,7 +261,7 @@ def test_a_curve_ends_at_what_the_trial_measured(kind) -> None:
 
 
 def test_losses_of_a_curve_are_those_of_the_definitions() -> None:
-    model = studied("logistic", THREE)
+    model = probed("logistic", THREE)
     state = model.fitted.state(0)
     x, target_labels = (
         pixels(model, model.member.triggered[0].rows),
@@ -272,7 +272,7 @@ def test_losses_of_a_curve_are_those_of_the_definitions() -> None:
     expected = -np.log(chances[np.arange(len(x)), target_labels]).mean()
     curve = LearningCurve(betas=(1,)).study(model).columns
     assert math.isclose(curve["backdoor_loss"][0], expected, rel_tol=1e-4)
-    model = studied("linear_svm")
+    model = probed("linear_svm")
     state = model.fitted.state(0)
     scores = (
         pixels(model, model.member.test) @ state["1.weight"].numpy()[0] + state["1.bias"].item()
@@ -284,7 +284,7 @@ def test_losses_of_a_curve_are_those_of_the_definitions() -> None:
 
 @pytest.mark.parametrize("kind", LEARNERS, ids=str)
 def test_shift_is_that_of_scikit_learns_weights(kind) -> None:
-    model = studied(kind, decay=0.003)
+    model = probed(kind, decay=0.003)
     found = ParameterShift(betas=(0, 0.5)).study(model).columns
     x, y = pixels(model, model.member.train), 2 * model.member.train_labels - 1.0
     poisoned = np.isin(np.arange(200), model.member.poison.positions)
@@ -315,7 +315,7 @@ def test_shift_is_that_of_scikit_learns_weights(kind) -> None:
 
 
 def test_the_most_influential_images_come_first() -> None:
-    model = studied("ridge")
+    model = probed("ridge")
     matrix = influences(Incremental.of(model), 1.0)
     rows = Influence(images=3, most=5, beta=1).study(model).columns
     assert rows["test"] == (0,) * 5 + (1,) * 5 + (2,) * 5 and rows["rank"] == (0, 1, 2, 3, 4) * 3
@@ -333,12 +333,12 @@ PROBE_NAMES = ("learning_curve", "slope", "influence", "parameter_shift")
 
 @pytest.mark.parametrize("name", PROBE_NAMES)
 def test_of_clean_baselines_a_probe_says_nothing(name) -> None:
-    assert PROBES.build(name).study(studied("ridge", rate=0)) is None
+    assert PROBES.build(name).study(probed("ridge", rate=0)) is None
 
 
 @pytest.mark.parametrize("name", PROBE_NAMES)
 def test_a_probe_leaves_the_model_alone_and_repeats_itself(name) -> None:
-    model = studied("logistic")
+    model = probed("logistic")
     before = {key: value.clone() for key, value in model.fitted.state(0).items()}
     rows = model.member.train.copy()
     first, second = (PROBES.build(name).study(model) for _ in range(2))
@@ -349,7 +349,7 @@ def test_a_probe_leaves_the_model_alone_and_repeats_itself(name) -> None:
 
 
 @pytest.mark.parametrize("name", PROBE_NAMES)
-def test_what_a_probe_cannot_study_it_says_beforehand(name) -> None:
+def test_what_a_probe_does_not_apply_to_it_says_beforehand(name) -> None:
     probe = PROBES.build(name)
     assert not list(probe.suits(config("ridge")))
     (mistake,) = probe.suits(config("ridge", decay=0))

@@ -120,7 +120,7 @@ def test_members_that_share_images_keep_their_bits() -> None:
         assert all(torch.equal(tensor, calm[number][name]) for name, tensor in state.items())
 
 
-def test_what_is_studied_and_handed_on_are_the_models_that_are_left() -> None:
+def test_what_is_probed_and_handed_on_are_the_models_that_are_left() -> None:
     configs, seen = pack("mlp"), []
 
     def keep(fitted, members, store):

@@ -34,7 +34,7 @@ def one_thread():
         yield
 
 
-def studied(architecture="linear", rate=0.1, **defence):
+def probed(architecture="linear", rate=0.1, **defence):
     config = trial(architecture, rate=rate, data=DATA, seed=1, **defence)
     source = load_source(DATA)
     members, store = prepare([config], (), source)
@@ -49,7 +49,7 @@ LONG = {"epochs": 300, "weight_decay": 0.05, "learning_rate": 0.5}
 @pytest.mark.slow
 def test_the_slope_at_0_is_that_of_the_curve_of_trained_networks() -> None:
     """Trained long enough to be near the optimum, so that both must agree roughly: within 10 %."""
-    model = studied(**LONG)
+    model = probed(**LONG)
     row = network_slope(model, damping=1e-6)
     step = 0.05
     low, high, end = network_curve(model, [0.0, step, 1.0])
@@ -68,7 +68,7 @@ def test_the_slope_at_0_is_that_of_the_curve_of_trained_networks() -> None:
 @pytest.mark.parametrize("beta", [0.0, 0.6, 1.0])
 def test_all_samples_influences_by_the_explicit_hessian_of_softmax(beta) -> None:
     """H = (1/n) sum weight_i (diag(p) - p p') x x' + decay, written out in numpy."""
-    model = studied(epochs=20, weight_decay=0.05, learning_rate=0.5)
+    model = probed(epochs=20, weight_decay=0.05, learning_rate=0.5)
     found = network_influences(model, damping=0.01, images=3, beta=beta, tolerance=1e-11)
     state = {k: v.double().numpy() for k, v in train_weighted(model, beta).state_dict().items()}
     w, b, member = state["1.weight"], state["1.bias"], model.member
@@ -102,7 +102,7 @@ def test_all_samples_influences_by_the_explicit_hessian_of_softmax(beta) -> None
 
 
 def test_no_derivative_without_enough_damping() -> None:
-    model = studied({"kind": "mlp", "width": 4}, rate=0.3, epochs=1)
+    model = probed({"kind": "mlp", "width": 4}, rate=0.3, epochs=1)
     row = network_slope(model, damping=1e-9)
     assert (
         row["note"] == NOT_POSITIVE and math.isnan(row["derivative"]) and math.isnan(row["theta"])
@@ -116,7 +116,7 @@ def test_no_derivative_without_enough_damping() -> None:
 
 
 def test_the_probes_hand_over_what_is_found_on_networks() -> None:
-    model = studied(epochs=20, weight_decay=0.05, learning_rate=0.5)
+    model = probed(epochs=20, weight_decay=0.05, learning_rate=0.5)
     curve = LearningCurve(betas=(0.0, 1.0)).study(model).columns
     points = network_curve(model, [0.0, 1.0])
     assert curve == {name: tuple(getattr(p, name) for p in points) for name in vars(points[0])}
@@ -140,7 +140,7 @@ def test_the_probes_hand_over_what_is_found_on_networks() -> None:
 def test_what_the_probes_refuse(probe) -> None:
     squeezed = trial("mlp", regularizer={"kind": "logit_squeezing", "strength": 0.1})
     assert "without a regularizer" in "".join(map(str, probe.suits(squeezed)))
-    clean = studied(rate=0, epochs=1)
+    clean = probed(rate=0, epochs=1)
     assert probe.study(clean) is None
     solved = trial("ridge", weight_decay=0.1)
     (mistake,) = LearningCurve(weighting="separate_means").suits(solved)

@@ -109,7 +109,7 @@ def test_so_it_has_by_the_kernels_that_other_processors_take(instructions) -> No
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
 
 
-def test_lanes_are_split_where_their_images_differ_though_their_orders_agree() -> None:
+def test_members_are_split_where_their_images_differ_though_their_orders_agree() -> None:
     """One split for all seeds, and a split for each: seeds 0 and 1 share images or do not."""
     configs = [wide(seed, 0.1, data=SPLIT_ONCE) for seed in (0, 1)]
     alone = [states([config])[0] for config in configs]

@@ -56,7 +56,7 @@ class Lamp(Fields):
         return frozenset() if self.on else frozenset({"colour"})
 
 
-def test_inert_fields_make_no_difference() -> None:
+def test_inactive_fields_make_no_difference() -> None:
     assert Lamp(False, "red") == Lamp(False, "blue") and hash(Lamp(False, "red")) == hash(
         Lamp(False)
     )

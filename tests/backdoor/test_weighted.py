@@ -34,7 +34,7 @@ def one_thread():
 DATA = build_data({"kind": "digits", "train": 200, "validation": 10, "test": 100})
 
 
-def studied(architecture, rate=0.2, **defence):
+def probed(architecture, rate=0.2, **defence):
     config = trial(architecture, rate=rate, data=DATA, seed=1, **defence)
     source = load_source(DATA)
     members, store = prepare([config], (), source)
@@ -45,7 +45,7 @@ def studied(architecture, rate=0.2, **defence):
 
 @pytest.mark.parametrize("architecture", ["linear", "mlp", "convnet"])
 def test_beta_1_is_the_ordinary_training_of_its_engine(architecture) -> None:
-    model = studied(architecture, epochs=2, weight_decay=0.01, learning_rate=0.05)
+    model = probed(architecture, epochs=2, weight_decay=0.01, learning_rate=0.05)
     module = train_weighted(model, 1.0)
     own = model.fitted.state(0)
     for name, weights in module.state_dict().items():
@@ -72,7 +72,7 @@ def test_covers_are_the_attackers_samples_too() -> None:
 
 
 def test_dropout_draws_what_the_trial_drew() -> None:
-    model = studied(f"{__name__}:Dropping", epochs=2, learning_rate=0.05)
+    model = probed(f"{__name__}:Dropping", epochs=2, learning_rate=0.05)
     module = train_weighted(model, 1.0)
     for name, weights in module.state_dict().items():
         assert torch.allclose(weights, model.fitted.state(0)[name], atol=2e-5), name
@@ -90,13 +90,13 @@ class Dropping(Architecture):
 
 def test_beta_0_learns_from_the_clean_samples_alone() -> None:
     """A loop in numpy over the same batches, of softmax regression without the poisoned ones."""
-    model = studied("linear", epochs=3, weight_decay=0.02, learning_rate=0.1)
+    model = probed("linear", epochs=3, weight_decay=0.02, learning_rate=0.1)
     found = train_weighted(model, 0.0).state_dict()
     assert_close_to_numpy(model, found, lambda poisoned: np.where(poisoned, 0.0, 1.0) / len(poisoned))  # fmt: skip
 
 
 def test_the_papers_variant_adds_two_means() -> None:
-    model = studied("linear", epochs=3, weight_decay=0.02, learning_rate=0.1)
+    model = probed("linear", epochs=3, weight_decay=0.02, learning_rate=0.1)
     found = train_weighted(model, 0.4, "separate_means").state_dict()
 
     def weights(poisoned):
@@ -145,7 +145,7 @@ def test_losses_of_batches_without_one_of_the_kinds() -> None:
 
 
 def test_a_curve_ends_at_the_trials_own_figures() -> None:
-    model = studied("linear", epochs=10, rate=0.3)
+    model = probed("linear", epochs=10, rate=0.3)
     curve = network_curve(model, [0.0, 1.0])
     member, (triggered,) = model.member, model.member.triggered
     for rows, labels, share in (

@@ -129,29 +129,31 @@ def rows_of(ledger: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def studies_of(ledger: Path) -> list[dict[str, Any]]:
+def probe_rows_of(ledger: Path) -> list[dict[str, Any]]:
     """What probes found, with columns by name."""
     rows = Ledger(ledger).probe_results.table().to_pylist()
     return [{**row, "columns": dict(ProbeRow.of(row).columns)} for row in rows]
 
 
-def write_anew(ledger: Path, change: Callable[[pa.Table, bool], pa.Table], fold: bool) -> None:
+def rewrite_ledger(
+    ledger: Path, change: Callable[[pa.Table, bool], pa.Table], compacted: bool
+) -> None:
     """Replaces the files of a ledger by new ones with changed rows; a second table are studies."""
-    table, studies = Ledger(ledger).table(), Ledger(ledger).probe_results.table()
+    table, probed = Ledger(ledger).table(), Ledger(ledger).probe_results.table()
     shutil.rmtree(ledger)
     ledger.mkdir()
-    anew = Ledger(ledger)
-    for part in _halves(change(table, False), fold):
-        anew.append(part)
-    for part in _halves(change(studies, True), fold) if studies.num_rows else ():
-        anew.probe_results.append(part)
-    if fold:
-        anew.fold()
+    fresh = Ledger(ledger)
+    for part in _halves(change(table, False), compacted):
+        fresh.append(part)
+    for part in _halves(change(probed, True), compacted) if probed.num_rows else ():
+        fresh.probe_results.append(part)
+    if compacted:
+        fresh.compact()
 
 
-def _halves(table: pa.Table, wanted: bool) -> list[pa.Table]:
+def _halves(table: pa.Table, halved: bool) -> list[pa.Table]:
     half = table.num_rows // 2
-    return [table.slice(0, half), table.slice(half)] if wanted else [table]
+    return [table.slice(0, half), table.slice(half)] if halved else [table]
 
 
 # --- end of the ways in ------------------------------------------------------------------------
@@ -283,16 +285,16 @@ def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
     its probes found."""
     spec = parse_spec(located(COUNTED[name], files))
     train_all(spec, ledger)
-    studies = [
+    probed = [
         {
             **{key: row[key] for key in ("trial_id", "probe_id", "probe", "outcome", "error")},
             "columns": {k: [_finite(v) for v in values] for k, values in row["columns"].items()},
         }
-        for row in studies_of(ledger)
+        for row in probe_rows_of(ledger)
     ]
     found = {
         "rows": sorted(results(ledger), key=lambda row: row["trial_id"]),
-        "studies": sorted(studies, key=lambda study: (study["trial_id"], study["probe_id"])),
+        "studies": sorted(probed, key=lambda study: (study["trial_id"], study["probe_id"])),
     }
     return plain(found)
 
@@ -312,10 +314,10 @@ def formula_row(names: dict[str, Any], measures: list[str], number: int) -> dict
     rate = math.log10(defence.get("learning_rate", 0.1)) + 3
     width = math.log2(defence["architecture"].get("width", 8))
     hard = 0.0 if config["attack"] is None else config["attack"]["poison_rate"] * 10
-    luck = int(hashlib.sha256(names["trial_id"].encode()).hexdigest()[:4], 16) / 65536 - 0.5
+    noise = int(hashlib.sha256(names["trial_id"].encode()).hexdigest()[:4], 16) / 65536 - 0.5
     clean = 0.97 - 0.03 * max(0.0, decay - 3.5) ** 2 - 0.01 * abs(rate - 2) + 0.002 * width
-    success = 1 / (1 + math.exp(2 * (decay - 3.5 - 2 * hard) + 0.8 * luck))
-    right = [min(50, max(0, round(50 * clean + luck))) for _ in range(10)]
+    success = 1 / (1 + math.exp(2 * (decay - 3.5 - 2 * hard) + 0.8 * noise))
+    right = [min(50, max(0, round(50 * clean + noise))) for _ in range(10)]
     wrong = min(450, max(0, round(450 * success)))
     return {
         **names, "config": json.dumps(config, sort_keys=True, separators=(",", ":")),
@@ -549,15 +551,15 @@ def drawn_by() -> str:
 
 def record_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its record: status, one trial, exports and flat tables."""
-    trials, studies = folder / "trials.csv", folder / "studies.csv"
-    fine("export", folder, "--csv", trials, "--probes", studies)
+    trials, probed = folder / "trials.csv", folder / "studies.csv"
+    fine("export", folder, "--csv", trials, "--probes", probed)
     first = rows_of(folder / "ledger")[0]["trial_id"]
     return {
         "status": json.loads(fine("status", folder, "--json")),
         "status in words": fine("status", folder),
         "show": json.loads(fine("show", folder, first)),
         "trials.csv": trials.read_text(),
-        "studies.csv": studies.read_text(),
+        "studies.csv": probed.read_text(),
         "trials": table_of(load_results(folder)),
         "studies": table_of(load_results(folder, "all")),
     }
@@ -714,25 +716,25 @@ STAMPS: dict[str, Callable[[int], Any]] = {
     "host": lambda i: "host",
     "finished_at": lambda i: 1_700_000_000.0 + 0.25 * i,
 }
-STUDY_STAMPS: dict[str, Callable[[int], Any]] = {
+PROBE_STAMPS: dict[str, Callable[[int], Any]] = {
     "seconds": lambda i: 0.003 + 0.001 * (i % 3),
     "finished_at": lambda i: 1_700_000_000.5 + 0.25 * i,
 }
 
 
-def settle(folder: Path, rows: int | None = None) -> None:
+def make_reproducible(folder: Path, rows: int | None = None) -> None:
     """Makes a results folder the same whenever and wherever it was computed: hosts, times, names.
 
     rows: so many of the ledger's first rows are kept, as parts; all by default, folded.
     """
 
-    def change(table: pa.Table, studies: bool) -> pa.Table:
-        if not studies and rows is not None:
+    def change(table: pa.Table, probed: bool) -> pa.Table:
+        if not probed and rows is not None:
             table = table.slice(0, rows)
-        return _restamped(table, STUDY_STAMPS if studies else STAMPS)
+        return _restamped(table, PROBE_STAMPS if probed else STAMPS)
 
     ledger = folder / "ledger"
-    write_anew(ledger, change, fold=rows is None)
+    rewrite_ledger(ledger, change, compacted=rows is None)
     for place in (ledger, ledger / "probes"):
         for number, file in enumerate(sorted(place.glob("*.parquet"))):
             word = file.name.partition("-")[0]

@@ -132,11 +132,11 @@ class Maker:
             made = self.scratch / "made" / name
             ran = answers.run_answers(given, self.scratch / "untracked" / name)
             answers.run_answers(given, made, tracked=True)
-            answers.settle(made)
+            answers.make_reproducible(made)
             whole = self.scratch / "whole" / name
             shutil.copytree(made, whole)
             if name in KEPT:
-                answers.settle(made, KEPT[name])
+                answers.make_reproducible(made, KEPT[name])
             shutil.copytree(made, self.out / "folders" / name)
             found[name] = self.folder(name, ran, whole)
         self.write("folders", found)

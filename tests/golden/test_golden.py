@@ -168,7 +168,7 @@ def test_proposals(name: str, exact: bool) -> None:
     same(expected, actual, f"what the search {name} proposes", rule(exact))
 
 
-def test_proposals_of_the_sampler_for_plain_studies(exact: bool) -> None:
+def test_proposals_of_the_sampler_for_plain_optuna(exact: bool) -> None:
     expected, actual = recorded("searches")["answers"]["sampler"], answers.sampler_proposals()
     if not exact:
         expected, actual = expected[:8], actual[:8]
@@ -264,7 +264,7 @@ def test_the_analyses_of_a_folder(name: str, opened: Callable[[str], Path]) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sweep_run_anew(name: str, tmp_path: Path, exact: bool) -> None:
+def test_a_sweep_run_again(name: str, tmp_path: Path, exact: bool) -> None:
     """The command trains what the folder holds, says the same, and leaves the same files."""
     golden = recorded("folders")["answers"][name]
     actual = answers.run_answers(FOLDERS[name], tmp_path / name)

@@ -123,9 +123,9 @@ def test_a_picture_has_few_columns_and_shows_what_has_influences(tmp_path) -> No
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     ledger = Ledger(paths.ledger)
-    studies = influential(ledger.trials(), ledger.probe_results.rows())["studies"]
-    assert sorted(entry["images"] for entry in studies) == [0, 1800]
-    entry = one_probe_result(sorted(studies, key=lambda entry: entry["images"]), None)
+    results = influential(ledger.trials(), ledger.probe_results.rows())["studies"]
+    assert sorted(entry["images"] for entry in results) == [0, 1800]
+    entry = one_probe_result(sorted(results, key=lambda entry: entry["images"]), None)
     assert entry["images"] == 1800
     assert [len(one.by) for one in influenced_images(paths, spec, entry, 5)] == [SHOWN, SHOWN]
 

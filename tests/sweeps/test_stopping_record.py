@@ -142,7 +142,7 @@ def test_trials_compete_only_with_those_of_the_same_attack_and_epochs() -> None:
     assert reports.stopped == {"bad": "asha: attack_success 0.2000 after epoch 1"}
 
 
-def test_a_trial_that_begins_anew_is_not_counted_twice() -> None:
+def test_a_trial_that_begins_again_is_not_counted_twice() -> None:
     reports = Reports({"a": trial(), "b": trial(seed=1), "c": trial(seed=2)}, kind="median",
                 grace_period=2, min_samples_required=2)  # fmt: skip
     for _ in range(2):  # its worker died after epoch 2
