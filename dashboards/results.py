@@ -93,9 +93,9 @@ def read_results(folder: Path, ledger: Ledger | None = None) -> Results:
     remedy = "Restore the file; `sweeps run` wrote it."
     sweep = _parsed(paths.sweep, remedy)
     spec = paths.spec.read_text(encoding="utf-8") if paths.spec.is_file() else ""
-    trials = (Ledger(paths.ledger) if ledger is None else ledger).trials()
+    ledger = Ledger(paths.ledger) if ledger is None else ledger
     pictures = list(_pictures(paths))
-    return Results(region, sweep, spec, trials, pictures, load_probe_results(folder))
+    return Results(region, sweep, spec, ledger.trials(), pictures, load_probe_results(ledger))
 
 
 def _parsed(file: Path, remedy: str) -> Any:

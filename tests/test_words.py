@@ -37,6 +37,7 @@ PROMISED_WORDS = [
         "offered to users' probes",
     ),
     (r"tests/backdoor/test_promises\.py", r"\b([Ll]ane|lent)\b", "the test of what was offered"),
+    (r"tests/golden/golden_reworded\.py", r"mend what|drawn anew|foretold", "texts of the record"),
     (r"tests/golden/golden_kinds\.py", r"\.lane\b", "a probe of a user's"),
     (r"tests/test_words\.py", r".*", "this list"),
 ]

@@ -155,14 +155,16 @@ def mirror(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Write the trials, or what probes found, as a flat table."""
-    from sweeps.ledger import load_results, write_csv
+    from sweeps.ledger import Ledger, load_results, write_csv
+    from sweeps.storage.paths import open_results
 
     if args.csv is None and args.probes is None:
         remedy = "For example --csv trials.csv."
         raise UserError(Mistake("--csv", "or --probes must name the file to write", None, remedy))
+    ledger = Ledger(open_results(args.dir).ledger)
     for file, probe in ((args.csv, None), (args.probes, "all")):
         if file is not None:
-            table = load_results(args.dir, probe)
+            table = load_results(ledger, probe)
             write_csv(table, Path(file))
             say(f"{table.num_rows} rows written to {file}")
     return FINE

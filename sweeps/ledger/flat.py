@@ -142,7 +142,11 @@ def column_of(values: Sequence[Any]) -> pa.Array:
 
 
 def write_csv(table: pa.Table, file: Path) -> None:
-    """A flat table as a CSV file with a header."""
+    """A flat table as a CSV file with a header. Lists, such as a probe's `betas`, are JSON text."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            texts = (None if v is None else canonical_json(v) for v in table[index].to_pylist())
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
     sink = io.BytesIO()
     arrow_csv.write_csv(table, sink)
     write_atomic(file, sink.getvalue())

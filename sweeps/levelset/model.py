@@ -103,8 +103,9 @@ class Model:
         """How far attacks are from succeeding at n points, as in `Margins`."""
         count, width = len(points), len(self.panel)
         attack = self.attack.at(self.crossed(points))
-        half = attack.half.reshape(-1, count, width)
-        where = attack.where.reshape(count, width, -1)
+        # All lengths are given: of no points, numpy could not tell a missing one.
+        half = attack.half.reshape(len(attack.half), count, width)
+        where = attack.where.reshape(count, width, attack.where.shape[1])
         prior = prior_blocks(attack.hyperparameters, where)
         covariance = prior - np.einsum("knv,knw->nvw", half, half, optimize=True)
         return -attack.mean.reshape(count, width), self.attack.variance_inflation * covariance

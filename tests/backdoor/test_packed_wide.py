@@ -95,6 +95,7 @@ def test_so_it_has_for_any_number_of_classes(classes) -> None:
     assert all(torch.equal(a, b) for a, b in zip(alone, weights(configs), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instructions", ["SSE4_2", "AVX2"])
 def test_so_it_has_by_the_kernels_that_other_processors_take(instructions) -> None:
     """Those of lesser ones, where the library lets one choose: by Intel's, on Intel's processors."""

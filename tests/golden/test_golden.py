@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE))
 import golden_answers as answers  # noqa: E402
 from golden_cases import COUNTED, FOLDERS, KEPT, MIRRORED, SEARCHES, identity_documents  # noqa: E402
 from golden_compare import differences, refuse_differences, row_differences  # noqa: E402
+from golden_reworded import in_words_of_today  # noqa: E402
 
 NAMES = list(FOLDERS)
 FINISHED = [name for name in NAMES if name not in KEPT]
@@ -48,9 +49,9 @@ _READ: dict[str, Any] = {}
 
 
 def recorded(name: str) -> Any:
-    """A golden file: its commit, its machine and its answers."""
+    """A golden file: its commit, its machine and its answers, texts worded as they are today."""
     if name not in _READ:
-        _READ[name] = answers.read_golden(HERE / f"{name}.json.xz")
+        _READ[name] = in_words_of_today(answers.read_golden(HERE / f"{name}.json.xz"))
     return _READ[name]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from small import begin, small_spec, sweep
@@ -27,7 +28,7 @@ from sweeps.ledger import (
     stopped_rows,
     trial_rows,
 )
-from sweeps.ledger.flat import column_of
+from sweeps.ledger.flat import column_of, write_csv
 from sweeps.records.trial_row import TrialRow
 from sweeps.runners.serial import SerialRunner
 
@@ -280,3 +281,12 @@ def test_config_is_json(tmp_path) -> None:
     ledger.append(rows(TRIALS[0]))
     assert json.loads(pa.table(ledger.table())["config"][0].as_py()) == TRIALS[0].canonical
     assert ledger.rows()[0]["config"] == TRIALS[0].canonical
+
+
+def test_lists_are_json_text_in_a_csv_file(tmp_path) -> None:
+    """Such as `betas` of a learning curve."""
+    table = pa.table({"probe.betas": [[0.1, 1.0], None], "beta": [0.1, 1.0]})
+    write_csv(table, tmp_path / "t.csv")
+    read = pyarrow.csv.read_csv(tmp_path / "t.csv").to_pylist()
+    assert [row["probe.betas"] for row in read] == ["[0.1,1.0]", ""]
+    assert [row["beta"] for row in read] == [0.1, 1.0]

@@ -163,6 +163,17 @@ def test_the_probability_of_alternative_models_is_the_mean_of_each_ones_own() ->
     assert np.ptp(expected) > 0.5 and not np.allclose(expected, probability(one, even), atol=0.01)
 
 
+def test_nothing_is_inside_where_no_point_is_likely_accurate_enough() -> None:
+    """The attacks are then asked for at no point at all."""
+    model = model_of(EVEN9, Thresholds(attack_success=0.3, clean_accuracy=0.9999))
+    far = replace(model, centre=(20.0, model.centre[1]))
+    hopeless = replace(far, clean=replace(far.clean, alpha=-1e3 * np.abs(far.clean.alpha)))
+    mean, covariance = model.attack_margins(EVEN9[:0])
+    assert mean.shape == (0, len(model.panel))
+    assert covariance.shape == (0, len(model.panel), len(model.panel))
+    assert probability(hopeless, EVEN9).tolist() == [0.0] * len(EVEN9)
+
+
 def test_nine_seeds_in_ten_ask_for_more_than_the_median_seed() -> None:
     """Where a metric is known for sure, 90 % of seeds pass if it lies 1.28 deviations inside."""
 
