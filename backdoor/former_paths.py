@@ -25,7 +25,6 @@ FORMER_PATHS = {
     "backdoor.schema": "backdoor.settings.schema",
     "backdoor.userfile": "backdoor.settings.user_file",
     "backdoor.weights": "backdoor.architectures.pretrained",
-    "sweeps.region.points": "sweeps.region.point_table",
     "sweeps.runners.recorded": "sweeps.runners.recorded_grid",
     "sweeps.start": "sweeps.results.create",
     "sweeps.sweep": "sweeps.scheduling.loop",

@@ -170,6 +170,7 @@ def test_stopped_cleanly_and_resumed(head, sweeps, spec_file) -> None:
     assert {j["job_id"]: j["results"] for j in jobs_of(sweeps)}[again] == str(paths.root)
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_says_so(sweeps, head, spec_file) -> None:
     missing = {**SMALL, "data": {"kind": "mnist", "root": "/nowhere/at/all"}}
     code, out, err = sweeps("job", "submit", spec_file(missing), "--follow")

@@ -71,7 +71,7 @@ def test_the_images_are_those_of_the_trial(swept) -> None:
     others = [i for i in parts.test if source.labels[i] != attack.target]
     for number, own in enumerate(shown):
         assert own.truth == source.class_names[source.labels[others[number]]]
-        assert own.target_labels == source.class_names[attack.target]
+        assert own.target == source.class_names[attack.target]
         stamped = _stamp(trigger, source, others[number])
         assert np.array_equal(own.image, stamped)
         for rank, by in enumerate(own.by):

@@ -292,6 +292,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_on_tune_killed_and_resumed(tmp_path) -> None:
     """No trial and no probe result is lost or double, and all are those of an undisturbed sweep."""

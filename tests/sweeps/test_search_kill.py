@@ -67,7 +67,7 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys) -> None:
     before = Ledger(paths.ledger)
     known = figures(before.rows())
     complete = {name for name, (_, _, count) in known.items() if count == 6}
-    assert len(before.parts()) == PARTS - 1 and complete and complete != set(known)
+    assert len(before.segments()) == PARTS - 1 and complete and complete != set(known)
 
     search = make_search(spec)
     search.tell(before.table())
