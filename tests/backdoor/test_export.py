@@ -53,6 +53,7 @@ def saved(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_torch_alone_gives_the_answers_that_training_gave(saved, tmp_path) -> None:
     jobs = [(folder / PROGRAM, model.images.numpy()) for folder, model in saved]
     for kind, (_, model), answers in zip(KINDS, saved, predictions(tmp_path, jobs), strict=True):

@@ -132,6 +132,7 @@ def test_a_trial_of_each_kind_stands_for_its_probes(monkeypatch) -> None:
     assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
 
 
+@pytest.mark.slow
 def test_check_counts_probes(tmp_path, capsys) -> None:
     spec = tmp_path / "probed.yaml"
     spec.write_text(
@@ -158,6 +159,7 @@ def test_workers_are_measured_at_the_same_time(monkeypatch) -> None:
     assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"
 
 
+@pytest.mark.slow
 def test_many_kinds_are_dealt_out_to_the_workers() -> None:
     """Each is measured once, by one of two processes, and stands where it stood."""
     found = _in_parallel(_process_and_part, range(8), workers=2)

@@ -61,6 +61,7 @@ def test_what_was_learned_holds_for_packs_that_wait(tmp_path, monkeypatch, narro
     assert narrow == [8, *[4] * 6, 8, *[4] * 6]
 
 
+@pytest.mark.slow
 def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypatch) -> None:
     def none(self, members, *rest):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

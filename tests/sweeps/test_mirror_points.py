@@ -352,6 +352,7 @@ def test_metrics_beyond_one_request(swept: PointSweep, monkeypatch: pytest.Monke
     agree(swept, swept.region(capsys))
 
 
+@pytest.mark.slow
 def test_the_process_beside_a_sweep(swept: PointSweep, capsys: Any) -> None:
     process = MirrorProcess(swept.paths)
     process.start()

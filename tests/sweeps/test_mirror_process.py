@@ -66,6 +66,7 @@ def test_dead_server_gives_a_warning_with_the_command(tmp_path: Path) -> None:
     assert warning.endswith("send them with: " + command("sweeps", "mirror", folder.paths.root))
 
 
+@pytest.mark.slow
 def test_mirror_ends_when_the_sweep_is_killed(folder: Folder) -> None:
     folder.record(*pair(0))
     sweep = (

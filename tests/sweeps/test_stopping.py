@@ -124,6 +124,7 @@ def test_asha_stops_those_that_it_should(tmp_path, unstopped) -> None:
     assert outcome.stopped == len(found) - outcome.finished
 
 
+@pytest.mark.slow
 def test_the_median_rule_cut_off_and_resumed(tmp_path, unstopped, monkeypatch) -> None:
     """What the rule knew is in the ledger: a resumed sweep ends as if nothing had happened."""
     spec = small_spec(**{**DOCUMENT, "stopping": MEDIAN})

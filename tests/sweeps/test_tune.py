@@ -114,6 +114,7 @@ def test_a_worker_that_dies_in_a_chunk_keeps_what_it_has_reported(tmp_path, monk
     assert sorted(begun) == sorted([*map(str, range(1, 13)), once.read_text()])
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_cancels_its_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweeps.runners.tune, "REPORT_EVERY", -1.0)
     spec, reports = small_spec(defence=SHAPES), []
