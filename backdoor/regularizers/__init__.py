@@ -9,6 +9,11 @@ penalty, one pack can train trials of many strengths. A kind overrides one of th
 
 Trials of kinds with `prepare` or `penalty` are trained by the serial engine. How several kinds act
 together, see `backdoor.regularizers.several`.
+
+A new kind runs by its mere existence under tests/backdoor/test_regularizer_contract.py (penalty,
+gradient and a whole step), test_regularizer_steps.py (its random numbers, beside other kinds, in a
+training) and tests/sweeps/test_every_kind.py (in a spec). A test of its formula belongs in
+test_regularizer_formulas.py, by hand.
 """
 
 from backdoor.regularizers.base import Regularizer

@@ -43,15 +43,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from sweeps.analyses.trials import BySeed, PointTrials, attack_label, clean_accuracy, points_of
 from sweeps.records.trial_row import TrialRow
-from sweeps.statistics.equivalence import auc, bootstrap_mean, tost
+from sweeps.statistics.equivalence import EquivalenceEntry, auc, bootstrap_mean, tost
 
 SCHEMA_VERSION = 1
-#: An `Equivalence` as plain values.
-Test = dict[str, Any]
 
 
 class Means(TypedDict):
@@ -59,7 +57,7 @@ class Means(TypedDict):
 
     poisoned: float
     clean: float
-    test: Test
+    test: EquivalenceEntry
 
 
 class Losses(Means):
@@ -85,7 +83,7 @@ class PointEntry(TypedDict):
     seeds: list[int]
     clean_accuracy: Means
     clean_loss: Losses | None
-    classes: list[Test]
+    classes: list[EquivalenceEntry]
     worst_class: int
     worst_loss: float
     auc: float
@@ -108,7 +106,7 @@ class LossSummary(TypedDict):
     points: int
     tested: int
     equivalent: int
-    test: Test
+    test: EquivalenceEntry
     auc: Auc
 
 
@@ -248,17 +246,20 @@ class _Compared:
             "clean_loss": self._summary(losses, self.loss_margin) if losses else None,
         }
 
-    def _summary(self, figures: Sequence[tuple[str, Test, float]], margin: float) -> LossSummary:
+    def _summary(
+        self, figures: Sequence[tuple[str, EquivalenceEntry, float]], margin: float
+    ) -> LossSummary:
         """figures: defence id, test and auc, one for every point and attack."""
         tested = [test for _, test, _ in figures if test["equivalent"] is not None]
         ids = list(dict.fromkeys(name for name, _, _ in figures))
-        differences = [_mean(test["mean"] for own, test, _ in figures if own == i) for i in ids]
+        means = [(name, test["mean"] or 0.0) for name, test, _ in figures]  # each has a pair
+        differences = [_mean(mean for own, mean in means if own == i) for i in ids]
         areas = [_mean(area for own, _, area in figures if own == i) for i in ids]
         interval = bootstrap_mean(areas, self.confidence)
         return {
             "points": len(ids),
             "tested": len(tested),
-            "equivalent": sum(test["equivalent"] for test in tested),
+            "equivalent": sum(bool(test["equivalent"]) for test in tested),
             "test": tost(differences, margin, self.alpha).plain(),
             "auc": {
                 "mean": _mean(areas) if areas else None,

@@ -43,12 +43,10 @@ from sweeps.analyses.trials import attack_label, clean_accuracy
 from sweeps.ledger import CLEAN, flatten_factors
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label, point_labels
-from sweeps.statistics.intervals import mean_interval
+from sweeps.statistics.intervals import MeanIntervalEntry, mean_interval
 
 SCHEMA_VERSION = 1
 NONE = "none"
-#: A `MeanInterval` as plain values.
-Interval = dict[str, Any]
 #: Means of models without the regularizer and with it.
 Means = TypedDict("Means", {"without": float | None, "with": float | None})
 
@@ -69,8 +67,8 @@ class CellEntry(TypedDict):
     broken: int
     success: Means | None
     clean: Means
-    success_change: Interval | None
-    clean_change: Interval
+    success_change: MeanIntervalEntry | None
+    clean_change: MeanIntervalEntry
 
 
 class Signs(TypedDict):
@@ -87,8 +85,8 @@ class Overall(TypedDict):
     cells: int
     seeds: list[int]
     broken: int
-    success_change: Interval
-    clean_change: Interval
+    success_change: MeanIntervalEntry
+    clean_change: MeanIntervalEntry
     pairs: Signs
     cells_lower: int
     cells_higher: int
@@ -249,7 +247,7 @@ def _means(pairs: Sequence[tuple[float, float]]) -> Means:
     return {"without": without, "with": having}
 
 
-def _change(pairs: Sequence[tuple[float, float]], confidence: float) -> Interval:
+def _change(pairs: Sequence[tuple[float, float]], confidence: float) -> MeanIntervalEntry:
     return mean_interval([after - before for before, after in pairs], confidence).plain()
 
 

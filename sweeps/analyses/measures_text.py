@@ -89,7 +89,8 @@ def _row(name: str, entry: LossSummary, sign: int) -> list[str]:
     """sign: 1 where a table shows differences as they are, -1 where it shows their negatives."""
     test, area = entry["test"], entry["auc"]
     difference = "-" if test["mean"] is None else f"{sign * test['mean']:.4f}"
-    ends = [] if test["lower"] is None else sorted((sign * test["lower"], sign * test["upper"]))
+    low, high = test["lower"], test["upper"]
+    ends = [] if low is None or high is None else sorted((sign * low, sign * high))
     known = [] if area["lower"] is None else [area["lower"], area["upper"]]
     return [
         name,

@@ -35,14 +35,12 @@ from typing import Any, TypedDict
 from sweeps.analyses.trials import attack_label, points_of
 from sweeps.ledger import CLEAN
 from sweeps.records.trial_row import TrialRow
-from sweeps.statistics.intervals import mean_interval, rate_interval
+from sweeps.statistics.intervals import MeanIntervalEntry, mean_interval, rate_interval
 
 SCHEMA_VERSION = 1
 KIND = "persistence"
 #: A row of `load_results(folder, "persistence")`: column to value.
 Flat = Mapping[str, Any]
-#: A `MeanInterval` as plain values.
-Interval = dict[str, Any]
 
 
 class CourseEntry(TypedDict):
@@ -50,8 +48,8 @@ class CourseEntry(TypedDict):
 
     step: int
     epochs: float
-    attack_success: Interval
-    clean_change: Interval
+    attack_success: MeanIntervalEntry
+    clean_change: MeanIntervalEntry
     clean_accuracy: float
     baseline_success: float | None
 

@@ -7,13 +7,43 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FINE, say
 
 if TYPE_CHECKING:
+    from sweeps.ledger.probe_results import ProbeSummary
     from sweeps.records.trial_row import TrialRow
+
+
+class Cost(TypedDict):
+    """What recorded trials took. Seconds and hours are sums over trials; peak_memory: bytes, the
+    most of any pack, None where no row says it."""
+
+    worker_seconds: float
+    train_seconds: float
+    trained_images: int
+    cpu_hours: float
+    gpu_hours: float
+    peak_memory: int | None
+
+
+class StatusAnswer(Cost):
+    """What `sweeps status --json` prints. Trials by how they ended; planned: in all, at most where
+    the search is adaptive; foretold: those with a verdict predicted before their end. failures:
+    cause to its trials, the most frequent first. studies: by kind of probe."""
+
+    name: str
+    planned: int
+    finished: int
+    stopped: int
+    failed: int
+    foretold: int
+    failures: dict[str | None, int]
+    collapsed: int
+    diverged: int
+    studies: dict[str, ProbeSummary]
 
 
 def status(args: argparse.Namespace) -> int:
@@ -25,7 +55,7 @@ def status(args: argparse.Namespace) -> int:
     sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
     trials = ledger.trials()
     causes = Counter(trial.error for trial in trials if trial.status == FAILED)
-    answer = {
+    answer: StatusAnswer = {
         "name": sweep["name"],
         "planned": sweep["planned"],
         "finished": len(ledger.finished),
@@ -60,7 +90,7 @@ def _with_unit(name: str, value: Any) -> str:
     return str(value)
 
 
-def _cost(trials: Sequence[TrialRow]) -> dict[str, float | None]:
+def _cost(trials: Sequence[TrialRow]) -> Cost:
     """What the recorded trials took. Rows of older releases do not say all of it."""
     cpu_hours = sum((trial.seconds or 0) * (trial.cpus or 0) for trial in trials) / 3600
     gpu_hours = sum((trial.seconds or 0) * (trial.gpus or 0) for trial in trials) / 3600

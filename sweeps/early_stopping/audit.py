@@ -1,8 +1,8 @@
-"""How often a certain verdict was wrong, by the hold-out trials that ran to their end all the same.
+"""How often a certain verdict was wrong, by the holdout trials that ran to their end all the same.
 
 region.json has it as `foretold`, where the spec says `stopping: {kind: certain}`:
 
-- `stopped`: trials that ended because their verdict was certain; `controls`: hold-out trials, for
+- `stopped`: trials that ended because their verdict was certain; `controls`: holdout trials, for
   which a verdict was predicted and which ran to their end; `wrong`: those of the controls that
   ended with another verdict.
 - `error`: the share of wrong ones; `error_upper`: its exact one-sided 95 % bound among all trials
@@ -14,30 +14,30 @@ region.json has it as `foretold`, where the spec says `stopping: {kind: certain}
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sweeps.early_stopping.limits import bare, contradicts, metric_of
+from sweeps.records.region_file import PredictionAudit
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import STOPPED, TrialRow
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import lower_bound
 
 
-def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> dict[str, Any]:
-    """`foretold` as region.json has it, under that name; empty where the spec predicts nothing.
+def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> PredictionAudit | None:
+    """`foretold` as region.json has it; None where the spec predicts nothing.
 
     rows: of the ledger, finished and stopped.
     """
     if spec.stopping is None or not spec.predicting:
-        return {}
+        return None
     thresholds = bare(spec.region)
     holdouts = [row for row in rows if row.predicted and row.finished]
     wrong = sum(was_wrong(row, thresholds) for row in holdouts)
     right = len(holdouts) - wrong
-    found = {
+    return {
         "stopped": sum(row.status == STOPPED for row in rows),
         "controls": len(holdouts),
         "wrong": wrong,
@@ -46,7 +46,6 @@ def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> dict[str, Any
         "declared": 1 - spec.stopping.confidence,
         "epochs_saved": _epochs_saved(rows),
     }
-    return {"foretold": found}
 
 
 def was_wrong(row: TrialRow, thresholds: Thresholds) -> bool:
@@ -66,13 +65,13 @@ def _epochs_saved(rows: Sequence[TrialRow]) -> float:
     return saved / planned if planned else 0.0
 
 
-def sentence(found: Mapping[str, Any]) -> str:
+def sentence(found: PredictionAudit) -> str:
     """The same in words."""
     text = (
         f"{found['stopped']} trials were stopped because their verdict was certain, which saved "
         f"{100 * found['epochs_saved']:.3g} % of the epochs."
     )
-    if not found["controls"]:
+    if found["error_upper"] is None:
         return (
             f"{text} No other trial with a predicted verdict has run to its end: nothing says how "
             "often that errs."

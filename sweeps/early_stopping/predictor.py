@@ -20,10 +20,10 @@ extrapolation: a trial is predicted only where each number of its defence lies w
 the curves that the limit was learned from.
 
 The bound holds for trials that come from the same distribution as the finished ones. It may be
-wrong for a search that moves to other points, or where all points share their seeds: the hold-out
+wrong for a search that moves to other points, or where all points share their seeds: the holdout
 trials show that.
 
-Hold-out trials (`sweeps.early_stopping.limits.is_holdout`), a declared share, run to their end
+Holdout trials (`sweeps.early_stopping.limits.is_holdout`), a declared share, run to their end
 whatever is predicted. They are the only finished trials that had a predicted verdict, so the shares
 above stay unbiased.
 """

@@ -11,7 +11,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import LARGEST
 from sweeps.ledger import FINISHED, STOPPED, Ledger
 from sweeps.records.final_model_file import AttackName
-from sweeps.records.model_answer import Defence, Factors, ModelPointEntry
+from sweeps.records.model_answer import DefenceEntry, Factors, ModelPointEntry
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.point_table import region_of
@@ -34,7 +34,7 @@ class ChosenPoint:
     defence_id: str
     label: str
     factors: Factors
-    defence: Defence
+    defence: DefenceEntry
     why: str
     worst_attack: str | None
     predicted: ModelPointEntry | None = None

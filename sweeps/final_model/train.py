@@ -1,7 +1,7 @@
 """The final model: one more training at a point of a sweep, saved, and compared with the sweep.
 
 The point, the attack and the seed are chosen from the ledger; it is trained as every trial is; the
-files are those of `backdoor.model`; what is expected of a new seed is a prediction interval
+files are those of `backdoor.export`; what is expected of a new seed is a prediction interval
 (`sweeps.statistics.prediction`) from the seeds that the sweep trained there.
 """
 

@@ -30,7 +30,7 @@ def finished_rows(
     predicted: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
     """Ledger rows of results, with the time. cpus, gpus: what their pack held. predicted: the
-    verdicts that were predicted for hold-out trials, by trial id."""
+    verdicts that were predicted for holdout trials, by trial id."""
     return _table(
         {
             **(row := result.row()),
@@ -75,7 +75,7 @@ def stopped_rows(partial: pa.Table, reason: str, predicted: str | None = None) -
 
 
 def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
-    """Rows of a hold-out trial with the verdict that was predicted for it."""
+    """Rows of a holdout trial with the verdict that was predicted for it."""
     column = pa.array([predicted] * rows.num_rows, pa.string())
     return rows.set_column(rows.column_names.index("foretold"), "foretold", column)
 

@@ -58,15 +58,15 @@ class Domain(Protocol):
         """`count` evenly spread points, (count, columns); equal seeds give equal points."""
         ...
 
-    def places(self, count: int, seed: int) -> Floats:
+    def positions(self, count: int, seed: int) -> Floats:
         """Positions of `sample`'s points in the unit cube, one row each; any rows may be taken."""
         ...
 
-    def at(self, places: Floats) -> Floats:
+    def at(self, positions: Floats) -> Floats:
         """The points at positions in the unit cube, (n, columns)."""
         ...
 
-    def near(self, places: Floats) -> Floats:
+    def near(self, positions: Floats) -> Floats:
         """`at` but for rounding, in less time: good enough to compare points, not to try them."""
         ...
 
@@ -86,21 +86,21 @@ class Box:
         return int(np.prod([max(1, count) for count in self.columns.categories]))
 
     def sample(self, count: int, seed: int) -> Floats:
-        return self.at(self.places(count, seed))
+        return self.at(self.positions(count, seed))
 
-    def places(self, count: int, seed: int) -> Floats:
+    def positions(self, count: int, seed: int) -> Floats:
         """Positions in the unit cube, (count, columns) in [0, 1)."""
         return sobol(len(self.columns), count, seed)
 
-    def at(self, places: Floats) -> Floats:
-        points = places.copy()
+    def at(self, positions: Floats) -> Floats:
+        points = positions.copy()
         for column in self.columns.codes:
             count = self.columns.categories[column]
-            points[:, column] = np.minimum(np.floor(places[:, column] * count), count - 1)
+            points[:, column] = np.minimum(np.floor(positions[:, column] * count), count - 1)
         return points
 
-    def near(self, places: Floats) -> Floats:
-        return self.at(places)
+    def near(self, positions: Floats) -> Floats:
+        return self.at(positions)
 
     def group(self, points: Floats) -> Ints:
         codes = self.columns.codes

@@ -26,12 +26,12 @@ class SpaceDomain(SpaceEncoder):
         super().__init__(space, inactive, canonical)
         self.columns = Columns(self.categories)
 
-    def places(self, count: int, seed: int) -> Floats:
+    def positions(self, count: int, seed: int) -> Floats:
         """Positions in the unit cube, (count, axes); equal volumes are equal shares of points."""
         return sobol(self.axes, count, seed)
 
     def sample(self, count: int, seed: int) -> Floats:
-        return self.at(self.places(count, seed))
+        return self.at(self.positions(count, seed))
 
     def group(self, points: Floats) -> Ints:
         if self.groups == 1:

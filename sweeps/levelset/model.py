@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy.special import expit
 
+from sweeps.levelset.best_threshold import AccuracyThreshold
 from sweeps.levelset.columns import Columns, Floats, Ints
 from sweeps.levelset.gaussian_process import MEAN_VARIANCE, Hyperparameters, Posterior, Process
 from sweeps.levelset.kernel import matern
-from sweeps.levelset.threshold import AccuracyThreshold
 from sweeps.records.thresholds import MEDIAN, Thresholds
 
 #: Logits further than this from the threshold say no more than that they are far.

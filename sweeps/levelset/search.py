@@ -244,9 +244,9 @@ class LevelSetSearch:
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats, Floats]:
         """Evenly spread positions, the points near them, and P(inside) there, precise enough to
         choose among them."""
-        places = self.domain.places(size, int(self.rng.integers(2**31)))
-        points = self.domain.near(places)
-        return places, points, probability(model, points, fine=16)
+        positions = self.domain.positions(size, int(self.rng.integers(2**31)))
+        points = self.domain.near(positions)
+        return positions, points, probability(model, points, fine=16)
 
     def _reference_set(self, model: Model) -> tuple[ReferenceSet, ReferenceSet]:
         _, points, inside = self._pool(model)
@@ -256,10 +256,10 @@ class LevelSetSearch:
         return reference_set(model, points[chosen], 1 / (len(points) * chance[chosen]))
 
     def _candidates(self, model: Model, most: int = 300) -> tuple[Floats, Ints]:
-        places, _, inside = self._pool(model)
+        positions, _, inside = self._pool(model)
         chance = np.sqrt(inside * (1 - inside)) + 0.02
-        chosen = np.unique(self.rng.choice(len(places), most, p=chance / chance.sum()))
-        distinct = np.unique(self.domain.at(places[chosen]), axis=0)
+        chosen = np.unique(self.rng.choice(len(positions), most, p=chance / chance.sum()))
+        distinct = np.unique(self.domain.at(positions[chosen]), axis=0)
         width = len(self.panel)
         return np.repeat(distinct, width, axis=0), np.tile(np.arange(width), len(distinct))
 

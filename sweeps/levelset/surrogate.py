@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
+from sweeps.levelset.best_threshold import AccuracyThreshold, threshold_below_best
 from sweeps.levelset.columns import Columns, Floats
 from sweeps.levelset.gaussian_process import (
     Data,
@@ -37,7 +38,6 @@ from sweeps.levelset.model_averaging import (
     by_logits,
     weights,
 )
-from sweeps.levelset.threshold import AccuracyThreshold, threshold_below_best
 from sweeps.records.thresholds import Thresholds
 
 #: More rows than this would make an ask take too long, and add little.

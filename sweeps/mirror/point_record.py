@@ -26,6 +26,7 @@ from sweeps.mirror.run_record import (
     texts,
 )
 from sweeps.records.region_file import PointEntry
+from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region import point_table as region
 from sweeps.region.labels import attack_label, kind_label
@@ -52,7 +53,7 @@ STATE = "mirrored_state"
 TRANSIENT_TAGS = ("error",)
 
 #: The rows of a point by attack id and seed.
-Rows = Mapping[tuple[str, int], TrialRow]
+PointRows = Mapping[tuple[str, int], TrialRow]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class PointRecords:
     sweep: the content of sweep.json.
     """
 
-    def __init__(self, sweep: Mapping[str, Any], spec: SweepSpec) -> None:
+    def __init__(self, sweep: SweepFile, spec: SweepSpec) -> None:
         self._spec, self._sweep_id = spec, sweep["sweep_id"]
         self._panel = attacks_by_id(spec)
         attacks = {name: attack.identity() for name, attack in self._panel.items()}
@@ -145,7 +146,7 @@ class PointRecords:
         """The run of a point."""
         rows = self._rows[name]
         point = self._points.get(name)
-        entry: Mapping[str, Any] = {} if point is None else self._entry(point)
+        entry = None if point is None else self._entry(point)
         any_row = next(iter(rows.values()))
         ended = max(row.finished_at for row in rows.values())
         started = min(row.finished_at - (row.seconds or 0) for row in rows.values())
@@ -160,7 +161,7 @@ class PointRecords:
             tuple(self._series(rows)),
         )
 
-    def _status(self, rows: Rows) -> str:
+    def _status(self, rows: PointRows) -> str:
         """RUNNING while trials are missing, FAILED where one failed for good, KILLED where one was
         stopped early."""
         attacks = [*self._panel, *([CLEAN] if self._spec.baseline else [])]
@@ -171,15 +172,15 @@ class PointRecords:
             return "FINISHED"
         return "FAILED" if FAILED in ends else "KILLED"
 
-    def _tags(self, name: str, entry: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
-        limits, worst = self._spec.region, entry.get("worst_attack")
+    def _tags(self, name: str, entry: PointEntry | None, rows: PointRows) -> dict[str, Any]:
+        limits, worst = self._spec.region, entry["worst_attack"] if entry else None
         failures = [row for row in rows.values() if row.status == FAILED]
         last = max(failures, key=lambda row: row.finished_at, default=None)
         return {
             "sweep_id": self._sweep_id,
             "defence_id": name,
-            "by_means": entry.get("by_means", region.INCOMPLETE),
-            "by_bounds": entry.get("by_bounds", region.UNDECIDED),
+            "by_means": entry["by_means"] if entry else region.INCOMPLETE,
+            "by_bounds": entry["by_bounds"] if entry else region.UNDECIDED,
             "recommended": "true" if name == self._recommended else "false",
             "worst_attack": None if worst is None else attack_label(self._panel[worst]),
             "region": f"clean_accuracy >= {limits.rule}, attack_success <= "
@@ -187,10 +188,12 @@ class PointRecords:
             "error": None if last is None else last.error,
         }
 
-    def _metrics(self, entry: Mapping[str, Any], rows: Rows) -> Iterator[tuple[str, float]]:
+    def _metrics(self, entry: PointEntry | None, rows: PointRows) -> Iterator[tuple[str, float]]:
         statuses = [row.status for row in rows.values()]
-        values: dict[str, Any] = {key: entry.get(key) for key in FIGURES}
-        if not entry.get("attacks"):
+        figures: Mapping[str, object] = entry or {}
+        attacks = entry["attacks"] if entry else []
+        values: dict[str, Any] = {key: figures.get(key) for key in FIGURES}
+        if not attacks:
             values["seeds_passing"] = None
         values |= {
             "seeds_done": self._seeds_done(rows),
@@ -199,7 +202,7 @@ class PointRecords:
             "trials_failed": statuses.count(FAILED),
             "train_seconds": math.fsum(row.seconds or 0 for row in rows.values()),
         }
-        for attack in entry.get("attacks", ()):
+        for attack in attacks:
             name = attack["attack_id"]
             floor = self._baselines[measure_id(self._panel[name])]
             values[f"attack_success.{self._labels[name]}"] = attack["attack_success"]
@@ -208,12 +211,12 @@ class PointRecords:
             if value is not None and not math.isnan(value):
                 yield key, float(value)
 
-    def _seeds_done(self, rows: Rows) -> int:
+    def _seeds_done(self, rows: PointRows) -> int:
         """Seeds for which every attack of the panel is finished."""
         done = {key for key, row in rows.items() if row.finished}
         return sum(all((a, seed) in done for a in self._panel) for seed in self._spec.seeds)
 
-    def _series(self, rows: Rows) -> Iterator[MetricPoint]:
+    def _series(self, rows: PointRows) -> Iterator[MetricPoint]:
         """For each attack a value a seed, whose number is the step, as soon as it is known."""
         for attack, seed in sorted(rows):
             row, label = rows[attack, seed], self._labels.get(attack)

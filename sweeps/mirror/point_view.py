@@ -9,10 +9,9 @@ so a sweep of n trials writes a small multiple of n times, however often the bes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import time as now
-from typing import Any
 
 from sweeps.ledger import Rows
 from sweeps.mirror.experiment import Experiment
@@ -20,6 +19,7 @@ from sweeps.mirror.point_record import STATE, TRANSIENT_TAGS, PointRecord, Point
 from sweeps.mirror.run_record import MetricPoint
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import Progress, SyncedTrials, SyncState
+from sweeps.records.sweep_file import SweepFile
 from sweeps.region.point_table import INCOMPLETE
 from sweeps.spec import SweepSpec
 
@@ -49,7 +49,7 @@ class _Run:
 class PointView:
     """The experiment of one sweep, a run a defence point. sweep: the content of sweep.json."""
 
-    def __init__(self, sweep: Mapping[str, Any], uri: str, spec: SweepSpec) -> None:
+    def __init__(self, sweep: SweepFile, uri: str, spec: SweepSpec) -> None:
         self._records = PointRecords(sweep, spec)
         self._synced = SyncedTrials()
         self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"])

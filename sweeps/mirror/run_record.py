@@ -16,6 +16,7 @@ from backdoor.result import Measurement
 from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.view import ChangedTrial
 from sweeps.records.probe_row import ProbeRow
+from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import kind_label, target_label
 
@@ -50,8 +51,8 @@ class RunRecord:
 class RunRecords:
     """Makes the runs of one sweep. sweep: the content of sweep.json."""
 
-    def __init__(self, sweep: Mapping[str, Any]) -> None:
-        self._sweep_id: str = sweep["sweep_id"]
+    def __init__(self, sweep: SweepFile) -> None:
+        self._sweep_id = sweep["sweep_id"]
         self._labels = measure_labels(sweep.get("measures", {}))
 
     def record(self, trial: ChangedTrial) -> RunRecord:

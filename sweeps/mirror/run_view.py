@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sweeps.ledger import ProbeResults, Rows
 from sweeps.mirror.experiment import Experiment
 from sweeps.mirror.run_record import STATUS, RunRecord, RunRecords
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import ChangedTrial, Progress, SyncedTrials, SyncState
+from sweeps.records.sweep_file import SweepFile
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class RunView:
     #: Runs change with their trials only.
     behind = False
 
-    def __init__(self, sweep: Mapping[str, Any], uri: str, probe_results: ProbeResults) -> None:
+    def __init__(self, sweep: SweepFile, uri: str, probe_results: ProbeResults) -> None:
         self._records = RunRecords(sweep)
         self._synced = SyncedTrials(probe_results)
         self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger
@@ -15,6 +14,7 @@ from sweeps.mirror.experiment import mlflow_settings
 from sweeps.mirror.run_view import RunView
 from sweeps.mirror.tracking_store import preflight, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
+from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 
 
@@ -59,9 +59,10 @@ def mirror(
     )
 
 
-def view_of(paths: SweepPaths, sweep: Mapping[str, Any], uri: str) -> View:
+def view_of(paths: SweepPaths, sweep: SweepFile, uri: str) -> View:
     """The view that a sweep (sweep.json) asks for: of its trials, or of its defence points."""
-    if (sweep.get("tracking") or {}).get("runs") != "point":
+    tracking = sweep.get("tracking")
+    if not tracking or tracking.get("runs") != "point":
         return RunView(sweep, uri, Ledger(paths.ledger).probe_results)
     from sweeps.mirror.point_view import PointView  # it judges points, which loads much more
     from sweeps.results.create import read_spec

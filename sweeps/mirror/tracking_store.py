@@ -10,11 +10,10 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
+from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.shell import command
 
 #: Seconds that a server may take to show that it is there.
@@ -33,9 +32,9 @@ class TrackingUnreachable(BackdoorSweepsError):  # noqa: N818  (a state of the s
         return type(self), (self.uri, self.reason)
 
 
-def tracking_uri(sweep: Mapping[str, Any]) -> str:
+def tracking_uri(sweep: SweepFile) -> str:
     """The store that a sweep (sweep.json) was begun with; `UserError` where it has none."""
-    uri: str | None = (sweep.get("tracking") or {}).get("uri")
+    uri = tracking.get("uri") if (tracking := sweep.get("tracking")) else None
     if uri:
         return uri
     rule = "must name MLflow's tracking store: the sweep ran with tracking off"

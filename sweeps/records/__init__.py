@@ -1,4 +1,13 @@
-"""What is stored, as types: rows of the ledger, results of probes, region.json and sweep.json.
+"""What is stored, as types: rows of the ledger, results of probes, and JSON files.
+
+    trial_row           `TrialRow`: a row of the ledger
+    probe_row           `ProbeRow`: what one probe found on one trial's model
+    sweep_file          `SweepFile`: sweep.json
+    region_file         `RegionFile`: region.json; its `model` is `ModelAnswer` of `model_answer`
+    verification_file   `VerificationFile`: answer.json of a verification; `PlanFile`: its plan.json
+    final_model_file    the file beside a final model
+    influence_entry     an image of the influence pictures' index
+    thresholds          `Thresholds`: what a point has to reach
 
 Each record is declared once, with units, and built where Parquet or JSON is read. Rows are frozen
 dataclasses; JSON documents are typed dictionaries, whose keys are promises to users. Nothing here

@@ -14,7 +14,7 @@ Factor = str | float | int | bool | None
 #: Settings of a defence point by dotted name, such as `defence.architecture.width`.
 Factors = dict[str, Factor]
 #: A defence point as the configuration of a trial has it, nested.
-Defence = dict[str, Any]
+DefenceEntry = dict[str, Any]
 
 
 class Shares(TypedDict):
@@ -99,7 +99,7 @@ class ModelPointEntry(TypedDict):
 
     label: str
     factors: Factors
-    defence: Defence
+    defence: DefenceEntry
     probability: float
     clean_accuracy: RateEntry
     attack_success: RateEntry
@@ -135,7 +135,7 @@ class MapEntry(TypedDict):
 class NextTrial(TypedDict):
     """A trial that the search would train next; attack: its label, None for the clean baseline."""
 
-    defence: Defence
+    defence: DefenceEntry
     attack: str | None
     seed: int
 

@@ -1,4 +1,4 @@
-"""answer.json: what a verification found, and what `sweeps verify --json` prints.
+"""plan.json of a verification, and answer.json: what it found, and `sweeps verify --json` prints.
 
 Shares, accuracies and bounds are fractions. A draw is a defence point with fresh seeds.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from sweeps.records.model_answer import Defence
+from sweeps.records.model_answer import DefenceEntry
 
 VERIFICATION_VERSION = 1
 Verdict = Literal["passed", "not proven", "empty"]
@@ -68,6 +68,44 @@ class FrozenValues(TypedDict):
     panel: list[dict[str, Any]]
 
 
+class SettingsEntry(TypedDict):
+    """What was asked; see `sweeps.verify.plan.VerificationSettings`."""
+
+    draws: int
+    seeds: int
+    target: str
+
+
+class PlannedDraw(TypedDict):
+    """A draw before it is trained. probability: of being inside; passing: of passing as it is
+    judged, which older plans lack; None where the region has no probabilities."""
+
+    stratum: str
+    defence: DefenceEntry
+    probability: float | None
+    seeds: list[int]
+    passing: NotRequired[float | None]
+
+
+class PlanContent(TypedDict):
+    """plan.json without its head. transfer: identities of attacks outside the panel; files: where
+    the users' files that they name lie. created: when, ISO 8601 in UTC."""
+
+    frozen: FrozenValues
+    settings: SettingsEntry
+    transfer: list[dict[str, Any]]
+    files: NotRequired[dict[str, str]]
+    draws: list[PlannedDraw]
+    created: str
+
+
+class PlanFile(PlanContent):
+    """plan.json. hash: of its content."""
+
+    schema_version: int
+    hash: str
+
+
 class DrawCount(TypedDict):
     """Draws of a part, and those that passed. lower_bound: of the share, exact binomial, one-sided.
     Both are None where nothing was drawn."""
@@ -114,7 +152,7 @@ class DrawEntry(TypedDict):
 
     stratum: str
     label: str
-    defence: Defence
+    defence: DefenceEntry
     probability: float | None
     passing: float | None
     seeds: list[int]

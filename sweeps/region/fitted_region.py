@@ -10,7 +10,7 @@ from sweeps.levelset.columns import Floats, Ints
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
 from sweeps.levelset.volume import passing
-from sweeps.records.model_answer import Defence, Factors
+from sweeps.records.model_answer import DefenceEntry, Factors
 from sweeps.region.labels import flat_defence
 from sweeps.search.level_set import RegionSearch
 from sweeps.spec import SweepSpec
@@ -71,7 +71,7 @@ class FittedRegion:
 
     # --- points as people write them ------------------------------------------------------------
 
-    def defence(self, index: int) -> Defence:
+    def defence(self, index: int) -> DefenceEntry:
         """The defence point of this number, by its active settings."""
         return build_defence(self.domain.decode(self.points[index])).active()
 

@@ -25,7 +25,7 @@ SHORT = 3
 #: A category of fewer points is not described.
 FEWEST = 64
 #: What a column of features is called, and whether it holds logarithms of values.
-Column = tuple[str, bool]
+FeatureColumn = tuple[str, bool]
 
 
 def largest_box(fitted: FittedRegion) -> DescriptionEntry | None:
@@ -81,7 +81,7 @@ def _describe(
 
 def _features(
     points: Floats, used: Sequence[int], axes: Sequence[tuple[str, Scale]], derived: bool
-) -> tuple[Floats, list[Column]]:
+) -> tuple[Floats, list[FeatureColumn]]:
     """Values by column, (n, f), logarithms where the scale has them, so that sums are products of
     factors; derived: with these products and ratios."""
     columns = [(name, scale.log) for name, scale in axes]
@@ -99,7 +99,7 @@ def _features(
     return features, columns
 
 
-def _interval(interval: Interval, column: Column) -> IntervalEntry:
+def _interval(interval: Interval, column: FeatureColumn) -> IntervalEntry:
     name, log = column
     low, high = (
         None if bound is None else round_significant(10**bound if log else bound)

@@ -67,11 +67,11 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> Re
         "points": table,
     }
     audit = prediction_audit(spec, rows if spec.predicting else [])
-    if "foretold" in audit:
-        region["foretold"] = audit["foretold"]
+    if audit is not None:
+        region["foretold"] = audit
     region["doubts"] = [
         *met_without_learning(least, rows),
-        *caveats(region["panel"], table, region.get("foretold")),
+        *caveats(region["panel"], table, audit),
     ]
     return region
 

@@ -22,7 +22,7 @@ import os
 import shutil
 import tempfile
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 import ray
 from ray import tune
@@ -161,6 +161,20 @@ class TuneRunner:
         return max(1, int(min(at_once, have.get("GPU", 0) / self.gpu) if self.gpu else at_once))
 
 
+class ChunkReport(TypedDict):
+    """What a worker reports of the packs of its chunk that it has answered for since the last time.
+
+    rows: of those that were trained, as Arrow IPC bytes, empty where none was. reasons: for each
+    pack why it was not trained, else "". left: packs of the chunk after these. ends: whether the
+    worker returns the packs that are left.
+    """
+
+    rows: bytes
+    reasons: list[str]
+    left: int
+    ends: bool
+
+
 def _trainable(work: Work) -> Any:
     def train(config: dict[str, Any]) -> None:
         engines()  # so that the time of imports is not counted as the first trial's
@@ -173,7 +187,13 @@ def _trainable(work: Work) -> Any:
             too_large = reason.startswith(TOO_LARGE)  # as the next pack might be
             if left == 0 or too_large or time.monotonic() - reported > REPORT_EVERY:
                 content = encode(joined(tables)) if tables else b""
-                tune.report({"rows": content, "reasons": reasons, LEFT: left, "ends": too_large})
+                report: ChunkReport = {
+                    "rows": content,
+                    "reasons": reasons,
+                    LEFT: left,
+                    "ends": too_large,
+                }
+                tune.report(report)
                 if too_large:
                     return
                 tables, reasons, reported = [], [], time.monotonic()

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -36,7 +36,8 @@ from sweeps.records.trial_row import TrialRow
 from sweeps.spec.sections import StoppingSettings
 
 #: The keys of a report for the epoch after which it was made, and for the number of packs left.
-EPOCH, LEFT = "epoch", "left"
+EPOCH: Final = "epoch"
+LEFT: Final = "left"
 
 
 class CancellingScheduler(FIFOScheduler):  # type: ignore[misc]  # ray has no types
@@ -80,7 +81,7 @@ class CertainScheduler(CancellingScheduler):
         limits: Callable[[TrialConfig], StoppingLimits | None],
         stop: Callable[[str, str, str], None],
         predict: Callable[[str, str], None],
-        cancel: Callable[[str, int], bool] = lambda trial_id, left: False,
+        cancel: Callable[[str, int], bool] = lambda tune_id, left: False,
     ) -> None:
         super().__init__(cancel)
         self._pack_of, self._limits, self._stop, self._predict = pack_of, limits, stop, predict
@@ -116,7 +117,7 @@ class StoppingScheduler(CancellingScheduler):
         pack_of: Callable[[str], Pack | None],
         stop: Callable[[str, str], None],
         past: Rows | None = None,
-        cancel: Callable[[str, int], bool] = lambda trial_id, left: False,
+        cancel: Callable[[str, int], bool] = lambda tune_id, left: False,
     ) -> None:
         super().__init__(cancel)
         self._settings, self._pack_of, self._stop = settings, pack_of, stop

@@ -70,12 +70,12 @@ class ParameterDomain:
         """Rows of points, (n, columns)."""
         return np.array([self.encode(one) for one in many]).reshape(len(many), len(self.space))
 
-    def at(self, unit: Sequence[float]) -> dict[str, Any]:
+    def at(self, position: Sequence[float]) -> dict[str, Any]:
         """The parameters at a position of the unit cube, those that do not exist there left out."""
         found: dict[str, Any] = {}
-        for (name, distribution), where in zip(self.space.items(), unit, strict=True):
+        for (name, distribution), coordinate in zip(self.space.items(), position, strict=True):
             if self.exists(name, found):
-                found[name] = value_at(distribution, where)
+                found[name] = value_at(distribution, coordinate)
         return found
 
     def exists(self, name: str, params: Params) -> bool:
@@ -87,13 +87,13 @@ class ParameterDomain:
         here = _switch_value(self.space[switch], params[switch]) if switch in params else _LACKING
         return here in condition.values
 
-    def rows(self, unit: Floats) -> Floats:
-        """The rows of `at(unit[i])`, (n, columns), all at once."""
-        found = np.empty_like(unit)
-        present = np.ones(unit.shape, dtype=bool)
+    def rows(self, positions: Floats) -> Floats:
+        """The rows of `at(positions[i])`, (n, columns), all at once."""
+        found = np.empty_like(positions)
+        present = np.ones(positions.shape, dtype=bool)
         names = list(self.space)
         for column, (name, distribution) in enumerate(self.space.items()):
-            found[:, column] = _positions(distribution, unit[:, column])
+            found[:, column] = _snapped(distribution, positions[:, column])
             condition = self.conditions.get(name)
             if condition is not None:
                 switch = names.index(condition.switch)
@@ -103,12 +103,12 @@ class ParameterDomain:
         absent = np.array([_absent(distribution) for distribution in self.space.values()])
         return np.asarray(np.where(present, found, absent), dtype=np.float64)
 
-    def units(self, count: int, seed: int) -> Floats:
+    def positions(self, count: int, seed: int) -> Floats:
         """`count` evenly spread positions of the unit cube; equal seeds give equal ones."""
         return sobol(len(self.space), count, seed)
 
     def sample(self, count: int, seed: int) -> Floats:
-        return self.rows(self.units(count, seed))
+        return self.rows(self.positions(count, seed))
 
     def group(self, points: Floats) -> Ints:
         return np.zeros(len(points), dtype=np.int64)
@@ -116,8 +116,8 @@ class ParameterDomain:
     def grid(self, steps: int) -> Iterator[dict[str, Any]]:
         """Every combination of all choices and of up to `steps` values of each number."""
         seen = set()
-        for unit in itertools.product(*(_steps(d, steps) for d in self.space.values())):
-            params = self.at(unit)
+        for position in itertools.product(*(_steps(d, steps) for d in self.space.values())):
+            params = self.at(position)
             key = tuple(params.items())
             if key not in seen:  # parameters that do not exist there make repeats
                 seen.add(key)
@@ -212,20 +212,20 @@ def _position(distribution: BaseDistribution, value: Any) -> float:
     return float(scale.to_unit(max(value, 1e-300) if scale.log else value))
 
 
-def value_at(distribution: BaseDistribution, where: float) -> Any:
+def value_at(distribution: BaseDistribution, position: float) -> Any:
     """The value at a position in [0, 1], equal parts for each choice or step."""
     if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[part_of(where, len(distribution.choices))[0]]
-    value = _scale(distribution).at(where)
+        return distribution.choices[part_of(position, len(distribution.choices))[0]]
+    value = _scale(distribution).at(position)
     return round(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
-def _positions(distribution: BaseDistribution, unit: Floats) -> Floats:
+def _snapped(distribution: BaseDistribution, positions: Floats) -> Floats:
     """`_position` of `value_at` for many positions at once."""
     if isinstance(distribution, CategoricalDistribution):
         count = len(distribution.choices)
-        return np.minimum(np.floor(unit * count), count - 1)
-    return _scale(distribution).snap(unit)
+        return np.minimum(np.floor(positions * count), count - 1)
+    return _scale(distribution).snap(positions)
 
 
 def _of_number(distribution: BaseDistribution, number: float) -> float:

@@ -183,7 +183,7 @@ class LevelSetSampler(BaseSampler):
         rng = self._rng(number)
         if len(known) < self._startup:
             # All processes of one seed take their points from one sequence.
-            design = domain.units(4 * self._startup, self._design_seed)
+            design = domain.positions(4 * self._startup, self._design_seed)
             return domain.at(design[number % len(design)].tolist())
         if rng.random() < RANDOM_EXPLORATION:
             return domain.at(rng.random(len(domain.space)).tolist())
@@ -191,7 +191,7 @@ class LevelSetSampler(BaseSampler):
         waiting = _waiting(trials)
         if waiting:
             model = model.pending(domain.encode_all(waiting))
-        pool = domain.units(POOL, int(rng.integers(2**31)))
+        pool = domain.positions(POOL, int(rng.integers(2**31)))
         return domain.at(pool[_most_informative(model, domain.rows(pool), rng)].tolist())
 
     def _model(

@@ -28,5 +28,5 @@ def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
     axes = 1 + max(len(free_leaves(branch)) for branch in space.branches)
     engine = qmc.Sobol(axes, scramble=True, seed=stream("search", seed))
     while True:
-        for unit in engine.random(2 ** math.ceil(math.log2(count))).tolist():
-            yield point_at(space, unit)
+        for position in engine.random(2 ** math.ceil(math.log2(count))).tolist():
+            yield point_at(space, position)

@@ -80,17 +80,17 @@ class Axis:
         rows = [self.encode(value) for value in values] if self.categories else []
         return np.array(rows, dtype=np.float64).reshape(len(values), len(self.categories))
 
-    def encode_positions(self, leaf: Leaf, units: Floats) -> Floats:
+    def encode_positions(self, leaf: Leaf, positions: Floats) -> Floats:
         """The rows of a leaf's values at positions from 0 to 1, (n, columns), but for rounding."""
         bins = len(leaf.options)
-        which = np.minimum((units * bins).astype(np.int64), bins - 1)
-        found = np.empty((len(units), len(self.categories)))
+        which = np.minimum((positions * bins).astype(np.int64), bins - 1)
+        found = np.empty((len(positions), len(self.categories)))
         for index, option in enumerate(leaf.options):
             rows = which == index
             low = option.ends()[0] if isinstance(option, Range) else option
             found[rows] = self.encode(low)
             if isinstance(option, Range) and 0 in self.categories and self.scale is not None:
-                values = option.on_scale.at_all(units[rows] * bins - index)
+                values = option.on_scale.at_all(positions[rows] * bins - index)
                 found[rows, self.categories.index(0)] = self.scale.to_units(values)
         return found
 

@@ -144,37 +144,37 @@ class SpaceEncoder:
         """How many axes the unit cube of `at` has: the branch and the leaves."""
         return 1 + max(len(branch.leaves) for branch in self.space.branches)
 
-    def at(self, places: Floats) -> Floats:
+    def at(self, positions: Floats) -> Floats:
         """The rows of points at positions in the unit cube, (n, axes) to (n, columns)."""
-        points = np.empty((len(places), len(self.categories)))
-        for index, rows in self._by_branch(places):
-            points[rows] = self._exactly(index, places[rows, 1:])
+        points = np.empty((len(positions), len(self.categories)))
+        for index, rows in self._by_branch(positions):
+            points[rows] = self._exactly(index, positions[rows, 1:])
         return points
 
-    def near(self, places: Floats) -> Floats:
+    def near(self, positions: Floats) -> Floats:
         """`at` by whole columns; that one formats and reads every number, to round it."""
-        points = np.empty((len(places), len(self.categories)))
-        for index, rows in self._by_branch(places):
+        points = np.empty((len(positions), len(self.categories)))
+        for index, rows in self._by_branch(positions):
             nearly = self._exactly if self._may_be_shared(index) else self._nearly
-            points[rows] = nearly(index, places[rows, 1:])
+            points[rows] = nearly(index, positions[rows, 1:])
         return points
 
-    def _by_branch(self, places: Floats) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Branches, and which of the places lie in them."""
-        which = np.minimum((places[:, 0] * self.groups).astype(np.int64), self.groups - 1)
+    def _by_branch(self, positions: Floats) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Branches, and which of the positions lie in them."""
+        which = np.minimum((positions[:, 0] * self.groups).astype(np.int64), self.groups - 1)
         for index in range(self.groups):
             yield index, np.flatnonzero(which == index)
 
-    def _exactly(self, index: int, units: Floats) -> Floats:
-        values = leaf_columns(self.space.branches[index], units.tolist())
+    def _exactly(self, index: int, positions: Floats) -> Floats:
+        values, count = leaf_columns(self.space.branches[index], positions.tolist()), len(positions)
         if not self._may_be_shared(index):
-            return self._rows(index, values, len(units))
-        rows = [self.encode(index, [column[row] for column in values]) for row in range(len(units))]
-        return np.array(rows).reshape(len(units), -1)
+            return self._rows(index, values, count)
+        rows = [self.encode(index, [column[row] for column in values]) for row in range(count)]
+        return np.array(rows).reshape(count, -1)
 
-    def _nearly(self, index: int, units: Floats) -> Floats:
-        branch, count = self.space.branches[index], len(units)
-        along = dict(zip(free_leaves(branch), units.T, strict=False))
+    def _nearly(self, index: int, positions: Floats) -> Floats:
+        branch, count = self.space.branches[index], len(positions)
+        along = dict(zip(free_leaves(branch), positions.T, strict=False))
         encoded: dict[str, Floats] = {}
         for name, leaf in branch.leaves:
             if name not in self._inactive[index]:

@@ -13,19 +13,19 @@ from sweeps.space.scale import part_of
 from sweeps.space.space import Assignment, Branch, Leaf, Range, Space, Value
 
 
-def point_at(space: Space, unit: Sequence[float]) -> Assignment:
+def point_at(space: Space, position: Sequence[float]) -> Assignment:
     """The point at a position in the unit cube."""
-    branch = space.branches[part_of(unit[0], len(space.branches))[0]]
-    return branch.assignment([values[0] for values in leaf_columns(branch, [unit[1:]])])
+    branch = space.branches[part_of(position[0], len(space.branches))[0]]
+    return branch.assignment([values[0] for values in leaf_columns(branch, [position[1:]])])
 
 
-def leaf_columns(branch: Branch, units: Sequence[Sequence[float]]) -> list[list[Value]]:
+def leaf_columns(branch: Branch, positions: Sequence[Sequence[float]]) -> list[list[Value]]:
     """For each leaf of a branch, its values at positions in the unit cube of its free leaves."""
-    along = dict(zip(free_leaves(branch), zip(*units, strict=True), strict=False))
+    along = dict(zip(free_leaves(branch), zip(*positions, strict=True), strict=False))
     return [
-        [_value_at(leaf, unit) for unit in along[name]]
+        [_value_at(leaf, position) for position in along[name]]
         if name in along
-        else [leaf.ends()[0]] * len(units)
+        else [leaf.ends()[0]] * len(positions)
         for name, leaf in branch.leaves
     ]
 
@@ -39,7 +39,7 @@ def free_leaves(branch: Branch) -> list[str]:
     ]
 
 
-def _value_at(leaf: Leaf, unit: float) -> Value:
-    index, rest = part_of(unit, len(leaf.options))
+def _value_at(leaf: Leaf, position: float) -> Value:
+    index, rest = part_of(position, len(leaf.options))
     option = leaf.options[index]
     return option.at(rest) if isinstance(option, Range) else option

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
+
+
+class EquivalenceEntry(TypedDict):
+    """An `Equivalence` as plain values."""
+
+    n: int
+    mean: float | None
+    lower: float | None
+    upper: float | None
+    p: float | None
+    equivalent: bool | None
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,16 @@ class Equivalence:
     p: float | None
     equivalent: bool | None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> EquivalenceEntry:
         """As plain values."""
-        return asdict(self)
+        return {
+            "n": self.n,
+            "mean": self.mean,
+            "lower": self.lower,
+            "upper": self.upper,
+            "p": self.p,
+            "equivalent": self.equivalent,
+        }
 
 
 def tost(differences: Sequence[float], margin: float, alpha: float = 0.05) -> Equivalence:

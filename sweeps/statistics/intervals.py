@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from scipy.special import stdtrit
+
+
+class MeanIntervalEntry(TypedDict):
+    """A `MeanInterval` as plain values."""
+
+    n: int
+    mean: float | None
+    lower: float | None
+    upper: float | None
 
 
 @dataclass(frozen=True)
@@ -21,9 +30,9 @@ class MeanInterval:
     lower: float | None
     upper: float | None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> MeanIntervalEntry:
         """As plain values."""
-        return asdict(self)
+        return {"n": self.n, "mean": self.mean, "lower": self.lower, "upper": self.upper}
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:

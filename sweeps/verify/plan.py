@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_defence
 from backdoor.errors import Mistake, StoredDataError, UserError
@@ -21,8 +20,9 @@ from backdoor.settings.digest import digest
 from backdoor.settings.user_file import files_of
 from backdoor.streams import stream
 from sweeps.ledger import Ledger
-from sweeps.records.model_answer import Defence
-from sweeps.records.verification_file import FrozenValues
+from sweeps.records.model_answer import DefenceEntry
+from sweeps.records.thresholds import MEDIAN, SHARE
+from sweeps.records.verification_file import FrozenValues, PlanContent, PlanFile, SettingsEntry
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
 from sweeps.storage.files import read_text, write_json
@@ -30,7 +30,8 @@ from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 
 PLAN_VERSION = 1
-MEDIAN, SHARE = TARGETS = ("median", "share")
+#: Keys of plan.json that its hash leaves out.
+HEAD = ("schema_version", "hash")
 #: The share of draws inside that must pass, by target.
 CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
 #: Draws inside: if all of these pass, then with 95 % confidence at least 95 % of all would.
@@ -88,7 +89,7 @@ class Draw:
     """
 
     stratum: str
-    defence: Defence
+    defence: DefenceEntry
     probability: float | None
     seeds: tuple[int, ...]
     passing: float | None = None
@@ -189,16 +190,29 @@ def verifications(paths: SweepPaths) -> list[VerificationPaths]:
 
 def write_plan(paths: VerificationPaths, plan: Plan) -> None:
     """Writes the plan, durably, with its hash."""
-    content = {
+    content: PlanContent = {
         "frozen": plan.frozen,
-        "settings": asdict(plan.settings),
+        "settings": _settings(plan.settings),
         "transfer": [attack.identity() for attack in plan.transfer],
         "files": {k: v for attack in plan.transfer for k, v in files_of(attack).items()},
-        "draws": [{**asdict(draw), "seeds": list(draw.seeds)} for draw in plan.draws],
+        "draws": [
+            {
+                "stratum": draw.stratum,
+                "defence": draw.defence,
+                "probability": draw.probability,
+                "seeds": list(draw.seeds),
+                "passing": draw.passing,
+            }
+            for draw in plan.draws
+        ],
         "created": plan.created,
     }
     head = {"schema_version": PLAN_VERSION, "hash": content_hash(content)}
     write_json(paths.plan, {**head, **content})
+
+
+def _settings(settings: VerificationSettings) -> SettingsEntry:
+    return {"draws": settings.draws, "seeds": settings.seeds, "target": settings.target}
 
 
 def content_hash(content: Mapping[str, object]) -> str:
@@ -209,12 +223,15 @@ def content_hash(content: Mapping[str, object]) -> str:
 def read_plan(paths: VerificationPaths) -> Plan:
     """The plan as it was written; `StoredDataError` where it is damaged, too new or changed."""
     content = _read(paths.plan)
-    given = content.pop("hash", None)
-    if given != content_hash(content):
+    given = content.get("hash")
+    if given != content_hash({k: v for k, v in content.items() if k not in HEAD}):
         rule = "must be as it was written before anything was trained (its hash differs)"
         remedy = "Restore it, or move the folder away and verify again."
         raise StoredDataError(Mistake(str(paths.plan), rule, given, remedy))
-    draws = (Draw(**{**draw, "seeds": tuple(draw["seeds"])}) for draw in content["draws"])
+    draws = (
+        Draw(d["stratum"], d["defence"], d["probability"], tuple(d["seeds"]), d.get("passing"))
+        for d in content["draws"]
+    )
     return Plan(
         content["frozen"],
         VerificationSettings(**content["settings"]),
@@ -224,15 +241,15 @@ def read_plan(paths: VerificationPaths) -> Plan:
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> PlanFile:
     try:
         content = json.loads(read_text(file))
     except ValueError as error:
         content = str(error)
-    version = content.pop("schema_version", None) if isinstance(content, dict) else content
+    version = content.get("schema_version") if isinstance(content, dict) else content
     if version != PLAN_VERSION:
         rule = f"must be a verification's plan with schema version {PLAN_VERSION}"
         remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
         raise StoredDataError(Mistake(str(file), rule, version, remedy))
-    found: dict[str, Any] = content
+    found: PlanFile = content
     return found

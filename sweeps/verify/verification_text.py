@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
 from sweeps.verify.answer import EMPTY, PASSED
-from sweeps.verify.plan import MEDIAN
 from sweeps.verify.regions import INSIDE, PROBABILITY, VERDICT
 
 #: Points with draws that do not pass are listed, up to this many.

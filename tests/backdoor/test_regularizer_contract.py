@@ -1,8 +1,13 @@
-"""The contract of a regularizer, run by every kind, and each against its formula."""
+"""The contract of a regularizer, run by every kind: its penalty of logits, and a whole step.
+
+How kinds act beside others and in a training: test_regularizer_steps.py. Formulas of the kinds that
+change a step: test_regularizer_formulas.py.
+"""
 
 import numpy as np
 import pytest
 import torch
+from stepping import penalty, stepped
 from torch.nn import functional
 
 from backdoor.errors import UserError
@@ -52,6 +57,52 @@ class TestRegularizer:
     def test_its_identity_builds_it_again(self, kind) -> None:
         regularizer = REGULARIZERS.build(kind)
         assert REGULARIZERS.build(regularizer.identity()) == regularizer
+
+
+def step_of(kind):
+    """The loss of a step with this kind, () float64, and its gradient by parameter."""
+    regularizer, step = stepped(kind)
+    parameters = dict(step.network.module.named_parameters())
+    loss = step.cross_entropy() + penalty(regularizer, step)
+    slopes = torch.autograd.grad(loss, list(parameters.values()))
+    return loss.detach(), dict(zip(parameters, slopes, strict=True))
+
+
+def switched_off(kind):
+    """The kind with its dial at 0; None where it has none, or where 0 is refused."""
+    regularizer = REGULARIZERS.build(kind)
+    if not hasattr(regularizer, regularizer.dial):
+        return None
+    try:
+        return REGULARIZERS.build({"kind": kind, regularizer.dial: 0})
+    except UserError:
+        return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestStep:
+    """`prepare`, the forward pass and `penalty`, whichever of them the kind overrides."""
+
+    def test_its_gradient_is_finite_and_reaches_every_parameter(self, kind) -> None:
+        loss, slopes = step_of(kind)
+        assert loss.shape == () and loss.isfinite()
+        for name, slope in slopes.items():
+            assert slope.isfinite().all() and slope.any(), name
+
+    def test_the_same_seed_gives_the_same_step(self, kind) -> None:
+        (loss, slopes), (again, slopes_again) = step_of(kind), step_of(kind)
+        assert torch.equal(loss, again)
+        assert all(torch.equal(slope, slopes_again[name]) for name, slope in slopes.items())
+
+    def test_switched_off_it_equals_none(self, kind) -> None:
+        off = switched_off(kind)
+        if off is None:
+            assert kind in ("none", "logit_squeezing")  # no dial, and a strength above 0
+            return
+        assert not off.switched_on and not off.weight
+        (loss, slopes), (plain, plain_slopes) = step_of(off.identity()), step_of("none")
+        assert torch.equal(loss, plain)
+        assert all(torch.equal(slope, plain_slopes[name]) for name, slope in slopes.items())
 
 
 def test_logit_squeezing_against_its_formula() -> None:

@@ -16,7 +16,7 @@ from sweeps.runners.tune import TuneRunner
 from sweeps.runners.tune_schedulers import CertainScheduler
 from sweeps.search import make_search
 
-#: So many that a few hold-out trials that end otherwise change nothing.
+#: So many that a few holdout trials that end otherwise change nothing.
 KNOWN, EPOCHS = 110, 3
 SPEC = {
     "data": {"kind": "digits", "train": 128, "validation": 10, "test": 40},

@@ -15,12 +15,12 @@ from backdoor.result import TrialResult
 from sweeps.cli.main import main
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
+from sweeps.levelset.best_threshold import AccuracyThreshold
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.describe import describe, judged, products
 from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.model import Panel
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
-from sweeps.levelset.threshold import AccuracyThreshold
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.fitted_region import FittedRegion

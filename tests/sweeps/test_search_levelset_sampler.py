@@ -282,7 +282,7 @@ def test_conditional_parameters_are_proposed_where_they_exist() -> None:
         )
     domain = ParameterDomain({**asked, **more}, trials)
     assert set(domain.space) == {"kind", "layers", "width", "depth"}
-    drawn = [domain.at(unit) for unit in domain.units(64, 0).tolist()]
+    drawn = [domain.at(position) for position in domain.positions(64, 0).tolist()]
     for params in drawn:
         assert ("width" in params) == (params["kind"] is True)
         assert ("depth" in params) == (params["layers"] > 1)
@@ -311,7 +311,7 @@ def test_parameters_and_positions(distribution, values) -> None:
             pytest.approx(value, rel=0.12) if isinstance(value, (int, float)) else value
         )
         assert type(found) is type(value)
-    points = [domain.at(unit) for unit in domain.units(512, 0).tolist()]
+    points = [domain.at(position) for position in domain.positions(512, 0).tolist()]
     assert domain.sample(512, 0) == pytest.approx(domain.encode_all(points), abs=1e-12)
     drawn = [params["p"] for params in points]
     assert all(distribution._contains(distribution.to_internal_repr(v)) for v in drawn)

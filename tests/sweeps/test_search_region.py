@@ -89,13 +89,13 @@ def test_near_points_are_the_exact_ones_but_for_rounding(defence) -> None:
     domain = SpaceDomain(
         spec.defence, inactive_leaves(spec.defence), lambda a: build_defence(a).active()
     )
-    places = domain.places(500, 4)
-    exact, near = domain.at(places), domain.near(places)
+    positions = domain.positions(500, 4)
+    exact, near = domain.at(positions), domain.near(positions)
     assert np.array_equal(exact, domain.sample(500, 4))
     assert near == pytest.approx(exact, abs=1e-9)
     codes = domain.columns.codes
     assert np.array_equal(near[:, codes], exact[:, codes])
-    assert np.array_equal(domain.at(places[7:9]), exact[7:9])
+    assert np.array_equal(domain.at(positions[7:9]), exact[7:9])
 
 
 def test_factors_without_effect_have_one_place() -> None:

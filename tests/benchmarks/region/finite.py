@@ -43,14 +43,14 @@ class Cells:
             free[found[-1]] = False
         return self.points[found]
 
-    def places(self, count, seed):
+    def positions(self, count, seed):
         return self.sample(count, seed)
 
-    def at(self, places):
-        return places
+    def at(self, positions):
+        return positions
 
-    def near(self, places):
-        return places
+    def near(self, positions):
+        return positions
 
     @cached_property
     def ranks(self):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from sweeps.levelset.best_threshold import DRAWS, SELECTION_BIAS, threshold_below_best
 from sweeps.levelset.columns import Box, Columns
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import probability
 from sweeps.levelset.model import Panel, Trials
 from sweeps.levelset.surrogate import Surrogate
-from sweeps.levelset.threshold import DRAWS, SELECTION_BIAS, threshold_below_best
 from sweeps.levelset.volume import joint_draws
 from sweeps.records.thresholds import Thresholds
 
