@@ -43,15 +43,19 @@ RUNNER = _argument(
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
-CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
+CSV = _argument(
+    "--csv", metavar="FILE", help="write the trials there, one row for each measurement"
+)
 PROBE_FILE = _argument(
-    "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
+    "--probes",
+    metavar="FILE",
+    help="write what probes found there, one row for each measured point",
 )
 PROBES = _argument(
     "--probes",
     metavar="PROBES",
-    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials without "
-    "their studies are trained again for them alone",
+    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials that "
+    "lack their results are trained again, only for these probes",
 )
 POINT = _argument(
     "--point",
@@ -169,7 +173,10 @@ LOSS_MARGIN = _argument(
     help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
 )
 SUCCESS = _argument(
-    "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
+    "--success",
+    type=float,
+    default=0.5,
+    help="attack success from which a backdoor counts as successful; default 0.5",
 )
 SCALE = _argument(
     "--scale",

@@ -22,7 +22,7 @@ from sweeps.cli import arguments as given
 #: Help of the groups of commands.
 GROUPS = {
     "job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch.",
-    "probe": "Ask a finished sweep further questions, on findings of the literature.",
+    "probe": "Analyse a finished sweep.",
 }
 
 

@@ -74,11 +74,11 @@ def sentence(found: Mapping[str, Any]) -> str:
     )
     if not found["controls"]:
         return (
-            f"{text} No other trial with a predicted verdict has run to its end: nothing says how "
-            "often that errs."
+            f"{text} No other trial with a predicted verdict has run to its end: the error rate "
+            "is unknown."
         )
     return (
-        f"{text} Of {found['controls']} others with a predicted verdict that ran to their end all "
-        f"the same, {found['wrong']} ended otherwise: at most {100 * found['error_upper']:.3g} % "
+        f"{text} Of {found['controls']} holdout trials with a predicted verdict, "
+        f"{found['wrong']} ended with another verdict: at most {100 * found['error_upper']:.3g} % "
         f"are wrong, with 95 % confidence; {100 * found['declared']:.3g} % were declared."
     )
