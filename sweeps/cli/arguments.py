@@ -96,7 +96,7 @@ STORAGE = _argument(
     default=STORAGE_FOLDER,
     help=f"folder for results, on the head's disk or shared; default {STORAGE_FOLDER}",
 )
-THERE = _argument(
+REMOTE_STORAGE = _argument(
     *STORAGE.flags,
     metavar="DIR",
     default=STORAGE_FOLDER,
@@ -109,7 +109,7 @@ RESUME = _argument(
 )
 JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
 SOURCE = _argument("job", help="a job's id, or the absolute path of a results folder over there")
-HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+OUT_FOLDER = _argument("--out", metavar="DIR", required=True, help="a new folder here")
 DRAWS = _argument(
     "--draws",
     type=int,

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.early_stopping.limits import bare, contradicts, metric_of
+from sweeps.early_stopping.limits import contradicts, limit_thresholds, metric_of
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import STOPPED, TrialRow
 from sweeps.spec import SweepSpec
@@ -33,7 +33,7 @@ def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> dict[str, Any
     """
     if spec.stopping is None or not spec.predicting:
         return {}
-    thresholds = bare(spec.region)
+    thresholds = limit_thresholds(spec.region)
     holdouts = [row for row in rows if row.predicted and row.finished]
     wrong = sum(was_wrong(row, thresholds) for row in holdouts)
     right = len(holdouts) - wrong

@@ -22,9 +22,9 @@ def from_baseline(rows: Sequence[TrialRow], seeds: Sequence[int]) -> AccuracyRef
     """The clean baseline among a point's finished rows; None while a seed of it is missing.
 
     It replaces the panel where a trial was stopped early. A stopping rule that looks for failed
-    attacks stops just the accurate points where attacks succeed; without them `best - x` would ask
-    for too little, and call points IN that are not. A model trained on clean data is seldom the
-    worse one, so that the baseline rather asks for too much.
+    attacks stops just the accurate points where attacks succeed; without them the threshold
+    would be too low for `best - x`, and points would be called IN that are not. A model trained on
+    clean data is seldom worse, so the threshold from the baseline is slightly too high.
     """
     found = {row.seed: row for row in rows if row.is_clean}
     if any(seed not in found for seed in seeds):
