@@ -6,13 +6,13 @@ seed share their batch order by design, and differ only in the few images that a
 clean images of a batch are gathered once for all members, the stamped ones of each trigger once for
 its members, and each member takes its own from what it makes of both.
 
-Either gives a member the same bits in any pack, by one rule: the shape of every product, and which
-terms stand where in a sum, follow from the member alone. Other members may only be further matrices
-of a batched product, or further columns of a product of fixed size. In particular the weights of
-several members are never stacked to one tall matrix, though that would be a little faster: which
-kernel a library takes, and so how a row is rounded, depends on the number of rows (with AVX-512 for
-fewer than 16) and on which of them a row is (with AVX2 for those that fill no block of 6). Nor are
-images of other members put into a member's sums as zeros: some kernels add every other term apart.
+Either gives a member the same bits in any pack, by one rule. The shape of each product and the
+order of each sum depend on the member only. Other members may only be further matrices of a batched
+product, or further columns of a product of fixed size. In particular the weights of several members
+are never stacked to one tall matrix, though that would be a little faster: which kernel a library
+takes, and so how a row is rounded, depends on the number of rows (with AVX-512 for fewer than 16)
+and on which of them a row is (with AVX2 for those that fill no block of 6). We also do not pad a
+member's sum with zeros for other members' images: some kernels sum even and odd terms separately.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from backdoor.streams import stream
 
 #: How many float32 values are in 64 bytes.
 BLOCK = 16
-#: A member's stamped images are summed in parts of so many places of the batch.
-SUM = 128
+#: A member's stamped images are summed in parts of so many positions of the batch.
+POSITIONS_PER_SUM = 128
 #: Gradients are made and added so many numbers (4 MiB) at a time: more leave a core's cache.
 CACHED = 2**20
 
@@ -245,7 +245,7 @@ def _product(
     """Weights (L, outputs, inputs) of each member times the same images (m, inputs): (L, outputs,
     m).
 
-    Images are laid side by side first, which is faster than a product that reads them turned.
+    Images are laid side by side first, which is faster than multiplying a transposed view.
     """
     return torch.bmm(weight, x.T.contiguous().expand(len(weight), -1, -1), out=out)
 
@@ -264,10 +264,10 @@ class _TriggerGroup:
         self._any = self._stamped.any(0)
 
     def batch(self, store: ImageStore, start: int, stop: int) -> list[_Stamped]:
-        """The stamped images among the positions [start, stop), `SUM` positions at a time."""
+        """The stamped images among the positions [start, stop), in parts of `POSITIONS_PER_SUM`."""
         found = []
-        for a in range(start, stop, SUM):
-            b = min(a + SUM, stop)
+        for a in range(start, stop, POSITIONS_PER_SUM):
+            b = min(a + POSITIONS_PER_SUM, stop)
             places = self._any[a:b].nonzero()[:, 0]
             if len(places):
                 x = padded(store.batch(self._rows[a:b][places]).flatten(1))

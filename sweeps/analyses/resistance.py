@@ -1,4 +1,4 @@
-"""From which poison rate on does a backdoor take, at each defence point?
+"""What is the smallest poison rate at which a backdoor works, at each defence point?
 
 Resistance is the rate at which the mean attack success over seeds first reaches `success`,
 interpolated between the rates of the sweep on a logarithmic scale of rates. Its interval resamples

@@ -33,7 +33,7 @@ def detectability(args: argparse.Namespace) -> int:
 
 
 def resistance(args: argparse.Namespace) -> int:
-    """Say from which poison rate on a backdoor takes, by defence point."""
+    """Say the smallest poison rate at which a backdoor works, by defence point."""
     from sweeps.analyses.measures_text import resistance_text
     from sweeps.analyses.resistance import resistance as analyse
     from sweeps.ledger import Ledger

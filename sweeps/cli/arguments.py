@@ -43,15 +43,19 @@ RUNNER = _argument(
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
 URI = _argument("--uri", help="another tracking store than the sweep's own")
-CSV = _argument("--csv", metavar="FILE", help="write the trials there, a row a measurement")
+CSV = _argument(
+    "--csv", metavar="FILE", help="write the trials there, one row for each measurement"
+)
 PROBE_FILE = _argument(
-    "--probes", metavar="FILE", help="write what probes found there, a row a point of a study"
+    "--probes",
+    metavar="FILE",
+    help="write what probes found there, one row for each measured point",
 )
 PROBES = _argument(
     "--probes",
     metavar="PROBES",
-    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials without "
-    "their studies are trained again for them alone",
+    help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials that "
+    "lack their results are trained again, only for these probes",
 )
 POINT = _argument(
     "--point",
@@ -92,7 +96,7 @@ STORAGE = _argument(
     default=STORAGE_FOLDER,
     help=f"folder for results, on the head's disk or shared; default {STORAGE_FOLDER}",
 )
-THERE = _argument(
+REMOTE_STORAGE = _argument(
     *STORAGE.flags,
     metavar="DIR",
     default=STORAGE_FOLDER,
@@ -105,7 +109,7 @@ RESUME = _argument(
 )
 JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
 SOURCE = _argument("job", help="a job's id, or the absolute path of a results folder over there")
-HERE = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+OUT_FOLDER = _argument("--out", metavar="DIR", required=True, help="a new folder here")
 DRAWS = _argument(
     "--draws",
     type=int,
@@ -169,7 +173,10 @@ LOSS_MARGIN = _argument(
     help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
 )
 SUCCESS = _argument(
-    "--success", type=float, default=0.5, help="attack success from which it took; default 0.5"
+    "--success",
+    type=float,
+    default=0.5,
+    help="attack success from which a backdoor counts as successful; default 0.5",
 )
 SCALE = _argument(
     "--scale",

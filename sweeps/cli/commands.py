@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sweeps.cli import (
     analysing,
+    arguments,
     doctoring,
     jobs,
     looking,
@@ -17,12 +18,12 @@ from sweeps.cli import (
     training,
     verifying,
 )
-from sweeps.cli import arguments as given
+from sweeps.cli.arguments import Argument
 
 #: Help of the groups of commands.
 GROUPS = {
     "job": "Run sweeps as jobs of a Ray cluster: submit, list, logs, stop, fetch.",
-    "probe": "Ask a finished sweep further questions, on findings of the literature.",
+    "probe": "Analyse a finished sweep.",
 }
 
 
@@ -33,7 +34,7 @@ class Command:
     name: str
     handler: Callable[[argparse.Namespace], int]
     example: str
-    arguments: tuple[given.Argument, ...]
+    arguments: tuple[Argument, ...]
 
 
 COMMANDS = (
@@ -41,125 +42,154 @@ COMMANDS = (
         "run",
         running.run,
         "sweeps run digits --out results/digits",
-        (given.SPEC, given.SET, given.OUT, given.RUNNER, given.JSON),
+        (arguments.SPEC, arguments.SET, arguments.OUT, arguments.RUNNER, arguments.JSON),
     ),
     Command(
         "resume",
         running.resume,
         "sweeps resume results/digits",
-        (given.FOLDER, given.PROBES, given.RUNNER, given.JSON),
+        (arguments.FOLDER, arguments.PROBES, arguments.RUNNER, arguments.JSON),
     ),
-    Command("status", looking.status, "sweeps status results/digits", (given.FOLDER, given.JSON)),
-    Command("show", looking.show, "sweeps show results/digits 3fa9", (given.FOLDER, given.TRIAL)),
-    Command("region", looking.region, "sweeps region results/digits", (given.FOLDER, given.JSON)),
+    Command(
+        "status", looking.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
+    ),
+    Command(
+        "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
+    ),
+    Command(
+        "region", looking.region, "sweeps region results/digits", (arguments.FOLDER, arguments.JSON)
+    ),
     Command(
         "verify",
         verifying.verify,
         "sweeps verify results/digits",
         (
-            given.FOLDER,
-            given.DRAWS,
-            given.SEEDS,
-            given.TARGET,
-            given.BASIS,
-            given.TRANSFER,
-            given.RUNNER,
-            given.JSON,
+            arguments.FOLDER,
+            arguments.DRAWS,
+            arguments.SEEDS,
+            arguments.TARGET,
+            arguments.BASIS,
+            arguments.TRANSFER,
+            arguments.RUNNER,
+            arguments.JSON,
         ),
     ),
     Command(
         "report",
         looking.report,
         "sweeps report results/digits -o digits.html",
-        (given.FOLDER, given.OUTPUT),
+        (arguments.FOLDER, arguments.OUTPUT),
     ),
     Command(
         "train",
         training.train,
         "sweeps train results/digits --point recommended",
-        (given.FOLDER, given.POINT, given.ATTACK, given.SEED, given.MODEL, given.ROOT, given.JSON),
+        (
+            arguments.FOLDER,
+            arguments.POINT,
+            arguments.ATTACK,
+            arguments.SEED,
+            arguments.MODEL,
+            arguments.ROOT,
+            arguments.JSON,
+        ),
     ),
-    Command("mirror", looking.mirror, "sweeps mirror results/digits", (given.FOLDER, given.URI)),
+    Command(
+        "mirror", looking.mirror, "sweeps mirror results/digits", (arguments.FOLDER, arguments.URI)
+    ),
     Command(
         "export",
         looking.export,
         "sweeps export results/digits --csv trials.csv",
-        (given.FOLDER, given.CSV, given.PROBE_FILE),
+        (arguments.FOLDER, arguments.CSV, arguments.PROBE_FILE),
     ),
     Command(
         "probe detectability",
         analysing.detectability,
         "sweeps probe detectability results/digits --margin 0.02",
-        (given.FOLDER, given.MARGIN, given.LOSS_MARGIN, given.JSON),
+        (arguments.FOLDER, arguments.MARGIN, arguments.LOSS_MARGIN, arguments.JSON),
     ),
     Command(
         "probe resistance",
         analysing.resistance,
         "sweeps probe resistance results/digits",
-        (given.FOLDER, given.SUCCESS, given.JSON),
+        (arguments.FOLDER, arguments.SUCCESS, arguments.JSON),
     ),
     Command(
         "probe variance",
         analysing.variance,
         "sweeps probe variance results/findings",
-        (given.FOLDER, given.SCALE, given.JSON),
+        (arguments.FOLDER, arguments.SCALE, arguments.JSON),
     ),
     Command(
         "probe effects",
         analysing.effects,
         "sweeps probe effects results/findings",
-        (given.FOLDER, given.JSON),
+        (arguments.FOLDER, arguments.JSON),
     ),
     Command(
         "probe persistence",
         analysing.persistence,
         "sweeps probe persistence results/persistence",
-        (given.FOLDER, given.SUCCESS, given.JSON),
+        (arguments.FOLDER, arguments.SUCCESS, arguments.JSON),
     ),
     Command(
         "probe influence",
         analysing.influence,
         "sweeps probe influence results/mine --out influence.png",
-        (given.FOLDER, given.PROBED_TRIAL, given.INFLUENCES, given.INFLUENCED, given.JSON),
+        (
+            arguments.FOLDER,
+            arguments.PROBED_TRIAL,
+            arguments.INFLUENCES,
+            arguments.INFLUENCED,
+            arguments.JSON,
+        ),
     ),
     Command(
         "check",
         preparing.check,
         "sweeps check my.yaml --set seeds=5",
-        (given.SPEC, given.SET, given.TIME),
+        (arguments.SPEC, arguments.SET, arguments.TIME),
     ),
-    Command("list", preparing.list_kinds, "sweeps list triggers", (given.WHAT,)),
+    Command("list", preparing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
     Command(
         "gallery",
         pictures.gallery,
         "sweeps gallery --trigger all --data digits --out gallery.png",
-        (given.TRIGGERS, given.DATA, given.PICTURE, given.IMAGES),
+        (arguments.TRIGGERS, arguments.DATA, arguments.PICTURE, arguments.IMAGES),
     ),
-    Command("init", preparing.init, "sweeps init my.yaml", (given.FILE,)),
+    Command("init", preparing.init, "sweeps init my.yaml", (arguments.FILE,)),
     Command(
         "job submit",
         jobs.submit,
         "sweeps job submit digits --address http://127.0.0.1:8265",
-        (given.JOB_SPEC, given.SET, given.RESUME, given.STORAGE, given.ADDRESS, given.FOLLOW),
+        (
+            arguments.JOB_SPEC,
+            arguments.SET,
+            arguments.RESUME,
+            arguments.STORAGE,
+            arguments.ADDRESS,
+            arguments.FOLLOW,
+        ),
     ),
-    Command("job list", jobs.list_jobs, "sweeps job list", (given.ADDRESS, given.JSON)),
+    Command("job list", jobs.list_jobs, "sweeps job list", (arguments.ADDRESS, arguments.JSON)),
     Command(
         "job logs",
         jobs.logs,
         "sweeps job logs JOB --follow",
-        (given.JOB, given.ADDRESS, given.FOLLOW),
+        (arguments.JOB, arguments.ADDRESS, arguments.FOLLOW),
     ),
-    Command("job stop", jobs.stop, "sweeps job stop JOB", (given.JOB, given.ADDRESS)),
+    Command("job stop", jobs.stop, "sweeps job stop JOB", (arguments.JOB, arguments.ADDRESS)),
     Command(
         "job fetch",
         jobs.fetch,
         "sweeps job fetch JOB --out results/mine",
-        (given.SOURCE, given.HERE, given.ADDRESS),
+        (arguments.SOURCE, arguments.OUT_FOLDER, arguments.ADDRESS),
     ),
     Command(
         "doctor",
         doctoring.doctor,
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
-        (given.SUBJECT, given.CLUSTER, given.THERE, given.JSON),
+        (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
     ),
 )

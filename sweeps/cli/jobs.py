@@ -57,7 +57,7 @@ def _to_resume(jobs: Jobs, name: str) -> tuple[str, Remote]:
         return results.path.rstrip("/").rpartition("/")[2], results
     busy = [j.job_id for j in jobs.sweeps() if j.results == job.results and not j.ended]
     if busy:
-        rule = f"must have ended, but {busy[0]} is at work in its folder"
+        rule = f"must have ended, but {busy[0]} is still writing to its folder"
         remedy = f"Stop it first: {_command(jobs, 'stop', busy[0])}"
         raise UserError(Mistake("--resume", rule, name, remedy))
     return job.sweep, results
@@ -125,7 +125,8 @@ def stop(args: argparse.Namespace) -> int:
     job = jobs.wait(job.job_id, GRACE + 60)
     print(f"{job.job_id} {job.state}")
     done = jobs.progress(job.job_id) or done
-    say(f"{done} trials are recorded." if done else "Its log names no trial.")
+    unknown = "Its log does not show how many trials are recorded."
+    say(f"{done} trials are recorded." if done else unknown)
     if job.results:
         say(f"Go on with: {_command(jobs, 'submit', '--resume', job.job_id)}")
     return FINE
@@ -153,7 +154,7 @@ def _follow(jobs: Jobs, job: Job, args: argparse.Namespace, stream: Any) -> int:
     try:
         jobs.follow(job.job_id, lambda lines: print(lines, end="", file=stream, flush=True))
     except KeyboardInterrupt:
-        say(f"\n{job.job_id} goes on without us.")
+        say(f"\n{job.job_id} keeps running on the cluster.")
         _next(args, job)
         return INTERRUPTED
     job = jobs.wait(job.job_id, 60)

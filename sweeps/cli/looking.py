@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sweeps.ledger.probe_results import ProbeSummary
     from sweeps.records.trial_row import TrialRow
 
+#: Names of figures in words, where they are not those of the keys.
+SHOWN_AS = {"foretold": "predicted verdicts"}
+
 
 class Cost(TypedDict):
     """What recorded trials took. Seconds and hours are sums over trials; peak_memory: bytes, the
@@ -73,12 +76,12 @@ def status(args: argparse.Namespace) -> int:
         return FINE
     for name, value in answer.items():
         if name not in ("failures", "studies"):
-            print(f"{name.replace('_', ' '):15} {_with_unit(name, value)}")
+            print(f"{SHOWN_AS.get(name, name.replace('_', ' ')):18} {_with_unit(name, value)}")
     for cause, count in causes.most_common():
         print(f"  {count} x {cause}")
     for kind, found in probed.items():
-        counts = f"{found['found']} found, {found['nothing']} not suited"
-        print(f"probe {kind:9} {counts}, {sum(found['failures'].values())} failed")
+        counts = f"{found['found']} results, {found['nothing']} not applicable"
+        print(f"probe {kind:12} {counts}, {sum(found['failures'].values())} failed")
         for cause, count in found["failures"].items():
             print(f"  {count} x {cause}")
     return FINE
@@ -190,7 +193,7 @@ def export(args: argparse.Namespace) -> int:
 
     if args.csv is None and args.probes is None:
         remedy = "For example --csv trials.csv."
-        raise UserError(Mistake("--csv", "or --probes must name the file to write", None, remedy))
+        raise UserError(Mistake("--csv or --probes", "must name the file to write", None, remedy))
     ledger = Ledger(open_results(args.dir).ledger)
     for file, probe in ((args.csv, None), (args.probes, "all")):
         if file is not None:

@@ -67,7 +67,7 @@ def _say_cost(packs: list[Pack], trials: int | None, measure: bool) -> None:
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
     probes = ", probes included" if packs[0].settings.probes else ""
     lasts = f"about {_duration(cost.seconds)}{probes}"
-    print(f"  {lasts} on this machine, {at_once}, beside Ray's start")
+    print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
 
 
@@ -97,9 +97,9 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
     if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
         if len(spec.seeds) < MANY:
             yield (
-                f"{len(spec.seeds)} seeds to draw from are few: a seed deviates alike at "
-                "neighbouring points, which shifts the region's border. A trial takes one seed, so "
-                "that many, such as `seeds: 100`, cost no more"
+                f"{len(spec.seeds)} seeds to draw from are few: the effect of a seed is similar "
+                "at neighbouring points and shifts the border. Each trial uses one seed, so many "
+                "seeds, such as `seeds: 100`, cost no more"
             )
     elif not spec.baseline:
         yield "without poison rate 0 there is no clean baseline to compare attack success with"

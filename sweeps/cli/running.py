@@ -50,7 +50,7 @@ def resume(args: argparse.Namespace) -> int:
 def _check_runner(name: str, spec: SweepSpec) -> None:
     """Ray Tune stops trials; without it all would run to their end, and nobody would notice."""
     if spec.stopped_by_tune and name != "tune":
-        rule = "must be `tune` for a spec with `stopping`: Ray Tune stops the trials"
+        rule = "must be `tune` for `stopping: asha` or `median`: Ray Tune stops the trials"
         raise UserError(Mistake("--runner", rule, name, "Use --runner tune."))
 
 
@@ -110,7 +110,7 @@ def _finish(mirror: MirrorProcess, paths: SweepPaths) -> str | None:
     try:
         return mirror.finish(_show_backlog)
     except KeyboardInterrupt:
-        return f"the mirror was left behind; `{command('sweeps', 'mirror', paths.root)}` goes on"
+        return f"MLflow is not complete; `{command('sweeps', 'mirror', paths.root)}` sends the rest"
 
 
 def _show_backlog(done: int, total: int) -> None:
@@ -157,7 +157,7 @@ def _conclude(
     if uri:
         say(f"MLflow: {ui_command(uri)}")
     failed, unprobed = outcome.failed, outcome.unprobed
-    for count, what in ((failed, "trials failed"), (unprobed, "trials lack a study")):
+    for count, what in ((failed, "trials failed"), (unprobed, "trials lack a probe result")):
         if count:
             say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")
     return FAILURES if failed or unprobed else FINE

@@ -145,7 +145,8 @@ def _poisoned(config: Config) -> list[str]:
         return []  # the prediction of the search's model, of poisoned models, is said already
     return [
         "",
-        "Had the panel's worst attack poisoned these data, expected of one new seed (95 %):",
+        "If the worst attack of the panel had poisoned these data: prediction for one new seed "
+        "(95 %):",
         f"  attack {worst['attack']['number']}: {worst['attack']['label']}",
         f"  clean accuracy {_range(worst['clean_accuracy'])}, attack success "
         f"{_range(worst['attack_success'])}",
@@ -155,13 +156,13 @@ def _poisoned(config: Config) -> list[str]:
 def _how(config: Config, folder: Path) -> list[str]:
     program = config["files"]["program"]
     if not program:
-        return ["", f"Load it: backdoor.model.load_model({str(folder)!r})"]
+        return ["", f"Load it: backdoor.export.load_model({str(folder)!r})"]
     channels, height, width = config["input"]["shape"]
     return [
         "",
         "Load it, with torch alone:",
         f"  model = torch.export.load({str(folder / program['name'])!r}).module()",
         f"  classes = model(images).argmax(1)  # images: (n, {channels}, {height}, {width}) uint8",
-        f"It answers {program['answers_alike']} of {program['tried_on']} test images as the model "
-        "did when it was trained.",
+        f"Its prediction equals the model's for {program['answers_alike']} of "
+        f"{program['tried_on']} test images.",
     ]

@@ -39,7 +39,7 @@ def verify(args: argparse.Namespace) -> int:
             return INTERRUPTED
         answer = case.answer(ledger, plan)
     print(json.dumps(answer) if args.json else verification_text(answer))
-    say(f"\nAll of it: {case.paths.answer}")
+    say(f"\nFull answer: {case.paths.answer}")
     if answer["trials"]["failed"]:
         say(f"{answer['trials']['failed']} trainings failed; to try them again: {_again(args)}")
     return FINE if answer["verdict"] == "passed" else FAILURES
@@ -81,7 +81,8 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
         mean = sum(chances) / len(chances)
         power = chance_to_prove(claim, draws, mean)
         expected = f"of which the model expects {100 * mean:.1f} % to pass"
-        say(f"{draws} draws inside, {expected}: they prove it with a chance of {100 * power:.0f} %")
+        proven = f"the probability that they prove the claim is {100 * power:.0f} %"
+        say(f"{draws} draws inside, {expected}: {proven}")
 
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sweeps.early_stopping.limits import bare, contradicts, metric_of
+from sweeps.early_stopping.limits import contradicts, limit_thresholds, metric_of
 from sweeps.records.region_file import PredictionAudit
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import STOPPED, TrialRow
@@ -33,7 +33,7 @@ def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> PredictionAud
     """
     if spec.stopping is None or not spec.predicting:
         return None
-    thresholds = bare(spec.region)
+    thresholds = limit_thresholds(spec.region)
     holdouts = [row for row in rows if row.predicted and row.finished]
     wrong = sum(was_wrong(row, thresholds) for row in holdouts)
     right = len(holdouts) - wrong
@@ -73,11 +73,11 @@ def sentence(found: PredictionAudit) -> str:
     )
     if found["error_upper"] is None:
         return (
-            f"{text} No other trial with a predicted verdict has run to its end: nothing says how "
-            "often that errs."
+            f"{text} No other trial with a predicted verdict has run to its end: the error rate "
+            "is unknown."
         )
     return (
-        f"{text} Of {found['controls']} others with a predicted verdict that ran to their end all "
-        f"the same, {found['wrong']} ended otherwise: at most {100 * found['error_upper']:.3g} % "
+        f"{text} Of {found['controls']} holdout trials with a predicted verdict, "
+        f"{found['wrong']} ended with another verdict: at most {100 * found['error_upper']:.3g} % "
         f"are wrong, with 95 % confidence; {100 * found['declared']:.3g} % were declared."
     )

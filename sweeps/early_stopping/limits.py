@@ -76,7 +76,7 @@ class StoppingLimits:
         )
 
 
-def bare(thresholds: Thresholds) -> Thresholds:
+def limit_thresholds(thresholds: Thresholds) -> Thresholds:
     """Only the two figures that limits depend on, which travel with a pack."""
     return Thresholds(
         clean_accuracy=thresholds.clean_accuracy, attack_success=thresholds.attack_success

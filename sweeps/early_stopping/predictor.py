@@ -7,17 +7,17 @@ threshold as the trial is: a share of them ended with the other verdict. The ver
 where the exact upper 95 % bound of this share (Clopper and Pearson 1934) is at most
 1 - confidence. So it takes log(0.05) / log(confidence) finished curves before anything is
 predicted: 29 for 0.9, 59 for 0.95, 299 for 0.99. A plain share, (wrong + 1) / (curves + 1), is
-right on average over sweeps, but a sweep whose first limit is too optimistic keeps it for long.
+unbiased over sweeps, but within one sweep an optimistic first limit would stay for a long time.
 
 The number of independent curves is smaller than it seems. Curves of equal defence and seed hardly
 differ in clean accuracy between attacks, and count once for it. The split and the initial weights
 of one seed may favour all of its trials, so curves of at least `SEEDS` seeds are required, or of
 all seeds where the sweep has fewer.
 
-Trials that are predicted at one epoch are left out at later epochs: new trials like them do not
-get there, and those that remain are harder to predict than the ones that have left. Nor is there
-extrapolation: a trial is predicted only where each number of its defence lies within the range of
-the curves that the limit was learned from.
+Curves predicted at an epoch are not used for later ones, because such new trials are stopped
+before, and those that remain are harder to predict. Nor is there extrapolation: a trial is
+predicted only where each number of its defence lies within the range of the curves that the limit
+was learned from.
 
 The bound holds for trials that come from the same distribution as the finished ones. It may be
 wrong for a search that moves to other points, or where all points share their seeds: the holdout
@@ -46,10 +46,10 @@ from sweeps.early_stopping.limits import (
     Floats,
     StoppingLimit,
     StoppingLimits,
-    bare,
     contradicts,
     distances,
     is_holdout,
+    limit_thresholds,
 )
 from sweeps.early_stopping.rules import may_stop
 from sweeps.ledger import Rows, flatten_factors, trial_rows
@@ -216,8 +216,11 @@ def _group(metric: str, features: TrialFeatures) -> tuple[Any, ...]:
 
 
 def _members(metric: str, curves: list[Curve]) -> Iterator[tuple[tuple[Any, ...], Bools, Bools]]:
-    """The groups of curves of one family: their name, which curves belong to it, and which of all
-    count: one of each defence and seed, where the attack hardly matters."""
+    """The groups of curves of one family: a name and two masks over the curves, (n,) each.
+
+    The first mask says which curves belong to the group. The second says which curves count: one
+    for each defence and seed where the attack hardly matters.
+    """
     names = [_group(metric, curve.features) for curve in curves]
     models = [
         (name, curve.features.numbers[:-1], curve.seed)
@@ -277,4 +280,4 @@ def predictor_of(spec: SweepSpec) -> OutcomePredictor | None:
     """Of a spec with `stopping: certain`; None for any other."""
     if spec.stopping is None or not spec.predicting:
         return None
-    return OutcomePredictor(spec.stopping, bare(spec.region), len(spec.seeds))
+    return OutcomePredictor(spec.stopping, limit_thresholds(spec.region), len(spec.seeds))

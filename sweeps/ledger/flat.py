@@ -1,4 +1,4 @@
-"""The ledger as a flat table, a row a measurement, for notebooks and spreadsheets."""
+"""The ledger as a flat table, one row for each measurement, for notebooks and spreadsheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe results as a flat table, a row a measured point, with the clean baseline's beside it."""
+"""Probe results as a flat table, one row for each measured point, beside the clean baseline's."""
 
 from __future__ import annotations
 

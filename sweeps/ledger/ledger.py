@@ -84,8 +84,8 @@ class Ledger:
         """Records the rows that are new, durably, and returns them.
 
         A finished trial is never recorded again, and a stopped one only if it has finished after
-        all; one that failed is, whenever it is tried again. Probe results that travel with the rows
-        are recorded before them, also those of trials that are known: a probe may come later.
+        all. A failed trial is recorded again at each attempt. Probe results that travel with the
+        rows are recorded before them, also those of trials that are known: a probe may come later.
         """
         self._last, self._keep = None, False
         rows, results = detached(rows)
@@ -103,7 +103,7 @@ class Ledger:
         return fresh
 
     def compact(self) -> None:
-        """Rewrites all files as one. Killed halfway, it leaves rows twice, never rows lost."""
+        """Rewrites all files as one. If killed, rows may be duplicated but are never lost."""
         self._compact(self.files())
         self.probe_results.compact()
 
@@ -130,7 +130,7 @@ class Ledger:
         for file in files:
             file.unlink(missing_ok=True)
         sync_folder(self.folder)
-        # Else Arrow keeps the most that a merge took, and the driver grows with the sweep.
+        # Otherwise Arrow keeps its peak memory, and the driver grows with the sweep.
         pa.default_memory_pool().release_unused()
 
     def _fresh(self, rows: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ Source = Path | str | Ledger
 
 
 def load_results(folder: Source, probe: str | None = None) -> pa.Table:
-    """A sweep as one flat table, a row a measurement; `.to_pandas()` gives a data frame.
+    """A sweep as one flat table, one row for each measurement; `.to_pandas()` gives a data frame.
 
     Columns: `trial_id`, `defence_id`, `attack_id`, `measure_id`, `seed`, `status`, the factors by
     dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
@@ -26,9 +26,9 @@ def load_results(folder: Source, probe: str | None = None) -> pa.Table:
     measured. A failed or stopped trial has one row, without figures. A factor of which some values
     are numbers and others text (`gamma: [scale, 0.1]`) is a column of text.
 
-    With `probe`, the name of a kind or `all`, what it found instead, a row a measured point:
-    `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the probe's own columns, and
-    `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
+    With `probe`, the name of a kind or `all`, what it found instead, one row for each measured
+    point: `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the probe's own columns,
+    and `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
 
     folder: the results folder, or its open ledger.
     """

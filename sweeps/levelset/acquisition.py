@@ -4,7 +4,7 @@ A trial at (x, w) shrinks the variance of clean accuracy around x and of attack 
 (x, w). Its gain at a reference point is the fraction of variance removed, weighted by how undecided
 that metric is there and how likely all the others pass: the border of one metric does not matter
 where another fails (after Chevalier et al. 2014 and Fossum et al. 2021). A batch is picked
-greedily; a picked trial, like one that is running, is conditioned on by its variance.
+greedily; picked and running trials reduce variances but not means.
 
 Notation: x a defence point, w an attack; n points with shares of the space, m references, c
 candidates, k points that may have the best accuracy. Values and margins are logits.
@@ -141,7 +141,7 @@ def choose(
     attacks: Ints,
     count: int,
     cost: Floats | None = None,
-    usable: Bools | None = None,
+    available: Bools | None = None,
 ) -> list[int]:
     """Which of the candidate trials (points (c, d), attacks (c,)) to run next, the best first."""
     posteriors = (model.clean.at(points), model.attack.at(model.panel.join(points, attacks)))
@@ -149,25 +149,25 @@ def choose(
         OutputState(reference, posterior, model.seed_noise(posterior, which))
         for which, (reference, posterior) in enumerate(zip(references, posteriors, strict=True))
     ]
-    left = np.ones(len(points), dtype=bool) if usable is None else usable.copy()
+    available = np.ones(len(points), dtype=bool) if available is None else available.copy()
     price = np.ones(len(points)) if cost is None else cost
-    return pick_greedily(outputs, count, left, price)
+    return pick_greedily(outputs, count, available, price)
 
 
 def pick_greedily(
-    outputs: Sequence[OutputState], count: int, left: Bools, price: Floats
+    outputs: Sequence[OutputState], count: int, available: Bools, price: Floats
 ) -> list[int]:
     """The candidates of the largest gain for their price, each chosen given those before it.
 
-    outputs: one for each metric; conditioned on what is picked. left: which candidates may be
-    chosen, (c,); cleared where they are.
+    outputs: one for each metric; conditioned on what is picked. available: which candidates may
+    be chosen, (c,); cleared where they are.
     """
     chosen: list[int] = []
-    while len(chosen) < count and left.any():
+    while len(chosen) < count and available.any():
         value = np.sum([output.gain() for output in outputs], axis=0) / price
-        best = int(np.argmax(np.where(left, value, -np.inf)))
+        best = int(np.argmax(np.where(available, value, -np.inf)))
         chosen.append(best)
-        left[best] = False
+        available[best] = False
         for output in outputs:
             output.pick(best)
     return chosen

@@ -1,11 +1,11 @@
 """From which P(inside) on a point is IN, given that a model's errors are correlated.
 
 Each point with P(inside) >= 0.95 is wrong with a probability of at most 5 %. But neighbours depend
-on the same few trainings, and all points on the same threshold: where seeds differ much, a whole
-patch is wrong at once, or nothing is. So the points called IN also have to hold as a set. They are
-those of the largest P(inside), as many as leave a probability of at most 5 % that more than 5 % of
-them are outside (a conservative estimate of an excursion set, Bolin and Lindgren 2015, JRSS B 77,
-85; but there no point of the set may be wrong, here a share of them may).
+on the same few trainings, and all points on the same threshold: where seeds differ much, errors
+occur together, in whole areas. So the points called IN also have to hold as a set. They are those
+of the largest P(inside), as many as possible, so that P(more than 5 % of them are outside) is at
+most 5 % (a conservative estimate of an excursion set, Bolin and Lindgren 2015, JRSS B 77, 85; but
+there no point of the set may be wrong, here a share of them may).
 
 Notation: n points, s joint posterior draws.
 """
@@ -33,9 +33,9 @@ def cutoff(model: Model, points: Floats, inside: Floats, confidence: float) -> f
     certain = np.flatnonzero(inside >= confidence)
     if not len(certain):
         return confidence
-    surest = certain[np.argsort(-inside[certain], kind="stable")]
-    count = min(len(surest), MOST, most_points(len(model.panel)))
-    some = surest[np.linspace(0, len(surest) - 1, count).round().astype(np.int64)]
+    by_probability = certain[np.argsort(-inside[certain], kind="stable")]
+    count = min(len(by_probability), MOST, most_points(len(model.panel)))
+    some = by_probability[np.linspace(0, len(by_probability) - 1, count).round().astype(np.int64)]
     right = drawn_inside(model, points[some])
     wrong = np.cumsum(~right, axis=1) / np.arange(1, len(some) + 1)
     held = (wrong <= 1 - confidence).mean(axis=0) >= confidence

@@ -23,25 +23,25 @@ from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process, lef
 #: The value of a binary outcome, + or -: of the size that the priors expect.
 OUTCOME_SIZE = 1.5
 #: No outcome is predicted with a higher probability than this.
-SUREST = 0.98
-#: The least noise of binary outcomes, as a variance, that follows from it. Without it a jump would
-#: be explained as well by length scales so short that no row tells anything of another one.
-LEAST_NOISE = 4 * SUREST * (1 - SUREST) * OUTCOME_SIZE**2
+MAX_PROBABILITY = 0.98
+#: The least noise of binary outcomes, as a variance, that follows from it. Without it, very
+#: short length scales would explain a jump equally well, and rows would not inform each other.
+LEAST_NOISE = 4 * MAX_PROBABILITY * (1 - MAX_PROBABILITY) * OUTCOME_SIZE**2
 #: By how much the variances of a process of binary outcomes are raised. Its noise is one number,
 #: while outcomes vary most at the border, where each is like the toss of a coin: the process would
 #: be overconfident where few seeds agree by chance. Letting each row's noise follow its predicted
 #: outcome does not help, since the prediction has the same error.
 BINARY_VARIANCE_INFLATION = 1.75
 #: Models below this weight are left out.
-LEAST = 0.02
-#: By so many nats binary outcomes must predict better to have the same weight: they hold less
+MIN_WEIGHT = 0.02
+#: Nats by which the binary model must predict better to get equal weight: its outcomes hold less
 #: information about smooth borders.
 HANDICAP = 3.0
 #: Rows this close to the threshold, in logits, are those at the border. Where seeds differ much
 #: they differ more there than elsewhere, since far from it all are clipped to the same value.
 NEAR = 1.5
-#: Beside the rows that there are, as many count that are exactly as predicted.
-FEW = 20
+#: Pseudo-rows, exactly as predicted, that are added to the real ones.
+PRIOR_ROWS = 20
 #: Fewer rows than this do not tell models apart.
 FEWEST = 30
 
@@ -65,7 +65,7 @@ def as_binary_outcomes(data: Data) -> Data:
     return replace(data, values=values, known=LEAST_NOISE * ones, shape=ones)
 
 
-def by_logits(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
+def logit_model(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
     """The model of logits with these hyperparameters. data: centred logits."""
     mean, variance = left_out(data, hyperparameters)
     variance = variance + data.known + hyperparameters.learned_noise(data.shape)
@@ -80,18 +80,20 @@ def residual_inflation(squares: Floats) -> float:
     """How much larger the errors of predictions are than their variances say, at least 1.
 
     squares: squared errors of the rows, each predicted from all others, over their variances, (n,).
-    Regularised at small n: `FEW` rows as predicted are added.
+    Regularised at small n: `PRIOR_ROWS` rows as predicted are added.
     """
-    return max(1.0, float(squares.sum() + FEW) / (len(squares) + FEW))
+    return max(1.0, float(squares.sum() + PRIOR_ROWS) / (len(squares) + PRIOR_ROWS))
 
 
 def score(right: Floats) -> float:
-    """The sum of the logarithms of the probabilities that the rows' outcomes had, (n,). None is
-    taken as certain: a single surprise, such as one seed of many that fails, disproves no model."""
-    return float(np.log(np.clip(right, 1 - SUREST, SUREST)).sum())
+    """The sum of the logarithms of the probabilities that the rows' outcomes had, (n,).
+
+    Probabilities are clipped, so that one surprise, such as one seed of many that fails, does not
+    rule out a model."""
+    return float(np.log(np.clip(right, 1 - MAX_PROBABILITY, MAX_PROBABILITY)).sum())
 
 
-def by_binary_outcomes(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
+def binary_model(data: Data, hyperparameters: Hyperparameters) -> AlternativeModel:
     """The model of binary outcomes. data: of `as_binary_outcomes`."""
     right = 0.5 + 0.5 * np.sign(data.values) * left_out(data, hyperparameters)[0] / OUTCOME_SIZE
     process = replace(Process.of(data, hyperparameters), binary_inflation=BINARY_VARIANCE_INFLATION)
@@ -99,8 +101,8 @@ def by_binary_outcomes(data: Data, hyperparameters: Hyperparameters) -> Alternat
 
 
 def weights(alternatives: Sequence[AlternativeModel]) -> Floats:
-    """The models' weights, (models,): they add up to 1, and those below `LEAST` are 0."""
+    """The models' weights, (models,): they add up to 1, and those below `MIN_WEIGHT` are 0."""
     scores = np.array([alternative.score for alternative in alternatives])
     found = np.exp(scores - scores.max())
-    found[found < LEAST * found.sum()] = 0.0
+    found[found < MIN_WEIGHT * found.sum()] = 0.0
     return np.asarray(found / found.sum(), dtype=np.float64)

@@ -235,10 +235,10 @@ class LevelSetSearch:
             points = np.array([self.points[i] for i in waiting])
             model = model.pending(points, np.array([self.attacks[i] for i in waiting]))
         points, attacks = self._candidates(model)
-        usable = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
-        self.exhausted = not usable.any()
+        available = np.array([self._free(p, int(a)) for p, a in zip(points, attacks, strict=True)])
+        self.exhausted = not available.any()
         price = None if cost is None else cost(points, attacks)
-        found = choose(model, self._reference_set(model), points, attacks, count, price, usable)
+        found = choose(model, self._reference_set(model), points, attacks, count, price, available)
         return [self.add(points[i], int(attacks[i])) for i in found]
 
     def _pool(self, model: Model, size: int = 2048) -> tuple[Floats, Floats, Floats]:

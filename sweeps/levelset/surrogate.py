@@ -31,11 +31,11 @@ from sweeps.levelset.gaussian_process import (
 from sweeps.levelset.model import CLIP, Model, Panel, Trials, spread_shape
 from sweeps.levelset.model_averaging import (
     FEWEST,
-    LEAST,
+    MIN_WEIGHT,
     AlternativeModel,
     as_binary_outcomes,
-    by_binary_outcomes,
-    by_logits,
+    binary_model,
+    logit_model,
     weights,
 )
 from sweeps.records.thresholds import Thresholds
@@ -122,7 +122,7 @@ class Surrogate:
             hyperparameters = fit(data, self.prior, hyperparameters, rng, refitting.multi_start)
         self.hyperparameters[which] = hyperparameters
         return [
-            by_logits(data, hyperparameters),
+            logit_model(data, hyperparameters),
             *self._binary_outcomes(which, data, rng, refitting),
         ]
 
@@ -138,7 +138,7 @@ class Surrogate:
         if refitting.refit or hyperparameters is None:
             hyperparameters = fit(binary, self.prior, hyperparameters, rng, refitting.multi_start)
         self.binary_hyperparameters[which] = hyperparameters
-        yield by_binary_outcomes(binary, hyperparameters)
+        yield binary_model(binary, hyperparameters)
 
     def _centre(self, trials: Trials) -> float:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
@@ -194,7 +194,7 @@ def alternative_models(
     """All pairs of processes but the first, of which `model` consists, with their weights."""
     pairs = zip(weights(clean), clean, strict=True), zip(weights(attack), attack, strict=True)
     for number, ((share, one), (other_share, other)) in enumerate(itertools.product(*pairs)):
-        if number and share * other_share >= LEAST:
+        if number and share * other_share >= MIN_WEIGHT:
             centre = (
                 0.0 if one.binary else model.centre[0],
                 0.0 if other.binary else model.centre[1],

@@ -139,7 +139,7 @@ _LOGGERS = ("mlflow", "alembic", "urllib3")
 
 @contextlib.contextmanager
 def mlflow_settings() -> Iterator[None]:
-    """MLflow fails soon, reports errors only by exceptions, and is left as it was found.
+    """MLflow fails soon, reports errors only by exceptions, and is restored afterwards.
 
     What the user has set in the environment is kept, but stdout is ours.
     """

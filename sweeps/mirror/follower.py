@@ -51,7 +51,7 @@ class Follower:
         self._ledger: Ledger | None = None
         self._files: list[Path] = []
         self._reason, self._failures, self._retry_at, self._said_at = "", 0, 0.0, 0.0
-        self._held = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
 
     @property
     def pause(self) -> float:
@@ -62,21 +62,21 @@ class Follower:
         """Mirrors what is new, unless a failure is so recent that trying again is too early."""
         if self._reason and self._clock() < self._retry_at:
             return
-        if not self._passed():
+        if not self._try_sync():
             wait = min(RETRY_MOST, RETRY_FIRST * 2 ** (self._failures - 1))
             self._retry_at = self._clock() + wait
 
     def last(self) -> bool:
         """The pass after the sweep has ended: whether MLflow has all now."""
         self._reason = ""
-        done = self._passed(whole=True)
-        self._held.close()
+        done = self._try_sync(whole=True)
+        self._lock.close()
         return done
 
-    def _passed(self, whole: bool = False) -> bool:
+    def _try_sync(self, whole: bool = False) -> bool:
         """One pass; a failure is kept as the reason, and said when it is a new one."""
         try:
-            self._pass(whole)
+            self._sync_once(whole)
         except Exception as error:
             # After a failure nothing is known of the store: list its runs again.
             self._view, self._files = None, []
@@ -89,7 +89,7 @@ class Follower:
         self._reason, self._failures, self._retry_at = "", 0, 0.0
         return True
 
-    def _pass(self, whole: bool) -> None:
+    def _sync_once(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
         files = ledger.files() + ledger.probe_results.files()
         if files == self._files and not (whole and view.behind):
@@ -102,7 +102,7 @@ class Follower:
         self._files = files
 
     def _opened(self) -> Ledger:
-        self._held.enter_context(only_mirror(self._paths))
+        self._lock.enter_context(only_mirror(self._paths))
         self._ledger = Ledger(self._paths.ledger)
         return self._ledger
 

@@ -3,7 +3,7 @@
 A point's own figures change when trials of it arrive, and its run is then written at once. Its
 margin and verdicts also change with the best point of the sweep. Runs of which only these have
 changed wait until as many others have been written as there are points, and until the sweep ends:
-so a sweep of n trials writes a small multiple of n times, however often the best point changes.
+so a sweep of n trials makes O(n) writes, however often the best point changes.
 """
 
 from __future__ import annotations

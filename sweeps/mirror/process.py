@@ -113,7 +113,8 @@ class MirrorProcess:
     def _warning(self, reason: str) -> str:
         again = command("sweeps", "mirror", self.paths.root)
         reason = reason.removeprefix("not mirrored: ").rstrip(".")
-        return f"MLflow lacks results: {reason}. The ledger has them all; send them with: {again}"
+        missing = f"Some results are not in MLflow yet: {reason}."
+        return f"{missing} Nothing is lost. Send them with: {again}"
 
 
 def _environment() -> dict[str, str]:

@@ -22,7 +22,7 @@ _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 class TrackingUnreachable(BackdoorSweepsError):  # noqa: N818  (a state of the store)
-    """MLflow's store cannot be reached, or not be used."""
+    """MLflow's store cannot be reached or used."""
 
     def __init__(self, uri: str, reason: str) -> None:
         self.uri, self.reason = shown(uri), one_line(reason.replace(uri, shown(uri)))

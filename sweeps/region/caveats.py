@@ -34,8 +34,8 @@ def met_without_learning(least: float | None, rows: Sequence[TrialRow]) -> list[
         return []
     return [
         f"Clean accuracy >= {least:.3f} is met without learning: the same answer for every image "
-        f"has {max(counts) / sum(counts):.3f}. Such a region says nothing; train longer, or ask "
-        "for more."
+        f"has {max(counts) / sum(counts):.3f}. This region is meaningless; train longer, or "
+        "raise the threshold."
     ]
 
 
@@ -60,6 +60,6 @@ def _few_images(panel: Sequence[PanelEntry], points: Sequence[PointEntry]) -> li
     few = [(name, count) for name, count in images.items() if count < FEW_IMAGES]
     return [
         f"Attack {numbers[name]} is measured on {count} triggered test image"
-        f"{'' if count == 1 else 's'} of some seed: its success is that coarse."
+        f"{'' if count == 1 else 's'} of some seed, so its success has steps of 1/{count}."
         for name, count in few
     ]

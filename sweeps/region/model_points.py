@@ -25,7 +25,7 @@ def recommended(fitted: FittedRegion) -> ModelPointEntry | None:
     return _entry(fitted, int(np.argmax(margins)))
 
 
-def suspect(fitted: FittedRegion) -> ModelPointEntry | None:
+def most_likely_inside(fitted: FittedRegion) -> ModelPointEntry | None:
     """The point most likely to be inside, where nothing is IN."""
     return None if fitted.any_inside else _entry(fitted, int(np.argmax(fitted.inside)))
 

@@ -27,7 +27,7 @@ from sweeps.records.model_answer import (
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.labels import attack_label
 from sweeps.region.model_map import maps
-from sweeps.region.model_points import most_accurate, recommended, suspect
+from sweeps.region.model_points import most_accurate, most_likely_inside, recommended
 from sweeps.region.model_rules import largest_box, short_rule
 
 
@@ -54,7 +54,7 @@ def model_answer(fitted: FittedRegion) -> ModelAnswer | None:
         "box": largest_box(fitted),
         "rule": short_rule(fitted),
         "recommended": recommended(fitted),
-        "suspect": suspect(fitted),
+        "suspect": most_likely_inside(fitted),
         "most_accurate": most_accurate(fitted),
         "stopped_by": ended,
         "maps": maps(

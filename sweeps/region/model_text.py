@@ -39,11 +39,11 @@ def model_text(region: RegionFile) -> list[str]:
 def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
     space, volume = model["space"], model["volume"]
     if not space["IN"] and space["UNDECIDED"] < 0.01:
-        head = f"There is no such region: nowhere is it likely that {rule}."
+        head = f"No region found: no point is likely to meet {rule}."
     elif not space["IN"]:
-        head = f"No point is certain yet to have {rule}."
+        head = f"No point is certain yet to meet {rule}."
     else:
-        head = f"{_percent(volume['fraction'])} of the defence space have {rule}"
+        head = f"{_percent(volume['fraction'])} of the defence space meet: {rule}"
         head += f" (90 % interval {_percent(volume['lower'])} to {_percent(volume['upper'])})."
     seeds = {"median": "the median seed", "share": "90 % of the seeds"}[model["target"]]
     certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
@@ -58,10 +58,10 @@ def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
     """A sentence where a point that is certain by itself is not yet IN."""
     if cutoff == confidence:
         return []
-    asked = "No P(inside) is enough" if cutoff is None else f"It takes P(inside) >= {cutoff:.3f}"
+    some = "No point is IN" if cutoff is None else f"Points with P(inside) >= {cutoff:.3f} are IN"
     return [
-        f"{asked} to be IN: points may be wrong together, and of all those with {confidence:g} "
-        f"more than {_percent(1 - confidence)} might be outside at once."
+        f"{some}: model errors are correlated, so among all points with P(inside) >= "
+        f"{confidence:g} more than {_percent(1 - confidence)} could be outside together."
     ]
 
 
@@ -132,7 +132,7 @@ def _bounds(interval: IntervalEntry) -> str:
 
 def _limits(model: ModelAnswer) -> list[str]:
     parts = [f"{entry['label']} {_percent(entry['share'])}" for entry in model["limits"][:4]]
-    return [f"what fails first outside: {', '.join(parts)}"] if parts else []
+    return [f"most frequent reason to be outside: {', '.join(parts)}"] if parts else []
 
 
 def _front(model: ModelAnswer) -> list[str]:

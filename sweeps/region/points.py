@@ -10,7 +10,7 @@ from backdoor.config import Attack
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 from sweeps.records.trial_row import TrialRow
-from sweeps.region.best import Reference, from_baseline
+from sweeps.region.best_accuracy import AccuracyReference, from_baseline
 from sweeps.statistics.seed_bounds import Rate, rate
 
 #: Successes and images.
@@ -40,14 +40,14 @@ class Point:
     rows: list[TrialRow]
     figures: dict[str, AttackFigures]
     stopped: int = 0
-    stand_in: Reference | None = None
+    stand_in: AccuracyReference | None = None
 
     @property
-    def reference(self) -> Reference | None:
+    def reference(self) -> AccuracyReference | None:
         """What the point says of the best accuracy; None while it cannot say."""
         if not self.complete:
             return self.stand_in
-        return Reference(self.validation_accuracy, self.clean_accuracy, "panel")
+        return AccuracyReference(self.validation_accuracy, self.clean_accuracy, "panel")
 
     @property
     def baseline(self) -> list[TrialRow]:

@@ -34,10 +34,9 @@ def _answer(region: RegionFile) -> list[str]:
     head = f"{means['IN']} of {points} defence points are IN by means: {rule}, {attack}."
     if not means["IN"] and means["INCOMPLETE"]:
         judged = points - means["INCOMPLETE"]
-        head = f"No such region was found: of {judged} defence points judged none has "
-        head += f"{rule} and {attack}."
+        head = f"No region found: none of {judged} judged points meets {rule} and {attack}."
     elif not means["IN"]:
-        head = f"There is no such region: of {points} defence points none has {rule} and {attack}."
+        head = f"No region: none of {points} points meets {rule} and {attack}."
     if means["INCOMPLETE"]:
         head += f" {means['INCOMPLETE']} are incomplete"
         head += f" ({stopped} trials were stopped early)." if stopped else "."

@@ -1,4 +1,4 @@
-"""Packs that workers have and have not answered for, whatever state Tune gives their chunk."""
+"""Packs that workers have and have not reported, whatever state Tune gives their chunk."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DIED = "the worker died, or ended without a report"
 
 
 class InFlight:
-    """Packs that Tune holds, by the Tune trial id of their chunk, until they are answered for.
+    """Packs that Tune holds, by the Tune trial id of their chunk, until they are reported.
 
-    may_wait: chunks that Tune may hold ready once each worker has had one. Enough that no worker
-    waits; few, since they still run after an interrupt, and are chosen before the results of those
+    may_wait: chunks that may wait while all workers are busy. Enough that no worker runs out of
+    work; few, since they still run after an interrupt, and are chosen before the results of those
     before them are known.
     """
 
@@ -34,7 +34,7 @@ class InFlight:
         self._taken = 0
 
     def take(self, tune_id: str) -> Chunk | None:
-        """The next chunk, kept under `tune_id` until it is answered for."""
+        """The next chunk, kept under `tune_id` until it is reported."""
         if self._taken >= self.feed.workers and len(self._waiting) >= self.may_wait:
             return None
         chunk = self.feed.next_chunk()
@@ -63,11 +63,11 @@ class InFlight:
         """Those of a trial by what is known now."""
         return self.feed.limits(trial)
 
-    def stop(self, tune_id: str, why: str, predicted: str | None = None) -> None:
+    def note_stop(self, tune_id: str, why: str, predicted: str | None = None) -> None:
         """Notes that Tune stops a trial: the report that it is about to take is its last."""
         self._stopped[tune_id] = why, predicted
 
-    def predict(self, tune_id: str, predicted: str) -> None:
+    def note_prediction(self, tune_id: str, predicted: str) -> None:
         """Notes what is predicted of a holdout trial, which goes on; the first time counts."""
         self._predicted.setdefault(tune_id, predicted)
 

@@ -138,10 +138,10 @@ class TuneRunner:
         if self.stopping is None:
             return CancellingScheduler(packs.cancel)
         if self.stopping.kind == "certain":
-            return CertainScheduler(
-                packs.pack_of, packs.limits, packs.stop, packs.predict, packs.cancel
-            )
-        return StoppingScheduler(self.stopping, packs.pack_of, packs.stop, self.past, packs.cancel)
+            noted = packs.note_stop, packs.note_prediction
+            return CertainScheduler(packs.pack_of, packs.limits, *noted, packs.cancel)
+        stopping, stop = self.stopping, packs.note_stop
+        return StoppingScheduler(stopping, packs.pack_of, stop, self.past, packs.cancel)
 
     def _refuse_packs_that_never_fit(self) -> None:
         """A pack larger than the cluster would wait for ever, unless the cluster can grow."""

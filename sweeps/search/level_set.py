@@ -20,7 +20,7 @@ import numpy as np
 
 from backdoor.config import TrialConfig, build_defence
 from backdoor.streams import stream, stream_seed
-from sweeps.early_stopping.limits import bare, stand_in_counts
+from sweeps.early_stopping.limits import limit_thresholds, stand_in_counts
 from sweeps.ledger import Rows, trial_rows
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import Summary
@@ -60,7 +60,7 @@ class RegionSearch:
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
         self._number: dict[str, int] = {}  # trial id → its number in the optimizer
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
-        self._stopping_thresholds = bare(spec.region)
+        self._stopping_thresholds = limit_thresholds(spec.region)
         self._pending: set[str] = set()  # ids of trials that were asked for and are not known yet
         self._ready = deque[TrialConfig]()  # chosen, but not asked for yet
         self._seconds: list[float] = []  # of each known trial

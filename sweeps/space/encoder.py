@@ -75,18 +75,20 @@ class SpaceEncoder:
             if axis.scale is not None and len(axis.categories) == 2
         }
 
-    # --- there ------------------------------------------------------------------------------
+    # --- encoding ---------------------------------------------------------------------------
 
     def encode(self, branch: int, values: Sequence[Value]) -> Floats:
         """The row of a point of a branch with these leaf values."""
-        branch, values = self._home(branch, values)
+        branch, values = self._canonical_branch(branch, values)
         return np.asarray(self._rows(branch, [[value] for value in values], 1)[0])
 
     def _may_be_shared(self, branch: int) -> bool:
         """Whether an earlier branch may have points of this one."""
         return self._canonical is not None and self._kinds[branch] in self._kinds[:branch]
 
-    def _home(self, branch: int, values: Sequence[Value]) -> tuple[int, Sequence[Value]]:
+    def _canonical_branch(
+        self, branch: int, values: Sequence[Value]
+    ) -> tuple[int, Sequence[Value]]:
         """The first branch that has a point, and its values there."""
         if self._canonical is None or not self._may_be_shared(branch):
             return branch, values
@@ -120,7 +122,7 @@ class SpaceEncoder:
             blocks.append(encoded.get(name, absent))
         return np.concatenate([*blocks, np.empty((count, 0))], axis=1)
 
-    # --- and back ---------------------------------------------------------------------------
+    # --- decoding ---------------------------------------------------------------------------
 
     def decode(self, point: Floats) -> Assignment:
         """The point of a row. Factors without effect are at their first end. A row that no point

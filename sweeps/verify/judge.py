@@ -22,7 +22,7 @@ EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 @dataclass(frozen=True)
 class SeedOutcome:
-    """What one training contributes to its draw, as fractions. sound: whether it finished with a
+    """What one training contributes to its draw, as fractions. working: whether it finished with a
     working model.
 
     A training that failed, diverged or collapsed to one class has resisted nothing: it counts as
@@ -31,7 +31,7 @@ class SeedOutcome:
 
     clean: float
     success: float
-    sound: bool
+    working: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _judged(plan: Plan, spec: SweepSpec, draw: Draw, rows: Mapping[str, TrialRow
     for attack in plan.attacks(spec, draw):
         ids = [spec.trial(defence, attack, seed).trial_id for seed in draw.seeds]
         seeds = [_outcome(rows.get(name)) for name in ids]
-        broken += sum(not seed.sound for seed in seeds)
+        broken += sum(not seed.working for seed in seeds)
         found.append(_verdict(attack, seeds, least, most))
     width = len(spec.panel)
     return JudgedDraw(draw, tuple(found[:width]), tuple(found[width:]), broken)

@@ -59,13 +59,13 @@ class Verification:
     sweep_paths: SweepPaths
     paths: VerificationPaths
     spec: SweepSpec
-    asked: Callable[[], Plan]
+    draw_plan: Callable[[], Plan]
 
     @property
     def plan(self) -> Plan:
         """Read if it is written, else drawn and written. The folder must be locked."""
         if not self.paths.plan.is_file():
-            write_plan(self.paths, self.asked())
+            write_plan(self.paths, self.draw_plan())
         return read_plan(self.paths)
 
     def train(
@@ -104,7 +104,8 @@ def verification(
     own = VerificationPaths(paths.verifications / plan_id(frozen, settings, transfer))
     own.ledger.mkdir(parents=True, exist_ok=True)
 
-    def asked() -> Plan:
+    def draw_plan() -> Plan:
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
-    return Verification(paths, own, replace(spec, curve_every=0, stopping=None, probes=()), asked)
+    plain = replace(spec, curve_every=0, stopping=None, probes=())
+    return Verification(paths, own, plain, draw_plan)

@@ -58,7 +58,8 @@ def _of_panel(spec: SweepSpec, name: str, say: Callable[[str], None]) -> tuple[A
         try:
             check_trial(spec.trial(_some_defence(spec), attack, spec.seeds[0]), source)
         except UserError as error:
-            say(f"note: without {attack_label(attack)} as transfer: {error.mistakes[0]}")
+            label, why = attack_label(attack), error.mistakes[0]
+            say(f"note: {label} is left out of the transfer attacks: {why}")
         else:
             found.append(attack)
     return tuple(found)

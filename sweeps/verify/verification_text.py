@@ -16,9 +16,8 @@ def verification_text(answer: VerificationFile) -> str:
     if answer["verdict"] == EMPTY:
         if answer["region"]["basis"] == VERDICT:
             return (
-                "Nothing to verify: no defence point is so surely inside the region that draws are "
-                "expected to pass as surely as IN asks for. --basis probability takes all that is "
-                "IN."
+                "Nothing to verify: no defence point is expected to pass with the required "
+                "confidence. --basis probability takes all that is IN."
             )
         return "Nothing to verify: no defence point is inside the region."
     found = [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer)]
@@ -52,8 +51,9 @@ def _drawn_from(answer: VerificationFile) -> str:
         return "Points were drawn evenly from all of the space that is IN, seeds without repeats."
     if basis == VERDICT:
         return (
-            "Points were drawn evenly from the part of IN where such draws are expected to pass as "
-            "surely as IN asks for; the rest of IN counts as border. --basis probability takes all."
+            "Points were drawn evenly from the part of IN where draws are expected to pass with at "
+            "least the required confidence; the rest of IN counts as border. --basis probability "
+            "takes all."
         )
     return f"Points were drawn from those tried that are IN by {basis}, with replacement."
 
@@ -76,8 +76,8 @@ def _failed(label: str, draws: list[DrawEntry], drawn: int) -> str:
     worst = max(draws, key=lambda draw: draw["attack_success"])
     lowest = min(draw["clean_accuracy"] for draw in draws)
     return (
-        f"  {len(draws)} of {drawn} draws of {label} do not: clean accuracy down to {lowest:.3f}, "
-        f"attack success up to {worst['attack_success']:.3f} ({worst['worst_attack']})"
+        f"  {len(draws)} of {drawn} draws of {label} fail: lowest clean accuracy {lowest:.3f}, "
+        f"highest attack success {worst['attack_success']:.3f} ({worst['worst_attack']})"
     )
 
 
@@ -125,8 +125,8 @@ def _remarks(answer: VerificationFile) -> list[str]:
         )
     if answer["earlier"]:
         lines.append(
-            f"Other verifications of this sweep: {answer['earlier']}. Whoever tries often enough "
-            "passes in the end."
+            f"Other verifications of this sweep: {answer['earlier']}. With enough repetitions, "
+            "a verification passes by chance."
         )
     return lines
 

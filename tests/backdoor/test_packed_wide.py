@@ -15,7 +15,7 @@ from trials import trial
 
 from backdoor.config import Training, build_data
 from backdoor.engines import init_state, threads
-from backdoor.engines.inputs import SUM
+from backdoor.engines.inputs import POSITIONS_PER_SUM
 from backdoor.engines.packed import Packed
 from backdoor.engines.serial import Serial
 from backdoor.streams import stream
@@ -70,7 +70,7 @@ def mixed(batch_size, **more):
 )
 def test_a_member_has_the_same_bits_in_every_pack(batch_size, architecture) -> None:
     """Also where stamped images of a batch are more than one sum takes, and in any order."""
-    assert 2 * SUM < 300
+    assert 2 * POSITIONS_PER_SUM < 300
     configs = mixed(batch_size, architecture=architecture)
     alone = [states([config])[0] for config in configs]
     for chosen in (range(10), range(9, -1, -1), [3, 0], [7, 6, 2], [0, 2, 3, 6, 7, 9]):

@@ -145,7 +145,7 @@ def test_stopped_cleanly_and_resumed(head, sweeps, spec_file) -> None:
         assert time.monotonic() < limit, sweeps("job", "logs", job)
         time.sleep(0.05)
     code, _, err = sweeps("job", "submit", "--resume", job)
-    assert code == WRONG and f"but {job} is at work in its folder" in err
+    assert code == WRONG and f"but {job} is still writing to its folder" in err
     assert f"sweeps job stop {job} --address {head.url}" in err
 
     code, out, err = sweeps("job", "stop", job)

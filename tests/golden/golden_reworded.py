@@ -14,10 +14,60 @@ REWORDED = [
     (r"drawn anew for each image", "drawn again for each image"),
     (r"how much the loss hangs on the input", "how much the loss depends on the input"),
     (r"without normalisation by default", "without normalization by default"),
-    (r"Of (\d+) others foretold that ran", r"Of \1 others with a predicted verdict that ran"),
     (
-        r"None that was foretold has run to its end",
-        "No other trial with a predicted verdict has run to its end",
+        r"Of (\d+) others foretold that ran to their end all the same, (\d+) ended otherwise:",
+        r"Of \1 holdout trials with a predicted verdict, \2 ended with another verdict:",
+    ),
+    (
+        r"Such a region says nothing; train longer, or ask for more\.",
+        "This region is meaningless; train longer, or raise the threshold.",
+    ),
+    # The region in words
+    (
+        r"No such region was found: of (\d+) defence points judged none has ",
+        r"No region found: none of \1 judged points meets ",
+    ),
+    (r"of the defence space have clean accuracy", "of the defence space meet: clean accuracy"),
+    (
+        r"It takes P\(inside\) >= ([\d.]+) to be IN: points may be wrong together, and of all those "
+        r"with ([\d.]+) more than ([\d.]+) % might be outside at once\.",
+        r"Points with P(inside) >= \1 are IN: model errors are correlated, so among all points with "
+        r"P(inside) >= \2 more than \3 % could be outside together.",
+    ),
+    (r"what fails first outside:", "most frequent reason to be outside:"),
+    # `sweeps status`, whose first column is wider
+    (
+        r"(?m)^(name|planned|finished|stopped|failed|collapsed|diverged|worker seconds|train seconds"
+        r"|trained images|cpu hours|gpu hours|peak memory)( {2,})",
+        r"\1\2   ",
+    ),
+    (r"(?m)^foretold {8}", "predicted verdicts "),
+    (
+        r"(?m)^probe persistence (\d+) found, (\d+) not suited",
+        r"probe persistence  \1 results, \2 not applicable",
+    ),
+    (
+        r"(?m)^(probe \w+ +)(\d+) found, (\d+) not suited",
+        r"\1   \2 results, \3 not applicable",
+    ),
+    # Help
+    (
+        r"Ask a finished sweep further questions, on findings of the literature\.",
+        "Analyse a finished sweep.",
+    ),
+    (r"a row a measurement", "one row for each measurement"),
+    (r"a row a point of a study", "one row for each measured point"),
+    (
+        r"trials without their studies are trained again for them alone",
+        "trials that lack their results are trained again, only for these probes",
+    ),
+    (
+        r"attack success from which it took;",
+        "attack success from which a backdoor counts as successful;",
+    ),
+    (
+        r"Say from which poison rate on a backdoor takes, by defence point\.",
+        "Say the smallest poison rate at which a backdoor works, by defence point.",
     ),
 ]
 

@@ -123,8 +123,8 @@ def test_status(finished, capsys) -> None:
     assert (answer["planned"], answer["finished"], answer["failed"]) == (24, 24, 0)
     assert main(["status", str(finished)]) == FINE
     out = capsys.readouterr().out
-    assert "finished        24" in out
-    assert f"peak memory     {answer['peak_memory'] / 1024**3:.2f} GiB\n" in out
+    assert "finished           24" in out
+    assert f"peak memory        {answer['peak_memory'] / 1024**3:.2f} GiB\n" in out
 
 
 @pytest.mark.parametrize("words", [["status"], ["export", "--csv", "rows.csv"]])

@@ -14,7 +14,7 @@ from sweeps.levelset.excursion_set import MOST, cutoff, drawn_inside
 from sweeps.levelset.gaussian_process import Data, Hyperparameters, Process
 from sweeps.levelset.membership import IN, UNDECIDED, labels, probability
 from sweeps.levelset.model import Panel, Trials
-from sweeps.levelset.model_averaging import FEW, by_logits, residual_inflation
+from sweeps.levelset.model_averaging import PRIOR_ROWS, logit_model, residual_inflation
 from sweeps.levelset.surrogate import Surrogate
 from sweeps.records.thresholds import Thresholds
 
@@ -111,7 +111,9 @@ def test_errors_larger_than_predicted_count_where_the_border_is() -> None:
     """Squared errors of normal rows are 1 in the mean. Far from the threshold, where values are
     clipped, nothing is learned of how large errors are."""
     normal = chi2.rvs(1, size=400, random_state=0)
-    assert residual_inflation(normal) == pytest.approx(max(1.0, (normal.sum() + FEW) / (400 + FEW)))
+    assert residual_inflation(normal) == pytest.approx(
+        max(1.0, (normal.sum() + PRIOR_ROWS) / (400 + PRIOR_ROWS))
+    )
     assert residual_inflation(normal) < 1.1 and 1.8 < residual_inflation(2 * normal) < 2.2
     assert residual_inflation(np.zeros(0)) == residual_inflation(np.full(9, 0.2)) == 1.0
     rng = np.random.default_rng(0)
@@ -122,7 +124,7 @@ def test_errors_larger_than_predicted_count_where_the_border_is() -> None:
     for noisy in (near, ~near):
         values = 10 * (x[:, 0] - 0.5) + np.where(noisy, 1.5, 0.2) * rng.standard_normal(120)
         data = Data(Columns((0,)), x, values, nothing, nothing)
-        off[bool(noisy[60])] = by_logits(data, hyperparameters).process.residual_inflation
+        off[bool(noisy[60])] = logit_model(data, hyperparameters).process.residual_inflation
     assert off[True] > 5 and off[False] < 1.5
     assert Process.of(data, hyperparameters).residual_inflation == 1.0
     assert MOST >= 20, "enough to measure a twentieth"

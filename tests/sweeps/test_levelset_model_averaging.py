@@ -16,8 +16,8 @@ from sweeps.levelset.model_averaging import (
     OUTCOME_SIZE,
     AlternativeModel,
     as_binary_outcomes,
-    by_binary_outcomes,
-    by_logits,
+    binary_model,
+    logit_model,
     weights,
 )
 from sweeps.levelset.surrogate import Surrogate
@@ -122,10 +122,8 @@ def test_scores_are_those_of_models_refitted_without_each_row() -> None:
         mean = Process.of(binary.take(others), QUIET).at(this).mean[0] / OUTCOME_SIZE
         right = 0.5 + 0.5 * np.sign(data.values[i]) * np.clip(mean, -0.96, 0.96)
         expected[1] += np.log(right)
-    assert by_logits(data, QUIET).score == pytest.approx(expected[0], abs=1e-5)
-    assert by_binary_outcomes(binary, QUIET).score == pytest.approx(
-        expected[1] - HANDICAP, abs=1e-5
-    )
+    assert logit_model(data, QUIET).score == pytest.approx(expected[0], abs=1e-5)
+    assert binary_model(binary, QUIET).score == pytest.approx(expected[1] - HANDICAP, abs=1e-5)
     assert set(np.abs(binary.values)) == {OUTCOME_SIZE} and (binary.values * data.values >= 0).all()
 
 
@@ -136,12 +134,12 @@ def test_a_single_surprise_does_not_disprove_a_model() -> None:
     one = int(np.abs(data.points[:, 0] - 0.8).argmin())
     values = data.values.copy()
     values[one] = -5.0
-    scores = [by_logits(d, QUIET).score for d in (data, replace(data, values=values))]
+    scores = [logit_model(d, QUIET).score for d in (data, replace(data, values=values))]
     assert 0 < scores[0] - scores[1] < 12, "logarithms of normal chances differ by hundreds"
     surprised = replace(data, values=values)
     alternatives = [
-        by_logits(surprised, QUIET),
-        by_binary_outcomes(as_binary_outcomes(surprised), QUIET),
+        logit_model(surprised, QUIET),
+        binary_model(as_binary_outcomes(surprised), QUIET),
     ]
     assert weights(alternatives)[0] > 0.9
 
@@ -178,7 +176,7 @@ def test_few_seeds_that_agree_by_chance_do_not_make_a_place_certain() -> None:
 def binary_process(points, takes, hyperparameters):
     nothing = np.zeros(len(points))
     data = Data(Columns((0, 0)), points, np.where(takes, -2.0, 2.0), nothing, nothing)
-    return by_binary_outcomes(as_binary_outcomes(data), hyperparameters).process
+    return binary_model(as_binary_outcomes(data), hyperparameters).process
 
 
 def certainty(process, points):

@@ -61,9 +61,11 @@ def test_dead_server_gives_a_warning_with_the_command(tmp_path: Path) -> None:
     process.notify()
     warning = process.finish()
     assert warning is not None and "\n" not in warning
-    assert warning.startswith(f"MLflow lacks results: MLflow's store {uri} cannot be used: ")
+    assert warning.startswith(
+        f"Some results are not in MLflow yet: MLflow's store {uri} cannot be used: "
+    )
     assert "refused" in warning
-    assert warning.endswith("send them with: " + command("sweeps", "mirror", folder.paths.root))
+    assert warning.endswith("Send them with: " + command("sweeps", "mirror", folder.paths.root))
 
 
 @pytest.mark.slow
@@ -106,7 +108,9 @@ def test_stalled_mirror_is_given_up(folder: Folder) -> None:
     for _ in range(100_000):  # more than the pipe holds
         process.notify()
     warning = process.finish()
-    assert warning is not None and warning.startswith("MLflow lacks results: no progress for 0.3 s")
+    assert warning is not None and warning.startswith(
+        "Some results are not in MLflow yet: no progress for 0.3 s"
+    )
     assert not _alive(process.pid)
 
 

@@ -274,11 +274,11 @@ def test_the_answer_is_what_the_space_was_made_to_be(folder) -> None:
 def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert main(["region", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "of the defence space have clean accuracy >= 0.900, attack success <= 0.2" in said
+    assert "of the defence space meet: clean accuracy >= 0.900, attack success <= 0.2" in said
     assert "Recommended: linear" in said and "short rule: " in said and "  1 patch" in said
     assert main(["report", str(folder)]) == 0
     page = (folder / "report.html").read_text()
-    assert "of the defence space have clean accuracy" in page and "Recommended: linear" in page
+    assert "of the defence space meet: clean accuracy" in page and "Recommended: linear" in page
     assert "by the model of the search" in page and "inside with 95 % probability" in page
     assert "Accuracy against attack" not in page, "no point is complete"
 
@@ -333,7 +333,8 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("least", "said"), [(0.9991, "It takes P(inside) >= 0.999"), (np.inf, "No P(inside) is enough")]
+    ("least", "said"),
+    [(0.9991, "Points with P(inside) >= 0.999 are IN"), (np.inf, "No point is IN")],
 )
 def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, least, said) -> None:
     """From the answer, its words and what `verify` draws inside."""
@@ -350,8 +351,8 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     text = "\n".join(model_text({"model": held, "panel": [1, 2], "thresholds": {
         "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}}))  # fmt: skip
     assert (
-        f"{said} to be IN: points may be wrong together, and of all those with 0.95 more than 5 % "
-        "might be outside at once." in text
+        f"{said}: model errors are correlated, so among all points with P(inside) >= 0.95 more than "
+        "5 % could be outside together." in text
     )
     region, draw = (
         ModelRegion(FittedRegion.of(spec, ledger), ledger.ended, "median", 5, "probability"),

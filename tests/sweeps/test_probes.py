@@ -155,7 +155,7 @@ def test_a_probe_that_fails_loses_its_result_and_nothing_else(
     assert main(["status", str(paths.root)]) == 0
     out = capsys.readouterr().out
     assert "2 x ValueError: a probe that fails" in out
-    assert "probe fake_probes:Counting 2 found, 1 not suited, 0 failed" in out
+    assert "probe fake_probes:Counting 2 results, 1 not applicable, 0 failed" in out
     poisoned = next(r for r in Ledger(paths.ledger).trials() if not r.is_clean)
     assert main(["show", str(paths.root), poisoned.trial_id]) == 0
     shown = {s["probe"]["kind"]: s for s in json.loads(capsys.readouterr().out)["studies"]}
@@ -269,7 +269,7 @@ def test_check_and_export(tmp_path, capsys) -> None:
     )
     assert main(["run", str(spec_file), "--out", str(folder), "--runner", "serial"]) == 0
     assert main(["export", str(folder)]) == 2
-    assert "--csv: or --probes must name the file to write" in capsys.readouterr().err
+    assert "--csv or --probes: must name the file to write" in capsys.readouterr().err
     file = tmp_path / "probes.csv"
     assert main(["export", str(folder), "--probes", str(file)]) == 0
     assert "12 rows written" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_no_region_is_an_answer(tmp_path) -> None:
     _, _, region = crafted(tmp_path, lambda config: (480, 190, 400))
     assert region["recommended"] is None
     assert region["counts"]["by_means"]["IN"] == 0
-    assert region_text(region).startswith("There is no such region: of 3 defence points none has")
+    assert region_text(region).startswith("No region: none of 3 points meets")
     assert "Recommended: none." in region_text(region)
 
 

@@ -329,7 +329,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
 def test_without_a_complete_point_nothing_is_denied(tmp_path) -> None:
     _, spec, ledger = crafted(tmp_path, {0.01: 480, 0.1: 450}, stops=(0.01, 0.1))
     text = region_text(region_of(spec, ledger, 12))
-    assert text.startswith("No such region was found: of 0 defence points judged none has clean")
+    assert text.startswith("No region found: none of 0 judged points meets clean")
     assert "2 are incomplete (4 trials were stopped early)." in text
 
 
@@ -446,7 +446,7 @@ def test_settings_and_their_defaults() -> None:
 def test_the_serial_runner_refuses(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**SMALL, "stopping": "asha"}))
-    text = "--runner: must be `tune` for a spec with `stopping`: Ray Tune stops the trials, but got 'serial'. Use --runner tune."
+    text = "--runner: must be `tune` for `stopping: asha` or `median`: Ray Tune stops the trials, but got 'serial'. Use --runner tune."
     assert main(["run", "spec.yaml", "--out", "r", "--runner", "serial"]) == WRONG
     assert text in capsys.readouterr().err and not (tmp_path / "r").exists()
     begin(tmp_path / "r", small_spec(stopping="asha"))

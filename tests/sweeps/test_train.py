@@ -259,7 +259,7 @@ def test_what_torch_cannot_export_is_saved_as_weights(finished, tmp_path, monkey
     assert main(["train", str(finished[0].root), "--out", str(tmp_path / "m")]) == FINE
     streams = capsys.readouterr()
     assert "only its weights are saved (NotImplementedError: aten::odd)" in streams.err
-    assert f"backdoor.model.load_model('{tmp_path / 'm'}')" in streams.out
+    assert f"backdoor.export.load_model('{tmp_path / 'm'}')" in streams.out
     assert not (tmp_path / "m" / "model.pt2").exists()
     assert load_model(tmp_path / "m")(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)).shape == (1, 10)
 

@@ -282,7 +282,7 @@ def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
     )  # fmt: skip
     _, plan, answer = verified(paths, spec, lambda config: (0.95, 0.0))
     assert plan.draws == () and answer["verdict"] == "empty"
-    assert "so surely inside" in verification_text(answer)
+    assert "expected to pass with the required confidence" in verification_text(answer)
     assert verification(paths, spec, VerificationSettings(5, 5), (), "probability").plan.draws
     nothing = begin(tmp_path / "new", spec)
     assert verification(nothing, spec, VerificationSettings(5, 5), ()).plan.draws == ()
@@ -482,7 +482,7 @@ def test_what_does_not_fit_the_data_is_no_default_transfer() -> None:
     # 0.3 % of 128 images are none.
     assert 0.003 not in {a.poison_rate for a in kept} and 0.01 in {a.poison_rate for a in kept}
     assert any(
-        "at 0.3 % to class 0 as transfer: attack.poison_rate: must poison at least one of the 128"
+        "at 0.3 % to class 0 is left out of the transfer attacks: attack.poison_rate: must poison at least one of the 128"
         in line
         for line in said
     )
@@ -543,9 +543,7 @@ def test_a_model_of_the_space_is_drawn_from_by_its_probabilities(tmp_path, monke
     assert sum(row["draws"] for row in table.values()) == 89
     assert table[0.0]["draws"] >= 10 and table[0.0]["passed"] <= 1
     assert verification(paths, spec, VerificationSettings(59, 5), ()).plan == plan
-    assert "drawn evenly from the part of IN where such draws are expected" in verification_text(
-        answer
-    )
+    assert "drawn evenly from the part of IN where draws are expected" in verification_text(answer)
     # That 90 % of the seeds pass is asked of fewer points than that the median one does.
     share = verification(paths, spec, VerificationSettings(20, 1, "share"), ())
     assert share.plan.frozen["region"]["seeds"] == 0.9 and share.paths != case.paths
