@@ -31,11 +31,11 @@ FORMER_PATHS = {
 }
 
 
-#: Present module → former name → present name, of classes in the signatures of base classes. A
-#: module
-#: has its former names after it has been imported by its former path.
+#: Present module → former name → present name, of what README, a base class or its module offered.
+#: A module has its former names after it has been imported by its former path.
 FORMER_NAMES = {
     "backdoor.image_store.store": {"Bank": "ImageStore"},
+    "backdoor.settings.schema": {"tidy": "round_significant"},
     "backdoor.triggers.donors": {"Others": "DonorImages"},
 }
 

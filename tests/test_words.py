@@ -58,7 +58,8 @@ LIST_B_WHOLE = {"Hyper", "Cross", "Side", "Targets", "Seek", "Pace", "Limits", "
 PROMISED_NAMES = [
     (r"backdoor/.*", r"lent|inert", "methods of users' kinds"),
     (r"backdoor/probes/.*", r"study|Study|Studied|lane|bank", "offered to users' probes"),
-    (r"backdoor/engines/base\.py", r"Lane", "offered to users' probes"),
+    (r"backdoor/engines/base\.py", r"Lane|wanted", "offered to users' probes"),
+    (r"backdoor/image_store/store\.py", r"normalisation", "offered to users' probes"),
     (r"backdoor/result\.py|sweeps/analyses/.*", r"studies", "a key of JSON output"),
     (r"sweeps/cli/looking\.py", r"foretold|studies", "keys of `sweeps status --json`"),
     (r"sweeps/records/region_file\.py", r"goal|foretold|doubts", "keys of region.json"),

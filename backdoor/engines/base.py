@@ -36,6 +36,11 @@ class Triggered:
     truth: Ids
     target_labels: Ids
 
+    @property
+    def wanted(self) -> Ids:
+        """`target_labels`, by its former name, which probes of users may read."""
+        return self.target_labels
+
 
 @dataclass(frozen=True)
 class Member:

@@ -94,6 +94,11 @@ class ImageStore:
         """(scale, shift), each (c, 1, 1) float32: network inputs are images * scale - shift."""
         return self._scale[:, None, None], self._shift[:, None, None]
 
+    @property
+    def normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """`normalization`, by its former name, which probes of users may read."""
+        return self.normalization
+
     def clean_rows(self, ids: Ids) -> Ids:
         """Rows of the unchanged images with these numbers, (n,) int64."""
         return ids.copy() if self._clean is None else np.searchsorted(self._clean, ids)

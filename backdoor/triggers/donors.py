@@ -27,14 +27,14 @@ class DonorImages:
     rows: Ids = field(compare=False, repr=False)
     numbers: Ids = field(compare=False, repr=False)
 
-    def lend(self, ids: torch.Tensor, stream_name: str) -> torch.Tensor:
+    def lend(self, ids: torch.Tensor, draw: str) -> torch.Tensor:
         """A donor image for each of the images with these numbers, ids (n,): (n, c, h, w) uint8.
 
-        It depends on the number, the seed and the name of the stream only. An image is its own
-        donor only if there is no other image.
+        draw: the name of the random stream. The donor depends on it, the number and the seed only.
+        An image is its own donor only if there is no other image.
         """
         asked = ids.cpu().numpy()
-        sample = by_number(asked, 1, stream_name, self.seed)[:, 0]
+        sample = by_number(asked, 1, draw, self.seed)[:, 0]
         chosen = (sample * len(self.numbers)).astype(np.int64)
         chosen[self.numbers[chosen] == asked] += 1
         return torch.from_numpy(self.images[self.rows[chosen % len(self.rows)]]).to(ids.device)

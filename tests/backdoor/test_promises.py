@@ -172,6 +172,8 @@ class Accuracy(Probe):
         lane, bank, source = model.lane, model.bank, model.source
         assert isinstance(lane, Lane) and isinstance(bank, Bank) and isinstance(source, Source)
         images = bank.uint8(lane.test)
+        assert bank.normalisation is not None
+        assert all((t.wanted == t.target_labels).all() for t in lane.triggered)
         answers = model.fitted.predict(model.index, lane.test)
         right = float((answers == lane.test_labels).mean())
         state = model.fitted.state(model.index)

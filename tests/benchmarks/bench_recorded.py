@@ -18,7 +18,7 @@ from region.means import mean_probability
 from region.recorded import read
 
 from sweeps.levelset.membership import IN, labels
-from sweeps.levelset.surrogate import Goal
+from sweeps.records.thresholds import Thresholds
 
 BELOW_BEST, SUCCESS, DANGER = 0.03, 0.25, 0.5
 SHARE, RANDOM_SHARE = 60 / 250, 83 / 250
@@ -33,7 +33,7 @@ def f1(found, truth):
 
 def searched(file, seed, batch, **settings):
     """(cells that are answered as safe, cells that were IN too early) after a share of the rows."""
-    thresholds, bold = Goal(success=SUCCESS, below_best=BELOW_BEST), set()
+    thresholds, bold = Thresholds(attack_success=SUCCESS, below_best=BELOW_BEST), set()
     budget = round(SHARE * file.rows)
     for search in replayed(
         file.table, thresholds, seed, budget, batch, f1=2.0, undecided=-1.0, **settings
