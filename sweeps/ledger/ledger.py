@@ -48,7 +48,8 @@ class Ledger:
     read is kept, and read again only where another process has written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep: bool = True) -> None:
+        """keep: whether what was read is kept; False for processes that read now and then."""
         self.folder = folder
         self.finished: set[str] = set()
         self.stopped: set[str] = set()
@@ -57,7 +58,7 @@ class Ledger:
         self.probe_results = ProbeResults(folder / "probes")
         self._recent: dict[Path, pa.Table] = {}  # segments written since the last merge
         self._last: _Read | None = None
-        self._keep = True
+        self._keep = keep
         table = self.table()
         self._refuse_mixture(table)
         self._note(table)

@@ -9,6 +9,7 @@ While rows travel from workers, the probe results of a trial are a list in its r
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -185,7 +186,7 @@ class ProbeResults:
         table = self.table()
         if trial_id is not None:
             table = table.filter(pc.equal(pc.field("trial_id"), trial_id))
-        return list(map(ProbeRow.of, table.to_pylist()))
+        return [ProbeRow.of(stored) for stored in table.to_pylist()]
 
     def of(self, trials: Iterable[str]) -> dict[str, list[ProbeRow]]:
         """trial_id to the results on its model that found something."""
@@ -211,10 +212,12 @@ class ProbeResults:
         """By kind of probe; the most frequent failures come first."""
         counts: dict[str, Counter[str]] = {}
         failures: dict[str, Counter[str]] = {}
-        for row in self.rows():
-            counts.setdefault(row.kind, Counter())[row.outcome] += 1
-            if row.outcome == FAILED:
-                failures.setdefault(row.kind, Counter())[str(row.error)] += 1
+        # Without the columns of the results, which may be long.
+        for stored in self.table().select(["probe", "outcome", "error"]).to_pylist():
+            kind = json.loads(stored["probe"])["kind"]
+            counts.setdefault(kind, Counter())[stored["outcome"]] += 1
+            if stored["outcome"] == FAILED:
+                failures.setdefault(kind, Counter())[str(stored["error"])] += 1
         return {
             kind: {
                 "found": count[FOUND],

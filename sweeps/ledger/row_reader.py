@@ -80,7 +80,7 @@ def _lists(
     column: pa.ChunkedArray | pa.Array, read: Callable[[pa.Array], list[Any]]
 ) -> list[tuple[Any, ...]]:
     """A tuple for each list of the column, empty for null; `read` takes all of their values."""
-    array = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     values: Iterator[Any] = iter(read(array.flatten()))
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_pylist()
     return [tuple(islice(values, length)) for length in lengths]

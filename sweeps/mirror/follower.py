@@ -103,7 +103,7 @@ class Follower:
 
     def _opened(self) -> Ledger:
         self._lock.enter_context(only_mirror(self._paths))
-        self._ledger = Ledger(self._paths.ledger)
+        self._ledger = Ledger(self._paths.ledger, keep=False)
         return self._ledger
 
     def _connected(self) -> View:

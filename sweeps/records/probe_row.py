@@ -66,7 +66,7 @@ class ProbeRow:
         columns: dict[str, Column] = {}
         for column in stored["columns"] or ():
             lists = (column[kind] for kind in ("floats", "ints", "texts"))
-            columns[column["name"]] = next(values for values in lists if values is not None)
+            columns[column["name"]] = next((values for values in lists if values is not None), [])
         return cls(
             stored["trial_id"],
             stored["probe_id"],

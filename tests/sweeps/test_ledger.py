@@ -290,3 +290,10 @@ def test_lists_are_json_text_in_a_csv_file(tmp_path) -> None:
     read = pyarrow.csv.read_csv(tmp_path / "t.csv").to_pylist()
     assert [row["probe.betas"] for row in read] == ["[0.1,1.0]", ""]
     assert [row["beta"] for row in read] == [0.1, 1.0]
+
+
+def test_rows_of_an_empty_table_are_none() -> None:
+    """Also where it has no chunk, as after a journey or a filter."""
+    assert trial_rows(decode(encode(SCHEMA.empty_table()))) == []
+    table = pa.concat_tables([SCHEMA.empty_table()])
+    assert trial_rows(table.filter(pa.array([], pa.bool_()))) == []
