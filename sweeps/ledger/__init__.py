@@ -8,7 +8,7 @@ one, else the earliest stopped one, else the latest failure.
 A row is durable when `Ledger.append` returns: it calls `files.write_table`, which calls
 `sweeps.storage.files.write_atomic`: a temporary file, fsync, rename, fsync of the folder.
 
-A stopped trial is one that a rule (`sweeps.early_stopping.rules`) ended before its last epoch. Its
+A stopped trial is one that was ended before its last epoch (`sweeps.early_stopping`). Its
 row has the curve so far and the numbers of images that counts are out of, but no result: its final
 figures are unknown.
 """

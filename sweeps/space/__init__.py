@@ -14,5 +14,7 @@ Between assignments and rows are the leaf values of a branch:
     position -> assignment              `unit_cube.point_at`
     position -> row                     `SpaceEncoder.at`; `near` is faster and does not round
 
-No function leads back to a position.
+No function leads back to a position. The two cubes differ: that of `point_at` has axes for what is
+free only; that of `SpaceEncoder.at` has one for the branch and one for each leaf of the branch with
+most leaves (`SpaceEncoder.axes`).
 """
