@@ -13,7 +13,7 @@ row has the curve so far and the numbers of images that counts are out of, but n
 figures are unknown.
 """
 
-from sweeps.ledger.flat import accuracies, flatten_factors, write_csv
+from sweeps.ledger.flat import flatten_factors, write_csv
 from sweeps.ledger.flat_probe_results import ProbeTable
 from sweeps.ledger.ledger import Ledger
 from sweeps.ledger.load import load_probe_results, load_results
@@ -44,7 +44,6 @@ __all__ = [
     "ProbeResults",
     "ProbeTable",
     "Rows",
-    "accuracies",
     "attached",
     "decode",
     "encode",

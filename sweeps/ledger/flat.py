@@ -110,18 +110,6 @@ def _figures(measured: Measurement) -> FlatRow:
     }
 
 
-def accuracies(trial: Mapping[str, Any]) -> dict[str, Any]:
-    """Clean counts and fractions of a finished row that is plain values by column."""
-    correct, total = sum(trial["class_correct"]), sum(trial["class_total"])
-    return {
-        "clean_correct": correct,
-        "clean_total": total,
-        "clean_accuracy": _fraction(correct, total),
-        "clean_loss": trial.get("clean_loss"),
-        "validation_accuracy": _fraction(trial["validation_correct"], trial["validation_total"]),
-    }
-
-
 def _fraction(count: int, total: int) -> float | None:
     return count / total if total else None
 

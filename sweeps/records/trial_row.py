@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -69,25 +68,6 @@ class TrialRow:
     predicted: str | None = None
     finished_at: float = 0.0
 
-    @classmethod
-    def of(cls, columns: Mapping[str, Any]) -> TrialRow:
-        """From a row of Parquet as plain values by column, `config` as JSON text or values."""
-        values = {_FIELDS[column]: value for column, value in columns.items() if column in _FIELDS}
-        if isinstance(values["config"], str):
-            values["config"] = json.loads(values["config"])
-        for name in ("class_correct", "class_total"):
-            values[name] = tuple(values.get(name) or ())
-        for name in ("collapsed", "diverged"):
-            values[name] = bool(values.get(name))
-        values["measurements"] = tuple(Measurement(**m) for m in values.get("measurements") or ())
-        values["curve"] = tuple(_curve_point(point) for point in values.get("curve") or ())
-        return cls(**values)
-
-    def columns(self) -> dict[str, Any]:
-        """Plain values by column, as JSON and Parquet have them."""
-        values = {COLUMNS.get(name, name): value for name, value in asdict(self).items()}
-        return values | dict.fromkeys(_UNKNOWN.get(self.status, ()))
-
     @property
     def finished(self) -> bool:
         """Whether its final figures are known."""
@@ -139,12 +119,3 @@ class TrialRow:
 
 #: Field → its column of Parquet, where they differ: columns are promises to users.
 COLUMNS = {"predicted": "foretold"}
-#: Status → columns that are null, where the fields hold nothing or False.
-_NO_RESULT = ("class_correct", "collapsed", "diverged")
-_UNKNOWN = {STOPPED: _NO_RESULT, FAILED: (*_NO_RESULT, "class_total", "measurements", "curve")}
-#: Column → field, of all.
-_FIELDS = {COLUMNS.get(field.name, field.name): field.name for field in fields(TrialRow)}
-
-
-def _curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    return CurvePoint(**{**point, "success": tuple(point["success"] or ())})

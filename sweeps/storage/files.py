@@ -26,6 +26,20 @@ def read_text(path: Path) -> str:
         ) from None
 
 
+def read_versioned(path: Path, version: int, rule: str) -> dict[str, Any]:
+    """A JSON object of ours with this `schema_version`; `StoredDataError` by the rule otherwise."""
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        content = str(error)
+    found = content.get("schema_version") if isinstance(content, dict) else content
+    if found != version:
+        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
+        raise StoredDataError(Mistake(str(path), f"{rule} {version}", found, remedy))
+    result: dict[str, Any] = content
+    return result
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes the file whole or not at all, durable when it returns."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.records.sweep_file import SweepFile
-from sweeps.storage.files import read_text
+from sweeps.storage.files import read_versioned
 
 #: Of sweep.json.
 SWEEP_VERSION = 1
@@ -112,18 +112,10 @@ def open_results(folder: Path | str) -> SweepPaths:
 
 def read_sweep(paths: SweepPaths) -> SweepFile:
     """What the sweep is, from sweep.json; `StoredDataError` where that is damaged or too new."""
-    try:
-        sweep = json.loads(read_text(paths.sweep))
-    except ValueError as error:
-        sweep = str(error)
-    version = sweep.get("schema_version") if isinstance(sweep, dict) else sweep
-    if version != SWEEP_VERSION:
-        rule = f"must describe a sweep with schema version {SWEEP_VERSION}"
-        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
-        raise StoredDataError(Mistake(str(paths.sweep), rule, version, remedy))
+    rule = "must describe a sweep with schema version"
+    sweep = read_versioned(paths.sweep, SWEEP_VERSION, rule)
     if not paths.ledger.is_dir():
         rule = "must hold the sweep's ledger"
         remedy = "Restore the folder: without it every trial would be trained again."
         raise StoredDataError(Mistake(str(paths.root), rule, "no folder `ledger`", remedy))
-    found: SweepFile = sweep
-    return found
+    return cast(SweepFile, sweep)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from backdoor.config import Attack, TrialConfig, build_attack, build_defence
 from backdoor.errors import Mistake, StoredDataError, UserError
@@ -25,7 +25,7 @@ from sweeps.records.thresholds import MEDIAN, SHARE
 from sweeps.records.verification_file import FrozenValues, PlanContent, PlanFile, SettingsEntry
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
-from sweeps.storage.files import read_text, write_json
+from sweeps.storage.files import read_versioned, write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 
@@ -242,14 +242,5 @@ def read_plan(paths: VerificationPaths) -> Plan:
 
 
 def _read(file: Path) -> PlanFile:
-    try:
-        content = json.loads(read_text(file))
-    except ValueError as error:
-        content = str(error)
-    version = content.get("schema_version") if isinstance(content, dict) else content
-    if version != PLAN_VERSION:
-        rule = f"must be a verification's plan with schema version {PLAN_VERSION}"
-        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
-        raise StoredDataError(Mistake(str(file), rule, version, remedy))
-    found: PlanFile = content
-    return found
+    rule = "must be a verification's plan with schema version"
+    return cast(PlanFile, read_versioned(file, PLAN_VERSION, rule))

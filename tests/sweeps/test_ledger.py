@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from made_rows import plain_row
 from small import begin, small_spec, sweep
 from trials import fake_result, fake_rows, trial
 
@@ -29,7 +30,6 @@ from sweeps.ledger import (
     trial_rows,
 )
 from sweeps.ledger.flat import column_of, write_csv
-from sweeps.records.trial_row import TrialRow
 from sweeps.runners.serial import SerialRunner
 
 TRIALS = [trial(seed=seed) for seed in range(6)]
@@ -177,7 +177,7 @@ def every_status():
 def test_rows_as_records_have_the_values_of_their_columns() -> None:
     table = every_status()
     found, plain = trial_rows(table), table.to_pylist()
-    assert found == list(map(TrialRow.of, plain))
+    assert found == list(map(plain_row, plain))
     assert [row.measurements[0].success for row in found[:2]] == [
         p["measurements"][0]["success"] for p in plain[:2]
     ]
@@ -185,14 +185,6 @@ def test_rows_as_records_have_the_values_of_their_columns() -> None:
     assert [row.finished for row in found] == [True, True, False, False]
     assert [row.clean_total for row in found] == [500, 500, 100, 0]
     assert found[1].is_clean and found[2].attack_success is found[3].clean_accuracy is None
-
-
-def test_a_record_gives_back_its_columns(tmp_path) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.append(every_status())
-    given = [row.columns() for row in ledger.trials()]
-    assert json.loads(json.dumps(given)) == ledger.rows()
-    assert [list(row) for row in given] == [SCHEMA.names] * 4
 
 
 def test_unfinished_files_are_not_read(tmp_path) -> None:

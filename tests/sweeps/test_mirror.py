@@ -15,6 +15,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from made_rows import plain_row
 from mirrored import MEASURES, SWEEP_ID, Folder, by_trial, free_port, pair, runs, says
 from mlflow import MlflowClient
 from trials import PATCH, fake_result, trial
@@ -34,7 +35,6 @@ from sweeps.mirror import (
 )
 from sweeps.mirror.run_record import RunRecords
 from sweeps.mirror.view import ChangedTrial
-from sweeps.records.trial_row import TrialRow
 
 pytest_plugins = ["mirror_fixtures"]
 
@@ -176,7 +176,7 @@ def _metric_names(measures: dict[str, Any]) -> list[str]:
         {"measure_id": key, "success": 1, "robust": 2, "total": 10} for key in measures
     ]
     records = RunRecords({"sweep_id": SWEEP_ID, "measures": measures})
-    record = records.record(ChangedTrial(TrialRow.of(row)))
+    record = records.record(ChangedTrial(plain_row(row)))
     start = "baseline_attack_success."
     return [p.key.removeprefix(start) for p in record.points if p.key.startswith(start)]
 

@@ -9,7 +9,7 @@ from small import begin, small_spec, sweep
 from trials import fake_rows, trial
 
 from backdoor.errors import UserError
-from sweeps.ledger import Ledger, accuracies
+from sweeps.ledger import Ledger
 from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.region.write import write_region
 from sweeps.runners.recorded_grid import CsvColumns, RecordedGrid
@@ -54,13 +54,13 @@ def test_a_sweep_is_replayed_from_what_a_csv_file_says_of_it(tmp_path) -> None:
     spec = small_spec()
     real = begin(tmp_path / "real", spec)
     sweep(real, spec, SerialRunner(fake_rows))
-    rows = list(Ledger(real.ledger).rows())
+    rows = list(Ledger(real.ledger).trials())
     file = write(tmp_path / "grid.csv", [
         line(
-            row["config"]["defence"]["architecture"]["kind"], row["config"]["defence"]["weight_decay"],
-            (row["config"]["attack"] or {"poison_rate": 0})["poison_rate"], row["seed"],
-            repr(accuracies(row)["clean_accuracy"]),
-            repr(row["measurements"][0]["success"] / 450) if row["config"]["attack"] else "", 0.5,
+            row.config["defence"]["architecture"]["kind"], row.config["defence"]["weight_decay"],
+            (row.config["attack"] or {"poison_rate": 0})["poison_rate"], row.seed,
+            repr(row.clean_accuracy),
+            repr(row.measurements[0].success / 450) if row.config["attack"] else "", 0.5,
         )
         for row in rows
     ])  # fmt: skip
@@ -68,15 +68,15 @@ def test_a_sweep_is_replayed_from_what_a_csv_file_says_of_it(tmp_path) -> None:
     runner = ReplayRunner(RecordedGrid(file, CsvColumns(**{**vars(COLUMNS), "images": 4500})), 3)
     outcome = sweep(replayed, spec, runner)
     assert (outcome.finished, outcome.failed) == (24, 0)
-    again = {row["trial_id"]: row for row in Ledger(replayed.ledger).rows()}
+    again = {row.trial_id: row for row in Ledger(replayed.ledger).trials()}
     for row in rows:
-        one, attacked = again[row["trial_id"]], bool(row["config"]["attack"])
-        assert accuracies(one)["clean_accuracy"] == pytest.approx(accuracies(row)["clean_accuracy"])
-        assert one["engine"] == "recorded" and one["config"] == row["config"]
-        (found,) = one["measurements"]
-        assert found["measure_id"] == row["measurements"][0]["measure_id"]
-        assert found["total"] == (4500 if attacked else 0)
-        assert found["success"] == (10 * row["measurements"][0]["success"] if attacked else 0)
+        one, attacked = again[row.trial_id], bool(row.config["attack"])
+        assert one.clean_accuracy == pytest.approx(row.clean_accuracy)
+        assert one.engine == "recorded" and one.config == row.config
+        (found,) = one.measurements
+        assert found.measure_id == row.measurements[0].measure_id
+        assert found.total == (4500 if attacked else 0)
+        assert found.success == (10 * row.measurements[0].success if attacked else 0)
     # 24 trials of half a second on three workers: packs end when the clock says so.
     assert 4 <= runner.clock < 12
 

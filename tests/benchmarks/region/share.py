@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from backdoor.config import build_defence
-from sweeps.ledger import Ledger, accuracies
+from sweeps.ledger import Ledger, trial_rows
 from sweeps.levelset.excursion_set import cutoff
 from sweeps.levelset.membership import IN, labels, probability
 from sweeps.packs.pack import PackSettings, make_packs
@@ -70,9 +70,8 @@ def rates(pool, spec, trials):
     )
     found = {}
     for rows in pool.imap_unordered(train_pack, packs):
-        for row in rows.to_pylist():
-            count, clean = row["measurements"][0], accuracies(row)["clean_accuracy"]
-            found[row["trial_id"]] = clean, count["success"] / count["total"]
+        for row in trial_rows(rows):
+            found[row.trial_id] = row.clean_accuracy, row.attack_success
     return np.moveaxis(
         np.array([[[found[t.trial_id] for t in seed] for seed in point] for point in trials]),
         -1,

@@ -15,7 +15,7 @@ import numpy as np
 from region.baselines import as_trials, by_surrogate, iou
 from region.live import SPEC, sweeps
 
-from sweeps.ledger import Ledger, accuracies
+from sweeps.ledger import Ledger
 from sweeps.levelset.search import Outcome
 from sweeps.storage.paths import SweepPaths
 
@@ -46,7 +46,7 @@ def timed(problem, folder):
     )
     changes = [f"--set={c}" for c in (*AS_THE_MAP, *asked, f"search.seed={problem.seed}")]
     sweeps("run", SPEC, "--out", str(out), "--runner", "tune", *changes)
-    rows = sorted(Ledger(SweepPaths(out).ledger).rows(), key=lambda row: row["finished_at"])
+    rows = sorted(Ledger(SweepPaths(out).ledger).trials(), key=lambda row: row.finished_at)
     ends, looks = looks_of(problem, rows)
     trials, seconds = reached(ends, looks)
     return Timed(trials, seconds, len(rows), ends[-1][1])
@@ -54,10 +54,10 @@ def timed(problem, folder):
 
 def looks_of(problem, rows):
     """[(trials, seconds)] at the end of each pack, and the IoUs of the first of these."""
-    packs = [list(p) for _, p in itertools.groupby(rows, key=lambda row: row["pack_id"])]
-    began = min(p[-1]["finished_at"] - sum(row["seconds"] for row in p) for p in packs)
+    packs = [list(p) for _, p in itertools.groupby(rows, key=lambda row: row.pack_id)]
+    began = min(p[-1].finished_at - sum(row.seconds for row in p) for p in packs)
     counts = np.cumsum([len(p) for p in packs]).tolist()
-    ends = [(n, p[-1]["finished_at"] - began) for n, p in zip(counts, packs, strict=True)]
+    ends = [(n, p[-1].finished_at - began) for n, p in zip(counts, packs, strict=True)]
     points, attacks, outcomes = read(problem, rows)
     looks = []
     for count in counts:
@@ -78,22 +78,17 @@ def reached(ends, looks):
 
 def read(problem, rows):
     """Rows as points of the map's unit square, numbers of attacks, and outcomes."""
-    attacks = sorted({row["attack_id"] for row in rows})
+    attacks = sorted({row.attack_id for row in rows})
     points, outcomes = [], []
     for row in rows:
-        defence = row["config"]["defence"]
+        defence = row.config["defence"]
         points.append(
             [place(defence[name.partition(".")[2]], *ends) for name, *ends in problem.scales]
         )
-        clean, measured = accuracies(row), row["measurements"][0]
-        counts = (
-            clean["clean_correct"],
-            clean["clean_total"],
-            measured["success"],
-            measured["total"],
-        )
+        measured = row.measurements[0]
+        counts = row.clean_correct, row.clean_total, measured.success, measured.total
         outcomes.append(Outcome(*counts))
-    return np.array(points), np.array([attacks.index(row["attack_id"]) for row in rows]), outcomes
+    return np.array(points), np.array([attacks.index(row.attack_id) for row in rows]), outcomes
 
 
 def place(value, low, high):
