@@ -3,21 +3,24 @@
 Attack success and robust accuracy are fractions of the triggered test images whose true class is
 not the target class: those predicted as the attacker's target label, and those predicted as their
 true class. All-to-all attacks have no target class, and every image counts. For your own model:
-`evaluate(predict, images, labels, attack)`.
+`evaluate_model(predict, images, labels, attack)`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
-from backdoor.poison import target_labels_of
+from backdoor.datasets.labelled_images import checked_arrays
+from backdoor.errors import Mistake, UserError
+from backdoor.poison import checked_attack, target_labels_of
 from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
@@ -108,27 +111,38 @@ def attack_counts(predicted: Ids, truth: Ids, target_labels: Ids) -> AttackCount
     )
 
 
-def evaluate(
+def evaluate_model(
     predict: Callable[[torch.Tensor], torch.Tensor],
     images: npt.NDArray[np.uint8],
     labels: Ids,
-    attack: Attack,
+    attack: Attack | Mapping[str, Any],
     classes: int | None = None,
     seed: int | None = None,
 ) -> tuple[CleanCounts, AttackCounts]:
-    """Measures any model against one attack.
+    """Measures any model on clean and on triggered test images.
+
+    Example:
+        clean, attacked = evaluate_model(predict, test.images, test.labels, attack, seed=1)
+        clean.accuracy, attacked.attack_success, attacked.total
 
     Args:
-        predict: (n, c, h, w) uint8 to (n,) classes; it normalizes images itself.
+        predict: (n, c, h, w) uint8 tensor to (n,) classes, a tensor or an array; it normalizes the
+            images and splits them into batches itself.
         images: (n, c, h, w) uint8, the clean test set. labels: (n,) int64.
-        attack: its trigger and target are used, its rates are not.
+        attack: its trigger, target and source classes are used, its rates are not: an `Attack`, or
+            a mapping as a spec has it under `attack`.
         classes: number of classes; by default the largest label plus 1.
         seed: that of the poisoned training set, for triggers that depend on it.
 
     A trigger that takes parts of other training images takes them from `images` here.
+
+    Raises:
+        UserError: the arrays, the attack or what `predict` returns are wrong.
     """
+    images, labels = checked_arrays(images, labels, classes)
+    attack = checked_attack(attack, images, labels, classes)
     known = int(labels.max()) + 1 if classes is None else classes
-    clean = predict(torch.from_numpy(images)).cpu().numpy().astype(np.int64)
+    clean = _answers(predict, torch.from_numpy(images))
     counted, target_labels = target_labels_of(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
@@ -136,8 +150,24 @@ def evaluate(
     numbers = np.arange(len(images))
     donors = DonorImages("given", seed or 0, images, numbers, numbers)
     stamped = trigger.lent(donors).for_test().stamp(chosen, ids, truth)
-    answers = predict(stamped).cpu().numpy().astype(np.int64)
     return (
         clean_counts(clean, labels, known),
-        attack_counts(answers, labels[counted], target_labels[counted]),
+        attack_counts(_answers(predict, stamped), labels[counted], target_labels[counted]),
     )
+
+
+def _answers(predict: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> Ids:
+    """What the model answers, (n,) int64."""
+    answer = predict(images)
+    plain = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
+    if plain.shape != (len(images),) or plain.dtype.kind not in "iu":
+        given = f"{plain.dtype} {plain.shape}"
+        remedy = "Return classes, for example logits.argmax(1)."
+        raise UserError(
+            Mistake("predict", f"must return ({len(images)},) whole numbers", given, remedy)
+        )
+    return plain.astype(np.int64)
+
+
+#: The function's name in former releases.
+evaluate = evaluate_model

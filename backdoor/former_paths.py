@@ -37,6 +37,7 @@ FORMER_NAMES = {
     "backdoor.image_store.store": {"Bank": "ImageStore"},
     "backdoor.settings.schema": {"tidy": "round_significant"},
     "backdoor.triggers.donors": {"Others": "DonorImages"},
+    "sweeps.scheduling.loop": {"run_sweep": "run_search"},
 }
 
 

@@ -1,19 +1,21 @@
 """Which training images are poisoned, and with which labels. Pure and seeded.
 
-`poison` is for users of the library: it takes any arrays and returns poisoned copies.
+`poison_dataset` is for users of the library: it takes any arrays and returns poisoned copies.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from backdoor.config import Attack
+from backdoor.config import Attack, build_attack
+from backdoor.datasets.labelled_images import checked_arrays
 from backdoor.errors import Mistake, UserError
 from backdoor.streams import stream
 from backdoor.triggers.donors import DonorImages
@@ -153,28 +155,40 @@ def _class_count(labels: Ids, classes: int | None) -> int:
     return int(labels.max(initial=0)) + 1 if classes is None else classes
 
 
-def poison(
+def poison_dataset(
     images: npt.NDArray[np.uint8],
     labels: Ids,
-    attack: Attack,
-    seed: int,
+    attack: Attack | Mapping[str, Any],
+    seed: int = 0,
     ids: Ids | None = None,
     classes: int | None = None,
 ) -> tuple[npt.NDArray[np.uint8], Ids, Poison]:
     """Poisoned copies of a training set, cover samples included, for your own training loop.
 
+    Example:
+        attack = {"trigger": {"kind": "patch", "size": 2}, "poison_rate": 0.05, "target": 0}
+        images, labels, poison = poison_dataset(train.images, train.labels, attack, seed=1)
+
     Args:
         images: (n, c, h, w) uint8. labels: (n,) int64.
-        attack: what is done, and to which fraction of the images. seed: decides which ones.
+        attack: what is done, and to which fraction of the images: an `Attack`, or a mapping as a
+            spec has it under `attack`, with single values.
+        seed: decides which images are poisoned. The same seed gives the same images for all
+            triggers, and a smaller rate a subset of those of a larger one.
         ids: (n,) int64, the number of each image, for triggers that differ from image to image;
             by default its position.
-        classes: number of classes, for all-to-all attacks; by default the largest label plus 1.
+        classes: number of classes; by default the largest label plus 1.
 
     Returns:
         images (n, c, h, w) uint8, labels (n,) int64, and what was changed.
+
+    Raises:
+        UserError: the arrays or the attack are wrong, or do not fit each other.
     """
+    images, labels = checked_arrays(images, labels, classes)
+    attack = checked_attack(attack, images, labels, classes)
     drawn = draw_poison(labels, attack, seed, classes)
-    numbers = np.arange(len(labels)) if ids is None else ids
+    numbers = np.arange(len(labels)) if ids is None else np.asarray(ids)
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
     trigger = attack.trigger.for_seed(seed).lent(donors)
@@ -184,3 +198,28 @@ def poison(
             chosen = (torch.from_numpy(part[positions]) for part in (images, numbers, labels))
             changed[positions] = each.stamp(*chosen).numpy()
     return changed, drawn.labels, drawn
+
+
+def checked_attack(
+    attack: Attack | Mapping[str, Any],
+    images: npt.NDArray[np.uint8],
+    labels: Ids,
+    classes: int | None,
+) -> Attack:
+    """The attack, built where it is a mapping; `UserError` where it does not fit these images."""
+    built = attack if isinstance(attack, Attack) else build_attack(attack)
+    count = _class_count(labels, classes)
+    mistakes = [
+        Mistake(name, f"must be a class from 0 to {count - 1}", value, "Or say `classes`.")
+        for name, values in (("target", [built.target]), ("source", built.source or ()))
+        for value in values
+        if value >= count
+    ]
+    mistakes += [m.inside("trigger") for m in built.trigger.fits(images.shape[1:])]
+    if mistakes:
+        raise UserError(mistakes).inside("attack")
+    return built
+
+
+#: The function's name in former releases.
+poison = poison_dataset

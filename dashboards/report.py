@@ -7,9 +7,9 @@ from pathlib import Path
 from dashboards import appendix, probes, sections
 from dashboards.figures import region_map, to_svg
 from dashboards.page import document, join
-from dashboards.results import Results, read_region, read_results
+from dashboards.results import Results, read_results
 from sweeps.ledger import Ledger
-from sweeps.storage import SweepPaths, write_atomic
+from sweeps.storage import SweepPaths, read_region, write_atomic
 
 #: The page from top to bottom. A part that has nothing to say is empty.
 PARTS = (

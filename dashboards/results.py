@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.errors import Mistake, StoredDataError
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
-from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
+from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
-from sweeps.storage import SweepPaths, open_results
+from sweeps.storage import SweepPaths, open_results, read_region
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,6 @@ class Results:
     def best(self) -> PointEntry | None:
         """The most accurate point, chosen on validation images."""
         return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
-
-
-def read_region(folder: Path) -> RegionFile:
-    """region.json, parsed; `UserError` where it is missing, damaged or of another version."""
-    paths = open_results(folder)
-    remedy = f"Run `sweeps region {folder}`, which writes it."
-    if not paths.region.is_file():
-        rule = "must exist: the report shows the region that it describes"
-        raise UserError(Mistake(paths.region.name, rule, str(paths.region), remedy))
-    region = _parsed(paths.region, remedy)
-    version = region.get("schema_version") if isinstance(region, dict) else None
-    if version != REGION_VERSION:
-        rule = f"must have schema version {REGION_VERSION}"
-        raise StoredDataError(Mistake(str(paths.region), rule, version, remedy))
-    found: RegionFile = region
-    return found
 
 
 def read_results(folder: Path, ledger: Ledger | None = None) -> Results:

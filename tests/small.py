@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeps.ledger import RESULT_COLUMNS, Ledger
 from sweeps.results.create import create_results
-from sweeps.scheduling.loop import SweepOutcome, run_sweep
+from sweeps.scheduling.loop import SweepOutcome, run_search
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 from sweeps.storage.paths import SweepPaths
@@ -37,7 +37,7 @@ def begin(folder: Path, spec: SweepSpec) -> SweepPaths:
 
 def sweep(paths: SweepPaths, spec: SweepSpec, runner: Any, observers: Any = ()) -> SweepOutcome:
     """Runs or resumes a sweep in a folder."""
-    return run_sweep(spec, Ledger(paths.ledger), make_search(spec), runner, observers)
+    return run_search(spec, Ledger(paths.ledger), make_search(spec), runner, observers)
 
 
 def results(paths: SweepPaths) -> dict[str, dict[str, Any]]:

@@ -87,8 +87,9 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:
     """Trains what is missing; whether nothing is missing then."""
-    from sweeps.cli.progress import Progress
-    from sweeps.cli.running import runner_of, say_stopping
+    from sweeps.driver.messages import STOPPING
+    from sweeps.driver.progress import Progress
+    from sweeps.driver.runner import runner_of
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -98,7 +99,7 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namesp
     progress = Progress(planned, len(ledger.finished))
     try:
         runner = runner_of(args.runner, case.spec, ledger)
-        outcome = case.train(ledger, plan, runner, [progress], say_stopping)
+        outcome = case.train(ledger, plan, runner, [progress], lambda: say(STOPPING))
     except KeyboardInterrupt:
         return False
     finally:

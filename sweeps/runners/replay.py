@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from pathlib import Path
 from typing import Protocol
 
 from backdoor.config import TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import Pack
 from sweeps.runners.feed import Feed
+from sweeps.storage.paths import open_results
 
 
 class Recorded(Protocol):
@@ -30,15 +32,21 @@ class Recorded(Protocol):
 
 
 class ReplayRunner:
-    """Looks trials up in a ledger by `trial_id`, in a CSV file by their factors, or in any other
-    `Recorded`.
+    """Looks trials up by `trial_id` in a results folder or its open ledger, by their factors in a
+    CSV file (`RecordedGrid`), or in any other `Recorded`.
+
+    Example:
+        runner = ReplayRunner("results/digits", workers=64)
+        run_sweep(spec, "results/replayed", runner), runner.clock
 
     A pack takes the sum of its trials' recorded seconds; `clock` is the simulated time in seconds
     since the start. Packs are finished in the order in which `workers` workers would end them.
     """
 
-    def __init__(self, recorded: Ledger | Recorded, workers: int = 1) -> None:
+    def __init__(self, recorded: Path | str | Ledger | Recorded, workers: int = 1) -> None:
         self.workers, self.clock = workers, 0.0
+        if isinstance(recorded, (str, Path)):
+            recorded = Ledger(open_results(recorded).ledger)
         self._table = _LedgerTable(recorded) if isinstance(recorded, Ledger) else recorded
 
     def run(self, feed: Feed) -> None:

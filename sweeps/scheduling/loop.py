@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from sweeps.early_stopping.predictor import predictor_of
@@ -23,12 +24,12 @@ from sweeps.scheduling.sweep_feed import Observer, SweepFeed
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
 
-__all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_sweep"]
+__all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
 
 @dataclass(frozen=True)
 class SweepOutcome:
-    """How a sweep ended: counts of trials, and whether it was interrupted.
+    """How a sweep ended: counts of trials, whether it was interrupted, and its results folder.
 
     failed: trials whose latest attempt failed. stopped: those that a stopping rule ended before
     their last epoch. unprobed: finished ones that lack the result of a probe.
@@ -37,11 +38,24 @@ class SweepOutcome:
     finished: int
     failed: int
     interrupted: bool
-    stopped: int = 0
-    unprobed: int = 0
+    stopped: int
+    unprobed: int
+    folder: Path
+
+    @classmethod
+    def of(cls, ledger: Ledger, spec: SweepSpec, interrupted: bool) -> SweepOutcome:
+        """By what the ledger holds."""
+        return cls(
+            finished=len(ledger.finished),
+            failed=len(ledger.failed),
+            interrupted=interrupted,
+            stopped=len(ledger.stopped),
+            unprobed=len(ledger.unprobed(spec.probes)),
+            folder=ledger.folder.parent,
+        )
 
 
-def run_sweep(
+def run_search(
     spec: SweepSpec,
     ledger: Ledger,
     search: Search,
@@ -61,13 +75,7 @@ def run_sweep(
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    return SweepOutcome(
-        finished=len(ledger.finished),
-        failed=len(ledger.failed),
-        interrupted=feed.stopping.is_set(),
-        stopped=len(ledger.stopped),
-        unprobed=len(ledger.unprobed(spec.probes)),
-    )
+    return SweepOutcome.of(ledger, spec, feed.stopping.is_set())
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ class SweepFeed:
     """Hands out packs of trials that the ledger lacks, and records what comes back.
 
     It never raises into a runner: the first error is kept, no more packs are handed out, and
-    `run_sweep` raises it when the runner has returned.
+    `run_search` raises it when the runner has returned.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from backdoor.settings.schema import suggest
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
+from sweeps.spec.plain import plain_values
 from sweeps.spec.sections import Warn
 
 #: What a section given as a plain value stands for; `kind` for all others.
@@ -37,21 +38,43 @@ def find_spec(name: str) -> Path:
     )
 
 
-def load_spec(source: Path | str, changes: Sequence[str] = ()) -> SweepSpec:
-    """The spec in a file (or of a bundled name), with `key=value` changes applied.
+def load_spec(source: Path | str | Mapping[str, Any], changes: Sequence[str] = ()) -> SweepSpec:
+    """A question, checked against its data, with every mistake at once.
+
+    Example:
+        load_spec("digits", ["seeds=5"])
+        load_spec({"name": "mine", "data": "digits", "defence": {"architecture": ["linear"],
+            "weight_decay": [0, 0.01]}, "attack": "standard-1", "seeds": 3})
+
+    Args:
+        source: a YAML file, the name of a bundled spec, or the same sections as a mapping. Numpy
+            arrays and numbers, tuples, ranges and paths in a mapping are taken as plain values.
+        changes: `key=value` with a dotted key, as after `--set`; the value is read as YAML.
 
     Relative data paths are taken from the working directory.
+
+    Raises:
+        UserError: with the rule, value, place and remedy of each mistake.
     """
     return parse_spec(*read_document(source, changes))
 
 
 def read_document(
-    source: Path | str, changes: Sequence[str] = ()
+    source: Path | str | Mapping[str, Any], changes: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Mistake]]:
     """The plain values of a spec with `changes` applied, and the mistakes found so far."""
-    path = find_spec(str(source))
     mistakes: list[Mistake] = []
-    document = load_yaml(_text(path), mistakes.append, str(path))
+    if isinstance(source, Mapping):
+        document = plain_values(source, mistakes.append)
+    else:
+        document = _from_file(find_spec(str(source)), mistakes.append)
+    for change in changes:
+        _apply(document, change, mistakes.append)
+    return document, mistakes
+
+
+def _from_file(path: Path, warn: Warn) -> dict[str, Any]:
+    document = load_yaml(_text(path), warn, str(path))
     if not isinstance(document, dict):
         raise UserError(
             Mistake(
@@ -61,9 +84,7 @@ def read_document(
                 "Begin from `sweeps init FILE`.",
             )
         )
-    for change in changes:
-        _apply(document, change, mistakes.append)
-    return document, mistakes
+    return document
 
 
 def _text(path: Path) -> str:

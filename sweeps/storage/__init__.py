@@ -13,6 +13,7 @@ from sweeps.storage.paths import (
     SweepPaths,
     VerificationPaths,
     open_results,
+    read_region,
     read_sweep,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "locked",
     "new_folder",
     "open_results",
+    "read_region",
     "read_sweep",
     "read_text",
     "sync_folder",

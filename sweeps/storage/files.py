@@ -26,7 +26,11 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def read_versioned(path: Path, version: int, rule: str) -> dict[str, Any]:
+#: What helps where a stored file is damaged or too new, unless it can be written again.
+RESTORE = "Restore it, or use the release of backdoor-sweeps that wrote it."
+
+
+def read_versioned(path: Path, version: int, rule: str, remedy: str = RESTORE) -> dict[str, Any]:
     """A JSON object of ours with this `schema_version`; `StoredDataError` by the rule otherwise."""
     try:
         content = json.loads(read_text(path))
@@ -34,7 +38,6 @@ def read_versioned(path: Path, version: int, rule: str) -> dict[str, Any]:
         content = str(error)
     found = content.get("schema_version") if isinstance(content, dict) else content
     if found != version:
-        remedy = "Restore it, or use the release of backdoor-sweeps that wrote it."
         raise StoredDataError(Mistake(str(path), f"{rule} {version}", found, remedy))
     result: dict[str, Any] = content
     return result

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.records.region_file import REGION_VERSION, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.files import read_versioned
 
@@ -119,3 +120,23 @@ def read_sweep(paths: SweepPaths) -> SweepFile:
         remedy = "Restore the folder: without it every trial would be trained again."
         raise StoredDataError(Mistake(str(paths.root), rule, "no folder `ledger`", remedy))
     return cast(SweepFile, sweep)
+
+
+def read_region(folder: Path | str) -> RegionFile:
+    """The answer of a sweep, region.json, as a dict.
+
+    Its keys are documented in `sweeps.records.region_file.RegionFile`: `points` are the defence
+    points with their figures and verdicts, `recommended` is the point to train, None if there is
+    none. Fractions are in [0, 1].
+
+    Raises:
+        UserError: the folder holds no sweep, or no region.json yet.
+        StoredDataError: the file is damaged, or of another version.
+    """
+    paths = open_results(folder)
+    remedy = f"Run `sweeps region {folder}`, which writes it."
+    if not paths.region.is_file():
+        rule = "must exist: it holds the sweep's answer"
+        raise UserError(Mistake(paths.region.name, rule, str(paths.region), remedy))
+    rule = "must have schema version"
+    return cast(RegionFile, read_versioned(paths.region, REGION_VERSION, rule, remedy))

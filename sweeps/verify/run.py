@@ -10,7 +10,7 @@ from backdoor.config import Attack, TrialConfig
 from sweeps.ledger import Ledger, Rows
 from sweeps.records.verification_file import VerificationFile
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, SweepOutcome, run_sweep
+from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.spec import SweepSpec
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
@@ -78,7 +78,7 @@ class Verification:
     ) -> SweepOutcome:
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
-        return run_sweep(self.spec, ledger, search, runner, observers, on_interrupt)
+        return run_search(self.spec, ledger, search, runner, observers, on_interrupt)
 
     def answer(self, ledger: Ledger, plan: Plan) -> VerificationFile:
         """Judges, and writes answer.json."""

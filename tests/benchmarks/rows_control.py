@@ -22,7 +22,7 @@ from trials import fake_result
 from backdoor.memory import return_freed
 from sweeps.ledger import Ledger, Rows, finished_rows
 from sweeps.runners.replay import ReplayRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 
@@ -118,7 +118,7 @@ def _replayed(trials: int = TRIALS) -> dict[str, float]:
         ledger, runner = Ledger(paths.ledger), ReplayRunner(Ledger(tape), workers=16)
         _give_back()
         start = time.perf_counter()
-        outcome = run_sweep(spec, ledger, make_search(spec), runner, [watch])
+        outcome = run_search(spec, ledger, make_search(spec), runner, [watch])
         seconds = time.perf_counter() - start
     assert outcome.finished == trials, outcome
     return {"rate": trials / seconds, "growth": watch.growth(trials)}

@@ -16,7 +16,7 @@ from throughput import Row, selected
 from sweeps.cost.estimate import estimate
 from sweeps.ledger import Ledger
 from sweeps.packs.pack import PackSettings, make_packs
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, parse_spec
 
@@ -102,7 +102,7 @@ def taken(spec: SweepSpec, folder: Path) -> float:
 
     paths = begin(folder / "results", spec)
     ledger = Ledger(paths.ledger)
-    outcome = run_sweep(spec, ledger, make_search(spec), TuneRunner())
+    outcome = run_search(spec, ledger, make_search(spec), TuneRunner())
     assert not outcome.failed, outcome
     first, last = span(ledger.table())
     return last - first

@@ -25,7 +25,7 @@ from throughput import Row, selected
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
 
@@ -129,7 +129,7 @@ def tuned(trials: int, folder: Path) -> dict[str, float]:
     spec = wide_spec(trials)
     paths = begin(folder / "results", spec)
     ledger = Ledger(paths.ledger)
-    outcome = run_sweep(spec, ledger, make_search(spec), TuneRunner())
+    outcome = run_search(spec, ledger, make_search(spec), TuneRunner())
     assert outcome.finished == trials, outcome
     first, last = span(ledger.table())
     return {"seconds": last - first, "cold": first - float(os.environ["BENCHMARK_STARTED"])}

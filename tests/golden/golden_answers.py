@@ -50,7 +50,7 @@ from sweeps.cli.main import COMMANDS, build_parser, main
 from sweeps.ledger import RESULT_COLUMNS, SCHEMA, Ledger, load_results
 from sweeps.records.probe_row import ProbeRow
 from sweeps.runners.serial import SerialRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.search.levelset_sampler import LevelSetSampler
 from sweeps.spec import bundled_specs, load_spec, parse_spec, read_document
@@ -120,7 +120,7 @@ def network_shapes(spec: Any, shape: tuple[int, int, int]) -> dict[str, tuple[in
 
 def train_all(spec: Any, ledger: Path) -> None:
     """Trains a whole sweep in this process."""
-    run_sweep(spec, Ledger(ledger), make_search(spec), SerialRunner())
+    run_search(spec, Ledger(ledger), make_search(spec), SerialRunner())
 
 
 def rows_of(ledger: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from sweeps.ledger import Ledger
 from sweeps.region.point_table import region_of
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.search.parameters import Parameters
 from sweeps.spec.samplers import SAMPLERS
@@ -45,7 +45,7 @@ def spec_of(sampler="tpe", defence=WIDE, points=10, region=None, **search):
 def run(folder, spec, runner=None, search=None):
     """The paths and the search of a sweep that ran to its end."""
     paths, search = begin(folder, spec), search or make_search(spec)
-    outcome = run_sweep(spec, Ledger(paths.ledger), search, runner or SerialRunner(fake_rows))
+    outcome = run_search(spec, Ledger(paths.ledger), search, runner or SerialRunner(fake_rows))
     assert outcome.finished + outcome.failed == len(results(paths))
     return paths, search
 
@@ -214,7 +214,7 @@ def test_a_failed_point_is_told_as_failed_and_tried_again_on_resume(tmp_path) ->
         trained.extend(t.trial_id for t in pack.trials)
         return fake_rows(pack)
 
-    run_sweep(spec, Ledger(paths.ledger), again, SerialRunner(record))
+    run_search(spec, Ledger(paths.ledger), again, SerialRunner(record))
     assert trained == [bad.trial_id]
     assert known(spec, again)[bad.defence_id][0] == "COMPLETE"
 
@@ -245,7 +245,7 @@ def test_a_resumed_search_knows_all_and_proposes_nothing_twice(
     spec = spec_of(sampler, points=11 if sampler == "gp" else 12, pending=2)
     first, paths = Watched(spec), begin(tmp_path / "r", spec)
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(spec, Ledger(paths.ledger), first, stop_after(11))
+        run_search(spec, Ledger(paths.ledger), first, stop_after(11))
     before = known(spec, first)
     complete = [n for n in first.proposed if not first.open[n]]
     incomplete = [n for n in first.proposed if first.open[n]]
@@ -272,7 +272,7 @@ def test_a_resumed_search_knows_all_and_proposes_nothing_twice(
         return fake_rows(pack)
 
     third = Watched(spec)
-    run_sweep(spec, Ledger(paths.ledger), third, SerialRunner(work))
+    run_search(spec, Ledger(paths.ledger), third, SerialRunner(work))
     assert not recorded & set(trained) and len(trained) == len(set(trained))
     assert not set(complete) & set(third.proposed)
     rows = Ledger(paths.ledger).rows()
@@ -294,7 +294,7 @@ def test_nsga2_breeds_from_what_it_knew_before(tmp_path, small_packs) -> None:
     spec = spec_of("nsga2", points=9, pending=1)
     paths = begin(tmp_path / "r", spec)
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(spec, Ledger(paths.ledger), make_search(spec), stop_after(11))
+        run_search(spec, Ledger(paths.ledger), make_search(spec), stop_after(11))
     search = make_search(spec)
     search.tell(Ledger(paths.ledger).table())
     search.ask(4096)
@@ -311,7 +311,7 @@ def test_a_qmc_sequence_goes_on_where_it_stopped(tmp_path, small_packs) -> None:
     whole, _ = run(tmp_path / "whole", spec)
     paths = begin(tmp_path / "r", spec)
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(spec, Ledger(paths.ledger), make_search(spec), stop_after(21))
+        run_search(spec, Ledger(paths.ledger), make_search(spec), stop_after(21))
     sweep(paths, spec, SerialRunner(fake_rows))
     expected = {row["defence_id"] for row in Ledger(whole.ledger).rows()}
     found = {row["defence_id"] for row in Ledger(paths.ledger).rows()}

@@ -18,7 +18,7 @@ from sweeps.packs.pack import Pack, PackSettings
 from sweeps.region.write import write_region
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 from sweeps.search.level_set import inactive_leaves
 from sweeps.space.axis import axis_of
@@ -153,7 +153,7 @@ class Watched:
 
 def run(folder, spec, work=fake_rows):
     paths, search = begin(folder, spec), Watched(spec)
-    run_sweep(spec, Ledger(paths.ledger), search, SerialRunner(work))
+    run_search(spec, Ledger(paths.ledger), search, SerialRunner(work))
     return paths, search
 
 
@@ -259,7 +259,7 @@ def test_a_resumed_search_goes_on_within_the_budget(tmp_path) -> None:
     before = set(results(paths))
     assert 4 <= len(before) < 36
     again = Watched(spec)
-    run_sweep(spec, Ledger(paths.ledger), again, SerialRunner(fake_rows))
+    run_search(spec, Ledger(paths.ledger), again, SerialRunner(fake_rows))
     assert not before & {t.trial_id for t in again.asked} and len(results(paths)) == 36
     done = make_search(spec)
     done.tell(Ledger(paths.ledger).table())
@@ -315,7 +315,7 @@ def test_the_region_of_real_digits_is_found_before_the_budget_is_spent(tmp_path)
     )  # fmt: skip
     paths = begin(tmp_path / "r", spec)
     search = make_search(spec)
-    run_sweep(spec, Ledger(paths.ledger), search, SerialRunner())
+    run_search(spec, Ledger(paths.ledger), search, SerialRunner())
     assert search.finished and 60 <= len(results(paths)) < 200
     optimizer = search.optimizer
     found = summary(

@@ -8,7 +8,7 @@ from sweeps.ledger import Ledger
 from sweeps.runners import train_pack
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search import make_search
 
 
@@ -132,7 +132,7 @@ def test_a_search_that_raises_ends_the_sweep(tmp_path, spec) -> None:
         def tell(self, rows): ...
 
     with pytest.raises(RuntimeError, match="no idea"):
-        run_sweep(spec, Ledger(paths.ledger), Search(), SerialRunner(fake_rows))
+        run_search(spec, Ledger(paths.ledger), Search(), SerialRunner(fake_rows))
 
 
 def test_replay_answers_from_a_table_on_a_simulated_clock(tmp_path, spec) -> None:

@@ -16,9 +16,10 @@ import sweeps.verify.model_draws
 from backdoor.config import build_attack
 from backdoor.errors import StoredDataError, UserError
 from backdoor.streams import stream
-from sweeps.cli import FINE, INTERRUPTED, running
+from sweeps.cli import FINE, INTERRUPTED
 from sweeps.cli.main import main
 from sweeps.cli.verifying import _announce
+from sweeps.driver import runner
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.point_table import region_of
@@ -612,7 +613,7 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
 ) -> None:
     paths, _ = a_sweep(tmp_path, attack={"trigger": ["sine", {"kind": "patch", "size": 1}]})
     work = world(sync_state)
-    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: Brief(work))
+    monkeypatch.setattr(runner, "runner_of", lambda name, spec, ledger: Brief(work))
     asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
     assert main(asked) == INTERRUPTED
     said = capsys.readouterr()
@@ -625,6 +626,6 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
     )
     again = shlex.split(said.err.strip().splitlines()[-1].partition("Go on with: ")[2])
     assert again[1:] == asked
-    monkeypatch.setattr(running, "runner_of", lambda name, spec, ledger: SerialRunner(work))
+    monkeypatch.setattr(runner, "runner_of", lambda name, spec, ledger: SerialRunner(work))
     assert main(again[1:]) == FINE
     assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1

@@ -19,7 +19,7 @@ from sweeps.levelset.membership import IN, labels, probability
 from sweeps.packs.pack import PackSettings, make_packs
 from sweeps.runners import train_pack
 from sweeps.runners.serial import SerialRunner
-from sweeps.scheduling.loop import run_sweep
+from sweeps.scheduling.loop import run_search
 from sweeps.search.level_set import RegionSearch
 from sweeps.spec import load_spec
 
@@ -35,7 +35,7 @@ def searched(seed=0, changes=()):
     spec = load_spec("digits-region", ["region.target=share", f"search.seed={seed}", *changes])
     search = RegionSearch(spec)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_sweep(spec, Ledger(Path(folder)), search, SerialRunner())
+        outcome = run_search(spec, Ledger(Path(folder)), search, SerialRunner())
     assert not outcome.failed
     return spec, search
 

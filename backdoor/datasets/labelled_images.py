@@ -1,0 +1,121 @@
+"""Images with their labels as arrays, for code of your own around `backdoor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backdoor.datasets.base import Dataset
+from backdoor.datasets.source import Ids, Source, load_source, split
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.registry import DATASETS
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Some images of a data set.
+
+    images: (n, c, h, w) uint8, 0 black to 255 white. labels: (n,) int64, from 0.
+    ids: (n,) int64, the number of each image in the whole data set.
+    """
+
+    images: Images
+    labels: Ids
+    ids: Ids
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, split as the trials of a sweep with the same seed see it; no image is in two of
+    the splits. class_names: by label."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
+    class_names: tuple[str, ...]
+
+
+def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0) -> Data:
+    """Reads a data set and splits it into training, validation and test images.
+
+    Example:
+        data = load_data({"kind": "image_folder", "root": "my-images", "image_size": 32})
+        data.train.images.shape, data.class_names
+
+    Args:
+        data: what a spec may say under `data`: a name that `sweeps list datasets` lists, or a
+            mapping with `kind` and its settings. Decoded files are kept in a cache.
+        seed: decides which images are in which split, unless the data set has its own splits or
+            `split_seed`.
+
+    Raises:
+        UserError: the setting is wrong, or the files are not as this kind of data set expects.
+    """
+    dataset = data if isinstance(data, Dataset) else DATASETS.build(data)
+    source = load_source(dataset)
+    parts = split(dataset, source, seed)
+    train, validation, test = (
+        _chosen(source, ids) for ids in (parts.train, parts.validation, parts.test)
+    )
+    return Data(train, validation, test, source.class_names)
+
+
+def _chosen(source: Source, ids: Ids) -> LabelledImages:
+    return LabelledImages(source.images[ids], source.labels[ids], ids)
+
+
+def checked_arrays(images: object, labels: object, classes: int | None) -> tuple[Images, Ids]:
+    """The arrays that a caller gave, as (n, c, h, w) uint8 and (n,) int64.
+
+    Anything that numpy can read is accepted, such as CPU tensors. classes: how many there are, if
+    the caller said so.
+
+    Raises:
+        UserError: with all mistakes: wrong shape, dtype or range, or different lengths.
+    """
+    pixels, numbers = np.asarray(images), np.asarray(labels)
+    found = (_wrong_images(pixels), _wrong_labels(numbers, classes))
+    mistakes = [mistake for mistake in found if mistake is not None]
+    if not mistakes and len(pixels) != len(numbers):
+        rule = f"must be as many as the {len(pixels)} images"
+        mistakes.append(Mistake("labels", rule, len(numbers), "Give each image one label."))
+    if mistakes:
+        raise UserError(mistakes)
+    return pixels, numbers.astype(np.int64)
+
+
+def _wrong_images(pixels: npt.NDArray[Any]) -> Mistake | None:
+    given = f"{pixels.dtype} {pixels.shape}"
+    rule = "must be (n, c, h, w) uint8 with 1 or 3 channels, and at least one image"
+    if pixels.ndim == 4 and pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
+        return Mistake("images", rule, given, "Use images.transpose(0, 3, 1, 2).")
+    if pixels.ndim == 3:
+        return Mistake("images", rule, given, "Add the channel: images[:, None] of grey images.")
+    if pixels.dtype != np.uint8:
+        remedy = "Give pixels from 0 to 255: (255 * images).round().astype('uint8') of fractions."
+        return Mistake("images", rule, given, remedy)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or not pixels.size:
+        return Mistake("images", rule, given, "Bring the array into this form.")
+    return None
+
+
+def _wrong_labels(numbers: npt.NDArray[Any], classes: int | None) -> Mistake | None:
+    rule = "must be (n,) whole numbers from 0"
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        given = f"{numbers.dtype} {numbers.shape}"
+        return Mistake("labels", rule, given, "Number the classes 0, 1, ...")
+    if numbers.size and numbers.min() < 0:
+        return Mistake("labels", rule, int(numbers.min()), "Leave out images without a class.")
+    if classes is not None and numbers.size and numbers.max() >= classes:
+        rule = f"must be from 0 to {classes - 1}, as there are {classes} classes"
+        return Mistake("labels", rule, int(numbers.max()), "Number the classes 0, 1, ...")
+    return None

@@ -1,0 +1,6 @@
+"""The process that runs a sweep, Ray's driver: all that `sweeps run` and `run_sweep` share.
+
+run.py         a sweep from its spec to region.json, or on from where it was interrupted
+runner.py      which runner a name stands for, and what it cannot do
+progress.py    the line that shows how far it is
+"""

@@ -1,0 +1,45 @@
+"""The runner that a name stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.schema import suggest
+from sweeps.spec.model import SweepSpec
+
+if TYPE_CHECKING:
+    from sweeps.ledger import Ledger
+    from sweeps.runners import Runner
+
+RunnerName = Literal["tune", "serial"]
+NAMES = ("tune", "serial")
+
+
+def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -> None:
+    """`UserError` where there is no such runner, or it cannot do what the spec asks for.
+
+    place: what the caller gave it as.
+    """
+    if isinstance(runner, str) and runner not in NAMES:
+        rule = f"must be {' or '.join(NAMES)}, or a runner"
+        raise UserError(Mistake(place, rule, runner, suggest(runner, NAMES)))
+    name = runner if isinstance(runner, str) else type(runner).__name__
+    # Without Ray Tune all trials would run to their end, and nobody would notice.
+    if spec.stopped_by_tune and name not in ("tune", "TuneRunner"):
+        rule = "must be `tune` for `stopping: asha` or `median`: Ray Tune stops the trials"
+        raise UserError(Mistake(place, rule, name, f"Use {place} tune."))
+
+
+def runner_of(runner: str | Runner, spec: SweepSpec, ledger: Ledger) -> Runner:
+    """The runner of that name for a sweep's packs; a runner as it is."""
+    if not isinstance(runner, str):
+        return runner
+    if runner == "serial":
+        from sweeps.runners.serial import SerialRunner
+
+        return SerialRunner()
+    from sweeps.runners.tune import TuneRunner
+
+    past = None if spec.stopping is None else ledger.table()
+    return TuneRunner(spec.resources.cpu, spec.resources.gpu, stopping=spec.stopping, past=past)

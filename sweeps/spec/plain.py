@@ -1,0 +1,47 @@
+"""A question stated in Python as the plain values that YAML would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backdoor.errors import Mistake
+from backdoor.settings.registry import Kind
+from sweeps.spec.sections import Warn
+
+
+def plain_values(given: Mapping[Any, Any], warn: Warn, place: str = "") -> dict[str, Any]:
+    """A copy of a mapping without numpy numbers, tuples, paths and the like.
+
+    warn: gets a mistake for each value that no spec can hold, which becomes None.
+    """
+    plain: dict[str, Any] = {}
+    for key, value in given.items():
+        inner = f"{place}.{key}" if place else str(key)
+        if not isinstance(key, str):
+            warn(Mistake(inner, "must have text as its key", repr(key), "Put it in quotes."))
+            continue
+        plain[key] = _plain(value, warn, inner)
+    return plain
+
+
+def _plain(value: Any, warn: Warn, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return plain_values(value, warn, place)
+    if isinstance(value, (list, tuple, range)):
+        return [_plain(each, warn, f"{place}[{index}]") for index, each in enumerate(value)]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist(), warn, place)
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    rule = "must be text, a number, true, false, None, or a list or mapping of these"
+    remedy = "Write what a YAML file would say."
+    if isinstance(value, Kind):
+        remedy = f"Write {value.identity()!r}."
+    warn(Mistake(place, rule, repr(value), remedy))
+    return None
