@@ -34,7 +34,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SECTIONS = tuple(spec_sections.Document.model_fields)
 EXAMPLE = "sweeps/specs/own-images.md"
 #: Commands of other programs that blocks may hold.
-OTHERS = set("pip ray docker mlflow git python umask printf set . .ci/run".split())
+OTHERS = {"pip", "ray", "docker", "mlflow", "git", "python", "umask", "printf", "set", ".", ".ci/run"}  # fmt: skip
 #: Options of other programs that sentences name.
 FOREIGN_OPTIONS = {"--help", "--scale", "--profile", "--volumes"}
 
