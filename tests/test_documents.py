@@ -6,35 +6,26 @@ than a second, `yaml` for a spec, and `yaml FILE.yaml` for a spec that commands 
 
 from __future__ import annotations
 
-import argparse
 import copy
-import functools
 import os
 import re
 import subprocess
 import sys
-import tomllib
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from document_checks import OPTIONS, OTHERS, PARSERS, SECTIONS, flags, wrong_command, wrong_sentence
 from documents import ROOT, Block, Document, commands, documents
 
-from backdoor.settings.registry import FAMILIES
-from sweeps.cli.main import build_parser
-from sweeps.spec import bundled_specs, parse_spec
+from sweeps.spec import parse_spec
 from sweeps.spec import sections as spec_sections
 
 DOCUMENTS = {document.path: document for document in documents()}
 BLOCKS = [block for document in DOCUMENTS.values() for block in document.blocks]
-MAKEFILE = (ROOT / "Makefile").read_text()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SECTIONS = tuple(spec_sections.Document.model_fields)
 EXAMPLE = "sweeps/specs/own-images.md"
-#: Commands of other programs that blocks may hold.
-OTHERS = {"pip", "ray", "docker", "mlflow", "git", "python", "umask", "printf", "set", ".", ".ci/run"}  # fmt: skip
 #: Options of other programs that sentences name.
 FOREIGN_OPTIONS = {"--help", "--scale", "--profile", "--volumes"}
 
@@ -65,6 +56,8 @@ def test_pages_are_short() -> None:
 def test_blocks_say_what_they_are() -> None:
     known = r"sh|text|python( slow)?|yaml( [a-z-]+\.yaml)?"
     assert not [b.place for b in BLOCKS if not re.fullmatch(known, " ".join(b.words))]
+    for path, document in DOCUMENTS.items():  # none is indented or left open, which hides it
+        assert document.text.count("```") == 2 * len(document.blocks), path
 
 
 @every_document
@@ -81,65 +74,6 @@ def test_links_and_anchors_lead_somewhere(path: str) -> None:
 
 
 # --- commands ------------------------------------------------------------------------------------
-
-
-def wrong_command(words: list[str]) -> str | None:
-    """What is wrong with a command, None where nothing is."""
-    name, rest = words[0], words[1:]
-    if name == "sweeps":
-        return wrong_sweeps(rest)
-    if name == "make":
-        return wrong_make(rest)
-    if name.startswith(".venv/bin/"):
-        return wrong_paths(rest)
-    if name == "pip":
-        return wrong_paths(rest) or wrong_extras(" ".join(rest))
-    return wrong_paths(rest) if name in OTHERS else f"is not a command that we know: {name}"
-
-
-@functools.cache
-def parser() -> argparse.ArgumentParser:
-    """The parser of `sweeps`, made once."""
-    return build_parser()
-
-
-def wrong_sweeps(words: list[str]) -> str | None:
-    try:
-        given = parser().parse_args(words)
-    except SystemExit:
-        return f"sweeps does not accept {words}"
-    spec = getattr(given, "spec", None)
-    if spec is not None and not spec.endswith(".yaml") and spec not in bundled_specs():
-        return f"{spec} is neither a file nor a bundled spec"
-    keys = [change.partition("=")[0].partition(".")[0] for change in getattr(given, "set", [])]
-    unknown = [key for key in keys if key not in SECTIONS]
-    return f"--set of no section: {unknown}" if unknown else None
-
-
-def wrong_make(words: list[str]) -> str | None:
-    targets = [word for word in words if "=" not in word]
-    known = [t for t in targets if re.search(rf"^{re.escape(t)}:", made(), re.M)]
-    return None if targets and known == targets else f"make has not all of {targets}"
-
-
-def made() -> str:
-    """The Makefile with its variables of files written out."""
-    return MAKEFILE.replace("$(BIN)", ".venv/bin")
-
-
-def wrong_paths(words: list[str]) -> str | None:
-    """Words that are paths of the repository must exist."""
-    tops = {file.name for file in ROOT.iterdir()} - {".venv"}
-    paths = [w for w in words if "/" in w and w.split("/")[0] in tops and ".env" not in w]
-    missing = [path for path in paths if not (ROOT / path).exists()]
-    return f"no such file: {missing}" if missing else None
-
-
-def wrong_extras(line: str) -> str | None:
-    named = re.findall(r"(?:backdoor-sweeps|\.)\[([a-z,]+)\]", line)
-    extras = {extra for group in named for extra in group.split(",")}
-    unknown = extras - set(PROJECT["optional-dependencies"])
-    return f"no such extras: {unknown}" if unknown else None
 
 
 @of("sh")
@@ -170,58 +104,6 @@ def test_wrong_commands_are_seen(line: str, wrong: str) -> None:
 # --- sentences -----------------------------------------------------------------------------------
 
 
-def parsers() -> dict[str, argparse.ArgumentParser]:
-    """Every command of `sweeps` by its words, groups included."""
-    found: dict[str, argparse.ArgumentParser] = {}
-
-    def visit(name: str, known: argparse.ArgumentParser) -> None:
-        found[name] = known
-        for action in known._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for word, inner in action.choices.items():
-                    visit(f"{name} {word}", inner)
-
-    visit("sweeps", parser())
-    return found
-
-
-PARSERS = parsers()
-OPTIONS = {o for p in PARSERS.values() for a in p._actions for o in a.option_strings}
-
-
-def wrong_sentence(code: str) -> str | None:
-    """What is wrong with inline code, None where nothing is."""
-    words = code.split()
-    if words[0] == "sweeps" and len(words) > 1:
-        named = [w for w in words if not w.startswith("-")]
-        command = next((c for n in (3, 2) if (c := " ".join(named[:n])) in PARSERS), None)
-        known = PARSERS.get(command or "")
-        if known is None:
-            return "no such command"
-        options = {o for a in known._actions for o in a.option_strings}
-        return f"no such option of {command}" if flags(code) - options else None
-    if words[0] == "make" and len(words) > 1:
-        return wrong_make(words[1:])
-    if re.fullmatch(r"(backdoor|sweeps|cluster|dashboards)(\.\w+)+", code):
-        return None if in_source(code) else "no such module or name"
-    return wrong_paths(words) or wrong_extras(code)
-
-
-def flags(code: str) -> set[str]:
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
-
-
-def in_source(dotted: str) -> bool:
-    """Whether a dotted name is a module, or is defined in one."""
-    path, rest = ROOT, dotted.split(".")
-    while rest and (path / rest[0]).is_dir():
-        path, rest = path / rest[0], rest[1:]
-    if rest and (path / f"{rest[0]}.py").is_file():
-        path, rest = path / f"{rest[0]}.py", rest[1:]
-    file = path if path.is_file() else path / "__init__.py"
-    return not rest or re.search(rf"\b{rest[0]}\b", file.read_text()) is not None
-
-
 @every_document
 def test_sentences_name_what_there_is(path: str) -> None:
     """The changelog also names what there was."""
@@ -248,18 +130,26 @@ def test_wrong_sentences_are_seen(code: str, wrong: str) -> None:
     assert wrong in (wrong_sentence(code) or "")
 
 
+def kinds(family: str) -> set[str]:
+    """Names of a family's kinds, read from its files: importing all of them takes seconds."""
+    texts = [file.read_text() for file in (ROOT / "backdoor" / family).glob("*.py")]
+    return {
+        name for text in texts for name in re.findall(r'    kind: ClassVar\[str\] = "(.+)"', text)
+    }
+
+
 def test_tables_are_complete() -> None:
     """Every kind has its place in the page of `backdoor`, every setting and command in that of
     `sweeps`."""
     named = set(DOCUMENTS["backdoor/README.md"].inline)
     for family in ("triggers", "regularizers", "architectures", "datasets"):
-        assert not set(FAMILIES[family].kinds()) - named, family
+        assert kinds(family) and not kinds(family) - named, family
     page = DOCUMENTS["sweeps/README.md"]
     models = {"region": "RegionSettings", "search": "SearchSettings", "resources": "Resources",
               "tracking": "Tracking", "seeds": "Seeds"}  # fmt: skip
     keys = [k for name in models.values() for k in getattr(spec_sections, name).model_fields]
     assert not {*SECTIONS, *keys} - {"name"} - set(page.inline)
-    assert not set(FAMILIES["probes"].kinds()) - set(page.inline)
+    assert not kinds("probes") - set(page.inline)
     told = " ".join([page.text, DOCUMENTS["cluster/README.md"].text])
     assert not [command for command in PARSERS if command not in told]
 
