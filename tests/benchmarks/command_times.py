@@ -82,7 +82,10 @@ class Tree:
     def _run(self, python: Sequence[str]) -> subprocess.CompletedProcess[str]:
         paths = {"PYTHONPATH": str(self.root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         argv = [sys.executable, *python]
-        run = subprocess.run(argv, env=os.environ | paths, capture_output=True, text=True)
+        # Python looks for packages in the working directory first.
+        run = subprocess.run(
+            argv, env=os.environ | paths, cwd=self.scratch, capture_output=True, text=True
+        )
         if run.returncode != 0:
             raise SystemExit(f"{self.name}: {' '.join(argv)}\n{run.stderr}")
         return run

@@ -19,8 +19,8 @@ from sweeps.region.panel import criteria_of
 from sweeps.region.write import write_point_table
 from sweeps.results import create
 from sweeps.results.add_probes import ask_probes
-from sweeps.results.judge import CHANGED, judge
 from sweeps.results.stored import StoredCriteria, spec_digest, stored_criteria
+from sweeps.results.update_region import CHANGED, update_region
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -157,7 +157,7 @@ def test_probes_that_were_added_change_no_criteria(tmp_path, specs_read) -> None
     before = paths.spec.read_text()
     ask_probes(paths.root, "[parameter_shift]")
     assert paths.spec.read_text() != before
-    judge(paths, say=pytest.fail)
+    update_region(paths, say=pytest.fail)
     assert not specs_read
 
 
@@ -165,7 +165,7 @@ def test_a_region_search_is_judged_by_its_spec(tmp_path, specs_read) -> None:
     axis = {"architecture": "linear", "weight_decay": {"log": [0.001, 0.1]}, "epochs": 3}
     spec = small_spec(defence=axis, search={"kind": "region", "budget": 30})
     paths = begin(tmp_path / "r", spec)
-    assert judge(paths, say=pytest.fail)["model"] is None and specs_read == [paths.root]
+    assert update_region(paths, say=pytest.fail)["model"] is None and specs_read == [paths.root]
     with pytest.raises(ValueError, match="is written with its spec"):
         write_point_table(paths, criteria_of(spec))
 

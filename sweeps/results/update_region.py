@@ -15,7 +15,7 @@ from sweeps.storage.paths import SweepPaths, read_sweep
 CHANGED = "note: spec.yaml was changed after the sweep began; the region answers what it asks now"
 
 
-def judge(
+def update_region(
     paths: SweepPaths,
     ledger: Ledger | None = None,
     say: Callable[[str], None] = lambda text: None,
@@ -27,10 +27,8 @@ def judge(
     it is open already. say: is told of such a change.
     """
     sweep = read_sweep(paths)
-    criteria = stored_criteria(sweep)
-    if criteria is not None and sweep["spec_digest"] != spec_digest(
-        read_text(paths.spec), str(paths.spec)
-    ):
+    criteria, text = stored_criteria(sweep), read_text(paths.spec)
+    if criteria is not None and sweep["spec_digest"] != spec_digest(text, str(paths.spec)):
         say(CHANGED)
     elif criteria is not None and criteria.search != REGION_SEARCH:
         return write_point_table(paths, criteria, ledger)
