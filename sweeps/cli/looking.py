@@ -138,12 +138,10 @@ def _other_ids(trials: Sequence[TrialRow], given: str) -> str:
 def region(args: argparse.Namespace) -> int:
     """Say where accuracy is high and every attack fails."""
     from sweeps.region.region_text import region_text
-    from sweeps.region.write import write_region
-    from sweeps.results.create import read_spec
+    from sweeps.results.update_region import update_region
     from sweeps.storage.paths import open_results
 
-    paths = open_results(args.dir)
-    answer = write_region(paths, read_spec(paths))
+    answer = update_region(open_results(args.dir), say=say)
     print(json.dumps(answer) if args.json else region_text(answer))
     return FINE
 
@@ -152,13 +150,12 @@ def report(args: argparse.Namespace) -> int:
     """Write one self-contained HTML file."""
     from dashboards.report import write_report
     from sweeps.ledger import Ledger
-    from sweeps.region.write import write_region
-    from sweeps.results.create import read_spec
+    from sweeps.results.update_region import update_region
     from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
     ledger = Ledger(paths.ledger)
-    write_region(paths, read_spec(paths), ledger)
+    update_region(paths, ledger, say)
     print(write_report(paths.root, Path(args.output) if args.output else None, ledger))
     return FINE
 

@@ -119,7 +119,7 @@ def _panel_lines(spec: SweepSpec) -> list[str]:
 def list_kinds(args: argparse.Namespace) -> int:
     """List the kinds that a spec can name."""
     from backdoor.settings.registry import FAMILIES
-    from sweeps.spec import bundled_specs
+    from sweeps.storage.bundled import bundled_files
 
     chosen = [args.what] if args.what else [*FAMILIES, "panels", "specs"]
     for family in chosen:
@@ -128,7 +128,7 @@ def list_kinds(args: argparse.Namespace) -> int:
             _list_panels()
             continue
         entries = (
-            {name: _first_comment(file) for name, file in bundled_specs().items()}
+            {name: _first_comment(file) for name, file in bundled_files("specs").items()}
             if family == "specs"
             else {name: _summary(cls) for name, cls in FAMILIES[family].kinds().items()}
         )
@@ -140,13 +140,12 @@ def list_kinds(args: argparse.Namespace) -> int:
 
 def _list_panels() -> None:
     """Each panel with its attacks."""
-    from sweeps.panels import bundled_panels, panel_attacks
-    from sweeps.region.labels import attack_label
+    from sweeps.panels import LABELS, bundled_panels
 
     for name, file in bundled_panels().items():
         print(f"  {name:18} {_first_comment(file)}")
-        for attack in panel_attacks(name):
-            print(f"  {'':20} {attack_label(attack)}")
+        for label in LABELS[name]:
+            print(f"  {'':20} {label}")
 
 
 def _summary(cls: type) -> str:
@@ -163,11 +162,11 @@ def _first_comment(file: Path) -> str:
 
 def init(args: argparse.Namespace) -> int:
     """Write a commented spec to begin from."""
-    from sweeps.spec import bundled_specs
+    from sweeps.storage.bundled import bundled_files
 
     target = Path(args.file)
     if target.exists():
         raise UserError(Mistake("FILE", "must not exist yet", args.file, "Choose another name."))
-    target.write_text(bundled_specs()["digits"].read_text())
+    target.write_text(bundled_files("specs")["digits"].read_text())
     say(f"{target} is a commented spec. Try: {command('sweeps', 'check', args.file)}")
     return FINE

@@ -19,21 +19,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweeps.early_stopping.limits import contradicts, limit_thresholds, metric_of
+from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PredictionAudit
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import STOPPED, TrialRow
-from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import lower_bound
 
 
-def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> PredictionAudit | None:
-    """`foretold` as region.json has it; None where the spec predicts nothing.
+def prediction_audit(criteria: Criteria, rows: Sequence[TrialRow]) -> PredictionAudit | None:
+    """`foretold` as region.json has it; None where no verdict is predicted.
 
     rows: of the ledger, finished and stopped.
     """
-    if spec.stopping is None or not spec.predicting:
+    if criteria.prediction_confidence is None:
         return None
-    thresholds = limit_thresholds(spec.region)
+    thresholds = limit_thresholds(criteria.thresholds)
     holdouts = [row for row in rows if row.predicted and row.finished]
     wrong = sum(was_wrong(row, thresholds) for row in holdouts)
     right = len(holdouts) - wrong
@@ -43,7 +43,7 @@ def prediction_audit(spec: SweepSpec, rows: Sequence[TrialRow]) -> PredictionAud
         "wrong": wrong,
         "error": wrong / len(holdouts) if holdouts else None,
         "error_upper": 1 - lower_bound(right, len(holdouts)) if holdouts else None,
-        "declared": 1 - spec.stopping.confidence,
+        "declared": 1 - criteria.prediction_confidence,
         "epochs_saved": _epochs_saved(rows),
     }
 

@@ -14,6 +14,7 @@ from sweeps.records.final_model_file import AttackName
 from sweeps.records.model_answer import DefenceEntry, Factors, ModelPointEntry
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -95,7 +96,7 @@ def choose(
         UserError: one of them names nothing.
     """
     ledger = Ledger(paths.ledger)
-    region = region_of(spec, ledger, read_sweep(paths)["planned"])
+    region = region_of(criteria_of(spec), ledger, read_sweep(paths)["planned"])
     rows = [row for row in ledger.trials() if row.status in (FINISHED, STOPPED)]
     if spec.search.kind == "region" and point in (RECOMMENDED, BEST):
         chosen = _point_of_model(spec, ledger, region, point, paths)

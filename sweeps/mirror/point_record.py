@@ -94,6 +94,7 @@ class PointRecords:
     def __init__(self, sweep: SweepFile, spec: SweepSpec) -> None:
         self._spec, self._sweep_id = spec, sweep["sweep_id"]
         self._panel = attacks_by_id(spec)
+        self._measures = {name: measure_id(attack) for name, attack in self._panel.items()}
         attacks = {name: attack.identity() for name, attack in self._panel.items()}
         self._labels = distinct_labels(attacks, {n: _name(a) for n, a in attacks.items()})
         self._baselines = measure_labels(sweep["measures"])
@@ -138,7 +139,7 @@ class PointRecords:
 
     def _entry(self, point: Point) -> PointEntry:
         least = region.least_accuracy(self._spec.region, self._best)
-        return region.entry_of(point, "", self._panel, self._spec.region, least)
+        return region.entry_of(point, "", self._measures, self._spec.region, least)
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -204,7 +205,7 @@ class PointRecords:
         }
         for attack in attacks:
             name = attack["attack_id"]
-            floor = self._baselines[measure_id(self._panel[name])]
+            floor = self._baselines[self._measures[name]]
             values[f"attack_success.{self._labels[name]}"] = attack["attack_success"]
             values[f"baseline_attack_success.{floor}"] = attack["baseline_success"]
         for key, value in values.items():

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backdoor.config import Attack, build_attack
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.registry import TRIGGERS
 from backdoor.settings.schema import suggest
-from sweeps.space.parser import SpaceParser
 from sweeps.space.yaml_loader import load_yaml
+from sweeps.storage.bundled import bundled_files
 
 #: What a spec may set beside a panel's name: how much is poisoned, and the target class.
 CHANGEABLE = ("poison_rate", "target")
 #: What makes a panel what it is.
 FIXED = ("trigger", "label_mode", "source", "cover_rate")
+#: The attacks of each panel as `sweeps.region.labels` names them: a released panel never changes,
+#: so that it is listed without building its attacks.
+LABELS = {
+    "standard-1": (
+        "patch at 0.3 % to class 0",
+        "patch at 1 % to class 0",
+        "blend at 0.3 % to class 0",
+        "blend at 1 % to class 0",
+        "sine at 2 % to class 0, labels kept",
+        "sine at 5 % to class 0, labels kept",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,12 +46,11 @@ class PanelUse:
 
 def bundled_panels() -> dict[str, Path]:
     """Name → file of the panels that come with the package."""
-    folder = Path(str(importlib.resources.files("sweeps") / "panels"))
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    return bundled_files("panels")
 
 
 @functools.cache
-def _read(name: str) -> Mapping[str, Any]:
+def panel_section(name: str) -> Mapping[str, Any]:
     """A bundled panel's section, which nobody may change: it is cached."""
     mistakes: list[Mistake] = []
     text = bundled_panels()[name].read_text(encoding="utf-8")
@@ -50,18 +58,6 @@ def _read(name: str) -> Mapping[str, Any]:
     if mistakes:
         raise UserError(mistakes)
     return section
-
-
-def panel_attacks(name: str) -> tuple[Attack, ...]:
-    """The attacks of a bundled panel, as a spec that names it has them, without the clean
-    baseline."""
-    mistakes: list[Mistake] = []
-    families = {"trigger": TRIGGERS}
-    space = SpaceParser("attack", Attack, families, {}, mistakes.append).parse(_read(name))
-    if mistakes:
-        raise UserError(mistakes)
-    attacks = (build_attack(values) for values in space.grid())
-    return tuple(dict.fromkeys(attack for attack in attacks if attack.poison_rate > 0))
 
 
 def named_panel(section: Any) -> PanelUse | None:
@@ -95,7 +91,7 @@ def written_out(section: Any, warn: Callable[[Mistake], None]) -> Any:
         rule += " and ".join(f"`{each}`" for each in CHANGEABLE) + " may be set"
         remedy = "Remove it, or remove `panel` and list your own attacks."
         warn(Mistake(f"attack.{name}", rule, given[name], remedy))
-    return None if overridden else _changed(_read(use.name), given)
+    return None if overridden else _changed(panel_section(use.name), given)
 
 
 def _changed(section: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

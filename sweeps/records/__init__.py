@@ -8,6 +8,7 @@
     final_model_file    the file beside a final model
     influence_entry     an image of the influence pictures' index
     thresholds          `Thresholds`: what a point has to reach
+    criteria            `Criteria`: all that a region is judged by
 
 Each record is declared once, with units, and built where Parquet or JSON is read. Rows are frozen
 dataclasses; JSON documents are typed dictionaries, whose keys are promises to users. Nothing here

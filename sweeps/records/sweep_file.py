@@ -38,10 +38,11 @@ class SweepFile(TypedDict):
     the identity of a trigger with its target. versions: of this project and of what it builds on.
     command: as it was typed.
 
-    The last four say what it takes to look at the results without the spec; folders of earlier
+    The last ones say what it takes to look at the results without the spec; folders of earlier
     releases lack them. panel: the attacks, with ids and labels. planned_points: defence points in
     all, None where the search is adaptive. inactive: kind of architecture to the training settings
-    that it ignores.
+    that it ignores. seeds, search, prediction_confidence: as in `sweeps.records.criteria.Criteria`.
+    spec_digest: of the spec that all of this is from, but for its probes, which may change.
     """
 
     schema_version: int
@@ -59,3 +60,7 @@ class SweepFile(TypedDict):
     thresholds: NotRequired[SpecThresholds]
     planned_points: NotRequired[int | None]
     inactive: NotRequired[dict[str, list[str]]]
+    seeds: NotRequired[list[int]]
+    search: NotRequired[str]
+    prediction_confidence: NotRequired[float | None]
+    spec_digest: NotRequired[str]

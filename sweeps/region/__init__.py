@@ -1,8 +1,9 @@
 """What was learnt: where clean accuracy stays high and every attack of the panel fails.
 
 `points` gathers rows of the ledger into defence points; `point_table.entry_of` judges them against
-the thresholds, by means and by bounds; `best_accuracy` is what `best - x` refers to. The `model_*`
-files say what the model of a region search answers, and `write` writes region.json.
+the thresholds, by means and by bounds; `best_accuracy` is what `best - x` refers to. They take
+`Criteria` instead of a spec, and load no torch. The `model_*` files say what the model of a region
+search answers, and `write` writes region.json.
 
 Verdicts are judged in three other places as well: of a point by its probability in
 `sweeps.levelset.membership.labels`, of a draw with fresh seeds in `sweeps.verify.judge`, and of a

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backdoor.config import Attack
 from backdoor.settings.registry import FAMILIES, TOGETHER
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
+
+if TYPE_CHECKING:
+    from backdoor.config import Attack
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""The attacks that a sweep's claims are about, as region.json and sweep.json list them."""
+"""The attacks that a spec's claims are about, with all else that a region is judged by."""
 
 from __future__ import annotations
 
 from backdoor.config import Attack, measure_id
 from backdoor.settings.digest import digest
+from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PanelEntry
 from sweeps.region.labels import attack_label, kind_label, target_label
 from sweeps.spec import SweepSpec
@@ -14,9 +15,17 @@ def attacks_by_id(spec: SweepSpec) -> dict[str, Attack]:
     return {digest("attack", attack.identity()): attack for attack in spec.panel}
 
 
-def panel_entries(spec: SweepSpec) -> list[PanelEntry]:
-    """The panel with ids and labels."""
-    return [_entry(name, attack) for name, attack in attacks_by_id(spec).items()]
+def criteria_of(spec: SweepSpec) -> Criteria:
+    """What the sweep's region is judged by."""
+    predicted = spec.stopping if spec.predicting else None
+    return Criteria(
+        name=spec.name,
+        panel=tuple(_entry(name, attack) for name, attack in attacks_by_id(spec).items()),
+        seeds=spec.seeds,
+        thresholds=spec.region,
+        search=spec.search.kind,
+        prediction_confidence=predicted.confidence if predicted else None,
+    )
 
 
 def _entry(attack_id: str, attack: Attack) -> PanelEntry:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from backdoor.config import Attack, measure_id
 from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import Ledger
+from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import (
     REGION_VERSION,
     AttackEntry,
@@ -24,35 +24,34 @@ from sweeps.records.region_file import (
     RegionFile,
     ThresholdsEntry,
 )
+from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.region.caveats import broken_seeds, caveats, met_without_learning
 from sweeps.region.labels import point_labels
-from sweeps.region.panel import attacks_by_id, panel_entries
 from sweeps.region.points import AttackFigures, Point, gathered
-from sweeps.spec import SweepSpec, Thresholds
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
 
 IN, OUT, UNDECIDED, INCOMPLETE = "IN", "OUT", "UNDECIDED", "INCOMPLETE"
 
 
-def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> RegionFile:
+def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) -> RegionFile:
     """The region as region.json keeps it. planned: how many trials there are in all, if known."""
     rows = [row for row in ledger.trials() if row.status in (FINISHED, STOPPED)]
-    panel = attacks_by_id(spec)
-    points = gathered(rows, panel, spec.seeds, spec.region.confidence)
+    thresholds, measures = criteria.thresholds, criteria.measures
+    points = gathered(rows, measures, criteria.seeds, thresholds.confidence)
     best = best_point(points)
-    least = least_accuracy(spec.region, best)
+    least = least_accuracy(thresholds, best)
     labels = point_labels([point.factors for point in points])
     table = [
-        entry_of(point, label, panel, spec.region, least)
+        entry_of(point, label, measures, thresholds, least)
         for point, label in zip(points, labels, strict=True)
     ]
     region: RegionFile = {
         "schema_version": REGION_VERSION,
-        "name": spec.name,
-        "thresholds": _thresholds(spec.region, best, least),
-        "panel": panel_entries(spec),
+        "name": criteria.name,
+        "thresholds": _thresholds(thresholds, best, least),
+        "panel": list(criteria.panel),
         "counts": {
             "by_means": _count((entry["by_means"] for entry in table), (IN, OUT, INCOMPLETE)),
             "by_bounds": _count((entry["by_bounds"] for entry in table), (IN, OUT, UNDECIDED)),
@@ -66,7 +65,7 @@ def region_of(spec: SweepSpec, ledger: Ledger, planned: int | None = None) -> Re
         "recommended": recommend(table),
         "points": table,
     }
-    audit = prediction_audit(spec, rows if spec.predicting else [])
+    audit = prediction_audit(criteria, rows)
     if audit is not None:
         region["foretold"] = audit
     region["doubts"] = [
@@ -139,11 +138,12 @@ def _count(verdicts: Iterable[str], words: Sequence[str]) -> dict[str, int]:
 def entry_of(
     point: Point,
     label: str,
-    panel: Mapping[str, Attack],
+    measures: Mapping[str, str],
     thresholds: Thresholds,
     least: float | None,
 ) -> PointEntry:
-    """The point as region.json has it. least: the clean accuracy asked for, where known."""
+    """The point as region.json has it. measures: attack id → measure id, in the order of the panel.
+    least: the clean accuracy asked for, where known."""
     entry = _unjudged(point, label)
     if not point.complete or least is None:
         return entry
@@ -167,7 +167,8 @@ def entry_of(
     entry["by_bounds"] = OUT if broken and bounds == IN else bounds
     entry["margin"] = margin
     entry["attacks"] = [
-        _attack_entry(name, figures[name], attack, point.baseline) for name, attack in panel.items()
+        _attack_entry(name, figures[name], measure, point.baseline)
+        for name, measure in measures.items()
     ]
     return entry
 
@@ -226,14 +227,13 @@ def seeds_passing(
 
 
 def _attack_entry(
-    name: str, figures: AttackFigures, attack: Attack, baseline: Sequence[TrialRow]
+    name: str, figures: AttackFigures, measure_id: str, baseline: Sequence[TrialRow]
 ) -> AttackEntry:
-    own_id = measure_id(attack)
     on_clean_models = [
         measured.success / measured.total
         for row in baseline
         for measured in row.measurements
-        if measured.measure_id == own_id and measured.total
+        if measured.measure_id == measure_id and measured.total
     ]
     return {
         "attack_id": name,

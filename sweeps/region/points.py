@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from backdoor.config import Attack
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 from sweeps.records.trial_row import TrialRow
@@ -81,9 +80,10 @@ class Point:
 
 
 def gathered(
-    rows: Sequence[TrialRow], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
 ) -> list[Point]:
-    """All points of finished and stopped rows, in the order of the table."""
+    """All points of finished and stopped rows, in the order of the table. panel: ids of the attacks
+    that a point needs."""
     by_point: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         by_point[row.defence_id].append(row)
@@ -91,7 +91,7 @@ def gathered(
 
 
 def point_of(
-    rows: Sequence[TrialRow], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
 ) -> Point:
     """The point behind all of its finished and stopped rows, at least one."""
     finished = [row for row in rows if row.finished]
@@ -119,7 +119,7 @@ def _factors(row: TrialRow) -> Factors:
 
 
 def _figures(
-    rows: Sequence[TrialRow], panel: Mapping[str, Attack], seeds: Sequence[int], confidence: float
+    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
 ) -> dict[str, AttackFigures]:
     """Figures of every attack of the panel; nothing at all while a seed of one is missing."""
     found = {(row.attack_id, row.seed): row for row in rows}

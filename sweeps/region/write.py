@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sweeps.ledger import Ledger
+from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.region_file import RegionFile
 from sweeps.region.point_table import region_of
-from sweeps.spec import SweepSpec
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
+
+if TYPE_CHECKING:
+    from sweeps.spec import SweepSpec
 
 
 def write_region(paths: SweepPaths, spec: SweepSpec, ledger: Ledger | None = None) -> RegionFile:
     """Judges what the ledger holds, and writes region.json. ledger: the folder's, where it is open
     already."""
+    from sweeps.region.panel import criteria_of  # loads torch
+
+    return _write(paths, criteria_of(spec), spec, ledger)
+
+
+def write_point_table(
+    paths: SweepPaths, criteria: Criteria, ledger: Ledger | None = None
+) -> RegionFile:
+    """The same without the spec, for every search but a region search: its model needs the spec."""
+    if criteria.search == REGION_SEARCH:
+        raise ValueError("The region of a region search is written with its spec: `write_region`.")
+    return _write(paths, criteria, None, ledger)
+
+
+def _write(
+    paths: SweepPaths, criteria: Criteria, spec: SweepSpec | None, ledger: Ledger | None
+) -> RegionFile:
     ledger = Ledger(paths.ledger) if ledger is None else ledger
     sweep = read_sweep(paths)
-    region = region_of(spec, ledger, sweep["planned"])
-    if spec.search.kind == "region":
+    region = region_of(criteria, ledger, sweep["planned"])
+    if spec is not None and criteria.search == REGION_SEARCH:
         _add_model(region, spec, ledger)
     region["class_names"] = sweep["class_names"]
     write_json(paths.region, region)

@@ -15,8 +15,9 @@ from backdoor.config import build_defence, measure_id
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
-from sweeps.records.sweep_file import SpecThresholds, SweepFile
-from sweeps.region.panel import panel_entries
+from sweeps.records.sweep_file import SweepFile
+from sweeps.region.panel import criteria_of
+from sweeps.results.stored import stored
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec, parse_spec
@@ -91,21 +92,9 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
             "runs": "trial" if spec.tracking is None else spec.tracking.runs,
         },
         "command": shlex.join(argv),
-        "panel": panel_entries(spec),
-        "thresholds": _thresholds(spec),
+        **stored(criteria_of(spec), spec.to_yaml()),
         "planned_points": points,
         "inactive": inactive_settings(spec),
-    }
-
-
-def _thresholds(spec: SweepSpec) -> SpecThresholds:
-    return {
-        "rule": spec.region.rule,
-        "clean_accuracy": spec.region.clean_accuracy,
-        "below_best": spec.region.below_best,
-        "attack_success": spec.region.attack_success,
-        "confidence": spec.region.confidence,
-        "target": spec.region.target,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from scipy.special import betaincinv
-from scipy.stats import binom
 
 #: Of every bound here: fixed, so that it cannot be chosen after the results are known.
 CONFIDENCE = 0.95
@@ -35,7 +34,7 @@ def draws_for(claim: float, predicted: float) -> int:
     it, the one that comes nearest.
     """
     plans = [(_draws_allowing(claim, failing), failing) for failing in range(MOST_FAILING + 1)]
-    chances = [float(binom.cdf(failing, draws, 1 - predicted)) for draws, failing in plans]
+    chances = [_chance_of_failing(failing, draws, 1 - predicted) for draws, failing in plans]
     likely = [draws for (draws, _), chance in zip(plans, chances, strict=True) if chance >= POWER]
     return likely[0] if likely else plans[chances.index(max(chances))][0]
 
@@ -43,7 +42,14 @@ def draws_for(claim: float, predicted: float) -> int:
 def chance_to_prove(claim: float, draws: int, predicted: float) -> float:
     """The probability that so many draws prove the claim, each passing with `predicted`."""
     allowed = [f for f in range(draws) if lower_bound(draws - f, draws) >= claim]
-    return float(binom.cdf(max(allowed), draws, 1 - predicted)) if allowed else 0.0
+    return _chance_of_failing(max(allowed), draws, 1 - predicted) if allowed else 0.0
+
+
+def _chance_of_failing(most: int, draws: int, rate: float) -> float:
+    """The probability that at most so many of the draws fail, each with this rate."""
+    from scipy.stats import binom  # takes a second to load, which no bound needs
+
+    return float(binom.cdf(most, draws, rate))
 
 
 def _draws_allowing(claim: float, failing: int) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from sweeps.ledger import Ledger
 from sweeps.records.region_file import PointEntry
 from sweeps.records.verification_file import FrozenRegion
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import IN, INCOMPLETE, OUT, region_of
 from sweeps.spec import SweepSpec
 from sweeps.verify.regions import BORDER, BOUNDS, INSIDE, MEANS, OUTSIDE, STRATA, Candidate
@@ -21,7 +22,7 @@ class TriedPoints:
     """
 
     def __init__(self, spec: SweepSpec, ledger: Ledger, basis: str | None = None) -> None:
-        region = region_of(spec, ledger)
+        region = region_of(criteria_of(spec), ledger)
         self._defences = {
             row.defence_id: row.config["defence"] for row in ledger.trials() if row.finished
         }

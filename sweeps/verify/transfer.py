@@ -13,7 +13,8 @@ from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TRIGGERS
 from backdoor.settings.schema import suggest
-from sweeps.panels import bundled_panels, panel_attacks
+from sweeps.panels import bundled_panels
+from sweeps.panels.attacks import panel_attacks
 from sweeps.region.labels import attack_label
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec

@@ -16,6 +16,7 @@ from backdoor.errors import StoredDataError, UserError
 from dashboards.appendix import duration, without_passwords
 from dashboards.report import write_map, write_report
 from sweeps.ledger import Ledger
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.files import write_json
@@ -194,7 +195,7 @@ def test_a_sweep_that_was_really_run(tmp_path):
     spec = small_spec()
     paths = begin(tmp_path / "small", spec)
     sweep(paths, spec, SerialRunner())
-    found = region_of(spec, Ledger(paths.ledger), 24)
+    found = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
     write_json(paths.region, found)
     page = read(paths.root)
     text = words(page)

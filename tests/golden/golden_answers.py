@@ -579,7 +579,16 @@ def subject_answers(folder: Path) -> dict[str, Any]:
 #: Of a results folder's sweep.json, what differs each time.
 PASSING = ("sweep_id", "created", "versions", "tracking", "command")
 #: Of sweep.json, what releases after the record have added.
-ADDED = ("panel", "thresholds", "planned_points", "inactive")
+ADDED = (
+    "panel",
+    "thresholds",
+    "planned_points",
+    "inactive",
+    "seeds",
+    "search",
+    "prediction_confidence",
+    "spec_digest",
+)
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import pytest
 from small import begin, sweep
 
 from sweeps.ledger import Ledger
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.spec import load_spec
@@ -14,7 +15,7 @@ def region(tmp_path, *changes):
     paths = begin(tmp_path / "r", spec)
     outcome = sweep(paths, spec, SerialRunner())
     assert outcome.failed == 0
-    return region_of(spec, Ledger(paths.ledger), outcome.finished)
+    return region_of(criteria_of(spec), Ledger(paths.ledger), outcome.finished)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sweeps.analyses.resistance import resistance
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
 from sweeps.region.caveats import caveats, met_without_learning
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.region.write import write_region
@@ -25,7 +26,7 @@ def swept(tmp_path, **changes):
     spec = small_spec(**changes)
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
-    return paths, region_of(spec, Ledger(paths.ledger))
+    return paths, region_of(criteria_of(spec), Ledger(paths.ledger))
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ from sweeps.ledger import Ledger, finished_rows, load_results, trial_rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.records.thresholds import Thresholds
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.runners.serial import SerialRunner
@@ -357,7 +358,7 @@ def test_those_stopped_are_the_beginning_of_what_they_would_have_been(swept, cal
 def test_the_region_says_how_often_it_was_wrong_and_leaves_points_open(swept, calm, capsys) -> None:
     paths, spec, _ = swept
     ledger = Ledger(paths.ledger)
-    region = region_of(spec, ledger, len(calm))
+    region = region_of(criteria_of(spec), ledger, len(calm))
     found = region["foretold"]
     rows = [r for r in ledger.trials() if not r.is_clean]
     holdouts = [r for r in rows if r.predicted and r.finished]
@@ -387,15 +388,15 @@ def test_a_broken_holdout_passes_nothing() -> None:
     spec = small_spec(**EASY, stopping=CERTAIN)
     (base,) = trial_rows(row(trial(epochs=3), [(0.9, 0.5)] * 2, (0.95, 0.1)))
     fails = replace(base, predicted="fails: attack_success 0.5")
-    assert prediction_audit(spec, [fails])["wrong"] == 1
-    assert prediction_audit(spec, [replace(fails, diverged=True)])["wrong"] == 0
+    assert prediction_audit(criteria_of(spec), [fails])["wrong"] == 1
+    assert prediction_audit(criteria_of(spec), [replace(fails, diverged=True)])["wrong"] == 0
     passes = replace(base, predicted="passes: margin 0.1")
-    assert prediction_audit(spec, [passes])["wrong"] == 0
-    assert prediction_audit(spec, [replace(passes, collapsed=True)])["wrong"] == 1
-    empty = prediction_audit(spec, [])
+    assert prediction_audit(criteria_of(spec), [passes])["wrong"] == 0
+    assert prediction_audit(criteria_of(spec), [replace(passes, collapsed=True)])["wrong"] == 1
+    empty = prediction_audit(criteria_of(spec), [])
     assert (empty["error"], empty["error_upper"], empty["epochs_saved"]) == (None, None, 0)
     assert "the error rate is unknown" in sentence(empty)
-    assert prediction_audit(small_spec(**EASY), [fails]) is None
+    assert prediction_audit(criteria_of(small_spec(**EASY)), [fails]) is None
 
 
 def test_resumed_it_trains_no_stopped_trial_again_and_knows_what_was_learned(

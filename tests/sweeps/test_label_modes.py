@@ -7,6 +7,7 @@ from dashboards.report import write_report
 from sweeps.ledger import Ledger
 from sweeps.mirror.run_record import measure_labels
 from sweeps.region.labels import attack_label
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.files import write_json
@@ -28,7 +29,7 @@ def test_from_the_spec_to_the_report(tmp_path) -> None:
         if attack is not None:
             kept = {"all_to_one": range(40, 55), "all_to_all": [55], "clean_label": [0]}
             assert row["poisoned"] == 55 and row["relabelled"] in kept[attack["label_mode"]]
-    region = region_of(spec, Ledger(paths.ledger), 24)
+    region = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
     assert region["trials"] == {"finished": 24, "stopped": 0, "failed": 0, "planned": 24}
     assert [(entry["target"], entry["goal"]) for entry in region["panel"]] == [
         (3, "to class 3"), (None, "to the next class"), (3, "to class 3, labels kept")

@@ -10,7 +10,10 @@ from backdoor.settings.registry import TRIGGERS
 from sweeps.cli import FINE
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
-from sweeps.panels import bundled_panels, named_panel, panel_attacks
+from sweeps.panels import LABELS, bundled_panels, named_panel
+from sweeps.panels.attacks import panel_attacks
+from sweeps.region.labels import attack_label
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.results.create import reopen
 from sweeps.runners.serial import SerialRunner
@@ -46,7 +49,12 @@ def test_a_released_panel_never_changes(name) -> None:
 
 
 def test_every_released_panel_is_still_there() -> None:
-    assert set(GOLDEN) == set(bundled_panels())
+    assert set(GOLDEN) == set(bundled_panels()) == set(LABELS)
+
+
+@pytest.mark.parametrize("name", [*bundled_panels()])
+def test_listed_labels_are_those_of_the_attacks(name) -> None:
+    assert LABELS[name] == tuple(attack_label(attack) for attack in panel_attacks(name))
 
 
 @pytest.mark.parametrize("attack", ["standard-1", {"panel": "standard-1"}])
@@ -150,7 +158,7 @@ def test_a_results_folder_keeps_the_panels_name_and_is_resumed_with_the_same_tri
     assert again.panel == spec.panel
     before = results(paths)
     assert sweep(paths, again, SerialRunner(None)).finished == len(before)  # nothing is trained
-    region = region_of(again, Ledger(paths.ledger))
+    region = region_of(criteria_of(again), Ledger(paths.ledger))
     assert [entry["attack_id"] for entry in region["panel"]] == [
         digest("attack", a.identity()) for a in spec.panel
     ]

@@ -8,6 +8,7 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import by_bounds, recommend, region_of
 from sweeps.region.region_text import region_text
 from sweeps.results.create import inactive_settings, planned_trials
@@ -108,7 +109,7 @@ def crafted(tmp_path, figures, **changes):
         return finished_rows(made, "pack")
 
     sweep(paths, spec, SerialRunner(work))
-    return spec, Ledger(paths.ledger), region_of(spec, Ledger(paths.ledger), 18)
+    return spec, Ledger(paths.ledger), region_of(criteria_of(spec), Ledger(paths.ledger), 18)
 
 
 def test_a_region_by_hand(tmp_path) -> None:
@@ -179,7 +180,7 @@ def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
         file.unlink()
     Ledger(ledger.folder).append(table.slice(0, missing))
     Ledger(ledger.folder).append(table.slice(missing + 1))
-    region = region_of(spec, Ledger(ledger.folder), 18)
+    region = region_of(criteria_of(spec), Ledger(ledger.folder), 18)
     assert region["counts"]["by_means"]["INCOMPLETE"] == 1
     (incomplete,) = [p for p in region["points"] if p["by_means"] == "INCOMPLETE"]
     assert incomplete["by_bounds"] == "UNDECIDED" and incomplete["clean_accuracy"] is None
@@ -189,7 +190,7 @@ def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
 def test_nothing_recorded_yet(tmp_path) -> None:
     spec = small_spec()
     paths = begin(tmp_path / "r", spec)
-    region = region_of(spec, Ledger(paths.ledger), 24)
+    region = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
     assert region["points"] == [] and region["recommended"] is None
     assert "No defence point is complete yet" in region_text(region)
 
@@ -198,7 +199,7 @@ def test_sweep_json_says_what_it_takes_to_look_at_results(tmp_path) -> None:
     """Panel and thresholds as region.json has them, and what the search may try."""
     spec = small_spec()
     paths = begin(tmp_path / "r", spec)
-    stored, region = read_sweep(paths), region_of(spec, Ledger(paths.ledger))
+    stored, region = read_sweep(paths), region_of(criteria_of(spec), Ledger(paths.ledger))
     assert stored["panel"] == region["panel"]
     asked, thresholds = stored["thresholds"], region["thresholds"]
     assert asked["rule"] == thresholds["clean_accuracy"]["rule"]

@@ -14,6 +14,7 @@ from backdoor.errors import StoredDataError
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import read_sweep
@@ -165,7 +166,7 @@ def region_with(tmp_path, **changes):
 
     sweep(paths, spec, SerialRunner(work))
     assert len(results(paths)) == 9
-    return region_of(spec, Ledger(paths.ledger), 9)
+    return region_of(criteria_of(spec), Ledger(paths.ledger), 9)
 
 
 def test_equality_with_a_threshold_is_inside(tmp_path) -> None:

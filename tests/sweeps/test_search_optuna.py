@@ -14,6 +14,7 @@ from backdoor.engines.convex import Convex
 from backdoor.engines.packed import Packed
 from backdoor.errors import StoredDataError
 from sweeps.ledger import Ledger
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
@@ -102,7 +103,9 @@ def test_the_model_is_used_once_enough_is_known(tmp_path) -> None:
 def test_objectives_are_the_figures_of_the_region(tmp_path) -> None:
     spec = spec_of(points=6, region={"clean_accuracy": 0.85, "attack_success": 0.3})
     paths, search = run(tmp_path / "r", spec)
-    table = {p["defence_id"]: p for p in region_of(spec, Ledger(paths.ledger))["points"]}
+    table = {
+        p["defence_id"]: p for p in region_of(criteria_of(spec), Ledger(paths.ledger))["points"]
+    }
     reported = known(spec, search)
     assert set(reported) == set(table) and len(reported) == 6
     feasible = set()

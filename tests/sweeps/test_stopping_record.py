@@ -33,6 +33,7 @@ from sweeps.ledger import (
 from sweeps.mirror import mirror
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.runners import tune
@@ -287,7 +288,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     tmp_path, capsys
 ) -> None:
     paths, spec, ledger = crafted(tmp_path, {0.01: 480, 0.1: 450, 1.0: 470}, stops=(0.01,))
-    region = region_of(spec, ledger, 18)
+    region = region_of(criteria_of(spec), ledger, 18)
     assert region["trials"] == {"finished": 16, "stopped": 2, "failed": 0, "planned": 18}
     table = {p["factors"]["defence.weight_decay"]: p for p in region["points"]}
     assert [table[d]["stopped"] for d in (0.01, 0.1, 1.0)] == [2, 0, 0]
@@ -328,7 +329,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
 
 def test_without_a_complete_point_nothing_is_denied(tmp_path) -> None:
     _, spec, ledger = crafted(tmp_path, {0.01: 480, 0.1: 450}, stops=(0.01, 0.1))
-    text = region_text(region_of(spec, ledger, 12))
+    text = region_text(region_of(criteria_of(spec), ledger, 12))
     assert text.startswith("No region found: none of 0 judged points meets clean")
     assert "2 are incomplete (4 trials were stopped early)." in text
 
@@ -339,7 +340,7 @@ def test_a_point_that_is_only_not_done_yet_says_nothing_of_the_best(tmp_path) ->
     keep = [r for r in rows if json.loads(r["config"])["defence"]["weight_decay"] == 1.0 or r["attack_id"] == "clean"]  # fmt: skip
     other = Ledger(paths.root / "other")
     other.append(pa.Table.from_pylist(keep, schema=SCHEMA))
-    clean = region_of(spec, other, 12)["thresholds"]["clean_accuracy"]
+    clean = region_of(criteria_of(spec), other, 12)["thresholds"]["clean_accuracy"]
     assert (clean["best"], clean["best_source"]) == (pytest.approx(0.94), "panel")
 
 

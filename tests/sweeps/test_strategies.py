@@ -6,6 +6,7 @@ from small import begin, results, small_spec, sweep
 from backdoor.errors import UserError
 from sweeps.ledger import Ledger, load_results
 from sweeps.region.labels import attack_label
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 
@@ -29,7 +30,7 @@ def test_from_the_spec_to_the_ledger(tmp_path) -> None:
         assert (row["poisoned"], row["covers"]) == expected
     table = load_results(tmp_path / "out")
     assert sorted(table["covers"].to_pylist()) == [0, 0, 0, 0, 110, 110]
-    assert region_of(spec, Ledger(paths.ledger), 5)["trials"]["finished"] == 5
+    assert region_of(criteria_of(spec), Ledger(paths.ledger), 5)["trials"]["finished"] == 5
 
 
 def test_classes_of_a_source_may_be_alone_or_together(tmp_path) -> None:

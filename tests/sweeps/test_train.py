@@ -15,6 +15,7 @@ from sweeps.cli import FAILURES, FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.final_model.select import choose, fresh_seed
 from sweeps.ledger import Ledger
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.prediction import predict_one
@@ -165,7 +166,7 @@ def test_attacks_are_numbered_as_the_region_lists_them(finished, capsys) -> None
     assert main(["region", str(paths.root)]) == FINE
     listed = capsys.readouterr().out.partition("Attacks:\n")[2].splitlines()
     assert listed == ["  1 patch(size=1) at 1 % to class 0", "  2 patch(size=1) at 3 % to class 0"]
-    panel = region_of(spec, Ledger(paths.ledger))["panel"]
+    panel = region_of(criteria_of(spec), Ledger(paths.ledger))["panel"]
     for number in (1, 2):
         assert choose(spec, paths, attack=str(number)).trial.attack == spec.panel[number - 1]
         prefix = panel[number - 1]["attack_id"][:6]

@@ -18,6 +18,7 @@ from backdoor.triggers import blend
 from sweeps.ledger import Ledger
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.results.create import read_spec, reopen
 from sweeps.runners import train_pack
@@ -96,7 +97,9 @@ def test_from_the_spec_through_workers_to_the_region(picture, tmp_path) -> None:
     assert stored.panel == spec.panel and ids_of(stored) == ids_of(spec)
     picture.unlink()  # results can be read where the files are not; training finds out
     assert ids_of(read_spec(again)) == ids_of(spec)
-    assert region_of(read_spec(again), Ledger(paths.ledger), 8)["trials"]["finished"] == 8
+    assert (
+        region_of(criteria_of(read_spec(again)), Ledger(paths.ledger), 8)["trials"]["finished"] == 8
+    )
     as_another_process()
     with pytest.raises(UserError) as caught:
         reopen(paths.sweep.parent)

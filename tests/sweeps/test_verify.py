@@ -22,6 +22,7 @@ from sweeps.cli.verifying import _announce
 from sweeps.driver import runner
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.fitted_region import FittedRegion
+from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
@@ -128,7 +129,7 @@ def test_a_true_region_passes_and_every_figure_can_be_counted_again(tmp_path) ->
     case, plan, answer = verified(paths, spec)
     inside = {
         p["defence_id"]
-        for p in region_of(spec, Ledger(paths.ledger))["points"]
+        for p in region_of(criteria_of(spec), Ledger(paths.ledger))["points"]
         if p["by_means"] == "IN"
     }
     assert len(inside) == 3

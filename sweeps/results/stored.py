@@ -1,0 +1,80 @@
+"""What sweep.json stores of the spec, so that a region is judged without building the spec.
+
+Building it loads torch, and the modules of users' own kinds. What is stored is used as long as
+spec.yaml says what it said when the sweep began, but for its probes, which judge nothing and may
+change (`sweeps.results.add_probes`).
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from backdoor.settings.digest import digest
+from sweeps.records.criteria import Criteria
+from sweeps.records.region_file import PanelEntry
+from sweeps.records.sweep_file import SpecThresholds, SweepFile
+from sweeps.records.thresholds import Thresholds
+from sweeps.space.yaml_loader import load_yaml
+
+
+class StoredCriteria(TypedDict):
+    """The criteria as sweep.json has them, with the digest of the spec that they are from."""
+
+    panel: list[PanelEntry]
+    thresholds: SpecThresholds
+    seeds: list[int]
+    search: str
+    prediction_confidence: float | None
+    spec_digest: str
+
+
+def stored(criteria: Criteria, spec: str) -> StoredCriteria:
+    """What sweep.json gets. spec: as YAML."""
+    asked = criteria.thresholds
+    return {
+        "panel": list(criteria.panel),
+        "thresholds": {
+            "rule": asked.rule,
+            "clean_accuracy": asked.clean_accuracy,
+            "below_best": asked.below_best,
+            "attack_success": asked.attack_success,
+            "confidence": asked.confidence,
+            "target": asked.target,
+        },
+        "seeds": list(criteria.seeds),
+        "search": criteria.search,
+        "prediction_confidence": criteria.prediction_confidence,
+        "spec_digest": spec_digest(spec),
+    }
+
+
+def stored_criteria(sweep: SweepFile) -> Criteria | None:
+    """The criteria that sweep.json stores; None in folders of releases that stored less."""
+    if not StoredCriteria.__annotations__.keys() <= sweep.keys():
+        return None
+    asked = sweep["thresholds"]
+    return Criteria(
+        name=sweep["name"],
+        panel=tuple(sweep["panel"]),
+        seeds=tuple(sweep["seeds"]),
+        thresholds=Thresholds(
+            clean_accuracy=asked["clean_accuracy"],
+            below_best=asked["below_best"],
+            attack_success=asked["attack_success"],
+            confidence=asked["confidence"],
+            target=asked["target"],
+        ),
+        search=sweep["search"],
+        prediction_confidence=sweep["prediction_confidence"],
+    )
+
+
+def spec_digest(text: str, place: str = "spec") -> str:
+    """The digest of a spec, given as YAML, but for its probes and for how the file is laid out.
+
+    The order of keys counts, since it decides the order of the panel.
+    """
+    document = load_yaml(text, lambda mistake: None, place)
+    if isinstance(document, dict):
+        document.pop("probes", None)
+    return digest("spec", repr(document))

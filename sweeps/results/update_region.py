@@ -1,0 +1,38 @@
+"""The region of a results folder, judged again by what its ledger holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sweeps.ledger import Ledger
+from sweeps.records.criteria import REGION_SEARCH
+from sweeps.records.region_file import RegionFile
+from sweeps.region.write import write_point_table, write_region
+from sweeps.results.stored import spec_digest, stored_criteria
+from sweeps.storage.files import read_text
+from sweeps.storage.paths import SweepPaths, read_sweep
+
+CHANGED = "note: spec.yaml was changed after the sweep began; the region answers what it asks now"
+
+
+def update_region(
+    paths: SweepPaths,
+    ledger: Ledger | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> RegionFile:
+    """Writes region.json, by the criteria in sweep.json where they are enough, else by the spec.
+
+    The spec is needed for the model of a region search, in folders of releases that stored less,
+    and where spec.yaml was changed by hand: then it holds as it is now. ledger: the folder's, where
+    it is open already. say: is told of such a change.
+    """
+    sweep = read_sweep(paths)
+    criteria, text = stored_criteria(sweep), read_text(paths.spec)
+    if criteria is not None and sweep["spec_digest"] != spec_digest(text, str(paths.spec)):
+        say(CHANGED)
+    elif criteria is not None and criteria.search != REGION_SEARCH:
+        return write_point_table(paths, criteria, ledger)
+
+    from sweeps.results.create import read_spec  # loads torch
+
+    return write_region(paths, read_spec(paths), ledger)
