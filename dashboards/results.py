@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, R
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results
+
+#: A region as figures take it: as a dict, or the results folder that it lies in.
+RegionSource = RegionFile | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,18 @@ def read_region(folder: Path) -> RegionFile:
         raise StoredDataError(Mistake(str(paths.region), rule, version, remedy))
     found: RegionFile = region
     return found
+
+
+def region_from(source: RegionSource) -> RegionFile:
+    """A region that was read already, or that of a results folder; `UserError` for all else."""
+    if isinstance(source, str | os.PathLike):
+        return read_region(Path(source))
+    version = source.get("schema_version") if isinstance(source, Mapping) else None
+    if version != REGION_VERSION:
+        rule = "must be a results folder, or its region as `sweeps.read_region` returns it"
+        remedy = "Name the folder that `sweeps run` wrote."
+        raise UserError(Mistake("region", rule, source, remedy))
+    return source
 
 
 def read_results(folder: Path, ledger: Ledger | None = None) -> Results:

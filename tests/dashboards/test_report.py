@@ -13,7 +13,8 @@ import pytest
 from small import begin, small_spec, sweep
 
 from backdoor.errors import StoredDataError, UserError
-from dashboards.appendix import duration, without_passwords
+from dashboards.appendix import without_passwords
+from dashboards.filters import duration
 from dashboards.report import write_map, write_report
 from sweeps.ledger import Ledger
 from sweeps.region.point_table import region_of
@@ -61,7 +62,7 @@ def read(folder: Path) -> str:
 
 def words(page: str) -> str:
     """The text of a page in one line."""
-    return re.sub(r"\s+", " ", " ".join(Reader(page).text))
+    return re.sub(r"\s+", " ", " ".join(Reader(page).text)).strip()
 
 
 # --- what it says ------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def test_the_sections_stand_in_their_order(folder):
 def test_every_point_has_a_row_with_both_verdicts_and_every_seed(folder):
     page = read(folder)
     table = page[page.index("<h2>All defence points") : page.index("<h2>The attack panel")]
-    rows = [words(row) for row in re.findall(r"<tr>.*?</tr>", table)][1:]
+    rows = [words(row) for row in re.findall(r"<tr>.*?</tr>", table, re.S)][1:]
     assert len(rows) == 4
     row = "point p1 recommended IN IN 0.940 [0.920, 0.960] 0.940 0.940 0.940 0.100 [0.080, 0.120] 0.100 0.100 0.100 patch(size=1) at 3 % 3 of 3 0.040"
     assert "".join(rows[1].split()) == row.replace(" ", "")

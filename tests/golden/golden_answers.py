@@ -456,7 +456,8 @@ class _Page(html.parser.HTMLParser):
         if "style" in self._inside:
             return
         if "svg" not in self._inside:
-            self.text.append(data)
+            # As browsers do: a line break of the file is a space of the text, but for <pre>.
+            self.text.append(data if "pre" in self._inside else data.replace("\n", " "))
         elif "text" in self._inside:
             self.drawn.append(data)
 
