@@ -6,9 +6,8 @@
     plot_region_map("digits")            # a matplotlib figure; a notebook shows it
     plot_region_map("digits").savefig("map.png")
 
-`digits` is the results folder of a sweep. Only what is listed under FUNCTIONS is for use from
-outside; modules, and all else in them, may change with any release. Nothing is changed by looking:
-`write_report` writes its one file, the others none.
+`digits` is the results folder of a sweep, which looking at it does not change. The functions that
+`dir(dashboards)` lists are offered; modules, and all else in them, may change with any release.
 
 For those who work on it: `report` has the order of the page, `results` what is read of a folder.
 `sections`, `appendix` and `probes` compute what the templates in `templates/` are given, which hold

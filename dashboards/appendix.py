@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.results import Results
-from dashboards.sections import attack_label
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
 
@@ -53,7 +52,7 @@ def _rates(results: Results, point: PointEntry) -> Rates | None:
         return None
     lowest = min(point["attacks"], key=lambda attack: attack["clean_accuracy"])
     worst = next(a for a in point["attacks"] if a["attack_id"] == point["worst_attack"])
-    label = attack_label(results, point["worst_attack"])
+    label = results.attack_label(point["worst_attack"])
     return Rates(lowest["clean_by_seed"], worst["success_by_seed"], label)
 
 
@@ -76,7 +75,7 @@ def panel(results: Results) -> list[PanelRow]:
     return [
         PanelRow(
             attack=attack,
-            label=attack_label(results, attack["attack_id"]),
+            label=results.attack_label(attack["attack_id"]),
             class_name=_class_name(results, attack["target"]),
             range=_range_of(results, attack["attack_id"]),
             worst_of=worst[attack["attack_id"]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ from dashboards.plot_style import (
     show_handles,
     style,
 )
-from dashboards.results import RegionSource, region_from
+from dashboards.results import region_from
 from sweeps.records.region_file import AttackEntry, PanelEntry, PointEntry, RegionFile
 
 _DASHED: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (5, 3))}
@@ -44,7 +45,7 @@ _DOTS: dict[str, Any] = {
 # --- accuracy against attack -------------------------------------------------------------------
 
 
-def plot_accuracy_against_attack(region: RegionSource) -> Figure:
+def plot_accuracy_against_attack(region: str | Path | RegionFile) -> Figure:
     """Clean accuracy against worst attack success: one marker for each defence point.
 
     The corner where both conditions hold is shaded. Both are fractions in [0, 1], means over seeds:
@@ -56,10 +57,10 @@ def plot_accuracy_against_attack(region: RegionSource) -> Figure:
         region: a results folder, or its region as `sweeps.read_region` returns it.
 
     Returns:
-        A matplotlib figure, 8 inches wide, which a notebook shows. No pyplot is involved.
+        A matplotlib figure, 8 inches wide; a notebook shows it.
 
     Raises:
-        UserError: the folder holds no sweep or no region.json, or the region is none.
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
 
     Example:
         >>> plot_accuracy_against_attack("digits").savefig("accuracy.svg")
@@ -133,7 +134,7 @@ def _draw_bounds(axes: Axes, point: PointEntry) -> None:
 # --- success against poison rate ---------------------------------------------------------------
 
 
-def plot_success_against_rate(region: RegionSource) -> Figure:
+def plot_success_against_rate(region: str | Path | RegionFile) -> Figure:
     """Attack success against poison rate: one panel for each trigger, and aim where they differ.
 
     Bold are the recommended and the most accurate point, every seed a dot; dashed is how often
@@ -145,10 +146,10 @@ def plot_success_against_rate(region: RegionSource) -> Figure:
         region: a results folder, or its region as `sweeps.read_region` returns it.
 
     Returns:
-        A matplotlib figure, 8 inches wide, which a notebook shows. No pyplot is involved.
+        A matplotlib figure, 8 inches wide; a notebook shows it.
 
     Raises:
-        UserError: the folder holds no sweep or no region.json, or the region is none.
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
 
     Example:
         >>> plot_success_against_rate("digits").savefig("success.svg")

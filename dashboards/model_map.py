@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from matplotlib.lines import Line2D
 from backdoor.errors import Mistake, UserError
 from dashboards.axis_layout import short
 from dashboards.plot_style import BLUE, GREY, INK, panel_grid, plain, show_handles, style
-from dashboards.results import RegionSource, region_from
+from dashboards.results import region_from
 from sweeps.records.model_answer import MapAxis, MapEntry
 from sweeps.records.region_file import RegionFile
 
@@ -25,7 +26,7 @@ CERTAIN: dict[str, Any] = {"color": INK, "linewidth": 1.3}
 HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
 
 
-def plot_model_map(region: RegionSource) -> Figure:
+def plot_model_map(region: str | Path | RegionFile) -> Figure:
     """Where the region of a region search lies: the probability that a point is inside.
 
     The model of the search gives it for the whole defence space, tried or not. There is a panel for
@@ -37,7 +38,7 @@ def plot_model_map(region: RegionSource) -> Figure:
         region: a results folder, or its region as `sweeps.read_region` returns it.
 
     Returns:
-        A matplotlib figure, 8 inches wide, which a notebook shows. No pyplot is involved.
+        A matplotlib figure, 8 inches wide; a notebook shows it.
 
     Raises:
         UserError: no model was fitted, since the sweep is no region search or too few of its trials

@@ -9,7 +9,6 @@ from typing import Any
 
 from dashboards.probe_curves import COLOURS, Row, draw_curves, known
 from dashboards.results import Results
-from dashboards.sections import attack_label
 from sweeps.ledger import ProbeTable
 from sweeps.records.region_file import PointEntry
 
@@ -97,7 +96,7 @@ def _curves(results: Results, found: ProbeTable) -> Curves | None:
         return None
     rows = [row for row in found.rows if row["defence_id"] == point["defence_id"]]
     ids = [a for a in results.attacks if any(row["attack_id"] == a for row in rows)]
-    labels = {attack: attack_label(results, attack) for attack in ids[:ATTACKS]}
+    labels = {attack: results.attack_label(attack) for attack in ids[:ATTACKS]}
     svg = draw_curves(rows, str(found.x), names, labels)
     return Curves(svg, point["label"], len(ids[ATTACKS:]))
 
@@ -139,7 +138,7 @@ def _medians_row(
     point = results.by_id.get(defence_id)
     return MediansRow(
         point=defence_id if point is None else point["label"],
-        attack=attack_label(results, attack_id) if attack_id in results.attacks else None,
+        attack=results.attack_label(attack_id) if attack_id in results.attacks else None,
         spreads=[_spread([row.get(name) for row in rows]) for name in names],
     )
 

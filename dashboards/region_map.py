@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ from dashboards.plot_style import (
     plain,
     style,
 )
-from dashboards.results import RegionSource, region_from
+from dashboards.results import region_from
 from sweeps.records.region_file import PointEntry, RegionFile
 
 Metric = Literal["clean_accuracy", "attack_success"]
@@ -39,7 +40,7 @@ CURVES: dict[Metric, dict[str, Any]] = {
 TOP_ROW = 1.34
 
 
-def plot_region_map(region: RegionSource) -> Figure:
+def plot_region_map(region: str | Path | RegionFile) -> Figure:
     """Where the region lies: the verdict of every defence point, over the settings that vary.
 
     There is a panel for each combination of categories, such as architectures. Along one numeric
@@ -55,10 +56,10 @@ def plot_region_map(region: RegionSource) -> Figure:
         region: a results folder, or its region as `sweeps.read_region` returns it.
 
     Returns:
-        A matplotlib figure, 8 inches wide, which a notebook shows. No pyplot is involved.
+        A matplotlib figure, 8 inches wide; a notebook shows it.
 
     Raises:
-        UserError: the folder holds no sweep or no region.json, or the region is none.
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
 
     Example:
         >>> plot_region_map("digits").savefig("map.svg")

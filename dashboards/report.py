@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +33,7 @@ class Report:
 
 
 def write_report(
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
+    folder: str | Path, out: str | Path | None = None, ledger: Ledger | None = None
 ) -> Path:
     """Write a sweep's report, one HTML file that needs nothing else, and return its path.
 
@@ -54,6 +51,7 @@ def write_report(
 
     Example:
         >>> write_report("digits", "digits.html")
+        PosixPath('digits.html')
     """
     file = SweepPaths(Path(folder)).report if out is None else Path(out)
     write_atomic(file, report_page(read_results(Path(folder), ledger)).encode())

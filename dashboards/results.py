@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
+from dashboards.filters import UNKNOWN
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
 from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results
-
-#: A region as figures take it: as a dict, or the results folder that it lies in.
-RegionSource = RegionFile | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,12 @@ class Results:
         """The most accurate point, chosen on validation images."""
         return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
 
+    def attack_label(self, attack_id: str | None) -> str:
+        """The label of an attack of the panel, its rate never broken over two lines."""
+        attack = self.attacks.get(attack_id or "")
+        label = UNKNOWN if attack is None else attack["label"]
+        return label.replace(" %", "\N{NO-BREAK SPACE}%")
+
 
 def read_region(folder: Path) -> RegionFile:
     """region.json, parsed; `UserError` where it is missing, damaged or of another version."""
@@ -91,7 +95,7 @@ def read_region(folder: Path) -> RegionFile:
     return found
 
 
-def region_from(source: RegionSource) -> RegionFile:
+def region_from(source: str | Path | RegionFile) -> RegionFile:
     """A region that was read already, or that of a results folder; `UserError` for all else."""
     if isinstance(source, str | os.PathLike):
         return read_region(Path(source))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboards.figures import has_figures, plot_accuracy_against_attack, plot_success_against_rate
-from dashboards.filters import UNKNOWN
 from dashboards.model_map import has_model_map, plot_model_map
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
@@ -110,8 +109,8 @@ def operating_point(results: Results) -> OperatingPoint | None:
         basis=chosen["basis"],
         margin=chosen["margin"],
         confidence=thresholds["confidence"],
-        worst_attack=attack_label(results, point["worst_attack"]),
-        attacks=[(attack_label(results, a["attack_id"]), a) for a in point["attacks"]],
+        worst_attack=results.attack_label(point["worst_attack"]),
+        attacks=[(results.attack_label(a["attack_id"]), a) for a in point["attacks"]],
         best=results.best,
         given_up=_given_up(results, point),
         baseline=thresholds["clean_accuracy"]["best"],
@@ -126,13 +125,6 @@ def _given_up(results: Results, point: PointEntry) -> float | None:
     if highest is None:
         highest = results.region["thresholds"]["clean_accuracy"]["best"]
     return 0.0 if highest is None else max(highest - accuracy, 0.0)
-
-
-def attack_label(results: Results, attack_id: str | None) -> str:
-    """The label of an attack of the panel, its rate never broken over two lines."""
-    attack = results.attacks.get(attack_id or "")
-    label = UNKNOWN if attack is None else attack["label"]
-    return label.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 # --- figures and pictures ----------------------------------------------------------------------

@@ -23,10 +23,11 @@ MIDDLE = 128
 
 
 def plot_triggers(clean: Images, triggered: Mapping[str, Images]) -> Figure:
-    """What triggers do: one column for each, and for each image it clean, triggered, and changed.
+    """What triggers do: images clean, triggered, and the difference.
 
-    A difference is amplified to fill the range, by the factor that is written below it. It is grey
-    where nothing changed.
+    There is a column for each trigger, and in it three pictures for each image. A difference is
+    amplified to fill the range, by the factor that is written below it. It is grey where nothing
+    changed.
 
     Args:
         clean: images, (n, c, h, w) uint8. Of two channels, or of more than three, the first alone
@@ -35,8 +36,7 @@ def plot_triggers(clean: Images, triggered: Mapping[str, Images]) -> Figure:
             those of clean.
 
     Returns:
-        A matplotlib figure, 1.15 inches for each image, which a notebook shows. No pyplot is
-        involved.
+        A matplotlib figure, 1.15 inches for each image; a notebook shows it.
 
     Raises:
         UserError: there is no image or no trigger, or shapes or dtypes differ.

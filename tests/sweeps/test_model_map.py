@@ -92,7 +92,7 @@ def test_the_drawing_names_categories_axes_and_levels() -> None:
     for none in ({"maps": []}, None):
         assert not has_model_map({**region, "model": none})
         with pytest.raises(
-            UserError, match="must have been searched with `search: .* but got 'maps'"
+            UserError, match=r"must have been searched with `search: .* but got 'maps'"
         ):
             plot_model_map({**region, "model": none})
     assert has_model_map(region)
