@@ -1,6 +1,6 @@
 """The parts of a report after the figures: what their templates are given.
 
-All points, the panel, failures, limits, source. Sentences are the templates' own.
+All points, the panel, failures, caveats, source. Sentences are the templates' own.
 """
 
 from __future__ import annotations
@@ -169,21 +169,21 @@ def broken_models(results: Results) -> list[BrokenRow]:
     return rows
 
 
-# --- limits and source -------------------------------------------------------------------------
+# --- caveats and source ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Limits:
-    """caveats: sentences that the region itself has for its readers. recommends: whether it
+class Caveats:
+    """of_region: sentences that the region itself has for its readers. recommends: whether it
     recommends a point."""
 
-    caveats: list[str]
+    of_region: list[str]
     recommends: bool
 
 
-def limits(results: Results) -> Limits:
+def caveats(results: Results) -> Caveats:
     """What the numbers do not say, beside what is true of every sweep."""
-    return Limits(results.region.get("doubts", []), results.recommended is not None)
+    return Caveats(results.region.get("doubts", []), results.recommended is not None)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 `templates/report.html` is the page, one more file a part of it, `macros.html` what the parts share
 and `style.css` the look. They hold all sentences and get plain values; the filters that write those
-are in `filters.py`. To work on the page, change a template and run `sweeps report DIR` again.
+are in `filters.py`. After a change of a template, `dashboards.write_report(DIR)` shows it.
 
 The page stands alone: no script, no font, no request. A content security policy says so to the
 browser as well, which then refuses what escaping might have missed.

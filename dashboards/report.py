@@ -28,7 +28,7 @@ class Report:
     panel: list[appendix.PanelRow]
     failures: appendix.Failures | None
     broken_models: list[appendix.BrokenRow]
-    limits: appendix.Limits
+    caveats: appendix.Caveats
     source: appendix.Source
 
 
@@ -75,7 +75,7 @@ def _report_of(results: Results) -> Report:
         panel=appendix.panel(results),
         failures=appendix.failures(results),
         broken_models=appendix.broken_models(results),
-        limits=appendix.limits(results),
+        caveats=appendix.caveats(results),
         source=appendix.source(results),
     )
 

@@ -123,10 +123,10 @@ def test_the_answer_of_a_model_is_escaped_too(small_region, make_folder):
 
 
 def test_a_misspelt_name_is_an_error_and_no_gap():
-    with pytest.raises(UndefinedError, match="'limits' is undefined"):
-        render("limits.html")
-    with pytest.raises(UndefinedError, match="has no attribute 'caveats'"):
-        render("limits.html", limits={"cavets": [], "recommends": False})
+    with pytest.raises(UndefinedError, match="'caveats' is undefined"):
+        render("caveats.html")
+    with pytest.raises(UndefinedError, match="has no attribute 'of_region'"):
+        render("caveats.html", caveats={"region": [], "recommends": False})
 
 
 def test_no_template_opts_out_of_escaping():

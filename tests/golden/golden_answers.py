@@ -456,10 +456,14 @@ class _Page(html.parser.HTMLParser):
         if "style" in self._inside:
             return
         if "svg" not in self._inside:
-            # As browsers do: a line break of the file is a space of the text, but for <pre>.
-            self.text.append(data if "pre" in self._inside else data.replace("\n", " "))
+            self.text.append(data if "pre" in self._inside else _flowing(data))
         elif "text" in self._inside:
             self.drawn.append(data)
+
+
+def _flowing(data: str) -> str:
+    """Text as browsers show it outside <pre>: a line break is a space, one between elements none."""
+    return "" if data.isspace() else data.replace("\n", " ")
 
 
 def page_text(file: Path, place: Path) -> dict[str, list[str]]:
