@@ -69,8 +69,8 @@ def _nearest(results: Results) -> PointEntry | None:
 
 def _model_lines(region: RegionFile) -> list[str]:
     model = region.get("model")
-    lead, *rest = model["text"] if model else [""]
-    return [lead, *(line.strip() for line in rest if line.strip())] if model else []
+    lines = model.get("text", []) if model else []
+    return [*lines[:1], *(line.strip() for line in lines[1:] if line.strip())]
 
 
 # --- the operating point -----------------------------------------------------------------------
