@@ -1,236 +1,223 @@
-"""The parts of a report after the figures: all points, the panel, failures, limits, source."""
+"""The parts of a report after the figures: what their templates are given.
+
+All points, the panel, failures, caveats, source. Sentences are the templates' own.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from dashboards.page import Content, Markup, element, facts, join, paragraph, section, table
 from dashboards.results import Results
-from dashboards.sections import UNKNOWN, attack_label, fraction, percent, plural, seeds, small, soft
-from sweeps.records.region_file import PointEntry
+from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
 
 #: A password in an address, as in postgresql://user:password@host.
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@/]+@")
 
 
-def all_points(results: Results) -> Markup:
-    """One row a defence point, in the order of region.json."""
-    head: list[Content] = ["defence point", "by means", "by bounds", "clean accuracy"]
-    head += ["worst attack success", "worst attack", "seeds that pass", "margin"]
-    return section(
-        "All defence points",
-        table("All defence points", head, (_point_row(results, p) for p in results.points)),
-        soft(
-            "Below each mean, its one-sided bounds in brackets, then every seed: of the worst "
-            "attack for attack success, of the attack with the lowest mean for clean accuracy. A "
-            "seed passes when it meets both conditions under every attack. The margin is the "
-            "smaller distance to a threshold, negative outside.",
-        ),
-    )
+# --- points and attacks ------------------------------------------------------------------------
 
 
-def _point_row(results: Results, point: PointEntry) -> list[Content]:
+@dataclass(frozen=True)
+class Rates:
+    """What stands beside the means of a judged point. clean: by seed, of the attack with the lowest
+    mean. success: by seed, of the worst attack. worst_attack: its label."""
+
+    clean: dict[str, float]
+    success: dict[str, float]
+    worst_attack: str
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """A defence point; rates: None where it is incomplete."""
+
+    point: PointEntry
+    recommended: bool
+    rates: Rates | None
+
+
+def all_points(results: Results) -> list[PointRow]:
+    """The points in the order of region.json."""
     chosen = results.recommended
-    ringed = chosen is not None and chosen["defence_id"] == point["defence_id"]
-    name = join([point["label"], small("recommended") if ringed else None])
+    name = None if chosen is None else chosen["defence_id"]
+    return [PointRow(p, p["defence_id"] == name, _rates(results, p)) for p in results.points]
+
+
+def _rates(results: Results, point: PointEntry) -> Rates | None:
     if point["clean_accuracy"] is None:
-        return [name, point["by_means"], point["by_bounds"], *[UNKNOWN] * 5]
+        return None
     lowest = min(point["attacks"], key=lambda attack: attack["clean_accuracy"])
     worst = next(a for a in point["attacks"] if a["attack_id"] == point["worst_attack"])
-    clean = point["clean_lower"], point["clean_upper"]
-    success = point["success_lower"], point["success_upper"]
+    label = results.attack_label(point["worst_attack"])
+    return Rates(lowest["clean_by_seed"], worst["success_by_seed"], label)
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """An attack of the panel. class_name: of its target, None where it has no other name than its
+    number. range: its lowest and its highest mean success over the points, None where it has none.
+    worst_of: at how many points it is the worst."""
+
+    attack: PanelEntry
+    label: str
+    class_name: str | None
+    range: tuple[float, float] | None
+    worst_of: int
+
+
+def panel(results: Results) -> list[PanelRow]:
+    """The attacks that the claims are about."""
+    worst = Counter(point["worst_attack"] for point in results.points)
     return [
-        name,
-        point["by_means"],
-        point["by_bounds"],
-        _rate(point["clean_accuracy"], clean, lowest["clean_by_seed"]),
-        _rate(point["attack_success"], success, worst["success_by_seed"]),
-        attack_label(results, point["worst_attack"]),
-        f"{point['seeds_passing']} of {point['seeds']}",
-        fraction(point["margin"]).replace("-", "\N{MINUS SIGN}"),
+        PanelRow(
+            attack=attack,
+            label=results.attack_label(attack["attack_id"]),
+            class_name=_class_name(results, attack["target"]),
+            range=_range_of(results, attack["attack_id"]),
+            worst_of=worst[attack["attack_id"]],
+        )
+        for attack in results.region["panel"]
     ]
 
 
-def _rate(
-    mean: float | None, ends: tuple[float | None, float | None], by_seed: dict[str, float]
-) -> Markup:
-    """A mean, its one-sided bounds, and every seed."""
-    low, high = ends
-    bounds = None if low is None or high is None else f"[{fraction(low)}, {fraction(high)}]"
-    return join([fraction(mean), small(bounds) if bounds else None, small(seeds(by_seed))])
-
-
-def panel(results: Results) -> Markup:
-    """The attacks that the claims are about."""
-    worst = Counter(point["worst_attack"] for point in results.points)
-    head: list[Content] = ["attack", "trigger", "poison rate", "target class"]
-    head += ["success over all points", "worst attack of"]
-    rows = (
-        [
-            attack_label(results, attack["attack_id"]),
-            attack["trigger"],
-            percent(attack["poison_rate"]),
-            _class_name(results, attack["target"]),
-            _range_of(results, attack["attack_id"]),
-            plural(worst[attack["attack_id"]], "point"),
-        ]
-        for attack in results.region["panel"]
-    )
-    return section("The attack panel", table("The attack panel", head, rows))
-
-
-def _class_name(results: Results, target: int | None) -> str:
-    if target is None:  # all-to-all
-        return "the next class"
+def _class_name(results: Results, target: int | None) -> str | None:
     names = results.sweep.get("class_names", [])
-    name = names[target] if 0 <= target < len(names) else str(target)
-    return name if name == str(target) else f"{target} ({name})"
+    if target is None or not 0 <= target < len(names):
+        return None
+    return None if names[target] == str(target) else names[target]
 
 
-def _range_of(results: Results, attack_id: str) -> str:
+def _range_of(results: Results, attack_id: str) -> tuple[float, float] | None:
     values = [
         attack["attack_success"]
         for point in results.points
         for attack in point["attacks"]
         if attack["attack_id"] == attack_id
     ]
-    return f"{fraction(min(values))} to {fraction(max(values))}" if values else UNKNOWN
+    return (min(values), max(values)) if values else None
 
 
 # --- what went wrong ---------------------------------------------------------------------------
 
 
-def failures(results: Results) -> Markup:
-    """Failed trials by cause, those stopped early and those missing; nothing where all ended."""
+@dataclass(frozen=True)
+class Cause:
+    """The first line of an error, how many trials ended with it, and the ids of a few."""
+
+    text: str
+    trials: int
+    examples: list[str]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Trials without a result. causes: the most frequent first. missing: never begun or lost, may
+    be below 0; planned: None where nobody said how many, and then none is missing."""
+
+    causes: list[Cause]
+    missing: int
+    planned: int | None
+    stopped: int
+
+
+def failures(results: Results) -> Failures | None:
+    """Failed trials, those stopped early and those missing; None where all ended."""
     failed = [trial for trial in results.trials if trial.status == FAILED]
     counts = results.region["trials"]
-    stopped = counts.get("stopped", 0)
-    missing = (counts["planned"] or 0) - counts["finished"] - counts["failed"] - stopped
+    stopped, planned = counts.get("stopped", 0), counts["planned"]
+    ended = counts["finished"] + counts["failed"] + stopped
+    missing = 0 if planned is None else planned - ended
     if not failed and not stopped and missing <= 0:
-        return Markup()
-    parts: list[Content] = []
-    if failed:
-        causes = Counter(_cause(trial) for trial in failed)
-        rows = (
-            [cause, str(count), _examples(failed, cause)] for cause, count in causes.most_common()
-        )
-        parts.append(table("Failed trials by cause", ["cause", "trials", "for example"], rows))
-    if missing > 0:
-        parts.append(paragraph(f"{missing} of {counts['planned']} planned trials have no result."))
-    if stopped:
-        parts.append(
-            paragraph(
-                f"{stopped} trials were stopped early, by a rule that compares them with others of "
-                "the same attack. Their points are not judged: they may be a part of the region."
-            )
-        )
-    rule = "A point is judged once every attack has every seed;"
-    parts.append(soft(f"{rule} `sweeps resume` tries what is missing again."))
-    heading = "Failed, stopped and missing trials" if stopped else "Failed and missing trials"
-    return section(heading, *parts)
+        return None
+    return Failures(_causes(failed), missing, planned, stopped)
 
 
-def _cause(trial: TrialRow) -> str:
-    return next(iter((trial.error or "").splitlines()), "") or "no reason was recorded"
+def _causes(failed: Iterable[TrialRow]) -> list[Cause]:
+    ids: dict[str, list[str]] = {}
+    for trial in failed:
+        first = next(iter((trial.error or "").splitlines()), "")
+        ids.setdefault(first, []).append(trial.trial_id)
+    by_frequency = sorted(ids.items(), key=lambda item: -len(item[1]))
+    return [Cause(text, len(own), own[:3]) for text, own in by_frequency]
 
 
-def _examples(failed: Iterable[TrialRow], cause: str) -> Markup:
-    ids = [trial.trial_id for trial in failed if _cause(trial) == cause]
-    return element("code", " ".join(ids[:3]))
+@dataclass(frozen=True)
+class BrokenRow:
+    """A defence point, by its label, and how many of its trained models are useless."""
+
+    point: str
+    collapsed: int
+    diverged: int
+    trained: int
 
 
-def broken_models(results: Results) -> Markup:
-    """Trainings that finished with a useless model, by defence point; nothing where none did."""
+def broken_models(results: Results) -> list[BrokenRow]:
+    """Trainings that finished with a useless model, by defence point; empty where none did."""
     broken = [trial for trial in results.trials if trial.broken]
-    if not broken:
-        return Markup()
     trained = Counter(trial.defence_id for trial in results.trials)
-    rows: list[list[Content]] = []
+    rows = []
     for defence_id in dict.fromkeys(trial.defence_id for trial in broken):
         own = [trial for trial in broken if trial.defence_id == defence_id]
         point = results.by_id.get(defence_id)
-        collapsed = sum(trial.collapsed for trial in own)
-        diverged = sum(trial.diverged for trial in own)
         label = defence_id if point is None else point["label"]
-        rows.append([label, str(collapsed), str(diverged), str(trained[defence_id])])
-    return section(
-        "Collapsed and diverged models",
-        paragraph(
-            "A collapsed model gives nearly every clean test image the same answer; a diverged one "
-            "gives numbers that are not finite. An attack that fails on such a model proves "
-            "nothing about the defence.",
-        ),
-        table(
-            "Collapsed and diverged models",
-            ["defence point", "collapsed", "diverged", "trained"],
-            rows,
-        ),
-    )
+        collapsed, diverged = sum(t.collapsed for t in own), sum(t.diverged for t in own)
+        rows.append(BrokenRow(label, collapsed, diverged, trained[defence_id]))
+    return rows
 
 
-# --- limits and source -------------------------------------------------------------------------
+# --- caveats and source ------------------------------------------------------------------------
 
 
-def limits(results: Results) -> Markup:
-    """What the numbers above do not say."""
-    items = [
-        "Attacks outside the panel: other triggers, poison rates, targets, and attackers who adapt "
-        "to the defence. A point that is IN has resisted the attacks listed above and no others.",
-        "Other data, other architectures and other training settings than those of the spec.",
-        "Points between those tried. Neighbours that agree make it likely, not certain.",
-        "Seeds beyond those run. The bounds take the seeds' logits as draws from one normal "
-        "distribution, which a few seeds cannot check.",
-        *results.region.get("doubts", []),
-    ]
-    if results.recommended is not None:
-        items.append(
-            "The recommended point was chosen by the very figures that are quoted for it, so they "
-            "lean to the hopeful side; new seeds would tell by how much.",
-        )
-    return section("What this does not cover", element("ul", *(element("li", i) for i in items)))
+@dataclass(frozen=True)
+class Caveats:
+    """of_region: sentences that the region itself has for its readers. recommends: whether it
+    recommends a point."""
+
+    of_region: list[str]
+    recommends: bool
 
 
-def source(results: Results) -> Markup:
+def caveats(results: Results) -> Caveats:
+    """What the numbers do not say, beside what is true of every sweep."""
+    return Caveats(results.region.get("doubts", []), results.recommended is not None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the results come from. command, spec: without passwords. finished, planned, stopped,
+    failed: trials; planned None where nobody said. seconds: of training in all."""
+
+    command: str
+    created: str
+    finished: int
+    planned: int | None
+    stopped: int
+    failed: int
+    seconds: float
+    data_fingerprint: str
+    versions: dict[str, str]
+    spec: str
+
+
+def source(results: Results) -> Source:
     """How to get these results again."""
-    versions = ", ".join(f"{k} {v}" for k, v in results.sweep.get("versions", {}).items())
-    return section(
-        "How to reproduce",
-        paragraph("Save the spec below as spec.yaml and run:"),
-        element("pre", "sweeps run spec.yaml"),
-        facts(
-            [
-                ("Original command", element("code", without_passwords(results.sweep["command"]))),
-                ("Begun", results.sweep["created"]),
-                ("Trials", _trained(results)),
-                ("Data fingerprint", element("code", results.sweep["data_fingerprint"])),
-                ("Versions", versions),
-            ]
-        ),
-        element("h3", "The spec"),
-        element("pre", without_passwords(results.spec)),
+    counts, sweep = results.region["trials"], results.sweep
+    return Source(
+        command=without_passwords(sweep["command"]),
+        created=sweep["created"],
+        finished=counts["finished"],
+        planned=counts["planned"],
+        stopped=counts.get("stopped", 0),
+        failed=counts["failed"],
+        seconds=sum(trial.seconds or 0.0 for trial in results.trials if trial.finished),
+        data_fingerprint=sweep["data_fingerprint"],
+        versions=sweep.get("versions", {}),
+        spec=without_passwords(results.spec),
     )
-
-
-def _trained(results: Results) -> str:
-    counts = results.region["trials"]
-    planned = "" if counts["planned"] is None else f" of {counts['planned']} planned"
-    finished = [trial for trial in results.trials if trial.finished]
-    spent = sum(trial.seconds or 0.0 for trial in finished)
-    failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    if counts.get("stopped"):
-        failed = f", {counts['stopped']} stopped early{failed}"
-    return f"{counts['finished']}{planned} finished{failed}; {duration(spent)} of training in all"
-
-
-def duration(seconds_: float) -> str:
-    """`48 seconds`, `12.5 minutes`, `3.2 hours`."""
-    for size, word in ((3600, "hours"), (60, "minutes")):
-        if seconds_ >= 2 * size:
-            return f"{seconds_ / size:.3g} {word}"
-    return f"{seconds_:.3g} seconds"
 
 
 def without_passwords(text: str) -> str:

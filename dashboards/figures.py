@@ -1,11 +1,9 @@
-"""The figures of a report, each from the parsed region.json alone.
-
-`region_map` has a module of its own and can be imported from here like the other two.
-"""
+"""What is drawn of the points beside their map: accuracy against attack, success against rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -29,12 +27,9 @@ from dashboards.plot_style import (
     plain,
     show_handles,
     style,
-    to_svg,
 )
-from dashboards.region_map import region_map
+from dashboards.results import region_from
 from sweeps.records.region_file import AttackEntry, PanelEntry, PointEntry, RegionFile
-
-__all__ = ["accuracy_against_attack", "region_map", "success_against_rate", "to_svg"]
 
 _DASHED: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (5, 3))}
 #: How single seeds are drawn.
@@ -50,12 +45,30 @@ _DOTS: dict[str, Any] = {
 # --- accuracy against attack -------------------------------------------------------------------
 
 
-def accuracy_against_attack(region: RegionFile) -> Figure:
-    """Clean accuracy against worst attack success: a marker a point, the corner inside shaded.
+def plot_accuracy_against_attack(region: str | Path | RegionFile) -> Figure:
+    """Clean accuracy against worst attack success: one marker for each defence point.
 
-    The cross through the recommended point spans its one-sided bounds. Points without figures
-    are left out.
+    The corner where both conditions hold is shaded. Both are fractions in [0, 1], means over seeds:
+    the lowest accuracy and the highest success over the attacks of the panel. The cross through the
+    recommended point spans its one-sided confidence bounds. Incomplete points are left out. Markers
+    are those of `plot_region_map`.
+
+    Args:
+        region: a results folder, or its region as `sweeps.read_region` returns it.
+
+    Returns:
+        A matplotlib figure, 8 inches wide; a notebook shows it.
+
+    Raises:
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
+
+    Example:
+        >>> plot_accuracy_against_attack("digits").savefig("accuracy.svg")
     """
+    return _accuracy_figure(region_from(region))
+
+
+def _accuracy_figure(region: RegionFile) -> Figure:
     with style():
         figure = new_figure(4.4)
         axes = figure.subplots()
@@ -121,12 +134,30 @@ def _draw_bounds(axes: Axes, point: PointEntry) -> None:
 # --- success against poison rate ---------------------------------------------------------------
 
 
-def success_against_rate(region: RegionFile) -> Figure:
-    """Attack success against poison rate, a panel a trigger (and aim, where they differ).
+def plot_success_against_rate(region: str | Path | RegionFile) -> Figure:
+    """Attack success against poison rate: one panel for each trigger, and aim where they differ.
 
-    Bold: the recommended and the most accurate point, every seed a dot, the mean of their clean
-    baseline dashed. Faint: the means of all other points.
+    Bold are the recommended and the most accurate point, every seed a dot; dashed is how often
+    their clean models give the attacker's answer; faint are the means of all other points. Success
+    is a fraction in [0, 1] of the triggered test images, the poison rate a percentage of the
+    training images, on a logarithmic axis.
+
+    Args:
+        region: a results folder, or its region as `sweeps.read_region` returns it.
+
+    Returns:
+        A matplotlib figure, 8 inches wide; a notebook shows it.
+
+    Raises:
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
+
+    Example:
+        >>> plot_success_against_rate("digits").savefig("success.svg")
     """
+    return _success_figure(region_from(region))
+
+
+def _success_figure(region: RegionFile) -> Figure:
     panels = _attacks_by_trigger(region)
     with style():
         columns = max(min(3, len(panels)), 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dashboards.plot_style import INK, VERMILION, plain, style
-from dashboards.trigger_gallery import CELL, DPI, LABEL, Images, show_image
+from dashboards.plot_style import DPI, INK, VERMILION, plain, style, to_png
+from dashboards.trigger_gallery import CELL, LABEL, Images, show_image
 
 
 class Influencer(Protocol):
@@ -61,9 +60,7 @@ def draw_influences(shown: Sequence[Influenced], title: str) -> bytes:
                     _training(axes[row, column], own.by[column - 1])
                 else:
                     axes[row, column].set_axis_off()
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-    return file.getvalue()
+    return to_png(figure, DPI)
 
 
 def _training(axes: Axes, found: Influencer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,8 +12,10 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from backdoor.errors import Mistake, UserError
 from dashboards.axis_layout import short
 from dashboards.plot_style import BLUE, GREY, INK, panel_grid, plain, show_handles, style
+from dashboards.results import region_from
 from sweeps.records.model_answer import MapAxis, MapEntry
 from sweeps.records.region_file import RegionFile
 
@@ -23,13 +26,34 @@ CERTAIN: dict[str, Any] = {"color": INK, "linewidth": 1.3}
 HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
 
 
-def model_map(region: RegionFile) -> Figure | None:
-    """Panels of the maps in region.json's `model`; None where it has none."""
-    model = region.get("model")
-    shown = model.get("maps", []) if model else []
+def plot_model_map(region: str | Path | RegionFile) -> Figure:
+    """Where the region of a region search lies: the probability that a point is inside.
+
+    The model of the search gives it for the whole defence space, tried or not. There is a panel for
+    each combination of the settings that have no order, over the two numeric settings that move the
+    probability most; it is averaged over further ones. The darker, the more probably inside; the
+    bold line is the probability that the spec's confidence asks for, the dashed one is 1/2.
+
+    Args:
+        region: a results folder, or its region as `sweeps.read_region` returns it.
+
+    Returns:
+        A matplotlib figure, 8 inches wide; a notebook shows it.
+
+    Raises:
+        UserError: no model was fitted, since the sweep is no region search or too few of its trials
+            have finished; or the folder holds no sweep or no region.json.
+
+    Example:
+        >>> plot_model_map("digits-region").savefig("model.svg")
+    """
+    found = region_from(region)
+    shown = _maps(found)
     if not shown:
-        return None
-    confidence = region["thresholds"]["confidence"]
+        rule = "must have been searched with `search: {kind: region}`, with some trials finished"
+        remedy = "plot_region_map draws the points of every sweep."
+        raise UserError(Mistake("region", rule, found["name"], remedy))
+    confidence = found["thresholds"]["confidence"]
     with style():
         columns = min(len(shown), 3 if len(shown) > 4 or len(shown) == 3 else 2)
         figure, grid = panel_grid(len(shown), columns, 2.9 if columns > 1 else 3.8, share=False)
@@ -39,8 +63,18 @@ def model_map(region: RegionFile) -> Figure | None:
                 _draw_line(axes, one, confidence)
             else:
                 _draw_surface(axes, one, one["up"], confidence)
-        _legend(figure, region, any(one["up"] is not None for one in shown))
+        _legend(figure, found, any(one["up"] is not None for one in shown))
     return figure
+
+
+def has_model_map(region: RegionFile) -> bool:
+    """Whether a model of the defence space was fitted and mapped."""
+    return bool(_maps(region))
+
+
+def _maps(region: RegionFile) -> list[MapEntry]:
+    model = region.get("model")
+    return model.get("maps", []) if model else []
 
 
 def _title(one: MapEntry) -> str:

@@ -27,6 +27,7 @@ BLUE, VERMILION, GREEN, GREY = "#0072b2", "#d55e00", "#007a5a", "#6b7280"
 INK, FAINT, SHADE = "#1b1f24", "#c3c9d0", "#dcebf5"
 THRESHOLD: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1.5))}
 WIDTH = 8.0  # inches, 72 units of the drawing each
+DPI = 120  # pixels an inch, where a figure becomes a PNG file
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -74,9 +75,28 @@ def plain(text: str) -> str:
 # --- figures and panels ------------------------------------------------------------------------
 
 
+class NotebookFigure(Figure):
+    """A matplotlib figure that shows itself as the value of a notebook's cell.
+
+    Figures of pyplot are shown since pyplot hooks itself into the notebook. These know nothing of
+    pyplot, and no pyplot, window or global list knows them: `savefig` writes them to a file.
+    """
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self, DPI)
+
+
+def to_png(figure: Figure, dpi: int) -> bytes:
+    """The figure as a PNG file, `dpi` pixels an inch; the same bytes for the same figure."""
+    stream = io.BytesIO()
+    with style():
+        figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+    return stream.getvalue()
+
+
 def new_figure(height: float) -> Figure:
     """An empty figure, `height` in inches, bound to no window and to no global state."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
+    figure = NotebookFigure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     FigureCanvasSVG(figure)
     return figure
 

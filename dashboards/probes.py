@@ -1,88 +1,104 @@
-"""The part of a report on what probes found: curves at one point, figures at all points."""
+"""The part of a report on what probes found: what its template is given."""
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-
-from dashboards.page import Content, Markup, element, figure, join, paragraph, section, table
-from dashboards.plot_style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    VERMILION,
-    new_figure,
-    plain,
-    show_handles,
-    style,
-    to_svg,
-)
+from dashboards.probe_curves import COLOURS, Row, draw_curves, known
 from dashboards.results import Results
-from dashboards.sections import UNKNOWN, attack_label, plural, soft
 from sweeps.ledger import ProbeTable
 from sweeps.records.region_file import PointEntry
 
 #: Attacks in one figure, panels of a figure, and rows of a table, at most.
-ATTACKS, PANELS, ROWS = 6, 6, 40
-COLOURS = (BLUE, VERMILION, GREEN, "#a8579b", "#b58900", INK)
-COLUMNS = 3
-_DASHED: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (5, 3))}
-
-Row = Mapping[str, Any]
-#: x, then the median, the least and the greatest value over seeds.
-Series = list[tuple[float, float, float, float]]
+ATTACKS, PANELS, ROWS = len(COLOURS), 6, 40
 
 
-def findings(results: Results) -> Markup:
-    """What each probe found; nothing where none was asked for."""
-    if not results.probed:
-        return Markup()
-    parts = (part for found in results.probed for part in _of_one_probe(results, found))
-    return section("What probes found", *parts)
+@dataclass(frozen=True)
+class Curves:
+    """A figure of a probe with several rows a model, at one point.
+
+    svg: text. point: its label. attacks_left_out: how many are not drawn.
+    """
+
+    svg: str
+    point: str
+    attacks_left_out: int
 
 
-def _of_one_probe(results: Results, found: ProbeTable) -> Iterable[Markup]:
-    settings = {name: value for name, value in found.probe.items() if name != "kind"}
-    written = ", ".join(f"{name} {value}" for name, value in settings.items())
-    name = f"{found.probe['kind']} ({written})" if written else str(found.probe["kind"])
-    trials = len({row["trial_id"] for row in found.rows})
-    models = plural(trials, "trained model")
-    yield paragraph(element("strong", name), f": found something on {models}.")
-    for error, count in found.failed.items():
-        yield soft(f"It failed on {plural(count, 'model')}: {error}")
-    if not found.rows:
-        return
-    if found.x is not None:
-        yield _curves(results, found)
-    elif found.figures:
-        yield _figures(results, found)
+@dataclass(frozen=True)
+class Spread:
+    """A figure over seeds: how many there are, their median and both ends."""
+
+    seeds: int
+    median: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class MediansRow:
+    """Labels of a point and of an attack, None for clean models, and a spread a column, None where
+    nothing is known."""
+
+    point: str
+    attack: str | None
+    spreads: list[Spread | None]
+
+
+@dataclass(frozen=True)
+class Medians:
+    """A table of a probe with one row a model; rows_left_out: how many more there would be."""
+
+    columns: list[str]
+    rows: list[MediansRow]
+    rows_left_out: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one probe found. models: how many it found something on. failed: models by the error
+    that it ended with. curves, medians: at most one of them is there."""
+
+    kind: str
+    settings: dict[str, Any]
+    models: int
+    failed: Mapping[str, int]
+    curves: Curves | None
+    medians: Medians | None
+
+
+def findings(results: Results) -> list[Probe]:
+    """What each probe found; empty where none was asked for."""
+    return [_finding(results, found) for found in results.probed]
+
+
+def _finding(results: Results, found: ProbeTable) -> Probe:
+    has_axis = found.x is not None
+    return Probe(
+        kind=str(found.probe["kind"]),
+        settings={name: value for name, value in found.probe.items() if name != "kind"},
+        models=len({row["trial_id"] for row in found.rows}),
+        failed=found.failed,
+        curves=_curves(results, found) if found.rows and has_axis else None,
+        medians=_medians(results, found) if found.rows and not has_axis else None,
+    )
 
 
 # --- probes with several rows -------------------------------------------------------------------
 
 
-def _curves(results: Results, found: ProbeTable) -> Markup:
-    point = shown_point(results, found)
-    names = found.figures[:PANELS]
+def _curves(results: Results, found: ProbeTable) -> Curves | None:
+    point, names = shown_point(results, found), found.figures[:PANELS]
     if point is None or not names:
-        return Markup()
-    chosen = [row for row in found.rows if row["defence_id"] == point["defence_id"]]
-    ids = [a for a in results.attacks if any(row["attack_id"] == a for row in chosen)]
-    drawing = _draw(results, chosen, str(found.x), names, ids[:ATTACKS])
-    hidden = f" {plural(len(ids) - ATTACKS, 'attack')} not shown." if len(ids) > ATTACKS else ""
-    return figure(
-        f"{found.probe['kind']} at {point['label']}",
-        drawing,
-        f"At {point['label']}. Lines are medians over seeds, bands their whole range. Dashed: "
-        f"the clean model of equal point and seed, where the same was looked at on it.{hidden} "
-        "All points: sweeps export --probes FILE.",
-    )
+        return None
+    rows = [row for row in found.rows if row["defence_id"] == point["defence_id"]]
+    ids = [a for a in results.attacks if any(row["attack_id"] == a for row in rows)]
+    labels = {attack: results.attack_label(attack) for attack in ids[:ATTACKS]}
+    svg = draw_curves(rows, str(found.x), names, labels)
+    return Curves(svg, point["label"], len(ids[ATTACKS:]))
 
 
 def shown_point(results: Results, found: ProbeTable) -> PointEntry | None:
@@ -95,88 +111,38 @@ def shown_point(results: Results, found: ProbeTable) -> PointEntry | None:
     return None
 
 
-def _draw(
-    results: Results, rows: Sequence[Row], x: str, names: Sequence[str], attacks: Sequence[str]
-) -> str:
-    with style():
-        down = math.ceil(len(names) / COLUMNS)
-        drawing = new_figure(1.0 + 2.3 * down + 0.12 * len(attacks))
-        grid = list(drawing.subplots(down, min(COLUMNS, len(names)), squeeze=False).flat)
-        for axes in grid[len(names) :]:
-            axes.set_visible(False)
-        for axes, name in zip(grid, names, strict=False):
-            axes.set_title(plain(name.replace("_", " ")))
-            axes.set_xlabel(plain(x.replace("_", " ")))
-            for attack, colour in zip(attacks, COLOURS, strict=False):
-                own = [row for row in rows if row["attack_id"] == attack]
-                _draw_series(axes, series(own, x, name), colour)
-                clean = series(own, x, f"baseline_{name}")
-                axes.plot([p[0] for p in clean], [p[1] for p in clean], color=colour, **_DASHED)
-            _scale(axes)
-        handles = [
-            Line2D([], [], color=colour, label=plain(attack_label(results, attack)))
-            for attack, colour in zip(attacks, COLOURS, strict=False)
-        ]
-        handles.append(Line2D([], [], color=GREY, label="clean model", **_DASHED))
-        show_handles(drawing, handles)
-        return to_svg(drawing, f"probe-{x}-{'-'.join(names)}")
-
-
-def _draw_series(axes: Axes, points: Series, colour: str) -> None:
-    xs = [p[0] for p in points]
-    low, high = [p[2] for p in points], [p[3] for p in points]
-    axes.fill_between(xs, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(xs, [p[1] for p in points], color=colour, marker="." if len(xs) < 12 else None)
-
-
-def _scale(axes: Axes) -> None:
-    """Fractions have an axis from 0 to 1; other figures the range of their values."""
-    low, high = axes.dataLim.intervaly
-    if low >= 0 and high <= 1:
-        axes.set_ylim(-0.03, 1.03)
-
-
-def series(rows: Iterable[Row], x: str, name: str) -> Series:
-    """Median and range over seeds at every x, of the figures that there are."""
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if _known(row.get(name)) and _known(row.get(x)):
-            found.setdefault(row[x], []).append(row[name])
-    return [(at, statistics.median(v), min(v), max(v)) for at, v in sorted(found.items())]
-
-
-def _known(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 # --- probes with single figures ----------------------------------------------------------------
 
 
-def _figures(results: Results, found: ProbeTable) -> Markup:
+def _medians(results: Results, found: ProbeTable) -> Medians | None:
+    """A row a point and attack, in the order of the region and its panel."""
+    if not found.figures:
+        return None
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in found.rows:
         groups.setdefault((row["defence_id"], row["attack_id"]), []).append(row)
-    body: list[list[Content]] = []
     places = {name: place for place, name in enumerate([*results.by_id, *results.attacks])}
 
     def order(key: tuple[str, str]) -> tuple[int, ...]:
         return tuple(places.get(name, len(places)) for name in key)
 
-    for (defence_id, attack_id), rows in sorted(groups.items(), key=lambda item: order(item[0])):
-        point = results.by_id.get(defence_id)
-        cells = [_over_seeds([row.get(name) for row in rows]) for name in found.figures]
-        label = defence_id if point is None else point["label"]
-        attack = attack_label(results, attack_id) if attack_id in results.attacks else "none"
-        body.append([label, attack, *cells])
-    more = f" {len(body) - ROWS} more rows: sweeps export --probes FILE." if body[ROWS:] else ""
-    head = ["defence point", "attack", *(name.replace("_", " ") for name in found.figures)]
-    shown = table(f"{found.probe['kind']} by point and attack", head, body[:ROWS])
-    return join([shown, soft(f"Medians over seeds, and in brackets their whole range.{more}")])
+    keys = sorted(groups, key=order)
+    rows = [_medians_row(results, key, groups[key], found.figures) for key in keys[:ROWS]]
+    return Medians([name.replace("_", " ") for name in found.figures], rows, len(keys[ROWS:]))
 
 
-def _over_seeds(values: Sequence[Any]) -> str:
-    known = [float(value) for value in values if _known(value)]
-    if not known:
-        return UNKNOWN
-    ends = f" ({min(known):.3g} to {max(known):.3g})" if len(known) > 1 else ""
-    return f"{statistics.median(known):.3g}{ends}"
+def _medians_row(
+    results: Results, key: tuple[str, str], rows: Sequence[Row], names: Sequence[str]
+) -> MediansRow:
+    defence_id, attack_id = key
+    point = results.by_id.get(defence_id)
+    return MediansRow(
+        point=defence_id if point is None else point["label"],
+        attack=results.attack_label(attack_id) if attack_id in results.attacks else None,
+        spreads=[_spread([row.get(name) for row in rows]) for name in names],
+    )
+
+
+def _spread(values: Sequence[Any]) -> Spread | None:
+    found = [float(value) for value in values if known(value)]
+    return Spread(len(found), statistics.median(found), min(found), max(found)) if found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ from dashboards.plot_style import (
     plain,
     style,
 )
+from dashboards.results import region_from
 from sweeps.records.region_file import PointEntry, RegionFile
 
 Metric = Literal["clean_accuracy", "attack_success"]
@@ -38,17 +40,35 @@ CURVES: dict[Metric, dict[str, Any]] = {
 TOP_ROW = 1.34
 
 
-def region_map(region: RegionFile) -> Figure:
-    """The map of a parsed region.json.
+def plot_region_map(region: str | Path | RegionFile) -> Figure:
+    """Where the region lies: the verdict of every defence point, over the settings that vary.
 
-    One panel a combination of categories. Along one numeric factor: clean accuracy and worst
-    attack success, with the verdicts above. Over two: the verdicts alone. Along none: a row a
-    point. Further numeric factors are named below the panels and otherwise ignored.
+    There is a panel for each combination of categories, such as architectures. Along one numeric
+    setting it shows clean accuracy and worst attack success, with the verdicts above; over two the
+    verdicts alone; along none a row for each point. Further numeric settings have no axis and are
+    named below the panels.
+
+    A circle is IN and a square is OUT by the means over seeds, filled where the confidence bounds
+    agree and hollow where they leave it undecided. A ring marks the recommended point. Accuracies
+    and success rates are fractions in [0, 1].
+
+    Args:
+        region: a results folder, or its region as `sweeps.read_region` returns it.
+
+    Returns:
+        A matplotlib figure, 8 inches wide; a notebook shows it.
+
+    Raises:
+        UserError: the folder holds no sweep or no region.json, or `region` is something else.
+
+    Example:
+        >>> plot_region_map("digits").savefig("map.svg")
     """
-    layout = arrange(region["points"])
+    found = region_from(region)
+    layout = arrange(found["points"])
     with style():
         draw = (_along_none, _along_one, _over_two)[len(layout.axes)]
-        return draw(region, layout)
+        return draw(found, layout)
 
 
 # --- no numeric factor -------------------------------------------------------------------------

@@ -2,48 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards import appendix, probes, sections
-from dashboards.figures import region_map, to_svg
-from dashboards.page import document, join
+from dashboards.page import render
+from dashboards.plot_style import to_svg
+from dashboards.region_map import plot_region_map
 from dashboards.results import Results, read_results
 from sweeps.ledger import Ledger
 from sweeps.storage import SweepPaths, read_region, write_atomic
 
-#: The page from top to bottom. A part that has nothing to say is empty.
-PARTS = (
-    sections.answer,
-    sections.operating_point,
-    sections.figures,
-    sections.pictures,
-    probes.findings,
-    appendix.all_points,
-    appendix.panel,
-    appendix.failures,
-    appendix.broken_models,
-    appendix.limits,
-    appendix.source,
-)
+
+@dataclass(frozen=True)
+class Report:
+    """What `templates/report.html` is given: the name of the sweep, and each part's values."""
+
+    name: str
+    answer: sections.Answer
+    operating_point: sections.OperatingPoint | None
+    figures: sections.Figures
+    pictures: sections.Pictures | None
+    probes: list[probes.Probe]
+    points: list[appendix.PointRow]
+    panel: list[appendix.PanelRow]
+    failures: appendix.Failures | None
+    broken_models: list[appendix.BrokenRow]
+    caveats: appendix.Caveats
+    source: appendix.Source
 
 
-def write_report(folder: Path, out: Path | None = None, ledger: Ledger | None = None) -> Path:
-    """Writes the report of a results folder, to `out` or into the folder, and returns its path.
+def write_report(
+    folder: str | Path, out: str | Path | None = None, ledger: Ledger | None = None
+) -> Path:
+    """Write a sweep's report, one HTML file that needs nothing else, and return its path.
 
-    ledger: the folder's, where it is open already. Equal folders give equal bytes. `UserError`
-    where the folder holds no region.json.
+    It holds the question and the answer in words, the recommended training settings with what they
+    cost, the figures, every defence point with both verdicts, the attacks, and how to run the sweep
+    again. Equal folders give equal bytes.
+
+    Args:
+        folder: the results folder of a sweep, with its region.json.
+        out: the file to write; `report.html` in the folder if not given.
+        ledger: the folder's record of trials, where it is open already.
+
+    Raises:
+        UserError: the folder holds no sweep or no region.json, or one of its files is damaged.
+
+    Example:
+        >>> write_report("digits", "digits.html")
+        PosixPath('digits.html')
     """
-    file = SweepPaths(folder).report if out is None else out
-    write_atomic(file, report_page(read_results(folder, ledger)).encode())
+    file = SweepPaths(Path(folder)).report if out is None else Path(out)
+    write_atomic(file, report_page(read_results(Path(folder), ledger)).encode())
     return file
 
 
 def report_page(results: Results) -> str:
     """The report as HTML."""
-    return document(f"Defence region of {results.name}", join(part(results) for part in PARTS))
+    return render("report.html", **vars(_report_of(results)))
+
+
+def _report_of(results: Results) -> Report:
+    return Report(
+        name=results.name,
+        answer=sections.answer(results),
+        operating_point=sections.operating_point(results),
+        figures=sections.figures(results),
+        pictures=sections.pictures(results),
+        probes=probes.findings(results),
+        points=appendix.all_points(results),
+        panel=appendix.panel(results),
+        failures=appendix.failures(results),
+        broken_models=appendix.broken_models(results),
+        caveats=appendix.caveats(results),
+        source=appendix.source(results),
+    )
 
 
 def write_map(folder: Path, out: Path) -> Path:
     """Writes the map of the region as a stand-alone SVG file and returns its path."""
-    write_atomic(out, to_svg(region_map(read_region(folder)), "map").encode())
+    write_atomic(out, to_svg(plot_region_map(read_region(folder)), "map").encode())
     return out

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backdoor.errors import Mistake, StoredDataError
+from backdoor.errors import Mistake, StoredDataError, UserError
+from dashboards.filters import UNKNOWN
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
-from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
+from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results, read_region
@@ -69,6 +71,24 @@ class Results:
     def best(self) -> PointEntry | None:
         """The most accurate point, chosen on validation images."""
         return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
+
+    def attack_label(self, attack_id: str | None) -> str:
+        """The label of an attack of the panel, its rate never broken over two lines."""
+        attack = self.attacks.get(attack_id or "")
+        label = UNKNOWN if attack is None else attack["label"]
+        return label.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def region_from(source: str | Path | RegionFile) -> RegionFile:
+    """A region that was read already, or that of a results folder; `UserError` for all else."""
+    if isinstance(source, str | os.PathLike):
+        return read_region(Path(source))
+    version = source.get("schema_version") if isinstance(source, Mapping) else None
+    if version != REGION_VERSION:
+        rule = "must be a results folder, or its region as `sweeps.read_region` returns it"
+        remedy = "Name the folder that `sweeps run` wrote."
+        raise UserError(Mistake("region", rule, source, remedy))
+    return source
 
 
 def read_results(folder: Path, ledger: Ledger | None = None) -> Results:

@@ -56,6 +56,7 @@ VIOLATIONS = {
     "safetensors has its home in the saved model and in pretrained weights": ("sweeps/final_model/train.py", "import safetensors"),
     "timm has its home in the architectures": ("backdoor/trial.py", "import timm"),
     "pictures are drawn in the dashboards": ("sweeps/pictures/trigger_pictures.py", "import matplotlib"),
+    "pages are written in the dashboards": ("sweeps/region/region_text.py", "import jinja2"),
 }  # fmt: skip
 
 

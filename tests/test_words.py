@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CODE = ("backdoor", "sweeps", "cluster", "dashboards", "tests")
-SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".cff", ".txt"}
+SUFFIXES = {".py", ".pyi", ".html", ".css", ".md", ".yaml", ".yml", ".toml", ".cff", ".txt"}
 NAMED = ("Makefile", "Dockerfile", ".gitignore", ".dockerignore", "run")
 
 LIST_A = re.compile(

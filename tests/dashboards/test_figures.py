@@ -11,10 +11,11 @@ import matplotlib
 import pytest
 
 from dashboards.axis_layout import Axis, arrange
-from dashboards.figures import accuracy_against_attack, region_map, success_against_rate, to_svg
-from dashboards.plot_style import marker_of
+from dashboards.figures import plot_accuracy_against_attack, plot_success_against_rate
+from dashboards.plot_style import marker_of, to_svg
+from dashboards.region_map import plot_region_map
 
-FIGURES = (region_map, accuracy_against_attack, success_against_rate)
+FIGURES = (plot_region_map, plot_accuracy_against_attack, plot_success_against_rate)
 
 
 def texts(svg: str) -> list[str]:
@@ -67,14 +68,14 @@ def test_the_same_region_gives_the_same_bytes_and_no_global_state(draw, small_re
 
 
 def test_no_identifier_of_a_definition_is_shared_by_two_salts(small_region):
-    one, other = (to_svg(region_map(small_region), salt) for salt in ("one", "other"))
+    one, other = (to_svg(plot_region_map(small_region), salt) for salt in ("one", "other"))
     used = [set(re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"", svg)) for svg in (one, other)]
     assert used[0]
     assert not used[0] & used[1]
 
 
 def test_a_panel_for_each_category_with_zero_apart(small_region):
-    figure = region_map(small_region)
+    figure = plot_region_map(small_region)
     assert titles(figure) == ["linear", "mlp"]
     axes = figure.axes[-1]
     labels = [label.get_text() for label in axes.get_xticklabels()]
@@ -91,7 +92,11 @@ def test_categories_that_some_points_lack_are_distinguished(make_point, make_reg
         for w in (16, 32)
         for d in (0.1, 1, 10)
     ]  # fmt: skip
-    assert titles(region_map(make_region(points))) == ["ridge", "mlp, width 16", "mlp, width 32"]
+    assert titles(plot_region_map(make_region(points))) == [
+        "ridge",
+        "mlp, width 16",
+        "mlp, width 32",
+    ]
 
 
 def test_factors_without_an_axis_are_named(make_point, make_region):
@@ -99,12 +104,12 @@ def test_factors_without_an_axis_are_named(make_point, make_region):
     layout = arrange(found["points"])
     assert [axis.name for axis in layout.axes] == ["defence.a", "defence.b"]
     words = "Vary too, but have no axis here: c (1 to 3)."
-    assert words in texts(to_svg(region_map(found), "salt"))
+    assert words in texts(to_svg(plot_region_map(found), "salt"))
 
 
 def test_points_of_one_place_are_drawn_beside_each_other(make_point, make_region):
     found = make_region(cases(make_point)["three numeric factors"])
-    axes = region_map(found).axes[0]
+    axes = plot_region_map(found).axes[0]
     marks = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() < 10]
     verdicts = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in marks]
     assert len(verdicts) == len(set(verdicts)) == len(found["points"])
@@ -120,13 +125,13 @@ def test_every_verdict_has_its_own_shape_or_filling(make_point):
 
 
 def test_the_recommended_point_is_ringed_once_on_each_map(small_region):
-    for draw, place in ((region_map, -2.0), (accuracy_against_attack, 0.94)):
+    for draw, place in ((plot_region_map, -2.0), (plot_accuracy_against_attack, 0.94)):
         rings = [line for axes in draw(small_region).axes for line in axes.lines if line.get_markersize() == 14]  # fmt: skip
         assert [float(ring.get_xdata()[0]) for ring in rings] == [pytest.approx(place)]
 
 
 def test_the_shaded_corner_holds_the_points_that_are_in(small_region):
-    axes = accuracy_against_attack(small_region).axes[0]
+    axes = plot_accuracy_against_attack(small_region).axes[0]
     (corner,) = axes.collections
     box = corner.get_paths()[0].get_extents()
     assert (box.x0, box.y1) == pytest.approx((0.9, 0.2))
@@ -135,13 +140,13 @@ def test_the_shaded_corner_holds_the_points_that_are_in(small_region):
 
 def test_the_bounds_of_the_recommended_point_are_whole(small_region):
     small_region["points"][1] |= {"clean_lower": 0.5, "clean_upper": 0.99}
-    left, right = accuracy_against_attack(small_region).axes[0].get_xlim()
+    left, right = plot_accuracy_against_attack(small_region).axes[0].get_xlim()
     assert left < 0.5
     assert right > 0.99
 
 
 def test_a_panel_a_trigger_with_every_seed_a_dot(small_region):
-    figure = success_against_rate(small_region)
+    figure = plot_success_against_rate(small_region)
     assert titles(figure) == ["patch(size=1)", "blend"]
     dots = [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
     assert all(len(line.get_xdata()) == 3 for line in dots)
@@ -153,7 +158,7 @@ def test_a_panel_a_trigger_with_every_seed_a_dot(small_region):
 
 def test_targets_are_distinguished_where_they_differ(small_region):
     small_region["panel"][1]["goal"] = "to class 7"
-    assert titles(success_against_rate(small_region)) == [
+    assert titles(plot_success_against_rate(small_region)) == [
         "patch(size=1), to class 0", "patch(size=1), to class 7", "blend, to class 0",
     ]  # fmt: skip
 
@@ -161,7 +166,7 @@ def test_targets_are_distinguished_where_they_differ(small_region):
 def test_names_are_text_and_never_formulas(make_point, make_region):
     names = ("$\\frac{1}{2}$", "<b>&", "a\x00b")
     points = [make_point(n, {"architecture": n, "rate": v}, 0.95, 0.1) for n in names for v in (1, 2, 3)]  # fmt: skip
-    shown = texts(to_svg(region_map(make_region(points)), "salt"))
+    shown = texts(to_svg(plot_region_map(make_region(points)), "salt"))
     assert {"$\\frac{1}{2}$", "<b>&", "a b"} <= set(shown)
 
 

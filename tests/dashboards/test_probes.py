@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from small import begin, small_spec, sweep
 
-from dashboards.probes import findings, series
+from dashboards.probe_curves import series
+from dashboards.probes import findings
 from dashboards.report import write_report
 from dashboards.results import read_results
 from sweeps.ledger import load_probe_results
@@ -47,7 +48,7 @@ def test_what_there_is_to_draw(folder) -> None:
 def test_the_part_of_the_report(folder) -> None:
     page = write_report(folder).read_text()
     part = page[page.index("What probes found") : page.index("All defence points")]
-    text = re.sub(r"<[^>]+>", " ", part)
+    text = " ".join(re.sub(r"<[^>]+>", " ", part).split())
     assert "persistence (batch_size 32, clean_fraction 0.05, epochs 2, every 2" in text
     assert "found something on 12 trained models" in text
     assert "It failed on 12 models: ValueError: columns of a result must have one length" in text
@@ -70,5 +71,5 @@ def test_a_sweep_without_probes_has_no_such_part(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     write_region(paths, spec)
-    assert findings(read_results(paths.root)) == ""
+    assert findings(read_results(paths.root)) == []
     assert "What probes found" not in write_report(paths.root).read_text()

@@ -456,9 +456,14 @@ class _Page(html.parser.HTMLParser):
         if "style" in self._inside:
             return
         if "svg" not in self._inside:
-            self.text.append(data)
+            self.text.append(data if "pre" in self._inside else _flowing(data))
         elif "text" in self._inside:
             self.drawn.append(data)
+
+
+def _flowing(data: str) -> str:
+    """Text as browsers show it outside <pre>: a line break is a space, one between elements none."""
+    return "" if data.isspace() else data.replace("\n", " ")
 
 
 def page_text(file: Path, place: Path) -> dict[str, list[str]]:

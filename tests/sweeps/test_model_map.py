@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from small import small_spec
 
-from dashboards.figures import to_svg
-from dashboards.model_map import model_map
+from backdoor.errors import UserError
+from dashboards.model_map import has_model_map, plot_model_map
+from dashboards.plot_style import to_svg
 from sweeps.levelset.encoding import SpaceDomain
 from sweeps.region.model_map import CELLS, explained, maps
 
@@ -83,12 +84,18 @@ def test_explained_is_the_variance_between_parts() -> None:
 def test_the_drawing_names_categories_axes_and_levels() -> None:
     space = domain()
     found = json.loads(json.dumps(mapped(space, chances(space))))
-    region = {"model": {"maps": found}, "thresholds": {"confidence": 0.9}}
-    drawn = to_svg(model_map(region), "model")
+    region = {"schema_version": 1, "name": "maps", "model": {"maps": found}, "thresholds": {"confidence": 0.9}}  # fmt: skip
+    drawn = to_svg(plot_model_map(region), "model")
     for words in ("architecture linear", "architecture mlp", "weight_decay", "learning_rate",
                   "inside with 90 % probability", "the darker, the more probably inside"):  # fmt: skip
         assert words in drawn, words
-    assert model_map({**region, "model": {"maps": []}}) is None
+    for none in ({"maps": []}, None):
+        assert not has_model_map({**region, "model": none})
+        with pytest.raises(
+            UserError, match=r"must have been searched with `search: .* but got 'maps'"
+        ):
+            plot_model_map({**region, "model": none})
+    assert has_model_map(region)
     lines = [{**one, "up": None, "probability": one["probability"][:1]} for one in found]
-    drawn = to_svg(model_map({**region, "model": {"maps": lines}}), "model")
+    drawn = to_svg(plot_model_map({**region, "model": {"maps": lines}}), "model")
     assert "probability of being inside" in drawn and "the darker" not in drawn
