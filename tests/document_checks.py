@@ -134,5 +134,7 @@ def in_source(dotted: str) -> bool:
         path, rest = path / rest[0], rest[1:]
     if rest and (path / f"{rest[0]}.py").is_file():
         path, rest = path / f"{rest[0]}.py", rest[1:]
-    file = path if path.is_file() else path / "__init__.py"
-    return not rest or re.search(rf"\b{rest[0]}\b", file.read_text()) is not None
+    # What a package offers by loading it lazily is listed in a stub.
+    files = [path] if path.is_file() else list(path.glob("__init__.py*"))
+    texts = "\n".join(file.read_text() for file in files)
+    return not rest or re.search(rf"\b{rest[0]}\b", texts) is not None
