@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from backdoor.errors import Mistake
 from backdoor.settings.digest import digest
 from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PanelEntry
@@ -72,9 +73,11 @@ def stored_criteria(sweep: SweepFile) -> Criteria | None:
 def spec_digest(text: str, place: str = "spec") -> str:
     """The digest of a spec, given as YAML, but for its probes and for how the file is laid out.
 
-    The order of keys counts, since it decides the order of the panel.
+    The order of keys counts, since it decides the order of the panel, and so does a repeated key,
+    since no spec may have one.
     """
-    document = load_yaml(text, lambda mistake: None, place)
+    repeated: list[Mistake] = []
+    document = load_yaml(text, repeated.append, place)
     if isinstance(document, dict):
         document.pop("probes", None)
-    return digest("spec", repr(document))
+    return digest("spec", repr([document, *repeated]))

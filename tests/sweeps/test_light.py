@@ -178,6 +178,7 @@ def test_the_digest_of_a_spec_is_of_what_it_says() -> None:
         text.replace("0", "1"),
         text.replace("0", "0.0"),
         text + "seeds: 3\n",
+        text + "name: a\n",  # a key twice, which is a mistake
         "name: a\nattack: {target: 0, trigger: sine}\n",  # the order decides that of the panel
         "none",
     )
