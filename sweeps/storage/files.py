@@ -35,7 +35,8 @@ def read_versioned(path: Path, version: int, rule: str, remedy: str = RESTORE) -
     try:
         content = json.loads(read_text(path))
     except ValueError as error:
-        content = str(error)
+        broken = Mistake(str(path), "must be valid JSON", str(error), remedy)
+        raise StoredDataError(broken) from None
     found = content.get("schema_version") if isinstance(content, dict) else content
     if found != version:
         raise StoredDataError(Mistake(str(path), f"{rule} {version}", found, remedy))

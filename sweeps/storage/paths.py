@@ -125,7 +125,7 @@ def read_sweep(paths: SweepPaths) -> SweepFile:
 def read_region(folder: Path | str) -> RegionFile:
     """The answer of a sweep, region.json, as a dict.
 
-    Its keys are documented in `sweeps.records.region_file.RegionFile`: `points` are the defence
+    Its keys are documented in `RegionFile` and its module: `points` are the defence
     points with their figures and verdicts, `recommended` is the point to train, None if there is
     none. Fractions are in [0, 1].
 

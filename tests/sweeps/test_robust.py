@@ -129,7 +129,7 @@ def test_results_are_read_where_the_data_are_not(tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ('{"schema', "must describe a sweep with schema version 1, but got 'Unterminated string"),
+        ('{"schema', "must be valid JSON, but got 'Unterminated string"),
         ("[]", "must describe a sweep with schema version 1, but got []"),
         ('{"schema_version": 99}', "must describe a sweep with schema version 1, but got 99"),
     ],
