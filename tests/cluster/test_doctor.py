@@ -96,7 +96,7 @@ def test_a_results_folder_is_a_subject_too(capsys, tmp_path) -> None:
     assert "disk at r" in found
     paths.sweep.write_text("{")
     code, found = doctor(capsys, "r")
-    assert code == 1 and "must describe a sweep" in next(iter(found["r/sweep.json"]))["says"]
+    assert code == 1 and "must be valid JSON" in next(iter(found["r/sweep.json"]))["says"]
 
 
 def test_what_cannot_be_written_or_is_not_installed() -> None:
