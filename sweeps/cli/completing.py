@@ -28,7 +28,7 @@ SPEC_FILES = (".yaml", ".yml")
 
 
 def completion(args: argparse.Namespace) -> int:
-    """Print the script with which a shell completes commands, options, specs and folders."""
+    """Print the script for tab completion in a shell."""
     from argcomplete.shell_integration import shellcode
 
     print(shellcode(["sweeps"], use_defaults=False, shell=args.shell))
