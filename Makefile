@@ -10,15 +10,19 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # One thread each, so that none waits for another: the suite takes a third less time.
 ONE := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
+# Percent of lines and branches that the default suite runs at least.
+FLOOR := 90
+COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(FLOOR)
 # Where benchmarks write what they measured, with the revision, the hardware and the date.
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
-.PHONY: help setup demo test test-slow lint bench bench-throughput bench-region bench-recorded \
+.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-recorded \
 	bench-commands reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
 	@echo "make test    the test suite, offline, less than 6 minutes"
+	@echo "make coverage   the same with coverage of lines and branches, by file in build/coverage/table.md"
 	@echo "make test-slow   the tests that take long and rarely fail"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "Benchmarks write their figures into tests/benchmarks/FIGURES.md, on an idle machine:"
@@ -47,8 +51,13 @@ demo: $(READY)
 	@out=$(OUT); n=2; while [ -e "$$out" ]; do out=$(OUT)-$$n; n=$$((n + 1)); done; \
 	$(BIN)/sweeps run digits --out "$$out"
 
+# With COVERAGE=1, as `.ci/run` calls it, it measures lines and branches too, in child processes as
+# well, which takes a third longer. It prints the total, and fails below $(FLOOR) %.
 test: $(READY)
-	$(ONE) $(BIN)/python -m pytest $(TWO)
+	$(ONE) $(BIN)/python -m pytest $(TWO) $(if $(COVERAGE),$(COVER))
+
+coverage:
+	@$(MAKE) --no-print-directory test COVERAGE=1
 
 test-slow: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow

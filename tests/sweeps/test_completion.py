@@ -23,7 +23,7 @@ HEAVY = ("torch", "ray", "mlflow", "pyarrow", "numpy", "sklearn", "pydantic", "y
 #: that the script registers for `sweeps`.
 PRESS_TAB = """
 set -e
-sweeps() { "$PYTHON" -m sweeps.cli "$@"; }
+sweeps() { "$PYTHON" -W error -m sweeps.cli "$@"; }
 eval "$(sweeps completion bash)"
 asked=$(complete -p sweeps)
 asked=${asked#*-F }
@@ -76,7 +76,7 @@ def test_pressing_tab_loads_nothing_heavy(folder) -> None:
     line, answer = "sweeps run mi", folder / "answer"
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)),
              "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "PYTHONPATH": str(ROOT)}  # fmt: skip
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | asked)  # fmt: skip
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=os.environ | asked)  # fmt: skip
     assert (run.returncode, json.loads(run.stdout)) == (0, []), run.stderr
     assert answer.read_text() == "mine.yaml "
 
