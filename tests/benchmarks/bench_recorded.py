@@ -108,7 +108,7 @@ def line(row):
 
 def figures_of(row):
     """A line of the table in FIGURES.md: medians over the seeds."""
-    missed = [goal for goal, met in row["goals"].items() if not met]
+    missed = [name for name, met in row["goals"].items() if not met]
     return {
         "file": row["file"], "rows": row["rows"], "trained": row["trained"], "cells": row["cells"],
         "safe cells": row["safe"], "F1": row["f1"][1], "wrong cells": row["wrong_cells"][1],

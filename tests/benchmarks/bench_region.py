@@ -115,8 +115,8 @@ def measured(part, pool, seeds):
 
     report, criteria = PARTS[part](pool, seeds, say)
     rows = [
-        {"goal": goal, "value": float(value), "verdict": "met" if met else "MISSED"}
-        for goal, (value, met) in criteria.items()
+        {"goal": name, "value": float(value), "verdict": "met" if met else "MISSED"}
+        for name, (value, met) in criteria.items()
     ]
     said = "\n".join(lines).strip()
     record(f"region: {part}", f"make bench-region ONLY={part}", rows, f"```text\n{said}\n```")
