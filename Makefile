@@ -10,17 +10,27 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # One thread each, so that none waits for another: the suite takes a third less time.
 ONE := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: help setup demo test test-slow lint bench bench-throughput bench-region bench-recorded reproduce clean
+# Percent of lines and branches that the default suite runs at least.
+FLOOR := 90
+COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(FLOOR)
+# Where benchmarks write what they measured, with the revision, the hardware and the date.
+RECORD := FIGURES=tests/benchmarks/FIGURES.md
+
+.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-recorded \
+	bench-commands reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
 	@echo "make test    the test suite, offline, less than 6 minutes"
+	@echo "make coverage   the same with coverage of lines and branches, by file in build/coverage/table.md"
 	@echo "make test-slow   the tests that take long and rarely fail"
 	@echo "make lint    ruff, mypy and the import contracts"
-	@echo "make bench   the benchmarks of tests/benchmarks, on an idle machine"
-	@echo "make bench-throughput   trials an hour against what people do today: one table, on an idle machine"
+	@echo "Benchmarks write their figures into tests/benchmarks/FIGURES.md, on an idle machine:"
+	@echo "make bench   what tracking costs, and with CIFAR10=DIR a slope on CIFAR-10"
+	@echo "make bench-throughput   trials an hour against what people do today: one table"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
+	@echo "make bench-commands   how long each command takes"
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
@@ -41,8 +51,13 @@ demo: $(READY)
 	@out=$(OUT); n=2; while [ -e "$$out" ]; do out=$(OUT)-$$n; n=$$((n + 1)); done; \
 	$(BIN)/sweeps run digits --out "$$out"
 
+# With COVERAGE=1, as `.ci/run` calls it, it measures lines and branches too, in child processes as
+# well, which takes a third longer. It prints the total, and fails below $(FLOOR) %.
 test: $(READY)
-	$(ONE) $(BIN)/python -m pytest $(TWO)
+	$(ONE) $(BIN)/python -m pytest $(TWO) $(if $(COVERAGE),$(COVER))
+
+coverage:
+	@$(MAKE) --no-print-directory test COVERAGE=1
 
 test-slow: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow
@@ -53,26 +68,31 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# CIFAR10: a folder with CIFAR-10 in the hubs' image layout; without it that part is left out.
 bench: $(READY)
-	$(BIN)/python -m pytest tests/benchmarks -s
+	$(RECORD) $(BIN)/python -m pytest tests/benchmarks -s
 
 # Prints one table and writes it to build/throughput.json; fails if a row misses its goal.
-# One part of it: make bench-throughput ONLY=ridge
+# One part of it, which is not written down: make bench-throughput ONLY=ridge
 bench-throughput: $(READY)
-	$(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
+	$(RECORD) $(BIN)/python tests/benchmarks/throughput.py $(if $(ONLY),--only $(ONLY))
 
 # DIGITS_MAP: the results folder of its dense map, which is computed where it is not there yet.
+# One part of it: make bench-region ONLY=speed
 bench-region: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py
+	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py $(if $(ONLY),--only $(ONLY))
 
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
+	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
+
+bench-commands: $(READY)
+	$(RECORD) $(BIN)/python tests/benchmarks/command_times.py
 
 # RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw. DRAWS=own: images and
 # noise by our own streams instead of the authors'. SLOPES=1: theta as well. TABLE=FILE.md: the tables.
 reproduce: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS)) \
+	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reproduce.py "$(RECORDED)" "$(DATA)" $(if $(DRAWS),--draws $(DRAWS)) \
 		$(if $(SLOPES),--slopes) $(if $(TABLE),--table "$(TABLE)")
 
 clean:

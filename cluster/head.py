@@ -176,6 +176,7 @@ def _get(url: str, path: str, token: Token | None = None) -> dict[str, Any] | No
         ) as answer:
             content = json.loads(answer.read(1 << 20))
     except urllib.error.HTTPError as error:
+        error.close()  # it is an answer too, with its connection
         if error.code in (401, 403):
             raise UserError(_refused(url, token)) from None
         if error.code == 404:

@@ -55,6 +55,7 @@ VIOLATIONS = {
     "pyarrow has its home in the ledger, the storage and the parquet dataset": ("sweeps/packs/pack.py", "import pyarrow"),
     "safetensors has its home in the saved model and in pretrained weights": ("sweeps/final_model/train.py", "import safetensors"),
     "timm has its home in the architectures": ("backdoor/trial.py", "import timm"),
+    "argcomplete has its home in the command's completion": ("sweeps/cli/main.py", "import argcomplete"),
     "pictures are drawn in the dashboards": ("sweeps/pictures/trigger_pictures.py", "import matplotlib"),
     "pages are written in the dashboards": ("sweeps/region/region_text.py", "import jinja2"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ for another number of classes, the last layer of the network keeps its own, untr
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ def read_weights(file: UserFile, place: str) -> State:
 def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # A file of another pickle protocol can be read, or it raises.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _wrong(place: str, path: Path, why: str) -> UserError:

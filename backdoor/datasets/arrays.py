@@ -78,7 +78,8 @@ class Arrays(Dataset):
         """All arrays of the file: their names are known, and none is missing."""
         file = self._file()
         try:
-            with np.load(file, allow_pickle=False) as opened:
+            # Opened here: numpy leaves a file open that it cannot read.
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
                 arrays = {name: np.asarray(opened[name]) for name in opened.files}
         except UNREADABLE:
             rule = "must be an undamaged .npz file of plain arrays, without pickled objects"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sweeps.cli import completing
 from sweeps.cli.jobs import STORAGE as STORAGE_FOLDER
 
 #: Families of kinds and of bundled files that `sweeps list` knows.
@@ -13,18 +15,25 @@ KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "pan
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument as argparse expects it."""
+    """One argument as argparse expects it, and what a shell completes it with besides choices."""
 
     flags: tuple[str, ...]
     options: dict[str, Any]
+    completer: Callable[..., Iterable[str]] | None = None
 
 
-def _argument(*flags: str, **options: Any) -> Argument:
-    return Argument(flags, options)
+def _argument(
+    *flags: str, completer: Callable[..., Iterable[str]] | None = None, **options: Any
+) -> Argument:
+    return Argument(flags, options, completer)
 
 
-SPEC = _argument("spec", help="a YAML file, or the name of a bundled spec (`sweeps list specs`)")
-FOLDER = _argument("dir", help="the results folder of a sweep")
+SPEC = _argument(
+    "spec",
+    completer=completing.specs,
+    help="a YAML file, or the name of a bundled spec (`sweeps list specs`)",
+)
+FOLDER = _argument("dir", completer=completing.folders, help="the results folder of a sweep")
 SET = _argument(
     "--set",
     action="append",
@@ -32,7 +41,12 @@ SET = _argument(
     metavar="KEY=VALUE",
     help="change the spec, for example --set seeds=5; may be repeated",
 )
-OUT = _argument("--out", metavar="DIR", help="results folder, default results/NAME")
+OUT = _argument(
+    "--out",
+    metavar="DIR",
+    completer=completing.folders,
+    help="results folder, default results/NAME",
+)
 JSON = _argument("--json", action="store_true", help="answer in JSON")
 RUNNER = _argument(
     "--runner",
@@ -41,14 +55,24 @@ RUNNER = _argument(
     help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
 )
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
-OUTPUT = _argument("-o", "--output", metavar="FILE", help="default DIR/report.html")
+OUTPUT = _argument(
+    "-o",
+    "--output",
+    metavar="FILE",
+    completer=completing.files,
+    help="default DIR/report.html",
+)
 URI = _argument("--uri", help="another tracking store than the sweep's own")
 CSV = _argument(
-    "--csv", metavar="FILE", help="write the trials there, one row for each measurement"
+    "--csv",
+    metavar="FILE",
+    completer=completing.files,
+    help="write the trials there, one row for each measurement",
 )
 PROBE_FILE = _argument(
     "--probes",
     metavar="FILE",
+    completer=completing.files,
     help="write what probes found there, one row for each measured point",
 )
 PROBES = _argument(
@@ -60,6 +84,7 @@ PROBES = _argument(
 POINT = _argument(
     "--point",
     default="recommended",
+    completer=lambda **_: ["recommended", "best"],
     help="recommended (default), best (validation accuracy), or the beginning of a point's id",
 )
 ATTACK = _argument(
@@ -69,13 +94,23 @@ ATTACK = _argument(
     "the `worst` of the point, or by the beginning of an attack's id",
 )
 SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
-MODEL = _argument("--out", metavar="FOLDER", help="a new folder, default in DIR/models")
-ROOT = _argument("--data-root", metavar="FOLDER", help="where the data lie now, if they moved")
+MODEL = _argument(
+    "--out",
+    metavar="FOLDER",
+    completer=completing.folders,
+    help="a new folder, default in DIR/models",
+)
+ROOT = _argument(
+    "--data-root",
+    metavar="FOLDER",
+    completer=completing.folders,
+    help="where the data lie now, if they moved",
+)
 TIME = _argument(
     "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
 )
 WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
-FILE = _argument("file", help="the file to write")
+FILE = _argument("file", completer=completing.files, help="the file to write")
 JOB = _argument("job", help="a job's id (`sweeps job list`)")
 ADDRESS = _argument(
     "--address",
@@ -107,9 +142,11 @@ RESUME = _argument(
     metavar="JOB",
     help="instead of SPEC: go on with a job that was stopped (or a results folder over there)",
 )
-JOB_SPEC = _argument("spec", nargs="?", help=SPEC.options["help"])
+JOB_SPEC = _argument("spec", nargs="?", completer=SPEC.completer, help=SPEC.options["help"])
 SOURCE = _argument("job", help="a job's id, or the absolute path of a results folder over there")
-OUT_FOLDER = _argument("--out", metavar="DIR", required=True, help="a new folder here")
+OUT_FOLDER = _argument(
+    "--out", metavar="DIR", required=True, completer=completing.folders, help="a new folder here"
+)
 DRAWS = _argument(
     "--draws",
     type=int,
@@ -135,6 +172,7 @@ TRANSFER = _argument(
     "--transfer",
     metavar="ATTACKS",
     default="standard-1",
+    completer=completing.panels,
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )
@@ -149,13 +187,22 @@ DATA = _argument(
     default="digits",
     help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
 )
-PICTURE = _argument("--out", default="gallery.png", metavar="FILE", help="default gallery.png")
+PICTURE = _argument(
+    "--out",
+    default="gallery.png",
+    metavar="FILE",
+    completer=completing.files,
+    help="default gallery.png",
+)
 IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
 PROBED_TRIAL = _argument(
     "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
 )
 INFLUENCES = _argument(
-    "--out", metavar="FILE", help="draw its images; default influence.png if --trial is given"
+    "--out",
+    metavar="FILE",
+    completer=completing.files,
+    help="draw its images; default influence.png if --trial is given",
 )
 INFLUENCED = _argument(
     "--images", type=int, default=5, metavar="N", help="triggered test images drawn; default 5"
@@ -184,4 +231,11 @@ SCALE = _argument(
     default="plain",
     help="of attack success: fractions as they are (default), or their logits",
 )
-SUBJECT = _argument("subject", nargs="?", metavar="SPEC or DIR", help="what is to run")
+SUBJECT = _argument(
+    "subject",
+    nargs="?",
+    metavar="SPEC or DIR",
+    completer=completing.specs,
+    help="what is to run",
+)
+SHELL = _argument("shell", choices=completing.SHELLS, help="the shell that the script is for")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sweeps.cli import (
     analysing,
     arguments,
+    completing,
     doctoring,
     jobs,
     looking,
@@ -192,4 +193,5 @@ COMMANDS = (
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
         (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
     ),
+    Command("completion", completing.completion, "sweeps completion bash", (arguments.SHELL,)),
 )

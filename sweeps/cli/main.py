@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli.commands import COMMANDS, GROUPS
+from sweeps.cli.completing import complete
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG, say
 
 
@@ -35,14 +36,18 @@ def build_parser() -> argparse.ArgumentParser:
             epilog=f"Example: {command.example}",
         )
         for argument in command.arguments:
-            sub.add_argument(*argument.flags, **argument.options)
+            action = sub.add_argument(*argument.flags, **argument.options)
+            if argument.completer:
+                action.completer = argument.completer  # type: ignore[attr-defined]
         sub.set_defaults(handler=command.handler)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    complete(parser)
+    args = parser.parse_args(argv)
     try:
         code: int = args.handler(args)
         return code

@@ -82,6 +82,7 @@ def _ask(parts: urllib.parse.SplitResult) -> None:
     try:
         urllib.request.urlopen(address, timeout=PREFLIGHT_SECONDS).close()
     except urllib.error.HTTPError as error:
+        error.close()  # it is an answer too, with its connection
         if error.code in (502, 503, 504):
             raise
     except urllib.error.URLError as error:

@@ -85,12 +85,12 @@ def _fits(value: Any, kind: str) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silences Optuna's messages and warnings: some samplers are marked experimental."""
+    """Silences Optuna's messages, and its warnings that some samplers are experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             yield
     finally:
         optuna.logging.set_verbosity(before)

@@ -39,7 +39,10 @@ def chunked(data, size=5):
 
 
 def explicit(module, data, divisor, decay):
-    """Gradient (p,) and Hessian (p, p) from torch.func on one flat vector of parameters."""
+    """Gradient (p,) and Hessian (p, p) from torch.func on one flat vector of parameters.
+
+    Backward twice: its forward mode warns of a deprecated part of torch.
+    """
     names = [name for name, _ in module.named_parameters()]
     shapes = [p.shape for p in module.parameters()]
     sizes = [p.numel() for p in module.parameters()]
@@ -51,7 +54,11 @@ def explicit(module, data, divisor, decay):
         return loss + decay / 2 * sum((p**2).sum() for p in parts if p.ndim > 1)
 
     flat = torch.cat([p.detach().flatten() for p in module.parameters()])
-    return torch.func.grad(value)(flat), torch.func.hessian(value)(flat), value(flat)
+    return (
+        torch.func.grad(value)(flat),
+        torch.func.jacrev(torch.func.grad(value))(flat),
+        value(flat),
+    )
 
 
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])

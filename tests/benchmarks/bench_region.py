@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from figures import record
 from region import live as running
 from region import share as target
 from region import timed as clock
@@ -104,6 +105,24 @@ def plain(value):
     return value.tolist()
 
 
+def measured(part, pool, seeds):
+    """The report and the criteria of a part, whose lines are printed and recorded."""
+    lines = []
+
+    def say(line):
+        print(line, flush=True)
+        lines.append(line)
+
+    report, criteria = PARTS[part](pool, seeds, say)
+    rows = [
+        {"goal": name, "value": float(value), "verdict": "met" if met else "MISSED"}
+        for name, (value, met) in criteria.items()
+    ]
+    said = "\n".join(lines).strip()
+    record(f"region: {part}", f"make bench-region ONLY={part}", rows, f"```text\n{said}\n```")
+    return report, criteria
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -116,9 +135,7 @@ def main() -> int:
     report, criteria = {}, {}
     with get_context("spawn").Pool(options.processes) as pool:
         for part in options.only.split(","):
-            report[part], more = PARTS[part](
-                pool, options.seeds, lambda line: print(line, flush=True)
-            )
+            report[part], more = measured(part, pool, options.seeds)
             criteria |= more
     print("\ngoals")
     for criterion, (value, met) in criteria.items():

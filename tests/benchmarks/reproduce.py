@@ -20,6 +20,7 @@ from curves.compare import BACKDOOR_MOST, CLEAN_MOST, STEPS_MOST, cell_means, co
 from curves.files import read_folder
 from curves.ours import NotHad, SetUp, train
 from curves.thetas import correlations
+from figures import record
 
 from backdoor.errors import UserError
 
@@ -91,6 +92,12 @@ def parse():
     return parser.parse_args()
 
 
+def typed(args):
+    """The make command of these options."""
+    own, slopes = " DRAWS=own" * (args.draws == "own"), " SLOPES=1" * args.slopes
+    return f"make reproduce RECORDED=DIR DATA=DIR{own}{slopes}"
+
+
 def main():
     args, started = parse(), time.perf_counter()
     try:
@@ -106,12 +113,19 @@ def main():
     args.out.parent.mkdir(parents=True, exist_ok=True)
     content = {"bounds": bounds, "draws": args.draws, **count, "files": rows}
     args.out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    tables = "\n\n".join([table.accuracies(rows), *([table.slopes(thetas)] if thetas else [])])
     if args.table:
-        parts = [table.accuracies(rows), *([table.slopes(thetas)] if thetas else [])]
-        table.write_between(args.table, "\n\n".join(parts))
-    print(
+        table.write_between(args.table, tables)
+    summary = (
         f"{count['agrees']} of {len(rows)} files agree, {count['misses']} miss, "
-        f"{count['not compared']} not compared, in {time.perf_counter() - started:.0f} s; {args.out}"
+        f"{count['not compared']} not compared, in {time.perf_counter() - started:.0f} s"
+    )
+    print(f"{summary}; {args.out}")
+    record(
+        "Backdoor Learning Curves" + ", own draws" * (args.draws == "own"),
+        typed(args),
+        tables,
+        summary,
     )
     return 0 if count["agrees"] == len(rows) else 1
 

@@ -1,6 +1,6 @@
 """The bundled CIFAR-10 study: does weight decay lower attack success? About 8 minutes on 2 cores.
 
-Needs CIFAR-10 in the hubs' image layout: CIFAR10=FOLDER pytest tests/benchmarks/test_cifar_slope.py -s
+Needs CIFAR-10 in the hubs' image layout: make bench CIFAR10=FOLDER
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import make_command, record
 from scipy import stats
 
 from sweeps.ledger import load_results
@@ -42,4 +43,7 @@ def test_attack_success_falls_with_weight_decay(tmp_path) -> None:
     reach = float(stats.t.ppf(0.975, len(found) - 1) * stats.sem(found))
     print(f"\nslopes by seed {np.round(found, 2).tolist()}, mean {mean:.2f}, "
           f"95 % interval {mean - reach:.2f} to {mean + reach:.2f}")  # fmt: skip
+    row = {"slopes by seed": np.round(found, 2).tolist(), "mean": mean,
+           "95 % interval": f"{mean - reach:.2f} to {mean + reach:.2f}"}  # fmt: skip
+    record("slope of attack success on weight decay", make_command("bench", "CIFAR10"), [row])
     assert len(found) == 4 and mean + reach < 0

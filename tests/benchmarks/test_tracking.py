@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from figures import make_command, record
+
 ROOT = Path(__file__).parents[2]
 PAIRS = 3
 
@@ -33,12 +35,16 @@ def run(folder: Path, tracking: str) -> tuple[float, str]:
 
 
 def test_an_unreachable_server_costs_nothing(tmp_path) -> None:
-    ratios = []
+    ratios, rows = [], []
     for pair in range(PAIRS):
         with_server, err = run(tmp_path / f"with-{pair}", f"http://127.0.0.1:{closed_port()}")
         assert "warning:" in err and "sweeps mirror" in err
         without, _ = run(tmp_path / f"without-{pair}", "none")
         ratios.append(with_server / without)
+        rows.append({"pair": pair + 1, "unreachable server, s": with_server,
+                     "no tracking, s": without, "ratio": ratios[-1]})  # fmt: skip
         print(f"\nunreachable {with_server:.1f} s, without {without:.1f} s, ratio {ratios[-1]:.3f}")
-    print(f"median ratio {statistics.median(ratios):.3f}, goal <= 1.10")
+    summary = f"median ratio {statistics.median(ratios):.3f}, goal <= 1.10"
+    print(summary)
+    record("tracking server that cannot be reached", make_command("bench"), rows, summary)
     assert statistics.median(ratios) <= 1.10

@@ -71,6 +71,19 @@ REWORDED = [
     ),
 ]
 
+#: Commands that came later: the record has no help of theirs.
+ADDED_COMMANDS = ("completion",)
+
+
+def without_added(texts: dict[str, str]) -> dict[str, str]:
+    """Today's texts without the help of later commands, as far as `sweeps --help` lists them too."""
+    kept = dict(texts)
+    for name in ADDED_COMMANDS:
+        del kept[f"help {name}"]
+        kept["help"], times = re.subn(rf"(?m)^    {name}\s+\S.*\n", "", kept["help"])
+        assert times == 1, name
+    return kept
+
 
 def in_words_of_today(value: Any) -> Any:
     """A recorded answer with its texts worded as they are today."""

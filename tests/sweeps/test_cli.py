@@ -32,7 +32,8 @@ def _loaded(arguments: list[str]) -> tuple[str, list[str]]:
         "except SystemExit as stop: assert stop.code == 0\n"
         f"print('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    line = [sys.executable, "-W", "error", "-c", code]
+    run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     said, _, loaded = run.stdout.rpartition("LOADED")
     return said, loaded.split()
@@ -248,7 +249,7 @@ def test_an_interrupted_sweep_stops_cleanly_and_says_how_to_resume(tmp_path, num
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(document))
     folder = tmp_path / "r"
     arguments = ["run", str(tmp_path / "spec.yaml"), "--out", str(folder), "--runner", "serial"]
-    process = subprocess.Popen([sys.executable, "-m", "sweeps.cli", *arguments], stderr=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-W", "error", "-m", "sweeps.cli", *arguments], stderr=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
     while process.poll() is None and not list(folder.glob("ledger/part-*")):
         time.sleep(0.01)

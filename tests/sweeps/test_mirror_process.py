@@ -23,6 +23,16 @@ from sweeps.storage.shell import command
 pytest_plugins = ["mirror_fixtures"]
 
 
+#: As in pyproject.toml, for the mirror's process.
+STRICT = "error,ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the mirror's process, which inherits the environment."""
+    monkeypatch.setenv("PYTHONWARNINGS", STRICT)
+
+
 def log(folder: Folder) -> list[str]:
     file = folder.paths.mirror_log
     return file.read_text().splitlines() if file.exists() else []

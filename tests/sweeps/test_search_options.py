@@ -72,7 +72,6 @@ def test_wrong_searches(search, text) -> None:
         ("random", {}),
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("error")
 def test_options_that_a_sampler_takes(sampler, options, capfd) -> None:
     assert check_options(sampler, options) == []
     assert parse_spec({**SMALL, "search": optuna(sampler=sampler, options=options)})

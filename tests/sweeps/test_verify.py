@@ -271,7 +271,6 @@ def test_nothing_inside_is_an_answer(tmp_path) -> None:
     assert verification_text(answer) == "Nothing to verify: no defence point is inside the region."
 
 
-@pytest.mark.filterwarnings("error")
 def test_a_region_of_which_no_draw_would_surely_pass_is_not_called_empty(
     tmp_path, monkeypatch
 ) -> None:
