@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.plain import plain_values
 from sweeps.spec.sections import Warn
+from sweeps.storage.bundled import bundled_files
 
 #: What a section given as a plain value stands for; `kind` for all others.
 SHORT = {"attack": "panel", "tracking": "uri"}
@@ -21,8 +21,7 @@ SHORT = {"attack": "panel", "tracking": "uri"}
 
 def bundled_specs() -> dict[str, Path]:
     """Name → file of the specs that come with the package."""
-    folder = Path(str(importlib.resources.files("sweeps") / "specs"))
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    return bundled_files("specs")
 
 
 def find_spec(name: str) -> Path:

@@ -73,16 +73,25 @@ REWORDED = [
 
 #: Commands that came later: the record has no help of theirs.
 ADDED_COMMANDS = ("completion",)
+#: Bundled specs that came later: the record has neither their line in lists nor their ids.
+ADDED_SPECS = ("own-images",)
 
 
 def without_added(texts: dict[str, str]) -> dict[str, str]:
-    """Today's texts without the help of later commands, as far as `sweeps --help` lists them too."""
+    """Today's texts without what came later: the help of commands, and lines of lists."""
     kept = dict(texts)
     for name in ADDED_COMMANDS:
         del kept[f"help {name}"]
-        kept["help"], times = re.subn(rf"(?m)^    {name}\s+\S.*\n", "", kept["help"])
-        assert times == 1, name
+        kept["help"] = _without_line(kept["help"], name)
+    for name in ADDED_SPECS:
+        kept["list"] = _without_line(kept["list"], name)
     return kept
+
+
+def _without_line(text: str, name: str) -> str:
+    shorter, times = re.subn(rf"(?m)^ +{name}\s+\S.*\n", "", text)
+    assert times == 1, name
+    return shorter
 
 
 def in_words_of_today(value: Any) -> Any:
