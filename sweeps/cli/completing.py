@@ -8,13 +8,12 @@ A completer takes what argcomplete passes by name, and returns texts, or text �
 from __future__ import annotations
 
 import argparse
-import importlib.resources
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from sweeps.cli.console import FINE, say
+from sweeps.storage.bundled import bundled_purposes
 
 #: Shell → the line for its start-up file.
 SOURCED = {
@@ -61,21 +60,12 @@ def files(prefix: str, **_: object) -> list[str]:
 
 def specs(prefix: str, **_: object) -> dict[str, str]:
     """Bundled specs, each with its purpose, and YAML files."""
-    return bundled("specs") | _yaml_files(prefix)
+    return bundled_purposes("specs") | _yaml_files(prefix)
 
 
 def panels(prefix: str, **_: object) -> dict[str, str]:
     """Bundled panels of attacks, `none`, and YAML files."""
-    return bundled("panels") | {"none": "no attack"} | _yaml_files(prefix)
-
-
-def bundled(family: str) -> dict[str, str]:
-    """Name → first comment of the YAML files in `sweeps/specs` or `sweeps/panels`."""
-    folder = Path(str(importlib.resources.files("sweeps") / family))
-    return {
-        file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        for file in sorted(folder.glob("*.yaml"))
-    }
+    return bundled_purposes("panels") | {"none": "no attack"} | _yaml_files(prefix)
 
 
 def _yaml_files(prefix: str) -> dict[str, str]:

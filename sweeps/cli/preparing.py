@@ -119,7 +119,7 @@ def _panel_lines(spec: SweepSpec) -> list[str]:
 def list_kinds(args: argparse.Namespace) -> int:
     """List the kinds that a spec can name."""
     from backdoor.settings.registry import FAMILIES
-    from sweeps.storage.bundled import bundled_files
+    from sweeps.storage.bundled import bundled_purposes
 
     chosen = [args.what] if args.what else [*FAMILIES, "panels", "specs"]
     for family in chosen:
@@ -128,7 +128,7 @@ def list_kinds(args: argparse.Namespace) -> int:
             _list_panels()
             continue
         entries = (
-            {name: _first_comment(file) for name, file in bundled_files("specs").items()}
+            bundled_purposes("specs")
             if family == "specs"
             else {name: _summary(cls) for name, cls in FAMILIES[family].kinds().items()}
         )
@@ -140,10 +140,11 @@ def list_kinds(args: argparse.Namespace) -> int:
 
 def _list_panels() -> None:
     """Each panel with its attacks."""
-    from sweeps.panels import LABELS, bundled_panels
+    from sweeps.panels import LABELS
+    from sweeps.storage.bundled import bundled_purposes
 
-    for name, file in bundled_panels().items():
-        print(f"  {name:18} {_first_comment(file)}")
+    for name, purpose in bundled_purposes("panels").items():
+        print(f"  {name:18} {purpose}")
         for label in LABELS[name]:
             print(f"  {'':20} {label}")
 
@@ -154,10 +155,6 @@ def _summary(cls: type) -> str:
     settings = ", ".join(f.name for f in fields(cls))
     first = " ".join((cls.__doc__ or "").strip().partition("\n\n")[0].split())
     return f"{first} [{settings}]" if settings else first
-
-
-def _first_comment(file: Path) -> str:
-    return file.read_text().splitlines()[0].lstrip("# ")
 
 
 def init(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from sweeps.cli.commands import COMMANDS
 from sweeps.cli.main import build_parser, main
 from sweeps.panels import bundled_panels
 from sweeps.spec import bundled_specs
+from sweeps.storage.bundled import bundled_purposes
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "ray", "mlflow", "pyarrow", "numpy", "sklearn", "pydantic", "yaml", "optuna")
@@ -82,9 +83,9 @@ def test_pressing_tab_loads_nothing_heavy(folder) -> None:
 
 
 def test_bundled_names_are_those_that_a_spec_is_found_by() -> None:
-    assert set(completing.bundled("specs")) == set(bundled_specs())
-    assert set(completing.bundled("panels")) == set(bundled_panels())
-    assert all(completing.bundled("specs").values())
+    assert set(bundled_purposes("specs")) == set(bundled_specs())
+    assert set(bundled_purposes("panels")) == set(bundled_panels())
+    assert all(bundled_purposes("specs").values())
 
 
 def test_a_spec_is_a_bundled_name_or_a_yaml_file(folder) -> None:
