@@ -9,6 +9,7 @@ from pathlib import Path
 
 import figures
 import pytest
+import throughput
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -63,6 +64,19 @@ def test_a_benchmark_started_by_hand_writes_nothing(tmp_path, monkeypatch) -> No
     monkeypatch.chdir(tmp_path)
     figures.record("speed", "make bench-x", ROWS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("asked, written", [([], True), (["--only", "ask"], False)])
+def test_a_part_of_the_throughput_table_does_not_replace_it(
+    file, tmp_path, monkeypatch, asked, written
+) -> None:
+    row = throughput.Row("ask of a region", 2.0, 3.0, (2.0, 2.5))
+    monkeypatch.setattr(throughput, "all_rows", lambda: iter([row]))
+    monkeypatch.setattr(throughput, "_asked", [])
+    assert throughput.main([*asked, "--json", str(tmp_path / "rows.json")]) == 1
+    assert file.exists() == written
+    if written:
+        assert "| ask of a region | 2 | 3 | MISSED | 2.00 to 2.50 |" in file.read_text()
 
 
 def test_places_of_this_machine_are_not_written_down(monkeypatch) -> None:

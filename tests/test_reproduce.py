@@ -212,6 +212,7 @@ def test_a_scikit_learn_loop_is_reproduced(digits, recorded, tmp_path, monkeypat
     write(tmp_path / NAME.format("ridge"), recorded)
     page, out = tmp_path / "page.md", tmp_path / "out.json"
     page.write_text(f"{BEGIN}{END}")
+    monkeypatch.setenv("FIGURES", str(tmp_path / "FIGURES.md"))
     # The folder of the idx files will do as well as the one that torchvision calls root.
     given = [tmp_path, digits[0] / "MNIST" / "raw", "--out", out, "--slopes", "--table", page]
     assert run(monkeypatch, *given) == 0
@@ -221,6 +222,9 @@ def test_a_scikit_learn_loop_is_reproduced(digits, recorded, tmp_path, monkeypat
     assert file["cells"] == 3 and file["clean"] < 0.005 and file["backdoor"] < 0.03
     assert file["slopes"]["theirs"]["value"] is None and file["slopes"]["theta"]["rows"] == 6
     assert page.read_text().count("| agrees |") == 1
+    figures = (tmp_path / "FIGURES.md").read_text()
+    assert "- command: `make reproduce RECORDED=DIR DATA=DIR SLOPES=1`\n- revision: " in figures
+    assert figures.count("| agrees |") == 1
     assert "1 of 1 files agree, 0 miss, 0 not compared" in capsys.readouterr().out
 
 
