@@ -46,6 +46,7 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow
+	$(ONE) $(BIN)/python tests/lowest_versions.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

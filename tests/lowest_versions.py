@@ -56,7 +56,9 @@ def stated(project: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             continue
         clauses = list(requirement.specifier)
         if [clause.operator for clause in clauses] != [">="]:
-            raise ValueError(f"{text} must state its lowest version, as NAME>=VERSION, and no other")
+            raise ValueError(
+                f"{text} must state its lowest version, as NAME>=VERSION, and no other"
+            )
         yield canonicalize_name(requirement.name), clauses[0].version
 
 
@@ -66,21 +68,19 @@ def locked(text: str) -> dict[str, str]:
     return {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
 
 
-def pip_settings() -> dict[str, str]:
-    """What `pip config list` says, by the option's long name; the environment comes last there."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    # Lines such as global.index-url='...' and :env:.index-url='...'.
-    ranked = ("global", "install", ":env:")
-    found: dict[str, tuple[int, str]] = {}
-    for line in run.stdout.splitlines():
+def pip_settings(listed: str | None = None) -> dict[str, str]:
+    """What `pip config list` says, by the option's long name: the environment before the files."""
+    if listed is None:
+        command = [sys.executable, "-m", "pip", "config", "list"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # Lines such as global.index-url='...' and :env:.index-url='...', the stronger section later.
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for line in listed.splitlines():
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
-        if section in ranked:
-            rank = ranked.index(section)
-            if rank >= found.get(option, (0, ""))[0]:
-                found[option] = rank, str(ast.literal_eval(value))
-    return {option: value for option, (_, value) in found.items()}
+        sections.get(section, {})[option] = value
+    merged = sections["global"] | sections["install"] | sections[":env:"]
+    return {option: str(ast.literal_eval(value)) for option, value in merged.items()}
 
 
 def uv_environment(pip: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def install() -> None:
     if made_from.is_file() and made_from.read_text() == wanted:
         return
     shutil.rmtree(HOME, ignore_errors=True)
-    uv("venv", "--quiet", "--python", sys.executable, str(HOME))
+    uv("venv", "--quiet", "--seed", "--python", sys.executable, str(HOME))
     uv("pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), "--only-binary", ":all:",
        "--resolution", "lowest-direct", "--constraint", str(LOCK), "--all-extras",
        "--requirements", str(PYPROJECT))  # fmt: skip

@@ -100,7 +100,16 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path(own, "others.pth").write_text("\n".join(others))
     python = str(folder / "bin" / "python")
     wheel = only(built, "*.whl")
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--no-index",
+        "--no-deps",
+    ]
     # Another folder: in the checkout, pip would find what an editable install left there.
     run = subprocess.run([*command, wheel], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -132,14 +141,18 @@ def test_the_installed_wheel_answers_from_an_empty_folder(installed, tmp_path) -
     assert "mine.yaml" in {path.name for path in tmp_path.iterdir()}
     sweeps("check", "mine.yaml")
     few = ["--set", "tracking=none", "--set", "seeds.count=1", "--set", "defence.epochs=1"]
-    assert " defence points are IN" in sweeps("run", "digits", "--runner", "serial", "--out", "answer", *few)
+    assert " defence points are IN" in sweeps(
+        "run", "digits", "--runner", "serial", "--out", "answer", *few
+    )
     sweeps("report", "answer")
     assert "<svg" in (tmp_path / "answer" / "report.html").read_text()
 
 
 @pytest.mark.slow
 def test_a_type_checker_sees_the_types_of_the_installed_wheel(installed, tmp_path) -> None:
-    (tmp_path / "mine.py").write_text("from backdoor.errors import UserError\nreveal_type(UserError)\n")
+    (tmp_path / "mine.py").write_text(
+        "from backdoor.errors import UserError\nreveal_type(UserError)\n"
+    )
     mypy = [sys.executable, "-m", "mypy", "--strict", "--follow-imports", "silent"]
     mypy += ["--python-executable", installed / "python", "--cache-dir", tmp_path / "cache"]
     said = outside([*mypy, "mine.py"], tmp_path)
