@@ -83,10 +83,7 @@ def test_imagenette_is_torchvisions_with_its_first_names(tmp_path) -> None:
 def test_flowers102_is_torchvisions_training_and_validation_images_in_one_pool(tmp_path, monkeypatch) -> None:  # fmt: skip
     without_checksums(monkeypatch)
     source = load("flowers102", write_flowers102(tmp_path, *WIDE), image_size=8)
-    assert source.test_from == 12
-    # torchvision names the flowers from 0.22 on; before that they go by number.
-    named = hasattr(published.Flowers102, "classes")
-    assert source.class_names[:2] == (("pink primrose", "hard-leaved pocket orchid") if named else ("1", "2"))  # fmt: skip
+    assert source.test_from == 12 and source.class_names[:2] == ("pink primrose", "hard-leaved pocket orchid")  # fmt: skip
     train, val, test = (published.Flowers102(tmp_path, part) for part in ("train", "val", "test"))
     pool = sorted([*train, *val], key=lambda pair: pair[1])
     assert [label for _, label in pool] == source.labels[:12].tolist()
