@@ -61,6 +61,7 @@ coverage:
 
 test-slow: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow
+	$(ONE) $(BIN)/python tests/lowest_versions.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

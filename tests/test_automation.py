@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 STEPS = WORKFLOW["jobs"]["check"]["steps"]
+WHEELS = WORKFLOW["jobs"]["wheels"]["steps"]
 
 
 def test_top_level_is_the_agreed_one() -> None:
@@ -34,17 +36,23 @@ def test_workflow_runs_the_gate_on_every_supported_python() -> None:
     assert STEPS[-1]["run"] == ".ci/run"
 
 
+def test_workflow_asks_for_wheels_for_every_supported_python() -> None:
+    """In one job; `.ci/wheels` reads the versions where this test does."""
+    assert WHEELS[-1] == {"run": ".ci/wheels"}
+    assert os.access(ROOT / ".ci" / "wheels", os.X_OK)
+
+
 def test_workflow_has_few_rights_and_ends() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     for job in WORKFLOW["jobs"].values():
         assert job["timeout-minutes"] <= 90 and "permissions" not in job
-    assert STEPS[0]["with"]["persist-credentials"] is False
+        assert job["steps"][0]["with"]["persist-credentials"] is False
     assert "pull_request_target" not in WORKFLOW[True]  # YAML 1.1 reads `on` as true
 
 
 def test_actions_are_pinned_to_commits() -> None:
-    used = [step["uses"] for step in STEPS if "uses" in step]
-    assert len(used) == 2
+    used = [step["uses"] for step in [*STEPS, *WHEELS] if "uses" in step]
+    assert len(used) == 4
     for action in used:
         assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action), action
 

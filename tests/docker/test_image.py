@@ -100,8 +100,7 @@ def test_secrets_results_and_history_stay_outside(path: str) -> None:
 
 
 def test_what_an_installation_takes_is_inside() -> None:
-    include = PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
-    packages = [f"{pattern.rstrip('*')}/__init__.py" for pattern in include]
+    packages = [f"{p}/__init__.py" for p in PYPROJECT["tool"]["importlinter"]["root_packages"]]
     data = ["sweeps/specs/digits.yaml"]
     for path in [*packages, *data, "pyproject.toml", "README.md", "LICENSE", ".ci/constraints.txt"]:
         assert (ROOT / path).is_file() and _sent(path), path
