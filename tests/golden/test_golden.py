@@ -9,6 +9,7 @@ and names the differences, on another machine. Imports of the project stand in `
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -358,7 +359,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", MIRRORED)
-def test_runs_in_mlflow(name: str, store: Path, tmp_path: Path) -> None:
+def test_runs_in_mlflow(name: str, store: Path, tmp_path: Path, exact: bool) -> None:
     """Names, states, tags, parameters and metrics of all runs."""
     runs = answers.mirrored(answers.opened(name, tmp_path / name), store)
-    same(recorded("mirror")["answers"][name], runs, f"folder {name}: its runs in MLflow")
+    before = copy.deepcopy(recorded("mirror")["answers"][name])
+    if not exact:  # a digest of metrics to the last bit, which differ between versions of scipy
+        for run in (*before, *runs):
+            run["tags"].pop("mirrored_state", None)
+    same(before, runs, f"folder {name}: its runs in MLflow")
