@@ -4,7 +4,7 @@
 
 .ci/lowest.txt names the version of every package there: of those in pyproject.toml the lowest, of
 what they need the newest of the day when it was made. So this passes or fails by what is in the
-repository. `--lock` makes that file anew, after a change of the dependencies.
+repository. `--lock` makes that file again, after a change of the dependencies.
 
 The environment is kept, and made again when that file changes. Packages come from the index that
 pip is set up to use. Without an index this fails.
@@ -123,15 +123,15 @@ def lock() -> None:
 def install() -> None:
     """Makes build/lowest, unless it is there with what .ci/lowest.txt names."""
     made_from = HOME / "made-from.txt"
-    wanted = f"{sys.version}\n{LOCK.read_text()}"
-    if made_from.is_file() and made_from.read_text() == wanted:
+    expected = f"{sys.version}\n{LOCK.read_text()}"
+    if made_from.is_file() and made_from.read_text() == expected:
         return
     shutil.rmtree(HOME, ignore_errors=True)
     uv("venv", "--quiet", "--seed", "--python", sys.executable, str(HOME))
     uv("pip", "install", "--quiet", "--python", str(HOME / "bin" / "python"), "--only-binary", ":all:",
        "--resolution", "lowest-direct", "--constraint", str(LOCK), "--all-extras",
        "--requirements", str(PYPROJECT))  # fmt: skip
-    made_from.write_text(wanted)
+    made_from.write_text(expected)
 
 
 def install_checkout() -> None:
@@ -149,7 +149,14 @@ def main(words: list[str]) -> int:
         return 0
     install()
     install_checkout()
-    command = [HOME / "bin" / "python", *PYTEST, *FORGIVING, "-o", "cache_dir=build/lowest/pytest", *words]
+    command = [
+        HOME / "bin" / "python",
+        *PYTEST,
+        *FORGIVING,
+        "-o",
+        "cache_dir=build/lowest/pytest",
+        *words,
+    ]
     return subprocess.run(command, cwd=ROOT).returncode
 
 

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
 
 
 def test_the_lowest_versions_stated_are_those_locked() -> None:
-    """Else raise the bound in pyproject.toml, and say there why; then lock anew."""
+    """Else raise the bound in pyproject.toml, and say there why; then lock again."""
     pins = locked(LOCK.read_text())
     other = {name: (low, pins.get(name)) for name, low in stated(PROJECT)
              if name not in pins or Version(pins[name]) != Version(low)}  # fmt: skip

@@ -66,11 +66,11 @@ def only(folder: Path, pattern: str) -> Path:
 def test_the_wheel_holds_modules_and_the_data_that_they_read(tracked, built) -> None:
     """All that git tracks in the packages except `STAYS`, and its own record."""
     ours = {name for name in tracked if name.split("/")[0] in PACKAGES}
-    wanted = {name for name in ours if not any(PurePosixPath(name).match(p) for p in STAYS)}
+    expected = {name for name in ours if not any(PurePosixPath(name).match(p) for p in STAYS)}
     with zipfile.ZipFile(only(built, "*.whl")) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
         record = {n.split(".dist-info/")[1] for n in wheel.namelist() if ".dist-info/" in n}
-    assert held == wanted
+    assert held == expected
     assert record == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     assert {f"{package}/py.typed" for package in PACKAGES} <= held
     kinds = {PurePosixPath(name).suffix for name in held}
@@ -80,8 +80,8 @@ def test_the_wheel_holds_modules_and_the_data_that_they_read(tracked, built) -> 
 def test_the_source_archive_holds_what_git_tracks(tracked, built) -> None:
     with tarfile.open(only(built, "*.tar.gz")) as archive:
         held = {name.split("/", 1)[1] for name in archive.getnames()}
-    wanted = {name for name in tracked if not name.startswith(HOSTED)}
-    assert held == {*wanted, *NOTES, "PKG-INFO"}
+    expected = {name for name in tracked if not name.startswith(HOSTED)}
+    assert held == {*expected, *NOTES, "PKG-INFO"}
 
 
 def test_every_package_is_named_in_the_wheel() -> None:
