@@ -30,7 +30,7 @@ help:
 	@echo "make bench-throughput   trials an hour against what people do today: one table"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
-	@echo "make bench-commands RESULTS=DIR   how long each command takes"
+	@echo "make bench-commands RESULTS=DIR   how long each command takes (AGAINST=DIR: and in that checkout)"
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
 
@@ -89,7 +89,7 @@ bench-recorded: $(READY)
 
 # RESULTS: a results folder, as `make demo` leaves one.
 bench-commands: $(READY)
-	$(RECORD) $(BIN)/python tests/benchmarks/command_times.py "$(RESULTS)"
+	$(RECORD) $(BIN)/python tests/benchmarks/command_times.py "$(RESULTS)" $(if $(AGAINST),--against "$(AGAINST)")
 
 # RECORDED: the authors' result files. DATA: the folder that holds MNIST/raw. DRAWS=own: images and
 # noise by our own streams instead of the authors'. SLOPES=1: theta as well. TABLE=FILE.md: the tables.

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from figures import record, revision
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Of each command; DIR is the results folder, TRIAL one of its trials, NEW a file to write.
 COMMANDS = (
@@ -139,6 +141,22 @@ def table(rows: Sequence[Sequence[Row]]) -> str:
     )
 
 
+def kept(rows: Sequence[Sequence[Row]], against: Path | None) -> None:
+    """Writes the figures into the file that the make target names, the other checkout's beside."""
+    by_name = [
+        {"command": of_command[0].command}
+        | {
+            f"{row.tree}: {what}": value
+            for row in reversed(of_command)
+            for what, value in (("s", row.median), ("torch", "yes" if row.torch else "no"))
+        }
+        for of_command in rows
+    ]
+    note = f"Before: revision {revision(against)}, in the same run." if against else ""
+    command = "make bench-commands RESULTS=DIR" + (" AGAINST=DIR" if against else "")
+    record("commands", command, by_name, note)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="a results folder")
@@ -152,6 +170,7 @@ def main() -> None:
         trees = [Tree(name, root, args.folder, Path(scratch)) for name, root in places]
         rows = [measured(trees, command, args.runs) for command in COMMANDS]
     print(table(rows))
+    kept(rows, args.against)
     if args.json:
         figures = [asdict(row) | {"median": row.median} for of in rows for row in of]
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
