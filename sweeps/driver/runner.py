@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RunnerName = Literal["tune", "serial"]
 NAMES = ("tune", "serial")
+#: How kinds begin that are defined in the script or notebook that runs.
+MAIN = "__main__:"
 
 
 def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -> None:
@@ -29,6 +31,18 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
     if spec.stopped_by_tune and name not in ("tune", "TuneRunner"):
         rule = "must be `tune` for `stopping: asha` or `median`: Ray Tune stops the trials"
         raise UserError(Mistake(place, rule, name, f"Use {place} tune."))
+    if name in ("tune", "TuneRunner") and (kind := _kind_of_this_process(spec.document)):
+        rule = "must be `serial` for kinds of `__main__`, which other processes do not have"
+        remedy = f"Or move {kind.removeprefix(MAIN)} into a module of your own: my_module:Class."
+        raise UserError(Mistake(place, rule, name, remedy))
+
+
+def _kind_of_this_process(part: object) -> str | None:
+    """A kind in these plain values that was defined in a notebook or in the script that runs."""
+    if isinstance(part, str):
+        return part if part.startswith(MAIN) else None
+    values = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return next(filter(None, map(_kind_of_this_process, values)), None)
 
 
 def runner_of(runner: str | Runner, spec: SweepSpec, ledger: Ledger) -> Runner:

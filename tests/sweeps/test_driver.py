@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,27 @@ def test_a_folder_in_use_and_wrong_runners_are_refused(tmp_path) -> None:
         with pytest.raises(UserError, match="runner: must be `tune` for `stopping: asha`"):
             run_sweep(asha, tmp_path / "new", runner=runner)
     assert not (tmp_path / "new").exists()
+
+
+def test_kinds_of_a_notebook_run_in_this_process_only(tmp_path, monkeypatch) -> None:
+    import __main__
+
+    @dataclass(frozen=True)
+    class Corner(Patch):
+        """A patch by another name."""
+
+        kind = "corner"
+
+    Corner.__module__, Corner.__qualname__ = "__main__", "Corner"
+    monkeypatch.setattr(__main__, "Corner", Corner, raising=False)
+    question = QUESTION | {
+        "attack": {"trigger": [{"kind": "__main__:Corner", "size": 1}], "poison_rate": 0.03}
+    }
+    message = "runner: must be `serial` for kinds of `__main__`.*but got 'tune'. Or move Corner into a module"
+    with pytest.raises(UserError, match=message):
+        run_sweep(question, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert run_sweep(question, tmp_path / "out", runner="serial", quiet=True).finished == 4
 
 
 class _Interrupted(SerialRunner):

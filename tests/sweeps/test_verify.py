@@ -363,9 +363,11 @@ def test_a_plan_that_was_changed_is_refused(tmp_path) -> None:
     ):
         read_plan(case.paths)
     case.paths.plan.write_text(text[:100])
-    with pytest.raises(
-        StoredDataError, match="must be a verification's plan with schema version 1"
-    ):
+    with pytest.raises(StoredDataError, match=r"plan.json: must be valid JSON"):
+        read_plan(case.paths)
+    case.paths.plan.write_text(text.replace('"schema_version": 1', '"schema_version": 2'))
+    message = "must be a verification's plan with schema version 1, but got 2"
+    with pytest.raises(StoredDataError, match=message):
         read_plan(case.paths)
 
 
