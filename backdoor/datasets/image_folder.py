@@ -103,7 +103,8 @@ class ImageFolder(Dataset):
         names = sorted(e.name for e in folder.iterdir() if e.is_dir() and e.name[0] != ".")
         classes = {name: image_files(folder / name) for name in names}
         if len(classes) < 2:
-            rule, value = "must hold two or more class folders", f"{folder}: {listed(names)}"
+            rule = "must hold two or more class folders"
+            value = f"{folder}: {listed(names)}" if names else str(folder)
             raise wrong_root(rule, value, "Put the images of each class into a folder of its own.")
         empty = [name for name, files in classes.items() if not files]
         if empty:

@@ -41,8 +41,12 @@ def doctor(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
     else:
-        print(f"{levels.count(FAILURE)} failures, {levels.count(WARNING)} warnings")
+        print(", ".join(_counted(levels.count(level), level) for level in (FAILURE, WARNING)))
     return FAILURES if FAILURE in levels else FINE
+
+
+def _counted(count: int, level: str) -> str:
+    return f"{count} {level}{'' if count == 1 else 's'}"
 
 
 def _examine(args: argparse.Namespace) -> Iterator[Finding]:

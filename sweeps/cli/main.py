@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
 
 from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli.commands import COMMANDS, GROUPS
@@ -13,9 +16,19 @@ from sweeps.cli.completing import complete
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG, say
 
 
+class Parser(argparse.ArgumentParser):
+    """Meets a misspelt command or choice with the one that is probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if found and (near := get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), 1)):
+            message += f". Did you mean {near[0]}?"
+        super().error(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, each with its example."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeps",
         description="Find the training settings with which a model stays accurate and backdoors "
         "in its training data fail.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, say
+from sweeps.cli.console import FINE, duration, say
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def _say_cost(packs: list[Pack], trials: int | None, measure: bool) -> None:
+    _say_gpus(packs[0].settings.gpu, measure)
     if not measure:
         say("note: --time predicts how long it takes, from short trainings of each kind")
         return
@@ -66,16 +67,21 @@ def _say_cost(packs: list[Pack], trials: int | None, measure: bool) -> None:
     cost = estimate(packs, trials)
     at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
     probes = ", probes included" if packs[0].settings.probes else ""
-    lasts = f"about {_duration(cost.seconds)}{probes}"
+    lasts = f"about {duration(cost.seconds)}{probes}"
     print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
 
 
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} seconds"
+def _say_gpus(gpu: float, needed: bool) -> None:
+    """A spec for a cluster may ask for GPUs that this machine lacks; measuring here may not."""
+    from sweeps.driver.runner import check_gpus
+
+    try:
+        check_gpus(gpu)
+    except UserError as error:
+        if needed:
+            raise
+        say(f"note: not on this machine: {error}")
 
 
 def _nesting(spec: SweepSpec) -> str:

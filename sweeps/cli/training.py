@@ -164,5 +164,5 @@ def _how(config: Config, folder: Path) -> list[str]:
         f"  model = torch.export.load({str(folder / program['name'])!r}).module()",
         f"  classes = model(images).argmax(1)  # images: (n, {channels}, {height}, {width}) uint8",
         f"Its prediction equals the model's for {program['answers_alike']} of "
-        f"{program['tried_on']} test images.",
+        f"{program['tried_on']} test images, clean and triggered.",
     ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, duration, say
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
+    from sweeps.storage.paths import SweepPaths
     from sweeps.verify.plan import Plan
     from sweeps.verify.run import Verification
 
@@ -33,6 +35,7 @@ def verify(args: argparse.Namespace) -> int:
     with locked(case.paths.lock, "sweeps verify"):
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         _announce(case, plan, ledger)
+        _announce_time(paths, case, plan, ledger, args.runner)
         if not _train(case, plan, ledger, args):
             recorded = f"{len(ledger.finished)} trials are recorded"
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
@@ -83,6 +86,24 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
         expected = f"of which the model expects {100 * mean:.1f} % to pass"
         proven = f"the probability that they prove the claim is {100 * power:.0f} %"
         say(f"{draws} draws inside, {expected}: {proven}")
+
+
+def _announce_time(
+    paths: SweepPaths, case: Verification, plan: Plan, ledger: Ledger, runner: str
+) -> None:
+    """How long it will take here, from what the trials of the sweep took."""
+    from sweeps.cost.estimate import workers_here
+    from sweeps.ledger import Ledger
+
+    missing = len({trial.trial_id for trial in plan.trials(case.spec)} - set(ledger.finished))
+    took = [trial.seconds for trial in Ledger(paths.ledger).trials() if trial.seconds]
+    if not missing or not took or os.environ.get("RAY_ADDRESS"):
+        return
+    resources = case.spec.resources
+    workers = 1 if runner == "serial" else workers_here(resources.cpu, resources.gpu)
+    lasts = duration(missing * sum(took) / len(took) / workers)
+    shorter = "shorter with fewer --draws or --transfer none"
+    say(f"about {lasts} here, if each takes as long as those of the sweep did ({shorter})")
 
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:

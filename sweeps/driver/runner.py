@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from backdoor.errors import Mistake, UserError
@@ -35,6 +36,27 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
         rule = "must be `serial` for kinds of `__main__`, which other processes do not have"
         remedy = f"Or move {kind.removeprefix(MAIN)} into a module of your own: my_module:Class."
         raise UserError(Mistake(place, rule, name, remedy))
+    if isinstance(runner, str) and (runner == "serial" or not _on_a_cluster()):
+        check_gpus(spec.resources.gpu)
+
+
+def check_gpus(gpu: float) -> None:
+    """`UserError` where this machine has fewer GPUs than a pack asks for."""
+    import torch
+
+    if gpu > (have := torch.cuda.device_count()):
+        rule = f"must not exceed the {have} GPUs of this machine that torch can use"
+        remedy = "Set it to 0 for CPUs, or set RAY_ADDRESS to a cluster that has them."
+        raise UserError(Mistake("resources.gpu", rule, gpu, remedy))
+
+
+def _on_a_cluster() -> bool:
+    """Whether Ray Tune will use a Ray that others have started."""
+    if os.environ.get("RAY_ADDRESS"):
+        return True
+    from sweeps.runners.ray_session import is_connected
+
+    return is_connected()
 
 
 def _kind_of_this_process(part: object) -> str | None:

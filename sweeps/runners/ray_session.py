@@ -31,6 +31,11 @@ def _refuse_dead_address(address: str) -> None:
         raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
 
 
+def is_connected() -> bool:
+    """Whether this process uses a Ray already."""
+    return bool(ray.is_initialized())
+
+
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
     """Restores the handler of SIGTERM: Ray's own would end the process, a sweep lets its running
@@ -46,7 +51,7 @@ def _sigterm_kept() -> Iterator[None]:
 @contextlib.contextmanager
 def ray_session(workers: int | None = None) -> Iterator[None]:
     """Ray: the one of this process, else one that is connected or started until the end."""
-    if ray.is_initialized():
+    if is_connected():
         yield
         return
     address = os.environ.get("RAY_ADDRESS")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
 from sweeps.verify.answer import EMPTY, PASSED
-from sweeps.verify.regions import INSIDE, PROBABILITY, VERDICT
+from sweeps.verify.regions import BOUNDS, INSIDE, PROBABILITY, VERDICT
 
 #: Points with draws that do not pass are listed, up to this many.
 LISTED = 10
@@ -18,6 +18,11 @@ def verification_text(answer: VerificationFile) -> str:
             return (
                 "Nothing to verify: no defence point is expected to pass with the required "
                 "confidence. --basis probability takes all that is IN."
+            )
+        if answer["region"]["basis"] == BOUNDS:
+            return (
+                "Nothing to verify: no defence point is IN by bounds. --basis means takes those "
+                "that are IN by means; more seeds make bounds narrower."
             )
         return "Nothing to verify: no defence point is inside the region."
     found = [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer)]

@@ -263,3 +263,13 @@ def test_an_interrupted_sweep_stops_cleanly_and_says_how_to_resume(tmp_path, num
         f"Interrupted: {recorded} trials are recorded. Go on with: {command('sweeps', 'resume', folder)}"
         in err
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["chek"], "check"), (["probe", "variants"], "variance"), (["run", "digits", "--runner", "seril"], "serial")],
+)  # fmt: skip
+def test_a_misspelt_command_or_choice_meets_the_one_that_is_meant(words, meant, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and f"Did you mean {meant}?" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,22 @@ def test_kinds_of_a_notebook_run_in_this_process_only(tmp_path, monkeypatch) -> 
         run_sweep(question, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert run_sweep(question, tmp_path / "out", runner="serial", quiet=True).finished == 4
+
+
+def test_gpus_that_this_machine_lacks_are_refused_before_anything_is_made(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    rule = r"resources.gpu: must not exceed the \d+ GPUs of this machine .*, but got 999"
+    for runner in ("serial", "tune"):
+        with pytest.raises(UserError, match=rule):
+            run_sweep(QUESTION | {"resources": {"gpu": 999}}, tmp_path / "out", runner=runner)
+    assert not (tmp_path / "out").exists()
+    checked = ["check", "digits", "--set", "resources.gpu=999"]
+    assert main(checked) == 0, "the spec may be for a cluster"
+    assert re.search(f"note: not on this machine: {rule}", capsys.readouterr().err)
+    assert main([*checked, "--time"]) == 2
+    assert re.search(rule, capsys.readouterr().err)
 
 
 class _Interrupted(SerialRunner):

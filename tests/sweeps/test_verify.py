@@ -18,7 +18,7 @@ from backdoor.errors import StoredDataError, UserError
 from backdoor.streams import stream
 from sweeps.cli import FINE, INTERRUPTED
 from sweeps.cli.main import main
-from sweeps.cli.verifying import _announce
+from sweeps.cli.verifying import _announce, _announce_time
 from sweeps.driver import runner
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.fitted_region import FittedRegion
@@ -299,6 +299,27 @@ def test_the_draws_that_were_found_are_those_announced(tmp_path, capsys) -> None
         assert len(said) == notes
     assert said[0] == "note: so little is inside that 7 of 59 draws were found"
     assert said[1] == "note: 7 draws cannot prove 0.95, even if all pass; 59 can"
+
+
+def test_the_time_is_said_before_anything_is_trained(tmp_path, capsys, monkeypatch) -> None:
+    paths, spec = a_sweep(tmp_path)
+    case = verification(paths, spec, VerificationSettings(4, 5), ())
+    ledger, trials = Ledger(case.paths.ledger), case.plan.trials(spec)
+    took = [trial.seconds for trial in Ledger(paths.ledger).trials()]
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    _announce_time(paths, case, case.plan, ledger, "serial")
+    said = capsys.readouterr().err
+    missing = len({trial.trial_id for trial in trials})
+    assert f"about {missing * statistics.mean(took):.1f} seconds here" in said and "--draws" in said
+    case.train(ledger, case.plan, SerialRunner(world(sync_state)))
+    _announce_time(paths, case, case.plan, ledger, "serial")
+    assert capsys.readouterr().err == "", "nothing is missing"
+
+
+def test_a_region_empty_by_bounds_only_says_so(tmp_path) -> None:
+    paths, spec = a_sweep(tmp_path, lambda config: (0.95, 0.19 if config.seed else 0.0))
+    _, plan, answer = verified(paths, spec, basis="bounds")
+    assert plan.draws == () and "no defence point is IN by bounds" in verification_text(answer)
 
 
 # --- freezing and going on ---------------------------------------------------------------------
