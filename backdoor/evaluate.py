@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack
-from backdoor.datasets.labelled_images import checked_arrays
+from backdoor.datasets.labelled_images import as_array, checked_arrays, whole
 from backdoor.errors import Mistake, UserError
 from backdoor.poison import checked_attack, target_labels_of
 from backdoor.triggers.donors import DonorImages
@@ -112,7 +112,7 @@ def attack_counts(predicted: Ids, truth: Ids, target_labels: Ids) -> AttackCount
 
 
 def evaluate_model(
-    predict: Callable[[torch.Tensor], torch.Tensor],
+    predict: Callable[[torch.Tensor], torch.Tensor | npt.NDArray[Any]],
     images: npt.NDArray[np.uint8],
     labels: Ids,
     attack: Attack | Mapping[str, Any],
@@ -141,7 +141,14 @@ def evaluate_model(
     """
     images, labels = checked_arrays(images, labels, classes)
     attack = checked_attack(attack, images, labels, classes)
+    if seed is not None:
+        seed = whole("seed", seed)
+    model: object = predict
+    if not callable(model):
+        remedy = "Give a function, for example lambda images: model(images).argmax(1)."
+        raise UserError(Mistake("predict", "must be callable", repr(model), remedy))
     known = int(labels.max()) + 1 if classes is None else classes
+    images = images if images.flags.writeable else images.copy()  # of which torch would warn
     clean = _answers(predict, torch.from_numpy(images))
     counted, target_labels = target_labels_of(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
@@ -156,10 +163,12 @@ def evaluate_model(
     )
 
 
-def _answers(predict: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> Ids:
+def _answers(
+    predict: Callable[[torch.Tensor], torch.Tensor | npt.NDArray[Any]], images: torch.Tensor
+) -> Ids:
     """What the model answers, (n,) int64."""
     answer = predict(images)
-    plain = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
+    plain = as_array("predict", answer.detach().cpu() if torch.is_tensor(answer) else answer)
     if plain.shape != (len(images),) or plain.dtype.kind not in "iu":
         given = f"{plain.dtype} {plain.shape}"
         remedy = "Return classes, for example logits.argmax(1)."

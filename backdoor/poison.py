@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack, build_attack
-from backdoor.datasets.labelled_images import checked_arrays
+from backdoor.datasets.labelled_images import checked_arrays, checked_ids, whole
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.plain import plain_settings
 from backdoor.streams import stream
 from backdoor.triggers.donors import DonorImages
 
@@ -172,7 +173,8 @@ def poison_dataset(
     Args:
         images: (n, c, h, w) uint8. labels: (n,) int64.
         attack: what is done, and to which fraction of the images: an `Attack`, or a mapping as a
-            spec has it under `attack`, with single values.
+            spec has it under `attack`, with single values: a list is no choice here, and
+            `source: [1, 2]` is one attack with two source classes.
         seed: decides which images are poisoned. The same seed gives the same images for all
             triggers, and a smaller rate a subset of those of a larger one.
         ids: (n,) int64, the number of each image, for triggers that differ from image to image;
@@ -187,8 +189,9 @@ def poison_dataset(
     """
     images, labels = checked_arrays(images, labels, classes)
     attack = checked_attack(attack, images, labels, classes)
+    seed = whole("seed", seed)
     drawn = draw_poison(labels, attack, seed, classes)
-    numbers = np.arange(len(labels)) if ids is None else np.asarray(ids)
+    numbers = checked_ids(ids, len(labels))
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
     trigger = attack.trigger.for_seed(seed).lent(donors)
@@ -207,7 +210,9 @@ def checked_attack(
     classes: int | None,
 ) -> Attack:
     """The attack, built where it is a mapping; `UserError` where it does not fit these images."""
-    built = attack if isinstance(attack, Attack) else build_attack(attack)
+    built = attack
+    if not isinstance(built, Attack):
+        built = build_attack(plain_settings(attack, "attack"))
     count = _class_count(labels, classes)
     mistakes = [
         Mistake(name, f"must be a class from 0 to {count - 1}", value, "Or say `classes`.")

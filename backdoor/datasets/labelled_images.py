@@ -12,9 +12,14 @@ import numpy.typing as npt
 from backdoor.datasets.base import Dataset
 from backdoor.datasets.source import Ids, Source, load_source, split
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.plain import plain_settings
 from backdoor.settings.registry import DATASETS
+from backdoor.settings.schema import LARGEST
 
 Images = npt.NDArray[np.uint8]
+
+#: More classes than any data set has: labels beyond are a mistake, and would take all memory.
+MOST_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
     Raises:
         UserError: the setting is wrong, or the files are not as this kind of data set expects.
     """
-    dataset = data if isinstance(data, Dataset) else DATASETS.build(data)
+    seed = whole("seed", seed)
+    dataset = data if isinstance(data, Dataset) else DATASETS.build(_named(data))
     source = load_source(dataset)
     parts = split(dataset, source, seed)
     train, validation, test = (
@@ -73,6 +79,23 @@ def _chosen(source: Source, ids: Ids) -> LabelledImages:
     return LabelledImages(source.images[ids], source.labels[ids], ids)
 
 
+def _named(data: object) -> str | dict[str, Any]:
+    return data if isinstance(data, str) else plain_settings(data, "data")
+
+
+def whole(place: str, value: object, least: int = 0, most: int = LARGEST) -> int:
+    """A number of Python, whose streams differ from those of a number of numpy.
+
+    Raises:
+        UserError: it is no whole number in this range.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if least <= value <= most:
+            return int(value)
+    rule = f"must be a whole number from {least} to {most}"
+    raise UserError(Mistake(place, rule, repr(value), "Change the value."))
+
+
 def checked_arrays(images: object, labels: object, classes: int | None) -> tuple[Images, Ids]:
     """The arrays that a caller gave, as (n, c, h, w) uint8 and (n,) int64.
 
@@ -82,7 +105,9 @@ def checked_arrays(images: object, labels: object, classes: int | None) -> tuple
     Raises:
         UserError: with all mistakes: wrong shape, dtype or range, or different lengths.
     """
-    pixels, numbers = np.asarray(images), np.asarray(labels)
+    if classes is not None:
+        classes = whole("classes", classes, least=1, most=MOST_CLASSES)
+    pixels, numbers = as_array("images", images), as_array("labels", labels)
     found = (_wrong_images(pixels), _wrong_labels(numbers, classes))
     mistakes = [mistake for mistake in found if mistake is not None]
     if not mistakes and len(pixels) != len(numbers):
@@ -91,6 +116,29 @@ def checked_arrays(images: object, labels: object, classes: int | None) -> tuple
     if mistakes:
         raise UserError(mistakes)
     return pixels, numbers.astype(np.int64)
+
+
+def as_array(place: str, given: object) -> npt.NDArray[Any]:
+    """What the caller gave, as numpy reads it; `UserError` where it cannot."""
+    try:
+        return np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        remedy = f"Give an array, or a tensor as tensor.detach().cpu() ({reason})."
+        what = f"{type(given).__module__}.{type(given).__name__}"
+        raise UserError(Mistake(place, "must be an array", what, remedy)) from None
+
+
+def checked_ids(ids: object, images: int) -> Ids:
+    """Numbers of the images, (n,) int64; by default their positions."""
+    if ids is None:
+        return np.arange(images)
+    numbers = as_array("ids", ids)
+    if numbers.shape != (images,) or numbers.dtype.kind not in "iu" or numbers.min() < 0:
+        rule = f"must be ({images},) whole numbers from 0, one for each image"
+        given = f"{numbers.dtype} {numbers.shape}"
+        raise UserError(Mistake("ids", rule, given, "Leave them out to take positions."))
+    return numbers.astype(np.int64)
 
 
 def _wrong_images(pixels: npt.NDArray[Any]) -> Mistake | None:
@@ -115,7 +163,9 @@ def _wrong_labels(numbers: npt.NDArray[Any], classes: int | None) -> Mistake | N
         return Mistake("labels", rule, given, "Number the classes 0, 1, ...")
     if numbers.size and numbers.min() < 0:
         return Mistake("labels", rule, int(numbers.min()), "Leave out images without a class.")
-    if classes is not None and numbers.size and numbers.max() >= classes:
-        rule = f"must be from 0 to {classes - 1}, as there are {classes} classes"
+    known = MOST_CLASSES if classes is None else classes
+    if numbers.size and numbers.max() >= known:
+        rule = f"must be from 0 to {known - 1}"
+        rule += "" if classes is None else f", as there are {classes} classes"
         return Mistake("labels", rule, int(numbers.max()), "Number the classes 0, 1, ...")
     return None

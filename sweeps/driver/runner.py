@@ -27,6 +27,10 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
     if isinstance(runner, str) and runner not in NAMES:
         rule = f"must be {' or '.join(NAMES)}, or a runner"
         raise UserError(Mistake(place, rule, runner, suggest(runner, NAMES)))
+    if not isinstance(runner, str) and (isinstance(runner, type) or not hasattr(runner, "run")):
+        rule = f"must be {' or '.join(NAMES)}, or an object with the method `run`"
+        remedy = "For example ReplayRunner(FOLDER), with its arguments."
+        raise UserError(Mistake(place, rule, repr(runner), remedy))
     name = runner if isinstance(runner, str) else type(runner).__name__
     # Without Ray Tune all trials would run to their end, and nobody would notice.
     if spec.stopped_by_tune and name not in ("tune", "TuneRunner"):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from backdoor.errors import Mistake, UserError
+from backdoor.settings.schema import suggest
 from sweeps.ledger.flat import Measures, flat_rows, flat_table
 from sweeps.ledger.flat_probe_results import ProbeTable, flat_probe_results, probe_tables
 from sweeps.ledger.ledger import Ledger
@@ -31,12 +33,30 @@ def load_results(folder: Source, probe: str | None = None) -> pa.Table:
     and `baseline_NAME`, the same figure of the clean model of equal defence point and seed.
 
     folder: the results folder, or its open ledger.
+
+    Raises:
+        UserError: the folder holds no sweep, or there is no such probe.
     """
     ledger, measures = _open(folder)
     if probe is None:
         return flat_table([row for trial in ledger.trials() for row in flat_rows(trial, measures)])
-    results = [r for r in ledger.probe_results.rows() if probe in ("all", r.kind)]
+    results = ledger.probe_results.rows()
+    if probe != "all":
+        _check_probe(probe, {result.kind for result in results})
+        results = [result for result in results if result.kind == probe]
     return flat_table(list(flat_probe_results(ledger.trials(), results, measures)))
+
+
+def _check_probe(probe: str, found: set[str]) -> None:
+    """`UserError` for what is no kind: an empty table would look like an answer."""
+    if probe in found:
+        return
+    from backdoor.settings.registry import PROBES  # loads torch
+
+    known = found | set(PROBES.kinds())
+    if probe not in known and ":" not in str(probe):
+        rule = "must be `all` or the name of a probe"
+        raise UserError(Mistake("probe", rule, probe, suggest(probe, known)))
 
 
 def load_probe_results(folder: Source) -> list[ProbeTable]:

@@ -49,6 +49,12 @@ class CsvColumns:
     seed: str | None = None
     seconds: str | None = None
 
+    def __post_init__(self) -> None:
+        images: object = self.images
+        if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+            rule = "must be a whole number from 1 on: fractions are of so many test images"
+            raise UserError(Mistake("images", rule, images, "Say how many images were tested."))
+
     @property
     def names(self) -> list[str]:
         given = (self.clean, self.success, self.seed, self.seconds, *self.factors)
@@ -75,8 +81,8 @@ class RecordedGrid:
         UserError: the file cannot be read as `columns` says.
     """
 
-    def __init__(self, file: Path, columns: CsvColumns) -> None:
-        self._columns = columns
+    def __init__(self, file: Path | str, columns: CsvColumns) -> None:
+        self._columns, file = columns, Path(file)
         self._found: dict[Key, list[_Training]] = {}
         for number, row in enumerate(_read(file, columns), start=2):
             cells = _Cells(file, number, row)

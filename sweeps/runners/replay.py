@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backdoor.config import TrialConfig
+from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import Pack
 from sweeps.runners.feed import Feed
@@ -41,12 +42,22 @@ class ReplayRunner:
 
     A pack takes the sum of its trials' recorded seconds; `clock` is the simulated time in seconds
     since the start. Packs are finished in the order in which `workers` workers would end them.
+
+    Raises:
+        UserError: there is no such folder, or an argument is of a wrong kind.
     """
 
     def __init__(self, recorded: Path | str | Ledger | Recorded, workers: int = 1) -> None:
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            rule = "must be a whole number from 1 on"
+            raise UserError(Mistake("workers", rule, workers, "For example 64."))
         self.workers, self.clock = workers, 0.0
         if isinstance(recorded, (str, Path)):
             recorded = Ledger(open_results(recorded).ledger)
+        if not isinstance(recorded, Ledger) and not hasattr(recorded, "rows"):
+            rule = "must be a results folder, its ledger, or recorded trainings"
+            remedy = "For example a RecordedGrid."
+            raise UserError(Mistake("recorded", rule, repr(recorded), remedy))
         self._table = _LedgerTable(recorded) if isinstance(recorded, Ledger) else recorded
 
     def run(self, feed: Feed) -> None:

@@ -75,7 +75,8 @@ def run_search(
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
-    return SweepOutcome.of(ledger, spec, feed.stopping.is_set())
+    # A runner that returns before the feed is done has left trials that nobody trained.
+    return SweepOutcome.of(ledger, spec, feed.stopping.is_set() or not feed.done)
 
 
 @contextlib.contextmanager

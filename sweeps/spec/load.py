@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.plain import plain_values
 from backdoor.settings.schema import suggest
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
-from sweeps.spec.plain import plain_values
 from sweeps.spec.sections import Warn
 from sweeps.storage.bundled import bundled_files
 

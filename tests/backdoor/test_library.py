@@ -98,6 +98,50 @@ def test_wrong_arrays_and_attacks_are_refused(images, labels, attack, message) -
             evaluate_model(lambda x: torch.zeros(len(x), dtype=int), images, labels, attack)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attack": None}, "attack: must be a mapping of settings, but got 'None'"),
+        ({"attack": "standard-1"}, "attack: must be a mapping of settings"),
+        ({"attack": ATTACK | {"target": {1}}}, "attack.target: must be text, a number"),
+        ({"images": [[1], [1, 2]]}, "images: must be an array, but got 'builtins.list'"),
+        ({"images": torch.zeros(6, 1, 8, 8, requires_grad=True)}, r"images: must be an array.*detach\(\)"),
+        ({"labels": np.full(6, 2**64 - 1, dtype=np.uint64)}, "labels: must be from 0 to 999999, but got 18446"),
+        ({"labels": np.array([True] * 6)}, r"labels: must be \(n,\) whole numbers"),
+        ({"classes": 10.0}, "classes: must be a whole number from 1 to 1000000"),
+        ({"classes": 10**12}, "classes: must be a whole number"),
+        ({"seed": -1}, "seed: must be a whole number from 0"),
+        ({"seed": 1.5}, "seed: must be a whole number"),
+    ],
+)  # fmt: skip
+def test_values_of_a_wrong_kind_are_refused_by_both(change, message) -> None:
+    given = {"images": IMAGES, "labels": LABELS, "attack": ATTACK} | change
+    with pytest.raises(UserError, match=message):
+        poison_dataset(**given)
+    with pytest.raises(UserError, match=message):
+        evaluate_model(lambda x: torch.zeros(len(x), dtype=int), **given)
+
+
+@pytest.mark.parametrize("ids", [np.arange(5), np.arange(6.0), -np.arange(6), "abcdef"])
+def test_ids_are_one_whole_number_for_each_image(ids) -> None:
+    with pytest.raises(UserError, match=r"ids: must be \(6,\) whole numbers from 0"):
+        poison_dataset(IMAGES, LABELS, ATTACK, ids=ids)
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    attack = {"trigger": {"kind": "patch", "size": np.int64(2)}, "poison_rate": np.float64(0.5)}
+    images, labels, _ = poison_dataset(IMAGES, LABELS, attack, seed=np.int64(3))
+    again = poison_dataset(
+        IMAGES, LABELS, {"trigger": {"kind": "patch", "size": 2}, "poison_rate": 0.5}, seed=3
+    )
+    assert (images == again[0]).all() and (labels == again[1]).all()
+    for seed in ("1", -1, None):
+        with pytest.raises(UserError, match="seed: must be a whole number"):
+            load_data(seed=seed)
+    with pytest.raises(UserError, match="predict: must be callable"):
+        evaluate_model(None, IMAGES, LABELS, ATTACK)
+
+
 def test_classes_can_be_more_than_the_labels_show() -> None:
     _, labels, _ = poison_dataset(
         IMAGES, LABELS, ATTACK | {"target": 9, "poison_rate": 0.5}, classes=10

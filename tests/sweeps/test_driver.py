@@ -16,7 +16,16 @@ from small import SMALL, results
 import sweeps
 from backdoor import UserError
 from backdoor.triggers.patch import Patch
-from sweeps import ReplayRunner, load_results, load_spec, read_region, resume_sweep, run_sweep
+from sweeps import (
+    CsvColumns,
+    RecordedGrid,
+    ReplayRunner,
+    load_results,
+    load_spec,
+    read_region,
+    resume_sweep,
+    run_sweep,
+)
 from sweeps.cli.main import main
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import SweepPaths
@@ -158,3 +167,48 @@ def test_a_results_folder_answers_for_its_trials(tmp_path) -> None:
     assert runner.clock > 0 and replayed.finished == 8
     assert results(SweepPaths(replayed.folder)) == results(SweepPaths(first.folder))
     assert sweeps.SweepOutcome is type(replayed)
+
+
+@pytest.mark.parametrize("runner", [None, 3, ["serial"], SerialRunner, ReplayRunner])
+def test_what_is_no_runner_is_refused_before_the_folder_is_made(runner, tmp_path) -> None:
+    with pytest.raises(
+        UserError, match="runner: must be tune or serial, or an object with the method `run`"
+    ):
+        run_sweep(QUESTION, tmp_path / "out", runner=runner)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_runner_that_leaves_trials_has_not_finished(tmp_path, capsys) -> None:
+    class Idle:
+        def run(self, feed) -> None:
+            """Takes nothing."""
+
+    outcome = run_sweep(QUESTION, tmp_path / "out", runner=Idle())
+    assert outcome.interrupted and outcome.finished == 0
+    said = capsys.readouterr().err
+    assert "Interrupted: 0 trials are recorded" in said and "sweeps resume" in said
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ReplayRunner({}), "recorded: must be a results folder, its ledger, or recorded"),
+        (lambda: ReplayRunner("nowhere"), "DIR: must be the results folder of a sweep"),
+        (lambda: ReplayRunner({}, workers=0), "workers: must be a whole number from 1 on, but got 0"),
+        (lambda: CsvColumns("a", "b", images=0), "images: must be a whole number from 1 on"),
+        (lambda: CsvColumns("a", "b", images="500"), "images: must be a whole number from 1 on"),
+        (lambda: RecordedGrid("nowhere.csv", CsvColumns("a", "b", 500)), "nowhere.csv: must be a CSV file"),
+    ],
+)  # fmt: skip
+def test_recorded_trainings_say_what_is_wrong_with_them(make, message) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_a_misspelt_probe_is_no_empty_table(tmp_path) -> None:
+    folder = run_sweep(QUESTION, tmp_path / "out", runner="serial", quiet=True).folder
+    assert load_results(folder, "persistence").num_rows == 0
+    with pytest.raises(
+        UserError, match=r"probe: must be `all` or the name of a probe.*Did you mean 'persistence'"
+    ):
+        load_results(folder, "persistance")
