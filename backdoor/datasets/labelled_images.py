@@ -89,9 +89,12 @@ def whole(place: str, value: object, least: int = 0, most: int = LARGEST) -> int
     Raises:
         UserError: it is no whole number in this range.
     """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        if least <= value <= most:
-            return int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        number = least - 1
+    else:
+        number = int(value)
+    if least <= number <= most:
+        return number
     rule = f"must be a whole number from {least} to {most}"
     raise UserError(Mistake(place, rule, repr(value), "Change the value."))
 

@@ -43,6 +43,7 @@ class SweepFile(TypedDict):
     all, None where the search is adaptive. inactive: kind of architecture to the training settings
     that it ignores. seeds, search, prediction_confidence: as in `sweeps.records.criteria.Criteria`.
     spec_digest: of the spec that all of this is from, but for its probes, which may change.
+    criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
     """
 
     schema_version: int
@@ -64,3 +65,17 @@ class SweepFile(TypedDict):
     search: NotRequired[str]
     prediction_confidence: NotRequired[float | None]
     spec_digest: NotRequired[str]
+    criteria_digest: NotRequired[str]
+
+
+#: The types of what every sweep.json has, of former releases too.
+REQUIRED: dict[str, type] = {
+    "name": str,
+    "created": str,
+    "data_fingerprint": str,
+    "class_names": list,
+    "planned": int,
+    "versions": dict,
+    "tracking": dict,
+    "command": str,
+}

@@ -7,7 +7,9 @@ change (`sweeps.results.add_probes`).
 
 from __future__ import annotations
 
-from typing import TypedDict
+import json
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
 
 from backdoor.errors import Mistake
 from backdoor.settings.digest import digest
@@ -16,6 +18,10 @@ from sweeps.records.region_file import PanelEntry
 from sweeps.records.sweep_file import SpecThresholds, SweepFile
 from sweeps.records.thresholds import Thresholds
 from sweeps.space.yaml_loader import load_yaml
+
+
+class ChangedByHandError(Exception):
+    """What sweep.json stores of the spec is not as it was written."""
 
 
 class StoredCriteria(TypedDict):
@@ -27,12 +33,16 @@ class StoredCriteria(TypedDict):
     search: str
     prediction_confidence: float | None
     spec_digest: str
+    criteria_digest: str
+
+
+KEYS = StoredCriteria.__annotations__.keys()
 
 
 def stored(criteria: Criteria, spec: str) -> StoredCriteria:
     """What sweep.json gets. spec: as YAML."""
     asked = criteria.thresholds
-    return {
+    values: dict[str, Any] = {
         "panel": list(criteria.panel),
         "thresholds": {
             "rule": asked.rule,
@@ -47,12 +57,25 @@ def stored(criteria: Criteria, spec: str) -> StoredCriteria:
         "prediction_confidence": criteria.prediction_confidence,
         "spec_digest": spec_digest(spec),
     }
+    return cast(StoredCriteria, values | {"criteria_digest": _digest(values)})
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    """Of all that is stored of the spec, so that a change of it by hand is noticed."""
+    kept = {name: values[name] for name in KEYS if name != "criteria_digest"}
+    return digest("criteria", json.dumps(kept, sort_keys=True))
 
 
 def stored_criteria(sweep: SweepFile) -> Criteria | None:
-    """The criteria that sweep.json stores; None in folders of releases that stored less."""
-    if not StoredCriteria.__annotations__.keys() <= sweep.keys():
+    """The criteria that sweep.json stores; None in folders of releases that stored less.
+
+    Raises:
+        ChangedByHandError: they are not as they were written.
+    """
+    if not sweep.keys() >= KEYS:
         return None
+    if sweep["criteria_digest"] != _digest(cast(Mapping[str, Any], sweep)):
+        raise ChangedByHandError
     asked = sweep["thresholds"]
     return Criteria(
         name=sweep["name"],

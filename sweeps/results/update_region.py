@@ -8,11 +8,11 @@ from sweeps.ledger import Ledger
 from sweeps.records.criteria import REGION_SEARCH
 from sweeps.records.region_file import RegionFile
 from sweeps.region.write import write_point_table, write_region
-from sweeps.results.stored import spec_digest, stored_criteria
+from sweeps.results.stored import ChangedByHandError, spec_digest, stored_criteria
 from sweeps.storage.files import read_text
 from sweeps.storage.paths import SweepPaths, read_sweep
 
-CHANGED = "note: spec.yaml was changed after the sweep began; the region answers what it asks now"
+CHANGED = "note: {} was changed after the sweep began; the region answers what spec.yaml asks now"
 
 
 def update_region(
@@ -27,9 +27,14 @@ def update_region(
     it is open already. say: is told of such a change.
     """
     sweep = read_sweep(paths)
-    criteria, text = stored_criteria(sweep), read_text(paths.spec)
+    text = read_text(paths.spec)
+    try:
+        criteria = stored_criteria(sweep)
+    except ChangedByHandError:
+        criteria = None
+        say(CHANGED.format(paths.sweep.name))
     if criteria is not None and sweep["spec_digest"] != spec_digest(text, str(paths.spec)):
-        say(CHANGED)
+        say(CHANGED.format(paths.spec.name))
     elif criteria is not None and criteria.search != REGION_SEARCH:
         return write_point_table(paths, criteria, ledger)
 

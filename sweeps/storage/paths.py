@@ -8,8 +8,8 @@ from typing import cast
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.records.region_file import REGION_VERSION, RegionFile
-from sweeps.records.sweep_file import SweepFile
-from sweeps.storage.files import read_versioned
+from sweeps.records.sweep_file import REQUIRED, SweepFile
+from sweeps.storage.files import RESTORE, read_versioned
 
 #: Of sweep.json.
 SWEEP_VERSION = 1
@@ -115,6 +115,10 @@ def read_sweep(paths: SweepPaths) -> SweepFile:
     """What the sweep is, from sweep.json; `StoredDataError` where that is damaged or too new."""
     rule = "must describe a sweep with schema version"
     sweep = read_versioned(paths.sweep, SWEEP_VERSION, rule)
+    for name, kind in REQUIRED.items():
+        if not isinstance(sweep.get(name), kind):
+            rule = f"must be there, and a {kind.__name__} of JSON"
+            raise StoredDataError(Mistake(f"{paths.sweep}: {name}", rule, sweep.get(name), RESTORE))
     if not paths.ledger.is_dir():
         rule = "must hold the sweep's ledger"
         remedy = "Restore the folder: without it every trial would be trained again."

@@ -593,6 +593,7 @@ ADDED = (
     "search",
     "prediction_confidence",
     "spec_digest",
+    "criteria_digest",
 )
 
 

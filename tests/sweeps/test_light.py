@@ -142,7 +142,7 @@ def test_a_spec_changed_by_hand_holds_and_is_reported(swept, specs_read, capsys)
         assert main(["region", str(swept.root), "--json"]) == 0
         said = capsys.readouterr()
         assert json.loads(said.out)["thresholds"]["attack_success"] == 0.01
-        assert said.err.strip() == CHANGED and len(specs_read) == 1
+        assert said.err.strip() == CHANGED.format("spec.yaml") and len(specs_read) == 1
         swept.spec.write_text(f"# a comment\n{spec}")
         assert main(["region", str(swept.root), "--json"]) == 0
         said = capsys.readouterr()
@@ -150,6 +150,46 @@ def test_a_spec_changed_by_hand_holds_and_is_reported(swept, specs_read, capsys)
         assert not said.err and len(specs_read) == 1
     finally:
         swept.spec.write_text(spec)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("thresholds", {"attack_success": 2}),
+        ("seeds", []),
+        ("panel", {}),
+        ("search", "x"),
+        ("prediction_confidence", "0.9"),
+        ("criteria_digest", 5),
+    ],
+)
+def test_stored_criteria_changed_by_hand_give_way_to_the_spec(
+    key, value, swept, specs_read, capsys
+) -> None:
+    sweep_json = swept.sweep.read_bytes()
+    before = update_region(swept, say=pytest.fail)
+    try:
+        write_json(swept.sweep, json.loads(sweep_json) | {key: value})
+        assert main(["region", str(swept.root), "--json"]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out) == json.loads(json.dumps(before))
+        assert said.err.strip() == CHANGED.format("sweep.json") and specs_read == [swept.root]
+    finally:
+        swept.sweep.write_bytes(sweep_json)
+
+
+@pytest.mark.parametrize(
+    "key, value", [("class_names", 3), ("planned", "many"), ("name", None), ("versions", None)]
+)
+def test_a_sweep_json_that_lacks_something_is_refused(key, value, swept, capsys) -> None:
+    sweep_json = swept.sweep.read_bytes()
+    try:
+        write_json(swept.sweep, json.loads(sweep_json) | {key: value})
+        for command in ("status", "region", "report"):
+            assert main([command, str(swept.root)]) == 2
+            assert f"sweep.json: {key}: must be there, and a" in capsys.readouterr().err
+    finally:
+        swept.sweep.write_bytes(sweep_json)
 
 
 def test_probes_that_were_added_change_no_criteria(tmp_path, specs_read) -> None:
