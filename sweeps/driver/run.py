@@ -53,11 +53,11 @@ def run_sweep(
         UserError: the spec is wrong, with all mistakes; or the folder holds something.
     """
     if out is not None:
-        refuse_folder_in_use(Path(out))
+        refuse_folder_in_use(Path(out), "out")
     checked = spec if isinstance(spec, SweepSpec) else load_spec(spec)
     check_runner(runner, checked)
     folder = Path(out) if out is not None else Path("results") / checked.name
-    paths = create_results(checked, folder, ["sweeps.run_sweep"])
+    paths = create_results(checked, folder, ["sweeps.run_sweep"], "out")
     return _run_to_region(paths, checked, runner, Messages(quiet))
 
 

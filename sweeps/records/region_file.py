@@ -163,3 +163,7 @@ class RegionFile(TypedDict):
     doubts: NotRequired[list[str]]
     model: NotRequired[ModelAnswer | None]
     class_names: NotRequired[list[str]]
+
+
+#: The types of what every region.json has.
+REQUIRED: dict[str, type] = {"name": str, "points": list, "panel": list, "thresholds": dict}

@@ -40,8 +40,11 @@ PACKAGES = (
 )
 
 
-def refuse_folder_in_use(folder: Path) -> None:
-    """A sweep begins in a folder of its own: `UserError` where the folder is not empty."""
+def refuse_folder_in_use(folder: Path, place: str = "--out") -> None:
+    """A sweep begins in a folder of its own: `UserError` where the folder is not empty.
+
+    place: what the caller gave it as.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     holds_sweep = SweepPaths(folder).sweep.is_file()
@@ -51,13 +54,18 @@ def refuse_folder_in_use(folder: Path) -> None:
         else "Choose"
     )
     raise UserError(
-        Mistake("--out", "must be a new or empty folder", str(folder), f"{remedy} another --out.")
+        Mistake(place, "must be a new or empty folder", str(folder), f"{remedy} another {place}.")
     )
 
 
-def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepPaths:
-    """Writes what the sweep is; sweep.json comes last: a folder that has it is complete."""
-    refuse_folder_in_use(folder)
+def create_results(
+    spec: SweepSpec, folder: Path, argv: Sequence[str], place: str = "--out"
+) -> SweepPaths:
+    """Writes what the sweep is; sweep.json comes last: a folder that has it is complete.
+
+    place: what the caller gave the folder as.
+    """
+    refuse_folder_in_use(folder, place)
     paths = SweepPaths(folder)
     # All that can fail comes before the folder: an incomplete one can be neither run nor resumed.
     gallery, description = draw_gallery(spec), _description(spec, paths, argv)
@@ -66,7 +74,7 @@ def create_results(spec: SweepSpec, folder: Path, argv: Sequence[str]) -> SweepP
     except OSError as error:
         rule = "must be a new folder in a place that can be written"
         raise UserError(
-            Mistake("--out", rule, str(folder), f"Choose another one ({error.strerror}).")
+            Mistake(place, rule, str(folder), f"Choose another one ({error.strerror}).")
         ) from None
     write_atomic(paths.spec, spec.to_yaml().encode())
     write_gallery(paths, *gallery)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.records import region_file, sweep_file
 from sweeps.records.region_file import REGION_VERSION, RegionFile
-from sweeps.records.sweep_file import REQUIRED, SweepFile
+from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.files import RESTORE, read_versioned
 
 #: Of sweep.json.
@@ -115,10 +117,7 @@ def read_sweep(paths: SweepPaths) -> SweepFile:
     """What the sweep is, from sweep.json; `StoredDataError` where that is damaged or too new."""
     rule = "must describe a sweep with schema version"
     sweep = read_versioned(paths.sweep, SWEEP_VERSION, rule)
-    for name, kind in REQUIRED.items():
-        if not isinstance(sweep.get(name), kind):
-            rule = f"must be there, and a {kind.__name__} of JSON"
-            raise StoredDataError(Mistake(f"{paths.sweep}: {name}", rule, sweep.get(name), RESTORE))
+    _refuse_lacking(paths.sweep, sweep, sweep_file.REQUIRED, RESTORE)
     if not paths.ledger.is_dir():
         rule = "must hold the sweep's ledger"
         remedy = "Restore the folder: without it every trial would be trained again."
@@ -143,4 +142,16 @@ def read_region(folder: Path | str) -> RegionFile:
         rule = "must exist: it holds the sweep's answer"
         raise UserError(Mistake(paths.region.name, rule, str(paths.region), remedy))
     rule = "must have schema version"
-    return cast(RegionFile, read_versioned(paths.region, REGION_VERSION, rule, remedy))
+    region = read_versioned(paths.region, REGION_VERSION, rule, remedy)
+    _refuse_lacking(paths.region, region, region_file.REQUIRED, remedy)
+    return cast(RegionFile, region)
+
+
+def _refuse_lacking(
+    path: Path, content: Mapping[str, Any], required: Mapping[str, type], remedy: str
+) -> None:
+    """`StoredDataError` where something that every such file has is missing, or of another type."""
+    for name, kind in required.items():
+        if not isinstance(content.get(name), kind):
+            rule = f"must be there, and a {kind.__name__} of JSON"
+            raise StoredDataError(Mistake(f"{path}: {name}", rule, content.get(name), remedy))

@@ -314,3 +314,12 @@ def test_the_region_is_not_changed_by_looking_at_it(small_region, make_folder):
     folder = make_folder(small_region)
     write_report(folder)
     assert json.loads(SweepPaths(folder).region.read_text()) == before
+
+
+@pytest.mark.parametrize("content", [{"schema_version": 1}, {"points": None}, {"panel": 3}])
+def test_a_region_that_lacks_something_is_refused(folder, content):
+    file = SweepPaths(folder).region
+    whole = {} if "schema_version" in content else json.loads(file.read_text())
+    file.write_text(json.dumps(whole | content))
+    with pytest.raises(StoredDataError, match=r"region.json: \w+: must be there.*sweeps region"):
+        write_report(folder)

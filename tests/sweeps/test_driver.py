@@ -90,7 +90,7 @@ def test_what_no_spec_can_hold_is_refused_by_its_place(change, message, tmp_path
 
 def test_a_folder_in_use_and_wrong_runners_are_refused(tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="must be a new or empty folder"):
+    with pytest.raises(UserError, match=r"^out: must be a new or empty folder.*another out.$"):
         run_sweep(QUESTION, tmp_path)
     with pytest.raises(
         UserError, match=r"runner: must be tune or serial, or a runner, but got 'seriel'.*serial"
