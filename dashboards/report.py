@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from backdoor.errors import Mistake, UserError
 from dashboards import appendix, probes, sections
 from dashboards.page import render
 from dashboards.plot_style import to_svg
@@ -47,14 +48,21 @@ def write_report(
         ledger: the folder's record of trials, where it is open already.
 
     Raises:
-        UserError: the folder holds no sweep or no region.json, or one of its files is damaged.
+        UserError: the folder holds no sweep or no region.json, or one of its files is damaged; or
+            `out` cannot be written.
 
     Example:
         >>> write_report("digits", "digits.html")
         PosixPath('digits.html')
     """
     file = SweepPaths(Path(folder)).report if out is None else Path(out)
-    write_atomic(file, report_page(read_results(Path(folder), ledger)).encode())
+    page = report_page(read_results(Path(folder), ledger))
+    try:
+        write_atomic(file, page.encode())
+    except (OSError, ValueError) as error:
+        rule, reason = "must be a file that can be written", getattr(error, "strerror", error)
+        remedy = f"Name another file ({reason})."
+        raise UserError(Mistake("out", rule, str(file), remedy)) from None
     return file
 
 

@@ -112,12 +112,16 @@ def uv(*words: str) -> None:
 
 
 def lock() -> None:
-    """Writes .ci/lowest.txt."""
-    LOCK.unlink(missing_ok=True)
+    """Writes .ci/lowest.txt, once uv has found everything."""
+    # uv would prefer the versions of a file that is there: a new one is asked for.
+    new = HOME.parent / "lowest.txt"
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.unlink(missing_ok=True)
     uv("pip", "compile", "--quiet", "--resolution", "lowest-direct", "--all-extras",
        "--only-binary", ":all:", "--python-version", lowest_python(), "--no-annotate", "--no-header",
-       "--output-file", str(LOCK), str(PYPROJECT))  # fmt: skip
-    LOCK.write_text(HEADER + LOCK.read_text())
+       "--output-file", str(new), str(PYPROJECT))  # fmt: skip
+    LOCK.write_text(HEADER + new.read_text())
+    new.unlink()
 
 
 def install() -> None:

@@ -75,3 +75,17 @@ def test_without_an_index_it_fails_and_says_so(monkeypatch, tmp_path, capfd) -> 
     assert stop.value.code not in (None, 0)
     assert "the network was disabled" in " ".join(capfd.readouterr().err.split())
     assert not (tmp_path / "lowest" / "made-from.txt").exists()
+
+
+def test_a_lock_that_fails_leaves_the_one_that_is_there(monkeypatch, tmp_path) -> None:
+    def fails(*words: str) -> None:
+        raise SystemExit(2)
+
+    lock = tmp_path / "lowest.txt"
+    lock.write_text("numpy==2.0.0\n")
+    monkeypatch.setattr(lowest_versions, "LOCK", lock)
+    monkeypatch.setattr(lowest_versions, "HOME", tmp_path / "build" / "lowest")
+    monkeypatch.setattr(lowest_versions, "uv", fails)
+    with pytest.raises(SystemExit):
+        lowest_versions.lock()
+    assert lock.read_text() == "numpy==2.0.0\n"

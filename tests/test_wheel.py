@@ -20,15 +20,18 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PYPROJECT["tool"]["importlinter"]["root_packages"]
 #: What is read on the repository's pages and from a checkout, never by the packages.
 STAYS = ("*.md", "dashboards/pictures/*", "cluster/aws.yaml")
-#: What only the repository's host and its developers' checkouts use.
-HOSTED = (".github/", ".pre-commit-config.yaml")
+#: What only developers' checkouts use.
+HOSTED = (".pre-commit-config.yaml",)
 #: Beside what is packed: an old build, results, caches, a folder of the user's.
 STRAYS = (
     "build/lib/sweeps/removed.py", "results/digits/spec.yaml", "mine/spec.yaml",
-    "sweeps/specs/__pycache__/load.cpython-311.pyc",
+    "sweeps/specs/__pycache__/load.cpython-311.pyc", "mine/py.typed", "mine/made.pyi",
 )  # fmt: skip
 #: In the midst of it, so that only a wheel can leave it out.
-NOTES = ("sweeps/notes.yaml", "sweeps/specs/notes.txt", "tests/sweeps/made.pyi")
+NOTES = (
+    "sweeps/notes.yaml", "sweeps/specs/notes.txt", "tests/sweeps/made.pyi",
+    "dashboards/templates/answer.html~", "dashboards/templates/.answer.html.kept",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -87,5 +87,6 @@ def _entries(prefix: str) -> Iterator[str]:
         return
     for entry in found:
         hidden = entry.name.startswith(".") and not begun.startswith(".")
-        if entry.name.startswith(begun) and not hidden:
+        # Bytes that are no text cannot be printed, and a control character would end the name.
+        if entry.name.startswith(begun) and not hidden and entry.name.isprintable():
             yield start + entry.name + "/" * entry.is_dir()

@@ -45,7 +45,14 @@ def read_versioned(path: Path, version: int, rule: str, remedy: str = RESTORE) -
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Writes the file whole or not at all, durable when it returns."""
+    """Writes the file whole or not at all, durable when it returns.
+
+    A symbolic link is followed. A pipe or a device, such as /dev/stdout, is written to as it is.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:

@@ -323,3 +323,10 @@ def test_a_region_that_lacks_something_is_refused(folder, content):
     file.write_text(json.dumps(whole | content))
     with pytest.raises(StoredDataError, match=r"region.json: \w+: must be there.*sweeps region"):
         write_report(folder)
+
+
+@pytest.mark.parametrize("name", ["a folder", "x" * 300, "nul\0"])
+def test_an_output_that_cannot_be_written_is_one_error(folder, tmp_path, name):
+    (tmp_path / "a folder").mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="out: must be a file that can be written"):
+        write_report(folder, tmp_path / name)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sweeps.cli import FAILURES, FINE, INTERRUPTED, WRONG
 from sweeps.cli.main import COMMANDS, build_parser, main
 from sweeps.ledger import Ledger
 from sweeps.spec import bundled_specs, load_spec
+from sweeps.storage.files import write_atomic
 from sweeps.storage.shell import command
 
 ROOT = Path(__file__).parents[2]
@@ -273,3 +275,18 @@ def test_a_misspelt_command_or_choice_meets_the_one_that_is_meant(words, meant, 
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2 and f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_outputs_follow_links_and_write_into_pipes(tmp_path) -> None:
+    """What is there is no file of ours to replace: a pipe, or a link to a file elsewhere."""
+    real, link, pipe = tmp_path / "real.html", tmp_path / "link.html", tmp_path / "pipe"
+    real.write_text("old")
+    link.symlink_to(real)
+    write_atomic(link, b"new")
+    assert link.is_symlink() and real.read_text() == "new"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        write_atomic(pipe, b"through")
+        assert read.result(timeout=60) == b"through"
+    assert pipe.is_fifo() and sorted(tmp_path.iterdir()) == [link, pipe, real]

@@ -134,3 +134,11 @@ def test_an_unknown_shell_is_refused(capsys) -> None:
         build_parser().parse_args(["completion", "tcsh"])
     assert stop.value.code == WRONG
     assert "invalid choice: 'tcsh' (choose from" in capsys.readouterr().err
+
+
+def test_names_that_cannot_be_typed_hide_no_others(folder) -> None:
+    Path(os.fsdecode(b"bad\xff.yaml")).write_text("name: x")
+    Path("two\nlines.yaml").write_text("name: x")
+    offered = completing.specs("")
+    assert "mine.yaml" in offered and "digits" in offered
+    assert all(name.isprintable() for name in offered)
