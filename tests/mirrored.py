@@ -33,6 +33,12 @@ class Folder:
             "schema_version": 1,
             "sweep_id": SWEEP_ID,
             "name": "small",
+            "created": "2026-01-01T00:00:00+00:00",
+            "data_fingerprint": "0" * 16,
+            "class_names": ["0", "1"],
+            "planned": 24,
+            "versions": {},
+            "command": "sweeps run small",
             "measures": {measure_id(m): m.measure_identity() for m in MEASURES},
             "tracking": {"uri": uri},
         }

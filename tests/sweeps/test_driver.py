@@ -27,6 +27,7 @@ from sweeps import (
     run_sweep,
 )
 from sweeps.cli.main import main
+from sweeps.runners import ray_session
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import SweepPaths
 
@@ -128,6 +129,7 @@ def test_gpus_that_this_machine_lacks_are_refused_before_anything_is_made(
     tmp_path, capsys, monkeypatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_session, "is_connected", lambda: False)  # other tests may be
     rule = r"resources.gpu: must not exceed the \d+ GPUs of this machine .*, but got 999"
     for runner in ("serial", "tune"):
         with pytest.raises(UserError, match=rule):
