@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from backdoor.datasets.contents import ArrayImages, Contents
 from backdoor.errors import Mistake
 from backdoor.settings.registry import Kind
 from backdoor.settings.schema import Count, Range
@@ -36,14 +37,16 @@ class Raw:
 class Dataset(Kind):
     """A source of labelled images, limited to some classes and sizes.
 
-    classes: labels to keep, renumbered 0, 1, ... in the given order; None keeps all.
-    train, validation, test: number of images in each split; None takes what is left. Validation
-    images come from the training pool and are no training images.
-    split_seed: seed of the split; None takes the seed of the trial, so that intervals over seeds
-    include the choice of images.
+    A kind implements `fingerprint`, and `read`, or `open` where images can be decoded one by one.
+
+    classes: numbers or names of the classes to keep, renumbered 0, 1, ... in the given order; None
+    keeps all. train, validation, test: number of images in each split; None takes what is left.
+    Validation images come from the training pool and are no training images. split_seed: seed of
+    the split; None takes the seed of the trial, so that intervals over seeds include the choice of
+    images.
     """
 
-    classes: tuple[int, ...] | None = None
+    classes: tuple[int | str, ...] | None = None
     train: Count | None = None
     validation: Count | None = None
     test: Count | None = None
@@ -62,9 +65,25 @@ class Dataset(Kind):
         """Hex digest of the content and of how it is decoded; `UserError` if data are missing."""
         raise NotImplementedError
 
+    def signature(self) -> Hashable:
+        """Says cheaply, in this process, whether the source is what it was. By default the
+        fingerprint; sources in large files compare their sizes and times."""
+        return self.fingerprint()
+
+    def former_fingerprints(self) -> Iterable[tuple[str, str]]:
+        """Fingerprints by which earlier versions knew this source where they read it otherwise,
+        each with the rule that has changed."""
+        return ()
+
     def read(self) -> Raw:
-        """The whole source, decoded. Called once on each machine if `cached` is true."""
+        """The whole source, decoded."""
         raise NotImplementedError
+
+    def open(self) -> Contents:
+        """The source before its pixels are decoded, with labels as they are written."""
+        raw = self.read()
+        names, poisoned = raw.class_names, raw.poisoned
+        return Contents(raw.labels, ArrayImages(raw.images), names, raw.test_from, poisoned)
 
     #: Whether decoding is so expensive that the result is kept on disk.
     cached = False

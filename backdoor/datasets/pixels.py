@@ -6,6 +6,7 @@ import io
 import struct
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -27,12 +28,51 @@ UNREADABLE = (
 Resize = Literal["stretch", "crop"]
 
 
-def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") -> ImageArray:
-    """One image as (c, h, w) uint8; c is 1 for grey images, else 3.
+Background = Literal["white", "black", "grey"]
 
-    side: height and width in pixels after resizing; None keeps the size. 16 bits a channel become
-    8; more raise `ValueError`, since their range is unknown.
+
+@dataclass(frozen=True)
+class Decoding:
+    """How encoded images become arrays.
+
+    side: height and width in pixels after resizing; None keeps the size. background: what
+    transparent pixels are laid over. bits: how many of 16 bits a channel are in use; None if that
+    was not said, then 16.
     """
+
+    side: int | None = None
+    resize: Resize = "stretch"
+    background: Background = "white"
+    bits: int | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image.
+
+    pixels: (c, h, w) uint8; c is 1 for grey images, else 3. traits: what is to be counted, see
+    `TRAITS`. peak: the largest value of an image of 16 bits a channel, else None.
+    """
+
+    pixels: ImageArray
+    traits: frozenset[str] = frozenset()
+    peak: int | None = None
+
+
+#: What images may be, and what it means for how they are read.
+TRAITS = {
+    "alpha": "transparent pixels are laid over the background",
+    "exif": "turned as their EXIF orientation says",
+    "bits": "values of 16 bits are scaled by the bits in use",
+    "frames": "only the first of several frames is read",
+}
+#: Those that change what earlier versions read.
+NEW_RULES = ("alpha", "exif")
+
+
+def decode(encoded: bytes, decoding: Decoding = Decoding()) -> Decoded:
+    """One image; raises one of `UNREADABLE` where it cannot be read."""
+    side, resize = decoding.side, decoding.resize
     with Image.open(io.BytesIO(encoded)) as opened:
         image: Image.Image = opened
         if opened.mode in ("I", "F"):
@@ -45,7 +85,7 @@ def decode(encoded: bytes, side: int | None = None, resize: Resize = "stretch") 
         image = image.crop(_middle(image.size)) if resize == "crop" else image
         image = image.resize((side, side), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return Decoded(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
 def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
