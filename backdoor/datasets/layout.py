@@ -14,7 +14,7 @@ WORDS: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "validation"),
 }
 #: Words that may follow such a word without a gap, as in `trainset` and `testimages`.
-ENDINGS = ("set", "sets", "data", "dataset", "images", "imgs", "img", "split", "folder", "s")
+ENDINGS = ("set", "sets", "data", "dataset", "images", "imgs", "img", "split", "folder")
 
 
 def split_of(name: str) -> Split | None:
