@@ -1,0 +1,89 @@
+"""Shared by the kinds that read tables: image files that rows name, hashes, rows in messages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath
+
+from backdoor.datasets.files import content_hash, listed
+from backdoor.datasets.layout import Split, split_of, words_of
+from backdoor.errors import Mistake, UserError
+
+#: Threads that hash files: reading waits for the disk, and hashing frees the interpreter.
+THREADS = 8
+
+#: The row that names a file (for messages), the text that it has, and the file that is meant.
+Named = tuple[str, str, Path]
+
+
+def content_hashes(files: Iterable[Path]) -> Iterator[bytes]:
+    """SHA-256 of each file's content, in order; `UserError` names all that cannot be read."""
+    mistakes: list[Mistake] = []
+
+    def attempt(file: Path) -> bytes | UserError:
+        try:
+            return content_hash(file)
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        for found in threads.map(attempt, files):
+            if isinstance(found, UserError):
+                mistakes += found.mistakes
+            else:
+                yield found
+    if mistakes:
+        raise UserError(mistakes)
+
+
+def split_in(text: str) -> tuple[Split | None, str]:
+    """The split that a name says, by its first word or else by all, and what stands before it."""
+    words = words_of(text)
+    if words and (split := split_of(words[0])):
+        return split, ""
+    if (split := split_of(text)) is None:
+        return None, text
+    word = next(word for word in words if split_of(word) == split)
+    start = next(at for at in range(len(text)) if _begins(text, at, word))
+    return split, text[:start].rstrip("-_. ")
+
+
+def _begins(text: str, at: int, word: str) -> bool:
+    """Whether this word begins here, as `words_of` separates words."""
+    if text[at : at + len(word)].lower() != word:
+        return False
+    before = text[at - 1 : at]
+    return not before.isalpha() or (before.islower() and text[at].isupper())
+
+
+def beside(folder: Path, text: str) -> Path:
+    """The file that a row names: paths begin at the folder of the table, also those of Windows."""
+    file = folder / text
+    return folder / text.replace("\\", "/") if "\\" in text and not file.exists() else file
+
+
+def wrong_files(named: Sequence[Named], table: str) -> list[Mistake]:
+    """Mistakes in rows whose image files do not exist, or are folders; table: CSV or Parquet."""
+    state = {file: _state(file) for _, _, file in named}
+    absent = [(row, text) for row, text, file in named if state[file] == "absent"]
+    folders = [f"{row}: {text}" for row, text, file in named if state[file] == "folder"]
+    mistakes = []
+    if absent:
+        remedy = f"Paths begin at the folder of the {table} file. Correct them, or add the files."
+        if any("://" in text for _, text in absent):
+            remedy = "These are addresses: fetch the images, and name the files."
+        value = listed([f"{row}: {text}" for row, text in absent])
+        mistakes.append(Mistake("root", "must name image files that exist", value, remedy))
+    if folders:
+        rule, remedy = "must name an image file in each row, no folder", "Name the files in it."
+        mistakes.append(Mistake("root", rule, listed(folders), remedy))
+    return mistakes
+
+
+def _state(file: PurePath) -> str:
+    try:
+        return "file" if os.path.isfile(file) else "folder" if os.path.isdir(file) else "absent"
+    except ValueError:  # a zero byte in the text
+        return "absent"
