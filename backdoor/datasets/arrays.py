@@ -31,8 +31,8 @@ class Arrays(Dataset):
     numbers >= 0, or text. test_images, test_labels: the source's own test set; without them, there
     is one pool. class_names: (k,) text; by default the numbers. poisoned: (n,) bool, which of
     `images` are poisoned already, with poisoned labels. They are used for training only, never for
-    validation or test, so that clean accuracy is measured on clean images. A trial at poison rate 0 trains on
-    them as they are; a sweep poisons further images. Pickled content is never opened.
+    validation or test, so that clean accuracy is measured on clean images. A trial at poison rate 0
+    trains on them as they are; a sweep poisons further images. Pickled content is never opened.
     """
 
     kind: ClassVar[str] = "arrays"

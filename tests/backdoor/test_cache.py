@@ -243,12 +243,12 @@ CHILD = """
 import sys
 import numpy as np
 import backdoor.datasets.cache
-from backdoor.config import build_data
 from backdoor.datasets.source import load_source, split
+from backdoor.settings.registry import DATASETS
 
 backdoor.datasets.cache.SMALL_BYTES = 0
 sizes = {"train": 20, "validation": 5, "test": 10}
-dataset = build_data({"kind": "arrays", "root": sys.argv[1], **sizes})
+dataset = DATASETS.build({"kind": "arrays", "root": sys.argv[1], **sizes})
 source = load_source(dataset)
 for seed in range(int(sys.argv[2]), int(sys.argv[2]) + 3):
     ids = np.concatenate(split(dataset, source, seed).parts)
