@@ -52,7 +52,9 @@ def read_labels(train: Sequence[Table], test: Sequence[Table], column: str) -> L
 
 def class_names(table: Table, column: str, labels: Labels) -> tuple[str, ...]:
     """Names of whole numbers from the metadata of the hub, if it names all labels; else ()."""
-    names = _names(table, column) if labels.dtype.kind == "i" else ()
+    if labels.dtype.kind != "i":
+        return ()
+    names = _names(table, column)
     return names if len(names) > labels.max() else ()
 
 

@@ -15,7 +15,9 @@ from backdoor.errors import UserError
 
 BROKEN = (pa.ArrowException, OSError)
 #: Bytes of images that are in memory at a time, and the most rows.
-BATCH_BYTES, BATCH_ROWS = 8 << 20, 1024
+BATCH_BYTES, BATCH_ROWS = 4 << 20, 1024
+#: Files that a message names.
+NAMED = 20
 #: How files begin that stand for others in a repository.
 POINTER = b"version https://git-lfs"
 
@@ -52,7 +54,8 @@ def count_rows(file: Path) -> int:
 
 def _not_whole(wrong: Sequence[str]) -> UserError:
     rule = "must hold whole Parquet files with rows in them"
-    return wrong_root(rule, listed(wrong), "Fetch or write them again.")
+    value = f"{len(wrong)} file{'s' * (len(wrong) > 1)} that cannot be used"
+    return wrong_root(rule, value, f"Fetch or write again: {listed(wrong, NAMED)}.")
 
 
 def _trouble(file: Path) -> str:
@@ -97,18 +100,18 @@ def batches(table: Table, column: str, group: int | None = None) -> Iterator[pa.
         groups = range(parquet.num_row_groups) if group is None else [group]
         for number in groups:
             rows = _rows_at_once(parquet.metadata.row_group(number), column)
-            for batch in parquet.iterbatches(rows, row_groups=[number], columns=[column]):
+            for batch in parquet.iter_batches(rows, row_groups=[number], columns=[column]):
                 yield batch.column(0)
 
 
-def leaves(group: Any, column: str) -> list[Any]:
+def leaves_of(group: Any, column: str) -> list[Any]:
     """What the footer says of the column, or of the columns inside it."""
     leaves = (group.column(number) for number in range(group.num_columns))
     return [at for at in leaves if at.path_in_schema.partition(".")[0] == column.partition(".")[0]]
 
 
 def _rows_at_once(group: Any, column: str) -> int:
-    size = sum(at.total_uncompressed_size for at in leaves(group, column))
+    size = sum(at.total_uncompressed_size for at in leaves_of(group, column))
     return int(min(max(BATCH_BYTES * group.num_rows // max(size, 1), 1), BATCH_ROWS))
 
 

@@ -74,11 +74,12 @@ def wrong_files(named: Sequence[Named], table: str) -> list[Mistake]:
         remedy = f"Paths begin at the folder of the {table} file. Correct them, or add the files."
         if any("://" in text for _, text in absent):
             remedy = "These are addresses: fetch the images, and name the files."
-        value = listed([f"{row}: {text}" for row, text in absent])
+        value = f"{len(absent)} rows: {listed([f'{row}: {text}' for row, text in absent])}"
         mistakes.append(Mistake("root", "must name image files that exist", value, remedy))
     if folders:
         rule, remedy = "must name an image file in each row, no folder", "Name the files in it."
-        mistakes.append(Mistake("root", rule, listed(folders), remedy))
+        value = f"{len(folders)} rows: {listed(folders)}"
+        mistakes.append(Mistake("root", rule, value, remedy))
     return mistakes
 
 
