@@ -152,7 +152,7 @@ def _rows(
     empty: list[str] = []
     for line, cells in lines:
         if len(cells) != width:
-            ragged.append(f"line {line} ({len(cells)})")
+            ragged.append(f"line {line} has {len(cells)}")
             continue
         path, label, split = ("" if at is None else cells[at].strip() for at in places)
         if not path or not label or (places[2] is not None and not split):
@@ -162,12 +162,16 @@ def _rows(
     if ragged:
         rule = f"must have {width} cells in each line, as many as the first line"
         remedy = "Quote cells in which there is a delimiter; fill or remove the others."
-        mistakes.append(Mistake("root", rule, f"{name}: {listed(ragged)}", remedy))
+        mistakes.append(Mistake("root", rule, f"{name}: {_counted(ragged)}", remedy))
     if empty:
         rule, remedy = "must have a path and a label in each line", "Fill or remove these lines."
-        mistakes.append(Mistake("root", rule, f"{name}: empty in {listed(empty)}", remedy))
+        mistakes.append(Mistake("root", rule, f"{name}: empty in {_counted(empty)}", remedy))
     if not rows and not mistakes:
         mistakes.append(
             Mistake("root", "must hold rows", f"{name}: none", "Add rows, or remove it.")
         )
     return rows, mistakes
+
+
+def _counted(lines: list[str]) -> str:
+    return f"{len(lines)} line{'s' * (len(lines) > 1)}: {listed(lines)}"

@@ -82,7 +82,8 @@ def _files(root: Path) -> tuple[dict[Split, Path], list[Path]]:
     if twice := [file.name for files in found.values() if len(files) > 1 for file in files]:
         rule, remedy = "must hold one file for each split", "Put the rows of a split into one file."
         raise wrong_root(rule, listed(twice), remedy)
-    return {split: files[0] for split, files in found.items()}, unknown
+    order: tuple[Split, ...] = ("train", "test", "validation")
+    return {split: found[split][0] for split in order if split in found}, unknown
 
 
 def _by_column(rows: Sequence[Row]) -> BySplit:
