@@ -93,8 +93,11 @@ class DataSummary:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DataSummary:
         """The summary that `as_json` was called on."""
-        given = {f.name: values[f.name] for f in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        given: dict[str, Any] = {f.name: values[f.name] for f in fields(cls)}
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
+        }
+        return cls(**plain)
 
 
 def summarize(dataset: Dataset, source: Source, seed: int) -> DataSummary:

@@ -37,7 +37,8 @@ def class_names(names: Sequence[str]) -> str:
         first.append(class_name(name))
     if len(first) == len(names):
         return ", ".join(first)
-    return ", ".join([*first[:3], "...", class_name(names[-1])])
+    between = ["..."] if len(names) > len(first[:3]) + 1 else []
+    return ", ".join([*first[:3], *between, class_name(names[-1])])
 
 
 def listed(texts: Sequence[str]) -> str:
