@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from backdoor.datasets.base import Dataset
+from backdoor.datasets.contents import Ids
 from backdoor.datasets.pixels import TRAITS
-from backdoor.datasets.source import Ids, Source, Split, split
-from backdoor.datasets.summary_text import class_name, class_names, counted, listed, printable
+from backdoor.datasets.source import Source
+from backdoor.datasets.splits import Split, draw_split
+from backdoor.datasets.summary_text import class_name, class_names, counted, listed
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def summarize(dataset: Dataset, source: Source, seed: int) -> DataSummary:
     Raises:
         UserError: there are too few images for the splits.
     """
-    parts, facts = split(dataset, source, seed), _facts(source)
+    facts = source.facts
+    parts = draw_split(dataset, source.kept, source.test_from, source.poisoned, seed)
     channels, height, width = source.shape
     own_test = None if source.test_from is None else int((source.kept >= source.test_from).sum())
     root = getattr(dataset, "root", None)
@@ -134,7 +137,7 @@ def summarize(dataset: Dataset, source: Source, seed: int) -> DataSummary:
         train_by_class=tuple(_by_class(source, parts.train).tolist()),
         left_out=tuple(facts.left_out),
         notes=(*facts.notes, *_traits(facts.traits)),
-        warnings=(*map(printable, facts.warnings), *_warnings(source, facts, parts)),
+        warnings=tuple(_warnings(source, parts)),
     )
 
 
@@ -148,10 +151,11 @@ def _traits(traits: Mapping[str, int]) -> Iterator[str]:
             yield f"{counted(count, 'image')}: {rule}"
 
 
-def _warnings(source: Source, facts: Any, parts: Split) -> Iterator[str]:
+def _warnings(source: Source, parts: Split) -> Iterator[str]:
     """What the pixels and the labels of the images in use say against them."""
-    yield from _constant(source, facts, parts)
-    shared = int(np.isin(facts.digests[parts.test], facts.digests[parts.train]).sum())
+    yield from _constant(source, parts)
+    digests = source.facts.digests
+    shared = int(np.isin(digests[parts.test], digests[parts.train]).sum())
     if shared:
         yield (
             f"{shared:,} of {counted(len(parts.test), 'test image')} are also training images, "
@@ -164,27 +168,11 @@ def _warnings(source: Source, facts: Any, parts: Split) -> Iterator[str]:
             yield f"{counted(len(empty), 'class')} without {word} images: {names}"
 
 
-def _constant(source: Source, facts: Any, parts: Split) -> Iterator[str]:
-    used = np.concatenate([parts.train, parts.validation, parts.test])
-    constant = used[facts.constant[used]]
+def _constant(source: Source, parts: Split) -> Iterator[str]:
+    used = np.concatenate(parts.parts)
+    constant = used[source.facts.constant[used]]
     if len(constant):
         first = int(constant.min())
         name = class_name(source.class_names[source.labels[first]])
         example = f"image {first} (counted from 0), of class {name}"
         yield f"{counted(len(constant), 'image')} of one value only, such as {example}"
-
-
-def _facts(source: Source) -> Any:
-    from types import SimpleNamespace
-
-    n = len(source.labels)
-    unknown = SimpleNamespace(
-        left_out=(),
-        notes=(),
-        warnings=(),
-        traits={},
-        value_range=(0, 255),
-        digests=np.arange(n).astype(np.uint64),
-        constant=np.zeros(n, bool),
-    )
-    return getattr(source, "facts", unknown)

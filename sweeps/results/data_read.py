@@ -12,7 +12,7 @@ from sweeps.spec import SweepSpec
 
 def data_read(spec: SweepSpec) -> DataSummary:
     """The data set that all trials share, split for the first seed."""
-    return summarize(spec.data, load_source(spec.data), spec.seeds[0])
+    return summarize(spec.data, load_source(spec.data, spec.seeds), spec.seeds[0])
 
 
 def data_entry(spec: SweepSpec) -> DataEntry:

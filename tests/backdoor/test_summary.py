@@ -12,7 +12,7 @@ import pytest
 
 from backdoor import load_data
 from backdoor.config import build_data
-from backdoor.datasets.source import split
+from backdoor.datasets.splits import draw_split
 from backdoor.datasets.summary import DataSummary, summarize
 from backdoor.datasets.summary_text import class_name, class_names, listed, printable
 from backdoor.errors import UserError
@@ -23,7 +23,7 @@ def made(
 ) -> Any:
     """A source of images of 3 x 4 pixels in colour, of which no two are equal."""
     n = len(labels)
-    known = {"left_out": (), "notes": (), "warnings": (), "traits": {}, "value_range": (3, 250),
+    known = {"left_out": (), "notes": (), "traits": {}, "value_range": (3, 250),
              "digests": np.arange(n).astype(np.uint64), "constant": np.zeros(n, bool)}  # fmt: skip
     numbers = np.array(labels)
     return SimpleNamespace(
@@ -41,6 +41,11 @@ def dataset(**settings: Any) -> Any:
     return build_data({"kind": "digits", "train": 40, "validation": 5, "test": 10, **settings})
 
 
+def drawn(seed: int) -> Any:
+    """The split of `dataset()`, of LABELS."""
+    return draw_split(dataset(), np.arange(60), None, np.zeros(60, bool), seed)
+
+
 def test_the_lines_say_what_trials_see() -> None:
     summary = summarize(dataset(), made(LABELS, NAMES, left_out=("3 files (.txt)",)), 7)
     first, second = summary.lines()
@@ -48,7 +53,7 @@ def test_the_lines_say_what_trials_see() -> None:
         "40 training, 5 validation and 10 test images (of 60, seed 7) of 3 x 4 pixels "
         "(height x width), RGB, values 3 to 250"
     )
-    ids = split(dataset(), made(LABELS, NAMES), 7).train
+    ids = drawn(7).train
     cats, dogs, owls = counts = np.bincount(np.array(LABELS)[ids]).tolist()
     assert cats > dogs > owls and summary.train_by_class == tuple(counts)
     assert second == (
@@ -83,7 +88,7 @@ def test_notes_are_a_third_line() -> None:
 
 def test_images_in_training_and_in_test_are_counted() -> None:
     digests = np.arange(60).astype(np.uint64)
-    parts = split(dataset(), made(LABELS, NAMES), 0)
+    parts = drawn(0)
     digests[parts.test[:3]] = digests[parts.train[:3]]
     digests[parts.validation[0]] = digests[parts.test[5]]  # is in neither of the two
     digests[np.setdiff1d(np.arange(60), np.concatenate([parts.train, parts.validation, parts.test]))] = digests[parts.test[6]]  # fmt: skip
@@ -95,7 +100,7 @@ def test_images_in_training_and_in_test_are_counted() -> None:
 
 
 def test_constant_images_are_counted_where_some_trial_uses_them() -> None:
-    parts, constant = split(dataset(), made(LABELS, NAMES), 0), np.zeros(60, bool)
+    parts, constant = drawn(0), np.zeros(60, bool)
     used = np.sort(np.concatenate([parts.train, parts.validation, parts.test]))
     unused = np.setdiff1d(np.arange(60), used)
     constant[used[[4, 9]]], constant[unused] = True, True
@@ -107,11 +112,8 @@ def test_constant_images_are_counted_where_some_trial_uses_them() -> None:
 
 
 def test_classes_without_images_are_named() -> None:
-    source = made(
-        [0, 1] * 20 + [2, 0] + [0, 1] * 5, NAMES, 42, warnings=("3 files\x1b[2J of .heic",)
-    )
+    source = made([0, 1] * 20 + [2, 0] + [0, 1] * 5, NAMES, 42)
     warnings = summarize(dataset(train=30, test=None), source, 0).warnings
-    assert warnings[0] == "3 files\\x1b[2J of .heic"
     assert warnings[-1] == "1 class without test images: owl"
     few = summarize(dataset(train=2, split_seed=0), made(LABELS, NAMES), 0)
     assert any("without training images: " in warning for warning in few.warnings)
@@ -145,7 +147,7 @@ def test_texts_are_short_and_on_one_line() -> None:
 
 
 def test_json_and_back() -> None:
-    source = made(LABELS, NAMES, left_out=("1 file (.txt)",), notes=("x",), warnings=("y",))
+    source = made(LABELS, NAMES, left_out=("1 file (.txt)",), notes=("x",))
     summary = summarize(dataset(), source, 0)
     stored = json.loads(json.dumps(summary.as_json()))
     assert stored["text"] == summary.lines()
@@ -157,3 +159,17 @@ def test_python_gets_it_with_the_arrays() -> None:
     assert (data.summary.train, data.summary.seed) == (len(data.train), 3)
     assert data.summary.train_by_class == tuple(np.bincount(data.train.labels).tolist())
     assert data.summary.lines()[1].startswith("10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), each")
+
+
+def test_what_is_wrong_with_the_pixels_is_found_when_they_are_read(tmp_path) -> None:
+    images = np.random.default_rng(0).integers(20, 200, (40, 6, 6), dtype=np.uint8)
+    images[5] = 7
+    file = tmp_path / "images.npz"
+    labels = np.arange(40) % 2
+    np.savez(file, images=images, labels=labels, test_images=images[[0, 1, 39]], test_labels=labels[[0, 1, 39]])  # fmt: skip
+    summary = load_data({"kind": "arrays", "root": str(file), "validation": 1}).summary
+    assert summary.lines()[0].endswith("(seed 0) of 6 x 6 pixels, grey, values 7 to 199")
+    assert (summary.kind, summary.root, summary.test_pool) == ("arrays", str(file), 3)
+    constant, shared = summary.warnings
+    assert constant.startswith("1 image of one value only, such as image 5 ")
+    assert shared.startswith(("2 of 3 test images", "3 of 3 test images"))
