@@ -84,10 +84,10 @@ def read_sheet(file: Path, columns: Columns) -> Sheet:
     return Sheet(rows, mistakes, names[places[0]], names[places[1]], split is not None, unread)
 
 
-def _usual(names: Sequence[str], wanted: str | None, usual: Sequence[str]) -> list[str]:
+def _usual(names: Sequence[str], given: str | None, usual: Sequence[str]) -> list[str]:
     """The columns that may be meant, in small letters."""
     known = [name.casefold() for name in names]
-    return [name for name in ((wanted.strip().casefold(),) if wanted else usual) if name in known]
+    return [name for name in ((given.strip().casefold(),) if given else usual) if name in known]
 
 
 def _chosen(names: Sequence[str], columns: Columns) -> list[str]:
@@ -107,8 +107,8 @@ def _wrong_names(file: Path, names: list[str], columns: Columns, text: str) -> l
         ("image_column", columns.image, IMAGE_NAMES),
         ("label_column", columns.label, LABEL_NAMES),
     )
-    found = {setting: _usual(names, wanted, usual) for setting, wanted, usual in asked}
-    absent = [(s, wanted, usual) for s, wanted, usual in asked if not found[s]]
+    found = {setting: _usual(names, given, usual) for setting, given, usual in asked}
+    absent = [(s, given, usual) for s, given, usual in asked if not found[s]]
     if absent and (other := _other_delimiter(file, names, columns, text)):
         rule = "must have cells with the delimiter that `delimiter` says"
         value, remedy = f"{file.name}: {text.splitlines()[0][:60]}", f"--set data.delimiter={other}"
@@ -123,9 +123,9 @@ def _wrong_names(file: Path, names: list[str], columns: Columns, text: str) -> l
 
 
 def _absent(
-    file: Path, names: list[str], setting: str, wanted: str | None, usual: Sequence[str]
+    file: Path, names: list[str], setting: str, given: str | None, usual: Sequence[str]
 ) -> Mistake:
-    rule = f"must have a column {wanted or ' or '.join(usual)}"
+    rule = f"must have a column {given or ' or '.join(usual)}"
     remedy = f"Name it: --set data.{setting}=NAME. One file alone: --set data.root=FILE.csv."
     if any(name.lower().endswith(EXTENSIONS) for name in names):
         remedy = "The first line must name the columns, such as `path,label`."

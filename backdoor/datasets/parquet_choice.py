@@ -19,16 +19,16 @@ IMAGE_COLUMNS = ("img", "image")
 COLUMNS_SHOWN = 20
 
 
-def image_column(tables: Sequence[Table], wanted: str | None, label: str) -> ImageColumn:
-    """The column of images, `wanted` or a usual one; label: the column of labels.
+def image_column(tables: Sequence[Table], given: str | None, label: str) -> ImageColumn:
+    """The column of images, `given` or a usual one; label: the column of labels.
 
     Raises:
         UserError: a column is missing or of another type; rows without an image; image files that
             do not exist.
     """
     usual = [[n for n in IMAGE_COLUMNS if n in table.schema.names] for table in tables]
-    columns = [wanted or next(iter(names), IMAGE_COLUMNS[0]) for names in usual]
-    mistakes = _wrong_columns(tables, wanted, columns, label) or _wrong_types(tables, columns)
+    columns = [given or next(iter(names), IMAGE_COLUMNS[0]) for names in usual]
+    mistakes = _wrong_columns(tables, given, columns, label) or _wrong_types(tables, columns)
     if mistakes:
         raise UserError(mistakes)
     rows = [rows_without_bytes(table, name) for table, name in zip(tables, columns, strict=True)]
@@ -38,13 +38,13 @@ def image_column(tables: Sequence[Table], wanted: str | None, label: str) -> Ima
     ]
     if mistakes := [*_empty(tables, rows), *_absent(tables, rows, paths)]:
         raise UserError(mistakes)
-    both = wanted is None and any(len(names) > 1 for names in usual)
+    both = given is None and any(len(names) > 1 for names in usual)
     notes = ("images are those of the column `img`, not of `image`",) if both else ()
     return ImageColumn(tables, columns, paths, notes)
 
 
 def _wrong_columns(
-    tables: Sequence[Table], wanted: str | None, columns: Sequence[str], label: str
+    tables: Sequence[Table], given: str | None, columns: Sequence[str], label: str
 ) -> list[Mistake]:
     pairs = zip(tables, columns, strict=True)
     odd = [(table, name) for table, name in pairs if not {name, label} <= set(table.schema.names)]
@@ -52,7 +52,7 @@ def _wrong_columns(
         return []
     table, column = odd[0]
     schema, others = table.schema, f" and {len(odd) - 1} more files" if len(odd) > 1 else ""
-    rule = f"must have a column {wanted or ' or '.join(IMAGE_COLUMNS)} and a column {label}"
+    rule = f"must have a column {given or ' or '.join(IMAGE_COLUMNS)} and a column {label}"
     value = f"{table.name}: {', '.join(schema.names)}"
     ask = [
         f"--set data.{setting}={_only(schema, fits)}"

@@ -85,7 +85,9 @@ def _all_bytes(table: Table, column: str) -> bool:
     place = column if is_bytes(kind) else f"{column}.bytes"
     footer = pq.read_metadata(table.file)
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    leaves = [at for group in groups for at in leaves_of(group, column) if at.path_in_schema == place]
+    leaves = [
+        at for group in groups for at in leaves_of(group, column) if at.path_in_schema == place
+    ]
     told = [at.statistics for at in leaves if at.is_stats_set and at.statistics.has_null_count]
     return len(told) == len(groups) and not any(at.null_count for at in told)
 

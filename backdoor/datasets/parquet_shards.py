@@ -103,5 +103,5 @@ def _missing(shards: Sequence[Shard]) -> list[int]:
     numbers, total = {shard.number or 0 for shard in shards}, shards[0].total
     first = int(0 not in numbers if total is None else max(numbers) == total)
     last = max(numbers) if total is None else first + total - 1
-    wanted = range(first, min(last, first + MOST) + 1)
-    return [number for number in wanted if number not in numbers]
+    whole = range(first, min(last, first + MOST) + 1)
+    return [number for number in whole if number not in numbers]

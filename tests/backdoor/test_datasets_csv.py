@@ -89,7 +89,9 @@ SAME = {
     "CR": lambda root: write(root, rows(), end="\r"),
     "byte order mark": lambda root: write(root, rows(), encoding="utf-8-sig"),
     "quotes": lambda root: write(root, ['"' + r.replace(",", '","') + '"' for r in rows()]),
-    "spaces": lambda root: write(root, [r.replace(",", " , ") for r in rows()], head=" path , Label "),
+    "spaces": lambda root: write(
+        root, [r.replace(",", " , ") for r in rows()], head=" path , Label "
+    ),
     "space before quotes": lambda root: write(root, [r.replace(",", ', "') + '"' for r in rows()]),
     "empty lines": lambda root: write(root, ["", *rows(), "", ",", " , ", ""]),
     "line before the first": lambda root: write(root, ["path,label", *rows()], head=""),
@@ -451,5 +453,7 @@ def test_the_same_set_as_parquet_of_plain_bytes_and_as_csv(tmp_path) -> None:
     assert tables.class_names == listed.class_names == tuple(map(str, range(10)))
     assert tables.test_from == listed.test_from == 60
     assert np.array_equal(tables.mean, listed.mean) and np.array_equal(tables.std, listed.std)
-    whole = np.concatenate([draw_part(60, (32, 32, 3), 10)[0], draw_part(30, (32, 32, 3), 10, 6)[0]])
+    whole = np.concatenate(
+        [draw_part(60, (32, 32, 3), 10)[0], draw_part(30, (32, 32, 3), 10, 6)[0]]
+    )
     assert np.array_equal(listed.images[every], whole.transpose(0, 3, 1, 2))

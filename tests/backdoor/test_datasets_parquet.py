@@ -282,7 +282,9 @@ def test_a_folder_that_is_read_otherwise_has_a_new_fingerprint(tmp_path) -> None
     parts = [tmp_path / ".cache/train.parquet", tmp_path / "train.parquet"], [tmp_path / "test.parquet"]  # fmt: skip
     before = former([None, "label"], *parts)
     assert dataset.fingerprint() != before
-    assert list(dataset.former_fingerprints()) == [(before, "which Parquet files belong to a split")]
+    assert list(dataset.former_fingerprints()) == [
+        (before, "which Parquet files belong to a split")
+    ]
     rule = changed_rule(dataset, load_source(dataset), before[:16])
     assert rule == "which Parquet files belong to a split"
 
@@ -336,7 +338,9 @@ def test_images_in_every_form(tmp_path, form, statistics) -> None:
     some = [0, 4, 7, 8, 11]
     assert np.array_equal(pixels_of(opened, some), PIXELS[some].transpose(0, 3, 1, 2))
     assert names_of(opened)[7:9] == ["train.parquet, row 7", "test.parquet, row 0"]
-    beside_it = {"some of both": ("6 files (.png)",)} | dict.fromkeys([f for f in FORMS if "path" in f], ())
+    beside_it = {"some of both": ("6 files (.png)",)} | dict.fromkeys(
+        [f for f in FORMS if "path" in f], ()
+    )
     assert opened.left_out == beside_it.get(form, ("12 files (.png)",))
 
 
@@ -397,7 +401,8 @@ def test_columns_of_other_names(tmp_path) -> None:
     message = refused(tmp_path)
     assert (
         "root: must have a column img or image and a column label, but got "
-        "'test.parquet: pixel_values, fine_label'" in message
+        "'test.parquet: pixel_values, fine_label'"
+        in message
         or "'train.parquet: pixel_values, fine_label'" in message
     )
     assert "--set data.image_column=pixel_values --set data.label_column=fine_label" in message
