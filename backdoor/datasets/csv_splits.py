@@ -54,6 +54,17 @@ def find_rows(root: Path, columns: Columns) -> Rows:
     return _rows(root, sheets, by, True, left_out if unknown else [])
 
 
+def csv_files(root: Path) -> list[Path]:
+    """The file `root`, or the CSV files in the folder `root`."""
+    if not root.is_dir():
+        return [root]
+    return sorted(
+        file
+        for file in root.iterdir()
+        if file.suffix.lower() in ENDINGS and file.name[0] != "." and file.is_file()
+    )
+
+
 def _whole(sheets: list[Sheet]) -> list[Sheet]:
     if mistakes := [mistake for sheet in sheets for mistake in sheet.mistakes]:
         raise UserError(mistakes)
@@ -62,10 +73,7 @@ def _whole(sheets: list[Sheet]) -> list[Sheet]:
 
 def _files(root: Path) -> tuple[dict[Split, Path], list[Path]]:
     """The file of each split that is read, and those whose names say no split."""
-    tables = sorted(
-        f for f in root.iterdir()
-        if f.suffix.lower() in ENDINGS and f.name[0] != "." and f.is_file()
-    )  # fmt: skip
+    tables = csv_files(root)
     found: dict[Split, list[Path]] = {}
     for file in tables:
         if split := split_in(file.stem)[0]:

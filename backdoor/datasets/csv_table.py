@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from typing import ClassVar
 from backdoor.datasets.contents import Contents, EncodedImages, Ids
 from backdoor.datasets.csv_labels import labels_of
 from backdoor.datasets.csv_rows import DELIMITERS, Columns, Row
-from backdoor.datasets.csv_splits import Rows, find_rows
+from backdoor.datasets.csv_splits import Rows, csv_files, find_rows
 from backdoor.datasets.encoded import EncodedDataset
 from backdoor.datasets.files import given_root, listed, state_of, wrong_root
 from backdoor.datasets.tables import beside, content_hashes, wrong_files
@@ -89,7 +90,7 @@ class CsvTable(EncodedDataset):
                 "must be a CSV file or a folder that exists", self.root, "Check the path."
             )
         columns = Columns(self.image_column, self.label_column, self.delimiter)
-        return _listing(find_rows(root, columns))
+        return _listing(root, columns, state_of(csv_files(root)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,11 @@ class _Listing:
             yield f"{rows[number].at}: {rows[number].path}", self.files[number]
 
 
-def _listing(found: Rows) -> _Listing:
+@functools.lru_cache(maxsize=1)
+def _listing(root: Path, columns: Columns, state: Hashable) -> _Listing:
+    """The rows and files; remembered while the CSV files are in the same state, since the same rows
+    are needed several times."""
+    found = find_rows(root, columns)
     rows = [*found.train, *found.test]
     files = [beside(found.folder, row.path) for row in rows]
     named = [(row.at, row.path, file) for row, file in zip(rows, files, strict=True)]

@@ -17,12 +17,14 @@ from backdoor.datasets.contents import Ids
 from backdoor.datasets.parquet_tables import (
     BROKEN,
     Table,
+    all_batches,
     batches,
     damaged,
-    field_of,
+    has_bytes,
     is_bytes,
     is_text,
     leaves_of,
+    opened,
 )
 
 
@@ -70,8 +72,8 @@ def rows_without_bytes(table: Table, column: str) -> dict[int, str | None]:
     found: dict[int, str | None] = {}
     start = 0
     try:
-        for cells in batches(table, column):
-            for number in np.flatnonzero(_has_no_bytes(cells, kind)).tolist():
+        for cells in all_batches(table, column):
+            for number in np.flatnonzero(_without_bytes(cells, kind)).tolist():
                 found[start + number] = _path(cells[number].as_py())
             start += len(cells)
     except BROKEN:
@@ -85,47 +87,44 @@ def _all_bytes(table: Table, column: str) -> bool:
     place = column if is_bytes(kind) else f"{column}.bytes"
     footer = pq.read_metadata(table.file)
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    leaves = [
-        at for group in groups for at in leaves_of(group, column) if at.path_in_schema == place
-    ]
-    told = [at.statistics for at in leaves if at.is_stats_set and at.statistics.has_null_count]
-    return len(told) == len(groups) and not any(at.null_count for at in told)
+    leaves = [at for group in groups for at in leaves_of(group, column)]
+    told = [at.statistics for at in leaves if at.path_in_schema == place and at.is_stats_set]
+    known = [at.null_count for at in told if at.has_null_count]
+    return len(known) == len(groups) and not any(known)
 
 
-def _has_no_bytes(cells: pa.Array, kind: pa.DataType) -> npt.NDArray[np.bool_]:
-    absent = pc.is_null(cells)
-    if is_text(kind) or (field_of(kind, "path") is not None and field_of(kind, "bytes") is None):
+def _without_bytes(cells: pa.Array, kind: pa.DataType) -> npt.NDArray[np.bool_]:
+    if not is_bytes(kind) and not has_bytes(kind):
         return np.ones(len(cells), dtype=bool)
-    if field_of(kind, "bytes") is not None:
-        absent = pc.or_(absent, pc.is_null(_storage(cells).field("bytes")))
+    absent = pc.is_null(cells)
+    if has_bytes(kind):
+        storage = cells.storage if isinstance(cells, pa.ExtensionArray) else cells
+        absent = pc.or_(absent, pc.is_null(storage.field("bytes")))
     return np.asarray(absent.to_numpy(zero_copy_only=False))
 
 
-def _storage(cells: pa.Array) -> pa.Array:
-    return cells.storage if isinstance(cells, pa.ExtensionArray) else cells
-
-
 def _path(cell: Any) -> str | None:
-    return (cell.get("path") if isinstance(cell, dict) else cell) or None
+    path = cell.get("path") if isinstance(cell, dict) else cell
+    return path if isinstance(path, str) and path else None
 
 
 def _cells(table: Table, column: str, rows: Ids) -> Iterator[bytes]:
     """The bytes in these rows, ascending."""
     if not len(rows):
         return
-    footer = pq.read_metadata(table.file)
     start = 0
-    for group in range(footer.num_row_groups):
-        end = start + footer.row_group(group).num_rows
-        own = rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)] - start
-        if len(own):
-            yield from _cells_of_group(table, column, group, own)
-        start = end
+    with opened(table) as parquet:
+        for group in range(parquet.num_row_groups):
+            end = start + parquet.metadata.row_group(group).num_rows
+            own = rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)] - start
+            if len(own):
+                yield from _cells_of_group(batches(parquet, column, group), own)
+            start = end
 
 
-def _cells_of_group(table: Table, column: str, group: int, rows: Ids) -> Iterator[bytes]:
+def _cells_of_group(pieces: Iterator[pa.Array], rows: Ids) -> Iterator[bytes]:
     start = 0
-    for cells in batches(table, column, group):
+    for cells in pieces:
         end = start + len(cells)
         for row in rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)].tolist():
             cell = cells[row - start].as_py()

@@ -82,26 +82,31 @@ def damaged(tables: Sequence[Table], columns: Sequence[str]) -> UserError:
     wrong = []
     for table, column in zip(tables, columns, strict=True):
         try:
-            for _ in batches(table, column):
+            for _ in all_batches(table, column):
                 pass
         except BROKEN as error:
             wrong.append(f"{table.name} ({_why(error)})")
     return _not_whole(wrong or [table.name for table in tables])
 
 
-def _opened(table: Table) -> pq.ParquetFile:
+def opened(table: Table) -> pq.ParquetFile:
+    """The file, to be read in pieces."""
     # Without these settings pyarrow keeps a whole row group in memory.
     return pq.ParquetFile(table.file, pre_buffer=False, buffer_size=1 << 20)
 
 
-def batches(table: Table, column: str, group: int | None = None) -> Iterator[pa.Array]:
-    """The column in pieces, of all row groups or of one."""
-    with _opened(table) as parquet:
-        groups = range(parquet.num_row_groups) if group is None else [group]
-        for number in groups:
-            rows = _rows_at_once(parquet.metadata.row_group(number), column)
-            for batch in parquet.iter_batches(rows, row_groups=[number], columns=[column]):
-                yield batch.column(0)
+def batches(parquet: pq.ParquetFile, column: str, group: int) -> Iterator[pa.Array]:
+    """The column in one row group, in pieces."""
+    rows = _rows_at_once(parquet.metadata.row_group(group), column)
+    for batch in parquet.iter_batches(rows, row_groups=[group], columns=[column]):
+        yield batch.column(0)
+
+
+def all_batches(table: Table, column: str) -> Iterator[pa.Array]:
+    """The column in pieces."""
+    with opened(table) as parquet:
+        for group in range(parquet.num_row_groups):
+            yield from batches(parquet, column, group)
 
 
 def leaves_of(group: Any, column: str) -> list[Any]:
@@ -136,17 +141,29 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def field_of(kind: pa.DataType, name: str) -> pa.DataType | None:
-    """The type of a field of a struct; None if there is none."""
+    """The type of a field of a struct; None if there is none, or nothing in it."""
     kind = plain(kind)
-    known = pa.types.is_struct(kind) and kind.get_field_index(name) >= 0
-    return kind.field(name).type if known else None
+    if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+        return None
+    field = kind.field(name).type
+    return None if pa.types.is_null(field) else field
 
 
 def is_image(kind: pa.DataType) -> bool:
     """Whether values can be images: bytes, or structs with bytes or paths."""
-    inside, path = field_of(kind, "bytes"), field_of(kind, "path")
-    as_struct = (inside is None or is_bytes(inside)) and (path is None or is_text(path))
-    return is_bytes(kind) or (as_struct and (inside is not None or path is not None))
+    return is_bytes(kind) or has_bytes(kind) or has_paths(kind)
+
+
+def has_bytes(kind: pa.DataType) -> bool:
+    """Whether it is a struct with bytes."""
+    field = field_of(kind, "bytes")
+    return field is not None and is_bytes(field)
+
+
+def has_paths(kind: pa.DataType) -> bool:
+    """Whether it is a struct with paths, and maybe with bytes."""
+    field, inside = field_of(kind, "path"), field_of(kind, "bytes")
+    return field is not None and is_text(field) and (inside is None or is_bytes(inside))
 
 
 def is_label(kind: pa.DataType) -> bool:

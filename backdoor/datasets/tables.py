@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path, PurePath
 
 from backdoor.datasets.files import content_hash, listed
@@ -13,29 +14,37 @@ from backdoor.errors import Mistake, UserError
 
 #: Threads that hash files: reading waits for the disk, and hashing frees the interpreter.
 THREADS = 8
+#: Files that a thread hashes at a time.
+AT_ONCE = 64
 
 #: The row that names a file (for messages), the text that it has, and the file that is meant.
 Named = tuple[str, str, Path]
 
 
-def content_hashes(files: Iterable[Path]) -> Iterator[bytes]:
+def content_hashes(files: Sequence[Path]) -> Iterator[bytes]:
     """SHA-256 of each file's content, in order; `UserError` names all that cannot be read."""
     mistakes: list[Mistake] = []
 
-    def attempt(file: Path) -> bytes | UserError:
-        try:
-            return content_hash(file)
-        except UserError as error:
-            return error
-
+    size = max(1, min(AT_ONCE, len(files) // THREADS))
+    some = [files[start : start + size] for start in range(0, len(files), size)]
     with ThreadPoolExecutor(THREADS) as threads:
-        for found in threads.map(attempt, files):
+        for found in chain.from_iterable(threads.map(_hashes, some)):
             if isinstance(found, UserError):
                 mistakes += found.mistakes
             else:
                 yield found
     if mistakes:
         raise UserError(mistakes)
+
+
+def _hashes(files: Sequence[Path]) -> list[bytes | UserError]:
+    found: list[bytes | UserError] = []
+    for file in files:
+        try:
+            found.append(content_hash(file))
+        except UserError as error:
+            found.append(error)
+    return found
 
 
 def split_in(text: str) -> tuple[Split | None, str]:
