@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.csv_rows import Row
-from backdoor.datasets.files import listed
+from backdoor.datasets.tables import counted
 from backdoor.errors import Mistake, UserError
 
 #: As Python writes a whole number, so that `007` is a name.
@@ -60,7 +60,7 @@ def _wrong(rows: Sequence[Row]) -> list[Mistake]:
         ),
     }
     return [
-        Mistake("root", rule, f"{len(by[kind])} such lines: {listed(by[kind])}", remedy)
+        Mistake("root", rule, counted("line", by[kind]), remedy)
         for kind, (rule, remedy) in rules.items()
         if kind in by
     ]

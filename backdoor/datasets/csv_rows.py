@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backdoor.datasets.csv_text import Lines, WrongTextError, read_text
 from backdoor.datasets.files import listed
+from backdoor.datasets.tables import counted
 from backdoor.errors import Mistake
 from backdoor.settings.user_file import EXTENSIONS
 
@@ -162,16 +163,12 @@ def _rows(
     if ragged:
         rule = f"must have {width} cells in each line, as many as the first line"
         remedy = "Quote cells in which there is a delimiter; fill or remove the others."
-        mistakes.append(Mistake("root", rule, f"{name}: {_counted(ragged)}", remedy))
+        mistakes.append(Mistake("root", rule, f"{name}: {counted('line', ragged)}", remedy))
     if empty:
         rule, remedy = "must have a path and a label in each line", "Fill or remove these lines."
-        mistakes.append(Mistake("root", rule, f"{name}: empty in {_counted(empty)}", remedy))
+        mistakes.append(Mistake("root", rule, f"{name}: empty in {counted('line', empty)}", remedy))
     if not rows and not mistakes:
         mistakes.append(
             Mistake("root", "must hold rows", f"{name}: none", "Add rows, or remove it.")
         )
     return rows, mistakes
-
-
-def _counted(lines: list[str]) -> str:
-    return f"{len(lines)} line{'s' * (len(lines) > 1)}: {listed(lines)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from backdoor.datasets.csv_rows import Columns, Row, Sheet, read_sheet
 from backdoor.datasets.files import listed, wrong_root
 from backdoor.datasets.layout import Split, split_of
-from backdoor.datasets.tables import split_in
+from backdoor.datasets.tables import counted, split_in
 from backdoor.errors import UserError
 
 ENDINGS = (".csv", ".tsv")
@@ -106,8 +106,8 @@ def _by_column(rows: Sequence[Row]) -> BySplit:
             wrong.append(f"{row.at}: {row.split}")
     if wrong:
         rule = "must have train, test or validation in the column `split`"
-        value = f"{len(wrong)} other rows: {listed(wrong)}"
-        raise wrong_root(rule, value, "Correct or remove them, or rename the column.")
+        remedy = "Correct or remove them, or rename the column."
+        raise wrong_root(rule, counted("other row", wrong), remedy)
     if "train" not in by:
         value = ", ".join(sorted(by))
         raise wrong_root("must have rows for training", f"only {value}", "Add such rows.")
@@ -124,10 +124,9 @@ def _agree(sheets: dict[Path, Sheet], by: BySplit) -> None:
     ]
     if wrong:
         rule = "must have the split of the file in the column `split`"
-        value = f"{len(wrong)} other rows: {listed(wrong)}"
         one = next(iter(sheets))
         remedy = f"Read one file alone (--set data.root={one}), or remove the column."
-        raise wrong_root(rule, value, remedy)
+        raise wrong_root(rule, counted("other row", wrong), remedy)
 
 
 def _rows(

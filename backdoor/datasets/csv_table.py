@@ -16,8 +16,8 @@ from backdoor.datasets.csv_labels import labels_of
 from backdoor.datasets.csv_rows import DELIMITERS, Columns, Row
 from backdoor.datasets.csv_splits import Rows, csv_files, find_rows
 from backdoor.datasets.encoded import EncodedDataset
-from backdoor.datasets.files import given_root, listed, state_of, wrong_root
-from backdoor.datasets.tables import beside, content_hashes, wrong_files
+from backdoor.datasets.files import given_root, state_of, wrong_root
+from backdoor.datasets.tables import beside, content_hashes, counted, wrong_files
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import location
 
@@ -120,11 +120,11 @@ def _listing(root: Path, columns: Columns, state: Hashable) -> _Listing:
     mistakes = wrong_files(named, "CSV")
     if contrary:
         rule, remedy = "must give an image one label", "Keep the row that is right."
-        value = f"{len(contrary)} images: {listed(contrary)}"
-        mistakes.append(Mistake("root", rule, value, remedy))
+        mistakes.append(Mistake("root", rule, counted("image", contrary), remedy))
     if mistakes:
         raise UserError(mistakes)
-    notes = (f"{again} rows name an image that an earlier row names",) if again else ()
+    rows_again = f"{again} row{'s' * (again > 1)} of an image that has an earlier row"
+    notes = (rows_again,) if again else ()
     return _Listing(found, files, notes)
 
 

@@ -9,8 +9,15 @@ import pyarrow as pa
 
 from backdoor.datasets.files import listed
 from backdoor.datasets.parquet_images import ImageColumn, rows_without_bytes
-from backdoor.datasets.parquet_tables import Table, is_image, is_label, is_text, plain
-from backdoor.datasets.tables import beside, wrong_files
+from backdoor.datasets.parquet_tables import (
+    Table,
+    check_beginnings,
+    is_image,
+    is_label,
+    is_text,
+    plain,
+)
+from backdoor.datasets.tables import beside, counted, wrong_files
 from backdoor.errors import Mistake, UserError
 
 #: Columns of images, if none is named; the first one that is there counts.
@@ -31,6 +38,7 @@ def image_column(tables: Sequence[Table], given: str | None, label: str) -> Imag
     mistakes = _wrong_columns(tables, given, columns, label) or _wrong_types(tables, columns)
     if mistakes:
         raise UserError(mistakes)
+    check_beginnings(tables, columns)
     rows = [rows_without_bytes(table, name) for table, name in zip(tables, columns, strict=True)]
     paths = [
         {row: beside(table.file.parent, text) for row, text in texts.items() if text is not None}
@@ -49,9 +57,12 @@ def _wrong_columns(
     pairs = zip(tables, columns, strict=True)
     odd = [(table, name) for table, name in pairs if not {name, label} <= set(table.schema.names)]
     if not odd:
-        return []
+        return _doubled(tables, columns, label)
     table, column = odd[0]
-    schema, others = table.schema, f" and {len(odd) - 1} more files" if len(odd) > 1 else ""
+    schema, others = (
+        table.schema,
+        f", and {len(odd) - 1} more have not both" if len(odd) > 1 else "",
+    )
     rule = f"must have a column {given or ' or '.join(IMAGE_COLUMNS)} and a column {label}"
     value = f"{table.name}: {', '.join(schema.names)}"
     ask = [
@@ -62,8 +73,18 @@ def _wrong_columns(
         )
         if name not in schema.names
     ]
-    remedy = f"Name the columns: {' '.join(ask)}. Columns of this file{others}: {_columns(schema)}."
+    remedy = f"Name the columns: {' '.join(ask)}. Columns: {_columns(schema)}{others}."
     return [Mistake("root", rule, value, remedy)]
+
+
+def _doubled(tables: Sequence[Table], columns: Sequence[str], label: str) -> list[Mistake]:
+    for table, column in zip(tables, columns, strict=True):
+        for name in (column, label):
+            if table.schema.names.count(name) > 1:
+                rule, remedy = f"must have one column `{name}`", "Rename or remove the other one."
+                value = f"{table.name}: {', '.join(table.schema.names)}"
+                return [Mistake("root", rule, value, remedy)]
+    return []
 
 
 def _only(schema: pa.Schema, fits: Callable[[pa.DataType], bool]) -> str:
@@ -112,8 +133,7 @@ def _empty(tables: Sequence[Table], rows: Sequence[dict[int, str | None]]) -> li
         if text is None
     ]
     rule, remedy = "must have an image in every row", "Leave out these rows."
-    value = f"none in {len(empty)} rows: {listed(empty)}"
-    return [Mistake("root", rule, value, remedy)] if empty else []
+    return [Mistake("root", rule, counted("empty row", empty), remedy)] if empty else []
 
 
 def _absent(

@@ -152,6 +152,9 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
         rule = "must be the name of a configuration under `root`"
         remedy = f"Configurations: {listed(names, 20) or 'none'}."
         raise UserError(Mistake("config", rule, config, remedy))
+    if by_column := [name for name in splits if "=" in name]:
+        rule = "must hold files that are not in folders by the values of a column"
+        raise UserError(Mistake("root", rule, listed(by_column), "Write them without partitions."))
     if config is None and len(splits) > 1:
         rule = "must hold one configuration, or `config` must name one"
         remedy = (

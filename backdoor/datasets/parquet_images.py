@@ -59,7 +59,7 @@ class ImageColumn:
         cells = _cells(table, column, inside)
         try:
             for row in rows.tolist():
-                yield f"{table.name}, row {row}", files[row] if row in files else next(cells)
+                yield f"{table.name}, row {row}", files[row] if row in files else next(cells, b"")
         except BROKEN:
             raise damaged(self.tables, self.columns) from None
 

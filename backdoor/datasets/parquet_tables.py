@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +77,45 @@ def _why(error: Exception) -> str:
     return "damaged, or no Parquet file"
 
 
+def check_beginnings(tables: Sequence[Table], columns: Sequence[str]) -> None:
+    """Reads the first row of the column, one for each file.
+
+    pyarrow ends the process when it is asked how large an encrypted column is; reading it raises.
+
+    Raises:
+        UserError: with the names of all files whose column cannot be read.
+    """
+    if wrong := _unreadable(tables, columns, _beginning):
+        raise _not_whole(wrong)
+
+
 def damaged(tables: Sequence[Table], columns: Sequence[str]) -> UserError:
-    """The error that names all files whose column, one for each, cannot be read."""
+    """The error that names all files whose column, one for each, cannot be read to its end."""
+    wrong = _unreadable(tables, columns, _to_the_end)
+    return _not_whole(wrong or [table.name for table in tables])
+
+
+def _unreadable(
+    tables: Sequence[Table], columns: Sequence[str], read: Callable[[Table, str], None]
+) -> list[str]:
     wrong = []
     for table, column in zip(tables, columns, strict=True):
         try:
-            for _ in all_batches(table, column):
-                pass
+            read(table, column)
         except BROKEN as error:
             wrong.append(f"{table.name} ({_why(error)})")
-    return _not_whole(wrong or [table.name for table in tables])
+    return wrong
+
+
+def _beginning(table: Table, column: str) -> None:
+    with opened(table) as parquet:
+        next(parquet.iter_batches(1, columns=[column]))
+
+
+def _to_the_end(table: Table, column: str) -> None:
+    _beginning(table, column)
+    for _ in all_batches(table, column):
+        pass
 
 
 def opened(table: Table) -> pq.ParquetFile:

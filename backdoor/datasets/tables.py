@@ -47,6 +47,11 @@ def _hashes(files: Sequence[Path]) -> list[bytes | UserError]:
     return found
 
 
+def counted(what: str, names: Sequence[str]) -> str:
+    """How many there are, and the first few names."""
+    return f"{len(names)} {what}{'s' * (len(names) != 1)}: {listed(names)}"
+
+
 def split_in(text: str) -> tuple[Split | None, str]:
     """The split that a name says, by its first word or else by all, and what stands before it."""
     words = words_of(text)
@@ -83,12 +88,11 @@ def wrong_files(named: Sequence[Named], table: str) -> list[Mistake]:
         remedy = f"Paths begin at the folder of the {table} file. Correct them, or add the files."
         if any("://" in text for _, text in absent):
             remedy = "These are addresses: fetch the images, and name the files."
-        value = f"{len(absent)} rows: {listed([f'{row}: {text}' for row, text in absent])}"
+        value = counted("row", [f"{row}: {text}" for row, text in absent])
         mistakes.append(Mistake("root", "must name image files that exist", value, remedy))
     if folders:
         rule, remedy = "must name an image file in each row, no folder", "Name the files in it."
-        value = f"{len(folders)} rows: {listed(folders)}"
-        mistakes.append(Mistake("root", rule, value, remedy))
+        mistakes.append(Mistake("root", rule, counted("row", folders), remedy))
     return mistakes
 
 

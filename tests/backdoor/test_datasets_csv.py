@@ -192,7 +192,7 @@ def test_a_table_that_moved_keeps_its_name(root, tmp_path_factory) -> None:
 
 def test_rows_that_are_there_twice_are_counted(root) -> None:
     opened = contents(write(root, [*rows(), "img/0.png,0", "img/../img/0.png,0"]))
-    assert opened.notes[1:] == ("2 rows name an image that an earlier row names",)
+    assert opened.notes[1:] == ("2 rows of an image that has an earlier row",)
     assert len(opened.images) == 14
 
 
@@ -325,7 +325,7 @@ REFUSED = {
     "addresses": (spoiled("https://a.org/b.png,0"), ["These are addresses: fetch the images"]),
     "a folder in place of a file": (
         with_folder,
-        ["must name an image file in each row, no folder, but got '1 rows: set.csv, line 14: img/a'"],
+        ["must name an image file in each row, no folder, but got '1 row: set.csv, line 14: img/a'"],
     ),
     "two labels": (
         spoiled("img/0.png,1", "./img/1.png,2"),
@@ -358,19 +358,19 @@ REFUSED = {
     "nothing": (lambda root: write(root, [], head=""), ["must hold rows, but got 'set.csv: none'"]),
     "fractions": (
         lambda root: write(root, rows(labels=["0.0", "1.0", "2.0"] * 4)),
-        ["must have whole numbers or names as labels, but got '12 such lines: set.csv, line 2: 0.0"],
+        ["must have whole numbers or names as labels, but got '12 lines: set.csv, line 2: 0.0"],
     ),
     "missing numbers": (
         lambda root: write(root, rows(labels=["0", "1", "NaN"] * 4)),
-        ["must have a label in each line, but got '4 such lines: set.csv, line 4: NaN"],
+        ["must have a label in each line, but got '4 lines: set.csv, line 4: NaN"],
     ),
     "numbers too large": (
         lambda root: write(root, rows(labels=["1", str(2**63)] * 6)),
-        ["must have labels below 9223372036854775808, but got '6 such lines: set.csv, line 3: 92"],
+        ["must have labels below 9223372036854775808, but got '6 lines: set.csv, line 3: 92"],
     ),
     "numbers and text": (
         parts(train=PAIR, test=("path,label", ["img/7.png,cat"])),
-        ["as the training images have, but got '1 such lines: test.csv, line 2: cat'"],
+        ["as the training images have, but got '1 line: test.csv, line 2: cat'"],
     ),
     "splits of other names": (
         lambda root: write(root, [f"{r},{i % 5}" for i, r in enumerate(rows())], head="path,label,split"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from fabricated import draw_part
 from PIL import Image
@@ -175,6 +176,10 @@ REFUSED = {
     "one in the root": (
         ["train.parquet", "test.parquet", "copy/train.parquet", "copy/test.parquet"],
         ["'. (test, train), copy (test, train)'"],
+    ),
+    "folders by a column": (
+        ["train/label=cat/a.parquet", "train/label=dog/a.parquet", "test/label=cat/a.parquet"],
+        ["must hold files that are not in folders by the values of a column", "'label=cat, label="],
     ),
     "the first rows only": (
         ["default/partial-train/0000.parquet", "default/test/0000.parquet"],
@@ -459,14 +464,53 @@ def other_names(root) -> None:
         pq.write_table(table().replace_schema_metadata(metadata), root / f"{name}.parquet")
 
 
+def twice(root) -> None:
+    whole = pa.Table.from_arrays([PNG, LABELS, LABELS], names=["image", "label", "label"])
+    for name in ("train", "test"):
+        pq.write_table(whole, root / f"{name}.parquet")
+
+
+class Keys(encryption.KmsClient):
+    """Stands for a store of keys."""
+
+    def __init__(self, _) -> None:
+        super().__init__()
+
+    def wrap_key(self, key_bytes, _) -> bytes:
+        return key_bytes.hex().encode()
+
+    def unwrap_key(self, wrapped_key, _) -> bytes:
+        return bytes.fromhex(wrapped_key.decode())
+
+
+def encrypted(root) -> None:
+    """Files whose footers can be read, and whose columns cannot."""
+    settings = encryption.EncryptionConfiguration(
+        footer_key="a", column_keys={"b": ["image", "label"]}, plaintext_footer=True
+    )
+    made = encryption.CryptoFactory(Keys).file_encryption_properties(
+        encryption.KmsConnectionConfig(), settings
+    )
+    for name in ("train", "test"):
+        with pq.ParquetWriter(
+            root / f"{name}.parquet", table().schema, encryption_properties=made
+        ) as writer:
+            writer.write_table(table())
+
+
 WRONG_CONTENT = {
     "no image": (
         with_cells(None, None),
         [
             "root: must have an image in every row, but got "
-            "'none in 2 rows: train.parquet, row 0, train.parquet, row 1'. Leave out these rows."
+            "'2 empty rows: train.parquet, row 0, train.parquet, row 1'. Leave out these rows."
         ],
     ),
+    "a column twice": (
+        twice,
+        ["must have one column `label`, but got 'train.parquet: image, label, label'. Rename or"],
+    ),
+    "encrypted columns": (encrypted, ["train.parquet (encrypted), test.parquet (encrypted)"]),
     "image files are missing": (
         missing_file,
         [
