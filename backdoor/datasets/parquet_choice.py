@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from backdoor.datasets.files import listed
-from backdoor.datasets.parquet_images import ImageColumn, rows_without_bytes
+from backdoor.datasets.parquet_images import ImageColumn, row_paths
 from backdoor.datasets.parquet_tables import (
     Table,
     check_beginnings,
@@ -17,7 +17,7 @@ from backdoor.datasets.parquet_tables import (
     is_text,
     plain,
 )
-from backdoor.datasets.tables import beside, counted, wrong_files
+from backdoor.datasets.tables import beside, wrong_files
 from backdoor.errors import Mistake, UserError
 
 #: Columns of images, if none is named; the first one that is there counts.
@@ -39,12 +39,12 @@ def image_column(tables: Sequence[Table], given: str | None, label: str) -> Imag
     if mistakes:
         raise UserError(mistakes)
     check_beginnings(tables, columns)
-    rows = [rows_without_bytes(table, name) for table, name in zip(tables, columns, strict=True)]
+    texts = [row_paths(table, name) or [] for table, name in zip(tables, columns, strict=True)]
     paths = [
-        {row: beside(table.file.parent, text) for row, text in texts.items() if text is not None}
-        for table, texts in zip(tables, rows, strict=True)
+        {row: beside(table.file.parent, text) for row, text in enumerate(own)}
+        for table, own in zip(tables, texts, strict=True)
     ]
-    if mistakes := [*_empty(tables, rows), *_absent(tables, rows, paths)]:
+    if mistakes := _absent(tables, texts, paths):
         raise UserError(mistakes)
     both = given is None and any(len(names) > 1 for names in usual)
     notes = ("images are those of the column `img`, not of `image`",) if both else ()
@@ -125,23 +125,12 @@ def _other_form(schema: pa.Schema, kind: pa.DataType) -> str:
     return f"{form if decoded else 'Name'} {ask}. Columns: {_columns(schema)}."
 
 
-def _empty(tables: Sequence[Table], rows: Sequence[dict[int, str | None]]) -> list[Mistake]:
-    empty = [
-        f"{table.name}, row {row}"
-        for table, texts in zip(tables, rows, strict=True)
-        for row, text in texts.items()
-        if text is None
-    ]
-    rule, remedy = "must have an image in every row", "Leave out these rows."
-    return [Mistake("root", rule, counted("empty row", empty), remedy)] if empty else []
-
-
 def _absent(
-    tables: Sequence[Table], rows: Sequence[dict[int, str | None]], paths: Sequence[dict[int, Path]]
+    tables: Sequence[Table], texts: Sequence[list[str]], paths: Sequence[dict[int, Path]]
 ) -> list[Mistake]:
     named = [
-        (f"{table.name}, row {row}", texts[row] or "", file)
-        for table, texts, files in zip(tables, rows, paths, strict=True)
+        (f"{table.name}, row {row}", own[row], file)
+        for table, own, files in zip(tables, texts, paths, strict=True)
         for row, file in files.items()
     ]
     return wrong_files(named, "Parquet")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from backdoor.datasets.contents import Ids
 from backdoor.datasets.parquet_tables import (
@@ -20,18 +18,19 @@ from backdoor.datasets.parquet_tables import (
     all_batches,
     batches,
     damaged,
+    first_cell,
     has_bytes,
     is_bytes,
-    is_text,
-    leaves_of,
     opened,
 )
+from backdoor.datasets.tables import counted
+from backdoor.errors import Mistake, UserError
 
 
 @dataclass(frozen=True)
 class ImageColumn:
     """The images of some files. columns: where they are in each. paths: for each file, row → image
-    file, for rows that have no bytes. notes: what was assumed."""
+    file, where images are files of their own; else {}. notes: what was assumed."""
 
     tables: Sequence[Table]
     columns: Sequence[str]
@@ -55,61 +54,95 @@ class ImageColumn:
     def _read_table(
         self, table: Table, column: str, files: dict[int, Path], rows: Ids
     ) -> Iterator[tuple[str, bytes | Path]]:
-        inside = np.array([row for row in rows.tolist() if row not in files], dtype=np.int64)
-        cells = _cells(table, column, inside)
+        cells = iter(()) if files else _cells(table, column, rows)
         try:
             for row in rows.tolist():
-                yield f"{table.name}, row {row}", files[row] if row in files else next(cells, b"")
+                encoded = files[row] if files else next(cells, b"")
+                if encoded is None:
+                    raise self._incomplete()
+                yield f"{table.name}, row {row}", encoded
         except BROKEN:
             raise damaged(self.tables, self.columns) from None
 
+    def _incomplete(self) -> UserError:
+        """The error that names all rows without bytes, in files whose first row has bytes."""
+        return UserError(
+            [
+                mistake
+                for table, column, files in zip(self.tables, self.columns, self.paths, strict=True)
+                for mistake in ([] if files else _without_bytes(table, column))
+            ]
+        )
 
-def rows_without_bytes(table: Table, column: str) -> dict[int, str | None]:
-    """Row → path of the image, for the rows that have no bytes; None if they have no path."""
+
+def row_paths(table: Table, column: str) -> list[str] | None:
+    """The path of each row, where images are files beside the table; None where rows have bytes.
+
+    Where there may be both, the first row says which: only bytes that are read are looked at.
+
+    Raises:
+        UserError: rows with neither, or with bytes in place of a path.
+    """
     kind = table.schema.field(column).type
-    if not is_text(kind) and _all_bytes(table, column):
-        return {}
-    found: dict[int, str | None] = {}
-    start = 0
+    if is_bytes(kind) or (has_bytes(kind) and _encoded(first_cell(table, column)) is not None):
+        return None
+    paths, with_bytes = _look(table, column)
+    nothing = [row for row, path in enumerate(paths) if path is None and row not in with_bytes]
+    if mistakes := _unlike(table, nothing, sorted(with_bytes)):
+        raise UserError(mistakes)
+    return [path or "" for path in paths]
+
+
+def _look(table: Table, column: str) -> tuple[list[str | None], set[int]]:
+    """The path of each row, and the rows that have bytes."""
+    paths: list[str | None] = []
+    with_bytes: set[int] = set()
     try:
-        for cells in all_batches(table, column):
-            for number in np.flatnonzero(_without_bytes(cells, kind)).tolist():
-                found[start + number] = _path(cells[number].as_py())
-            start += len(cells)
+        for cell in chain.from_iterable(all_batches(table, column)):
+            value = cell.as_py()
+            if _encoded(value) is not None:
+                with_bytes.add(len(paths))
+            paths.append(_path(value))
     except BROKEN:
         raise damaged([table], [column]) from None
-    return found
+    return paths, with_bytes
 
 
-def _all_bytes(table: Table, column: str) -> bool:
-    """Whether the footer says that every row has bytes."""
-    kind = table.schema.field(column).type
-    place = column if is_bytes(kind) else f"{column}.bytes"
-    footer = pq.read_metadata(table.file)
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    leaves = [at for group in groups for at in leaves_of(group, column)]
-    told = [at.statistics for at in leaves if at.path_in_schema == place and at.is_stats_set]
-    known = [at.null_count for at in told if at.has_null_count]
-    return len(known) == len(groups) and not any(known)
+def _without_bytes(table: Table, column: str) -> list[Mistake]:
+    """Mistakes in rows of a table of bytes that have none, or a path."""
+    paths, with_bytes = _look(table, column)
+    rows = [row for row in range(len(paths)) if row not in with_bytes]
+    nothing = [row for row in rows if paths[row] is None]
+    return _unlike(table, nothing, [row for row in rows if paths[row] is not None])
 
 
-def _without_bytes(cells: pa.Array, kind: pa.DataType) -> npt.NDArray[np.bool_]:
-    if not is_bytes(kind) and not has_bytes(kind):
-        return np.ones(len(cells), dtype=bool)
-    absent = pc.is_null(cells)
-    if has_bytes(kind):
-        storage = cells.storage if isinstance(cells, pa.ExtensionArray) else cells
-        absent = pc.or_(absent, pc.is_null(storage.field("bytes")))
-    return np.asarray(absent.to_numpy(zero_copy_only=False))
+def _unlike(table: Table, nothing: list[int], other: list[int]) -> list[Mistake]:
+    """Mistakes in rows that have no image, and in those that have one of the other kind."""
+    named = [[f"{table.name}, row {row}" for row in rows] for rows in (nothing, other)]
+    mistakes = []
+    if nothing:
+        rule, remedy = "must have an image in every row", "Leave out these rows."
+        mistakes.append(Mistake("root", rule, counted("empty row", named[0]), remedy))
+    if other:
+        rule = "must have bytes in all rows of a file, or paths in all"
+        value, remedy = counted("other row", named[1]), "Write all images in one way."
+        mistakes.append(Mistake("root", rule, value, remedy))
+    return mistakes
+
+
+def _encoded(cell: Any) -> bytes | None:
+    """The bytes of a value."""
+    found = cell.get("bytes") if isinstance(cell, dict) else cell
+    return found if isinstance(found, bytes) else None
 
 
 def _path(cell: Any) -> str | None:
-    path = cell.get("path") if isinstance(cell, dict) else cell
-    return path if isinstance(path, str) and path else None
+    found = cell.get("path") if isinstance(cell, dict) else cell
+    return found if isinstance(found, str) and found else None
 
 
-def _cells(table: Table, column: str, rows: Ids) -> Iterator[bytes]:
-    """The bytes in these rows, ascending."""
+def _cells(table: Table, column: str, rows: Ids) -> Iterator[bytes | None]:
+    """The bytes in these rows, ascending; None where there are none."""
     if not len(rows):
         return
     start = 0
@@ -122,13 +155,12 @@ def _cells(table: Table, column: str, rows: Ids) -> Iterator[bytes]:
             start = end
 
 
-def _cells_of_group(pieces: Iterator[pa.Array], rows: Ids) -> Iterator[bytes]:
+def _cells_of_group(pieces: Iterator[pa.Array], rows: Ids) -> Iterator[bytes | None]:
     start = 0
     for cells in pieces:
         end = start + len(cells)
         for row in rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)].tolist():
-            cell = cells[row - start].as_py()
-            yield cell["bytes"] if isinstance(cell, dict) else cell
+            yield _encoded(cells[row - start].as_py())
         if end > rows[-1]:
             return
         start = end

@@ -80,8 +80,6 @@ def _why(error: Exception) -> str:
 def check_beginnings(tables: Sequence[Table], columns: Sequence[str]) -> None:
     """Reads the first row of the column, one for each file.
 
-    pyarrow ends the process when it is asked how large an encrypted column is; reading it raises.
-
     Raises:
         UserError: with the names of all files whose column cannot be read.
     """
@@ -108,8 +106,13 @@ def _unreadable(
 
 
 def _beginning(table: Table, column: str) -> None:
+    first_cell(table, column)
+
+
+def first_cell(table: Table, column: str) -> Any:
+    """The value in the first row of the column."""
     with opened(table) as parquet:
-        next(parquet.iter_batches(1, columns=[column]))
+        return next(parquet.iter_batches(1, columns=[column])).column(0)[0].as_py()
 
 
 def _to_the_end(table: Table, column: str) -> None:
@@ -126,7 +129,9 @@ def opened(table: Table) -> pq.ParquetFile:
 
 def batches(parquet: pq.ParquetFile, column: str, group: int) -> Iterator[pa.Array]:
     """The column in one row group, in pieces."""
-    rows = _rows_at_once(parquet.metadata.row_group(group), column)
+    # What footers say of single columns is not asked for: where it is damaged or encrypted, pyarrow
+    # ends the process.
+    rows = _rows_at_once(parquet.metadata.row_group(group))
     for batch in parquet.iter_batches(rows, row_groups=[group], columns=[column]):
         yield batch.column(0)
 
@@ -138,15 +143,9 @@ def all_batches(table: Table, column: str) -> Iterator[pa.Array]:
             yield from batches(parquet, column, group)
 
 
-def leaves_of(group: Any, column: str) -> list[Any]:
-    """What the footer says of the column, or of the columns inside it."""
-    leaves = (group.column(number) for number in range(group.num_columns))
-    return [at for at in leaves if at.path_in_schema.partition(".")[0] == column.partition(".")[0]]
-
-
-def _rows_at_once(group: Any, column: str) -> int:
-    size = sum(at.total_uncompressed_size for at in leaves_of(group, column))
-    return int(min(max(BATCH_BYTES * group.num_rows // max(size, 1), 1), BATCH_ROWS))
+def _rows_at_once(group: Any) -> int:
+    size = max(group.total_byte_size, 1)
+    return int(min(max(BATCH_BYTES * group.num_rows // size, 1), BATCH_ROWS))
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

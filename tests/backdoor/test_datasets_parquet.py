@@ -56,7 +56,7 @@ def contents(root, **settings):
 
 def refused(root, **settings) -> str:
     with pytest.raises(UserError) as caught:
-        contents(root, **settings)
+        names_of(contents(root, **settings))
     return str(caught.value)
 
 
@@ -325,9 +325,6 @@ FORMS = {
     "dictionary of paths": lambda paths: pa.array(paths).dictionary_encode(),
     "paths of Windows": lambda paths: pa.array([path.replace("/", "\\") for path in paths]),
     "struct of paths": lambda paths: pa.array([{"bytes": None, "path": p} for p in paths], HUB),
-    "some of both": lambda paths: pa.array(
-        [{"bytes": b, "path": None} if i % 2 else {"bytes": None, "path": p}
-         for i, (b, p) in enumerate(zip(PNG, paths, strict=True))], HUB),
 }  # fmt: skip
 
 
@@ -442,6 +439,20 @@ def with_cells(*cells):
     return change
 
 
+def mixed(*rows):
+    """These rows have paths, the others bytes."""
+
+    def change(root):
+        cells = [
+            {"bytes": None if row in rows else encoded, "path": f"{row}.png"}
+            for row, encoded in enumerate(PNG)
+        ]
+        write(root, "train.parquet", cells=pa.array(cells[:6], HUB))
+        write(root, "test.parquet")
+
+    return change
+
+
 def of_type(cells):
     def change(root):
         write(root, "train.parquet", "test.parquet", cells=cells)
@@ -506,6 +517,14 @@ WRONG_CONTENT = {
             "'2 empty rows: train.parquet, row 0, train.parquet, row 1'. Leave out these rows."
         ],
     ),
+    "paths in rows after bytes": (
+        mixed(2, 3),
+        [
+            "must have bytes in all rows of a file, or paths in all, but got "
+            "'2 other rows: train.parquet, row 2, train.parquet, row 3'. Write all",
+        ],
+    ),
+    "bytes in rows after paths": (mixed(0, 1, 2, 3, 4), ["or paths in all", "1 other row: train.parquet, row 5"]),
     "a column twice": (
         twice,
         ["must have one column `label`, but got 'train.parquet: image, label, label'. Rename or"],
