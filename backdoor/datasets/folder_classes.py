@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backdoor.datasets.files import listed
 from backdoor.datasets.folder_left_out import BESIDE, LeftOut
 from backdoor.datasets.folder_scan import UNPRINTABLE, Below, Listing, Scan, shown
+from backdoor.datasets.labels import MOST_CLASSES
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.user_file import EXTENSIONS
 
 #: Class → its files.
 Classes = dict[str, list[Path]]
-#: More class folders than any data set has: each image has a folder of its own.
-MOST_CLASSES = 65_536
 
 
 @dataclass
@@ -59,9 +58,7 @@ def check_same_classes(places: tuple[str, str], parts: list[Classes]) -> None:
     value = "; ".join(f"only in {place}/: {listed(names)}" for place, names in sides if names)
     rule = f"must have the same classes in {places[0]}/ and {places[1]}/"
     same = {_normalized(name): name for name in only[0]}
-    pairs = [
-        f"{same[_normalized(name)]} and {name}" for name in only[1] if _normalized(name) in same
-    ]
+    pairs = [f"{same[n]} and {name}" for name in only[1] if (n := _normalized(name)) in same]
     remedy = "Add, rename or remove class folders."
     if pairs:
         remedy += f" Written differently, these are two classes: {listed(pairs)}."
@@ -102,9 +99,9 @@ def _place(scan: Scan, folder: Path) -> str:
 
 
 def _what(names: list[str], listing: Listing) -> str:
-    """What a folder holds that is not that of a class set."""
+    """What a folder without class folders holds instead."""
     left = LeftOut()
-    left.add_all(listing, "")
+    left.add_all(replace(listing, aside=Counter()), "")
     return ", ".join([*names, *left.texts()]) or "nothing"
 
 

@@ -71,12 +71,11 @@ def _read(scan: Scan, layout: Layout) -> Found:
     if layout == "classes":
         return _parts(scan, [scan.root], Found())
     if not any(splits_in(name) for name in scan.listing(scan.root).folders):
-        inside = "Point data.root at a folder that holds splits"
-        _no_splits_inside(scan, [scan.root], f"{inside}. {AS_CLASSES}")
+        _no_splits_inside(scan, [scan.root])
         return _parts(scan, [scan.root], Found())
     splits, found = split_folders(scan), Found()
     folders = [_entered(scan, folder, found) for folder in (splits.train, splits.test)]
-    _no_splits_inside(scan, folders, "Rename them, or move them out of data.root.")
+    _no_splits_inside(scan, folders)
     _parts(scan, folders, found)
     found.left.add_all(scan.listing(scan.root), BESIDE)
     for folder in splits.left_out:
@@ -95,7 +94,7 @@ def _entered(scan: Scan, folder: Path, found: Found) -> Path:
     return folder
 
 
-def _no_splits_inside(scan: Scan, folders: list[Path], remedy: str) -> None:
+def _no_splits_inside(scan: Scan, folders: list[Path]) -> None:
     """Raises `UserError` if class folders hold folders of splits, or folders of splits hold nothing
     else than those."""
     inside: dict[Path, None] = {}
@@ -105,17 +104,22 @@ def _no_splits_inside(scan: Scan, folders: list[Path], remedy: str) -> None:
             inside |= dict.fromkeys(folder / name for name in names)
         for name in names:
             for place in scan.image_places(folder / name):
-                inside |= dict.fromkeys(_splits_above(place, folder / name))
+                inside |= dict.fromkeys(_first_split(place, folder / name))
     if inside:
         rule = "must not hold folders of splits inside class folders"
         value = listed(sorted(map(scan.relative, inside)))
+        remedy = "Rename them, or move them out of data.root."
+        if folders == [scan.root]:
+            above = shown(str(min(inside).parent))
+            remedy = f"Point data.root at a folder that holds splits, such as {above}. {AS_CLASSES}"
         raise UserError(Mistake("root", rule, value, remedy))
 
 
-def _splits_above(place: Path, top: Path) -> list[Path]:
-    """The outermost folder below `top` on the way to `place` that is named as a split."""
-    between = [*place.parents][: len(place.parts) - len(top.parts) - 1]
-    return [folder for folder in (*between[::-1], place) if splits_in(folder.name)][:1]
+def _first_split(place: Path, top: Path) -> list[Path]:
+    """The first folder on the way from `top` to `place` that is named as a split."""
+    names = place.relative_to(top).parts
+    named = [number for number, name in enumerate(names, 1) if splits_in(name)]
+    return [top.joinpath(*names[:number]) for number in named[:1]]
 
 
 def _with_inner(scan: Scan, error: UserError) -> UserError:

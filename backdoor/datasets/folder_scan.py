@@ -68,12 +68,12 @@ class Scan:
     def below(self, folder: Path) -> Below:
         """What is in a folder at any depth, through links."""
         found = Below()
-        images: list[tuple[str, str]] = []
+        images: list[tuple[str, str, Path]] = []
         for place, listing in self._walk(folder, found.aside):
-            images += [(str(place), name) for name in listing.images]
+            images += [(str(place), name, place) for name in listing.images]
             found.others.update(listing.others)
             found.aside.update(listing.aside)
-        found.images = [Path(place) / name for place, name in sorted(images)]
+        found.images = [place / name for _, name, place in sorted(images)]
         return found
 
     def image_places(self, folder: Path) -> Iterator[Path]:
