@@ -82,6 +82,9 @@ def _too_few(scan: Scan, folder: Path, below: dict[str, Below]) -> list[Mistake]
         remedy = "Put the images of each class into a folder of its own."
         if folder != scan.root and not below:
             remedy += " If they have no labels, move them out of data.root."
+        for name in below:
+            if len(scan.listing(folder / name).folders) > 1:
+                remedy = f"Move the folders in {scan.relative(folder / name)}/ one folder up."
         value = _place(scan, folder) + _what(list(below), scan.listing(folder))
         return [Mistake("root", rule, value, remedy)]
     if empty := [name for name, each in below.items() if not each.images]:

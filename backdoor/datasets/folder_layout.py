@@ -16,7 +16,7 @@ from backdoor.datasets.folder_classes import Found, check_same_classes, class_fo
 from backdoor.datasets.folder_left_out import BESIDE
 from backdoor.datasets.folder_scan import Scan, shown
 from backdoor.datasets.folder_splits import AS_CLASSES, split_folders
-from backdoor.datasets.layout import split_of, splits_in
+from backdoor.datasets.layout import is_unlabelled, split_of, splits_in
 from backdoor.errors import Mistake, UserError
 
 Layout = Literal["auto", "classes"]
@@ -72,7 +72,10 @@ def _read(scan: Scan, layout: Layout) -> Found:
         return _parts(scan, [scan.root], Found())
     if not any(splits_in(name) for name in scan.listing(scan.root).folders):
         _no_splits_inside(scan, [scan.root])
-        return _parts(scan, [scan.root], Found())
+        found = _parts(scan, [scan.root], Found())
+        if odd := [name for name in found.parts[0] if is_unlabelled(name)]:
+            found.notes.append(f"classes whose names say that they have no labels: {listed(odd)}")
+        return found
     splits, found = split_folders(scan), Found()
     folders = [_entered(scan, folder, found) for folder in (splits.train, splits.test)]
     _no_splits_inside(scan, folders)
@@ -110,8 +113,10 @@ def _no_splits_inside(scan: Scan, folders: list[Path]) -> None:
         value = listed(sorted(map(scan.relative, inside)))
         remedy = "Rename them, or move them out of data.root."
         if folders == [scan.root]:
-            above = shown(str(min(inside).parent))
-            remedy = f"Point data.root at a folder that holds splits, such as {above}. {AS_CLASSES}"
+            remedy = (
+                f"Point data.root at {shown(str(min(inside).parent))} if that is a data set, "
+                f"or move them up, as train/CLASS and test/CLASS. {AS_CLASSES}"
+            )
         raise UserError(Mistake("root", rule, value, remedy))
 
 

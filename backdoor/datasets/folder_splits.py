@@ -25,8 +25,9 @@ class SplitFolders:
 
 @dataclass(frozen=True)
 class _Sorted:
-    """Names of folders by what they are."""
+    """Names of folders by what they are; named: all that say a split."""
 
+    named: list[str]
     splits: dict[Split, list[str]]
     unclear: list[str]
     classes: list[str]
@@ -52,8 +53,8 @@ def split_folders(scan: Scan) -> SplitFolders:
 
 def _sort(scan: Scan) -> _Sorted:
     splits: dict[Split, list[str]] = {"train": [], "test": [], "validation": []}
-    found = _Sorted(splits, [], [], [])
     folders = scan.listing(scan.root).folders
+    found = _Sorted(list(filter(splits_in, folders)), splits, [], [], [])
     holding = {name for name in folders if scan.holds_images(scan.root / name)}
     full = {split_of(name) for name in holding if not is_unlabelled(name)}
     for name in folders:
@@ -73,9 +74,8 @@ def _mixed(names: _Sorted) -> list[Mistake]:
     """Class folders beside those of splits."""
     if not names.classes:
         return []
-    named = sorted(sum(names.splits.values(), names.unclear))
     rule = "must hold folders of splits, or class folders, not both"
-    value = f"named as splits: {listed(named)}; others: {listed(names.classes)}"
+    value = f"named as splits: {listed(names.named)}; others: {listed(names.classes)}"
     remedy = "Move the others into the folder of a split, or out of data.root."
     return [Mistake("root", rule, value, f"{remedy} {AS_CLASSES}")]
 

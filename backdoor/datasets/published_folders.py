@@ -6,6 +6,7 @@ The kinds are in files of their own. Each says which files belong to which class
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -65,7 +66,7 @@ class PublishedFolders(FolderDataset):
     def _inside(self, *names: str) -> Path:
         """The first of these folders that exists in `root`, else `root` itself."""
         root = readable_folder(self.kind, self.root)
-        return next((root / name for name in names if (root / name).is_dir()), root)
+        return next((root / name for name in names if os.path.isdir(root / name)), root)
 
     def _need(self, *places: Path) -> None:
         """Raises `UserError` if files or folders of the layout are missing."""

@@ -68,6 +68,12 @@ def test_classes_in_a_split_folder_may_have_any_name(tmp_path) -> None:
     assert [sorted(part) for part in read(tmp_path)] == [["bus", "pred", "train"]] * 2
 
 
+def test_a_class_that_is_called_unlabelled_is_noted(tmp_path) -> None:
+    write(tmp_path, "{cat,dog,unlabelled}/1.png")
+    (note,) = folder(tmp_path).open().notes
+    assert note == "classes whose names say that they have no labels: unlabelled"
+
+
 CLASSES = "If all folders are classes: --set data.layout=classes."
 BOTH = "root: must hold folders of splits, or class folders, not both, but got 'named as splits: "
 TWO = "root: must hold one folder for each split, but got "
@@ -82,6 +88,8 @@ PAIR = "root: must hold train/ and test/ (or val/), or neither and a folder for 
         ("{cats,dogs,valid}/1.png", [BOTH + "valid; others: cats, dogs'", CLASSES]),
         ("{bus,steam_train}/1.png", [BOTH + "steam_train; others: bus'", CLASSES]),
         ("{bus,car,test_tube}/1.png", [BOTH + "test_tube; others: bus, car'", CLASSES]),
+        ("{cat,dog,train_unlabelled}/1.png", [BOTH + "train_unlabelled; others: cat, dog'"]),
+        ("{cat,dog}/1.png test_labels/a.csv", [BOTH + "test_labels; others: cat, dog'"]),
         ("{train,test}/{cat,dog}/1.png owl/1.png", [BOTH + "test, train; others: owl'"]),
         ("{steam_train,test_tube}/1.png", [SAME + "'steam_train, test_tube'", CLASSES]),
         ("train/{cat,dog}/1.png seg_test/{cat,dog}/1.png", [SAME + "'train, seg_test'"]),
@@ -93,7 +101,7 @@ PAIR = "root: must hold train/ and test/ (or val/), or neither and a folder for 
         ("train/{cat,dog}/1.png", [PAIR, "Add test/ or val/", "Or point data.root at", "/train, which can be read."]),
         ("{test,val}/{cat,dog}/1.png", [PAIR + " 'test, val'", "Add train/, with a folder for each class."]),
         ("{train,unlabelled_test}/{cat,dog}/1.png", [PAIR + " 'train, unlabelled_test'", "Add test/ or val/"]),
-        ("{v1,v2}/{train,test}/{cat,dog}/1.png", [INSIDE + "'v1/test, v1/train, v2/test, v2/train'", "such as ", "/v1.", CLASSES]),
+        ("{v1,v2}/{train,test}/{cat,dog}/1.png", [INSIDE + "'v1/test, v1/train, v2/test, v2/train'", "Point data.root at ", "/v1 if that is a data set, or move them up, as train/CLASS", CLASSES]),
         ("{bottle,cable}/test/good/1.png {bottle,cable}/train/good/1.png", [INSIDE + "'bottle/test, "]),
         ("{cat,dog}/a/b/c/Train_images/x/1.png", [INSIDE + "'cat/a/b/c/Train_images, dog/a/b/c/Train_images'"]),
         ("{train,test}/{cat,dog}/1.png train/cat/val/2.png", [INSIDE + "'train/cat/val'. Rename them"]),
@@ -105,6 +113,8 @@ PAIR = "root: must hold train/ and test/ (or val/), or neither and a folder for 
         ("{1,2}.png a.csv", ["two or more class folders, but got '2 files (.png), 1 file (.csv)'. Put the images"]),
         ("{train,test}/{1,2}.png", ["class folders, but got 'train/: 2 files (.png)'", "'test/: 2 files (.png)'", "If they have no labels, move them"]),
         ("{train,val}/{cat,dog}/1.png test/1.png", ["but got 'test/: 1 file (.png)'"]),
+        ("{train,test}/images/{cat,dog}/1.png", ["'train/: images'. Move the folders in train/images/ one folder up."]),
+        ("{cat,dog}/{train,test}/1.png", [INSIDE, "move them up, as train/CLASS and test/CLASS."]),
         ("only/1.png", ["must hold two or more class folders, but got 'only'. Put the images"]),
         (".hidden/1.png", ["must hold two or more class folders, but got 'nothing'"]),
         ("{cat,dog}/1.png owl/{1,2}.GIF", ["in every class folder, but got 'owl (2 files (.gif))'. Convert"]),

@@ -57,7 +57,7 @@ def test_extensions() -> None:
     assert {extension(name) for name in none} == {"no extension"}
 
 
-def test_classes_that_differ_in_case_only_are_worth_a_look(tmp_path) -> None:
+def test_classes_that_differ_in_case_only_are_noted(tmp_path) -> None:
     write(tmp_path, "{cat,Cat,dog,caf\u00e9,cafe\u0301}/1.png")
     (note,) = folder(tmp_path).open().notes
     assert note == "classes whose names are nearly the same: Cat and cat, cafe\u0301 and caf\u00e9"
