@@ -23,7 +23,8 @@ from fabricated import (
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.datasets.source import cache_folder, load_source, split
+from backdoor.datasets.cache import cache_folder
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.settings.registry import DATASETS
 
