@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
@@ -42,7 +42,20 @@ def content_hash(file: Path) -> bytes:
         raise wrong_root("must hold files that can be read", str(file), remedy) from None
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], shown: int = SHOWN) -> str:
     """The first few names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def state_of(files: Iterable[Path]) -> tuple[tuple[object, ...], ...]:
+    """What says cheaply whether files have changed: path, size, times and number on the disk."""
+
+    def state(file: Path) -> tuple[object, ...]:
+        try:
+            now = file.stat()
+        except OSError as error:
+            return str(file), error.errno
+        return str(file), now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino
+
+    return tuple(map(state, files))
