@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.source import Source, load_source
+from backdoor.datasets.labels import classes_of
+from backdoor.datasets.source import Source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import is_number
 
 #: How many names a remedy lists, where there are more.
 SHOWN = 20
+#: Factors of an attack that are classes.
+CLASS_FACTORS = ("target", "source")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,24 @@ class ClassNames:
         if mistakes:
             raise UserError(mistakes)
         return found
+
+    def read_attack(self, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """A mapping of an attack's settings with class numbers in place of names.
+
+        Raises:
+            UserError: with all mistakes, inside `place`.
+        """
+        plain, mistakes = dict(given), list[Mistake]()
+        for key in CLASS_FACTORS:
+            try:
+                plain[key] = self.read(f"{place}.{key}" if place else key, given[key])
+            except KeyError:
+                continue
+            except UserError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise UserError(mistakes)
+        return plain
 
     def _one(self, place: str, given: Any) -> Any:
         if isinstance(given, str):
@@ -117,15 +138,26 @@ def quoted(name: str) -> str:
 
 
 def numbered(dataset: Dataset) -> Dataset:
-    """The data set with `classes` as class numbers; loads it where `classes` is given.
+    """The data set with `classes` as class numbers; reads its labels where `classes` is given.
 
     Raises:
         UserError: as `ClassNames.read`, or where the data cannot be read.
     """
     if dataset.classes is None:
         return dataset
-    whole = ClassNames.of(load_source(replace(dataset, classes=None)))
+    found = classes_of(dataset.open())
+    whole = ClassNames(found.names, found.numbers or None)
     return replace(dataset, classes=tuple(whole.read("classes", dataset.classes)))
+
+
+def refuse_labels(dataset: Dataset, source: Source) -> None:
+    """`UserError` where `classes` has whole numbers that could be labels.
+
+    dataset: with `classes` as they were written. source: its images.
+    """
+    named = all(isinstance(each, str) for each in dataset.classes or ())
+    if not named and ClassNames.of(source).labels is not None:
+        numbered(dataset)
 
 
 def has_names(given: Iterable[object] | None) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
+from backdoor.datasets.class_names import refuse_labels
 from backdoor.datasets.source import Ids, Source, load_source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_settings
@@ -58,7 +59,8 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
 
     Args:
         data: what a spec may say under `data`: a name that `sweeps list datasets` lists, or a
-            mapping with `kind` and its settings. Decoded files are kept in a cache.
+            mapping with `kind` and its settings, such as the numbers or names of the `classes` to
+            keep. Decoded files are kept in a cache.
         seed: decides which images are in which split, unless the data set has its own splits or
             `split_seed`.
 
@@ -68,6 +70,8 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
     seed = whole("seed", seed)
     dataset = data if isinstance(data, Dataset) else DATASETS.build(_named(data))
     source = load_source(dataset)
+    if not isinstance(data, Dataset):  # which has numbers of classes only
+        refuse_labels(dataset, source)
     parts = split(dataset, source, seed)
     train, validation, test = (
         _chosen(source, ids) for ids in (parts.train, parts.validation, parts.test)

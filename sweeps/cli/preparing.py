@@ -31,7 +31,7 @@ def check(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec, args.set)
     search = make_search(spec)
     print(f"{spec.name}: the spec is fine")
-    for line in _panel_lines(spec):
+    for line in [*_panel_lines(spec), *class_lines(spec)]:
         print(f"  {line}")
     trials = search.ask(ASK)
     while search.size is None and not search.finished:
@@ -120,6 +120,15 @@ def _panel_lines(spec: SweepSpec) -> list[str]:
     if use is None:
         return []
     return [f"attack panel {use}:", *(f"  {attack_label(attack)}" for attack in spec.panel)]
+
+
+def class_lines(spec: SweepSpec) -> list[str]:
+    """Which classes the numbers in the labels of attacks stand for, where names say more."""
+    from backdoor.datasets.source import load_source
+    from sweeps.region.labels import attacked_classes
+
+    said = attacked_classes(spec.panel, load_source(spec.data).class_names)
+    return [f"attacks: {said}"] if said else []
 
 
 def list_kinds(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.preparing import class_lines
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     check_runner(args.runner, spec, "--runner")
     folder = Path(args.out) if args.out is not None else Path("results") / spec.name
     paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
+    for line in class_lines(spec):
+        say(f"{spec.name}: {line}")
     return _execute(paths, spec, args)
 
 
@@ -42,6 +45,8 @@ def resume(args: argparse.Namespace) -> int:
     if args.probes is not None:
         ask_probes(args.dir, args.probes)
     paths, spec = reopen(args.dir)
+    for note in spec.notes:
+        say(f"note: {note}")
     check_runner(args.runner, spec, "--runner")
     return _execute(paths, spec, args)
 

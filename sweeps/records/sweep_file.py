@@ -34,8 +34,9 @@ class SweepFile(TypedDict):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class
-    number. planned: trials in all, at most where the search is adaptive. measures: measure id to
-    the identity of a trigger with its target. versions: of this project and of what it builds on.
+    number. class_numbers: of the same classes in the whole data set, where `data.classes` names
+    them. planned: trials in all, at most where the search is adaptive. measures: measure id to the
+    identity of a trigger with its target. versions: of this project and of what it builds on.
     command: as it was typed.
 
     The last ones say what it takes to look at the results without the spec; folders of earlier
@@ -66,6 +67,7 @@ class SweepFile(TypedDict):
     prediction_confidence: NotRequired[float | None]
     spec_digest: NotRequired[str]
     criteria_digest: NotRequired[str]
+    class_numbers: NotRequired[list[int]]
 
 
 #: The types of what every sweep.json has, of former releases too.

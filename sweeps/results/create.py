@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backdoor.config import build_defence, measure_id
+from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import SweepFile
 from sweeps.region.panel import criteria_of
+from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
-from sweeps.spec import SweepSpec, parse_spec
+from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.storage.files import read_text, write_atomic, write_json
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
@@ -85,7 +87,7 @@ def create_results(
 def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> SweepFile:
     source = load_source(spec.data)
     planned, points = planned_trials(spec)
-    return {
+    description: SweepFile = {
         "schema_version": SWEEP_VERSION,
         "sweep_id": uuid.uuid4().hex,
         "name": spec.name,
@@ -104,6 +106,15 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         "planned_points": points,
         "inactive": inactive_settings(spec),
     }
+    if _names_classes(spec):
+        description["class_numbers"] = [int(number) for number in spec.data.classes or ()]
+    return description
+
+
+def _names_classes(spec: SweepSpec) -> bool:
+    """Whether `data.classes` has names, which spec.yaml keeps."""
+    given = spec.document["data"]
+    return isinstance(given, dict) and has_names(given.get("classes"))
 
 
 def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:
@@ -156,15 +167,9 @@ def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
 def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
     """The paths and the spec of an existing sweep; its data must be what they were."""
     paths = open_results(folder)
-    spec = read_spec(paths, against_data=True)
-    before = read_sweep(paths)["data_fingerprint"]
-    now = load_source(spec.data).fingerprint
-    if now != before:
-        remedy = "Restore the data, or begin a new sweep: results of different data do not mix."
-        raise StoredDataError(
-            Mistake("data", f"must be the data that the sweep began with ({before})", now, remedy)
-        )
-    return paths, spec
+    # First the data, so that a new rule of reading is named, and not what follows from it.
+    check_same_data(read_spec(paths), paths)
+    return paths, read_spec(paths, against_data=True)
 
 
 def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
@@ -174,4 +179,5 @@ def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
     if not isinstance(document, dict):
         remedy = "Restore the file: results are judged by the question they answer."
         raise StoredDataError(Mistake(str(paths.spec), "must be a spec", document, remedy))
-    return parse_spec(document, mistakes, against_data)
+    begun = RecordedClasses.of(read_sweep(paths))
+    return parse_spec(document, mistakes, against_data, begun)

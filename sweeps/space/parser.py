@@ -213,7 +213,7 @@ class SpaceParser:
         if takes_list:
             remedy += f" For one value that is a list, write {name}: {[list(given)]}."
         elif name:
-            remedy += f" One value of `{name}` is no list."
+            remedy += f" No list is one value of `{name}`."
         rule = f"must not repeat a choice, which {given[twice[0]]!r} does"
         self.repeated(Mistake(place, rule, list(given), remedy))
 

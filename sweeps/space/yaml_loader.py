@@ -134,7 +134,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    ambiguous = any(p.match(text) for p in (_INT, _FLOAT, _BOOL, _NULL))
+    before = yaml.SafeDumper.yaml_implicit_resolvers.get(text[:1], [])  # of YAML 1.1: yes, 1:30
+    ambiguous = any(p.match(text) for p in (_INT, _FLOAT, _BOOL, _NULL, *(p for _, p in before)))
     style = "'" if ambiguous else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
