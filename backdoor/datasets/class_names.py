@@ -14,7 +14,7 @@ from typing import Any
 
 from backdoor.datasets.base import Dataset
 from backdoor.datasets.labels import classes_of
-from backdoor.datasets.source import Source
+from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import is_number
 
@@ -38,8 +38,7 @@ class ClassNames:
     @classmethod
     def of(cls, source: Source) -> ClassNames:
         """The classes of a loaded source."""
-        renumbered = getattr(source, "renumbered", False)
-        return cls(source.class_names, source.label_numbers if renumbered else None)  # type: ignore[attr-defined]
+        return cls(source.class_names, source.label_numbers if source.renumbered else None)
 
     def read(self, place: str, given: Any) -> Any:
         """`given` with class numbers in place of names, in a list too; other values as they are.
@@ -145,7 +144,9 @@ def numbered(dataset: Dataset) -> Dataset:
     """
     if dataset.classes is None:
         return dataset
-    found = classes_of(dataset.open())
+    quick = dataset.quick_open or not dataset.cached
+    entry = None if quick else load_source(dataset).entry
+    found = classes_of(dataset.open() if entry is None else entry.contents())
     whole = ClassNames(found.names, found.numbers or None)
     return replace(dataset, classes=tuple(whole.read("classes", dataset.classes)))
 

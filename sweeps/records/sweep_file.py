@@ -30,13 +30,19 @@ class SpecThresholds(TypedDict):
     target: str
 
 
-class SweepFile(TypedDict):
+class SelectedClasses(TypedDict, total=False):
+    """class_numbers: of the sweep's classes in the whole data set, where `data.classes` has names.
+    A spec keeps the names."""
+
+    class_numbers: list[int]
+
+
+class SweepFile(SelectedClasses):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class
-    number. class_numbers: of the same classes in the whole data set, where `data.classes` names
-    them. planned: trials in all, at most where the search is adaptive. measures: measure id to the
-    identity of a trigger with its target. versions: of this project and of what it builds on.
+    number. planned: trials in all, at most where the search is adaptive. measures: measure id to
+    the identity of a trigger with its target. versions: of this project and of what it builds on.
     command: as it was typed.
 
     The last ones say what it takes to look at the results without the spec; folders of earlier
@@ -67,7 +73,6 @@ class SweepFile(TypedDict):
     prediction_confidence: NotRequired[float | None]
     spec_digest: NotRequired[str]
     criteria_digest: NotRequired[str]
-    class_numbers: NotRequired[list[int]]
 
 
 #: The types of what every sweep.json has, of former releases too.

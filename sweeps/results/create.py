@@ -16,7 +16,7 @@ from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
-from sweeps.records.sweep_file import SweepFile
+from sweeps.records.sweep_file import SelectedClasses, SweepFile
 from sweeps.region.panel import criteria_of
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
@@ -87,7 +87,7 @@ def create_results(
 def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> SweepFile:
     source = load_source(spec.data)
     planned, points = planned_trials(spec)
-    description: SweepFile = {
+    return {
         "schema_version": SWEEP_VERSION,
         "sweep_id": uuid.uuid4().hex,
         "name": spec.name,
@@ -105,16 +105,16 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         **stored(criteria_of(spec), spec.to_yaml()),
         "planned_points": points,
         "inactive": inactive_settings(spec),
+        **_selected(spec),
     }
-    if _names_classes(spec):
-        description["class_numbers"] = [int(number) for number in spec.data.classes or ()]
-    return description
 
 
-def _names_classes(spec: SweepSpec) -> bool:
-    """Whether `data.classes` has names, which spec.yaml keeps."""
+def _selected(spec: SweepSpec) -> SelectedClasses:
+    """What the names in `data.classes` stand for; nothing where it has none."""
     given = spec.document["data"]
-    return isinstance(given, dict) and has_names(given.get("classes"))
+    if not isinstance(given, dict) or not has_names(given.get("classes")):
+        return {}
+    return {"class_numbers": [int(number) for number in spec.data.classes or ()]}
 
 
 def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from backdoor.datasets import source as sources
-from backdoor.datasets.source import load_source
+from backdoor.datasets.source import changed_rule, load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -23,14 +22,14 @@ def check_same_data(spec: SweepSpec, paths: SweepPaths, remedy: str = RESTORE) -
         UserError: they cannot be read.
     """
     try:
-        source = load_source(spec.data)
+        source = load_source(spec.data, spec.seeds)
     except UserError as error:
         raise error.inside("data") from None
     before = read_sweep(paths)["data_fingerprint"]
     if source.fingerprint == before:
         return
     rule = f"must be the data that the sweep began with ({before})"
-    changed = sources.changed_rule(spec.data, source, before)
+    changed = changed_rule(spec.data, source, before)
     if changed is not None:
         rule = f"must be read as when the sweep began ({before})"
         kept = " and ".join(f"`{command('sweeps', word, paths.root)}`" for word in LOOKING)

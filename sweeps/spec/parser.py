@@ -99,13 +99,14 @@ class _Parser:
     def parse(self) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
-        source, unread = self._source(data)
+        seeds = self._seeds()
+        source, unread = self._source(data, seeds or ())
         readings = self.names.attack(self.document.get("attack"), source)
         defence = self._space("defence", self.document.get("defence"), Defence)
         attack = self._space("attack", self._attack(), Attack, readings)
         panel, baseline = self._panel(attack)
         defences = self._build_ends(defence, "defence", build_defence)
-        seeds, search = self._seeds(), self._section("search", SearchSettings)
+        search = self._section("search", SearchSettings)
         region, resources = self._thresholds(), self._section("resources", Resources)
         tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
         stops = stopping is not None and stopping.kind != "none"
@@ -193,12 +194,14 @@ class _Parser:
         found: Dataset | None = self._guarded("data", lambda: self.names.data(data))
         return replace(data, classes=None) if found is None else found
 
-    def _source(self, data: Dataset | None) -> tuple[Source | None, list[Mistake]]:
+    def _source(
+        self, data: Dataset | None, seeds: Sequence[int]
+    ) -> tuple[Source | None, list[Mistake]]:
         """The images to check against, if any, and why they cannot be read."""
         if data is None or not self.names.against_data:
             return None, []
         try:
-            source = load_source(data)
+            source = load_source(data, seeds)
             if self.names.begun is None and self.written is not None:
                 refuse_labels(self.written, source)
         except UserError as error:

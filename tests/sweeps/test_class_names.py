@@ -13,7 +13,6 @@ from small import SMALL, begin, sweep
 
 from backdoor import evaluate_model, load_data, poison_dataset
 from backdoor.config import Attack, build_attack
-from backdoor.datasets import source as sources
 from backdoor.datasets.class_names import ClassNames
 from backdoor.errors import StoredDataError, UserError
 from sweeps.cli import WRONG
@@ -22,6 +21,7 @@ from sweeps.ledger import Ledger
 from sweeps.region.labels import attacked_classes
 from sweeps.region.panel import criteria_of
 from sweeps.region.write import write_region
+from sweeps.results import same_data
 from sweeps.results.create import read_spec, reopen
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
@@ -207,7 +207,7 @@ def test_names_that_a_folder_does_not_record(begun) -> None:
         read_spec(paths)
     assert "- bird" in text
     paths.spec.write_text(text.replace("  - bird\n", ""))
-    with pytest.raises(UserError, match="data.classes: must be the classes that the sweep began"):
+    with pytest.raises(UserError, match=r"data\.classes: must be the classes that the sweep began"):
         read_spec(paths)
 
 
@@ -227,7 +227,7 @@ def test_data_that_are_read_by_another_rule(begun, rule, monkeypatch, capsys) ->
     description = json.loads(paths.sweep.read_text())
     paths.sweep.write_text(json.dumps(description | {"data_fingerprint": "0123456789abcdef"}))
     asked = []
-    monkeypatch.setattr(sources, "changed_rule", lambda *given: asked.append(given[2]) or rule)
+    monkeypatch.setattr(same_data, "changed_rule", lambda *given: asked.append(given[2]) or rule)
     with pytest.raises(StoredDataError) as caught:
         reopen(paths.root)
     assert asked == ["0123456789abcdef"]
@@ -271,7 +271,7 @@ def test_names_in_python(pets) -> None:
         poison_dataset(images, labels, given | {"target": "cow"}, classes=data.class_names)
     for build in (lambda: poison_dataset(images, labels, given), lambda: build_attack(given)):
         with pytest.raises(
-            UserError, match="target: must be a class number where the names .* `classes=`"
+            UserError, match=r"target: must be a class number where the names .* `classes=`"
         ):
             build()
     with pytest.raises(UserError, match="classes: must be a number of classes, or a list of their"):
