@@ -151,16 +151,6 @@ def numbered(dataset: Dataset) -> Dataset:
     return replace(dataset, classes=tuple(whole.read("classes", dataset.classes)))
 
 
-def refuse_labels(dataset: Dataset, source: Source) -> None:
-    """`UserError` where `classes` has whole numbers that could be labels.
-
-    dataset: with `classes` as they were written. source: its images.
-    """
-    named = all(isinstance(each, str) for each in dataset.classes or ())
-    if not named and ClassNames.of(source).labels is not None:
-        numbered(dataset)
-
-
 def has_names(given: Iterable[object] | None) -> bool:
     """Whether some of these classes are given by name."""
     return any(isinstance(each, str) for each in given or ())

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.class_names import refuse_labels
+from backdoor.datasets.class_names import numbered
 from backdoor.datasets.contents import Ids
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.errors import Mistake, UserError
@@ -69,10 +69,9 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
         UserError: the setting is wrong, or the files are not as this kind of data set expects.
     """
     seed = whole("seed", seed)
-    dataset = data if isinstance(data, Dataset) else DATASETS.build(_named(data))
+    # In a data set that is built already, numbers of classes are what they are.
+    dataset = data if isinstance(data, Dataset) else numbered(DATASETS.build(_named(data)))
     source = load_source(dataset)
-    if not isinstance(data, Dataset):  # which has numbers of classes only
-        refuse_labels(dataset, source)
     parts = split(dataset, source, seed)
     train, validation, test = (
         _chosen(source, ids) for ids in (parts.train, parts.validation, parts.test)

@@ -57,14 +57,12 @@ class NameSources:
         Raises:
             UserError: a name is not known, or the data cannot be read.
         """
-        if not has_names(data.classes):
+        if self.against_data and self.begun is None:
+            return numbered(data)
+        if self.later or not has_names(data.classes):
             return data
         if self.begun is not None:
             return replace(data, classes=self._selected(data))
-        if self.against_data:
-            return numbered(data)
-        if self.later:
-            return data
         raise UserError(_not_known("classes", list(data.classes or ())))
 
     def _selected(self, data: Dataset) -> tuple[int, ...]:

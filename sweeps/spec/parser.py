@@ -19,7 +19,6 @@ from backdoor.config import (
     build_defence,
 )
 from backdoor.datasets import Dataset
-from backdoor.datasets.class_names import refuse_labels
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
@@ -94,7 +93,6 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
-        self.written: Dataset | None = None  # with `classes` as they are written
 
     def parse(self) -> SweepSpec | None:
         document = self._document()
@@ -190,7 +188,6 @@ class _Parser:
 
     def _numbered(self, data: Dataset) -> Dataset:
         """The data with `classes` as numbers; with all classes where that cannot be."""
-        self.written = data
         found: Dataset | None = self._guarded("data", lambda: self.names.data(data))
         return replace(data, classes=None) if found is None else found
 
@@ -201,12 +198,9 @@ class _Parser:
         if data is None or not self.names.against_data:
             return None, []
         try:
-            source = load_source(data, seeds)
-            if self.names.begun is None and self.written is not None:
-                refuse_labels(self.written, source)
+            return load_source(data, seeds), []
         except UserError as error:
             return None, list(error.inside("data").mistakes)
-        return source, []
 
     def _training(self) -> Training | None:
         given = self.document.get("training")

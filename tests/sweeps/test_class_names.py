@@ -161,6 +161,62 @@ def test_both_readings_of_a_renumbered_label_are_shown(given, remedy) -> None:
         classes.read("attack.target", {"int": [0, 2]})
 
 
+@pytest.fixture
+def odd(tmp_path):
+    """A data set whose labels are 3, 5 and 9."""
+    file = tmp_path / "odd.npz"
+    images = np.random.default_rng(1).integers(0, 256, (90, 1, 8, 8), dtype=np.uint8)
+    np.savez(file, images=images, labels=np.repeat([3, 5, 9], 30))
+    return str(file)
+
+
+def test_explicit_numbers_of_renumbered_data_are_refused(odd) -> None:
+    rule = "must name a class, since numeric labels were renumbered, but got"
+    label = "It only means class '5' (the label 5, which is number 1): write target: '5'."
+    assert refused(document(odd, target=5, source=[0])) == [
+        f"attack.target: {rule} 5. {label}",
+        f"attack.source[0]: {rule} 0. It only means class '3' (the class number 0): write "
+        "source: '3'.",
+    ]
+    assert refused(document(odd, {"classes": [3, "9"]})) == [
+        f"data.classes[0]: {rule} 3. It only means class '3' (the label 3, which is number 0): "
+        "write classes: ['3']."
+    ]
+    both = [each.split("]")[0] for each in refused(document(odd, {"classes": [3, 5]}))]
+    assert both == ["data.classes[0", "data.classes[1"]
+    with pytest.raises(UserError, match=r"classes\[1\]: must name a class"):
+        load_data({"kind": "arrays", "root": odd, "classes": ["9", 5]})
+    assert load_data({"kind": "arrays", "root": odd, "classes": ["9", "5"]}).class_names == (
+        "9",
+        "5",
+    )
+
+
+def test_numbers_that_nobody_wrote_stay(odd) -> None:
+    assert load_spec(document(odd)).panel[0].target == 0
+    panel = document(odd) | {"attack": {"panel": "standard-1", "poison_rate": 0.1}}
+    assert load_spec(panel).panel[0].target == 0
+    panel["attack"]["target"] = 0
+    assert "attack.target: must name a class" in refused(panel)[0]
+    spec = load_spec(document(odd, {"classes": ["9", "3"]}), ["attack.target='3'"])
+    assert spec.data.classes == (2, 0) and spec.panel[0].target == 1
+
+
+def test_a_sweep_of_before_the_labels_were_renumbered(odd, tmp_path, capsys) -> None:
+    spec = load_spec(document(odd, target="5") | {"seeds": 1})
+    paths = begin(tmp_path / "r", spec)
+    sweep(paths, spec, SerialRunner())
+    text = paths.spec.read_text()
+    paths.spec.write_text(text.replace("target: '5'", "target: 5"))
+    former = {"data_fingerprint": spec.data.fingerprint()[:16], "class_names": list("0123456789")}
+    paths.sweep.write_text(json.dumps(json.loads(paths.sweep.read_text()) | former))
+    assert main(["resume", str(paths.root)]) == WRONG
+    said = capsys.readouterr().err
+    assert "error: 1 mistake\n" in said and "data: must be read as when the sweep began" in said
+    assert "The same files are read by a new rule: classes are those that training images" in said
+    assert main(["region", str(paths.root)]) == 0
+
+
 # --- results folders -----------------------------------------------------------------------------
 
 
