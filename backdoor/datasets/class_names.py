@@ -117,7 +117,7 @@ class ClassNames:
         if given in labels:
             number = labels.index(int(given))
             readings.append((self.names[number], f"the label {given}, which is number {number}"))
-        if int(given) == given and 0 <= given < len(self.names):
+        if 0 <= given < len(self.names) and float(given).is_integer():
             readings.append((self.names[int(given)], f"the class number {given}"))
         if not readings:
             what = f"No label and no class number is {given}."
