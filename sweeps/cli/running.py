@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
-from sweeps.cli.preparing import class_lines
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ def run(args: argparse.Namespace) -> int:
     check_runner(args.runner, spec, "--runner")
     folder = Path(args.out) if args.out is not None else Path("results") / spec.name
     paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
-    for line in class_lines(spec):
-        say(f"{spec.name}: {line}")
     return _execute(paths, spec, args)
 
 
