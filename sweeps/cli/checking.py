@@ -116,8 +116,8 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
     print(f"{answer['name']}: the spec is fine")
     data = (f"data: {line}" for line in answer["data"]["text"])
     named = attacked_classes(spec.panel, answer["data"]["class_names"])
-    goals = [f"attacked: {named}"] if named else []
-    for line in (*data, *_panel_lines(spec, answer["attacks"]), *goals):
+    classes = [f"attacked: {named}"] if named else []
+    for line in (*data, *_panel_lines(spec, answer["attacks"]), *classes):
         print(f"  {line}")
     if answer["packs"] is None:
         print(f"  {_searched(spec, answer['trials'])}")
