@@ -79,7 +79,7 @@ class ClassNames:
     def _one(self, place: str, given: Any) -> Any:
         if isinstance(given, str):
             return self._number(place, given)
-        if isinstance(given, bool):
+        if isinstance(given, bool) or (isinstance(given, float) and not given.is_integer()):
             remedy = f"If a class has this name, put it in quotes: '{str(given).lower()}'."
             raise UserError(Mistake(place, "must be the number or name of a class", given, remedy))
         if self.labels is not None and is_number(given):

@@ -46,6 +46,9 @@ class Range:
 #: Not all JSON and Parquet readers keep larger whole numbers exactly.
 LARGEST = 2**53
 
+#: Where text is wanted and YAML has read true, null or a number.
+QUOTE = "Put text in quotes: 'true'."
+
 Fraction = Annotated[float, Range(ge=0, le=1)]
 Count = Annotated[int, Range(ge=1)]
 
@@ -163,7 +166,8 @@ def check_value(cls: type, name: str, value: object) -> Any:
     except UserError as error:
         raise error.inside(name) from None
     except WrongValueError as wrong:
-        raise UserError(Mistake(name, str(wrong), value, change_remedy(value))) from None
+        remedy = QUOTE if "text" in str(wrong) else change_remedy(value)
+        raise UserError(Mistake(name, str(wrong), value, remedy)) from None
 
 
 def change_remedy(value: object) -> str:

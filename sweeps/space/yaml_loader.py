@@ -58,6 +58,17 @@ class _Loader(yaml.SafeLoader):
             seen.setdefault((merge, key), key_node.start_mark.line + 1)
         return node
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuses what contains itself: it has no end."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            node = self.anchors.get(event.anchor)
+            if node is not None and node.end_mark is None:  # it is still being read
+                what = f"&{event.anchor} contains itself by *{event.anchor}"
+                raise yaml.composer.ComposerError(None, None, what, event.start_mark)
+        composed: yaml.Node | None = super().compose_node(parent, index)
+        return composed
+
     def number(self, node: yaml.ScalarNode) -> str:
         """The text of a number."""
         text = str(self.construct_scalar(node))

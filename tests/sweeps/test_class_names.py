@@ -118,6 +118,10 @@ def test_wrong_names_are_all_refused_at_once(pets) -> None:
         f"attack.target[3]: {rule} '1'. A class number has no quotes: 1. {known}",
         f"attack.source[0][0]: {rule} 'x'. {known}",
     ]
+    assert refused(document(pets, {"classes": [True, False]})) == [
+        "data.classes: must be a whole number or must be text, but got [True, False]. Put text in "
+        "quotes: 'true'."
+    ]
     assert refused(document("/nowhere.npz", target="cat")) == [
         "data.root: must be an .npz file that exists, but got '/nowhere.npz'. Check the path."
     ]

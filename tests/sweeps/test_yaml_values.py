@@ -63,6 +63,12 @@ def test_repeated_keys_beside_merge_keys() -> None:
         load("{<<: 3}")
 
 
+@pytest.mark.parametrize("text", ["&a [*a]", "x: &a {b: [*a]}", "&a {<<: *a}"])
+def test_what_contains_itself_is_refused(text) -> None:
+    with pytest.raises(UserError, match="line 1: must be valid YAML, but got '&a contains itself"):
+        load(text)
+
+
 def test_a_component_with_a_merge_key(tmp_path) -> None:
     file = tmp_path / "spec.yaml"
     text = yaml.safe_dump(SMALL | {"defence": {"architecture": "X", "epochs": 1}})
