@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path, PurePath
 
 from backdoor.datasets.files import content_hash, listed
-from backdoor.datasets.layout import Split, split_of, words_of
+from backdoor.datasets.layout import Split, is_unlabelled, split_of, words_of
 from backdoor.errors import Mistake, UserError
 
 #: Threads that hash files: reading waits for the disk, and hashing frees the interpreter.
@@ -55,21 +55,16 @@ def counted(what: str, names: Sequence[str]) -> str:
 def split_in(text: str) -> tuple[Split | None, str]:
     """The split that a name says, by its first word or else by all, and what stands before it."""
     words = words_of(text)
-    if words and (split := split_of(words[0])):
+    if not words or is_unlabelled(text):
+        return None, text
+    if split := split_of(words[0]):
         return split, ""
     if (split := split_of(text)) is None:
         return None, text
-    word = next(word for word in words if split_of(word) == split)
-    start = next(at for at in range(len(text)) if _begins(text, at, word))
+    number = next((at for at, word in enumerate(words) if split_of(word) == split), 0)
+    starts = (at for at in range(len(text)) if text[at:].lower().startswith(words[number]))
+    start = next((at for at in starts if words_of(text[:at]) == words[:number]), 0)
     return split, text[:start].rstrip("-_. ")
-
-
-def _begins(text: str, at: int, word: str) -> bool:
-    """Whether this word begins here, as `words_of` separates words."""
-    if text[at : at + len(word)].lower() != word:
-        return False
-    before = text[at - 1 : at]
-    return not before.isalpha() or (before.islower() and text[at].isupper())
 
 
 def beside(folder: Path, text: str) -> Path:

@@ -85,6 +85,8 @@ READ = [
     ["train_images/0.parquet", "test_images/0.parquet"],
     ["cifar10_train.parquet", "cifar10_test.parquet"],
     ["train2017.parquet", "val2017.parquet"],
+    ["MNISTTrain.parquet", "MNISTTest.parquet"],
+    ["latestTrain.parquet", "latestTest.parquet"],
     ["train_224.parquet", "test_224.parquet"],
     ["train/train-0.parquet", "train/train-1.parquet", "test/test-0.parquet"],
     ["test-of-mnist/train.parquet", "test-of-mnist/test.parquet"],
@@ -226,13 +228,13 @@ def test_one_of_two_configurations_is_chosen(tmp_path) -> None:
 
 def test_what_is_left_out_is_counted(tmp_path) -> None:
     write(tmp_path, "train.parquet", "test.parquet", "validation.parquet", "extra.parquet")
-    write(tmp_path, "unsupervised-00000-of-00003.parquet", ".cache/train-0.parquet")
+    write(tmp_path, "train_unlabeled.parquet", ".cache/train-0.parquet")
     (tmp_path / "README.md").write_text("a set")
     (tmp_path / "b.txt").write_text("")
     (tmp_path / "a.txt").write_text("")
     assert contents(tmp_path).left_out == (
         "6 validation images (validation.parquet)",
-        "2 files of no known split (extra.parquet, unsupervised-00000-of-00003.parquet)",
+        "2 files of no known split (extra.parquet, train_unlabeled.parquet)",
         "1 file hidden (.cache/train-0.parquet)",
         "1 file (.md)",
         "2 files (.txt)",
