@@ -122,7 +122,8 @@ def _peak_of_colours(opened: Image.Image, coding: Coding) -> int | None:
     if not wide and not (coding.codec.startswith("ppm") and coding.maxval == LARGEST):
         return None
     bands = zip(opened.getbands(), opened.split(), strict=True)
-    largest = max(int(band.getextrema()[1]) for name, band in bands if name not in "Aa")
+    extrema: list[Any] = [band.getextrema() for name, band in bands if name not in "Aa"]
+    largest = int(max(high for _, high in extrema))
     # Netpbm values are rounded to the nearest; of others the high bytes are kept.
     return largest * 256 + 255 if wide else max(0, largest * 257 - 128)
 
