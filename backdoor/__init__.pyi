@@ -3,10 +3,10 @@ from .architectures.base import Architecture as Architecture
 from .architectures.networks import Network as Network
 from .config import Attack as Attack
 from .datasets.base import Dataset as Dataset
-from .datasets.base import Raw as Raw
 from .datasets.labelled_images import Data as Data
 from .datasets.labelled_images import LabelledImages as LabelledImages
 from .datasets.labelled_images import load_data as load_data
+from .datasets.raw import Raw as Raw
 from .errors import BackdoorSweepsError as BackdoorSweepsError
 from .errors import Mistake as Mistake
 from .errors import StoredDataError as StoredDataError

@@ -6,6 +6,7 @@ same for all datasets, see `backdoor.datasets.source`. The field that says where
 named `root` (it is sent to workers) and declared with `location`.
 """
 
-from backdoor.datasets.base import Dataset, Raw
+from backdoor.datasets.base import Dataset
+from backdoor.datasets.raw import Raw
 
 __all__ = ["Dataset", "Raw"]

@@ -1,4 +1,4 @@
-"""The base class of datasets, and what a dataset returns."""
+"""The base class of datasets."""
 
 from __future__ import annotations
 
@@ -6,31 +6,11 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
-
-from backdoor.datasets.contents import ArrayImages, Contents
+from backdoor.datasets.contents import Contents
+from backdoor.datasets.raw import Raw, contents_of
 from backdoor.errors import Mistake
 from backdoor.settings.registry import Kind
 from backdoor.settings.schema import Count, Range
-
-
-@dataclass(frozen=True)
-class Raw:
-    """All images of a source, decoded.
-
-    images: (n, c, h, w) uint8. labels: (n,) int64, 0 to len(class_names) - 1.
-    test_from: the index at which the source's own test set begins; None if it has no test set, and
-    training, validation and test images are all drawn from one pool.
-    poisoned: (n,) bool, images that are already poisoned in the source; None if it has no such
-    information.
-    """
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-    class_names: tuple[str, ...]
-    test_from: int | None = None
-    poisoned: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +61,9 @@ class Dataset(Kind):
 
     def open(self) -> Contents:
         """The source before its pixels are decoded, with labels as they are written."""
-        raw = self.read()
-        names, poisoned = raw.class_names, raw.poisoned
-        return Contents(raw.labels, ArrayImages(raw.images), names, raw.test_from, poisoned)
+        return contents_of(self.read(), self.kind_name())
 
     #: Whether decoding is so expensive that the result is kept on disk.
     cached = False
+    #: Whether `open` costs little: then every process calls it, and labels are not kept on disk.
+    quick_open = False

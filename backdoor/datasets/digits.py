@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 from sklearn.datasets import load_digits
 
-from backdoor.datasets.base import Dataset, Raw
+from backdoor.datasets.base import Dataset
+from backdoor.datasets.raw import Raw
 from backdoor.settings.schema import Count
 
 

@@ -21,6 +21,7 @@ class EncodedDataset(Dataset):
     """
 
     cached = True
+    quick_open = True
 
     image_size: Count | None = None
     resize: Resize = "stretch"

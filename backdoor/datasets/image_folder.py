@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from backdoor.datasets.base import Dataset, Raw
+from backdoor.datasets.base import Dataset
 from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
 from backdoor.datasets.pixels import Resize, decode_all
+from backdoor.datasets.raw import Raw
 from backdoor.settings.schema import Count, location
 from backdoor.settings.user_file import EXTENSIONS, image_files
 

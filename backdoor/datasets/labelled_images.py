@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.source import Ids, Source, load_source, split
+from backdoor.datasets.contents import Ids
+from backdoor.datasets.source import Source, load_source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_settings
 from backdoor.settings.registry import DATASETS

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from backdoor.datasets.contents import Contents, Ids
 from backdoor.datasets.files import listed, wrong_root
-from backdoor.errors import UserError
 
 #: More classes than any set of images has: labels are then numbers of something else.
 MOST_CLASSES = 65_536
@@ -144,5 +143,3 @@ def class_number(given: int | str, names: Sequence[str]) -> int | None:
     if isinstance(given, str):
         return names.index(given) if list(names).count(given) == 1 else None
     return given if 0 <= given < len(names) else None
-
-

@@ -20,9 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backdoor.datasets.base import Dataset, Raw
+from backdoor.datasets.base import Dataset
 from backdoor.datasets.files import content_hash, existing_folder, wrong_root
 from backdoor.datasets.pixels import ImageArray, Resize, decode_all
+from backdoor.datasets.raw import Raw
 from backdoor.settings.schema import Count, location
 
 IMAGE_COLUMNS = ("img", "image")

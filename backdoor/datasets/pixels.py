@@ -111,7 +111,7 @@ def decode_all(
     unreadable: list[str] = []
     for name, content in encoded:
         try:
-            images.append(decode(content, side, resize))
+            images.append(decode(content, Decoding(side, resize)).pixels)
             names.append(name)
         except UNREADABLE:
             unreadable.append(name)

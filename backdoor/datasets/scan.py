@@ -79,13 +79,13 @@ def scan(images: Images, labels: Ids, pool: int, sink: Sink) -> Scan:
         shape = (1, 1, 1)  # none can be decoded: the pass says which
     try:
         return _scan(_Pass(shape, labels, pool, sink), images)
-    except _Colour:
+    except _ColourError:
         return _scan(_Pass((3, *shape[1:]), labels, pool, sink), images)
 
 
 def pixel_digest(pixels: ImageArray) -> int:
     """A hash of one image, (h, w, c) uint8, contiguous; from 0 to 2**64 - 1."""
-    return int.from_bytes(hashlib.blake2b(pixels, digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(pixels.data, digest_size=8).digest(), "little")
 
 
 def in_threads(
@@ -126,14 +126,14 @@ def _attempt(
 
 
 def _finished(
-    future: Future[list[tuple[str, T | Exception]]], shown: tqdm[None]
+    future: Future[list[tuple[str, T | Exception]]], shown: tqdm
 ) -> Iterator[tuple[str, T | Exception]]:
     found = future.result()
     shown.update(len(found))
     yield from found
 
 
-def _progress(images: int) -> tqdm[None]:
+def _progress(images: int) -> tqdm:
     every = 0.1 if sys.stderr.isatty() else LINES_EVERY
     return tqdm(
         total=images,
@@ -145,7 +145,7 @@ def _progress(images: int) -> tqdm[None]:
     )
 
 
-class _Colour(Exception):
+class _ColourError(Exception):
     """The first image of colour in a set that was grey so far."""
 
 
@@ -177,14 +177,12 @@ class _Pass:
         if size != self.shape[1:]:
             return seen
         if len(decoded.pixels) > channels:
-            raise _Colour
+            raise _ColourError
         pixels = as_rows(decoded.pixels, channels)
         self.sink.put(number, pixels)
         levels = grey_levels(pixels)
         constant = bool((levels.max(1) == size[0] * size[1]).all())
-        return _Seen(
-            seen.size, seen.traits, seen.peak, pixel_digest(pixels), constant, levels
-        )
+        return _Seen(seen.size, seen.traits, seen.peak, pixel_digest(pixels), constant, levels)
 
 
 def as_rows(pixels: ImageArray, channels: int) -> ImageArray:
@@ -198,7 +196,8 @@ def grey_levels(pixels: ImageArray) -> npt.NDArray[np.int64]:
     """How often each channel of an image (h, w, c) has each value: (c, 256)."""
     h, w, c = pixels.shape
     # Pillow counts in place, several times as fast as numpy.bincount.
-    image = Image.frombuffer("L" if c == 1 else "RGB", (w, h), pixels, "raw", "L" if c == 1 else "RGB", 0, 1)  # fmt: skip
+    mode = "L" if c == 1 else "RGB"
+    image = Image.frombuffer(mode, (w, h), pixels, "raw", mode, 0, 1)
     return np.array(image.histogram(), dtype=np.int64).reshape(c, 256)
 
 
@@ -247,7 +246,8 @@ class _Found:
         if len(self.sizes) > 1:
             sizes = self.sizes.most_common()
             usual, odd = sizes[0][0], sizes[-1][0]
-            value = f"{self.example[odd]}: {odd[0]} x {odd[1]} where most are {usual[0]} x {usual[1]} pixels"  # fmt: skip
+            value = f"{self.example[odd]}: {odd[0]} x {odd[1]}"
+            value += f" where most are {usual[0]} x {usual[1]} pixels"
             rule = "must hold images of one size"
             raise wrong_root(rule, value, "Resize them all: --set data.image_size=SIDE.")
         if 0 <= self.peak < 2**BITS_IN_USE and "bits" not in self.traits:

@@ -1,43 +1,70 @@
-"""From a dataset to arrays of uint8: decode once, select classes, split.
+"""From a dataset to arrays of uint8: read once, select classes, split.
 
-Decoded sources are kept under `$BACKDOOR_CACHE` (default ~/.cache/backdoor-sweeps), in a folder
-named by the hash of their content. They are written to a temporary folder, which is then renamed,
-and memory-mapped, so that all processes of a machine share the memory.
+Decoded images are kept by `backdoor.datasets.cache`.
 """
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import json
-import os
-import shutil
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.base import Dataset, Raw
+from backdoor.datasets.base import Dataset
+from backdoor.datasets.cache import Entry, SomeImages, changed, open_entry
+from backdoor.datasets.contents import ArrayImages, Contents, Ids, Images
+from backdoor.datasets.files import listed
+from backdoor.datasets.labels import Classes, class_number, classes_of
+from backdoor.datasets.pixels import NEW_RULES, TRAITS, ImageArray
+from backdoor.datasets.scan import Scan, Shape, scan
+from backdoor.datasets.splits import Split, draw_split
 from backdoor.errors import Mistake, UserError
-from backdoor.streams import stream
 
-Ids = npt.NDArray[np.int64]
-CACHE_FORMAT = 3
+#: Sources that a process remembers.
+REMEMBERED = 4
+
+#: What changed for sources whose classes had no images, in messages.
+LABELS_RULE = "classes are those that training images have"
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What else was found in a source's files.
+
+    left_out: what is there and was not read, by kind. notes: what was assumed. traits: how many
+    images have each of `pixels.TRAITS`. digests: (n,) uint64, a hash of each image's pixels.
+    constant: (n,) bool, images whose pixels are all equal. value_range: lowest and highest value in
+    the training pool. former: the fingerprint by which earlier versions knew these files, if they
+    read them otherwise, and what has changed.
+    """
+
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    traits: dict[str, int] = field(default_factory=dict)
+    digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    constant: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    value_range: tuple[int, int] = (0, 255)
+    former: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset, decoded and limited to its classes.
+    """A dataset, read and limited to its classes.
 
-    images: (n, c, h, w) uint8, possibly memory-mapped and read-only. labels: (n,) int64.
-    kept: (m,) int64, ascending numbers of the images whose class is kept.
-    test_from: number of the first image of the source's own test set; None if it has none.
-    mean, std: (c,) float32 in [0, 1], over the kept images of the training pool.
-    poisoned: (n,) bool, images that are poisoned in the source: they are used for training only.
+    images: (n, c, h, w) uint8, possibly memory-mapped and read-only; where few images of a large
+    source are in use, only those of splits that were drawn. labels: (n,) int64, -1 for images of
+    classes that are left out. kept: (m,) int64, ascending numbers of the images whose class is
+    kept. test_from: number of the first image of the source's own test set; None if it has none.
+    mean, std: (c,) float32 in [0, 1], over the kept images of the training pool. poisoned: (n,)
+    bool, images that are poisoned in the source: they are used for training only. label_numbers:
+    where the source's whole numbers had holes or did not begin at 0, the label of each class, else
+    (). entry: the place in the cache, None for sources that are decoded quickly.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: ImageArray | SomeImages
     labels: Ids
     kept: Ids
     test_from: int | None
@@ -46,6 +73,9 @@ class Source:
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
     poisoned: npt.NDArray[np.bool_]
+    label_numbers: tuple[int, ...] = ()
+    facts: SourceFacts = field(default_factory=SourceFacts)
+    entry: Entry | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -53,158 +83,223 @@ class Source:
         _, c, h, w = self.images.shape
         return c, h, w
 
-
-@dataclass(frozen=True)
-class Split:
-    """Numbers of images in their source, each (n,) int64; no image is in two of them."""
-
-    train: Ids
-    validation: Ids
-    test: Ids
+    @property
+    def renumbered(self) -> bool:
+        """Whether a class number is not the label that the source gives the class."""
+        return bool(self.label_numbers)
 
 
-def cache_folder() -> Path:
-    """The folder in which decoded sources are kept."""
-    configured = os.environ.get("BACKDOOR_CACHE")
-    return Path(configured) if configured else Path.home() / ".cache" / "backdoor-sweeps"
+_remembered: dict[Dataset, tuple[Hashable, Source]] = {}
 
 
-@functools.lru_cache(maxsize=4)
-def load_source(dataset: Dataset) -> Source:
-    """The dataset's images: from memory, else from the cache, else from its files."""
-    fingerprint = dataset.fingerprint()
-    raw = _cached(dataset, fingerprint) if dataset.cached else dataset.read()
-    labels, kept, names = _narrow(dataset, raw)
-    pool = kept if raw.test_from is None else kept[kept < raw.test_from]
-    mean, std = _moments(raw.images, pool)
-    poisoned = np.zeros(len(labels), dtype=bool) if raw.poisoned is None else raw.poisoned
-    return Source(
-        raw.images, labels, kept, raw.test_from, names, fingerprint[:16], mean, std, poisoned
-    )
+def load_source(dataset: Dataset, seeds: Sequence[int] = ()) -> Source:
+    """The dataset's images: from memory, else from the cache, else from its files.
+
+    seeds: those whose splits will be drawn. If `dataset` limits the number of images, theirs are
+    kept when the source is first decoded.
+
+    Raises:
+        UserError: files are missing, damaged, or not as this kind of data set expects.
+    """
+    signature = dataset.signature()
+    before, source = _remembered.pop(dataset, (None, None))
+    if source is None or before != signature:
+        source = _load(dataset, seeds)
+        if dataset.signature() != signature:
+            raise changed(str(getattr(dataset, "root", dataset.kind_name())))
+    _remembered[dataset] = signature, source  # the latest comes last
+    while len(_remembered) > REMEMBERED:
+        del _remembered[next(iter(_remembered))]
+    return source
+
+
+def forget_sources() -> None:
+    """As in a new process: the next use of each source reads it from the cache or its files."""
+    _remembered.clear()
 
 
 def split(dataset: Dataset, source: Source, seed: int) -> Split:
-    """Training, validation and test images, drawn with `split_seed`, else with `seed`."""
-    seed = seed if dataset.split_seed is None else dataset.split_seed
-    if source.test_from is None:
-        pool = source.kept[stream("split", seed, len(source.kept)).permutation(len(source.kept))]
-        n_test = dataset.test if dataset.test is not None else len(pool) // 5
-        n_val = dataset.validation if dataset.validation is not None else len(pool) // 10
-        left = len(pool) - n_test - n_val
-        n_train = dataset.train if dataset.train is not None else left
-        _enough("train + validation + test", len(pool), n_train + n_val + n_test)
-        _none_empty({"train": n_train, "validation": n_val, "test": n_test})
-        train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val + n_test)
-        return Split(train, held[:n_val], held[n_val:])
-    own = source.kept < source.test_from
-    pool, test = source.kept[own], source.kept[~own]
-    pool = pool[stream("split", seed, len(pool)).permutation(len(pool))]
-    test = test[stream("split-test", seed, len(test)).permutation(len(test))]
-    n_val = dataset.validation if dataset.validation is not None else len(pool) // 10
-    left = len(pool) - n_val
-    n_train = dataset.train if dataset.train is not None else left
-    n_test = dataset.test if dataset.test is not None else len(test)
-    _enough("train + validation", len(pool), n_train + n_val)
-    _enough("test", len(test), n_test)
-    _none_empty({"train": n_train, "validation": n_val, "test": n_test})
-    train, held = _hold_out(pool, source.poisoned[pool], n_train, n_val)
-    return Split(train, held, test[:n_test])
+    """Training, validation and test images, drawn with `split_seed`, else with `seed`; they are
+    decoded if they were not yet."""
+    drawn = draw_split(dataset, source.kept, source.test_from, source.poisoned, seed)
+    if source.entry is not None:
+        source.entry.require(np.concatenate(drawn.parts))
+    return drawn
 
 
-def _hold_out(
-    pool: Ids, poisoned: npt.NDArray[np.bool_], n_train: int, n_held: int
-) -> tuple[Ids, Ids]:
-    """The first n_train images of the pool, and the n_held clean ones that follow, in its order.
-
-    If too few clean ones follow, the last clean ones of the pool are held out, and later poisoned
-    ones are used for training in their place.
-    """
-    clean = np.flatnonzero(~poisoned)
-    if n_held > len(clean):
-        rule = f"must not exceed the {len(clean)} images that did not come poisoned"
-        raise UserError(Mistake("validation + test", rule, n_held, "Ask for fewer images."))
-    first = min(int((clean < n_train).sum()), len(clean) - n_held)
-    held = clean[first : first + n_held]
-    return np.delete(pool, held)[:n_train], pool[held]
+def changed_rule(dataset: Dataset, source: Source, before: str) -> str | None:
+    """Which rule of reading has changed since the dataset had the fingerprint `before`; None if its
+    files have changed instead."""
+    known = [] if source.facts.former is None else [source.facts.former]
+    for fingerprint, rule in [*known, *dataset.former_fingerprints()]:
+        if fingerprint.startswith(before):
+            return rule
+    return None
 
 
-def _none_empty(sizes: dict[str, int]) -> None:
-    """Nothing can be measured without images; `best` is chosen on the validation images."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise UserError(Mistake(name, "must be at least 1 image", size, "Leave some for it."))
+def _load(dataset: Dataset, seeds: Sequence[int]) -> Source:
+    content = dataset.fingerprint()
+    if dataset.cached:
+        contents, classes, entry = _from_cache(dataset, content, seeds)
+        images, found = entry.images, entry.scan
+    else:
+        contents, entry = dataset.open(), None
+        classes = classes_of(contents)
+        images, found = _in_memory(contents, classes.labels)
+    source = _narrowed(dataset, contents, classes, images, found)
+    rules = _new_rules(classes, found)
+    facts = replace(
+        source.facts,
+        former=(content, "; ".join(rules.values())) if rules else None,
+    )
+    return replace(source, fingerprint=_fingerprint(content, rules), facts=facts, entry=entry)
 
 
-def _enough(place: str, available: int, asked: int) -> None:
-    if asked > available:
-        rule = f"must not exceed the {available} images that there are"
-        raise UserError(Mistake(place, rule, asked, "Ask for fewer images."))
+def _from_cache(
+    dataset: Dataset, content: str, seeds: Sequence[int]
+) -> tuple[Contents, Classes, Entry]:
+    opened: Contents | None = dataset.open() if dataset.quick_open else None
+
+    def images() -> Images:
+        return (opened or dataset.open()).images
+
+    def make() -> tuple[Contents, Ids, Ids | None]:
+        contents = opened or dataset.open()
+        classes = classes_of(contents)
+        return contents, classes.labels, _needed(dataset, contents, classes, seeds)
+
+    if opened is not None:
+        classes_of(opened)  # labels come first: they are wrong more often, and quick to check
+    entry = open_entry(content, images, make)
+    contents = opened or entry.contents()
+    return contents, classes_of(contents), entry
 
 
-def _narrow(dataset: Dataset, raw: Raw) -> tuple[Ids, Ids, tuple[str, ...]]:
-    """Renumbered labels (n,), the numbers of the images kept (m,), and names of their classes."""
+def _in_memory(contents: Contents, labels: Ids) -> tuple[ImageArray, Scan]:
+    """All images, decoded into memory."""
+    pool = len(labels) if contents.test_from is None else contents.test_from
+    sink = _MemorySink(len(labels))
+    found = scan(contents.images, labels, pool, sink)
+    given = contents.images
+    whole = isinstance(given, ArrayImages) and given.array.shape[1] == found.shape[0]
+    return given.array if whole else sink.images.transpose(0, 3, 1, 2), found  # type: ignore[attr-defined]
+
+
+class _MemorySink:
+    """Keeps all images as (n, h, w, c) uint8."""
+
+    def __init__(self, images: int) -> None:
+        self._count, self.images = images, np.empty((0, 0, 0, 0), np.uint8)
+
+    def begin(self, shape: Shape) -> None:
+        c, h, w = shape
+        self.images = np.empty((self._count, h, w, c), np.uint8)
+
+    def put(self, number: int, pixels: ImageArray) -> None:
+        self.images[number] = pixels
+
+
+def _new_rules(classes: Classes, found: Scan) -> dict[str, str]:
+    """Rules by which earlier versions did not read this source: name → what it says."""
+    rules = {
+        name: f"{TRAITS[name]} ({found.traits[name]} images)"
+        for name in NEW_RULES
+        if found.traits.get(name)
+    }
+    if classes.former is not None and classes.former != classes.names:
+        rules["labels"] = LABELS_RULE
+    return rules
+
+
+def _fingerprint(content: str, rules: Iterable[str]) -> str:
+    """The hash of files as they are, or with the new rules that change what they look like."""
+    if names := sorted(rules):
+        content = hashlib.sha256(json.dumps([content, names]).encode()).hexdigest()
+    return content[:16]
+
+
+def _narrowed(
+    dataset: Dataset,
+    contents: Contents,
+    classes: Classes,
+    images: ImageArray | SomeImages,
+    found: Scan,
+) -> Source:
+    """The source without a fingerprint, limited to the classes that the dataset names."""
+    chosen, labels, kept = _kept(dataset, classes)
+    counts = found.counts[list(chosen)].sum(0)
+    mean, std = _moments(counts)
+    present = np.flatnonzero(counts.any(0))
+    span = (int(present[0]), int(present[-1])) if len(present) else (0, 0)
+    facts = SourceFacts(
+        contents.left_out,
+        (*contents.notes, *classes.notes),
+        found.traits,
+        found.digests,
+        found.constant,
+        span,
+    )
+    return Source(
+        images,
+        labels,
+        kept,
+        contents.test_from,
+        tuple(classes.names[i] for i in chosen),
+        "",
+        mean,
+        std,
+        _poisoned(contents),
+        tuple(classes.numbers[i] for i in chosen) if classes.numbers else (),
+        facts,
+    )
+
+
+def _poisoned(contents: Contents) -> npt.NDArray[np.bool_]:
+    n = len(contents.images)
+    return np.zeros(n, dtype=bool) if contents.poisoned is None else contents.poisoned
+
+
+def _kept(dataset: Dataset, classes: Classes) -> tuple[list[int], Ids, Ids]:
+    """Numbers of the classes kept, renumbered labels (n,), the numbers of the images kept (m,)."""
     if dataset.classes is None:
-        return raw.labels, np.arange(len(raw.labels)), raw.class_names
-    unknown = [label for label in dataset.classes if not 0 <= label < len(raw.class_names)]
+        return list(range(len(classes.names))), classes.labels, np.arange(len(classes.labels))
+    chosen = [class_number(given, classes.names) for given in dataset.classes]
+    unknown = [g for g, number in zip(dataset.classes, chosen, strict=True) if number is None]
     if unknown:
-        rule = f"must be labels from 0 to {len(raw.class_names) - 1}"
-        raise UserError(Mistake("classes", rule, unknown, "Remove what does not exist."))
-    renumbered = np.full(len(raw.class_names), -1, dtype=np.int64)
-    renumbered[list(dataset.classes)] = np.arange(len(dataset.classes))
-    labels = renumbered[raw.labels]
-    return labels, np.flatnonzero(labels >= 0), tuple(raw.class_names[i] for i in dataset.classes)
+        rule = f"must be labels from 0 to {len(classes.names) - 1}, or names of classes"
+        remedy = f"Remove what does not exist. There are {listed(classes.names, 10)}."
+        raise UserError(Mistake("classes", rule, unknown, remedy))
+    numbers = [number for number in chosen if number is not None]
+    if len(set(numbers)) != len(numbers):
+        given = list(dataset.classes)
+        raise UserError(Mistake("classes", "must not repeat a class", given, "Name each once."))
+    renumbered = np.full(len(classes.names), -1, dtype=np.int64)
+    renumbered[numbers] = np.arange(len(numbers))
+    labels = renumbered[classes.labels]
+    return numbers, labels, np.flatnonzero(labels >= 0)
 
 
 def _moments(
-    images: npt.NDArray[np.uint8], ids: Ids
+    counts: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Exact mean and standard deviation of each channel in [0, 1], from counts of grey levels."""
+    """Exact mean and standard deviation of each channel in [0, 1], from counts of grey levels,
+    (c, 256) int64."""
     levels = np.arange(256) / 255
-    counts = np.zeros((images.shape[1], 256))
-    for start in range(0, len(ids), 4096):
-        chunk = images[ids[start : start + 4096]]
-        for channel in range(images.shape[1]):
-            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
-    share = counts / counts.sum(1, keepdims=True)
+    share = counts.astype(np.float64) / counts.sum(1, keepdims=True).astype(np.float64)
     mean = share @ levels
     variance = (share * (levels - mean[:, None]) ** 2).sum(1)
     return mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
 
 
-def _cached(dataset: Dataset, fingerprint: str) -> Raw:
-    folder = cache_folder() / f"v{CACHE_FORMAT}-{fingerprint[:32]}"
-    if not folder.is_dir():
-        _store(dataset.read(), folder)
-    meta = json.loads((folder / "meta.json").read_text())
-    # They are stored with channels last, and read as (n, c, h, w).
-    images = np.load(folder / "images.npy", mmap_mode="r").transpose(0, 3, 1, 2)
-    labels = np.load(folder / "labels.npy")
-    poisoned = np.load(folder / "poisoned.npy") if meta["poisoned"] else None
-    return Raw(images, labels, tuple(meta["class_names"]), meta["test_from"], poisoned)
-
-
-def _store(raw: Raw, folder: Path) -> None:
-    """Writes a cache entry completely or not at all; the first process to rename its copy wins."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
-    try:
-        np.save(scratch / "images.npy", np.ascontiguousarray(raw.images.transpose(0, 2, 3, 1)))
-        np.save(scratch / "labels.npy", raw.labels)
-        if raw.poisoned is not None:
-            np.save(scratch / "poisoned.npy", raw.poisoned)
-        meta = {
-            "class_names": raw.class_names,
-            "test_from": raw.test_from,
-            "poisoned": raw.poisoned is not None,
-        }
-        (scratch / "meta.json").write_text(json.dumps(meta))
-        for file in scratch.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        try:
-            scratch.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def _needed(
+    dataset: Dataset, contents: Contents, classes: Classes, seeds: Sequence[int]
+) -> Ids | None:
+    """Numbers of the images that are kept when the source is first decoded; None for all."""
+    if dataset.train is None:
+        return None
+    _, _, kept = _kept(dataset, classes)
+    known = seeds if dataset.split_seed is None else [dataset.split_seed]
+    poisoned, parts = _poisoned(contents), [np.empty(0, np.int64)]
+    for seed in dict.fromkeys(known):
+        parts += draw_split(dataset, kept, contents.test_from, poisoned, seed).parts
+    return np.unique(np.concatenate(parts))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.base import Dataset, Raw
-from backdoor.datasets.files import content_hash, given_root, listed, wrong_root
+from backdoor.datasets.base import Dataset
+from backdoor.datasets.files import content_hash, given_root, listed, state_of, wrong_root
+from backdoor.datasets.raw import Raw
 from backdoor.settings.schema import location
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], tuple[str, ...]]
@@ -60,6 +61,11 @@ class TorchvisionFiles(Dataset):
         for name in self.file_names():
             digest.update(content_hash(folder / name))
         return digest.hexdigest()
+
+    def signature(self) -> Hashable:
+        self._provide()
+        folder = given_root(self.kind, self.root)
+        return state_of(folder / name for name in self.file_names())
 
     def read(self) -> Raw:
         self._provide()

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from backdoor.datasets.cache import SomeImages
 from backdoor.datasets.source import Source
 from backdoor.image_store.augment import crop_flip
 from backdoor.triggers import Trigger
@@ -61,9 +62,10 @@ class ImageStore:
         self._clean: Ids | None = np.unique(clean)
         self._shared: torch.Tensor | None = None
         blocks: list[torch.Tensor] = []
+        self._places: npt.NDArray[np.int32] | None = None
         if self.device.type == "cpu" and shareable(source, len(self._clean)):
-            self._clean, self._shared = None, channels_last(source.images)
-            offset = len(source.images)
+            kept, self._places = in_memory(source)
+            self._clean, self._shared, offset = None, channels_last(kept), len(kept)
         else:
             blocks.append(channels_last(source.images[self._clean]))
             offset = len(self._clean)
@@ -101,6 +103,8 @@ class ImageStore:
 
     def clean_rows(self, ids: Ids) -> Ids:
         """Rows of the unchanged images with these numbers, (n,) int64."""
+        if self._places is not None:
+            return self._places[ids].astype(np.int64)
         return ids.copy() if self._clean is None else np.searchsorted(self._clean, ids)
 
     def stamped_rows(self, trigger: Trigger, ids: Ids) -> Ids:
@@ -201,7 +205,15 @@ def channels_last(images: npt.NDArray[np.uint8]) -> torch.Tensor:
 def shareable(source: Source, images: int) -> bool:
     """Whether so many clean images should be read from the memory map of the decoded set."""
     size = images * int(np.prod(source.shape))
-    return isinstance(source.images, np.memmap) and size > COPIED_BYTES
+    return isinstance(in_memory(source)[0], np.memmap) and size > COPIED_BYTES
+
+
+def in_memory(source: Source) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32] | None]:
+    """The images as one array, and the row of each in it; None if image i is row i."""
+    images = source.images
+    if isinstance(images, SomeImages):
+        return images.stored, images.rows
+    return images, None
 
 
 def stamped_blocks(trigger: Trigger, source: Source, ids: Ids) -> Iterator[torch.Tensor]:

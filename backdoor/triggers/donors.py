@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from backdoor.datasets.cache import SomeImages
 from backdoor.streams import by_number
 
 Ids = npt.NDArray[np.int64]
@@ -23,7 +24,7 @@ class DonorImages:
 
     name: str
     seed: int
-    images: npt.NDArray[np.uint8] = field(compare=False, repr=False)
+    images: npt.NDArray[np.uint8] | SomeImages = field(compare=False, repr=False)
     rows: Ids = field(compare=False, repr=False)
     numbers: Ids = field(compare=False, repr=False)
 

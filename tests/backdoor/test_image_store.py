@@ -5,13 +5,12 @@ import pytest
 import torch
 from synthetic import synthetic_source
 
-import backdoor.datasets.source
+import backdoor.datasets.cache
 import backdoor.image_store.store
-from backdoor.datasets import Raw
 from backdoor.datasets.arrays import Arrays
-from backdoor.datasets.source import load_source
+from backdoor.datasets.source import forget_sources, load_source
 from backdoor.image_store.augment import draw_views
-from backdoor.image_store.store import ImageStore
+from backdoor.image_store.store import ImageStore, in_memory
 from backdoor.settings.registry import TRIGGERS
 from backdoor.triggers.donors import DonorImages
 
@@ -19,20 +18,23 @@ CLEAN = np.array([5, 3, 90, 41, 77, 0])
 STAMPED = np.array([90, 41, 3])
 
 
-@pytest.fixture
-def mapped(tmp_path, monkeypatch):
+@pytest.fixture(params=["all images are kept", "some images are kept"])
+def mapped(request, tmp_path, monkeypatch):
     """A data set of 100 coloured images that was decoded into the cache, and as it was."""
     monkeypatch.setenv("BACKDOOR_CACHE", str(tmp_path / "cache"))
-    load_source.cache_clear()
+    forget_sources()
     given = synthetic_source(100, (3, 12, 10), classes=4)
     file = tmp_path / "given.npz"
-    np.savez(file, x_train=given.images, y_train=given.labels)
-    monkeypatch.setattr(Arrays, "cached", True)
-    monkeypatch.setattr(
-        Arrays, "read", lambda self: Raw(given.images, given.labels, tuple("abcd"), None, None)
-    )
-    yield load_source(Arrays(root=str(file))), given
-    load_source.cache_clear()
+    np.savez(file, images=given.images, labels=given.labels)
+    if request.param.startswith("all"):
+        yield load_source(Arrays(root=str(file))), given
+    else:
+        monkeypatch.setattr(backdoor.datasets.cache, "SMALL_BYTES", 0)
+        source = load_source(Arrays(root=str(file), train=10, validation=1, test=1))
+        for ids in (STAMPED, CLEAN, np.arange(100)):  # in this order they are in the file
+            source.entry.require(ids)
+        yield source, given
+    forget_sources()
 
 
 def stores(source, monkeypatch, normalization="standard"):
@@ -53,9 +55,11 @@ def rows_of(store, triggers):
 
 def test_a_decoded_set_is_mapped_with_channels_last_and_is_what_it_was(mapped) -> None:
     source, given = mapped
-    assert isinstance(source.images, np.memmap) and np.array_equal(source.images, given.images)
-    assert source.images.transpose(0, 2, 3, 1).flags.c_contiguous
-    assert not source.images.flags.writeable
+    images, rows = in_memory(source)
+    assert isinstance(images, np.memmap) and not images.flags.writeable
+    assert images.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert np.array_equal(source.images[CLEAN], given.images[CLEAN])
+    assert (rows is None) == isinstance(source.images, np.memmap)
 
 
 def test_a_shared_store_answers_as_a_copied_one(mapped, monkeypatch) -> None:
@@ -111,6 +115,6 @@ def test_clean_images_of_a_shared_store_are_the_mapped_ones(mapped, monkeypatch)
     source, _ = mapped
     copied, shared, _ = stores(source, monkeypatch)
     assert shared._shared is not None and copied._shared is None
-    assert shared._shared.data_ptr() == source.images.ctypes.data
+    assert shared._shared.data_ptr() == in_memory(source)[0].ctypes.data
     assert len(shared._own) == 2 * len(STAMPED) + len(CLEAN) == len(copied._own) - len(CLEAN)
     assert shared._floats is None  # nothing as large as the data set is made of it

@@ -9,7 +9,7 @@ import torch
 from small import begin, small_spec, sweep
 from torch_only import predictions
 
-from backdoor.datasets.source import load_source, split
+from backdoor.datasets.source import forget_sources, load_source, split
 from backdoor.export import load_model
 from sweeps.cli import FAILURES, FINE, WRONG
 from sweeps.cli.main import main
@@ -282,12 +282,12 @@ def test_data_that_moved_and_data_that_changed(tmp_path, capsys) -> None:
     np.savez(old, images=images, labels=labels)
     paths, _ = swept(tmp_path / "r", data={"kind": "arrays", "root": str(old)}, seeds=2)
     old.rename(new)
-    load_source.cache_clear()
+    forget_sources()
     arguments = ["train", str(paths.root), "--point", "best"]
     assert main(arguments) == WRONG
     assert "data.root: " in capsys.readouterr().err
     assert main([*arguments, "--data-root", str(new)]) == FINE
     np.savez(new, images=255 - images, labels=labels)
-    load_source.cache_clear()
+    forget_sources()
     assert main([*arguments, "--data-root", str(new), "--seed", "9"]) == WRONG
     assert "Restore the data, or name their folder with --data-root." in capsys.readouterr().err
