@@ -144,7 +144,6 @@ OWN: dict[str, tuple[Callable[[Path], Settings], Outcome]] = {
     "labels of floating point": (own(labels=LABELS + 0.5), Refused((r"label", r"whole|fraction|integer"))),
     "labels of nan": (own(labels=np.where(LABELS > 0, LABELS, np.nan)), Refused((r"label",))),
     "labels of objects": (own(labels=np.array([*LABELS[1:], None], dtype=object)), Refused((r"label",))),
-    "fewer names than labels": (own(class_names=NAMES[:2]), Refused((r"name", r"class|label"))),
     "a mask": (own(poisoned=MASK), expect("abc", TRAIN, None, "abc".__getitem__)),
     "a mask that is too short": (own(poisoned=MASK[:7]), Refused((r"poisoned", r"12", r"7"))),
     "a mask of numbers": (own(poisoned=MASK.astype(int)), Refused((r"poisoned", r"bool|int64"))),
