@@ -17,7 +17,7 @@ COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
 .PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-recorded \
-	bench-commands reproduce clean
+	bench-commands bench-reading reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-throughput   trials an hour against what people do today: one table"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
+	@echo "make bench-reading   how long 100,000 image files take, beside torchvision"
 	@echo "make bench-commands RESULTS=DIR   how long each command takes (AGAINST=DIR: and in that checkout)"
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
 	@echo "make setup   only the virtual environment in $(VENV)"
@@ -86,6 +87,10 @@ bench-region: $(READY)
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)
 	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_recorded.py $(RECORDED)
+
+# Needs 7 GB of disk for a while.
+bench-reading: $(READY)
+	$(RECORD) OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reading.py
 
 # RESULTS: a results folder, as `make demo` leaves one.
 bench-commands: $(READY)

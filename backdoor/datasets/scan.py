@@ -134,15 +134,27 @@ def _finished(
 
 
 def _progress(images: int) -> tqdm:
-    every = 0.1 if sys.stderr.isatty() else LINES_EVERY
+    terminal = sys.stderr.isatty()
     return tqdm(
         total=images,
         desc="Decoding images",
         unit=" images",
         delay=PATIENCE,
-        mininterval=every,
+        mininterval=0.1 if terminal else LINES_EVERY,
         leave=False,
+        file=None if terminal else _Lines(),
     )
+
+
+class _Lines:
+    """Standard error that is no terminal: each state of the progress is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if shown := text.strip("\r\n "):
+            sys.stderr.write(shown + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class _ColourError(Exception):
