@@ -40,7 +40,7 @@ NUMBERS: dict[str, tuple[Sequence[int], Sequence[int] | None, tuple[str, ...] | 
     "a single class": (8 * [0], [0, 0], SINGLE),
     "a single class, and it is 5": (8 * [5], [5, 5], SINGLE),
     "a single class in training, two in test": (8 * [0], [0, 1], Refused((r"class",))),
-    "as many classes as training images": ([0, 1, 2, 3], [0, 1, 2, 3], FEW),
+    "as many classes as training images": ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3], FEW),
     "an image of each number, one pool": (list(range(12)), None, FEW),
     "a label for each image, as of an index": (list(range(100, 112)), [100, 101], FEW),
 }  # fmt: skip
