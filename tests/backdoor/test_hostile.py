@@ -51,6 +51,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setenv("BACKDOOR_CACHE", str(folder))
+    monkeypatch.setattr("os.fsync", lambda number: None)  # hundreds of them take seconds
     return folder
 
 
