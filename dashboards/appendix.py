@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.results import Results
+from sweeps.records.data_entry import data_text
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
 
@@ -189,7 +190,8 @@ def caveats(results: Results) -> Caveats:
 @dataclass(frozen=True)
 class Source:
     """Where the results come from. command, spec: without passwords. finished, planned, stopped,
-    failed: trials; planned None where nobody said. seconds: of training in all."""
+    failed: trials; planned None where nobody said. seconds: of training in all. data: what was
+    read, in sentences; none where the folder is of a release that did not record it."""
 
     command: str
     created: str
@@ -198,6 +200,7 @@ class Source:
     stopped: int
     failed: int
     seconds: float
+    data: list[str]
     data_fingerprint: str
     versions: dict[str, str]
     spec: str
@@ -214,6 +217,7 @@ def source(results: Results) -> Source:
         stopped=counts.get("stopped", 0),
         failed=counts["failed"],
         seconds=sum(trial.seconds or 0.0 for trial in results.trials if trial.finished),
+        data=data_text(sweep),
         data_fingerprint=sweep["data_fingerprint"],
         versions=sweep.get("versions", {}),
         spec=without_passwords(results.spec),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.file_state import state_of as state_of
 
 #: How many names a message shows; it gives the number of the others.
 SHOWN = 5
@@ -46,16 +47,3 @@ def listed(names: Sequence[str], shown: int = SHOWN) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
-
-
-def state_of(files: Iterable[Path]) -> tuple[tuple[object, ...], ...]:
-    """What says cheaply whether files have changed: path, size, times and number on the disk."""
-
-    def state(file: Path) -> tuple[object, ...]:
-        try:
-            now = file.stat()
-        except OSError as error:
-            return str(file), error.errno
-        return str(file), now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino
-
-    return tuple(map(state, files))

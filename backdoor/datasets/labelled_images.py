@@ -12,6 +12,7 @@ import numpy.typing as npt
 from backdoor.datasets.base import Dataset
 from backdoor.datasets.contents import Ids
 from backdoor.datasets.source import Source, load_source, split
+from backdoor.datasets.summary import DataSummary, summarize
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_settings
 from backdoor.settings.registry import DATASETS
@@ -42,12 +43,14 @@ class LabelledImages:
 @dataclass(frozen=True)
 class Data:
     """A data set, split as the trials of a sweep with the same seed see it; no image is in two of
-    the splits. class_names: by label."""
+    the splits. class_names: by label. summary: what was read and left out, with warnings;
+    `print(*data.summary.lines(), sep="\\n")`."""
 
     train: LabelledImages
     validation: LabelledImages
     test: LabelledImages
     class_names: tuple[str, ...]
+    summary: DataSummary
 
 
 def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0) -> Data:
@@ -73,7 +76,7 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
     train, validation, test = (
         _chosen(source, ids) for ids in (parts.train, parts.validation, parts.test)
     )
-    return Data(train, validation, test, source.class_names)
+    return Data(train, validation, test, source.class_names, summarize(dataset, source, seed))
 
 
 def _chosen(source: Source, ids: Ids) -> LabelledImages:

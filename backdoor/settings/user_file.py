@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.file_state import state_of
 
 SCHEME = "sha256:"
 #: Hex digits of a digest that are kept, as in every other digest of this project.
@@ -63,7 +64,7 @@ class UserFile:
             rule, remedy = "must be given as a path on this machine", "Name the file in the spec."
             raise UserError(Mistake(place, rule, self.digest, remedy))
         try:
-            now = _checked(self.path, self.digest)
+            now = _digest(self.path, state_of(_files(Path(self.path))))
         except OSError as error:
             rule, remedy = "must be a file or folder that can be read", "Restore it"
             remedy = f"{remedy} ({error.strerror})."
@@ -76,18 +77,22 @@ class UserFile:
 
 
 @functools.lru_cache(maxsize=256)
-def _checked(path: str, digest: str) -> str:
-    """The digest of the content, computed once in a process."""
+def _digest(path: str, state: tuple[object, ...]) -> str:
+    """The digest of the content, computed once in a process for each state of the files."""
     return content_digest(Path(path))
 
 
 def content_digest(path: Path) -> str:
     """Of the bytes of a file, or of the image files in a folder, in the order of their names."""
     whole = hashlib.sha256()
-    for file in image_files(path) if path.is_dir() else [path]:
+    for file in _files(path):
         with file.open("rb") as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())
     return SCHEME + whole.hexdigest()[:DIGEST_DIGITS]
+
+
+def _files(path: Path) -> list[Path]:
+    return image_files(path) if path.is_dir() else [path]
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sweeps.cli import (
     analysing,
     arguments,
+    checking,
     completing,
     doctoring,
     jobs,
@@ -148,9 +149,9 @@ COMMANDS = (
     ),
     Command(
         "check",
-        preparing.check,
+        checking.check,
         "sweeps check my.yaml --set seeds=5",
-        (arguments.SPEC, arguments.SET, arguments.TIME),
+        (arguments.SPEC, arguments.SET, arguments.TIME, arguments.JSON),
     ),
     Command("list", preparing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
     Command(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from backdoor.datasets.summary import DataSummary
+
 #: What a first Ctrl-C does.
 STOPPING = "\nStopping: running packs end first. Ctrl-C again stops at once."
 
@@ -19,6 +21,13 @@ class Messages:
         """Progress and remarks."""
         if not self.quiet:
             self.warn(text)
+
+    def say_data(self, read: DataSummary) -> None:
+        """What was read of the data, and what makes results on them doubtful."""
+        for line in read.lines():
+            self.say(f"data: {line}")
+        for warning in read.warnings:
+            self.warn(f"warning: data: {warning}")
 
     def warn(self, text: str) -> None:
         """What nobody should miss."""

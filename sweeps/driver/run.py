@@ -13,6 +13,7 @@ from sweeps.ledger import Ledger, Rows
 from sweeps.mirror import MirrorProcess
 from sweeps.region.write import write_region
 from sweeps.results.create import create_results, refuse_folder_in_use, reopen
+from sweeps.results.data_read import data_read
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.search import make_search
@@ -95,6 +96,7 @@ def execute(
         ledger = Ledger(paths.ledger)
         recorded = len(ledger.ended)
         say(f"{spec.name}: {sweep['planned']} trials, {recorded} recorded, in {paths.root}")
+        messages.say_data(data_read(spec))
         if runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         progress = None if messages.quiet else Progress(sweep["planned"], recorded)

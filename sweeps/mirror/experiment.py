@@ -19,11 +19,14 @@ PAGE, BATCH = 1000, 800
 class Experiment:
     """The experiment of one sweep in the store `uri`; it is made where it is missing.
 
-    Every method raises `TrackingUnreachable` where the store cannot be used.
+    tags: of the experiment, where it is made. Every method raises `TrackingUnreachable` where the
+    store cannot be used.
     """
 
-    def __init__(self, uri: str, name: str, sweep_id: str) -> None:
-        self.uri = uri
+    def __init__(
+        self, uri: str, name: str, sweep_id: str, tags: Mapping[str, str] | None = None
+    ) -> None:
+        self.uri, self._tags = uri, {"sweep_id": sweep_id, **(tags or {})}
         with self._calling():
             from mlflow import MlflowClient
 
@@ -112,7 +115,7 @@ class Experiment:
         # Names are unique in a store, deleted experiments included.
         if self._client.get_experiment_by_name(name) is not None:
             name = f"{name} {sweep_id[:8]}"
-        return str(self._client.create_experiment(name, tags={"sweep_id": sweep_id}))
+        return str(self._client.create_experiment(name, tags=self._tags))
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from time import time as now
 from sweeps.ledger import Rows
 from sweeps.mirror.experiment import Experiment
 from sweeps.mirror.point_record import STATE, TRANSIENT_TAGS, PointRecord, PointRecords
-from sweeps.mirror.run_record import MetricPoint
+from sweeps.mirror.run_record import MetricPoint, data_tags
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import Progress, SyncedTrials, SyncState
 from sweeps.records.sweep_file import SweepFile
@@ -52,7 +52,7 @@ class PointView:
     def __init__(self, sweep: SweepFile, uri: str, spec: SweepSpec) -> None:
         self._records = PointRecords(sweep, spec)
         self._synced = SyncedTrials()
-        self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"])
+        self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"], data_tags(sweep))
         self._runs = _runs_by_point(self._experiment)
         self._written = 0  # runs written since all points were compared
         self._trials = 0  # in the ledger

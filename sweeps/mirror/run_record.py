@@ -15,6 +15,7 @@ from typing import Any
 from backdoor.result import Measurement
 from sweeps.ledger import FAILED, FINISHED, STOPPED, flatten_factors
 from sweeps.mirror.view import ChangedTrial
+from sweeps.records.data_entry import data_text, data_warnings
 from sweeps.records.probe_row import ProbeRow
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
@@ -203,6 +204,17 @@ def distinct_labels(
 def _key(text: str) -> str:
     """`text` as a part of a metric's name: letters, digits, spaces, `_`, `-` and `.`."""
     return " ".join(re.sub(r"[^\w.\-]", " ", text).split())[:NAME_LENGTH]
+
+
+def data_tags(sweep: SweepFile) -> dict[str, str]:
+    """What was read of the data, as tags of the experiment; MLflow shows the last one as its
+    description. None where sweep.json is of an earlier release."""
+    text, warnings = "; ".join(data_text(sweep)), "; ".join(data_warnings(sweep))
+    noted = f"Data: {text}" + (f"\n\nWarnings: {warnings}" if warnings else "")
+    described = {"data": text, "data_warnings": warnings, "mlflow.note.content": noted}
+    return {
+        key: clean_text(value, VALUE_LENGTH) for key, value in described.items() if text and value
+    }
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:

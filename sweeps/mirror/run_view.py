@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sweeps.ledger import ProbeResults, Rows
 from sweeps.mirror.experiment import Experiment
-from sweeps.mirror.run_record import STATUS, RunRecord, RunRecords
+from sweeps.mirror.run_record import STATUS, RunRecord, RunRecords, data_tags
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import ChangedTrial, Progress, SyncedTrials, SyncState
 from sweeps.records.sweep_file import SweepFile
@@ -34,7 +34,7 @@ class RunView:
     def __init__(self, sweep: SweepFile, uri: str, probe_results: ProbeResults) -> None:
         self._records = RunRecords(sweep)
         self._synced = SyncedTrials(probe_results)
-        self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"])
+        self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"], data_tags(sweep))
         self._runs = _runs_by_trial(self._experiment)
 
     @property

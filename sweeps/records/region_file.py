@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from sweeps.records.data_entry import DataEntry
 from sweeps.records.model_answer import Factors, ModelAnswer
 
 REGION_VERSION = 1
@@ -149,7 +150,7 @@ class PredictionAudit(TypedDict):
 class RegionFile(TypedDict):
     """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
     believing the table. model: of a region search; None where too few trials have finished.
-    class_names: by class number."""
+    class_names: by class number. data: what was read, where sweep.json says it."""
 
     schema_version: int
     name: str
@@ -163,6 +164,7 @@ class RegionFile(TypedDict):
     doubts: NotRequired[list[str]]
     model: NotRequired[ModelAnswer | None]
     class_names: NotRequired[list[str]]
+    data: NotRequired[DataEntry]
 
 
 #: The types of what every region.json has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from sweeps.records.data_entry import DataEntry
 from sweeps.records.region_file import PanelEntry
 
 
@@ -44,6 +45,7 @@ class SweepFile(TypedDict):
     that it ignores. seeds, search, prediction_confidence: as in `sweeps.records.criteria.Criteria`.
     spec_digest: of the spec that all of this is from, but for its probes, which may change.
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
+    data: what was read of the data set.
     """
 
     schema_version: int
@@ -66,6 +68,7 @@ class SweepFile(TypedDict):
     prediction_confidence: NotRequired[float | None]
     spec_digest: NotRequired[str]
     criteria_digest: NotRequired[str]
+    data: NotRequired[DataEntry]
 
 
 #: The types of what every sweep.json has, of former releases too.

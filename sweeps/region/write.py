@@ -41,6 +41,8 @@ def _write(
     if spec is not None and criteria.search == REGION_SEARCH:
         _add_model(region, spec, ledger)
     region["class_names"] = sweep["class_names"]
+    if "data" in sweep:
+        region["data"] = sweep["data"]
     write_json(paths.region, region)
     return region
 

@@ -17,6 +17,7 @@ from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import SweepFile
 from sweeps.region.panel import criteria_of
+from sweeps.results.data_read import data_entry
 from sweeps.results.stored import stored
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
@@ -92,6 +93,7 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data_fingerprint": source.fingerprint,
         "class_names": list(source.class_names),
+        "data": data_entry(spec),
         "planned": planned,
         "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
         "versions": versions(),

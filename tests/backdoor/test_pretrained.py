@@ -13,7 +13,6 @@ from backdoor.config import build_defence, build_trial
 from backdoor.datasets.source import load_source
 from backdoor.engines import engine_of, init_state
 from backdoor.errors import UserError
-from backdoor.settings import user_file as userfile
 from backdoor.settings.registry import ARCHITECTURES, PROBES
 from backdoor.trial import prepare
 from sweeps.final_model.select import choose
@@ -131,7 +130,6 @@ def test_a_sweep_takes_them_to_its_workers(monkeypatch, tmp_path) -> None:
     for built in (final, *plan.trials(spec), *lacking):
         assert built.defence.architecture.pretrained.path == str(file)
     file.write_bytes(b"something else")
-    userfile._checked.cache_clear()
     chunk = Chunk.from_json(Chunk((Pack((first,), PackSettings(())),)).to_json())
     with pytest.raises(UserError, match="must hold what it held when the trials were named"):
         train_pack(chunk.packs[0])

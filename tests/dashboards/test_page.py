@@ -75,6 +75,7 @@ def named(results: Any) -> Any:
     for texts, keys in ((region, ["name"]), (results.sweep, ["command", "created", "data_fingerprint"])):  # fmt: skip
         texts |= dict.fromkeys(keys, HARMLESS)
     results.sweep.update(class_names=[HARMLESS], versions={HARMLESS: HARMLESS})
+    results.sweep["data"] = {"text": [HARMLESS, HARMLESS], "warnings": [HARMLESS]}
     region["thresholds"]["clean_accuracy"]["rule"] = f"best - {HARMLESS}"
     for number, attack in enumerate(region["panel"]):
         attack |= {"label": f"{HARMLESS} {number}", "trigger": HARMLESS}

@@ -594,7 +594,11 @@ ADDED = (
     "prediction_confidence",
     "spec_digest",
     "criteria_digest",
+    "data",
 )
+
+#: Of region.json.
+ADDED_TO_REGION = ("data",)
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -611,6 +615,8 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
     region = json.loads(fine(*words))
+    for name in ADDED_TO_REGION:
+        region.pop(name)
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
         re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))

@@ -77,9 +77,20 @@ ADDED_COMMANDS = ("completion",)
 ADDED_SPECS = ("own-images",)
 
 
+#: Options that came later: command → the option and its line of help.
+ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
+#: Lines of `sweeps check` that came later.
+ADDED_LINES = re.compile(r"(?m)^  data: .*\n")
+
+
 def without_added(texts: dict[str, str]) -> dict[str, str]:
-    """Today's texts without what came later: the help of commands, and lines of lists."""
-    kept = dict(texts)
+    """Today's texts without what came later: the help of commands and options, lines of lists and
+    of checks."""
+    kept = {k: ADDED_LINES.sub("", t) if k.startswith("check ") else t for k, t in texts.items()}
+    for command, (option, told) in ADDED_OPTIONS.items():
+        shorter = kept[f"help {command}"].replace(f" [{option}]", "", 1)
+        kept[f"help {command}"], times = re.subn(rf"(?m)^ +{option} +{told}\n", "", shorter)
+        assert times == 1, option
     for name in ADDED_COMMANDS:
         del kept[f"help {name}"]
         kept["help"] = _without_line(kept["help"], name)

@@ -448,3 +448,19 @@ def test_through_a_server(folder: Folder, server: str, capfd: pytest.CaptureFixt
     mirror(folder.paths)
     direct, through = by_trial(runs(folder.uri)), by_trial(runs(server))
     assert {k: says(r) for k, r in direct.items()} == {k: says(r) for k, r in through.items()}
+
+
+# --- what an experiment says -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_the_experiment_shows_what_was_read_of_the_data(said, new_store, tmp_path) -> None:
+    """Folders of former releases do not say it."""
+    entry = {"text": ["24 images", "3 classes"], "warnings": ["1 is doubtful"]}
+    folder = Folder(tmp_path / "r", new_store("said.db"), **({"data": entry} if said else {}))
+    mirror(folder.paths)
+    experiment = MlflowClient(tracking_uri=folder.uri).get_experiment_by_name("small")
+    tags = {key: value for key, value in experiment.tags.items() if key != "sweep_id"}
+    shown = {"data": "24 images; 3 classes", "data_warnings": "1 is doubtful"}
+    note = "Data: 24 images; 3 classes\n\nWarnings: 1 is doubtful"
+    assert tags == ({**shown, "mlflow.note.content": note} if said else {})

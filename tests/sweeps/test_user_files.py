@@ -11,7 +11,6 @@ from trials import trial
 
 from backdoor.config import build_attack, build_trial
 from backdoor.errors import UserError
-from backdoor.settings import user_file as userfile
 from backdoor.settings.registry import TRIGGERS
 from backdoor.settings.user_file import UserFile, content_digest
 from backdoor.triggers import blend
@@ -52,7 +51,6 @@ def ids_of(spec) -> set[str]:
 
 def as_another_process() -> None:
     """Clears what this process has read already."""
-    userfile._checked.cache_clear()
     blend._picture.cache_clear()
 
 

@@ -1,0 +1,183 @@
+"""`sweeps check`: what was read of the data, what would run, and for how long."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+from backdoor.errors import UserError
+from sweeps.cli.console import FINE, duration, say
+from sweeps.records.data_entry import DataEntry
+
+if TYPE_CHECKING:
+    from sweeps.cost.estimate import Estimate
+    from sweeps.packs.pack import Pack
+    from sweeps.spec import SweepSpec
+
+#: Trials asked for at once.
+ASK = 4096
+#: So many seeds are enough for a search whose trials take one seed each.
+MANY = 30
+
+
+class CheckAnswer(TypedDict):
+    """What `sweeps check --json` prints.
+
+    data: as in sweep.json. attacks: labels of the panel. points, packs, engines: of a search that
+    adapts None, and none; points: defence points. trials: in all, at most where the search adapts.
+    engines: name to its trials and packs. stopping: the rule in words, None without one. probes: by
+    their labels. notes: what a spec should better say. cost: with --time, seconds on `workers`
+    workers of this machine.
+    """
+
+    name: str
+    data: DataEntry
+    attacks: list[str]
+    seeds: list[int]
+    points: int | None
+    trials: int
+    packs: int | None
+    engines: dict[str, dict[str, int]]
+    stopping: str | None
+    probes: list[str]
+    notes: list[str]
+    cost: NotRequired[dict[str, Any]]
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check a spec and say what it would run."""
+    from sweeps.spec import load_spec
+
+    spec = load_spec(args.spec, args.set)
+    packs, size = _planned(spec)
+    answer = _answer(spec, packs, size)
+    if not args.json:
+        _print(spec, answer)
+    for warning in answer["data"]["warnings"]:
+        say(f"warning: data: {warning}")
+    for note in answer["notes"]:
+        say(f"note: {note}")
+    _say_gpus(spec.resources.gpu, args.time)
+    if args.time:
+        from sweeps.cost.estimate import estimate
+
+        cost = estimate(packs, size)
+        answer["cost"] = asdict(cost)
+        if not args.json:
+            _print_cost(cost, bool(spec.probes))
+    elif not args.json:
+        say("note: --time predicts how long it takes, from short trainings of each kind")
+    if args.json:
+        print(json.dumps(answer))
+    return FINE
+
+
+def _planned(spec: SweepSpec) -> tuple[list[Pack], int | None]:
+    """All packs; of a search that adapts, the first ones, and how many trials it has at most."""
+    from sweeps.packs.pack import PackSettings, make_packs
+    from sweeps.search import make_search
+
+    search = make_search(spec)
+    trials = search.ask(ASK)
+    while search.size is None and not search.finished:
+        trials += search.ask(ASK)
+    return make_packs(trials, PackSettings.of(spec)), search.size
+
+
+def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAnswer:
+    from sweeps.packs.pack import count_by_engine
+    from sweeps.region.labels import attack_label, kind_label
+    from sweeps.results.data_read import data_entry
+
+    adapts = size is not None
+    distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
+    engines = {} if adapts else count_by_engine(packs)
+    return {
+        "name": spec.name,
+        "data": data_entry(spec),
+        "attacks": [attack_label(attack) for attack in spec.panel],
+        "seeds": list(spec.seeds),
+        "points": None if adapts else len({trial.defence_id for trial in distinct.values()}),
+        "trials": len(distinct) if size is None else size,
+        "packs": None if adapts else len(packs),
+        "engines": {name: {"trials": t, "packs": p} for name, (p, t) in engines.items()},
+        "stopping": None if spec.stopping is None else spec.stopping.words,
+        "probes": [kind_label(probe.identity()) for probe in spec.probes],
+        "notes": list(_notes(spec)),
+    }
+
+
+def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
+    print(f"{answer['name']}: the spec is fine")
+    data = (f"data: {line}" for line in answer["data"]["text"])
+    for line in (*data, *_panel_lines(spec, answer["attacks"])):
+        print(f"  {line}")
+    if answer["packs"] is None:
+        print(f"  {_searched(spec, answer['trials'])}")
+        print(f"  {answer['trials']} trials at most, chosen as results come in")
+    else:
+        print(f"  {answer['points']} {_nesting(spec)}")
+        print(f"  {answer['trials']} trials in {answer['packs']} packs")
+        for name, of in answer["engines"].items():
+            print(f"    {name}: {of['trials']} trials in {of['packs']} packs")
+    if answer["stopping"] is not None:
+        print(f"  stopped early: {answer['stopping']}")
+    for probe in answer["probes"]:
+        print(f"  probe on every trained model that it suits: {probe}")
+
+
+def _print_cost(cost: Estimate, probed: bool) -> None:
+    at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
+    lasts = f"about {duration(cost.seconds)}{', probes included' if probed else ''}"
+    print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
+    print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
+
+
+def _say_gpus(gpu: float, needed: bool) -> None:
+    """A spec for a cluster may ask for GPUs that this machine lacks; measuring here may not."""
+    from sweeps.driver.runner import check_gpus
+
+    try:
+        check_gpus(gpu)
+    except UserError as error:
+        if needed:
+            raise
+        say(f"note: not on this machine: {error}")
+
+
+def _nesting(spec: SweepSpec) -> str:
+    baseline = " and the clean baseline" if spec.baseline else ""
+    return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
+
+
+def _searched(spec: SweepSpec, trials: int) -> str:
+    """What an adaptive search of so many trials at most chooses from."""
+    if spec.search.kind == "region":
+        return (
+            f"single trials: any defence point, {len(spec.panel)} attacks, {len(spec.seeds)} seeds"
+        )
+    return f"{trials // (len(spec.attacks) * len(spec.seeds))} {_nesting(spec)}"
+
+
+def _notes(spec: SweepSpec) -> Iterator[str]:
+    """What a spec should better say, though it is valid without."""
+    if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
+        if len(spec.seeds) < MANY:
+            yield (
+                f"{len(spec.seeds)} seeds to draw from are few: the effect of a seed is similar "
+                "at neighbouring points and shifts the border. Each trial uses one seed, so many "
+                "seeds, such as `seeds: 100`, cost no more"
+            )
+    elif not spec.baseline:
+        yield "without poison rate 0 there is no clean baseline to compare attack success with"
+
+
+def _panel_lines(spec: SweepSpec, labels: list[str]) -> list[str]:
+    """The attacks of a panel that the spec names."""
+    from sweeps.panels import named_panel
+
+    use = named_panel(spec.document["attack"])
+    return [] if use is None else [f"attack panel {use}:", *(f"  {label}" for label in labels)]
