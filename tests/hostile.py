@@ -16,6 +16,7 @@ import numpy as np
 
 from backdoor.config import build_data
 from backdoor.datasets.source import Source, load_source
+from backdoor.datasets.summary import summarize
 from backdoor.errors import UserError
 
 Settings = dict[str, Any]
@@ -37,8 +38,8 @@ class Read:
     """The set is read: class names by number; the images of the training pool and of the test set
     with the names of their classes, in any order (test is None for one pool).
 
-    says: a field of the source's facts → what it must say, as a regular expression; "" is said
-    nowhere. renumbered: whether whole numbers became others. tolerance: by how much a pixel may
+    says: `left_out`, `notes`, `traits` or `warnings` → what it must say, as a regular expression;
+    "" is nothing. renumbered: whether whole numbers became others. tolerance: by how much a pixel may
     differ.
     """
 
@@ -52,13 +53,9 @@ class Read:
 
 @dataclass(frozen=True)
 class Refused:
-    """The set is refused; the regular expressions are found in the text.
-
-    frugal: it is refused before memory is taken.
-    """
+    """The set is refused; the regular expressions are found in the text."""
 
     texts: tuple[str, ...]
-    frugal: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,15 +103,17 @@ def outcome_of(settings: Settings) -> Source | UserError:
         return error
 
 
-def disagreement(found: Source | UserError, outcomes: Sequence[Read | Refused]) -> str:
+def disagreement(settings: Settings, found: Source | UserError, outcomes: Sequence[Read | Refused]) -> str:  # fmt: skip
     """Why what was found is none of the outcomes that the contract allows; "" if it is one."""
-    reasons = [_against(found, outcome) for outcome in outcomes]
+    reasons = [_against(settings, found, outcome) for outcome in outcomes]
     return "" if "" in reasons else " | ".join(reasons)
 
 
-def _against(found: Source | UserError, outcome: Read | Refused) -> str:
+def _against(settings: Settings, found: Source | UserError, outcome: Read | Refused) -> str:
     if isinstance(outcome, Read):
-        return f"refused: {found}" if isinstance(found, UserError) else against_read(found, outcome)
+        if isinstance(found, UserError):
+            return f"refused: {found}"
+        return against_read(found, outcome) or _against_said(settings, found, outcome)
     if not isinstance(found, UserError):
         counts = np.bincount(found.labels).tolist()[:20]
         return f"read, as {found.class_names[:20]} with {counts} images, and not refused for {outcome.texts}"  # fmt: skip
@@ -134,7 +133,7 @@ def against_refusal(error: UserError, outcome: Refused) -> str:
 
 
 def against_read(source: Source, outcome: Read) -> str:
-    """Class names, split sizes, label and pixels of each image, and what is said."""
+    """Class names, split sizes, label and pixels of each image."""
     if source.class_names != outcome.names:
         return f"the classes are {source.class_names[:20]}, not {outcome.names}"
     if (source.test_from is None) != (outcome.test is None):
@@ -145,7 +144,7 @@ def against_read(source: Source, outcome: Read) -> str:
         reason = _against_part(source, ids, part, outcome.tolerance)
         if reason:
             return f"{word} images: {reason}"
-    return _against_facts(source, outcome)
+    return "" if source.renumbered == outcome.renumbered else f"renumbered: {source.renumbered}"
 
 
 def _against_part(source: Source, ids: np.ndarray, part: Sequence[tuple[str, np.ndarray]], tolerance: int) -> str:  # fmt: skip
@@ -173,12 +172,17 @@ def as_planes(pixels: np.ndarray, channels: int) -> np.ndarray:
     return np.broadcast_to(planes, (channels, *planes.shape[1:])) if len(planes) == 1 else planes
 
 
-def _against_facts(source: Source, outcome: Read) -> str:
-    if bool(source.renumbered) != outcome.renumbered:
-        return f"renumbered is {source.renumbered}"
+def _against_said(settings: Settings, source: Source, outcome: Read) -> str:
+    if not outcome.says:
+        return ""
+    summary = summarize(build_data({**settings, **smallest_splits(outcome)}), source, seed=0)
     for name, regex in outcome.says.items():
-        said = str(getattr(source.facts, name))
-        empty = said in ("()", "[]", "{}", "", "None", "0")
-        if (not empty) if regex == "" else not re.search(regex, said, re.IGNORECASE):
-            return f"facts.{name} is {said}, not {regex!r}"
+        given = source.facts.traits if name == "traits" else getattr(summary, name)
+        if bool(given) if regex == "" else not re.search(regex, str(given), re.IGNORECASE):
+            return f"{name}: {given}, not {regex!r}"
     return ""
+
+
+def smallest_splits(outcome: Read) -> Settings:
+    """Settings by which most images of a small set are training images."""
+    return {"validation": 1} if outcome.test is not None else {"validation": 1, "test": 1}

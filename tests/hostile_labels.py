@@ -111,7 +111,7 @@ def _case(
 
     found: Read | Refused
     if isinstance(outcome, Refused):
-        found = Refused(outcome.texts, frugal=True)
+        found = outcome
     else:
         numbers = isinstance(train_labels[0], int)
         renumbered = numbers and sorted(set(train_labels)) != list(range(len(outcome)))
@@ -120,7 +120,9 @@ def _case(
         says |= {"notes": "number|label|class"} if renumbered else {}
         found = expect(names, train, test, called, renumbered=renumbered, says=says)
     write = WRITERS[reader]
-    return Case(f"{idea} [{reader}]", lambda root: write(root, train, test), (found,), bool(published))
+    return Case(
+        f"{idea} [{reader}]", lambda root: write(root, train, test), (found,), bool(published)
+    )
 
 
 def _columns(idea: str, labels: Any, outcomes: tuple[Read | Refused, ...]) -> Case:
@@ -202,7 +204,7 @@ def _writer(reader: str, train: Any, test: Any, names: Sequence[str]) -> Callabl
 def _many_classes() -> Iterator[Case]:
     """Two images for each of 65,537 classes: too many, and refused before they are decoded."""
     labels = np.repeat(np.arange(65_537), 2)
-    refusal = Refused((r"65,?536",), frugal=True)
+    refusal = Refused((r"65,?536",))
 
     def arrays(root: Path) -> Settings:
         np.savez(root / "set.npz", images=np.zeros((len(labels), 1, 2), np.uint8), labels=labels)

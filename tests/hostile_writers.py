@@ -188,7 +188,7 @@ ENCODED = ("image_folder", "parquet", "parquet of bytes", "parquet of paths", "c
 NUMBERED = ("parquet", "csv", "csv of each split", "arrays", "own read", "own open")
 #: Shape of an image that torchvision's files hold, and names of their classes.
 PUBLISHED = {
-    "mnist": ((28, 28), tuple("0 - zero,1 - one,2 - two,3 - three,4 - four,5 - five,6 - six,7 - seven,8 - eight,9 - nine".split(","))),
+    "mnist": ((28, 28), ("0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine")),
     "cifar10": ((32, 32, 3), tuple(f"thing {i}" for i in range(10))),
     "svhn": ((32, 32, 3), tuple("0123456789")),
 }  # fmt: skip

@@ -121,11 +121,14 @@ def make_folder(chance: Chance, root: Path) -> Settings:
             number += 1
             deeper = "x/y" if chance.rarely(15) else ""
             put(root / place / label / deeper / f"{number}{chance.one(('.png', '.PNG', '.jpg'))}", pictures.draw())  # fmt: skip
-    for name in ("notes.txt", ".hidden.png", "__MACOSX/train/cat/._1.png", f"{places[0]}/cat/x.gif"):
-        if chance.rarely(5) and (root / name).parent.parent.is_dir() and not name.startswith(f"{places[0]}/cat") or name.startswith("__MACOSX") and chance.rarely(5):  # fmt: skip
+    for name in ("notes.txt", ".hidden.png", "__MACOSX/train/cat/._1.png", ".git/cat/1.png"):
+        if chance.rarely(5):
             put(root / name, b"something else")
+    for name in ("x.gif", ".1.png", "Thumbs.db"):
+        if chance.rarely(5):
+            put(root / places[0] / classes[-1] / name, b"no image")
     if chance.rarely(20):
-        put(root / "pred" / "1.png", pictures.draw()) if places != ["."] else None
+        put(root / ("pred" if places != ["."] else "bird") / "1.png", pictures.draw())
     if chance.rarely(20):
         put(root / "stray" / "1.png", pictures.draw())
     if chance.rarely(20):

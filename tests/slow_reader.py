@@ -1,7 +1,7 @@
 """A plain, slow reader of image sets, to hold the real one against. It shares no code with it.
 
 Each function returns the images that are read, as (split, label, encoded file or array), and raises
-`Refusal` where the contract refuses. It knows only what `random_sets.py` makes.
+`RefusedError` where the contract refuses. It knows only what `random_sets.py` makes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ WORDS = {
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The set must be refused."""
 
 
 def refuse_if(wrong: Any, why: str) -> None:
     if wrong:
-        raise Refusal(why)
+        raise RefusedError(why)
 
 
 def split_of(name: str) -> str | None:
@@ -241,7 +241,7 @@ def pixels_of(image: bytes | np.ndarray) -> np.ndarray:
         opened = Image.open(io.BytesIO(image))
         opened.load()
     except (OSError, SyntaxError, ValueError):
-        raise Refusal("damaged") from None
+        raise RefusedError("damaged") from None
     opened = ImageOps.exif_transpose(opened)
     refuse_if(opened.mode in ("I", "F"), "32 bits")
     if opened.mode.startswith("I;16"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from random_sets import Chance, make_arrays, make_csv, make_folder, make_parquet
 from slow_reader import (
-    Refusal,
+    RefusedError,
     read_rows,
     rows_of_arrays,
     rows_of_csv,
@@ -36,7 +36,7 @@ def read_slowly(settings: dict[str, Any]) -> Any:
         if settings["kind"] == "csv":
             return read_rows(rows_of_csv(root, settings["delimiter"]))
         return read_rows({"image_folder": rows_of_folder, "arrays": rows_of_arrays}[settings["kind"]](root))  # fmt: skip
-    except Refusal as refusal:
+    except RefusedError as refusal:
         return str(refusal)
 
 
