@@ -149,10 +149,21 @@ def table_rows(word: str, file: Path, root: Path) -> list[Row]:
 
 def rows_of_csv(root: Path, delimiter: str = ",") -> list[Row]:
     if root.is_file():
-        return rows_of_lines(None, root, delimiter)
+        return drawn(rows_of_lines(None, root, delimiter))
     files = [(split_of(f.stem), f) for f in visible(root) if f.suffix == ".csv"]
-    parts = the_parts([(split, f) for split, f in files if split is not None])
-    return [row for word, file in parts.items() for row in rows_of_lines(word, file, delimiter)]
+    refuse_if(len({split for split, _ in files}) < len(files), "two files of one split")
+    return drawn([row for split, f in files for row in rows_of_lines(split, f, delimiter)])
+
+
+def drawn(rows: list[Row]) -> list[Row]:
+    """Rows of all splits without those that are left out; training rows alone are a pool."""
+    present = {split for split, _, _ in rows}
+    refuse_if(present & {"test", "validation"} and "train" not in present, "no training rows")
+    held = "test" if "test" in present else "validation"
+    rows = [(("test" if s == held else s), y, x) for s, y, x in rows if s in ("train", "pool", held)]  # fmt: skip
+    if all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows):
+        rows = [(split, int(label), image) for split, label, image in rows]
+    return rows
 
 
 def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
@@ -170,13 +181,6 @@ def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
         split = word or (split_of(cells["split"]) if "split" in cells else "pool")
         refuse_if(split is None, "no such split")
         rows.append((split, cells["label"], place.read_bytes()))
-    if word is None and "split" in header:
-        present = {split for split, _, _ in rows}
-        held = "test" if "test" in present else "validation"
-        refuse_if("train" not in present or held not in present, "a split is missing")
-        rows = [(("test" if s == held else s), y, x) for s, y, x in rows if s in ("train", held)]
-    if all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows):
-        rows = [(split, int(label), image) for split, label, image in rows]
     return rows
 
 
