@@ -185,4 +185,4 @@ def _against_said(settings: Settings, source: Source, outcome: Read) -> str:
 
 def smallest_splits(outcome: Read) -> Settings:
     """Settings by which most images of a small set are training images."""
-    return {"validation": 1} if outcome.test is not None else {"validation": 1, "test": 1}
+    return {"validation": 1} if outcome.test is not None else {"validation": 1, "test": 3}

@@ -78,7 +78,9 @@ TABLE_TEXTS: dict[str, tuple[Sequence[str], Sequence[str] | None, tuple[str, ...
 
 def cases() -> Iterator[Case]:
     """Every idea for every reader that could meet it."""
-    for reader in NUMBERED:
+    for (
+        reader
+    ) in NUMBERED:  # Parquet files of other cells, and CSV files apart, have the same labels
         for idea, row in {**NUMBERS, **WIDE_NUMBERS}.items():
             largest = max([*row[0], *(row[1] or ())])
             # The names of a user's own kind end before such a number; Parquet has no pool.

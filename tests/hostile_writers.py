@@ -185,7 +185,7 @@ WRITERS: dict[str, Callable[..., Settings]] = {
 #: Those that read encoded images.
 ENCODED = ("image_folder", "parquet", "parquet of bytes", "parquet of paths", "csv", "csv of each split", "own open")  # fmt: skip
 #: Those whose labels are whole numbers of any size.
-NUMBERED = ("parquet", "csv", "csv of each split", "arrays", "own read", "own open")
+NUMBERED = ("parquet", "csv", "arrays", "own read", "own open")
 #: Shape of an image that torchvision's files hold, and names of their classes.
 PUBLISHED = {
     "mnist": ((28, 28), ("0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine")),
