@@ -12,7 +12,7 @@ import numpy.typing as npt
 import scipy.io
 
 from backdoor.datasets.files import wrong_root
-from backdoor.datasets.image_folder import Classes
+from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.published_folders import PublishedFolders
 from backdoor.settings.schema import Count
 
@@ -35,6 +35,7 @@ class Flowers102(PublishedFolders):
     """
 
     kind: ClassVar[str] = "flowers102"
+    LABEL_FILES = ("imagelabels.mat", "setid.mat")
 
     image_size: Count | None = 64
 

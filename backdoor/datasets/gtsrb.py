@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from backdoor.datasets.files import wrong_root
-from backdoor.datasets.image_folder import Classes
+from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.published_folders import PublishedFolders
 from backdoor.settings.schema import Count
 
@@ -24,6 +24,7 @@ class Gtsrb(PublishedFolders):
     """
 
     kind: ClassVar[str] = "gtsrb"
+    LABEL_FILES = ("GT-final_test.csv",)
 
     image_size: Count | None = 32
 

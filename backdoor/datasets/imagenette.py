@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from backdoor.datasets.image_folder import Classes
+from backdoor.datasets.folder_classes import Classes
+from backdoor.datasets.folder_layout import read_two
 from backdoor.datasets.published_folders import PublishedFolders
 from backdoor.settings.schema import Count
 
@@ -41,8 +42,9 @@ class Imagenette(PublishedFolders):
         return self._inside("imagenette2", "imagenette2-320", "imagenette2-160")
 
     def _parts(self) -> list[Classes]:
-        self._need(self._folder() / "train", self._folder() / "val")
-        return super()._parts()
+        train, test = self._folder() / "train", self._folder() / "val"
+        self._need(train, test)
+        return read_two(self._folder(), train, test).parts
 
     def _names(self, classes: Classes) -> tuple[str, ...]:
         return tuple(NAMES.get(number, number) for number in classes)

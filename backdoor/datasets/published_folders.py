@@ -5,27 +5,68 @@ The kinds are in files of their own. Each says which files belong to which class
 
 from __future__ import annotations
 
+import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from backdoor.datasets.files import existing_folder, listed, wrong_root
-from backdoor.datasets.image_folder import Classes, ImageFolder
+from backdoor.datasets.files import listed, wrong_root
+from backdoor.datasets.folder_classes import Classes, Found
+from backdoor.datasets.folder_dataset import FolderDataset, readable_folder
+from backdoor.datasets.folder_layout import read_one
+from backdoor.datasets.folder_left_out import LeftOut
+from backdoor.datasets.folder_scan import Scan, extension
 from backdoor.datasets.pixels import Resize
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedFolders(ImageFolder):
-    """An image folder in its published layout, whose images are cropped by default."""
+class PublishedFolders(FolderDataset):
+    """Image files in their published layout, which are cropped by default."""
 
     resize: Resize = "crop"
 
     def inert(self) -> frozenset[str]:
-        return frozenset(() if self.image_size else {"resize"})
+        # Unlike in other sets, `resize` is part of the ids whatever it is.
+        return super().inert() - {"resize"} | ({"resize"} if not self.image_size else set())
+
+    #: Files that are read beside the images, relative to the folder.
+    LABEL_FILES: ClassVar[tuple[str, ...]] = ()
+
+    def found(self) -> Found:
+        try:
+            parts = self._parts()
+            return Found(parts, self._left_out(parts))
+        except (OSError, UnicodeError, csv.Error) as error:
+            place = getattr(error, "filename", None) or self.root
+            remedy = f"Fix it, or fetch it again ({type(error).__name__}: {error})."
+            raise wrong_root("must hold files that can be read", str(place), remedy) from None
+
+    def _parts(self) -> list[Classes]:
+        """The training pool and the test set, each is class → its files."""
+        raise NotImplementedError
+
+    def _classes(self, folder: Path) -> Classes:
+        """The class folders in a folder."""
+        return read_one(self._folder(), folder).parts[0]
+
+    def _left_out(self, parts: list[Classes]) -> LeftOut:
+        """What the folder holds beside the files that are read."""
+        folder, left = self._folder(), LeftOut()
+        read = {file for part in parts for files in part.values() for file in files}
+        below = Scan(folder).below(folder)
+        left.add(below)
+        for name in self.LABEL_FILES:
+            left.files[("", extension(name))] -= (folder / name).is_file()
+        for file in below.images:
+            if file not in read:
+                left.add_images([file], f" in {file.relative_to(folder).parts[0]}/")
+        return left
 
     def _inside(self, *names: str) -> Path:
         """The first of these folders that exists in `root`, else `root` itself."""
-        root = existing_folder(self.kind, self.root)
-        return next((root / name for name in names if (root / name).is_dir()), root)
+        root = readable_folder(self.kind, self.root)
+        return next((root / name for name in names if os.path.isdir(root / name)), root)
 
     def _need(self, *places: Path) -> None:
         """Raises `UserError` if files or folders of the layout are missing."""

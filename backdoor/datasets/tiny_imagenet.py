@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from backdoor.datasets.files import wrong_root
-from backdoor.datasets.image_folder import Classes
+from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.published_folders import PublishedFolders
 
 
@@ -23,6 +23,7 @@ class TinyImageNet(PublishedFolders):
     """
 
     kind: ClassVar[str] = "tiny_imagenet"
+    LABEL_FILES = ("words.txt", "val/val_annotations.txt")
 
     def _folder(self) -> Path:
         return self._inside("tiny-imagenet-200")

@@ -22,7 +22,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from backdoor.config import build_data
-from backdoor.datasets.pixels import decode
+from backdoor.datasets.pixels import Decoding, decode
 from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
 
@@ -146,7 +146,7 @@ def test_a_crop_takes_the_middle_and_smooths_what_it_makes_smaller(size) -> None
     outside = (rows < top) | (rows >= top + edge) | (columns < left) | (columns >= left + edge)
     stream = io.BytesIO()
     Image.fromarray(np.where(outside, 255, pixels).astype(np.uint8)).save(stream, "PNG")
-    inner = decode(stream.getvalue(), 4, "crop")
+    inner = decode(stream.getvalue(), Decoding(4, "crop")).pixels
     assert inner.shape == (1, 4, 4) and np.abs(inner.astype(int) - 127).max() <= 4
 
 
