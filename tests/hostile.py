@@ -138,6 +138,9 @@ def against_read(source: Source, outcome: Read) -> str:
         return f"the classes are {source.class_names[:20]}, not {outcome.names}"
     if (source.test_from is None) != (outcome.test is None):
         return f"test images begin at {source.test_from}"
+    channels = max(3 if pixels.ndim == 3 else 1 for _, pixels in (*outcome.train, *(outcome.test or ())))  # fmt: skip
+    if source.shape[0] != channels:
+        return f"{source.shape[0]} channels, not {channels}"
     border = len(source.labels) if source.test_from is None else source.test_from
     kept = [source.kept[source.kept < border], source.kept[source.kept >= border]]
     for word, ids, part in zip(("training", "test"), kept, (outcome.train, outcome.test or ()), strict=True):  # fmt: skip

@@ -50,6 +50,11 @@ def rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
+def thrice(pixels: np.ndarray) -> np.ndarray:
+    """Grey as three equal channels: what has an alpha channel was always read as RGB."""
+    return np.dstack([pixels] * 3)
+
+
 def over(pixels: np.ndarray, alpha: np.ndarray, background: int = 255) -> np.ndarray:
     """What is seen where pixels of this opacity lie over a background."""
     share = (alpha if pixels.ndim == 2 else alpha[..., None]) / 255
@@ -139,8 +144,8 @@ READ: dict[str, tuple[Sequence[Sample], int, str, Settings]] = {
     "half transparent pixels": ([Sample(0, over(p, PARTLY), encode(with_alpha(p, PARTLY), "PNG")) for p in COLOUR], 1, "alpha", {}),
     "half transparent pixels over grey": ([Sample(0, over(p, PARTLY, 128), encode(with_alpha(p, PARTLY), "PNG")) for p in COLOUR], 1, "alpha", {"background": "grey"}),
     "an alpha channel without transparent pixels": ([Sample(0, p, encode(with_alpha(p, OPAQUE), "PNG")) for p in COLOUR], 0, "", {}),
-    "transparent grey pixels": ([Sample(0, over(p, HALF), encode(with_alpha(p, HALF), "PNG")) for p in GREY], 0, "alpha", {}),
-    "grey with an opaque alpha channel": ([Sample(0, p, encode(with_alpha(p, OPAQUE), "PNG")) for p in GREY], 0, "", {}),
+    "transparent grey pixels": ([Sample(0, thrice(over(p, HALF)), encode(with_alpha(p, HALF), "PNG")) for p in GREY], 0, "alpha", {}),
+    "grey with an opaque alpha channel": ([Sample(0, thrice(p), encode(with_alpha(p, OPAQUE), "PNG")) for p in GREY], 0, "", {}),
     "a colour that is transparent": ([black_key(p) for p in COLOUR], 0, "alpha", {}),
     "a grey level that is transparent": ([grey_key(p) for p in GREY], 0, "alpha", {}),
     "a palette": ([Sample(0, rgb(painted(p)), encode(painted(p), "PNG")) for p in COLOUR], 0, "", {}),
@@ -152,7 +157,7 @@ READ: dict[str, tuple[Sequence[Sample], int, str, Settings]] = {
     "grey that uses few levels": ([Sample(0, p // 64, None) for p in GREY], 0, "", {}),
     "16 bits": ([bits(p) for p in WIDE], 1, "", {}),
     "16 bits in the other byte order": ([bits(p, content=tiff(Image.frombytes("I;16B", (6, 6), p.astype(">u2").tobytes())), suffix=".tif") for p in WIDE], 1, "", {}),
-    "12 of 16 bits, said so": ([bits(p, 4095) for p in SCAN], 1, "", {"bits": 12}),
+    "12 of 16 bits, said so": ([bits(p, 4095) for p in SCAN], 1, "bits", {"bits": 12}),
     "12 of 16 bits, said to be 16": ([bits(p) for p in SCAN], 1, "", {"bits": 16}),
     "16 bits of colour": ([bits(p) for p in WIDE_RGB], 1, "", {}),
     "CMYK": ([jpeg(p, "CMYK") for p in COLOUR], 0, "", {}),

@@ -257,7 +257,7 @@ def pixels_of(image: bytes | np.ndarray) -> np.ndarray:
         seen, alpha = values[..., :-1], values[..., -1]
         assert set(np.unique(alpha)) <= {0, 255}
         seen[alpha == 0] = 255
-        return seen.transpose(2, 0, 1)
+        return np.broadcast_to(seen, (*seen.shape[:2], 3)).transpose(2, 0, 1)
     grey = opened.mode in ("1", "L")
     values = np.asarray(opened.convert("L" if grey else "RGB"))
     return values[None] if grey else values.transpose(2, 0, 1)
