@@ -161,15 +161,16 @@ def drawn(rows: list[Row]) -> list[Row]:
     refuse_if(present & {"test", "validation"} and "train" not in present, "no training rows")
     held = "test" if "test" in present else "validation"
     rows = [(("test" if s == held else s), y, x) for s, y, x in rows if s in ("train", "pool", held)]  # fmt: skip
-    if all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows):
-        rows = [(split, int(label), image) for split, label, image in rows]
-    return rows
+    seen: dict[Path, str] = {}
+    refuse_if(any(seen.setdefault(place, y) != y for _, y, place in rows), "two labels")
+    whole = all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows)
+    return [(split, int(y) if whole else y, place.read_bytes()) for split, y, place in rows]
 
 
 def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
     with file.open(encoding="utf-8-sig", newline="") as stream:
         lines = list(csv.reader(stream, delimiter=delimiter))
-    header, rows, seen = lines[0], [], {}
+    header, rows = lines[0], []
     refuse_if("path" not in header or "label" not in header, "columns are missing")
     for line in lines[1:]:
         refuse_if(len(line) != len(header), "a ragged row")
@@ -177,10 +178,9 @@ def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
         refuse_if(not cells["label"] or not cells["path"], "an empty cell")
         place = file.parent / cells["path"]
         refuse_if(not place.is_file(), "no such image")
-        refuse_if(seen.setdefault(cells["path"], cells["label"]) != cells["label"], "two labels")
         split = word or (split_of(cells["split"]) if "split" in cells else "pool")
         refuse_if(split is None, "no such split")
-        rows.append((split, cells["label"], place.read_bytes()))
+        rows.append((split, cells["label"], place))
     return rows
 
 
