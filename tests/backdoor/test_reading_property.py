@@ -77,4 +77,4 @@ def test_both_read_the_same_or_refuse(kind, number, tmp_path, monkeypatch) -> No
                 f"seed {seed}: {shown(lacking)} in place of {shown(odd)}"
             )
             read += 1
-    assert 0 < read < SETS, "the sets are all right or all wrong"
+    assert read, "none of the sets was right"
