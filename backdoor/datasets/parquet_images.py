@@ -88,7 +88,7 @@ def row_paths(table: Table, column: str) -> list[str] | None:
         return None
     paths, with_bytes = _look(table, column)
     nothing = [row for row, path in enumerate(paths) if path is None and row not in with_bytes]
-    if mistakes := _unlike(table, nothing, sorted(with_bytes)):
+    if mistakes := _unlike(table, nothing, _fewer(paths, with_bytes)):
         raise UserError(mistakes)
     return [path or "" for path in paths]
 
@@ -111,9 +111,14 @@ def _look(table: Table, column: str) -> tuple[list[str | None], set[int]]:
 def _without_bytes(table: Table, column: str) -> list[Mistake]:
     """Mistakes in rows of a table of bytes that have none, or a path."""
     paths, with_bytes = _look(table, column)
-    rows = [row for row in range(len(paths)) if row not in with_bytes]
-    nothing = [row for row in rows if paths[row] is None]
-    return _unlike(table, nothing, [row for row in rows if paths[row] is not None])
+    nothing = [row for row, path in enumerate(paths) if path is None and row not in with_bytes]
+    return _unlike(table, nothing, _fewer(paths, with_bytes))
+
+
+def _fewer(paths: list[str | None], with_bytes: set[int]) -> list[int]:
+    """The rows of the kind, bytes or path, that is rarer in a table."""
+    others = [row for row, path in enumerate(paths) if path is not None and row not in with_bytes]
+    return min(others, sorted(with_bytes), key=len)
 
 
 def _unlike(table: Table, nothing: list[int], other: list[int]) -> list[Mistake]:

@@ -99,9 +99,11 @@ def _whole(shard: Shard, alone: Sequence[Shard]) -> bool:
 
 
 def _missing(shards: Sequence[Shard]) -> list[int]:
-    """Numbers that lack, counted from 0, or from 1 where the last number is N, or none is 0."""
+    """Numbers that lack, counted from 0, or from 1 where the last number is N, or none is 0. Hubs
+    call their files 0000, 0001, ..., always from 0."""
     numbers, total = {shard.number or 0 for shard in shards}, shards[0].total
-    first = int(0 not in numbers if total is None else max(numbers) == total)
+    hub = not shards[0].stem.rpartition("/")[2] and len(shards[0].digits) == 4
+    first = int(0 not in numbers and not hub if total is None else max(numbers) == total)
     last = max(numbers) if total is None else first + total - 1
     whole = range(first, min(last, first + MOST) + 1)
     return [number for number in whole if number not in numbers]
