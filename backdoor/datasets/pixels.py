@@ -105,7 +105,7 @@ def _decoded(opened: Image.Image, decoding: Decoding) -> Decoded:
         "exif" if upright is not image else "",
         # Pillow turns TIFF images when it decodes them, and did so in earlier versions.
         "tiff" if tiff > 1 and turned(image, tiff) is not image else "",
-        "bits" if peak is not None and decoding.bits not in (None, 16) else "",
+        "bits" if peak is not None and decoding.bits is not None else "",
         "frames" if _several_frames(opened) else "",
     )
     pixels = np.asarray(_resized(upright, decoding))
