@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from backdoor.datasets.contents import Ids, Images, Item
 from backdoor.datasets.files import listed, wrong_root
+from backdoor.datasets.opening import QUIET
 from backdoor.datasets.pixels import UNREADABLE, Decoded, ImageArray
 
 #: Images that one task decodes; a few tasks wait, so that no core does.
@@ -108,7 +109,7 @@ def in_threads(
 
     items = zip(ids.tolist(), images.items(ids), strict=True)
     waiting: deque[Future[list[tuple[str, T | Exception]]]] = deque()
-    with _progress(len(ids)) as shown:
+    with QUIET, _progress(len(ids)) as shown:
         begin = time.perf_counter()
         yield from _shown(task(list(islice(items, AT_ONCE))), shown)
         seconds = (time.perf_counter() - begin) / AT_ONCE
@@ -188,6 +189,7 @@ class _Seen:
     size: tuple[int, int]
     traits: frozenset[str]
     peak: int | None
+    colour: bool
     digest: int = 0
     constant: bool = False
     levels: npt.NDArray[np.int64] | None = None
@@ -205,16 +207,17 @@ class _Pass:
     def examine(self, number: int, decoded: Decoded) -> _Seen:
         """Hands one image on, and says what it is."""
         channels, size = self.shape[0], decoded.pixels.shape[1:]
-        seen = _Seen((size[0], size[1]), decoded.traits, decoded.peak)
+        colour = len(decoded.pixels) > 1
+        seen = _Seen((size[0], size[1]), decoded.traits, decoded.peak, colour)
         if size != self.shape[1:]:
             return seen
-        if len(decoded.pixels) > channels:
+        if colour and channels == 1:
             raise _ColourError
         pixels = as_rows(decoded.pixels, channels)
         self.sink.put(number, pixels)
         levels = grey_levels(pixels)
         constant = bool((levels.max(1) == size[0] * size[1]).all())
-        return _Seen(seen.size, seen.traits, seen.peak, pixel_digest(pixels), constant, levels)
+        return replace(seen, digest=pixel_digest(pixels), constant=constant, levels=levels)
 
 
 def as_rows(pixels: ImageArray, channels: int) -> ImageArray:
@@ -265,13 +268,14 @@ class _Found:
     example: dict[tuple[int, int], str] = field(default_factory=dict)
     peak: int = -1
     deep: str = ""
+    colour: bool = False
 
     def note(self, name: str, seen: _Seen) -> None:
         self.traits.update(seen.traits)
         self.sizes[seen.size] += 1
         self.example.setdefault(seen.size, name)
         if seen.peak is not None and seen.peak > self.peak:
-            self.peak, self.deep = seen.peak, name
+            self.peak, self.deep, self.colour = seen.peak, name, seen.colour
 
     def check(self) -> None:
         if self.damaged:
@@ -289,10 +293,10 @@ class _Found:
             rule = "must hold images that use the range of their 16 bits a channel, 0 to 65535"
             value = f"{self.peak}, the largest value, in {self.deep}"
             bits = max(9, self.peak.bit_length())
-            remedy = (
-                f"If they are scans of {bits} bits, say so: --set data.bits={bits}. If they are as "
-                "dark as that, --set data.bits=16."
-            )
+            scans = f"If they are scans of {bits} bits, say so: --set data.bits={bits}. "
+            if self.colour:  # of which only eight bits can be read
+                scans = "If they have fewer bits, convert them to images of 8 bits. "
+            remedy = f"{scans}If they are as dark as that, --set data.bits=16."
             raise wrong_root(rule, value, remedy)
 
 
@@ -303,7 +307,7 @@ def reason(error: Exception) -> str:
         text = error.strerror
     if text.startswith("cannot identify image file"):
         text = "no image of a known format"
-    return "".join(c if c.isprintable() else "?" for c in text)[:80] or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in text)[:100] or type(error).__name__
 
 
 def _first_shape(images: Images) -> Shape | None:

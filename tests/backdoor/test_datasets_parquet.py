@@ -126,7 +126,7 @@ REFUSED = {
     ),
     "a number without those before": (
         ["train/0003.parquet", "test/0000.parquet"],
-        ["Missing: train/0001.parquet, train/0002.parquet."],
+        ["Missing: train/0000.parquet, train/0001.parquet, train/0002.parquet."],
     ),
     "both splits lack shards": (
         [SHARDS, "test-00000-of-00002.parquet"],
