@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-#: Characters of a value that a message shows: of texts, which may list names of files, and of others.
+#: Characters of a value that a message shows: of texts, which may list files, and of others.
 LONGEST_TEXT, LONGEST = 1000, 120
 
 

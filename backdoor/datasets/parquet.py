@@ -7,7 +7,7 @@ import json
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backdoor.datasets.contents import Contents, EncodedImages
 from backdoor.datasets.encoded import EncodedDataset
@@ -54,6 +54,13 @@ class Parquet(EncodedDataset):
             if files
             else own.hex()
         )
+
+    def identity(self) -> dict[str, Any]:
+        # Rows of before have `resize` behind the label column.
+        found = super().identity()
+        if "resize" in found:
+            found["resize"] = found.pop("resize")
+        return found
 
     def signature(self) -> Hashable:
         found = self._found()

@@ -205,7 +205,7 @@ REFUSED = {
     "target": ({"source": [1, 3]}, f"source: must be classes, numbered from 0, without the target class 3, but got [1, 3]. {CLASSES}"),
     "none": ({"source": []}, f"source: must be classes, numbered from 0, without the target class 3, but got []. {CLASSES}"),
     "negative": ({"source": -1}, f"source: must be classes, numbered from 0, without the target class 3, but got [-1]. {CLASSES}"),
-    "text": ({"source": "one"}, "source: must be a list, but got 'one'. Change the value."),
+    "text": ({"source": "one"}, "source: must be a class number where the names of the classes are not known, but got 'one'. Names of classes are known in a spec; in Python, give them as `classes=`."),
     "truth": ({"source": True}, "source: must be a whole number, but got (True,). Change the value."),
     "rates": ({"poison_rate": 0.3, "cover_rate": 0.8}, f"cover_rate: must leave room for the poison, poison_rate 0.3, but got 0.8. {ROOM}"),
 }  # fmt: skip

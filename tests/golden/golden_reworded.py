@@ -81,6 +81,20 @@ ADDED_SPECS = ("own-images",)
 ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  data: .*\n")
+#: Data sets that came later, and settings of those of before.
+ADDED_DATASETS = ("csv",)
+ADDED_SETTINGS = {"background", "bits", "layout", "image_column", "config"}
+#: The settings of a data set in `sweeps list`.
+SETTINGS = re.compile(r"(?m)\[(classes, train, .*)\]$")
+
+
+def _sorted_settings(text: str) -> str:
+    """`sweeps list` with the settings of data sets in alphabetical order, without the new ones."""
+
+    def alphabetical(found: re.Match[str]) -> str:
+        return f"[{', '.join(sorted(set(found[1].split(', ')) - ADDED_SETTINGS))}]"
+
+    return SETTINGS.sub(alphabetical, text)
 
 
 def without_added(texts: dict[str, str]) -> dict[str, str]:
@@ -94,9 +108,9 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
     for name in ADDED_COMMANDS:
         del kept[f"help {name}"]
         kept["help"] = _without_line(kept["help"], name)
-    for name in ADDED_SPECS:
+    for name in (*ADDED_SPECS, *ADDED_DATASETS):
         kept["list"] = _without_line(kept["list"], name)
-    return kept
+    return {**kept, "list": _sorted_settings(kept["list"])}
 
 
 def _without_line(text: str, name: str) -> str:
@@ -110,7 +124,7 @@ def in_words_of_today(value: Any) -> Any:
     if isinstance(value, str):
         for before, now in REWORDED:
             value = re.sub(before, now, value)
-        return value
+        return _sorted_settings(value)
     if isinstance(value, list):
         return [in_words_of_today(each) for each in value]
     if isinstance(value, dict):

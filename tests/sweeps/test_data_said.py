@@ -52,7 +52,8 @@ def test_check_says_it_after_the_spec_is_fine(spec, capsys) -> None:
     lines = said.out.splitlines()
     assert lines[0] == "small: the spec is fine" and lines[1].startswith(f"  data: {FIRST} 0 to 25")
     assert lines[2].startswith("  data: 3 classes (cat, dog, owl), each with ")
-    assert lines[3] == "  1 defence points x 1 attacks and the clean baseline x 1 seeds"
+    assert lines[3] == "  attacked: class 0 is cat"
+    assert lines[4] == "  1 defence points x 1 attacks and the clean baseline x 1 seeds"
     assert f"warning: data: 1 {WITHOUT}" in said.err
 
 

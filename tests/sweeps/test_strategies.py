@@ -51,7 +51,7 @@ def test_classes_of_a_source_may_be_alone_or_together(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("section", "text"),
     [
-        ({"attack": {"trigger": "patch", "source": [["a"]]}}, "attack.source[0]: must be a value, a list, or a range"),
+        ({"attack": {"trigger": "patch", "source": [["a"]]}}, "attack.source[0][0]: must be the name of a class, but got 'a'. Known: 0, 1, 2, 3"),
         ({"attack": {"trigger": "patch", "source": 0}}, "attack.source: must be classes, numbered from 0, without the target class 0"),
         ({"attack": {"panel": "standard-1", "cover_rate": 0.1}}, "attack.cover_rate: is fixed by the panel standard-1"),
         ({"defence": {**RIDGE, "cover_rate": 0.1}}, "defence.cover_rate: does not belong under `defence`"),
