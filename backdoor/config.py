@@ -42,6 +42,9 @@ class Attack(Fields):
     source: for all-to-one attacks, the classes whose images are poisoned and count for attack
     success; cover samples are then drawn from the classes that are neither source nor target.
     None: images of all classes.
+
+    Classes are numbers here. A spec, `poison_dataset` and `evaluate_model` take names too, where
+    the names are known.
     """
 
     trigger: Trigger
@@ -57,7 +60,10 @@ class Attack(Fields):
             object.__setattr__(self, "source", (given,))
         elif isinstance(given, (list, tuple)) and all(isinstance(each, int) for each in given):
             object.__setattr__(self, "source", tuple(sorted(set(given))))
-        super().__post_init__()
+        try:
+            super().__post_init__()
+        except UserError as error:
+            raise UserError(map(_class_by_name, error.mistakes)) from None
 
     def inert(self) -> frozenset[str]:
         names = {"target"} if self.label_mode == "all_to_all" else set()
@@ -98,6 +104,19 @@ class Attack(Fields):
         """The identity of what a measurement measures, as plain JSON values."""
         rates = ("poison_rate", "cover_rate")
         return {k: v for k, v in self.identity().items() if k not in rates}
+
+
+def _class_by_name(mistake: Mistake) -> Mistake:
+    """The mistake, with a remedy where a class was named and names are not known."""
+    value = mistake.value
+    named = isinstance(value, str) or (
+        isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
+    )
+    if mistake.place not in ("target", "source") or not named:
+        return mistake
+    remedy = "Names of classes are known in a spec; in Python, give them as `classes=`."
+    rule = "must be a class number where the names of the classes are not known"
+    return replace(mistake, rule=rule, remedy=remedy)
 
 
 @dataclass(frozen=True)

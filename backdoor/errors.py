@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+#: Characters of a value that a message shows: of texts, which may list names of files, and of others.
+LONGEST_TEXT, LONGEST = 1000, 120
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -26,8 +29,9 @@ class Mistake:
 
     def __str__(self) -> str:
         shown = repr(self.value)
-        if len(shown) > 120:
-            shown = shown[:117] + "..."
+        most = LONGEST_TEXT if isinstance(self.value, str) else LONGEST
+        if len(shown) > most:
+            shown = shown[: most - 3] + "..."
         return f"{self.place}: {self.rule}, but got {shown}. {self.remedy}"
 
     def inside(self, parent: str) -> Mistake:

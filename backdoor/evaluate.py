@@ -9,7 +9,7 @@ true class. All-to-all attacks have no target class, and every image counts. For
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 from backdoor.config import Attack
 from backdoor.datasets.labelled_images import as_array, checked_arrays, whole
 from backdoor.errors import Mistake, UserError
-from backdoor.poison import checked_attack, target_labels_of
+from backdoor.poison import checked_attack, count_and_names, target_labels_of
 from backdoor.triggers.donors import DonorImages
 
 Ids = npt.NDArray[np.int64]
@@ -116,7 +116,7 @@ def evaluate_model(
     images: npt.NDArray[np.uint8],
     labels: Ids,
     attack: Attack | Mapping[str, Any],
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
     seed: int | None = None,
 ) -> tuple[CleanCounts, AttackCounts]:
     """Measures any model on clean and on triggered test images.
@@ -130,8 +130,10 @@ def evaluate_model(
             images and splits them into batches itself.
         images: (n, c, h, w) uint8, the clean test set. labels: (n,) int64.
         attack: its trigger, target and source classes are used, its rates are not: an `Attack`, or
-            a mapping as a spec has it under `attack`.
-        classes: number of classes; by default the largest label plus 1.
+            a mapping as a spec has it under `attack`. A class may be given by its name where
+            `classes` are names.
+        classes: number of classes, or their names, such as `data.class_names`; by default the
+            largest label plus 1.
         seed: that of the poisoned training set, for triggers that depend on it.
 
     A trigger that takes parts of other training images takes them from `images` here.
@@ -139,15 +141,16 @@ def evaluate_model(
     Raises:
         UserError: the arrays, the attack or what `predict` returns are wrong.
     """
-    images, labels = checked_arrays(images, labels, classes)
-    attack = checked_attack(attack, images, labels, classes)
+    count, names = count_and_names(classes)
+    images, labels = checked_arrays(images, labels, count)
+    attack = checked_attack(attack, images, labels, count, names)
     if seed is not None:
         seed = whole("seed", seed)
     model: object = predict
     if not callable(model):
         remedy = "Give a function, for example lambda images: model(images).argmax(1)."
         raise UserError(Mistake("predict", "must be callable", repr(model), remedy))
-    known = int(labels.max()) + 1 if classes is None else classes
+    known = int(labels.max()) + 1 if count is None else count
     images = images if images.flags.writeable else images.copy()  # of which torch would warn
     clean = _answers(predict, torch.from_numpy(images))
     counted, target_labels = target_labels_of(labels, attack, known)

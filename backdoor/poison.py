@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from backdoor.config import Attack, build_attack
+from backdoor.datasets.class_names import ClassNames
 from backdoor.datasets.labelled_images import checked_arrays, checked_ids, whole
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_settings
@@ -162,7 +163,7 @@ def poison_dataset(
     attack: Attack | Mapping[str, Any],
     seed: int = 0,
     ids: Ids | None = None,
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
 ) -> tuple[npt.NDArray[np.uint8], Ids, Poison]:
     """Poisoned copies of a training set, cover samples included, for your own training loop.
 
@@ -174,12 +175,14 @@ def poison_dataset(
         images: (n, c, h, w) uint8. labels: (n,) int64.
         attack: what is done, and to which fraction of the images: an `Attack`, or a mapping as a
             spec has it under `attack`, with single values: a list is no choice here, and
-            `source: [1, 2]` is one attack with two source classes.
+            `source: [1, 2]` is one attack with two source classes. A class may be given by its name
+            where `classes` are names.
         seed: decides which images are poisoned. The same seed gives the same images for all
             triggers, and a smaller rate a subset of those of a larger one.
         ids: (n,) int64, the number of each image, for triggers that differ from image to image;
             by default its position.
-        classes: number of classes; by default the largest label plus 1.
+        classes: number of classes, or their names, such as `data.class_names`; by default the
+            largest label plus 1.
 
     Returns:
         images (n, c, h, w) uint8, labels (n,) int64, and what was changed.
@@ -187,10 +190,11 @@ def poison_dataset(
     Raises:
         UserError: the arrays or the attack are wrong, or do not fit each other.
     """
-    images, labels = checked_arrays(images, labels, classes)
-    attack = checked_attack(attack, images, labels, classes)
+    count, names = count_and_names(classes)
+    images, labels = checked_arrays(images, labels, count)
+    attack = checked_attack(attack, images, labels, count, names)
     seed = whole("seed", seed)
-    drawn = draw_poison(labels, attack, seed, classes)
+    drawn = draw_poison(labels, attack, seed, count)
     numbers = checked_ids(ids, len(labels))
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
@@ -203,16 +207,37 @@ def poison_dataset(
     return changed, drawn.labels, drawn
 
 
+def count_and_names(classes: int | Sequence[str] | None) -> tuple[int | None, tuple[str, ...]]:
+    """How many classes there are, as far as the caller said so, and their names, if given.
+
+    Raises:
+        UserError: it is text, or a list of something else than text.
+    """
+    if classes is None or not isinstance(classes, (str, Sequence)):
+        return classes, ()
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        rule = "must be a number of classes, or a list of their names"
+        raise UserError(Mistake("classes", rule, classes, "For example data.class_names."))
+    return len(classes), tuple(classes)
+
+
 def checked_attack(
     attack: Attack | Mapping[str, Any],
     images: npt.NDArray[np.uint8],
     labels: Ids,
     classes: int | None,
+    names: tuple[str, ...] = (),
 ) -> Attack:
-    """The attack, built where it is a mapping; `UserError` where it does not fit these images."""
+    """The attack, built where it is a mapping; `UserError` where it does not fit these images.
+
+    names: of the classes, which the mapping may use; empty where they are not known.
+    """
     built = attack
     if not isinstance(built, Attack):
-        built = build_attack(plain_settings(attack, "attack"))
+        given = plain_settings(attack, "attack")
+        if names:
+            given = ClassNames(names).read_attack(given, "attack")
+        built = build_attack(given)
     count = _class_count(labels, classes)
     mistakes = [
         Mistake(name, f"must be a class from 0 to {count - 1}", value, "Or say `classes`.")

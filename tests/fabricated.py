@@ -142,6 +142,16 @@ def write_flowers102(root: Path, train: Part, test: Part) -> Path:
     return root
 
 
+def write_csv(root: Path, train: Part, test: Part) -> Path:
+    """root/train.csv and test.csv with paths of files in root/images; images (n, h, w, 3)."""
+    for word, (images, labels) in (("train", train), ("test", test)):
+        names = [f"images/{word}-{number}.png" for number in range(len(images))]
+        write_images([root / name for name in names], images)
+        rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+        (root / f"{word}.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    return root
+
+
 def without_checksums(monkeypatch) -> None:
     """Lets torchvision open files that are not the published ones, in this test alone."""
     from torchvision.datasets import CIFAR10, CIFAR100, SVHN, Flowers102

@@ -196,7 +196,7 @@ def parse_fragment(code: str) -> None:
         target = whole if key in SECTIONS else whole[home]
         merged = key == "region" and isinstance(whole.get(key), dict)
         target[key] = whole[key] | value if merged else value
-    parse_spec(whole, against_data=False)
+    parse_spec(whole, against_data=False, names_later=True)  # names of anybody's classes
 
 
 @every_document

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from backdoor.architectures.base import Architecture, Shape
-from backdoor.architectures.pretrained import fitted_weights, read_weights
+from backdoor.architectures.fitted import UnfitError, fitted_weights
+from backdoor.architectures.pretrained import read_weights
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.user_file import UserFile
 
@@ -20,7 +21,7 @@ from backdoor.settings.user_file import UserFile
 class Network(Architecture):
     """Any torch module, trained by stochastic gradient descent. Kinds implement `make`.
 
-    pretrained: a file with weights to start from, see `backdoor.architectures.pretrained`; the
+    pretrained: a file with weights to start from, see `backdoor.architectures.fitted`; the
     digest of its content is part of a trial's id.
     """
 
@@ -42,13 +43,12 @@ class Network(Architecture):
 
     def start(self, module: nn.Module) -> None:
         if self.pretrained is not None:
-            state = read_weights(self.pretrained, "pretrained")
+            tables = read_weights(self.pretrained, "pretrained")
             try:
-                module.load_state_dict(
-                    fitted_weights(state, module, self.head(module)), strict=False
-                )
-            except ValueError as error:
+                fitted = fitted_weights(tables, module, self.head(module))
+            except UnfitError as error:
                 raise UserError(self._unfit(error)) from None
+            module.load_state_dict(fitted.state, strict=False)
 
     def fits(self, shape: Shape) -> Iterable[Mistake]:
         if (rule := _misfit(self, shape)) is not None:
@@ -62,13 +62,12 @@ class Network(Architecture):
             fitted_weights(read_weights(file, "pretrained"), module, self.head(module))
         except UserError as error:
             yield from error.mistakes
-        except ValueError as error:
+        except UnfitError as error:
             yield self._unfit(error)
 
-    def _unfit(self, error: ValueError) -> Mistake:
+    def _unfit(self, error: UnfitError) -> Mistake:
         rule = f"must hold the weights of {self.kind_name()} for these images, but it {error}"
-        remedy = "Weights for ImageNet need colour images of more than 64 pixels a side."
-        return Mistake("pretrained", rule, str(self.pretrained), remedy)
+        return Mistake("pretrained", rule, str(self.pretrained), error.remedy)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,52 +1,60 @@
-"""Weights that somebody else trained, from a file: safetensors, or a state dict that torch saved.
-
-Only tensors are unpickled. The names of the weights must be those of the network. If the file is
-for another number of classes, the last layer of the network keeps its own, untrained weights.
-"""
+"""Tensors in a file: safetensors, or what torch saved. Only tensors are unpickled."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
+from backdoor.architectures.pickled import objects_in, strings_in
 from backdoor.datasets.files import listed
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.user_file import UserFile
 
 State = dict[str, torch.Tensor]
+#: Place in a file, such as `state_dict` or `model.ema`, empty for the file itself → its tensors.
+Tables = dict[str, State]
 
 #: What torch raises for files that are damaged, not a state dict, or contain more than tensors.
 UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError)
-#: Keys under which training scripts store the state dict, and their prefix of its names.
-WRAPPERS, PREFIX = ("state_dict", "model", "model_state_dict"), "module."
-#: Classifiers that are used in training only; our networks do not have them.
-AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+#: Entries of the weights in the files of training scripts.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 
 
-def read_weights(file: UserFile, place: str) -> State:
-    """The state dict in a file, on the CPU; `UserError` at `place` if there is none."""
+def read_weights(file: UserFile, place: str) -> Tables:
+    """All tensors in a file, on the CPU; `UserError` at `place` if there are none."""
     path = file.open(place)
     try:
         found: Any = _read(path)
     except (*UNREADABLE, SafetensorError) as error:
+        if objects := objects_in(path):
+            raise _with_objects(place, path, objects) from None
         raise _wrong(place, path, type(error).__name__) from None
-    for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    tensors = isinstance(found, Mapping) and all(
-        isinstance(value, torch.Tensor) for value in found.values()
-    )
-    if not tensors or not found:
+    tables = dict(_tables(found))
+    if not tables:
         raise _wrong(place, path, "no mapping of tensors")
-    return {str(name).removeprefix(PREFIX): value for name, value in found.items()}
+    return tables
+
+
+def _tables(found: Any) -> Iterator[tuple[str, State]]:
+    """Mappings of names to tensors, at any depth, each once."""
+    waiting, seen = deque([("", found)]), set[int]()
+    while waiting:
+        place, value = waiting.popleft()
+        if not isinstance(value, Mapping) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        state = {str(name): v for name, v in value.items() if isinstance(v, torch.Tensor)}
+        if state:
+            yield place, state
+        waiting.extend((f"{place}.{n}" if place else str(n), v) for n, v in value.items())
 
 
 def _read(path: Path) -> Any:
@@ -64,26 +72,15 @@ def _wrong(place: str, path: Path, why: str) -> UserError:
     return UserError(Mistake(place, rule, str(path), remedy))
 
 
-def fitted_weights(state: State, module: nn.Module, head: str) -> State:
-    """The part of a state dict that the module uses: all its weights, or all but those of `head`.
-
-    Raises:
-        ValueError: with the differences.
-    """
-    own = module.state_dict()
-    parts = [f"{head}.{last}" for last in ("weight", "bias") if f"{head}.{last}" in own]
-    other_classes = any(name in state and state[name].shape != own[name].shape for name in parts)
-    left_out = set(parts if other_classes else ())
-    given = {name: value for name, value in state.items() if not name.startswith(AUXILIARY)}
-    lacking = [n for n in own if n not in given and not n.endswith("num_batches_tracked")]
-    shapes = [
-        f"{name} is {tuple(given[name].shape)} and not {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in given and name not in left_out and given[name].shape != value.shape
-    ]
-    unknown = [name for name in given if name not in own]
-    differences = [("lacks", lacking), ("has besides", unknown), ("differs in shape:", shapes)]
-    if any(names for _, names in differences):
-        texts = [f"{word} {listed(names)}" for word, names in differences if names]
-        raise ValueError("; ".join(texts))
-    return {name: value for name, value in given.items() if name not in left_out}
+def _with_objects(place: str, path: Path, objects: list[str]) -> UserError:
+    """For a file that holds more than tensors, which we never unpickle."""
+    strings = strings_in(path)
+    entry = next((name for name in WRAPPERS if name in strings), WRAPPERS[0])
+    network = any(name.startswith("torch.nn.modules.") for name in objects)
+    whole = network and not strings & {"state_dict", "model_state_dict"}
+    part = ".state_dict()" if whole else f"['{entry}']"
+    new = str(path.with_name(f"{path.stem}-weights.pt"))
+    code = f"torch.save(torch.load({str(path)!r}, 'cpu', weights_only=False){part}, {new!r})"
+    rule = "must hold weights and no other objects, which could run any code when they are read"
+    remedy = f"If you trust it, save its weights alone: `import torch; {code}`."
+    return UserError(Mistake(place, rule, listed(objects), remedy))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
+from backdoor.datasets.class_names import numbered
 from backdoor.datasets.contents import Ids
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.datasets.summary import DataSummary, summarize
@@ -62,7 +63,8 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
 
     Args:
         data: what a spec may say under `data`: a name that `sweeps list datasets` lists, or a
-            mapping with `kind` and its settings. Decoded files are kept in a cache.
+            mapping with `kind` and its settings, such as the numbers or names of the `classes` to
+            keep. Decoded files are kept in a cache.
         seed: decides which images are in which split, unless the data set has its own splits or
             `split_seed`.
 
@@ -70,7 +72,8 @@ def load_data(data: str | Mapping[str, Any] | Dataset = "digits", seed: int = 0)
         UserError: the setting is wrong, or the files are not as this kind of data set expects.
     """
     seed = whole("seed", seed)
-    dataset = data if isinstance(data, Dataset) else DATASETS.build(_named(data))
+    # In a data set that is built already, numbers of classes are what they are.
+    dataset = data if isinstance(data, Dataset) else numbered(DATASETS.build(_named(data)))
     source = load_source(dataset)
     parts = split(dataset, source, seed)
     train, validation, test = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -98,7 +99,12 @@ class NpzMembers:
 
 def _header_in(archive: zipfile.ZipFile, name: str) -> Header:
     with archive.open(name) as stream:
-        return _header(stream)
+        header, size = _header(stream), stream.tell()
+    values = math.prod(header.shape) * header.dtype.itemsize
+    # Memory is taken for what the header claims, before values are read.
+    if not header.dtype.hasobject and size + values != archive.getinfo(name).file_size:
+        raise ValueError("has not as many values as it claims")
+    return header
 
 
 def _header(stream: IO[bytes]) -> Header:

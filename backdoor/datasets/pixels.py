@@ -14,6 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from backdoor.datasets.files import listed, wrong_root
+from backdoor.datasets.modes import flatten
+from backdoor.datasets.opening import QUIET, orientation, reason, turned
 
 ImageArray = npt.NDArray[np.uint8]
 
@@ -63,6 +65,7 @@ class Decoded:
 TRAITS = {
     "alpha": "transparent pixels are laid over the background",
     "exif": "turned as their EXIF orientation says",
+    "tiff": "turned as their TIFF orientation says",
     "bits": "values of 16 bits are scaled by the bits in use",
     "frames": "only the first of several frames is read",
 }
@@ -71,21 +74,58 @@ NEW_RULES = ("alpha", "exif")
 
 
 def decode(encoded: bytes, decoding: Decoding = Decoding()) -> Decoded:
-    """One image; raises one of `UNREADABLE` where it cannot be read."""
-    side, resize = decoding.side, decoding.resize
-    with Image.open(io.BytesIO(encoded)) as opened:
-        image: Image.Image = opened
-        if opened.mode in ("I", "F"):
-            raise ValueError("must have 8 or 16 bits a channel")
-        if opened.mode.startswith("I;16"):
-            # Pillow's own conversion clips at 255, and nearly everything would become white.
-            image = Image.fromarray((np.asarray(opened) // 257).astype(np.uint8))
-        image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    if side is not None:
-        image = image.crop(_middle(image.size)) if resize == "crop" else image
-        image = image.resize((side, side), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return Decoded(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+    """One image, in any thread. Its pixels lie in memory as (h, w, c).
+
+    Raises:
+        ValueError: it cannot be read; the message is a short reason, such as `is empty`.
+        MemoryError: there is not enough memory.
+    """
+    try:
+        if not encoded:
+            raise ValueError("is empty")
+        with QUIET, Image.open(io.BytesIO(encoded)) as opened:
+            return _decoded(opened, decoding)
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        why = reason(error, encoded)
+    raise ValueError(why)  # without the traceback of the other, which holds the image
+
+
+def _decoded(opened: Image.Image, decoding: Decoding) -> Decoded:
+    if 0 in opened.size:
+        raise ValueError("has no pixels")
+    if opened.format == "EPS":
+        raise ValueError("is PostScript, which a program would have to draw")
+    tiff = orientation(opened) if opened.format == "TIFF" else 1
+    image, transparent, peak = flatten(opened, decoding.background, decoding.bits)
+    upright = image if tiff > 1 else turned(image, orientation(opened))
+    traits = (
+        "alpha" if transparent else "",
+        "exif" if upright is not image else "",
+        # Pillow turns TIFF images when it decodes them, and did so in earlier versions.
+        "tiff" if tiff > 1 and turned(image, tiff) is not image else "",
+        "bits" if peak is not None and decoding.bits is not None else "",
+        "frames" if _several_frames(opened) else "",
+    )
+    pixels = np.asarray(_resized(upright, decoding))
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return Decoded(pixels, frozenset(filter(None, traits)), peak)
+
+
+def _several_frames(opened: Image.Image) -> bool:
+    try:
+        return bool(getattr(opened, "is_animated", False))
+    except Exception:  # those behind the first are damaged, and are not read
+        return True
+
+
+def _resized(image: Image.Image, decoding: Decoding) -> Image.Image:
+    side = decoding.side
+    if side is None:
+        return image
+    image = image.crop(_middle(image.size)) if decoding.resize == "crop" else image
+    return image.resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:

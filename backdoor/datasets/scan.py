@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -23,16 +24,22 @@ from tqdm import tqdm
 
 from backdoor.datasets.contents import Ids, Images, Item
 from backdoor.datasets.files import listed, wrong_root
+from backdoor.datasets.opening import QUIET
 from backdoor.datasets.pixels import UNREADABLE, Decoded, ImageArray
 
 #: Images that one task decodes; a few tasks wait, so that no core does.
 AT_ONCE = 16
+#: Seconds for one image up to which threads only wait for each other.
+SMALL_SECONDS = 4e-4
 #: Seconds after which progress is shown, and between two lines of it where there is no terminal.
 PATIENCE, LINES_EVERY = 2.0, 15.0
 #: Damaged images that a message names; it gives the number of the others.
 NAMED = 20
 #: Images of 16 bits a channel that all stay within so many bits are scans of fewer bits.
 BITS_IN_USE = 14
+
+#: Pixels up to which numpy counts grey levels faster than Pillow.
+FEW_PIXELS = 8192
 
 Shape = tuple[int, int, int]
 T = TypeVar("T")
@@ -100,19 +107,27 @@ def in_threads(
     def task(some: list[tuple[int, Item]]) -> list[tuple[str, T | Exception]]:
         return [(name, _attempt(number, decode, work)) for number, (name, decode) in some]
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     items = zip(ids.tolist(), images.items(ids), strict=True)
     waiting: deque[Future[list[tuple[str, T | Exception]]]] = deque()
-    with _progress(len(ids)) as shown, ThreadPoolExecutor(cores) as threads:
-        try:
+    with QUIET, _progress(len(ids)) as shown:
+        begin = time.perf_counter()
+        yield from _shown(task(list(islice(items, AT_ONCE))), shown)
+        seconds = (time.perf_counter() - begin) / AT_ONCE
+        if seconds < SMALL_SECONDS:
             while some := list(islice(items, AT_ONCE)):
-                waiting.append(threads.submit(task, some))
-                while len(waiting) > 2 * (cores or 1):
-                    yield from _finished(waiting.popleft(), shown)
-            while waiting:
-                yield from _finished(waiting.popleft(), shown)
-        finally:
-            threads.shutdown(cancel_futures=True)
+                yield from _shown(task(some), shown)
+            return
+        cores = _cores()
+        with ThreadPoolExecutor(cores) as threads:
+            try:
+                while some := list(islice(items, AT_ONCE)):
+                    waiting.append(threads.submit(task, some))
+                    while len(waiting) > 2 * cores:
+                        yield from _shown(waiting.popleft().result(), shown)
+                while waiting:
+                    yield from _shown(waiting.popleft().result(), shown)
+            finally:
+                threads.shutdown(cancel_futures=True)
 
 
 def _attempt(
@@ -125,10 +140,16 @@ def _attempt(
     return work(number, decoded)
 
 
-def _finished(
-    future: Future[list[tuple[str, T | Exception]]], shown: tqdm
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _shown(
+    found: list[tuple[str, T | Exception]], shown: tqdm
 ) -> Iterator[tuple[str, T | Exception]]:
-    found = future.result()
     shown.update(len(found))
     yield from found
 
@@ -168,6 +189,7 @@ class _Seen:
     size: tuple[int, int]
     traits: frozenset[str]
     peak: int | None
+    colour: bool
     digest: int = 0
     constant: bool = False
     levels: npt.NDArray[np.int64] | None = None
@@ -185,16 +207,17 @@ class _Pass:
     def examine(self, number: int, decoded: Decoded) -> _Seen:
         """Hands one image on, and says what it is."""
         channels, size = self.shape[0], decoded.pixels.shape[1:]
-        seen = _Seen((size[0], size[1]), decoded.traits, decoded.peak)
+        colour = len(decoded.pixels) > 1
+        seen = _Seen((size[0], size[1]), decoded.traits, decoded.peak, colour)
         if size != self.shape[1:]:
             return seen
-        if len(decoded.pixels) > channels:
+        if colour and channels == 1:
             raise _ColourError
         pixels = as_rows(decoded.pixels, channels)
         self.sink.put(number, pixels)
         levels = grey_levels(pixels)
         constant = bool((levels.max(1) == size[0] * size[1]).all())
-        return _Seen(seen.size, seen.traits, seen.peak, pixel_digest(pixels), constant, levels)
+        return replace(seen, digest=pixel_digest(pixels), constant=constant, levels=levels)
 
 
 def as_rows(pixels: ImageArray, channels: int) -> ImageArray:
@@ -207,7 +230,10 @@ def as_rows(pixels: ImageArray, channels: int) -> ImageArray:
 def grey_levels(pixels: ImageArray) -> npt.NDArray[np.int64]:
     """How often each channel of an image (h, w, c) has each value: (c, 256)."""
     h, w, c = pixels.shape
-    # Pillow counts in place, several times as fast as numpy.bincount.
+    if h * w <= FEW_PIXELS:
+        each = pixels.reshape(-1, c).T
+        return np.stack([np.bincount(channel, minlength=256) for channel in each])
+    # Of large images, Pillow counts several times as fast as numpy.
     mode = "L" if c == 1 else "RGB"
     image = Image.frombuffer(mode, (w, h), pixels, "raw", mode, 0, 1)
     return np.array(image.histogram(), dtype=np.int64).reshape(c, 256)
@@ -242,13 +268,14 @@ class _Found:
     example: dict[tuple[int, int], str] = field(default_factory=dict)
     peak: int = -1
     deep: str = ""
+    colour: bool = False
 
     def note(self, name: str, seen: _Seen) -> None:
         self.traits.update(seen.traits)
         self.sizes[seen.size] += 1
         self.example.setdefault(seen.size, name)
         if seen.peak is not None and seen.peak > self.peak:
-            self.peak, self.deep = seen.peak, name
+            self.peak, self.deep, self.colour = seen.peak, name, seen.colour
 
     def check(self) -> None:
         if self.damaged:
@@ -266,10 +293,10 @@ class _Found:
             rule = "must hold images that use the range of their 16 bits a channel, 0 to 65535"
             value = f"{self.peak}, the largest value, in {self.deep}"
             bits = max(9, self.peak.bit_length())
-            remedy = (
-                f"If they are scans of {bits} bits, say so: --set data.bits={bits}. If they are as "
-                "dark as that, --set data.bits=16."
-            )
+            scans = f"If they are scans of {bits} bits, say so: --set data.bits={bits}. "
+            if self.colour:  # of which only eight bits can be read
+                scans = "If they have fewer bits, convert them to images of 8 bits. "
+            remedy = f"{scans}If they are as dark as that, --set data.bits=16."
             raise wrong_root(rule, value, remedy)
 
 
@@ -280,7 +307,7 @@ def reason(error: Exception) -> str:
         text = error.strerror
     if text.startswith("cannot identify image file"):
         text = "no image of a known format"
-    return "".join(c if c.isprintable() else "?" for c in text)[:80] or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in text)[:100] or type(error).__name__
 
 
 def _first_shape(images: Images) -> Shape | None:

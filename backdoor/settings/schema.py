@@ -7,6 +7,7 @@ rounded to twelve significant digits, so that 0.01 and 0.010000000000000002 are 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import math
@@ -44,6 +45,9 @@ class Range:
 
 #: Not all JSON and Parquet readers keep larger whole numbers exactly.
 LARGEST = 2**53
+
+#: Where text is wanted and YAML has read true, null or a number.
+QUOTE = "Put text in quotes: 'true'."
 
 Fraction = Annotated[float, Range(ge=0, le=1)]
 Count = Annotated[int, Range(ge=1)]
@@ -162,7 +166,18 @@ def check_value(cls: type, name: str, value: object) -> Any:
     except UserError as error:
         raise error.inside(name) from None
     except WrongValueError as wrong:
-        raise UserError(Mistake(name, str(wrong), value, "Change the value.")) from None
+        remedy = QUOTE if "text" in str(wrong) else change_remedy(value)
+        raise UserError(Mistake(name, str(wrong), value, remedy)) from None
+
+
+def change_remedy(value: object) -> str:
+    """What to do about a value of a wrong type; text such as `1_000` or `0,5` may mean a number."""
+    with contextlib.suppress(ValueError):
+        number = float(value.replace(",", ".")) if isinstance(value, str) else math.nan
+        if math.isfinite(number):
+            plain = int(number) if number.is_integer() else number
+            return f"If it means {plain}, write it so, in digits and without quotes."
+    return "Change the value."
 
 
 class Fields:

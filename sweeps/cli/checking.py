@@ -111,9 +111,13 @@ def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAn
 
 
 def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
+    from sweeps.region.labels import attacked_classes
+
     print(f"{answer['name']}: the spec is fine")
     data = (f"data: {line}" for line in answer["data"]["text"])
-    for line in (*data, *_panel_lines(spec, answer["attacks"])):
+    named = attacked_classes(spec.panel, answer["data"]["class_names"])
+    classes = [f"attacked: {named}"] if named else []
+    for line in (*data, *_panel_lines(spec, answer["attacks"]), *classes):
         print(f"  {line}")
     if answer["packs"] is None:
         print(f"  {_searched(spec, answer['trials'])}")

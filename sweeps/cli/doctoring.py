@@ -85,7 +85,8 @@ def _read(args: argparse.Namespace) -> tuple[Subject, list[Finding]]:
             return Subject(spec, paths, storage if args.address else name), []
         if args.address:
             text = read_for_cluster(name, [])[1]
-            spec = parse_spec(load_yaml(text, lambda mistake: None), against_data=False)
+            document = load_yaml(text, lambda mistake: None)
+            spec = parse_spec(document, against_data=False, names_later=True)
         else:
             spec = load_spec(name)
         return Subject(spec, SweepPaths(Path("results") / spec.name), storage), []

@@ -234,7 +234,8 @@ def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
     if isinstance(uri, str) and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         remedy = "Leave it out: then the store is in the results folder."
         mistakes.append(Mistake("tracking.uri", "must be absolute on a cluster", uri, remedy))
-    spec = parse_spec(copy.deepcopy(document), mistakes, against_data=False)
+    given = copy.deepcopy(document)
+    spec = parse_spec(given, mistakes, against_data=False, names_later=True)
     return spec.name, text
 
 

@@ -42,6 +42,8 @@ def resume(args: argparse.Namespace) -> int:
     if args.probes is not None:
         ask_probes(args.dir, args.probes)
     paths, spec = reopen(args.dir)
+    for note in spec.notes:
+        say(f"note: {note}")
     check_runner(args.runner, spec, "--runner")
     return _execute(paths, spec, args)
 

@@ -11,6 +11,7 @@ from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, check_runner, runner_of
 from sweeps.ledger import Ledger, Rows
 from sweeps.mirror import MirrorProcess
+from sweeps.region.labels import attacked_classes
 from sweeps.region.write import write_region
 from sweeps.results.create import create_results, refuse_folder_in_use, reopen
 from sweeps.results.data_read import data_read
@@ -97,6 +98,8 @@ def execute(
         recorded = len(ledger.ended)
         say(f"{spec.name}: {sweep['planned']} trials, {recorded} recorded, in {paths.root}")
         messages.say_data(data_read(spec))
+        if named := attacked_classes(spec.panel, sweep["class_names"]):
+            say(f"attacked: {named}")
         if runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         progress = None if messages.quiet else Progress(sweep["planned"], recorded)

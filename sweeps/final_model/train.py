@@ -16,7 +16,7 @@ from typing import Any
 from backdoor.checks import check_trial
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source
-from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.errors import Mistake, UserError
 from backdoor.export import (
     CONFIG,
     PROGRAM,
@@ -31,6 +31,7 @@ from backdoor.export import (
 from sweeps.final_model.expected import expectations
 from sweeps.final_model.select import Chosen
 from sweeps.results.create import versions
+from sweeps.results.same_data import check_same_data
 from sweeps.spec import SweepSpec
 from sweeps.storage.files import new_folder, write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -56,16 +57,8 @@ def refuse_used(folder: Path) -> None:
 
 def check(spec: SweepSpec, paths: SweepPaths, trial: TrialConfig) -> None:
     """The data must be those of the sweep, and the trial must fit them."""
-    try:
-        source = load_source(spec.data)
-    except UserError as error:
-        raise error.inside("data") from None
-    before = read_sweep(paths)["data_fingerprint"]
-    if source.fingerprint != before:
-        rule = f"must be the data that the sweep began with ({before})"
-        remedy = "Restore the data, or name their folder with --data-root."
-        raise StoredDataError(Mistake("data", rule, source.fingerprint, remedy))
-    check_trial(trial, source)
+    check_same_data(spec, paths, "Restore the data, or name their folder with --data-root.")
+    check_trial(trial, load_source(spec.data))
 
 
 def train_final(

@@ -31,7 +31,14 @@ class SpecThresholds(TypedDict):
     target: str
 
 
-class SweepFile(TypedDict):
+class SelectedClasses(TypedDict, total=False):
+    """class_numbers: of the sweep's classes in the whole data set, where `data.classes` has names.
+    A spec keeps the names."""
+
+    class_numbers: list[int]
+
+
+class SweepFile(SelectedClasses):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,10 @@ from sweeps.records.model_answer import Factors
 
 if TYPE_CHECKING:
     from backdoor.config import Attack
+
+
+#: The label mode without a target class: each image is given the class after its own.
+NEXT = "all_to_all"
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:
@@ -48,11 +52,20 @@ def attack_label(attack: Attack) -> str:
 
 def target_label(attack: Mapping[str, Any]) -> str:
     """`to class 0`: the class that an attack with this identity wants for triggered images."""
-    if attack["label_mode"] == "all_to_all":
+    if attack["label_mode"] == NEXT:
         return "to the next class"
     kept = ", labels kept" if attack["label_mode"] == "clean_label" else ""
     source = " or ".join(map(str, attack.get("source", ())))
     return f"{f'from class {source} ' if source else ''}to class {attack['target']}{kept}"
+
+
+def attacked_classes(attacks: Iterable[Attack], names: Sequence[str]) -> str:
+    """`class 3 is cat, class 5 is dog`: the target and source classes, but for those whose names
+    are their numbers; empty where all are. names: by class number."""
+    aimed = [attack for attack in attacks if attack.label_mode != NEXT]
+    numbers = sorted({n for attack in aimed for n in (attack.target, *(attack.source or ()))})
+    called = [(n, names[n]) for n in numbers if names[n].partition(" ")[0] != str(n)]
+    return ", ".join(f"class {number} is {name}" for number, name in called)
 
 
 def flat_defence(defence: Mapping[str, object]) -> Factors:

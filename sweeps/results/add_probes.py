@@ -10,9 +10,9 @@ from pathlib import Path
 
 from backdoor.errors import Mistake
 from sweeps.space.yaml_loader import load_yaml
-from sweeps.spec import parse_spec
+from sweeps.spec import RecordedClasses, parse_spec
 from sweeps.storage.files import locked, read_text, write_atomic
-from sweeps.storage.paths import open_results
+from sweeps.storage.paths import open_results, read_sweep
 
 
 def ask_probes(folder: Path | str, text: str) -> None:
@@ -26,6 +26,7 @@ def ask_probes(folder: Path | str, text: str) -> None:
     paths, mistakes = open_results(folder), list[Mistake]()
     document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
     document["probes"] = load_yaml(text, mistakes.append, "--probes")
-    spec = parse_spec(document, mistakes)
+    begun = RecordedClasses.of(read_sweep(paths))
+    spec = parse_spec(document, mistakes, begun=begun)
     with locked(paths.lock):
         write_atomic(paths.spec, spec.to_yaml().encode())

@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backdoor.config import build_defence, measure_id
+from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
-from sweeps.records.sweep_file import SweepFile
+from sweeps.records.sweep_file import SelectedClasses, SweepFile
 from sweeps.region.panel import criteria_of
 from sweeps.results.data_read import data_entry
+from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
-from sweeps.spec import SweepSpec, parse_spec
+from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.storage.files import read_text, write_atomic, write_json
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
@@ -105,7 +107,16 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         **stored(criteria_of(spec), spec.to_yaml()),
         "planned_points": points,
         "inactive": inactive_settings(spec),
+        **_selected(spec),
     }
+
+
+def _selected(spec: SweepSpec) -> SelectedClasses:
+    """What the names in `data.classes` stand for; nothing where it has none."""
+    given = spec.document["data"]
+    if not isinstance(given, dict) or not has_names(given.get("classes")):
+        return {}
+    return {"class_numbers": [int(number) for number in spec.data.classes or ()]}
 
 
 def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:
@@ -158,15 +169,9 @@ def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
 def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
     """The paths and the spec of an existing sweep; its data must be what they were."""
     paths = open_results(folder)
-    spec = read_spec(paths, against_data=True)
-    before = read_sweep(paths)["data_fingerprint"]
-    now = load_source(spec.data).fingerprint
-    if now != before:
-        remedy = "Restore the data, or begin a new sweep: results of different data do not mix."
-        raise StoredDataError(
-            Mistake("data", f"must be the data that the sweep began with ({before})", now, remedy)
-        )
-    return paths, spec
+    # First the data, so that a new rule of reading is named, and not what follows from it.
+    check_same_data(read_spec(paths), paths)
+    return paths, read_spec(paths, against_data=True)
 
 
 def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
@@ -176,4 +181,5 @@ def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
     if not isinstance(document, dict):
         remedy = "Restore the file: results are judged by the question they answer."
         raise StoredDataError(Mistake(str(paths.spec), "must be a spec", document, remedy))
-    return parse_spec(document, mistakes, against_data)
+    begun = RecordedClasses.of(read_sweep(paths))
+    return parse_spec(document, mistakes, against_data, begun)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TOGETHER, Family
-from backdoor.settings.schema import suggest
-from sweeps.space.space import Branch, Leaf, Range, Space, Value
+from backdoor.settings.schema import hints_of, is_number, suggest
+from sweeps.space.space import Branch, Leaf, Range, Space, Value, same
 
 SCALES = ("log", "uniform", "int")
+Reading = Callable[[str, Any], Any]
 
 
 class SpaceParser:
@@ -26,6 +27,8 @@ class SpaceParser:
 
     section: its name in the spec. cls: the dataclass whose fields are the factors. families: of
     the fields that are components. foreign: names that belong to another section, with a remedy.
+    readings: factor → what turns its values, each with its place, into those that are used; it
+    raises `UserError`. repeated: gets choices that repeat a value; by default `warn` does.
     """
 
     def __init__(
@@ -35,9 +38,12 @@ class SpaceParser:
         families: Mapping[str, Family[Any]],
         foreign: Mapping[str, str],
         warn: Callable[[Mistake], None],
+        readings: Mapping[str, Reading] | None = None,
+        repeated: Callable[[Mistake], None] | None = None,
     ) -> None:
         self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
-        self.factors = [f.name for f in fields(cls)]
+        self.factors, self.cls = [f.name for f in fields(cls)], cls
+        self.readings, self.repeated = readings or {}, repeated or warn
 
     def parse(self, given: Any) -> Space:
         if not isinstance(given, Mapping) or not given:
@@ -57,7 +63,7 @@ class SpaceParser:
             elif key in self.families:
                 slots[key] = self._components(place, key, value)
             else:
-                self._add_leaf(plain, key, place, value)
+                self._add_leaf(plain, key, place, value, self.cls)
         combinations = itertools.product(*slots.values())
         return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
 
@@ -90,6 +96,7 @@ class SpaceParser:
             return list(filter(None, [self._component(place, slot, value)]))
         if not value:
             self._wrong(place, "must not be an empty list", value, "Name at least one option.")
+        self._refuse_repeated(place, value, [_written(entry) for entry in value])
         found = [self._component(f"{place}[{i}]", slot, entry) for i, entry in enumerate(value)]
         return list(filter(None, found))
 
@@ -152,9 +159,9 @@ class SpaceParser:
             if key == "kind":
                 continue
             if key in own:
-                self._add_leaf(component.settings, key, f"{place}.{key}", inner)
+                self._add_leaf(component.settings, key, f"{place}.{key}", inner, cls)
             elif key in self.factors and key not in self.families:
-                self._add_leaf(component.factors, key, f"{place}.{key}", inner)
+                self._add_leaf(component.factors, key, f"{place}.{key}", inner, self.cls)
             elif key in self.foreign or not own:
                 self._unknown(f"{place}.{key}", str(key), inner, f"`{entry['kind']}`")
             else:
@@ -166,23 +173,61 @@ class SpaceParser:
                 )
         return component
 
-    def _add_leaf(self, into: dict[str, Leaf], name: str, place: str, value: Any) -> None:
-        """Adds the factor `name`, unless none of its options can be read."""
+    def _add_leaf(
+        self, into: dict[str, Leaf], name: str, place: str, value: Any, owner: type
+    ) -> None:
+        """Adds the factor `name` of the class `owner`, unless none of its options can be read."""
         if isinstance(value, list) and not value:
             self._wrong(place, "must not be an empty list", value, "Name at least one option.")
             return
+        reading = self.readings.get(name) if owner is self.cls else None
         parsed: list[Value | Range] = []
+        given: list[Any] = []
         for index, option in enumerate(value if isinstance(value, list) else [value]):
             at = f"{place}[{index}]" if isinstance(value, list) else place
             with contextlib.suppress(_UnreadableError):
-                parsed.append(self._option(at, option))
+                parsed.append(self._option(at, option, reading))
+                given.append(option)
         if parsed:
+            takes_list = any(get_origin(each) is tuple for each in _parts_of(owner, name))
+            self._refuse_repeated(place, given, parsed, name, takes_list)
             into[name] = Leaf(tuple(parsed), place)
 
-    def _option(self, place: str, option: Any) -> Value | Range:
+    def _refuse_repeated(
+        self,
+        place: str,
+        given: Sequence[Any],
+        parsed: Sequence[Any],
+        name: str = "",
+        takes_list: bool = False,
+    ) -> None:
+        """A value that is there twice makes no more trials: something else was meant.
+
+        given: the choices as they are written. parsed: the same, as they are read. takes_list:
+        whether one value of the setting `name` is a list.
+        """
+        twice = [i for i, each in enumerate(parsed) if any(same(each, one) for one in parsed[:i])]
+        if not twice:
+            return
+        remedy = "A list is a choice, which names each value once."
+        if takes_list:
+            remedy += f" For one value that is a list, write {name}: {[list(given)]}."
+        elif name:
+            remedy += f" No list is one value of `{name}`."
+        rule = f"must not repeat a choice, which {given[twice[0]]!r} does"
+        self.repeated(Mistake(place, rule, list(given), remedy))
+
+    def _option(self, place: str, option: Any, reading: Reading | None) -> Value | Range:
+        if reading is not None:
+            try:
+                option = reading(place, option)
+            except UserError as error:
+                for mistake in error.mistakes:
+                    self.warn(mistake)
+                raise _UnreadableError from None
         if option is None or isinstance(option, (str, int, float)):
             return option
-        if isinstance(option, list) and option and all(type(each) is int for each in option):
+        if isinstance(option, list) and option and all(map(_is_plain, option)):
             return tuple(option)  # a list among the options, such as source: [[1, 2], 3]
         scales = [key for key in option if key in SCALES] if isinstance(option, Mapping) else []
         if len(scales) != 1 or set(option) - {*SCALES, "steps"}:
@@ -225,6 +270,22 @@ class SpaceParser:
             )
             raise _UnreadableError
         return Range(ends[0], ends[1], scale, steps)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is text or a number, as a setting that is a list may hold."""
+    return isinstance(value, str) or is_number(value)
+
+
+def _parts_of(owner: type, name: str) -> list[Any]:
+    """The types that a field may have."""
+    hint = hints_of(owner)[name]
+    return [hint, *get_args(hint)]
+
+
+def _written(entry: Any) -> Any:
+    """A component as a mapping, also where it is only named."""
+    return {"kind": entry} if isinstance(entry, str) else entry
 
 
 class _UnreadableError(Exception):

@@ -20,7 +20,7 @@ from backdoor.settings.schema import is_number, round_significant
 from backdoor.settings.user_file import without_path
 from sweeps.space.scale import Scale
 
-Value = str | int | float | bool | tuple[int, ...] | None
+Value = str | int | float | bool | tuple[int | float | str, ...] | None
 Assignment = dict[str, Any]
 
 
@@ -111,7 +111,7 @@ class Leaf:
     def find(self, value: Any) -> tuple[int, Value] | None:
         """Which option holds `value`, plain ones first, and the value as the spec writes it."""
         for index, option in enumerate(self.options):
-            if not isinstance(option, Range) and _same(option, value):
+            if not isinstance(option, Range) and same(option, value):
                 return index, option
         for index, option in enumerate(self.options):
             if isinstance(option, Range) and (number := option.find(value)) is not None:
@@ -119,7 +119,7 @@ class Leaf:
         return None
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Whether two plain values are the same in a canonical form."""
     if is_number(one) and is_number(other):
         return round_significant(one) == round_significant(other)

@@ -2,12 +2,16 @@
 
 PyYAML follows YAML 1.1: it reads `1e-5` as text and `on` as true, and lets the last of two equal
 keys win. This loader is a SafeLoader: no tag in a file can make it build anything but plain data.
+Numbers that could mean something else are refused: `01`, which is what remains of a decimal comma,
+and numbers that a computer cannot hold. Mappings are merged by `<<`, as in YAML 1.1.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import yaml
@@ -20,46 +24,74 @@ _FLOAT = re.compile(
 )
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
+_LEADING_ZERO = re.compile(r"^[-+]?0[0-9]")
+_MERGE, _MERGE_KEY = "tag:yaml.org,2002:merge", "<<"
 
 
 class _Loader(yaml.SafeLoader):
-    """Collects repeated keys in `repeated` instead of losing one of the two."""
+    """Collects in `mistakes` what would be lost or misread: repeated keys, and some numbers."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}  # type: ignore[misc]
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
-        self.repeated: list[Mistake] = []
+        self.mistakes: list[tuple[int, Mistake]] = []
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def wrong(self, node: yaml.Node, rule: str, value: Any, remedy: str) -> None:
+        """Notes a mistake, with the line of the node."""
+        line = node.start_mark.line + 1
+        self.mistakes.append((line, Mistake(f"line {line}", rule, value, remedy)))
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Looks for repeated keys before others are merged in, over which a mapping's own win."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: dict[Hashable, int] = {}
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if isinstance(key, Hashable):
-                if key in seen:
-                    self.repeated.append(
-                        Mistake(
-                            f"line {line}",
-                            f"must not repeat a key (first in line {seen[key]})",
-                            key,
-                            "Remove one of the two.",
-                        )
-                    )
-                seen.setdefault(key, line)
-        return super().construct_mapping(node, deep)
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            merge = key_node.tag == _MERGE
+            key = _MERGE_KEY if merge else self.construct_object(key_node, deep=True)
+            if (merge, key) in seen:
+                rule = f"must not repeat a key (first in line {seen[merge, key]})"
+                listed = "Merge several mappings as a list: <<: [*one, *other]."
+                self.wrong(key_node, rule, key, listed if merge else "Remove one of the two.")
+            seen.setdefault((merge, key), key_node.start_mark.line + 1)
+        return node
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuses what contains itself: it has no end."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            node = self.anchors.get(event.anchor)
+            if node is not None and node.end_mark is None:  # it is still being read
+                what = f"&{event.anchor} contains itself by *{event.anchor}"
+                raise yaml.composer.ComposerError(None, None, what, event.start_mark)
+        composed: yaml.Node | None = super().compose_node(parent, index)
+        return composed
+
+    def number(self, node: yaml.ScalarNode) -> str:
+        """The text of a number."""
+        text = str(self.construct_scalar(node))
+        if _LEADING_ZERO.match(text):
+            remedy = f"Decimals have a point: 0.01, not 0,01. Put text in quotes: '{text}'."
+            self.wrong(node, "must not be a number that begins with 0", text, remedy)
+        return text
 
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
+    text = loader.number(node)
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     return int(text[2:] if base != 10 else text, base)
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(
-        str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan")
-    )
+    text = loader.number(node).lower()
+    value = float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    digits = text.partition("e")[0]
+    if (math.isinf(value) and "inf" not in text) or (not value and re.search("[1-9]", digits)):
+        rule = "must be a number that a computer can hold, from 1e-300 to 1e300"
+        loader.wrong(node, rule, text, "Choose another one.")
+    return value
 
 
 for _tag, _pattern, _first in (
@@ -67,6 +99,7 @@ for _tag, _pattern, _first in (
     ("int", _INT, "-+0123456789"),
     ("float", _FLOAT, "-+.0123456789"),
     ("null", _NULL, ["~", "n", "N", ""]),
+    ("merge", re.compile(f"^{_MERGE_KEY}$"), "<"),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
@@ -74,7 +107,11 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -> Any:
-    """Plain data from YAML text. Repeated keys go to `warn`; broken YAML raises `UserError`."""
+    """Plain data from YAML text, which is at `place`.
+
+    Repeated keys, and numbers that could mean something else, go to `warn`. Broken YAML raises
+    `UserError`.
+    """
     try:
         loader = _Loader(text)
         value = loader.get_single_data()
@@ -85,8 +122,9 @@ def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # PyYAML's constructors raise as they like for tags such as !!int that do not fit.
         raise UserError(_broken(place, f"{type(error).__name__}: {error}")) from None
-    for mistake in loader.repeated:
-        warn(mistake)
+    for _, mistake in sorted(loader.mistakes, key=lambda found: found[0]):
+        # An option of the command line has one line, and there may be several of them.
+        warn(replace(mistake, place=place) if place.startswith("--") else mistake)
     return value
 
 
@@ -107,7 +145,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    ambiguous = any(p.match(text) for p in (_INT, _FLOAT, _BOOL, _NULL))
+    before = yaml.SafeDumper.yaml_implicit_resolvers.get(text[:1], [])  # of YAML 1.1: yes, 1:30
+    ambiguous = any(p.match(text) for p in (_INT, _FLOAT, _BOOL, _NULL, *(p for _, p in before)))
     style = "'" if ambiguous else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -6,11 +6,13 @@ plain settings; `model` is the result, frozen.
 """
 
 from sweeps.records.thresholds import Thresholds
+from sweeps.spec.class_names import RecordedClasses
 from sweeps.spec.load import bundled_specs, load_spec, read_document
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 
 __all__ = [
+    "RecordedClasses",
     "SweepSpec",
     "Thresholds",
     "bundled_specs",

@@ -17,8 +17,9 @@ from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tr
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A checked spec. `document` holds the plain values it was made from; `stopping` is None where
-    every trial runs to its end."""
+    """A checked spec. `document` holds the plain values it was made from, in which classes may be
+    named, while everything else here has their numbers; `stopping` is None where every trial runs
+    to its end. `notes` say what is wrong but no error, since a sweep has begun with it."""
 
     name: str
     data: Dataset
@@ -35,6 +36,7 @@ class SweepSpec:
     document: dict[str, Any]
     stopping: StoppingSettings | None = None
     probes: tuple[Probe, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def predicting(self) -> bool:

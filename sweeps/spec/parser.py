@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ from backdoor.config import (
     build_defence,
 )
 from backdoor.datasets import Dataset
-from backdoor.datasets.source import load_source
+from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
-from sweeps.space.parser import SpaceParser
+from sweeps.space.parser import Reading, SpaceParser
 from sweeps.space.space import Space
+from sweeps.spec.class_names import NameSources, RecordedClasses
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
@@ -66,14 +67,21 @@ TRAINING_SETTINGS = {
 
 
 def parse_spec(
-    document: dict[str, Any], mistakes: list[Mistake] | None = None, against_data: bool = True
+    document: dict[str, Any],
+    mistakes: list[Mistake] | None = None,
+    against_data: bool = True,
+    begun: RecordedClasses | None = None,
+    names_later: bool = False,
 ) -> SweepSpec:
     """A spec from plain values; raises every mistake found, those given among them.
 
-    against_data: check it against the real images as well, which loads them.
+    against_data: check it against the real images as well, which loads them. begun: the classes of
+    the sweep that has begun with this spec, if one has. names_later: accept any name of a class,
+    without data that know them.
     """
     found = list(mistakes or ())
-    spec = _Parser(document, found.append).parse(against_data)
+    names = NameSources(against_data, begun, names_later)
+    spec = _Parser(document, found.append, names).parse()
     if found or spec is None:
         raise UserError(found)
     return spec
@@ -82,17 +90,21 @@ def parse_spec(
 class _Parser:
     """Parses one document; every mistake goes to `warn`, and what can be built is built."""
 
-    def __init__(self, document: dict[str, Any], warn: Warn) -> None:
-        self.document, self.warn = document, warn
+    def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
+        self.document, self.warn, self.names = document, warn, names
+        self.notes: list[str] = []
 
-    def parse(self, against_data: bool) -> SweepSpec | None:
+    def parse(self) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
+        seeds = self._seeds()
+        source, unread = self._source(data, seeds or ())
+        readings = self.names.attack(self.document.get("attack"), source)
         defence = self._space("defence", self.document.get("defence"), Defence)
-        attack = self._space("attack", self._attack(), Attack)
+        attack = self._space("attack", self._attack(), Attack, readings)
         panel, baseline = self._panel(attack)
         defences = self._build_ends(defence, "defence", build_defence)
-        seeds, search = self._seeds(), self._section("search", SearchSettings)
+        search = self._section("search", SearchSettings)
         region, resources = self._thresholds(), self._section("resources", Resources)
         tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
         stops = stopping is not None and stopping.kind != "none"
@@ -103,8 +115,10 @@ class _Parser:
         if search is not None:
             self._search(search, defence)
         probes = read_probes(self.document.get("probes"), self.warn)
-        if against_data and data is not None and training is not None:
-            trials = self._against_data(data, training, defences, panel, seeds or (0,))
+        for mistake in unread:
+            self.warn(mistake)
+        if source is not None and data is not None and training is not None:
+            trials = self._against_data(data, source, training, defences, panel, seeds or (0,))
             for mistake in check_probes(probes, trials):
                 self.warn(mistake)
         if document is None or data is None or training is None or not seeds:
@@ -129,6 +143,7 @@ class _Parser:
             self.document,
             stopping if stops else None,
             probes,
+            tuple(self.notes),
         )
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -169,7 +184,23 @@ class _Parser:
             # The rest of the spec is still checked against the data, as far as they are known.
             with contextlib.suppress(UserError):
                 made = build_data({k: given[k] for k in ("kind", "root") if k in given})
-        return made
+        return None if made is None else self._numbered(made)
+
+    def _numbered(self, data: Dataset) -> Dataset:
+        """The data with `classes` as numbers; with all classes where that cannot be."""
+        found: Dataset | None = self._guarded("data", lambda: self.names.data(data))
+        return replace(data, classes=None) if found is None else found
+
+    def _source(
+        self, data: Dataset | None, seeds: Sequence[int]
+    ) -> tuple[Source | None, list[Mistake]]:
+        """The images to check against, if any, and why they cannot be read."""
+        if data is None or not self.names.against_data:
+            return None, []
+        try:
+            return load_source(data, seeds), []
+        except UserError as error:
+            return None, list(error.inside("data").mistakes)
 
     def _training(self) -> Training | None:
         given = self.document.get("training")
@@ -191,7 +222,9 @@ class _Parser:
         pin_section(self.document.get("attack"), {"trigger": TRIGGERS})
         return written_out(self.document.get("attack"), self.warn)
 
-    def _space(self, section: str, given: Any, cls: type) -> Space:
+    def _space(
+        self, section: str, given: Any, cls: type, readings: Mapping[str, Reading] | None = None
+    ) -> Space:
         if given is None:
             return Space(())
         families: dict[str, Any] = {"trigger": TRIGGERS}
@@ -200,7 +233,8 @@ class _Parser:
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS | TRAINING_SETTINGS
             pin_section(given, families)
-        space = SpaceParser(section, cls, families, foreign, self.warn).parse(given)
+        parser = SpaceParser(section, cls, families, foreign, self.warn, readings, self._repeated)
+        space = parser.parse(given)
         for slot in ("architecture", "trigger"):
             if slot in families and isinstance(given, dict) and slot not in given:
                 remedy = suggest("", families[slot].kinds())
@@ -209,6 +243,13 @@ class _Parser:
                 self._wrong(f"{section}.{slot}", "must be given", None, remedy)
                 return Space(())
         return space
+
+    def _repeated(self, mistake: Mistake) -> None:
+        """A choice that is there twice. Sweeps that began with one are still read."""
+        if self.names.begun is None:
+            self.warn(mistake)
+        else:
+            self.notes.append(str(mistake))
 
     def _panel(self, space: Space) -> tuple[tuple[Attack, ...], bool]:
         """The declared attacks, finite and distinct; and whether rate 0 was asked for."""
@@ -244,6 +285,7 @@ class _Parser:
     def _against_data(
         self,
         data: Dataset,
+        source: Source,
         training: Training,
         defences: Sequence[Defence],
         panel: Sequence[Attack],
@@ -251,9 +293,6 @@ class _Parser:
     ) -> list[TrialConfig]:
         """Checks every defence end and every attack against the real images. Returns those that
         fit."""
-        source = self._guarded("data", lambda: load_source(data))
-        if source is None:
-            return []
         fits: list[TrialConfig] = []
         defence = (defences or [build_defence({"architecture": "linear"})])[0]
         trials = [TrialConfig(data, d, None, training, seeds[0]) for d in defences]

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from backdoor.errors import Mistake
-from backdoor.settings.schema import LARGEST, is_number, suggest
+from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
 
 Warn = Callable[[Mistake], None]
 
@@ -19,7 +19,7 @@ Warn = Callable[[Mistake], None]
 class Section(BaseModel):
     """Settings that are no factors: unknown keys and values of other types are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Seeds(Section):
@@ -219,7 +219,8 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
     for error in errors:
         name = str(error["loc"][0]) if error["loc"] else ""
         at = f"{place}.{name}" if place and name else place or name
-        rule, remedy, value = error["msg"].lower(), "Change the value.", error.get("input")
+        rule, value = error["msg"].lower(), error.get("input")
+        remedy = change_remedy(value)
         if error["type"] == "extra_forbidden":
             rule, remedy = "is not a known key", suggest(name, known)
         elif error["type"] == "missing":

@@ -9,6 +9,7 @@ from typing import Any
 
 from backdoor.checks import check_trial
 from backdoor.config import Attack, Defence, build_attack, build_defence
+from backdoor.datasets.class_names import ClassNames
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TRIGGERS
@@ -89,6 +90,7 @@ def _attack(spec: SweepSpec, source: Source, entry: Any) -> Attack:
         raise UserError(
             Mistake("trigger", rule, name, suggest(name, [*TRIGGERS.kinds(), *bundled_panels()]))
         )
+    entry = ClassNames.of(source).read_attack(entry)
     largest = max(attack.poison_rate for attack in spec.panel)
     attack = build_attack({"poison_rate": largest, "target": spec.panel[0].target, **entry})
     if not attack.poison_rate:

@@ -153,7 +153,7 @@ class Unknown:
         (reshaped, "pretrained: must hold the weights of preact_resnet18 for these images, but it differs in shape: stem.weight is (4, 3, 3, 3) and not (4, 1, 3, 3), but got"),
         (without, "but it lacks norm.bias; has besides extra"),
         (lambda state: torch.zeros(3), "pretrained: must be weights: a .safetensors file, or a state dict saved by torch"),
-        (lambda state: {"net": Unknown()}, "(UnpicklingError)"),
+        (lambda state: {"net": Unknown()}, "must hold weights and no other objects, which could run any code when they are read, but got '"),
         (lambda state: {}, "(no mapping of tensors)"),
     ],
 )  # fmt: skip

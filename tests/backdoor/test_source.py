@@ -12,6 +12,7 @@ from fabricated import (
     without_checksums,
     write_cifar10,
     write_cifar100,
+    write_csv,
     write_flowers102,
     write_folders,
     write_gtsrb,
@@ -23,7 +24,9 @@ from fabricated import (
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.datasets.source import cache_folder, load_source, split
+from backdoor.datasets.cache import cache_folder
+from backdoor.datasets.parquet_images import ImageColumn
+from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
 from backdoor.settings.registry import DATASETS
 
@@ -86,7 +89,7 @@ def test_the_cache_is_by_content_memory_mapped_and_not_decoded_again(tmp_path, m
     for file in tmp_path.glob("*.parquet"):
         file.rename(moved / file.name)
     again = build_data({"kind": "parquet", "root": str(moved)})
-    monkeypatch.setattr(type(again), "read", lambda self: pytest.fail("decoded twice"))
+    monkeypatch.setattr(ImageColumn, "read", lambda *_: pytest.fail("decoded twice"))
     assert load_source(again).fingerprint == first.fingerprint
     assert not list(cache_folder().glob(".writing-*"))
 
@@ -96,12 +99,12 @@ def test_a_cache_entry_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> 
     dataset = build_data({"kind": "parquet", "root": str(tmp_path)})
     real_save = np.save
 
-    def die(path, array):
-        real_save(path, array)
-        raise OSError("disk full")
+    def die(path, array, **settings):
+        real_save(path, array, **settings)
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(np, "save", die)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match=r"BACKDOOR_CACHE: .*disk full"):
         load_source(dataset)
     assert not list(cache_folder().glob(f"*{dataset.fingerprint()[:32]}"))
     assert not list(cache_folder().glob(".writing-*"))
@@ -165,6 +168,7 @@ FABRICATE = {
     "cifar100": lambda folder: write_cifar100(folder, *small(3, 32, 32)).parent,
     "image_folder": fabricate_folders,
     "arrays": fabricate_arrays,
+    "csv": lambda folder: write_csv(folder, *small(5, 4, 3)),
     "svhn": lambda folder: write_svhn(folder, *small(3, 32, 32)),
     "gtsrb": lambda folder: write_gtsrb(folder, *small(5, 4, 3)),
     "imagenette": lambda folder: write_imagenette(folder, *small(5, 4, 3)),

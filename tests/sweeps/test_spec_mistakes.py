@@ -37,7 +37,7 @@ WRONG_SPECS = {
     "unknown dataset": (changed("data", "digit"), ["data.kind: must be a known dataset, but got 'digit'. Did you mean 'digits'?"]),
     "unknown dataset setting": (changed("data.clases", [1, 2]), ["data.clases: is not a setting of `digits`", "Did you mean 'classes'?"]),
     "too many images": (changed("data.train", 5000), ["data.train + validation + test: must not exceed the 1797 images"]),
-    "class that does not exist": (changed("data.classes", [1, 12]), ["data.classes: must be labels from 0 to 9, but got [12]"]),
+    "class that does not exist": (changed("data.classes", [1, 12]), ["data.classes: must be labels from 0 to 9, or names of classes, but got [12]"]),
     "missing data": (changed("data", {"kind": "parquet", "root": "/nowhere"}), ["data.root: must be a folder that exists, but got '/nowhere'"]),
     "no data root": (changed("data", "parquet"), ["data.root: must be given for `parquet`", "--set data.root=FOLDER"]),
     "wrong type": (changed("defence.epochs", "many"), ["defence.epochs: must be a whole number, but got 'many'"]),

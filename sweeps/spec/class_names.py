@@ -1,0 +1,116 @@
+"""Names of classes in a spec as class numbers, and where the names come from.
+
+A sweep that has begun keeps its numbers: they come from sweep.json, also where the data are not at
+hand. For a new one they come from the data. A spec that is sent to where the data are is checked
+without: there any name may be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backdoor.datasets import Dataset
+from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered
+from backdoor.datasets.source import Source
+from backdoor.errors import Mistake, UserError
+from sweeps.panels import named_panel
+from sweeps.space.parser import Reading
+
+#: Stands for the first class whose number is not known here: more than any class number.
+UNKNOWN = 10**9
+
+
+@dataclass(frozen=True)
+class RecordedClasses:
+    """The classes of a sweep that has begun, as sweep.json has them.
+
+    names: by class number. selected: the numbers of the same classes in the whole data set, where
+    `data.classes` names them; None where it gives numbers, or is not given.
+    """
+
+    names: tuple[str, ...]
+    selected: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, sweep: Mapping[str, Any]) -> RecordedClasses:
+        """From what sweep.json says."""
+        selected = sweep.get("class_numbers")
+        return cls(tuple(sweep["class_names"]), None if selected is None else tuple(selected))
+
+
+@dataclass(frozen=True)
+class NameSources:
+    """Where names of classes may be looked up: in the data, or in a sweep that has begun.
+
+    later: whether names that cannot be looked up are fine, as they are looked up elsewhere.
+    """
+
+    against_data: bool
+    begun: RecordedClasses | None = None
+    later: bool = False
+
+    def data(self, data: Dataset) -> Dataset:
+        """The data set with `classes` as numbers, as far as they can be known here.
+
+        Raises:
+            UserError: a name is not known, or the data cannot be read.
+        """
+        if self.against_data and self.begun is None:
+            return numbered(data)
+        if self.later or not has_names(data.classes):
+            return data
+        if self.begun is not None:
+            return replace(data, classes=self._selected(data))
+        raise UserError(_not_known("classes", list(data.classes or ())))
+
+    def _selected(self, data: Dataset) -> tuple[int, ...]:
+        recorded = self.begun.selected if self.begun is not None else None
+        if recorded is None or len(recorded) != len(data.classes or ()):
+            rule = "must be the classes that the sweep began with"
+            remedy = "Restore spec.yaml, or begin a new sweep."
+            raise UserError(Mistake("classes", rule, list(data.classes or ()), remedy))
+        return recorded
+
+    def attack(self, section: Any, source: Source | None) -> Mapping[str, Reading]:
+        """What reads each factor of an `attack` section that is a class. source: the data's, None
+        where it is not known. A panel's own numbers are no labels, so that they stay as they are.
+        """
+        use = named_panel(section)
+        written = CLASS_FACTORS if use is None else use.changed
+        reading = self._reading(source)
+        return {name: reading for name in CLASS_FACTORS if name in written}
+
+    def _reading(self, source: Source | None) -> Reading:
+        if self.begun is not None:
+            return ClassNames(self.begun.names).read
+        if source is not None:
+            return ClassNames.of(source).read
+        # What is wrong with data that cannot be read is said once.
+        return _any_number() if self.later or self.against_data else _numbers_only
+
+
+def _any_number() -> Reading:
+    """Gives each name some number of its own."""
+    numbers: dict[str, int] = {}
+
+    def number(given: Any) -> Any:
+        named = isinstance(given, str)
+        return numbers.setdefault(given, UNKNOWN + len(numbers)) if named else given
+
+    def read(place: str, given: Any) -> Any:
+        return [number(each) for each in given] if isinstance(given, list) else number(given)
+
+    return read
+
+
+def _numbers_only(place: str, given: Any) -> Any:
+    if has_names(given if isinstance(given, list) else [given]):
+        raise UserError(_not_known(place, given))
+    return given
+
+
+def _not_known(place: str, given: Any) -> Mistake:
+    rule = "must be given by class number where the data are not read, which have the names"
+    return Mistake(place, rule, given, "Write numbers, or read the spec where the data are.")
