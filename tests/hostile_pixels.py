@@ -158,7 +158,7 @@ READ: dict[str, tuple[Sequence[Sample], int, str, Settings]] = {
     "16 bits": ([bits(p) for p in WIDE], 1, "", {}),
     "16 bits in the other byte order": ([bits(p, content=tiff(Image.frombytes("I;16B", (6, 6), p.astype(">u2").tobytes())), suffix=".tif") for p in WIDE], 1, "", {}),
     "12 of 16 bits, said so": ([bits(p, 4095) for p in SCAN], 1, "bits", {"bits": 12}),
-    "12 of 16 bits, said to be 16": ([bits(p) for p in SCAN], 1, "", {"bits": 16}),
+    "12 of 16 bits, said to be 16": ([bits(p) for p in SCAN], 1, "bits", {"bits": 16}),
     "16 bits of colour": ([bits(p) for p in WIDE_RGB], 1, "", {}),
     "CMYK": ([jpeg(p, "CMYK") for p in COLOUR], 0, "", {}),
     "CMYK TIFF": ([Sample(0, rgb(Image.fromarray(p).convert("CMYK")), tiff(Image.fromarray(p).convert("CMYK")), ".tif") for p in COLOUR], 0, "", {}),
