@@ -163,6 +163,7 @@ def drawn(rows: list[Row]) -> list[Row]:
     rows = [(("test" if s == held else s), y, x) for s, y, x in rows if s in ("train", "pool", held)]  # fmt: skip
     seen: dict[Path, str] = {}
     refuse_if(any(seen.setdefault(place, y) != y for _, y, place in rows), "two labels")
+    refuse_if(not all(place.is_file() for place in seen), "no such image")
     whole = all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows)
     return [(split, int(y) if whole else y, place.read_bytes()) for split, y, place in rows]
 
@@ -177,7 +178,6 @@ def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
         cells = dict(zip(header, line, strict=True))
         refuse_if(not cells["label"] or not cells["path"], "an empty cell")
         place = file.parent / cells["path"]
-        refuse_if(not place.is_file(), "no such image")
         split = word or (split_of(cells["split"]) if "split" in cells else "pool")
         refuse_if(split is None, "no such split")
         rows.append((split, cells["label"], place))
