@@ -7,10 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import hostile_arrays
+import hostile_csv
 import hostile_folders
 import hostile_labels
+import hostile_parquet
 import hostile_pixels
-import hostile_tables
+import hostile_published
 import pytest
 import yaml
 from fabricated import without_checksums
@@ -21,7 +23,7 @@ from backdoor import load_data
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 
-MODULES = (hostile_labels, hostile_pixels, hostile_folders, hostile_tables, hostile_arrays)
+MODULES = (hostile_labels, hostile_pixels, hostile_folders, hostile_parquet, hostile_csv, hostile_arrays, hostile_published)  # fmt: skip
 CASES = [case for module in MODULES for case in module.cases()]
 MEGABYTE = 2**20
 
