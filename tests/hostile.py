@@ -1,7 +1,7 @@
 """Hostile data sets: what a case is, and how the outcome is held against what the contract says.
 
 The contract is `backdoor/datasets/README.md`. The cases are in `hostile_labels.py` and its
-neighbours; each writes a small set into a folder, and says what must come of it.
+neighbours, `hostile_*.py`; each writes a small set into a folder, and says what must come of it.
 """
 
 from __future__ import annotations

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hostile import Case, Read, Refused, Sample, Settings, draw, expect, label_all
+from hostile_files import gray_png, raw_png, wide_png
 from hostile_writers import WRITERS, encode, png
 from PIL import Image, ImageOps
 
 Outcomes = tuple[Read | Refused, ...]
-
-
-def raw_png(shape: tuple[int, int], depth: int, colour: int, rows: bytes) -> bytes:
-    """A PNG file of any depth; rows: the content of all rows, each after its filter byte."""
-    head = struct.pack(">IIBBBBB", shape[1], shape[0], depth, colour, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    parts = [
-        struct.pack(">I", len(c)) + name + c + struct.pack(">I", zlib.crc32(name + c))
-        for name, c in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def wide_png(values: np.ndarray) -> bytes:
-    """(h, w), (h, w, 3) or (h, w, 4) uint16 as a PNG file of 16 bits a channel."""
-    colour = 0 if values.ndim == 2 else {3: 2, 4: 6}[values.shape[2]]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    return raw_png((values.shape[0], values.shape[1]), 16, colour, rows)
-
-
-def gray_png(values: np.ndarray, depth: int) -> bytes:
-    """(h, w) with h x w values below 2 ** depth as a grey PNG file of 2 or 4 bits."""
-    bits = [np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, 8 - depth :] for row in values]
-    rows = b"".join(b"\0" + np.packbits(row.ravel()).tobytes() for row in bits)
-    return raw_png((values.shape[0], values.shape[1]), depth, 0, rows)
 
 
 def with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> Image.Image:
@@ -158,7 +132,7 @@ READ: dict[str, tuple[Sequence[Sample], int, str, Settings]] = {
     "16 bits": ([bits(p) for p in WIDE], 1, "", {}),
     "16 bits in the other byte order": ([bits(p, content=tiff(Image.frombytes("I;16B", (6, 6), p.astype(">u2").tobytes())), suffix=".tif") for p in WIDE], 1, "", {}),
     "12 of 16 bits, said so": ([bits(p, 4095) for p in SCAN], 1, "bits", {"bits": 12}),
-    "12 of 16 bits, said to be 16": ([bits(p) for p in SCAN], 1, "", {"bits": 16}),
+    "12 of 16 bits, said to be 16": ([bits(p) for p in SCAN], 1, "bits", {"bits": 16}),
     "16 bits of colour": ([bits(p) for p in WIDE_RGB], 1, "", {}),
     "CMYK": ([jpeg(p, "CMYK") for p in COLOUR], 0, "", {}),
     "CMYK TIFF": ([Sample(0, rgb(Image.fromarray(p).convert("CMYK")), tiff(Image.fromarray(p).convert("CMYK")), ".tif") for p in COLOUR], 0, "", {}),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fabricated import write_cifar10, write_mnist, write_svhn
+from fabricated import write_cifar10, write_cifar100, write_mnist, write_svhn
 from hostile import Sample, Settings
 from PIL import Image
 
@@ -152,6 +152,11 @@ def mnist(root: Path, train: Part, test: Part | None, **_: Any) -> Settings:
     return {"kind": "mnist", "root": str(root)}
 
 
+def fashion_mnist(root: Path, train: Part, test: Part | None, **_: Any) -> Settings:
+    write_mnist(root, stacked(train), stacked(test or []), "FashionMNIST")
+    return {"kind": "fashion_mnist", "root": str(root)}
+
+
 def planes_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
     images, labels = stacked(part)
     return images.transpose(0, 3, 1, 2), labels
@@ -160,6 +165,11 @@ def planes_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
 def cifar10(root: Path, train: Part, test: Part | None, **_: Any) -> Settings:
     write_cifar10(root, planes_of(train), planes_of(test or []))
     return {"kind": "cifar10", "root": str(root)}
+
+
+def cifar100(root: Path, train: Part, test: Part | None, **_: Any) -> Settings:
+    write_cifar100(root, planes_of(train), planes_of(test or []))
+    return {"kind": "cifar100", "root": str(root)}
 
 
 def svhn(root: Path, train: Part, test: Part | None, **_: Any) -> Settings:
@@ -179,7 +189,9 @@ WRITERS: dict[str, Callable[..., Settings]] = {
     "own read": own_read,
     "own open": own_open,
     "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,
+    "cifar100": cifar100,
     "svhn": svhn,
 }
 #: Those that read encoded images.
@@ -189,6 +201,8 @@ NUMBERED = ("parquet", "csv", "arrays", "own read", "own open")
 #: Shape of an image that torchvision's files hold, and names of their classes.
 PUBLISHED = {
     "mnist": ((28, 28), ("0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine")),
+    "fashion_mnist": ((28, 28), ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")),
+    "cifar100": ((32, 32, 3), tuple(f"thing {i}" for i in range(100))),
     "cifar10": ((32, 32, 3), tuple(f"thing {i}" for i in range(10))),
     "svhn": ((32, 32, 3), tuple("0123456789")),
 }  # fmt: skip

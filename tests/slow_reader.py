@@ -7,7 +7,6 @@ Each function returns the images that are read, as (split, label, encoded file o
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from slow_pixels import pixels_of, refuse_if, same_shape
 
 Row = tuple[str, Any, Any]
 WORDS = {
@@ -23,15 +22,6 @@ WORDS = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
 }  # fmt: skip
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-
-
-class RefusedError(Exception):
-    """The set must be refused."""
-
-
-def refuse_if(wrong: Any, why: str) -> None:
-    if wrong:
-        raise RefusedError(why)
 
 
 def split_of(name: str) -> str | None:
@@ -163,6 +153,7 @@ def drawn(rows: list[Row]) -> list[Row]:
     rows = [(("test" if s == held else s), y, x) for s, y, x in rows if s in ("train", "pool", held)]  # fmt: skip
     seen: dict[Path, str] = {}
     refuse_if(any(seen.setdefault(place, y) != y for _, y, place in rows), "two labels")
+    refuse_if(not all(place.is_file() for place in seen), "no such image")
     whole = all(re.fullmatch(r"-?\d+", label) for _, label, _ in rows)
     return [(split, int(y) if whole else y, place.read_bytes()) for split, y, place in rows]
 
@@ -177,7 +168,6 @@ def rows_of_lines(word: str | None, file: Path, delimiter: str) -> list[Row]:
         cells = dict(zip(header, line, strict=True))
         refuse_if(not cells["label"] or not cells["path"], "an empty cell")
         place = file.parent / cells["path"]
-        refuse_if(not place.is_file(), "no such image")
         split = word or (split_of(cells["split"]) if "split" in cells else "pool")
         refuse_if(split is None, "no such split")
         rows.append((split, cells["label"], place))
@@ -235,39 +225,3 @@ def read_rows(rows: list[Row]) -> tuple[tuple[str, ...], Counter[tuple[bool, str
     arrays = same_shape([pixels_of(image) for _, _, image in rows])
     found = Counter((split == "test", called[y], a.tobytes(), a.shape) for (split, y, _), a in zip(rows, arrays, strict=True))  # fmt: skip
     return tuple(called[y] for y in classes), found
-
-
-def pixels_of(image: bytes | np.ndarray) -> np.ndarray:
-    """(c, h, w): uint8, or uint16 where a file has 16 bits."""
-    if isinstance(image, np.ndarray):
-        return image
-    try:
-        opened = Image.open(io.BytesIO(image))
-        opened.load()
-    except (OSError, SyntaxError, ValueError):
-        raise RefusedError("damaged") from None
-    opened = ImageOps.exif_transpose(opened)
-    refuse_if(opened.mode in ("I", "F"), "32 bits")
-    if opened.mode.startswith("I;16"):
-        return np.asarray(opened)[None]
-    if opened.mode == "P" and "transparency" in opened.info:
-        opened = opened.convert("RGBA")
-    if opened.mode in ("LA", "RGBA"):
-        values = np.array(opened)
-        seen, alpha = values[..., :-1], values[..., -1]
-        assert set(np.unique(alpha)) <= {0, 255}
-        seen[alpha == 0] = 255
-        return np.broadcast_to(seen, (*seen.shape[:2], 3)).transpose(2, 0, 1)
-    grey = opened.mode in ("1", "L")
-    values = np.asarray(opened.convert("L" if grey else "RGB"))
-    return values[None] if grey else values.transpose(2, 0, 1)
-
-
-def same_shape(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """uint8, with as many channels and pixels as all others."""
-    wide = [a for a in arrays if a.dtype == np.uint16]
-    refuse_if(wide and max(a.max() for a in wide) < 2**14, "how many bits?")
-    arrays = [(a // 257).astype(np.uint8) if a.dtype == np.uint16 else a for a in arrays]
-    refuse_if(len({a.shape[1:] for a in arrays}) > 1, "several sizes")
-    channels = max(len(a) for a in arrays)
-    return [np.ascontiguousarray(np.broadcast_to(a, (channels, *a.shape[1:]))) for a in arrays]

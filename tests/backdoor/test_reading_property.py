@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from random_sets import Chance, make_arrays, make_csv, make_folder, make_parquet
-from slow_reader import (
-    RefusedError,
-    read_rows,
-    rows_of_arrays,
-    rows_of_csv,
-    rows_of_folder,
-    rows_of_parquet,
-)
+from slow_pixels import RefusedError
+from slow_reader import read_rows, rows_of_arrays, rows_of_csv, rows_of_folder, rows_of_parquet
 
 from backdoor.config import build_data
 from backdoor.datasets.source import load_source
