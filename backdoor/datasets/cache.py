@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ from backdoor.datasets.scan import Scan, Shape, as_rows, in_threads, pixel_diges
 from backdoor.errors import Mistake, UserError
 
 FORMAT = 4
-META, TABLES, ROWS, PIXELS = "meta.json", "tables.npz", "rows.npy", "images.u8"
+META, TABLES, ROWS, PIXELS = "meta", "tables", "rows", "images"
 #: Sources up to this size are kept as a whole, even if few of their images are in use.
 SMALL_BYTES = 256 * 2**20
 #: Bytes that stay free on the disk.
@@ -107,11 +108,8 @@ class Entry:
             OSError, ValueError, KeyError, TypeError, EOFError: it is missing or damaged.
         """
         self.folder, self._images = folder, images
-        meta = json.loads((folder / META).read_text())
-        tables = (folder / TABLES).read_bytes()
-        if meta["tables"] != hashlib.sha256(tables).hexdigest():
-            raise ValueError(f"{TABLES} is damaged")
-        with np.load(folder / TABLES, allow_pickle=False) as found:
+        meta = json.loads(_checked(folder / META))
+        with np.load(io.BytesIO(_checked(folder / TABLES)), allow_pickle=False) as found:
             self._tables = dict(found.items())
         c, h, w = meta["shape"]
         self._meta = meta
@@ -158,7 +156,7 @@ class Entry:
     def _map(self) -> None:
         """Maps the images that are kept by now."""
         c, h, w = self.scan.shape
-        rows: npt.NDArray[np.int32] = np.load(self.folder / ROWS, allow_pickle=False)
+        rows = np.frombuffer(_checked(self.folder / ROWS), np.int32)
         count, size = int(rows.max(initial=-1)) + 1, (self.folder / PIXELS).stat().st_size
         if rows.shape != self.scan.digests.shape or size < count * c * h * w:
             raise ValueError(f"{ROWS} or {PIXELS} is damaged")
@@ -204,7 +202,7 @@ class Entry:
                     why = reason(digest) if isinstance(digest, Exception) else "other pixels"
                     raise changed(f"{name} ({why})")
             os.fsync(file)
-        _save_rows(self.folder, rows)
+        _save(self.folder / ROWS, rows.tobytes())
 
 
 @dataclass(frozen=True)
@@ -277,7 +275,7 @@ def _make(folder: Path, contents: Contents, labels: Ids, keep: Ids | None) -> No
         with _FileSink(scratch, len(labels), keep) as sink:
             found = scan(contents.images, labels, pool, sink)
         with _writing():
-            _save_rows(scratch, sink.rows)
+            _save(scratch / ROWS, sink.rows.tobytes())
             _save_tables(scratch, contents, found)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             scratch.rename(folder)
@@ -294,7 +292,9 @@ def _save_tables(folder: Path, contents: Contents, found: Scan) -> None:
     }
     if contents.poisoned is not None:
         tables["poisoned"] = contents.poisoned
-    np.savez(folder / TABLES, allow_pickle=False, **tables)
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **tables)
+    _save(folder / TABLES, stream.getvalue())
     meta = {
         "shape": list(found.shape),
         "traits": found.traits,
@@ -302,12 +302,8 @@ def _save_tables(folder: Path, contents: Contents, found: Scan) -> None:
         "test_from": contents.test_from,
         "left_out": list(contents.left_out),
         "notes": list(contents.notes),
-        "tables": hashlib.sha256((folder / TABLES).read_bytes()).hexdigest(),
     }
-    (folder / META).write_text(json.dumps(meta))
-    for file in folder.iterdir():
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
+    _save(folder / META, json.dumps(meta).encode())
 
 
 class _FileSink:
@@ -327,6 +323,7 @@ class _FileSink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        os.fsync(self._file)
         os.close(self._file)
 
     def begin(self, shape: Shape) -> None:
@@ -350,13 +347,22 @@ def _write_at(file: int, pixels: ImageArray, place: int) -> None:
             data, place = data[written:], place + written
 
 
-def _save_rows(folder: Path, rows: npt.NDArray[np.int32]) -> None:
-    beside = folder / f".{ROWS}"
-    with beside.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / ROWS)
+def _save(file: Path, content: bytes) -> None:
+    """Writes a file with its checksum in front, completely or not at all."""
+    beside = file.with_name(f".{file.name}")
+    with beside.open("wb") as stream:
+        stream.write(hashlib.sha256(content).digest() + content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
+
+
+def _checked(file: Path) -> bytes:
+    """The content of a file that `_save` wrote; `ValueError` if it is damaged."""
+    content = file.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        raise ValueError(f"{file.name} is damaged")
+    return content[32:]
 
 
 @contextlib.contextmanager

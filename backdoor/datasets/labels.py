@@ -50,7 +50,9 @@ def classes_of(contents: Contents) -> Classes:
         raise wrong_root(rule, str(given.dtype), "Store class numbers, or names of classes.")
     if not len(given):
         raise wrong_root("must hold images", "none", "Check the path.")
-    if not text:
+    if text:
+        _none_empty(given, contents)
+    else:
         _none_outside(given, contents)
     train = given[: contents.test_from]
     found = np.unique(train)
@@ -88,6 +90,13 @@ def _named_numbers(
 def _shortly(numbers: Sequence[int]) -> str:
     shown = [str(number) for number in numbers]
     return ", ".join(shown) if len(shown) <= 6 else f"{', '.join(shown[:3])}, ..., {shown[-1]}"
+
+
+def _none_empty(labels: npt.NDArray[Any], contents: Contents) -> None:
+    wrong = np.flatnonzero(labels == np.zeros(1, labels.dtype)[0])
+    if len(wrong):
+        value = f"an empty label at {name_of(contents, int(wrong[0]))}, {len(wrong)} in all"
+        raise wrong_root("must have a label for every image", value, "Name the class.")
 
 
 def _none_outside(labels: npt.NDArray[Any], contents: Contents) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from backdoor.datasets.files import listed, wrong_root
 from backdoor.errors import UserError
 
-BROKEN = (pa.ArrowException, OSError)
+BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, StopIteration, RuntimeError)
 #: Bytes of images that are in memory at a time, and the most rows.
 BATCH_BYTES, BATCH_ROWS = 4 << 20, 1024
 #: Files that a message names.

@@ -69,6 +69,10 @@ REWORDED = [
         r"Say from which poison rate on a backdoor takes, by defence point\.",
         "Say the smallest poison rate at which a backdoor works, by defence point.",
     ),
+    (
+        r"Images in Parquet files under the folder `root`\.",
+        "Images in Parquet files under the folder `root`: one file or numbered shards for each split.",
+    ),
 ]
 
 #: Commands that came later: the record has no help of theirs.

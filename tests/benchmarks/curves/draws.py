@@ -56,7 +56,8 @@ def their_images(mnist, folder):
     np.savez(file, images=source.images[train], labels=digits[train],
              test_images=source.images[test], test_labels=digits[test])  # fmt: skip
     # `classes` distinguishes the trials of one pair from those of another; the file's path does not.
-    own = {"root": str(file), "classes": list(mnist.classes), "split_seed": SPLIT_SEED}
+    named = list(map(str, mnist.classes))  # the array has no other digits, so that these are names
+    own = {"root": str(file), "classes": named, "split_seed": SPLIT_SEED}
     return build_data(
         {"kind": "arrays", **own, "train": mnist.train, "validation": 1, "test": TEST}
     )
