@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from backdoor.datasets.base import Dataset, Raw
-from backdoor.datasets.contents import Contents, EncodedImages
-from backdoor.datasets.pixels import Decoding
+from backdoor.reading.contents import Contents, EncodedImages
+from backdoor.reading.pixels import Decoding
 from backdoor.settings.schema import location
 
 

@@ -18,6 +18,7 @@ FLOORS = [
     ["backdoor.errors", "backdoor.former_paths", "backdoor.memory", "backdoor.streams"],
     ["sweeps.statistics"],
     ["backdoor", "sweeps", "backdoor.settings"],
+    ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],
     ["backdoor.architectures", "backdoor.triggers"],
     ["backdoor.image_store", "backdoor.regularizers"],

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from backdoor.architectures.pretrained import State, Tables
-from backdoor.datasets.files import listed
+from backdoor.reading.files import listed
 
 #: Modules that add their name to those of the weights, anywhere, and change nothing else.
 TRANSPARENT = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError
 
 from backdoor.architectures.pickled import objects_in, strings_in
-from backdoor.datasets.files import listed
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
 from backdoor.settings.user_file import UserFile
 
 State = dict[str, torch.Tensor]

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.contents import Contents, Ids, Item
-from backdoor.datasets.files import content_hash, given_root, state_of, wrong_root
-from backdoor.datasets.npz_members import Array, Header, NpzMembers
-from backdoor.datasets.pixels import Decoded
+from backdoor.reading.contents import Contents, Ids, Item
+from backdoor.reading.files import content_hash, given_root, state_of, wrong_root
+from backdoor.reading.npz_members import Array, Header, NpzMembers
+from backdoor.reading.pixels import Decoded
 from backdoor.settings.schema import location, suggest
 
 NEEDED = ("images", "labels")

@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from backdoor.datasets.contents import Contents
 from backdoor.datasets.raw import Raw, contents_of
 from backdoor.errors import Mistake
+from backdoor.reading.contents import Contents
 from backdoor.settings.registry import Kind
 from backdoor.settings.schema import Count, Range
 

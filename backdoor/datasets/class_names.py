@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.labels import classes_of
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.labels import classes_of
 from backdoor.settings.schema import is_number
 
 #: How many names a remedy lists, where there are more.

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from backdoor.datasets.contents import Contents, EncodedImages, Ids
-from backdoor.datasets.csv_labels import labels_of
-from backdoor.datasets.csv_rows import DELIMITERS, Columns, Row
-from backdoor.datasets.csv_splits import Rows, csv_files, find_rows
 from backdoor.datasets.encoded import EncodedDataset
-from backdoor.datasets.files import given_root, state_of, wrong_root
-from backdoor.datasets.tables import beside, content_hashes, counted, wrong_files
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.contents import Contents, EncodedImages, Ids
+from backdoor.reading.files import given_root, state_of, wrong_root
+from backdoor.reading.tables.csv_labels import labels_of
+from backdoor.reading.tables.csv_rows import DELIMITERS, Columns, Row
+from backdoor.reading.tables.csv_splits import Rows, csv_files, find_rows
+from backdoor.reading.tables.named_files import beside, content_hashes, counted, wrong_files
 from backdoor.settings.schema import location
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import sklearn
 from sklearn.datasets import load_digits
 
 from backdoor.datasets.base import Dataset
@@ -27,6 +29,9 @@ class Digits(Dataset):
     def fingerprint(self) -> str:
         raw = self.read()
         return hashlib.sha256(raw.images.tobytes() + raw.labels.tobytes()).hexdigest()
+
+    def signature(self) -> Hashable:
+        return str(sklearn.__version__)  # whose files do not change while it runs
 
     def read(self) -> Raw:
         bunch = load_digits()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.pixels import Background, Decoding, Resize
+from backdoor.reading.pixels import Background, Decoding, Resize
 from backdoor.settings.schema import Count, Range
 
 

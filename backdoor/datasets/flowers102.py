@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
-from backdoor.datasets.files import wrong_root
-from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.published_folders import PublishedFolders
+from backdoor.reading.files import wrong_root
+from backdoor.reading.folders.classes import Classes
 from backdoor.settings.schema import Count
 
 #: What scipy raises for files that are damaged, or not MATLAB files at all.

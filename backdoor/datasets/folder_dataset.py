@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from backdoor.datasets.contents import Contents, EncodedImages, Ids
 from backdoor.datasets.encoded import EncodedDataset
-from backdoor.datasets.files import content_hash, existing_folder, listed, wrong_root
-from backdoor.datasets.folder_classes import Classes, Found
-from backdoor.datasets.folder_scan import shown
-from backdoor.datasets.folder_signature import signature
 from backdoor.errors import UserError
+from backdoor.reading.contents import Contents, EncodedImages, Ids
+from backdoor.reading.files import content_hash, existing_folder, listed, wrong_root
+from backdoor.reading.folders.classes import Classes, Found
+from backdoor.reading.folders.listing import shown
+from backdoor.reading.folders.signature import signature
 from backdoor.settings.schema import location
 
 #: Files that one thread hashes at a time.

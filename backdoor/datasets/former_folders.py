@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.folder_dataset import fingerprint_of
-from backdoor.datasets.folder_layout import read_folders
-from backdoor.datasets.folder_scan import Scan
-from backdoor.datasets.layout import splits_in
 from backdoor.errors import UserError
+from backdoor.reading.files import listed
+from backdoor.reading.folders.classes import Classes
+from backdoor.reading.folders.layout import read_folders
+from backdoor.reading.folders.listing import Scan
+from backdoor.reading.layout import splits_in
 from backdoor.settings.user_file import image_files
 
 

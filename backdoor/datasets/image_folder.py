@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from backdoor.datasets.folder_classes import Found
 from backdoor.datasets.folder_dataset import FolderDataset
-from backdoor.datasets.folder_layout import Layout, read_folders
 from backdoor.datasets.former_folders import former_fingerprints
+from backdoor.reading.folders.classes import Found
+from backdoor.reading.folders.layout import Layout, read_folders
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from backdoor.datasets.folder_classes import Classes
-from backdoor.datasets.folder_layout import read_two
 from backdoor.datasets.published_folders import PublishedFolders
+from backdoor.reading.folders.classes import Classes
+from backdoor.reading.folders.layout import read_two
 from backdoor.settings.schema import Count
 
 NAMES = {

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
 from backdoor.datasets.class_names import numbered
-from backdoor.datasets.contents import Ids
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.datasets.summary import DataSummary, summarize
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.contents import Ids
 from backdoor.settings.plain import plain_settings
 from backdoor.settings.registry import DATASETS
 from backdoor.settings.schema import LARGEST

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from backdoor.datasets.contents import Contents, EncodedImages
 from backdoor.datasets.encoded import EncodedDataset
-from backdoor.datasets.files import existing_folder, given_root, listed, state_of, wrong_root
-from backdoor.datasets.parquet_choice import image_column
-from backdoor.datasets.parquet_files import Found, Part, find_parts, former_files, other_files
-from backdoor.datasets.parquet_images import ImageColumn
-from backdoor.datasets.parquet_labels import class_names, read_labels, same_names
-from backdoor.datasets.parquet_tables import count_rows, open_tables
-from backdoor.datasets.tables import content_hashes
 from backdoor.errors import UserError
+from backdoor.reading.contents import Contents, EncodedImages
+from backdoor.reading.files import existing_folder, given_root, listed, state_of, wrong_root
+from backdoor.reading.tables.named_files import content_hashes
+from backdoor.reading.tables.parquet_choice import image_column
+from backdoor.reading.tables.parquet_files import Found, Part, find_parts, former_files, other_files
+from backdoor.reading.tables.parquet_images import ImageColumn
+from backdoor.reading.tables.parquet_labels import class_names, read_labels, same_names
+from backdoor.reading.tables.parquet_tables import count_rows, open_tables
 from backdoor.settings.schema import location
 
 

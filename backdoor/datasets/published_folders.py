@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from backdoor.datasets.files import listed, wrong_root
-from backdoor.datasets.folder_classes import Classes, Found
 from backdoor.datasets.folder_dataset import FolderDataset, readable_folder
-from backdoor.datasets.folder_layout import read_one
-from backdoor.datasets.folder_left_out import LeftOut
-from backdoor.datasets.folder_scan import Scan, extension
-from backdoor.datasets.pixels import Resize
+from backdoor.reading.files import listed, wrong_root
+from backdoor.reading.folders.classes import Classes, Found
+from backdoor.reading.folders.layout import read_one
+from backdoor.reading.folders.left_out import LeftOut
+from backdoor.reading.folders.listing import Scan, extension
+from backdoor.reading.pixels import Resize
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.contents import ArrayImages, Contents
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.contents import ArrayImages, Contents
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """From a dataset to arrays of uint8: read once, select classes, split.
 
-Decoded images are kept by `backdoor.datasets.cache`.
+Decoded images are kept by `backdoor.reading.cache`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.cache import Entry, SomeImages, changed, open_entry
-from backdoor.datasets.contents import ArrayImages, Contents, Ids, Images
-from backdoor.datasets.files import listed
-from backdoor.datasets.labels import Classes, class_number, classes_of
-from backdoor.datasets.pixels import NEW_RULES, TRAITS, ImageArray
-from backdoor.datasets.scan import Scan, Shape, scan
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.cache import Entry, SomeImages, changed, open_entry
+from backdoor.reading.contents import ArrayImages, Contents, Ids, Images
+from backdoor.reading.files import listed
+from backdoor.reading.labels import Classes, class_number, classes_of
+from backdoor.reading.pixels import NEW_RULES, TRAITS, ImageArray
+from backdoor.reading.scan import Scan, Shape, scan
 
 #: Sources that a process remembers.
 REMEMBERED = 4

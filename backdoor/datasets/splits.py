@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.contents import Ids
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.contents import Ids
 from backdoor.streams import stream
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.contents import Ids
-from backdoor.datasets.pixels import TRAITS
 from backdoor.datasets.source import Source
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.datasets.summary_text import class_name, class_names, counted, listed
+from backdoor.reading.contents import Ids
+from backdoor.reading.pixels import TRAITS
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backdoor.datasets.files import given_root
 from backdoor.datasets.torchvision_files import Part, TorchvisionFiles
+from backdoor.reading.files import given_root
 
 
 @dataclass(frozen=True, kw_only=True)

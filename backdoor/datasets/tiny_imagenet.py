@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from backdoor.datasets.files import wrong_root
-from backdoor.datasets.folder_classes import Classes
 from backdoor.datasets.published_folders import PublishedFolders
+from backdoor.reading.files import wrong_root
+from backdoor.reading.folders.classes import Classes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
-from backdoor.datasets.files import content_hash, given_root, listed, state_of, wrong_root
 from backdoor.datasets.raw import Raw
+from backdoor.reading.files import content_hash, given_root, listed, state_of, wrong_root
 from backdoor.settings.schema import location
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], tuple[str, ...]]

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from backdoor.datasets.cache import SomeImages
 from backdoor.datasets.source import Source
 from backdoor.image_store.augment import crop_flip
+from backdoor.reading.cache import SomeImages
 from backdoor.triggers import Trigger
 
 Ids = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from backdoor.datasets.cache import SomeImages
+from backdoor.reading.cache import SomeImages
 from backdoor.streams import by_number
 
 Ids = npt.NDArray[np.int64]

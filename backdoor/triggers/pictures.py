@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.pixels import UNREADABLE, ImageArray
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.pixels import UNREADABLE, ImageArray
 from backdoor.settings.user_file import UserFile, image_files
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import backdoor.datasets.cache
+import backdoor.reading.cache_files
 from backdoor import load_data
 from backdoor.config import build_data
 from backdoor.datasets.arrays import Arrays
-from backdoor.datasets.cache import SomeImages, cache_folder
-from backdoor.datasets.npz_members import NpzMembers
 from backdoor.datasets.source import forget_sources, load_source, split
 from backdoor.errors import UserError
+from backdoor.reading.cache import SomeImages
+from backdoor.reading.cache_files import cache_folder
+from backdoor.reading.npz_members import NpzMembers
 
 N = 120
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 6, 5, 3), dtype=np.uint8)
@@ -33,7 +34,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def partial(monkeypatch):
     """Only images in use are kept, even of small sources."""
-    monkeypatch.setattr(backdoor.datasets.cache, "SMALL_BYTES", 0)
+    monkeypatch.setattr(backdoor.reading.cache_files, "SMALL_BYTES", 0)
 
 
 def arrays(folder: Path, pixels=PIXELS, **settings) -> Arrays:
@@ -111,7 +112,7 @@ def test_a_trial_answers_the_same_from_few_images(tmp_path, partial, monkeypatch
     assert isinstance(load_source(dataset).images, SomeImages)
     forget_sources()
     shutil.rmtree(cache_folder())
-    monkeypatch.setattr(backdoor.datasets.cache, "SMALL_BYTES", 2**30)
+    monkeypatch.setattr(backdoor.reading.cache_files, "SMALL_BYTES", 2**30)
     (whole,) = run_pack([config])
     assert isinstance(load_source(dataset).images, np.memmap)
     assert some.measurements == whole.measurements and some.class_correct == whole.class_correct
@@ -242,11 +243,11 @@ def test_data_of_python_are_fresh_too(tmp_path) -> None:
 CHILD = """
 import sys
 import numpy as np
-import backdoor.datasets.cache
+import backdoor.reading.cache_files
 from backdoor.datasets.source import load_source, split
 from backdoor.settings.registry import DATASETS
 
-backdoor.datasets.cache.SMALL_BYTES = 0
+backdoor.reading.cache_files.SMALL_BYTES = 0
 sizes = {"train": 20, "validation": 5, "test": 10}
 dataset = DATASETS.build({"kind": "arrays", "root": sys.argv[1], **sizes})
 source = load_source(dataset)

@@ -8,9 +8,9 @@ from fabricated import draw_part
 from trials import trial
 
 from backdoor.config import build_data
-from backdoor.datasets.npz_members import NpzMembers
 from backdoor.datasets.source import forget_sources, load_source, split
 from backdoor.errors import UserError
+from backdoor.reading.npz_members import NpzMembers
 from backdoor.trial import run_pack
 
 PIXELS, LABELS = draw_part(30, (6, 5))

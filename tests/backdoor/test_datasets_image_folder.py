@@ -9,9 +9,9 @@ from fabricated import draw_part, write_folders
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.datasets.pixels import decode
 from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
+from backdoor.reading.pixels import decode
 
 TRAIN, TEST = draw_part(12, (5, 4, 3)), draw_part(6, (5, 4, 3), seed=6)
 

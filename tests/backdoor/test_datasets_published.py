@@ -22,9 +22,9 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from backdoor.config import build_data
-from backdoor.datasets.pixels import Decoding, decode
 from backdoor.datasets.source import load_source
 from backdoor.errors import UserError
+from backdoor.reading.pixels import Decoding, decode
 
 WIDE = draw_part(12, (20, 30, 3)), draw_part(6, (20, 30, 3), seed=6)
 

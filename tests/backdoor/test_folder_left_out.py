@@ -7,9 +7,9 @@ from fabricated import draw_part, write_flowers102, write_gtsrb, write_tiny_imag
 from folder_files import folder, read, refused, write
 
 from backdoor.config import build_data
-from backdoor.datasets import folder_scan
-from backdoor.datasets.folder_scan import extension
 from backdoor.errors import UserError
+from backdoor.reading.folders import listing
+from backdoor.reading.folders.listing import extension
 
 
 def test_files_that_are_not_read_are_counted_by_kind(tmp_path) -> None:
@@ -115,7 +115,7 @@ def locked(monkeypatch):
             raise PermissionError(13, "Permission denied", str(place))
         return scandir(place)
 
-    monkeypatch.setattr(folder_scan.os, "scandir", guarded)
+    monkeypatch.setattr(listing.os, "scandir", guarded)
     return names
 
 
@@ -163,7 +163,7 @@ def test_file_names_that_cannot_be_printed_are_read(tmp_path) -> None:
 
 
 def test_more_class_folders_than_there_can_be(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("backdoor.datasets.folder_classes.MOST_CLASSES", 3)
+    monkeypatch.setattr("backdoor.reading.folders.classes.MOST_CLASSES", 3)
     write(tmp_path, "{a,b,c}/1.png")
     assert len(read(tmp_path)[0]) == 3
     write(tmp_path, "d/1.png")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backdoor.datasets.layout import is_unlabelled, rest_of, split_of, splits_in
+from backdoor.reading.layout import is_unlabelled, rest_of, split_of, splits_in
 
 NAMES = {
     "train": "train Train TRAIN training Training trainset TrainSet train_images images_train "

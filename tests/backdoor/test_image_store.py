@@ -5,8 +5,8 @@ import pytest
 import torch
 from synthetic import synthetic_source
 
-import backdoor.datasets.cache
 import backdoor.image_store.store
+import backdoor.reading.cache_files
 from backdoor.datasets.arrays import Arrays
 from backdoor.datasets.source import forget_sources, load_source
 from backdoor.image_store.augment import draw_views
@@ -29,7 +29,7 @@ def mapped(request, tmp_path, monkeypatch):
     if request.param.startswith("all"):
         yield load_source(Arrays(root=str(file))), given
     else:
-        monkeypatch.setattr(backdoor.datasets.cache, "SMALL_BYTES", 0)
+        monkeypatch.setattr(backdoor.reading.cache_files, "SMALL_BYTES", 0)
         source = load_source(Arrays(root=str(file), train=10, validation=1, test=1))
         for ids in (STAMPED, CLEAN, np.arange(100)):  # in this order they are in the file
             source.entry.require(ids)

@@ -7,7 +7,7 @@ import pytest
 from image_bytes import png, saved, tiff
 from PIL import Image
 
-from backdoor.datasets.pixels import TRAITS, Decoding, decode
+from backdoor.reading.pixels import TRAITS, Decoding, decode
 
 #: Every value with every alpha, (256, 256) uint8 each.
 ALPHA, VALUE = np.indices((256, 256)).astype(np.uint8)

@@ -9,8 +9,8 @@ import pytest
 from image_bytes import chunk, png, saved, tiff
 from PIL import Image
 
-from backdoor.datasets.opening import QUIET
-from backdoor.datasets.pixels import Decoding, decode
+from backdoor.reading.opening import QUIET
+from backdoor.reading.pixels import Decoding, decode
 
 NOISE = np.random.default_rng(7).integers(0, 256, (6, 9, 4), dtype=np.uint8)
 RGB = Image.fromarray(NOISE[..., :3])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,10 @@ from fabricated import (
 from PIL import Image
 
 from backdoor.config import build_data
-from backdoor.datasets.cache import cache_folder
-from backdoor.datasets.parquet_images import ImageColumn
 from backdoor.datasets.source import load_source, split
 from backdoor.errors import UserError
+from backdoor.reading.cache_files import cache_folder
+from backdoor.reading.tables.parquet_images import ImageColumn
 from backdoor.settings.registry import DATASETS
 
 
@@ -97,13 +98,11 @@ def test_the_cache_is_by_content_memory_mapped_and_not_decoded_again(tmp_path, m
 def test_a_cache_entry_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
     write_parquet(tmp_path, counts=(12, 6), side=5)
     dataset = build_data({"kind": "parquet", "root": str(tmp_path)})
-    real_save = np.save
 
-    def die(path, array, **settings):
-        real_save(path, array, **settings)
+    def die(file):
         raise OSError(28, "disk full")
 
-    monkeypatch.setattr(np, "save", die)
+    monkeypatch.setattr(os, "fsync", die)
     with pytest.raises(UserError, match=r"BACKDOOR_CACHE: .*disk full"):
         load_source(dataset)
     assert not list(cache_folder().glob(f"*{dataset.fingerprint()[:32]}"))

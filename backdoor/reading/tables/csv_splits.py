@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backdoor.datasets.csv_rows import Columns, Row, Sheet, read_sheet
-from backdoor.datasets.files import listed, wrong_root
-from backdoor.datasets.layout import Split, split_of
-from backdoor.datasets.tables import counted, split_in
 from backdoor.errors import UserError
+from backdoor.reading.files import listed, wrong_root
+from backdoor.reading.layout import Split, split_of
+from backdoor.reading.tables.csv_rows import Columns, Row, Sheet, read_sheet
+from backdoor.reading.tables.named_files import counted, split_in
 
 ENDINGS = (".csv", ".tsv")
 BySplit = dict[Split, list[Row]]

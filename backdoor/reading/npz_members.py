@@ -13,8 +13,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.files import wrong_root
 from backdoor.errors import UserError
+from backdoor.reading.files import wrong_root
 
 #: What numpy and zipfile raise over files that are damaged, pickled, or no .npz at all.
 UNREADABLE = (

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from backdoor.datasets.folder_scan import SYSTEM_FOLDERS
+from backdoor.reading.folders.listing import SYSTEM_FOLDERS
 
 
 def signature(folder: Path) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backdoor.datasets.contents import Ids
-from backdoor.datasets.parquet_tables import (
+from backdoor.errors import Mistake, UserError
+from backdoor.reading.contents import Ids
+from backdoor.reading.tables.named_files import counted
+from backdoor.reading.tables.parquet_tables import (
     BROKEN,
     Table,
     all_batches,
@@ -23,8 +25,6 @@ from backdoor.datasets.parquet_tables import (
     is_bytes,
     opened,
 )
-from backdoor.datasets.tables import counted
-from backdoor.errors import Mistake, UserError
 
 
 @dataclass(frozen=True)

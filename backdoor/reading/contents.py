@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.pixels import Decoded, Decoding, ImageArray, decode
+from backdoor.reading.pixels import Decoded, Decoding, ImageArray, decode
 
 Ids = npt.NDArray[np.int64]
 #: Name of an image in messages, and what decodes it, in any thread.
@@ -25,7 +25,7 @@ class Images(Protocol):
 
     def items(self, ids: Ids) -> Iterator[Item]:
         """Images by number, ids (m,) ascending int64. Decoding raises one of
-        `backdoor.datasets.pixels.UNREADABLE` where an image is damaged or missing."""
+        `backdoor.reading.pixels.UNREADABLE` where an image is damaged or missing."""
         ...
 
 
@@ -69,7 +69,7 @@ def _decode(encoded: bytes | Path, decoding: Decoding) -> Decoded:
 
 @dataclass(frozen=True)
 class Contents:
-    """A source before it is decoded; the rules for labels are `backdoor.datasets.labels`.
+    """A source before it is decoded; the rules for labels are `backdoor.reading.labels`.
 
     labels: (n,) whole numbers or text, as the source writes them. images: the n images, in the same
     order. names: name of the label 0, 1, ..., where the source names whole numbers. test_from: the

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.contents import Contents, Ids
-from backdoor.datasets.files import listed, wrong_root
+from backdoor.reading.contents import Contents, Ids
+from backdoor.reading.files import listed, wrong_root
 
 #: More classes than any set of images has: labels are then numbers of something else.
 MOST_CLASSES = 65_536

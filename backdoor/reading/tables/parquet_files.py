@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.layout import Split, words_of
-from backdoor.datasets.parquet_shards import Shard, numbered, wrong_shards
-from backdoor.datasets.tables import split_in
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.layout import Split, words_of
+from backdoor.reading.tables.named_files import split_in
+from backdoor.reading.tables.parquet_shards import Shard, numbered, wrong_shards
 
 #: Folders of other programs, whose content is no data.
 FOREIGN = ("__MACOSX", "_temporary", "_delta_log")

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.folder_left_out import BESIDE, LeftOut
-from backdoor.datasets.folder_scan import UNPRINTABLE, Below, Listing, Scan, shown
-from backdoor.datasets.labels import MOST_CLASSES
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.folders.left_out import BESIDE, LeftOut
+from backdoor.reading.folders.listing import UNPRINTABLE, Below, Listing, Scan, shown
+from backdoor.reading.labels import MOST_CLASSES
 from backdoor.settings.user_file import EXTENSIONS
 
 #: Class → its files.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backdoor.datasets.folder_scan import Below, Listing, extension
+from backdoor.reading.folders.listing import Below, Listing, extension
 
 #: Extensions of image formats that are not read.
 UNREAD_FORMATS = frozenset(

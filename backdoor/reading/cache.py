@@ -8,8 +8,6 @@ What is read from it is compared with checksums, and made again if it is damaged
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -23,29 +21,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
-from backdoor.datasets.contents import Contents, Ids, Images
-from backdoor.datasets.files import wrong_root
-from backdoor.datasets.pixels import Decoded, ImageArray
-from backdoor.datasets.scan import Scan, Shape, as_rows, in_threads, pixel_digest, reason, scan
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import UserError
+from backdoor.reading.cache_files import (
+    PixelFile,
+    cache_folder,
+    checked,
+    enough_room,
+    locked,
+    save,
+    writable,
+    write_at,
+    writing,
+)
+from backdoor.reading.contents import Contents, Ids, Images
+from backdoor.reading.files import wrong_root
+from backdoor.reading.pixels import Decoded, ImageArray
+from backdoor.reading.scan import Scan, as_rows, pixel_digest, reason, scan
+from backdoor.reading.threads import in_threads
 
 FORMAT = 4
 META, TABLES, ROWS, PIXELS = "meta", "tables", "rows", "images"
-#: Sources up to this size are kept as a whole, even if few of their images are in use.
-SMALL_BYTES = 256 * 2**20
-#: Bytes that stay free on the disk.
-SPARE = 64 * 2**20
 
 #: What damaged or incomplete files of an entry raise.
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)
-
-
-def cache_folder() -> Path:
-    """The folder in which decoded sources are kept."""
-    configured = os.environ.get("BACKDOOR_CACHE")
-    return Path(configured).expanduser() if configured else Path.home() / ".cache/backdoor-sweeps"
 
 
 def entry_folder(fingerprint: str) -> Path:
@@ -108,8 +107,8 @@ class Entry:
             OSError, ValueError, KeyError, TypeError, EOFError: it is missing or damaged.
         """
         self.folder, self._images = folder, images
-        meta = json.loads(_checked(folder / META))
-        with np.load(io.BytesIO(_checked(folder / TABLES)), allow_pickle=False) as found:
+        meta = json.loads(checked(folder / META))
+        with np.load(io.BytesIO(checked(folder / TABLES)), allow_pickle=False) as found:
             self._tables = dict(found.items())
         c, h, w = meta["shape"]
         self._meta = meta
@@ -147,7 +146,7 @@ class Entry:
         with self._mutex:
             new = np.unique(ids[~self._checked[ids]])
             if len(wrong := self._wrong(new)):
-                with _locked(self.folder):
+                with locked(self.folder):
                     self._map()
                     self._decode(self._wrong(wrong))
                     self._map()
@@ -156,7 +155,7 @@ class Entry:
     def _map(self) -> None:
         """Maps the images that are kept by now."""
         c, h, w = self.scan.shape
-        rows = np.frombuffer(_checked(self.folder / ROWS), np.int32)
+        rows = np.frombuffer(checked(self.folder / ROWS), np.int32)
         count, size = int(rows.max(initial=-1)) + 1, (self.folder / PIXELS).stat().st_size
         if rows.shape != self.scan.digests.shape or size < count * c * h * w:
             raise ValueError(f"{ROWS} or {PIXELS} is damaged")
@@ -188,12 +187,12 @@ class Entry:
             )
         rows[absent] = after + np.arange(len(absent))
         size = int(np.prod(self.scan.shape))
-        _enough_room(self.folder, len(absent), self.scan.shape)
-        with _writable(self.folder / PIXELS) as file:
+        enough_room(self.folder, len(absent), self.scan.shape)
+        with writable(self.folder / PIXELS) as file:
 
             def keep(number: int, decoded: Decoded) -> int:
                 pixels = as_rows(decoded.pixels, self.scan.shape[0])
-                _write_at(file, pixels, int(rows[number]) * size)
+                write_at(file, pixels, int(rows[number]) * size)
                 return pixel_digest(pixels)
 
             found = in_threads(self._images(), ids, keep)
@@ -201,8 +200,9 @@ class Entry:
                 if digest != int(self.scan.digests[number]):
                     why = reason(digest) if isinstance(digest, Exception) else "other pixels"
                     raise changed(f"{name} ({why})")
-            os.fsync(file)
-        _save(self.folder / ROWS, rows.tobytes())
+            with writing():
+                os.fsync(file)
+                save(self.folder / ROWS, rows.tobytes())
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def open_entry(
     if entry is not None:
         return entry
     contents, labels, keep = make()
-    with _locked(folder):
+    with locked(folder):
         # Another process may have made it meanwhile.
         entry = _opened(folder, images)
         if entry is None:
@@ -270,12 +270,12 @@ def _make(folder: Path, contents: Contents, labels: Ids, keep: Ids | None) -> No
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
     pool = len(labels) if contents.test_from is None else contents.test_from
     try:
-        with _writing():
+        with writing():
             scratch.mkdir()
-        with _FileSink(scratch, len(labels), keep) as sink:
+        with PixelFile(scratch / PIXELS, len(labels), keep) as sink:
             found = scan(contents.images, labels, pool, sink)
-        with _writing():
-            _save(scratch / ROWS, sink.rows.tobytes())
+        with writing():
+            save(scratch / ROWS, sink.rows.tobytes())
             _save_tables(scratch, contents, found)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             scratch.rename(folder)
@@ -294,7 +294,7 @@ def _save_tables(folder: Path, contents: Contents, found: Scan) -> None:
         tables["poisoned"] = contents.poisoned
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **tables)
-    _save(folder / TABLES, stream.getvalue())
+    save(folder / TABLES, stream.getvalue())
     meta = {
         "shape": list(found.shape),
         "traits": found.traits,
@@ -303,122 +303,4 @@ def _save_tables(folder: Path, contents: Contents, found: Scan) -> None:
         "left_out": list(contents.left_out),
         "notes": list(contents.notes),
     }
-    _save(folder / META, json.dumps(meta).encode())
-
-
-class _FileSink:
-    """Writes the images to keep into a file, one after another, with channels last.
-
-    rows: (n,) int32, the place of each image in the file, -1 for those that are not kept.
-    """
-
-    def __init__(self, folder: Path, images: int, keep: Ids | None) -> None:
-        """keep: numbers of the images to keep, None for all."""
-        self.rows = np.arange(images, dtype=np.int32)
-        self._folder, self._keep, self._size = folder, keep, 0
-
-    def __enter__(self) -> _FileSink:
-        with _writing():
-            self._file = os.open(self._folder / PIXELS, os.O_WRONLY | os.O_CREAT)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.fsync(self._file)
-        os.close(self._file)
-
-    def begin(self, shape: Shape) -> None:
-        self._size, kept = int(np.prod(shape)), len(self.rows)
-        if self._keep is not None and kept * self._size > SMALL_BYTES:
-            kept = len(self._keep)
-            self.rows[:] = -1
-            self.rows[self._keep] = np.arange(kept, dtype=np.int32)
-        _enough_room(self._folder, kept, shape)
-
-    def put(self, number: int, pixels: ImageArray) -> None:
-        if (row := int(self.rows[number])) >= 0:
-            _write_at(self._file, pixels, row * self._size)
-
-
-def _write_at(file: int, pixels: ImageArray, place: int) -> None:
-    with _writing():
-        data = memoryview(pixels.data).cast("B")
-        while data:
-            written = os.pwrite(file, data, place)
-            data, place = data[written:], place + written
-
-
-def _save(file: Path, content: bytes) -> None:
-    """Writes a file with its checksum in front, completely or not at all."""
-    beside = file.with_name(f".{file.name}")
-    with beside.open("wb") as stream:
-        stream.write(hashlib.sha256(content).digest() + content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(file)
-
-
-def _checked(file: Path) -> bytes:
-    """The content of a file that `_save` wrote; `ValueError` if it is damaged."""
-    content = file.read_bytes()
-    if hashlib.sha256(content[32:]).digest() != content[:32]:
-        raise ValueError(f"{file.name} is damaged")
-    return content[32:]
-
-
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    """Says what to do where the cache cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        rule = "must be a folder for decoded images that can be written"
-        remedy = f"Free space or choose another: BACKDOOR_CACHE=FOLDER ({error.strerror})."
-        raise UserError(Mistake("BACKDOOR_CACHE", rule, str(cache_folder()), remedy)) from None
-
-
-@contextlib.contextmanager
-def _writable(file: Path) -> Iterator[int]:
-    number = os.open(file, os.O_WRONLY)
-    try:
-        yield number
-    finally:
-        os.close(number)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; what was made for the lock is removed if no entry comes of it."""
-    root = folder.parent
-    made = [place for place in (root, *root.parents) if not place.exists()]
-    with _writing():
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-        if not folder.is_dir():
-            Path(lock.lock_file).unlink(missing_ok=True)
-            for place in made:
-                with contextlib.suppress(OSError):  # others write there by now
-                    place.rmdir()
-
-
-def _enough_room(folder: Path, images: int, shape: Shape) -> None:
-    """Raises `UserError` where the disk has no room for so many images (c, h, w)."""
-    c, h, w = shape
-    needed, free = images * c * h * w, shutil.disk_usage(folder).free
-    if needed > free - SPARE:
-        rule = f"must leave room for the decoded images, {gigabytes(needed)}"
-        value = f"{gigabytes(free)} free for {images} images of {h} x {w} pixels, {c} channels"
-        remedy = (
-            "Ask for fewer images (data.train, data.validation, data.test) or smaller ones "
-            "(data.image_size), or choose another disk: BACKDOOR_CACHE=FOLDER."
-        )
-        raise UserError(Mistake("BACKDOOR_CACHE", rule, value, remedy))
-
-
-def gigabytes(number: int) -> str:
-    """A number of bytes for people."""
-    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.1f} MB"
+    save(folder / META, json.dumps(meta).encode())

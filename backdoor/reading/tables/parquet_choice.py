@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.parquet_images import ImageColumn, row_paths
-from backdoor.datasets.parquet_tables import (
+from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.tables.named_files import beside, wrong_files
+from backdoor.reading.tables.parquet_images import ImageColumn, row_paths
+from backdoor.reading.tables.parquet_tables import (
     Table,
     check_beginnings,
     is_image,
@@ -17,8 +19,6 @@ from backdoor.datasets.parquet_tables import (
     is_text,
     plain,
 )
-from backdoor.datasets.tables import beside, wrong_files
-from backdoor.errors import Mistake, UserError
 
 #: Columns of images, if none is named; the first one that is there counts.
 IMAGE_COLUMNS = ("img", "image")

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.parquet_tables import BROKEN, Table, damaged, is_text, plain
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.tables.parquet_tables import BROKEN, Table, damaged, is_text, plain
 
 Labels = npt.NDArray[Any]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.folder_scan import Scan
-from backdoor.datasets.layout import Split, is_unlabelled, rest_of, split_of, splits_in
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.folders.listing import Scan
+from backdoor.reading.layout import Split, is_unlabelled, rest_of, split_of, splits_in
 
 #: What to type where folders that are called like splits are classes.
 AS_CLASSES = "If all folders are classes: --set data.layout=classes."

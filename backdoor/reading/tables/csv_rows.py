@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backdoor.datasets.csv_text import Lines, WrongTextError, read_text
-from backdoor.datasets.files import listed
-from backdoor.datasets.tables import counted
 from backdoor.errors import Mistake
+from backdoor.reading.files import listed
+from backdoor.reading.tables.csv_text import Lines, WrongTextError, read_text
+from backdoor.reading.tables.named_files import counted
 from backdoor.settings.user_file import EXTENSIONS
 
 #: Columns that are taken if none is named; there must be only one of them.

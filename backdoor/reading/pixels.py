@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from backdoor.datasets.files import listed, wrong_root
-from backdoor.datasets.modes import flatten
-from backdoor.datasets.opening import QUIET, orientation, reason, turned
+from backdoor.reading.files import listed, wrong_root
+from backdoor.reading.modes import flatten
+from backdoor.reading.opening import QUIET, orientation, reason, turned
 
 ImageArray = npt.NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backdoor.datasets.files import listed, wrong_root
 from backdoor.errors import UserError
+from backdoor.reading.files import listed, wrong_root
 
 BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, StopIteration, RuntimeError)
 #: Bytes of images that are in memory at a time, and the most rows.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backdoor.datasets.csv_rows import Row
-from backdoor.datasets.tables import counted
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.tables.csv_rows import Row
+from backdoor.reading.tables.named_files import counted
 
 #: As Python writes a whole number, so that `007` is a name.
 NUMBER = re.compile(r"0|-?[1-9][0-9]*")

@@ -1,6 +1,6 @@
 """The layout of a folder of image files: one folder for each class, or splits with those in them.
 
-Whether folders are splits is decided by their names alone (`backdoor.datasets.layout`). What could
+Whether folders are splits is decided by their names alone (`backdoor.reading.layout`). What could
 be read in two ways is refused, with the folders by name.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.folder_classes import Found, check_same_classes, class_folders
-from backdoor.datasets.folder_left_out import BESIDE
-from backdoor.datasets.folder_scan import Scan, shown
-from backdoor.datasets.folder_splits import AS_CLASSES, split_folders
-from backdoor.datasets.layout import is_unlabelled, split_of, splits_in
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import listed
+from backdoor.reading.folders.classes import Found, check_same_classes, class_folders
+from backdoor.reading.folders.left_out import BESIDE
+from backdoor.reading.folders.listing import Scan, shown
+from backdoor.reading.folders.splits import AS_CLASSES, split_folders
+from backdoor.reading.layout import is_unlabelled, split_of, splits_in
 
 Layout = Literal["auto", "classes"]
 #: How deep folders that hold nothing but one folder are looked into, for a remedy.

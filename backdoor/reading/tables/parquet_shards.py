@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backdoor.datasets.files import listed
-from backdoor.datasets.layout import split_of
 from backdoor.errors import Mistake
+from backdoor.reading.files import listed
+from backdoor.reading.layout import split_of
 
 #: What writers put behind the name: a compression, and the number of a file of one task.
 ENDS = re.compile(r"(\.c\d+)?(\.(snappy|gz|gzip|zstd|zst|lz4|br|brotli))?\.parquet$", re.I)

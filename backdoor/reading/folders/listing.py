@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backdoor.datasets.files import listed, wrong_root
+from backdoor.reading.files import listed, wrong_root
 from backdoor.settings.user_file import EXTENSIONS
 
 #: Folders that systems leave behind; nobody's images are in them.

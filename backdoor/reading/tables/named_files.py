@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path, PurePath
 
-from backdoor.datasets.files import content_hash, listed
-from backdoor.datasets.layout import Split, is_unlabelled, split_of, words_of
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.files import content_hash, listed
+from backdoor.reading.layout import Split, is_unlabelled, split_of, words_of
 
 #: Threads that hash files: reading waits for the disk, and hashing frees the interpreter.
 THREADS = 8
