@@ -200,9 +200,8 @@ class Entry:
                 if digest != int(self.scan.digests[number]):
                     why = reason(digest) if isinstance(digest, Exception) else "other pixels"
                     raise changed(f"{name} ({why})")
-            with writing():
-                os.fsync(file)
-                save(self.folder / ROWS, rows.tobytes())
+        with writing():
+            save(self.folder / ROWS, rows.tobytes())
 
 
 @dataclass(frozen=True)

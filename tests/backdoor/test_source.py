@@ -99,10 +99,10 @@ def test_a_cache_entry_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> 
     write_parquet(tmp_path, counts=(12, 6), side=5)
     dataset = build_data({"kind": "parquet", "root": str(tmp_path)})
 
-    def die(file):
+    def die(*_):
         raise OSError(28, "disk full")
 
-    monkeypatch.setattr(os, "fsync", die)
+    monkeypatch.setattr(os, "pwrite", die)
     with pytest.raises(UserError, match=r"BACKDOOR_CACHE: .*disk full"):
         load_source(dataset)
     assert not list(cache_folder().glob(f"*{dataset.fingerprint()[:32]}"))
