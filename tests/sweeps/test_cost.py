@@ -145,6 +145,7 @@ def test_check_counts_probes(tmp_path, capsys) -> None:
     assert "seconds, probes included on this machine, " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_workers_are_measured_at_the_same_time(monkeypatch) -> None:
     """In processes of their own, whose figures are averaged; a single one stays here."""
     packs = [

@@ -86,6 +86,7 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
     assert set(by_engine) == {"packed", "grouped", "serial", "convex", "logistic", "svm"}
 
 
+@pytest.mark.slow
 def test_what_small_ones_of_each_family_cost(written, capsys) -> None:
     """With --time a little of each kind is trained; networks take seconds, so few are asked for."""
     file = written(
