@@ -59,7 +59,11 @@ def run(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["asked before too", "asked after only"])
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["asked before too", "asked after only"],
+)
 def test_names_are_no_modules_whatever_is_imported(first: bool) -> None:
     kinds = json.loads(run(ALL_NAMES.replace("FIRST", str(first))))
     assert set(kinds) == set(PROMISED)

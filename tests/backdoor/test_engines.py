@@ -170,7 +170,10 @@ def test_packed_equals_alone_bitwise(configs) -> None:
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "odd", "deep", "squeezed", "smoothed"])
-@pytest.mark.parametrize("batch_size", [64, 63, 7])
+@pytest.mark.parametrize(
+    "batch_size",
+    [64, 63, pytest.param(7, marks=pytest.mark.slow)],  # small batches are many
+)
 def test_packed_weights_are_bitwise_those_of_a_pack_of_one(name, batch_size) -> None:
     """For every place in packs of several sizes, with last batches that fill no block."""
     architecture = {

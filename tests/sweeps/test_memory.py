@@ -24,7 +24,10 @@ ERRORS = [MemoryError("no room"), torch.cuda.OutOfMemoryError("CUDA out of memor
 LINEAR = {"defence": {"architecture": "linear", "weight_decay": [0, 0.001, 0.01, 0.03], "epochs": [1, 2]}}  # fmt: skip
 
 
-@pytest.fixture(params=ERRORS, ids=["MemoryError", "OutOfMemoryError"])
+@pytest.fixture(
+    params=[pytest.param(ERRORS[0], marks=pytest.mark.slow), ERRORS[1]],
+    ids=["MemoryError", "OutOfMemoryError"],
+)
 def narrow(request, monkeypatch):
     """The packed engine on a machine that holds five models: the sizes of the packs it was given."""
     tried, train = [], Packed.train

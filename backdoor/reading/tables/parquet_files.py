@@ -84,7 +84,7 @@ def other_files(beside: Iterable[Path], read: Iterable[Path]) -> tuple[str, ...]
     """Files that are not read, by the ends of their names. read: image files that are."""
     known = {str(path) for path in read}
     ends = Counter(
-        path.suffix.lower() or "without an ending" for path in beside if str(path) not in known
+        path.suffix.lower() or "no extension" for path in beside if str(path) not in known
     )
     return tuple(f"{n} file{'s' * (n > 1)} ({end})" for end, n in sorted(ends.items()))
 
@@ -147,7 +147,10 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
     splits: dict[str, set[str]] = {}
     for part in parts:
         splits.setdefault(part.config, set()).add(str(part.split))
-    names = [f"{name} ({', '.join(sorted(of))})" for name, of in sorted(splits.items())]
+    names = [
+        f"{'without a name' if name == '.' else name} ({', '.join(sorted(of))})"
+        for name, of in sorted(splits.items())
+    ]
     if config is not None and config not in splits:
         rule = "must be the name of a configuration under `root`"
         remedy = f"Configurations: {listed(names, 20) or 'none'}."
@@ -157,8 +160,9 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
         raise UserError(Mistake("root", rule, listed(by_column), "Write them without partitions."))
     if config is None and len(splits) > 1:
         rule = "must hold one configuration, or `config` must name one"
+        named = min(splits, key=lambda name: (name == ".", name))
         remedy = (
-            f"Choose one: --set data.config={min(splits)}. If all are one set, put the files into "
+            f"Choose one: --set data.config={named}. If all are one set, put the files into "
             "one folder."
         )
         raise UserError(Mistake("root", rule, listed(names, 20), remedy))
