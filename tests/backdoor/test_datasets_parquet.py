@@ -177,7 +177,7 @@ REFUSED = {
     ),
     "one in the root": (
         ["train.parquet", "test.parquet", "copy/train.parquet", "copy/test.parquet"],
-        ["'. (test, train), copy (test, train)'"],
+        ["'. (directly in root: test, train), copy (test, train)'"],
     ),
     "folders by a column": (
         ["train/label=cat/a.parquet", "train/label=dog/a.parquet", "test/label=cat/a.parquet"],

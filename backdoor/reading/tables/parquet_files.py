@@ -148,7 +148,7 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
     for part in parts:
         splits.setdefault(part.config, set()).add(str(part.split))
     names = [
-        f"{'without a name' if name == '.' else name} ({', '.join(sorted(of))})"
+        f"{name} ({'directly in root: ' if name == '.' else ''}{', '.join(sorted(of))})"
         for name, of in sorted(splits.items())
     ]
     if config is not None and config not in splits:
@@ -160,9 +160,8 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
         raise UserError(Mistake("root", rule, listed(by_column), "Write them without partitions."))
     if config is None and len(splits) > 1:
         rule = "must hold one configuration, or `config` must name one"
-        named = min(splits, key=lambda name: (name == ".", name))
         remedy = (
-            f"Choose one: --set data.config={named}. If all are one set, put the files into "
+            f"Choose one: --set data.config={min(splits)}. If all are one set, put the files into "
             "one folder."
         )
         raise UserError(Mistake("root", rule, listed(names, 20), remedy))
