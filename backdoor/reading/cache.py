@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator

@@ -80,15 +80,15 @@ def _cores() -> int:
 
 
 def _shown(
-    found: list[tuple[str, T | Exception]], shown: tqdm
+    found: list[tuple[str, T | Exception]], shown: _Progress
 ) -> Iterator[tuple[str, T | Exception]]:
     shown.update(len(found))
     yield from found
 
 
-def _progress(images: int) -> tqdm:
+def _progress(images: int) -> _Progress:
     terminal = sys.stderr.isatty()
-    return tqdm(
+    return _Progress(
         total=images,
         desc="Decoding images",
         unit=" images",
@@ -97,6 +97,12 @@ def _progress(images: int) -> tqdm:
         leave=False,
         file=None if terminal else _Lines(),
     )
+
+
+class _Progress(tqdm):  # type: ignore[misc]
+    """A bar that is drawn only when images are ready, not by a thread that watches it."""
+
+    monitor_interval = 0
 
 
 class _Lines:
