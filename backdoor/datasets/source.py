@@ -34,7 +34,8 @@ LABELS_RULE = "classes are those that training images have"
 class SourceFacts:
     """What else was found in a source's files.
 
-    left_out: what is there and was not read, by kind. notes: what was assumed. traits: how many
+    left_out: what is there and was not read, by kind. notes: what was assumed. warnings: what is
+    probably a mistake. traits: how many
     images have each of `pixels.TRAITS`. digests: (n,) uint64, a hash of each image's pixels.
     constant: (n,) bool, images whose pixels are all equal. value_range: lowest and highest value in
     the training pool. former: the fingerprint by which earlier versions knew these files, if they
@@ -43,6 +44,7 @@ class SourceFacts:
 
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     traits: dict[str, int] = field(default_factory=dict)
     digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     constant: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
@@ -234,6 +236,7 @@ def _narrowed(
     facts = SourceFacts(
         contents.left_out,
         (*contents.notes, *classes.notes),
+        (*contents.warnings, *classes.warnings),
         found.traits,
         found.digests,
         found.constant,

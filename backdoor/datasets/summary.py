@@ -137,7 +137,7 @@ def summarize(dataset: Dataset, source: Source, seed: int) -> DataSummary:
         train_by_class=tuple(_by_class(source, parts.train).tolist()),
         left_out=tuple(facts.left_out),
         notes=(*facts.notes, *_traits(facts.traits)),
-        warnings=tuple(_warnings(source, parts)),
+        warnings=(*facts.warnings, *_warnings(source, parts)),
     )
 
 

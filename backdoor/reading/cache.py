@@ -134,6 +134,7 @@ class Entry:
             tables.get("poisoned"),
             tuple(meta["left_out"]),
             tuple(meta["notes"]),
+            tuple(meta["warnings"]),
         )
 
     def require(self, ids: Ids) -> None:
@@ -300,5 +301,6 @@ def _save_tables(folder: Path, contents: Contents, found: Scan) -> None:
         "test_from": contents.test_from,
         "left_out": list(contents.left_out),
         "notes": list(contents.notes),
+        "warnings": list(contents.warnings),
     }
     save(folder / META, json.dumps(meta).encode())

@@ -75,7 +75,7 @@ class Contents:
     order. names: name of the label 0, 1, ..., where the source names whole numbers. test_from: the
     index at which the source's own test set begins; None if there is one pool. poisoned: (n,) bool,
     images that come poisoned; None if that is not known. left_out: what is there and is not read,
-    by kind, such as `3 files (.txt)`. notes: what was assumed, or is worth a look.
+    by kind, such as `3 files (.txt)`. notes: what was assumed. warnings: what is probably a mistake.
     """
 
     labels: npt.NDArray[Any]
@@ -85,3 +85,4 @@ class Contents:
     poisoned: npt.NDArray[np.bool_] | None = None
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ class Classes:
     numbers: tuple[int, ...] = ()
     former: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def classes_of(contents: Contents) -> Classes:
