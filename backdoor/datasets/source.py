@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,11 +35,10 @@ class SourceFacts:
     """What else was found in a source's files.
 
     left_out: what is there and was not read, by kind. notes: what was assumed. warnings: what is
-    probably a mistake. traits: how many
-    images have each of `pixels.TRAITS`. digests: (n,) uint64, a hash of each image's pixels.
-    constant: (n,) bool, images whose pixels are all equal. value_range: lowest and highest value in
-    the training pool. former: the fingerprint by which earlier versions knew these files, if they
-    read them otherwise, and what has changed.
+    probably a mistake. traits: how many images have each of `pixels.TRAITS`. digests: (n,) uint64,
+    a hash of each image's pixels. constant: (n,) bool, images whose pixels are all equal.
+    value_range: lowest and highest value in the training pool. former: the fingerprint by which
+    earlier versions knew these files, if they read them otherwise, and what has changed.
     """
 
     left_out: tuple[str, ...] = ()
@@ -105,10 +104,14 @@ def load_source(dataset: Dataset, seeds: Sequence[int] = ()) -> Source:
     """
     signature = dataset.signature()
     before, source = _remembered.pop(dataset, (None, None))
-    if source is None or before != signature:
-        source = _load(dataset, seeds)
+
+    def unchanged() -> None:
         if dataset.signature() != signature:
             raise changed(str(getattr(dataset, "root", dataset.kind_name())))
+
+    if source is None or before != signature:
+        source = _load(dataset, seeds, unchanged)
+        unchanged()
     _remembered[dataset] = signature, source  # the latest comes last
     while len(_remembered) > REMEMBERED:
         del _remembered[next(iter(_remembered))]
@@ -139,10 +142,10 @@ def changed_rule(dataset: Dataset, source: Source, before: str) -> str | None:
     return None
 
 
-def _load(dataset: Dataset, seeds: Sequence[int]) -> Source:
+def _load(dataset: Dataset, seeds: Sequence[int], unchanged: Callable[[], None]) -> Source:
     content = dataset.fingerprint()
     if dataset.cached:
-        contents, classes, entry = _from_cache(dataset, content, seeds)
+        contents, classes, entry = _from_cache(dataset, content, seeds, unchanged)
         images, found = entry.images, entry.scan
     else:
         contents, entry = dataset.open(), None
@@ -158,7 +161,7 @@ def _load(dataset: Dataset, seeds: Sequence[int]) -> Source:
 
 
 def _from_cache(
-    dataset: Dataset, content: str, seeds: Sequence[int]
+    dataset: Dataset, content: str, seeds: Sequence[int], unchanged: Callable[[], None]
 ) -> tuple[Contents, Classes, Entry]:
     opened: Contents | None = dataset.open() if dataset.quick_open else None
 
@@ -172,7 +175,7 @@ def _from_cache(
 
     if opened is not None:
         classes_of(opened)  # labels come first: they are wrong more often, and quick to check
-    entry = open_entry(content, images, make)
+    entry = open_entry(content, images, make, unchanged)
     contents = opened or entry.contents()
     return contents, classes_of(contents), entry
 

@@ -228,11 +228,13 @@ def open_entry(
     fingerprint: str,
     images: Callable[[], Images],
     make: Callable[[], tuple[Contents, Ids, Ids | None]],
+    unchanged: Callable[[], None],
 ) -> Entry:
     """The entry of a source; if there is none, or it is damaged, a new one.
 
     images: opens the source's images. make: the contents of the source, the class numbers (n,) of
-    its images, and the numbers (m,) of those to keep; None for all.
+    its images, and the numbers (m,) of those to keep; None for all. unchanged: raises `UserError`
+    if the files are not what they were when the fingerprint was taken.
 
     Raises:
         UserError: an image cannot be decoded, or there is no room for them.
@@ -244,26 +246,32 @@ def open_entry(
     contents, labels, keep = make()
     with locked(folder):
         # Another process may have made it meanwhile.
-        entry = _opened(folder, images)
+        entry = _opened(folder, images, say=False)
         if entry is None:
-            _make(folder, contents, labels, keep)
+            _make(folder, contents, labels, keep, unchanged)
             entry = Entry(folder, images)
     return entry
 
 
-def _opened(folder: Path, images: Callable[[], Images]) -> Entry | None:
+def _opened(folder: Path, images: Callable[[], Images], say: bool = True) -> Entry | None:
     if not folder.is_dir():
         return None
     try:
         return Entry(folder, images)
     except DAMAGED as error:
-        logging.getLogger(__name__).warning(
-            "%s is damaged and is made again (%s)", folder, reason(error)
-        )
+        if say:
+            text = "%s is damaged and is made again (%s)"
+            logging.getLogger(__name__).warning(text, folder, reason(error))
         return None
 
 
-def _make(folder: Path, contents: Contents, labels: Ids, keep: Ids | None) -> None:
+def _make(
+    folder: Path,
+    contents: Contents,
+    labels: Ids,
+    keep: Ids | None,
+    unchanged: Callable[[], None],
+) -> None:
     """Writes an entry completely or not at all."""
     scratch = folder.with_name(f".writing-{folder.name}")
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
@@ -273,6 +281,7 @@ def _make(folder: Path, contents: Contents, labels: Ids, keep: Ids | None) -> No
             scratch.mkdir()
         with PixelFile(scratch / PIXELS, len(labels), keep) as sink:
             found = scan(contents.images, labels, pool, sink)
+        unchanged()
         with writing():
             save(scratch / ROWS, sink.rows.tobytes())
             _save_tables(scratch, contents, found)

@@ -26,7 +26,13 @@ SPARE = 64 * 2**20
 def cache_folder() -> Path:
     """The folder in which decoded sources are kept."""
     configured = os.environ.get("BACKDOOR_CACHE")
-    return Path(configured).expanduser() if configured else Path.home() / ".cache/backdoor-sweeps"
+    try:
+        return (
+            Path(configured).expanduser() if configured else Path.home() / ".cache/backdoor-sweeps"
+        )
+    except RuntimeError as error:  # ~ of a user who is not there
+        rule, remedy = "must be a path on this machine", f"Check it ({error})."
+        raise UserError(Mistake("BACKDOOR_CACHE", rule, configured, remedy)) from None
 
 
 class PixelFile:
@@ -42,7 +48,7 @@ class PixelFile:
 
     def __enter__(self) -> PixelFile:
         with writing():
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +100,8 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         rule = "must be a folder for decoded images that can be written"
-        remedy = f"Free space or choose another: BACKDOOR_CACHE=FOLDER ({error.strerror})."
+        why = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        remedy = f"Free space or choose another: BACKDOOR_CACHE=FOLDER ({why})."
         raise UserError(Mistake("BACKDOOR_CACHE", rule, str(cache_folder()), remedy)) from None
 
 
@@ -133,7 +140,8 @@ def enough_room(folder: Path, images: int, shape: Shape) -> None:
     c, h, w = shape
     needed, free = images * c * h * w, shutil.disk_usage(folder).free
     if needed > free - SPARE:
-        rule = f"must leave room for the decoded images, {gigabytes(needed)}"
+        rule = f"must have room for the decoded images, {gigabytes(needed)}"
+        rule += f", and {gigabytes(SPARE)} more that stay free"
         value = f"{gigabytes(free)} free for {images} images of {h} x {w} pixels, {c} channels"
         remedy = (
             "Ask for fewer images (data.train, data.validation, data.test) or smaller ones "

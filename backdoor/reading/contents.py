@@ -75,7 +75,8 @@ class Contents:
     order. names: name of the label 0, 1, ..., where the source names whole numbers. test_from: the
     index at which the source's own test set begins; None if there is one pool. poisoned: (n,) bool,
     images that come poisoned; None if that is not known. left_out: what is there and is not read,
-    by kind, such as `3 files (.txt)`. notes: what was assumed. warnings: what is probably a mistake.
+    by kind, such as `3 files (.txt)`. notes: what was assumed. warnings: what is probably a
+    mistake.
     """
 
     labels: npt.NDArray[Any]

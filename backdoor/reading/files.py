@@ -22,13 +22,33 @@ def given_root(kind: str, root: str | None, what: str = "FOLDER") -> Path:
     """`root` as a path; `UserError` if none is given."""
     if root is None:
         raise wrong_root(f"must be given for `{kind}`", None, f"Set it: --set data.root={what}.")
-    return Path(root).expanduser()
+    try:
+        return Path(root).expanduser()
+    except RuntimeError as error:  # ~ of a user who is not there
+        rule = "must be a path on this machine"
+        raise wrong_root(rule, root, f"Check the path ({error}).") from None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False for names that no folder can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def existing_folder(kind: str, root: str | None) -> Path:
     """`root` as a folder that exists; `UserError` if it does not."""
     folder = given_root(kind, root)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise wrong_root("must be a folder that exists", root, "Check the path.")
     return folder
 

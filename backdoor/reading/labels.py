@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from backdoor.reading.files import listed, wrong_root
 
 #: More classes than any set of images has: labels are then numbers of something else.
 MOST_CLASSES = 65_536
+#: What no name of a class may have.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,30 @@ def classes_of(contents: Contents) -> Classes:
     _enough_classes(found, len(train))
     _all_trained(given, found, contents)
     labels = np.searchsorted(found, given).astype(np.int64)
-    return Classes(labels, *(_named_text(found) if text else _named_numbers(found, contents)))
+    made = Classes(labels, *(_named_text(found) if text else _named_numbers(found, contents)))
+    _check_names(made.names)
+    return replace(made, warnings=_similar(made.names))
 
 
 def _named_text(found: npt.NDArray[Any]) -> tuple[tuple[str, ...]]:
     return (tuple(str(name) for name in found),)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raises `UserError` for names that nobody could read or type."""
+    wrong = [name for name in names if not name.strip() or _CONTROL.search(name)]
+    if wrong:
+        rule = "must have class names without control characters, and none that is blank"
+        raise wrong_root(rule, listed([ascii(name) for name in wrong]), "Rename these classes.")
+
+
+def _similar(names: Sequence[str]) -> tuple[str, ...]:
+    """A warning of classes that are probably one, written in two ways."""
+    groups = defaultdict[str, list[str]](list)
+    for name in names:
+        groups[unicodedata.normalize("NFC", name).casefold().strip()].append(name)
+    pairs = [" and ".join(same) for same in groups.values() if len(same) > 1]
+    return (f"classes whose names are nearly the same: {listed(pairs)}",) if pairs else ()
 
 
 def _named_numbers(
@@ -94,7 +118,7 @@ def _shortly(numbers: Sequence[int]) -> str:
 
 
 def _none_empty(labels: npt.NDArray[Any], contents: Contents) -> None:
-    wrong = np.flatnonzero(labels == np.zeros(1, labels.dtype)[0])
+    wrong = np.flatnonzero(np.strings.str_len(np.strings.strip(labels)) == 0)
     if len(wrong):
         value = f"an empty label at {name_of(contents, int(wrong[0]))}, {len(wrong)} in all"
         raise wrong_root("must have a label for every image", value, "Name the class.")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageChops
 
 #: What transparent pixels can be laid over: the value of each channel.
 BACKGROUNDS = {"white": 255, "grey": 128, "black": 0}
@@ -21,9 +21,9 @@ PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 class Flat(NamedTuple):
     """An image without transparency.
 
-    image: mode L or RGB. transparent: whether a pixel was not opaque. peak: the largest value of an
-    image of 16 bits a channel, else None. Of colours only the high bytes are known, and it is the
-    largest value that they allow.
+    image: mode L or RGB. transparent: whether a pixel is another one on its background. peak: the
+    largest value of an image of 16 bits a channel, else None. Of colours only the high bytes are
+    known, and it is the largest value that they allow.
     """
 
     image: Image.Image
@@ -69,7 +69,8 @@ def flatten(opened: Image.Image, background: str, bits: int | None) -> Flat:
         plain = image.convert("L" if image.mode == "1" else "RGB")
     if alpha is None or alpha.getextrema()[0] == 255:
         return Flat(plain, False, peak)
-    return Flat(_laid_over(plain, alpha, BACKGROUNDS[background]), True, peak)
+    laid = _laid_over(plain, alpha, BACKGROUNDS[background])
+    return Flat(laid, ImageChops.difference(laid, plain).getbbox() is not None, peak)
 
 
 def _coding(opened: Image.Image) -> Coding:

@@ -12,8 +12,8 @@ def state_of(files: Iterable[Path]) -> tuple[tuple[object, ...], ...]:
     def state(file: Path) -> tuple[object, ...]:
         try:
             now = file.stat()
-        except OSError as error:
-            return str(file), error.errno
+        except (OSError, ValueError) as error:
+            return str(file), str(error)
         return str(file), now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino
 
     return tuple(map(state, files))

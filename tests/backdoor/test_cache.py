@@ -177,7 +177,7 @@ def test_no_room_is_said_beforehand_with_figures(tmp_path, monkeypatch) -> None:
     with pytest.raises(UserError) as caught:
         load_source(arrays(tmp_path))
     assert str(caught.value) == (
-        "BACKDOOR_CACHE: must leave room for the decoded images, 0.0 MB, but got '67.1 MB free for 120 "
+        "BACKDOOR_CACHE: must have room for the decoded images, 0.0 MB, and 67.1 MB more that stay free, but got '67.1 MB free for 120 "
         "images of 6 x 5 pixels, 3 channels'. Ask for fewer images (data.train, data.validation, "
         "data.test) or smaller ones (data.image_size), or choose another disk: BACKDOOR_CACHE=FOLDER."
     )
@@ -280,3 +280,39 @@ def test_a_process_that_was_killed_leaves_nothing_that_stays(tmp_path) -> None:
     (scratch / "images").write_bytes(b"half")
     forget_sources()
     assert same_images(load_source(dataset), np.arange(N)) and not scratch.exists()
+
+
+def test_files_that_changed_for_a_while_leave_no_entry(tmp_path, monkeypatch) -> None:
+    """Its name would say the right content, and its pixels would be others."""
+    dataset, opened = arrays(tmp_path), Arrays.open
+    file = tmp_path / "set.npz"
+    right = file.read_bytes()
+
+    def disturbed(self):
+        arrays(tmp_path, pixels=255 - PIXELS)
+        return opened(self)
+
+    monkeypatch.setattr(Arrays, "open", disturbed)
+    with pytest.raises(UserError, match="root: must stay as it is while it is read"):
+        load_source(dataset)
+    monkeypatch.undo()
+    monkeypatch.setenv("BACKDOOR_CACHE", str(tmp_path / "cache"))
+    file.write_bytes(right)
+    assert same_images(load_source(dataset), np.arange(N))
+
+
+def test_a_home_that_is_not_there_is_one_clear_mistake(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("BACKDOOR_CACHE", "~nosuchuser/cache")
+    with pytest.raises(UserError, match="BACKDOOR_CACHE: must be a path on this machine"):
+        load_source(arrays(tmp_path))
+    with pytest.raises(
+        UserError, match="root: must be a path on this machine, but got '~nosuch/x'"
+    ):
+        load_source(build_data({"kind": "arrays", "root": "~nosuch/x"}))
+
+
+@pytest.mark.parametrize("root", ["x" * 300, "a\0b"])
+@pytest.mark.parametrize("kind", ["arrays", "parquet", "csv", "image_folder", "mnist"])
+def test_names_that_no_file_can_have_are_one_clear_mistake(kind, root) -> None:
+    with pytest.raises(UserError, match="root: must "):
+        load_source(build_data({"kind": kind, "root": root}))
