@@ -157,3 +157,19 @@ def test_layout_auto_is_no_part_of_ids(tmp_path) -> None:
 def test_published_sets_have_a_layout_of_their_own(kind) -> None:
     with pytest.raises(UserError, match=f"layout: is not a setting of `{kind}`"):
         build_data({"kind": kind, "root": "somewhere", "layout": "classes"})
+
+
+@pytest.mark.parametrize("place", ["test", "train/owl"])
+def test_a_link_to_nothing_may_be_a_class_or_a_split(tmp_path, place) -> None:
+    write(tmp_path, "train/{cat,dog}/0.png")
+    (tmp_path / place).symlink_to(tmp_path / "unmounted")
+    assert refused(tmp_path) == (
+        f"root: must hold folders and files that can be read, but got '{place}'. Fix or remove "
+        "them (a link to nothing)."
+    )
+
+
+def test_a_link_to_nothing_with_an_extension_is_counted(tmp_path) -> None:
+    write(tmp_path, "{cat,dog}/0.png")
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "unmounted")
+    assert folder(tmp_path).open().left_out == ("1 file beside the class folders (.txt)",)
