@@ -22,6 +22,8 @@ from backdoor.reading.tables.parquet_tables import (
 
 #: Columns of images, if none is named; the first one that is there counts.
 IMAGE_COLUMNS = ("img", "image")
+#: The column of labels, if none is named.
+LABEL_COLUMN = "label"
 #: Columns that a message names.
 COLUMNS_SHOWN = 20
 
@@ -48,6 +50,8 @@ def image_column(tables: Sequence[Table], given: str | None, label: str) -> Imag
         raise UserError(mistakes)
     both = given is None and any(len(names) > 1 for names in usual)
     notes = ("images are those of the column `img`, not of `image`",) if both else ()
+    if columns[0] not in IMAGE_COLUMNS or label != LABEL_COLUMN:
+        notes = (f"images from the column `{columns[0]}`, labels from `{label}`",)
     return ImageColumn(tables, columns, paths, notes)
 
 
