@@ -16,8 +16,9 @@ from backdoor.reading.files import listed
 from backdoor.reading.folders.classes import Found, check_same_classes, class_folders
 from backdoor.reading.folders.left_out import BESIDE
 from backdoor.reading.folders.listing import Scan, shown
-from backdoor.reading.folders.splits import AS_CLASSES, split_folders
+from backdoor.reading.folders.splits import AS_CLASSES, beside_root, split_folders
 from backdoor.reading.layout import is_unlabelled, split_of, splits_in
+from backdoor.reading.other_kinds import other_kind
 
 Layout = Literal["auto", "classes"]
 #: How deep folders that hold nothing but one folder are looked into, for a remedy.
@@ -74,7 +75,9 @@ def _read(scan: Scan, layout: Layout) -> Found:
         _no_splits_inside(scan, [scan.root])
         found = _parts(scan, [scan.root], Found())
         if odd := [name for name in found.parts[0] if is_unlabelled(name)]:
-            found.notes.append(f"classes whose names say that they have no labels: {listed(odd)}")
+            text = f"classes whose names say that they have no labels: {listed(odd)}"
+            found.warnings.append(text)
+        found.warnings += beside_root(scan.root)
         return found
     splits, found = split_folders(scan), Found()
     folders = [_entered(scan, folder, found) for folder in (splits.train, splits.test)]
@@ -83,6 +86,7 @@ def _read(scan: Scan, layout: Layout) -> Found:
     found.left.add_all(scan.listing(scan.root), BESIDE)
     for folder in splits.left_out:
         found.left.add_all(scan.below(folder), f" in {scan.relative(folder)}/")
+    found.notes += splits.notes()
     return found
 
 
@@ -131,7 +135,8 @@ def _with_inner(scan: Scan, error: UserError) -> UserError:
     """The error, with the remedy to name the only folder in `root` instead, if that can be read."""
     inner = _inner(scan.root)
     if inner is None:
-        return error
+        other = "" if scan.holds_images(scan.root) else other_kind("image_folder", scan.root)
+        return UserError(replace(error.mistakes[0], remedy=other)) if other else error
     first = error.mistakes[0]
     remedy = f"Point data.root at {shown(str(inner))}, which can be read."
     if splits_in(inner.name) and inner.parent == scan.root:
