@@ -71,9 +71,18 @@ def nothing(path):
     path.symlink_to("unmounted")
 
 
+def itself(path):
+    path.symlink_to(path.name)
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(pipe, "no file"), (folder, "a folder without Parquet files"), (nothing, "a link to nothing")],
+    [
+        (pipe, "no file"),
+        (folder, "a folder without Parquet files"),
+        (nothing, "a link to nothing"),
+        (itself, "a link to nothing"),
+    ],
 )
 def test_what_is_called_like_a_parquet_file_must_be_one(tmp_path, make, why) -> None:
     write(tmp_path, "train.parquet", "val.parquet")
@@ -119,7 +128,7 @@ def test_columns_of_other_names_are_noted(tmp_path) -> None:
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [pipe, folder, nothing])
+@pytest.mark.parametrize("make", [pipe, folder, nothing, itself])
 def test_what_is_called_like_a_csv_file_must_be_one(tmp_path, make) -> None:
     (tmp_path / "train.csv").write_text("path,label\n")
     make(tmp_path / "test.csv")

@@ -103,3 +103,15 @@ def test_a_pipe_is_not_waited_for(tmp_path) -> None:
     os.mkfifo(tmp_path / "set.csv")
     text = refused("csv", tmp_path / "set.csv")
     assert "root: must be a file that can be read" in text and "set.csv" in text
+
+
+def test_bytes_that_are_no_utf8_are_no_labels(tmp_path) -> None:
+    text = pa.array([b"\xff\xfe", b"ab"] * 3)
+    column = pa.Array.from_buffers(pa.string(), 6, text.buffers())
+    for name in ("train.parquet", "test.parquet"):
+        pq.write_table(pa.table({"image": [b"x"] * 6, "label": column}), tmp_path / name)
+    with pytest.raises(UserError) as caught:
+        build("parquet", tmp_path).open()
+    (mistake,) = caught.value.mistakes
+    assert mistake.rule == "must have labels that are UTF-8 text"
+    assert mistake.value == "train.parquet: `label` is not; test.parquet: `label` is not"

@@ -155,10 +155,10 @@ def _absent(
     return Mistake("root", rule, f"{file.name}: {value}", remedy)
 
 
-def _nearest(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def _nearest(names: Sequence[str], asked: Sequence[str]) -> list[str]:
     """Columns that are called nearly so, without regard to case."""
     known = {name.casefold(): name for name in names}
-    near = [found for name in wanted for found in get_close_matches(name.casefold(), known)]
+    near = [found for name in asked for found in get_close_matches(name.casefold(), known)]
     return [known[name] for name in dict.fromkeys(near)]
 
 

@@ -113,6 +113,9 @@ def _mistakes(name: str, column: str, cells: pa.ChunkedArray) -> list[Mistake]:
         return [Mistake("root", rule, value, remedy)]
     mistakes = []
     if kind == "text":
+        if not _valid(cells):
+            rule, remedy = "must have labels that are UTF-8 text", "Write them again as UTF-8."
+            return [Mistake("root", rule, f"{name}: `{column}` is not", remedy)]
         cells = pc.fill_null(cells, "")
         absent |= pc.equal(pc.utf8_trim_whitespace(cells), "").to_numpy()
         mistakes += _wrong_text(name, cells)
@@ -124,6 +127,14 @@ def _mistakes(name: str, column: str, cells: pa.ChunkedArray) -> list[Mistake]:
         rule = f"must hold labels up to {2**63 - 1}"
         mistakes.append(Mistake("root", rule, f"{name}: {top}", "Number the classes 0, 1, ..."))
     return mistakes
+
+
+def _valid(cells: pa.ChunkedArray) -> bool:
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _wrong_text(name: str, cells: pa.ChunkedArray) -> list[Mistake]:

@@ -41,13 +41,15 @@ def walked(root: Path) -> Walked:
         seen.add(inode)
         for entry in _entries(root, place, found):
             path = place / entry.name
-            if not entry.is_dir():
-                _add(root, path, found)
-            elif not entry.is_symlink():
+            is_hidden = hidden(path.relative_to(root))
+            if not path.is_dir():
+                _add(path, is_hidden, found)
+                continue
+            if not entry.is_symlink():
                 real.append(path)
-            elif not hidden(path.relative_to(root)):
+            elif not is_hidden:
                 linked.append(path)
-            if entry.is_dir() and ends_as_table(path) and not hidden(path.relative_to(root)):
+            if ends_as_table(path) and not is_hidden:
                 found.folders.append(path)
     found.files.sort()
     _check(root, found)
@@ -82,9 +84,9 @@ def _entries(root: Path, folder: Path, found: Walked) -> list[os.DirEntry[str]]:
         return []
 
 
-def _add(root: Path, path: Path, found: Walked) -> None:
+def _add(path: Path, is_hidden: bool, found: Walked) -> None:
     found.files.append(path)
-    if hidden(path.relative_to(root)) or not (ends_as_table(path) or not path.suffix):
+    if is_hidden or (path.suffix and not ends_as_table(path)):
         return
     if not path.exists():
         found.wrong[path] = "a link to nothing"
