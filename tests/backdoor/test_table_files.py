@@ -176,3 +176,15 @@ def test_the_kind_that_reads_it_is_named(tmp_path, kind, file, root, remedy) -> 
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(b"")
     assert remedy.format(root=tmp_path) in refused(kind, tmp_path / root)
+
+
+@pytest.mark.parametrize(("first", "kind"), [(None, pa.string()), (b"x", pa.binary())])
+def test_rows_without_an_image_are_one_mistake_for_all_files(tmp_path, first, kind) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    for name in ("train.parquet", "test.parquet"):
+        cells = pa.array([first or "x", None, first or "x"], kind)
+        pq.write_table(pa.table({"image": cells, "label": [0, 1, 0]}), tmp_path / name)
+    with pytest.raises(UserError) as caught:
+        read(tmp_path)
+    (mistake,) = caught.value.mistakes
+    assert mistake.value == ("1 empty row: train.parquet, row 1; 1 empty row: test.parquet, row 1")

@@ -42,7 +42,7 @@ def walked(root: Path) -> Walked:
         for entry in _entries(root, place, found):
             path = place / entry.name
             is_hidden = hidden(path.relative_to(root))
-            if not path.is_dir():
+            if entry.is_file(follow_symlinks=False) or not path.is_dir():
                 _add(path, is_hidden, found)
                 continue
             if not entry.is_symlink():
