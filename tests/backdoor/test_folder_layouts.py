@@ -225,3 +225,12 @@ def test_parquet_files_name_the_kind_that_reads_them(tmp_path) -> None:
     assert refused(tmp_path).endswith(f"{text}.")
     file = tmp_path / "data" / "train.parquet"
     assert refused(file).endswith(f"{text} --set data.root={file.parent}.")
+
+
+@pytest.mark.parametrize("image", ["1.png", "images/1.png"])
+def test_a_table_beside_images_may_be_meant(tmp_path, image) -> None:
+    write(tmp_path, image, "labels.csv")
+    assert refused(tmp_path).endswith(
+        " If labels.csv lists the images: --set data.kind=csv "
+        f"--set data.root={tmp_path / 'labels.csv'}."
+    )

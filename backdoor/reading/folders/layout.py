@@ -15,7 +15,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
 from backdoor.reading.folders.classes import Found, check_same_classes, class_folders
 from backdoor.reading.folders.left_out import BESIDE
-from backdoor.reading.folders.listing import Scan, shown
+from backdoor.reading.folders.listing import Scan, extension, shown
 from backdoor.reading.folders.splits import AS_CLASSES, beside_root, split_folders
 from backdoor.reading.layout import is_unlabelled, split_of, splits_in
 from backdoor.reading.other_kinds import other_kind
@@ -135,13 +135,28 @@ def _with_inner(scan: Scan, error: UserError) -> UserError:
     """The error, with the remedy to name the only folder in `root` instead, if that can be read."""
     inner = _inner(scan.root)
     if inner is None:
-        other = "" if scan.holds_images(scan.root) else other_kind("image_folder", scan.root)
-        return UserError(replace(error.mistakes[0], remedy=other)) if other else error
+        first, other = error.mistakes[0], _other_kind(scan, error.mistakes[0].remedy)
+        return UserError(replace(first, remedy=other)) if other else error
     first = error.mistakes[0]
     remedy = f"Point data.root at {shown(str(inner))}, which can be read."
     if splits_in(inner.name) and inner.parent == scan.root:
         remedy = f"{first.remedy} Or {remedy[0].lower()}{remedy[1:]}"
     return UserError(replace(first, remedy=remedy))
+
+
+def _other_kind(scan: Scan, remedy: str) -> str:
+    """The remedy to name another kind: images without class folders may be listed in a table."""
+    if not scan.holds_images(scan.root):
+        return other_kind("image_folder", scan.root)
+    listing = scan.listing(scan.root)
+    if len(listing.folders) > 1 or listing.others[".csv"] != 1:
+        return ""
+    tables = (p for p in scan.root.iterdir() if extension(p.name) == ".csv" and p.is_file())
+    file = next((p for p in tables if p.name[0] != "."), None)
+    if file is None:  # a link to nothing, which is refused by name
+        return ""
+    say = f"--set data.kind=csv --set data.root={shown(str(file))}"
+    return f"{remedy} If {shown(file.name)} lists the images: {say}."
 
 
 def _inner(folder: Path) -> Path | None:
