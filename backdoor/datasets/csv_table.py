@@ -15,10 +15,11 @@ from backdoor.datasets.encoded import EncodedDataset
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.contents import Contents, EncodedImages, Ids
 from backdoor.reading.files import given_root, state_of, wrong_root
+from backdoor.reading.other_kinds import other_kind
 from backdoor.reading.tables.csv_labels import labels_of
 from backdoor.reading.tables.csv_rows import DELIMITERS, Columns, Row
 from backdoor.reading.tables.csv_splits import Rows, csv_files, find_rows
-from backdoor.reading.tables.named_files import beside, content_hashes, counted, wrong_files
+from backdoor.reading.tables.named_files import beside, content_hashes, counted, short, wrong_files
 from backdoor.settings.schema import location
 
 
@@ -89,6 +90,8 @@ class CsvTable(EncodedDataset):
             raise wrong_root(
                 "must be a CSV file or a folder that exists", self.root, "Check the path."
             )
+        if root.is_file() and (remedy := other_kind(self.kind, root)):
+            raise wrong_root("must be a CSV file or a folder with CSV files", self.root, remedy)
         columns = Columns(self.image_column, self.label_column, self.delimiter)
         return _listing(root, columns, state_of(csv_files(root)))
 
@@ -123,7 +126,7 @@ def _listing(root: Path, columns: Columns, state: Hashable) -> _Listing:
         mistakes.append(Mistake("root", rule, counted("image", contrary), remedy))
     if mistakes:
         raise UserError(mistakes)
-    rows_again = f"{again} row{'s' * (again > 1)} of an image that has an earlier row"
+    rows_again = f"{again} row{'s' * (again > 1)} of an image that has an earlier row: read twice"
     notes = (rows_again,) if again else ()
     return _Listing(found, files, notes)
 
@@ -139,5 +142,5 @@ def _repeated(rows: Sequence[Row], files: Sequence[Path]) -> tuple[int, list[str
         if known.label == row.label:
             again += 1
         else:
-            contrary.append(f"{known.at}: {known.label}, {row.at}: {row.label}")
+            contrary.append(f"{known.at}: {short(known.label)}, {row.at}: {short(row.label)}")
     return again, contrary

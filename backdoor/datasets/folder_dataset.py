@@ -49,9 +49,15 @@ class FolderDataset(EncodedDataset):
         names = self._names(found.parts[0])
         n_train = sum(map(len, found.parts[0].values()))
         test_from = n_train if len(found.parts) > 1 else None
-        left, notes = found.left.texts(), (*found.left.notes(), *found.notes)
-        labels = np.repeat(numbers, counts)
-        return Contents(labels, images, names, test_from, left_out=left, notes=notes)
+        return Contents(
+            np.repeat(numbers, counts),
+            images,
+            names,
+            test_from,
+            left_out=found.left.texts(),
+            notes=tuple(found.notes),
+            warnings=(*found.left.warnings(), *found.warnings),
+        )
 
     def _folder(self) -> Path:
         """The folder that contains everything."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from backdoor.datasets.folder_dataset import FolderDataset
 from backdoor.datasets.former_folders import former_fingerprints
+from backdoor.reading.files import wrong_root
 from backdoor.reading.folders.classes import Found
 from backdoor.reading.folders.layout import Layout, read_folders
+from backdoor.reading.other_kinds import other_kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,12 @@ class ImageFolder(FolderDataset):
 
     def how(self) -> list[object]:
         return [*super().how(), *([] if self.layout == "auto" else [{"layout": self.layout}])]
+
+    def _folder(self) -> Path:
+        file = os.path.expanduser(self.root or "")
+        if os.path.isfile(file) and (remedy := other_kind(self.kind, Path(file))):
+            raise wrong_root("must be a folder", self.root, remedy)
+        return super()._folder()
 
     def found(self) -> Found:
         return read_folders(self._folder(), self.layout)

@@ -13,6 +13,7 @@ from backdoor.datasets.encoded import EncodedDataset
 from backdoor.errors import UserError
 from backdoor.reading.contents import Contents, EncodedImages
 from backdoor.reading.files import existing_folder, given_root, listed, state_of, wrong_root
+from backdoor.reading.other_kinds import other_kind
 from backdoor.reading.tables.named_files import content_hashes
 from backdoor.reading.tables.parquet_choice import image_column
 from backdoor.reading.tables.parquet_files import Found, Part, find_parts, former_files, other_files
@@ -95,6 +96,7 @@ class Parquet(EncodedDataset):
         root = given_root(self.kind, self.root)
         if root.is_file():
             remedy = f"Name the folder that it is in: --set data.root={root.parent}."
+            remedy = other_kind(self.kind, root) or remedy
             raise wrong_root("must be a folder", self.root, remedy)
         return existing_folder(self.kind, self.root)
 

@@ -192,7 +192,7 @@ def test_a_table_that_moved_keeps_its_name(root, tmp_path_factory) -> None:
 
 def test_rows_that_are_there_twice_are_counted(root) -> None:
     opened = contents(write(root, [*rows(), "img/0.png,0", "img/../img/0.png,0"]))
-    assert opened.notes[1:] == ("2 rows of an image that has an earlier row",)
+    assert opened.notes[1:] == ("2 rows of an image that has an earlier row: read twice",)
     assert len(opened.images) == 14
 
 

@@ -555,7 +555,7 @@ WRONG_CONTENT = {
         with_labels([0.0, 1.0, 2.0, 0.5, None, 1.0]),
         [
             "must hold whole numbers, text or booleans as labels, but got "
-            "'train.parquet: `label` is double, 1 of 6 empty, 1 with a fraction'",
+            "'train.parquet: `label` is double, 1 of 6 empty, 1 with a fraction; test.parquet: ",
             "--set data.label_column=NAME",
         ],
     ),
@@ -568,7 +568,7 @@ WRONG_CONTENT = {
     "empty labels": (
         with_labels([0, 1, None, 0, None, 1]),
         [
-            "must have a label for every image, but got 'train.parquet: 2 of 6 empty, first row 2'",
+            "must have a label for every image, but got 'train.parquet: 2 of 6 empty, first row 2; test.parquet: ",
             "test.parquet: 2 of 6 empty",
         ],
     ),
@@ -576,7 +576,7 @@ WRONG_CONTENT = {
     "no type": (with_labels(pa.nulls(6)), ["`label` is null, 6 of 6 empty"]),
     "too large": (
         with_labels(pa.array([2**63] * 6, pa.uint64())),
-        ["must hold labels up to 9223372036854775807, but got 'train.parquet: 9223372036854775808'"],
+        ["must hold labels up to 9223372036854775807, but got 'train.parquet: 9223372036854775808; test.parquet: "],
     ),
     "numbers and text": (
         with_labels([0, 1] * 3, ["a", "b"] * 3),

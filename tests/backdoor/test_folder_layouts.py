@@ -70,7 +70,7 @@ def test_classes_in_a_split_folder_may_have_any_name(tmp_path) -> None:
 
 def test_a_class_that_is_called_unlabelled_is_noted(tmp_path) -> None:
     write(tmp_path, "{cat,dog,unlabelled}/1.png")
-    (note,) = folder(tmp_path).open().notes
+    (note,) = folder(tmp_path).open().warnings
     assert note == "classes whose names say that they have no labels: unlabelled"
 
 
@@ -157,3 +157,80 @@ def test_layout_auto_is_no_part_of_ids(tmp_path) -> None:
 def test_published_sets_have_a_layout_of_their_own(kind) -> None:
     with pytest.raises(UserError, match=f"layout: is not a setting of `{kind}`"):
         build_data({"kind": kind, "root": "somewhere", "layout": "classes"})
+
+
+@pytest.mark.parametrize("place", ["test", "train/owl"])
+def test_a_link_to_nothing_may_be_a_class_or_a_split(tmp_path, place) -> None:
+    write(tmp_path, "train/{cat,dog}/0.png")
+    (tmp_path / place).symlink_to(tmp_path / "unmounted")
+    assert refused(tmp_path) == (
+        f"root: must hold folders and files that can be read, but got '{place}'. Fix or remove "
+        "them (a link to nothing)."
+    )
+
+
+def test_a_link_to_nothing_with_an_extension_is_counted(tmp_path) -> None:
+    write(tmp_path, "{cat,dog}/0.png")
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "unmounted")
+    assert folder(tmp_path).open().left_out == ("1 file beside the class folders (.txt)",)
+
+
+@pytest.mark.parametrize(
+    ("splits", "note"),
+    [
+        ("{Train,val}", "the images in val/ are the test set"),
+        ("{Train,val,test}", "val/ is not read: validation images are drawn from Train/"),
+    ],
+)
+def test_what_validation_images_serve_for_is_noted(tmp_path, splits, note) -> None:
+    for split in splits[1:-1].split(","):
+        write(tmp_path, f"{split}/{{cat,dog}}/1.png")
+    contents = folder(tmp_path).open()
+    assert contents.notes == (note,) and contents.warnings == ()
+
+
+def test_a_split_beside_the_root_is_a_warning(tmp_path) -> None:
+    write(tmp_path, "set/{Train,Test}/{cat,dog}/1.png", "set/val/", "set/old_test/{cat,dog}/1.png")
+    contents = folder(tmp_path / "set" / "Train").open()
+    assert contents.test_from is None
+    assert contents.warnings == (
+        f"Test/ beside data.root is not read: to use it, point data.root at {tmp_path / 'set'}",
+    )
+    assert folder(tmp_path / "set" / "Train", layout="classes").open().warnings == ()
+
+
+def test_the_folder_of_one_class_names_the_one_above(tmp_path) -> None:
+    write(tmp_path, "Train/{cat,dog}/1.png")
+    remedy = f"This seems to be the folder of one class: --set data.root={tmp_path / 'Train'}."
+    assert refused(tmp_path / "Train" / "cat").endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("set.csv", "Name the kind that reads it: --set data.kind=csv."),
+        ("set.tsv", "Name the kind that reads it: --set data.kind=csv."),
+        ("set.npz", "Name the kind that reads it: --set data.kind=arrays."),
+        ("1.png", "It is one image: point data.root at the folder that holds a folder for each"),
+    ],
+)
+def test_files_name_the_kind_that_reads_them(tmp_path, file, remedy) -> None:
+    write(tmp_path, file)
+    assert remedy in refused(tmp_path / file)
+
+
+def test_parquet_files_name_the_kind_that_reads_them(tmp_path) -> None:
+    write(tmp_path, "data/train.parquet")
+    text = "Name the kind that reads it: --set data.kind=parquet"
+    assert refused(tmp_path).endswith(f"{text}.")
+    file = tmp_path / "data" / "train.parquet"
+    assert refused(file).endswith(f"{text} --set data.root={file.parent}.")
+
+
+@pytest.mark.parametrize("image", ["1.png", "images/1.png"])
+def test_a_table_beside_images_may_be_meant(tmp_path, image) -> None:
+    write(tmp_path, image, "labels.csv")
+    assert refused(tmp_path).endswith(
+        " If labels.csv lists the images: --set data.kind=csv "
+        f"--set data.root={tmp_path / 'labels.csv'}."
+    )

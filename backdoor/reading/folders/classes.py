@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +25,13 @@ class Found:
     """What was read.
 
     parts: the training pool and the test set, or the only pool. left: what was not read. notes:
-    what is worth a look.
+    what was assumed. warnings: what is probably a mistake.
     """
 
     parts: list[Classes] = field(default_factory=list)
     left: LeftOut = field(default_factory=LeftOut)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def class_folders(scan: Scan, folder: Path, found: Found) -> Iterable[Mistake]:
@@ -43,7 +45,6 @@ def class_folders(scan: Scan, folder: Path, found: Found) -> Iterable[Mistake]:
     found.left.add_all(listing, BESIDE)
     for each in below.values():
         found.left.add(each)
-    found.notes += [note for note in _similar(listing.folders) if note not in found.notes]
     found.parts.append({name: each.images for name, each in below.items()})
     return ()
 
@@ -85,6 +86,9 @@ def _too_few(scan: Scan, folder: Path, below: dict[str, Below]) -> list[Mistake]
         for name in below:
             if len(scan.listing(folder / name).folders) > 1:
                 remedy = f"Move the folders in {scan.relative(folder / name)}/ one folder up."
+        if folder == scan.root and not below and _is_class(scan.listing(folder), folder):
+            parent = shown(os.path.dirname(os.path.abspath(folder)))
+            remedy = f"This seems to be the folder of one class: --set data.root={parent}."
         value = _place(scan, folder) + _what(list(below), scan.listing(folder))
         return [Mistake("root", rule, value, remedy)]
     if empty := [name for name, each in below.items() if not each.images]:
@@ -95,6 +99,16 @@ def _too_few(scan: Scan, folder: Path, below: dict[str, Below]) -> list[Mistake]
             remedy = "Convert the images in them to PNG, or remove these folders."
         return [Mistake("root", rule, listed(names), remedy)]
     return []
+
+
+def _is_class(listing: Listing, folder: Path) -> bool:
+    """Whether a folder with these images lies beside others, all of them with images."""
+    folder = Path(os.path.abspath(folder))
+    names = Scan(folder.parent).listing(folder.parent).folders
+    others = [folder.parent / name for name in names if name != folder.name]
+    if not listing.images or not others:
+        return False
+    return all(Scan(other).listing(other).images for other in others)
 
 
 def _place(scan: Scan, folder: Path) -> str:
@@ -114,14 +128,6 @@ def _instead(found: Below) -> str:
     left.add(found)
     texts = left.texts()
     return f" ({', '.join(texts)})" if texts else ""
-
-
-def _similar(names: list[str]) -> list[str]:
-    groups = defaultdict[str, list[str]](list)
-    for name in names:
-        groups[_normalized(name)].append(name)
-    pairs = [" and ".join(same) for same in groups.values() if len(same) > 1]
-    return [f"classes whose names are nearly the same: {listed(pairs)}"] if pairs else []
 
 
 def _normalized(name: str) -> str:

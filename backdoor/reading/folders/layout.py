@@ -15,9 +15,10 @@ from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
 from backdoor.reading.folders.classes import Found, check_same_classes, class_folders
 from backdoor.reading.folders.left_out import BESIDE
-from backdoor.reading.folders.listing import Scan, shown
-from backdoor.reading.folders.splits import AS_CLASSES, split_folders
+from backdoor.reading.folders.listing import Scan, extension, shown
+from backdoor.reading.folders.splits import AS_CLASSES, beside_root, split_folders
 from backdoor.reading.layout import is_unlabelled, split_of, splits_in
+from backdoor.reading.other_kinds import other_kind
 
 Layout = Literal["auto", "classes"]
 #: How deep folders that hold nothing but one folder are looked into, for a remedy.
@@ -74,7 +75,9 @@ def _read(scan: Scan, layout: Layout) -> Found:
         _no_splits_inside(scan, [scan.root])
         found = _parts(scan, [scan.root], Found())
         if odd := [name for name in found.parts[0] if is_unlabelled(name)]:
-            found.notes.append(f"classes whose names say that they have no labels: {listed(odd)}")
+            text = f"classes whose names say that they have no labels: {listed(odd)}"
+            found.warnings.append(text)
+        found.warnings += beside_root(scan.root)
         return found
     splits, found = split_folders(scan), Found()
     folders = [_entered(scan, folder, found) for folder in (splits.train, splits.test)]
@@ -83,6 +86,7 @@ def _read(scan: Scan, layout: Layout) -> Found:
     found.left.add_all(scan.listing(scan.root), BESIDE)
     for folder in splits.left_out:
         found.left.add_all(scan.below(folder), f" in {scan.relative(folder)}/")
+    found.notes += splits.notes()
     return found
 
 
@@ -131,12 +135,28 @@ def _with_inner(scan: Scan, error: UserError) -> UserError:
     """The error, with the remedy to name the only folder in `root` instead, if that can be read."""
     inner = _inner(scan.root)
     if inner is None:
-        return error
+        first, other = error.mistakes[0], _other_kind(scan, error.mistakes[0].remedy)
+        return UserError(replace(first, remedy=other)) if other else error
     first = error.mistakes[0]
     remedy = f"Point data.root at {shown(str(inner))}, which can be read."
     if splits_in(inner.name) and inner.parent == scan.root:
         remedy = f"{first.remedy} Or {remedy[0].lower()}{remedy[1:]}"
     return UserError(replace(first, remedy=remedy))
+
+
+def _other_kind(scan: Scan, remedy: str) -> str:
+    """The remedy to name another kind: images without class folders may be listed in a table."""
+    if not scan.holds_images(scan.root):
+        return other_kind("image_folder", scan.root)
+    listing = scan.listing(scan.root)
+    if len(listing.folders) > 1 or listing.others[".csv"] != 1:
+        return ""
+    tables = (p for p in scan.root.iterdir() if extension(p.name) == ".csv" and p.is_file())
+    file = next((p for p in tables if p.name[0] != "."), None)
+    if file is None:  # a link to nothing, which is refused by name
+        return ""
+    say = f"--set data.kind=csv --set data.root={shown(str(file))}"
+    return f"{remedy} If {shown(file.name)} lists the images: {say}."
 
 
 def _inner(folder: Path) -> Path | None:

@@ -51,7 +51,7 @@ class LeftOut:
             texts.append(_files(sum(n for _, n in more), f" of {len(more)} other kinds"))
         return (*texts, *(f"{what}: {n:,}" for what, n in sorted(self.others.items())))
 
-    def notes(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """A warning if some are images that could be read in another format."""
         unread = Counter[str]()
         for (where, ending), n in self.files.items():

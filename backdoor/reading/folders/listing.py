@@ -152,6 +152,9 @@ class Scan:
         elif is_folder:
             found.folders.append(name)
             found.links.update([name] if entry.is_symlink() else [])
+        elif extension(name) == NO_EXTENSION and _leads_nowhere(entry):
+            # Probably the folder of a class or of a split, on a disk that is not there.
+            self._fail(folder / name, "a link to nothing")
         elif not name.lower().endswith(EXTENSIONS):
             found.others[extension(name)] += 1
         elif _is_file(entry):
@@ -173,6 +176,10 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:
         return False
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
 
 
 def extension(name: str) -> str:

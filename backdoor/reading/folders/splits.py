@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
-from backdoor.reading.folders.listing import Scan
+from backdoor.reading.folders.listing import Scan, shown
 from backdoor.reading.layout import Split, is_unlabelled, rest_of, split_of, splits_in
 
 #: What to type where folders that are called like splits are classes.
@@ -21,6 +22,16 @@ class SplitFolders:
     train: Path
     test: Path
     left_out: tuple[Path, ...]
+
+    def notes(self) -> list[str]:
+        """Which images serve for what, where that is not what their folders are called."""
+        if split_of(self.test.name) == "validation":
+            return [f"the images in {self.test.name}/ are the test set"]
+        return [
+            f"{folder.name}/ is not read: validation images are drawn from {self.train.name}/"
+            for folder in self.left_out
+            if split_of(folder.name) == "validation" and Scan(folder).holds_images(folder)
+        ]
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,22 @@ def split_folders(scan: Scan) -> SplitFolders:
     (test,), *rest = tests
     left = [*names.left_out, *(name for (name,) in rest)]
     return SplitFolders(scan.root / train, scan.root / test, tuple(scan.root / n for n in left))
+
+
+def beside_root(root: Path) -> list[str]:
+    """Warnings of folders of other splits beside `root`, if that is called like a split itself."""
+    folder = Path(os.path.abspath(root))
+    own = split_of(folder.name)
+    if own is None:
+        return []
+    return [
+        f"{shown(name)}/ beside data.root is not read: to use it, point data.root at "
+        f"{shown(str(folder.parent))}"
+        for name in Scan(folder.parent).listing(folder.parent).folders
+        if split_of(name) not in (None, own)
+        and rest_of(name) == rest_of(folder.name)
+        and Scan(folder.parent / name).holds_images(folder.parent / name)
+    ]
 
 
 def _sort(scan: Scan) -> _Sorted:

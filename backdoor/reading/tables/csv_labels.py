@@ -11,7 +11,13 @@ import numpy.typing as npt
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.tables.csv_rows import Row
-from backdoor.reading.tables.named_files import counted
+from backdoor.reading.tables.label_texts import (
+    LONGEST_LABEL,
+    NOT_PRINTED,
+    TOO_LONG,
+    UNPRINTED,
+)
+from backdoor.reading.tables.named_files import counted, short
 
 #: As Python writes a whole number, so that `007` is a name.
 NUMBER = re.compile(r"0|-?[1-9][0-9]*")
@@ -30,11 +36,25 @@ def labels_of(train: Sequence[Row], test: Sequence[Row]) -> npt.NDArray[Any]:
     rows = [*train, *test]
     kinds = {_kind(row.label) for row in train}
     if "text" in kinds or kinds == {"missing"}:
+        if mistakes := _wrong_text(rows):
+            raise UserError(mistakes)
         return np.array([row.label for row in rows], dtype=str)
     mistakes = _wrong(rows)
     if mistakes:
         raise UserError(mistakes)
     return np.array([int(row.label) for row in rows], dtype=np.int64)
+
+
+def _wrong_text(rows: Sequence[Row]) -> list[Mistake]:
+    wrong = (
+        (TOO_LONG, [row for row in rows if len(row.label) > LONGEST_LABEL]),
+        (NOT_PRINTED, [row for row in rows if UNPRINTED.search(row.label)]),
+    )
+    return [
+        Mistake("root", rule, counted("line", [f"{r.at}: {short(repr(r.label))}" for r in of]), say)
+        for (rule, say), of in wrong
+        if of
+    ]
 
 
 def _kind(label: str) -> str:

@@ -5,15 +5,17 @@ Spaces around names of columns and around values do not count, nor do lines with
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from backdoor.errors import Mistake
 from backdoor.reading.files import listed
 from backdoor.reading.tables.csv_text import Lines, WrongTextError, read_text
-from backdoor.reading.tables.named_files import counted
+from backdoor.reading.tables.named_files import counted, short
 from backdoor.settings.user_file import EXTENSIONS
 
 #: Columns that are taken if none is named; there must be only one of them.
@@ -23,6 +25,10 @@ IMAGE_NAMES = (
 )
 LABEL_NAMES = ("label", "class", "target", "category")
 SPLIT_NAME = "split"
+#: A line for one program, which says the delimiter.
+SEPARATOR_LINE = re.compile(r"sep=.[ \t,;]*\r?\n", re.I)
+#: Columns that a message names.
+COLUMNS_SHOWN = 20
 #: Delimiters by the names that a shell leaves as they are.
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -66,15 +72,15 @@ class Sheet:
     unread: tuple[str, ...] = ()
 
 
-def read_sheet(file: Path, columns: Columns) -> Sheet:
-    """All rows of a file, and all mistakes in it."""
+def read_sheet(file: Path, columns: Columns, alone: bool = False) -> Sheet:
+    """All rows of a file, and all mistakes in it. alone: whether `root` is this file."""
     try:
         text = read_text(file)
     except WrongTextError as error:
         return Sheet([], [error.mistake])
     lines = Lines(file.name, text, columns.delimiter_of(file))
     names = [name.strip() for name in next(iter(lines), (0, []))[1]]
-    if lines.mistakes or (mistakes := _wrong_names(file, names, columns, text)):
+    if lines.mistakes or (mistakes := _wrong_names(file, names, columns, text, alone)):
         return Sheet([], lines.mistakes or mistakes)
     known = [name.casefold() for name in names]
     places = [known.index(name) for name in _chosen(names, columns)]
@@ -96,10 +102,15 @@ def _chosen(names: Sequence[str], columns: Columns) -> list[str]:
     return [*image[:1], *_usual(names, columns.label, LABEL_NAMES)[:1]]
 
 
-def _wrong_names(file: Path, names: list[str], columns: Columns, text: str) -> list[Mistake]:
+def _wrong_names(
+    file: Path, names: list[str], columns: Columns, text: str, alone: bool
+) -> list[Mistake]:
     """What is wrong with the first row."""
     if not names:
         return [Mistake("root", "must hold rows", f"{file.name}: none", "Add rows, or remove it.")]
+    if SEPARATOR_LINE.match(text):
+        rule, remedy = "must have the names of columns in the first line", "Remove this line."
+        return [Mistake("root", rule, f"{file.name}: {text.splitlines()[0]}", remedy)]
     counts = Counter(name.casefold() for name in names if name)
     if twice := [name for name, count in counts.items() if count > 1]:
         rule, remedy = "must have columns of different names", "Rename or remove one of them."
@@ -114,7 +125,7 @@ def _wrong_names(file: Path, names: list[str], columns: Columns, text: str) -> l
         rule = "must have cells with the delimiter that `delimiter` says"
         value, remedy = f"{file.name}: {text.splitlines()[0][:60]}", f"--set data.delimiter={other}"
         return [Mistake("root", rule, value, f"Say which it is: {remedy}.")]
-    mistakes = [_absent(file, names, *each) for each in absent]
+    mistakes = [_absent(file, names, alone, *each) for each in absent]
     for setting, several in found.items():
         if len(several) > 1:
             rule = f"must have one usual column, or `{setting}` must name one"
@@ -124,13 +135,31 @@ def _wrong_names(file: Path, names: list[str], columns: Columns, text: str) -> l
 
 
 def _absent(
-    file: Path, names: list[str], setting: str, given: str | None, usual: Sequence[str]
+    file: Path,
+    names: list[str],
+    alone: bool,
+    setting: str,
+    given: str | None,
+    usual: Sequence[str],
 ) -> Mistake:
     rule = f"must have a column {given or ' or '.join(usual)}"
-    remedy = f"Name it: --set data.{setting}=NAME. One file alone: --set data.root=FILE.csv."
+    near = _nearest(names, (given,) if given else usual)
+    remedy = f"Name it: --set data.{setting}={near[0] if len(near) == 1 else 'NAME'}."
+    if len(near) > 1:
+        remedy += f" Most like it: {listed(near)}."
+    if not alone:
+        remedy += " One file alone: --set data.root=FILE.csv."
     if any(name.lower().endswith(EXTENSIONS) for name in names):
         remedy = "The first line must name the columns, such as `path,label`."
-    return Mistake("root", rule, f"{file.name}: {', '.join(names)}", remedy)
+    value = listed([short(name) for name in names], COLUMNS_SHOWN)
+    return Mistake("root", rule, f"{file.name}: {value}", remedy)
+
+
+def _nearest(names: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """Columns that are called nearly so, without regard to case."""
+    known = {name.casefold(): name for name in names}
+    near = [found for name in asked for found in get_close_matches(name.casefold(), known)]
+    return [known[name] for name in dict.fromkeys(near)]
 
 
 def _other_delimiter(file: Path, names: list[str], columns: Columns, text: str) -> str | None:

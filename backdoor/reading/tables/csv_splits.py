@@ -9,8 +9,9 @@ from pathlib import Path
 from backdoor.errors import UserError
 from backdoor.reading.files import listed, wrong_root
 from backdoor.reading.layout import Split, split_of
+from backdoor.reading.other_kinds import other_kind
 from backdoor.reading.tables.csv_rows import Columns, Row, Sheet, read_sheet
-from backdoor.reading.tables.named_files import counted, split_in
+from backdoor.reading.tables.named_files import counted, short, split_in
 
 ENDINGS = (".csv", ".tsv")
 BySplit = dict[Split, list[Row]]
@@ -41,7 +42,7 @@ def find_rows(root: Path, columns: Columns) -> Rows:
         UserError: with all mistakes in all files.
     """
     if not root.is_dir():
-        sheet = _whole([read_sheet(root, columns)])[0]
+        sheet = _whole([read_sheet(root, columns, alone=True)])[0]
         by: BySplit = _by_column(sheet.rows) if sheet.split else {"train": sheet.rows}
         return _rows(root.parent, {root: sheet}, by, sheet.split, [])
     files, unknown = _files(root)
@@ -73,6 +74,7 @@ def _whole(sheets: list[Sheet]) -> list[Sheet]:
 
 def _files(root: Path) -> tuple[dict[Split, Path], list[Path]]:
     """The file of each split that is read, and those whose names say no split."""
+    _all_files(root)
     tables = csv_files(root)
     found: dict[Split, list[Path]] = {}
     for file in tables:
@@ -84,6 +86,8 @@ def _files(root: Path) -> tuple[dict[Split, Path], list[Path]]:
         rule = "must be a CSV file, or a folder with train*.csv and test*.csv"
         one = tables[0] if len(tables) == 1 else root / "FILE.csv"
         remedy = f"Found: {names or 'no CSV file'}. Name one: --set data.root={one}."
+        if not tables and (other := other_kind("csv", root)):
+            remedy = f"Found: no CSV file. {other}"
         raise wrong_root(rule, str(root), remedy)
     if "test" in found and "validation" in found and len(found["validation"]) > 1:
         found["validation"] = found["validation"][:1]
@@ -92,6 +96,14 @@ def _files(root: Path) -> tuple[dict[Split, Path], list[Path]]:
         raise wrong_root(rule, listed(twice), remedy)
     order: tuple[Split, ...] = ("train", "test", "validation")
     return {split: found[split][0] for split in order if split in found}, unknown
+
+
+def _all_files(root: Path) -> None:
+    """Raises `UserError` if folders, pipes or links to nothing are called like CSV files."""
+    named = (path for path in root.iterdir() if path.suffix.lower() in ENDINGS)
+    if wrong := [path.name for path in named if path.name[0] != "." and not path.is_file()]:
+        remedy = "Fix or remove them (no files, or links to nothing)."
+        raise wrong_root("must hold CSV files that can be read", listed(sorted(wrong)), remedy)
 
 
 def _by_column(rows: Sequence[Row]) -> BySplit:
@@ -103,10 +115,10 @@ def _by_column(rows: Sequence[Row]) -> BySplit:
         if split := meant[row.split]:
             by.setdefault(split, []).append(row)
         else:
-            wrong.append(f"{row.at}: {row.split}")
+            wrong.append(f"{row.at}: {short(row.split)}")
     if wrong:
         rule = "must have train, test or validation in the column `split`"
-        remedy = "Correct or remove them, or rename the column."
+        remedy = "Write train, test or validation, or rename the column."
         raise wrong_root(rule, counted("other row", wrong), remedy)
     if "train" not in by:
         value = ", ".join(sorted(by))
@@ -117,7 +129,7 @@ def _by_column(rows: Sequence[Row]) -> BySplit:
 def _agree(sheets: dict[Path, Sheet], by: BySplit) -> None:
     """A column `split` must not contradict the name of the file."""
     wrong = [
-        f"{row.at}: {row.split}"
+        f"{row.at}: {short(row.split)}"
         for split, rows in by.items()
         for row in rows
         if row.split and split_of(row.split) != split

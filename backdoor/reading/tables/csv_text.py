@@ -21,6 +21,9 @@ class WrongTextError(Exception):
 def read_text(file: Path) -> str:
     """The text of a file without its byte order mark; `WrongTextError` if it is no UTF-8."""
     try:
+        if not file.is_file():  # opening a pipe would wait for ever
+            rule, remedy = "must be a file that can be read", "Save it as a CSV file."
+            raise WrongTextError(rule, f"{file}: no file", remedy)
         raw = file.read_bytes()
     except OSError as error:
         remedy = f"Fix or remove it ({error.strerror})."

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path, PurePath
 
 from backdoor.errors import Mistake, UserError
-from backdoor.reading.files import content_hash, listed
+from backdoor.reading.files import SHOWN, content_hash, listed
 from backdoor.reading.layout import Split, is_unlabelled, split_of, words_of
 
 #: Threads that hash files: reading waits for the disk, and hashing frees the interpreter.
 THREADS = 8
 #: Files that a thread hashes at a time.
 AT_ONCE = 64
+
+#: Characters of a cell that a message shows.
+LONGEST_CELL = 60
 
 #: The row that names a file (for messages), the text that it has, and the file that is meant.
 Named = tuple[str, str, Path]
@@ -45,6 +48,26 @@ def _hashes(files: Sequence[Path]) -> list[bytes | UserError]:
         except UserError as error:
             found.append(error)
     return found
+
+
+def short(text: str) -> str:
+    """The text, or how it begins: cells of tables may be whole images."""
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 3] + "..."
+
+
+def together(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """One mistake for each rule: the same one in several files lists those."""
+    by: dict[tuple[str, str, str], list[str]] = {}
+    for each in mistakes:
+        by.setdefault((each.place, each.rule, each.remedy), []).append(str(each.value))
+    return [
+        Mistake(place, rule, "; ".join(values[:SHOWN]) + _others(values), remedy)
+        for (place, rule, remedy), values in by.items()
+    ]
+
+
+def _others(values: Sequence[str]) -> str:
+    return f" and {len(values) - SHOWN} more files" if len(values) > SHOWN else ""
 
 
 def counted(what: str, names: Sequence[str]) -> str:
@@ -77,13 +100,13 @@ def wrong_files(named: Sequence[Named], table: str) -> list[Mistake]:
     """Mistakes in rows whose image files do not exist, or are folders; table: CSV or Parquet."""
     state = {file: _state(file) for _, _, file in named}
     absent = [(row, text) for row, text, file in named if state[file] == "absent"]
-    folders = [f"{row}: {text}" for row, text, file in named if state[file] == "folder"]
+    folders = [f"{row}: {short(text)}" for row, text, file in named if state[file] == "folder"]
     mistakes = []
     if absent:
         remedy = f"Paths begin at the folder of the {table} file. Correct them, or add the files."
         if any("://" in text for _, text in absent):
             remedy = "These are addresses: fetch the images, and name the files."
-        value = counted("row", [f"{row}: {text}" for row, text in absent])
+        value = counted("row", [f"{row}: {short(text)}" for row, text in absent])
         mistakes.append(Mistake("root", "must name image files that exist", value, remedy))
     if folders:
         rule, remedy = "must name an image file in each row, no folder", "Name the files in it."

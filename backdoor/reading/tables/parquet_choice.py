@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
-from backdoor.reading.tables.named_files import beside, wrong_files
+from backdoor.reading.tables.named_files import beside, together, wrong_files
 from backdoor.reading.tables.parquet_images import ImageColumn, row_paths
 from backdoor.reading.tables.parquet_tables import (
     Table,
@@ -22,6 +22,8 @@ from backdoor.reading.tables.parquet_tables import (
 
 #: Columns of images, if none is named; the first one that is there counts.
 IMAGE_COLUMNS = ("img", "image")
+#: The column of labels, if none is named.
+LABEL_COLUMN = "label"
 #: Columns that a message names.
 COLUMNS_SHOWN = 20
 
@@ -39,7 +41,7 @@ def image_column(tables: Sequence[Table], given: str | None, label: str) -> Imag
     if mistakes:
         raise UserError(mistakes)
     check_beginnings(tables, columns)
-    texts = [row_paths(table, name) or [] for table, name in zip(tables, columns, strict=True)]
+    texts = _texts(tables, columns)
     paths = [
         {row: beside(table.file.parent, text) for row, text in enumerate(own)}
         for table, own in zip(tables, texts, strict=True)
@@ -48,7 +50,24 @@ def image_column(tables: Sequence[Table], given: str | None, label: str) -> Imag
         raise UserError(mistakes)
     both = given is None and any(len(names) > 1 for names in usual)
     notes = ("images are those of the column `img`, not of `image`",) if both else ()
+    if columns[0] not in IMAGE_COLUMNS or label != LABEL_COLUMN:
+        notes = (f"images from the column `{columns[0]}`, labels from `{label}`",)
     return ImageColumn(tables, columns, paths, notes)
+
+
+def _texts(tables: Sequence[Table], columns: Sequence[str]) -> list[list[str]]:
+    """The paths in each table, none where it has bytes; `UserError` names the rows of all tables
+    that have neither."""
+    texts: list[list[str]] = []
+    mistakes: list[Mistake] = []
+    for table, name in zip(tables, columns, strict=True):
+        try:
+            texts.append(row_paths(table, name) or [])
+        except UserError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise UserError(together(mistakes))
+    return texts
 
 
 def _wrong_columns(

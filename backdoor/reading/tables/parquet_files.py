@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
 from backdoor.reading.layout import Split, words_of
+from backdoor.reading.other_kinds import other_kind
 from backdoor.reading.tables.named_files import split_in
 from backdoor.reading.tables.parquet_shards import Shard, numbered, wrong_shards
+from backdoor.reading.tables.parquet_walk import ends_as_table, hidden, walked
 
-#: Folders of other programs, whose content is no data.
-FOREIGN = ("__MACOSX", "_temporary", "_delta_log")
+#: How names of Parquet files end that are not read.
+OTHER_ENDS = re.compile(r"\.(pq|parq|parquet[._-]?\w+)$", re.I)
 #: How a configuration without a name is called: files that lie in `root` itself.
 UNNAMED = "."
 
@@ -53,9 +55,10 @@ def find_parts(root: Path, config: str | None) -> Found:
     Raises:
         UserError: a split or shards are missing or there twice; several configurations.
     """
-    paths = sorted(Path(folder, name) for folder, _, names in os.walk(root) for name in names)
-    seen = [path for path in paths if not _hidden(path.relative_to(root))]
-    tables = [path for path in seen if _ends_as_table(path)]
+    everything = walked(root)
+    paths = everything.files
+    seen = [path for path in paths if not hidden(path.relative_to(root))]
+    tables = [path for path in seen if ends_as_table(path)]
     parts = _parts(root, tables)
     chosen, other = _chosen([part for part in parts if part.split], config)
     by: dict[Split, list[Part]] = {"train": [], "test": [], "validation": []}
@@ -64,18 +67,21 @@ def find_parts(root: Path, config: str | None) -> Found:
     test = by["test"] or by["validation"]
     unknown = [part.name for part in parts if not part.split]
     if not by["train"] or not test:
-        raise UserError(_lacking(root, [part.name for part in chosen], unknown))
+        odd = [p.relative_to(root).as_posix() for p in seen if OTHER_ENDS.search(p.name)]
+        raise UserError(_lacking(root, [part.name for part in chosen], unknown, odd))
     _check(by["train"], test)
     left_out = [
         *_counted(unknown, "of no known split"),
         *_counted([part.name for part in other], "of other configurations"),
         *_counted(
-            [p.relative_to(root).as_posix() for p in paths if _hidden(p.relative_to(root))],
+            [p.relative_to(root).as_posix() for p in paths if hidden(p.relative_to(root))],
             "hidden",
         ),
     ]
+    if everything.again:
+        left_out.append(f"links to folders that are read already: {everything.again}")
     notes = () if by["test"] else ("the validation images are the test set",)
-    beside = [path for path in seen if not _ends_as_table(path)]
+    beside = [path for path in seen if not ends_as_table(path)]
     validation = by["validation"] if by["test"] else []
     return Found(by["train"], test, validation, beside, tuple(left_out), notes)
 
@@ -97,14 +103,6 @@ def former_files(root: Path) -> tuple[list[Path], list[Path]]:
         return [file for file in found if file.name.lower().startswith(prefix)]
 
     return named("train"), named("test") or named("valid")
-
-
-def _ends_as_table(path: PurePath) -> bool:
-    return path.suffix.lower() == ".parquet"
-
-
-def _hidden(path: PurePath) -> bool:
-    return any(name.startswith(".") or name in FOREIGN for name in path.parts)
 
 
 def _counted(names: Sequence[str], what: str) -> list[str]:
@@ -171,11 +169,20 @@ def _chosen(parts: list[Part], config: str | None) -> tuple[list[Part], list[Par
     )
 
 
-def _lacking(root: Path, names: list[str], unknown: list[str]) -> Mistake:
+def _lacking(root: Path, names: list[str], unknown: list[str], odd: list[str]) -> Mistake:
+    """odd: files whose names end otherwise."""
     found = listed(names) or ("" if unknown else "no .parquet file")
     also = f"{', and ' * bool(found)}{listed(unknown)}, of no known split" if unknown else ""
+    also += f"; not read: {listed(odd)}" if odd else ""
     rule = "must hold train*.parquet and test*.parquet"
-    return Mistake("root", rule, str(root), f"Found: {found}{also}.")
+    remedies = [f"Found: {found}{also}."]
+    if odd:
+        remedies.append("Let the names of Parquet files end in .parquet.")
+    elif unknown:
+        remedies.append("Rename files by their splits: train.parquet, test.parquet.")
+    elif not names and (remedy := other_kind("parquet", root)):
+        remedies.append(remedy)
+    return Mistake("root", rule, str(root), " ".join(remedies))
 
 
 def _check(train: list[Part], test: list[Part]) -> None:

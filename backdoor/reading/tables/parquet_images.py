@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.contents import Ids
-from backdoor.reading.tables.named_files import counted
+from backdoor.reading.tables.named_files import counted, together
 from backdoor.reading.tables.parquet_tables import (
     BROKEN,
     Table,
@@ -67,11 +67,11 @@ class ImageColumn:
     def _incomplete(self) -> UserError:
         """The error that names all rows without bytes, in files whose first row has bytes."""
         return UserError(
-            [
+            together(
                 mistake
                 for table, column, files in zip(self.tables, self.columns, self.paths, strict=True)
                 for mistake in ([] if files else _without_bytes(table, column))
-            ]
+            )
         )
 
 

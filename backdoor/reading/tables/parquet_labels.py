@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
+from backdoor.reading.tables.label_texts import LONGEST_LABEL, NOT_PRINTED, TOO_LONG
+from backdoor.reading.tables.named_files import short, together
 from backdoor.reading.tables.parquet_tables import BROKEN, Table, damaged, is_text, plain
 
 Labels = npt.NDArray[Any]
@@ -31,11 +33,11 @@ def read_labels(train: Sequence[Table], test: Sequence[Table], column: str) -> L
         cells = [_plain_cells(table, column) for table in tables]
     except BROKEN:
         raise damaged(tables, [column] * len(tables)) from None
-    mistakes = [
+    mistakes = together(
         mistake
         for table, values in zip(tables, cells, strict=True)
         for mistake in _mistakes(table.name, column, values)
-    ]
+    )
     kinds: dict[str, list[str]] = {}
     for table, values in zip(tables, cells, strict=True):
         kinds.setdefault(_kind(values.type), []).append(f"{table.name}: {values.type}")
@@ -83,7 +85,10 @@ def _plain_cells(table: Table, column: str) -> pa.ChunkedArray:
         cells = parquet.read(columns=[column]).column(0)
     if isinstance(cells.type, pa.BaseExtensionType):
         cells = cells.cast(cells.type.storage_type)
-    return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    # Few functions of pyarrow take views.
+    return cells.cast(pa.large_string()) if pa.types.is_string_view(cells.type) else cells
 
 
 def _kind(given: pa.DataType) -> str:
@@ -108,7 +113,12 @@ def _mistakes(name: str, column: str, cells: pa.ChunkedArray) -> list[Mistake]:
         return [Mistake("root", rule, value, remedy)]
     mistakes = []
     if kind == "text":
-        absent |= pc.equal(pc.fill_null(cells, ""), "").to_numpy()
+        if not _valid(cells):
+            rule, remedy = "must have labels that are UTF-8 text", "Write them again as UTF-8."
+            return [Mistake("root", rule, f"{name}: `{column}` is not", remedy)]
+        cells = pc.fill_null(cells, "")
+        absent |= pc.equal(pc.utf8_trim_whitespace(cells), "").to_numpy()
+        mistakes += _wrong_text(name, cells)
     if absent.any():
         rule = "must have a label for every image"
         value = f"{name}: {int(absent.sum())} of {rows} empty, first row {int(absent.argmax())}"
@@ -116,6 +126,30 @@ def _mistakes(name: str, column: str, cells: pa.ChunkedArray) -> list[Mistake]:
     if pa.types.is_uint64(cells.type) and (top := pc.max(cells).as_py() or 0) > 2**63 - 1:
         rule = f"must hold labels up to {2**63 - 1}"
         mistakes.append(Mistake("root", rule, f"{name}: {top}", "Number the classes 0, 1, ..."))
+    return mistakes
+
+
+def _valid(cells: pa.ChunkedArray) -> bool:
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _wrong_text(name: str, cells: pa.ChunkedArray) -> list[Mistake]:
+    """Labels that are too long or cannot be printed, found before they are Python's."""
+    wrong = (
+        (TOO_LONG, pc.greater(pc.utf8_length(cells), LONGEST_LABEL)),
+        (NOT_PRINTED, pc.match_substring_regex(cells, r"[\p{Cc}\x{2028}\x{2029}]")),
+    )
+    mistakes = []
+    for (rule, remedy), found in wrong:
+        rows = np.flatnonzero(found.to_numpy())
+        if len(rows):
+            first = short(repr(cells[int(rows[0])].as_py()))
+            value = f"{name}: {len(rows)} of {len(cells)}, first row {rows[0]}: {first}"
+            mistakes.append(Mistake("root", rule, value, remedy))
     return mistakes
 
 
