@@ -93,6 +93,7 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
+        self.data_in_part = False  # whether settings of the data are left out as they are wrong
 
     def parse(self) -> SweepSpec | None:
         document = self._document()
@@ -179,17 +180,38 @@ class _Parser:
         if isinstance(given, dict) and isinstance(given.get("root"), str):
             with contextlib.suppress(RuntimeError, ValueError, OSError):  # said by the dataset
                 given["root"] = str(Path(given["root"]).expanduser().resolve())
-        made: Dataset | None = self._guarded("data", lambda: build_data(given))
-        if made is None and isinstance(given, dict) and "kind" in given:
-            # The rest of the spec is still checked against the data, as far as they are known.
-            with contextlib.suppress(UserError):
-                made = build_data({k: given[k] for k in ("kind", "root") if k in given})
-        return None if made is None else self._numbered(made)
+        try:
+            made = build_data(given)
+        except UserError as error:
+            for mistake in error.inside("data").mistakes:
+                self.warn(mistake)
+            return self._as_far_as_known(given, error)
+        return self._numbered(made)
+
+    def _as_far_as_known(self, given: Any, error: UserError) -> Dataset | None:
+        """The data without settings that do not exist, for checks of the rest of the spec.
+
+        None where a setting is wrong, or may be one that is misspelt: data that are read otherwise
+        than was asked show mistakes that are none.
+        """
+        wrong = {m.place for m in error.mistakes}
+        if not isinstance(given, dict) or not all(map(_without_meaning, error.mistakes)):
+            return None
+        with contextlib.suppress(UserError):
+            made = build_data({k: v for k, v in given.items() if str(k) not in wrong})
+            self.data_in_part = True
+            return self._numbered(made)
+        return None
 
     def _numbered(self, data: Dataset) -> Dataset:
         """The data with `classes` as numbers; with all classes where that cannot be."""
-        found: Dataset | None = self._guarded("data", lambda: self.names.data(data))
-        return replace(data, classes=None) if found is None else found
+        try:
+            return self.names.data(data)
+        except UserError as error:
+            if not self.data_in_part:
+                for mistake in error.inside("data").mistakes:
+                    self.warn(mistake)
+            return replace(data, classes=None)
 
     def _source(
         self, data: Dataset | None, seeds: Sequence[int]
@@ -200,7 +222,7 @@ class _Parser:
         try:
             return load_source(data, seeds), []
         except UserError as error:
-            return None, list(error.inside("data").mistakes)
+            return None, [] if self.data_in_part else list(error.inside("data").mistakes)
 
     def _training(self) -> Training | None:
         given = self.document.get("training")
@@ -419,6 +441,11 @@ class _Parser:
                 "a range without `steps`",
                 "Add `steps`, or use a search that needs none: {kind: random, points: 40}.",
             )
+
+
+def _without_meaning(mistake: Mistake) -> bool:
+    """Whether it is about a setting that does not exist, and is like none that does."""
+    return mistake.rule.startswith("is not a") and "Did you mean" not in mistake.remedy
 
 
 def _given(document: dict[str, Any], section: str, name: str) -> bool:
