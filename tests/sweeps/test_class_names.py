@@ -14,7 +14,7 @@ from small import SMALL, begin, sweep
 from backdoor import evaluate_model, load_data, poison_dataset
 from backdoor.config import Attack, build_attack
 from backdoor.datasets.class_names import ClassNames
-from backdoor.errors import StoredDataError, UserError
+from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.cli import WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
@@ -308,6 +308,41 @@ def test_data_that_are_read_by_another_rule(begun, rule, monkeypatch, capsys) ->
         assert (rule or "data: must be the data that the sweep began with") in error, command
     for command in ("region", "report"):
         assert main([command, str(paths.root)]) == 0
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_data_that_are_refused_by_now(begun, same, monkeypatch, capsys) -> None:
+    """No remedy is a setting: those of a sweep that has begun stay."""
+    paths, spec, _ = begun
+    if not same:
+        description = json.loads(paths.sweep.read_text())
+        paths.sweep.write_text(json.dumps(description | {"data_fingerprint": "0123456789abcdef"}))
+
+    def refuse(*_):
+        raise UserError(Mistake("root", "must use all bits", "12", "Say so: --set data.bits=12."))
+
+    monkeypatch.setattr(same_data, "load_source", refuse)
+    point = write_region(paths, spec)["points"][0]["defence_id"]
+    for command in (["train", "--point", point], ["verify", "--runner", "serial"], ["resume"]):
+        assert main([command[0], str(paths.root), *command[1:]]) == WRONG
+        error = capsys.readouterr().err
+        assert "data.root: must use all bits, but got '12'. " in error and "--set" not in error
+        assert ("If the files are the same: The sweep" in error) is not same
+        assert "began with data that an earlier version read; they are refused now by" in error
+        assert "Begin a new sweep. " in error and error.rstrip().endswith("still show this one.")
+
+
+def test_data_that_have_moved(begun, capsys) -> None:
+    paths, spec, file = begun
+    point = write_region(paths, spec)["points"][0]["defence_id"]
+    file.rename(file.with_name("moved.npz"))
+    for command in (["verify", "--runner", "serial"], ["resume"]):
+        assert main([command[0], str(paths.root), *command[1:]]) == WRONG
+        error = capsys.readouterr().err
+        assert "must be an .npz file that exists" in error
+        assert "Put the data back there, or a link to where they are now." in error
+    assert main(["train", str(paths.root), "--point", point]) == WRONG
+    assert "name their folder with --data-root." in capsys.readouterr().err
 
 
 # --- Python --------------------------------------------------------------------------------------

@@ -147,10 +147,11 @@ def test_data_are_not_checked_as_nobody_asked_for(settings, place, tmp_path) -> 
     assert [mistake.place for mistake in caught.value.mistakes] == [place]
 
 
-def test_the_rest_is_checked_with_all_settings_that_exist(tmp_path) -> None:
+def test_the_rest_is_checked_with_all_settings_that_exist() -> None:
+    data = {"kind": "digits", "foo": 1, "classes": [0, 1], "train": 99, "validation": 9, "test": 9}
+    attack = {"trigger": "patch", "poison_rate": [0, 0.1], "target": 2}
     with pytest.raises(UserError) as caught:
-        load_spec(changed("data", {"kind": "digits", "foo": 1, "classes": [0, 1], "train": 100}) | {
-            "attack": {"trigger": "patch", "poison_rate": [0, 0.1], "target": 2}})  # fmt: skip
+        load_spec(changed("data", data) | {"attack": attack})
     assert [mistake.place for mistake in caught.value.mistakes] == ["data.foo", "attack.target"]
 
 
