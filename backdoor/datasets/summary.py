@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backdoor.datasets.base import Dataset
+from backdoor.datasets.equal_images import equal_images
 from backdoor.datasets.source import Source
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.datasets.summary_text import class_name, class_names, counted, listed
@@ -154,13 +155,7 @@ def _traits(traits: Mapping[str, int]) -> Iterator[str]:
 def _warnings(source: Source, parts: Split) -> Iterator[str]:
     """What the pixels and the labels of the images in use say against them."""
     yield from _constant(source, parts)
-    digests = source.facts.digests
-    shared = int(np.isin(digests[parts.test], digests[parts.train]).sum())
-    if shared:
-        yield (
-            f"{shared:,} of {counted(len(parts.test), 'test image')} are also training images, "
-            "pixel by pixel: accuracy looks better than it is"
-        )
+    yield from equal_images(source)
     for ids, word in ((parts.train, "training"), (parts.test, "test")):
         empty = np.flatnonzero(_by_class(source, ids) == 0)
         if len(empty):
