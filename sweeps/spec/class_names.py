@@ -7,13 +7,14 @@ without: there any name may be right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.datasets import Dataset
 from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered
 from backdoor.datasets.source import Source
+from backdoor.datasets.summary_text import class_name
 from backdoor.errors import Mistake, UserError
 from sweeps.panels import named_panel
 from sweeps.space.parser import Reading
@@ -82,6 +83,12 @@ class NameSources:
         reading = self._reading(source)
         return {name: reading for name in CLASS_FACTORS if name in written}
 
+    def known(self, source: Source | None) -> tuple[str, ...]:
+        """Names by class number; none where they are not known here."""
+        if self.begun is not None:
+            return self.begun.names
+        return () if source is None else source.class_names
+
     def _reading(self, source: Source | None) -> Reading:
         if self.begun is not None:
             return ClassNames(self.begun.names).read
@@ -89,6 +96,19 @@ class NameSources:
             return ClassNames.of(source).read
         # What is wrong with data that cannot be read is said once.
         return _any_number() if self.later or self.against_data else _numbers_only
+
+
+def with_names(mistake: Mistake, attack: Mapping[str, Any], names: Sequence[str]) -> Mistake:
+    """A mistake of an attack whose source has the target class, with names where they are known."""
+    target, given = attack.get("target", 0), mistake.value
+    numbers = [target, *given] if isinstance(given, list) else []
+    if mistake.place != "source" or not mistake.rule.startswith("must be classes"):
+        return mistake
+    if not numbers or not all(isinstance(n, int) and 0 <= n < len(names) for n in numbers):
+        return mistake
+    rule = f"must be classes without the target class {target} ({class_name(names[target])})"
+    classes = [names[number] for number in numbers[1:]]
+    return replace(mistake, rule=rule, value=classes)
 
 
 def _any_number() -> Reading:

@@ -27,7 +27,7 @@ from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
 from sweeps.space.parser import Reading, SpaceParser
 from sweeps.space.space import Space
-from sweeps.spec.class_names import NameSources, RecordedClasses
+from sweeps.spec.class_names import NameSources, RecordedClasses, with_names
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
@@ -93,6 +93,7 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
+        self.class_names: tuple[str, ...] = ()  # where they are known
         self.data_in_part = False  # whether settings of the data are left out as they are wrong
 
     def parse(self) -> SweepSpec | None:
@@ -100,6 +101,7 @@ class _Parser:
         data, training = self._data(), self._training()
         seeds = self._seeds()
         source, unread = self._source(data, seeds or ())
+        self.class_names = self.names.known(source)
         readings = self.names.attack(self.document.get("attack"), source)
         defence = self._space("defence", self.document.get("defence"), Defence)
         attack = self._space("attack", self._attack(), Attack, readings)
@@ -284,7 +286,7 @@ class _Parser:
             )
         if space.unbounded():
             return (), False
-        built = [self._built(values, "attack", build_attack) for values in space.grid()]
+        built = [self._built_attack(values) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
         panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
         # The rate of attacks that could not be built, whose mistakes are reported, is not known.
@@ -299,6 +301,14 @@ class _Parser:
 
     def _built(self, values: dict[str, Any], section: str, build: Callable[[Any], Any]) -> Any:
         return self._guarded(section, lambda: build(values))
+
+    def _built_attack(self, values: dict[str, Any]) -> Attack | None:
+        try:
+            return build_attack(values)
+        except UserError as error:
+            for mistake in error.mistakes:
+                self.warn(with_names(mistake, values, self.class_names).inside("attack"))
+            return None
 
     def _build_ends(self, space: Space, section: str, build: Callable[[Any], Any]) -> list[Any]:
         built = [self._built(values, section, build) for values, _ in space.ends()]

@@ -88,6 +88,18 @@ def test_notes_are_a_third_line() -> None:
     )
 
 
+def test_all_that_is_left_out_is_listed_and_what_is_hidden_comes_last() -> None:
+    kinds = ("2 hidden files", *(f"1 file (.{letter})" for letter in "abcdefgh"))
+    second = summarize(dataset(), made(LABELS, NAMES, left_out=kinds), 0).lines()[1]
+    assert second.endswith(f"left out: {'; '.join((*kinds[1:], kinds[0]))}")
+
+
+def test_the_background_of_transparent_pixels_is_named() -> None:
+    given = {"kind": "image_folder", "root": "x", "background": "black", "train": 9}
+    summary = summarize(build_data(given), made(LABELS, NAMES, traits={"alpha": 2}), 0)
+    assert summary.notes == ("2 images: transparent pixels are laid over black (data.background)",)
+
+
 def test_equal_images_of_one_pool_are_counted_for_all_seeds() -> None:
     digests = np.arange(60).astype(np.uint64)
     digests[[0, 2, 1, 4, 7]] = [70, 70, 80, 80, 80]  # cats, and dogs

@@ -271,6 +271,12 @@ def test_names_that_a_folder_does_not_record(begun) -> None:
         read_spec(paths)
 
 
+def test_a_source_that_is_the_target_is_named(pets) -> None:
+    (mistake,) = refused(document(pets, target="cat", source="cat"))
+    assert "attack.source: must be classes without the target class" in mistake
+    assert "(cat), but got ['cat']" in mistake
+
+
 def test_without_data_and_folder(pets) -> None:
     given = document(pets, {"classes": ["cat", "dog"]}, target="cat", source=[[1, "dog"]])
     with pytest.raises(UserError) as caught:
@@ -377,4 +383,12 @@ def test_what_numbers_in_labels_stand_for() -> None:
     attack = build_attack({"trigger": "patch", "target": 1, "source": [0, 3]})
     assert isinstance(attack, Attack)
     names = ("0 - zero", "cat", "dog", "3")
-    assert attacked_classes([attack], names) == "class 1 is cat"
+    assert (
+        attacked_classes([attack], names)
+        == "target: class 1 (cat); source: class 0 ('0 - zero'), class 3"
+    )
+    assert attacked_classes([build_attack({"trigger": "patch", "target": 3})], names) == ""
+    assert (
+        attacked_classes([build_attack({"trigger": "patch", "target": 3})], names, {"target": 3})
+        == "target: class 3"
+    )
