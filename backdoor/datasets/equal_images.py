@@ -30,8 +30,8 @@ def equal_images(source: Source) -> Iterator[str]:
     if repeated:
         where, held = ("", "test") if source.test_from is None else (" in the pool", "validation")
         yield (
-            f"{counted(repeated, 'image')} are there more than once{where}, pixel by pixel, so that "
-            f"equal ones may be in training and in {held}: {BETTER}"
+            f"{counted(repeated, 'image')} are there more than once{where}, pixel by pixel, so "
+            f"that equal ones may be in training and in {held}: {BETTER}"
         )
     yield from _other_labels(source)
 

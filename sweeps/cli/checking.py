@@ -110,7 +110,7 @@ def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAn
         "engines": {name: {"trials": t, "packs": p} for name, (p, t) in engines.items()},
         "stopping": None if spec.stopping is None else spec.stopping.words,
         "probes": [kind_label(probe.identity()) for probe in spec.probes],
-        "notes": list(_notes(spec)),
+        "notes": [*spec.notes, *_notes(spec)],
     }
 
 

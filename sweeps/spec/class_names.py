@@ -7,20 +7,23 @@ without: there any name may be right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.datasets import Dataset
-from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered
+from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered, quoted
 from backdoor.datasets.source import Source
 from backdoor.datasets.summary_text import class_name
 from backdoor.errors import Mistake, UserError
 from sweeps.panels import named_panel
 from sweeps.space.parser import Reading
+from sweeps.space.yaml_loader import load_yaml
 
 #: Stands for the first class whose number is not known here: more than any class number.
 UNKNOWN = 10**9
+#: What a number begins with.
+NUMERIC = tuple("+-.0123456789")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,42 @@ def with_names(mistake: Mistake, attack: Mapping[str, Any], names: Sequence[str]
     rule = f"must be classes without the target class {target} ({class_name(names[target])})"
     classes = [names[number] for number in numbers[1:]]
     return replace(mistake, rule=rule, value=classes)
+
+
+def number_notes(section: Any, names: Sequence[str]) -> Iterator[str]:
+    """What to know of numbers of classes where another class has the number as its name.
+
+    section: `attack`. names: by class number, of labels that were not renumbered.
+    """
+    if not isinstance(section, Mapping):
+        return
+    named = {_read(name): (number, name) for number, name in reversed(list(enumerate(names)))}
+    for key in CLASS_FACTORS:
+        for given in dict.fromkeys(_numbers(section.get(key))):
+            number, name = named.get(given, (given, ""))
+            if number == given or not 0 <= given < len(names) or _read(names[given]) == given:
+                continue
+            yield (
+                f"attack.{key}: {given} is the class number {given}, {quoted(names[given])}; the "
+                f"class {quoted(name)} has number {number}: write {key}: {quoted(name)} for it"
+            )
+
+
+def _numbers(given: Any) -> Iterator[int]:
+    for each in given if isinstance(given, list) else [given]:
+        if isinstance(each, list):
+            yield from _numbers(each)
+        elif isinstance(each, (int, float)) and not isinstance(each, bool) and each == int(each):
+            yield int(each)
+
+
+def _read(name: str) -> float | None:
+    """The number that YAML reads in a name, if it is one."""
+    try:
+        value = load_yaml(name, lambda _: None) if name[:1] in NUMERIC else None
+    except UserError:
+        return None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _any_number() -> Reading:

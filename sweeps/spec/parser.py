@@ -27,7 +27,7 @@ from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
 from sweeps.space.parser import Reading, SpaceParser
 from sweeps.space.space import Space
-from sweeps.spec.class_names import NameSources, RecordedClasses, with_names
+from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
@@ -102,6 +102,8 @@ class _Parser:
         seeds = self._seeds()
         source, unread = self._source(data, seeds or ())
         self.class_names = self.names.known(source)
+        if source is not None and not source.renumbered and self.names.begun is None:
+            self.notes += number_notes(self.document.get("attack"), source.class_names)
         readings = self.names.attack(self.document.get("attack"), source)
         defence = self._space("defence", self.document.get("defence"), Defence)
         attack = self._space("attack", self._attack(), Attack, readings)

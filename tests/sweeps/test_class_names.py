@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -275,6 +276,53 @@ def test_a_source_that_is_the_target_is_named(pets) -> None:
     (mistake,) = refused(document(pets, target="cat", source="cat"))
     assert "attack.source: must be classes without the target class" in mistake
     assert "(cat), but got ['cat']" in mistake
+
+
+def called(folder, names):
+    file = folder / "called.npz"
+    images = np.random.default_rng(0).integers(0, 256, (150, 1, 8, 8), dtype=np.uint8)
+    labels = np.repeat(np.arange(len(names)), 150 // len(names))
+    np.savez(file, images=images, labels=labels, class_names=np.array(names))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "note"),
+    [
+        (["1", "2", "3"], 2, "attack.target: 2 is the class number 2, '3'; the class '2' has "
+         "number 1: write target: '2' for it"),
+        (["a", "b", "0x1"], 1, "attack.target: 1 is the class number 1, 'b'; the class '0x1' has "
+         "number 2: write target: '0x1' for it"),
+        (["1e0", "b", "c"], 1.0, "attack.target: 1 is the class number 1, 'b'; the class '1e0' has "
+         "number 0: write target: '1e0' for it"),
+        (["0", "1", "2"], 2, None),
+        (["1", "2", "3"], "2", None),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_names_of_other_classes(names, target, note, tmp_path) -> None:
+    spec = load_spec(document(called(tmp_path, names), target=target))
+    assert spec.notes == (() if note is None else (note,))
+
+
+@pytest.mark.parametrize("name", ["null", "~", "-", "", "&y", "*x", "!z", "%p", "{x}", "a: b"])
+def test_names_that_yaml_reads_otherwise_take_quotes(name, pets) -> None:
+    (mistake,) = refused(document(pets), [f"attack.target={name}"])
+    option = shlex.split(mistake.partition("put it in quotes: ")[2].rstrip("."))
+    assert mistake.startswith("--set attack.target: must be ")
+    assert "If you mean the class of this name, put it in quotes: --set " in mistake
+    assert option == ["--set", f"attack.target='{name}'"]
+
+
+def test_who_gives_a_number_that_could_be_a_label(tmp_path) -> None:
+    file = tmp_path / "labels.npz"
+    images = np.random.default_rng(0).integers(0, 256, (150, 1, 8, 8), dtype=np.uint8)
+    np.savez(file, images=images, labels=np.repeat([1, 2, 3], 50))
+    given = document(str(file), target=1)
+    (mistake,) = refused(given, ["seeds=1"])
+    assert "The spec says target: 1. It could mean" in mistake
+    assert """On the command line: --set "attack.target='1'".""" in mistake
+    (mistake,) = refused(given, ["attack.target=2"])
+    assert "The spec says" not in mistake
 
 
 def test_without_data_and_folder(pets) -> None:
