@@ -39,7 +39,7 @@ def check_same_data(spec: SweepSpec, paths: SweepPaths, remedy: str = RESTORE) -
     changed = changed_rule(spec.data, source, before)
     if changed is not None:
         rule = f"must be read as when the sweep began ({before})"
-        remedy = f"The same files are read by a new rule: {changed.rstrip('.')}. {_anew(paths)}"
+        remedy = f"The same files are read by a new rule: {changed.rstrip('.')}. {_advise_new_sweep(paths)}"
     raise StoredDataError(Mistake("data", rule, source.fingerprint, remedy))
 
 
@@ -54,7 +54,7 @@ def _refused(
     known = _was_read(spec, before)
     then = "" if known else "If the files are the same: "
     then += "The sweep began with data that an earlier version read; they are refused now by "
-    then += f"this rule. {_anew(paths)}"
+    then += f"this rule. {_advise_new_sweep(paths)}"
     return UserError(replace(m, remedy=_advice(m.remedy, then)) for m in error.mistakes)
 
 
@@ -83,7 +83,7 @@ def _was_read(spec: SweepSpec, before: str) -> bool:
         return False
 
 
-def _anew(paths: SweepPaths) -> str:
+def _advise_new_sweep(paths: SweepPaths) -> str:
     kept = " and ".join(f"`{command('sweeps', word, paths.root)}`" for word in LOOKING)
     return f"Begin a new sweep. {kept} still show this one."
 
