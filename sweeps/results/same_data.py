@@ -39,7 +39,9 @@ def check_same_data(spec: SweepSpec, paths: SweepPaths, remedy: str = RESTORE) -
     changed = changed_rule(spec.data, source, before)
     if changed is not None:
         rule = f"must be read as when the sweep began ({before})"
-        remedy = f"The same files are read by a new rule: {changed.rstrip('.')}. {_advise_new_sweep(paths)}"
+        remedy = (
+            f"The same files are read by a new rule: {changed.rstrip('.')}. {_begin_new(paths)}"
+        )
     raise StoredDataError(Mistake("data", rule, source.fingerprint, remedy))
 
 
@@ -54,7 +56,7 @@ def _refused(
     known = _was_read(spec, before)
     then = "" if known else "If the files are the same: "
     then += "The sweep began with data that an earlier version read; they are refused now by "
-    then += f"this rule. {_advise_new_sweep(paths)}"
+    then += f"this rule. {_begin_new(paths)}"
     return UserError(replace(m, remedy=_advice(m.remedy, then)) for m in error.mistakes)
 
 
@@ -83,7 +85,7 @@ def _was_read(spec: SweepSpec, before: str) -> bool:
         return False
 
 
-def _advise_new_sweep(paths: SweepPaths) -> str:
+def _begin_new(paths: SweepPaths) -> str:
     kept = " and ".join(f"`{command('sweeps', word, paths.root)}`" for word in LOOKING)
     return f"Begin a new sweep. {kept} still show this one."
 
