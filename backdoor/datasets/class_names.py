@@ -8,6 +8,7 @@ number: it is refused, with both readings.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from backdoor.settings.schema import is_number
 
 #: How many names a remedy lists, where there are more.
 SHOWN = 20
+#: Characters that a shell reads within double quotes.
+UNSAFE = frozenset('"$`\\!')
 #: Factors of an attack that are classes.
 CLASS_FACTORS = ("target", "source")
 
@@ -81,6 +84,7 @@ class ClassNames:
             return self._number(place, given)
         if isinstance(given, bool) or (isinstance(given, float) and not given.is_integer()):
             remedy = f"If a class has this name, put it in quotes: '{str(given).lower()}'."
+            remedy += _in_shell(place, str(given).lower())
             raise UserError(Mistake(place, "must be the number or name of a class", given, remedy))
         if self.labels is not None and is_number(given):
             raise UserError(self._ambiguous(place, given, self.labels))
@@ -134,6 +138,19 @@ class ClassNames:
 def quoted(name: str) -> str:
     """A name as YAML text, in quotes, so that it is never read as a number."""
     return "'" + name.replace("'", "''") + "'"
+
+
+def set_option(key: str, name: str) -> str:
+    """`--set "attack.target='1'"`: sets the name of a class, as a shell takes it."""
+    text = f"{key}={quoted(name)}"
+    return f"--set {shlex.quote(text) if set(text) & UNSAFE else f'{chr(34)}{text}{chr(34)}'}"
+
+
+def _in_shell(place: str, name: str) -> str:
+    """More of a remedy, where `--set` leads to the place."""
+    if place not in ("attack.target", "attack.source"):
+        return ""
+    return f" On the command line: {set_option(place, name)}."
 
 
 def numbered(dataset: Dataset) -> Dataset:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backdoor.datasets.base import Dataset
+from backdoor.datasets.equal_images import equal_images
 from backdoor.datasets.source import Source
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.datasets.summary_text import class_name, class_names, counted, listed
@@ -75,7 +76,11 @@ class DataSummary:
             each = f"{low:,} (class {low_name}) to {high:,} (class {high_name}) training images"
         classes = counted(len(self.class_names), "class")
         text = f"{classes} ({class_names(self.class_names)}), each with {each}"
-        return f"{text}; left out: {listed(self.left_out)}" if self.left_out else text
+        return (
+            f"{text}; left out: {listed(self.left_out, all_of_them=True)}"
+            if self.left_out
+            else text
+        )
 
     @property
     def fewest(self) -> int:
@@ -135,8 +140,8 @@ def summarize(dataset: Dataset, source: Source, seed: int) -> DataSummary:
         value_range=(int(low), int(high)),
         class_names=names,
         train_by_class=tuple(_by_class(source, parts.train).tolist()),
-        left_out=tuple(facts.left_out),
-        notes=(*facts.notes, *_traits(facts.traits)),
+        left_out=tuple(sorted(facts.left_out, key=_is_hidden)),
+        notes=(*facts.notes, *_traits(facts.traits, dataset)),
         warnings=(*facts.warnings, *_warnings(source, parts)),
     )
 
@@ -145,8 +150,16 @@ def _by_class(source: Source, ids: Ids) -> Ids:
     return np.bincount(source.labels[ids], minlength=len(source.class_names))
 
 
-def _traits(traits: Mapping[str, int]) -> Iterator[str]:
+def _is_hidden(left_out: str) -> bool:
+    """Hidden files come last: they are hardly ever missed."""
+    return "hidden" in left_out
+
+
+def _traits(traits: Mapping[str, int], dataset: Dataset) -> Iterator[str]:
+    background = getattr(dataset, "background", None)
     for trait, rule in TRAITS.items():
+        if background is not None:
+            rule = rule.replace("the background", f"{background} (data.background)")
         if count := traits.get(trait, 0):
             yield f"{counted(count, 'image')}: {rule}"
 
@@ -154,13 +167,7 @@ def _traits(traits: Mapping[str, int]) -> Iterator[str]:
 def _warnings(source: Source, parts: Split) -> Iterator[str]:
     """What the pixels and the labels of the images in use say against them."""
     yield from _constant(source, parts)
-    digests = source.facts.digests
-    shared = int(np.isin(digests[parts.test], digests[parts.train]).sum())
-    if shared:
-        yield (
-            f"{shared:,} of {counted(len(parts.test), 'test image')} are also training images, "
-            "pixel by pixel: accuracy looks better than it is"
-        )
+    yield from equal_images(source)
     for ids, word in ((parts.train, "training"), (parts.test, "test")):
         empty = np.flatnonzero(_by_class(source, ids) == 0)
         if len(empty):

@@ -41,10 +41,11 @@ def class_names(names: Sequence[str]) -> str:
     return ", ".join([*first[:3], *between, class_name(names[-1])])
 
 
-def listed(texts: Sequence[str]) -> str:
+def listed(texts: Sequence[str], all_of_them: bool = False) -> str:
     """`a; b; c`, or of a long list the first ones and how many more there are."""
-    shown = [printable(text) for text in texts[:ENTRIES]]
-    more = [f"and {len(texts) - ENTRIES:,} more"] if len(texts) > ENTRIES else []
+    most = len(texts) if all_of_them else ENTRIES
+    shown = [printable(text) for text in texts[:most]]
+    more = [f"and {len(texts) - most:,} more"] if len(texts) > most else []
     return "; ".join([*shown, *more])
 
 

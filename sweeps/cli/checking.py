@@ -26,7 +26,8 @@ MANY = 30
 class CheckAnswer(TypedDict):
     """What `sweeps check --json` prints.
 
-    data: as in sweep.json. attacks: labels of the panel. points, packs, engines: of a search that
+    data: as in sweep.json. attacks: labels of the panel. attacked: target and
+    source classes, empty where nothing names them. points, packs, engines: of a search that
     adapts None, and none; points: defence points. trials: in all, at most where the search adapts.
     engines: name to its trials and packs. stopping: the rule in words, None without one. probes: by
     their labels. notes: what a spec should better say. cost: with --time, seconds on `workers`
@@ -36,6 +37,7 @@ class CheckAnswer(TypedDict):
     name: str
     data: DataEntry
     attacks: list[str]
+    attacked: str
     seeds: list[int]
     points: int | None
     trials: int
@@ -89,16 +91,18 @@ def _planned(spec: SweepSpec) -> tuple[list[Pack], int | None]:
 
 def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAnswer:
     from sweeps.packs.pack import count_by_engine
-    from sweeps.region.labels import attack_label, kind_label
+    from sweeps.region.labels import attack_label, attacked_classes, kind_label
     from sweeps.results.data_read import data_entry
 
     adapts = size is not None
     distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
     engines = {} if adapts else count_by_engine(packs)
+    data = data_entry(spec)
     return {
         "name": spec.name,
-        "data": data_entry(spec),
+        "data": data,
         "attacks": [attack_label(attack) for attack in spec.panel],
+        "attacked": attacked_classes(spec.panel, data["class_names"], spec.document["attack"]),
         "seeds": list(spec.seeds),
         "points": None if adapts else len({trial.defence_id for trial in distinct.values()}),
         "trials": len(distinct) if size is None else size,
@@ -106,17 +110,14 @@ def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAn
         "engines": {name: {"trials": t, "packs": p} for name, (p, t) in engines.items()},
         "stopping": None if spec.stopping is None else spec.stopping.words,
         "probes": [kind_label(probe.identity()) for probe in spec.probes],
-        "notes": list(_notes(spec)),
+        "notes": [*spec.notes, *_notes(spec)],
     }
 
 
 def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
-    from sweeps.region.labels import attacked_classes
-
     print(f"{answer['name']}: the spec is fine")
     data = (f"data: {line}" for line in answer["data"]["text"])
-    named = attacked_classes(spec.panel, answer["data"]["class_names"])
-    classes = [f"attacked: {named}"] if named else []
+    classes = [answer["attacked"]] if answer["attacked"] else []
     for line in (*data, *_panel_lines(spec, answer["attacks"]), *classes):
         print(f"  {line}")
     if answer["packs"] is None:

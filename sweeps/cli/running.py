@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     spec = load_spec(args.spec, args.set)
     check_runner(args.runner, spec, "--runner")
     folder = Path(args.out) if args.out is not None else Path("results") / spec.name
+    for note in spec.notes:
+        say(f"note: {note}")
     paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
     return _execute(paths, spec, args)
 

@@ -98,8 +98,8 @@ def execute(
         recorded = len(ledger.ended)
         say(f"{spec.name}: {sweep['planned']} trials, {recorded} recorded, in {paths.root}")
         messages.say_data(data_read(spec))
-        if named := attacked_classes(spec.panel, sweep["class_names"]):
-            say(f"attacked: {named}")
+        if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
+            say(named)
         if runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         progress = None if messages.quiet else Progress(sweep["planned"], recorded)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
+from backdoor.datasets.summary_text import class_name
 from backdoor.settings.registry import FAMILIES, TOGETHER
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
@@ -59,13 +60,32 @@ def target_label(attack: Mapping[str, Any]) -> str:
     return f"{f'from class {source} ' if source else ''}to class {attack['target']}{kept}"
 
 
-def attacked_classes(attacks: Iterable[Attack], names: Sequence[str]) -> str:
-    """`class 3 is cat, class 5 is dog`: the target and source classes, but for those whose names
-    are their numbers; empty where all are. names: by class number."""
+def attacked_classes(
+    attacks: Iterable[Attack], names: Sequence[str], section: object = None
+) -> str:
+    """`target: class 3 (cat); source: class 5 (dog)`: the classes that attacks want and poison.
+
+    names: by class number. section: the spec's `attack`. Empty where it names no class and all
+    names are class numbers.
+    """
     aimed = [attack for attack in attacks if attack.label_mode != NEXT]
-    numbers = sorted({n for attack in aimed for n in (attack.target, *(attack.source or ()))})
-    called = [(n, names[n]) for n in numbers if names[n].partition(" ")[0] != str(n)]
-    return ", ".join(f"class {number} is {name}" for number, name in called)
+    targets = {attack.target for attack in aimed}
+    sources = {number for attack in aimed for number in attack.source or ()}
+    chosen = isinstance(section, Mapping) and ("target" in section or "source" in section)
+    if not chosen and all(_is_number(names[n], n) for n in targets | sources):
+        return ""
+    roles = {"target": targets, "source": sources}
+    said = {role: ", ".join(_called(n, names[n]) for n in sorted(roles[role])) for role in roles}
+    return "; ".join(f"{role}: {classes}" for role, classes in said.items() if classes)
+
+
+def _is_number(name: str, number: int) -> bool:
+    """Whether the name of a class is its number, such as torchvision's `0 - zero`."""
+    return name.partition(" ")[0] == str(number)
+
+
+def _called(number: int, name: str) -> str:
+    return f"class {number}" if name == str(number) else f"class {number} ({class_name(name)})"
 
 
 def flat_defence(defence: Mapping[str, object]) -> Factors:

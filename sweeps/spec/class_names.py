@@ -7,19 +7,23 @@ without: there any name may be right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backdoor.datasets import Dataset
-from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered
+from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered, quoted
 from backdoor.datasets.source import Source
+from backdoor.datasets.summary_text import class_name
 from backdoor.errors import Mistake, UserError
 from sweeps.panels import named_panel
 from sweeps.space.parser import Reading
+from sweeps.space.yaml_loader import load_yaml
 
 #: Stands for the first class whose number is not known here: more than any class number.
 UNKNOWN = 10**9
+#: What a number begins with.
+NUMERIC = tuple("+-.0123456789")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,12 @@ class NameSources:
         reading = self._reading(source)
         return {name: reading for name in CLASS_FACTORS if name in written}
 
+    def known(self, source: Source | None) -> tuple[str, ...]:
+        """Names by class number; none where they are not known here."""
+        if self.begun is not None:
+            return self.begun.names
+        return () if source is None else source.class_names
+
     def _reading(self, source: Source | None) -> Reading:
         if self.begun is not None:
             return ClassNames(self.begun.names).read
@@ -89,6 +99,55 @@ class NameSources:
             return ClassNames.of(source).read
         # What is wrong with data that cannot be read is said once.
         return _any_number() if self.later or self.against_data else _numbers_only
+
+
+def with_names(mistake: Mistake, attack: Mapping[str, Any], names: Sequence[str]) -> Mistake:
+    """A mistake of an attack whose source has the target class, with names where they are known."""
+    target, given = attack.get("target", 0), mistake.value
+    numbers = [target, *given] if isinstance(given, list) else []
+    if mistake.place != "source" or not mistake.rule.startswith("must be classes"):
+        return mistake
+    if not numbers or not all(isinstance(n, int) and 0 <= n < len(names) for n in numbers):
+        return mistake
+    rule = f"must be classes without the target class {target} ({class_name(names[target])})"
+    classes = [names[number] for number in numbers[1:]]
+    return replace(mistake, rule=rule, value=classes)
+
+
+def number_notes(section: Any, names: Sequence[str]) -> Iterator[str]:
+    """What to know of numbers of classes where another class has the number as its name.
+
+    section: `attack`. names: by class number, of labels that were not renumbered.
+    """
+    if not isinstance(section, Mapping):
+        return
+    named = {_read(name): (number, name) for number, name in reversed(list(enumerate(names)))}
+    for key in CLASS_FACTORS:
+        for given in dict.fromkeys(_numbers(section.get(key))):
+            number, name = named.get(given, (given, ""))
+            if number == given or not 0 <= given < len(names) or _read(names[given]) == given:
+                continue
+            yield (
+                f"attack.{key}: {given} is the class number {given}, {quoted(names[given])}; the "
+                f"class {quoted(name)} has number {number}: write {key}: {quoted(name)} for it"
+            )
+
+
+def _numbers(given: Any) -> Iterator[int]:
+    for each in given if isinstance(given, list) else [given]:
+        if isinstance(each, list):
+            yield from _numbers(each)
+        elif isinstance(each, (int, float)) and not isinstance(each, bool) and each == int(each):
+            yield int(each)
+
+
+def _read(name: str) -> float | None:
+    """The number that YAML reads in a name, if it is one."""
+    try:
+        value = load_yaml(name, lambda _: None) if name[:1] in NUMERIC else None
+    except UserError:
+        return None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _any_number() -> Reading:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backdoor.datasets.class_names import set_option
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_values
 from backdoor.settings.schema import suggest
+from sweeps.space.parser import SCALES
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.sections import Warn
 from sweeps.storage.bundled import bundled_files
 
+#: Settings that take names of classes.
+CLASSES = ("attack.target", "attack.source", "data.classes")
+_NO_CLASS = object()
+#: What a remedy says to write for a class, such as `write target: 'cat'`.
+WRITTEN = re.compile(r"write \w+: '((?:[^']|'')*)'")
 #: What a section given as a plain value stands for; `kind` for all others.
 SHORT = {"attack": "panel", "tracking": "uri"}
 
@@ -55,7 +64,28 @@ def load_spec(source: Path | str | Mapping[str, Any], changes: Sequence[str] = (
     Raises:
         UserError: with the rule, value, place and remedy of each mistake.
     """
-    return parse_spec(*read_document(source, changes))
+    try:
+        return parse_spec(*read_document(source, changes))
+    except UserError as error:
+        # Whose spec comes with the package, or is changed by --set, types on the command line.
+        typed = bool(changes) or (isinstance(source, str) and not Path(source).is_file())
+        found = error.mistakes
+        raise UserError([_typed(m, changes) for m in found] if typed else found) from None
+
+
+def _typed(mistake: Mistake, changes: Sequence[str]) -> Mistake:
+    """A number that is refused as the number of a class: who gave it, and what to type instead."""
+    written = WRITTEN.search(mistake.remedy)
+    if "numeric labels were renumbered" not in mistake.rule or written is None:
+        return mistake
+    keys = {change.partition("=")[0].strip() for change in changes}
+    key, remedy = mistake.place.rpartition(".")[2], mistake.remedy
+    if not keys & {mistake.place, mistake.place.partition(".")[0]}:
+        remedy = f"The spec says {key}: {mistake.value}. {remedy}"
+    if mistake.place in CLASSES[:2]:
+        option = set_option(mistake.place, written[1].replace("''", "'"))
+        remedy += f" On the command line: {option}."
+    return replace(mistake, remedy=remedy)
 
 
 def read_document(
@@ -123,4 +153,33 @@ def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:
             return
         target[step] = inner
         target = inner
+    if ".".join(steps) in CLASSES:
+        found = _class_value(".".join(steps), text, warn)
+        if found is _NO_CLASS:
+            return
+        target[steps[-1]] = found
+        return
     target[steps[-1]] = load_yaml(text, warn, f"--set {key}")
+
+
+def _class_value(key: str, text: str, warn: Warn) -> Any:
+    """The value of a setting that takes names of classes, which may be called as they like."""
+    quotes = f"If you mean the class of this name, put it in quotes: {set_option(key, text)}."
+    try:
+        value = load_yaml(text, warn, f"--set {key}")
+    except UserError as error:
+        raise UserError(
+            replace(m, place=f"--set {key}", remedy=quotes) for m in error.mistakes
+        ) from None
+    empty = value is None and key == "attack.target"  # the others may be left out by null
+    if empty or _holds_nothing(value):
+        warn(Mistake(f"--set {key}", "must be the number or name of a class", text, quotes))
+        return _NO_CLASS
+    return value
+
+
+def _holds_nothing(value: Any) -> bool:
+    """Whether this is a list of nothing, or a mapping that is no range."""
+    if isinstance(value, dict):
+        return not set(value) & set(SCALES)
+    return isinstance(value, list) and None in value

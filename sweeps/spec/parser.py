@@ -27,7 +27,7 @@ from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
 from sweeps.space.parser import Reading, SpaceParser
 from sweeps.space.space import Space
-from sweeps.spec.class_names import NameSources, RecordedClasses
+from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
@@ -93,12 +93,17 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
+        self.class_names: tuple[str, ...] = ()  # where they are known
+        self.data_in_part = False  # whether settings of the data are left out as they are wrong
 
     def parse(self) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
         seeds = self._seeds()
         source, unread = self._source(data, seeds or ())
+        self.class_names = self.names.known(source)
+        if source is not None and not source.renumbered and self.names.begun is None:
+            self.notes += number_notes(self.document.get("attack"), source.class_names)
         readings = self.names.attack(self.document.get("attack"), source)
         defence = self._space("defence", self.document.get("defence"), Defence)
         attack = self._space("attack", self._attack(), Attack, readings)
@@ -179,17 +184,38 @@ class _Parser:
         if isinstance(given, dict) and isinstance(given.get("root"), str):
             with contextlib.suppress(RuntimeError, ValueError, OSError):  # said by the dataset
                 given["root"] = str(Path(given["root"]).expanduser().resolve())
-        made: Dataset | None = self._guarded("data", lambda: build_data(given))
-        if made is None and isinstance(given, dict) and "kind" in given:
-            # The rest of the spec is still checked against the data, as far as they are known.
-            with contextlib.suppress(UserError):
-                made = build_data({k: given[k] for k in ("kind", "root") if k in given})
-        return None if made is None else self._numbered(made)
+        try:
+            made = build_data(given)
+        except UserError as error:
+            for mistake in error.inside("data").mistakes:
+                self.warn(mistake)
+            return self._as_far_as_known(given, error)
+        return self._numbered(made)
+
+    def _as_far_as_known(self, given: Any, error: UserError) -> Dataset | None:
+        """The data without settings that do not exist, for checks of the rest of the spec.
+
+        None where a setting is wrong, or may be one that is misspelt: data that are read otherwise
+        than was asked show mistakes that are none.
+        """
+        wrong = {m.place for m in error.mistakes}
+        if not isinstance(given, dict) or not all(map(_without_meaning, error.mistakes)):
+            return None
+        with contextlib.suppress(UserError):
+            made = build_data({k: v for k, v in given.items() if str(k) not in wrong})
+            self.data_in_part = True
+            return self._numbered(made)
+        return None
 
     def _numbered(self, data: Dataset) -> Dataset:
         """The data with `classes` as numbers; with all classes where that cannot be."""
-        found: Dataset | None = self._guarded("data", lambda: self.names.data(data))
-        return replace(data, classes=None) if found is None else found
+        try:
+            return self.names.data(data)
+        except UserError as error:
+            if not self.data_in_part:
+                for mistake in error.inside("data").mistakes:
+                    self.warn(mistake)
+            return replace(data, classes=None)
 
     def _source(
         self, data: Dataset | None, seeds: Sequence[int]
@@ -200,7 +226,7 @@ class _Parser:
         try:
             return load_source(data, seeds), []
         except UserError as error:
-            return None, list(error.inside("data").mistakes)
+            return None, [] if self.data_in_part else list(error.inside("data").mistakes)
 
     def _training(self) -> Training | None:
         given = self.document.get("training")
@@ -262,7 +288,7 @@ class _Parser:
             )
         if space.unbounded():
             return (), False
-        built = [self._built(values, "attack", build_attack) for values in space.grid()]
+        built = [self._built_attack(values) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
         panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
         # The rate of attacks that could not be built, whose mistakes are reported, is not known.
@@ -277,6 +303,14 @@ class _Parser:
 
     def _built(self, values: dict[str, Any], section: str, build: Callable[[Any], Any]) -> Any:
         return self._guarded(section, lambda: build(values))
+
+    def _built_attack(self, values: dict[str, Any]) -> Attack | None:
+        try:
+            return build_attack(values)
+        except UserError as error:
+            for mistake in error.mistakes:
+                self.warn(with_names(mistake, values, self.class_names).inside("attack"))
+            return None
 
     def _build_ends(self, space: Space, section: str, build: Callable[[Any], Any]) -> list[Any]:
         built = [self._built(values, section, build) for values, _ in space.ends()]
@@ -419,6 +453,11 @@ class _Parser:
                 "a range without `steps`",
                 "Add `steps`, or use a search that needs none: {kind: random, points: 40}.",
             )
+
+
+def _without_meaning(mistake: Mistake) -> bool:
+    """Whether it is about a setting that does not exist, and is like none that does."""
+    return mistake.rule.startswith("is not a") and "Did you mean" not in mistake.remedy
 
 
 def _given(document: dict[str, Any], section: str, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from backdoor import load_data
 from backdoor.config import build_data
+from backdoor.datasets.equal_images import equal_images
 from backdoor.datasets.splits import draw_split
 from backdoor.datasets.summary import DataSummary, summarize
 from backdoor.datasets.summary_text import class_name, class_names, listed, printable
@@ -23,7 +25,7 @@ def made(
 ) -> Any:
     """A source of images of 3 x 4 pixels in colour, of which no two are equal."""
     n = len(labels)
-    known = {"left_out": (), "notes": (), "traits": {}, "value_range": (3, 250),
+    known = {"left_out": (), "notes": (), "warnings": (), "traits": {}, "value_range": (3, 250),
              "digests": np.arange(n).astype(np.uint64), "constant": np.zeros(n, bool)}  # fmt: skip
     numbers = np.array(labels)
     return SimpleNamespace(
@@ -86,17 +88,59 @@ def test_notes_are_a_third_line() -> None:
     )
 
 
-def test_images_in_training_and_in_test_are_counted() -> None:
+def test_all_that_is_left_out_is_listed_and_what_is_hidden_comes_last() -> None:
+    kinds = ("2 hidden files", *(f"1 file (.{letter})" for letter in "abcdefgh"))
+    second = summarize(dataset(), made(LABELS, NAMES, left_out=kinds), 0).lines()[1]
+    assert second.endswith(f"left out: {'; '.join((*kinds[1:], kinds[0]))}")
+
+
+def test_the_background_of_transparent_pixels_is_named() -> None:
+    given = {"kind": "image_folder", "root": "x", "background": "black", "train": 9}
+    summary = summarize(build_data(given), made(LABELS, NAMES, traits={"alpha": 2}), 0)
+    assert summary.notes == ("2 images: transparent pixels are laid over black (data.background)",)
+
+
+def test_equal_images_of_one_pool_are_counted_for_all_seeds() -> None:
     digests = np.arange(60).astype(np.uint64)
-    parts = drawn(0)
-    digests[parts.test[:3]] = digests[parts.train[:3]]
-    digests[parts.validation[0]] = digests[parts.test[5]]  # is in neither of the two
-    digests[np.setdiff1d(np.arange(60), np.concatenate([parts.train, parts.validation, parts.test]))] = digests[parts.test[6]]  # fmt: skip
-    (warning,) = summarize(dataset(), made(LABELS, NAMES, digests=digests), 0).warnings
-    assert warning == (
-        "3 of 10 test images are also training images, pixel by pixel: accuracy looks better than "
-        "it is"
+    digests[[0, 2, 1, 4, 7]] = [70, 70, 80, 80, 80]  # cats, and dogs
+    found = {summarize(dataset(), made(LABELS, NAMES, digests=digests), s).warnings for s in (0, 1)}
+    assert found == {(
+        "5 images are there more than once, pixel by pixel, so that equal ones may be in training "
+        "and in test: accuracy looks better than it is",
+    )}  # fmt: skip
+
+
+def test_equal_images_with_other_labels_are_named() -> None:
+    digests = np.arange(60).astype(np.uint64)
+    digests[[2, 3, 6]], digests[[7, 13]] = 70, 80
+    warnings = summarize(dataset(), made(LABELS, NAMES, digests=digests), 0).warnings
+    assert warnings[1:] == (
+        "3 images are equal to one with another label, pixel by pixel, such as image 2 of class "
+        "cat and image 3 of class owl (counted from 0)",
     )
+
+
+def test_a_test_set_that_has_training_images() -> None:
+    digests = np.arange(50).astype(np.uint64)
+    digests[[40, 41, 42]], digests[9] = digests[[0, 1, 2]], digests[7]
+    source = made([0, 1] * 20 + [0, 1] * 5, ("cat", "dog"), 40, digests=digests)
+    warnings = summarize(dataset(train=20, test=2), source, 0).warnings
+    assert warnings == (
+        "3 of 10 test images are also in the training pool, pixel by pixel: accuracy looks better "
+        "than it is",
+        "2 images are there more than once in the pool, pixel by pixel, so that equal ones may be "
+        "in training and in validation: accuracy looks better than it is",
+    )
+
+
+def test_equal_images_are_found_at_once_in_many() -> None:
+    n = 70_000
+    digests = np.random.default_rng(0).integers(0, 2**63, n).astype(np.uint64)
+    digests[: n // 2] = digests[n // 2 :]  # the worst case: each is there twice
+    source = made([0, 1] * (n // 2), ("cat", "dog"), digests=digests)
+    began = time.perf_counter()
+    assert next(equal_images(source)).startswith("70,000 images are there more than once")
+    assert time.perf_counter() - began < 0.5
 
 
 def test_constant_images_are_counted_where_some_trial_uses_them() -> None:
@@ -172,4 +216,4 @@ def test_what_is_wrong_with_the_pixels_is_found_when_they_are_read(tmp_path) -> 
     assert (summary.kind, summary.root, summary.test_pool) == ("arrays", str(file), 3)
     constant, shared = summary.warnings
     assert constant.startswith("1 image of one value only, such as image 5 ")
-    assert shared.startswith(("2 of 3 test images", "3 of 3 test images"))
+    assert shared.startswith("3 of 3 test images are also in the training pool")

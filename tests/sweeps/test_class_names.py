@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -14,7 +15,7 @@ from small import SMALL, begin, sweep
 from backdoor import evaluate_model, load_data, poison_dataset
 from backdoor.config import Attack, build_attack
 from backdoor.datasets.class_names import ClassNames
-from backdoor.errors import StoredDataError, UserError
+from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.cli import WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
@@ -271,6 +272,59 @@ def test_names_that_a_folder_does_not_record(begun) -> None:
         read_spec(paths)
 
 
+def test_a_source_that_is_the_target_is_named(pets) -> None:
+    (mistake,) = refused(document(pets, target="cat", source="cat"))
+    assert "attack.source: must be classes without the target class" in mistake
+    assert "(cat), but got ['cat']" in mistake
+
+
+def called(folder, names):
+    file = folder / "called.npz"
+    images = np.random.default_rng(0).integers(0, 256, (150, 1, 8, 8), dtype=np.uint8)
+    labels = np.repeat(np.arange(len(names)), 150 // len(names))
+    np.savez(file, images=images, labels=labels, class_names=np.array(names))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "note"),
+    [
+        (["1", "2", "3"], 2, "attack.target: 2 is the class number 2, '3'; the class '2' has "
+         "number 1: write target: '2' for it"),
+        (["a", "b", "0x1"], 1, "attack.target: 1 is the class number 1, 'b'; the class '0x1' has "
+         "number 2: write target: '0x1' for it"),
+        (["1e0", "b", "c"], 1.0, "attack.target: 1 is the class number 1, 'b'; the class '1e0' has "
+         "number 0: write target: '1e0' for it"),
+        (["0", "1", "2"], 2, None),
+        (["1", "2", "3"], "2", None),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_names_of_other_classes(names, target, note, tmp_path) -> None:
+    spec = load_spec(document(called(tmp_path, names), target=target))
+    assert spec.notes == (() if note is None else (note,))
+
+
+@pytest.mark.parametrize("name", ["null", "~", "-", "", "&y", "*x", "!z", "%p", "{x}", "a: b"])
+def test_names_that_yaml_reads_otherwise_take_quotes(name, pets) -> None:
+    (mistake,) = refused(document(pets), [f"attack.target={name}"])
+    option = shlex.split(mistake.partition("put it in quotes: ")[2].rstrip("."))
+    assert mistake.startswith("--set attack.target: must be ")
+    assert "If you mean the class of this name, put it in quotes: --set " in mistake
+    assert option == ["--set", f"attack.target='{name}'"]
+
+
+def test_who_gives_a_number_that_could_be_a_label(tmp_path) -> None:
+    file = tmp_path / "labels.npz"
+    images = np.random.default_rng(0).integers(0, 256, (150, 1, 8, 8), dtype=np.uint8)
+    np.savez(file, images=images, labels=np.repeat([1, 2, 3], 50))
+    given = document(str(file), target=1)
+    (mistake,) = refused(given, ["seeds=1"])
+    assert "The spec says target: 1. It could mean" in mistake
+    assert """On the command line: --set "attack.target='1'".""" in mistake
+    (mistake,) = refused(given, ["attack.target=2"])
+    assert "The spec says" not in mistake
+
+
 def test_without_data_and_folder(pets) -> None:
     given = document(pets, {"classes": ["cat", "dog"]}, target="cat", source=[[1, "dog"]])
     with pytest.raises(UserError) as caught:
@@ -310,6 +364,41 @@ def test_data_that_are_read_by_another_rule(begun, rule, monkeypatch, capsys) ->
         assert main([command, str(paths.root)]) == 0
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_data_that_are_refused_by_now(begun, same, monkeypatch, capsys) -> None:
+    """No remedy is a setting: those of a sweep that has begun stay."""
+    paths, spec, _ = begun
+    if not same:
+        description = json.loads(paths.sweep.read_text())
+        paths.sweep.write_text(json.dumps(description | {"data_fingerprint": "0123456789abcdef"}))
+
+    def refuse(*_):
+        raise UserError(Mistake("root", "must use all bits", "12", "Say so: --set data.bits=12."))
+
+    monkeypatch.setattr(same_data, "load_source", refuse)
+    point = write_region(paths, spec)["points"][0]["defence_id"]
+    for command in (["train", "--point", point], ["verify", "--runner", "serial"], ["resume"]):
+        assert main([command[0], str(paths.root), *command[1:]]) == WRONG
+        error = capsys.readouterr().err
+        assert "data.root: must use all bits, but got '12'. " in error and "--set" not in error
+        assert ("If the files are the same: The sweep" in error) is not same
+        assert "began with data that an earlier version read; they are refused now by" in error
+        assert "Begin a new sweep. " in error and error.rstrip().endswith("still show this one.")
+
+
+def test_data_that_have_moved(begun, capsys) -> None:
+    paths, spec, file = begun
+    point = write_region(paths, spec)["points"][0]["defence_id"]
+    file.rename(file.with_name("moved.npz"))
+    for command in (["verify", "--runner", "serial"], ["resume"]):
+        assert main([command[0], str(paths.root), *command[1:]]) == WRONG
+        error = capsys.readouterr().err
+        assert "must be an .npz file that exists" in error
+        assert "Put the data back there, or a link to where they are now." in error
+    assert main(["train", str(paths.root), "--point", point]) == WRONG
+    assert "name their folder with --data-root." in capsys.readouterr().err
+
+
 # --- Python --------------------------------------------------------------------------------------
 
 
@@ -342,4 +431,12 @@ def test_what_numbers_in_labels_stand_for() -> None:
     attack = build_attack({"trigger": "patch", "target": 1, "source": [0, 3]})
     assert isinstance(attack, Attack)
     names = ("0 - zero", "cat", "dog", "3")
-    assert attacked_classes([attack], names) == "class 1 is cat"
+    assert (
+        attacked_classes([attack], names)
+        == "target: class 1 (cat); source: class 0 ('0 - zero'), class 3"
+    )
+    assert attacked_classes([build_attack({"trigger": "patch", "target": 3})], names) == ""
+    assert (
+        attacked_classes([build_attack({"trigger": "patch", "target": 3})], names, {"target": 3})
+        == "target: class 3"
+    )

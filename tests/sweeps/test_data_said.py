@@ -52,7 +52,7 @@ def test_check_says_it_after_the_spec_is_fine(spec, capsys) -> None:
     lines = said.out.splitlines()
     assert lines[0] == "small: the spec is fine" and lines[1].startswith(f"  data: {FIRST} 0 to 25")
     assert lines[2].startswith("  data: 3 classes (cat, dog, owl), each with ")
-    assert lines[3] == "  attacked: class 0 is cat"
+    assert lines[3] == "  target: class 0 (cat)"
     assert lines[4] == "  1 defence points x 1 attacks and the clean baseline x 1 seeds"
     assert f"warning: data: 1 {WITHOUT}" in said.err
 
@@ -67,6 +67,7 @@ def test_check_in_json(spec, capsys) -> None:
     assert (answer["points"], answer["trials"], answer["packs"]) == (1, 2, 1)
     assert answer["engines"] == {"convex": {"trials": 2, "packs": 1}}
     assert answer["attacks"] == ["patch(size=1) at 20 % to class 0"] and answer["seeds"] == [0]
+    assert answer["attacked"] == "target: class 0 (cat)"
     assert "the spec is fine" not in said.out and "--time" not in said.err
     assert f"warning: data: 1 {WITHOUT}" in said.err
 

@@ -4,10 +4,13 @@ import copy
 
 import pytest
 import yaml
+from PIL import Image
 from small import SMALL
 
+from backdoor.errors import UserError
 from sweeps.cli import WRONG
 from sweeps.cli.main import main
+from sweeps.spec import load_spec
 
 
 def changed(path: str, value):
@@ -101,7 +104,7 @@ def test_all_mistakes_of_a_file_in_one_message(tmp_path, capsys) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         "name: many\n"
-        "data: {kind: digits, clases: [0, 1]}\n"
+        "data: {kind: digits, foo: 1}\n"
         "defence:\n"
         "  architecture: [linaer, {kind: mlp, weight_decay: -1}]\n"
         "  trigger: patch\n"
@@ -117,10 +120,39 @@ def test_all_mistakes_of_a_file_in_one_message(tmp_path, capsys) -> None:
     assert main(["check", str(spec)]) == WRONG
     message = capsys.readouterr().err
     assert "error: 11 mistakes" in message
-    for place in ("line 12", "data.clases", "defence.architecture[0]", "defence.weight_decay",
+    for place in ("line 12", "data.foo", "defence.architecture[0]", "defence.weight_decay",
                   "defence.trigger", "defence.epochs", "attack.trigger.size", "attack.poison_rate",
                   "attack.target", "seeds:", "search.kind"):  # fmt: skip
         assert place in message, place
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [({"foo": 1}, "data.foo"), ({"image_size": "abc"}, "data.image_size"),
+     ({"image_siz": 8}, "data.image_siz")],
+)  # fmt: skip
+def test_data_are_not_checked_as_nobody_asked_for(settings, place, tmp_path) -> None:
+    """Images of two sizes are read with `image_size` only."""
+    for name in ("cat", "dog"):
+        for side in (*range(6, 18), 40):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("L", (side, 20), side).save(tmp_path / name / f"{side}.png")
+    given = {"kind": "image_folder", "root": str(tmp_path), "image_size": 8, "train": 10,
+             "validation": 4, "test": 4}  # fmt: skip
+    if "image_siz" in settings:
+        del given["image_size"]
+    with pytest.raises(UserError) as caught:
+        attack = {"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0, 0.5]}
+        load_spec(changed("data", given | settings) | {"attack": attack})
+    assert [mistake.place for mistake in caught.value.mistakes] == [place]
+
+
+def test_the_rest_is_checked_with_all_settings_that_exist() -> None:
+    data = {"kind": "digits", "foo": 1, "classes": [0, 1], "train": 99, "validation": 9, "test": 9}
+    attack = {"trigger": "patch", "poison_rate": [0, 0.1], "target": 2}
+    with pytest.raises(UserError) as caught:
+        load_spec(changed("data", data) | {"attack": attack})
+    assert [mistake.place for mistake in caught.value.mistakes] == ["data.foo", "attack.target"]
 
 
 def test_a_file_that_is_no_text(tmp_path, capsys) -> None:
