@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
 from backdoor.reading.contents import Contents, Ids, Item
-from backdoor.reading.files import content_hash, given_root, is_file, state_of, wrong_root
+from backdoor.reading.files import content_hash, given_root, state_of, wrong_root
 from backdoor.reading.npz_members import Array, Header, NpzMembers
 from backdoor.reading.pixels import Decoded
 from backdoor.settings.schema import location, suggest
@@ -62,7 +63,7 @@ class Arrays(Dataset):
 
     def _file(self) -> Path:
         file = given_root(self.kind, self.root, "FILE.npz")
-        if not is_file(file):
+        if not os.path.isfile(file):
             raise wrong_root("must be an .npz file that exists", self.root, "Check the path.")
         return file
 

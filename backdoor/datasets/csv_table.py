@@ -86,11 +86,11 @@ class CsvTable(EncodedDataset):
 
     def _listing(self) -> _Listing:
         root = given_root(self.kind, self.root, "FILE.csv")
-        if not root.exists():
+        if not os.path.exists(root):
             raise wrong_root(
                 "must be a CSV file or a folder that exists", self.root, "Check the path."
             )
-        if root.is_file() and (remedy := other_kind(self.kind, root)):
+        if os.path.isfile(root) and (remedy := other_kind(self.kind, root)):
             raise wrong_root("must be a CSV file or a folder with CSV files", self.root, remedy)
         columns = Columns(self.image_column, self.label_column, self.delimiter)
         return _listing(root, columns, state_of(csv_files(root)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ class Parquet(EncodedDataset):
 
     def _folder(self) -> Path:
         root = given_root(self.kind, self.root)
-        if root.is_file():
+        if os.path.isfile(root):
             remedy = f"Name the folder that it is in: --set data.root={root.parent}."
             remedy = other_kind(self.kind, root) or remedy
             raise wrong_root("must be a folder", self.root, remedy)

@@ -7,6 +7,7 @@ that it consists of, and how torchvision reads them.
 from __future__ import annotations
 
 import hashlib
+import os
 import textwrap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from backdoor.datasets.base import Dataset
 from backdoor.datasets.raw import Raw
-from backdoor.reading.files import content_hash, given_root, is_file, listed, state_of, wrong_root
+from backdoor.reading.files import content_hash, given_root, listed, state_of, wrong_root
 from backdoor.settings.schema import location
 
 Part = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], tuple[str, ...]]
@@ -76,7 +77,7 @@ class TorchvisionFiles(Dataset):
 
     def _missing(self) -> list[str]:
         folder = given_root(self.kind, self.root)
-        return [name for name in self.file_names() if not is_file(folder / name)]
+        return [name for name in self.file_names() if not os.path.isfile(folder / name)]
 
     def _provide(self) -> None:
         """Lets torchvision fetch missing files, or raises an error with both ways to get them."""

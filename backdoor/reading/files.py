@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,26 +30,10 @@ def given_root(kind: str, root: str | None, what: str = "FOLDER") -> Path:
         raise wrong_root(rule, root, f"Check the path ({error}).") from None
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; False for names that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; False for names that no folder can have."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def existing_folder(kind: str, root: str | None) -> Path:
     """`root` as a folder that exists; `UserError` if it does not."""
     folder = given_root(kind, root)
-    if not is_folder(folder):
+    if not os.path.isdir(folder):  # unlike Path.is_dir, for any name
         raise wrong_root("must be a folder that exists", root, "Check the path.")
     return folder
 

@@ -84,7 +84,7 @@ ADDED_SPECS = ("own-images",)
 #: Options that came later: command → the option and its line of help.
 ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
 #: Lines of `sweeps check` that came later.
-ADDED_LINES = re.compile(r"(?m)^  data: .*\n")
+ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
 #: Data sets that came later, and settings of those of before.
 ADDED_DATASETS = ("csv",)
 ADDED_SETTINGS = {"background", "bits", "layout", "image_column", "config"}
