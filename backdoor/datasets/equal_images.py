@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backdoor.datasets.source import Source
-from backdoor.datasets.summary_text import class_name, counted
 from backdoor.reading.contents import Ids
+from backdoor.reading.printed_names import class_name, counted
 
 #: What equal images in training and in test mean for results.
 BETTER = "accuracy looks better than it is"

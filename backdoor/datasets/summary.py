@@ -12,9 +12,9 @@ from backdoor.datasets.base import Dataset
 from backdoor.datasets.equal_images import equal_images
 from backdoor.datasets.source import Source
 from backdoor.datasets.splits import Split, draw_split
-from backdoor.datasets.summary_text import class_name, class_names, counted, listed
 from backdoor.reading.contents import Ids
 from backdoor.reading.pixels import TRAITS
+from backdoor.reading.printed_names import class_name, class_names, counted, listed
 
 
 @dataclass(frozen=True)

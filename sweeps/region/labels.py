@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-from backdoor.datasets.summary_text import class_name
+from backdoor.reading.printed_names import class_name
 from backdoor.settings.registry import FAMILIES, TOGETHER
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors

@@ -14,8 +14,8 @@ from typing import Any
 from backdoor.datasets import Dataset
 from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, numbered, quoted
 from backdoor.datasets.source import Source
-from backdoor.datasets.summary_text import class_name
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.printed_names import class_name
 from sweeps.panels import named_panel
 from sweeps.space.parser import Reading
 from sweeps.space.yaml_loader import load_yaml
@@ -108,6 +108,8 @@ def with_names(mistake: Mistake, attack: Mapping[str, Any], names: Sequence[str]
     if mistake.place != "source" or not mistake.rule.startswith("must be classes"):
         return mistake
     if not numbers or not all(isinstance(n, int) and 0 <= n < len(names) for n in numbers):
+        return mistake
+    if all(names[number] == str(number) for number in numbers):
         return mistake
     rule = f"must be classes without the target class {target} ({class_name(names[target])})"
     classes = [names[number] for number in numbers[1:]]

@@ -16,8 +16,8 @@ from backdoor.config import build_data
 from backdoor.datasets.equal_images import equal_images
 from backdoor.datasets.splits import draw_split
 from backdoor.datasets.summary import DataSummary, summarize
-from backdoor.datasets.summary_text import class_name, class_names, listed, printable
 from backdoor.errors import UserError
+from backdoor.reading.printed_names import class_name, class_names, listed, printable
 
 
 def made(
