@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from backdoor.reading.files import listed, wrong_root
 from backdoor.reading.modes import flatten
 from backdoor.reading.opening import QUIET, orientation, reason, turned
 
@@ -135,42 +132,3 @@ def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
     edge = min(size)
     left, top = round((width - edge) / 2), round((height - edge) / 2)
     return left, top, left + edge, top + edge
-
-
-def decode_all(
-    encoded: Iterable[tuple[str, bytes]], side: int | None = None, resize: Resize = "stretch"
-) -> ImageArray:
-    """Named images as (n, c, h, w) uint8. If some have colour, grey ones get three equal channels.
-
-    Raises:
-        UserError: with the names of images that cannot be decoded, or of one that has not the size
-            of most.
-    """
-    images: list[ImageArray] = []
-    names: list[str] = []
-    unreadable: list[str] = []
-    for name, content in encoded:
-        try:
-            images.append(decode(content, Decoding(side, resize)).pixels)
-            names.append(name)
-        except UNREADABLE:
-            unreadable.append(name)
-    if unreadable:
-        rule = "must hold images that can be decoded, of 8 or 16 bits a channel"
-        raise wrong_root(rule, listed(unreadable), "Replace or remove them.")
-    if not images:
-        raise wrong_root("must hold images", "none", "Check the path.")
-    _one_size(images, names)
-    if len({len(image) for image in images}) > 1:
-        images = [np.broadcast_to(image, (3, *image.shape[1:])) for image in images]
-    return np.stack(images)
-
-
-def _one_size(images: list[ImageArray], names: list[str]) -> None:
-    sizes = Counter(image.shape[1:] for image in images).most_common()
-    if len(sizes) > 1:
-        usual, odd = sizes[0][0], sizes[-1][0]
-        name = next(n for n, image in zip(names, images, strict=True) if image.shape[1:] == odd)
-        value = f"{name}: {odd[0]} x {odd[1]} where most are {usual[0]} x {usual[1]} pixels"
-        rule = "must hold images of one size"
-        raise wrong_root(rule, value, "Resize them all: --set data.image_size=SIDE.")
