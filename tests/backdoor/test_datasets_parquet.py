@@ -501,10 +501,10 @@ def encrypted(root) -> None:
     settings = encryption.EncryptionConfiguration(
         footer_key="a", column_keys={"b": ["image", "label"]}, plaintext_footer=True
     )
-    made = encryption.CryptoFactory(Keys).file_encryption_properties(
-        encryption.KmsConnectionConfig(), settings
-    )
     for name in ("train", "test"):
+        made = encryption.CryptoFactory(Keys).file_encryption_properties(
+            encryption.KmsConnectionConfig(), settings
+        )
         with pq.ParquetWriter(
             root / f"{name}.parquet", table().schema, encryption_properties=made
         ) as writer:

@@ -49,8 +49,11 @@ def csv_of(root, labels):
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
 def test_text_of_any_type_is_a_label(tmp_path, kind) -> None:
-    for name in ("train.parquet", "test.parquet"):
-        parquet(tmp_path, NAMES, kind, name)
+    try:
+        for name in ("train.parquet", "test.parquet"):
+            parquet(tmp_path, NAMES, kind, name)
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"pyarrow {pa.__version__} cannot write it: {error}")
     assert build("parquet", tmp_path).open().labels.tolist() == [*NAMES, *NAMES]
 
 
