@@ -17,7 +17,7 @@ from backdoor.datasets.base import Dataset
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.cache import Entry, SomeImages, changed, open_entry
-from backdoor.reading.contents import ArrayImages, Contents, Ids, Images
+from backdoor.reading.contents import Contents, Ids, Images
 from backdoor.reading.files import listed
 from backdoor.reading.labels import Classes, class_number, classes_of
 from backdoor.reading.pixels import NEW_RULES, TRAITS, ImageArray
@@ -164,20 +164,20 @@ def _from_cache(
     dataset: Dataset, content: str, seeds: Sequence[int], unchanged: Callable[[], None]
 ) -> tuple[Contents, Classes, Entry]:
     opened: Contents | None = dataset.open() if dataset.quick_open else None
+    # Labels come first: they are wrong more often, and quick to check.
+    known = None if opened is None else classes_of(opened)
 
     def images() -> Images:
         return (opened or dataset.open()).images
 
     def make() -> tuple[Contents, Ids, Ids | None]:
         contents = opened or dataset.open()
-        classes = classes_of(contents)
+        classes = known or classes_of(contents)
         return contents, classes.labels, _needed(dataset, contents, classes, seeds)
 
-    if opened is not None:
-        classes_of(opened)  # labels come first: they are wrong more often, and quick to check
     entry = open_entry(content, images, make, unchanged)
     contents = opened or entry.contents()
-    return contents, classes_of(contents), entry
+    return contents, known or classes_of(contents), entry
 
 
 def _in_memory(contents: Contents, labels: Ids) -> tuple[ImageArray, Scan]:
@@ -185,9 +185,7 @@ def _in_memory(contents: Contents, labels: Ids) -> tuple[ImageArray, Scan]:
     pool = len(labels) if contents.test_from is None else contents.test_from
     sink = _MemorySink(len(labels))
     found = scan(contents.images, labels, pool, sink)
-    given = contents.images
-    whole = isinstance(given, ArrayImages) and given.array.shape[1] == found.shape[0]
-    return given.array if whole else sink.images.transpose(0, 3, 1, 2), found  # type: ignore[attr-defined]
+    return sink.images.transpose(0, 3, 1, 2), found
 
 
 class _MemorySink:

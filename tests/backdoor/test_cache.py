@@ -218,18 +218,6 @@ def test_unchanged_files_are_not_read_again(tmp_path, monkeypatch) -> None:
     assert load_source(dataset) is first
 
 
-def test_files_that_change_while_they_are_read_are_refused(tmp_path, monkeypatch) -> None:
-    dataset, opened = arrays(tmp_path), Arrays.open
-
-    def disturbed(self):
-        arrays(tmp_path, pixels=255 - PIXELS)
-        return opened(self)
-
-    monkeypatch.setattr(Arrays, "open", disturbed)
-    with pytest.raises(UserError, match="root: must stay as it is while it is read"):
-        load_source(dataset)
-
-
 def test_data_of_python_are_fresh_too(tmp_path) -> None:
     dataset = arrays(tmp_path)
     before = load_data(dataset, seed=1)
@@ -282,7 +270,9 @@ def test_a_process_that_was_killed_leaves_nothing_that_stays(tmp_path) -> None:
     assert same_images(load_source(dataset), np.arange(N)) and not scratch.exists()
 
 
-def test_files_that_changed_for_a_while_leave_no_entry(tmp_path, monkeypatch) -> None:
+def test_files_that_change_while_they_are_read_are_refused_and_leave_no_entry(
+    tmp_path, monkeypatch
+) -> None:
     """Its name would say the right content, and its pixels would be others."""
     dataset, opened = arrays(tmp_path), Arrays.open
     file = tmp_path / "set.npz"
