@@ -31,8 +31,8 @@ from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, 
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
+from sweeps.spec.search_section import check_search
 from sweeps.spec.sections import (
-    ADAPTIVE,
     Document,
     RegionSettings,
     Resources,
@@ -118,7 +118,8 @@ class _Parser:
             for mistake in check_stopping(stopping, defences, every, baseline, region):
                 self.warn(mistake)
         if search is not None:
-            self._search(search, defence)
+            for mistake in check_search(search, defence, self.document):
+                self.warn(mistake)
         probes = read_probes(self.document.get("probes"), self.warn)
         for mistake in unread:
             self.warn(mistake)
@@ -393,74 +394,7 @@ class _Parser:
         tracking: Tracking | None = validate(Tracking, given, "tracking", self.warn)
         return tracking
 
-    def _search(self, search: SearchSettings, defence: Space) -> None:
-        kind = search.kind
-        for name in sorted(search.model_fields_set & set(ADAPTIVE)):
-            if kind not in ADAPTIVE[name]:
-                count = "budget" if ADAPTIVE[name] == ("region",) else "points"
-                self._wrong(
-                    f"search.{name}",
-                    f"has no meaning for `{kind}`",
-                    self.document["search"][name],
-                    f"Remove it, or use {{kind: {ADAPTIVE[name][0]}, {count}: ...}}.",
-                )
-        region = self.document.get("region")
-        if kind != "region" and isinstance(region, dict) and region.get("target") == "share":
-            rule = f"must be median for the search `{kind}`, which compares means over few seeds"
-            remedy = "Use search: {kind: region, budget: 300}, or `sweeps verify --target share`."
-            self._wrong("region.target", rule, "share", remedy)
-        if kind == "grid":
-            self._grid(search, defence)
-        elif kind == "region":
-            self._region_search(search)
-        elif search.points is None:
-            self._wrong(
-                "search.points",
-                f"must be given for `{kind}`",
-                None,
-                "Say how many defence points to draw.",
-            )
-        if kind == "optuna":
-            from sweeps.spec.samplers import check_options  # loads Optuna: only where it is named
-
-            for mistake in check_options(search.sampler, search.options):
-                self.warn(mistake.inside("search.options"))
-
-    def _region_search(self, search: SearchSettings) -> None:
-        if search.points is not None:
-            rule, remedy = "has no meaning for `region`", "Remove it; `budget` counts trials."
-            self._wrong("search.points", rule, search.points, remedy)
-        if search.budget is None:
-            rule, remedy = "must be given for `region`", "Say how many trials at most: budget: 300."
-            self._wrong("search.budget", rule, None, remedy)
-        elif search.budget.gpu_hours is not None and not _given(self.document, "resources", "gpu"):
-            rule = "needs `resources.gpu` above 0"
-            remedy = "Say what share of a GPU a pack gets, or set a budget in trials only."
-            self._wrong("search.budget.gpu_hours", rule, search.budget.gpu_hours, remedy)
-
-    def _grid(self, search: SearchSettings, defence: Space) -> None:
-        if search.points is not None:
-            self._wrong(
-                "search.points",
-                "has no meaning for `grid`",
-                search.points,
-                "Remove it, or use {kind: random, points: ...}.",
-            )
-        for leaf in defence.unbounded():
-            self._wrong(
-                leaf.place,
-                "must have `steps` for a grid search",
-                "a range without `steps`",
-                "Add `steps`, or use a search that needs none: {kind: random, points: 40}.",
-            )
-
 
 def _without_meaning(mistake: Mistake) -> bool:
     """Whether it is about a setting that does not exist, and is like none that does."""
     return mistake.rule.startswith("is not a") and "Did you mean" not in mistake.remedy
-
-
-def _given(document: dict[str, Any], section: str, name: str) -> bool:
-    """Whether a setting is there and not 0."""
-    settings = document.get(section)
-    return isinstance(settings, dict) and bool(settings.get(name))
