@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sweeps.early_stopping.limits import contradicts, limit_thresholds, metric_of
+from sweeps.early_stopping.limits import contradicts, in_words, limit_thresholds, metric_of
 from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PredictionAudit
 from sweeps.records.thresholds import Thresholds
@@ -34,7 +34,9 @@ def prediction_audit(criteria: Criteria, rows: Sequence[TrialRow]) -> Prediction
     if criteria.prediction_confidence is None:
         return None
     thresholds = limit_thresholds(criteria.thresholds)
-    holdouts = [row for row in rows if row.predicted and row.finished]
+    # Verdicts from before the sweep was extended are about other thresholds.
+    present = (None, in_words(thresholds))
+    holdouts = [row for row in rows if row.predicted and row.finished and row.thresholds in present]
     wrong = sum(was_wrong(row, thresholds) for row in holdouts)
     right = len(holdouts) - wrong
     return {

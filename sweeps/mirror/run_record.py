@@ -23,6 +23,8 @@ from sweeps.region.labels import kind_label, target_label
 
 #: A ledger row's status → MLflow's.
 STATUS = {FINISHED: "FINISHED", FAILED: "FAILED", STOPPED: "KILLED"}
+#: What names of metrics begin with that a clean baseline has, one for each trigger.
+BASELINE = "baseline_attack_success."
 #: Characters kept of a name and of a tag's or parameter's value; every store of MLflow takes these.
 NAME_LENGTH, VALUE_LENGTH = 200, 4000
 
@@ -84,7 +86,7 @@ class RunRecords:
         success = measured.success / measured.total
         if clean:
             label = self._labels.get(measured.measure_id) or measured.measure_id
-            yield MetricPoint(f"baseline_attack_success.{label}", success)
+            yield MetricPoint(f"{BASELINE}{label}", success)
             return
         yield MetricPoint("attack_success", success)
         yield MetricPoint("robust_accuracy", measured.robust / measured.total)
@@ -105,6 +107,9 @@ def _tags(row: TrialRow) -> dict[str, str | None]:
         "status": row.status,
         "stopped_by": row.stopped_by,
         "foretold": row.predicted,
+        "thresholds": row.thresholds,
+        "source_digest": row.source_digest,
+        "reused_from": row.reused_from,
         "error": row.error,
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from sweeps.ledger import ProbeResults, Rows
 from sweeps.mirror.experiment import Experiment
-from sweeps.mirror.run_record import STATUS, RunRecord, RunRecords, data_tags
+from sweeps.mirror.run_record import BASELINE, RunRecord, RunRecords, data_tags
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import ChangedTrial, Progress, SyncedTrials, SyncState
 from sweeps.records.sweep_file import SweepFile
@@ -20,6 +22,13 @@ class _Run:
     run_id: str
     status: str
     probes: str
+    stopped_by: str | None
+    baselines: int  # attack successes that it shows of a clean model
+
+    @property
+    def content(self) -> tuple[str, str, str | None, int]:
+        """What can change."""
+        return self.status, self.probes, self.stopped_by, self.baselines
 
 
 class RunView:
@@ -66,14 +75,15 @@ class RunView:
         """Leaves one run for the trial, which shows what the ledger has."""
         name = trial.row.trial_id
         runs = self._runs.get(name, [])
-        expected = STATUS[trial.row.status], trial.probes
-        up_to_date = (run for run in runs if (run.status, run.probes) == expected)
-        keep = next(up_to_date, None)
+        record = self._records.record(trial)
+        keys = [point.key for point in record.points]
+        expected = _Run("", record.status, **_shown(record.tags, keys)).content
+        keep = next((run for run in runs if run.content == expected), None)
         for run in runs:
             if run is not keep:
                 self._experiment.delete_run(run.run_id)
         if keep is None:
-            self._runs[name] = [self._write(self._records.record(trial))]
+            self._runs[name] = [self._write(record)]
             return "repaired" if runs else "created"
         self._runs[name] = [keep]
         return "present" if len(runs) == 1 else "repaired"
@@ -84,7 +94,23 @@ class RunView:
         points = [(point, record.ended) for point in record.points]
         self._experiment.log(run_id, points, record.params)
         self._experiment.set_status(run_id, record.status, record.ended)
-        return _Run(run_id, record.status, record.tags.get("probes", ""))
+        keys = [point.key for point in record.points]
+        return _Run(run_id, record.status, **_shown(record.tags, keys))
+
+
+class _Shown(TypedDict):
+    probes: str
+    stopped_by: str | None
+    baselines: int
+
+
+def _shown(tags: Mapping[str, str], metrics: Iterable[str]) -> _Shown:
+    """What a run with these tags and metrics shows."""
+    return {
+        "probes": tags.get("probes", ""),
+        "stopped_by": tags.get("stopped_by"),
+        "baselines": sum(key.startswith(BASELINE) for key in metrics),
+    }
 
 
 def _runs_by_trial(experiment: Experiment) -> dict[str, list[_Run]]:
@@ -93,6 +119,7 @@ def _runs_by_trial(experiment: Experiment) -> dict[str, list[_Run]]:
     for run in experiment.runs():
         tags = run.data.tags
         if trial_id := tags.get("trial_id"):
-            found = _Run(run.info.run_id, run.info.status, tags.get("probes", ""))
+            shown = _shown(tags, run.data.metrics)
+            found = _Run(run.info.run_id, run.info.status, **shown)
             runs.setdefault(trial_id, []).append(found)
     return runs

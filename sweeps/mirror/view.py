@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import pyarrow.compute as pc
+
 from sweeps.ledger import ProbeResults, Rows, trial_rows
 from sweeps.records.probe_row import ProbeRow
 from sweeps.records.trial_row import TrialRow
 
 #: Called with the number of trials that MLflow has, and of all.
 Progress = Callable[[int, int], None]
+#: Status, what stopped it, and how many triggers it was measured with: an extended sweep measures
+#: clean baselines with more.
+TrialState = tuple[str, str | None, int]
 #: A run that MLflow lacked, had as it should be, or had in another state.
 SyncState = Literal["created", "present", "repaired"]
 
@@ -63,23 +68,28 @@ class SyncedTrials:
 
     def __init__(self, probe_results: ProbeResults | None = None) -> None:
         self._probe_results = probe_results
-        self._shown: dict[str, tuple[str, str]] = {}  # trial id → status and probes
+        self._shown: dict[str, tuple[TrialState, str]] = {}  # trial id → state and probes
 
     def __len__(self) -> int:
         return len(self._shown)
 
     def note(self, trial: ChangedTrial) -> None:
         """The run of this trial has been written."""
-        self._shown[trial.row.trial_id] = trial.row.status, trial.probes
+        row = trial.row
+        state = row.status, row.stopped_by, len(row.measurements)
+        self._shown[row.trial_id] = state, trial.probes
 
     def changed(self, table: Rows) -> list[ChangedTrial]:
-        """The trials that have another status, or other probes, than when they were noted."""
-        ids, statuses = table["trial_id"].to_pylist(), table["status"].to_pylist()
+        """The trials that have another state, or other probes, than when they were noted."""
+        ids = table["trial_id"].to_pylist()
+        measured = pc.fill_null(pc.list_value_length(table["measurements"]), 0)
+        columns = table["status"], table["stopped_by"], measured
+        states = zip(*(column.to_pylist() for column in columns), strict=True)
         probes = {} if self._probe_results is None else self._probe_results.found()
         changed = [
             index
-            for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True))
-            if self._shown.get(trial_id) != (status, probes.get(trial_id, ""))
+            for index, (trial_id, state) in enumerate(zip(ids, states, strict=True))
+            if self._shown.get(trial_id) != (state, probes.get(trial_id, ""))
         ]
         if not changed:
             return []

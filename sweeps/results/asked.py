@@ -88,4 +88,9 @@ def _by_hand(paths: SweepPaths, count: int) -> Mistake:
         else "To go on as before, restore the file."
     )
     rule = "must not be changed by hand: its results answer what was asked"
-    return Mistake(str(paths.spec), rule, f"{count} change{'s' * (count > 1)}" if count else "another text", remedy)
+    return Mistake(
+        str(paths.spec),
+        rule,
+        f"{count} change{'s' * (count > 1)}" if count else "another text",
+        remedy,
+    )

@@ -78,7 +78,10 @@ class _Comparison:
 
     def _items(self, section: str) -> list[tuple[str, Any, Any]]:
         """What differs in a section as it is written."""
-        both = (_section(spec.document, section) for spec in (self.before, self.after))
+        given = [spec.document.get(section) for spec in (self.before, self.after)]
+        # A section without a value is one that is not there.
+        empty: Any = {} if any(isinstance(each, Mapping) for each in given) else NOTHING
+        both = ({section: empty if each is None else each} for each in given)
         return [(d.place, d.before, d.after) for d in differences(*both)]
 
     def _unchanged(self, section: str, same: bool, why: str) -> None:
@@ -154,12 +157,6 @@ class _Comparison:
             self.added.append(f"defence: {more} more point{'s' if more > 1 else ''}")
         elif kind != "grid":
             self.added += [f"{p}: {_shown(b)} -> {_shown(a)}" for p, b, a in self._items("defence")]
-
-
-def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A section as it is written, under its name; none is one that is not there."""
-    given = document.get(name)
-    return {} if given is None else {name: given}
 
 
 def _counts(before: SweepSpec, after: SweepSpec) -> Iterator[tuple[str, float, float]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import SMALL, begin, results, small_spec
 
 from backdoor.errors import UserError
-from small import SMALL, begin, results, small_spec
 from sweeps.cli.main import main
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.ledger import Ledger
@@ -125,11 +125,11 @@ def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) 
         "seeds=1",
         "name=other",
         "defence.epochs=4",
-        "attack.poison_rate=[0.01]",
+        "attack.poison_rate=[0, 0.01]",
         "training={batch_size: 32}",
         "curve_every=1",
-        "stopping={kind: certain}",
-        "data.validation=0.3",
+        "stopping={kind: asha}",
+        "data.validation=300",
         "tracking=sqlite:///x.db",
     ]
     code = main(["extend", str(folder), *(w for c in changes for w in ("--set", c))])
@@ -142,7 +142,6 @@ def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) 
         "Otherwise the sweep would lose 2 of its 4 points.",
         "attack: must keep every attack that was asked for, but got 'a panel without "
         "patch(size=1) at 3 % to class 0'. Add patch(size=1) at 3 % to class 0.",
-        "attack.poison_rate: must keep rate 0, the clean baseline",
         "training.batch_size: must stay as it is in an extension: nothing",
         "curve_every: must stay 0, but got 1",
         "stopping.kind: must stay as it is in an extension",
@@ -153,20 +152,28 @@ def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) 
         assert text in said, text
 
 
+def test_the_clean_baseline_stays(tmp_path) -> None:
+    begin(tmp_path / "r", small_spec())
+    with pytest.raises(
+        UserError, match=r"attack.poison_rate: must keep rate 0, the clean baseline"
+    ):
+        extend_results(tmp_path / "r", None, ["attack.poison_rate=[0.01, 0.03]"])
+
+
 @pytest.mark.parametrize("kind", ["random", "sobol"])
 def test_ranges_of_drawn_points_stay(kind, tmp_path) -> None:
     folder = tmp_path / "r"
     begin(folder, small_spec(defence=SOBOL, search={"kind": kind, "points": 3}))
     with pytest.raises(UserError, match=f"A {kind} search draws its points from the whole space"):
         extend_results(folder, None, ["defence.weight_decay={log: [0.001, 0.2]}"])
-    with pytest.raises(UserError, match="search.points: must be at least 3 in an extension"):
+    with pytest.raises(UserError, match=r"search.points: must be at least 3 in an extension"):
         extend_results(folder, None, ["search.points=2"])
 
 
 def test_a_search_keeps_every_recorded_point(tmp_path) -> None:
     folder = tmp_path / "r"
     run_sweep(asked(defence=SOBOL, search={"kind": "region", "budget": 24}), folder, **QUIET)
-    with pytest.raises(UserError, match="the sweep would lose .* recorded points"):
+    with pytest.raises(UserError, match=r"the sweep would lose .* recorded points"):
         extend_results(folder, None, ["defence.weight_decay={log: [0.05, 0.1]}"])
     _, _, found = extend_results(folder, None, ["defence.weight_decay={log: [0.0005, 0.2]}"])
     assert found.added == ("defence.weight_decay.log: [0.001, 0.1] -> [0.0005, 0.2]",)
@@ -175,7 +182,7 @@ def test_a_search_keeps_every_recorded_point(tmp_path) -> None:
 def test_nothing_new_is_no_extension(tmp_path) -> None:
     folder = tmp_path / "r"
     begin(folder, small_spec())
-    with pytest.raises(UserError, match="must ask more than the sweep does.*sweeps resume"):
+    with pytest.raises(UserError, match=r"must ask more than the sweep does.*sweeps resume"):
         extend_results(folder)
 
 
@@ -248,11 +255,14 @@ STOPPING = asked(
 def test_stopped_trials_answer_the_present_thresholds(success, tmp_path) -> None:
     folder = tmp_path / "r"
     run_sweep(STOPPING, folder, **QUIET)
+    extend_sweep(folder, changes=["seeds=32"], **QUIET)
     paths = SweepPaths(folder)
     before = {row.trial_id: row for row in Ledger(paths.ledger).trials()}
     stopped = {name for name, row in before.items() if row.status == "stopped"}
     assert stopped
-    outcome = extend_sweep(folder, changes=[f"region.attack_success={success}", "seeds=26"], **QUIET)
+    outcome = extend_sweep(
+        folder, changes=[f"region.attack_success={success}", "seeds=34"], **QUIET
+    )
     after = {row.trial_id: row for row in Ledger(paths.ledger).trials()}
     assert outcome.finished + outcome.stopped == len(after) == read_sweep(paths)["planned"]
     present = f"clean_accuracy >= 0.5, attack_success <= {success}"

@@ -21,6 +21,7 @@ from sweeps.cli.main import main
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.mirror import Mirrored, MirrorProcess, TrackingUnreachable, mirror
 from sweeps.mirror.follower import Follower
+from sweeps.results.extend import extend_results
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
@@ -324,9 +325,8 @@ def test_other_thresholds_are_other_verdicts_of_the_same_runs(
     swept.record(swept.trials)
     mirror(swept.paths)
     before = {name: run.info.run_id for name, run in swept.runs().items()}
-    text = swept.paths.spec.read_text()
     for limits in ("{clean_accuracy: best - 0.5, attack_success: 1}", "{clean_accuracy: 1, attack_success: 0}"):  # fmt: skip
-        swept.paths.spec.write_text(f"{text}\nregion: {limits}\n")
+        extend_results(swept.paths.root, None, [f"region={limits}"])
         assert mirror(swept.paths).repaired == 4
         agree(swept, swept.region(capsys))
     assert {name: run.info.run_id for name, run in swept.runs().items()} == before
@@ -337,8 +337,7 @@ def test_a_point_that_is_no_longer_complete_loses_its_figures(
 ) -> None:
     swept.record(swept.trials)
     mirror(swept.paths)
-    text = swept.paths.spec.read_text()
-    swept.paths.spec.write_text(text.replace("seeds: 2", "seeds: 3"))
+    extend_results(swept.paths.root, None, ["seeds=3"])
     assert mirror(swept.paths).repaired == 4
     agree(swept, swept.region(capsys))
     assert {run.info.status for run in swept.runs().values()} == {"RUNNING"}
