@@ -21,7 +21,7 @@ from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
 from sweeps.results.outdated_trials import outdated_trials
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
-from sweeps.scheduling.reuse import open_pool
+from sweeps.scheduling.reuse import check_reusable, open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.storage.files import locked
@@ -68,6 +68,7 @@ def run_sweep(
     check_runner(runner, checked)
     folder = Path(out) if out is not None else Path("results") / checked.name
     refuse_folder_in_use(folder, "out", checked)
+    check_reusable(reuse, "reuse")
     paths = create_results(checked, folder, ["sweeps.run_sweep"], "out", reuse)
     return _run_to_region(paths, checked, runner, Messages(quiet))
 
@@ -114,6 +115,7 @@ def extend_sweep(
     Raises:
         UserError: the question is wrong, or no extension; then with everything that differs.
     """
+    check_reusable(reuse, "reuse")
     source = spec.document if isinstance(spec, SweepSpec) else spec
     paths, extended, found = extend_results(
         folder,

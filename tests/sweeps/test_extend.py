@@ -145,7 +145,7 @@ def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) 
         "training.batch_size: must stay as it is in an extension: nothing",
         "curve_every: must stay 0, but got 1",
         "stopping.kind: must stay as it is in an extension",
-        "data.validation",
+        "data: must stay as it is in an extension: 'digits'",
         "tracking: must stay as it is in an extension",
         f"run SPEC --out NEW --reuse {folder}`",
     ):
