@@ -14,7 +14,7 @@ from sweeps.mirror import MirrorProcess
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
 from sweeps.region.write import write_region
-from sweeps.results.create import bring_up_to_date, create_results, reopen
+from sweeps.results.create import create_results, reopen, store_spec
 from sweeps.results.data_read import data_read
 from sweeps.results.extend import extend_results
 from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
@@ -145,7 +145,7 @@ def execute(
     """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does."""
     say = messages.say
     with locked(paths.lock):
-        bring_up_to_date(paths, spec)
+        store_spec(paths, spec)
         sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
         ledger.outdated = outdated_trials(ledger, sweep)
         recorded = len(ledger.ended)

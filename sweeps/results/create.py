@@ -201,7 +201,7 @@ def first_asked(sweep: SweepFile, text: str, spec: SweepSpec) -> AskedSpec:
     return asked(text, argv, sweep["planned"], verdict_thresholds(spec), sweep["created"])
 
 
-def bring_up_to_date(paths: SweepPaths, spec: SweepSpec) -> None:
+def store_spec(paths: SweepPaths, spec: SweepSpec) -> None:
     """Stores in sweep.json what folders of earlier releases lack of the spec, with its digest; and
     writes spec.yaml where an extension was interrupted before it did. For who holds the lock."""
     sweep = read_sweep(paths)

@@ -534,6 +534,10 @@ def _finite(value: Any) -> Any:
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in added}
+
+
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
@@ -568,7 +572,7 @@ def record_answers(folder: Path) -> dict[str, Any]:
     return {
         "status": json.loads(fine("status", folder, "--json")),
         "status in words": fine("status", folder),
-        "show": json.loads(fine("show", folder, first)),
+        "show": _without(json.loads(fine("show", folder, first)), ADDED_COLUMNS),
         "trials.csv": trials.read_text(),
         "studies.csv": probed.read_text(),
         "trials": table_of(load_results(folder)),
@@ -601,7 +605,12 @@ ADDED = (
     "spec_digest",
     "criteria_digest",
     "data",
+    "specs",
+    "user",
+    "host",
 )
+#: Columns of the ledger that releases after the record have added.
+ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
 ADDED_TO_REGION = ("data",)

@@ -76,7 +76,7 @@ REWORDED = [
 ]
 
 #: Commands that came later: the record has no help of theirs.
-ADDED_COMMANDS = ("completion",)
+ADDED_COMMANDS = ("completion", "extend")
 #: Bundled specs that came later: the record has neither their line in lists nor their ids.
 ADDED_SPECS = ("own-images",)
 

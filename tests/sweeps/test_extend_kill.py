@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import SMALL, results
 
 import sweeps.storage
 from backdoor.engines.convex import Convex
-from small import SMALL, results
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import Pack

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from small import SMALL, results
 
 from backdoor.engines.convex import Convex
 from backdoor.errors import UserError
 from backdoor.settings import source_digest as source
-from small import SMALL, results
 from sweeps.driver.run import resume_sweep, run_sweep
 from sweeps.ledger import Ledger
 from sweeps.packs.pack import PackSettings
