@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from small import SMALL, begin, results, small_spec
 
 from backdoor.errors import UserError
 from sweeps.cli.main import main
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, rows_of
+from sweeps.mirror.sync import mirror
 from sweeps.results.create import read_spec
 from sweeps.results.extend import extend_results
 from sweeps.storage.paths import SweepPaths, read_region, read_sweep
@@ -272,3 +274,64 @@ def test_stopped_trials_answer_the_present_thresholds(success, tmp_path) -> None
             assert row.finished_at == before[row.trial_id].finished_at
     again = {name for name in stopped if after[name].finished_at > before[name].finished_at}
     assert again == stopped
+
+
+# --- who reads the folder meanwhile --------------------------------------------------------------
+
+
+def test_mlflow_shows_what_an_extension_has_changed(tmp_path) -> None:
+    folder = tmp_path / "r"
+    uri = f"sqlite:///{tmp_path / 'm.db'}"
+    ridge = {"architecture": "ridge", "weight_decay": [0.01, 1]}
+    run_sweep(asked(defence=ridge), folder, **QUIET)
+    paths = SweepPaths(folder)
+    assert mirror(paths, uri).created == 12
+    extend_results(folder, None, [f"attack.trigger={json.dumps(TWO)}"])
+    assert mirror(paths, uri).present == 12  # nothing is trained yet
+    resume_sweep(folder, **QUIET)
+    done = mirror(paths, uri)
+    assert (done.created, done.repaired, done.present) == (8, 4, 8)
+    assert mirror(paths, uri).present == 20
+    runs = MlflowClient(uri).search_runs([done.experiment_id], max_results=100)
+    clean = [run for run in runs if run.data.tags["attack_id"] == "clean"]
+    names = {"baseline_attack_success.patch size 1", "baseline_attack_success.sine"}
+    assert len(clean) == 4 and len(runs) == 20
+    for run in clean:
+        assert {key for key in run.data.metrics if key.startswith("baseline_attack")} == names
+
+
+def test_the_region_of_an_unfinished_extension_is_incomplete_and_said(tmp_path, capsys) -> None:
+    folder = tmp_path / "r"
+    run_sweep(GRID, folder, **QUIET)
+    extend_results(folder, None, [f"attack.trigger={json.dumps(TWO)}", "seeds=3"])
+    for words in (["region"], ["status"], ["report"], ["export", "--csv", str(tmp_path / "x.csv")]):
+        assert main([words[0], str(folder), *words[1:]]) == 0
+    capsys.readouterr()
+    assert main(["region", str(folder), "--json"]) == 0
+    region = json.loads(capsys.readouterr().out)
+    assert {point["by_means"] for point in region["points"]} == {"INCOMPLETE"}
+    assert region["trials"]["planned"] == 60
+
+
+def test_of_two_rows_of_a_trial_the_one_that_says_most_counts(tmp_path) -> None:
+    row = {
+        "trial_id": "t", "defence_id": "d", "attack_id": "clean", "seed": 0, "config": "{}",
+        "status": "finished", "finished_at": 1.0,
+        "measurements": [{"measure_id": "a", "success": 1, "robust": 1, "total": 2}],
+    }  # fmt: skip
+    more = row | {"finished_at": 2.0, "measurements": row["measurements"] * 2}
+    stopped = row | {"trial_id": "s", "status": "stopped", "measurements": []}
+    ledger = Ledger(tmp_path)
+    for each in (row, stopped):
+        assert ledger.append(rows_of([each])).num_rows == 1
+    again = [more, stopped | {"finished_at": 2.0}]
+    assert not ledger.append(rows_of(again)).num_rows
+    ledger.outdated = {"t", "s"}
+    assert ledger.ended == set() and ledger.finished == {"t"}
+    failed = more | {"status": "failed", "measurements": []}
+    assert not ledger.append(rows_of([failed])).num_rows and ledger.outdated == {"t", "s"}
+    assert ledger.append(rows_of(again)).num_rows == 2
+    assert ledger.outdated == set() and ledger.ended == {"t", "s"}
+    for _ in range(2):
+        assert {r.finished_at for r in Ledger(tmp_path).trials()} == {2.0}
+        ledger.compact()
