@@ -69,6 +69,7 @@ CSV = _argument(
     completer=completing.files,
     help="write the trials there, one row for each measurement",
 )
+TOPIC = _argument("topic", nargs="*", metavar="COMMAND", help="default: all of them, in short")
 PROBE_FILE = _argument(
     "--probes",
     metavar="FILE",

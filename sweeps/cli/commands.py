@@ -12,6 +12,7 @@ from sweeps.cli import (
     checking,
     completing,
     doctoring,
+    helping,
     jobs,
     looking,
     pictures,
@@ -194,5 +195,6 @@ COMMANDS = (
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
         (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
     ),
+    Command("help", helping.help_on, "sweeps help run", (arguments.TOPIC,)),
     Command("completion", completing.completion, "sweeps completion bash", (arguments.SHELL,)),
 )

@@ -143,7 +143,7 @@ def test_show_takes_the_beginning_of_an_id(finished, capsys) -> None:
     assert json.loads(capsys.readouterr().out) == row
     assert main(["show", str(finished), ""]) == WRONG
     assert (
-        "TRIAL: must be the beginning of exactly one recorded trial's id" in capsys.readouterr().err
+        "TRIAL must be the beginning of exactly one recorded trial's id" in capsys.readouterr().err
     )
     # The id that `sweeps region` shows is a point's.
     assert main(["show", str(finished), row["defence_id"][:8]]) == WRONG
@@ -209,7 +209,7 @@ def test_init_writes_a_spec_that_is_fine_and_never_overwrites(tmp_path, capsys) 
     target.write_text("mine")
     assert main(["init", str(target)]) == WRONG
     assert target.read_text() == "mine"
-    assert "FILE: must not exist yet" in capsys.readouterr().err
+    assert "FILE must not exist yet" in capsys.readouterr().err
 
 
 def test_failed_trials_are_exit_code_1_and_said(tmp_path, capsys, monkeypatch) -> None:
