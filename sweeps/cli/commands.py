@@ -14,6 +14,7 @@ from sweeps.cli import (
     doctoring,
     helping,
     jobs,
+    listing,
     looking,
     pictures,
     preparing,
@@ -154,7 +155,7 @@ COMMANDS = (
         "sweeps check my.yaml --set seeds=5",
         (arguments.SPEC, arguments.SET, arguments.TIME, arguments.JSON),
     ),
-    Command("list", preparing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
+    Command("list", listing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
     Command(
         "gallery",
         pictures.gallery,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, say
+from sweeps.cli.console import FINE, say, terminal_width
+from sweeps.cli.console import show as show_text
 
 if TYPE_CHECKING:
     from sweeps.ledger.probe_results import ProbeSummary
@@ -142,7 +143,10 @@ def region(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     answer = update_region(open_results(args.dir), say=say)
-    print(json.dumps(answer) if args.json else region_text(answer))
+    if args.json:
+        print(json.dumps(answer))
+    else:
+        show_text(region_text(answer, terminal_width()))
     return FINE
 
 

@@ -184,7 +184,7 @@ def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
     assert region["counts"]["by_means"]["INCOMPLETE"] == 1
     (incomplete,) = [p for p in region["points"] if p["by_means"] == "INCOMPLETE"]
     assert incomplete["by_bounds"] == "UNDECIDED" and incomplete["clean_accuracy"] is None
-    assert "1 are incomplete" in region_text(region)
+    assert "1 is incomplete" in region_text(region)
 
 
 def test_nothing_recorded_yet(tmp_path) -> None:
