@@ -53,9 +53,7 @@ def overview(commands: Iterable[str]) -> str:
     """What `sweeps` says without a command. commands: the first words of all of them."""
     width = min(terminal_width() or 100, 100)
     first = [f"  {line:30} {what}" for line, what in FIRST.items()]
-    listing = textwrap.wrap(
-        ", ".join(commands), width, initial_indent="  ", subsequent_indent="  "
-    )
+    listing = textwrap.wrap(", ".join(commands), width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(
         [
             *textwrap.wrap(PURPOSE, width),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, say, terminal_width
+from sweeps.cli.console import FINE, counted, say, terminal_width
 from sweeps.cli.console import show as show_text
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def mirror(args: argparse.Namespace) -> int:
             )
         )
     done = mirror_now(paths, uri)
-    print(f"{done.created} runs written, {done.repaired} repaired, {done.present} already there")
+    written = counted(done.created, "run")
+    print(f"{written} written, {done.repaired} repaired, {done.present} already there")
     say(f"MLflow: {ui_command(uri)}")
     return FINE
 
@@ -200,5 +201,5 @@ def export(args: argparse.Namespace) -> int:
         if file is not None:
             table = load_results(ledger, probe)
             write_csv(table, Path(file))
-            say(f"{table.num_rows} rows written to {file}")
+            say(f"{counted(table.num_rows, 'row')} written to {file}")
     return FINE

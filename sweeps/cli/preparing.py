@@ -72,7 +72,9 @@ def free_name(stem: str) -> str:
 
 
 #: Letters that are more than one in ASCII.
-GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+GERMAN = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
+)
 
 
 def _write_new(target: Path, given: str, text: str) -> None:

@@ -55,14 +55,17 @@ REWORDED: list[tuple[str, Any]] = [
     ),
     (r"(?s)\A([\d.]+ % of the defence space .*)\n\n(Attacks:.*)\n\Z", r"\2\n\n\1\n"),
     # Help, whose list of commands says no settings
-    (r"usage: sweeps \[-h\] COMMAND \.\.\.(?=\n\nFind)", "usage: sweeps [-h] [--version] COMMAND ..."),
+    (
+        r"usage: sweeps \[-h\] COMMAND \.\.\.(?=\n\nFind)",
+        "usage: sweeps [-h] [--version] COMMAND ...",
+    ),
     (
         r"(?m)^  -h, --help  show this help message and exit(?=\n\nStart here)",
         "  -h, --help  show this help message and exit\n"
         "  --version   show the versions of this package and of its engines",
     ),
     # `sweeps list`, whose settings are listed for one family at a time
-    (r"(?m)^(  [\w/]+ +[A-Za-z\d].*[.:?]) \[[a-z_, ]+\]$", r"\1"),
+    (r"(?m)^(  [\w/]+ +[A-Za-z`\d].*[.:?]) \[[a-z_, ]+\]$", r"\1"),
     # `sweeps status`, whose first column is wider
     (
         r"(?m)^(name|planned|finished|stopped|failed|collapsed|diverged|worker seconds|train seconds"
