@@ -22,11 +22,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-from sweeps.storage.tables import table
 from sweeps.analyses.trials import attack_label, points_of
 from sweeps.records.influence_entry import InfluenceEntry
 from sweeps.records.probe_row import ProbeRow
 from sweeps.records.trial_row import TrialRow
+from sweeps.storage.tables import table
 
 SCHEMA_VERSION = 1
 KIND = "influence"

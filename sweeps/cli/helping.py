@@ -33,13 +33,14 @@ class Version(argparse.Action):
         super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, **options)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(message=version_text())
+        print(version_text())
+        parser.exit()
 
 
 def version_text() -> str:
     """`backdoor-sweeps 0.1.0 (torch 2.9.0, ray 2.55.0, mlflow 3.10.0, optuna 5.0.0)`."""
     others = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    return f"backdoor-sweeps {_version('backdoor-sweeps')} ({others})\n"
+    return f"backdoor-sweeps {_version('backdoor-sweeps')} ({others})"
 
 
 def _version(package: str) -> str:

@@ -79,7 +79,7 @@ GERMAN = str.maketrans(
 
 def _write_new(target: Path, given: str, text: str) -> None:
     """Writes a file that does not exist yet; a link is not followed."""
-    if target.is_dir():
+    if os.path.isdir(target):
         remedy = f"It is a folder: name a file in it, such as {target / 'my.yaml'}."
         raise UserError(Mistake("FILE", "must be a new file", given, remedy))
     try:
@@ -90,7 +90,7 @@ def _write_new(target: Path, given: str, text: str) -> None:
         raise UserError(Mistake("FILE", "must not exist yet", given, remedy)) from None
     except (OSError, ValueError) as error:
         rule, remedy = "must be a new file in a place that can be written", "Choose another place."
-        if not target.parent.exists():
+        if not os.path.exists(target.parent):
             rule = "must be in a folder that exists"
             remedy = f"Make the folder first: {command('mkdir', '-p', target.parent)}."
         elif isinstance(error, OSError) and error.strerror:

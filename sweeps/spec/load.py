@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ def bundled_specs() -> dict[str, Path]:
 def find_spec(name: str) -> Path:
     """The file of a path or of a bundled spec's name."""
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False also where no file can have this name
         return path
     known = bundled_specs()
     if name in known:
@@ -72,7 +73,7 @@ def load_spec(
         return parse_spec(*read_document(source, changes))
     except UserError as error:
         # Whose spec comes with the package, or is changed by --set, types on the command line.
-        typed = bool(changes) or (isinstance(source, str) and not Path(source).is_file())
+        typed = bool(changes) or (isinstance(source, str) and not os.path.isfile(source))
         found = error.mistakes
         wrong = UserError([_typed(m, changes) for m in found] if typed else found)
         wrong.about = error.about

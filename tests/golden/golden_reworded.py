@@ -64,6 +64,27 @@ REWORDED: list[tuple[str, Any]] = [
         "  -h, --help  show this help message and exit\n"
         "  --version   show the versions of this package and of its engines",
     ),
+    # Singular and plural, and plain sentences
+    (r"(?<![\d,.])1 (pack|trial|attack)s\b", r"1 \1"),
+    (r"fresh seeds a point, whose median judges it", "fresh seeds of each point, which is judged by their median"),
+    (r"default as the spec's region\.target, which is the median", "default: the spec's region.target, which is median unless it is set"),
+    (
+        r"poison the data first with attack N of the panel as `sweeps region` numbers\n( +)"
+        r"it, with the `worst` of the point, or by the beginning of an attack's id",
+        r"poison the data first by this attack of the panel: its number in `sweeps\n\1"
+        r"region`, `worst` for the worst one at the point, or the beginning of its id",
+    ),
+    (r"where the data lie now, if they moved", "where the data are now, if they were moved"),
+    (r"one a class; default 2", "how many, each of another class; default 2"),
+    (r"^A mark is a defence point\.", "Each mark is a defence point."),
+    (r"they lean to the hopeful side;", "they are optimistic;"),
+    (r"One seed a point gives no bounds:", "With one seed for each point there are no bounds:"),
+    (
+        r"A panel a combination of the factors that have no order, over the two numeric factors that move "
+        r"the probability most; it is averaged over further ones\.",
+        "Each panel shows one combination of the factors that have no order. Its axes are the two numeric "
+        "factors that change the probability most; it is averaged over the others.",
+    ),
     # `sweeps list`, whose settings are listed for one family at a time
     (r"(?m)^(  [\w/]+ +[A-Za-z`\d].*[.:?]) \[[a-z_, ]+\]$", r"\1"),
     # `sweeps status`, whose first column is wider

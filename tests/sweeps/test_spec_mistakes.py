@@ -96,7 +96,7 @@ def test_wrong_spec(name, tmp_path, capsys, monkeypatch) -> None:
     assert streams.out == ""
     for text in texts:
         assert text in streams.err
-    assert "error: 1 mistake\n" in streams.err, streams.err
+    assert "error: 1 mistake in the spec:\n" in streams.err, streams.err
     assert [file.name for file in tmp_path.iterdir()] == ["spec.yaml"]
 
 
