@@ -34,8 +34,9 @@ def settings_of(cls: Any) -> list[Setting]:
 def _default(f: Field[Any]) -> str:
     if f.default is MISSING and f.default_factory is MISSING:
         return "required"
-    default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]
-    return _plain(default)
+    if f.default is MISSING:
+        return _plain(f.default_factory())  # type: ignore[operator]
+    return _plain(f.default)
 
 
 def _plain(value: Any) -> str:
@@ -77,6 +78,6 @@ def _one(hint: Any, many: bool) -> str:
     if isinstance(hint, type) and issubclass(hint, UserFile):
         return FILE
     if isinstance(hint, type) and issubclass(hint, Fields):
-        return f"mapping of settings ({', '.join(hints_of(hint))})"
+        return f"mapping of settings ({', '.join(f.name for f in fields(hint))})"  # type: ignore[arg-type]
     named: str = PLAIN.get(hint, getattr(hint, "__name__", str(hint)))
     return f"{named}s" if many and hint in (int, float, str) else named

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
-from sweeps.cli.console import terminal_width
+from sweeps.cli.console import FINE, terminal_width
 
 #: What the command is for.
 PURPOSE = (
@@ -72,6 +72,5 @@ def overview(commands: Iterable[str]) -> str:
 
 def help_on(args: argparse.Namespace) -> int:
     """Say what a command does and takes."""
-    from sweeps.cli.main import main
-
-    return main([*args.topic, "--help"])
+    args.root.parse_args([*args.topic, "--help"])  # which ends the process
+    return FINE

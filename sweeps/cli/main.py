@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     homes = {"": subparsers}
-    parser.set_defaults(handler=_no_command)
+    parser.set_defaults(handler=_no_command, root=parser)
     for command in COMMANDS:
         summary = str(command.handler.__doc__).splitlines()[0]
         home, _, name = command.name.rpartition(" ")

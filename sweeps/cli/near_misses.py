@@ -35,7 +35,7 @@ def command_message(word: str, known: Collection[str], group: str) -> str:
     if not group and _is_spec(word):
         said += f" Did you mean `{shlex.join(['sweeps', 'run', word])}`?"
     elif found[0]:
-        said += f" Did you mean `{f'sweeps {group}'.strip()} {found[0]}`?"
+        said += f" Did you mean {found[0]}?"
     listing = f"sweeps help {group}".strip()
     return f"{said} `{listing}` lists all commands."
 

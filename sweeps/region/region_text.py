@@ -15,16 +15,16 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
     point. width: of the terminal; None where nothing is to be cut.
 
     A region search answers from its model, since it completes no points."""
-    doubts = region.get("doubts", [])
+    caveats = region.get("doubts", [])
     if "model" in region:
-        return "\n".join([*_panel(region), "", *model_text(region), *doubts])
+        return "\n".join([*_panel(region), "", *model_text(region), *caveats])
     return "\n".join(
         [
             *_panel(region),
             "",
             *_table(region, width),
-            *([""] if doubts else []),
-            *doubts,
+            *([""] if caveats else []),
+            *caveats,
             "",
             *_answer(region),
             "",

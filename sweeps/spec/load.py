@@ -106,7 +106,7 @@ def _listed(changes: object) -> list[str]:
 
 
 def read_document(
-    source: Path | str | Mapping[str, Any], changes: Sequence[str] | None = None
+    source: object, changes: Sequence[str] | None = None
 ) -> tuple[dict[str, Any], list[Mistake]]:
     """The plain values of a spec with `changes` applied, and the mistakes found so far."""
     mistakes: list[Mistake] = []

@@ -9,13 +9,13 @@ import re
 from typing import Any
 
 #: What stands below the table of points.
-DOUBTS = re.compile(r"\n(?=(?:\d+ models? of|Clean accuracy >=|\d+ trials? w))")
+CAVEATS = re.compile(r"\n(?=(?:\d+ models? of|Clean accuracy >=|\d+ trials? w))")
 
 
 def _answer_last(found: re.Match[str]) -> str:
     """The region in words, with the answer and the recommended point at its end."""
     answer, recommended, table, attacks = found.groups()
-    return "\n\n".join([attacks, DOUBTS.sub("\n\n", table, count=1), answer, recommended]) + "\n"
+    return "\n\n".join([attacks, CAVEATS.sub("\n\n", table, count=1), answer, recommended]) + "\n"
 
 
 #: What the record says → what is said today.
@@ -66,8 +66,14 @@ REWORDED: list[tuple[str, Any]] = [
     ),
     # Singular and plural, and plain sentences
     (r"(?<![\d,.])1 (pack|trial|attack)s\b", r"1 \1"),
-    (r"fresh seeds a point, whose median judges it", "fresh seeds of each point, which is judged by their median"),
-    (r"default as the spec's region\.target, which is the median", "default: the spec's region.target, which is median unless it is set"),
+    (
+        r"fresh seeds a point, whose median judges it",
+        "fresh seeds of each point, which is judged by their median",
+    ),
+    (
+        r"default as the spec's region\.target, which is the median",
+        "default: the spec's region.target, which is median unless it is set",
+    ),
     (
         r"poison the data first with attack N of the panel as `sweeps region` numbers\n( +)"
         r"it, with the `worst` of the point, or by the beginning of an attack's id",
