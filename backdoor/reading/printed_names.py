@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backdoor.errors import escaped
+
 #: Characters of a name, of a list of names, and of any other text, that are shown.
 NAME, NAMES, TEXT = 40, 60, 120
 #: Entries of a list of texts that are shown.
@@ -12,12 +14,8 @@ ENTRIES = 6
 
 def printable(text: str, limit: int = TEXT) -> str:
     """The text on one line, without what a terminal would obey, and not longer than `limit`."""
-    clean = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    clean = escaped(text)
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def class_name(name: str) -> str:

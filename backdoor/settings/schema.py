@@ -8,7 +8,6 @@ rounded to twelve significant digits, so that 0.01 and 0.010000000000000002 are 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import math
 import types
@@ -17,6 +16,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.aliases import nearest
 from backdoor.settings.user_file import UserFile
 
 
@@ -152,11 +152,11 @@ def hints_of(cls: Any) -> dict[str, Any]:
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """A remedy for an unknown name: the most similar name, if any, and all names that exist."""
+    """A remedy for an unknown name: the one that is probably meant, if any, and all that exist."""
     known = sorted(options)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    near = nearest(str(name), known)
     listing = f"Known: {', '.join(known)}." if known else "Nothing is known here."
-    return (f"Did you mean {near[0]!r}? " if near else "") + listing
+    return (f"Did you mean {near!r}? " if near else "") + listing
 
 
 def check_value(cls: type, name: str, value: object) -> Any:

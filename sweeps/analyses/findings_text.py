@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.analyses.measures_text import table
+from sweeps.storage.tables import table
 
 if TYPE_CHECKING:
     from sweeps.analyses.effects import Effects, RegularizerEntry
@@ -36,13 +36,13 @@ def _broken(count: int, models: tuple[str, str], what: str) -> str:
 # --- variance ----------------------------------------------------------------------------------
 
 
-def variance_text(answer: Variance) -> str:
-    """What `sweeps probe variance` prints."""
+def variance_text(answer: Variance, width: int | None = None) -> str:
+    """What `sweeps probe variance` prints. width: of the terminal, None for a file."""
     if not answer["strata"]:
         return NO_POISONED
     return "\n\n".join(
         [
-            *("\n".join(_stratum(entry, answer)) for entry in answer["strata"]),
+            *("\n".join(_stratum(entry, answer, width)) for entry in answer["strata"]),
             "eta^2: share of the variance of attack success, as swept, each level counting once. "
             "omega^2: that share without what noise alone would give. Intervals draw seeds; with "
             "three they are too narrow, and they lean upwards for small shares.",
@@ -50,7 +50,7 @@ def variance_text(answer: Variance) -> str:
     )
 
 
-def _stratum(entry: StratumEntry, answer: Variance) -> Iterator[str]:
+def _stratum(entry: StratumEntry, answer: Variance, width: int | None) -> Iterator[str]:
     settings = ", ".join(f"{k} {v}" for k, v in entry["settings"].items())
     if settings:
         yield f"At {settings}:"
@@ -71,13 +71,13 @@ def _stratum(entry: StratumEntry, answer: Variance) -> Iterator[str]:
         yield "All models have the same attack success: there is no variance to explain."
         return
     head = ["source", "df", "eta^2", _level(answer["confidence"]), "omega^2"]
-    yield table(head, [_term(term) for term in entry["terms"]])
+    yield table(head, [_term(term) for term in entry["terms"]], width)
     yield ""
     rows = [
         [e["factor"], e["level"], _number(e["mean"]), _between(e["lower"], e["upper"])]
         for e in entry["levels"]
     ]
-    yield table(["factor", "level", "attack success", _level(answer["confidence"])], rows)
+    yield table(["factor", "level", "attack success", _level(answer["confidence"])], rows, width)
 
 
 def _term(term: TermEntry) -> list[str]:
@@ -93,15 +93,15 @@ def _term(term: TermEntry) -> list[str]:
 # --- effects -----------------------------------------------------------------------------------
 
 
-def effects_text(answer: Effects) -> str:
-    """What `sweeps probe effects` prints."""
+def effects_text(answer: Effects, width: int | None = None) -> str:
+    """What `sweeps probe effects` prints. width: of the terminal, None for a file."""
     if not answer["regularizers"]:
         return "No model with a regularizer has a finished partner without one: sweep `none` too."
     level = _level(answer["confidence"])
     head = ["regularizer", "strength", "attack success", level, "clean accuracy", level]
     head += ["cells", "lower", "higher", "pairs lower/equal/higher", "seeds", "broken"]
     lines = [
-        table(head, map(_effect, answer["regularizers"])),
+        table(head, map(_effect, answer["regularizers"]), width),
         "",
         "With the regularizer minus without it, models that are equal in all else; below 0 it "
         "lowered the figure. Intervals are over seeds, for the cells (architecture, attack and "
@@ -138,8 +138,8 @@ def _effect(entry: RegularizerEntry) -> list[str]:
 # --- persistence -------------------------------------------------------------------------------
 
 
-def persistence_text(answer: Persistence) -> str:
-    """What `sweeps probe persistence` prints."""
+def persistence_text(answer: Persistence, width: int | None = None) -> str:
+    """What `sweeps probe persistence` prints. width: of the terminal, None for a file."""
     entries = answer["studies"]
     if not entries:
         return (
@@ -153,7 +153,7 @@ def persistence_text(answer: Persistence) -> str:
     took = [entry for entry in entries if entry["took"]]
     removed = [entry for entry in took if entry["gone_after"] is not None]
     lines = [
-        table(head, map(_course, entries)),
+        table(head, map(_course, entries), width),
         "",
         f"Of {len(entries)} fine-tunings of a backdoor {len(took)} were of one that had taken "
         f"(attack success of "

@@ -22,11 +22,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-from sweeps.analyses.measures_text import table
 from sweeps.analyses.trials import attack_label, points_of
 from sweeps.records.influence_entry import InfluenceEntry
 from sweeps.records.probe_row import ProbeRow
 from sweeps.records.trial_row import TrialRow
+from sweeps.storage.tables import table
 
 SCHEMA_VERSION = 1
 KIND = "influence"
@@ -74,8 +74,8 @@ def _entry(row: TrialRow, label: str, result: ProbeRow) -> InfluenceEntry:
     }
 
 
-def influential_text(answer: Influential) -> str:
-    """What `sweeps probe influence` prints."""
+def influential_text(answer: Influential, width: int | None = None) -> str:
+    """What `sweeps probe influence` prints. width: of the terminal, None for a file."""
     if not answer["studies"]:
         return (
             "No poisoned trial has a study of influence: sweeps resume DIR --probes '[influence]'"
@@ -94,7 +94,7 @@ def influential_text(answer: Influential) -> str:
     ]
     return "\n".join(
         [
-            table(head, rows),
+            table(head, rows, width),
             "",
             "Of the training images of largest absolute influence on triggered test images, how "
             "many are poisoned, how many of those help the attacker, and in brackets the share "

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from sweeps.storage.tables import table
 
 if TYPE_CHECKING:
     from sweeps.analyses.detectability import Detectability, LossSummary
     from sweeps.analyses.resistance import Bounded, ResistanceEntry, Resistances
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns of equal width, the first line their names."""
-    lines = [list(head), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def broken_text(count: int) -> list[str]:
@@ -33,8 +25,8 @@ def broken_text(count: int) -> list[str]:
 # --- detectability -----------------------------------------------------------------------------
 
 
-def detectability_text(answer: Detectability) -> str:
-    """What `sweeps probe detectability` prints."""
+def detectability_text(answer: Detectability, width: int | None = None) -> str:
+    """What `sweeps probe detectability` prints. width: of the terminal, None for a file."""
     if not answer["points"]:
         return (
             "No pair of a poisoned and a clean model of equal defence point and seed has finished: "
@@ -48,7 +40,7 @@ def detectability_text(answer: Detectability) -> str:
     worst = max(answer["points"], key=lambda entry: entry["worst_loss"])
     return "\n".join(
         [
-            table(head, [*rows, _row("all", overall, -1)]),
+            table(head, [*rows, _row("all", overall, -1)], width),
             "",
             f"Clean accuracy of poisoned models against clean ones of equal point and seed: "
             f"{overall['equivalent']} of {overall['tested']} points and attacks are equivalent "
@@ -59,13 +51,13 @@ def detectability_text(answer: Detectability) -> str:
             f"The class that lost most: class {worst['worst_class']}, {worst['worst_loss']:.3f} of "
             f"its accuracy, at {worst['label']}, {worst['attack']}, by "
             f"{worst['worst_images']} test images of it.",
-            *_losses_text(answer),
+            *_losses_text(answer, width),
             *broken_text(sum(e["broken"]["poisoned"] for e in answer["points"])),
         ]
     )
 
 
-def _losses_text(answer: Detectability) -> list[str]:
+def _losses_text(answer: Detectability, width: int | None) -> list[str]:
     overall, margin = answer["overall"]["clean_loss"], f"{answer['loss_margin']:g}"
     if overall is None:
         return []
@@ -77,7 +69,7 @@ def _losses_text(answer: Detectability) -> list[str]:
         "",
         "And by their loss, mean cross-entropy on the clean test images in nats; AUC: how often "
         "the poisoned model has the higher one.",
-        table(head, [_row(name, loss, 1) for name, loss in known]),
+        table(head, [_row(name, loss, 1) for name, loss in known], width),
     ]
 
 
@@ -111,15 +103,15 @@ def _interval(ends: Sequence[float | None], decimals: int) -> str:
 # --- resistance --------------------------------------------------------------------------------
 
 
-def resistance_text(answer: Resistances) -> str:
-    """What `sweeps probe resistance` prints."""
+def resistance_text(answer: Resistances, width: int | None = None) -> str:
+    """What `sweeps probe resistance` prints. width: of the terminal, None for a file."""
     if not answer["points"]:
         return "No poisoned model has finished."
     head = ["point", "trigger", "takes at", f"{100 * answer['confidence']:g} % interval"]
     head += ["inflection", "first above 50 %", "seeds"]
     return "\n".join(
         [
-            table(head, map(_resistance_row, answer["points"])),
+            table(head, map(_resistance_row, answer["points"]), width),
             "",
             f"Takes at: the poison rate at which mean attack success reaches "
             f"{100 * answer['success']:g} %, interpolated between the sweep's rates. The interval "

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, say
+from sweeps.cli.console import FINE, say, show, terminal_width
 
 if TYPE_CHECKING:
     from sweeps.analyses.influential import Influential
     from sweeps.storage.paths import SweepPaths
+
+Answer = TypeVar("Answer")
 
 
 def detectability(args: argparse.Namespace) -> int:
@@ -28,7 +30,7 @@ def detectability(args: argparse.Namespace) -> int:
     _refuse_nothing("--loss-margin", args.loss_margin)
     rows = Ledger(open_results(args.dir).ledger).trials()
     answer = analyse(rows, args.margin, loss_margin=args.loss_margin)
-    print(json.dumps(answer) if args.json else detectability_text(answer))
+    _print(answer, detectability_text, args.json)
     return FINE
 
 
@@ -41,7 +43,7 @@ def resistance(args: argparse.Namespace) -> int:
 
     _refuse_outside([("--success", args.success)])
     answer = analyse(Ledger(open_results(args.dir).ledger).trials(), args.success)
-    print(json.dumps(answer) if args.json else resistance_text(answer))
+    _print(answer, resistance_text, args.json)
     return FINE
 
 
@@ -53,7 +55,7 @@ def variance(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     answer = analyse(Ledger(open_results(args.dir).ledger).trials(), args.scale)
-    print(json.dumps(answer) if args.json else variance_text(answer))
+    _print(answer, variance_text, args.json)
     return FINE
 
 
@@ -65,7 +67,7 @@ def effects(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     answer = analyse(Ledger(open_results(args.dir).ledger).trials())
-    print(json.dumps(answer) if args.json else effects_text(answer))
+    _print(answer, effects_text, args.json)
     return FINE
 
 
@@ -80,7 +82,7 @@ def persistence(args: argparse.Namespace) -> int:
     ledger = Ledger(open_results(args.dir).ledger)
     results = load_results(ledger, "persistence").to_pylist()
     answer = analyse(ledger.trials(), results, args.success)
-    print(json.dumps(answer) if args.json else persistence_text(answer))
+    _print(answer, persistence_text, args.json)
     return FINE
 
 
@@ -93,7 +95,7 @@ def influence(args: argparse.Namespace) -> int:
     paths = open_results(args.dir)
     ledger = Ledger(paths.ledger)
     answer = influential(ledger.trials(), ledger.probe_results.rows())
-    print(json.dumps(answer) if args.json else influential_text(answer))
+    _print(answer, influential_text, args.json)
     if args.out is not None or args.trial is not None:
         _draw_influences(args, paths, answer)
     return FINE
@@ -114,6 +116,14 @@ def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: Influe
     )
     write_atomic(file, draw_influences(shown, title))
     say(str(file))
+
+
+def _print(answer: Answer, text: Callable[[Answer, int | None], str], as_json: bool) -> None:
+    """An analysis in JSON, or in words and tables that fit the terminal."""
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        show(text(answer, terminal_width()))
 
 
 def _refuse_outside(given: Iterable[tuple[str, float]]) -> None:

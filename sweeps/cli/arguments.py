@@ -85,6 +85,7 @@ CSV = _argument(
     completer=completing.files,
     help="write the trials there, one row for each measurement",
 )
+TOPIC = _argument("topic", nargs="*", metavar="COMMAND", help="default: all of them, in short")
 PROBE_FILE = _argument(
     "--probes",
     metavar="FILE",
@@ -106,8 +107,8 @@ POINT = _argument(
 ATTACK = _argument(
     "--attack",
     metavar="N",
-    help="poison the data first with attack N of the panel as `sweeps region` numbers it, with "
-    "the `worst` of the point, or by the beginning of an attack's id",
+    help="poison the data first by this attack of the panel: its number in `sweeps region`, "
+    "`worst` for the worst one at the point, or the beginning of its id",
 )
 SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
 MODEL = _argument(
@@ -120,7 +121,7 @@ ROOT = _argument(
     "--data-root",
     metavar="FOLDER",
     completer=completing.folders,
-    help="where the data lie now, if they moved",
+    help="where the data are now, if they were moved",
 )
 TIME = _argument(
     "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
@@ -170,13 +171,15 @@ DRAWS = _argument(
     help="points drawn inside; default 59, or as many as a region search is expected to need",
 )
 SEEDS = _argument(
-    "--seeds", type=int, help="fresh seeds a point, whose median judges it; default 5"
+    "--seeds",
+    type=int,
+    help="fresh seeds of each point, which is judged by their median; default 5",
 )
 TARGET = _argument(
     "--target",
     choices=["median", "share"],
-    help="95 %% of the points by their median seed, or 90 %% of points and seeds; default as the "
-    "spec's region.target, which is the median",
+    help="95 %% of the points by their median seed, or 90 %% of points and seeds; default: the "
+    "spec's region.target, which is median unless it is set",
 )
 BASIS = _argument(
     "--basis",
@@ -210,7 +213,9 @@ PICTURE = _argument(
     completer=completing.files,
     help="default gallery.png",
 )
-IMAGES = _argument("--images", type=int, default=2, metavar="N", help="one a class; default 2")
+IMAGES = _argument(
+    "--images", type=int, default=2, metavar="N", help="how many, each of another class; default 2"
+)
 PROBED_TRIAL = _argument(
     "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
 )

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from backdoor.errors import UserError
-from sweeps.cli.console import FINE, duration, say
+from sweeps.cli.console import FINE, counted, duration, say
 from sweeps.records.data_entry import DataEntry
 
 if TYPE_CHECKING:
@@ -122,12 +122,13 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
         print(f"  {line}")
     if answer["packs"] is None:
         print(f"  {_searched(spec, answer['trials'])}")
-        print(f"  {answer['trials']} trials at most, chosen as results come in")
+        print(f"  {counted(answer['trials'], 'trial')} at most, chosen as results come in")
     else:
-        print(f"  {answer['points']} {_nesting(spec)}")
-        print(f"  {answer['trials']} trials in {answer['packs']} packs")
+        print(f"  {_nesting(answer['points'] or 0, spec)}")
+        print(f"  {counted(answer['trials'], 'trial')} in {counted(answer['packs'], 'pack')}")
         for name, of in answer["engines"].items():
-            print(f"    {name}: {of['trials']} trials in {of['packs']} packs")
+            trials, packs = counted(of["trials"], "trial"), counted(of["packs"], "pack")
+            print(f"    {name}: {trials} in {packs}")
     if answer["stopping"] is not None:
         print(f"  stopped early: {answer['stopping']}")
     for probe in answer["probes"]:
@@ -153,18 +154,18 @@ def _say_gpus(gpu: float, needed: bool) -> None:
         say(f"note: not on this machine: {error}")
 
 
-def _nesting(spec: SweepSpec) -> str:
+def _nesting(points: int, spec: SweepSpec) -> str:
     baseline = " and the clean baseline" if spec.baseline else ""
-    return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
+    attacks, seeds = counted(len(spec.panel), "attack"), counted(len(spec.seeds), "seed")
+    return f"{counted(points, 'defence point')} x {attacks}{baseline} x {seeds}"
 
 
 def _searched(spec: SweepSpec, trials: int) -> str:
     """What an adaptive search of so many trials at most chooses from."""
     if spec.search.kind == "region":
-        return (
-            f"single trials: any defence point, {len(spec.panel)} attacks, {len(spec.seeds)} seeds"
-        )
-    return f"{trials // (len(spec.attacks) * len(spec.seeds))} {_nesting(spec)}"
+        attacks, seeds = counted(len(spec.panel), "attack"), counted(len(spec.seeds), "seed")
+        return f"single trials: any defence point, {attacks}, {seeds}"
+    return _nesting(trials // (len(spec.attacks) * len(spec.seeds)), spec)
 
 
 def _notes(spec: SweepSpec) -> Iterator[str]:
@@ -172,7 +173,8 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
     if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
         if len(spec.seeds) < MANY:
             yield (
-                f"{len(spec.seeds)} seeds to draw from are few: the effect of a seed is similar "
+                f"{counted(len(spec.seeds), 'seed')} to draw from "
+                f"{'is' if len(spec.seeds) == 1 else 'are'} few: the effect of a seed is similar "
                 "at neighbouring points and shifts the border. Each trial uses one seed, so many "
                 "seeds, such as `seeds: 100`, cost no more"
             )

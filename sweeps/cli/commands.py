@@ -12,7 +12,9 @@ from sweeps.cli import (
     checking,
     completing,
     doctoring,
+    helping,
     jobs,
+    listing,
     looking,
     pictures,
     preparing,
@@ -173,7 +175,7 @@ COMMANDS = (
         "sweeps check my.yaml --set seeds=5",
         (arguments.SPEC, arguments.SET, arguments.TIME, arguments.JSON),
     ),
-    Command("list", preparing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
+    Command("list", listing.list_kinds, "sweeps list triggers", (arguments.WHAT,)),
     Command(
         "gallery",
         pictures.gallery,
@@ -214,5 +216,6 @@ COMMANDS = (
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
         (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
     ),
+    Command("help", helping.help_on, "sweeps help run", (arguments.TOPIC,)),
     Command("completion", completing.completion, "sweeps completion bash", (arguments.SHELL,)),
 )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, say
+from sweeps.cli.console import FINE, counted, say, terminal_width
+from sweeps.cli.console import show as show_text
 
 if TYPE_CHECKING:
     from sweeps.ledger.probe_results import ProbeSummary
@@ -142,7 +143,10 @@ def region(args: argparse.Namespace) -> int:
     from sweeps.storage.paths import open_results
 
     answer = update_region(open_results(args.dir), say=say)
-    print(json.dumps(answer) if args.json else region_text(answer))
+    if args.json:
+        print(json.dumps(answer))
+    else:
+        show_text(region_text(answer, terminal_width()))
     return FINE
 
 
@@ -178,7 +182,8 @@ def mirror(args: argparse.Namespace) -> int:
             )
         )
     done = mirror_now(paths, uri)
-    print(f"{done.created} runs written, {done.repaired} repaired, {done.present} already there")
+    written = counted(done.created, "run")
+    print(f"{written} written, {done.repaired} repaired, {done.present} already there")
     say(f"MLflow: {ui_command(uri)}")
     return FINE
 
@@ -196,5 +201,5 @@ def export(args: argparse.Namespace) -> int:
         if file is not None:
             table = load_results(ledger, probe)
             write_csv(table, Path(file))
-            say(f"{table.num_rows} rows written to {file}")
+            say(f"{counted(table.num_rows, 'row')} written to {file}")
     return FINE

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ def _conclude(
     region = write_region(paths, spec, ledger)
     report = write_report(paths.root, ledger=ledger)
     write_map(paths.root, paths.map)
-    print(json.dumps(region) if args.json else region_text(region))
+    if args.json:
+        print(json.dumps(region))
+    else:
+        show(region_text(region, terminal_width()))
     uri = read_sweep(paths)["tracking"]["uri"]
     say(f"\nReport: {report}")
     if uri:

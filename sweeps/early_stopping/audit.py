@@ -69,10 +69,11 @@ def _epochs_saved(rows: Sequence[TrialRow]) -> float:
 
 def sentence(found: PredictionAudit) -> str:
     """The same in words."""
-    text = (
-        f"{found['stopped']} trials were stopped because their verdict was certain, which saved "
-        f"{100 * found['epochs_saved']:.3g} % of the epochs."
-    )
+    count = found["stopped"]
+    who = "1 trial was stopped because its" if count == 1 else f"{count} trials were stopped"
+    who += "" if count == 1 else " because their"
+    saved = f"{100 * found['epochs_saved']:.3g} % of the epochs"
+    text = f"{who} verdict was certain, which saved {saved}."
     if found["error_upper"] is None:
         return (
             f"{text} No other trial with a predicted verdict has run to its end: the error rate "

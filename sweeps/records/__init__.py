@@ -9,6 +9,7 @@
     influence_entry     an image of the influence pictures' index
     thresholds          `Thresholds`: what a point has to reach
     criteria            `Criteria`: all that a region is judged by
+    spec_keys           which section of spec.yaml each key belongs to
 
 Each record is declared once, with units, and built where Parquet or JSON is read. Rows are frozen
 dataclasses; JSON documents are typed dictionaries, whose keys are promises to users. Nothing here

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweeps.records.model_answer import (
     DescriptionEntry,
     Factor,
@@ -20,9 +22,7 @@ def model_text(region: RegionFile) -> list[str]:
         return ["Too few trials have finished to say anything about the region."]
     rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
     rule += f" ({thresholds['clean_accuracy']['rule']})" if model["best_accuracy"] else ""
-    attacks = (
-        f"attack success <= {thresholds['attack_success']:g} for all {len(region['panel'])} attacks"
-    )
+    attacks = f"attack success <= {thresholds['attack_success']:g} for {all_of(region['panel'])}"
     return [
         *_head(model, f"{rule}, {attacks}", thresholds["confidence"]),
         *_categories(model),
@@ -34,6 +34,11 @@ def model_text(region: RegionFile) -> list[str]:
         *_limits(model),
         *_front(model),
     ]
+
+
+def all_of(panel: Sequence[object]) -> str:
+    """`all 3 attacks`, or `the attack` where there is one."""
+    return "the attack" if len(panel) == 1 else f"all {len(panel)} attacks"
 
 
 def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:

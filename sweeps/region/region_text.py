@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from sweeps.records.region_file import RegionFile
-from sweeps.region.model_text import model_text
+from sweeps.records.region_file import PointEntry, RegionFile
+from sweeps.region.model_text import all_of, model_text
+from sweeps.storage.tables import natural_widths, table, total
 
 #: Digits of an id that are shown; commands accept the beginning of one.
 SHOWN = 8
 
 
-def region_text(region: RegionFile) -> str:
-    """The answer, the recommended point, a table of all points, and the panel, numbered from 1.
+def region_text(region: RegionFile, width: int | None = None) -> str:
+    """The panel, numbered from 1, a table of all points, and last the answer and the recommended
+    point. width: of the terminal; None where nothing is to be cut.
 
     A region search answers from its model, since it completes no points."""
+    caveats = region.get("doubts", [])
     if "model" in region:
-        return "\n".join([*model_text(region), *region.get("doubts", []), "", *_panel(region)])
-    table = [*_table(region), *region.get("doubts", [])]
-    return "\n".join([*_answer(region), "", *_recommended(region), "", *table, "", *_panel(region)])
+        return "\n".join([*_panel(region), "", *model_text(region), *caveats])
+    return "\n".join(
+        [
+            *_panel(region),
+            "",
+            *_table(region, width),
+            *([""] if caveats else []),
+            *caveats,
+            "",
+            *_answer(region),
+            "",
+            *_recommended(region),
+        ]
+    )
 
 
 def _answer(region: RegionFile) -> list[str]:
@@ -24,28 +38,32 @@ def _answer(region: RegionFile) -> list[str]:
     bounds, points = region["counts"]["by_bounds"], len(region["points"])
     clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
     if clean["value"] is None:
-        early = f" {stopped} trials were stopped early." if stopped else ""
+        early = f" {stopped_early(stopped)}." if stopped else ""
         rule = "every attack of the panel needs every seed."
         return [f"No defence point is complete yet: {rule}{early}"]
     rule = f"clean accuracy >= {clean['value']:.3f} ({clean['rule']})"
-    attack = (
-        f"attack success <= {thresholds['attack_success']:g} for all {len(region['panel'])} attacks"
-    )
-    head = f"{means['IN']} of {points} defence points are IN by means: {rule}, {attack}."
+    attack = f"attack success <= {thresholds['attack_success']:g} for {all_of(region['panel'])}"
+    verb = "is" if means["IN"] == 1 else "are"
+    head = f"{means['IN']} of {points} defence points {verb} IN by means: {rule}, {attack}."
     if not means["IN"] and means["INCOMPLETE"]:
         judged = points - means["INCOMPLETE"]
         head = f"No region found: none of {judged} judged points meets {rule} and {attack}."
     elif not means["IN"]:
         head = f"No region: none of {points} points meets {rule} and {attack}."
     if means["INCOMPLETE"]:
-        head += f" {means['INCOMPLETE']} are incomplete"
-        head += f" ({stopped} trials were stopped early)." if stopped else "."
+        head += f" {means['INCOMPLETE']} {'is' if means['INCOMPLETE'] == 1 else 'are'} incomplete"
+        head += f" ({stopped_early(stopped)})." if stopped else "."
     certain = f"{100 * thresholds['confidence']:g} %"
     return [
         head,
         f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
     ]
+
+
+def stopped_early(count: int) -> str:
+    """`3 trials were stopped early`."""
+    return f"{count} trial{' was' if count == 1 else 's were'} stopped early"
 
 
 def _recommended(region: RegionFile) -> list[str]:
@@ -69,30 +87,43 @@ def _source(region: RegionFile) -> str:
     return " by its clean baseline" if from_baseline else ""
 
 
-def _table(region: RegionFile) -> list[str]:
-    header = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
-    panel = {
-        attack["attack_id"]: f"{number} {attack['label']}"
+def _table(region: RegionFile, width: int | None) -> list[str]:
+    """All points. In a narrow terminal, attacks have their numbers alone, and then there is no
+    number of seeds; what is too long still is shortened."""
+    head = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
+    labels = {
+        attack["attack_id"]: (str(number), f"{number} {attack['label']}")
         for number, attack in enumerate(region["panel"], 1)
     }
-    rows = [header]
-    for point in region["points"]:
-        cells = [
-            point["defence_id"][:SHOWN],
-            point["label"],
-            _fraction(point["clean_accuracy"]),
-            _fraction(point["attack_success"]),
-            f"{point['seeds_passing']}/{point['seeds']}",
-            point["by_means"],
-            point["by_bounds"],
-            panel.get(point["worst_attack"] or "", ""),
-        ]
-        rows.append(cells)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    worst = [labels.get(point["worst_attack"] or "", ("", "")) for point in region["points"]]
+    rows = [_cells(point) for point in region["points"]]
+    whole = [[*cells, label] for cells, (_, label) in zip(rows, worst, strict=True)]
+    if width is None or total(natural_widths([head, *whole])) <= width:
+        return [table(head, whole)]
+    head, told = [*head[:-1], "attack"], "(attacks by their number; --json has all)"
+    rows = [[*cells, number] for cells, (number, _) in zip(rows, worst, strict=True)]
+    if total(natural_widths([head, *rows])) > width:
+        told = "(attacks by their number, no seeds; --json has all)"
+        head, rows = _without(head, 4), [_without(cells, 4) for cells in rows]
+    if not any(number for number, _ in worst):
+        head, rows = head[:-1], [cells[:-1] for cells in rows]
+    return [table(head, rows, width), told]
+
+
+def _cells(point: PointEntry) -> list[str]:
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        point["defence_id"][:SHOWN],
+        point["label"],
+        _fraction(point["clean_accuracy"]),
+        _fraction(point["attack_success"]),
+        f"{point['seeds_passing']}/{point['seeds']}",
+        point["by_means"],
+        point["by_bounds"],
     ]
+
+
+def _without(cells: list[str], index: int) -> list[str]:
+    return [*cells[:index], *cells[index + 1 :]]
 
 
 def _panel(region: RegionFile) -> list[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args, get_origin
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.aliases import same_name
 from backdoor.settings.registry import TOGETHER, Family
 from backdoor.settings.schema import hints_of, is_number, suggest
 from sweeps.space.space import Branch, Leaf, Range, Space, Value, same
@@ -75,7 +76,11 @@ class SpaceParser:
             self._wrong(place, f"does not belong under `{self.section}`", value, self.foreign[name])
         else:
             of = f"{kind} or of `{self.section}`" if kind else f"`{self.section}`"
-            self._wrong(place, f"is not a factor of {of}", value, suggest(name, self.factors))
+            remedy = suggest(name, self.factors)
+            elsewhere = None if same_name(name, self.factors) else same_name(name, self.foreign)
+            if elsewhere:
+                remedy = f"Did you mean {elsewhere!r}? {self.foreign[elsewhere]}"
+            self._wrong(place, f"is not a factor of {of}", value, remedy)
 
     def _branch(
         self, slots: list[str], chosen: list[_Component], plain: Mapping[str, Leaf]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ CLASSES = ("attack.target", "attack.source", "data.classes")
 _NO_CLASS = object()
 #: What a remedy says to write for a class, such as `write target: 'cat'`.
 WRITTEN = re.compile(r"write \w+: '((?:[^']|'')*)'")
+LOADED = 'For example load_spec("digits").'
 #: What a section given as a plain value stands for; `kind` for all others.
 SHORT = {"attack": "panel", "tracking": "uri"}
 
@@ -36,7 +38,7 @@ def bundled_specs() -> dict[str, Path]:
 def find_spec(name: str) -> Path:
     """The file of a path or of a bundled spec's name."""
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False also where no file can have this name
         return path
     known = bundled_specs()
     if name in known:
@@ -46,7 +48,9 @@ def find_spec(name: str) -> Path:
     )
 
 
-def load_spec(source: Path | str | Mapping[str, Any], changes: Sequence[str] = ()) -> SweepSpec:
+def load_spec(
+    source: Path | str | Mapping[str, Any], changes: Sequence[str] | None = None
+) -> SweepSpec:
     """A question, checked against its data, with every mistake at once.
 
     Example:
@@ -59,18 +63,21 @@ def load_spec(source: Path | str | Mapping[str, Any], changes: Sequence[str] = (
             arrays and numbers, tuples, ranges and paths in a mapping are taken as plain values.
         changes: `key=value` with a dotted key, as after `--set`; the value is read as YAML.
 
-    Relative data paths are taken from the working directory.
+    None is no change. Relative data paths are taken from the working directory.
 
     Raises:
         UserError: with the rule, value, place and remedy of each mistake.
     """
+    changes = _listed(changes)
     try:
         return parse_spec(*read_document(source, changes))
     except UserError as error:
         # Whose spec comes with the package, or is changed by --set, types on the command line.
-        typed = bool(changes) or (isinstance(source, str) and not Path(source).is_file())
+        typed = bool(changes) or (isinstance(source, str) and not os.path.isfile(source))
         found = error.mistakes
-        raise UserError([_typed(m, changes) for m in found] if typed else found) from None
+        wrong = UserError([_typed(m, changes) for m in found] if typed else found)
+        wrong.about = error.about
+        raise wrong from None
 
 
 def _typed(mistake: Mistake, changes: Sequence[str]) -> Mistake:
@@ -88,13 +95,27 @@ def _typed(mistake: Mistake, changes: Sequence[str]) -> Mistake:
     return replace(mistake, remedy=remedy)
 
 
+def _listed(changes: object) -> list[str]:
+    """The changes as a list; one change given by itself is such a list of one."""
+    if changes is None or isinstance(changes, str):
+        return [] if changes is None else [changes]
+    if isinstance(changes, Sequence) and all(isinstance(each, str) for each in changes):
+        return list(changes)
+    rule, remedy = "must be a list of texts key=value", 'For example ["seeds=5"].'
+    raise UserError(Mistake("changes", rule, changes, remedy))
+
+
 def read_document(
-    source: Path | str | Mapping[str, Any], changes: Sequence[str] = ()
+    source: object, changes: Sequence[str] | None = None
 ) -> tuple[dict[str, Any], list[Mistake]]:
     """The plain values of a spec with `changes` applied, and the mistakes found so far."""
     mistakes: list[Mistake] = []
+    changes = _listed(changes)
     if isinstance(source, Mapping):
         document = plain_values(source, mistakes.append)
+    elif not isinstance(source, (str, Path)):
+        rule, remedy = "must be a file, the name of a bundled spec, or a mapping", LOADED
+        raise UserError(Mistake("SPEC", rule, source, remedy))
     else:
         document = _from_file(find_spec(str(source)), mistakes.append)
     for change in changes:

@@ -21,6 +21,7 @@ from backdoor.config import (
 from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.aliases import same_name
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
@@ -83,7 +84,9 @@ def parse_spec(
     names = NameSources(against_data, begun, names_later)
     spec = _Parser(document, found.append, names).parse()
     if found or spec is None:
-        raise UserError(found)
+        wrong = UserError(found)
+        wrong.about = "the spec"
+        raise wrong
     return spec
 
 
@@ -240,6 +243,10 @@ class _Parser:
             rule = "does not belong under `training`"
             self._wrong(f"training.{name}", rule, given[name], foreign[name])
         own = {key: value for key, value in given.items() if key not in foreign}
+        for name in [key for key in own if same_name(str(key), TRAINING_SETTINGS) is None]:
+            if meant := same_name(str(name), foreign):
+                remedy = f"Did you mean {meant!r}? {foreign[meant]}"
+                self._wrong(f"training.{name}", "is not a known setting", own.pop(name), remedy)
         pin_section(own.get("features"), {"network": ARCHITECTURES})
         made: Training | None = self._guarded("training", lambda: build_fields(Training, own))
         return made

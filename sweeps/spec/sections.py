@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -11,7 +10,9 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from backdoor.errors import Mistake
+from backdoor.settings.aliases import nearest
 from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
+from sweeps.records.spec_keys import dotted_key
 
 Warn = Callable[[Mistake], None]
 
@@ -223,13 +224,15 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
         remedy = change_remedy(value)
         if error["type"] == "extra_forbidden":
             rule, remedy = "is not a known key", suggest(name, known)
+            if not place and nearest(name, known) is None and (meant := dotted_key(name)):
+                remedy = f"Did you mean {meant!r}?"
         elif error["type"] == "missing":
             rule, remedy, value = "must be given", f"Add `{name}:`.", None
         elif error["type"] == "literal_error":
             options = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            near = difflib.get_close_matches(str(value), options, n=1)
+            near = nearest(str(value), options)
             rule = f"must be one of {', '.join(options)}"
-            remedy = f"Did you mean {near[0]!r}?" if near else remedy
+            remedy = f"Did you mean {near!r}?" if near else remedy
         elif error["type"] == "string_pattern_mismatch":
             rule = "must begin with a letter or digit and hold only those, '.', '_' and '-'"
         elif error["type"] == "value_error":

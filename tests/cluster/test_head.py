@@ -204,8 +204,8 @@ def test_a_spec_is_checked_before_the_cluster_is_asked(changes, said, capsys) ->
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "SPEC: must be given, or else --resume JOB"),
-    (["digits", "--resume", "j"], "SPEC: must be given, or else --resume JOB"),
+    ([], "SPEC must be given, or else --resume JOB"),
+    (["digits", "--resume", "j"], "SPEC must be given, or else --resume JOB"),
     (["--resume", "j", "--set", "seeds=1"], "--set: cannot change a sweep that has begun"),
     (["digits", "--storage", "here"], "--storage: must be an absolute path on the cluster, or begin with ~/"),
 ])  # fmt: skip

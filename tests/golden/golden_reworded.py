@@ -8,8 +8,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+#: What stands below the table of points.
+CAVEATS = re.compile(r"\n(?=(?:\d+ models? of|Clean accuracy >=|\d+ trials? w))")
+
+
+def _answer_last(found: re.Match[str]) -> str:
+    """The region in words, with the answer and the recommended point at its end."""
+    answer, recommended, table, attacks = found.groups()
+    return "\n\n".join([attacks, CAVEATS.sub("\n\n", table, count=1), answer, recommended]) + "\n"
+
+
 #: What the record says → what is said today.
-REWORDED = [
+REWORDED: list[tuple[str, Any]] = [
     (r"how to mend what is wrong", "how to fix what is wrong"),
     (r"drawn anew for each image", "drawn again for each image"),
     (r"how much the loss hangs on the input", "how much the loss depends on the input"),
@@ -35,6 +45,54 @@ REWORDED = [
         r"P(inside) >= \2 more than \3 % could be outside together.",
     ),
     (r"what fails first outside:", "most frequent reason to be outside:"),
+    (r"for all 1 attacks", "for the attack"),
+    (r"\b1 are incomplete", "1 is incomplete"),
+    (r"(?m)^1 of (\d+) defence points are IN", r"1 of \1 defence points is IN"),
+    # The answer stands last, below the table and the attacks
+    (
+        r"(?s)\A((?:\d+ of|No region|No defence).*?)\n\n(Recommended.*?)\n\n(id  .*?)\n\n(Attacks:.*)\n\Z",
+        _answer_last,
+    ),
+    (r"(?s)\A([\d.]+ % of the defence space .*)\n\n(Attacks:.*)\n\Z", r"\2\n\n\1\n"),
+    # Help, whose list of commands says no settings
+    (
+        r"usage: sweeps \[-h\] COMMAND \.\.\.(?=\n\nFind)",
+        "usage: sweeps [-h] [--version] COMMAND ...",
+    ),
+    (
+        r"(?m)^  -h, --help  show this help message and exit(?=\n\nStart here)",
+        "  -h, --help  show this help message and exit\n"
+        "  --version   show the versions of this package and of its engines",
+    ),
+    # Singular and plural, and plain sentences
+    (r"(?<![\d,.])1 (pack|trial|attack)s\b", r"1 \1"),
+    (
+        r"fresh seeds a point, whose median judges it",
+        "fresh seeds of each point, which is judged by their median",
+    ),
+    (
+        r"default as the spec's region\.target, which is the median",
+        "default: the spec's region.target, which is median unless it is set",
+    ),
+    (
+        r"poison the data first with attack N of the panel as `sweeps region` numbers\n( +)"
+        r"it, with the `worst` of the point, or by the beginning of an attack's id",
+        r"poison the data first by this attack of the panel: its number in `sweeps\n\1"
+        r"region`, `worst` for the worst one at the point, or the beginning of its id",
+    ),
+    (r"where the data lie now, if they moved", "where the data are now, if they were moved"),
+    (r"one a class; default 2", "how many, each of another class; default 2"),
+    (r"^A mark is a defence point\.", "Each mark is a defence point."),
+    (r"they lean to the hopeful side;", "they are optimistic;"),
+    (r"One seed a point gives no bounds:", "With one seed for each point there are no bounds:"),
+    (
+        r"A panel a combination of the factors that have no order, over the two numeric factors that move "
+        r"the probability most; it is averaged over further ones\.",
+        "Each panel shows one combination of the factors that have no order. Its axes are the two numeric "
+        "factors that change the probability most; it is averaged over the others.",
+    ),
+    # `sweeps list`, whose settings are listed for one family at a time
+    (r"(?m)^(  [\w/]+ +[A-Za-z`\d].*[.:?]) \[[a-z_, ]+\]$", r"\1"),
     # `sweeps status`, whose first column is wider
     (
         r"(?m)^(name|planned|finished|stopped|failed|collapsed|diverged|worker seconds|train seconds"
@@ -76,7 +134,7 @@ REWORDED = [
 ]
 
 #: Commands that came later: the record has no help of theirs.
-ADDED_COMMANDS = ("completion", "extend")
+ADDED_COMMANDS = ("completion", "extend", "help")
 #: Bundled specs that came later: the record has neither their line in lists nor their ids.
 ADDED_SPECS = ("own-images",)
 
@@ -85,20 +143,10 @@ ADDED_SPECS = ("own-images",)
 ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
-#: Data sets that came later, and settings of those of before.
+#: Data sets that came later.
 ADDED_DATASETS = ("csv",)
-ADDED_SETTINGS = {"background", "bits", "layout", "image_column", "config"}
-#: The settings of a data set in `sweeps list`.
-SETTINGS = re.compile(r"(?m)\[(classes, train, .*)\]$")
-
-
-def _sorted_settings(text: str) -> str:
-    """`sweeps list` with the settings of data sets in alphabetical order, without the new ones."""
-
-    def alphabetical(found: re.Match[str]) -> str:
-        return f"[{', '.join(sorted(set(found[1].split(', ')) - ADDED_SETTINGS))}]"
-
-    return SETTINGS.sub(alphabetical, text)
+#: How `sweeps list` ends since settings are listed for one family at a time.
+LIST_ENDS = "\n`sweeps list triggers`, and so on, also says the settings of each kind.\n"
 
 
 def without_added(texts: dict[str, str]) -> dict[str, str]:
@@ -114,7 +162,8 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
         kept["help"] = _without_line(kept["help"], name)
     for name in (*ADDED_SPECS, *ADDED_DATASETS):
         kept["list"] = _without_line(kept["list"], name)
-    return {**kept, "list": _sorted_settings(kept["list"])}
+    assert kept["list"].endswith(LIST_ENDS)
+    return {**kept, "list": kept["list"].removesuffix(LIST_ENDS)}
 
 
 def _without_line(text: str, name: str) -> str:
@@ -128,7 +177,7 @@ def in_words_of_today(value: Any) -> Any:
     if isinstance(value, str):
         for before, now in REWORDED:
             value = re.sub(before, now, value)
-        return _sorted_settings(value)
+        return value
     if isinstance(value, list):
         return [in_words_of_today(each) for each in value]
     if isinstance(value, dict):

@@ -544,7 +544,7 @@ def test_wrong_spec(name, tmp_path, capsys) -> None:
     file.write_text(yaml.safe_dump({**SMALL, "defence": defence, **changes}))
     assert main(["check", str(file)]) == WRONG
     message = capsys.readouterr().err
-    assert text in message and "error: 1 mistake\n" in message, message
+    assert text in message and "error: 1 mistake in the spec:\n" in message, message
 
 
 def test_check_says_what_is_stopped(tmp_path, capsys) -> None:

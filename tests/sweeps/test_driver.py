@@ -195,7 +195,7 @@ def test_a_runner_that_leaves_trials_has_not_finished(tmp_path, capsys) -> None:
     ("make", "message"),
     [
         (lambda: ReplayRunner({}), "recorded: must be a results folder, its ledger, or recorded"),
-        (lambda: ReplayRunner("nowhere"), "DIR: must be the results folder of a sweep"),
+        (lambda: ReplayRunner("nowhere"), "DIR must be the results folder of a sweep"),
         (lambda: ReplayRunner({}, workers=0), "workers: must be a whole number from 1 on, but got 0"),
         (lambda: CsvColumns("a", "b", images=0), "images: must be a whole number from 1 on"),
         (lambda: CsvColumns("a", "b", images="500"), "images: must be a whole number from 1 on"),

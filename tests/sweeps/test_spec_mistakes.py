@@ -96,7 +96,7 @@ def test_wrong_spec(name, tmp_path, capsys, monkeypatch) -> None:
     assert streams.out == ""
     for text in texts:
         assert text in streams.err
-    assert "error: 1 mistake\n" in streams.err, streams.err
+    assert "error: 1 mistake in the spec:\n" in streams.err, streams.err
     assert [file.name for file in tmp_path.iterdir()] == ["spec.yaml"]
 
 
@@ -182,7 +182,7 @@ def test_a_folder_in_use_is_refused_before_anything_else(tmp_path, capsys) -> No
     [
         (
             ["run", "nothing"],
-            "SPEC: must be a file, or the name of a bundled spec, but got 'nothing'",
+            "SPEC must be a file, or the name of a bundled spec, but got 'nothing'",
         ),
         (["run", "digts"], "Did you mean 'digits'?"),
         (
@@ -194,13 +194,13 @@ def test_a_folder_in_use_is_refused_before_anything_else(tmp_path, capsys) -> No
             "--set seeds.count.x: must lead through mappings",
         ),
         (["check", "digits", "--set", "seed=3"], "Did you mean 'seeds'?"),
-        (["resume", "nowhere"], "DIR: must be the results folder of a sweep, but got 'nowhere'"),
-        (["region", "nowhere"], "DIR: must be the results folder of a sweep"),
-        (["status", "nowhere"], "DIR: must be the results folder of a sweep"),
-        (["export", "nowhere", "--csv", "x.csv"], "DIR: must be the results folder of a sweep"),
-        (["mirror", "nowhere"], "DIR: must be the results folder of a sweep"),
-        (["report", "nowhere"], "DIR: must be the results folder of a sweep"),
-        (["show", "nowhere", "abc"], "DIR: must be the results folder of a sweep"),
+        (["resume", "nowhere"], "DIR must be the results folder of a sweep, but got 'nowhere'"),
+        (["region", "nowhere"], "DIR must be the results folder of a sweep"),
+        (["status", "nowhere"], "DIR must be the results folder of a sweep"),
+        (["export", "nowhere", "--csv", "x.csv"], "DIR must be the results folder of a sweep"),
+        (["mirror", "nowhere"], "DIR must be the results folder of a sweep"),
+        (["report", "nowhere"], "DIR must be the results folder of a sweep"),
+        (["show", "nowhere", "abc"], "DIR must be the results folder of a sweep"),
     ],
 )
 def test_wrong_usage(arguments, text, tmp_path, capsys, monkeypatch) -> None:

@@ -299,7 +299,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     assert clean["best"] == pytest.approx(0.97) and clean["value"] == pytest.approx(0.92)
     assert (clean["best_point"], clean["best_source"]) == (table[0.01]["defence_id"], "baseline")
     text = region_text(region)
-    assert "1 are incomplete (2 trials were stopped early)." in text
+    assert "1 is incomplete (2 trials were stopped early)." in text
     assert "clean accuracy 0.940, best 0.970 by its clean baseline" in text
 
     assert main(["status", str(paths.root), "--json"]) == FINE
@@ -330,7 +330,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
 def test_without_a_complete_point_nothing_is_denied(tmp_path) -> None:
     _, spec, ledger = crafted(tmp_path, {0.01: 480, 0.1: 450}, stops=(0.01, 0.1))
     text = region_text(region_of(criteria_of(spec), ledger, 12))
-    assert text.startswith("No region found: none of 0 judged points meets clean")
+    assert "\n\nNo region found: none of 0 judged points meets clean" in text
     assert "2 are incomplete (4 trials were stopped early)." in text
 
 
@@ -428,7 +428,7 @@ def test_wrong_spec(name, tmp_path, capsys) -> None:
     file.write_text(yaml.safe_dump({**SMALL, "defence": LINEAR, **changes}))
     assert main(["check", str(file)]) == WRONG
     message = capsys.readouterr().err
-    assert text in message and "error: 1 mistake\n" in message, message
+    assert text in message and "error: 1 mistake in the spec:\n" in message, message
 
 
 def test_settings_and_their_defaults() -> None:
