@@ -28,9 +28,9 @@ def hold(architecture: Architecture, module: nn.Module, classes: int) -> nn.Modu
 
     def check(_: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
         shape = (len(inputs[0]), classes)
-        if isinstance(output, torch.Tensor) and output.is_floating_point():
-            if output.shape == shape:
-                return
+        floats = isinstance(output, torch.Tensor) and output.is_floating_point()
+        if floats and getattr(output, "shape", ()) == shape:
+            return
         rule = f"must give logits of shape {shape}, for {shape[0]} images and {classes} classes"
         remedy = "Return logits (n, classes) as floats from `forward`, and nothing else."
         raise UserError(Mistake(place, rule, described(output), remedy))

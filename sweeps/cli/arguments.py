@@ -54,6 +54,11 @@ RUNNER = _argument(
     default="tune",
     help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
 )
+TRUST = _argument(
+    "--trust-code",
+    action="store_true",
+    help="import the kinds (module:Class) that a folder of somebody else names",
+)
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument(
     "-o",

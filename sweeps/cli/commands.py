@@ -50,7 +50,13 @@ COMMANDS = (
         "resume",
         running.resume,
         "sweeps resume results/digits",
-        (arguments.FOLDER, arguments.PROBES, arguments.RUNNER, arguments.JSON),
+        (
+            arguments.FOLDER,
+            arguments.PROBES,
+            arguments.TRUST,
+            arguments.RUNNER,
+            arguments.JSON,
+        ),
     ),
     Command(
         "status", looking.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
@@ -59,7 +65,10 @@ COMMANDS = (
         "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
     ),
     Command(
-        "region", looking.region, "sweeps region results/digits", (arguments.FOLDER, arguments.JSON)
+        "region",
+        looking.region,
+        "sweeps region results/digits",
+        (arguments.FOLDER, arguments.TRUST, arguments.JSON),
     ),
     Command(
         "verify",
@@ -72,6 +81,7 @@ COMMANDS = (
             arguments.TARGET,
             arguments.BASIS,
             arguments.TRANSFER,
+            arguments.TRUST,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -80,7 +90,7 @@ COMMANDS = (
         "report",
         looking.report,
         "sweeps report results/digits -o digits.html",
-        (arguments.FOLDER, arguments.OUTPUT),
+        (arguments.FOLDER, arguments.OUTPUT, arguments.TRUST),
     ),
     Command(
         "train",
@@ -93,11 +103,15 @@ COMMANDS = (
             arguments.SEED,
             arguments.MODEL,
             arguments.ROOT,
+            arguments.TRUST,
             arguments.JSON,
         ),
     ),
     Command(
-        "mirror", looking.mirror, "sweeps mirror results/digits", (arguments.FOLDER, arguments.URI)
+        "mirror",
+        looking.mirror,
+        "sweeps mirror results/digits",
+        (arguments.FOLDER, arguments.URI, arguments.TRUST),
     ),
     Command(
         "export",
@@ -144,6 +158,7 @@ COMMANDS = (
             arguments.PROBED_TRIAL,
             arguments.INFLUENCES,
             arguments.INFLUENCED,
+            arguments.TRUST,
             arguments.JSON,
         ),
     ),
@@ -192,7 +207,13 @@ COMMANDS = (
         "doctor",
         doctoring.doctor,
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
-        (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
+        (
+            arguments.SUBJECT,
+            arguments.CLUSTER,
+            arguments.REMOTE_STORAGE,
+            arguments.TRUST,
+            arguments.JSON,
+        ),
     ),
     Command("completion", completing.completion, "sweeps completion bash", (arguments.SHELL,)),
 )

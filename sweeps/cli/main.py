@@ -14,6 +14,7 @@ from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli.commands import COMMANDS, GROUPS
 from sweeps.cli.completing import complete
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG, say
+from sweeps.cli.trusting import guarding
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     complete(parser)
     args = parser.parse_args(argv)
     try:
-        code: int = args.handler(args)
+        with guarding(args):
+            code: int = args.handler(args)
         return code
     except UserError as error:
         count = len(error.mistakes)

@@ -52,7 +52,7 @@ class SweepFile(SelectedClasses):
     that it ignores. seeds, search, prediction_confidence: as in `sweeps.records.criteria.Criteria`.
     spec_digest: of the spec that all of this is from, but for its probes, which may change.
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
-    data: what was read of the data set.
+    data: what was read of the data set. user, host: who began the sweep, and on which machine.
     """
 
     schema_version: int
@@ -76,6 +76,8 @@ class SweepFile(SelectedClasses):
     spec_digest: NotRequired[str]
     criteria_digest: NotRequired[str]
     data: NotRequired[DataEntry]
+    user: NotRequired[str]
+    host: NotRequired[str]
 
 
 #: The types of what every sweep.json has, of former releases too.
