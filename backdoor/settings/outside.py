@@ -125,7 +125,8 @@ def written_defaults(kind: str) -> dict[str, Any]:
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return {}
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-    return {key: value for node in classes for key, value in _plain_values(node)}
+    written = {key: value for node in classes for key, value in _plain_values(node)}
+    return {key: value for key, value in written.items() if key != "kind"}
 
 
 def _plain_values(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:

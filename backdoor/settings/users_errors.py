@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.outside import is_ours
+from backdoor.settings.outside import OURS, is_ours
 
 #: Top-level packages of the kinds of users that were built in this process.
 PACKAGES: set[str] = set()
@@ -78,10 +78,11 @@ def _qualified(code: CodeType) -> str:
 
 
 def _raised_by_statement(error: BaseException) -> bool:
-    """Whether a `raise` of users raised it, and not a signal while their code ran."""
+    """Whether a `raise` outside our code raised it, and no signal while code of users ran."""
     step = error.__traceback__
     assert step is not None
     while step.tb_next is not None:
         step = step.tb_next
-    code = step.tb_frame.f_code.co_code
-    return code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"] and _of_users(step.tb_frame)
+    frame = step.tb_frame
+    ours = str(frame.f_globals.get("__name__", "")).startswith((*OURS, "ray."))
+    return frame.f_code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"] and not ours

@@ -82,7 +82,12 @@ ADDED_SPECS = ("own-images",)
 
 
 #: Options that came later: command → the option and its line of help.
-ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
+TRUST = ("--trust-code", "import the kinds (module:Class) that a folder of somebody else names")
+ADDED_OPTIONS = {
+    "check": ("--json", "answer in JSON"),
+    **dict.fromkeys(("resume", "region", "verify", "report", "train", "mirror"), TRUST),
+    **dict.fromkeys(("probe influence", "doctor"), TRUST),
+}
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
 #: Data sets that came later, and settings of those of before.
