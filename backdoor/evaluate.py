@@ -157,10 +157,10 @@ def evaluate_model(
     counted, target_labels = target_labels_of(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
-    trigger = attack.trigger if seed is None else derived(attack.trigger, "for_seed", seed)
+    trigger = attack.trigger if seed is None else derived(attack.trigger.for_seed, seed)
     numbers = np.arange(len(images))
     donors = DonorImages("given", seed or 0, images, numbers, numbers)
-    for_test = derived(derived(trigger, "lent", donors), "for_test")
+    for_test = derived(derived(trigger.lent, donors).for_test)
     triggered = stamped(for_test, chosen, ids, truth)
     return (
         clean_counts(clean, labels, known),

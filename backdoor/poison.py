@@ -200,8 +200,8 @@ def poison_dataset(
     numbers = checked_ids(ids, len(labels))
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
-    trigger = derived(derived(attack.trigger, "for_seed", seed), "lent", donors)
-    stamps = ((trigger, drawn.positions), (derived(trigger, "cover", donors), drawn.covers))
+    trigger = derived(derived(attack.trigger.for_seed, seed).lent, donors)
+    stamps = ((trigger, drawn.positions), (derived(trigger.cover, donors), drawn.covers))
     for each, positions in stamps:
         if len(positions):
             chosen = [torch.from_numpy(part[positions]) for part in (images, numbers, labels)]

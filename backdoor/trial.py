@@ -164,12 +164,12 @@ class TrialImages:
 
     def trigger(self, attack: Attack) -> Trigger:
         """The trigger of this trial's images; images of equal triggers are stamped once a pack."""
-        seeded = derived(attack.trigger, "for_seed", self.config.seed)
-        return derived(seeded, "lent", self.donors)
+        seeded = derived(attack.trigger.for_seed, self.config.seed)
+        return derived(seeded.lent, self.donors)
 
     def test_trigger(self, attack: Attack) -> Trigger:
         """The trigger of its test images."""
-        return derived(self.trigger(attack), "for_test")
+        return derived(self.trigger(attack).for_test)
 
     def training_stamps(self) -> list[tuple[Trigger, Ids]]:
         """Triggers and the positions in the training set that they stamp: of the poisoned images,
@@ -179,7 +179,7 @@ class TrialImages:
         trigger = self.trigger(self.config.attack)
         stamps = [(trigger, self.poison.positions)]
         if self.poison.covered:
-            stamps.append((derived(trigger, "cover", self.donors), self.poison.covers))
+            stamps.append((derived(trigger.cover, self.donors), self.poison.covers))
         return stamps
 
 

@@ -24,10 +24,10 @@ def checked_penalty(
     """
     if is_ours(term):
         return penalty
-    wanted = f"must return {tuple(shape)} floats"
+    shaped = f"must return {tuple(shape)} floats"
     if not _is_floats(penalty) or penalty.shape != shape:
         remedy = "Return the mean over the images of the batch, computed by torch."
-        raise _wrong(term, method, wanted, described(penalty), remedy)
+        raise _wrong(term, method, shaped, described(penalty), remedy)
     if not penalty.requires_grad and logits.requires_grad and bool(penalty.any()):
         rule = "must return a penalty that depends on the network, so that it has a gradient"
         remedy = "Compute it from the logits without detach(), item() or numpy()."

@@ -37,20 +37,20 @@ def raised_by_users(error: BaseException) -> Mistake | None:
     part, and for mistakes that it reports itself."""
     if isinstance(error, (UserError, GeneratorExit)):
         return None
-    frames = list(traceback.walk_tb(error.__traceback__))
-    theirs = [(frame, line) for frame, line in frames if _of_users(frame)]
+    calls = list(traceback.walk_tb(error.__traceback__))
+    theirs = [(called, line) for called, line in calls if _of_users(called)]
     if not theirs or (isinstance(error, KeyboardInterrupt) and not _raised_by_statement(error)):
         return None
     if _out_of_memory(error):
         return None  # which is known by its type where packs are made smaller
-    frame, line = theirs[-1]
+    called, line = theirs[-1]
     kinds = [kind for each, _ in theirs if (kind := _kind_of(each)) is not None]
-    place = f"{frame.f_globals.get('__name__')}:{_qualified(frame.f_code)}"
+    place = f"{called.f_globals.get('__name__')}:{_qualified(called.f_code)}"
     if kinds and not place.startswith(f"{kinds[-1]}."):
         place = f"{kinds[-1]}: {place}"
     text = " ".join(str(error).split())
     value = type(error).__name__ + (f": {text}" if text else "")
-    remedy = f"Correct {frame.f_code.co_filename}, line {line}."
+    remedy = f"Correct {called.f_code.co_filename}, line {line}."
     return Mistake(place, "must not raise", value, remedy)
 
 
@@ -60,16 +60,16 @@ def _out_of_memory(error: BaseException) -> bool:
     return out_of_memory(error)
 
 
-def _of_users(frame: FrameType) -> bool:
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in PACKAGES or _kind_of(frame) is not None
+def _of_users(called: FrameType) -> bool:
+    package = str(called.f_globals.get("__name__", "")).partition(".")[0]
+    return package in PACKAGES or _kind_of(called) is not None
 
 
-def _kind_of(frame: FrameType) -> str | None:
+def _kind_of(called: FrameType) -> str | None:
     """The kind of users whose method this is."""
-    own = frame.f_locals.get("self") if "self" in frame.f_code.co_varnames else None
+    own = called.f_locals.get("self") if "self" in called.f_code.co_varnames else None
     name = getattr(type(own), "kind_name", None)
-    inside = is_ours(own) or str(frame.f_globals.get("__name__", "")).startswith("backdoor.")
+    inside = is_ours(own) or str(called.f_globals.get("__name__", "")).startswith("backdoor.")
     return None if name is None or inside else str(name())
 
 
@@ -83,6 +83,6 @@ def _raised_by_statement(error: BaseException) -> bool:
     assert step is not None
     while step.tb_next is not None:
         step = step.tb_next
-    frame = step.tb_frame
-    ours = str(frame.f_globals.get("__name__", "")).startswith((*OURS, "ray."))
-    return frame.f_code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"] and not ours
+    called = step.tb_frame
+    ours = str(called.f_globals.get("__name__", "")).startswith((*OURS, "ray."))
+    return called.f_code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"] and not ours

@@ -7,6 +7,7 @@ others, and their arguments stay as they were.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,23 +47,28 @@ def stamped(
     return result
 
 
-def derived(trigger: Trigger, method: str, *arguments: Any) -> Trigger:
+def derived(method: Callable[..., Trigger], *arguments: Any) -> Trigger:
     """What `for_seed`, `lent`, `for_test` or `cover` of a trigger returns, which is a trigger."""
     from backdoor.triggers.base import Trigger
 
+    trigger = getattr(method, "__self__", None)
     if is_ours(trigger):
-        result: Trigger = getattr(trigger, method)(*arguments)
-        return result
+        return method(*arguments)
     with naming_users_code():
-        given: object = getattr(trigger, method)(*arguments)
-    if not isinstance(given, Trigger):
-        remedy = "Return `self`, or a changed copy (dataclasses.replace)."
-        raise _wrong(trigger, method, "must return a trigger", repr(given), remedy)
-    return given
+        given: object = method(*arguments)
+    if isinstance(given, Trigger):
+        return given
+    name = trigger.kind_name() if isinstance(trigger, Trigger) else "of a user"
+    rule, remedy = (
+        "must return a trigger",
+        "Return `self`, or a copy (dataclasses.replace).",
+    )
+    place = f"trigger {name}.{getattr(method, '__name__', 'method')}"
+    raise UserError(Mistake(place, rule, repr(given), remedy))
 
 
-def _wrong(trigger: Trigger, method: str, rule: str, value: object, remedy: str) -> UserError:
-    return UserError(Mistake(f"trigger {trigger.kind_name()}.{method}", rule, value, remedy))
+def _wrong(trigger: Trigger, rule: str, value: object, remedy: str) -> UserError:
+    return UserError(Mistake(f"trigger {trigger.kind_name()}.stamp", rule, value, remedy))
 
 
 def _right(
@@ -72,15 +78,15 @@ def _right(
     rule = f"must return {described(images)}, for {_which(ids)}"
     if not isinstance(result, torch.Tensor):
         remedy = "Return the stamped copies as a torch tensor."
-        raise _wrong(trigger, "stamp", rule, described(result), remedy)
+        raise _wrong(trigger, rule, described(result), remedy)
     if result.dtype != torch.uint8:
         remedy = "Round and convert them: values.round().clamp(0, 255).to(torch.uint8)."
         if result.is_floating_point() and result.numel() and float(result.max()) <= 1:
             remedy = "Convert them: (255 * values).round().clamp(0, 255).to(torch.uint8)."
-        raise _wrong(trigger, "stamp", rule, f"{described(result)}{_range(result)}", remedy)
+        raise _wrong(trigger, rule, f"{described(result)}{_range(result)}", remedy)
     if result.shape != images.shape or result.device != images.device:
         remedy = "Return one image for each, of the same size, on the same device."
-        raise _wrong(trigger, "stamp", rule, described(result), remedy)
+        raise _wrong(trigger, rule, described(result), remedy)
     return result
 
 
@@ -93,7 +99,7 @@ def _refuse_writes(
     for name, after, kept in zip(("images", "ids", "labels"), now, before, strict=True):
         if not torch.equal(after, kept):
             rule = f"must not write to its {name}, for {_which(before[1])}"
-            raise _wrong(trigger, "stamp", rule, "changed in place", f"Begin with {name}.clone().")
+            raise _wrong(trigger, rule, "changed in place", f"Begin with {name}.clone().")
 
 
 def _refuse_chance(trigger: Trigger, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
@@ -110,11 +116,11 @@ def _refuse_chance(trigger: Trigger, given: tuple[torch.Tensor, ...], result: to
     remedy = "Draw random numbers from a generator that is seeded by the ids."
     if not torch.equal(first, second):
         value = f"{_unequal(first, second)} of {len(first)} images differ"
-        raise _wrong(trigger, "stamp", rule, f"{value} when stamped again", remedy)
+        raise _wrong(trigger, rule, f"{value} when stamped again", remedy)
     among = result[some].to(torch.int16)
     if bool(((among - first.to(torch.int16)).abs() > ROUNDING).any()):
         value = f"{_unequal(among, first.to(torch.int16))} of {len(first)} images differ"
-        raise _wrong(trigger, "stamp", rule, f"{value} when stamped among others", remedy)
+        raise _wrong(trigger, rule, f"{value} when stamped among others", remedy)
 
 
 def _refuse_unscaled(
@@ -124,7 +130,7 @@ def _refuse_unscaled(
     if int(result.max()) == 1 and int(images.max()) > 1:
         rule = f"must return grey levels from 0 to 255, for {_which(ids)}"
         remedy = "Scale before the cast: (255 * values).round().clamp(0, 255).to(torch.uint8)."
-        raise _wrong(trigger, "stamp", rule, "only 0 and 1", remedy)
+        raise _wrong(trigger, rule, "only 0 and 1", remedy)
 
 
 def _some(count: int, device: torch.device) -> torch.Tensor:

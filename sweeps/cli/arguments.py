@@ -57,7 +57,7 @@ RUNNER = _argument(
 TRUST = _argument(
     "--trust-code",
     action="store_true",
-    help="import the kinds (module:Class) that a folder of somebody else names",
+    help="import code that the folder names, though somebody else began it",
 )
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument(

@@ -57,7 +57,7 @@ class SampleImages:
         Raises:
             UserError: a trigger of the user's own does not stamp as `Trigger.stamp` promises.
         """
-        lent = derived(derived(trigger, "for_seed", self.seed), "lent", self.donors)
+        concrete = derived(derived(trigger.for_seed, self.seed).lent, self.donors)
         images, ids = torch.from_numpy(self.clean), torch.from_numpy(self.ids)
         labels = torch.from_numpy(self.source.labels[self.ids])
-        return stamped(derived(lent, "for_test"), images, ids, labels).numpy()
+        return stamped(derived(concrete.for_test), images, ids, labels).numpy()

@@ -97,12 +97,12 @@ def test_it_fails_the_trial_that_stamps_them(fault) -> None:
 
 def test_a_trigger_that_returns_no_trigger() -> None:
     @dataclass(frozen=True)
-    class Lent(Later):
+    class Gives(Later):
         def lent(self, donors: Any) -> Any:
             return None
 
-    with pytest.raises(UserError, match=r"Lent.lent: must return a trigger, but got 'None'"):
-        derived(Lent(), "lent", None)
+    with pytest.raises(UserError, match=r"Gives\.lent: must return a trigger, but got 'None'"):
+        derived(Gives().lent, None)
 
 
 def test_a_rounding_network_is_no_chance() -> None:
@@ -186,8 +186,8 @@ def test_a_network_that_gives_no_logits(fault, text) -> None:
 
 
 @dataclass(frozen=True)
-class Studies(Probe):
-    kind: ClassVar[str] = "studies"
+class Watches(Probe):
+    kind: ClassVar[str] = "watches"
     fault: str = "exit"
 
     def study(self, model: Any) -> Any:
@@ -202,18 +202,18 @@ class Studies(Probe):
     [
         ("exit", "must not raise, but got 'SystemExit: bye'"),
         ("dict", "a probe returns what `found` returns, or None, not {'a': 1}"),
-        ("suits", "Studies.suits: must return mistakes, but got 'None'"),
+        ("suits", "Watches.suits: must return mistakes, but got 'None'"),
     ],
 )
 def test_a_probe_loses_only_its_own_result(fault, text) -> None:
-    (result,) = run_pack([trial()], probes=[Studies(fault)])
+    (result,) = run_pack([trial()], probes=[Watches(fault)])
     (record,) = result.studies
     assert text in str(record.error) and result.class_total
 
 
 def test_fits_without_a_result() -> None:
     with pytest.raises(UserError, match=r"Write `return \(\)` where nothing is wrong"):
-        mistakes_of(Studies("suits"), "suits", trial())
+        mistakes_of(Watches("suits"), "suits", trial())
 
 
 def test_a_signal_during_code_of_users_stays_a_signal() -> None:
@@ -233,7 +233,7 @@ def test_errors_of_others_and_lack_of_memory_stay_as_they_are() -> None:
     with pytest.raises(ValueError, match="ours"), naming_users_code():
         raise ValueError("ours")
     with pytest.raises(MemoryError), naming_users_code():
-        Studies("exit")
+        Watches("exit")
         _lack = Lacks()
         _lack.stamp(*_images(1))
     assert raised_by_users(ValueError("never raised")) is None
