@@ -12,6 +12,7 @@ from backdoor.config import Attack, Defence, TrialConfig
 from backdoor.datasets.source import Source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.poison import beyond_classes, poison_count, target_labels_of
+from backdoor.settings.kind_checks import mistakes_of
 
 Ids = npt.NDArray[np.int64]
 #: How many classes the message of a mistake names.
@@ -38,7 +39,7 @@ def check_trial(config: TrialConfig, source: Source, seeds: Sequence[int] = ()) 
     images = len(label_sets[0]) if label_sets else 0
     shape, features = source.shape, config.training.features
     if features is not None:
-        misfits = list(features.fits(shape))
+        misfits = mistakes_of(features, "fits", shape)
         mistakes += [m.inside("training.features") for m in misfits]
         shape = shape if misfits else features.shape
     against = _against_defence(config.defence, source, images, shape)
@@ -72,10 +73,11 @@ def _against_defence(
     images: size of the training set, 0 if unknown. shape: of the images as learners see them.
     """
     architecture = defence.architecture
-    misfits = [m.inside("architecture") for m in architecture.fits(shape)]
+    misfits = [m.inside("architecture") for m in mistakes_of(architecture, "fits", shape)]
     yield from misfits
     if not misfits and architecture.takes_regularizer:
-        fits = defence.regularizer.fits(architecture, shape, len(source.class_names))
+        asked = architecture, shape, len(source.class_names)
+        fits = mistakes_of(defence.regularizer, "fits", *asked)
         yield from (m.inside("regularizer") for m in fits)
     if architecture.needs_weight_decay and not defence.weight_decay:
         rule = f"must be above 0 for {architecture.kind_name()}, which is solved exactly"
@@ -91,7 +93,7 @@ def _against_defence(
 def _against_attack(attack: Attack, source: Source, label_sets: list[Ids]) -> Iterator[Mistake]:
     """Mistakes of an attack. label_sets: labels of the training sets, empty if unknown."""
     classes = len(source.class_names)
-    yield from (m.inside("trigger") for m in attack.trigger.fits(source.shape))
+    yield from (m.inside("trigger") for m in mistakes_of(attack.trigger, "fits", source.shape))
     if attack.target >= classes:
         rule = f"must be one of the {classes} classes, 0 to {classes - 1}"
         remedy = f"Choose another class{_numbered(source.class_names)}."

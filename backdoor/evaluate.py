@@ -22,6 +22,7 @@ from backdoor.datasets.labelled_images import as_array, checked_arrays, whole
 from backdoor.errors import Mistake, UserError
 from backdoor.poison import checked_attack, count_and_names, target_labels_of
 from backdoor.triggers.donors import DonorImages
+from backdoor.triggers.stamping import derived, stamped
 
 Ids = npt.NDArray[np.int64]
 
@@ -156,13 +157,14 @@ def evaluate_model(
     counted, target_labels = target_labels_of(labels, attack, known)
     ids = torch.from_numpy(np.flatnonzero(counted))
     chosen, truth = torch.from_numpy(images[counted]), torch.from_numpy(labels[counted])
-    trigger = attack.trigger if seed is None else attack.trigger.for_seed(seed)
+    trigger = attack.trigger if seed is None else derived(attack.trigger.for_seed, seed)
     numbers = np.arange(len(images))
     donors = DonorImages("given", seed or 0, images, numbers, numbers)
-    stamped = trigger.lent(donors).for_test().stamp(chosen, ids, truth)
+    for_test = derived(derived(trigger.lent, donors).for_test)
+    triggered = stamped(for_test, chosen, ids, truth)
     return (
         clean_counts(clean, labels, known),
-        attack_counts(_answers(predict, stamped), labels[counted], target_labels[counted]),
+        attack_counts(_answers(predict, triggered), labels[counted], target_labels[counted]),
     )
 
 

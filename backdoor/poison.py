@@ -18,9 +18,11 @@ from backdoor.config import Attack, build_attack
 from backdoor.datasets.class_names import ClassNames
 from backdoor.datasets.labelled_images import checked_arrays, checked_ids, whole
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.plain import plain_settings
 from backdoor.streams import stream
 from backdoor.triggers.donors import DonorImages
+from backdoor.triggers.stamping import derived, stamped
 
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -198,12 +200,12 @@ def poison_dataset(
     numbers = checked_ids(ids, len(labels))
     changed = images.copy()
     donors = DonorImages("given", seed, images, np.arange(len(images)), numbers)
-    trigger = attack.trigger.for_seed(seed).lent(donors)
-    stamps = ((trigger, drawn.positions), (trigger.cover(donors), drawn.covers))
+    trigger = derived(derived(attack.trigger.for_seed, seed).lent, donors)
+    stamps = ((trigger, drawn.positions), (derived(trigger.cover, donors), drawn.covers))
     for each, positions in stamps:
         if len(positions):
-            chosen = (torch.from_numpy(part[positions]) for part in (images, numbers, labels))
-            changed[positions] = each.stamp(*chosen).numpy()
+            chosen = [torch.from_numpy(part[positions]) for part in (images, numbers, labels)]
+            changed[positions] = stamped(each, *chosen).numpy()
     return changed, drawn.labels, drawn
 
 
@@ -245,7 +247,7 @@ def checked_attack(
         for value in values
         if value >= count
     ]
-    mistakes += [m.inside("trigger") for m in built.trigger.fits(images.shape[1:])]
+    mistakes += [m.inside("trigger") for m in mistakes_of(built.trigger, "fits", images.shape[1:])]
     if mistakes:
         raise UserError(mistakes).inside("attack")
     return built

@@ -24,14 +24,17 @@ from backdoor.probes import Probe
 from backdoor.probes.record import probe_models
 from backdoor.result import CurvePoint, Measurement, PartialResult, TrialResult
 from backdoor.settings.digest import digest
+from backdoor.settings.users_errors import naming_users_code
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
+from backdoor.triggers.stamping import derived
 
 OnTrained = Callable[[Fitted, Sequence[Member], ImageStore], None]
 #: Called with a trial after an epoch; if it returns True, the trial is stopped.
 OnProgress = Callable[[PartialResult], bool | None]
 
 
+@naming_users_code()
 def run_pack(
     configs: Sequence[TrialConfig],
     measures: Sequence[Attack] = (),
@@ -161,7 +164,12 @@ class TrialImages:
 
     def trigger(self, attack: Attack) -> Trigger:
         """The trigger of this trial's images; images of equal triggers are stamped once a pack."""
-        return attack.trigger.for_seed(self.config.seed).lent(self.donors)
+        seeded = derived(attack.trigger.for_seed, self.config.seed)
+        return derived(seeded.lent, self.donors)
+
+    def test_trigger(self, attack: Attack) -> Trigger:
+        """The trigger of its test images."""
+        return derived(self.trigger(attack).for_test)
 
     def training_stamps(self) -> list[tuple[Trigger, Ids]]:
         """Triggers and the positions in the training set that they stamp: of the poisoned images,
@@ -171,7 +179,7 @@ class TrialImages:
         trigger = self.trigger(self.config.attack)
         stamps = [(trigger, self.poison.positions)]
         if self.poison.covered:
-            stamps.append((trigger.cover(self.donors), self.poison.covers))
+            stamps.append((derived(trigger.cover, self.donors), self.poison.covers))
         return stamps
 
 
@@ -201,7 +209,7 @@ def _stamped_ids(images: Iterable[TrialImages]) -> dict[Trigger, Ids]:
         for trigger, positions in trial_images.training_stamps():
             found.setdefault(trigger, []).append(trial_images.train[positions])
         for attack, ids in trial_images.attacked:
-            found.setdefault(trial_images.trigger(attack).for_test(), []).append(ids)
+            found.setdefault(trial_images.test_trigger(attack), []).append(ids)
     return {trigger: np.concatenate(ids) for trigger, ids in found.items()}
 
 
@@ -224,7 +232,7 @@ def _member(trial_images: TrialImages, store: ImageStore, source: Source) -> Mem
         train[positions] = store.stamped_rows(trigger, trial_images.train[positions])
 
     def triggered(attack: Attack, ids: Ids) -> Triggered:
-        rows = store.stamped_rows(trial_images.trigger(attack).for_test(), ids)
+        rows = store.stamped_rows(trial_images.test_trigger(attack), ids)
         return Triggered(
             attack, rows, labels[ids], target_labels_of(labels[ids], attack, classes)[1]
         )

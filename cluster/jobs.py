@@ -117,7 +117,7 @@ class Jobs:
     def resume_sweep(self, name: str, payload: Payload, results: Remote) -> Job:
         """Continues the sweep in a results folder on the cluster."""
         job_id = new_job_id(name)
-        line = entrypoint("sweeps.cli", "resume", results)
+        line = entrypoint("sweeps.cli", "resume", results, "--trust-code")
         self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
         return self.find(job_id)
 

@@ -26,6 +26,9 @@ where) → `ledger` (the only record) → `mirror`, `region/` and the report (vi
 puts them together for Python, `cli` for the command line.
 """
 
+from sweeps import module_path  # noqa: F401  (first: it decides what the others are)
+
+# isort: split
 import lazy_loader
 
 from backdoor import former_paths

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 #: Rooms by floor, lowest first: a room imports rooms of lower floors only.
 FLOORS = [
     ["backdoor.errors", "backdoor.former_paths", "backdoor.memory", "backdoor.streams"],
-    ["sweeps.statistics"],
+    ["sweeps.statistics", "sweeps.module_path"],
     ["backdoor", "sweeps", "backdoor.settings"],
     ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],

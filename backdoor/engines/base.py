@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import ThreadpoolController
 
+from backdoor.architectures.contract import hold
 from backdoor.config import Attack, TrialConfig
 from backdoor.errors import TrainingError
 from backdoor.image_store.store import ImageStore
@@ -110,7 +111,7 @@ def init_state(config: TrialConfig, shape: tuple[int, int, int], classes: int) -
         # `torch.manual_seed` would also seed devices and record its caller, which takes a
         # millisecond.
         torch.default_generator.manual_seed(stream_seed("init", config.seed, key))
-        module = architecture.build(shape, classes)
+        module = hold(architecture, architecture.build(shape, classes), classes)
         architecture.start(module)
         return module
 

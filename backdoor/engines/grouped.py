@@ -34,6 +34,7 @@ from backdoor.engines.base import (
 )
 from backdoor.engines.inputs import OwnInputs
 from backdoor.image_store.store import ImageStore
+from backdoor.regularizers.contract import checked_penalty
 
 EVALUATION_BATCH = 1000
 #: Cache of a core, in bytes; it should hold one channel of the images of a step for each network.
@@ -181,7 +182,9 @@ class _Step:
         total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         loss = total / labels.shape[1]
         for term, strength in self.terms:
-            loss = loss + (strength * term.unit_penalty(logits, labels)).sum()
+            penalties = term.unit_penalty(logits, labels)
+            penalties = checked_penalty(term, "unit_penalty", penalties, logits, logits.shape[:1])
+            loss = loss + (strength * penalties).sum()
         gradients = torch.autograd.grad(loss, self.parameters)
         with torch.no_grad():
             for i, gradient in enumerate(gradients):

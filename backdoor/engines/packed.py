@@ -31,6 +31,7 @@ from backdoor.engines.base import (
 )
 from backdoor.engines.inputs import Batch, Inputs, OwnInputs, SharedInputs, padded, padded_size
 from backdoor.image_store.store import ImageStore
+from backdoor.regularizers.contract import checked_penalty
 
 #: Images with more numbers than this are gathered once for all members that share their order.
 WIDE = 256
@@ -228,7 +229,8 @@ class _Step:
             real = logits[:, : self.classes, :size]
             free = real.transpose(1, 2).contiguous().requires_grad_()
             with torch.enable_grad():
-                total = term.unit_penalty(free, batch.labels).sum()
+                penalties = term.unit_penalty(free, batch.labels)
+                total = checked_penalty(term, "unit_penalty", penalties, free, free.shape[:1]).sum()
             penalty = torch.autograd.grad(total, free)[0].mul_(strength)
             gradient[:, : self.classes, :size].add_(penalty.transpose(1, 2))
         return gradient

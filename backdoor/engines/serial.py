@@ -20,6 +20,7 @@ from backdoor.engines.base import (
 from backdoor.image_store.augment import draw_views
 from backdoor.image_store.store import ImageStore
 from backdoor.regularizers import Regularizer
+from backdoor.regularizers.contract import check_inputs, checked_penalty
 from backdoor.regularizers.step import Draws, Network, Step
 from backdoor.streams import stream
 
@@ -104,13 +105,18 @@ def _train_one(
 def _loss(step: Step, terms: Sequence[Regularizer], cuda: bool) -> torch.Tensor:
     """Mean cross-entropy and penalties of a batch, () float32, with these regularizers."""
     for term in terms:
+        before = step.inputs
         term.prepare(step)
+        check_inputs(term, before, step.inputs)
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=cuda):
         step.run(step.network.module)
     loss = step.cross_entropy()
     for term in terms:
         if term.weight:
-            loss = loss + term.weight * term.penalty(step)
+            penalty = term.penalty(step)
+            scalar = step.logits.shape[:-2]
+            penalty = checked_penalty(term, "penalty", penalty, step.logits, scalar)
+            loss = loss + term.weight * penalty
     return loss
 
 

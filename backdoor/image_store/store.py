@@ -22,6 +22,7 @@ from backdoor.datasets.source import Source
 from backdoor.image_store.augment import crop_flip
 from backdoor.reading.cache import SomeImages
 from backdoor.triggers import Trigger
+from backdoor.triggers.stamping import stamped as stamp_images
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -170,7 +171,7 @@ class ImageStore:
                 labels = self._labels[numbers]
                 there, numbers = places.to(images.device), numbers.to(images.device)
                 clean = images[there].contiguous()
-                images[there] = trigger.stamp(clean, numbers, labels.to(images.device))
+                images[there] = stamp_images(trigger, clean, numbers, labels.to(images.device))
 
     def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
         """Inputs of these rows as whole numbers, (n, inputs) uint8, on the CPU."""
@@ -221,5 +222,5 @@ def stamped_blocks(trigger: Trigger, source: Source, ids: Ids) -> Iterator[torch
     for some in np.array_split(ids, -(-len(ids) // STAMPED_AT_ONCE) or 1):
         images = torch.from_numpy(np.ascontiguousarray(source.images[some]))
         labels = torch.from_numpy(source.labels[some])
-        stamped = trigger.stamp(images, torch.from_numpy(some), labels)
-        yield stamped.permute(0, 2, 3, 1).contiguous()
+        result = stamp_images(trigger, images, torch.from_numpy(some), labels)
+        yield result.permute(0, 2, 3, 1).contiguous()

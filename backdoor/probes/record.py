@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -16,6 +16,8 @@ from backdoor.engines import Fitted, Member
 from backdoor.image_store.store import ImageStore
 from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, Value
+from backdoor.settings.kind_checks import mistakes_of
+from backdoor.settings.users_errors import raised_by_users
 
 #: Maximum length of an error message.
 ERROR_LENGTH = 2000
@@ -43,18 +45,31 @@ def _record(probe: Probe, model: ProbedModel) -> ProbeRecord:
         return time.perf_counter() - started
 
     try:
-        result = None if any(probe.suits(model.config)) else probe.study(model)
+        result = None if mistakes_of(probe, "suits", model.config) else probe.study(model)
         columns = {} if result is None else _checked(result)
-    except Exception as error:  # whatever a probe raises, the trial itself is measured
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:ERROR_LENGTH]
+    except BaseException as error:  # whatever a probe raises, the trial itself is measured
+        text = f"{type(error).__name__}: {' '.join(str(_cause(error)).split())}"[:ERROR_LENGTH]
         clean = text.encode("utf-8", "replace").decode()
         return ProbeRecord(identity, FAILED, {}, clean, seconds())
     outcome = NOTHING if result is None else FOUND
     return ProbeRecord(identity, outcome, columns, None, seconds())
 
 
+def _cause(error: BaseException) -> object:
+    """What is recorded of an error; what ends a process is raised again, unless a probe did it."""
+    if isinstance(error, Exception):
+        return error
+    mistake = raised_by_users(error)
+    if mistake is None:
+        raise error
+    return mistake
+
+
 def _checked(result: ProbeResult) -> dict[str, tuple[Value, ...]]:
     """The columns as plain numbers and texts of equal length; infinite values become NaN."""
+    given: object = result
+    if not isinstance(given, ProbeResult) or not isinstance(result.columns, Mapping):
+        raise TypeError(f"a probe returns what `found` returns, or None, not {given!r}")
     columns = {name: tuple(map(_plain, values)) for name, values in result.columns.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1 or not max(lengths.values()):

@@ -20,6 +20,7 @@ from backdoor.architectures import Architecture
 from backdoor.errors import Mistake
 from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.none import NoRegularizer
+from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.registry import TOGETHER
 
 
@@ -67,7 +68,7 @@ class Several(Regularizer):
         self, architecture: Architecture, shape: tuple[int, int, int], classes: int
     ) -> Iterable[Mistake]:
         for part in self.parts:
-            for mistake in part.fits(architecture, shape, classes):
+            for mistake in mistakes_of(part, "fits", architecture, shape, classes):
                 yield mistake.inside(_name(part))
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings import outside, users_errors
 from backdoor.settings.schema import Fields, build_fields, suggest
 
 if TYPE_CHECKING:
@@ -103,18 +104,19 @@ class Family(Generic[K]):
 
     def _find_outside(self, name: str, place: str) -> type[K]:
         module, _, attribute = name.partition(":")
+        outside.before_import(name, place)
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # importing a module of users can raise anything
-            why = f"{type(error).__name__}: {error}"
-            remedy = f"Install the package or put it on PYTHONPATH, on every node ({why})."
+        except (Exception, SystemExit) as error:  # a module of users can raise anything
+            why = " ".join(f"{type(error).__name__}: {error}".split())
             raise UserError(
-                Mistake(place, "must be importable as module:Class", name, remedy)
+                Mistake(place, "must be importable as module:Class", name, _remedy(module, why))
             ) from None
         derived = isinstance(found, type) and issubclass(found, self.base)
         if not derived or found is self.base:
             rule = f"must be a subclass of {self.package}.{self.base_name}"
             raise UserError(Mistake(place, rule, name, f"Derive it from {self.base_name}."))
+        users_errors.PACKAGES.add(module.partition(".")[0])
         return cast(type[K], found)
 
     def parts(self, value: object) -> list[Any] | None:
@@ -172,6 +174,17 @@ class Family(Generic[K]):
             raise UserError(Mistake("", rule, value, suggest("", self.kinds())))
         cls = self.find(value["kind"])
         return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
+
+
+def _remedy(module: str, why: str) -> str:
+    """What to do about a module that cannot be imported."""
+    here = outside.in_current_folder(module)
+    if here is not None and outside.file_of(module) is None:
+        return (
+            f"{here} lies in the current folder, from which nothing is imported: begin the command "
+            f"with PYTHONPATH=. if that is meant ({why})."
+        )
+    return f"Install the package or put it on PYTHONPATH, on every node ({why})."
 
 
 def _of_library(library: type[Kind], name: str, place: str) -> type[Kind]:

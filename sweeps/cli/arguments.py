@@ -70,6 +70,11 @@ NEW_SPEC = _argument(
     completer=completing.specs,
     help="the whole new spec; default: the sweep's own, changed by --set",
 )
+TRUST = _argument(
+    "--trust-code",
+    action="store_true",
+    help="import code that the folder names, though somebody else began it",
+)
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument(
     "-o",

@@ -64,6 +64,7 @@ COMMANDS = (
             arguments.NEW_SPEC,
             arguments.SET,
             arguments.REUSE,
+            arguments.TRUST,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -72,7 +73,13 @@ COMMANDS = (
         "resume",
         running.resume,
         "sweeps resume results/digits",
-        (arguments.FOLDER, arguments.PROBES, arguments.RUNNER, arguments.JSON),
+        (
+            arguments.FOLDER,
+            arguments.PROBES,
+            arguments.TRUST,
+            arguments.RUNNER,
+            arguments.JSON,
+        ),
     ),
     Command(
         "status", looking.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
@@ -81,7 +88,10 @@ COMMANDS = (
         "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
     ),
     Command(
-        "region", looking.region, "sweeps region results/digits", (arguments.FOLDER, arguments.JSON)
+        "region",
+        looking.region,
+        "sweeps region results/digits",
+        (arguments.FOLDER, arguments.TRUST, arguments.JSON),
     ),
     Command(
         "verify",
@@ -94,6 +104,7 @@ COMMANDS = (
             arguments.TARGET,
             arguments.BASIS,
             arguments.TRANSFER,
+            arguments.TRUST,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -102,7 +113,7 @@ COMMANDS = (
         "report",
         looking.report,
         "sweeps report results/digits -o digits.html",
-        (arguments.FOLDER, arguments.OUTPUT),
+        (arguments.FOLDER, arguments.OUTPUT, arguments.TRUST),
     ),
     Command(
         "train",
@@ -115,11 +126,15 @@ COMMANDS = (
             arguments.SEED,
             arguments.MODEL,
             arguments.ROOT,
+            arguments.TRUST,
             arguments.JSON,
         ),
     ),
     Command(
-        "mirror", looking.mirror, "sweeps mirror results/digits", (arguments.FOLDER, arguments.URI)
+        "mirror",
+        looking.mirror,
+        "sweeps mirror results/digits",
+        (arguments.FOLDER, arguments.URI, arguments.TRUST),
     ),
     Command(
         "export",
@@ -166,6 +181,7 @@ COMMANDS = (
             arguments.PROBED_TRIAL,
             arguments.INFLUENCES,
             arguments.INFLUENCED,
+            arguments.TRUST,
             arguments.JSON,
         ),
     ),
@@ -214,7 +230,13 @@ COMMANDS = (
         "doctor",
         doctoring.doctor,
         "sweeps doctor my.yaml --on http://127.0.0.1:8265",
-        (arguments.SUBJECT, arguments.CLUSTER, arguments.REMOTE_STORAGE, arguments.JSON),
+        (
+            arguments.SUBJECT,
+            arguments.CLUSTER,
+            arguments.REMOTE_STORAGE,
+            arguments.TRUST,
+            arguments.JSON,
+        ),
     ),
     Command("help", helping.help_on, "sweeps help run", (arguments.TOPIC,)),
     Command("completion", completing.completion, "sweeps completion bash", (arguments.SHELL,)),

@@ -21,6 +21,7 @@ from sweeps.cli.console import (
 )
 from sweeps.cli.helping import PURPOSE, Version, overview
 from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, unknown_message
+from sweeps.cli.trusting import guarding
 
 #: Characters of a message on wrong usage, which repeats what was typed.
 LONGEST_USAGE = 2000
@@ -126,7 +127,8 @@ def _answer(argv: Sequence[str] | None) -> int:
     complete(parser)
     args = parser.parse_args(argv)
     try:
-        code: int = args.handler(args)
+        with guarding(args):
+            code: int = args.handler(args)
         return code
     except UserError as error:
         _say_mistakes(error)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from backdoor.config import build_data
 from backdoor.datasets import Dataset
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.registry import TRIGGERS
 from backdoor.triggers import Trigger
 from sweeps.pictures.sample_images import SampleImages
@@ -74,7 +75,7 @@ def _every_kind(shape: tuple[int, int, int], say: Callable[[str], None]) -> list
     fitting = []
     for name in TRIGGERS.kinds():
         trigger = TRIGGERS.build(name)
-        if mistakes := list(trigger.fits(shape)):
+        if mistakes := mistakes_of(trigger, "fits", shape):
             say(f"note: without {name}: {mistakes[0]}")
         else:
             fitting.append(trigger)
@@ -87,7 +88,7 @@ def _named(given: Any, shape: tuple[int, int, int]) -> Sequence[Trigger]:
     for index, entry in enumerate(given if isinstance(given, list) else [given]):
         try:
             trigger = TRIGGERS.build(entry)
-            if wrong := list(trigger.fits(shape)):
+            if wrong := mistakes_of(trigger, "fits", shape):
                 raise UserError(wrong)
             built.append(trigger)
         except UserError as error:

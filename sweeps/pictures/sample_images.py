@@ -10,9 +10,9 @@ import torch
 
 from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source, split
-from backdoor.errors import Mistake, UserError
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
+from backdoor.triggers.stamping import derived, stamped
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,7 @@ class SampleImages:
         Raises:
             UserError: a trigger of the user's own does not stamp as `Trigger.stamp` promises.
         """
-        concrete = trigger.for_seed(self.seed).lent(self.donors).for_test()
+        concrete = derived(derived(trigger.for_seed, self.seed).lent, self.donors)
         images, ids = torch.from_numpy(self.clean), torch.from_numpy(self.ids)
         labels = torch.from_numpy(self.source.labels[self.ids])
-        place = f"attack.trigger {concrete.kind_name()}"
-        rule, remedy = "must stamp (n, c, h, w) uint8 images", "Fix its `stamp`."
-        try:
-            stamped = concrete.stamp(images, ids, labels)
-        except Exception as error:
-            value = f"{type(error).__name__}: {error}"
-            raise UserError(Mistake(place, rule, value, remedy)) from error
-        if stamped.shape != images.shape or stamped.dtype != torch.uint8:
-            value = f"{tuple(stamped.shape)} {stamped.dtype}"
-            raise UserError(Mistake(place, rule, value, remedy))
-        return stamped.numpy()
+        return stamped(derived(concrete.for_test), images, ids, labels).numpy()

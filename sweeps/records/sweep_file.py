@@ -75,7 +75,7 @@ class SweepFile(SelectedClasses, ReusedSweeps):
     spec_digest: of the spec that all of this is from, but for its probes, which may change.
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
     data: what was read of the data set. specs: those that the sweep has had, the present one last:
-    an extended sweep has several.
+    an extended sweep has several. user, host: who began the sweep, and on which machine.
     """
 
     schema_version: int
@@ -100,6 +100,8 @@ class SweepFile(SelectedClasses, ReusedSweeps):
     criteria_digest: NotRequired[str]
     data: NotRequired[DataEntry]
     specs: NotRequired[list[AskedSpec]]
+    user: NotRequired[str]
+    host: NotRequired[str]
 
 
 #: The types of what every sweep.json has, of former releases too.

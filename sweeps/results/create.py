@@ -29,6 +29,7 @@ from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.storage.files import read_text, write_atomic, write_json
+from sweeps.storage.owner import host_name, user_name
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 
 #: Distributions whose versions results depend on.
@@ -95,6 +96,8 @@ def _description(
             "runs": "trial" if spec.tracking is None else spec.tracking.runs,
         },
         "command": shlex.join(argv),
+        "user": user_name(),
+        "host": host_name(),
         **stored(criteria_of(spec), spec.to_yaml()),
         "planned_points": points,
         "inactive": inactive_settings(spec),

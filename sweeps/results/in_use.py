@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.outside import guarded
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
 
@@ -43,6 +45,14 @@ def refuse_folder_in_use(
     raise UserError([Mistake(place, rule, str(folder), remedy), *mistakes])
 
 
+def _only_loaded(kind: str, place: str) -> None:
+    """Lets no code be imported that only the folder names."""
+    if kind.partition(":")[0] not in sys.modules:
+        raise UserError(
+            Mistake(place, "must be loaded to be compared", kind, "Use `sweeps extend`.")
+        )
+
+
 def _instead(
     paths: SweepPaths, spec: SweepSpec, place: str, again: tuple[str, ...] | None
 ) -> tuple[str, list[Mistake]]:
@@ -54,10 +64,15 @@ def _instead(
     from sweeps.spec import RecordedClasses, parse_spec
 
     sweep = read_sweep(paths)
-    begun = RecordedClasses.of(sweep)
-    before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
-    found = extension_of(before, spec, lambda: Ledger(paths.ledger).trials())
     other = f"or choose another {place}."
+    try:
+        with guarded(_only_loaded):
+            begun = RecordedClasses.of(sweep)
+            before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
+            found = extension_of(before, spec, lambda: Ledger(paths.ledger).trials())
+    except UserError:  # what it asks cannot be read here, so that it cannot be compared
+        resume = command("sweeps", "resume", paths.root)
+        return f"It holds another sweep. Go on with that by `{resume}`, {other}", []
     if found.refused:
         reuse = f"--reuse {paths.root}"
         return (

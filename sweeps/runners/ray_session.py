@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
 
@@ -34,6 +36,15 @@ def _refuse_dead_address(address: str) -> None:
 def is_connected() -> bool:
     """Whether this process uses a Ray already."""
     return bool(ray.is_initialized())
+
+
+def _on_path(folder: str) -> bool:
+    """Whether this process imports modules from a folder.
+
+    Ray would put the current folder first on the path of its workers, before installed packages;
+    it does not for jobs of its client. They are to import what this process does.
+    """
+    return any(os.path.realpath(place) == os.path.realpath(folder) for place in sys.path)
 
 
 @contextlib.contextmanager
@@ -65,6 +76,7 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
             "include_dashboard": False,
             "object_store_memory": 256 * 2**20,
         }
+    options["job_config"] = JobConfig(_client_job=not _on_path(os.getcwd()))
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask = os.umask(0o077)
     try:

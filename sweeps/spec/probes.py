@@ -8,6 +8,7 @@ from typing import Any
 from backdoor.config import TrialConfig
 from backdoor.errors import Mistake, UserError
 from backdoor.probes import Probe
+from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.registry import PROBES
 from sweeps.spec.sections import Warn
 
@@ -42,7 +43,7 @@ def check_probes(probes: Sequence[Probe], trials: Iterable[TrialConfig]) -> list
     found: dict[int, dict[str, Mistake]] = {index: {} for index in range(len(probes))}
     for trial in trials:
         for index in list(found):
-            mistakes = list(probes[index].suits(trial))
+            mistakes = mistakes_of(probes[index], "suits", trial)
             if not mistakes:
                 del found[index]
             for mistake in mistakes:

@@ -140,7 +140,12 @@ ADDED_SPECS = ("own-images",)
 
 
 #: Options that came later: command → the option and its line of help.
-ADDED_OPTIONS = {"check": ("--json", "answer in JSON")}
+TRUST = ("--trust-code", "import code that the folder names, though somebody else began it")
+ADDED_OPTIONS = {
+    "check": ("--json", "answer in JSON"),
+    **dict.fromkeys(("resume", "region", "verify", "report", "train", "mirror"), TRUST),
+    **dict.fromkeys(("probe influence", "doctor"), TRUST),
+}
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
 #: Data sets that came later.
@@ -157,6 +162,7 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
         shorter = kept[f"help {command}"].replace(f" [{option}]", "", 1)
         kept[f"help {command}"], times = re.subn(rf"(?m)^ +{option} +{told}\n", "", shorter)
         assert times == 1, option
+        kept[f"help {command}"] = _aligned(kept[f"help {command}"])
     for name in ADDED_COMMANDS:
         del kept[f"help {name}"]
         kept["help"] = _without_line(kept["help"], name)
@@ -164,6 +170,18 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
         kept["list"] = _without_line(kept["list"], name)
     assert kept["list"].endswith(LIST_ENDS)
     return {**kept, "list": kept["list"].removesuffix(LIST_ENDS)}
+
+
+def _aligned(text: str) -> str:
+    """Help laid out as without the options that came later: its usage in one line where it fits, and
+    the column of explanations where the options that are left ask for it."""
+    usage, rest = text.split("\n\n", 1)
+    joined = " ".join(usage.split())
+    usage = joined if len(joined) <= 98 else usage
+    options = re.findall(r"(?m)^(  [-\w].*?)(?:  +\S.*)?$", rest)
+    column = min(24, max(map(len, options)) + 2)
+    rest = re.sub(r"(?m)^(  [-\w].*?)  +(?=\S)", lambda row: f"{row[1]:{column}}", rest)
+    return f"{usage}\n\n{rest}"
 
 
 def _without_line(text: str, name: str) -> str:

@@ -90,7 +90,8 @@ def test_a_trigger_that_breaks_its_promise_leaves_no_half_made_folder(
         "serial",
     ]
     assert main(arguments) == WRONG
-    assert "must stamp (n, c, h, w) uint8 images" in capsys.readouterr().err
+    text = capsys.readouterr().err
+    assert "their_broken:Broken.stamp: must " in text and "but got" in text
     assert not (tmp_path / "r").exists()
 
 
