@@ -102,7 +102,7 @@ def read_yaml_file(path: Path, place: str) -> str:
         UserError: at `place`; it is no regular file, cannot be read, is too large, or is no UTF-8.
     """
     try:
-        with path.open("rb", opener=_without_waiting) as stream:
+        with open(path, "rb", opener=_without_waiting) as stream:
             if not stat.S_ISREG(_mode(stream.fileno())):
                 rule, remedy = "must be a regular file", "Name a file with YAML text."
                 raise UserError(Mistake(place, rule, str(path), remedy))
