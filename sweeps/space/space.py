@@ -70,6 +70,12 @@ class Range:
         spaced = np.geomspace if self.scale == "log" else np.linspace
         return [round_significant(float(v)) for v in spaced(self.low, self.high, self.steps)]
 
+    @property
+    def grid_size(self) -> int:
+        """How many values `grid` has at most, without making them; 0 where it has none."""
+        whole = int(self.high) - int(self.low) + 1 if self.scale == "int" else self.steps
+        return min(self.steps or 0, whole or 0)
+
     def ends(self) -> list[float | int]:
         whole = self.scale == "int"
         return (
@@ -98,6 +104,11 @@ class Leaf:
     def grid(self) -> list[Value]:
         values = [o.grid() if isinstance(o, Range) else [o] for o in self.options]
         return list(dict.fromkeys(itertools.chain.from_iterable(values)))
+
+    @property
+    def grid_size(self) -> int:
+        """How many values `grid` has at most, without making them."""
+        return sum(o.grid_size if isinstance(o, Range) else 1 for o in self.options)
 
     def ends(self) -> list[Value]:
         """Every choice, and both ends of every range."""
@@ -157,6 +168,11 @@ class Branch:
             holder[key] = value
         return nested
 
+    def inert(self, inactive: frozenset[str]) -> list[int]:
+        """Which of its leaves have no effect where these slots and factors have none."""
+        names = (name.partition(".")[0] for name, _ in self.leaves)
+        return [index for index, slot in enumerate(names) if slot in inactive]
+
     def read(self, point: Assignment) -> list[Value] | None:
         """The leaf values of a point; a leaf that it lacks, having no effect there, is at its
         first end. None where a value is none of its leaf's."""
@@ -179,11 +195,31 @@ class Space:
 
     branches: tuple[Branch, ...]
 
-    def grid(self) -> Iterator[Assignment]:
-        """Every combination; ranges by their steps."""
-        for branch in self.branches:
-            for values in itertools.product(*(leaf.grid() for _, leaf in branch.leaves)):
+    def grid(self, inactive: Sequence[frozenset[str]] = ()) -> Iterator[Assignment]:
+        """Every combination; ranges by their steps.
+
+        inactive: for each branch the slots and factors without effect, which stay at their first
+        value: their other values would only repeat points.
+        """
+        unused = inactive or (frozenset[str](),) * len(self.branches)
+        for branch, without in zip(self.branches, unused, strict=True):
+            grids = [leaf.grid() for _, leaf in branch.leaves]
+            for index in branch.inert(without):
+                del grids[index][1:]
+            for values in itertools.product(*grids):
                 yield branch.assignment(values)
+
+    def grid_size(self, inactive: Sequence[frozenset[str]] = ()) -> int:
+        """How many combinations `grid` has at most, without making them."""
+        unused = inactive or (frozenset[str](),) * len(self.branches)
+        return sum(
+            math.prod(
+                leaf.grid_size
+                for index, (_, leaf) in enumerate(branch.leaves)
+                if index not in branch.inert(without)
+            )
+            for branch, without in zip(self.branches, unused, strict=True)
+        )
 
     def sample(self, rng: np.random.Generator) -> Assignment:
         """A random point: a branch uniformly, then each leaf on its own scale."""
