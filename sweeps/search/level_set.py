@@ -27,9 +27,8 @@ from sweeps.levelset.membership import Summary
 from sweeps.levelset.model import Model, Trials
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
-from sweeps.search.enumerated import inactive_leaves
 from sweeps.search.recorded import canonical, recorded_point
-from sweeps.space.space import Space
+from sweeps.space.points import inactive_leaves
 from sweeps.spec import SweepSpec
 
 #: Where the median of the last trials takes fewer seconds than `FAST` and `pending` is not given,

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from backdoor.config import Defence
-from sweeps.search.enumerated import Enumerated, grid_points, inactive_leaves
+from sweeps.search.enumerated import Enumerated
 from sweeps.search.make import make_search
-from sweeps.space.space import Space
 from sweeps.spec import SweepSpec
-
-#: Combinations that are looked through to find out how many of them are distinct, as a multiple
-#: of the points that there may be.
-LOOKED_THROUGH = 10
 
 
 def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:

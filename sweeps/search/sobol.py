@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from backdoor.config import build_defence
 from backdoor.streams import stream
-from sweeps.search.enumerated import Enumerated, distinct
+from sweeps.search.enumerated import Enumerated
+from sweeps.space.points import distinct
 from sweeps.space.space import Assignment, Space
 from sweeps.space.unit_cube import free_leaves, point_at
 from sweeps.spec import SweepSpec

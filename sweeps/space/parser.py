@@ -16,9 +16,13 @@ from typing import Any, get_args, get_origin
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TOGETHER, Family
 from backdoor.settings.schema import hints_of, is_number, suggest
-from sweeps.space.space import Branch, Leaf, Range, Space, Value, same
+from sweeps.space.space import Branch, Leaf, Range, Space, Value, comparable
 
 SCALES = ("log", "uniform", "int")
+#: Values of a range that a grid takes.
+MOST_STEPS = 1_000_000
+#: Values and ends of ranges that all combinations of kinds have together: each is checked.
+MOST_CHOICES = 20_000
 Reading = Callable[[str, Any], Any]
 
 
@@ -64,8 +68,23 @@ class SpaceParser:
                 slots[key] = self._components(place, key, value)
             else:
                 self._add_leaf(plain, key, place, value, self.cls)
+        if self._too_many(plain, slots):
+            return Space(())
         combinations = itertools.product(*slots.values())
         return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+
+    def _too_many(
+        self, plain: Mapping[str, Leaf], slots: Mapping[str, Sequence[_Component]]
+    ) -> bool:
+        """Whether there are more values than can be checked one by one, which is a mistake."""
+        combinations = math.prod(len(listed) for listed in slots.values())
+        own = (sum(len(leaf.options) for leaf in each.leaves) for s in slots.values() for each in s)
+        values = combinations * (1 + sum(len(leaf.options) for leaf in plain.values())) + sum(own)
+        if values > MOST_CHOICES:
+            rule = f"must list at most {MOST_CHOICES:,} values over all combinations of kinds"
+            remedy = "Use a range with `steps` in place of a long list, or fewer kinds."
+            self._wrong(self.section, rule, f"{values:,}", remedy)
+        return values > MOST_CHOICES
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
         self.warn(Mistake(place, rule, value, remedy))
@@ -206,7 +225,9 @@ class SpaceParser:
         given: the choices as they are written. parsed: the same, as they are read. takes_list:
         whether one value of the setting `name` is a list.
         """
-        twice = [i for i, each in enumerate(parsed) if any(same(each, one) for one in parsed[:i])]
+        seen: set[Any] = set()
+        keys = [comparable(each) for each in parsed]
+        twice = [i for i, key in enumerate(keys) if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
         if not twice:
             return
         remedy = "A list is a choice, which names each value once."
@@ -262,14 +283,22 @@ class SpaceParser:
                 "Begin above 0; add 0 as a choice of its own: [0, {log: [0.001, 1]}].",
             )
             raise _UnreadableError
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, int) or steps < 2
-        ):
-            self._wrong(
-                f"{place}.steps", "must be a whole number >= 2", steps, "Use at least 2 steps."
-            )
+        return Range(ends[0], ends[1], scale, self._steps(f"{place}.steps", steps))
+
+    def _steps(self, place: str, steps: Any) -> int | None:
+        if steps is None:
+            return None
+        if isinstance(steps, float) and steps.is_integer():
+            steps = int(steps)  # 1e3
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+            self._wrong(place, "must be a whole number >= 2", steps, "Use at least 2 steps.")
             raise _UnreadableError
-        return Range(ends[0], ends[1], scale, steps)
+        if steps > MOST_STEPS:
+            rule = f"must be at most {MOST_STEPS:,}"
+            remedy = "Use fewer, or leave out `steps` and draw points: search: {kind: random, "
+            self._wrong(place, rule, steps, f"{remedy}points: 1000}}.")
+            raise _UnreadableError
+        return steps
 
 
 def _is_plain(value: Any) -> bool:
@@ -297,3 +326,7 @@ class _Component:
     kind: str
     settings: dict[str, Leaf]
     factors: dict[str, Leaf]
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        return [*self.settings.values(), *self.factors.values()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -139,6 +139,19 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def comparable(value: Any) -> Any:
+    """What is equal for values that are the `same`, and can be a key; of mappings too."""
+    if is_number(value):
+        return "number", round_significant(value)
+    if isinstance(value, str):
+        return "text", without_path(value)
+    if isinstance(value, Mapping):
+        return "mapping", frozenset((key, comparable(each)) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return "list", tuple(map(comparable, value))
+    return type(value).__name__, value
+
+
 def _path(leaf: str) -> list[str]:
     """Where a leaf stands in an assignment: `regularizer.dropout.rate` is three levels deep.
 
@@ -212,14 +225,14 @@ class Space:
     def grid_size(self, inactive: Sequence[frozenset[str]] = ()) -> int:
         """How many combinations `grid` has at most, without making them."""
         unused = inactive or (frozenset[str](),) * len(self.branches)
-        return sum(
-            math.prod(
-                leaf.grid_size
-                for index, (_, leaf) in enumerate(branch.leaves)
-                if index not in branch.inert(without)
-            )
-            for branch, without in zip(self.branches, unused, strict=True)
-        )
+        sizes: dict[object, int] = {}  # branches that differ in what has no effect are one
+        for branch, without in zip(self.branches, unused, strict=True):
+            inert = set(branch.inert(without))
+            active = [each for i, each in enumerate(branch.leaves) if i not in inert]
+            kinds = tuple(kind for kind in branch.kinds if kind[0] not in without)
+            same = kinds, tuple((name, leaf.place) for name, leaf in active)
+            sizes[same] = math.prod(leaf.grid_size for _, leaf in active)
+        return sum(sizes.values())
 
     def sample(self, rng: np.random.Generator) -> Assignment:
         """A random point: a branch uniformly, then each leaf on its own scale."""

@@ -33,6 +33,7 @@ from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.search_section import check_search
 from sweeps.spec.sections import (
+    MOST_SEEDS,
     Document,
     RegionSettings,
     Resources,
@@ -43,6 +44,7 @@ from sweeps.spec.sections import (
     Warn,
     validate,
 )
+from sweeps.spec.size import check_panel, check_size
 from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
@@ -120,6 +122,10 @@ class _Parser:
         if search is not None:
             for mistake in check_search(search, defence, self.document):
                 self.warn(mistake)
+            if self.names.begun is None:  # a sweep that has begun is read as it is
+                attacks = len(panel) + baseline
+                for mistake in check_size(search, defence, attacks, len(seeds or ())):
+                    self.warn(mistake)
         probes = read_probes(self.document.get("probes"), self.warn)
         for mistake in unread:
             self.warn(mistake)
@@ -287,7 +293,10 @@ class _Parser:
                 "a range without `steps`",
                 "List the values, or add `steps`.",
             )
-        if space.unbounded():
+        too_many = list(check_panel(space)) if self.names.begun is None else []
+        for mistake in too_many:
+            self.warn(mistake)
+        if space.unbounded() or too_many:
             return (), False
         built = [self._built_attack(values) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
@@ -361,6 +370,9 @@ class _Parser:
                     "For example [0, 1, 2], or 3 for three of them.",
                 )
                 return None
+            if len(given) > MOST_SEEDS and self.names.begun is None:
+                rule = f"must be at most {MOST_SEEDS:,} seeds"
+                self._wrong("seeds", rule, f"{len(given):,}", "Use fewer.")
             return tuple(given)
         if given is not None and not isinstance(given, dict):
             rule = "must be a number of seeds, a list of them, or a mapping"
