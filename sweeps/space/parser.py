@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args, get_origin
 
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.registry import TOGETHER, Family
+from backdoor.settings.registry import TOGETHER, Family, Reading
 from backdoor.settings.schema import hints_of, is_number, suggest
 from sweeps.space.space import Branch, Leaf, Range, Space, Value, comparable
 
@@ -23,7 +23,6 @@ SCALES = ("log", "uniform", "int")
 MOST_STEPS = 1_000_000
 #: Values and ends of ranges that all combinations of kinds have together: each is checked.
 MOST_CHOICES = 20_000
-Reading = Callable[[str, Any], Any]
 
 
 class SpaceParser:
@@ -199,7 +198,8 @@ class SpaceParser:
         if isinstance(value, list) and not value:
             self._wrong(place, "must not be an empty list", value, "Name at least one option.")
             return
-        reading = self.readings.get(name) if owner is self.cls else None
+        readings = self.readings if owner is self.cls else getattr(owner, "readings", {})
+        reading = readings.get(name)
         parsed: list[Value | Range] = []
         given: list[Any] = []
         for index, option in enumerate(value if isinstance(value, list) else [value]):
@@ -208,8 +208,9 @@ class SpaceParser:
                 parsed.append(self._option(at, option, reading))
                 given.append(option)
         if parsed:
+            remedy = "" if reading is None else _remedy(reading, given)
             takes_list = any(get_origin(each) is tuple for each in _parts_of(owner, name))
-            self._refuse_repeated(place, given, parsed, name, takes_list)
+            self._refuse_repeated(place, given, parsed, name, takes_list, remedy)
             into[name] = Leaf(tuple(parsed), place)
 
     def _refuse_repeated(
@@ -219,11 +220,12 @@ class SpaceParser:
         parsed: Sequence[Any],
         name: str = "",
         takes_list: bool = False,
+        also: str = "",
     ) -> None:
         """A value that is there twice makes no more trials: something else was meant.
 
         given: the choices as they are written. parsed: the same, as they are read. takes_list:
-        whether one value of the setting `name` is a list.
+        whether one value of the setting `name` is a list. also: more to do about it.
         """
         seen: set[Any] = set()
         keys = [comparable(each) for each in parsed]
@@ -234,7 +236,7 @@ class SpaceParser:
         if takes_list:
             remedy += f" For one value that is a list, write {name}: {[list(given)]}."
         elif name:
-            remedy += f" No list is one value of `{name}`."
+            remedy += f" No list is one value of `{name}`." + (f" {also}" if also else "")
         rule = f"must not repeat a choice, which {given[twice[0]]!r} does"
         self.repeated(Mistake(place, rule, list(given), remedy))
 
@@ -299,6 +301,15 @@ class SpaceParser:
             self._wrong(place, rule, steps, f"{remedy}points: 1000}}.")
             raise _UnreadableError
         return steps
+
+
+def _remedy(reading: Reading, given: list[Any]) -> str:
+    """What to write where this list was meant as one value, by what reads the values."""
+    try:
+        reading("", given)
+    except UserError as error:
+        return error.mistakes[0].remedy
+    return ""
 
 
 def _is_plain(value: Any) -> bool:

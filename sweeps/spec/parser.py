@@ -21,11 +21,11 @@ from backdoor.config import (
 from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
-from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
+from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS, Reading
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
-from sweeps.space.parser import Reading, SpaceParser
+from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
