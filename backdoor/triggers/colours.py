@@ -44,7 +44,9 @@ def colour(place: str, given: Any) -> float | str:
     if isinstance(given, (list, tuple)) and len(given) == 3 and all(map(is_number, given)):
         return _refused(place, given, f"For a colour write {{rgb: {list(given)}}}.")
     if isinstance(given, str) and _HEX.match(given.strip()):
-        return _refused(place, given, "A colour has 3 or 6 digits, without transparency: '#ff0000'.")
+        return _refused(
+            place, given, "A colour has 3 or 6 digits, without transparency: '#ff0000'."
+        )
     remedy = change_remedy(given)
     return _refused(place, given, REMEDY if remedy.startswith("Change") else remedy)
 

@@ -95,7 +95,9 @@ class Patch(Trigger):
         if isinstance(self.value, str) and shape[0] != 3:
             rule = f"needs images of 3 channels for a colour, and these have {shape[0]}"
             grey = colours.luminance(self.value)
-            yield Mistake("value", rule, self.value, f"Its grey value is {grey:g}: value: {grey:g}.")
+            yield Mistake(
+                "value", rule, self.value, f"Its grey value is {grey:g}: value: {grey:g}."
+            )
         if self.image is not None:
             try:
                 self._sticker(shape[0])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
-from backdoor.reading.opening import QUIET, orientation, turned
+from backdoor.reading.opening import QUIET, orientation, reason, turned
 from backdoor.reading.pixels import UNREADABLE, ImageArray, decode
 from backdoor.settings.user_file import UserFile, image_files
 
@@ -89,10 +89,12 @@ def read_sticker(given: UserFile, place: str, channels: int, size: int) -> Stick
         raise UserError(Mistake(place, rule, channels, remedy))
     if path.is_dir():
         raise UserError(Mistake(place, "must be one picture", str(path), "Name a file."))
+    encoded = path.read_bytes()
     try:
-        image = _with_transparency(path.read_bytes()).resize((size, size), Image.Resampling.BILINEAR)
+        image = _with_transparency(encoded).resize((size, size), Image.Resampling.BILINEAR)
     except UNREADABLE as error:
-        rule, remedy = "must be a picture that can be decoded", f"Name another file ({error})."
+        rule = "must be a picture that can be decoded"
+        remedy = f"Name another file: this one {reason(error, encoded)}."
         raise UserError(Mistake(place, rule, str(path), remedy)) from None
     opacity = np.array(image.getchannel("A"))[None]
     if not opacity.any():

@@ -31,7 +31,9 @@ def sobol_points(space: Space, count: int, seed: int) -> Iterator[Assignment]:
 
     axes = 1 + max(len(free_leaves(branch)) for branch in space.branches)
     engine = qmc.Sobol(axes, scramble=True, seed=stream("search", seed))
-    block = min(MOST_AT_ONCE, 2 ** math.ceil(math.log2(count)))  # powers of 2: scipy warns of others
+    block = min(
+        MOST_AT_ONCE, 2 ** math.ceil(math.log2(count))
+    )  # powers of 2: scipy warns of others
     while True:
         for position in engine.random(block).tolist():
             yield point_at(space, position)

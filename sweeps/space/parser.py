@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.registry import TOGETHER, Family, Reading
 from backdoor.settings.schema import hints_of, is_number, suggest
+from sweeps.space import overlaps
 from sweeps.space.space import Branch, Leaf, Range, Space, Value, comparable
 
 SCALES = ("log", "uniform", "int")
@@ -31,7 +32,8 @@ class SpaceParser:
     section: its name in the spec. cls: the dataclass whose fields are the factors. families: of
     the fields that are components. foreign: names that belong to another section, with a remedy.
     readings: factor → what turns its values, each with its place, into those that are used; it
-    raises `UserError`. repeated: gets choices that repeat a value; by default `warn` does.
+    raises `UserError`. repeated: gets choices that repeat a value; by default `warn` does. note:
+    gets what to know of choices that overlap.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class SpaceParser:
         warn: Callable[[Mistake], None],
         readings: Mapping[str, Reading] | None = None,
         repeated: Callable[[Mistake], None] | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
         self.factors, self.cls = [f.name for f in fields(cls)], cls
-        self.readings, self.repeated = readings or {}, repeated or warn
+        self.readings, self.repeated, self.note = readings or {}, repeated or warn, note
 
     def parse(self, given: Any) -> Space:
         if not isinstance(given, Mapping) or not given:
@@ -70,7 +73,16 @@ class SpaceParser:
         if self._too_many(plain, slots):
             return Space(())
         combinations = itertools.product(*slots.values())
-        return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+        space = Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+        for note in overlaps.of_branches(self.section, space.branches, self._default):
+            self.note(note)
+        return space
+
+    def _default(self, branch: Branch, name: str) -> Any:
+        """The value of a factor that a branch leaves out."""
+        slot, _, setting = name.partition(".")
+        owner = self.families[slot].find(dict(branch.kinds)[slot]) if setting else self.cls
+        return {f.name: f.default for f in fields(owner)}.get(setting or slot, overlaps.NOTHING)
 
     def _too_many(
         self, plain: Mapping[str, Leaf], slots: Mapping[str, Sequence[_Component]]
@@ -212,6 +224,8 @@ class SpaceParser:
             takes_list = any(get_origin(each) is tuple for each in _parts_of(owner, name))
             self._refuse_repeated(place, given, parsed, name, takes_list, remedy)
             into[name] = Leaf(tuple(parsed), place)
+            for note in overlaps.in_leaf(into[name]):
+                self.note(note)
 
     def _refuse_repeated(
         self,

@@ -266,7 +266,9 @@ class _Parser:
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS | TRAINING_SETTINGS
             pin_section(given, families)
-        parser = SpaceParser(section, cls, families, foreign, self.warn, readings, self._repeated)
+        parser = SpaceParser(
+            section, cls, families, foreign, self.warn, readings, self._repeated, self._note
+        )
         space = parser.parse(given)
         for slot in ("architecture", "trigger"):
             if slot in families and isinstance(given, dict) and slot not in given:
@@ -276,6 +278,10 @@ class _Parser:
                 self._wrong(f"{section}.{slot}", "must be given", None, remedy)
                 return Space(())
         return space
+
+    def _note(self, text: str) -> None:
+        if self.names.begun is None:  # who goes on with a sweep has read it
+            self.notes.append(text)
 
     def _repeated(self, mistake: Mistake) -> None:
         """A choice that is there twice. Sweeps that began with one are still read."""
@@ -300,7 +306,10 @@ class _Parser:
             return (), False
         built = [self._built_attack(values) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
-        panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
+        poisoned = [attack for attack in attacks if attack.poison_rate > 0]
+        panel = tuple(dict.fromkeys(poisoned))
+        if again := len(poisoned) - len(panel):
+            self._note(f"attack: {again} of {len(poisoned)} attacks repeat another, and count once")
         # The rate of attacks that could not be built, whose mistakes are reported, is not known.
         if attacks and len(attacks) == len(built) and not panel:
             self._wrong(
