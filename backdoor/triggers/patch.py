@@ -94,10 +94,8 @@ class Patch(Trigger):
             yield Mistake("size", rule, self.size, f"Choose at most {smaller}.")
         if isinstance(self.value, str) and shape[0] != 3:
             rule = f"needs images of 3 channels for a colour, and these have {shape[0]}"
-            grey = colours.luminance(self.value)
-            yield Mistake(
-                "value", rule, self.value, f"Its grey value is {grey:g}: value: {grey:g}."
-            )
+            grey = f"value: {colours.luminance(self.value):g}"
+            yield Mistake("value", rule, self.value, f"Use its grey value: {grey}.")
         if self.image is not None:
             try:
                 self._sticker(shape[0])

@@ -21,10 +21,9 @@ NOTHING: Any = object()
 def in_leaf(leaf: Leaf) -> Iterator[str]:
     """A note for each two options of a factor of which one is a range, and that overlap."""
     for one, other in combinations(leaf.options[:MOST], 2):
-        if isinstance(one, Range) or isinstance(other, Range):
-            if _meet(one, other):
-                common = f"{_written(one)} and {_written(other)} have values in common"
-                yield f"{leaf.place}: {common}, which are trained once"
+        if (isinstance(one, Range) or isinstance(other, Range)) and _meet(one, other):
+            common = f"{_written(one)} and {_written(other)} have values in common"
+            yield f"{leaf.place}: {common}, which are trained once"
 
 
 def of_branches(

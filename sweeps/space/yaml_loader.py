@@ -80,18 +80,19 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuses what contains itself, which has no end, and what is too large."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             node = self.anchors.get(event.anchor)
             if node is not None and node.end_mark is None:  # it is still being read
                 what = f"&{event.anchor} contains itself by *{event.anchor}"
                 raise yaml.composer.ComposerError(None, None, what, event.start_mark)
-            return super().compose_node(parent, index)  # type: ignore[no-any-return]
+            return super().compose_node(parent, index)
         self._count.check_depth(self._levels, event.start_mark)
         self._levels += 1
-        composed: yaml.Node = super().compose_node(parent, index)
+        composed = super().compose_node(parent, index)
         self._levels -= 1
-        self._count.add(composed)
+        if composed is not None:
+            self._count.add(composed)
         return composed
 
     def number(self, node: yaml.ScalarNode) -> str:
