@@ -111,7 +111,7 @@ def test_python_mappings_without_end() -> None:
     assert f"seeds: must have at most {DEEPEST} levels" in refused(SMALL | {"seeds": endless})
     wide: list[object] = ["x"]
     for _ in range(30):
-        wide = [wide, wide]
+        wide = [wide] * 9
     many = f"seeds: must not make the settings hold more than {MOST_VALUES:,} values"
     for seeds in (wide, range(10**9), range(10**30)):
         assert many in refused(SMALL | {"seeds": seeds})
