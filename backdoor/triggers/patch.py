@@ -29,8 +29,8 @@ OWN_SETTINGS = {"solid": "value", "noise_per_class": "pattern_seed"}
 
 @dataclass(frozen=True)
 class Patch(Trigger):
-    """A square of `size` × `size` pixels: solid, noise of its own for every class, chequered, or a
-    picture.
+    """A square of `size` × `size` pixels: grey or a colour, noise of its own for every class,
+    chequered, or a picture.
 
     pattern: `solid` has the grey value `value` (0 black, 1 white), or the colour `value`, written
     "#ff0000", "#f00" or {rgb: [1, 0, 0]} with fractions from 0 to 1. `noise_per_class` is uniform

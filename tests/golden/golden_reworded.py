@@ -10,6 +10,10 @@ from typing import Any
 
 #: What the record says → what is said today.
 REWORDED = [
+    (
+        r"solid, noise of its own for every class, or chequered\.",
+        "grey or a colour, noise of its own for every class, chequered, or a picture.",
+    ),
     (r"how to mend what is wrong", "how to fix what is wrong"),
     (r"drawn anew for each image", "drawn again for each image"),
     (r"how much the loss hangs on the input", "how much the loss depends on the input"),
@@ -114,6 +118,8 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
         kept["help"] = _without_line(kept["help"], name)
     for name in (*ADDED_SPECS, *ADDED_DATASETS):
         kept["list"] = _without_line(kept["list"], name)
+    # Pictures as patches came later.
+    kept["list"] = kept["list"].replace("position_seed, image]", "position_seed]", 1)
     return {**kept, "list": _sorted_settings(kept["list"])}
 
 

@@ -166,6 +166,6 @@ def test_commas_that_mean_what_they_say(text) -> None:
 
 def test_a_colour_that_yaml_reads_as_a_comment() -> None:
     assert load("#ff0000", "--set attack.trigger.value") == ("#ff0000", [])
-    with pytest.raises(UserError, match="Put a colour in quotes: '#ff0000'."):
+    with pytest.raises(UserError, match="Put a colour in quotes: '#ff0000'"):
         load("{kind: patch, value: #ff0000}")
     assert read_document(SMALL, ["x=#f00"])[0]["x"] == "#f00"
