@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from backdoor.triggers import Trigger
 
 
+#: Turns a value, with its place, into the plain value that is used; it raises `UserError`.
+Reading = Callable[[str, Any], Any]
+
+
 class Kind(Fields):
     """Base class of everything that a spec names by `kind`. Subclasses are frozen dataclasses."""
 
     kind: ClassVar[str]
+    #: Settings that a spec may write in other forms, such as a colour, and what reads them.
+    readings: ClassVar[Mapping[str, Reading]] = {}
 
     @classmethod
     def kind_name(cls) -> str:

@@ -78,7 +78,7 @@ def _conform(value: object, hint: Any) -> Any:
     if origin is Annotated:
         conformed = _conform(value, args[0])
         for bound in args[1:]:
-            if isinstance(bound, Range) and conformed is not None and not bound.holds(conformed):
+            if isinstance(bound, Range) and is_number(conformed) and not bound.holds(conformed):
                 raise WrongValueError(f"must be {bound}")
         return conformed
     if origin is Literal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
@@ -14,6 +14,7 @@ from sweeps.records.data_entry import DataEntry
 
 if TYPE_CHECKING:
     from sweeps.cost.estimate import Estimate
+    from sweeps.packs.counting import PackCount
     from sweeps.packs.pack import Pack
     from sweeps.spec import SweepSpec
 
@@ -54,8 +55,7 @@ def check(args: argparse.Namespace) -> int:
     from sweeps.spec import load_spec
 
     spec = load_spec(args.spec, args.set)
-    packs, size = _planned(spec)
-    answer = _answer(spec, packs, size)
+    answer = _answer(spec, _counted(spec))
     if not args.json:
         _print(spec, answer)
     for warning in answer["data"]["warnings"]:
@@ -66,7 +66,7 @@ def check(args: argparse.Namespace) -> int:
     if args.time:
         from sweeps.cost.estimate import estimate
 
-        cost = estimate(packs, size)
+        cost = estimate(*_planned(spec))
         answer["cost"] = asdict(cost)
         if not args.json:
             _print_cost(cost, bool(spec.probes))
@@ -89,14 +89,21 @@ def _planned(spec: SweepSpec) -> tuple[list[Pack], int | None]:
     return make_packs(trials, PackSettings.of(spec)), search.size
 
 
-def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAnswer:
-    from sweeps.packs.pack import count_by_engine
+def _counted(spec: SweepSpec) -> PackCount | int:
+    """What is planned; of a search that adapts, how many trials it has at most."""
+    from sweeps.packs.counting import count_packs
+    from sweeps.search.planned import planned_points, planned_trials
+
+    points = planned_points(spec)
+    return planned_trials(spec)[0] if points is None else count_packs(spec, points)
+
+
+def _answer(spec: SweepSpec, planned: PackCount | int) -> CheckAnswer:
     from sweeps.region.labels import attack_label, attacked_classes, kind_label
     from sweeps.results.data_read import data_entry
 
-    adapts = size is not None
-    distinct = {trial.trial_id: trial for pack in packs for trial in pack.trials}
-    engines = {} if adapts else count_by_engine(packs)
+    known = None if isinstance(planned, int) else planned
+    engines = {} if known is None else known.engines
     data = data_entry(spec)
     return {
         "name": spec.name,
@@ -104,10 +111,10 @@ def _answer(spec: SweepSpec, packs: Sequence[Pack], size: int | None) -> CheckAn
         "attacks": [attack_label(attack) for attack in spec.panel],
         "attacked": attacked_classes(spec.panel, data["class_names"], spec.document["attack"]),
         "seeds": list(spec.seeds),
-        "points": None if adapts else len({trial.defence_id for trial in distinct.values()}),
-        "trials": len(distinct) if size is None else size,
-        "packs": None if adapts else len(packs),
-        "engines": {name: {"trials": t, "packs": p} for name, (p, t) in engines.items()},
+        "points": None if known is None else known.points,
+        "trials": planned if isinstance(planned, int) else planned.trials,
+        "packs": None if known is None else known.packs,
+        "engines": {name: {"trials": t, "packs": p} for name, (t, p) in engines.items()},
         "stopping": None if spec.stopping is None else spec.stopping.words,
         "probes": [kind_label(probe.identity()) for probe in spec.probes],
         "notes": [*spec.notes, *_notes(spec)],

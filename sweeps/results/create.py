@@ -25,7 +25,7 @@ from sweeps.results.data_read import data_entry
 from sweeps.results.in_use import refuse_folder_in_use
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
-from sweeps.search import make_search
+from sweeps.search.planned import planned_trials
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.storage.files import read_text, write_atomic, write_json
@@ -130,19 +130,6 @@ def _selected(spec: SweepSpec) -> SelectedClasses:
     if not isinstance(given, dict) or not has_names(given.get("classes")):
         return {}
     return {"class_numbers": [int(number) for number in spec.data.classes or ()]}
-
-
-def planned_trials(spec: SweepSpec) -> tuple[int, int | None]:
-    """How many distinct trials the search proposes in all, and how many defence points; of an
-    adaptive search, the most trials that there may be, and None."""
-    search, trials, points = make_search(spec), set[str](), set[str]()
-    if search.size is not None:
-        return search.size, None
-    while not search.finished:
-        for trial in search.ask(4096):
-            trials.add(trial.trial_id)
-            points.add(trial.defence_id)
-    return len(trials), len(points)
 
 
 def inactive_settings(spec: SweepSpec) -> dict[str, list[str]]:

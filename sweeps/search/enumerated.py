@@ -1,4 +1,7 @@
-"""Grid and random search: defence points in a fixed order, each against the whole panel."""
+"""Grid and random search: defence points in a fixed order, each against the whole panel.
+
+Points are made one by one as they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,8 @@ from collections.abc import Iterable, Iterator
 from backdoor.config import Defence, TrialConfig, build_defence
 from backdoor.streams import stream
 from sweeps.ledger import Rows
+from sweeps.space.points import distinct, grid_points
 from sweeps.spec import SweepSpec
-
-#: A random search ends after this many repeats in a row.
-REPEATS = 1000
 
 
 class Enumerated:
@@ -21,10 +22,14 @@ class Enumerated:
     workers = 1
 
     def __init__(self, spec: SweepSpec, points: Iterable[Defence]) -> None:
+        """points: distinct ones, which are made as they are asked for."""
         self.finished = False
+        self.points = iter(points)
         self._trials = (
             spec.trial(point, attack, seed)
-            for point, attack, seed in itertools.product(points, spec.attacks, spec.seeds)
+            for point in self.points
+            for attack in spec.attacks
+            for seed in spec.seeds
         )
 
     def ask(self, limit: int) -> list[TrialConfig]:
@@ -38,7 +43,7 @@ class Enumerated:
 
 def grid_search(spec: SweepSpec) -> Enumerated:
     """Every combination of the defence space."""
-    return Enumerated(spec, distinct(build_defence(values) for values in spec.defence.grid()))
+    return Enumerated(spec, grid_points(spec.defence))
 
 
 def random_search(spec: SweepSpec) -> Enumerated:
@@ -51,17 +56,3 @@ def random_points(spec: SweepSpec) -> Iterator[Defence]:
     rng = stream("search", spec.search.seed)
     points = distinct(build_defence(spec.defence.sample(rng)) for _ in itertools.count())
     return itertools.islice(points, spec.search.points)
-
-
-def distinct(points: Iterator[Defence]) -> Iterator[Defence]:
-    """The points whose active factors were not seen before; ends when only repeats come."""
-    seen: set[str] = set()
-    repeats = 0
-    for point in points:
-        key = str(point.active())
-        repeats = repeats + 1 if key in seen else 0
-        if repeats > REPEATS:
-            return
-        if key not in seen:
-            seen.add(key)
-            yield point

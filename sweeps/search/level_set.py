@@ -28,7 +28,7 @@ from sweeps.levelset.model import Model, Trials
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.search.recorded import canonical, recorded_point
-from sweeps.space.space import Space
+from sweeps.space.points import inactive_leaves
 from sweeps.spec import SweepSpec
 
 #: Where the median of the last trials takes fewer seconds than `FAST` and `pending` is not given,
@@ -218,12 +218,3 @@ class RegionSearch:
             return Outcome(*stand_in_counts(row, self._stopping_thresholds))
         measured = row.measurements[0]
         return Outcome(row.clean_correct, row.clean_total, measured.success, measured.total)
-
-
-def inactive_leaves(space: Space) -> list[frozenset[str]]:
-    """For each branch the factors that its architecture makes no use of."""
-    found = []
-    for branch in space.branches:
-        first = build_defence(branch.assignment([leaf.ends()[0] for _, leaf in branch.leaves]))
-        found.append(frozenset(first.architecture.inactive))
-    return found

@@ -25,9 +25,10 @@ from backdoor.streams import stream, stream_seed
 from sweeps.ledger import Rows, trial_rows
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import FAILED, STOPPED, TrialRow
-from sweeps.search.enumerated import distinct, random_points
+from sweeps.search.enumerated import random_points
 from sweeps.search.parameters import Parameters
 from sweeps.search.recorded import canonical, recorded_point
+from sweeps.space.points import distinct
 from sweeps.spec import SweepSpec
 from sweeps.spec.samplers import FIXED_SPACE, make_sampler, quiet
 

@@ -15,12 +15,16 @@ from typing import Any, get_args, get_origin
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.aliases import same_name
-from backdoor.settings.registry import TOGETHER, Family
+from backdoor.settings.registry import TOGETHER, Family, Reading
 from backdoor.settings.schema import hints_of, is_number, suggest
-from sweeps.space.space import Branch, Leaf, Range, Space, Value, same
+from sweeps.space import overlaps
+from sweeps.space.space import Branch, Leaf, Range, Space, Value, comparable
 
 SCALES = ("log", "uniform", "int")
-Reading = Callable[[str, Any], Any]
+#: Values of a range that a grid takes.
+MOST_STEPS = 1_000_000
+#: Values and ends of ranges that all combinations of kinds have together: each is checked.
+MOST_CHOICES = 20_000
 
 
 class SpaceParser:
@@ -29,7 +33,8 @@ class SpaceParser:
     section: its name in the spec. cls: the dataclass whose fields are the factors. families: of
     the fields that are components. foreign: names that belong to another section, with a remedy.
     readings: factor → what turns its values, each with its place, into those that are used; it
-    raises `UserError`. repeated: gets choices that repeat a value; by default `warn` does.
+    raises `UserError`. repeated: gets choices that repeat a value; by default `warn` does. note:
+    gets what to know of choices that overlap.
     """
 
     def __init__(
@@ -41,10 +46,11 @@ class SpaceParser:
         warn: Callable[[Mistake], None],
         readings: Mapping[str, Reading] | None = None,
         repeated: Callable[[Mistake], None] | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.section, self.families, self.foreign, self.warn = section, families, foreign, warn
         self.factors, self.cls = [f.name for f in fields(cls)], cls
-        self.readings, self.repeated = readings or {}, repeated or warn
+        self.readings, self.repeated, self.note = readings or {}, repeated or warn, note
 
     def parse(self, given: Any) -> Space:
         if not isinstance(given, Mapping) or not given:
@@ -65,8 +71,32 @@ class SpaceParser:
                 slots[key] = self._components(place, key, value)
             else:
                 self._add_leaf(plain, key, place, value, self.cls)
+        if self._too_many(plain, slots):
+            return Space(())
         combinations = itertools.product(*slots.values())
-        return Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+        space = Space(tuple(self._branch(list(slots), list(c), plain) for c in combinations))
+        for note in overlaps.of_branches(self.section, space.branches, self._default):
+            self.note(note)
+        return space
+
+    def _default(self, branch: Branch, name: str) -> Any:
+        """The value of a factor that a branch leaves out."""
+        slot, _, setting = name.partition(".")
+        owner = self.families[slot].find(dict(branch.kinds)[slot]) if setting else self.cls
+        return {f.name: f.default for f in fields(owner)}.get(setting or slot, overlaps.NOTHING)
+
+    def _too_many(
+        self, plain: Mapping[str, Leaf], slots: Mapping[str, Sequence[_Component]]
+    ) -> bool:
+        """Whether there are more values than can be checked one by one, which is a mistake."""
+        combinations = math.prod(len(listed) for listed in slots.values())
+        own = (sum(len(leaf.options) for leaf in each.leaves) for s in slots.values() for each in s)
+        values = combinations * (1 + sum(len(leaf.options) for leaf in plain.values())) + sum(own)
+        if values > MOST_CHOICES:
+            rule = f"must list at most {MOST_CHOICES:,} values over all combinations of kinds"
+            remedy = "Use a range with `steps` in place of a long list, or fewer kinds."
+            self._wrong(self.section, rule, f"{values:,}", remedy)
+        return values > MOST_CHOICES
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
         self.warn(Mistake(place, rule, value, remedy))
@@ -185,7 +215,8 @@ class SpaceParser:
         if isinstance(value, list) and not value:
             self._wrong(place, "must not be an empty list", value, "Name at least one option.")
             return
-        reading = self.readings.get(name) if owner is self.cls else None
+        readings = self.readings if owner is self.cls else getattr(owner, "readings", {})
+        reading = readings.get(name)
         parsed: list[Value | Range] = []
         given: list[Any] = []
         for index, option in enumerate(value if isinstance(value, list) else [value]):
@@ -194,9 +225,12 @@ class SpaceParser:
                 parsed.append(self._option(at, option, reading))
                 given.append(option)
         if parsed:
+            remedy = "" if reading is None else _remedy(reading, given)
             takes_list = any(get_origin(each) is tuple for each in _parts_of(owner, name))
-            self._refuse_repeated(place, given, parsed, name, takes_list)
+            self._refuse_repeated(place, given, parsed, name, takes_list, remedy)
             into[name] = Leaf(tuple(parsed), place)
+            for note in overlaps.in_leaf(into[name]):
+                self.note(note)
 
     def _refuse_repeated(
         self,
@@ -205,20 +239,23 @@ class SpaceParser:
         parsed: Sequence[Any],
         name: str = "",
         takes_list: bool = False,
+        also: str = "",
     ) -> None:
         """A value that is there twice makes no more trials: something else was meant.
 
         given: the choices as they are written. parsed: the same, as they are read. takes_list:
-        whether one value of the setting `name` is a list.
+        whether one value of the setting `name` is a list. also: more to do about it.
         """
-        twice = [i for i, each in enumerate(parsed) if any(same(each, one) for one in parsed[:i])]
+        seen: set[Any] = set()
+        keys = [comparable(each) for each in parsed]
+        twice = [i for i, key in enumerate(keys) if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
         if not twice:
             return
         remedy = "A list is a choice, which names each value once."
         if takes_list:
             remedy += f" For one value that is a list, write {name}: {[list(given)]}."
         elif name:
-            remedy += f" No list is one value of `{name}`."
+            remedy += f" No list is one value of `{name}`." + (f" {also}" if also else "")
         rule = f"must not repeat a choice, which {given[twice[0]]!r} does"
         self.repeated(Mistake(place, rule, list(given), remedy))
 
@@ -267,14 +304,31 @@ class SpaceParser:
                 "Begin above 0; add 0 as a choice of its own: [0, {log: [0.001, 1]}].",
             )
             raise _UnreadableError
-        if steps is not None and (
-            isinstance(steps, bool) or not isinstance(steps, int) or steps < 2
-        ):
-            self._wrong(
-                f"{place}.steps", "must be a whole number >= 2", steps, "Use at least 2 steps."
-            )
+        return Range(ends[0], ends[1], scale, self._steps(f"{place}.steps", steps))
+
+    def _steps(self, place: str, steps: Any) -> int | None:
+        if steps is None:
+            return None
+        if isinstance(steps, float) and steps.is_integer():
+            steps = int(steps)  # 1e3
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+            self._wrong(place, "must be a whole number >= 2", steps, "Use at least 2 steps.")
             raise _UnreadableError
-        return Range(ends[0], ends[1], scale, steps)
+        if steps > MOST_STEPS:
+            rule = f"must be at most {MOST_STEPS:,}"
+            remedy = "Use fewer, or leave out `steps` and draw points: search: {kind: random, "
+            self._wrong(place, rule, steps, f"{remedy}points: 1000}}.")
+            raise _UnreadableError
+        return steps
+
+
+def _remedy(reading: Reading, given: list[Any]) -> str:
+    """What to write where this list was meant as one value, by what reads the values."""
+    try:
+        reading("", given)
+    except UserError as error:
+        return error.mistakes[0].remedy
+    return ""
 
 
 def _is_plain(value: Any) -> bool:
@@ -302,3 +356,7 @@ class _Component:
     kind: str
     settings: dict[str, Leaf]
     factors: dict[str, Leaf]
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        return [*self.settings.values(), *self.factors.values()]

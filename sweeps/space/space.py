@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -70,6 +70,12 @@ class Range:
         spaced = np.geomspace if self.scale == "log" else np.linspace
         return [round_significant(float(v)) for v in spaced(self.low, self.high, self.steps)]
 
+    @property
+    def grid_size(self) -> int:
+        """How many values `grid` has at most, without making them; 0 where it has none."""
+        whole = int(self.high) - int(self.low) + 1 if self.scale == "int" else self.steps
+        return min(self.steps or 0, whole or 0)
+
     def ends(self) -> list[float | int]:
         whole = self.scale == "int"
         return (
@@ -99,6 +105,11 @@ class Leaf:
         values = [o.grid() if isinstance(o, Range) else [o] for o in self.options]
         return list(dict.fromkeys(itertools.chain.from_iterable(values)))
 
+    @property
+    def grid_size(self) -> int:
+        """How many values `grid` has at most, without making them."""
+        return sum(o.grid_size if isinstance(o, Range) else 1 for o in self.options)
+
     def ends(self) -> list[Value]:
         """Every choice, and both ends of every range."""
         values = [o.ends() if isinstance(o, Range) else [o] for o in self.options]
@@ -126,6 +137,19 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return without_path(one) == without_path(other)
     return type(one) is type(other) and bool(one == other)
+
+
+def comparable(value: Any) -> Any:
+    """What is equal for values that are the `same`, and can be a key; of mappings too."""
+    if is_number(value):
+        return "number", round_significant(value)
+    if isinstance(value, str):
+        return "text", without_path(value)
+    if isinstance(value, Mapping):
+        return "mapping", frozenset((key, comparable(each)) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return "list", tuple(map(comparable, value))
+    return type(value).__name__, value
 
 
 def _path(leaf: str) -> list[str]:
@@ -157,6 +181,11 @@ class Branch:
             holder[key] = value
         return nested
 
+    def inert(self, inactive: frozenset[str]) -> list[int]:
+        """Which of its leaves have no effect where these slots and factors have none."""
+        names = (name.partition(".")[0] for name, _ in self.leaves)
+        return [index for index, slot in enumerate(names) if slot in inactive]
+
     def read(self, point: Assignment) -> list[Value] | None:
         """The leaf values of a point; a leaf that it lacks, having no effect there, is at its
         first end. None where a value is none of its leaf's."""
@@ -179,11 +208,31 @@ class Space:
 
     branches: tuple[Branch, ...]
 
-    def grid(self) -> Iterator[Assignment]:
-        """Every combination; ranges by their steps."""
-        for branch in self.branches:
-            for values in itertools.product(*(leaf.grid() for _, leaf in branch.leaves)):
+    def grid(self, inactive: Sequence[frozenset[str]] = ()) -> Iterator[Assignment]:
+        """Every combination; ranges by their steps.
+
+        inactive: for each branch the slots and factors without effect, which stay at their first
+        value: their other values would only repeat points.
+        """
+        unused = inactive or (frozenset[str](),) * len(self.branches)
+        for branch, without in zip(self.branches, unused, strict=True):
+            grids = [leaf.grid() for _, leaf in branch.leaves]
+            for index in branch.inert(without):
+                del grids[index][1:]
+            for values in itertools.product(*grids):
                 yield branch.assignment(values)
+
+    def grid_size(self, inactive: Sequence[frozenset[str]] = ()) -> int:
+        """How many combinations `grid` has at most, without making them."""
+        unused = inactive or (frozenset[str](),) * len(self.branches)
+        sizes: dict[object, int] = {}  # branches that differ in what has no effect are one
+        for branch, without in zip(self.branches, unused, strict=True):
+            inert = set(branch.inert(without))
+            active = [each for i, each in enumerate(branch.leaves) if i not in inert]
+            kinds = tuple(kind for kind in branch.kinds if kind[0] not in without)
+            same = kinds, tuple((name, leaf.place) for name, leaf in active)
+            sizes[same] = math.prod(leaf.grid_size for _, leaf in active)
+        return sum(sizes.values())
 
     def sample(self, rng: np.random.Generator) -> Assignment:
         """A random point: a branch uniformly, then each leaf on its own scale."""

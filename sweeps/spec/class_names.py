@@ -16,8 +16,8 @@ from backdoor.datasets.class_names import CLASS_FACTORS, ClassNames, has_names, 
 from backdoor.datasets.source import Source
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.printed_names import class_name
+from backdoor.settings.registry import Reading
 from sweeps.panels import named_panel
-from sweeps.space.parser import Reading
 from sweeps.space.yaml_loader import load_yaml
 
 #: Stands for the first class whose number is not known here: more than any class number.

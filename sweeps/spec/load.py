@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_values
 from backdoor.settings.schema import suggest
 from sweeps.space.parser import SCALES
+from sweeps.space.yaml_limits import is_there, read_yaml_file
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
@@ -37,15 +37,17 @@ def bundled_specs() -> dict[str, Path]:
 
 def find_spec(name: str) -> Path:
     """The file of a path or of a bundled spec's name."""
-    path = Path(name)
-    if os.path.isfile(path):  # False also where no file can have this name
-        return path
+    there = is_there(name)
+    if there and Path(name).is_file():
+        return Path(name)
     known = bundled_specs()
     if name in known:
         return known[name]
-    raise UserError(
-        Mistake("SPEC", "must be a file, or the name of a bundled spec", name, suggest(name, known))
-    )
+    remedy = suggest(name, known)
+    if there:
+        what = "a folder" if Path(name).is_dir() else "a pipe or a device"
+        remedy = f"It is {what}: name a file with YAML text."
+    raise UserError(Mistake("SPEC", "must be a file, or the name of a bundled spec", name, remedy))
 
 
 def load_spec(
@@ -73,7 +75,7 @@ def load_spec(
         return parse_spec(*read_document(source, changes))
     except UserError as error:
         # Whose spec comes with the package, or is changed by --set, types on the command line.
-        typed = bool(changes) or (isinstance(source, str) and not os.path.isfile(source))
+        typed = bool(changes) or (isinstance(source, str) and not is_there(source))
         found = error.mistakes
         wrong = UserError([_typed(m, changes) for m in found] if typed else found)
         wrong.about = error.about
@@ -124,7 +126,7 @@ def read_document(
 
 
 def _from_file(path: Path, warn: Warn) -> dict[str, Any]:
-    document = load_yaml(_text(path), warn, str(path))
+    document = load_yaml(read_yaml_file(path, str(path)), warn, str(path))
     if not isinstance(document, dict):
         raise UserError(
             Mistake(
@@ -135,15 +137,6 @@ def _from_file(path: Path, warn: Warn) -> dict[str, Any]:
             )
         )
     return document
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            Mistake(str(path), "must be readable UTF-8 text", str(error), "Check the file.")
-        ) from None
 
 
 def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:

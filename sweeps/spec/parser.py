@@ -22,11 +22,11 @@ from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.aliases import same_name
-from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS
+from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS, Reading
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
-from sweeps.space.parser import Reading, SpaceParser
+from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
@@ -34,6 +34,7 @@ from sweeps.spec.model import SweepSpec
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.search_section import check_search
 from sweeps.spec.sections import (
+    MOST_SEEDS,
     Document,
     RegionSettings,
     Resources,
@@ -44,6 +45,7 @@ from sweeps.spec.sections import (
     Warn,
     validate,
 )
+from sweeps.spec.size import check_panel, check_size
 from sweeps.spec.stopping import check_stopping
 
 DEFENCE_FACTORS = {
@@ -123,6 +125,10 @@ class _Parser:
         if search is not None:
             for mistake in check_search(search, defence, self.document):
                 self.warn(mistake)
+            if self.names.begun is None:  # a sweep that has begun is read as it is
+                attacks = len(panel) + baseline
+                for mistake in check_size(search, defence, attacks, len(seeds or ())):
+                    self.warn(mistake)
         probes = read_probes(self.document.get("probes"), self.warn)
         for mistake in unread:
             self.warn(mistake)
@@ -267,7 +273,9 @@ class _Parser:
             families = {"architecture": ARCHITECTURES, "regularizer": REGULARIZERS}
             foreign = ATTACK_FACTORS | TRAINING_SETTINGS
             pin_section(given, families)
-        parser = SpaceParser(section, cls, families, foreign, self.warn, readings, self._repeated)
+        parser = SpaceParser(
+            section, cls, families, foreign, self.warn, readings, self._repeated, self._note
+        )
         space = parser.parse(given)
         for slot in ("architecture", "trigger"):
             if slot in families and isinstance(given, dict) and slot not in given:
@@ -277,6 +285,10 @@ class _Parser:
                 self._wrong(f"{section}.{slot}", "must be given", None, remedy)
                 return Space(())
         return space
+
+    def _note(self, text: str) -> None:
+        if self.names.begun is None:  # who goes on with a sweep has read it
+            self.notes.append(text)
 
     def _repeated(self, mistake: Mistake) -> None:
         """A choice that is there twice. Sweeps that began with one are still read."""
@@ -294,11 +306,17 @@ class _Parser:
                 "a range without `steps`",
                 "List the values, or add `steps`.",
             )
-        if space.unbounded():
+        too_many = list(check_panel(space)) if self.names.begun is None else []
+        for mistake in too_many:
+            self.warn(mistake)
+        if space.unbounded() or too_many:
             return (), False
         built = [self._built_attack(values) for values in space.grid()]
         attacks = [attack for attack in built if attack is not None]
-        panel = tuple(dict.fromkeys(a for a in attacks if a.poison_rate > 0))
+        poisoned = [attack for attack in attacks if attack.poison_rate > 0]
+        panel = tuple(dict.fromkeys(poisoned))
+        if again := len(poisoned) - len(panel):
+            self._note(f"attack: {again} of {len(poisoned)} attacks repeat another, and count once")
         # The rate of attacks that could not be built, whose mistakes are reported, is not known.
         if attacks and len(attacks) == len(built) and not panel:
             self._wrong(
@@ -368,6 +386,9 @@ class _Parser:
                     "For example [0, 1, 2], or 3 for three of them.",
                 )
                 return None
+            if len(given) > MOST_SEEDS and self.names.begun is None:
+                rule = f"must be at most {MOST_SEEDS:,} seeds"
+                self._wrong("seeds", rule, f"{len(given):,}", "Use fewer.")
             return tuple(given)
         if given is not None and not isinstance(given, dict):
             rule = "must be a number of seeds, a list of them, or a mapping"

@@ -15,6 +15,8 @@ from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
 from sweeps.records.spec_keys import dotted_key
 
 Warn = Callable[[Mistake], None]
+#: Seeds of a sweep.
+MOST_SEEDS = 10_000
 
 
 class Section(BaseModel):
@@ -26,7 +28,7 @@ class Section(BaseModel):
 class Seeds(Section):
     """`count` seeds from `base` on."""
 
-    count: Annotated[int, Field(ge=1, le=10_000)] = 3
+    count: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 3
     base: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 

@@ -17,6 +17,7 @@ from backdoor.settings.schema import suggest
 from sweeps.panels import bundled_panels
 from sweeps.panels.attacks import panel_attacks
 from sweeps.region.labels import attack_label
+from sweeps.space.yaml_limits import is_there, read_yaml_file
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import SweepSpec
 
@@ -68,12 +69,7 @@ def _of_panel(spec: SweepSpec, name: str, say: Callable[[str], None]) -> tuple[A
 
 
 def _listed(given: str, mistakes: list[Mistake]) -> list[Any]:
-    file = Path(given)
-    try:
-        text = file.read_text(encoding="utf-8") if file.is_file() else given
-    except (OSError, UnicodeDecodeError) as error:
-        rule = "must be readable UTF-8 text"
-        raise UserError(Mistake(PLACE, rule, str(error), "Check the file.")) from None
+    text = read_yaml_file(Path(given), PLACE) if is_there(given) else given
     value = load_yaml(text, mistakes.append, PLACE)
     return value if isinstance(value, list) else [value]
 
