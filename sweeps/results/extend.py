@@ -16,13 +16,13 @@ from sweeps.results.create import (
     first_asked,
     inactive_settings,
     measures_of,
-    planned_trials,
     reused,
     verdict_thresholds,
 )
 from sweeps.results.extension import Extension, extension_of
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
+from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
 from sweeps.storage.files import locked, write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep

@@ -84,8 +84,8 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             node = self.anchors.get(event.anchor)
             if node is not None and node.end_mark is None:  # it is still being read
-                what = f"&{event.anchor} contains itself by *{event.anchor}"
-                raise yaml.composer.ComposerError(None, None, what, event.start_mark)
+                what, mark = f"&{event.anchor} contains itself by *{event.anchor}", event.start_mark
+                raise yaml.composer.ComposerError(None, None, what, mark)  # type: ignore[arg-type]
             return super().compose_node(parent, index)
         self._count.check_depth(self._levels, event.start_mark)
         self._levels += 1

@@ -19,15 +19,11 @@ def _answer_last(found: re.Match[str]) -> str:
 
 
 #: What the record says → what is said today.
-<<<<<<< HEAD
 REWORDED: list[tuple[str, Any]] = [
-=======
-REWORDED = [
     (
         r"solid, noise of its own for every class, or chequered\.",
         "grey or a colour, noise of its own for every class, chequered, or a picture.",
     ),
->>>>>>> yaml
     (r"how to mend what is wrong", "how to fix what is wrong"),
     (r"drawn anew for each image", "drawn again for each image"),
     (r"how much the loss hangs on the input", "how much the loss depends on the input"),
@@ -176,7 +172,6 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
         kept["help"] = _without_line(kept["help"], name)
     for name in (*ADDED_SPECS, *ADDED_DATASETS):
         kept["list"] = _without_line(kept["list"], name)
-<<<<<<< HEAD
     assert kept["list"].endswith(LIST_ENDS)
     return {**kept, "list": kept["list"].removesuffix(LIST_ENDS)}
 
@@ -191,11 +186,6 @@ def _aligned(text: str) -> str:
     column = min(24, max(map(len, options)) + 2)
     rest = re.sub(r"(?m)^(  [-\w].*?)  +(?=\S)", lambda row: f"{row[1]:{column}}", rest)
     return f"{usage}\n\n{rest}"
-=======
-    # Pictures as patches came later.
-    kept["list"] = kept["list"].replace("position_seed, image]", "position_seed]", 1)
-    return {**kept, "list": _sorted_settings(kept["list"])}
->>>>>>> yaml
 
 
 def _without_line(text: str, name: str) -> str:
