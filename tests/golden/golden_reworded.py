@@ -147,6 +147,11 @@ ADDED_SPECS = ("own-images",)
 TRUST = ("--trust-code", "import code that the folder names, though somebody else began it")
 ADDED_OPTIONS = {
     "check": ("--json", "answer in JSON"),
+    "run": (
+        "--reuse DIR [DIR ...]",
+        "results folders of other sweeps: finished trials that agree in id, data, engine and source "
+        "code are taken over",
+    ),
     **dict.fromkeys(("resume", "region", "verify", "report", "train", "mirror"), TRUST),
     **dict.fromkeys(("probe influence", "doctor"), TRUST),
 }
@@ -164,7 +169,8 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
     kept = {k: ADDED_LINES.sub("", t) if k.startswith("check ") else t for k, t in texts.items()}
     for command, (option, told) in ADDED_OPTIONS.items():
         shorter = kept[f"help {command}"].replace(f" [{option}]", "", 1)
-        kept[f"help {command}"], times = re.subn(rf"(?m)^ +{option} +{told}\n", "", shorter)
+        words = r"\s+".join(map(re.escape, (*option.split(), *told.split())))
+        kept[f"help {command}"], times = re.subn(rf"(?m)^ +{words}\n", "", shorter)
         assert times == 1, option
         kept[f"help {command}"] = _aligned(kept[f"help {command}"])
     for name in ADDED_COMMANDS:
