@@ -181,7 +181,7 @@ class Branch:
             holder[key] = value
         return nested
 
-    def inert(self, inactive: frozenset[str]) -> list[int]:
+    def without_effect(self, inactive: frozenset[str]) -> list[int]:
         """Which of its leaves have no effect where these slots and factors have none."""
         names = (name.partition(".")[0] for name, _ in self.leaves)
         return [index for index, slot in enumerate(names) if slot in inactive]
@@ -217,7 +217,7 @@ class Space:
         unused = inactive or (frozenset[str](),) * len(self.branches)
         for branch, without in zip(self.branches, unused, strict=True):
             grids = [leaf.grid() for _, leaf in branch.leaves]
-            for index in branch.inert(without):
+            for index in branch.without_effect(without):
                 del grids[index][1:]
             for values in itertools.product(*grids):
                 yield branch.assignment(values)
@@ -227,8 +227,8 @@ class Space:
         unused = inactive or (frozenset[str](),) * len(self.branches)
         sizes: dict[object, int] = {}  # branches that differ in what has no effect are one
         for branch, without in zip(self.branches, unused, strict=True):
-            inert = set(branch.inert(without))
-            active = [each for i, each in enumerate(branch.leaves) if i not in inert]
+            unused_here = set(branch.without_effect(without))
+            active = [each for i, each in enumerate(branch.leaves) if i not in unused_here]
             kinds = tuple(kind for kind in branch.kinds if kind[0] not in without)
             same = kinds, tuple((name, leaf.place) for name, leaf in active)
             sizes[same] = math.prod(leaf.grid_size for _, leaf in active)
