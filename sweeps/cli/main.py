@@ -14,6 +14,8 @@ from backdoor.errors import BackdoorSweepsError, UserError
 from sweeps.cli.commands import COMMANDS, GROUPS
 from sweeps.cli.completing import complete
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, WRONG, say
+from sweeps.cli.os_errors import os_error_line
+from sweeps.cli.restarting import restart
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    if argv is None:
+        restart()
     parser = build_parser()
     complete(parser)
     args = parser.parse_args(argv)
@@ -78,8 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return FINE
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        say(f"error: {place}{error.strerror or error}")
+        say(f"error: {os_error_line(error)}")
         return WRONG
     except KeyboardInterrupt:
         say("interrupted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FINE, say
@@ -54,8 +53,9 @@ def _summary(cls: type) -> str:
 def init(args: argparse.Namespace) -> int:
     """Write a commented spec to begin from."""
     from sweeps.storage.bundled import bundled_files
+    from sweeps.storage.named_places import named_place
 
-    target = Path(args.file)
+    target = named_place(args.file, "FILE")
     if target.exists():
         raise UserError(Mistake("FILE", "must not exist yet", args.file, "Choose another name."))
     target.write_text(bundled_files("specs")["digits"].read_text())

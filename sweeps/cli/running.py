@@ -23,12 +23,14 @@ def run(args: argparse.Namespace) -> int:
     from sweeps.driver.runner import check_runner
     from sweeps.results.create import create_results, refuse_folder_in_use
     from sweeps.spec import load_spec
+    from sweeps.storage.named_places import named_place
 
-    if args.out is not None:
-        refuse_folder_in_use(Path(args.out))
+    out = None if args.out is None else named_place(args.out, "--out")
+    if out is not None:
+        refuse_folder_in_use(out)
     spec = load_spec(args.spec, args.set)
     check_runner(args.runner, spec, "--runner")
-    folder = Path(args.out) if args.out is not None else Path("results") / spec.name
+    folder = out if out is not None else Path("results") / spec.name
     for note in spec.notes:
         say(f"note: {note}")
     paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
@@ -69,7 +71,7 @@ def _conclude(
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
-    from sweeps.mirror import ui_command
+    from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
     from sweeps.region.write import write_region
     from sweeps.storage.paths import read_sweep
@@ -78,10 +80,10 @@ def _conclude(
     report = write_report(paths.root, ledger=ledger)
     write_map(paths.root, paths.map)
     print(json.dumps(region) if args.json else region_text(region))
-    uri = read_sweep(paths)["tracking"]["uri"]
+    sweep = read_sweep(paths)
     say(f"\nReport: {report}")
-    if uri:
-        say(f"MLflow: {ui_command(uri)}")
+    if sweep["tracking"]["uri"]:
+        say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed
     for count, what in ((failed, "trials failed"), (unprobed, "trials lack a probe result")):
         if count:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backdoor.errors import Mistake
+from sweeps.results.tracking import written
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, parse_spec
 from sweeps.storage.files import locked, read_text, write_atomic
@@ -29,4 +30,4 @@ def ask_probes(folder: Path | str, text: str) -> None:
     begun = RecordedClasses.of(read_sweep(paths))
     spec = parse_spec(document, mistakes, begun=begun)
     with locked(paths.lock):
-        write_atomic(paths.spec, spec.to_yaml().encode())
+        write_atomic(paths.spec, written(spec).encode(), follow=False)

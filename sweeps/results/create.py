@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import shlex
 import sys
 import uuid
@@ -21,10 +20,16 @@ from sweeps.region.panel import criteria_of
 from sweeps.results.data_read import data_entry
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
+from sweeps.results.tracking import (
+    command_without_secrets,
+    is_private,
+    tracking_entry,
+    written,
+)
 from sweeps.search import make_search
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
-from sweeps.storage.files import read_text, write_atomic, write_json
+from sweeps.storage.files import PRIVATE, read_text, write_atomic, write_json
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
 
@@ -79,9 +84,10 @@ def create_results(
         raise UserError(
             Mistake(place, rule, str(folder), f"Choose another one ({error.strerror}).")
         ) from None
-    write_atomic(paths.spec, spec.to_yaml().encode())
+    mode = PRIVATE if is_private(description["tracking"]["uri"]) else None
+    write_atomic(paths.spec, written(spec).encode(), follow=False, mode=mode)
     write_gallery(paths, *gallery)
-    write_json(paths.sweep, description)
+    write_json(paths.sweep, description, mode=mode)
     return paths
 
 
@@ -99,12 +105,9 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         "planned": planned,
         "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
         "versions": versions(),
-        "tracking": {
-            "uri": tracking_uri(spec, paths),
-            "runs": "trial" if spec.tracking is None else spec.tracking.runs,
-        },
-        "command": shlex.join(argv),
-        **stored(criteria_of(spec), spec.to_yaml()),
+        "tracking": tracking_entry(spec, paths),
+        "command": shlex.join(command_without_secrets(argv, spec.document)),
+        **stored(criteria_of(spec), written(spec)),
         "planned_points": points,
         "inactive": inactive_settings(spec),
         **_selected(spec),
@@ -152,18 +155,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
-    """The spec's tracking store, else $MLFLOW_TRACKING_URI, else sqlite in the results folder."""
-    if spec.tracking is None:
-        return None
-    uri = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None:
-        return f"sqlite:///{paths.mlflow.resolve()}"
-    scheme, separator, path = uri.partition(":///")
-    relative = scheme == "sqlite" and separator and not path.startswith("/")
-    return f"sqlite:///{Path(path).resolve()}" if relative else uri
 
 
 def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:

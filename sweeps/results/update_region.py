@@ -12,6 +12,7 @@ from sweeps.results.stored import ChangedByHandError, spec_digest, stored_criter
 from sweeps.storage.files import read_text
 from sweeps.storage.paths import SweepPaths, read_sweep
 
+UNWRITTEN = "note: {} was not written ({}); the answer is up to date all the same"
 CHANGED = "note: {} was changed after the sweep began; the region answers what spec.yaml asks now"
 
 
@@ -24,8 +25,13 @@ def update_region(
 
     The spec is needed for the model of a region search, in folders of releases that stored less,
     and where spec.yaml was changed by hand: then it holds as it is now. ledger: the folder's, where
-    it is open already. say: is told of such a change.
+    it is open already. say: is told of such a change, and where region.json cannot be written: the
+    answer is the same.
     """
+
+    def unwritten(error: OSError) -> None:
+        say(UNWRITTEN.format(paths.region, error.strerror or error))
+
     sweep = read_sweep(paths)
     text = read_text(paths.spec)
     try:
@@ -36,8 +42,8 @@ def update_region(
     if criteria is not None and sweep["spec_digest"] != spec_digest(text, str(paths.spec)):
         say(CHANGED.format(paths.spec.name))
     elif criteria is not None and criteria.search != REGION_SEARCH:
-        return write_point_table(paths, criteria, ledger)
+        return write_point_table(paths, criteria, ledger, unwritten)
 
     from sweeps.results.create import read_spec  # loads torch
 
-    return write_region(paths, read_spec(paths), ledger)
+    return write_region(paths, read_spec(paths), ledger, unwritten)

@@ -12,6 +12,7 @@ from sweeps.records import region_file, sweep_file
 from sweeps.records.region_file import REGION_VERSION, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.files import RESTORE, read_versioned
+from sweeps.storage.named_places import named_place
 
 #: Of sweep.json.
 SWEEP_VERSION = 1
@@ -80,6 +81,11 @@ class SweepPaths:
         return self.root / "mlflow.db"
 
     @property
+    def own_store(self) -> Path:
+        """The same with its whole path; a link of this name is not followed."""
+        return self.root.resolve() / self.mlflow.name
+
+    @property
     def mirror_log(self) -> Path:
         return self.root / "mirror.log"
 
@@ -100,7 +106,7 @@ class VerificationPaths(SweepPaths):
 
 def open_results(folder: Path | str) -> SweepPaths:
     """The paths of a folder that holds a sweep; `UserError` where it holds none."""
-    paths = SweepPaths(Path(folder))
+    paths = SweepPaths(named_place(folder, "DIR"))
     if not paths.sweep.is_file():
         raise UserError(
             Mistake(
