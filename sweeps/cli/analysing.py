@@ -107,10 +107,8 @@ def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: Influe
 
     if args.images < 1:
         raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))
-    entry, file = (
-        one_probe_result(answer["studies"], args.trial),
-        named_place(args.out or "influence.png", "--out"),
-    )
+    file = named_place(args.out or "influence.png", "--out")
+    entry = one_probe_result(answer["studies"], args.trial)
     shown = influenced_images(paths, read_spec(paths), entry, args.images)
     title = (
         f"{entry['label']}, {entry['attack']}, seed {entry['seed']}: what moves triggered images"

@@ -29,10 +29,7 @@ def restart(environ: Mapping[str, str] = os.environ) -> None:
     ascii_only = sys.flags.utf8_mode == 0 and _is_ascii(locale.getencoding())
     if uri is None and not ascii_only:
         return
-    if (
-        len(sys.orig_argv) < len(sys.argv)
-        or sys.orig_argv[-len(arguments) or None :] != sys.argv[1:]
-    ):
+    if sys.orig_argv[len(sys.orig_argv) - len(arguments) :] != sys.argv[1:]:
         return  # started in a way of its own
     changed = dict(environ)
     if ascii_only:

@@ -107,8 +107,8 @@ def execute(
         progress = None if messages.quiet else Progress(sweep["planned"], recorded)
         uri = None if spec.tracking is None else spec.tracking.uri
         mirror = MirrorProcess(paths, uri=uri) if sweep["tracking"]["uri"] else None
-        for warning in tracking_warnings(sweep, paths, uri):
-            messages.warn(f"warning: {warning}")
+        for known in tracking_warnings(sweep, paths, uri) if mirror else ():
+            messages.warn(f"warning: {known}")
         observers: list[Observer] = [] if progress is None else [progress]
         if mirror is not None:
             mirror.start()

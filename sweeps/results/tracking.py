@@ -74,10 +74,7 @@ def same_tracking(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two specs, as plain values, mirror to the same store in the same way, whether or not
     they hold its secret."""
     first, second = _uri(one), _uri(other)
-    if first is None or second is None:
-        alike = first == second
-    else:
-        alike = same_store(first, second)
+    alike = same_store(first, second) if first and second else first == second
     return alike and _rest(one) == _rest(other)
 
 

@@ -10,7 +10,7 @@ from backdoor.errors import Mistake, UserError
 
 #: Bytes of the name of one file or folder, and of a whole path with the files of a results folder.
 LONGEST_NAME, LONGEST_PATH = 255, 4096 - 128
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def named_place(given: str | os.PathLike[str], place: str) -> Path:

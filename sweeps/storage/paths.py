@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,9 @@ class VerificationPaths(SweepPaths):
 
 def open_results(folder: Path | str) -> SweepPaths:
     """The paths of a folder that holds a sweep; `UserError` where it holds none."""
-    paths = SweepPaths(named_place(folder, "DIR"))
+    # A folder that is there is taken whatever it is called.
+    given = Path(folder)
+    paths = SweepPaths(given if os.path.isdir(given) else named_place(folder, "DIR"))
     if not paths.sweep.is_file():
         raise UserError(
             Mistake(
