@@ -11,6 +11,7 @@ rule, the value and the remedy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,10 @@ class Mistake:
         return f"{self.place}: {self.rule}, but got {shown}. {self.remedy}"
 
     def inside(self, parent: str) -> Mistake:
-        """The same mistake, with `parent` in front of its place."""
+        """The same mistake, with `parent` in front of its place. A variable of the environment
+        lies nowhere else."""
+        if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", self.place):
+            return self
         return replace(self, place=f"{parent}.{self.place}" if self.place else parent)
 
 

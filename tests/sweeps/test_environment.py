@@ -14,7 +14,7 @@ import pytest
 from small import small_spec
 from trials import fake_result, trial
 
-from backdoor.errors import UserError
+from backdoor.errors import Mistake, UserError
 from backdoor.reading.cache_files import cache_folder
 from sweeps.cli.console import FINE, WRONG
 from sweeps.cli.main import main
@@ -173,6 +173,8 @@ def test_the_cache_is_no_address(monkeypatch) -> None:
     monkeypatch.setenv("BACKDOOR_CACHE", "s3://bucket")
     with pytest.raises(UserError, match="BACKDOOR_CACHE: must be a path on this machine"):
         cache_folder()
+    error = UserError(Mistake("BACKDOOR_CACHE", "must be a folder", 1, "Set it."))
+    assert str(error.inside("data")).startswith("BACKDOOR_CACHE: ")
 
 
 # --- links, modes and disks ----------------------------------------------------------------------
