@@ -12,6 +12,7 @@ rule, the value and the remedy.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,7 +87,10 @@ class Mistake:
         return f"{_part(place + self.rule)}{got}{ending} {_part(self.remedy)}".rstrip()
 
     def inside(self, parent: str) -> Mistake:
-        """The same mistake, with `parent` in front of its place."""
+        """The same mistake, with `parent` in front of its place. A variable of the environment
+        lies nowhere else."""
+        if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", self.place):
+            return self
         return replace(self, place=f"{parent}.{self.place}" if self.place else parent)
 
 

@@ -5,7 +5,6 @@ All points, the panel, failures, caveats, source. Sentences are the templates' o
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,10 +13,7 @@ from dashboards.results import Results
 from sweeps.records.data_entry import data_text
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
-
-#: A password in an address, as in postgresql://user:password@host.
-_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^\s@/]+@")
-
+from sweeps.storage import scrubbed
 
 # --- points and attacks ------------------------------------------------------------------------
 
@@ -209,8 +205,9 @@ class Source:
 def source(results: Results) -> Source:
     """How to get these results again."""
     counts, sweep = results.region["trials"], results.sweep
+    addresses = [uri] if (uri := sweep.get("tracking", {}).get("uri")) else []
     return Source(
-        command=without_passwords(sweep["command"]),
+        command=without_passwords(sweep["command"], addresses),
         created=sweep["created"],
         finished=counts["finished"],
         planned=counts["planned"],
@@ -220,10 +217,11 @@ def source(results: Results) -> Source:
         data=data_text(sweep),
         data_fingerprint=sweep["data_fingerprint"],
         versions=sweep.get("versions", {}),
-        spec=without_passwords(results.spec),
+        spec=without_passwords(results.spec, addresses),
     )
 
 
-def without_passwords(text: str) -> str:
-    """The text without the passwords in its addresses: a report is passed on, a spec seldom is."""
-    return _PASSWORD.sub(r"\1:***@", text)
+def without_passwords(text: str, uris: Iterable[str] = ()) -> str:
+    """The text without the passwords in its addresses: a report is passed on, a spec seldom is.
+    uris: addresses that it may hold in pieces."""
+    return scrubbed(text, uris)

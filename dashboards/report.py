@@ -12,6 +12,7 @@ from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Results, read_results
 from sweeps.ledger import Ledger
+from sweeps.records.region_file import RegionFile
 from sweeps.storage import SweepPaths, read_region, write_atomic
 
 
@@ -34,7 +35,10 @@ class Report:
 
 
 def write_report(
-    folder: str | Path, out: str | Path | None = None, ledger: Ledger | None = None
+    folder: str | Path,
+    out: str | Path | None = None,
+    ledger: Ledger | None = None,
+    region: RegionFile | None = None,
 ) -> Path:
     """Write a sweep's report, one HTML file that needs nothing else, and return its path.
 
@@ -46,6 +50,7 @@ def write_report(
         folder: the results folder of a sweep, with its region.json.
         out: the file to write; `report.html` in the folder if not given.
         ledger: the folder's record of trials, where it is open already.
+        region: the answer, where it is known already; it is read from the folder if not given.
 
     Raises:
         UserError: the folder holds no sweep or no region.json, or one of its files is damaged; or
@@ -56,9 +61,10 @@ def write_report(
         PosixPath('digits.html')
     """
     file = SweepPaths(Path(folder)).report if out is None else Path(out)
-    page = report_page(read_results(Path(folder), ledger))
+    page = report_page(read_results(Path(folder), ledger, region))
     try:
-        write_atomic(file, page.encode())
+        # A link in a results folder may be a stranger's; one that is named is meant.
+        write_atomic(file, page.encode(), follow=out is not None)
     except (OSError, ValueError) as error:
         rule, reason = "must be a file that can be written", getattr(error, "strerror", error)
         remedy = f"Name another file ({reason})."
@@ -90,5 +96,6 @@ def _report_of(results: Results) -> Report:
 
 def write_map(folder: Path, out: Path) -> Path:
     """Writes the map of the region as a stand-alone SVG file and returns its path."""
-    write_atomic(out, to_svg(plot_region_map(read_region(folder)), "map").encode())
+    picture = to_svg(plot_region_map(read_region(folder)), "map").encode()
+    write_atomic(out, picture, follow=out != SweepPaths(folder).map)
     return out

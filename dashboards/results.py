@@ -91,9 +91,13 @@ def region_from(source: str | Path | RegionFile) -> RegionFile:
     return source
 
 
-def read_results(folder: Path, ledger: Ledger | None = None) -> Results:
-    """Everything that a report shows. ledger: the folder's, where it is open already."""
-    region, paths = read_region(folder), open_results(folder)
+def read_results(
+    folder: Path, ledger: Ledger | None = None, region: RegionFile | None = None
+) -> Results:
+    """Everything that a report shows. ledger: the folder's, where it is open already. region: the
+    answer, where it is known already."""
+    paths = open_results(folder)
+    region = read_region(folder) if region is None else region
     remedy = "Restore the file; `sweeps run` wrote it."
     sweep = _parsed(paths.sweep, remedy)
     spec = paths.spec.read_text(encoding="utf-8") if paths.spec.is_file() else ""

@@ -25,14 +25,17 @@ SPARE = 64 * 2**20
 
 def cache_folder() -> Path:
     """The folder in which decoded sources are kept."""
-    configured = os.environ.get("BACKDOOR_CACHE")
+    # A blank variable is as good as none.
+    configured = os.environ.get("BACKDOOR_CACHE", "").strip()
+    if "://" in configured:
+        rule, remedy = "must be a path on this machine", "Name a folder of a disk."
+        raise UserError(Mistake("BACKDOOR_CACHE", rule, configured, remedy))
     try:
-        return (
-            Path(configured).expanduser() if configured else Path.home() / ".cache/backdoor-sweeps"
-        )
+        folder = Path(configured or "~/.cache/backdoor-sweeps").expanduser()
     except RuntimeError as error:  # ~ of a user who is not there
         rule, remedy = "must be a path on this machine", f"Check it ({error})."
-        raise UserError(Mistake("BACKDOOR_CACHE", rule, configured, remedy)) from None
+        raise UserError(Mistake("BACKDOOR_CACHE", rule, configured or None, remedy)) from None
+    return folder.absolute()
 
 
 class PixelFile:

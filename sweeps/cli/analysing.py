@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from backdoor.errors import Mistake, UserError
@@ -106,10 +105,12 @@ def _draw_influences(args: argparse.Namespace, paths: SweepPaths, answer: Influe
     from sweeps.pictures.influence_pictures import influenced_images, one_probe_result
     from sweeps.results.create import read_spec
     from sweeps.storage.files import write_atomic
+    from sweeps.storage.named_places import named_place
 
     if args.images < 1:
         raise UserError(Mistake("--images", "must be >= 1", args.images, "Ask for one or more."))
-    entry, file = one_probe_result(answer["studies"], args.trial), Path(args.out or "influence.png")
+    file = named_place(args.out or "influence.png", "--out")
+    entry = one_probe_result(answer["studies"], args.trial)
     shown = influenced_images(paths, read_spec(paths), entry, args.images)
     title = (
         f"{entry['label']}, {entry['attack']}, seed {entry['seed']}: what moves triggered images"

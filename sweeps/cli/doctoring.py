@@ -119,12 +119,14 @@ def _tracking(subject: Subject, there: bool) -> Iterator[Finding]:
     """Whether MLflow's store is there, and which kind it is."""
     from cluster.doctor import FAILURE, OK, Finding
     from sweeps.mirror.tracking_store import TrackingUnreachable, preflight, shown
-    from sweeps.results.create import tracking_uri
+    from sweeps.mirror.tracking_store import tracking_uri as stored_uri
+    from sweeps.results.tracking import tracking_uri
     from sweeps.storage.paths import read_sweep
 
     assert subject.spec is not None and subject.paths is not None
     if subject.paths.sweep.is_file():
-        uri = read_sweep(subject.paths)["tracking"]["uri"]
+        sweep = read_sweep(subject.paths)
+        uri = stored_uri(sweep, subject.paths) if sweep["tracking"]["uri"] else None
     elif there and not (subject.spec.tracking and subject.spec.tracking.uri):
         yield Finding(OK, "cluster", "mlflow", "sqlite, in the results folder over there")
         return

@@ -7,16 +7,19 @@ import copy
 import dataclasses
 import importlib.metadata
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, UserError
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.storage.addresses import hidden, scrubbed_value
+from sweeps.storage.environment import variable
 from sweeps.storage.shell import command
+from sweeps.storage.sqlite_address import sqlite_uri
 
 if TYPE_CHECKING:
+    from cluster.head import Head
     from cluster.jobs import Job, Jobs
     from cluster.payload import Payload, Remote
 
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
 ROOT = Path(__file__).resolve().parents[2]
 STORAGE = "~/backdoor-sweeps"
+#: Where a spec has the password of its tracking store.
+NOT_SENT = (
+    "note: the password of tracking.uri is not sent. Set MLFLOW_TRACKING_URI to the whole address "
+    "where the head of the cluster is started."
+)
 
 
 def submit(args: argparse.Namespace) -> int:
@@ -136,15 +144,16 @@ def fetch(args: argparse.Namespace) -> int:
     """Bring the results folder of a job here."""
     from cluster.fetch import fetch as fetch_now
     from cluster.fetch import refuse_used_folder
+    from sweeps.storage.named_places import named_place
 
-    out = Path(args.out).absolute()
+    out = named_place(args.out, "--out").absolute()
     refuse_used_folder(out)
     jobs = connect(args)
     _, results = _results(jobs, args.job, "JOB")
     count = fetch_now(jobs, payload(), results, out)
     print(args.out)
     say(f"{count} files, checked. Look at them with: {command('sweeps', 'region', args.out)}")
-    uri = f"sqlite:///{out}/mlflow.db"
+    uri = sqlite_uri(out / "mlflow.db")
     say(f"MLflow's runs are made again with: {command('sweeps', 'mirror', args.out, '--uri', uri)}")
     return FINE
 
@@ -190,14 +199,16 @@ def address_of(args: argparse.Namespace) -> str:
     """--address, else where `ray job` looks."""
     from cluster.head import DEFAULT_ADDRESS
 
-    return args.address or os.environ.get("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
+    if args.address:
+        return str(args.address)
+    return variable("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
 
 
 def connect(args: argparse.Namespace) -> Jobs:
     """The jobs of the cluster, once its versions are checked; warns where it asks for no token."""
-    from cluster.head import reach, refuse_other_versions
+    from cluster.head import refuse_other_versions
 
-    head = reach(address_of(args))
+    head = _reached(args)
     refuse_other_versions(head)
     if head.token is None and not head.on_loopback:
         say(f"warning: {head.url} asks for no token: whoever reaches it can run code there")
@@ -205,6 +216,25 @@ def connect(args: argparse.Namespace) -> Jobs:
     from cluster.jobs import Jobs
 
     return Jobs(head)
+
+
+def _reached(args: argparse.Namespace) -> Head:
+    """The head, after it has answered; an error names what the address is from."""
+    from cluster.head import reach
+
+    try:
+        return reach(address_of(args))
+    except UserError as error:
+        asked = args.address or not variable("RAY_API_SERVER_ADDRESS")
+        place = "--address" if asked else "RAY_API_SERVER_ADDRESS"
+        raise UserError(
+            dataclasses.replace(
+                m,
+                place=place if m.place == "--address" else m.place,
+                value=scrubbed_value(m.value),
+            )
+            for m in error.mistakes
+        ) from None
 
 
 def payload(spec: str | None = None) -> Payload:
@@ -219,12 +249,16 @@ def payload(spec: str | None = None) -> Payload:
 
 
 def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
-    """A spec's name and text, checked as far as possible without its data, which lie there."""
+    """A spec's name and text, checked as far as possible without its data, which lie there. A
+    password of its tracking store stays here: whoever may look at the cluster sees its jobs."""
+    from sweeps.results.tracking import holds_secrets, without_secrets
     from sweeps.space.yaml_loader import dump_yaml
     from sweeps.spec import parse_spec, read_document
 
     document, mistakes = read_document(source, changes)
-    text = dump_yaml(document)
+    if holds_secrets(document):
+        say(NOT_SENT)
+    text = dump_yaml(without_secrets(document))
     root = _given(document, "data", "root")
     if isinstance(root, str) and not root.startswith(("/", "~/")):
         rule = "must be an absolute path on the cluster, or begin with ~/"
@@ -233,7 +267,9 @@ def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:
     uri = tracking if isinstance(tracking, str) else _given(document, "tracking", "uri")
     if isinstance(uri, str) and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         remedy = "Leave it out: then the store is in the results folder."
-        mistakes.append(Mistake("tracking.uri", "must be absolute on a cluster", uri, remedy))
+        mistakes.append(
+            Mistake("tracking.uri", "must be absolute on a cluster", hidden(uri), remedy)
+        )
     given = copy.deepcopy(document)
     spec = parse_spec(given, mistakes, against_data=False, names_later=True)
     return spec.name, text

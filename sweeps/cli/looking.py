@@ -6,7 +6,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from backdoor.errors import Mistake, UserError
@@ -155,32 +154,39 @@ def report(args: argparse.Namespace) -> int:
     from dashboards.report import write_report
     from sweeps.ledger import Ledger
     from sweeps.results.update_region import update_region
+    from sweeps.storage.named_places import named_place
     from sweeps.storage.paths import open_results
 
+    output = named_place(args.output, "-o") if args.output else None
     paths = open_results(args.dir)
     ledger = Ledger(paths.ledger)
-    update_region(paths, ledger, say)
-    print(write_report(paths.root, Path(args.output) if args.output else None, ledger))
+    # As it is read from region.json, which a folder that is read-only may lack.
+    region = json.loads(json.dumps(update_region(paths, ledger, say)))
+    print(write_report(paths.root, output, ledger, region))
     return FINE
 
 
 def mirror(args: argparse.Namespace) -> int:
     """Write to MLflow what it lacks."""
     from sweeps.mirror import mirror as mirror_now
-    from sweeps.mirror import ui_command
+    from sweeps.mirror import moved_store, tracking_uri, ui_command
     from sweeps.storage.paths import open_results, read_sweep
+    from sweeps.storage.tracking_uri import checked_uri
 
     paths = open_results(args.dir)
-    uri = args.uri or read_sweep(paths)["tracking"]["uri"]
-    if not uri:
-        raise UserError(
-            Mistake(
-                "--uri",
-                "must be given: the sweep ran with tracking off",
-                None,
-                "For example --uri sqlite:///mlflow.db.",
-            )
+    sweep = read_sweep(paths)
+    if args.uri is not None:
+        uri = checked_uri(args.uri, "--uri", "For example --uri sqlite:///mlflow.db.")
+    elif sweep["tracking"]["uri"]:
+        uri = tracking_uri(sweep, paths)
+        if note := moved_store(sweep, paths):
+            say(f"note: {note}")
+    else:
+        rule, remedy = (
+            "must be given: the sweep ran with tracking off",
+            "For example --uri sqlite:///mlflow.db.",
         )
+        raise UserError(Mistake("--uri", rule, None, remedy))
     done = mirror_now(paths, uri)
     written = counted(done.created, "run")
     print(f"{written} written, {done.repaired} repaired, {done.present} already there")
@@ -191,15 +197,17 @@ def mirror(args: argparse.Namespace) -> int:
 def export(args: argparse.Namespace) -> int:
     """Write the trials, or what probes found, as a flat table."""
     from sweeps.ledger import Ledger, load_results, write_csv
+    from sweeps.storage.named_places import named_place
     from sweeps.storage.paths import open_results
 
     if args.csv is None and args.probes is None:
         remedy = "For example --csv trials.csv."
         raise UserError(Mistake("--csv or --probes", "must name the file to write", None, remedy))
+    asked = (("--csv", args.csv, None), ("--probes", args.probes, "all"))
+    files = [(named_place(file, flag), probe) for flag, file, probe in asked if file is not None]
     ledger = Ledger(open_results(args.dir).ledger)
-    for file, probe in ((args.csv, None), (args.probes, "all")):
-        if file is not None:
-            table = load_results(ledger, probe)
-            write_csv(table, Path(file))
-            say(f"{counted(table.num_rows, 'row')} written to {file}")
+    for file, probe in files:
+        table = load_results(ledger, probe)
+        write_csv(table, file)
+        say(f"{counted(table.num_rows, 'row')} written to {file}")
     return FINE

@@ -21,6 +21,8 @@ from sweeps.cli.console import (
 )
 from sweeps.cli.helping import PURPOSE, Version, overview
 from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, unknown_message
+from sweeps.cli.os_errors import os_error_line
+from sweeps.cli.restarting import restart
 from sweeps.cli.trusting import guarding
 
 #: Characters of a message on wrong usage, which repeats what was typed.
@@ -107,6 +109,8 @@ def _no_command_of(group: argparse.ArgumentParser) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    if argv is None:
+        restart()
     print_anything()
     try:
         try:
@@ -154,6 +158,5 @@ def _say_mistakes(error: UserError) -> None:
 
 
 def _wrong_place(error: OSError) -> int:
-    place = f"{error.filename}: " if error.filename else ""
-    say(f"error: {shortened(escaped(f'{place}{error.strerror or error}'), LONGEST_USAGE)}")
+    say(f"error: {shortened(escaped(os_error_line(error)), LONGEST_USAGE)}")
     return WRONG

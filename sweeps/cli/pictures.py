@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from sweeps.cli.console import FINE, say
 
@@ -13,8 +12,9 @@ def gallery(args: argparse.Namespace) -> int:
     from dashboards.trigger_gallery import draw_triggers
     from sweeps.pictures.preview import show_triggers
     from sweeps.storage.files import write_atomic
+    from sweeps.storage.named_places import named_place
 
     clean, shown = show_triggers(args.trigger, args.data, args.images, say)
-    write_atomic(Path(args.out), draw_triggers(clean, shown))
+    write_atomic(named_place(args.out, "--out"), draw_triggers(clean, shown))
     print(args.out)
     return FINE

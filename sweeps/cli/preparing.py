@@ -34,7 +34,9 @@ LONGEST = 64
 
 def init(args: argparse.Namespace) -> int:
     """Write a commented spec to begin from."""
-    target = Path(args.file)
+    from sweeps.storage.named_places import named_place
+
+    target = named_place(args.file, "FILE")
     name = free_name(target.stem)
     _write_new(target, args.file, template(name, args.file))
     say(f"{escaped(args.file)} is a commented spec named {name}. Edit it, then try:")

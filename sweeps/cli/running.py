@@ -25,12 +25,14 @@ def run(args: argparse.Namespace) -> int:
     from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
     from sweeps.scheduling.reuse import check_reusable
     from sweeps.spec import load_spec
+    from sweeps.storage.named_places import named_place
 
-    if args.out is not None and not holds_sweep(Path(args.out)):
-        refuse_folder_in_use(Path(args.out))
+    out = None if args.out is None else named_place(args.out, "--out")
+    if out is not None and not holds_sweep(out):
+        refuse_folder_in_use(out)
     spec = load_spec(args.spec, args.set)
     check_runner(args.runner, spec, "--runner")
-    folder = Path(args.out) if args.out is not None else Path("results") / spec.name
+    folder = out if out is not None else Path("results") / spec.name
     again = (args.spec, *(word for change in args.set for word in ("--set", change)))
     refuse_folder_in_use(folder, "--out", spec, again)
     check_reusable(args.reuse)
@@ -94,7 +96,7 @@ def _conclude(
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
-    from sweeps.mirror import ui_command
+    from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
     from sweeps.region.write import write_region
     from sweeps.storage.paths import read_sweep
@@ -106,10 +108,10 @@ def _conclude(
         print(json.dumps(region))
     else:
         show(region_text(region, terminal_width()))
-    uri = read_sweep(paths)["tracking"]["uri"]
+    sweep = read_sweep(paths)
     say(f"\nReport: {report}")
-    if uri:
-        say(f"MLflow: {ui_command(uri)}")
+    if sweep["tracking"]["uri"]:
+        say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed
     for count, what in ((failed, "trials failed"), (unprobed, "trials lack a probe result")):
         if count:

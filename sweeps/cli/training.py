@@ -26,14 +26,16 @@ def train(args: argparse.Namespace) -> int:
     from sweeps.final_model.select import choose
     from sweeps.final_model.train import train_final, with_root
     from sweeps.results.create import read_spec
+    from sweeps.storage.named_places import named_place
     from sweeps.storage.paths import open_results
 
+    out = None if args.out is None else named_place(args.out, "--out")
     paths = open_results(args.dir)
     spec = read_spec(paths)
     if args.data_root is not None:
         spec = with_root(spec, args.data_root)
     chosen = choose(spec, paths, args.point, args.attack, args.seed)
-    folder = paths.models / chosen.name if args.out is None else Path(args.out)
+    folder = paths.models / chosen.name if out is None else out
     if chosen.known_seed:
         say(f"note: the sweep has trained seed {chosen.trial.seed} itself: this is no new model")
     config = train_final(spec, paths, chosen, folder, _device(spec), say)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,10 +93,11 @@ def _announce_time(
     """How long it will take here, from what the trials of the sweep took."""
     from sweeps.cost.estimate import workers_here
     from sweeps.ledger import Ledger
+    from sweeps.runners.ray_address import ray_address
 
     missing = len({trial.trial_id for trial in plan.trials(case.spec)} - set(ledger.finished))
     took = [trial.seconds for trial in Ledger(paths.ledger).trials() if trial.seconds]
-    if not missing or not took or os.environ.get("RAY_ADDRESS"):
+    if not missing or not took or ray_address():
         return
     resources = case.spec.resources
     workers = 1 if runner == "serial" else workers_here(resources.cpu, resources.gpu)

@@ -10,7 +10,7 @@ from sweeps.driver.messages import STOPPING, Messages
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, check_runner, runner_of
 from sweeps.ledger import Ledger, Rows
-from sweeps.mirror import MirrorProcess
+from sweeps.mirror import MirrorProcess, tracking_warnings
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
 from sweeps.region.write import write_region
@@ -25,6 +25,7 @@ from sweeps.scheduling.reuse import check_reusable, open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.storage.files import locked
+from sweeps.storage.named_places import named_place
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
 
@@ -62,11 +63,12 @@ def run_sweep(
     Raises:
         UserError: the spec is wrong, with all mistakes; or the folder holds something.
     """
-    if out is not None and not holds_sweep(Path(out)):
-        refuse_folder_in_use(Path(out), "out")
+    given = None if out is None else named_place(out, "out")
+    if given is not None and not holds_sweep(given):
+        refuse_folder_in_use(given, "out")
     checked = spec if isinstance(spec, SweepSpec) else load_spec(spec)
     check_runner(runner, checked)
-    folder = Path(out) if out is not None else Path("results") / checked.name
+    folder = given if given is not None else Path("results") / checked.name
     refuse_folder_in_use(folder, "out", checked)
     check_reusable(reuse, "reuse")
     paths = create_results(checked, folder, ["sweeps.run_sweep"], "out", reuse)
@@ -160,7 +162,10 @@ def execute(
         if runner == "tune" and recorded < sweep["planned"]:
             say("starting Ray ...")
         progress = None if messages.quiet else Progress(sweep["planned"], recorded)
-        mirror = MirrorProcess(paths) if sweep["tracking"]["uri"] else None
+        uri = None if spec.tracking is None else spec.tracking.uri
+        mirror = MirrorProcess(paths, uri=uri) if sweep["tracking"]["uri"] else None
+        for known in tracking_warnings(sweep, paths, uri) if mirror else ():
+            messages.warn(f"warning: {known}")
         observers: list[Observer] = [] if progress is None else [progress]
         if mirror is not None:
             mirror.start()

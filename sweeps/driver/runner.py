@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import suggest
+from sweeps.runners.ray_address import ray_address, refuse_dead_address
 from sweeps.spec.model import SweepSpec
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
         rule = "must be `serial` for kinds of `__main__`, which other processes do not have"
         remedy = f"Or move {kind.removeprefix(MAIN)} into a module of your own: my_module:Class."
         raise UserError(Mistake(place, rule, name, remedy))
+    if runner == "tune" and (address := ray_address()):
+        refuse_dead_address(address)
     if isinstance(runner, str) and (runner == "serial" or not _on_a_cluster()):
         check_gpus(spec.resources.gpu)
 
@@ -56,7 +58,7 @@ def check_gpus(gpu: float) -> None:
 
 def _on_a_cluster() -> bool:
     """Whether Ray Tune will use a Ray that others have started."""
-    if os.environ.get("RAY_ADDRESS"):
+    if ray_address():
         return True
     from sweeps.runners.ray_session import is_connected
 

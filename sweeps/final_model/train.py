@@ -33,7 +33,7 @@ from sweeps.final_model.select import Chosen
 from sweeps.results.create import versions
 from sweeps.results.same_data import check_same_data
 from sweeps.spec import SweepSpec
-from sweeps.storage.files import new_folder, write_atomic, write_json
+from sweeps.storage.files import new_folder, refuse_links, write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
 
 
@@ -76,6 +76,8 @@ def train_final(
         TrainingError: the training cannot go on.
     """
     refuse_used(folder)
+    if folder.parent == paths.models:
+        refuse_links(paths.root, paths.models.name)
     check(spec, paths, chosen.trial)
     with new_folder(folder) as scratch:
         # A baseline is measured with every trigger, a poisoned model with its own.

@@ -28,7 +28,7 @@ def write_table(folder: Path, word: str, table: pa.Table, schema: pa.Schema) -> 
     pq.write_table(table.replace_schema_metadata(schema.metadata), sink, **_WRITING[word])
     # Names sort by time, so that the earliest row of a trial is the one that counts.
     name = f"{word}-{time.time_ns():020d}-{uuid.uuid4().hex[:6]}.parquet"
-    write_atomic(folder / name, sink.getvalue())
+    write_atomic(folder / name, sink.getvalue(), follow=False)
     return folder / name
 
 

@@ -16,7 +16,15 @@ that runs beside a sweep.
 from sweeps.mirror.experiment import mlflow_settings
 from sweeps.mirror.process import MirrorProcess
 from sweeps.mirror.sync import Mirrored, mirror, only_mirror
-from sweeps.mirror.tracking_store import TrackingUnreachable, preflight, ui_command
+from sweeps.mirror.tracking_store import (
+    TrackingUnreachable,
+    moved_store,
+    preflight,
+    store_uri,
+    tracking_uri,
+    tracking_warnings,
+    ui_command,
+)
 
 __all__ = [
     "MirrorProcess",
@@ -24,7 +32,11 @@ __all__ = [
     "TrackingUnreachable",
     "mirror",
     "mlflow_settings",
+    "moved_store",
     "only_mirror",
     "preflight",
+    "store_uri",
+    "tracking_uri",
+    "tracking_warnings",
     "ui_command",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from backdoor.errors import BackdoorSweepsError
 from sweeps.mirror.run_record import MetricPoint
 from sweeps.mirror.tracking_store import TrackingUnreachable
+from sweeps.storage.sqlite_address import opened_uri
 
 #: Runs listed by one request, and metric values sent by one, of which MLflow takes no more.
 PAGE, BATCH = 1000, 800
@@ -30,7 +31,7 @@ class Experiment:
         with self._calling():
             from mlflow import MlflowClient
 
-            self._client = MlflowClient(tracking_uri=uri)
+            self._client = MlflowClient(tracking_uri=opened_uri(uri))
             self.experiment_id = self._find_or_create(name, sweep_id)
 
     def runs(self) -> list[Any]:

@@ -22,8 +22,14 @@ from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
 from sweeps.mirror.experiment import mlflow_settings
 from sweeps.mirror.sync import only_mirror, view_of
-from sweeps.mirror.tracking_store import one_line, preflight, tracking_uri
+from sweeps.mirror.tracking_store import (
+    one_line,
+    preflight,
+    refuse_linked_store,
+    tracking_uri,
+)
 from sweeps.mirror.view import View
+from sweeps.storage.addresses import scrubbed
 from sweeps.storage.paths import SweepPaths, read_sweep
 
 #: Seconds between two looks at the ledger, and the least between two lines of progress.
@@ -108,7 +114,8 @@ class Follower:
 
     def _connected(self) -> View:
         sweep = read_sweep(self._paths)
-        uri = tracking_uri(sweep)
+        uri = tracking_uri(sweep, self._paths)
+        refuse_linked_store(uri, self._paths)
         preflight(uri)
         with mlflow_settings():
             self._view = view_of(self._paths, sweep, uri)
@@ -123,7 +130,7 @@ class Follower:
 def _reason(error: Exception) -> str:
     if isinstance(error, BackdoorSweepsError):
         return one_line(str(error))
-    return one_line(f"{type(error).__name__}: {error}")
+    return one_line(scrubbed(f"{type(error).__name__}: {error}"))
 
 
 def wait(stdin: int, seconds: float) -> bool:

@@ -15,8 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.storage.addresses import secrets_of
+from sweeps.storage.files import new_private
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
+from sweeps.storage.tracking_uri import VARIABLE
 
 #: The priority number of the process, the last there is: Ray gives its workers 15.
 NICENESS = 19
@@ -28,10 +31,12 @@ class MirrorProcess:
     """Mirrors a sweep to MLflow while it runs. No method raises for a fault of the mirror.
 
     stall: seconds without a new line in the log after which `finish` gives the process up.
+    uri: the address of the store as the spec has it, if it does: with the secret that sweep.json
+    lacks. The process gets it in its environment, which nobody else can read.
     """
 
-    def __init__(self, paths: SweepPaths, stall: float = 60.0) -> None:
-        self.paths, self.stall = paths, stall
+    def __init__(self, paths: SweepPaths, stall: float = 60.0, uri: str | None = None) -> None:
+        self.paths, self.stall, self._uri = paths, stall, uri
         self._process: subprocess.Popen[bytes] | None = None
         self._fault = "it was not started"
 
@@ -39,15 +44,14 @@ class MirrorProcess:
         """Starts the process in a session of its own, out of reach of Ctrl-C in the terminal."""
         line = [sys.executable, "-m", "sweeps.mirror.follower", str(self.paths.root.resolve())]
         try:
-            self.paths.mirror_log.write_bytes(b"")
-            with self.paths.mirror_log.open("ab") as log:
+            with new_private(self.paths.mirror_log) as log:
                 self._process = subprocess.Popen(
                     line,
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
                     bufsize=0,
-                    env=_environment(),
+                    env=_environment(self._uri),
                     start_new_session=True,
                 )
             assert self._process.stdin is not None
@@ -117,10 +121,13 @@ class MirrorProcess:
         return f"{missing} Nothing is lost. Send them with: {again}"
 
 
-def _environment() -> dict[str, str]:
+def _environment(uri: str | None) -> dict[str, str]:
     """That of this process, changed so that the other one imports our packages, and no file of the
     same name in the working directory."""
     root = str(Path(__file__).resolve().parents[2])
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     path = os.pathsep.join([root, *others])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    changed = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    if uri is not None and secrets_of(uri):
+        changed[VARIABLE] = uri
+    return {**os.environ, **changed}

@@ -12,10 +12,11 @@ from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger
 from sweeps.mirror.experiment import mlflow_settings
 from sweeps.mirror.run_view import RunView
-from sweeps.mirror.tracking_store import preflight, shown, tracking_uri
+from sweeps.mirror.tracking_store import preflight, refuse_linked_store, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
 from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
+from sweeps.storage.tracking_uri import whole_uri
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ def mirror(
 
     Raises:
         TrackingUnreachable: the store cannot be used. What was written counts next time.
-        UserError: no store is named, or another process mirrors this folder.
+        UserError: no store is named, the environment lacks the secret of its address, or another
+            process mirrors this folder.
     """
     sweep = read_sweep(open_results(paths.root))
-    uri = uri or tracking_uri(sweep)
+    uri = whole_uri(uri) if uri else tracking_uri(sweep, paths)
+    refuse_linked_store(uri, paths)
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):
         view = view_of(paths, sweep, uri)

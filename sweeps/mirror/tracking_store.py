@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
+import shlex
 import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
 from sweeps.records.sweep_file import SweepFile
+from sweeps.storage.addresses import hidden, scrubbed, secrets_of
+from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
+from sweeps.storage.sqlite_address import former_address, is_plain, sqlite_file, sqlite_uri
+from sweeps.storage.tracking_uri import whole_uri
 
 #: Seconds that a server may take to show that it is there.
 PREFLIGHT_SECONDS = 3.0
@@ -25,32 +30,78 @@ class TrackingUnreachable(BackdoorSweepsError):  # noqa: N818  (a state of the s
     """MLflow's store cannot be reached or used."""
 
     def __init__(self, uri: str, reason: str) -> None:
-        self.uri, self.reason = shown(uri), one_line(reason.replace(uri, shown(uri)))
+        self.uri, self.reason = hidden(uri), one_line(scrubbed(reason, [uri]))
         super().__init__(f"MLflow's store {self.uri} cannot be used: {self.reason}")
 
     def __reduce__(self) -> tuple[type[TrackingUnreachable], tuple[str, str]]:
         return type(self), (self.uri, self.reason)
 
 
-def tracking_uri(sweep: SweepFile) -> str:
-    """The store that a sweep (sweep.json) was begun with; `UserError` where it has none."""
+def store_uri(sweep: SweepFile, paths: SweepPaths) -> str:
+    """The store that a sweep (sweep.json) was begun with, as it is stored; `UserError` where it has
+    none."""
     uri = tracking.get("uri") if (tracking := sweep.get("tracking")) else None
-    if uri:
-        return uri
-    rule = "must name MLflow's tracking store: the sweep ran with tracking off"
-    raise UserError(Mistake("--uri", rule, None, "For example --uri sqlite:///mlflow.db."))
+    if not uri:
+        rule = "must name MLflow's tracking store: the sweep ran with tracking off"
+        raise UserError(Mistake("--uri", rule, None, "For example --uri sqlite:///mlflow.db."))
+    own = paths.own_store
+    return sqlite_uri(own) if former_address(uri, own) else uri
+
+
+def tracking_uri(sweep: SweepFile, paths: SweepPaths) -> str:
+    """The store that a sweep (sweep.json) was begun with, with the secret of its address.
+
+    Raises:
+        UserError: it has none, or the environment lacks the secret.
+    """
+    return whole_uri(store_uri(sweep, paths))
+
+
+def tracking_warnings(sweep: SweepFile, paths: SweepPaths, uri: str | None) -> Iterator[str]:
+    """What to know before a sweep is mirrored. uri: that of its spec, if it has one."""
+    stored = sweep["tracking"]["uri"]
+    if stored and secrets_of(f"{stored}"):
+        yield (
+            f"{paths.sweep} holds the password of {hidden(stored)}, as earlier releases wrote it. "
+            "It works; change the password, or pass the folder on to nobody."
+        )
+    if note := moved_store(sweep, paths):
+        yield note
+    if stored and not (uri and secrets_of(uri)):
+        try:
+            whole_uri(stored)
+        except UserError as error:
+            yield f"results will not be in MLflow. {error}"
+
+
+def moved_store(sweep: SweepFile, paths: SweepPaths) -> str | None:
+    """What to know where an earlier release wrote MLflow's runs of this sweep to another file than
+    that of its folder, since the path holds `?` or `%`; None elsewhere."""
+    uri = tracking.get("uri") if (tracking := sweep.get("tracking")) else None
+    before = sqlite_file(uri) if uri and former_address(uri, paths.own_store) else None
+    if before is None or not before.is_file():
+        return None
+    return (
+        f"an earlier release wrote MLflow's runs to {before}; they are written to {paths.mlflow} "
+        "now. The old file is left as it is."
+    )
 
 
 def ui_command(uri: str) -> str:
     """What opens the store's pages: a command to copy, or the address of a server."""
     if uri.startswith(("http://", "https://")):
-        return shown(uri)
-    return command("mlflow", "ui", "--backend-store-uri", shown(uri))
+        return hidden(uri)
+    file = sqlite_file(uri)
+    if file is None or is_plain(uri):
+        return command("mlflow", "ui", "--backend-store-uri", hidden(uri))
+    # MLflow would make a folder of the path as it is written in the address.
+    line = command("mlflow", "ui", "--backend-store-uri", sqlite_uri(Path("/") / file.name))
+    return f"cd {shlex.quote(str(file.parent))} && {line.replace('sqlite:////', 'sqlite:///')}"
 
 
 def shown(uri: str) -> str:
     """`uri` as it may be printed: without its password."""
-    return re.sub(r"://([^:/@]*):[^/]*@", r"://\1:***@", uri)
+    return hidden(uri)
 
 
 def one_line(text: str) -> str:
@@ -93,7 +144,8 @@ def _ask(parts: urllib.parse.SplitResult) -> None:
 
 def _look_at_file(uri: str) -> None:
     """A sqlite file that is there must be one; a new one needs a folder to be made in."""
-    file = Path(uri.partition(":///")[2].partition("?")[0]).absolute()
+    if (file := sqlite_file(uri)) is None:
+        return
     if file.is_file():
         with file.open("rb") as stream:
             if stream.read(16) not in (b"", b"SQLite format 3\0"):
@@ -103,3 +155,10 @@ def _look_at_file(uri: str) -> None:
         raise OSError(f"{nearest} is not a folder")
     if not os.access(nearest, os.W_OK):
         raise OSError(f"{nearest} cannot be written to")
+
+
+def refuse_linked_store(uri: str, paths: SweepPaths) -> None:
+    """`TrackingUnreachable` where the file of the folder itself is a link: whoever made the folder
+    may have pointed it at a file of yours."""
+    if sqlite_file(uri) == paths.own_store and paths.own_store.is_symlink():
+        raise TrackingUnreachable(uri, f"{paths.mlflow} must not be a link. Remove the link")

@@ -12,7 +12,7 @@ from PIL import Image
 from sweeps.pictures.sample_images import SampleImages
 from sweeps.region.labels import kind_label
 from sweeps.spec import SweepSpec
-from sweeps.storage.files import write_atomic, write_json
+from sweeps.storage.files import refuse_links, write_atomic, write_json
 from sweeps.storage.paths import SweepPaths
 
 #: Images in a row of pictures, at most.
@@ -44,8 +44,9 @@ def draw_gallery(spec: SweepSpec) -> tuple[dict[str, bytes], list[Picture]]:
 
 def write_gallery(paths: SweepPaths, files: dict[str, bytes], index: list[Picture]) -> None:
     """Writes what `draw_gallery` returned."""
+    refuse_links(paths.root, paths.pictures.name)
     for name, content in files.items():
-        write_atomic(paths.pictures / name, content)
+        write_atomic(paths.pictures / name, content, follow=False)
     write_json(paths.gallery, {"images": index})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sweeps.ledger import Ledger
@@ -15,25 +16,41 @@ if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
 
 
-def write_region(paths: SweepPaths, spec: SweepSpec, ledger: Ledger | None = None) -> RegionFile:
+#: Is told why region.json could not be written; without one, that is an error.
+Unwritten = Callable[[OSError], None]
+
+
+def write_region(
+    paths: SweepPaths,
+    spec: SweepSpec,
+    ledger: Ledger | None = None,
+    unwritten: Unwritten | None = None,
+) -> RegionFile:
     """Judges what the ledger holds, and writes region.json. ledger: the folder's, where it is open
     already."""
     from sweeps.region.panel import criteria_of  # loads torch
 
-    return _write(paths, criteria_of(spec), spec, ledger)
+    return _write(paths, criteria_of(spec), spec, ledger, unwritten)
 
 
 def write_point_table(
-    paths: SweepPaths, criteria: Criteria, ledger: Ledger | None = None
+    paths: SweepPaths,
+    criteria: Criteria,
+    ledger: Ledger | None = None,
+    unwritten: Unwritten | None = None,
 ) -> RegionFile:
     """The same without the spec, for every search but a region search: its model needs the spec."""
     if criteria.search == REGION_SEARCH:
         raise ValueError("The region of a region search is written with its spec: `write_region`.")
-    return _write(paths, criteria, None, ledger)
+    return _write(paths, criteria, None, ledger, unwritten)
 
 
 def _write(
-    paths: SweepPaths, criteria: Criteria, spec: SweepSpec | None, ledger: Ledger | None
+    paths: SweepPaths,
+    criteria: Criteria,
+    spec: SweepSpec | None,
+    ledger: Ledger | None,
+    unwritten: Unwritten | None,
 ) -> RegionFile:
     ledger = Ledger(paths.ledger) if ledger is None else ledger
     sweep = read_sweep(paths)
@@ -43,7 +60,12 @@ def _write(
     region["class_names"] = sweep["class_names"]
     if "data" in sweep:
         region["data"] = sweep["data"]
-    write_json(paths.region, region)
+    try:
+        write_json(paths.region, region)
+    except OSError as error:
+        if unwritten is None:
+            raise
+        unwritten(error)
     return region
 
 

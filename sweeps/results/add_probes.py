@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backdoor.errors import Mistake
 from sweeps.results.asked import present_text
+from sweeps.results.tracking import written
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, parse_spec
 from sweeps.storage.files import locked, write_atomic, write_json
@@ -31,6 +32,6 @@ def ask_probes(folder: Path | str, text: str) -> None:
     spec = parse_spec(document, mistakes, begun=RecordedClasses.of(sweep))
     with locked(paths.lock):
         if "specs" in sweep:
-            sweep["specs"][-1]["yaml"] = spec.to_yaml()
+            sweep["specs"][-1]["yaml"] = written(spec)
             write_json(paths.sweep, sweep)
-        write_atomic(paths.spec, spec.to_yaml().encode())
+        write_atomic(paths.spec, written(spec).encode(), follow=False)

@@ -12,27 +12,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.early_stopping.limits import in_words
 from sweeps.records.sweep_file import AskedSpec, SweepFile
 from sweeps.results.differences import Difference, differences
 from sweeps.results.stored import spec_digest
+from sweeps.results.tracking import command_without_secrets, written
 from sweeps.space.yaml_loader import load_yaml
+from sweeps.spec import SweepSpec
 from sweeps.storage.files import read_text
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
 
 
-def asked(
-    text: str, argv: Sequence[str], planned: int, thresholds: str | None, since: str | None = None
-) -> AskedSpec:
-    """The entry of a spec, given as YAML; since: now, if it is not known."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def asked(spec: SweepSpec, argv: Sequence[str], planned: int) -> AskedSpec:
+    """The entry of a spec that is asked from now on, without secrets."""
+    text = written(spec)
     return {
         "yaml": text,
-        "since": since or now,
-        "command": shlex.join(argv),
+        "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(command_without_secrets(argv, spec.document)),
         "planned": planned,
         "digest": spec_digest(text),
-        "thresholds": thresholds,
+        "thresholds": in_words(spec.region) if spec.predicting else None,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import shlex
 import sys
 import uuid
@@ -16,7 +15,6 @@ from backdoor.config import build_defence, measure_id
 from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
-from sweeps.early_stopping.limits import in_words
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import AskedSpec, ReusedSweeps, SelectedClasses, SweepFile
 from sweeps.region.panel import criteria_of
@@ -24,11 +22,17 @@ from sweeps.results.asked import asked, present_text
 from sweeps.results.data_read import data_entry
 from sweeps.results.in_use import refuse_folder_in_use
 from sweeps.results.same_data import check_same_data
-from sweeps.results.stored import stored
+from sweeps.results.stored import spec_digest, stored
+from sweeps.results.tracking import (
+    command_without_secrets,
+    is_private,
+    tracking_entry,
+    written,
+)
 from sweeps.search.planned import planned_trials
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
-from sweeps.storage.files import read_text, write_atomic, write_json
+from sweeps.storage.files import PRIVATE, read_text, write_atomic, write_json
 from sweeps.storage.owner import host_name, user_name
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
 
@@ -69,9 +73,10 @@ def create_results(
         raise UserError(
             Mistake(place, rule, str(folder), f"Choose another one ({error.strerror}).")
         ) from None
-    write_atomic(paths.spec, spec.to_yaml().encode())
+    mode = PRIVATE if is_private(description["tracking"]["uri"]) else None
+    write_atomic(paths.spec, written(spec).encode(), follow=False, mode=mode)
     write_gallery(paths, *gallery)
-    write_json(paths.sweep, description)
+    write_json(paths.sweep, description, mode=mode)
     return paths
 
 
@@ -91,17 +96,14 @@ def _description(
         "planned": planned,
         "measures": measures_of(spec),
         "versions": versions(),
-        "tracking": {
-            "uri": tracking_uri(spec, paths),
-            "runs": "trial" if spec.tracking is None else spec.tracking.runs,
-        },
-        "command": shlex.join(argv),
+        "tracking": tracking_entry(spec, paths),
+        "command": shlex.join(command_without_secrets(argv, spec.document)),
         "user": user_name(),
         "host": host_name(),
-        **stored(criteria_of(spec), spec.to_yaml()),
+        **stored(criteria_of(spec), written(spec)),
         "planned_points": points,
         "inactive": inactive_settings(spec),
-        "specs": [asked(spec.to_yaml(), argv, planned, verdict_thresholds(spec))],
+        "specs": [asked(spec, argv, planned)],
         **_selected(spec),
         **reused(reuse),
     }
@@ -117,11 +119,6 @@ def reused(folders: Sequence[Path | str], before: Sequence[str] = ()) -> ReusedS
 def measures_of(spec: SweepSpec) -> dict[str, dict[str, Any]]:
     """Measure id → identity of a trigger with its target, in the order of the panel."""
     return {measure_id(m): m.measure_identity() for m in spec.measures}
-
-
-def verdict_thresholds(spec: SweepSpec) -> str | None:
-    """Those that certain verdicts of trials are about, as rows name them; None without such."""
-    return in_words(spec.region) if spec.predicting else None
 
 
 def _selected(spec: SweepSpec) -> SelectedClasses:
@@ -154,18 +151,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
-    """The spec's tracking store, else $MLFLOW_TRACKING_URI, else sqlite in the results folder."""
-    if spec.tracking is None:
-        return None
-    uri = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None:
-        return f"sqlite:///{paths.mlflow.resolve()}"
-    scheme, separator, path = uri.partition(":///")
-    relative = scheme == "sqlite" and separator and not path.startswith("/")
-    return f"sqlite:///{Path(path).resolve()}" if relative else uri
-
-
 def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
     """The paths and the spec of an existing sweep; its data must be what they were."""
     paths = open_results(folder)
@@ -187,8 +172,9 @@ def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
 
 def first_asked(sweep: SweepFile, text: str, spec: SweepSpec) -> AskedSpec:
     """The entry of the spec of a folder that has none yet."""
-    argv = shlex.split(sweep["command"])
-    return asked(text, argv, sweep["planned"], verdict_thresholds(spec), sweep["created"])
+    entry = asked(spec, shlex.split(sweep["command"]), sweep["planned"])
+    # What the file holds may be written otherwise, and with a secret.
+    return {**entry, "since": sweep["created"], "digest": spec_digest(text)}
 
 
 def store_spec(paths: SweepPaths, spec: SweepSpec) -> None:
@@ -202,4 +188,4 @@ def store_spec(paths: SweepPaths, spec: SweepSpec) -> None:
             {**sweep, **stored(criteria_of(spec), text), "specs": [first_asked(sweep, text, spec)]},
         )
     if read_text(paths.spec) != text:
-        write_atomic(paths.spec, text.encode())
+        write_atomic(paths.spec, text.encode(), follow=False)

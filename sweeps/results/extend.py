@@ -17,11 +17,11 @@ from sweeps.results.create import (
     inactive_settings,
     measures_of,
     reused,
-    verdict_thresholds,
 )
 from sweeps.results.extension import Extension, extension_of
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
+from sweeps.results.tracking import written
 from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
 from sweeps.storage.files import locked, write_atomic, write_json
@@ -78,7 +78,7 @@ def _write(
     gallery = draw_gallery(spec)
     write_gallery(paths, *gallery)
     write_json(paths.sweep, _extended(paths, before, spec, argv, reuse))
-    write_atomic(paths.spec, spec.to_yaml().encode())
+    write_atomic(paths.spec, written(spec).encode(), follow=False)
 
 
 def _extended(
@@ -88,17 +88,17 @@ def _extended(
     argv: Sequence[str],
     reuse: Sequence[Path | str],
 ) -> SweepFile:
-    sweep, text = read_sweep(paths), spec.to_yaml()
+    sweep = read_sweep(paths)
     planned, points = planned_trials(spec)
     specs = sweep.get("specs") or [first_asked(sweep, asked_text(paths, sweep), before)]
     return {
         **sweep,
-        **stored(criteria_of(spec), text),
+        **stored(criteria_of(spec), written(spec)),
         "planned": planned,
         "planned_points": points,
         "measures": measures_of(spec),
         "inactive": inactive_settings(spec),
-        "specs": [*specs, asked(text, argv, planned, verdict_thresholds(spec))],
+        "specs": [*specs, asked(spec, argv, planned)],
         **reused(reuse, sweep.get("reuse", [])),
     }
 

@@ -16,6 +16,7 @@ from backdoor.errors import Mistake
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import attack_label
 from sweeps.results.differences import NOTHING, differences
+from sweeps.results.tracking import same_tracking
 from sweeps.search.recorded import canonical
 from sweeps.space.space import Space
 from sweeps.spec import SweepSpec
@@ -64,7 +65,8 @@ class _Comparison:
         stopping = before.stopping == after.stopping
         self._unchanged("stopping", stopping, "Trials were stopped by it.")
         self._same("curve_every", before.curve_every, after.curve_every, "curves must be alike")
-        self._unchanged("tracking", _tracking(before) == _tracking(after), "Runs are there.")
+        tracking = same_tracking(before.document, after.document)
+        self._unchanged("tracking", tracking, "The runs are there; see `sweeps mirror --uri`.")
         self._free("region", before.region, after.region)
         self._free("resources", before.resources, after.resources)
         self._free("probes", before.probes, after.probes)
@@ -170,10 +172,6 @@ def _counts(before: SweepSpec, after: SweepSpec) -> Iterator[tuple[str, float, f
         yield "search.budget.trials", old.trials, new.trials
         hours = [b.gpu_hours if b.gpu_hours is not None else float("inf") for b in (old, new)]
         yield "search.budget.gpu_hours", hours[0], hours[1]
-
-
-def _tracking(spec: SweepSpec) -> Any:
-    return spec.tracking
 
 
 def _points(space: Space) -> set[str]:

@@ -12,6 +12,7 @@ from sweeps.results.asked import present_text
 from sweeps.results.stored import ChangedByHandError, stored_criteria
 from sweeps.storage.paths import SweepPaths, read_sweep
 
+UNWRITTEN = "note: {} was not written ({}); the answer is up to date all the same"
 CHANGED = "note: {} was changed by hand; the region answers what spec.yaml asks"
 
 
@@ -24,11 +25,16 @@ def update_region(
 
     The spec is needed for the model of a region search, in folders of releases that stored less,
     and where sweep.json was changed by hand: then it holds. ledger: the folder's, where it is open
-    already. say: is told of such a change.
+    already. say: is told of such a change, and where region.json cannot be written: the answer is
+    the same.
 
     Raises:
         UserError: spec.yaml was changed by hand.
     """
+
+    def unwritten(error: OSError) -> None:
+        say(UNWRITTEN.format(paths.region, error.strerror or error))
+
     sweep = read_sweep(paths)
     present_text(paths, sweep)
     try:
@@ -37,8 +43,8 @@ def update_region(
         criteria = None
         say(CHANGED.format(paths.sweep.name))
     if criteria is not None and criteria.search != REGION_SEARCH:
-        return write_point_table(paths, criteria, ledger)
+        return write_point_table(paths, criteria, ledger, unwritten)
 
     from sweeps.results.create import read_spec  # loads torch
 
-    return write_region(paths, read_spec(paths), ledger)
+    return write_region(paths, read_spec(paths), ledger, unwritten)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,22 +14,7 @@ import ray
 from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
-
-#: Seconds to wait for a Ray head to accept a connection.
-CONNECT_SECONDS = 5.0
-
-
-def _refuse_dead_address(address: str) -> None:
-    """Ray itself tries an address for minutes; this reports a refused connection at once."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return  # `auto`, `local` and the like: Ray resolves them
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        rule = "must be the address of a running Ray cluster"
-        remedy = f"Start it, or unset RAY_ADDRESS to run on this machine ({error})."
-        raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
+from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
 
 
 def is_connected() -> bool:
@@ -65,9 +49,9 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     if is_connected():
         yield
         return
-    address = os.environ.get("RAY_ADDRESS")
+    address = ray_address()
     if address:
-        _refuse_dead_address(address)
+        refuse_dead_address(address)
     options: dict[str, Any] = {"address": address}
     if not address:
         options = {
@@ -86,6 +70,10 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."
         raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
+    except (ConnectionError, RuntimeError) as error:
+        if not address:
+            raise
+        raise no_cluster(address, " ".join(str(error).split())) from None
     finally:
         os.umask(mask)
     try:

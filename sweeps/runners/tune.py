@@ -37,6 +37,7 @@ from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.runners.feed import Feed
 from sweeps.runners.in_flight import InFlight
+from sweeps.runners.ray_address import ray_address
 from sweeps.runners.ray_session import ray_session
 from sweeps.runners.tune_schedulers import (
     EPOCH,
@@ -145,7 +146,7 @@ class TuneRunner:
 
     def _refuse_packs_that_never_fit(self) -> None:
         """A pack larger than the cluster would wait for ever, unless the cluster can grow."""
-        if os.environ.get("RAY_ADDRESS"):
+        if ray_address():
             return
         have = ray.cluster_resources()
         for name, needed in (("CPU", self.cpu), ("GPU", self.gpu)):

@@ -85,7 +85,7 @@ class _Loader(yaml.SafeLoader):
             node = self.anchors.get(event.anchor)
             if node is not None and node.end_mark is None:  # it is still being read
                 what, mark = f"&{event.anchor} contains itself by *{event.anchor}", event.start_mark
-                raise yaml.composer.ComposerError(None, None, what, mark)  # type: ignore[arg-type]
+                raise yaml.composer.ComposerError(None, None, what, mark)
             return super().compose_node(parent, index)
         self._count.check_depth(self._levels, event.start_mark)
         self._levels += 1

@@ -13,6 +13,8 @@ from backdoor.errors import Mistake
 from backdoor.settings.aliases import nearest
 from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
 from sweeps.records.spec_keys import dotted_key
+from sweeps.storage.addresses import scrubbed_value
+from sweeps.storage.tracking_uri import broken_rule
 
 Warn = Callable[[Mistake], None]
 #: Seeds of a sweep.
@@ -164,7 +166,8 @@ RULE_OPTIONS = {
 
 class Tracking(Section):
     """uri: of MLflow's tracking store; by default $MLFLOW_TRACKING_URI, else a sqlite file in the
-    results folder. runs: what an MLflow run stands for, a `trial`, or a defence `point` with the
+    results folder. A password in it may be left out by `***`: then $MLFLOW_TRACKING_URI has the
+    whole address. runs: what an MLflow run stands for, a `trial`, or a defence `point` with the
     figures of the whole panel. `tracking: none` switches the mirror off."""
 
     uri: str | None = None
@@ -173,12 +176,8 @@ class Tracking(Section):
     @pydantic.field_validator("uri")
     @classmethod
     def _usable(cls, value: str | None) -> str | None:
-        schemes = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://|databricks"
-        if value is not None and not re.match(schemes, value):
-            raise ValueError(
-                "must be a tracking store that MLflow has: sqlite:///FILE, http(s)://HOST, "
-                "postgresql://..., mysql://..., mssql://... or databricks"
-            )
+        if value is not None and (rule := broken_rule(value)) is not None:
+            raise ValueError(rule)
         return value
 
 
@@ -204,7 +203,7 @@ def validate(model: type[Any], given: Any, place: str, warn: Warn) -> Any:
     """A pydantic model of `given`; its errors as our mistakes, with the near miss of a key."""
     if not isinstance(given, Mapping):
         known = ", ".join(model.model_fields)
-        warn(Mistake(place, "must be a mapping", given, f"Known: {known}."))
+        warn(Mistake(place, "must be a mapping", scrubbed_value(given), f"Known: {known}."))
         return None
     # A section without a value is a section that is not there.
     present = {key: value for key, value in given.items() if value is not None}
@@ -222,7 +221,7 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
     for error in errors:
         name = str(error["loc"][0]) if error["loc"] else ""
         at = f"{place}.{name}" if place and name else place or name
-        rule, value = error["msg"].lower(), error.get("input")
+        rule, value = error["msg"].lower(), scrubbed_value(error.get("input"))
         remedy = change_remedy(value)
         if error["type"] == "extra_forbidden":
             rule, remedy = "is not a known key", suggest(name, known)

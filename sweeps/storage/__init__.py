@@ -1,5 +1,6 @@
 """Files on disk: the paths of a results folder, files written whole, and commands to copy."""
 
+from sweeps.storage.addresses import scrubbed
 from sweeps.storage.files import (
     locked,
     new_folder,
@@ -27,6 +28,7 @@ __all__ = [
     "read_region",
     "read_sweep",
     "read_text",
+    "scrubbed",
     "sync_folder",
     "write_atomic",
     "write_json",

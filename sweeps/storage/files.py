@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 
@@ -44,31 +46,87 @@ def read_versioned(path: Path, version: int, rule: str, remedy: str = RESTORE) -
     return result
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(
+    path: Path, content: bytes, *, follow: bool = True, mode: int | None = None
+) -> None:
     """Writes the file whole or not at all, durable when it returns.
 
-    A symbolic link is followed. A pipe or a device, such as /dev/stdout, is written to as it is.
+    follow: a symbolic link is followed, and a pipe or a device, such as /dev/stdout, is written to
+    as it is: for files that a user names. Without it either is replaced: for files of a results
+    folder, which may be a stranger's. mode: of a new file, by default what the umask leaves; one
+    that only its owner may read stays so. An `OSError` names the file.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(content)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    if follow:
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with naming(path):
+                path.write_bytes(content)
+            return
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = _scratch(path)
+        try:
+            new = os.open(scratch, _NEW, _mode_of(path) if mode is None else mode)
+            with open(new, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any, *, mode: int | None = None) -> None:
+    """Writes plain values as indented JSON, whole or not at all; a link is replaced."""
+    content = (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    write_atomic(path, content, follow=False, mode=mode)
+
+
+#: How files of ours are made: a link of the same name is not followed.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: For the owner only.
+PRIVATE = 0o600
+
+
+def _mode_of(path: Path) -> int:
+    """What a file of this name gets: it stays private if it was."""
     try:
-        with scratch.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        found = path.lstat().st_mode
+    except OSError:
+        return 0o666
+    return PRIVATE if stat.S_ISREG(found) and not found & 0o077 else 0o666
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes plain values as indented JSON, whole or not at all."""
-    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+def _scratch(path: Path) -> Path:
+    """Beside `path`, hidden; its own name is short enough where that of `path` is."""
+    return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Removes what a killed process left of `write_atomic`, in a folder with one writer."""
+    for file in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", file.name) and not file.is_dir():
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An `OSError` says which file could not be written: a full disk names none, and the name of a
+    scratch file tells nobody anything."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".tmp"):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def new_private(path: Path) -> BinaryIO:
+    """A new, empty file, in place of one of this name, that only its owner can read."""
+    with naming(path):
+        path.unlink(missing_ok=True)
+        return open(os.open(path, _NEW | os.O_APPEND, PRIVATE), "ab")
 
 
 def sync_folder(folder: Path) -> None:
@@ -87,9 +145,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
     It is made at once, so that a place that cannot be written is reported before anything is
     computed.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-    scratch.mkdir()
+    with naming(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = _scratch(folder)
+        scratch.mkdir()
     try:
         yield scratch
         scratch.replace(folder)
@@ -102,10 +161,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
     """Locks the folder of the file `lock` for one writer. The lock ends with the process.
 
-    again: the command that continues what the folder holds.
+    What a killed writer left unfinished in the folder's ledger is removed. again: the command that
+    continues what the folder holds.
     Raises:
-        UserError: another process has the lock."""
-    with lock.open("a+") as stream:
+        UserError: another process has the lock, or the ledger is a link."""
+    refuse_links(lock.parent, *LEDGERS)
+    with _open_lock(lock) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -119,7 +180,31 @@ def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
                     f"Wait for it, or stop it; then use `{again}`.",
                 )
             ) from None
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {os.uname().nodename}")
-        stream.flush()
+        with naming(lock):
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+            stream.flush()
+        for name in LEDGERS:
+            clear_unfinished(lock.parent / name)
         yield
+
+
+#: Folders in which only the holder of the lock writes.
+LEDGERS = ("ledger", "ledger/probes")
+
+
+def _open_lock(lock: Path) -> TextIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    refuse_links(lock.parent, lock.name)
+    with naming(lock):
+        return open(os.open(lock, flags, 0o666), "a+", encoding="utf-8", errors="replace")
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """`UserError` where one of these is a link: whoever made the folder may have pointed it at
+    files of yours. The folder itself may be a link, and lie on a path with links."""
+    for name in names:
+        if (path := folder / name).is_symlink():
+            rule = "must not be a link: nothing is written through links in a results folder"
+            remedy = "Remove it; to keep results on another disk, link the whole folder."
+            raise UserError(Mistake(str(path), rule, os.readlink(path), remedy))

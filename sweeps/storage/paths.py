@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from sweeps.records import region_file, sweep_file
 from sweeps.records.region_file import REGION_VERSION, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.files import RESTORE, read_versioned
+from sweeps.storage.named_places import named_place
 
 #: Of sweep.json.
 SWEEP_VERSION = 1
@@ -80,6 +82,11 @@ class SweepPaths:
         return self.root / "mlflow.db"
 
     @property
+    def own_store(self) -> Path:
+        """The same with its whole path; a link of this name is not followed."""
+        return self.root.resolve() / self.mlflow.name
+
+    @property
     def mirror_log(self) -> Path:
         return self.root / "mirror.log"
 
@@ -100,7 +107,9 @@ class VerificationPaths(SweepPaths):
 
 def open_results(folder: Path | str) -> SweepPaths:
     """The paths of a folder that holds a sweep; `UserError` where it holds none."""
-    paths = SweepPaths(Path(folder))
+    # A folder that is there is taken whatever it is called.
+    given = Path(folder)
+    paths = SweepPaths(given if os.path.isdir(given) else named_place(folder, "DIR"))
     if not paths.sweep.is_file():
         raise UserError(
             Mistake(

@@ -12,7 +12,7 @@ from sweeps.records.verification_file import VerificationFile
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.spec import SweepSpec
-from sweeps.storage.files import write_json
+from sweeps.storage.files import refuse_links, write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
 from sweeps.verify.answer import answer_of
 from sweeps.verify.open_region import open_region
@@ -102,6 +102,7 @@ def verification(
         settings = settings.sized(region.predicted)
     frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)
     own = VerificationPaths(paths.verifications / plan_id(frozen, settings, transfer))
+    refuse_links(paths.root, paths.verifications.name, str(own.root.relative_to(paths.root)))
     own.ledger.mkdir(parents=True, exist_ok=True)
 
     def draw_plan() -> Plan:

@@ -99,7 +99,7 @@ def test_rows_that_could_not_be_written_are_not_remembered(tmp_path, monkeypatch
     ledger = Ledger(tmp_path)
     rows = finished_rows([fake_result(trial())], "pack")
 
-    def full(*args):
+    def full(*args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
