@@ -158,7 +158,7 @@ def test_the_store_of_the_environment_passes_the_checks_of_the_spec(
 
 @pytest.mark.parametrize("value", ["http://10.0.0.1:8265", "host", "host:99999", "ray://me:pw@h:1"])
 def test_wrong_forms_of_ray_address_name_the_variable(value: str) -> None:
-    with pytest.raises(UserError, match=r"RAY_ADDRESS: must be HOST:PORT, ray://HOST:PORT") as told:
+    with pytest.raises(UserError, match=r"RAY_ADDRESS must be HOST:PORT, ray://HOST:PORT") as told:
         ray_address({"RAY_ADDRESS": value})
     assert "pw" not in str(told.value)
 
@@ -171,7 +171,7 @@ def test_ray_address_as_it_may_be() -> None:
 
 def test_the_cache_is_no_address(monkeypatch) -> None:
     monkeypatch.setenv("BACKDOOR_CACHE", "s3://bucket")
-    with pytest.raises(UserError, match="BACKDOOR_CACHE: must be a path on this machine"):
+    with pytest.raises(UserError, match="BACKDOOR_CACHE must be a path on this machine"):
         cache_folder()
     error = UserError(Mistake("BACKDOOR_CACHE", "must be a folder", 1, "Set it."))
     assert str(error.inside("data")).startswith("BACKDOOR_CACHE: ")
@@ -313,11 +313,11 @@ def test_a_folder_that_is_there_is_opened_whatever_it_is_called(tmp_path: Path) 
     folder.mkdir()
     (folder / "sweep.json").write_text("{}")
     assert open_results(folder).root == folder
-    with pytest.raises(UserError, match="DIR: must be a path: object stores"):
+    with pytest.raises(UserError, match="DIR must be a path: object stores"):
         open_results("s3://bucket/run")
 
 
 def test_the_missing_password_names_the_variable(tmp_path: Path) -> None:
     sweep = {"tracking": {"uri": "http://me:***@host:5000"}}
-    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_URI: must be the whole address of http"):
+    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_URI must be the whole address of http"):
         tracking_uri(sweep, SweepPaths(tmp_path))

@@ -88,7 +88,7 @@ def test_a_folder_holds_no_secret(tracking, tmp_path, monkeypatch) -> None:  # f
     assert list(tracking_warnings(sweep, paths, DATABASE)) == []
     (warning,) = tracking_warnings(sweep, paths, BARE)
     assert (
-        "MLFLOW_TRACKING_URI: must be the whole address of postgresql://me:***@host/db" in warning
+        "MLFLOW_TRACKING_URI must be the whole address of postgresql://me:***@host/db" in warning
     )
     assert "export MLFLOW_TRACKING_URI='postgresql://me:PASSWORD@host/db'" in warning
 
@@ -103,7 +103,7 @@ def test_a_secret_in_the_environment_alone(tmp_path, monkeypatch) -> None:
 def test_a_spec_that_leaves_the_secret_out_needs_the_variable(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     spec = small_spec(tracking=BARE)
-    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI: must be the whole address of"):
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI must be the whole address of"):
         create_results(spec, tmp_path / "r", ["sweeps"])
     assert not (tmp_path / "r").exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DATABASE)
