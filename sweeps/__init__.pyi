@@ -1,4 +1,5 @@
 # The public names of the package, for type checkers and for the lazy door in `__init__.py`.
+from .driver.run import extend_sweep as extend_sweep
 from .driver.run import resume_sweep as resume_sweep
 from .driver.run import run_sweep as run_sweep
 from .ledger.load import load_results as load_results

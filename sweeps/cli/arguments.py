@@ -54,6 +54,22 @@ RUNNER = _argument(
     default="tune",
     help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
 )
+REUSE = _argument(
+    "--reuse",
+    action="extend",
+    nargs="+",
+    default=[],
+    metavar="DIR",
+    completer=completing.folders,
+    help="results folders of other sweeps: finished trials that agree in id, data, engine and "
+    "source code are taken over",
+)
+NEW_SPEC = _argument(
+    "spec",
+    nargs="?",
+    completer=completing.specs,
+    help="the whole new spec; default: the sweep's own, changed by --set",
+)
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument(
     "-o",

@@ -44,7 +44,27 @@ COMMANDS = (
         "run",
         running.run,
         "sweeps run digits --out results/digits",
-        (arguments.SPEC, arguments.SET, arguments.OUT, arguments.RUNNER, arguments.JSON),
+        (
+            arguments.SPEC,
+            arguments.SET,
+            arguments.OUT,
+            arguments.REUSE,
+            arguments.RUNNER,
+            arguments.JSON,
+        ),
+    ),
+    Command(
+        "extend",
+        running.extend,
+        "sweeps extend results/digits --set seeds=10",
+        (
+            arguments.FOLDER,
+            arguments.NEW_SPEC,
+            arguments.SET,
+            arguments.REUSE,
+            arguments.RUNNER,
+            arguments.JSON,
+        ),
     ),
     Command(
         "resume",

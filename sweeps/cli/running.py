@@ -1,4 +1,4 @@
-"""`sweeps run` and `sweeps resume`."""
+"""`sweeps run`, `sweeps resume` and `sweeps extend`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 def run(args: argparse.Namespace) -> int:
     """Run a sweep and say where the region is."""
     from sweeps.driver.runner import check_runner
-    from sweeps.results.create import create_results, refuse_folder_in_use
+    from sweeps.results.create import create_results
+    from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
+    from sweeps.scheduling.reuse import check_reusable
     from sweeps.spec import load_spec
 
-    if args.out is not None:
+    if args.out is not None and not holds_sweep(Path(args.out)):
         refuse_folder_in_use(Path(args.out))
     spec = load_spec(args.spec, args.set)
     check_runner(args.runner, spec, "--runner")
     folder = Path(args.out) if args.out is not None else Path("results") / spec.name
+    again = (args.spec, *(word for change in args.set for word in ("--set", change)))
+    refuse_folder_in_use(folder, "--out", spec, again)
+    check_reusable(args.reuse)
     for note in spec.notes:
         say(f"note: {note}")
-    paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]])
+    paths = create_results(spec, folder, ["sweeps", *sys.argv[1:]], reuse=args.reuse)
     return _execute(paths, spec, args)
 
 
@@ -47,6 +52,26 @@ def resume(args: argparse.Namespace) -> int:
     for note in spec.notes:
         say(f"note: {note}")
     check_runner(args.runner, spec, "--runner")
+    return _execute(paths, spec, args)
+
+
+def extend(args: argparse.Namespace) -> int:
+    """Ask more of a sweep: seeds, values, attacks, budget, other thresholds."""
+    from sweeps.driver.messages import Messages
+    from sweeps.driver.runner import check_runner
+    from sweeps.results.extend import extend_results
+    from sweeps.scheduling.reuse import check_reusable
+
+    check_reusable(args.reuse)
+    paths, spec, found = extend_results(
+        args.dir,
+        args.spec,
+        args.set,
+        ["sweeps", *sys.argv[1:]],
+        args.reuse,
+        lambda spec: check_runner(args.runner, spec, "--runner"),
+    )
+    Messages().say_added(found.added)
     return _execute(paths, spec, args)
 
 

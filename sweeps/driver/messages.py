@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backdoor.datasets.summary import DataSummary
@@ -28,6 +29,20 @@ class Messages:
             self.say(f"data: {line}")
         for warning in read.warnings:
             self.warn(f"warning: data: {warning}")
+
+    def say_added(self, added: Sequence[str]) -> None:
+        """What an extension asks more."""
+        for each in added:
+            self.say(f"added: {each}")
+
+    def say_outdated(self, count: int) -> None:
+        """How many trials are trained again after an extension."""
+        if count:
+            trials = "1 trial is" if count == 1 else f"{count} trials are"
+            self.say(
+                f"{trials} trained again: clean baselines that lack a trigger, "
+                "or trials that were stopped by other thresholds"
+            )
 
     def warn(self, text: str) -> None:
         """What nobody should miss."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,17 @@ from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, check_runner, runner_of
 from sweeps.ledger import Ledger, Rows
 from sweeps.mirror import MirrorProcess
+from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
 from sweeps.region.write import write_region
-from sweeps.results.create import create_results, refuse_folder_in_use, reopen
+from sweeps.results.create import bring_up_to_date, create_results, reopen
 from sweeps.results.data_read import data_read
+from sweeps.results.extend import extend_results
+from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
+from sweeps.results.outdated_trials import outdated_trials
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
+from sweeps.scheduling.reuse import open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.storage.files import locked
@@ -29,6 +34,7 @@ def run_sweep(
     out: Path | str | None = None,
     runner: RunnerName | Runner = "tune",
     quiet: bool = False,
+    reuse: Sequence[Path | str] = (),
 ) -> SweepOutcome:
     """Trains what a question asks for, keeps every result, and says where the region is.
 
@@ -46,6 +52,8 @@ def run_sweep(
         runner: `tune` is Ray Tune, on the cluster at $RAY_ADDRESS if set, else on this machine;
             `serial` is this process. Or a runner, such as `ReplayRunner`.
         quiet: without progress and messages on stderr; warnings stay.
+        reuse: results folders of other sweeps, whose finished trials are taken over where id, data,
+            engine and its version, and the source code of users' kinds agree.
 
     Returns:
         Counts of trials, and the folder. Failed trials raise nothing: `sweeps status` says why
@@ -54,12 +62,13 @@ def run_sweep(
     Raises:
         UserError: the spec is wrong, with all mistakes; or the folder holds something.
     """
-    if out is not None:
+    if out is not None and not holds_sweep(Path(out)):
         refuse_folder_in_use(Path(out), "out")
     checked = spec if isinstance(spec, SweepSpec) else load_spec(spec)
     check_runner(runner, checked)
     folder = Path(out) if out is not None else Path("results") / checked.name
-    paths = create_results(checked, folder, ["sweeps.run_sweep"], "out")
+    refuse_folder_in_use(folder, "out", checked)
+    paths = create_results(checked, folder, ["sweeps.run_sweep"], "out", reuse)
     return _run_to_region(paths, checked, runner, Messages(quiet))
 
 
@@ -79,6 +88,46 @@ def resume_sweep(
     return _run_to_region(paths, spec, runner, Messages(quiet))
 
 
+def extend_sweep(
+    folder: Path | str,
+    spec: SweepSpec | Mapping[str, Any] | Path | str | None = None,
+    changes: Sequence[str] = (),
+    runner: RunnerName | Runner = "tune",
+    quiet: bool = False,
+    reuse: Sequence[Path | str] = (),
+) -> SweepOutcome:
+    """Asks more of a sweep, and trains exactly what is new: seeds, values, attacks, budget, or
+    other thresholds.
+
+    Example:
+        extend_sweep("results/digits", changes=["seeds=10", "region.attack_success=0.1"])
+
+    Clean baselines are trained again where they lack a new trigger, and so are trials that were
+    stopped as certain by other thresholds.
+
+    Args:
+        folder: its results folder.
+        spec: the whole question, as `load_spec` takes it; by default the sweep's own.
+        changes: `key=value` with a dotted key, as after `--set`.
+        runner, quiet, reuse: as for `run_sweep`.
+
+    Raises:
+        UserError: the question is wrong, or no extension; then with everything that differs.
+    """
+    source = spec.document if isinstance(spec, SweepSpec) else spec
+    paths, extended, found = extend_results(
+        folder,
+        source,
+        changes,
+        ["sweeps.extend_sweep"],
+        reuse,
+        lambda spec: check_runner(runner, spec),
+    )
+    messages = Messages(quiet)
+    messages.say_added(found.added)
+    return _run_to_region(paths, extended, runner, messages)
+
+
 def _run_to_region(
     paths: SweepPaths, spec: SweepSpec, runner: RunnerName | Runner, messages: Messages
 ) -> SweepOutcome:
@@ -92,12 +141,18 @@ def execute(
     paths: SweepPaths, spec: SweepSpec, runner: RunnerName | Runner, messages: Messages
 ) -> tuple[SweepOutcome, Ledger]:
     """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does."""
-    sweep, say = read_sweep(paths), messages.say
+    say = messages.say
     with locked(paths.lock):
-        ledger = Ledger(paths.ledger)
+        bring_up_to_date(paths, spec)
+        sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
+        ledger.outdated = outdated_trials(ledger, sweep)
         recorded = len(ledger.ended)
+        pool, gone = open_pool(paths, PackSettings.of(spec))
         say(f"{spec.name}: {sweep['planned']} trials, {recorded} recorded, in {paths.root}")
         messages.say_data(data_read(spec))
+        messages.say_outdated(len(ledger.outdated))
+        for folder in gone:
+            messages.warn(f"warning: trials are not taken over: {folder}")
         if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
             say(named)
         if runner == "tune" and recorded < sweep["planned"]:
@@ -110,7 +165,9 @@ def execute(
             observers.append(_Notify(mirror))
         try:
             chosen, search = runner_of(runner, spec, ledger), make_search(spec)
-            outcome = run_search(spec, ledger, search, chosen, observers, lambda: say(STOPPING))
+            outcome = run_search(
+                spec, ledger, search, chosen, observers, lambda: say(STOPPING), pool
+            )
         except KeyboardInterrupt:
             outcome = SweepOutcome.of(ledger, spec, interrupted=True)
         finally:
@@ -118,6 +175,8 @@ def execute(
                 progress.show(last=True)
             ledger.compact()
             warning = None if mirror is None else _finish(mirror, paths, messages)
+        for taken in pool.sweeps if pool is not None else ():
+            say(str(taken))
         if warning:
             messages.warn(f"warning: {warning}")
     if outcome.interrupted:

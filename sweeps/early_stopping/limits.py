@@ -83,6 +83,13 @@ def limit_thresholds(thresholds: Thresholds) -> Thresholds:
     )
 
 
+def in_words(thresholds: Thresholds) -> str:
+    """The two figures as rows name them: `clean_accuracy >= 0.9, attack_success <= 0.2`."""
+    clean, success = thresholds.clean_accuracy, thresholds.attack_success
+    least = "" if clean is None else f"clean_accuracy >= {clean!r}, "
+    return f"{least}attack_success <= {success!r}"
+
+
 def misses(thresholds: Thresholds, metric: str, clean: Floats, success: Floats) -> Floats:
     """By how much the metric misses its threshold, above 0 if it does, (n,). clean, success: (n,)
     fractions."""

@@ -3,7 +3,7 @@
 Every report of a worker becomes a small file, a segment (`part-*.parquet`); now and then segments
 are merged into one (`fold-*.parquet`). A kill at any moment leaves whole files only, at worst with
 rows twice; a trial counts once, since reading keeps one row a `trial_id`: the earliest finished
-one, else the earliest stopped one, else the latest failure.
+one of those with most measurements, else the latest stopped one, else the latest failure.
 
 A row is durable when `Ledger.append` returns: it calls `files.write_table`, which calls
 `sweeps.storage.files.write_atomic`: a temporary file, fsync, rename, fsync of the folder.
@@ -17,7 +17,7 @@ from sweeps.ledger.flat import flatten_factors, write_csv
 from sweeps.ledger.flat_probe_results import ProbeTable
 from sweeps.ledger.ledger import Ledger
 from sweeps.ledger.load import load_probe_results, load_results
-from sweeps.ledger.probe_results import ProbeResults, attached
+from sweeps.ledger.probe_results import ATTACHED, ProbeResults, attached, with_found
 from sweeps.ledger.row_reader import trial_rows
 from sweeps.ledger.rows import (
     Rows,
@@ -28,12 +28,15 @@ from sweeps.ledger.rows import (
     joined,
     partial_rows,
     predicted_rows,
+    rows_of,
     stopped_rows,
+    with_column,
 )
 from sweeps.ledger.schema import RESULT_COLUMNS, SCHEMA
 from sweeps.records.trial_row import CLEAN, FAILED, FINISHED, STOPPED
 
 __all__ = [
+    "ATTACHED",
     "CLEAN",
     "FAILED",
     "FINISHED",
@@ -55,7 +58,10 @@ __all__ = [
     "load_results",
     "partial_rows",
     "predicted_rows",
+    "rows_of",
     "stopped_rows",
     "trial_rows",
+    "with_column",
+    "with_found",
     "write_csv",
 ]

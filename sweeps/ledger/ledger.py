@@ -19,7 +19,7 @@ from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.probe_results import ProbeResults, detached
 from sweeps.ledger.row_reader import trial_rows
 from sweeps.ledger.schema import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
-from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
+from sweeps.records.trial_row import FAILED, FINISHED, STOPPED, TrialRow
 from sweeps.storage.files import sync_folder
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class _Read:
 class Ledger:
     """The ledger in a folder. One process writes (`sweeps.storage.locked`), any may read.
 
-    finished, stopped, failed: the trial ids of each status. Until something is written, what was
+    finished, stopped, failed: the trial ids of each status. outdated: those whose row answers what
+    the sweep asked before it was extended (`sweeps.ledger.outdated`): they are to be trained again,
+    and their row stays until the new one is recorded. Until something is written, what was
     read is kept, and read again only where another process has written.
     """
 
@@ -54,6 +56,7 @@ class Ledger:
         self.finished: set[str] = set()
         self.stopped: set[str] = set()
         self.failed: set[str] = set()
+        self.outdated: set[str] = set()
         self._numerics: dict[str, Any] = {}
         self.probe_results = ProbeResults(folder / "probes")
         self._recent: dict[Path, pa.Table] = {}  # segments written since the last merge
@@ -66,6 +69,10 @@ class Ledger:
     @property
     def ended(self) -> set[str]:
         """Trials that are not to be trained again: finished, or stopped by a rule."""
+        return (self.finished | self.stopped) - self.outdated
+
+    @property
+    def _ended(self) -> set[str]:
         return self.finished | self.stopped
 
     def unprobed(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
@@ -85,8 +92,9 @@ class Ledger:
         """Records the rows that are new, durably, and returns them.
 
         A finished trial is never recorded again, and a stopped one only if it has finished after
-        all. A failed trial is recorded again at each attempt. Probe results that travel with the
-        rows are recorded before them, also those of trials that are known: a probe may come later.
+        all, unless they are outdated. A failed trial is recorded again at each attempt. Probe
+        results that travel with the rows are recorded before them, also those of trials that are
+        known: a probe may come later.
         """
         self._last, self._keep = None, False
         rows, results = detached(rows)
@@ -139,8 +147,9 @@ class Ledger:
         keep = []
         columns = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for trial_id, status in zip(*columns, strict=True):
-            known = self.finished if status == FINISHED else self.ended
-            keep.append(trial_id not in known and trial_id not in seen)
+            known = self.finished if status == FINISHED else self._ended
+            again = status != FAILED and trial_id in self.outdated
+            keep.append((again or trial_id not in known) and trial_id not in seen)
             if status == FINISHED:
                 seen.add(trial_id)
         return rows if all(keep) else rows.filter(pa.array(keep, pa.bool_()))
@@ -151,8 +160,10 @@ class Ledger:
         sets = {FINISHED: self.finished, STOPPED: self.stopped}
         for trial_id, status in zip(*columns, strict=True):
             sets.get(status, self.failed).add(trial_id)
+            if status in sets:
+                self.outdated.discard(trial_id)
         self.stopped -= self.finished
-        self.failed -= self.ended
+        self.failed -= self._ended
 
     def _refuse_mixture(self, rows: pa.Table) -> None:
         names = ["data_fingerprint", "engine", "engine_version"]
@@ -234,13 +245,16 @@ def _distinct(rows: pa.Table, names: list[str]) -> set[tuple[Any, ...]]:
 
 
 def _one_row_a_trial(table: pa.Table) -> pa.Table:
+    """A finished row before a stopped one before a failed one. Of finished rows the one with the
+    most measurements, since an extended sweep measures a clean baseline with more triggers, and of
+    these the earliest; of the others the latest."""
     if not table.num_rows:
         return table
-    rows = pa.array(range(table.num_rows), pa.int64())
+    count, rows = table.num_rows, pa.array(range(table.num_rows), pa.int64())
     finished, stopped = (pc.equal(table["status"], word) for word in (FINISHED, STOPPED))
-    latest_first = pc.subtract(3 * table.num_rows, rows)
-    rank = pc.if_else(stopped, pc.add(table.num_rows, rows), latest_first)
-    rank = pc.if_else(finished, rows, rank)
+    measured = pc.cast(pc.fill_null(pc.list_value_length(table["measurements"]), 0), pa.int64())
+    rank = pc.subtract(pc.if_else(stopped, 2 * count, 3 * count), rows)
+    rank = pc.if_else(finished, pc.subtract(rows, pc.multiply(measured, count)), rank)
     order = pa.table({"trial_id": table["trial_id"], "row": rows, "rank": rank}).sort_by("rank")
     first = order.group_by("trial_id", use_threads=False).aggregate([("row", "first")])
     return table.take(first["row_first"].combine_chunks().sort())

@@ -62,8 +62,12 @@ def attached(rows: pa.Table, results: Sequence[TrialResult]) -> pa.Table:
     """The rows of these results with what probes found, if anything."""
     if not any(result.studies for result in results):
         return rows
-    values = [[_plain(record) for record in result.studies] for result in results]
-    return rows.append_column(_ATTACHED_FIELD, pa.array(values, _ATTACHED_FIELD.type))
+    return with_found(rows, [[_plain(record) for record in r.studies] for r in results])
+
+
+def with_found(rows: pa.Table, found: Sequence[Sequence[dict[str, Any]]]) -> pa.Table:
+    """The rows with what probes found on each of them, as plain values."""
+    return rows.append_column(_ATTACHED_FIELD, pa.array(found, _ATTACHED_FIELD.type))
 
 
 def detached(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -232,8 +236,7 @@ class ProbeResults:
         found: dict[str, list[dict[str, Any]]] = {}
         for stored in self.table().to_pylist():
             found.setdefault(stored.pop("trial_id"), []).append(stored)
-        values = [found.get(trial, []) for trial in rows["trial_id"].to_pylist()]
-        return rows.append_column(_ATTACHED_FIELD, pa.array(values, _ATTACHED_FIELD.type))
+        return with_found(rows, [found.get(t, []) for t in rows["trial_id"].to_pylist()])
 
     def _read(self, columns: list[str] | None) -> pa.Table:
         schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])

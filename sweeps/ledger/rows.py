@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from backdoor.result import PartialResult, TrialResult
+from backdoor.settings.source_digest import source_digest
 from sweeps.ledger.schema import SCHEMA
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
@@ -41,6 +42,7 @@ def finished_rows(
             "cpus": cpus,
             "gpus": gpus,
             "foretold": predicted.get(row["trial_id"]),
+            "source_digest": source_digest(row["config"]),
             "finished_at": time.time(),
         }
         for result in results
@@ -62,6 +64,7 @@ def partial_rows(
             "pack_id": pack_id,
             "cpus": cpus,
             "gpus": gpus,
+            "source_digest": source_digest(row["config"]),
             "finished_at": time.time(),
         }
         for partial in partials
@@ -74,10 +77,15 @@ def stopped_rows(partial: pa.Table, reason: str, predicted: str | None = None) -
     return _table({**row, **fields} for row in partial.to_pylist())
 
 
+def with_column(rows: pa.Table, name: str, values: Iterable[str | None]) -> pa.Table:
+    """The rows with other values of one text column."""
+    column = pa.array(values, pa.string())
+    return rows.set_column(rows.column_names.index(name), name, column)
+
+
 def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
     """Rows of a holdout trial with the verdict that was predicted for it."""
-    column = pa.array([predicted] * rows.num_rows, pa.string())
-    return rows.set_column(rows.column_names.index("foretold"), "foretold", column)
+    return with_column(rows, "foretold", [predicted] * rows.num_rows)
 
 
 def failed_rows(trials: Iterable[TrialConfig], pack_id: str, error: str) -> pa.Table:
@@ -96,6 +104,11 @@ def failed_rows(trials: Iterable[TrialConfig], pack_id: str, error: str) -> pa.T
         }
         for trial in trials
     )
+
+
+def rows_of(records: Sequence[dict[str, Any]]) -> pa.Table:
+    """A table of rows that were changed as dictionaries."""
+    return _table(records)
 
 
 def canonical_json(value: Any) -> str:

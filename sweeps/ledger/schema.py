@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 #: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
-#: samples; version 3 no losses; version 4 no `foretold`. What they lack is read as null.
-READABLE_VERSIONS = (1, 2, 3, 4, 5)
+#: samples; version 3 no losses; version 4 no `foretold`; version 5 nothing of `thresholds`,
+#: `source_digest` and `reused_from`. What they lack is read as null.
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
 _MEASUREMENT = pa.struct(
     [
         ("measure_id", pa.string()),
@@ -65,6 +66,9 @@ CIRCUMSTANCE_FIELDS = [
     pa.field("device", pa.string()),
     pa.field("host", pa.string()),
     pa.field("foretold", pa.string()),  # the verdict that was certain before the end, and why
+    pa.field("thresholds", pa.string()),  # that this verdict is about
+    pa.field("source_digest", pa.string()),  # of the code of users' kinds that computed it
+    pa.field("reused_from", pa.string()),  # id of the sweep that trained it, if not this one
     pa.field("finished_at", pa.float64(), nullable=False),
 ]
 RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]

@@ -38,7 +38,29 @@ class SelectedClasses(TypedDict, total=False):
     class_numbers: list[int]
 
 
-class SweepFile(SelectedClasses):
+class AskedSpec(TypedDict):
+    """A spec that a sweep has had.
+
+    yaml: its text, with the probes that it had at last. since: when it was asked, ISO 8601 in UTC.
+    command: as it was typed. planned: trials in all. digest: as `spec_digest`. thresholds: that
+    certain verdicts of trials were about, as rows name them; None where none stopped a trial.
+    """
+
+    yaml: str
+    since: str
+    command: str
+    planned: int
+    digest: str
+    thresholds: str | None
+
+
+class ReusedSweeps(TypedDict, total=False):
+    """reuse: folders of sweeps whose trials a sweep takes over."""
+
+    reuse: list[str]
+
+
+class SweepFile(SelectedClasses, ReusedSweeps):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class
@@ -52,7 +74,8 @@ class SweepFile(SelectedClasses):
     that it ignores. seeds, search, prediction_confidence: as in `sweeps.records.criteria.Criteria`.
     spec_digest: of the spec that all of this is from, but for its probes, which may change.
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
-    data: what was read of the data set.
+    data: what was read of the data set. specs: those that the sweep has had, the present one last:
+    an extended sweep has several.
     """
 
     schema_version: int
@@ -76,6 +99,7 @@ class SweepFile(SelectedClasses):
     spec_digest: NotRequired[str]
     criteria_digest: NotRequired[str]
     data: NotRequired[DataEntry]
+    specs: NotRequired[list[AskedSpec]]
 
 
 #: The types of what every sweep.json has, of former releases too.

@@ -25,7 +25,9 @@ class TrialRow:
     images; diverged: its outputs are not finite. seconds: the trial's share of all that its pack
     took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
     took; cpus, gpus: what the pack held meanwhile. predicted: the verdict that was certain before
-    the end, and why (the column `foretold`). finished_at: seconds since 1970.
+    the end, and why (the column `foretold`); thresholds: that this verdict is about. source_digest:
+    of the source of users' kinds that the trial was computed with. reused_from: id of the sweep
+    that trained it, None for this one. finished_at: seconds since 1970.
 
     A stopped trial has a curve, and the numbers of images that its counts are out of, but no other
     counts: those of its measurements are None as well.
@@ -66,6 +68,9 @@ class TrialRow:
     device: str | None = None
     host: str | None = None
     predicted: str | None = None
+    thresholds: str | None = None
+    source_digest: str | None = None
+    reused_from: str | None = None
     finished_at: float = 0.0
 
     @property

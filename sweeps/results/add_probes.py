@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from backdoor.errors import Mistake
+from sweeps.results.asked import present_text
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, parse_spec
-from sweeps.storage.files import locked, read_text, write_atomic
+from sweeps.storage.files import locked, write_atomic, write_json
 from sweeps.storage.paths import open_results, read_sweep
 
 
@@ -24,9 +25,12 @@ def ask_probes(folder: Path | str, text: str) -> None:
         UserError: a probe is wrong, or a process holds the folder.
     """
     paths, mistakes = open_results(folder), list[Mistake]()
-    document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
+    sweep = read_sweep(paths)
+    document = load_yaml(present_text(paths, sweep), mistakes.append, str(paths.spec))
     document["probes"] = load_yaml(text, mistakes.append, "--probes")
-    begun = RecordedClasses.of(read_sweep(paths))
-    spec = parse_spec(document, mistakes, begun=begun)
+    spec = parse_spec(document, mistakes, begun=RecordedClasses.of(sweep))
     with locked(paths.lock):
+        if "specs" in sweep:
+            sweep["specs"][-1]["yaml"] = spec.to_yaml()
+            write_json(paths.sweep, sweep)
         write_atomic(paths.spec, spec.to_yaml().encode())

@@ -10,15 +10,19 @@ import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from backdoor.config import build_defence, measure_id
 from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.early_stopping.limits import in_words
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
-from sweeps.records.sweep_file import SelectedClasses, SweepFile
+from sweeps.records.sweep_file import AskedSpec, ReusedSweeps, SelectedClasses, SweepFile
 from sweeps.region.panel import criteria_of
+from sweeps.results.asked import asked, present_text
 from sweeps.results.data_read import data_entry
+from sweeps.results.in_use import refuse_folder_in_use
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
 from sweeps.search import make_search
@@ -26,7 +30,6 @@ from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.storage.files import read_text, write_atomic, write_json
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
-from sweeps.storage.shell import command
 
 #: Distributions whose versions results depend on.
 PACKAGES = (
@@ -43,35 +46,21 @@ PACKAGES = (
 )
 
 
-def refuse_folder_in_use(folder: Path, place: str = "--out") -> None:
-    """A sweep begins in a folder of its own: `UserError` where the folder is not empty.
-
-    place: what the caller gave it as.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    holds_sweep = SweepPaths(folder).sweep.is_file()
-    remedy = (
-        f"Go on with `{command('sweeps', 'resume', folder)}`, or choose"
-        if holds_sweep
-        else "Choose"
-    )
-    raise UserError(
-        Mistake(place, "must be a new or empty folder", str(folder), f"{remedy} another {place}.")
-    )
-
-
 def create_results(
-    spec: SweepSpec, folder: Path, argv: Sequence[str], place: str = "--out"
+    spec: SweepSpec,
+    folder: Path,
+    argv: Sequence[str],
+    place: str = "--out",
+    reuse: Sequence[Path | str] = (),
 ) -> SweepPaths:
     """Writes what the sweep is; sweep.json comes last: a folder that has it is complete.
 
-    place: what the caller gave the folder as.
+    place: what the caller gave the folder as. reuse: folders of sweeps whose trials it takes over.
     """
     refuse_folder_in_use(folder, place)
     paths = SweepPaths(folder)
     # All that can fail comes before the folder: an incomplete one can be neither run nor resumed.
-    gallery, description = draw_gallery(spec), _description(spec, paths, argv)
+    gallery, description = draw_gallery(spec), _description(spec, paths, argv, reuse)
     try:
         paths.ledger.mkdir(parents=True)
     except OSError as error:
@@ -85,7 +74,9 @@ def create_results(
     return paths
 
 
-def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> SweepFile:
+def _description(
+    spec: SweepSpec, paths: SweepPaths, argv: Sequence[str], reuse: Sequence[Path | str]
+) -> SweepFile:
     source = load_source(spec.data)
     planned, points = planned_trials(spec)
     return {
@@ -97,7 +88,7 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         "class_names": list(source.class_names),
         "data": data_entry(spec),
         "planned": planned,
-        "measures": {measure_id(m): m.measure_identity() for m in spec.measures},
+        "measures": measures_of(spec),
         "versions": versions(),
         "tracking": {
             "uri": tracking_uri(spec, paths),
@@ -107,8 +98,27 @@ def _description(spec: SweepSpec, paths: SweepPaths, argv: Sequence[str]) -> Swe
         **stored(criteria_of(spec), spec.to_yaml()),
         "planned_points": points,
         "inactive": inactive_settings(spec),
+        "specs": [asked(spec.to_yaml(), argv, planned, verdict_thresholds(spec))],
         **_selected(spec),
+        **reused(reuse),
     }
+
+
+def reused(folders: Sequence[Path | str], before: Sequence[str] = ()) -> ReusedSweeps:
+    """Folders whose trials a sweep takes over, with those of `before`; nothing where there are
+    none."""
+    found = dict.fromkeys([*before, *(str(Path(folder).resolve()) for folder in folders)])
+    return {"reuse": list(found)} if found else {}
+
+
+def measures_of(spec: SweepSpec) -> dict[str, dict[str, Any]]:
+    """Measure id → identity of a trigger with its target, in the order of the panel."""
+    return {measure_id(m): m.measure_identity() for m in spec.measures}
+
+
+def verdict_thresholds(spec: SweepSpec) -> str | None:
+    """Those that certain verdicts of trials are about, as rows name them; None without such."""
+    return in_words(spec.region) if spec.predicting else None
 
 
 def _selected(spec: SweepSpec) -> SelectedClasses:
@@ -176,10 +186,30 @@ def reopen(folder: Path | str) -> tuple[SweepPaths, SweepSpec]:
 
 def read_spec(paths: SweepPaths, against_data: bool = False) -> SweepSpec:
     """The spec as it was run. Results can be read without the data; training needs them."""
+    sweep = read_sweep(paths)
     mistakes: list[Mistake] = []
-    document = load_yaml(read_text(paths.spec), mistakes.append, str(paths.spec))
+    document = load_yaml(present_text(paths, sweep), mistakes.append, str(paths.spec))
     if not isinstance(document, dict):
         remedy = "Restore the file: results are judged by the question they answer."
         raise StoredDataError(Mistake(str(paths.spec), "must be a spec", document, remedy))
-    begun = RecordedClasses.of(read_sweep(paths))
-    return parse_spec(document, mistakes, against_data, begun)
+    return parse_spec(document, mistakes, against_data, RecordedClasses.of(sweep))
+
+
+def first_asked(sweep: SweepFile, text: str, spec: SweepSpec) -> AskedSpec:
+    """The entry of the spec of a folder that has none yet."""
+    argv = shlex.split(sweep["command"])
+    return asked(text, argv, sweep["planned"], verdict_thresholds(spec), sweep["created"])
+
+
+def bring_up_to_date(paths: SweepPaths, spec: SweepSpec) -> None:
+    """Stores in sweep.json what folders of earlier releases lack of the spec, with its digest; and
+    writes spec.yaml where an extension was interrupted before it did. For who holds the lock."""
+    sweep = read_sweep(paths)
+    text = present_text(paths, sweep)
+    if "specs" not in sweep:
+        write_json(
+            paths.sweep,
+            {**sweep, **stored(criteria_of(spec), text), "specs": [first_asked(sweep, text, spec)]},
+        )
+    if read_text(paths.spec) != text:
+        write_atomic(paths.spec, text.encode())

@@ -1,8 +1,7 @@
 """What sweep.json stores of the spec, so that a region is judged without building the spec.
 
-Building it loads torch, and the modules of users' own kinds. What is stored is used as long as
-spec.yaml says what it said when the sweep began, but for its probes, which judge nothing and may
-change (`sweeps.results.add_probes`).
+Building it loads torch, and the modules of users' own kinds. The digest of the spec leaves out its
+probes, which judge nothing and may change (`sweeps.results.add_probes`).
 """
 
 from __future__ import annotations

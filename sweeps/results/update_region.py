@@ -8,11 +8,11 @@ from sweeps.ledger import Ledger
 from sweeps.records.criteria import REGION_SEARCH
 from sweeps.records.region_file import RegionFile
 from sweeps.region.write import write_point_table, write_region
-from sweeps.results.stored import ChangedByHandError, spec_digest, stored_criteria
-from sweeps.storage.files import read_text
+from sweeps.results.asked import present_text
+from sweeps.results.stored import ChangedByHandError, stored_criteria
 from sweeps.storage.paths import SweepPaths, read_sweep
 
-CHANGED = "note: {} was changed after the sweep began; the region answers what spec.yaml asks now"
+CHANGED = "note: {} was changed by hand; the region answers what spec.yaml asks"
 
 
 def update_region(
@@ -23,19 +23,20 @@ def update_region(
     """Writes region.json, by the criteria in sweep.json where they are enough, else by the spec.
 
     The spec is needed for the model of a region search, in folders of releases that stored less,
-    and where spec.yaml was changed by hand: then it holds as it is now. ledger: the folder's, where
-    it is open already. say: is told of such a change.
+    and where sweep.json was changed by hand: then it holds. ledger: the folder's, where it is open
+    already. say: is told of such a change.
+
+    Raises:
+        UserError: spec.yaml was changed by hand.
     """
     sweep = read_sweep(paths)
-    text = read_text(paths.spec)
+    present_text(paths, sweep)
     try:
         criteria = stored_criteria(sweep)
     except ChangedByHandError:
         criteria = None
         say(CHANGED.format(paths.sweep.name))
-    if criteria is not None and sweep["spec_digest"] != spec_digest(text, str(paths.spec)):
-        say(CHANGED.format(paths.spec.name))
-    elif criteria is not None and criteria.search != REGION_SEARCH:
+    if criteria is not None and criteria.search != REGION_SEARCH:
         return write_point_table(paths, criteria, ledger)
 
     from sweeps.results.create import read_spec  # loads torch

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 
 from sweeps.early_stopping.predictor import predictor_of
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings
 from sweeps.runners import Runner
+from sweeps.scheduling.reuse import TrialPool
 from sweeps.scheduling.sweep_feed import Observer, SweepFeed
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
@@ -62,21 +63,32 @@ def run_search(
     runner: Runner,
     observers: Sequence[Observer] = (),
     on_interrupt: Callable[[], None] = lambda: None,
+    pool: TrialPool | None = None,
 ) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
+
+    pool: finished trials of other sweeps, which are recorded where the search asks for them.
 
     The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
     raises KeyboardInterrupt. What has been recorded stays recorded in either case.
     """
-    search.tell(ledger.table())
-    predictor = predictor_of(spec)
-    feed = SweepFeed(search, ledger, PackSettings.of(spec), observers, predictor, spec.files)
+    search.tell(_present(ledger))
+    predictor, settings = predictor_of(spec), PackSettings.of(spec)
+    feed = SweepFeed(search, ledger, settings, observers, predictor, spec.files, pool)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
     # A runner that returns before the feed is done has left trials that nobody trained.
     return SweepOutcome.of(ledger, spec, feed.stopping.is_set() or not feed.done)
+
+
+def _present(ledger: Ledger) -> Rows:
+    """What the ledger holds, but for trials that are to be trained again."""
+    table = ledger.table()
+    if not ledger.outdated:
+        return table
+    return table.filter([t not in ledger.outdated for t in table["trial_id"].to_pylist()])
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ from typing import Protocol
 
 from backdoor.config import TrialConfig, build_trial
 from backdoor.errors import TrainingError
-from sweeps.early_stopping.limits import StoppingLimits
+from sweeps.early_stopping.limits import StoppingLimits, in_words
 from sweeps.early_stopping.predictor import OutcomePredictor
-from sweeps.ledger import Ledger, Rows, failed_rows
+from sweeps.ledger import Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.runners import TOO_LARGE
 from sweeps.scheduling.chunk_size import ChunkSizer
+from sweeps.scheduling.reuse import TrialPool
 from sweeps.search import Search
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
@@ -52,11 +53,12 @@ class SweepFeed:
         observers: Sequence[Observer] = (),
         predictor: OutcomePredictor | None = None,
         files: Mapping[str, str] | None = None,
+        pool: TrialPool | None = None,
     ) -> None:
         """files: digest → path of files named by recorded configurations, see
-        `backdoor.settings.user_file`."""
+        `backdoor.settings.user_file`. pool: finished trials of other sweeps."""
         self.search, self.ledger, self.settings = search, ledger, settings
-        self.observers, self._predictor = observers, predictor
+        self.observers, self._predictor, self._pool = observers, predictor, pool
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self._chunk_sizer = ChunkSizer()
@@ -102,7 +104,8 @@ class SweepFeed:
         with self._keeping_errors():
             while not self._queue and not self._halted:
                 asked = self.search.ask(ASK)
-                self._queue.extend(self._fitting(make_packs(self._new(asked), self.settings)))
+                new = self._not_taken_over(self._new(asked))
+                self._queue.extend(self._fitting(make_packs(new, self.settings)))
                 if not asked:
                     break
 
@@ -182,6 +185,15 @@ class SweepFeed:
         self._planned |= {trial.trial_id for trial in new}
         return new
 
+    def _not_taken_over(self, trials: list[TrialConfig]) -> list[TrialConfig]:
+        """Trials that must be trained; what other sweeps know of the others is recorded."""
+        rows = None if self._pool is None or not trials else self._pool.take(trials)
+        if rows is None:
+            return trials
+        self._record(rows)
+        known = set(rows["trial_id"].to_pylist())
+        return [trial for trial in trials if trial.trial_id not in known]
+
     def should_cancel(self, left: int) -> bool:
         return self._halted or (left > 1 and self._starving)
 
@@ -231,13 +243,21 @@ class SweepFeed:
             )
 
     def _record(self, rows: Rows) -> None:
-        fresh = self.ledger.append(rows)
+        fresh = self.ledger.append(self._with_thresholds(rows))
         if fresh.num_rows:
             if self._predictor is not None:
                 self._predictor.learn(fresh)
             self.search.tell(fresh)
             for observer in self.observers:
                 observer.recorded(fresh)
+
+    def _with_thresholds(self, rows: Rows) -> Rows:
+        """Rows with the thresholds that their predicted verdicts are about."""
+        verdicts = rows["foretold"].to_pylist()
+        if self._predictor is None or not any(verdicts):
+            return rows
+        about = in_words(self._predictor.thresholds)
+        return with_column(rows, "thresholds", [about if v else None for v in verdicts])
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:

@@ -135,19 +135,21 @@ def test_sweep_json_stores_the_criteria_of_the_spec(changes, tmp_path) -> None:
     assert stored_criteria(read_sweep(begin(tmp_path / "r", spec))) == criteria_of(spec)
 
 
-def test_a_spec_changed_by_hand_holds_and_is_reported(swept, specs_read, capsys) -> None:
+def test_a_spec_changed_by_hand_is_refused_with_what_differs(swept, specs_read, capsys) -> None:
     spec = swept.spec.read_text()
     try:
         swept.spec.write_text(f"# a comment\n{spec}region: {{attack_success: 0.01}}\n")
-        assert main(["region", str(swept.root), "--json"]) == 0
-        said = capsys.readouterr()
-        assert json.loads(said.out)["thresholds"]["attack_success"] == 0.01
-        assert said.err.strip() == CHANGED.format("spec.yaml") and len(specs_read) == 1
+        for command in ("region", "report", "resume", "verify", "train"):
+            assert main([command, str(swept.root)]) == 2
+            said = capsys.readouterr()
+            assert "spec.yaml: region: must be as the sweep asks it: nothing" in said.err
+            assert "but got {'attack_success': 0.01}. Write it as it was." in said.err
+            assert f"extend {swept.root} {swept.spec}`" in said.err and not said.out
         swept.spec.write_text(f"# a comment\n{spec}")
         assert main(["region", str(swept.root), "--json"]) == 0
         said = capsys.readouterr()
         assert json.loads(said.out)["thresholds"]["attack_success"] == 0.2
-        assert not said.err and len(specs_read) == 1
+        assert not said.err
     finally:
         swept.spec.write_text(spec)
 

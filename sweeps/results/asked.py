@@ -1,0 +1,91 @@
+"""What a sweep asks: the text of its spec, and those that it had before.
+
+sweep.json has them all, and is the one that counts; spec.yaml is the present one for people to
+read. It is written after sweep.json, so that one of before is what a killed process left.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.records.sweep_file import AskedSpec, SweepFile
+from sweeps.results.differences import Difference, differences
+from sweeps.results.stored import spec_digest
+from sweeps.space.yaml_loader import load_yaml
+from sweeps.storage.files import read_text
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
+
+
+def asked(
+    text: str, argv: Sequence[str], planned: int, thresholds: str | None, since: str | None = None
+) -> AskedSpec:
+    """The entry of a spec, given as YAML; since: now, if it is not known."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        "yaml": text,
+        "since": since or now,
+        "command": shlex.join(argv),
+        "planned": planned,
+        "digest": spec_digest(text),
+        "thresholds": thresholds,
+    }
+
+
+def present_text(paths: SweepPaths, sweep: SweepFile) -> str:
+    """The spec that the sweep asks, as YAML. Folders of releases that kept no digest of it are
+    taken as they are.
+
+    Raises:
+        UserError: spec.yaml was changed by hand, with every difference.
+    """
+    text = read_text(paths.spec)
+    digest, specs = spec_digest(text, str(paths.spec)), sweep.get("specs", [])
+    known = specs[-1]["digest"] if specs else sweep.get("spec_digest", digest)
+    if digest == known:
+        return text
+    if digest in (spec["digest"] for spec in specs[:-1]):
+        return specs[-1]["yaml"]  # an extension was interrupted before it wrote spec.yaml
+    found = differences(plain(specs[-1]["yaml"]), plain(text)) if specs else []
+    raise UserError([*(_changed(paths, each) for each in found), _by_hand(paths, len(found))])
+
+
+def asked_text(paths: SweepPaths, sweep: SweepFile) -> str:
+    """The same, also where spec.yaml was changed by hand, if sweep.json has it."""
+    specs = sweep.get("specs")
+    return specs[-1]["yaml"] if specs else present_text(paths, sweep)
+
+
+def plain(text: str) -> dict[str, Any]:
+    """The plain values of a stored spec.
+
+    Raises:
+        StoredDataError: it is none.
+    """
+    mistakes: list[Mistake] = []
+    document = load_yaml(text, mistakes.append, "spec.yaml")
+    if not isinstance(document, dict):
+        remedy = "Restore the file: results are judged by the question they answer."
+        raise StoredDataError(Mistake("spec.yaml", "must be a spec", document, remedy))
+    return document
+
+
+def _changed(paths: SweepPaths, found: Difference) -> Mistake:
+    rule = f"must be as the sweep asks it: {found.before_in_words}"
+    return Mistake(f"{paths.spec}: {found.place}", rule, found.after, "Write it as it was.")
+
+
+def _by_hand(paths: SweepPaths, count: int) -> Mistake:
+    extend = command("sweeps", "extend", paths.root, paths.spec)
+    remedy = f"To ask more, use `{extend}`. "
+    remedy += (
+        "To go on as before, write the above as it was."
+        if count
+        else "To go on as before, restore the file."
+    )
+    rule = "must not be changed by hand: its results answer what was asked"
+    return Mistake(str(paths.spec), rule, f"{count} change{'s' * (count > 1)}" if count else "another text", remedy)

@@ -1,0 +1,115 @@
+"""Extending a sweep: more of the same question, with all that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from backdoor.errors import Mistake, UserError
+from sweeps.ledger import Ledger
+from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
+from sweeps.records.sweep_file import SweepFile
+from sweeps.region.panel import criteria_of
+from sweeps.results.asked import asked, asked_text, plain, present_text
+from sweeps.results.create import (
+    first_asked,
+    inactive_settings,
+    measures_of,
+    planned_trials,
+    reused,
+    verdict_thresholds,
+)
+from sweeps.results.extension import Extension, extension_of
+from sweeps.results.same_data import check_same_data
+from sweeps.results.stored import stored
+from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
+from sweeps.storage.files import locked, write_atomic, write_json
+from sweeps.storage.paths import SweepPaths, open_results, read_sweep
+from sweeps.storage.shell import command
+
+
+def extend_results(
+    folder: Path | str,
+    source: Any = None,
+    changes: Sequence[str] = (),
+    argv: Sequence[str] = (),
+    reuse: Sequence[Path | str] = (),
+    check: Callable[[SweepSpec], None] = lambda spec: None,
+) -> tuple[SweepPaths, SweepSpec, Extension]:
+    """Makes a finished or interrupted sweep ask more; its trials are not trained yet.
+
+    folder: its results. source: the new spec, as `load_spec` takes it; by default the sweep's own.
+    changes: `key=value`, applied to it. argv: the command. reuse: folders of sweeps whose trials it
+    takes over. check: raises what keeps the spec from running, before anything is written.
+
+    Raises:
+        UserError: the spec is wrong, its data have changed, or it is no extension, with everything
+            that differs.
+    """
+    paths = open_results(folder)
+    sweep = read_sweep(paths)
+    begun = RecordedClasses.of(sweep)
+    before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
+    own = plain(present_text(paths, sweep)) if source is None else source
+    document, mistakes = read_document(own, changes)
+    after = parse_spec(document, mistakes, False, begun)
+    found = extension_of(before, after, lambda: Ledger(paths.ledger).trials())
+    if found.refused:
+        raise UserError([*found.refused, _begin_new(paths)])
+    if not found.added and not reuse and before.document == after.document:
+        raise UserError(_nothing(paths))
+    check_same_data(after, paths)
+    spec = parse_spec(document, [], True, begun)
+    check(spec)
+    with locked(paths.lock, again=command("sweeps", "extend", paths.root)):
+        _write(paths, before, spec, argv, reuse)
+    return paths, spec, found
+
+
+def _write(
+    paths: SweepPaths,
+    before: SweepSpec,
+    spec: SweepSpec,
+    argv: Sequence[str],
+    reuse: Sequence[Path | str],
+) -> None:
+    """sweep.json is what counts: pictures come before it, and spec.yaml after it."""
+    gallery = draw_gallery(spec)
+    write_gallery(paths, *gallery)
+    write_json(paths.sweep, _extended(paths, before, spec, argv, reuse))
+    write_atomic(paths.spec, spec.to_yaml().encode())
+
+
+def _extended(
+    paths: SweepPaths,
+    before: SweepSpec,
+    spec: SweepSpec,
+    argv: Sequence[str],
+    reuse: Sequence[Path | str],
+) -> SweepFile:
+    sweep, text = read_sweep(paths), spec.to_yaml()
+    planned, points = planned_trials(spec)
+    specs = sweep.get("specs") or [first_asked(sweep, asked_text(paths, sweep), before)]
+    return {
+        **sweep,
+        **stored(criteria_of(spec), text),
+        "planned": planned,
+        "planned_points": points,
+        "measures": measures_of(spec),
+        "inactive": inactive_settings(spec),
+        "specs": [*specs, asked(text, argv, planned, verdict_thresholds(spec))],
+        **reused(reuse, sweep.get("reuse", [])),
+    }
+
+
+def _begin_new(paths: SweepPaths) -> Mistake:
+    new = command("sweeps", "run", "SPEC", "--out", "NEW", "--reuse", paths.root)
+    remedy = f"Begin a new sweep, which takes over the trials that agree: `{new}`."
+    return Mistake("SPEC", "must only add to what the sweep asks", "the above", remedy)
+
+
+def _nothing(paths: SweepPaths) -> Mistake:
+    resume = command("sweeps", "resume", paths.root)
+    remedy = f"For example --set seeds=10. To go on with the same question, use `{resume}`."
+    return Mistake("SPEC", "must ask more than the sweep does", "the same", remedy)

@@ -1,0 +1,264 @@
+"""Extending a sweep: exactly what is new is trained, and nothing that is recorded is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backdoor.errors import UserError
+from small import SMALL, begin, results, small_spec
+from sweeps.cli.main import main
+from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
+from sweeps.ledger import Ledger
+from sweeps.results.create import read_spec
+from sweeps.results.extend import extend_results
+from sweeps.storage.paths import SweepPaths, read_region, read_sweep
+
+QUIET: dict[str, Any] = {"runner": "serial", "quiet": True}
+SOBOL = {"architecture": "linear", "weight_decay": {"log": [0.001, 0.1]}, "epochs": 2}
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    return {**SMALL, **changes}
+
+
+def trained(folder: Path, before: float) -> int:
+    """Trials that were recorded after this time."""
+    return sum(row.finished_at > before for row in Ledger(folder / "ledger").trials())
+
+
+def latest(folder: Path) -> float:
+    return max(row.finished_at for row in Ledger(folder / "ledger").trials())
+
+
+GRID = asked(seeds=2)
+TWO = [{"kind": "patch", "size": 1}, "sine"]
+
+
+@pytest.mark.parametrize(
+    "before, after, new",
+    [
+        (GRID, asked(seeds=4), 24),
+        (
+            GRID,
+            asked(
+                defence={
+                    "architecture": [
+                        {"kind": "linear", "weight_decay": [0, 0.003, 0.03]},
+                        {"kind": "ridge", "weight_decay": [0.01, 1]},
+                    ],
+                    "epochs": 3,
+                }
+            ),
+            6,
+        ),
+        # 4 points x 2 seeds: two attacks more, and every clean baseline again for the new trigger.
+        (GRID, asked(attack={"trigger": TWO, "poison_rate": [0, 0.01, 0.03]}), 8 * 3),
+        (GRID, asked(attack={"trigger": SMALL["attack"]["trigger"], "poison_rate": [0, 0.01, 0.03, 0.1]}), 8),
+        (GRID, asked(region={"attack_success": 0.4, "clean_accuracy": 0.5}), 0),
+        (
+            asked(attack={"trigger": TWO, "poison_rate": 0.03}),
+            asked(attack={"trigger": TWO, "poison_rate": [0, 0.03]}, seeds=[0, 1, 7]),
+            # 8 clean ones, and with the new seed three more at each of 4 points
+            8 + 12,
+        ),
+        *(
+            (
+                asked(defence=SOBOL, search={"kind": kind, "points": 3}),
+                asked(defence=SOBOL, search={"kind": kind, "points": 5}, seeds=3),
+                5 * 3 * 3 - 3 * 3 * 2,
+            )
+            for kind in ("random", "sobol")
+        ),
+    ],
+)  # fmt: skip
+def test_an_extended_sweep_has_the_rows_of_one_that_asked_for_all(
+    before, after, new, tmp_path
+) -> None:
+    folder, whole = tmp_path / "r", tmp_path / "whole"
+    run_sweep(before, folder, **QUIET)
+    then = latest(folder)
+    extend_sweep(folder, after, **QUIET)
+    run_sweep(after, whole, **QUIET)
+    assert trained(folder, then) == new
+    assert results(SweepPaths(folder)) == results(SweepPaths(whole))
+    extended, fresh = read_sweep(SweepPaths(folder)), read_sweep(SweepPaths(whole))
+    for key in ("planned", "planned_points", "measures", "panel", "thresholds", "seeds"):
+        assert extended[key] == fresh[key]
+    one, other = read_region(folder), read_region(whole)
+    assert one["points"] == other["points"] and one["trials"] == other["trials"]
+    assert len(extended["specs"]) == 2
+    assert extended["specs"][0]["planned"] == read_sweep(SweepPaths(folder))["specs"][0]["planned"]
+
+
+@pytest.mark.parametrize(
+    "search, more",
+    [
+        ({"kind": "optuna", "points": 4}, {"kind": "optuna", "points": 7}),
+        ({"kind": "region", "budget": 30}, {"kind": "region", "budget": 45}),
+    ],
+)
+def test_a_search_that_adapts_goes_on(search, more, tmp_path) -> None:
+    folder = tmp_path / "r"
+    run_sweep(asked(defence=SOBOL, search=search), folder, **QUIET)
+    before = results(SweepPaths(folder))
+    outcome = extend_sweep(
+        folder, changes=[f"search={json.dumps(more)}", "seeds=3", "region.attack_success=0.3"], **QUIET
+    )  # fmt: skip
+    after = results(SweepPaths(folder))
+    assert before.items() <= after.items()
+    planned = read_sweep(SweepPaths(folder))["planned"]
+    assert planned == (7 * 3 * 3 if more["kind"] == "optuna" else 45)
+    assert outcome.finished == len(after) <= planned
+    if more["kind"] == "optuna":
+        assert len(after) == planned
+
+
+def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) -> None:
+    folder = tmp_path / "r"
+    paths = begin(folder, small_spec())
+    stored = paths.sweep.read_bytes(), paths.spec.read_bytes()
+    changes = [
+        "seeds=1",
+        "name=other",
+        "defence.epochs=4",
+        "attack.poison_rate=[0.01]",
+        "training={batch_size: 32}",
+        "curve_every=1",
+        "stopping={kind: certain}",
+        "data.validation=0.3",
+        "tracking=sqlite:///x.db",
+    ]
+    code = main(["extend", str(folder), *(w for c in changes for w in ("--set", c))])
+    said = capsys.readouterr().err
+    assert code == 2 and (paths.sweep.read_bytes(), paths.spec.read_bytes()) == stored
+    for text in (
+        "name: must stay 'small', but got 'other'",
+        "seeds: must keep the seeds that were asked for, 0, 1, but got [0]. Add 1.",
+        "defence.epochs: must stay as it is in an extension: 3, but got 4. "
+        "Otherwise the sweep would lose 2 of its 4 points.",
+        "attack: must keep every attack that was asked for, but got 'a panel without "
+        "patch(size=1) at 3 % to class 0'. Add patch(size=1) at 3 % to class 0.",
+        "attack.poison_rate: must keep rate 0, the clean baseline",
+        "training.batch_size: must stay as it is in an extension: nothing",
+        "curve_every: must stay 0, but got 1",
+        "stopping.kind: must stay as it is in an extension",
+        "data.validation",
+        "tracking: must stay as it is in an extension",
+        f"run SPEC --out NEW --reuse {folder}`",
+    ):
+        assert text in said, text
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol"])
+def test_ranges_of_drawn_points_stay(kind, tmp_path) -> None:
+    folder = tmp_path / "r"
+    begin(folder, small_spec(defence=SOBOL, search={"kind": kind, "points": 3}))
+    with pytest.raises(UserError, match=f"A {kind} search draws its points from the whole space"):
+        extend_results(folder, None, ["defence.weight_decay={log: [0.001, 0.2]}"])
+    with pytest.raises(UserError, match="search.points: must be at least 3 in an extension"):
+        extend_results(folder, None, ["search.points=2"])
+
+
+def test_a_search_keeps_every_recorded_point(tmp_path) -> None:
+    folder = tmp_path / "r"
+    run_sweep(asked(defence=SOBOL, search={"kind": "region", "budget": 24}), folder, **QUIET)
+    with pytest.raises(UserError, match="the sweep would lose .* recorded points"):
+        extend_results(folder, None, ["defence.weight_decay={log: [0.05, 0.1]}"])
+    _, _, found = extend_results(folder, None, ["defence.weight_decay={log: [0.0005, 0.2]}"])
+    assert found.added == ("defence.weight_decay.log: [0.001, 0.1] -> [0.0005, 0.2]",)
+
+
+def test_nothing_new_is_no_extension(tmp_path) -> None:
+    folder = tmp_path / "r"
+    begin(folder, small_spec())
+    with pytest.raises(UserError, match="must ask more than the sweep does.*sweeps resume"):
+        extend_results(folder)
+
+
+def test_an_interrupted_extension_is_put_right(tmp_path, monkeypatch) -> None:
+    """Killed after sweep.json, before spec.yaml: the extension holds."""
+    folder = tmp_path / "r"
+    paths = begin(folder, small_spec())
+    before = paths.spec.read_bytes()
+    extend_results(folder, None, ["seeds=3"])
+    paths.spec.write_bytes(before)
+    assert read_spec(paths).seeds == (0, 1, 2)
+    assert resume_sweep(folder, **QUIET).finished == 36
+    assert paths.spec.read_bytes() != before and read_spec(paths).seeds == (0, 1, 2)
+
+
+def test_an_edited_spec_is_taken_as_an_extension(tmp_path) -> None:
+    folder = tmp_path / "r"
+    paths = begin(folder, small_spec())
+    paths.spec.write_text(paths.spec.read_text().replace("seeds: 2", "seeds: 3"))
+    with pytest.raises(UserError, match="seeds: must be as the sweep asks it: 2, but got 3"):
+        resume_sweep(folder, **QUIET)
+    assert extend_sweep(folder, paths.spec, **QUIET).finished == 36
+
+
+def test_a_folder_of_before_gets_its_digest_when_it_is_written(tmp_path) -> None:
+    folder = tmp_path / "r"
+    paths = begin(folder, small_spec())
+    sweep = json.loads(paths.sweep.read_text())
+    for key in ("specs", "spec_digest", "criteria_digest", "panel", "thresholds"):
+        del sweep[key]
+    paths.sweep.write_text(json.dumps(sweep))
+    paths.spec.write_text("# changed\n" + paths.spec.read_text())
+    assert resume_sweep(folder, **QUIET).finished == 24
+    now = read_sweep(paths)
+    assert now["specs"][0]["since"] == sweep["created"] and now["spec_digest"]
+    paths.spec.write_text(paths.spec.read_text().replace("seeds: 2", "seeds: 3"))
+    with pytest.raises(UserError, match="must not be changed by hand"):
+        read_spec(paths)
+
+
+def test_run_names_what_to_do_where_the_folder_is_in_use(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.json").write_text(json.dumps(SMALL))
+    begin(Path("results/small"), small_spec())
+    answers = {
+        (): "go on with `sweeps resume results/small`",
+        ("seeds=3",): "asks less (seeds: 2): use `sweeps extend results/small s.json --set seeds=3`",
+        ("seeds=1",): "with `--reuse results/small` it takes over the trials that agree",
+    }  # fmt: skip
+    monkeypatch.setattr("sweeps.storage.shell._found", lambda program: program)
+    for changes, answer in answers.items():
+        words = [word for change in changes for word in ("--set", change)]
+        for out in ([], ["--out", "results/small"]):
+            assert main(["run", "s.json", *words, *out]) == 2
+            assert answer in capsys.readouterr().err
+
+
+# --- trials that were stopped as certain ---------------------------------------------------------
+
+STOPPING = asked(
+    defence={"architecture": {"kind": "mlp", "width": 8}, "weight_decay": [0, 0.03], "epochs": 5},
+    attack={"trigger": [{"kind": "patch", "size": 3}], "poison_rate": [0, 0.3]},
+    seeds=24,
+    stopping={"kind": "certain", "confidence": 0.9, "control": 0.2},
+    region={"attack_success": 0.2, "clean_accuracy": 0.5},
+)
+
+
+@pytest.mark.parametrize("success", [0.1, 0.6])
+def test_stopped_trials_answer_the_present_thresholds(success, tmp_path) -> None:
+    folder = tmp_path / "r"
+    run_sweep(STOPPING, folder, **QUIET)
+    paths = SweepPaths(folder)
+    before = {row.trial_id: row for row in Ledger(paths.ledger).trials()}
+    stopped = {name for name, row in before.items() if row.status == "stopped"}
+    assert stopped
+    outcome = extend_sweep(folder, changes=[f"region.attack_success={success}", "seeds=26"], **QUIET)
+    after = {row.trial_id: row for row in Ledger(paths.ledger).trials()}
+    assert outcome.finished + outcome.stopped == len(after) == read_sweep(paths)["planned"]
+    present = f"clean_accuracy >= 0.5, attack_success <= {success}"
+    for row in after.values():
+        assert row.finished or (row.status == "stopped" and row.thresholds == present)
+        if row.trial_id in before and row.trial_id not in stopped:
+            assert row.finished_at == before[row.trial_id].finished_at
+    again = {name for name in stopped if after[name].finished_at > before[name].finished_at}
+    assert again == stopped
