@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray._private import utils, worker
 
 from backdoor.errors import Mistake, UserError
+from sweeps.runners.processes import descendants, kill
 
 #: Seconds to wait for a Ray head to accept a connection.
 CONNECT_SECONDS = 5.0
@@ -38,12 +40,16 @@ def is_connected() -> bool:
 
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Restores the handler of SIGTERM: Ray's own would end the process, a sweep lets its running
+    """Keeps the handler of SIGTERM: Ray's own would end the process, a sweep lets its running
     packs end first."""
     before = signal.getsignal(signal.SIGTERM)
+    own = getattr(utils, "set_sigterm_handler", None)
+    utils.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
+        if own is not None:
+            utils.set_sigterm_handler = own
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
 
@@ -54,6 +60,17 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     if is_connected():
         yield
         return
+    _start(workers)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end_at_once()
+        raise
+    finally:
+        ray.shutdown()
+
+
+def _start(workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _refuse_dead_address(address)
@@ -66,7 +83,7 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
             "object_store_memory": 256 * 2**20,
         }
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
-    mask = os.umask(0o077)
+    mask, before = os.umask(0o077), descendants(os.getpid())
     try:
         with _sigterm_kept():
             ray.init(log_to_driver=False, logging_level="error", **options)
@@ -74,9 +91,24 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."
         raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
+    except KeyboardInterrupt:
+        # Ray does not know yet all that it has started.
+        kill(set(descendants(os.getpid())) - set(before))
+        raise
     finally:
         os.umask(mask)
+
+
+def _end_at_once() -> None:
+    """Disconnects, and kills what was started here: Ray itself waits a second for each process."""
+    node, pids = getattr(worker, "_global_node", None), set[int]()
+    for processes in getattr(node, "all_processes", {}).values():
+        started = {each.process.pid for each in processes}
+        pids |= started.union(*map(descendants, started))
+    worker._global_node = None  # `shutdown` leaves the processes alone then
     try:
-        yield
-    finally:
         ray.shutdown()
+    finally:
+        kill(pids)
+        if node is not None:
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
