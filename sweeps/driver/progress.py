@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter, defaultdict
@@ -9,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TextIO
 
+from sweeps.driver.status_line import StatusLine
 from sweeps.ledger import FAILED, STOPPED, Rows
 
-#: Seconds between lines where there is no terminal to redraw.
-LINE_EVERY = 10.0
 #: The rate is that of the last seconds, or of the last trials where fewer ended in that time.
 WINDOW, FEWEST = 600.0, 30
 #: Seconds after the first results until the rate is known: half of what those took, within these
@@ -20,7 +20,7 @@ WINDOW, FEWEST = 600.0, 30
 SETTLED = (1.0, 60.0)
 #: Results that come within this part of the measured time after the first ones belong to them.
 TOGETHER = 0.05
-#: Seconds within which results count as one moment in `Progress`.
+#: Seconds within which results count as one moment in `Pace`.
 MOMENT = 0.5
 
 
@@ -105,6 +105,24 @@ def _window(counts: Mapping[float, int], moments: Sequence[float]) -> Sequence[f
     return moments
 
 
+class Pace:
+    """When results came, on a monotonic clock, for their rate. began: as `started` above."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self._counts: dict[float, int] = {}
+
+    def add(self, count: int, now: float) -> None:
+        """Counts results that came just now."""
+        last = next(reversed(self._counts), -math.inf)
+        moment = last if now - last < MOMENT else now
+        self._counts[moment] = self._counts.get(moment, 0) + count
+
+    def rate_and_left(self, left: int, now: float) -> tuple[float | None, float | None]:
+        """Per second, and the seconds for `left` more; None where not yet known."""
+        return _rate_and_left(self._counts, left, now, self.began)
+
+
 class Progress:
     """One line that is redrawn on a terminal; a line now and then elsewhere.
 
@@ -116,11 +134,8 @@ class Progress:
         self, total: int, done: int, stream: TextIO | None = None, at_most: bool = False
     ) -> None:
         self.total, self.done, self.failed, self.stopped = total, done, 0, 0
-        self.stream, self.at_most = stream or sys.stderr, at_most
-        self._counts: dict[float, int] = {}
-        self._began: float | None = None
-        self._printed = 0.0
-        self._tty = self.stream.isatty()
+        self.at_most, self.pace = at_most, Pace()
+        self._line = StatusLine(stream or sys.stderr)
 
     def recorded(self, rows: Rows) -> None:
         statuses = rows["status"].to_pylist()
@@ -128,32 +143,25 @@ class Progress:
         self.failed += failed
         self.stopped += statuses.count(STOPPED)
         self.done += rows.num_rows - failed
-        self.note(rows, time.monotonic())
+        self._note(rows, time.monotonic())
         self.show()
 
-    def note(self, rows: Rows, now: float) -> None:
-        """Counts what ended at this moment of a monotonic clock. The clocks of workers, which may
-        be on other machines, are used for durations only."""
-        if self._began is None:
+    def _note(self, rows: Rows, now: float) -> None:
+        """The clocks of workers, which may be on other machines, are used for durations only."""
+        if self.pace.began is None:
             ended = rows["finished_at"].to_pylist()
             began = work_began(rows["pack_id"].to_pylist(), rows["seconds"].to_pylist(), ended)
-            self._began = now - (max(ended) - began) if began is not None else None
-        last = next(reversed(self._counts), now)
-        moment = last if self._counts and now - last < MOMENT else now
-        self._counts[moment] = self._counts.get(moment, 0) + rows.num_rows
+            self.pace.began = None if began is None else now - (max(ended) - began)
+        self.pace.add(rows.num_rows, now)
 
     def show(self, last: bool = False) -> None:
-        now = time.monotonic()
-        if not last and now - self._printed < (0.1 if self._tty else LINE_EVERY):
-            return
-        self._printed = now
-        start, end = ("\r\x1b[K", "\n" if last else "") if self._tty else ("", "\n")
-        print(f"{start}{self.line(now)}", end=end, file=self.stream, flush=True)
+        """Redraws the line where it is time for that; last: in any case, and it stays."""
+        self._line.show(lambda: self.line(time.monotonic()), last)
 
     def line(self, now: float) -> str:
         """The line at this moment of a monotonic clock."""
         left = self.total - self.done - self.failed
-        rate, seconds = _rate_and_left(self._counts, left, now, self._began)
+        rate, seconds = self.pace.rate_and_left(left, now)
         text = f"{self.done}/{self.total} trials"
         if rate is not None and seconds is not None:
             text += f", {rate:.3g}/s"
