@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import threading
 import time
@@ -19,7 +18,7 @@ from sweeps.runners.processes import descendants, kill
 from sweeps.runners.scratch import remove_used
 
 #: Seconds that an orderly end may take after the second signal.
-PATIENCE = 3.0
+PATIENCE = 2.0
 #: The exit code of what was interrupted, as shells use it.
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -27,7 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def ends_soon(last_words: Callable[[], None], patience: float = PATIENCE) -> Iterator[None]:
-    """Within: two signals end this process, at the latest `patience` seconds after the second one.
+    """Within: two signals end this process, at the latest `patience` seconds after the second one,
+    whatever it does by then.
 
     Only for a process that belongs to the command: its children are killed, scratch folders are
     removed, `last_words` is called, and the exit code is 130.
@@ -38,32 +38,31 @@ def ends_soon(last_words: Callable[[], None], patience: float = PATIENCE) -> Ite
     arrived, into = os.pipe()
     os.set_blocking(into, False)
     before = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
-    watch = threading.Thread(target=_watch, args=(arrived, patience, last_words), daemon=True)
+    twice = threading.Event()
+    arguments = arrived, twice, patience, last_words
+    watch = threading.Thread(target=_watch, args=arguments, daemon=True)
     watch.start()
     try:
         yield
     finally:
-        signal.set_wakeup_fd(before)
-        os.close(into)
-        watch.join()
-        os.close(arrived)
+        if not twice.is_set():
+            signal.set_wakeup_fd(before)
+            os.close(into)
+            watch.join()
+            os.close(arrived)
 
 
-def _watch(arrived: int, patience: float, last_words: Callable[[], None]) -> None:
-    """Reads numbers of signals until the pipe ends; after the second one, not for long."""
-    count, deadline = 0, float("inf")
-    while (left := deadline - time.monotonic()) > 0:
-        ready, _, _ = select.select([arrived], [], [], None if count < 2 else left)
-        numbers = os.read(arrived, 64) if ready else b""
-        if ready and not numbers:
+def _watch(
+    arrived: int, twice: threading.Event, patience: float, last_words: Callable[[], None]
+) -> None:
+    """Reads numbers of signals until the pipe ends; after the second one, time runs."""
+    count = 0
+    while count < 2:
+        if not (numbers := os.read(arrived, 64)):
             return
         count += sum(number in SIGNALS for number in numbers)
-        if count >= 2:
-            deadline = min(deadline, time.monotonic() + patience)
-    _end(last_words)
-
-
-def _end(last_words: Callable[[], None]) -> None:
+    twice.set()
+    time.sleep(patience)
     try:
         kill(descendants(os.getpid()))
         remove_used()

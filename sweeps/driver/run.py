@@ -163,20 +163,15 @@ def execute(
         ledger = Ledger(paths.ledger)
         ledger.outdated = outdated_trials(ledger, read_sweep(paths))
 
-        def interrupted() -> None:
-            again = command("sweeps", "resume", paths.root)
-            recorded = len(ledger.ended)
-            are = "trial is" if recorded == 1 else "trials are"
-            messages.say(f"Interrupted: {recorded} {are} recorded. Go on with: {again}")
-
+        told = _Interrupted(paths, ledger, messages)
         try:
-            with ends_soon(interrupted) if ends_process else nullcontext():
+            with ends_soon(told.tell) if ends_process else nullcontext():
                 outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
         except BaseException:
             leave_mirror(mirror, paths, messages)
             raise
     if outcome.interrupted:
-        interrupted()
+        told.tell()
         leave_mirror(mirror, paths, messages, at_once)
         return outcome, ledger
     mirror.end()
@@ -230,6 +225,22 @@ def _train(
     for taken in pool.sweeps if pool is not None else ():
         say(str(taken))
     return outcome, at_once
+
+
+class _Interrupted:
+    """Tells once that the sweep was interrupted, and how to go on."""
+
+    def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages) -> None:
+        self.paths, self.ledger, self.messages = paths, ledger, messages
+        self._told = False
+
+    def tell(self) -> None:
+        if not self._told:
+            self._told = True
+            recorded = len(self.ledger.ended)
+            are = "trial is" if recorded == 1 else "trials are"
+            again = command("sweeps", "resume", self.paths.root)
+            self.messages.say(f"Interrupted: {recorded} {are} recorded. Go on with: {again}")
 
 
 class _Notify:
