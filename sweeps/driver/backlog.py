@@ -12,7 +12,7 @@ from types import FrameType
 
 from backdoor.reading.printed_names import counted
 from sweeps.driver.messages import Messages
-from sweeps.driver.progress import Pace, duration
+from sweeps.driver.progress import RateMeter, duration
 from sweeps.driver.status_line import StatusLine
 from sweeps.mirror import MirrorProcess
 from sweeps.storage.paths import SweepPaths
@@ -26,7 +26,7 @@ SILENT = 1.0
 
 def wait_for_mirror(mirror: MirrorProcess, paths: SweepPaths, messages: Messages) -> None:
     """Waits until MLflow has all trials, with one line; Ctrl-C leaves the rest for later."""
-    if not mirror.wanted:
+    if not mirror.required:
         return
     line = _Line(paths, messages.quiet)
     try:
@@ -46,7 +46,7 @@ def leave_mirror(
     mirror: MirrorProcess, paths: SweepPaths, messages: Messages, at_once: bool = False
 ) -> None:
     """Ends the mirror of a sweep that did not end by itself: it is not waited for, but shortly."""
-    if not mirror.wanted:
+    if not mirror.required:
         return
     try:
         warning = mirror.finish(within=0.0 if at_once else AFTER_INTERRUPT)
@@ -68,19 +68,19 @@ class _Line:
 
     def __init__(self, paths: SweepPaths, quiet: bool) -> None:
         self.status = StatusLine(sys.stderr, SILENT)
-        self._quiet, self._pace, self._before = quiet, Pace(), 0
+        self._quiet, self._meter, self._before = quiet, RateMeter(), 0
         self._later = command("sweeps", "mirror", paths.root)
 
     def show(self, done: int, total: int) -> None:
         """MLflow has `done` of `total` trials now."""
         now = time.monotonic()
-        self._pace.add(done - self._before, now)
+        self._meter.add(done - self._before, now)
         self._before = done
         if not self._quiet:
             self.status.show(lambda: self._text(done, total, now))
 
     def _text(self, done: int, total: int, now: float) -> str:
-        _, seconds = self._pace.rate_and_left(total - done, now)
+        _, seconds = self._meter.rate_and_left(total - done, now)
         left = "" if seconds is None else f", {duration(seconds)} left"
         later = f"Ctrl-C leaves the rest to {self._later}"
         return f"sending trials to MLflow: {done}/{total}{left}. {later}"
@@ -93,7 +93,7 @@ def _interruptible() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, interrupted: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

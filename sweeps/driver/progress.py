@@ -17,10 +17,10 @@ from sweeps.ledger import FAILED, STOPPED, Rows
 WINDOW, FEWEST = 600.0, 30
 #: Seconds after the first results until the rate is known: half of what those took, within these
 #: limits. Until then only some of the workers have reported.
-SETTLED = (1.0, 60.0)
+KNOWN_AFTER = (1.0, 60.0)
 #: Results that come within this part of the measured time after the first ones belong to them.
 TOGETHER = 0.05
-#: Seconds within which results count as one moment in `Pace`.
+#: Seconds within which results count as one moment in `RateMeter`.
 MOMENT = 0.5
 
 
@@ -44,7 +44,7 @@ def rate_and_left(
         started: when the work on the first of them began, as `work_began` returns it. Without it
             the time is measured from the first result, which is then not counted.
     """
-    return _rate_and_left(Counter(finished_at), total - done, now, started)
+    return _measured(Counter(finished_at), total - done, now, started)
 
 
 def work_began(
@@ -63,12 +63,12 @@ def work_began(
     return min((end - took[pack_id] for pack_id, end in ended.items()), default=None)
 
 
-def _rate_and_left(
+def _measured(
     counts: Mapping[float, int], left: int, now: float, started: float | None
 ) -> tuple[float | None, float | None]:
     """As `rate_and_left`; counts: moment to the trials that ended then."""
     moments = sorted(counts)
-    if not moments or now - moments[0] < _settled(moments[0], started):
+    if not moments or now - moments[0] < _known_after(moments[0], started):
         return None, None
     taken = _window(counts, moments)
     # A silence that is longer than any before is part of the time; a shorter one is between two
@@ -89,9 +89,9 @@ def _first_ended(moments: Sequence[float], end: float) -> float:
     return max(moment for moment in moments if moment <= within)
 
 
-def _settled(first: float, started: float | None) -> float:
+def _known_after(first: float, started: float | None) -> float:
     """Seconds after the first result from which the rate is known."""
-    least, most = SETTLED
+    least, most = KNOWN_AFTER
     return min(most, max(least, (first - (first if started is None else started)) / 2))
 
 
@@ -105,7 +105,7 @@ def _window(counts: Mapping[float, int], moments: Sequence[float]) -> Sequence[f
     return moments
 
 
-class Pace:
+class RateMeter:
     """When results came, on a monotonic clock, for their rate. began: as `started` above."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Pace:
 
     def rate_and_left(self, left: int, now: float) -> tuple[float | None, float | None]:
         """Per second, and the seconds for `left` more; None where not yet known."""
-        return _rate_and_left(self._counts, left, now, self.began)
+        return _measured(self._counts, left, now, self.began)
 
 
 class Progress:
@@ -134,7 +134,7 @@ class Progress:
         self, total: int, done: int, stream: TextIO | None = None, at_most: bool = False
     ) -> None:
         self.total, self.done, self.failed, self.stopped = total, done, 0, 0
-        self.at_most, self.pace = at_most, Pace()
+        self.at_most, self.meter = at_most, RateMeter()
         self._line = StatusLine(stream or sys.stderr)
 
     def recorded(self, rows: Rows) -> None:
@@ -148,11 +148,11 @@ class Progress:
 
     def _note(self, rows: Rows, now: float) -> None:
         """The clocks of workers, which may be on other machines, are used for durations only."""
-        if self.pace.began is None:
+        if self.meter.began is None:
             ended = rows["finished_at"].to_pylist()
             began = work_began(rows["pack_id"].to_pylist(), rows["seconds"].to_pylist(), ended)
-            self.pace.began = None if began is None else now - (max(ended) - began)
-        self.pace.add(rows.num_rows, now)
+            self.meter.began = None if began is None else now - (max(ended) - began)
+        self.meter.add(rows.num_rows, now)
 
     def show(self, last: bool = False) -> None:
         """Redraws the line where it is time for that; last: in any case, and it stays."""
@@ -161,7 +161,7 @@ class Progress:
     def line(self, now: float) -> str:
         """The line at this moment of a monotonic clock."""
         left = self.total - self.done - self.failed
-        rate, seconds = self.pace.rate_and_left(left, now)
+        rate, seconds = self.meter.rate_and_left(left, now)
         text = f"{self.done}/{self.total} trials"
         if rate is not None and seconds is not None:
             text += f", {rate:.3g}/s"

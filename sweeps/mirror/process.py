@@ -42,13 +42,13 @@ class MirrorProcess:
         self._fault = "it was not started"
         self._again = 0
         #: Whether it was asked to start.
-        self.wanted = False
+        self.required = False
         #: Trials that MLflow has, and of all, as far as the process has said so.
         self.reached: tuple[int, int] | None = None
 
     def start(self) -> None:
         """Starts the process in a session of its own, out of reach of Ctrl-C in the terminal."""
-        self.wanted = True
+        self.required = True
         try:
             self.paths.mirror_log.write_bytes(b"")
         except OSError as error:

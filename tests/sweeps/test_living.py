@@ -44,7 +44,7 @@ class Mirror(MirrorProcess):
         self.seen, self.stopped = [], False
 
     def start(self) -> None:
-        self.wanted = True
+        self.required = True
 
     def finish(self, on_wait=None, within=float("inf")):
         self.seen += [self.paths.region.exists(), within]
@@ -118,7 +118,7 @@ def test_the_backlog_is_one_line_of_a_terminal_that_goes(tmp_path, monkeypatch) 
     monkeypatch.setattr("sweeps.driver.status_line.REDRAW_EVERY", 0.0)
     monkeypatch.setenv("COLUMNS", "60")
     mirror = Mirror(begin(tmp_path / "r", small_spec()), counts=[(5, 24), (24, 24)])
-    mirror.wanted = True
+    mirror.required = True
     backlog.wait_for_mirror(mirror, mirror.paths, Messages())
     said = terminal.getvalue()
     assert "\n" not in said and said.endswith("\r\x1b[K")

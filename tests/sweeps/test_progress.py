@@ -89,10 +89,10 @@ def test_the_line_says_at_most_where_a_search_may_end_early() -> None:
     sure, perhaps = (Progress(100, 0, _Terminal(), at_most=each) for each in (False, True))
     for progress in (sure, perhaps):
         progress.recorded(_rows(1))
-        first = next(iter(progress.pace._counts))
+        first = next(iter(progress.meter._counts))
         assert progress.line(first + 0.5) == "1/100 trials"
-        progress.pace._counts = {first + n: 1 for n in range(11)}
-        progress.pace.began, progress.done = first - 1, 11
+        progress.meter._counts = {first + n: 1 for n in range(11)}
+        progress.meter.began, progress.done = first - 1, 11
     assert sure.line(first + 10).startswith("11/100 trials, 1/s, 1 min 29 s left")
     assert perhaps.line(first + 10).startswith("11/100 trials, 1/s, at most 1 min 29 s left")
 
