@@ -78,13 +78,24 @@ def extend(args: argparse.Namespace) -> int:
 
 
 def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.driver.hard_stop import ignore_signals
     from sweeps.driver.messages import Messages
     from sweeps.driver.run import execute
 
-    outcome, ledger = execute(paths, spec, args.runner, Messages())
-    if outcome.interrupted:
-        return INTERRUPTED
-    return _conclude(paths, spec, args, ledger, outcome)
+    codes = list[int]()
+
+    def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
+        codes.append(_conclude(paths, spec, args, ledger, outcome))
+
+    try:
+        execute(paths, spec, args.runner, Messages(), answer, ends_process=True)
+    except KeyboardInterrupt:
+        ignore_signals()
+        raise
+    if codes:
+        return codes[0]
+    ignore_signals()
+    return INTERRUPTED
 
 
 def _conclude(
@@ -95,6 +106,7 @@ def _conclude(
     outcome: SweepOutcome,
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
+    from backdoor.reading.printed_names import counted
     from dashboards.report import write_map, write_report
     from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
@@ -108,12 +120,15 @@ def _conclude(
         print(json.dumps(region))
     else:
         show(region_text(region, terminal_width()))
+    sys.stdout.flush()
     sweep = read_sweep(paths)
     say(f"\nReport: {report}")
     if sweep["tracking"]["uri"]:
         say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed
-    for count, what in ((failed, "trials failed"), (unprobed, "trials lack a probe result")):
+    lack = "lacks" if unprobed == 1 else "lack"
+    for count, what in ((failed, "failed"), (unprobed, f"{lack} a probe result")):
         if count:
-            say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")
+            why = command("sweeps", "status", paths.root)
+            say(f"{counted(count, 'trial')} {what}: `{why}` says why.")
     return FAILURES if failed or unprobed else FINE

@@ -22,6 +22,7 @@ def verify(args: argparse.Namespace) -> int:
     from sweeps.ledger import Ledger
     from sweeps.results.create import reopen
     from sweeps.storage.files import locked
+    from sweeps.storage.leftovers import clear_leftovers
     from sweeps.verify.plan import settings_of
     from sweeps.verify.run import verification
     from sweeps.verify.transfer import transfer_attacks
@@ -32,6 +33,7 @@ def verify(args: argparse.Namespace) -> int:
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths.lock, "sweeps verify"):
+        clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         _announce(case, plan, ledger)
         _announce_time(paths, case, plan, ledger, args.runner)

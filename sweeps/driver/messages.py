@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from backdoor.datasets.summary import DataSummary
 
 #: What a first Ctrl-C does.
-STOPPING = "\nStopping: running packs end first. Ctrl-C again stops at once."
+STOPPING = (
+    "\nStopping when the running trials have ended. Ctrl-C again stops at once: "
+    "then these trials are lost, recorded ones are not."
+)
 
 
 @dataclass(frozen=True)

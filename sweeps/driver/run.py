@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from backdoor.reading.printed_names import counted
+from sweeps.driver.backlog import leave_mirror, wait_for_mirror
+from sweeps.driver.hard_stop import ends_soon
 from sweeps.driver.messages import STOPPING, Messages
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, check_runner, runner_of
@@ -25,6 +29,7 @@ from sweeps.scheduling.reuse import check_reusable, open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.storage.files import locked
+from sweeps.storage.leftovers import clear_leftovers
 from sweeps.storage.named_places import named_place
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
@@ -135,61 +140,112 @@ def extend_sweep(
 def _run_to_region(
     paths: SweepPaths, spec: SweepSpec, runner: RunnerName | Runner, messages: Messages
 ) -> SweepOutcome:
-    outcome, ledger = execute(paths, spec, runner, messages)
-    if not outcome.interrupted:
+    def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
         write_region(paths, spec, ledger)
-    return outcome
+
+    return execute(paths, spec, runner, messages, answer)[0]
 
 
 def execute(
-    paths: SweepPaths, spec: SweepSpec, runner: RunnerName | Runner, messages: Messages
+    paths: SweepPaths,
+    spec: SweepSpec,
+    runner: RunnerName | Runner,
+    messages: Messages,
+    answer: Callable[[SweepOutcome, Ledger], None] = lambda outcome, ledger: None,
+    ends_process: bool = False,
 ) -> tuple[SweepOutcome, Ledger]:
-    """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does."""
-    say = messages.say
+    """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does.
+
+    answer: called when all trials have ended, unless the sweep was interrupted. Only then MLflow's
+    backlog is waited for. ends_process: whether a second signal may end this process, where it
+    would take long otherwise.
+    """
+    mirror = MirrorProcess(paths, uri=None if spec.tracking is None else spec.tracking.uri)
     with locked(paths.lock):
+        clear_leftovers(paths)
         store_spec(paths, spec)
-        sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
-        ledger.outdated = outdated_trials(ledger, sweep)
-        recorded = len(ledger.ended)
-        pool, gone = open_pool(paths, PackSettings.of(spec))
-        say(f"{spec.name}: {sweep['planned']} trials, {recorded} recorded, in {paths.root}")
-        messages.say_data(data_read(spec))
-        messages.say_outdated(len(ledger.outdated))
-        for folder in gone:
-            messages.warn(f"warning: trials are not taken over: {folder}")
-        if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
-            say(named)
-        if runner == "tune" and recorded < sweep["planned"]:
-            say("starting Ray ...")
-        progress = None if messages.quiet else Progress(sweep["planned"], recorded)
-        uri = None if spec.tracking is None else spec.tracking.uri
-        mirror = MirrorProcess(paths, uri=uri) if sweep["tracking"]["uri"] else None
-        for known in tracking_warnings(sweep, paths, uri) if mirror else ():
-            messages.warn(f"warning: {known}")
-        observers: list[Observer] = [] if progress is None else [progress]
-        if mirror is not None:
-            mirror.start()
-            observers.append(_Notify(mirror))
+        ledger = Ledger(paths.ledger)
+        ledger.outdated = outdated_trials(ledger, read_sweep(paths))
+        told = _Interrupted(paths, ledger, messages)
         try:
-            chosen, search = runner_of(runner, spec, ledger), make_search(spec)
-            outcome = run_search(
-                spec, ledger, search, chosen, observers, lambda: say(STOPPING), pool
-            )
-        except KeyboardInterrupt:
-            outcome = SweepOutcome.of(ledger, spec, interrupted=True)
-        finally:
-            if progress is not None:
-                progress.show(last=True)
-            ledger.compact()
-            warning = None if mirror is None else _finish(mirror, paths, messages)
-        for taken in pool.sweeps if pool is not None else ():
-            say(str(taken))
-        if warning:
-            messages.warn(f"warning: {warning}")
+            with ends_soon(told.tell) if ends_process else nullcontext():
+                outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
+        except BaseException:
+            leave_mirror(mirror, paths, messages)
+            raise
     if outcome.interrupted:
-        again = command("sweeps", "resume", paths.root)
-        say(f"Interrupted: {len(ledger.ended)} trials are recorded. Go on with: {again}")
+        told.tell()
+        leave_mirror(mirror, paths, messages, at_once)
+        return outcome, ledger
+    mirror.end()
+    try:
+        answer(outcome, ledger)
+    except BaseException:
+        mirror.stop()
+        raise
+    wait_for_mirror(mirror, paths, messages)
     return outcome, ledger
+
+
+def _train(
+    paths: SweepPaths,
+    spec: SweepSpec,
+    ledger: Ledger,
+    runner: RunnerName | Runner,
+    messages: Messages,
+    mirror: MirrorProcess,
+) -> tuple[SweepOutcome, bool]:
+    """The outcome, and whether it was stopped at once."""
+    pool, gone = open_pool(paths, PackSettings.of(spec))
+    sweep, search, say = read_sweep(paths), make_search(spec), messages.say
+    recorded, at_once = len(ledger.ended), False
+    planned = counted(sweep["planned"], "trial")
+    say(f"{spec.name}: {planned}, {recorded:,} recorded, in {paths.root}")
+    messages.say_data(data_read(spec))
+    messages.say_outdated(len(ledger.outdated))
+    for folder in gone:
+        messages.warn(f"warning: trials are not taken over: {folder}")
+    if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
+        say(named)
+    if runner == "tune" and recorded < sweep["planned"]:
+        say("starting Ray ...")
+    observers = list[Observer]()
+    if sweep["tracking"]["uri"]:
+        for known in tracking_warnings(sweep, paths, mirror.uri):
+            messages.warn(f"warning: {known}")
+        mirror.start()
+        observers.append(_Notify(mirror))
+    progress = Progress(sweep["planned"], recorded, at_most=search.size is not None)
+    if not messages.quiet:
+        observers.append(progress)
+    try:
+        chosen = runner_of(runner, spec, ledger)
+        outcome = run_search(spec, ledger, search, chosen, observers, lambda: say(STOPPING), pool)
+    except KeyboardInterrupt:
+        outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
+    finally:
+        if not messages.quiet:
+            progress.show(last=True)
+        ledger.compact()
+    for taken in pool.sweeps if pool is not None else ():
+        say(str(taken))
+    return outcome, at_once
+
+
+class _Interrupted:
+    """Tells once that the sweep was interrupted, and how to go on."""
+
+    def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages) -> None:
+        self.paths, self.ledger, self.messages = paths, ledger, messages
+        self._told = False
+
+    def tell(self) -> None:
+        if not self._told:
+            self._told = True
+            recorded = len(self.ledger.ended)
+            are = "trial is" if recorded == 1 else "trials are"
+            again = command("sweeps", "resume", self.paths.root)
+            self.messages.say(f"Interrupted: {recorded} {are} recorded. Go on with: {again}")
 
 
 class _Notify:
@@ -200,11 +256,3 @@ class _Notify:
 
     def recorded(self, rows: Rows) -> None:
         self.mirror.notify()
-
-
-def _finish(mirror: MirrorProcess, paths: SweepPaths, messages: Messages) -> str | None:
-    """Lets the mirror catch up; Ctrl-C leaves that for later. What it lacks then, in words."""
-    try:
-        return mirror.finish(lambda done, of: messages.say(f"mirroring to MLflow: {done}/{of}"))
-    except KeyboardInterrupt:
-        return f"MLflow is not complete; `{command('sweeps', 'mirror', paths.root)}` sends the rest"

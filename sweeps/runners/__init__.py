@@ -6,7 +6,8 @@ are new, what is recorded and when the sweep ends is up to the feed.
     feed.py             the contract: `Feed`, `Runner`
     worker.py           what a worker does with a pack
     serial.py           one pack after the other in this process
-    tune.py             Ray Tune, with in_flight.py, tune_schedulers.py and ray_session.py
+    tune.py             Ray Tune, with in_flight.py, tune_schedulers.py, ray_session.py,
+                        scratch.py for its files and processes.py for what it started
     replay.py           recorded trainings on a simulated clock, from CSV with recorded_grid.py
 """
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray._private import utils, worker
 from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
+from sweeps.runners.processes import descendants, kill
 from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
 
 
@@ -33,12 +35,16 @@ def _on_path(folder: str) -> bool:
 
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Restores the handler of SIGTERM: Ray's own would end the process, a sweep lets its running
+    """Keeps the handler of SIGTERM: Ray's own would end the process, a sweep lets its running
     packs end first."""
     before = signal.getsignal(signal.SIGTERM)
+    own = getattr(utils, "set_sigterm_handler", None)
+    utils.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
+        if own is not None:
+            utils.set_sigterm_handler = own
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
 
@@ -49,6 +55,17 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
     if is_connected():
         yield
         return
+    _start(workers)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end_at_once()
+        raise
+    finally:
+        ray.shutdown()
+
+
+def _start(workers: int | None) -> None:
     address = ray_address()
     if address:
         refuse_dead_address(address)
@@ -62,7 +79,7 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         }
     options["job_config"] = JobConfig(_client_job=not _on_path(os.getcwd()))
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
-    mask = os.umask(0o077)
+    mask, before = os.umask(0o077), descendants(os.getpid())
     try:
         with _sigterm_kept():
             ray.init(log_to_driver=False, logging_level="error", **options)
@@ -74,9 +91,24 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         if not address:
             raise
         raise no_cluster(address, " ".join(str(error).split())) from None
+    except KeyboardInterrupt:
+        # Ray does not know yet all that it has started.
+        kill(set(descendants(os.getpid())) - set(before))
+        raise
     finally:
         os.umask(mask)
+
+
+def _end_at_once() -> None:
+    """Disconnects, and kills what was started here: Ray itself waits a second for each process."""
+    node, pids = getattr(worker, "_global_node", None), set[int]()
+    for processes in getattr(node, "all_processes", {}).values():
+        started = {each.process.pid for each in processes}
+        pids |= started.union(*map(descendants, started))
+    worker._global_node = None  # `shutdown` leaves the processes alone then
     try:
-        yield
-    finally:
         ray.shutdown()
+    finally:
+        kill(pids)
+        if node is not None:
+            node.kill_all_processes(check_alive=False, allow_graceful=False)

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
 from typing import Any, TypedDict
 
@@ -39,6 +37,7 @@ from sweeps.runners.feed import Feed
 from sweeps.runners.in_flight import InFlight
 from sweeps.runners.ray_address import ray_address
 from sweeps.runners.ray_session import ray_session
+from sweeps.runners.scratch import scratch_folder
 from sweeps.runners.tune_schedulers import (
     EPOCH,
     LEFT,
@@ -63,6 +62,7 @@ ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay what they were
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it would abort a driver that gets SIGTERM
 }
 
 
@@ -92,17 +92,14 @@ class TuneRunner:
             return
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        scratch = tempfile.mkdtemp(prefix="backdoor-sweeps-tune-")
-        try:
-            # Tune prints a banner to stdout even when told to be silent; stdout is for answers.
-            with (
-                open(os.devnull, "w") as nowhere,
-                contextlib.redirect_stdout(nowhere),
-                ray_session(self.workers),
-            ):
-                self._fit(InFlight(feed), scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        # Tune prints a banner to stdout even when told to be silent; stdout is for answers.
+        with (
+            scratch_folder() as scratch,
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            ray_session(self.workers),
+        ):
+            self._fit(InFlight(feed), str(scratch))
 
     def _fit(self, in_flight: InFlight, scratch: str) -> None:
         self._refuse_packs_that_never_fit()

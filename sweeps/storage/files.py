@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import shutil
 import stat
 import uuid
@@ -103,13 +102,6 @@ def _scratch(path: Path) -> Path:
     return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Removes what a killed process left of `write_atomic`, in a folder with one writer."""
-    for file in folder.glob(".*.tmp"):
-        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", file.name) and not file.is_dir():
-            file.unlink(missing_ok=True)
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """An `OSError` says which file could not be written: a full disk names none, and the name of a
@@ -161,8 +153,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
     """Locks the folder of the file `lock` for one writer. The lock ends with the process.
 
-    What a killed writer left unfinished in the folder's ledger is removed. again: the command that
-    continues what the folder holds.
+    again: the command that continues what the folder holds.
+
     Raises:
         UserError: another process has the lock, or the ledger is a link."""
     refuse_links(lock.parent, *LEDGERS)
@@ -184,8 +176,6 @@ def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
             stream.flush()
-        for name in LEDGERS:
-            clear_unfinished(lock.parent / name)
         yield
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from small import small_spec
-from trials import fake_result, trial
 
 from backdoor.errors import Mistake, UserError
 from backdoor.reading.cache_files import cache_folder
@@ -20,13 +19,12 @@ from sweeps.cli.console import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.cli.os_errors import os_error_line
 from sweeps.cli.restarting import restart, without_secrets
-from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import ui_command
 from sweeps.mirror.tracking_store import moved_store, refuse_linked_store, store_uri, tracking_uri
 from sweeps.results.create import create_results
 from sweeps.runners.ray_address import ray_address
 from sweeps.spec import SweepSpec
-from sweeps.storage.files import clear_unfinished, locked, new_private, write_atomic, write_json
+from sweeps.storage.files import locked, new_private, write_atomic, write_json
 from sweeps.storage.named_places import named_place
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.sqlite_address import opened_uri, sqlite_file, sqlite_uri
@@ -224,17 +222,6 @@ def test_files_that_were_private_stay_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
     new_private(tmp_path / "mirror.log").close()
     assert stat.S_IMODE((tmp_path / "mirror.log").stat().st_mode) == 0o600
-
-
-def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
-    Ledger(ledger.absolute()).append(finished_rows([fake_result(trial())], "pack"))
-    left, other = ledger / ".part-1.parquet.0123abcd.tmp", ledger / ".keep"
-    left.write_bytes(b"half"), other.write_bytes(b"")
-    with locked(tmp_path / ".lock"):
-        pass
-    assert not left.exists() and other.exists()
-    clear_unfinished(tmp_path / "nothing")
 
 
 def test_a_full_disk_names_the_file_and_what_helps(tmp_path, monkeypatch) -> None:

@@ -124,16 +124,45 @@ def test_stalled_mirror_is_given_up(folder: Folder) -> None:
     assert not _alive(process.pid)
 
 
-def test_mirror_that_died_does_not_hurt(folder: Folder) -> None:
+def _kill(process: MirrorProcess) -> int:
+    pid = process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not _alive(pid))
+    return pid
+
+
+def test_a_killed_mirror_is_started_again_and_lacks_nothing(folder: Folder) -> None:
+    folder.record(*pair(0))
+    process = MirrorProcess(folder.paths)
+    process.start()
+    until(lambda: log(folder)[-1:] == ["mirrored 2/2"])
+    killed = _kill(process)
+    folder.record(*pair(1))
+    process.notify()
+    assert process.pid != killed, "new rows show that it is missing"
+    _kill(process)
+    heard: list[tuple[int, int]] = []
+    assert process.finish(lambda done, total: heard.append((done, total))) is None
+    assert [done for done, _ in heard] == sorted({done for done, _ in heard}), "none goes back"
+    assert set(by_trial(runs(folder.uri))) == set(folder.rows())
+
+
+def test_a_mirror_that_is_killed_again_and_again_is_given_up(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.mirror.process.RESTARTS", 1)
     process = MirrorProcess(folder.paths)
     process.notify()
     assert "it was not started" in str(process.finish())
     process.start()
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    until(lambda: not _alive(process.pid or 0))
+    first = _kill(process)
     process.notify()
-    assert "it ended with -9" in str(process.finish())
+    assert process.pid != first
+    second = _kill(process)
+    process.notify()
+    assert process.pid == second
+    assert "it ended with -9. Nothing is lost. Send them with: " in str(process.finish())
 
 
 def test_mirror_that_cannot_start(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

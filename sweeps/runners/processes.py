@@ -1,0 +1,31 @@
+"""Processes that this one has started, and theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def descendants(pid: int) -> list[int]:
+    """Children of a process and their children, as /proc lists them; empty where it is missing."""
+    children = defaultdict[int, list[int]](list)
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The name in parentheses may hold spaces; the parent's id is the second field after it.
+            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children[parent].append(int(entry.parent.name))
+    found = list(children[pid])
+    for each in found:  # which grows
+        found += children[each]
+    return found
+
+
+def kill(pids: Iterable[int]) -> None:
+    """Ends these processes at once; one that has ended already is no error."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
