@@ -62,7 +62,7 @@ class Mirror(MirrorProcess):
 def _run(tmp_path, monkeypatch, runner=None, **mirror):
     made = []
 
-    def build(paths):
+    def build(paths, uri=None):
         made.append(Mirror(paths, **mirror))
         return made[0]
 
