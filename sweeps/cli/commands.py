@@ -17,6 +17,7 @@ from sweeps.cli import (
     pictures,
     preparing,
     running,
+    status,
     training,
     verifying,
 )
@@ -53,7 +54,7 @@ COMMANDS = (
         (arguments.FOLDER, arguments.PROBES, arguments.RUNNER, arguments.JSON),
     ),
     Command(
-        "status", looking.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
+        "status", status.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
     ),
     Command(
         "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)

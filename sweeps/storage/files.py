@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 
@@ -106,20 +107,57 @@ def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
     Raises:
         UserError: another process has the lock."""
     with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            owner = stream.read().strip() or "another process"
+        if not _locked_now(stream):
             raise UserError(
                 Mistake(
                     "DIR",
-                    f"is in use by {owner}",
+                    f"is in use by {_owner(stream)}",
                     str(lock.parent),
                     f"Wait for it, or stop it; then use `{again}`.",
                 )
-            ) from None
+            )
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {os.uname().nodename}")
         stream.flush()
         yield
+
+
+def lock_holder(lock: Path) -> str | None:
+    """`process 12 on host` where a process holds the lock, else None. It writes nothing.
+
+    It asks for the lock together with others for a moment, which a process that is about to take it
+    waits for (`locked`)."""
+    try:
+        with lock.open("r") as stream:
+            return None if _locked_now(stream, fcntl.LOCK_SH) else _owner(stream)
+    except FileNotFoundError:  # nothing has run here yet
+        return None
+
+
+#: Seconds and times that `locked` waits for processes that only look whether it is taken.
+LOOK, LOOKS = 0.01, 50
+
+
+def _locked_now(stream: TextIO, how: int = fcntl.LOCK_EX) -> bool:
+    """Takes the lock, to write or to look; False where a writer has it."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if how == fcntl.LOCK_SH or not _only_looked_at(stream):
+                return False
+        time.sleep(LOOK)
+    return False
+
+
+def _only_looked_at(stream: TextIO) -> bool:
+    """Whether all that have the lock only look."""
+    looked_at = _locked_now(stream, fcntl.LOCK_SH)
+    fcntl.flock(stream, fcntl.LOCK_UN)
+    return looked_at
+
+
+def _owner(stream: TextIO) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "another process"

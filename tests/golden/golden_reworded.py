@@ -123,6 +123,30 @@ def _without_line(text: str, name: str) -> str:
     return shorter
 
 
+#: What `sweeps status` says besides since later: keys of its JSON, and lines.
+ADDED_STATUS = (
+    "state",
+    "held_by",
+    "at_most",
+    "rate",
+    "seconds_left",
+    "verdict",
+    "next",
+    "next_why",
+)
+ADDED_STATUS_LINES = re.compile(r"(?m)^(state|verdict|verdict so far|next) {2,}\S.*\n")
+
+
+def record_without_added(record: dict[str, Any]) -> dict[str, Any]:
+    """Today's answers on what a folder records, without what `sweeps status` says since later."""
+    status, words = dict(record["status"]), record["status in words"]
+    for key in ADDED_STATUS:
+        del status[key]
+    shorter, times = ADDED_STATUS_LINES.subn("", words)
+    assert times >= 2, "its state and what to type next"
+    return {**record, "status": status, "status in words": shorter}
+
+
 def in_words_of_today(value: Any) -> Any:
     """A recorded answer with its texts worded as they are today."""
     if isinstance(value, str):
