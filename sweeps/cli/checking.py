@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
@@ -14,11 +15,14 @@ from sweeps.records.data_entry import DataEntry
 
 if TYPE_CHECKING:
     from sweeps.cost.estimate import Estimate
+    from sweeps.cost.processes import Measurers
     from sweeps.packs.pack import Pack
     from sweeps.spec import SweepSpec
 
 #: Trials asked for at once.
 ASK = 4096
+#: Seconds that the program took to start before `check` was called, about, and takes to end.
+LOADED = 0.5
 #: So many seeds are enough for a search whose trials take one seed each.
 MANY = 30
 
@@ -51,6 +55,17 @@ class CheckAnswer(TypedDict):
 
 def check(args: argparse.Namespace) -> int:
     """Check a spec and say what it would run."""
+    if not args.time:
+        return _check(args, None)
+    # Its processes load libraries while this one reads the spec.
+    from sweeps.cost.processes import Measurers
+
+    with Measurers() as measurers:
+        return _check(args, measurers)
+
+
+def _check(args: argparse.Namespace, measurers: Measurers | None) -> int:
+    began = time.perf_counter() - LOADED
     from sweeps.spec import load_spec
 
     spec = load_spec(args.spec, args.set)
@@ -66,7 +81,7 @@ def check(args: argparse.Namespace) -> int:
     if args.time:
         from sweeps.cost.estimate import estimate
 
-        cost = estimate(packs, size)
+        cost = estimate(packs, size, measurers, began)
         answer["cost"] = asdict(cost)
         if not args.json:
             _print_cost(cost, bool(spec.probes))
