@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from backdoor.errors import UserError
+from backdoor.wording import counted, noun_for
 from sweeps.cli.console import FINE, duration, say
 from sweeps.records.data_entry import DataEntry
 
@@ -137,12 +138,12 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
         print(f"  {line}")
     if answer["packs"] is None:
         print(f"  {_searched(spec, answer['trials'])}")
-        print(f"  {answer['trials']} trials at most, chosen as results come in")
+        print(f"  {counted(answer['trials'], 'trial')} at most, chosen as results come in")
     else:
-        print(f"  {answer['points']} {_nesting(spec)}")
-        print(f"  {answer['trials']} trials in {answer['packs']} packs")
+        print(f"  {_nesting(answer['points'] or 0, spec)}")
+        print(f"  {counted(answer['trials'], 'trial')} in {counted(answer['packs'], 'pack')}")
         for name, of in answer["engines"].items():
-            print(f"    {name}: {of['trials']} trials in {of['packs']} packs")
+            print(f"    {name}: {counted(of['trials'], 'trial')} in {counted(of['packs'], 'pack')}")
     if answer["stopping"] is not None:
         print(f"  stopped early: {answer['stopping']}")
     for probe in answer["probes"]:
@@ -150,7 +151,7 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
 
 
 def _print_cost(cost: Estimate, probed: bool) -> None:
-    at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
+    at_once = f"{counted(cost.workers, 'pack')} at once"
     lasts = f"about {duration(cost.seconds)}{', probes included' if probed else ''}"
     print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
@@ -168,18 +169,20 @@ def _say_gpus(gpu: float, needed: bool) -> None:
         say(f"note: not on this machine: {error}")
 
 
-def _nesting(spec: SweepSpec) -> str:
+def _nesting(points: int, spec: SweepSpec) -> str:
     baseline = " and the clean baseline" if spec.baseline else ""
-    return f"defence points x {len(spec.panel)} attacks{baseline} x {len(spec.seeds)} seeds"
+    attacks, seeds = counted(len(spec.panel), "attack"), counted(len(spec.seeds), "seed")
+    return f"{counted(points, 'defence point')} x {attacks}{baseline} x {seeds}"
 
 
 def _searched(spec: SweepSpec, trials: int) -> str:
     """What an adaptive search of so many trials at most chooses from."""
     if spec.search.kind == "region":
         return (
-            f"single trials: any defence point, {len(spec.panel)} attacks, {len(spec.seeds)} seeds"
+            f"single trials: any defence point, {counted(len(spec.panel), 'attack')}, "
+            f"{counted(len(spec.seeds), 'seed')}"
         )
-    return f"{trials // (len(spec.attacks) * len(spec.seeds))} {_nesting(spec)}"
+    return _nesting(trials // (len(spec.attacks) * len(spec.seeds)), spec)
 
 
 def _notes(spec: SweepSpec) -> Iterator[str]:
@@ -187,7 +190,8 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
     if spec.search.kind == "region":  # which trains no baseline, and takes one seed a trial
         if len(spec.seeds) < MANY:
             yield (
-                f"{len(spec.seeds)} seeds to draw from are few: the effect of a seed is similar "
+                f"{counted(len(spec.seeds), 'seed')} to draw from "
+                f"{noun_for(len(spec.seeds), 'is', 'are')} few: the effect of a seed is similar "
                 "at neighbouring points and shifts the border. Each trial uses one seed, so many "
                 "seeds, such as `seeds: 100`, cost no more"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
+from backdoor.wording import counted
 from sweeps.cli.console import FINE, say
 from sweeps.cli.status_subject import MIRRORED_ALL
 
@@ -27,7 +28,8 @@ def show(args: argparse.Namespace) -> int:
     found = [trial.trial_id for trial in trials if trial.trial_id.startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
-        remedy = f"{len(found)} trials match; {_other_ids(trials, args.trial)}"
+        remedy = f"{counted(len(found), 'trial matches', 'trials match')}; "
+        remedy += _other_ids(trials, args.trial)
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
     row = next(row for row in ledger.rows() if row["trial_id"] == found[0])  # nulls as stored
     probed = [row.plain() for row in ledger.probe_results.rows(found[0])]
@@ -89,7 +91,8 @@ def mirror(args: argparse.Namespace) -> int:
     done = mirror_now(paths, uri)
     if args.uri is None:
         _note_mirrored(paths.mirror_log)
-    print(f"{done.created} runs written, {done.repaired} repaired, {done.present} already there")
+    written = f"{counted(done.created, 'run')} written"
+    print(f"{written}, {done.repaired} repaired, {done.present} already there")
     say(f"MLflow: {ui_command(uri)}")
     return FINE
 
@@ -114,5 +117,5 @@ def export(args: argparse.Namespace) -> int:
         if file is not None:
             table = load_results(ledger, probe)
             write_csv(table, Path(file))
-            say(f"{table.num_rows} rows written to {file}")
+            say(f"{counted(table.num_rows, 'row')} written to {file}")
     return FINE

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backdoor.wording import counted
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.storage.shell import command
 
@@ -83,7 +84,9 @@ def _conclude(
     if uri:
         say(f"MLflow: {ui_command(uri)}")
     failed, unprobed = outcome.failed, outcome.unprobed
-    for count, what in ((failed, "trials failed"), (unprobed, "trials lack a probe result")):
-        if count:
-            say(f"{count} {what}: `{command('sweeps', 'status', paths.root)}` says why.")
+    why = f"`{command('sweeps', 'status', paths.root)}` says why."
+    if failed:
+        say(f"{counted(failed, 'trial')} failed: {why}")
+    if unprobed:
+        say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
     return FAILURES if failed or unprobed else FINE

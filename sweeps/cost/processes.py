@@ -87,4 +87,5 @@ def is_dealt(parts: int, processes: int) -> bool:
 
 def _load() -> None:
     """Loads what measuring takes."""
-    import sweeps.cost.estimate  # noqa: F401
+    import sweeps.cost.pack_cost
+    import sweeps.cost.probe_cost  # noqa: F401

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from backdoor.wording import counted, noun_for
 from sweeps.early_stopping.limits import contradicts, limit_thresholds, metric_of
 from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PredictionAudit
@@ -68,7 +69,8 @@ def _epochs_saved(rows: Sequence[TrialRow]) -> float:
 def sentence(found: PredictionAudit) -> str:
     """The same in words."""
     text = (
-        f"{found['stopped']} trials were stopped because their verdict was certain, which saved "
+        f"{counted(found['stopped'], 'trial was', 'trials were')} stopped because "
+        f"{noun_for(found['stopped'], 'its', 'their')} verdict was certain, which saved "
         f"{100 * found['epochs_saved']:.3g} % of the epochs."
     )
     if found["error_upper"] is None:

@@ -50,6 +50,16 @@ REWORDED = [
         r"(?m)^(probe \w+ +)(\d+) found, (\d+) not suited",
         r"\1   \2 results, \3 not applicable",
     ),
+    # One of a kind, and counts from a thousand on
+    (
+        r"\b1 (trial|pack|model|attack|point|seed|draw|training|defence point|judged point)s\b",
+        r"1 \1",
+    ),
+    (r"for all 1 attack\b", "for the attack"),
+    (r"\b1 of (\d+) defence points are IN", r"1 of \1 defence points is IN"),
+    (r"of 1 seed meet both", "of 1 seed meets both"),
+    (r"\b1 are incomplete\b", "1 is incomplete"),
+    (r"\b(\d{1,3})(\d{3}) (trials|packs|defence points|models)\b", r"\1,\2 \3"),
     # Help
     (
         r"Ask a finished sweep further questions, on findings of the literature\.",
