@@ -145,7 +145,7 @@ def test_a_region_by_hand(tmp_path) -> None:
     assert table[0.01]["attacks"][0]["baseline_success"] == 0.0
     assert table[0.01]["baseline_accuracy"] == pytest.approx(480 / 500)
     text = region_text(region)
-    assert "1 of 3 defence points are IN by means" in text
+    assert "1 of 3 defence points is IN by means" in text
     assert "Recommended: ridge, weight_decay 0.1" in text
 
 
@@ -184,7 +184,7 @@ def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
     assert region["counts"]["by_means"]["INCOMPLETE"] == 1
     (incomplete,) = [p for p in region["points"] if p["by_means"] == "INCOMPLETE"]
     assert incomplete["by_bounds"] == "UNDECIDED" and incomplete["clean_accuracy"] is None
-    assert "1 are incomplete" in region_text(region)
+    assert "1 is incomplete" in region_text(region)
 
 
 def test_nothing_recorded_yet(tmp_path) -> None:

@@ -299,7 +299,7 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     assert clean["best"] == pytest.approx(0.97) and clean["value"] == pytest.approx(0.92)
     assert (clean["best_point"], clean["best_source"]) == (table[0.01]["defence_id"], "baseline")
     text = region_text(region)
-    assert "1 are incomplete (2 trials were stopped early)." in text
+    assert "1 is incomplete (2 trials were stopped early)." in text
     assert "clean accuracy 0.940, best 0.970 by its clean baseline" in text
 
     assert main(["status", str(paths.root), "--json"]) == FINE
