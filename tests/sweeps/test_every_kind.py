@@ -81,10 +81,12 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
     attacks = len(triggers()) * len(MODES)
     counts = counted(points, "defence point"), counted(attacks, "attack")
     assert f"{counts[0]} x {counts[1]} and the clean baseline x 1 seed" in out
-    (trials,) = re.findall(r"(\d+) trials in \d+ packs", out.split("seeds", 1)[1].split("\n")[1])
-    assert int(trials) == points * (attacks + 1)
+    (trials,) = re.findall(
+        r"([\d,]+) trials in [\d,]+ packs", out.split("x 1 seed", 1)[1].split("\n")[1]
+    )
+    assert int(trials.replace(",", "")) == points * (attacks + 1)
     by_engine = dict(re.findall(r"(\w+): (\d+) trials in", out))
-    assert sum(map(int, by_engine.values())) == int(trials)
+    assert sum(map(int, by_engine.values())) == int(trials.replace(",", ""))
     assert set(by_engine) == {"packed", "grouped", "serial", "convex", "logistic", "svm"}
 
 
