@@ -85,8 +85,9 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
         r"([\d,]+) trials in [\d,]+ packs", out.split("x 1 seed", 1)[1].split("\n")[1]
     )
     assert int(trials.replace(",", "")) == points * (attacks + 1)
-    by_engine = dict(re.findall(r"(\w+): (\d+) trials in", out))
-    assert sum(map(int, by_engine.values())) == int(trials.replace(",", ""))
+    by_engine = dict(re.findall(r"(\w+): ([\d,]+) trials in", out))
+    counted_trials = (int(count.replace(",", "")) for count in by_engine.values())
+    assert sum(counted_trials) == int(trials.replace(",", ""))
     assert set(by_engine) == {"packed", "grouped", "serial", "convex", "logistic", "svm"}
 
 
