@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[1]
 
 #: Rooms by floor, lowest first: a room imports rooms of lower floors only.
 FLOORS = [
-    ["backdoor.errors", "backdoor.former_paths", "backdoor.memory", "backdoor.streams"],
+    [
+        "backdoor.errors",
+        "backdoor.former_paths",
+        "backdoor.memory",
+        "backdoor.streams",
+        "backdoor.wording",
+    ],
     ["sweeps.statistics", "sweeps.module_path"],
     ["backdoor", "sweeps", "backdoor.settings"],
     ["backdoor.reading"],

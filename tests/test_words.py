@@ -30,7 +30,7 @@ PROMISED_WORDS = [
     (r".*", r"\blent\\?\(|\.lent\b|`lent`", "a method of users' triggers"),
     (r".*", r"""digest\("stint\"""", "a hashed string"),
     (r"sweeps/records/region_file\.py", r"\bforetold:", "a key of region.json"),
-    (r"sweeps/cli/looking\.py", r"\bforetold:", "a key of `sweeps status --json`"),
+    (r"sweeps/cli/status\.py", r"\bforetold:", "a key of `sweeps status --json`"),
     (r"tests/sweeps/test_certain\.py", r"\bforetold=", "a column of the ledger"),
     (
         r"backdoor/(engines/(base|__init__)|probes/base)\.py",
@@ -61,7 +61,7 @@ PROMISED_NAMES = [
     (r"backdoor/engines/base\.py", r"Lane|wanted", "offered to users' probes"),
     (r"backdoor/image_store/store\.py", r"normalisation", "offered to users' probes"),
     (r"backdoor/result\.py|sweeps/analyses/.*", r"studies", "a key of JSON output"),
-    (r"sweeps/cli/looking\.py", r"foretold|studies", "keys of `sweeps status --json`"),
+    (r"sweeps/cli/status\.py", r"foretold|studies", "keys of `sweeps status --json`"),
     (r"sweeps/records/region_file\.py", r"goal|foretold|doubts", "keys of region.json"),
     (r"tests/.*", r"lent|inert|study|lane|bank|Study|Studied", "tests of promised names"),
     (r"sweeps/search/(levelset_sampler|study_region)\.py|sweeps/search/optuna_search\.py", r"\w*[sS]tud\w*", "Optuna's own word"),

@@ -8,7 +8,8 @@ import numpy as np
 
 from backdoor.datasets.source import Source
 from backdoor.reading.contents import Ids
-from backdoor.reading.printed_names import class_name, counted
+from backdoor.reading.printed_names import class_name
+from backdoor.wording import counted
 
 #: What equal images in training and in test mean for results.
 BETTER = "accuracy looks better than it is"

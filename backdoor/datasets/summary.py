@@ -14,7 +14,8 @@ from backdoor.datasets.source import Source
 from backdoor.datasets.splits import Split, draw_split
 from backdoor.reading.contents import Ids
 from backdoor.reading.pixels import TRAITS
-from backdoor.reading.printed_names import class_name, class_names, counted, listed
+from backdoor.reading.printed_names import class_name, class_names, listed
+from backdoor.wording import counted
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,3 @@ def listed(texts: Sequence[str], all_of_them: bool = False) -> str:
     shown = [printable(text) for text in texts[:most]]
     more = [f"and {len(texts) - most:,} more"] if len(texts) > most else []
     return "; ".join([*shown, *more])
-
-
-def counted(count: int, word: str) -> str:
-    """`1 image`, `2,000 images`, `1 class`, `2 classes`."""
-    ending = "" if count == 1 else "es" if word.endswith("s") else "s"
-    return f"{count:,} {word}{ending}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from backdoor.wording import counted
 from sweeps.storage.tables import table
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _stratum(entry: StratumEntry, answer: Variance, width: int | None) -> Iterat
         )
         return
     yield (
-        f"{sizes} x {len(entry['seeds'])} seeds, {entry['models']} models, mean attack success "
+        f"{sizes} x {counted(len(entry['seeds']), 'seed')}, {counted(entry['models'], 'model')}, "
+        f"mean attack success "
         f"{entry['mean']:.3f}, {answer['scale']} scale."
     )
     if entry["broken"]:
@@ -112,7 +114,9 @@ def effects_text(answer: Effects, width: int | None = None) -> str:
     if broken:
         lines.append(_broken(broken, ("pair has a model that", "pairs have one that"), "left out"))
     if answer["unpaired"]:
-        lines.append(f"{answer['unpaired']} models had no partner without a regularizer yet.")
+        lines.append(
+            f"{counted(answer['unpaired'], 'model')} had no partner without a regularizer yet."
+        )
     return "\n".join(lines)
 
 

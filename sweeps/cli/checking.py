@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from backdoor.errors import UserError
-from sweeps.cli.console import FINE, counted, duration, say
+from backdoor.wording import counted, noun_for
+from sweeps.cli.console import FINE, duration, say
 from sweeps.records.data_entry import DataEntry
 
 if TYPE_CHECKING:
     from sweeps.cost.estimate import Estimate
+    from sweeps.cost.processes import Measurers
     from sweeps.packs.counting import PackCount
     from sweeps.packs.pack import Pack
     from sweeps.spec import SweepSpec
 
 #: Trials asked for at once.
 ASK = 4096
+#: Seconds that the program took to start before `check` was called, about, and takes to end.
+LOADED = 0.5
 #: So many seeds are enough for a search whose trials take one seed each.
 MANY = 30
 
@@ -52,6 +57,17 @@ class CheckAnswer(TypedDict):
 
 def check(args: argparse.Namespace) -> int:
     """Check a spec and say what it would run."""
+    if not args.time:
+        return _check(args, None)
+    # Its processes load libraries while this one reads the spec.
+    from sweeps.cost.processes import Measurers
+
+    with Measurers() as measurers:
+        return _check(args, measurers)
+
+
+def _check(args: argparse.Namespace, measurers: Measurers | None) -> int:
+    began = time.perf_counter() - LOADED
     from sweeps.spec import load_spec
 
     spec = load_spec(args.spec, args.set)
@@ -66,7 +82,7 @@ def check(args: argparse.Namespace) -> int:
     if args.time:
         from sweeps.cost.estimate import estimate
 
-        cost = estimate(*_planned(spec))
+        cost = estimate(*_planned(spec), measurers, began)
         answer["cost"] = asdict(cost)
         if not args.json:
             _print_cost(cost, bool(spec.probes))
@@ -134,8 +150,7 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
         print(f"  {_nesting(answer['points'] or 0, spec)}")
         print(f"  {counted(answer['trials'], 'trial')} in {counted(answer['packs'], 'pack')}")
         for name, of in answer["engines"].items():
-            trials, packs = counted(of["trials"], "trial"), counted(of["packs"], "pack")
-            print(f"    {name}: {trials} in {packs}")
+            print(f"    {name}: {counted(of['trials'], 'trial')} in {counted(of['packs'], 'pack')}")
     if answer["stopping"] is not None:
         print(f"  stopped early: {answer['stopping']}")
     for probe in answer["probes"]:
@@ -143,7 +158,7 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
 
 
 def _print_cost(cost: Estimate, probed: bool) -> None:
-    at_once = f"{cost.workers} pack{'s' if cost.workers > 1 else ''} at once"
+    at_once = f"{counted(cost.workers, 'pack')} at once"
     lasts = f"about {duration(cost.seconds)}{', probes included' if probed else ''}"
     print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
@@ -170,8 +185,10 @@ def _nesting(points: int, spec: SweepSpec) -> str:
 def _searched(spec: SweepSpec, trials: int) -> str:
     """What an adaptive search of so many trials at most chooses from."""
     if spec.search.kind == "region":
-        attacks, seeds = counted(len(spec.panel), "attack"), counted(len(spec.seeds), "seed")
-        return f"single trials: any defence point, {attacks}, {seeds}"
+        return (
+            f"single trials: any defence point, {counted(len(spec.panel), 'attack')}, "
+            f"{counted(len(spec.seeds), 'seed')}"
+        )
     return _nesting(trials // (len(spec.attacks) * len(spec.seeds)), spec)
 
 
@@ -181,7 +198,7 @@ def _notes(spec: SweepSpec) -> Iterator[str]:
         if len(spec.seeds) < MANY:
             yield (
                 f"{counted(len(spec.seeds), 'seed')} to draw from "
-                f"{'is' if len(spec.seeds) == 1 else 'are'} few: the effect of a seed is similar "
+                f"{noun_for(len(spec.seeds), 'is', 'are')} few: the effect of a seed is similar "
                 "at neighbouring points and shifts the border. Each trial uses one seed, so many "
                 "seeds, such as `seeds: 100`, cost no more"
             )

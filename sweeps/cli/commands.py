@@ -19,6 +19,7 @@ from sweeps.cli import (
     pictures,
     preparing,
     running,
+    status,
     training,
     verifying,
 )
@@ -82,7 +83,7 @@ COMMANDS = (
         ),
     ),
     Command(
-        "status", looking.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
+        "status", status.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
     ),
     Command(
         "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)

@@ -72,11 +72,6 @@ def drop_output() -> None:
             os.close(nowhere)
 
 
-def counted(count: int, word: str) -> str:
-    """`1 trial`, `756 trials`; for words whose plural ends in s."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """`2.5 hours`, `12.0 minutes`, `40.0 seconds`."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):

@@ -1,111 +1,22 @@
-"""Commands that read a results folder: `status show region report mirror export`."""
+"""Commands that read a results folder: `show region report mirror export`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FINE, counted, say, terminal_width
+from backdoor.wording import counted
+from sweeps.cli.console import FINE, say, terminal_width
 from sweeps.cli.console import show as show_text
+from sweeps.cli.status_subject import MIRRORED_ALL
 
 if TYPE_CHECKING:
-    from sweeps.ledger.probe_results import ProbeSummary
     from sweeps.records.trial_row import TrialRow
-
-#: Names of figures in words, where they are not those of the keys.
-SHOWN_AS = {"foretold": "predicted verdicts"}
-
-
-class Cost(TypedDict):
-    """What recorded trials took. Seconds and hours are sums over trials; peak_memory: bytes, the
-    most of any pack, None where no row says it."""
-
-    worker_seconds: float
-    train_seconds: float
-    trained_images: int
-    cpu_hours: float
-    gpu_hours: float
-    peak_memory: int | None
-
-
-class StatusAnswer(Cost):
-    """What `sweeps status --json` prints. Trials by how they ended; planned: in all, at most where
-    the search is adaptive; foretold: those with a verdict predicted before their end. failures:
-    cause to its trials, the most frequent first. studies: by kind of probe."""
-
-    name: str
-    planned: int
-    finished: int
-    stopped: int
-    failed: int
-    foretold: int
-    failures: dict[str | None, int]
-    collapsed: int
-    diverged: int
-    studies: dict[str, ProbeSummary]
-
-
-def status(args: argparse.Namespace) -> int:
-    """Say how far a sweep is, and what failed."""
-    from sweeps.ledger import FAILED, Ledger
-    from sweeps.storage.paths import open_results, read_sweep
-
-    paths = open_results(args.dir)
-    sweep, ledger = read_sweep(paths), Ledger(paths.ledger)
-    trials = ledger.trials()
-    causes = Counter(trial.error for trial in trials if trial.status == FAILED)
-    answer: StatusAnswer = {
-        "name": sweep["name"],
-        "planned": sweep["planned"],
-        "finished": len(ledger.finished),
-        "stopped": len(ledger.stopped),
-        "failed": len(ledger.failed),
-        "foretold": sum(trial.predicted is not None for trial in trials),
-        "failures": dict(causes.most_common()),
-        "collapsed": sum(trial.collapsed for trial in trials),
-        "diverged": sum(trial.diverged for trial in trials),
-        **_cost(trials),
-        "studies": (probed := ledger.probe_results.summary()),
-    }
-    if args.json:
-        print(json.dumps(answer))
-        return FINE
-    for name, value in answer.items():
-        if name not in ("failures", "studies"):
-            print(f"{SHOWN_AS.get(name, name.replace('_', ' ')):18} {_with_unit(name, value)}")
-    for cause, count in causes.most_common():
-        print(f"  {count} x {cause}")
-    for kind, found in probed.items():
-        counts = f"{found['found']} results, {found['nothing']} not applicable"
-        print(f"probe {kind:12} {counts}, {sum(found['failures'].values())} failed")
-        for cause, count in found["failures"].items():
-            print(f"  {count} x {cause}")
-    return FINE
-
-
-def _with_unit(name: str, value: Any) -> str:
-    if name == "peak_memory":
-        return "unknown" if value is None else f"{value / 2**30:.2f} GiB"
-    return str(value)
-
-
-def _cost(trials: Sequence[TrialRow]) -> Cost:
-    """What the recorded trials took. Rows of older releases do not say all of it."""
-    cpu_hours = sum((trial.seconds or 0) * (trial.cpus or 0) for trial in trials) / 3600
-    gpu_hours = sum((trial.seconds or 0) * (trial.gpus or 0) for trial in trials) / 3600
-    peaks = [trial.peak_memory for trial in trials if trial.peak_memory]
-    return {
-        "worker_seconds": round(sum(trial.seconds or 0 for trial in trials), 1),
-        "train_seconds": round(sum(trial.train_seconds or 0 for trial in trials), 1),
-        "trained_images": sum(trial.trained_images or 0 for trial in trials),
-        "cpu_hours": round(cpu_hours, 4),
-        "gpu_hours": round(gpu_hours, 4),
-        "peak_memory": max(peaks, default=None),
-    }
 
 
 def show(args: argparse.Namespace) -> int:
@@ -118,7 +29,8 @@ def show(args: argparse.Namespace) -> int:
     found = [trial.trial_id for trial in trials if trial.trial_id.startswith(args.trial)]
     if len(found) != 1:
         rule = "must be the beginning of exactly one recorded trial's id"
-        remedy = f"{len(found)} trials match; {_other_ids(trials, args.trial)}"
+        remedy = f"{counted(len(found), 'trial matches', 'trials match')}; "
+        remedy += _other_ids(trials, args.trial)
         raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
     row = next(row for row in ledger.rows() if row["trial_id"] == found[0])  # nulls as stored
     probed = [row.plain() for row in ledger.probe_results.rows(found[0])]
@@ -188,10 +100,19 @@ def mirror(args: argparse.Namespace) -> int:
         )
         raise UserError(Mistake("--uri", rule, None, remedy))
     done = mirror_now(paths, uri)
-    written = counted(done.created, "run")
-    print(f"{written} written, {done.repaired} repaired, {done.present} already there")
+    if args.uri is None:
+        _note_mirrored(paths.mirror_log)
+    written = f"{counted(done.created, 'run')} written"
+    print(f"{written}, {done.repaired} repaired, {done.present} already there")
     say(f"MLflow: {ui_command(uri)}")
     return FINE
+
+
+def _note_mirrored(log: Path) -> None:
+    """Ends the log of the mirror that ran beside the sweep: `sweeps status` reads what it lacks."""
+    if log.is_file() and not log.is_symlink():
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{MIRRORED_ALL}\n")
 
 
 def export(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backdoor.wording import counted
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
 
@@ -106,7 +107,6 @@ def _conclude(
     outcome: SweepOutcome,
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
-    from backdoor.reading.printed_names import counted
     from dashboards.report import write_map, write_report
     from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
@@ -126,9 +126,9 @@ def _conclude(
     if sweep["tracking"]["uri"]:
         say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed
-    lack = "lacks" if unprobed == 1 else "lack"
-    for count, what in ((failed, "failed"), (unprobed, f"{lack} a probe result")):
-        if count:
-            why = command("sweeps", "status", paths.root)
-            say(f"{counted(count, 'trial')} {what}: `{why}` says why.")
+    why = f"`{command('sweeps', 'status', paths.root)}` says why."
+    if failed:
+        say(f"{counted(failed, 'trial')} failed: {why}")
+    if unprobed:
+        say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
     return FAILURES if failed or unprobed else FINE

@@ -1,46 +1,30 @@
-"""How long a sweep will take, measured in advance on a small part of each kind of pack.
+"""How long a sweep will take, measured in advance on a small part of each shape of pack.
 
-A pack that is trained in steps takes `a + b * steps`: a for its data and its evaluation, b for one
-step of all its models. Both follow from two short trainings of the whole pack on part of the
-images. A closed form is not linear in anything, but fast: such a pack is trained as it is. The time
-of probes is estimated separately, trial by trial (`sweeps.cost.probe_cost`).
-
-Where the sweep has several workers, as many processes measure at the same time: cores share caches,
-memory and cooling, and each is slower beside the others than alone.
+The time of probes is estimated separately, trial by trial (`sweeps.cost.probe_cost`).
 """
 
 from __future__ import annotations
 
+import functools
 import heapq
-import multiprocessing
 import os
-import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from multiprocessing.synchronize import Barrier
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from backdoor.config import TrialConfig
-from backdoor.datasets.source import load_source, split
-from backdoor.engines import pack_key
+from sweeps.cost.pack_cost import (
+    Asked,
+    Line,
+    filled,
+    mean_of,
+    measure_shapes,
+    shape_of,
+    units_of,
+)
 from sweeps.cost.probe_cost import Example, examples, kind_of, probe_seconds
+from sweeps.cost.processes import Measurers, is_dealt
 from sweeps.packs.pack import Pack
-from sweeps.runners import train_pack
-
-#: A short training is made longer until it takes so many seconds, or is the whole training.
-LONG_ENOUGH = 0.4
-#: Most processes that measure at the same time; with more the result would hardly differ.
-MOST_AT_ONCE = 16
-#: From so many parts for each process on, the parts are dealt out to the processes.
-MANY = 4
-#: Each short training is repeated so often; its time is the median.
-REPEATS = 3
-
-Clock = Callable[[], float]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,27 +44,33 @@ class Estimate:
     gpu_hours: float
 
 
-def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
-    """Trains a little of each kind of pack here and estimates all of them on this machine.
+def estimate(
+    packs: Sequence[Pack],
+    trials: int | None = None,
+    measurers: Measurers | None = None,
+    began: float | None = None,
+) -> Estimate:
+    """Trains a little of each shape of pack here and estimates all of them on this machine.
 
     packs: those planned, or a sample of them. trials: how many there are in all, where the packs
-    are a sample.
+    are a sample. measurers: processes that measure, where they have been started already. began:
+    when the command began, on the clock `time.perf_counter`: all that it takes counts for the
+    budget.
     """
-    by_kind: dict[tuple[str, bool], list[Pack]] = defaultdict(list)
-    for pack in packs:
-        by_kind[_kind(pack)].append(pack)
     settings = packs[0].settings
     workers = workers_here(settings.cpu, settings.gpu)
-    largest = [max(some, key=lambda p: len(p.trials)) for some in by_kind.values()]
-    cost = dict(zip(by_kind, measure_packs(largest, workers), strict=True))
-    probed = examples(packs)
-    probing = dict(zip(probed, measure_probes(list(probed.values()), workers), strict=True))
-    durations = [
-        cost[_kind(p)] * len(p.trials) + sum(probing.get(kind_of(t), 0.0) for t in p.trials)
-        for p in packs
-    ]
     planned = sum(len(pack.trials) for pack in packs)
     scale = (trials or planned) / planned
+    with measurers or Measurers(workers) as processes:
+        taken = pack_seconds(packs, workers, processes, began, scale)
+        probed = examples(packs)
+        probing = dict(
+            zip(probed, measure_probes(list(probed.values()), workers, processes), strict=True)
+        )
+    durations = [
+        own + sum(probing.get(kind_of(t), 0.0) for t in p.trials)
+        for own, p in zip(taken, packs, strict=True)
+    ]
     total = sum(durations) * scale
     return Estimate(
         trials=trials or planned,
@@ -92,93 +82,61 @@ def estimate(packs: Sequence[Pack], trials: int | None = None) -> Estimate:
     )
 
 
-def _kind(pack: Pack) -> tuple[str, bool]:
-    """Packs of one kind take the same time for each trial. A pack that may be stopped is a kind by
-    itself, estimated as if it ran to its end."""
-    return pack_key(pack.trials[0]), pack.may_stop
-
-
-def measure_packs(packs: Sequence[Pack], workers: int) -> list[float]:
-    """Seconds that one trial of each pack takes, trained while other workers train too."""
-    return _in_parallel(_measure_each_pack, packs, workers)
-
-
-def measure_probes(asked: Sequence[Example], workers: int) -> list[float]:
-    """Seconds that the probes of each of these trials take, while other workers run too."""
-    return _in_parallel(_measure_each_example, asked, workers) if asked else []
-
-
-def _in_parallel(
-    each: Callable[[Sequence[T]], list[float]], parts: Sequence[T], workers: int
+def pack_seconds(
+    packs: Sequence[Pack],
+    workers: int,
+    processes: Measurers,
+    began: float | None = None,
+    scale: float = 1.0,
 ) -> list[float]:
-    """What `each` measures in so many processes at the same time.
+    """Seconds of each pack, trained while other workers train too. scale: how many times as many
+    packs there will be."""
+    shapes: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for number, pack in enumerate(packs):
+        shapes[shape_of(pack)].append(number)
+    # A closed form has trials as units: its largest pack is the most like all others.
+    units = {id(pack): units_of(pack) for pack in packs}
+    asked = []
+    for numbers in shapes.values():
+        some = [packs[number] for number in numbers]
+        largest = max(some, key=lambda p: (len(p.trials), units[id(p)]))
+        together = round(scale * sum(units[id(p)] for p in some))
+        asked.append(Asked(largest, together, round(scale * len(some))))
+    lines = _lines(asked, workers, processes, began)
+    found = [0.0] * len(packs)
+    for numbers, one, line in zip(shapes.values(), asked, lines, strict=True):
+        for number in numbers:
+            pack = packs[number]
+            by_epochs = pack.trials[0].defence.architecture.trained_by_epochs
+            share = len(pack.trials) / len(one.pack.trials) if by_epochs else 1.0
+            found[number] = share * line.seconds(units[id(pack)])
+    return found
 
-    Few parts are measured by every process, and the result is the mean. Many parts are dealt out to
-    the processes, since any of them loads the machine.
-    """
-    count = min(workers, MOST_AT_ONCE)
-    if count == 1:
-        return each(parts)
-    many = len(parts) >= MANY * count
-    shares = [parts[i::count] if many else parts for i in range(count)]
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(count)
-    with ProcessPoolExecutor(count, spawn, _wait_for_all, (barrier,)) as pool:
-        found = list(pool.map(each, shares))
-    if many:
-        return [found[i % count][i // count] for i in range(len(parts))]
-    return [statistics.mean(seconds) for seconds in zip(*found, strict=True)]
+
+def _lines(
+    asked: Sequence[Asked], workers: int, processes: Measurers, began: float | None
+) -> list[Line]:
+    spent = 0.0 if began is None else time.perf_counter() - began
+    dealt = is_dealt(len(asked), workers)
+    each = functools.partial(measure_shapes, spent=spent, parallel=1.0 if dealt else workers)
+    rows = []
+    for numbers, lines in processes.shares(each, asked, workers):
+        row: list[Line | None] = [None] * len(asked)
+        for number, line in zip(numbers, lines, strict=True):
+            row[number] = line
+        rows.append(row)
+    return filled(asked, mean_of(rows))
 
 
-def _wait_for_all(barrier: Barrier) -> None:
-    """Waits until all processes have started."""
-    barrier.wait()
-
-
-def _measure_each_pack(packs: Sequence[Pack]) -> list[float]:
-    return [measure_pack(pack) for pack in packs]
+def measure_probes(asked: Sequence[Example], workers: int, processes: Measurers) -> list[float]:
+    """Seconds that the probes of each of these trials take, while other workers run too."""
+    if not asked:
+        return []
+    return processes.seconds(_measure_each_example, asked, workers)
 
 
 def _measure_each_example(asked: Sequence[Example]) -> list[float]:
     return [probe_seconds(example) for example in asked]
-
-
-def measure_pack(pack: Pack, clock: Clock = time.perf_counter) -> float:
-    """Seconds that one trial of this pack takes, trained together with the others."""
-    images, size = train_images(pack.trials[0]), pack.trials[0].training.batch_size
-    part = min(images, 4 * size)
-    _timed(_shortened(pack, part, 1), clock, repeats=1)  # loads the data and the libraries
-    if not pack.trials[0].defence.architecture.trained_by_epochs:
-        return _timed(pack, clock) / len(pack.trials)
-    while (once := _timed(_shortened(pack, part, 1), clock)) < LONG_ENOUGH and part < images:
-        part = min(images, 4 * part)
-    thrice = _timed(_shortened(pack, part, 3), clock)
-    step = max(0.0, thrice - once) / (2 * -(-part // size))
-    steps = -(-images // size) * pack.trials[0].defence.epochs
-    return (max(0.0, once - step * -(-part // size)) + step * steps) / len(pack.trials)
-
-
-def train_images(trial: TrialConfig) -> int:
-    """How many images the trial trains on."""
-    return len(split(trial.data, load_source(trial.data), trial.seed).train)
-
-
-def _shortened(pack: Pack, images: int, epochs: int) -> Pack:
-    def shorten(trial: TrialConfig) -> TrialConfig:
-        data, defence = replace(trial.data, train=images), replace(trial.defence, epochs=epochs)
-        return replace(trial, data=data, defence=defence)
-
-    return Pack(tuple(map(shorten, pack.trials)), pack.settings)
-
-
-def _timed(pack: Pack, clock: Clock, repeats: int = REPEATS) -> float:
-    """Median seconds; one run is enough where it is long."""
-    taken: list[float] = []
-    while len(taken) < repeats and sum(taken) < REPEATS * LONG_ENOUGH:
-        start = clock()
-        train_pack(replace(pack, settings=replace(pack.settings, probes=())))
-        taken.append(clock() - start)
-    return statistics.median(taken)
 
 
 def makespan(durations: Iterable[float], workers: int) -> float:

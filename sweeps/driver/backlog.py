@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from backdoor.reading.printed_names import counted
+from backdoor.wording import counted
 from sweeps.driver.messages import Messages
 from sweeps.driver.progress import RateMeter, duration
 from sweeps.driver.status_line import StatusLine

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from backdoor.reading.printed_names import counted
+from backdoor.wording import counted
 from sweeps.driver.backlog import leave_mirror, wait_for_mirror
 from sweeps.driver.hard_stop import ends_soon
 from sweeps.driver.messages import STOPPING, Messages

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from backdoor.wording import counted, noun_for
 from sweeps.early_stopping.limits import contradicts, in_words, limit_thresholds, metric_of
 from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import PredictionAudit
@@ -69,11 +70,11 @@ def _epochs_saved(rows: Sequence[TrialRow]) -> float:
 
 def sentence(found: PredictionAudit) -> str:
     """The same in words."""
-    count = found["stopped"]
-    who = "1 trial was stopped because its" if count == 1 else f"{count} trials were stopped"
-    who += "" if count == 1 else " because their"
-    saved = f"{100 * found['epochs_saved']:.3g} % of the epochs"
-    text = f"{who} verdict was certain, which saved {saved}."
+    text = (
+        f"{counted(found['stopped'], 'trial was', 'trials were')} stopped because "
+        f"{noun_for(found['stopped'], 'its', 'their')} verdict was certain, which saved "
+        f"{100 * found['epochs_saved']:.3g} % of the epochs."
+    )
     if found["error_upper"] is None:
         return (
             f"{text} No other trial with a predicted verdict has run to its end: the error rate "

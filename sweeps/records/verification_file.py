@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 from sweeps.records.model_answer import DefenceEntry
 
 VERIFICATION_VERSION = 1
+#: Of plan.json.
+PLAN_VERSION = 1
 Verdict = Literal["passed", "not proven", "empty"]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from backdoor.wording import counted
 from sweeps.records.model_answer import (
     DescriptionEntry,
     Factor,
@@ -22,7 +21,8 @@ def model_text(region: RegionFile) -> list[str]:
         return ["Too few trials have finished to say anything about the region."]
     rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
     rule += f" ({thresholds['clean_accuracy']['rule']})" if model["best_accuracy"] else ""
-    attacks = f"attack success <= {thresholds['attack_success']:g} for {all_of(region['panel'])}"
+    attacks = f"attack success <= {thresholds['attack_success']:g} "
+    attacks += for_all_attacks(len(region["panel"]))
     return [
         *_head(model, f"{rule}, {attacks}", thresholds["confidence"]),
         *_categories(model),
@@ -34,11 +34,6 @@ def model_text(region: RegionFile) -> list[str]:
         *_limits(model),
         *_front(model),
     ]
-
-
-def all_of(panel: Sequence[object]) -> str:
-    """`all 3 attacks`, or `the attack` where there is one."""
-    return "the attack" if len(panel) == 1 else f"all {len(panel)} attacks"
 
 
 def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
@@ -55,7 +50,7 @@ def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
     shares = {"IN": space["IN"], "OUT": space["OUT"], "UNDECIDED": space["UNDECIDED"]}
     parts = ", ".join(f"{_percent(share)} {name}" for name, share in shares.items())
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
-    lines = [head, f"{certain} {parts}, from {model['trials']} trials{why}."]
+    lines = [head, f"{certain} {parts}, from {counted(model['trials'], 'trial')}{why}."]
     return [*lines, *_cutoff(model["cutoff"], confidence)]
 
 
@@ -156,3 +151,8 @@ def _interval(value: RateEntry) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
+
+
+def for_all_attacks(count: int) -> str:
+    """`for the attack`, `for all 6 attacks`."""
+    return "for the attack" if count == 1 else f"for all {count:,} attacks"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from backdoor.wording import counted, noun_for
 from sweeps.records.region_file import PointEntry, RegionFile
-from sweeps.region.model_text import all_of, model_text
+from sweeps.region.model_text import for_all_attacks, model_text
 from sweeps.storage.tables import natural_widths, table, total
 
 #: Digits of an id that are shown; commands accept the beginning of one.
@@ -37,33 +38,33 @@ def _answer(region: RegionFile) -> list[str]:
     thresholds, means = region["thresholds"], region["counts"]["by_means"]
     bounds, points = region["counts"]["by_bounds"], len(region["points"])
     clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
+    were_stopped = f"{counted(stopped or 0, 'trial was', 'trials were')} stopped early"
     if clean["value"] is None:
-        early = f" {stopped_early(stopped)}." if stopped else ""
+        early = f" {were_stopped}." if stopped else ""
         rule = "every attack of the panel needs every seed."
         return [f"No defence point is complete yet: {rule}{early}"]
     rule = f"clean accuracy >= {clean['value']:.3f} ({clean['rule']})"
-    attack = f"attack success <= {thresholds['attack_success']:g} for {all_of(region['panel'])}"
-    verb = "is" if means["IN"] == 1 else "are"
-    head = f"{means['IN']} of {points} defence points {verb} IN by means: {rule}, {attack}."
+    attack = f"attack success <= {thresholds['attack_success']:g} "
+    attack += for_all_attacks(len(region["panel"]))
+    are = noun_for(means["IN"], "is", "are")
+    head = f"{means['IN']} of {counted(points, 'defence point')} {are} IN by means: "
+    head += f"{rule}, {attack}."
     if not means["IN"] and means["INCOMPLETE"]:
         judged = points - means["INCOMPLETE"]
-        head = f"No region found: none of {judged} judged points meets {rule} and {attack}."
+        head = (
+            f"No region found: none of {counted(judged, 'judged point')} meets {rule} and {attack}."
+        )
     elif not means["IN"]:
-        head = f"No region: none of {points} points meets {rule} and {attack}."
+        head = f"No region: none of {counted(points, 'point')} meets {rule} and {attack}."
     if means["INCOMPLETE"]:
-        head += f" {means['INCOMPLETE']} {'is' if means['INCOMPLETE'] == 1 else 'are'} incomplete"
-        head += f" ({stopped_early(stopped)})." if stopped else "."
+        head += f" {means['INCOMPLETE']} {noun_for(means['INCOMPLETE'], 'is', 'are')} incomplete"
+        head += f" ({were_stopped})." if stopped else "."
     certain = f"{100 * thresholds['confidence']:g} %"
     return [
         head,
         f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
     ]
-
-
-def stopped_early(count: int) -> str:
-    """`3 trials were stopped early`."""
-    return f"{count} trial{' was' if count == 1 else 's were'} stopped early"
 
 
 def _recommended(region: RegionFile) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,19 +160,15 @@ def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
         UserError: another process has the lock, or the ledger is a link."""
     refuse_links(lock.parent, *LEDGERS)
     with _open_lock(lock) as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            owner = stream.read().strip() or "another process"
+        if not _locked_now(stream):
             raise UserError(
                 Mistake(
                     "DIR",
-                    f"is in use by {owner}",
+                    f"is in use by {_owner(stream)}",
                     str(lock.parent),
                     f"Wait for it, or stop it; then use `{again}`.",
                 )
-            ) from None
+            )
         with naming(lock):
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {os.uname().nodename}")
@@ -198,3 +195,44 @@ def refuse_links(folder: Path, *names: str) -> None:
             rule = "must not be a link: nothing is written through links in a results folder"
             remedy = "Remove it; to keep results on another disk, link the whole folder."
             raise UserError(Mistake(str(path), rule, os.readlink(path), remedy))
+
+
+def lock_holder(lock: Path) -> str | None:
+    """`process 12 on host` where a process holds the lock, else None. It writes nothing.
+
+    It asks for the lock together with others for a moment, which a process that is about to take it
+    waits for (`locked`)."""
+    try:
+        with lock.open("r") as stream:
+            return None if _locked_now(stream, fcntl.LOCK_SH) else _owner(stream)
+    except FileNotFoundError:  # nothing has run here yet
+        return None
+
+
+#: Seconds and times that `locked` waits for processes that only look whether it is taken.
+LOOK, LOOKS = 0.01, 50
+
+
+def _locked_now(stream: TextIO, how: int = fcntl.LOCK_EX) -> bool:
+    """Takes the lock, to write or to look; False where a writer has it."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if how == fcntl.LOCK_SH or not _only_looked_at(stream):
+                return False
+        time.sleep(LOOK)
+    return False
+
+
+def _only_looked_at(stream: TextIO) -> bool:
+    """Whether all that have the lock only look."""
+    looked_at = _locked_now(stream, fcntl.LOCK_SH)
+    fcntl.flock(stream, fcntl.LOCK_UN)
+    return looked_at
+
+
+def _owner(stream: TextIO) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "another process"

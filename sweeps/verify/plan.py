@@ -22,14 +22,19 @@ from backdoor.streams import stream
 from sweeps.ledger import Ledger
 from sweeps.records.model_answer import DefenceEntry
 from sweeps.records.thresholds import MEDIAN, SHARE
-from sweeps.records.verification_file import FrozenValues, PlanContent, PlanFile, SettingsEntry
+from sweeps.records.verification_file import (
+    PLAN_VERSION,
+    FrozenValues,
+    PlanContent,
+    PlanFile,
+    SettingsEntry,
+)
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import draws_for
 from sweeps.storage.files import read_versioned, write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 
-PLAN_VERSION = 1
 #: Keys of plan.json that its hash leaves out.
 HEAD = ("schema_version", "hash")
 #: The share of draws inside that must pass, by target.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backdoor.wording import counted, noun_for
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
 from sweeps.verify.answer import EMPTY, PASSED
@@ -39,7 +40,7 @@ def _verdict(answer: VerificationFile) -> list[str]:
         else "points, each with one fresh seed"
     )
     return [
-        f"{word}: {inside['passed']} of {inside['draws']} draws inside pass. With "
+        f"{word}: {inside['passed']} of {counted(inside['draws'], 'draw')} inside pass. With "
         f"{_percent(answer['confidence'])} confidence at least "
         f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
         "is claimed.",
@@ -81,7 +82,8 @@ def _failed(label: str, draws: list[DrawEntry], drawn: int) -> str:
     worst = max(draws, key=lambda draw: draw["attack_success"])
     lowest = min(draw["clean_accuracy"] for draw in draws)
     return (
-        f"  {len(draws)} of {drawn} draws of {label} fail: lowest clean accuracy {lowest:.3f}, "
+        f"  {len(draws)} of {counted(drawn, 'draw')} of {label} fail: "
+        f"lowest clean accuracy {lowest:.3f}, "
         f"highest attack success {worst['attack_success']:.3f} ({worst['worst_attack']})"
     )
 
@@ -90,7 +92,7 @@ def _parts(answer: VerificationFile) -> list[str]:
     lines = []
     for words, part in {"Near the border": answer["border"], "Outside": answer["outside"]}.items():
         if part["draws"]:
-            lines.append(f"{words}: {part['passed']} of {part['draws']} draws pass.")
+            lines.append(f"{words}: {part['passed']} of {counted(part['draws'], 'draw')} pass.")
         else:
             lines.append(f"{words}: nothing to draw from.")
     return lines
@@ -114,7 +116,7 @@ def _transfer(answer: VerificationFile) -> list[str]:
         return []
     lines = ["", "Attacks outside the panel, about which the region claims nothing (transfer):"]
     lines += [
-        f"  {entry['label']}: {entry['passed']} of {entry['draws']} draws inside pass "
+        f"  {entry['label']}: {entry['passed']} of {counted(entry['draws'], 'draw')} inside pass "
         f"(at least {_percent(entry['lower_bound'])})"
         for entry in answer["transfer"]
     ]
@@ -123,10 +125,13 @@ def _transfer(answer: VerificationFile) -> list[str]:
 
 def _remarks(answer: VerificationFile) -> list[str]:
     trials = answer["trials"]
-    lines = [f"Verification {answer['verification_id']}, {trials['finished']} trainings."]
+    lines = [
+        f"Verification {answer['verification_id']}, {counted(trials['finished'], 'training')}."
+    ]
     if answer["broken"]:
         lines.append(
-            f"{answer['broken']} models failed, diverged or collapsed; they count as not passing."
+            f"{counted(answer['broken'], 'model')} failed, diverged or collapsed; "
+            f"{noun_for(answer['broken'], 'it counts', 'they count')} as not passing."
         )
     if answer["earlier"]:
         lines.append(

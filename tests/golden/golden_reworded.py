@@ -112,6 +112,16 @@ REWORDED: list[tuple[str, Any]] = [
         r"(?m)^(probe \w+ +)(\d+) found, (\d+) not suited",
         r"\1   \2 results, \3 not applicable",
     ),
+    # One of a kind, and counts from a thousand on
+    (
+        r"\b1 (trial|pack|model|attack|point|seed|draw|training|defence point|judged point)s\b",
+        r"1 \1",
+    ),
+    (r"for all 1 attack\b", "for the attack"),
+    (r"\b1 of (\d+) defence points are IN", r"1 of \1 defence points is IN"),
+    (r"of 1 seed meet both", "of 1 seed meets both"),
+    (r"\b1 are incomplete\b", "1 is incomplete"),
+    (r"\b(\d{1,3})(\d{3}) (trials|packs|defence points|models)\b", r"\1,\2 \3"),
     # Help
     (
         r"Ask a finished sweep further questions, on findings of the literature\.",
@@ -198,6 +208,30 @@ def _without_line(text: str, name: str) -> str:
     shorter, times = re.subn(rf"(?m)^ +{name}\s+\S.*\n", "", text)
     assert times == 1, name
     return shorter
+
+
+#: What `sweeps status` says besides since later: keys of its JSON, and lines.
+ADDED_STATUS = (
+    "state",
+    "held_by",
+    "at_most",
+    "rate",
+    "seconds_left",
+    "verdict",
+    "next",
+    "next_why",
+)
+ADDED_STATUS_LINES = re.compile(r"(?m)^(state|verdict|verdict so far|next) {2,}\S.*\n")
+
+
+def record_without_added(record: dict[str, Any]) -> dict[str, Any]:
+    """Today's answers on what a folder records, without what `sweeps status` says since later."""
+    status, words = dict(record["status"]), record["status in words"]
+    for key in ADDED_STATUS:
+        del status[key]
+    shorter, times = ADDED_STATUS_LINES.subn("", words)
+    assert times >= 2, "its state and what to type next"
+    return {**record, "status": status, "status in words": shorter}
 
 
 def in_words_of_today(value: Any) -> Any:

@@ -10,18 +10,22 @@ from small import begin, small_spec, sweep
 from trials import FEW, fake_result, trial
 
 import sweeps.cost.estimate
+import sweeps.cost.pack_cost
 from backdoor.settings.registry import PROBES
 from sweeps.cli.main import main
-from sweeps.cost.estimate import (
-    _in_parallel,
-    estimate,
-    makespan,
-    measure_pack,
-    measure_packs,
+from sweeps.cost.estimate import estimate, makespan, workers_here
+from sweeps.cost.pack_cost import (
+    SECONDS,
+    Asked,
+    Line,
+    filled,
+    measure_shapes,
+    shape_of,
     train_images,
-    workers_here,
+    units_of,
 )
 from sweeps.cost.probe_cost import Example, examples, probe_seconds
+from sweeps.cost.processes import Measurers
 from sweeps.ledger import finished_rows
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners.serial import SerialRunner
@@ -45,40 +49,90 @@ class Known:
         return self.now
 
 
+def mlp(width: int) -> dict:
+    return {"kind": "mlp", "width": width}
+
+
+def asked(pack: Pack, packs: int = 1) -> Asked:
+    return Asked(pack, packs * units_of(pack), packs)
+
+
 @pytest.mark.parametrize(("fixed", "step"), [(0.3, 0.001), (2.0, 0.05), (0.0, 1e-6)])
 def test_a_pack_that_is_trained_in_steps_is_predicted_from_a_part(monkeypatch, fixed, step) -> None:
     machine = Known(fixed, step)
-    monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
+    monkeypatch.setattr(sweeps.cost.pack_cost, "train_pack", machine.train)
     pack = Pack(tuple(trial(seed=seed, epochs=200) for seed in range(8)), PackSettings(()))
     steps = -(-1100 // 64) * 200
-    assert measure_pack(pack, machine.clock) * 8 == pytest.approx(fixed + 8 * step * steps)
+    (line,) = measure_shapes([asked(pack)], clock=machine.clock)
+    assert line.seconds(units_of(pack)) == pytest.approx(fixed + 8 * step * steps)
     assert machine.images[0] == 256, "it begins with a part of the images"
 
 
-def test_a_long_closed_form_is_trained_once(monkeypatch) -> None:
-    machine = Known(3.0, 0.0)
-    monkeypatch.setattr(sweeps.cost.estimate, "train_pack", machine.train)
-    pack = Pack(
-        tuple(trial("ridge", seed=seed, weight_decay=1.0) for seed in range(4)), PackSettings(())
+@pytest.mark.parametrize("each", [1e-5, 1e-3, 0.01, 0.1])
+def test_measuring_keeps_to_its_budget(monkeypatch, each) -> None:
+    """A fifth of what is predicted, or eight seconds; start-up counts. Here 40 packs for one."""
+    machine = Known(0.1, each)
+    monkeypatch.setattr(sweeps.cost.pack_cost, "train_pack", machine.train)
+    packs = [
+        Pack(tuple(trial(mlp(width), seed=seed, epochs=epochs) for seed in range(8)), PackSettings(()))
+        for epochs, width in ((50, 16), (60, 32), (70, 64))
+    ]  # fmt: skip
+    lines = filled(every := [asked(p, 40) for p in packs], measure_shapes([asked(p, 40) for p in packs], 5.0, 2.0, machine.clock))  # fmt: skip
+    total = sum(line.fixed * 40 + line.each * one.together for one, line in zip(every, lines, strict=True))  # fmt: skip
+    assert total == pytest.approx(40 * sum(0.1 + 8 * each * units_of(p) for p in packs))
+    assert 5.0 + machine.now <= max(SECONDS, 0.2 * total / 2)
+
+
+def test_a_budget_that_is_used_leaves_one_of_each_architecture(monkeypatch) -> None:
+    """Other shapes get the mean of what was measured of theirs."""
+    machine = Known(0.0, 0.001)
+    monkeypatch.setattr(sweeps.cost.pack_cost, "train_pack", machine.train)
+    widths = [Pack((trial(mlp(width), epochs=40),), PackSettings(())) for width in (8, 16, 32)]
+    linear = Pack((trial("linear", epochs=40),), PackSettings(()))
+    every = [*map(asked, widths), asked(linear)]
+    lines = measure_shapes(every, SECONDS + 1, 1.0, machine.clock)
+    assert [line is None for line in lines] == [False, True, True, False]
+    assert filled(every, lines)[2] == lines[0]
+
+
+def test_packs_that_differ_in_epochs_only_have_one_shape() -> None:
+    short, long = (Pack((trial(epochs=n),), PackSettings(())) for n in (10, 30))
+    assert shape_of(short) == shape_of(long) and units_of(long) == 3 * units_of(short)
+    other = Pack((trial(mlp(8), epochs=10),), PackSettings(()))
+    assert shape_of(other) != shape_of(short)
+
+
+def test_a_closed_form_is_measured_by_whole_training_sets(monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(sweeps.cost.pack_cost, "train_pack", lambda pack: seen.append(pack.trials))
+    trials = tuple(
+        trial("ridge", seed=s, weight_decay=d) for s in range(8) for d in (0.1, 0.2, 0.3)
     )
-    assert measure_pack(pack, machine.clock) == 0.75
-    assert machine.images == [256, 1100], "first a part, since libraries are loaded then"
+    clock = itertools.count()
+    measure_shapes([asked(Pack(trials, PackSettings(())))], clock=lambda: float(next(clock)))
+    assert {len(some) % 3 for some in seen} == {0} and len(seen[0]) == 6
 
 
 def test_all_packs_count_and_a_sample_is_scaled(monkeypatch) -> None:
-    monkeypatch.setattr(
-        sweeps.cost.estimate, "measure_packs", lambda packs, workers: [2.0] * len(packs)
-    )
-    monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 2)
+    known(monkeypatch, workers=2)
     packs = [
         Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings((), gpu=0.5))
         for i in range(3)
     ]
-    cost = estimate(packs)
+    cost = estimate(packs, measurers=Measurers(1))
     assert (cost.trials, cost.packs, cost.seconds, cost.worker_seconds) == (6, 3, 8.0, 12.0)
     assert cost.gpu_hours == 12 * 0.5 / 3600
-    more = estimate(packs, trials=60)
+    more = estimate(packs, trials=60, measurers=Measurers(1))
     assert (more.trials, more.packs, more.seconds, more.worker_seconds) == (60, 30, 80.0, 120.0)
+
+
+def known(monkeypatch, workers: int, seconds: float = 4.0) -> None:
+    """Every pack takes so long, and so many are trained at once."""
+    line = Line(seconds, 0.0)
+    monkeypatch.setattr(
+        sweeps.cost.estimate, "measure_shapes", lambda asked, **_: [line for _ in asked]
+    )
+    monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: workers)
 
 
 @pytest.mark.parametrize(("fixed", "image", "epoch"), [(0.5, 1e-3, 2e-4), (0, 0, 1e-3), (1, 0, 0)])
@@ -124,12 +178,12 @@ def test_a_trial_of_each_kind_stands_for_its_probes(monkeypatch) -> None:
     found = examples(packs)
     assert [example.trial for example in found.values()] == [poisoned, clean]
     assert not examples([Pack(members, PackSettings(()))])
+    known(monkeypatch, workers=1, seconds=3.0)
     monkeypatch.setattr(
-        sweeps.cost.estimate, "measure_packs", lambda packs, workers: [1.0] * len(packs)
+        sweeps.cost.estimate, "measure_probes", lambda asked, workers, processes: [10.0, 0.5]
     )
-    monkeypatch.setattr(sweeps.cost.estimate, "measure_probes", lambda asked, workers: [10.0, 0.5])
-    monkeypatch.setattr(sweeps.cost.estimate, "workers_here", lambda cpu, gpu: 1)
-    assert estimate(packs).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
+    # The smaller pack takes a third of the time of the larger one.
+    assert estimate(packs, measurers=Measurers(1)).seconds == 4 * 1.0 + 3 * 10.0 + 0.5
 
 
 @pytest.mark.slow
@@ -146,27 +200,19 @@ def test_check_counts_probes(tmp_path, capsys) -> None:
 
 
 @pytest.mark.slow
-def test_workers_are_measured_at_the_same_time(monkeypatch) -> None:
+def test_few_parts_are_measured_by_all_and_many_are_dealt_out() -> None:
     """In processes of their own, whose figures are averaged; a single one stays here."""
-    packs = [
-        Pack((trial("ridge", seed=s, weight_decay=0.1, data=FEW),), PackSettings(()))
-        for s in range(2)
-    ]
-    monkeypatch.setattr(
-        sweeps.cost.estimate, "measure_pack", lambda pack: float(pack.trials[0].seed)
-    )
-    assert measure_packs(packs, workers=1) == [0.0, 1.0]
-    found = measure_packs(packs, workers=2)
-    assert len(found) == 2 and all(0 < seconds < 0.5 for seconds in found), "really trained"
+    assert Measurers(1).seconds(_processes, [0, 1], workers=2) == [os.getpid()] * 2
+    with Measurers(2) as measurers:
+        (first, one), (second, two) = measurers.shares(_process_and_part, range(2), workers=2)
+        assert list(first) == list(second) == [0, 1] and one[0][0] != two[0][0]
+        found = measurers.shares(_process_and_part, range(8), workers=2)
+    assert [list(numbers) for numbers, _ in found] == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    assert [part for _, parts in found for _, part in parts] == [0, 2, 4, 6, 1, 3, 5, 7]
 
 
-@pytest.mark.slow
-def test_many_kinds_are_dealt_out_to_the_workers() -> None:
-    """Each is measured once, by one of two processes, and stands where it stood."""
-    found = _in_parallel(_process_and_part, range(8), workers=2)
-    assert [part for _, part in found] == list(range(8))
-    processes = [process for process, _ in found]
-    assert len(set(processes[::2])) == len(set(processes[1::2])) == 1
+def _processes(parts):
+    return [float(os.getpid()) for _ in parts]
 
 
 def _process_and_part(parts):

@@ -53,7 +53,7 @@ def test_check_says_it_after_the_spec_is_fine(spec, capsys) -> None:
     assert lines[0] == "small: the spec is fine" and lines[1].startswith(f"  data: {FIRST} 0 to 25")
     assert lines[2].startswith("  data: 3 classes (cat, dog, owl), each with ")
     assert lines[3] == "  target: class 0 (cat)"
-    assert lines[4] == "  1 defence points x 1 attacks and the clean baseline x 1 seeds"
+    assert lines[4] == "  1 defence point x 1 attack and the clean baseline x 1 seed"
     assert f"warning: data: 1 {WITHOUT}" in said.err
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from backdoor.settings.registry import ARCHITECTURES, PROBES, REGULARIZERS, TRIGGERS
+from backdoor.wording import counted
 from sweeps.cli.main import main
 
 #: At a size at which they fit 16 x 16 pixels; those with a slash stand for their libraries.
@@ -78,11 +79,15 @@ def test_all_of_it_as_axes_of_one_spec(written, capsys) -> None:
     forms = sum(2 if kind in FORMS else 1 for kind in REGULARIZERS.kinds())
     points = (len(NETWORKS) + 2) * forms + len(CONVEX)
     attacks = len(triggers()) * len(MODES)
-    assert f"{points} defence points x {attacks} attacks and the clean baseline x 1 seeds" in out
-    (trials,) = re.findall(r"(\d+) trials in \d+ packs", out.split("seeds", 1)[1].split("\n")[1])
-    assert int(trials) == points * (attacks + 1)
-    by_engine = dict(re.findall(r"(\w+): (\d+) trials in", out))
-    assert sum(map(int, by_engine.values())) == int(trials)
+    counts = counted(points, "defence point"), counted(attacks, "attack")
+    assert f"{counts[0]} x {counts[1]} and the clean baseline x 1 seed" in out
+    (trials,) = re.findall(
+        r"([\d,]+) trials in [\d,]+ packs", out.split("x 1 seed", 1)[1].split("\n")[1]
+    )
+    assert int(trials.replace(",", "")) == points * (attacks + 1)
+    by_engine = dict(re.findall(r"(\w+): ([\d,]+) trials in", out))
+    counted_trials = (int(count.replace(",", "")) for count in by_engine.values())
+    assert sum(counted_trials) == int(trials.replace(",", ""))
     assert set(by_engine) == {"packed", "grouped", "serial", "convex", "logistic", "svm"}
 
 

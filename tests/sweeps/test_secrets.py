@@ -87,9 +87,7 @@ def test_a_folder_holds_no_secret(tracking, tmp_path, monkeypatch) -> None:  # f
     assert _environment(DATABASE)["MLFLOW_TRACKING_URI"] == DATABASE
     assert list(tracking_warnings(sweep, paths, DATABASE)) == []
     (warning,) = tracking_warnings(sweep, paths, BARE)
-    assert (
-        "MLFLOW_TRACKING_URI must be the whole address of postgresql://me:***@host/db" in warning
-    )
+    assert "MLFLOW_TRACKING_URI must be the whole address of postgresql://me:***@host/db" in warning
     assert "export MLFLOW_TRACKING_URI='postgresql://me:PASSWORD@host/db'" in warning
 
 

@@ -1,0 +1,119 @@
+"""`sweeps status` in words: figures first, then what failed, and last what is known and what to
+type next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from backdoor.wording import counted
+from sweeps.cli.console import duration
+
+if TYPE_CHECKING:
+    from sweeps.cli.status import StatusAnswer
+    from sweeps.cli.status_verdict import Verdict
+
+#: Names of figures in words, where they are not those of the keys.
+SHOWN_AS = {"foretold": "predicted verdicts"}
+#: What is not a figure in a line of its own.
+OTHERS = (
+    *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
+    *("verdict", "next", "next_why"),
+)
+#: Columns of the names of figures.
+WIDTH = 18
+
+
+def status_text(answer: StatusAnswer, now: float | None = None) -> str:
+    """Lines for people. now: seconds since 1970, by default the present."""
+    lines = [
+        *_figures(answer),
+        *(f"  {count} x {cause}" for cause, count in answer["failures"].items()),
+        *_probes(answer),
+        *_known(answer, time.time() if now is None else now),
+        _line("next", _next(answer)),
+    ]
+    return "\n".join(lines)
+
+
+def _line(name: str, value: object) -> str:
+    return f"{name:{WIDTH}} {value}"
+
+
+def _figures(answer: StatusAnswer) -> Iterator[str]:
+    for name, value in answer.items():
+        if name not in OTHERS:
+            shown = SHOWN_AS.get(name, name.replace("_", " "))
+            yield _line(shown, _with_unit(name, value, answer["at_most"]))
+        if name == "name":
+            yield from _rate(answer)
+
+
+def _rate(answer: StatusAnswer) -> Iterator[str]:
+    held_by, left = answer["held_by"], answer["seconds_left"]
+    yield _line("state", f"{answer['state']}{f' ({held_by})' if held_by else ''}")
+    if not held_by:
+        return
+    if answer["rate"] is None or left is None:
+        yield _line("time left", "not known yet")
+        return
+    if left == 0:
+        yield _line("time left", "none: every trial has ended")
+        return
+    yield _line("rate", f"{answer['rate']:.3g} trials/s")
+    yield _line("time left", f"{'at most ' * answer['at_most']}{duration(left)}")
+
+
+def _with_unit(name: str, value: Any, at_most: bool) -> str:
+    if name == "peak_memory":
+        return "unknown" if value is None else f"{value / 2**30:.2f} GiB"
+    if name == "planned" and at_most:
+        return f"{value} at most"
+    return str(value)
+
+
+def _probes(answer: StatusAnswer) -> Iterator[str]:
+    for kind, found in answer["studies"].items():
+        results = counted(found["found"], "result")
+        failed = sum(found["failures"].values())
+        yield f"probe {kind:12} {results}, {found['nothing']} not applicable, {failed} failed"
+        for cause, count in found["failures"].items():
+            yield f"  {count} x {cause}"
+
+
+def _known(answer: StatusAnswer, now: float) -> Iterator[str]:
+    verdict = answer["verdict"]
+    name = "verdict" if answer["state"] == "finished" else "verdict so far"
+    if verdict is not None:
+        yield _line(name, f"{_verdict(verdict)}{_age(verdict, now)}")
+
+
+def _verdict(verdict: Verdict) -> str:
+    if (space := verdict["space"]) is not None:
+        parts = ", ".join(f"{100 * share:.3g} % {word}" for word, share in _parts(space))
+        return f"of the defence space {parts}"
+    if verdict["points"] == 0:
+        return "no defence point has been tried"
+    points = counted(verdict["points"], "defence point")
+    if not verdict["threshold_known"]:
+        return f"none of {points} is complete"
+    means, bounds = (
+        ", ".join(f"{count} {word}" for word, count in verdict[of].items())
+        for of in ("by_means", "by_bounds")
+    )
+    return f"of {points} by means {means}; by bounds {bounds}"
+
+
+def _parts(space: Any) -> Iterator[tuple[str, float]]:
+    yield from ((word, space[word]) for word in ("IN", "OUT", "UNDECIDED"))
+
+
+def _age(verdict: Verdict, now: float) -> str:
+    if verdict["as_of"] is None:
+        return ""
+    return f" (region.json, written {duration(max(0.0, now - verdict['as_of']))} ago)"
+
+
+def _next(answer: StatusAnswer) -> str:
+    return f"{answer['next']}   ({answer['next_why']})" if answer["next"] else answer["next_why"]

@@ -1,0 +1,64 @@
+"""What is known of a region so far, for `sweeps status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from sweeps.records.model_answer import Shares
+    from sweeps.records.region_file import RegionFile
+
+
+class Verdict(TypedDict):
+    """What is known of the defence points.
+
+    by_means, by_bounds: verdict to how many points have it; points that have not begun count as
+    INCOMPLETE or UNDECIDED. points: how many there are, as far as that is known.
+    threshold_known: whether the clean accuracy that is asked for is known yet. space: of a region
+    search, the shares of the defence space by its model, None without one. recommended: whether a
+    point is. as_of: when region.json was written that says all this, in seconds since 1970; None
+    where it is judged now.
+    """
+
+    by_means: dict[str, int]
+    by_bounds: dict[str, int]
+    points: int
+    threshold_known: bool
+    space: Shares | None
+    recommended: bool
+    as_of: float | None
+
+
+def judged(region: RegionFile, planned_points: int | None) -> Verdict:
+    """Of a region that was judged now. planned_points: in all, None where that is not known."""
+    found = _counts(region)
+    lacking = max(0, (planned_points or 0) - found["points"])
+    found["points"] += lacking
+    found["by_means"]["INCOMPLETE"] += lacking
+    found["by_bounds"]["UNDECIDED"] += lacking
+    return found
+
+
+def of_file(region: RegionFile, written: float) -> Verdict:
+    """Of region.json as it was written then, in seconds since 1970."""
+    model = region.get("model")
+    space = None if model is None else model["space"]
+    recommended = region["recommended"] if model is None else model["recommended"]
+    return {
+        **_counts(region),
+        "space": space,
+        "recommended": recommended is not None,
+        "as_of": written,
+    }
+
+
+def _counts(region: RegionFile) -> Verdict:
+    return {
+        "by_means": dict(region["counts"]["by_means"]),
+        "by_bounds": dict(region["counts"]["by_bounds"]),
+        "points": len(region["points"]),
+        "threshold_known": region["thresholds"]["clean_accuracy"]["value"] is not None,
+        "space": None,
+        "recommended": region["recommended"] is not None,
+        "as_of": None,
+    }

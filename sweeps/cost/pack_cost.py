@@ -1,0 +1,232 @@
+"""How long packs will take, measured in advance within a budget of seconds.
+
+A pack takes `fixed + each * units` seconds. Where it is trained in steps, a unit is a step of all
+its models; a closed form has trials as units. Packs that differ in the number of units only, such
+as by their epochs, have one shape, and what is measured of one holds for all of them.
+
+A short part of each shape is timed first. Then parts become longer, where most is uncertain, until
+the budget is used: the longer a part, the less it matters how the short one was disturbed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from backdoor.config import TrialConfig
+from backdoor.datasets.source import load_source, split
+from backdoor.engines import pack_key
+from sweeps.packs.pack import Pack
+from sweeps.runners import train_pack
+
+#: A command may take so many seconds, or this share of what it predicts, whichever is more.
+SECONDS, SHARE = 8.0, 0.2
+#: Of the share, what is planned with: loading, printing and errors take the rest.
+PLANNED = 0.8
+#: Parts of a shape are long enough when they took so many seconds together.
+LONG_ENOUGH = 2.0
+#: Batches of the shortest part, and how many times longer each next part is.
+BATCHES, LONGER = 4, 4
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds of a pack by its units."""
+
+    fixed: float
+    each: float
+
+    def seconds(self, units: int) -> float:
+        return self.fixed + self.each * units
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pack to measure, which stands for all of its shape. together: the units of all of these;
+    packs: how many there are."""
+
+    pack: Pack
+    together: int
+    packs: int
+
+
+def shape_of(pack: Pack) -> tuple[str, bool]:
+    """Packs of one shape take the same time for each unit, if they have equally many trials. A pack
+    that may be stopped has one of its own, estimated as if it ran to its end."""
+    return pack_key(_with_epochs(pack.trials[0], 1)), pack.may_stop
+
+
+def units_of(pack: Pack) -> int:
+    """Steps of training, or trials of a closed form."""
+    first = pack.trials[0]
+    if not first.defence.architecture.trained_by_epochs:
+        return len(pack.trials)
+    return -(-train_images(first) // first.training.batch_size) * first.defence.epochs
+
+
+def train_images(trial: TrialConfig) -> int:
+    """How many images the trial trains on."""
+    return len(split(trial.data, load_source(trial.data), trial.seed).train)
+
+
+def part_of(pack: Pack, units: int) -> Pack:
+    """The pack with about so many units: fewer images and epochs, or fewer training sets."""
+    first = pack.trials[0]
+    if units >= units_of(pack):
+        return pack
+    if not first.defence.architecture.trained_by_epochs:
+        return replace(pack, trials=_some_sets(pack.trials, units), limits=())
+    images, size = train_images(first), first.training.batch_size
+    epochs = max(1, round(units / -(-images // size)))
+    part = images if epochs > 1 else min(images, units * size)
+
+    def shortened(trial: TrialConfig) -> TrialConfig:
+        return _with_epochs(replace(trial, data=replace(trial.data, train=part)), epochs)
+
+    return replace(pack, trials=tuple(map(shortened, pack.trials)), limits=())
+
+
+def _with_epochs(trial: TrialConfig, epochs: int) -> TrialConfig:
+    if not trial.defence.architecture.trained_by_epochs:
+        return trial
+    return replace(trial, defence=replace(trial.defence, epochs=epochs))
+
+
+def _some_sets(trials: Sequence[TrialConfig], units: int) -> tuple[TrialConfig, ...]:
+    """Whole training sets, at least one, since their trials share work."""
+    found: list[TrialConfig] = []
+    for _, own in itertools.groupby(trials, key=lambda trial: (trial.seed, trial.attack_id)):
+        if found and len(found) >= units:
+            break
+        found += own
+    return tuple(found)
+
+
+class Measured:
+    """What parts of one shape took so far."""
+
+    def __init__(self, asked: Asked, clock: Clock) -> None:
+        self.asked, self._clock = asked, clock
+        self._short: tuple[int, float] = (0, 0.0)
+        self._long: list[tuple[int, float]] = []
+
+    @cached_property
+    def units(self) -> int:
+        """Of the whole pack."""
+        return units_of(self.asked.pack)
+
+    def begin(self) -> None:
+        """Times the shortest part, after one that loads the data and the libraries."""
+        self._time(BATCHES)
+        self._short = self._time(BATCHES)
+        self.longer()
+
+    def longer(self) -> None:
+        """Times the next part."""
+        self._long.append(self._time(self._next))
+
+    @property
+    def _next(self) -> int:
+        return min(self.units, LONGER * max([self._short[0], *(units for units, _ in self._long)]))
+
+    def _time(self, units: int) -> tuple[int, float]:
+        part = part_of(self.asked.pack, units)
+        start = self._clock()
+        train_pack(replace(part, settings=replace(part.settings, probes=())))
+        return units_of(part), self._clock() - start
+
+    @property
+    def enough(self) -> bool:
+        """Whether a longer part would tell little more."""
+        whole = any(units >= self.units for units, _ in self._long)
+        return whole or sum(seconds for _, seconds in self._long) >= LONG_ENOUGH
+
+    @property
+    def line(self) -> Line:
+        """Through the shortest and the longest part, which took most of the time."""
+        units, seconds = max(self._long)
+        more = units - self._short[0]
+        if more <= 0:  # the shortest part is the whole pack
+            return Line(0.0, seconds / units)
+        each = max(0.0, seconds - self._short[1]) / more
+        return Line(max(0.0, seconds - each * units), each)
+
+    @property
+    def next_seconds(self) -> float:
+        """What the next part is expected to take."""
+        return self.line.seconds(self._next)
+
+    @property
+    def total(self) -> float:
+        """Seconds that all packs of the shape are expected to take."""
+        return self.line.fixed * self.asked.packs + self.line.each * self.asked.together
+
+    @property
+    def uncertain(self) -> float:
+        """How much a longer part may change the total."""
+        known = sum(seconds for _, seconds in self._long)
+        return self.total / math.sqrt(known + 1e-3)
+
+
+def measure_shapes(
+    asked: Sequence[Asked],
+    spent: float = 0.0,
+    parallel: float = 1.0,
+    clock: Clock = time.perf_counter,
+) -> list[Line | None]:
+    """The line of each, None where there was no time to measure it; of each architecture one is
+    measured whatever it takes.
+
+    spent: seconds of the budget that are used already. parallel: by how many workers, per part that
+    is asked for here, the packs will be trained.
+    """
+    began, found = clock(), dict[int, Measured]()
+
+    def left() -> float:
+        total = sum(measured.total for measured in found.values()) / parallel
+        return max(SECONDS, PLANNED * SHARE * total) - spent - (clock() - began)
+
+    known = set[str]()
+    for number in sorted(range(len(asked)), key=lambda n: -asked[n].together):
+        kind = architecture_of(asked[number].pack)
+        if kind not in known or left() > 0:
+            known.add(kind)
+            found[number] = Measured(asked[number], clock)
+            found[number].begin()
+    while open_ := [m for m in found.values() if not m.enough and m.next_seconds <= left()]:
+        max(open_, key=lambda measured: measured.uncertain).longer()
+    return [found[n].line if n in found else None for n in range(len(asked))]
+
+
+def architecture_of(pack: Pack) -> str:
+    """Its kind."""
+    return str(pack.trials[0].defence.architecture.identity()["kind"])
+
+
+def filled(asked: Sequence[Asked], lines: Sequence[Line | None]) -> list[Line]:
+    """The lines, with the mean of those of the same architecture for what was not measured."""
+    pairs = list(zip(map(architecture_of, (one.pack for one in asked)), lines, strict=True))
+    return [
+        line or _mean(other for name, other in pairs if name == kind and other is not None)
+        for kind, line in pairs
+    ]
+
+
+def _mean(lines: Iterable[Line]) -> Line:
+    some = list(lines)
+    fixed, each = (sum(getattr(line, of) for line in some) for of in ("fixed", "each"))
+    return Line(fixed / len(some), each / len(some))
+
+
+def mean_of(measured: Iterable[Sequence[Line | None]]) -> list[Line | None]:
+    """Of what several processes measured of the same parts."""
+    columns = (
+        [line for line in column if line is not None] for column in zip(*measured, strict=True)
+    )
+    return [_mean(column) if column else None for column in columns]
