@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def small_spec(**changes: Any) -> SweepSpec:
 
 def begin(folder: Path, spec: SweepSpec) -> SweepPaths:
     return create_results(spec, folder, ["sweeps", "run", "small"])
+
+
+def of_before(paths: SweepPaths, **changes: Any) -> None:
+    """Makes a results folder one of a release that kept no digest of the spec, which may then be
+    written otherwise. changes: of sweep.json."""
+    known = {"specs", "spec_digest", "criteria_digest"}
+    kept = {k: v for k, v in json.loads(paths.sweep.read_text()).items() if k not in known}
+    paths.sweep.write_text(json.dumps(kept | changes))
 
 
 def sweep(paths: SweepPaths, spec: SweepSpec, runner: Any, observers: Any = ()) -> SweepOutcome:

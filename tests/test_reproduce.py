@@ -137,10 +137,10 @@ def test_what_a_file_says(tmp_path) -> None:
     (row,) = file.rows
     assert (row.seed, row.cell, row.clean, row.backdoor) == (10, (0.01, 2.0), 0.9, 0.5)
     assert math.isnan(row.influence)
-    with pytest.raises(UserError, match="RECORDED: must be a folder"):
+    with pytest.raises(UserError, match="RECORDED must be a folder"):
         read_folder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="RECORDED: must hold files named"):
+    with pytest.raises(UserError, match="RECORDED must hold files named"):
         read_folder(tmp_path / "empty")
 
 
@@ -246,7 +246,7 @@ def test_wrong_input_ends_with_2_before_anything_is_trained(digits, tmp_path, mo
     monkeypatch.setattr(reproduce, "train", None)
     write(tmp_path / "notes.csv", [ROW])
     assert run(monkeypatch, tmp_path, digits[0]) == 2
-    assert "RECORDED: must hold only files named" in capsys.readouterr().err
+    assert "RECORDED must hold only files named" in capsys.readouterr().err
     (tmp_path / "notes.csv").rename(tmp_path / NAME.format("ridge"))
     assert run(monkeypatch, tmp_path, tmp_path) == 2
-    assert "DATA: must be a folder that holds MNIST/raw" in capsys.readouterr().err
+    assert "DATA must be a folder that holds MNIST/raw" in capsys.readouterr().err

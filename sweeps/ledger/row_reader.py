@@ -20,6 +20,18 @@ from sweeps.records.trial_row import COLUMNS, TrialRow
 _STORED = {field.name: COLUMNS.get(field.name, field.name) for field in fields(TrialRow)}
 
 
+#: Status, what stopped it, and how many triggers it was measured with: an extended sweep measures
+#: clean baselines with more.
+TrialState = tuple[str, str | None, int]
+
+
+def trial_states(table: pa.Table) -> list[TrialState]:
+    """What of each row may change when its trial is recorded again."""
+    measured = pc.fill_null(pc.list_value_length(table["measurements"]), 0)
+    columns = table["status"], table["stopped_by"], measured
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
 def trial_rows(table: pa.Table) -> list[TrialRow]:
     """Rows of the ledger's table as records; other columns are not looked at."""
     with _without_collection():

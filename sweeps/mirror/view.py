@@ -7,17 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import pyarrow.compute as pc
-
 from sweeps.ledger import ProbeResults, Rows, trial_rows
+from sweeps.ledger.row_reader import TrialState, trial_states
 from sweeps.records.probe_row import ProbeRow
 from sweeps.records.trial_row import TrialRow
 
 #: Called with the number of trials that MLflow has, and of all.
 Progress = Callable[[int, int], None]
-#: Status, what stopped it, and how many triggers it was measured with: an extended sweep measures
-#: clean baselines with more.
-TrialState = tuple[str, str | None, int]
 #: A run that MLflow lacked, had as it should be, or had in another state.
 SyncState = Literal["created", "present", "repaired"]
 
@@ -82,13 +78,10 @@ class SyncedTrials:
     def changed(self, table: Rows) -> list[ChangedTrial]:
         """The trials that have another state, or other probes, than when they were noted."""
         ids = table["trial_id"].to_pylist()
-        measured = pc.fill_null(pc.list_value_length(table["measurements"]), 0)
-        columns = table["status"], table["stopped_by"], measured
-        states = zip(*(column.to_pylist() for column in columns), strict=True)
         probes = {} if self._probe_results is None else self._probe_results.found()
         changed = [
             index
-            for index, (trial_id, state) in enumerate(zip(ids, states, strict=True))
+            for index, (trial_id, state) in enumerate(zip(ids, trial_states(table), strict=True))
             if self._shown.get(trial_id) != (state, probes.get(trial_id, ""))
         ]
         if not changed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.early_stopping.limits import in_words
@@ -18,10 +18,12 @@ from sweeps.results.differences import Difference, differences
 from sweeps.results.stored import spec_digest
 from sweeps.results.tracking import command_without_secrets, written
 from sweeps.space.yaml_loader import load_yaml
-from sweeps.spec import SweepSpec
 from sweeps.storage.files import read_text
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
+
+if TYPE_CHECKING:  # looking at results loads no torch
+    from sweeps.spec import SweepSpec
 
 
 def asked(spec: SweepSpec, argv: Sequence[str], planned: int) -> AskedSpec:

@@ -63,9 +63,9 @@ def _instead(
     from sweeps.results.extension import extension_of
     from sweeps.spec import RecordedClasses, parse_spec
 
-    sweep = read_sweep(paths)
     other = f"or choose another {place}."
     try:
+        sweep = read_sweep(paths)
         with guarded(_only_loaded):
             begun = RecordedClasses.of(sweep)
             before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)

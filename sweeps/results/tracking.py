@@ -8,14 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.records.sweep_file import TrackingEntry
-from sweeps.spec import SweepSpec
 from sweeps.storage.addresses import hidden, same_store, scrubbed, secrets_of
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.sqlite_address import sqlite_uri
 from sweeps.storage.tracking_uri import environment_uri, whole_uri
+
+if TYPE_CHECKING:  # looking at results loads no torch
+    from sweeps.spec import SweepSpec
 
 
 def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:

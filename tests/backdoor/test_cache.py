@@ -177,7 +177,7 @@ def test_no_room_is_said_beforehand_with_figures(tmp_path, monkeypatch) -> None:
     with pytest.raises(UserError) as caught:
         load_source(arrays(tmp_path))
     assert str(caught.value) == (
-        "BACKDOOR_CACHE: must have room for the decoded images, 0.0 MB, and 67.1 MB more that stay free, but got '67.1 MB free for 120 "
+        "BACKDOOR_CACHE must have room for the decoded images, 0.0 MB, and 67.1 MB more that stay free, but got '67.1 MB free for 120 "
         "images of 6 x 5 pixels, 3 channels'. Ask for fewer images (data.train, data.validation, "
         "data.test) or smaller ones (data.image_size), or choose another disk: BACKDOOR_CACHE=FOLDER."
     )
@@ -293,7 +293,7 @@ def test_files_that_change_while_they_are_read_are_refused_and_leave_no_entry(
 
 def test_a_home_that_is_not_there_is_one_clear_mistake(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("BACKDOOR_CACHE", "~nosuchuser/cache")
-    with pytest.raises(UserError, match="BACKDOOR_CACHE: must be a path on this machine"):
+    with pytest.raises(UserError, match="BACKDOOR_CACHE must be a path on this machine"):
         load_source(arrays(tmp_path))
     with pytest.raises(
         UserError, match="root: must be a path on this machine, but got '~nosuch/x'"

@@ -103,7 +103,7 @@ def test_a_cache_entry_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> 
         raise OSError(28, "disk full")
 
     monkeypatch.setattr(os, "pwrite", die)
-    with pytest.raises(UserError, match=r"BACKDOOR_CACHE: .*disk full"):
+    with pytest.raises(UserError, match=r"BACKDOOR_CACHE .*disk full"):
         load_source(dataset)
     assert not list(cache_folder().glob(f"*{dataset.fingerprint()[:32]}"))
     assert not list(cache_folder().glob(".writing-*"))

@@ -157,7 +157,7 @@ def test_tokens_are_found_in_rays_order(own_home, monkeypatch) -> None:
 
 def test_a_token_file_that_is_not_there_or_holds_no_token(own_home, monkeypatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(own_home / "gone"))
-    with pytest.raises(UserError, match="RAY_AUTH_TOKEN_PATH: must name an existing file"):
+    with pytest.raises(UserError, match="RAY_AUTH_TOKEN_PATH must name an existing file"):
         find_token()
     monkeypatch.setenv("RAY_AUTH_TOKEN", "two\nlines of secret")
     with pytest.raises(UserError, match="must hold Ray's token as one line") as caught:

@@ -78,7 +78,7 @@ def test_refused_without_the_token_and_with_a_wrong_one(
     monkeypatch.setenv("RAY_AUTH_TOKEN", "f00" * 20)
     code, out, err = sweeps("job", "submit", "digits")
     assert (code, out) == (WRONG, "")
-    assert f"RAY_AUTH_TOKEN: must hold the token of the cluster at {head.url}, but got 'a token that it refuses'" in err  # fmt: skip
+    assert f"RAY_AUTH_TOKEN must hold the token of the cluster at {head.url}, but got 'a token that it refuses'" in err  # fmt: skip
     assert "f00f00" not in err
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(head.token))

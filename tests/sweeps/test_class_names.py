@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from small import SMALL, begin, sweep
+from small import SMALL, begin, of_before, sweep
 
 from backdoor import evaluate_model, load_data, poison_dataset
 from backdoor.config import Attack, build_attack
@@ -214,7 +214,7 @@ def test_a_sweep_of_before_the_labels_were_renumbered(odd, tmp_path, capsys) -> 
     text = paths.spec.read_text()
     paths.spec.write_text(text.replace("target: '5'", "target: 5"))
     former = {"data_fingerprint": spec.data.fingerprint()[:16], "class_names": list("0123456789")}
-    paths.sweep.write_text(json.dumps(json.loads(paths.sweep.read_text()) | former))
+    of_before(paths, **former)
     assert main(["resume", str(paths.root)]) == WRONG
     said = capsys.readouterr().err
     assert said.count("error:") == 1 and "error: data: must be read as when the sweep began" in said
@@ -260,6 +260,7 @@ def test_a_folder_keeps_the_names_and_needs_no_data(begun, capsys) -> None:
 
 def test_names_that_a_folder_does_not_record(begun) -> None:
     paths, _, _ = begun
+    of_before(paths)
     text = paths.spec.read_text()
     paths.spec.write_text(text.replace("target: cat", "target: cow"))
     with pytest.raises(

@@ -68,11 +68,11 @@ def test_a_template_has_a_name_and_a_folder_of_its_own(tmp_path, monkeypatch, ca
         ("there.yaml", "FILE must not exist yet, but got 'there.yaml'. Choose another name."),
         ("link.yaml", "FILE must not exist yet"),
         (".", "FILE must be a new file, but got '.'. It is a folder: name a file in it"),
-        ("", "FILE must be a new file, but got ''."),
+        ("", "FILE must be a path, but got ''."),
         ("no/where.yaml", "must be in a folder that exists, but got 'no/where.yaml'. Make the folder first: mkdir -p no."),
         ("there.yaml/x.yaml", "must be a new file in a place that can be written (Not a directory)"),
-        ("y" * 300, "must be a new file in a place that can be written (File name too long)"),
-        ("nul\0.yaml", "must be a new file in a place that can be written, but got 'nul\\x00.yaml'"),
+        ("y" * 300, "FILE must hold no name of more than 255 bytes, and one has 300"),
+        ("nul\0.yaml", "FILE must be a path without zero bytes, but got 'nul\\x00.yaml'"),
     ],
 )  # fmt: skip
 def test_a_template_is_not_written_there(file, text, tmp_path, monkeypatch, capsys) -> None:

@@ -134,7 +134,7 @@ def test_no_result(tmp_path) -> None:
     answer = influential([], [])
     assert answer["studies"] == []
     assert "sweeps resume DIR --probes '[influence]'" in influential_text(answer)
-    said = r"DIR: needs influences of a poisoned trial.*sweeps resume DIR --probes '\[influence\]'"
+    said = r"DIR .*needs influences of a poisoned trial.*sweeps resume DIR --probes '\[influence\]'"
     for trial in (None, "3fa9"):
         with pytest.raises(UserError, match=said):
             one_probe_result([], trial)

@@ -164,7 +164,7 @@ def test_a_seed_of_the_sweep_is_reported_and_not_expected_of_itself(
 def test_attacks_are_numbered_as_the_region_lists_them(finished, capsys) -> None:
     paths, spec = finished
     assert main(["region", str(paths.root)]) == FINE
-    listed = capsys.readouterr().out.partition("Attacks:\n")[2].splitlines()
+    listed = capsys.readouterr().out.partition("Attacks:\n")[2].partition("\n\n")[0].splitlines()
     assert listed == ["  1 patch(size=1) at 1 % to class 0", "  2 patch(size=1) at 3 % to class 0"]
     panel = region_of(criteria_of(spec), Ledger(paths.ledger))["panel"]
     for number in (1, 2):

@@ -203,7 +203,7 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(monkeypatch) -> None:
         monkeypatch.setattr(ray, "is_initialized", lambda: False)
         with (
             pytest.raises(
-                UserError, match="RAY_ADDRESS: must be the address of a running Ray cluster"
+                UserError, match="RAY_ADDRESS must be the address of a running Ray cluster"
             ),
             ray_session(),
         ):

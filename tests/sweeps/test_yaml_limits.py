@@ -85,7 +85,7 @@ def test_what_is_no_file_of_text(tmp_path) -> None:
     assert refused(pipe).endswith("It is a pipe or a device: name a file with YAML text.")
     assert refused(tmp_path).endswith("It is a folder: name a file with YAML text.")
     assert "It is a pipe or a device" in refused("/dev/zero")
-    assert refused("x" * 5000).startswith("SPEC: must be a file, or the name of a bundled spec")
+    assert refused("x" * 5000).startswith("SPEC must be a file, or the name of a bundled spec")
     (tmp_path / "bytes").write_bytes(bytes(range(256)))
     assert "must be readable UTF-8 text" in refused(tmp_path / "bytes")
     for name in (pipe, "/dev/zero"):

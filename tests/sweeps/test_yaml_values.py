@@ -7,7 +7,7 @@ import json
 
 import pytest
 import yaml
-from small import SMALL, begin, sweep
+from small import SMALL, begin, of_before, sweep
 
 from backdoor.errors import UserError
 from backdoor.settings.schema import LARGEST
@@ -194,6 +194,7 @@ def test_a_folder_whose_spec_repeats_a_value_is_still_read(tmp_path, capsys) -> 
     sweep(paths, spec, SerialRunner())
     document = load_yaml(paths.spec.read_text(), lambda mistake: None)
     document["attack"]["poison_rate"].append(0.03)
+    of_before(paths)
     paths.spec.write_text(dump_yaml(document))
     [note] = read_spec(paths).notes
     assert note.startswith("attack.poison_rate: must not repeat a choice, which 0.03 does")
