@@ -42,7 +42,7 @@ def of(language: str) -> Any:
 
 
 def test_documents_are_where_readers_look() -> None:
-    homes = ("backdoor", "sweeps", "sweeps/search", "cluster", "dashboards", "docker")
+    homes = ("backdoor", "sweeps", "sweeps/cli", "sweeps/search", "cluster", "dashboards", "docker")
     expected = {"README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md", EXAMPLE}
     assert expected | {f"{home}/README.md" for home in homes} <= set(DOCUMENTS)
 
@@ -150,7 +150,8 @@ def test_tables_are_complete() -> None:
     keys = [k for name in models.values() for k in getattr(spec_sections, name).model_fields]
     assert not {*SECTIONS, *keys} - {"name"} - set(page.inline)
     assert not kinds("probes") - set(page.inline)
-    told = " ".join([page.text, DOCUMENTS["cluster/README.md"].text])
+    others = [DOCUMENTS[f"{home}/README.md"].text for home in ("sweeps/cli", "cluster")]
+    told = " ".join([page.text, *others])
     assert not [command for command in PARSERS if command not in told]
 
 
