@@ -45,7 +45,9 @@ class StatusAnswer(Cost):
     else `running` or `stopped`. held_by: the process that runs it. at_most: whether the search may
     end before all planned trials. rate: trials a second; seconds_left: at that rate; both None
     while not known. verdict: None where only `sweeps region` can tell. next: the command to type
-    next, None where there is none; next_why: what it does.
+    next, None where there is none; next_why: what it does. outdated: trials that count among the
+    finished and stopped ones, but are to be trained again since the sweep was extended; reused:
+    those that were taken over from other sweeps, whose seconds were spent there.
     """
 
     name: str
@@ -66,6 +68,8 @@ class StatusAnswer(Cost):
     verdict: Verdict | None
     next: str | None
     next_why: str
+    outdated: int
+    reused: int
 
 
 def status(args: argparse.Namespace) -> int:
@@ -99,7 +103,8 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
     trials = ledger.trials()
     ended = Counter(trial.status for trial in trials)
     causes = Counter(trial.error for trial in trials if trial.status == FAILED)
-    done = ended[FINISHED] + ended[STOPPED]
+    outdated = subject.outdated(ledger)
+    done = ended[FINISHED] + ended[STOPPED] - outdated
     whole = done + ended[FAILED] >= subject.planned or subject.ended_early(trials)
     state: State = "running" if held_by else "finished" if whole else "stopped"
     rate, left = _rate_and_left(subject, trials, done, now) if held_by else (None, None)
@@ -116,7 +121,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "failures": dict(causes.most_common()),
         "collapsed": sum(trial.collapsed for trial in trials),
         "diverged": sum(trial.diverged for trial in trials),
-        **_cost(trials),
+        **_cost([trial for trial in trials if trial.reused_from is None]),
         "studies": probed,
         "state": state,
         "held_by": held_by,
@@ -126,6 +131,8 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "verdict": verdict,
         "next": following,
         "next_why": why,
+        "outdated": outdated,
+        "reused": sum(trial.reused_from is not None for trial in trials),
     }
 
 

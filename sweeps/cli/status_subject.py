@@ -41,6 +41,10 @@ class Subject(ABC):
     planned: int
     adaptive: bool
 
+    def outdated(self, ledger: Ledger) -> int:
+        """Recorded trials that are to be trained again."""
+        return 0
+
     @abstractmethod
     def ended_early(self, trials: Sequence[TrialRow]) -> bool:
         """Whether an adaptive search is known to have ended by itself after these trials."""
@@ -75,6 +79,11 @@ class SweepSubject(Subject):
             return model["stopped_by"] is not None
         last = max((trial.finished_at for trial in trials), default=0.0)
         return self.paths.map.is_file() and self.paths.map.stat().st_mtime >= last
+
+    def outdated(self, ledger: Ledger) -> int:
+        from sweeps.results.outdated_trials import outdated_trials
+
+        return len(outdated_trials(ledger, self._sweep))
 
     def verdict(self, ledger: Ledger) -> Verdict | None:
         from sweeps.cli.status_verdict import judged, of_file

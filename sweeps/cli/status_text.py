@@ -19,7 +19,7 @@ SHOWN_AS = {"foretold": "predicted verdicts"}
 #: What is not a figure in a line of its own.
 OTHERS = (
     *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
-    *("verdict", "next", "next_why"),
+    *("verdict", "next", "next_why", "outdated", "reused"),
 )
 #: Columns of the names of figures.
 WIDTH = 18
@@ -48,6 +48,11 @@ def _figures(answer: StatusAnswer) -> Iterator[str]:
             yield _line(shown, _with_unit(name, value, answer["at_most"]))
         if name == "name":
             yield from _rate(answer)
+        if name == "foretold" and answer["outdated"]:
+            again = counted(answer["outdated"], "recorded trial")
+            yield _line("to train again", f"{again}, since the sweep was extended")
+        if name == "foretold" and answer["reused"]:
+            yield _line("taken over", f"{counted(answer['reused'], 'trial')} of other sweeps")
 
 
 def _rate(answer: StatusAnswer) -> Iterator[str]:

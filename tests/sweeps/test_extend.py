@@ -311,6 +311,11 @@ def test_the_region_of_an_unfinished_extension_is_incomplete_and_said(tmp_path, 
     region = json.loads(capsys.readouterr().out)
     assert {point["by_means"] for point in region["points"]} == {"INCOMPLETE"}
     assert region["trials"]["planned"] == 60
+    assert main(["status", str(folder), "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["state"], status["outdated"], status["planned"]) == ("stopped", 8, 60)
+    assert main(["status", str(folder)]) == 0
+    assert "8 recorded trials, since the sweep was extended" in capsys.readouterr().out
 
 
 def test_of_two_rows_of_a_trial_the_one_that_says_most_counts(tmp_path) -> None:
