@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     check_runner(args.runner, spec, "--runner")
     folder = out if out is not None else Path("results") / spec.name
     again = (args.spec, *(word for change in args.set for word in ("--set", change)))
+    again += ("--reuse", *args.reuse) if args.reuse else ()
     refuse_folder_in_use(folder, "--out", spec, again)
     check_reusable(args.reuse)
     for note in spec.notes:
@@ -45,40 +47,48 @@ def run(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a sweep that was stopped."""
+    from sweeps.driver.run import holding
     from sweeps.driver.runner import check_runner
     from sweeps.results.add_probes import ask_probes
     from sweeps.results.create import reopen
+    from sweeps.storage.paths import open_results
 
-    if args.probes is not None:
-        ask_probes(args.dir, args.probes)
-    paths, spec = reopen(args.dir)
-    for note in spec.notes:
-        say(f"note: {note}")
-    check_runner(args.runner, spec, "--runner")
-    return _execute(paths, spec, args)
+    with holding(open_results(args.dir)) as lock:
+        if args.probes is not None:
+            ask_probes(args.dir, args.probes)
+        paths, spec = reopen(args.dir)
+        for note in spec.notes:
+            say(f"note: {note}")
+        check_runner(args.runner, spec, "--runner")
+        return _execute(paths, spec, args, lock)
 
 
 def extend(args: argparse.Namespace) -> int:
     """Ask more of a sweep: seeds, values, attacks, budget, other thresholds."""
     from sweeps.driver.messages import Messages
+    from sweeps.driver.run import holding
     from sweeps.driver.runner import check_runner
     from sweeps.results.extend import extend_results
     from sweeps.scheduling.reuse import check_reusable
+    from sweeps.storage.paths import open_results
 
     check_reusable(args.reuse)
-    paths, spec, found = extend_results(
-        args.dir,
-        args.spec,
-        args.set,
-        ["sweeps", *sys.argv[1:]],
-        args.reuse,
-        lambda spec: check_runner(args.runner, spec, "--runner"),
-    )
-    Messages().say_added(found.added)
-    return _execute(paths, spec, args)
+    with holding(open_results(args.dir)) as lock:
+        paths, spec, found = extend_results(
+            args.dir,
+            args.spec,
+            args.set,
+            ["sweeps", *sys.argv[1:]],
+            args.reuse,
+            lambda spec: check_runner(args.runner, spec, "--runner"),
+        )
+        Messages().say_added(found.added)
+        return _execute(paths, spec, args, lock)
 
 
-def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+def _execute(
+    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, lock: ExitStack | None = None
+) -> int:
     from sweeps.driver.hard_stop import ignore_signals
     from sweeps.driver.messages import Messages
     from sweeps.driver.run import execute
@@ -89,7 +99,7 @@ def _execute(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> in
         codes.append(_conclude(paths, spec, args, ledger, outcome))
 
     try:
-        execute(paths, spec, args.runner, Messages(), answer, ends_process=True)
+        execute(paths, spec, args.runner, Messages(), answer, ends_process=True, lock=lock)
     except KeyboardInterrupt:
         ignore_signals()
         raise

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from sweeps.cli.console import FINE
+from sweeps.cli.console import FINE, say
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def status(args: argparse.Namespace) -> int:
     """Say how far a sweep is, and what failed."""
     from sweeps.cli.status_text import status_text
 
-    answer = status_answer(_subject_of(Path(args.dir)), time.time())
+    subject = _subject_of(Path(args.dir))
+    if (note := subject.note()) is not None:
+        say(f"note: {note}")
+    answer = status_answer(subject, time.time())
     print(json.dumps(answer) if args.json else status_text(answer))
     return FINE
 

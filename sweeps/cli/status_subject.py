@@ -45,6 +45,10 @@ class Subject(ABC):
         """Recorded trials that are to be trained again."""
         return 0
 
+    def note(self) -> str | None:
+        """What keeps other commands from working here."""
+        return None
+
     @abstractmethod
     def ended_early(self, trials: Sequence[TrialRow]) -> bool:
         """Whether an adaptive search is known to have ended by itself after these trials."""
@@ -80,6 +84,15 @@ class SweepSubject(Subject):
         last = max((trial.finished_at for trial in trials), default=0.0)
         return self.paths.map.is_file() and self.paths.map.stat().st_mtime >= last
 
+    def note(self) -> str | None:
+        from sweeps.results.asked import present_text
+
+        try:
+            present_text(self.paths, self._sweep)
+        except UserError:
+            return f"{self.paths.spec} was changed by hand; `sweeps region` says what differs"
+        return None
+
     def outdated(self, ledger: Ledger) -> int:
         from sweeps.results.outdated_trials import outdated_trials
 
@@ -93,7 +106,10 @@ class SweepSubject(Subject):
         if criteria is not None and criteria.search != REGION_SEARCH:
             region = region_of(criteria, ledger, self.planned)
             return judged(region, self._sweep.get("planned_points"))
-        return None if self._region is None else of_file(self._region, self._region_written)
+        known = self._region
+        if known is None or known["trials"].get("planned", self.planned) != self.planned:
+            return None  # none, or of before the sweep was extended
+        return of_file(known, self._region_written)
 
     def next(self, state: State, again: int, trials: Sequence[TrialRow]) -> Next:
         folder = self.paths.root
@@ -145,6 +161,8 @@ class SweepSubject(Subject):
         """Whether region.json counts the trials as the ledger does."""
         ended = Counter(trial.status for trial in trials)
         counted: Mapping[str, object] = {**region["trials"]}
+        if counted.get("planned", self.planned) != self.planned:
+            return False  # the sweep was extended since
         return all(counted.get(of, 0) == ended[of] for of in (FINISHED, STOPPED, FAILED))
 
     @property
@@ -161,12 +179,11 @@ class SweepSubject(Subject):
     @cached_property
     def _criteria(self) -> Criteria | None:
         """Those in sweep.json, where they are still those of spec.yaml."""
-        from sweeps.results.stored import ChangedByHandError, spec_digest, stored_criteria
-        from sweeps.storage.files import read_text
+        from sweeps.results.asked import present_text
+        from sweeps.results.stored import ChangedByHandError, stored_criteria
 
         try:
-            criteria, text = stored_criteria(self._sweep), read_text(self.paths.spec)
+            present_text(self.paths, self._sweep)
+            return stored_criteria(self._sweep)
         except (ChangedByHandError, UserError):
             return None
-        same = criteria is not None and self._sweep["spec_digest"] == spec_digest(text)
-        return criteria if same else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from sweeps.spec import SweepSpec, load_spec
 from sweeps.storage.files import locked
 from sweeps.storage.leftovers import clear_leftovers
 from sweeps.storage.named_places import named_place
-from sweeps.storage.paths import SweepPaths, read_sweep
+from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
 
 
@@ -91,9 +91,10 @@ def resume_sweep(
     Raises:
         UserError: the folder holds no sweep, or its data have changed.
     """
-    paths, spec = reopen(folder)
-    check_runner(runner, spec)
-    return _run_to_region(paths, spec, runner, Messages(quiet))
+    with holding(open_results(folder)) as lock:
+        paths, spec = reopen(folder)
+        check_runner(runner, spec)
+        return _run_to_region(paths, spec, runner, Messages(quiet), lock)
 
 
 def extend_sweep(
@@ -124,26 +125,42 @@ def extend_sweep(
     """
     check_reusable(reuse, "reuse")
     source = spec.document if isinstance(spec, SweepSpec) else spec
-    paths, extended, found = extend_results(
-        folder,
-        source,
-        changes,
-        ["sweeps.extend_sweep"],
-        reuse,
-        lambda spec: check_runner(runner, spec),
-    )
     messages = Messages(quiet)
-    messages.say_added(found.added)
-    return _run_to_region(paths, extended, runner, messages)
+    with holding(open_results(folder)) as lock:
+        paths, extended, found = extend_results(
+            folder,
+            source,
+            changes,
+            ["sweeps.extend_sweep"],
+            reuse,
+            lambda spec: check_runner(runner, spec),
+        )
+        messages.say_added(found.added)
+        return _run_to_region(paths, extended, runner, messages, lock)
+
+
+def holding(paths: SweepPaths) -> ExitStack:
+    """The lock of a results folder, held until the stack is closed.
+
+    A command holds it from before it reads the spec until it has answered: what it does is then
+    what the folder asks, whoever extends it meanwhile.
+    """
+    stack = ExitStack()
+    stack.enter_context(locked(paths.lock))
+    return stack
 
 
 def _run_to_region(
-    paths: SweepPaths, spec: SweepSpec, runner: RunnerName | Runner, messages: Messages
+    paths: SweepPaths,
+    spec: SweepSpec,
+    runner: RunnerName | Runner,
+    messages: Messages,
+    lock: ExitStack | None = None,
 ) -> SweepOutcome:
     def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
         write_region(paths, spec, ledger)
 
-    return execute(paths, spec, runner, messages, answer)[0]
+    return execute(paths, spec, runner, messages, answer, lock=lock)[0]
 
 
 def execute(
@@ -153,15 +170,17 @@ def execute(
     messages: Messages,
     answer: Callable[[SweepOutcome, Ledger], None] = lambda outcome, ledger: None,
     ends_process: bool = False,
+    lock: ExitStack | None = None,
 ) -> tuple[SweepOutcome, Ledger]:
     """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does.
 
     answer: called when all trials have ended, unless the sweep was interrupted. Only then MLflow's
     backlog is waited for. ends_process: whether a second signal may end this process, where it
-    would take long otherwise.
+    would take long otherwise. lock: holds the folder's lock since the spec was read, if it was read
+    from the folder; it is released when the answer is there.
     """
     mirror = MirrorProcess(paths, uri=None if spec.tracking is None else spec.tracking.uri)
-    with locked(paths.lock):
+    with lock or holding(paths):
         clear_leftovers(paths)
         store_spec(paths, spec)
         ledger = Ledger(paths.ledger)
@@ -173,16 +192,17 @@ def execute(
         except BaseException:
             leave_mirror(mirror, paths, messages)
             raise
+        if not outcome.interrupted:
+            mirror.end()
+            try:
+                answer(outcome, ledger)
+            except BaseException:
+                mirror.stop()
+                raise
     if outcome.interrupted:
         told.tell()
         leave_mirror(mirror, paths, messages, at_once)
         return outcome, ledger
-    mirror.end()
-    try:
-        answer(outcome, ledger)
-    except BaseException:
-        mirror.stop()
-        raise
     wait_for_mirror(mirror, paths, messages)
     return outcome, ledger
 

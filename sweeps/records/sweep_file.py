@@ -104,6 +104,8 @@ class SweepFile(SelectedClasses, ReusedSweeps):
     host: NotRequired[str]
 
 
+#: The types of what every entry of `specs` has.
+SPEC_REQUIRED: dict[str, type] = {"yaml": str, "planned": int, "digest": str}
 #: The types of what every sweep.json has, of former releases too.
 REQUIRED: dict[str, type] = {
     "name": str,

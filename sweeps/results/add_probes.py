@@ -13,25 +13,25 @@ from sweeps.results.asked import present_text
 from sweeps.results.tracking import written
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, parse_spec
-from sweeps.storage.files import locked, write_atomic, write_json
+from sweeps.storage.files import write_atomic, write_json
 from sweeps.storage.paths import open_results, read_sweep
 
 
 def ask_probes(folder: Path | str, text: str) -> None:
-    """Replaces `probes` in the folder's spec by this YAML, once it is checked against the data.
+    """Replaces `probes` in the folder's spec by this YAML, once it is checked against the data. For
+    who holds the folder's lock.
 
     Results of probes that are no longer named stay in the ledger.
 
     Raises:
-        UserError: a probe is wrong, or a process holds the folder.
+        UserError: a probe is wrong.
     """
     paths, mistakes = open_results(folder), list[Mistake]()
     sweep = read_sweep(paths)
     document = load_yaml(present_text(paths, sweep), mistakes.append, str(paths.spec))
     document["probes"] = load_yaml(text, mistakes.append, "--probes")
     spec = parse_spec(document, mistakes, begun=RecordedClasses.of(sweep))
-    with locked(paths.lock):
-        if "specs" in sweep:
-            sweep["specs"][-1]["yaml"] = written(spec)
-            write_json(paths.sweep, sweep)
-        write_atomic(paths.spec, written(spec).encode(), follow=False)
+    if "specs" in sweep:
+        sweep["specs"][-1]["yaml"] = written(spec)
+        write_json(paths.sweep, sweep)
+    write_atomic(paths.spec, written(spec).encode(), follow=False)

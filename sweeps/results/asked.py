@@ -19,7 +19,7 @@ from sweeps.results.stored import spec_digest
 from sweeps.results.tracking import command_without_secrets, written
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.storage.files import read_text
-from sweeps.storage.paths import SweepPaths
+from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:  # looking at results loads no torch
@@ -46,15 +46,29 @@ def present_text(paths: SweepPaths, sweep: SweepFile) -> str:
     Raises:
         UserError: spec.yaml was changed by hand, with every difference.
     """
+    if (text := _known_text(paths, sweep)) is not None:
+        return text
+    sweep = read_sweep(paths)  # it may have been extended between the two readings
+    if (text := _known_text(paths, sweep)) is not None:
+        return text
+    specs = sweep.get("specs")
+    found = differences(plain(specs[-1]["yaml"]), plain(read_text(paths.spec))) if specs else []
+    by_hand = _by_hand(paths, len(found), bool(specs))
+    raise UserError([*(_changed(paths, each) for each in found), by_hand])
+
+
+def _known_text(paths: SweepPaths, sweep: SweepFile) -> str | None:
+    """The text of spec.yaml, or that of sweep.json where spec.yaml is missing, or where an
+    extension was interrupted before it wrote it; None where spec.yaml is none of these."""
+    specs = sweep.get("specs", [])
+    if specs and not paths.spec.exists():
+        return specs[-1]["yaml"]
     text = read_text(paths.spec)
-    digest, specs = spec_digest(text, str(paths.spec)), sweep.get("specs", [])
+    digest = spec_digest(text, str(paths.spec))
     known = specs[-1]["digest"] if specs else sweep.get("spec_digest", digest)
     if digest == known:
         return text
-    if digest in (spec["digest"] for spec in specs[:-1]):
-        return specs[-1]["yaml"]  # an extension was interrupted before it wrote spec.yaml
-    found = differences(plain(specs[-1]["yaml"]), plain(text)) if specs else []
-    raise UserError([*(_changed(paths, each) for each in found), _by_hand(paths, len(found))])
+    return specs[-1]["yaml"] if digest in (spec["digest"] for spec in specs[:-1]) else None
 
 
 def asked_text(paths: SweepPaths, sweep: SweepFile) -> str:
@@ -82,13 +96,14 @@ def _changed(paths: SweepPaths, found: Difference) -> Mistake:
     return Mistake(f"{paths.spec}: {found.place}", rule, found.after, "Write it as it was.")
 
 
-def _by_hand(paths: SweepPaths, count: int) -> Mistake:
+def _by_hand(paths: SweepPaths, count: int, recorded: bool) -> Mistake:
+    """recorded: whether sweep.json has the spec, so that the changed one can be compared."""
     extend = command("sweeps", "extend", paths.root, paths.spec)
-    remedy = f"To ask more, use `{extend}`. "
+    remedy = f"To ask more, use `{extend}`. " if recorded else ""
     remedy += (
         "To go on as before, write the above as it was."
         if count
-        else "To go on as before, restore the file."
+        else "To go on as before, restore the file: only its digest is known."
     )
     rule = "must not be changed by hand: its results answer what was asked"
     return Mistake(

@@ -187,5 +187,5 @@ def store_spec(paths: SweepPaths, spec: SweepSpec) -> None:
             paths.sweep,
             {**sweep, **stored(criteria_of(spec), text), "specs": [first_asked(sweep, text, spec)]},
         )
-    if read_text(paths.spec) != text:
+    if not paths.spec.exists() or read_text(paths.spec) != text:
         write_atomic(paths.spec, text.encode(), follow=False)

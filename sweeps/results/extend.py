@@ -18,13 +18,14 @@ from sweeps.results.create import (
     measures_of,
     reused,
 )
+from sweeps.results.data_read import data_entry
 from sweeps.results.extension import Extension, extension_of
 from sweeps.results.same_data import check_same_data
 from sweeps.results.stored import stored
 from sweeps.results.tracking import written
 from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
-from sweeps.storage.files import locked, write_atomic, write_json
+from sweeps.storage.files import write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
 
@@ -37,7 +38,8 @@ def extend_results(
     reuse: Sequence[Path | str] = (),
     check: Callable[[SweepSpec], None] = lambda spec: None,
 ) -> tuple[SweepPaths, SweepSpec, Extension]:
-    """Makes a finished or interrupted sweep ask more; its trials are not trained yet.
+    """Makes a finished or interrupted sweep ask more; its trials are not trained yet. For who holds
+    the folder's lock.
 
     folder: its results. source: the new spec, as `load_spec` takes it; by default the sweep's own.
     changes: `key=value`, applied to it. argv: the command. reuse: folders of sweeps whose trials it
@@ -48,6 +50,7 @@ def extend_results(
             that differs.
     """
     paths = open_results(folder)
+    _refuse_itself(paths, reuse)
     sweep = read_sweep(paths)
     begun = RecordedClasses.of(sweep)
     before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
@@ -62,8 +65,7 @@ def extend_results(
     check_same_data(after, paths)
     spec = parse_spec(document, [], True, begun)
     check(spec)
-    with locked(paths.lock, again=command("sweeps", "extend", paths.root)):
-        _write(paths, before, spec, argv, reuse)
+    _write(paths, before, spec, argv, reuse)
     return paths, spec, found
 
 
@@ -96,11 +98,19 @@ def _extended(
         **stored(criteria_of(spec), written(spec)),
         "planned": planned,
         "planned_points": points,
+        "data": data_entry(spec),
         "measures": measures_of(spec),
         "inactive": inactive_settings(spec),
         "specs": [*specs, asked(spec, argv, planned)],
         **reused(reuse, sweep.get("reuse", [])),
     }
+
+
+def _refuse_itself(paths: SweepPaths, reuse: Sequence[Path | str]) -> None:
+    """A sweep has its own trials."""
+    if (same := [each for each in reuse if Path(each).resolve() == paths.root.resolve()]) != []:
+        rule = "must be another sweep's folder: this one keeps its own trials anyway"
+        raise UserError(Mistake("--reuse", rule, str(same[0]), "Leave it out."))
 
 
 def _begin_new(paths: SweepPaths) -> Mistake:

@@ -105,6 +105,8 @@ class _Comparison:
             self._refuse("seeds", rule, list(after), f"Add {_listed(lost)}.")
         if new := [seed for seed in after if seed not in before]:
             self.added.append(f"seeds: {_listed(new)}")
+        elif not lost and before != after:
+            self.added.append("seeds: in another order")
 
     def _attack(self) -> None:
         before, after = self.before.panel, self.after.panel
@@ -139,7 +141,10 @@ class _Comparison:
     def _defence(self, recorded: Callable[[], Iterable[TrialRow]]) -> None:
         before, after = self.before.defence, self.after.defence
         kind = self.before.search.kind
-        if self._items("defence") == [] or kind != self.after.search.kind:
+        if self._items("defence") == []:
+            return
+        if kind != self.after.search.kind:
+            self._unchanged("defence", False, "The search that chose its points stays too.")
             return
         if kind in DRAWN:
             why = f"A {kind} search draws its points from the whole space. More points are fine."

@@ -12,5 +12,5 @@ def outdated_trials(ledger: Ledger, sweep: SweepFile) -> set[str]:
     specs = sweep.get("specs", [])
     if len(specs) < 2:
         return set()  # nothing has been added since the first
-    present, first = specs[-1]["thresholds"], specs[0]["thresholds"]
+    present, first = specs[-1].get("thresholds"), specs[0].get("thresholds")
     return outdated(ledger.table(), sweep["measures"], present, first)

@@ -127,11 +127,25 @@ def read_sweep(paths: SweepPaths) -> SweepFile:
     rule = "must describe a sweep with schema version"
     sweep = read_versioned(paths.sweep, SWEEP_VERSION, rule)
     _refuse_lacking(paths.sweep, sweep, sweep_file.REQUIRED, RESTORE)
+    _refuse_odd_lists(paths.sweep, sweep)
     if not paths.ledger.is_dir():
         rule = "must hold the sweep's ledger"
         remedy = "Restore the folder: without it every trial would be trained again."
         raise StoredDataError(Mistake(str(paths.root), rule, "no folder `ledger`", remedy))
     return cast(SweepFile, sweep)
+
+
+def _refuse_odd_lists(path: Path, sweep: Mapping[str, Any]) -> None:
+    """`StoredDataError` where what is known of specs and of other sweeps is none of ours."""
+    specs, reuse = sweep.get("specs", [{}]), sweep.get("reuse", [])
+    if not isinstance(specs, list) or not specs or not all(isinstance(s, dict) for s in specs):
+        rule = "must be a list of the specs that the sweep had"
+        raise StoredDataError(Mistake(f"{path}: specs", rule, specs, RESTORE))
+    for number, spec in enumerate(specs if "specs" in sweep else ()):
+        _refuse_lacking(path, spec, sweep_file.SPEC_REQUIRED, RESTORE, f"specs[{number}].")
+    if not isinstance(reuse, list) or not all(isinstance(folder, str) for folder in reuse):
+        rule = "must be a list of results folders"
+        raise StoredDataError(Mistake(f"{path}: reuse", rule, reuse, RESTORE))
 
 
 def read_region(folder: Path | str) -> RegionFile:
@@ -157,10 +171,16 @@ def read_region(folder: Path | str) -> RegionFile:
 
 
 def _refuse_lacking(
-    path: Path, content: Mapping[str, Any], required: Mapping[str, type], remedy: str
+    path: Path,
+    content: Mapping[str, Any],
+    required: Mapping[str, type],
+    remedy: str,
+    inside: str = "",
 ) -> None:
     """`StoredDataError` where something that every such file has is missing, or of another type."""
     for name, kind in required.items():
         if not isinstance(content.get(name), kind):
             rule = f"must be there, and a {kind.__name__} of JSON"
-            raise StoredDataError(Mistake(f"{path}: {name}", rule, content.get(name), remedy))
+            raise StoredDataError(
+                Mistake(f"{path}: {inside}{name}", rule, content.get(name), remedy)
+            )

@@ -95,7 +95,10 @@ def test_the_recommended_point_with_its_price(folder):
 def test_a_region_by_means_alone_says_so(make_point, make_region, make_folder):
     points = [make_point(f"{v}", {"width": v}, 0.95, 0.1, seeds=1) for v in (1, 2)]
     text = words(read(make_folder(make_region(points))))
-    assert "With one seed for each point there are no bounds: no verdict here has a known certainty." in text
+    assert (
+        "With one seed for each point there are no bounds: no verdict here has a known certainty."
+        in text
+    )
     assert "IN by the means over seeds only; the bounds leave it undecided" in text
     assert "Accuracy given up none: it is the point most accurate on validation images" in text
 

@@ -15,8 +15,10 @@ from sweeps.cli.main import main
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.ledger import Ledger, rows_of
 from sweeps.mirror.sync import mirror
+from sweeps.results.asked import present_text
 from sweeps.results.create import read_spec
 from sweeps.results.extend import extend_results
+from sweeps.storage.files import lock_holder, locked
 from sweeps.storage.paths import SweepPaths, read_region, read_sweep
 
 QUIET: dict[str, Any] = {"runner": "serial", "quiet": True}
@@ -340,3 +342,114 @@ def test_of_two_rows_of_a_trial_the_one_that_says_most_counts(tmp_path) -> None:
     for _ in range(2):
         assert {r.finished_at for r in Ledger(tmp_path).trials()} == {2.0}
         ledger.compact()
+
+
+# --- several processes, odd folders ----------------------------------------------------------------
+
+
+def test_who_changes_a_sweep_holds_its_lock_from_before_it_reads(tmp_path, capsys) -> None:
+    folder = tmp_path / "r"
+    paths = begin(folder, small_spec())
+    stored = paths.sweep.read_bytes()
+    with locked(paths.lock):
+        for words in (
+            ["extend", "--set", "seeds=3"],
+            ["resume", "--probes", "[slope]"],
+            ["resume"],
+        ):
+            assert main([words[0], str(folder), *words[1:], "--runner", "serial"]) == 2
+            assert f"DIR '{folder}' is in use by process" in capsys.readouterr().err
+        with pytest.raises(UserError, match="is in use by process"):
+            extend_sweep(folder, changes=["seeds=3"], **QUIET)
+    assert paths.sweep.read_bytes() == stored
+
+
+def test_the_answer_is_of_what_was_asked_when_the_lock_was_taken(tmp_path, monkeypatch) -> None:
+    """The lock is held until region.json is there."""
+    folder = tmp_path / "r"
+    begin(folder, small_spec())
+    held: list[str | None] = []
+
+    def noted(*arguments: Any) -> None:
+        held.append(lock_holder(SweepPaths(folder).lock))
+
+    monkeypatch.setattr("sweeps.driver.run.write_region", noted)
+    resume_sweep(folder, **QUIET)
+    assert len(held) == 1 and held[0] is not None and held[0].startswith("process")
+
+
+def test_a_sweep_that_was_extended_between_two_readings_is_no_edited_one(tmp_path) -> None:
+    paths = begin(tmp_path / "r", small_spec())
+    before = read_sweep(paths)
+    extend_results(paths.root, None, ["seeds=3"])
+    assert present_text(paths, before) == paths.spec.read_text()
+
+
+def test_a_spec_file_that_is_gone_is_written_again(tmp_path) -> None:
+    paths = begin(tmp_path / "r", small_spec())
+    text = paths.spec.read_text()
+    paths.spec.unlink()
+    assert main(["region", str(paths.root)]) == 0
+    assert resume_sweep(paths.root, **QUIET).finished == 24
+    assert paths.spec.read_text() == text
+
+
+def test_a_folder_of_before_that_was_edited_names_no_command_that_cannot_work(tmp_path) -> None:
+    paths = begin(tmp_path / "r", small_spec())
+    sweep = json.loads(paths.sweep.read_text())
+    del sweep["specs"]
+    paths.sweep.write_text(json.dumps(sweep))
+    paths.spec.write_text(paths.spec.read_text().replace("seeds: 2", "seeds: 3"))
+    with pytest.raises(UserError, match="restore the file: only its digest is known") as told:
+        read_spec(paths)
+    assert "extend" not in str(told.value).replace(str(paths.root), "")
+
+
+@pytest.mark.parametrize(
+    "key, value, place",
+    [
+        ("specs", 5, "specs: must be a list of the specs"),
+        ("specs", [], "specs: must be a list of the specs"),
+        ("specs", [{}], "specs[0].yaml: must be there, and a str of JSON"),
+        ("reuse", ["x", 4], "reuse: must be a list of results folders"),
+    ],
+)
+def test_a_damaged_history_is_one_mistake(key, value, place, tmp_path, capsys) -> None:
+    paths = begin(tmp_path / "r", small_spec())
+    sweep = json.loads(paths.sweep.read_text())
+    paths.sweep.write_text(json.dumps(sweep | {key: value}))
+    for words in (["extend", "--set", "seeds=3"], ["resume"], ["region"], ["status"]):
+        assert main([words[0], str(paths.root), *words[1:]]) == 2
+        assert f"sweep.json: {place}" in capsys.readouterr().err
+
+
+def test_status_of_an_interrupted_extension_is_of_the_new_question(tmp_path, capsys) -> None:
+    folder = tmp_path / "r"
+    run_sweep(GRID, folder, **QUIET)
+    paths = SweepPaths(folder)
+    text = paths.spec.read_text()
+    extend_results(folder, None, ["seeds=3"])
+    paths.spec.write_text(text)  # as a kill leaves it
+    assert main(["status", str(folder), "--json"]) == 0
+    said = capsys.readouterr()
+    verdict = json.loads(said.out)["verdict"]
+    assert verdict["points"] == 4 and not verdict["threshold_known"] and not said.err
+    paths.spec.write_text(text.replace("seeds: 2", "seeds: 9"))
+    assert main(["status", str(folder)]) == 0
+    assert "spec.yaml was changed by hand; `sweeps region` says what" in capsys.readouterr().err
+
+
+def test_a_sweep_does_not_reuse_itself(tmp_path) -> None:
+    begin(tmp_path / "r", small_spec())
+    with pytest.raises(UserError, match=r"--reuse: must be another sweep's folder"):
+        extend_results(tmp_path / "r", None, ["seeds=3"], reuse=[tmp_path / "r"])
+
+
+def test_every_refused_section_is_listed_at_once(tmp_path) -> None:
+    begin(tmp_path / "r", small_spec())
+    with pytest.raises(UserError) as told:
+        extend_results(
+            tmp_path / "r", None, ["search={kind: random, points: 3}", "defence.architecture=mlp"]
+        )
+    assert "search.kind: must stay 'grid'" in str(told.value)
+    assert "defence.architecture: must stay as it is" in str(told.value)
