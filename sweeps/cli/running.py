@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     folder = out if out is not None else Path("results") / spec.name
     again = (args.spec, *(word for change in args.set for word in ("--set", change)))
     again += ("--reuse", *args.reuse) if args.reuse else ()
-    refuse_folder_in_use(folder, "--out", spec, again)
+    options = ("--runner", args.runner) if args.runner != "tune" else ()
+    refuse_folder_in_use(folder, "--out", spec, again, options)
     check_reusable(args.reuse)
     for note in spec.notes:
         say(f"note: {note}")
@@ -82,7 +83,7 @@ def extend(args: argparse.Namespace) -> int:
             args.reuse,
             lambda spec: check_runner(args.runner, spec, "--runner"),
         )
-        Messages().say_added(found.added)
+        Messages().say_added(found.added, str(paths.spec))
         return _execute(paths, spec, args, lock)
 
 

@@ -32,7 +32,7 @@ def verify(args: argparse.Namespace) -> int:
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)
-    with locked(case.paths.lock, "sweeps verify"):
+    with locked(case.paths.lock):
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         _announce(case, plan, ledger)

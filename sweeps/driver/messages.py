@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backdoor.datasets.summary import DataSummary
+from backdoor.errors import escaped
 
 #: What a first Ctrl-C does.
 STOPPING = (
@@ -33,10 +34,11 @@ class Messages:
         for warning in read.warnings:
             self.warn(f"warning: data: {warning}")
 
-    def say_added(self, added: Sequence[str]) -> None:
-        """What an extension asks more."""
+    def say_added(self, added: Sequence[str], spec: str) -> None:
+        """What an extension asks more. spec: the file that has the whole question now."""
         for each in added:
-            self.say(f"added: {each}")
+            self.say(f"changed: {each}")
+        self.say(f"{escaped(spec)} has the whole spec now")
 
     def say_outdated(self, count: int) -> None:
         """How many trials are trained again after an extension."""

@@ -135,7 +135,7 @@ def extend_sweep(
             reuse,
             lambda spec: check_runner(runner, spec),
         )
-        messages.say_added(found.added)
+        messages.say_added(found.added, str(paths.spec))
         return _run_to_region(paths, extended, runner, messages, lock)
 
 
@@ -223,6 +223,8 @@ def _train(
     say(f"{spec.name}: {planned}, {recorded:,} recorded, in {paths.root}")
     messages.say_data(data_read(spec))
     messages.say_outdated(len(ledger.outdated))
+    for other in pool.sweeps if pool is not None else ():
+        say(f"looks for its trials among {counted(len(other.index), 'trial')} of {other.folder}")
     for folder in gone:
         messages.warn(f"warning: trials are not taken over: {folder}")
     if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):

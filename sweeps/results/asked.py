@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backdoor.errors import Mistake, StoredDataError, UserError
+from backdoor.errors import Missing, Mistake, StoredDataError, UserError
 from sweeps.early_stopping.limits import in_words
 from sweeps.records.sweep_file import AskedSpec, SweepFile
 from sweeps.results.differences import Difference, differences
@@ -53,8 +54,11 @@ def present_text(paths: SweepPaths, sweep: SweepFile) -> str:
         return text
     specs = sweep.get("specs")
     found = differences(plain(specs[-1]["yaml"]), plain(read_text(paths.spec))) if specs else []
-    by_hand = _by_hand(paths, len(found), bool(specs))
-    raise UserError([*(_changed(paths, each) for each in found), by_hand])
+    by_hand = _by_hand(paths, bool(specs))
+    changed = [_changed(paths, each) for each in found]
+    if changed:  # one edit is one mistake
+        changed[-1] = replace(changed[-1], remedy=f"{changed[-1].remedy} {by_hand.remedy}")
+    raise UserError(changed or [by_hand])
 
 
 def _known_text(paths: SweepPaths, sweep: SweepFile) -> str | None:
@@ -96,19 +100,11 @@ def _changed(paths: SweepPaths, found: Difference) -> Mistake:
     return Mistake(f"{paths.spec}: {found.place}", rule, found.after, "Write it as it was.")
 
 
-def _by_hand(paths: SweepPaths, count: int, recorded: bool) -> Mistake:
+def _by_hand(paths: SweepPaths, recorded: bool) -> Mistake:
     """recorded: whether sweep.json has the spec, so that the changed one can be compared."""
-    extend = command("sweeps", "extend", paths.root, paths.spec)
-    remedy = f"To ask more, use `{extend}`. " if recorded else ""
-    remedy += (
-        "To go on as before, write the above as it was."
-        if count
-        else "To go on as before, restore the file: only its digest is known."
-    )
     rule = "must not be changed by hand: its results answer what was asked"
-    return Mistake(
-        str(paths.spec),
-        rule,
-        f"{count} change{'s' * (count > 1)}" if count else "another text",
-        remedy,
-    )
+    extend = command("sweeps", "extend", paths.root, paths.spec)
+    remedy = f"If it asks more, and not less, give it to `{extend}`."
+    if not recorded:
+        remedy = "Restore the file: only its digest is known."
+    return Mistake(str(paths.spec), rule, Missing.VALUE, remedy)

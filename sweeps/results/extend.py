@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Missing, Mistake, UserError
 from sweeps.ledger import Ledger
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import SweepFile
@@ -25,6 +26,7 @@ from sweeps.results.stored import stored
 from sweeps.results.tracking import written
 from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
+from sweeps.storage.addresses import scrubbed
 from sweeps.storage.files import write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command
@@ -59,7 +61,7 @@ def extend_results(
     after = parse_spec(document, mistakes, False, begun)
     found = extension_of(before, after, lambda: Ledger(paths.ledger).trials())
     if found.refused:
-        raise UserError([*found.refused, _begin_new(paths)])
+        raise UserError(_with_way_out(found.refused, paths, source, changes))
     if not found.added and not reuse and before.document == after.document:
         raise UserError(_nothing(paths))
     check_same_data(after, paths)
@@ -113,13 +115,19 @@ def _refuse_itself(paths: SweepPaths, reuse: Sequence[Path | str]) -> None:
         raise UserError(Mistake("--reuse", rule, str(same[0]), "Leave it out."))
 
 
-def _begin_new(paths: SweepPaths) -> Mistake:
-    new = command("sweeps", "run", "SPEC", "--out", "NEW", "--reuse", paths.root)
-    remedy = f"Begin a new sweep, which takes over the trials that agree: `{new}`."
-    return Mistake("SPEC", "must only add to what the sweep asks", "the above", remedy)
+def _with_way_out(
+    refused: Sequence[Mistake], paths: SweepPaths, source: Any, changes: Sequence[str]
+) -> list[Mistake]:
+    """The mistakes, the last one with the command that asks this in a new sweep."""
+    spec = source if isinstance(source, (str, Path)) else paths.spec
+    sets = [word for change in changes for word in ("--set", scrubbed(change))]
+    new = command("sweeps", "run", spec, *sets, "--out", "NEW", "--reuse", paths.root)
+    way = f"A new sweep may ask this, and takes over the trials that agree: `{new}`."
+    *others, last = refused
+    return [*others, replace(last, remedy=f"{last.remedy} {way}")]
 
 
 def _nothing(paths: SweepPaths) -> Mistake:
     resume = command("sweeps", "resume", paths.root)
     remedy = f"For example --set seeds=10. To go on with the same question, use `{resume}`."
-    return Mistake("SPEC", "must ask more than the sweep does", "the same", remedy)
+    return Mistake("--set", "must ask more than the sweep does", Missing.VALUE, remedy)

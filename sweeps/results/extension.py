@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backdoor.config import build_defence
-from backdoor.errors import Mistake
+from backdoor.errors import Missing, Mistake
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.labels import attack_label
 from sweeps.results.differences import NOTHING, differences
@@ -101,10 +101,11 @@ class _Comparison:
     def _seeds(self) -> None:
         before, after = self.before.seeds, self.after.seeds
         if lost := [seed for seed in before if seed not in after]:
-            rule = f"must keep the seeds that were asked for, {_listed(before)}"
-            self._refuse("seeds", rule, list(after), f"Add {_listed(lost)}.")
+            rule = f"must keep {_listed(before)}: an extension can only add"
+            self._refuse("seeds", rule, list(after), f"This would drop {_listed(lost)}.")
         if new := [seed for seed in after if seed not in before]:
-            self.added.append(f"seeds: {_listed(new)}")
+            count = f"{len(before)} -> {len(after)}"
+            self.added.append(f"seeds: {count} (new: {_listed(new)})")
         elif not lost and before != after:
             self.added.append("seeds: in another order")
 
@@ -112,15 +113,14 @@ class _Comparison:
         before, after = self.before.panel, self.after.panel
         for attack in before:
             if attack not in after:
-                rule = "must keep every attack that was asked for"
-                remedy = f"Add {attack_label(attack)}."
-                self._refuse("attack", rule, f"a panel without {attack_label(attack)}", remedy)
+                rule = f"must keep {attack_label(attack)}: an extension can only add"
+                self._refuse("attack", rule, Missing.VALUE, "This panel would drop it.")
         if self.before.baseline and not self.after.baseline:
-            rule = "must keep rate 0, the clean baseline"
-            self._refuse("attack.poison_rate", rule, "no rate 0", "Add 0.")
+            rule = "must keep 0, the clean baseline: an extension can only add"
+            self._refuse("attack.poison_rate", rule, Missing.VALUE, "These rates would drop it.")
         if self.after.baseline and not self.before.baseline:
-            self.added.append("attack: the clean baseline")
-        self.added += [f"attack: {attack_label(a)}" for a in after if a not in before]
+            self.added.append("attack: the clean baseline (new)")
+        self.added += [f"attack: {attack_label(a)} (new)" for a in after if a not in before]
 
     def _search(self) -> None:
         before, after = self.before.search, self.after.search

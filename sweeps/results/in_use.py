@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,25 +26,24 @@ def refuse_folder_in_use(
     folder: Path,
     place: str = "--out",
     spec: SweepSpec | None = None,
-    again: tuple[str, ...] | None = None,
+    again: Sequence[str] = ("SPEC",),
+    options: Sequence[str] = (),
 ) -> None:
     """`UserError` where the folder is not empty.
 
     place: what the caller gave it as. spec: what was to be run there; a message about a sweep that
     is there already then says what differs. again: the arguments of `sweeps extend` after the
-    folder that give this spec, None where they are not known.
+    folder that give this spec. options: of the command, which its remedies repeat.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    remedy = f"Choose another {place}."
-    mistakes: list[Mistake] = []
-    if holds_sweep(folder):
-        resume = f"`{command('sweeps', 'resume', folder)}`"
-        remedy = f"Go on with {resume}, or choose another {place}."
-        if spec is not None:
-            remedy, mistakes = _instead(SweepPaths(folder), spec, place, again)
+    if spec is not None and holds_sweep(folder):
+        remedy, mistakes = _instead(SweepPaths(folder), spec, (*again, *options), options)
+        rule = "holds a sweep already"
+        remedy += f" Or choose another folder with {place}."
+        raise UserError([Mistake("DIR", rule, str(folder), remedy), *mistakes])
     rule = "must be a new or empty folder"
-    raise UserError([Mistake(place, rule, str(folder), remedy), *mistakes])
+    raise UserError(Mistake(place, rule, str(folder), f"Choose another {place}."))
 
 
 def _only_loaded(kind: str, place: str) -> None:
@@ -54,7 +55,7 @@ def _only_loaded(kind: str, place: str) -> None:
 
 
 def _instead(
-    paths: SweepPaths, spec: SweepSpec, place: str, again: tuple[str, ...] | None
+    paths: SweepPaths, spec: SweepSpec, again: Sequence[str], options: Sequence[str]
 ) -> tuple[str, list[Mistake]]:
     """What to do where a sweep has begun in the folder, and what keeps this spec from extending
     it."""
@@ -63,7 +64,7 @@ def _instead(
     from sweeps.results.extension import extension_of
     from sweeps.spec import RecordedClasses, parse_spec
 
-    other = f"or choose another {place}."
+    resume = command("sweeps", "resume", paths.root, *options)
     try:
         sweep = read_sweep(paths)
         with guarded(_only_loaded):
@@ -71,18 +72,12 @@ def _instead(
             before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
             found = extension_of(before, spec, lambda: Ledger(paths.ledger).trials())
     except UserError:  # what it asks cannot be read here, so that it cannot be compared
-        resume = command("sweeps", "resume", paths.root)
-        return f"It holds another sweep. Go on with that by `{resume}`, {other}", []
+        return f"To go on with that one: `{resume}`.", []
     if found.refused:
-        reuse = f"--reuse {paths.root}"
-        return (
-            f"It holds a sweep that asks something else. Choose another {place}; with "
-            f"`{reuse}` it takes over the trials that agree.",
-            list(found.refused),
-        )
+        reuse = f"`--reuse {shlex.quote(str(paths.root))}`"
+        remedy = f"It asks something else, as said below: with {reuse} a sweep in another folder "
+        return f"{remedy}takes over the trials that agree.", list(found.refused)
     if found.added:
-        extend = command("sweeps", "extend", paths.root, *(again or ("SPEC",)))
-        more = "; ".join(found.added)
-        return f"It holds a sweep that asks less ({more}): use `{extend}`, {other}", []
-    resume = command("sweeps", "resume", paths.root)
-    return f"It holds a sweep that asks the same: go on with `{resume}`, {other}", []
+        extend = command("sweeps", "extend", paths.root, *again)
+        return f"To ask more of it ({'; '.join(found.added)}): `{extend}`.", []
+    return f"It asks the same. To go on with it: `{resume}`.", []

@@ -18,6 +18,7 @@ from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
 from backdoor.result import probe_id
 from backdoor.settings.source_digest import has_outside_kinds, source_digest
+from backdoor.wording import counted
 from sweeps.ledger import ATTACHED, FINISHED, Ledger, Rows, rows_of, with_found
 from sweeps.packs.pack import PackSettings
 from sweeps.records.sweep_file import SweepFile
@@ -54,9 +55,12 @@ class ReusableSweep:
         return ReusableSweep(Path(folder), read_sweep(paths), rows, lacking)
 
     def __str__(self) -> str:
-        text = f"took over {self.taken} of {len(self.index)} finished trials of {self.folder}"
-        reasons = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
-        return f"{text}; left out: {reasons}" if reasons else text
+        finished = counted(len(self.index), "finished trial")
+        text = f"{self.taken:,} of the {finished} of {self.folder} taken over"
+        reasons = [f"{count:,} {why}" for why, count in self.left_out.most_common()]
+        others = len(self.index) - self.taken - sum(self.left_out.values())
+        reasons += [f"{others:,} that this sweep does not ask for"] if others else []
+        return f"{text}; left out: {'; '.join(reasons)}" if reasons else text
 
 
 def check_reusable(folders: Sequence[Path | str], place: str = "--reuse") -> None:

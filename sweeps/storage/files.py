@@ -151,10 +151,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
+def locked(lock: Path) -> Iterator[None]:
     """Locks the folder of the file `lock` for one writer. The lock ends with the process.
-
-    again: the command that continues what the folder holds.
 
     Raises:
         UserError: another process has the lock, or the ledger is a link."""
@@ -166,7 +164,7 @@ def locked(lock: Path, again: str = "sweeps resume") -> Iterator[None]:
                     "DIR",
                     f"is in use by {_owner(stream)}",
                     str(lock.parent),
-                    f"Wait for it, or stop it; then use `{again}`.",
+                    "Wait for it, or stop it, and repeat the command.",
                 )
             )
         with naming(lock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,14 +112,12 @@ def open_results(folder: Path | str) -> SweepPaths:
     given = Path(folder)
     paths = SweepPaths(given if os.path.isdir(given) else named_place(folder, "DIR"))
     if not paths.sweep.is_file():
-        raise UserError(
-            Mistake(
-                "DIR",
-                "must be the results folder of a sweep",
-                str(folder),
-                "Name the folder that `sweeps run` wrote (it holds sweep.json).",
-            )
-        )
+        remedy = "Name the folder that `sweeps run` wrote (it holds sweep.json)."
+        meant = Path("results") / given.name
+        if meant != given and SweepPaths(meant).sweep.is_file():
+            remedy = f"Did you mean {shlex.quote(str(meant))}?"
+        rule = "must be the results folder of a sweep"
+        raise UserError(Mistake("DIR", rule, str(folder), remedy))
     return paths
 
 

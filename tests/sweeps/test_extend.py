@@ -141,26 +141,25 @@ def test_what_no_extension_can_change_is_refused_item_by_item(tmp_path, capsys) 
     assert code == 2 and (paths.sweep.read_bytes(), paths.spec.read_bytes()) == stored
     for text in (
         "name: must stay 'small', but got 'other'",
-        "seeds: must keep the seeds that were asked for, 0, 1, but got [0]. Add 1.",
+        "seeds: must keep 0, 1: an extension can only add, but got [0]. This would drop 1.",
         "defence.epochs: must stay as it is in an extension: 3, but got 4. "
         "Otherwise the sweep would lose 2 of its 4 points.",
-        "attack: must keep every attack that was asked for, but got 'a panel without "
-        "patch(size=1) at 3 % to class 0'. Add patch(size=1) at 3 % to class 0.",
+        "attack: must keep patch(size=1) at 3 % to class 0: an extension can only add. "
+        "This panel would drop it.",
         "training.batch_size: must stay as it is in an extension: nothing",
         "curve_every: must stay 0, but got 1",
         "stopping.kind: must stay as it is in an extension",
         "data: must stay as it is in an extension: 'digits'",
         "tracking: must stay as it is in an extension",
-        f"run SPEC --out NEW --reuse {folder}`",
+        f"run {paths.spec} --set seeds=1 --set name=other",
+        f"--out NEW --reuse {folder}`.",
     ):
         assert text in said, text
 
 
 def test_the_clean_baseline_stays(tmp_path) -> None:
     begin(tmp_path / "r", small_spec())
-    with pytest.raises(
-        UserError, match=r"attack.poison_rate: must keep rate 0, the clean baseline"
-    ):
+    with pytest.raises(UserError, match=r"attack.poison_rate: must keep 0, the clean baseline"):
         extend_results(tmp_path / "r", None, ["attack.poison_rate=[0.01, 0.03]"])
 
 
@@ -223,7 +222,7 @@ def test_a_folder_of_before_gets_its_digest_when_it_is_written(tmp_path) -> None
     now = read_sweep(paths)
     assert now["specs"][0]["since"] == sweep["created"] and now["spec_digest"]
     paths.spec.write_text(paths.spec.read_text().replace("seeds: 2", "seeds: 3"))
-    with pytest.raises(UserError, match="must not be changed by hand"):
+    with pytest.raises(UserError, match="must be as the sweep asks it: 2, but got 3"):
         read_spec(paths)
 
 
@@ -232,15 +231,16 @@ def test_run_names_what_to_do_where_the_folder_is_in_use(tmp_path, monkeypatch, 
     Path("s.json").write_text(json.dumps(SMALL))
     begin(Path("results/small"), small_spec())
     answers = {
-        (): "go on with `sweeps resume results/small`",
-        ("seeds=3",): "asks less (seeds: 2): use `sweeps extend results/small s.json --set seeds=3`",
-        ("seeds=1",): "with `--reuse results/small` it takes over the trials that agree",
+        (): "To go on with it: `sweeps resume results/small --runner serial`",
+        ("seeds=3",): "To ask more of it (seeds: 2 -> 3 (new: 2)): `sweeps extend results/small "
+        "s.json --set seeds=3 --runner serial`",
+        ("seeds=1",): "with `--reuse results/small` a sweep in another folder takes over",
     }  # fmt: skip
     monkeypatch.setattr("sweeps.storage.shell._found", lambda program: program)
     for changes, answer in answers.items():
         words = [word for change in changes for word in ("--set", change)]
         for out in ([], ["--out", "results/small"]):
-            assert main(["run", "s.json", *words, *out]) == 2
+            assert main(["run", "s.json", *words, *out, "--runner", "serial"]) == 2
             assert answer in capsys.readouterr().err
 
 
@@ -400,7 +400,7 @@ def test_a_folder_of_before_that_was_edited_names_no_command_that_cannot_work(tm
     del sweep["specs"]
     paths.sweep.write_text(json.dumps(sweep))
     paths.spec.write_text(paths.spec.read_text().replace("seeds: 2", "seeds: 3"))
-    with pytest.raises(UserError, match="restore the file: only its digest is known") as told:
+    with pytest.raises(UserError, match="Restore the file: only its digest is known") as told:
         read_spec(paths)
     assert "extend" not in str(told.value).replace(str(paths.root), "")
 

@@ -45,8 +45,8 @@ def test_three_sweeps_give_what_they_have(tmp_path, capsys) -> None:
     new = asked(seeds=4, attack=rates)
     run_sweep(new, c, runner="serial", reuse=[a, b])
     said = capsys.readouterr().err
-    assert f"took over 12 of 12 finished trials of {a}" in said
-    assert f"took over 6 of 6 finished trials of {b}" in said
+    assert f"12 of the 12 finished trials of {a} taken over" in said
+    assert f"6 of the 6 finished trials of {b} taken over" in said
     ids = {folder: read_sweep(SweepPaths(folder))["sweep_id"] for folder in (a, b)}
     assert taken_from(c) == {ids[a]: 12, ids[b]: 6, None: 32 - 18}
     run_sweep(new, whole, **QUIET)
@@ -76,7 +76,7 @@ def test_a_changed_engine_version_is_refused_and_said(tmp_path, monkeypatch, cap
     monkeypatch.setattr(Convex, "version", 99)
     run_sweep(only_ridge, b, runner="serial", reuse=[a])
     said = capsys.readouterr().err
-    assert "took over 0 of 12 finished trials" in said
+    assert "0 of the 12 finished trials" in said
     assert f"left out: 12 by engine {Convex.name} version" in said
     assert f"which is now {Convex.name} version 99" in said
     assert taken_from(b) == {None: 12}
@@ -94,7 +94,7 @@ def test_what_does_not_agree_is_left_out_with_its_reason(tmp_path, capsys) -> No
     run_sweep(probed, tmp_path / "c", runner="serial", reuse=[a])
     assert "left out: 12 without a result of every probe" in capsys.readouterr().err
     run_sweep(probed, tmp_path / "d", runner="serial", reuse=[tmp_path / "c"])
-    assert "took over 12 of 12" in capsys.readouterr().err
+    assert "12 of the 12 finished" in capsys.readouterr().err
     found = [Ledger(tmp_path / n / "ledger").probe_results.summary() for n in "cd"]
     assert found[0] == found[1] and found[0]["parameter_shift"]["found"]
 
@@ -106,7 +106,7 @@ def test_other_data_are_other_trials(tmp_path) -> None:
     pool = TrialPool([a], PackSettings.of(spec), "other")
     trials = [spec.trial(point, None, 0) for point in _points(spec)]
     assert pool.take(trials) is None
-    assert str(pool.sweeps[0]).endswith("left out: 2 of other data")
+    assert str(pool.sweeps[0]).endswith("left out: 2 of other data; 10 that this sweep does not ask for")
 
 
 def _points(spec: Any) -> list[Any]:
@@ -128,7 +128,7 @@ def test_the_source_of_users_kinds_must_agree(tmp_path, monkeypatch, capsys) -> 
     try:
         for name, extra, reason in (
             ("a", "", None),
-            ("b", "", "took over 8 of 8"),
+            ("b", "", "8 of the 8 finished"),
             ("c", "# changed\n", "left out: 4 of kinds of users whose source code has changed"),
         ):
             module.write_text(code + extra)
