@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a sweep that was stopped."""
-    from sweeps.driver.run import holding
+    from sweeps.driver.execute import holding
     from sweeps.driver.runner import check_runner
     from sweeps.results.add_probes import ask_probes
     from sweeps.results.create import reopen
@@ -66,8 +66,8 @@ def resume(args: argparse.Namespace) -> int:
 
 def extend(args: argparse.Namespace) -> int:
     """Ask more of a sweep: seeds, values, attacks, budget, other thresholds."""
+    from sweeps.driver.execute import holding
     from sweeps.driver.messages import Messages
-    from sweeps.driver.run import holding
     from sweeps.driver.runner import check_runner
     from sweeps.results.extend import extend_results
     from sweeps.scheduling.reuse import check_reusable
@@ -90,9 +90,9 @@ def extend(args: argparse.Namespace) -> int:
 def _execute(
     paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, lock: ExitStack | None = None
 ) -> int:
+    from sweeps.driver.execute import execute
     from sweeps.driver.hard_stop import ignore_signals
     from sweeps.driver.messages import Messages
-    from sweeps.driver.run import execute
 
     codes = list[int]()
 

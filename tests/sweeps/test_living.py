@@ -66,7 +66,7 @@ def _run(tmp_path, monkeypatch, runner=None, **mirror):
         made.append(Mirror(paths, **mirror))
         return made[0]
 
-    monkeypatch.setattr("sweeps.driver.run.MirrorProcess", build)
+    monkeypatch.setattr("sweeps.driver.execute.MirrorProcess", build)
     question = SMALL | {"tracking": {"uri": f"sqlite:///{tmp_path}/m.db"}}
     outcome = run_sweep(question, tmp_path / "r", runner=runner or SerialRunner(fake_rows))
     return outcome, made[0]

@@ -1,0 +1,157 @@
+"""Trains what a results folder lacks: its lock, the ledger, the runner, the mirror, the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+
+from backdoor.wording import counted
+from sweeps.driver.backlog import leave_mirror, wait_for_mirror
+from sweeps.driver.hard_stop import ends_soon
+from sweeps.driver.messages import STOPPING, Messages
+from sweeps.driver.progress import Progress
+from sweeps.driver.runner import RunnerName, runner_of
+from sweeps.ledger import Ledger, Rows
+from sweeps.mirror import MirrorProcess, tracking_warnings
+from sweeps.packs.pack import PackSettings
+from sweeps.region.labels import attacked_classes
+from sweeps.results.create import store_spec
+from sweeps.results.data_read import data_read
+from sweeps.results.outdated_trials import outdated_trials
+from sweeps.runners import Runner
+from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
+from sweeps.scheduling.reuse import open_pool
+from sweeps.search import make_search
+from sweeps.spec import SweepSpec
+from sweeps.storage.files import locked
+from sweeps.storage.leftovers import clear_leftovers
+from sweeps.storage.paths import SweepPaths, read_sweep
+from sweeps.storage.shell import command
+
+
+def holding(paths: SweepPaths) -> ExitStack:
+    """The lock of a results folder, held until the stack is closed.
+
+    A command holds it from before it reads the spec until it has answered: what it does is then
+    what the folder asks, whoever extends it meanwhile.
+    """
+    stack = ExitStack()
+    stack.enter_context(locked(paths.lock))
+    return stack
+
+
+def execute(
+    paths: SweepPaths,
+    spec: SweepSpec,
+    runner: RunnerName | Runner,
+    messages: Messages,
+    answer: Callable[[SweepOutcome, Ledger], None] = lambda outcome, ledger: None,
+    ends_process: bool = False,
+    lock: ExitStack | None = None,
+) -> tuple[SweepOutcome, Ledger]:
+    """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does.
+
+    answer: called when all trials have ended, unless the sweep was interrupted. Only then MLflow's
+    backlog is waited for. ends_process: whether a second signal may end this process, where it
+    would take long otherwise. lock: holds the folder's lock since the spec was read, if it was read
+    from the folder; it is released when the answer is there.
+    """
+    mirror = MirrorProcess(paths, uri=None if spec.tracking is None else spec.tracking.uri)
+    with lock or holding(paths):
+        clear_leftovers(paths)
+        store_spec(paths, spec)
+        ledger = Ledger(paths.ledger)
+        ledger.outdated = outdated_trials(ledger, read_sweep(paths))
+        told = _Interrupted(paths, ledger, messages)
+        try:
+            with ends_soon(told.tell) if ends_process else nullcontext():
+                outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
+        except BaseException:
+            leave_mirror(mirror, paths, messages)
+            raise
+        if not outcome.interrupted:
+            mirror.end()
+            try:
+                answer(outcome, ledger)
+            except BaseException:
+                mirror.stop()
+                raise
+    if outcome.interrupted:
+        told.tell()
+        leave_mirror(mirror, paths, messages, at_once)
+        return outcome, ledger
+    wait_for_mirror(mirror, paths, messages)
+    return outcome, ledger
+
+
+def _train(
+    paths: SweepPaths,
+    spec: SweepSpec,
+    ledger: Ledger,
+    runner: RunnerName | Runner,
+    messages: Messages,
+    mirror: MirrorProcess,
+) -> tuple[SweepOutcome, bool]:
+    """The outcome, and whether it was stopped at once."""
+    pool, gone = open_pool(paths, PackSettings.of(spec))
+    sweep, search, say = read_sweep(paths), make_search(spec), messages.say
+    recorded, at_once = len(ledger.ended), False
+    planned = counted(sweep["planned"], "trial")
+    say(f"{spec.name}: {planned}, {recorded:,} recorded, in {paths.root}")
+    messages.say_data(data_read(spec))
+    messages.say_outdated(len(ledger.outdated))
+    for other in pool.sweeps if pool is not None else ():
+        say(f"looks for its trials among {counted(len(other.index), 'trial')} of {other.folder}")
+    for folder in gone:
+        messages.warn(f"warning: trials are not taken over: {folder}")
+    if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
+        say(named)
+    if runner == "tune" and recorded < sweep["planned"]:
+        say("starting Ray ...")
+    observers = list[Observer]()
+    if sweep["tracking"]["uri"]:
+        for known in tracking_warnings(sweep, paths, mirror.uri):
+            messages.warn(f"warning: {known}")
+        mirror.start()
+        observers.append(_Notify(mirror))
+    progress = Progress(sweep["planned"], recorded, at_most=search.size is not None)
+    if not messages.quiet:
+        observers.append(progress)
+    try:
+        chosen = runner_of(runner, spec, ledger)
+        outcome = run_search(spec, ledger, search, chosen, observers, lambda: say(STOPPING), pool)
+    except KeyboardInterrupt:
+        outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
+    finally:
+        if not messages.quiet:
+            progress.show(last=True)
+        ledger.compact()
+    for taken in pool.sweeps if pool is not None else ():
+        say(str(taken))
+    return outcome, at_once
+
+
+class _Interrupted:
+    """Tells once that the sweep was interrupted, and how to go on."""
+
+    def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages) -> None:
+        self.paths, self.ledger, self.messages = paths, ledger, messages
+        self._told = False
+
+    def tell(self) -> None:
+        if not self._told:
+            self._told = True
+            recorded = len(self.ledger.ended)
+            are = "trial is" if recorded == 1 else "trials are"
+            again = command("sweeps", "resume", self.paths.root)
+            self.messages.say(f"Interrupted: {recorded} {are} recorded. Go on with: {again}")
+
+
+class _Notify:
+    """Wakes the mirror when rows have become durable."""
+
+    def __init__(self, mirror: MirrorProcess) -> None:
+        self.mirror = mirror
+
+    def recorded(self, rows: Rows) -> None:
+        self.mirror.notify()
