@@ -24,6 +24,7 @@ from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, u
 from sweeps.cli.os_errors import os_error_line
 from sweeps.cli.restarting import restart
 from sweeps.cli.trusting import guarding
+from sweeps.storage.addresses import scrubbed
 
 #: Characters of a message on wrong usage, which repeats what was typed.
 LONGEST_USAGE = 2000
@@ -44,7 +45,7 @@ class Parser(argparse.ArgumentParser):
             message = command_message(found[1][1:-1], self._commands(), group)
         else:
             message = choice_message(message)
-        super().error(shortened(escaped(message), LONGEST_USAGE))
+        super().error(shortened(escaped(scrubbed(message)), LONGEST_USAGE))
 
     def _commands(self) -> list[str]:
         """The commands that may follow."""
@@ -56,7 +57,9 @@ class Parser(argparse.ArgumentParser):
         usage is shown and its own options are suggested."""
         known, extras = super().parse_known_args(args, namespace)
         if extras and not self._commands():
-            self.error(unknown_message(extras, self._option_string_actions))
+            command = self.prog.partition(" ")[2]
+            changes = getattr(known, "set", None)
+            self.error(unknown_message(extras, self._option_string_actions, command, changes))
         return known, extras
 
 
@@ -149,12 +152,12 @@ def _say_mistakes(error: UserError) -> None:
     """One mistake on one line; those of a spec, and several, below a line with their number."""
     count = len(error.mistakes)
     if count == 1 and not error.about:
-        say(f"error: {error.mistakes[0]}")
+        say(scrubbed(f"error: {error.mistakes[0]}"))
         return
     where = f" in {error.about}" if error.about else ""
     say(f"error: {count} mistake{'s' if count > 1 else ''}{where}:")
     for mistake in error.mistakes:
-        say(f"  {mistake}")
+        say(scrubbed(f"  {mistake}"))
 
 
 def _wrong_place(error: OSError) -> int:

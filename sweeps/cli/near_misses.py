@@ -55,17 +55,46 @@ def choice_message(message: str) -> str:
     return f"{message}. Did you mean {near}?" if near else message
 
 
-def unknown_message(extras: Sequence[str], options: Collection[str]) -> str:
-    """What to say of arguments that a command does not take. options: those that it takes."""
+def unknown_message(
+    extras: Sequence[str],
+    options: Collection[str],
+    command: str = "",
+    changes: Sequence[str] | None = None,
+) -> str:
+    """What to say of arguments that a command does not take. options: those that it takes.
+    changes: what it was given by `--set`."""
     said = f"unrecognized arguments: {shlex.join(extras)}"
     flag, _, value = next((word for word in extras if word.startswith("-")), "").partition("=")
     if not flag:
-        return said
+        change = _meant_change(extras, changes or ())
+        return f"{said}. Did you mean `{change}`?" if change else said
     follows = extras[extras.index(next(w for w in extras if w.startswith("-"))) + 1 :]
     if not value and follows and not follows[0].startswith("-"):
         value = follows[0]
+    if others := _elsewhere(flag, options):
+        where = ", ".join(f"`sweeps {name}`" for name in others)
+        here = f"`sweeps {command}`" if command else "this command"
+        return f"{said}. {here} has no {flag}, which is an option of {where}"
     meant = _meant(flag, value or "...", options)
     return f"{said}. Did you mean `{meant}`?" if meant else said
+
+
+def _meant_change(extras: Sequence[str], changes: Sequence[str]) -> str | None:
+    """The `--set` that was meant by `--set seeds 5`, which has a space in place of `=`."""
+    value = "".join(extras).lstrip("=")
+    key = next((each.rstrip("=") for each in changes if each.endswith("=") or "=" not in each), "")
+    if not key or not value or _is_spec(extras[0]):
+        return None
+    return shlex.join(["--set", f"{key}={value}"])
+
+
+def _elsewhere(flag: str, options: Collection[str]) -> list[str]:
+    """The commands that have this option, where it is no key of a spec that can be set."""
+    from sweeps.cli.commands import COMMANDS as DECLARED
+
+    if "--set" in options and dotted_key(flag.lstrip("-").rpartition(".")[2]):
+        return []
+    return [c.name for c in DECLARED if any(flag in each.flags for each in c.arguments)]
 
 
 def _meant(flag: str, value: str, options: Collection[str]) -> str | None:
