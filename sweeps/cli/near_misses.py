@@ -71,11 +71,12 @@ def unknown_message(
     follows = extras[extras.index(next(w for w in extras if w.startswith("-"))) + 1 :]
     if not value and follows and not follows[0].startswith("-"):
         value = follows[0]
-    if others := _elsewhere(flag, options):
+    meant = _meant(flag, value or "...", options)
+    if meant is None and (others := _elsewhere(flag)):
         where = ", ".join(f"`sweeps {name}`" for name in others)
         here = f"`sweeps {command}`" if command else "this command"
         return f"{said}. {here} has no {flag}, which is an option of {where}"
-    meant = _meant(flag, value or "...", options)
+    meant = meant or _similar(flag, value or "...", options)
     return f"{said}. Did you mean `{meant}`?" if meant else said
 
 
@@ -88,12 +89,10 @@ def _meant_change(extras: Sequence[str], changes: Sequence[str]) -> str | None:
     return shlex.join(["--set", f"{key}={value}"])
 
 
-def _elsewhere(flag: str, options: Collection[str]) -> list[str]:
-    """The commands that have this option, where it is no key of a spec that can be set."""
+def _elsewhere(flag: str) -> list[str]:
+    """The commands that have this option."""
     from sweeps.cli.commands import COMMANDS as DECLARED
 
-    if "--set" in options and dotted_key(flag.lstrip("-").rpartition(".")[2]):
-        return []
     return [c.name for c in DECLARED if any(flag in each.flags for each in c.arguments)]
 
 
@@ -108,6 +107,11 @@ def _meant(flag: str, value: str, options: Collection[str]) -> str | None:
         return begun[0]
     if key is None and (near := nearest(name, long)):
         return long[near]
-    if key is None and settable and len(name) > 1:
-        key = similar_key(name)
+    return None if key is None else shlex.join(["--set", f"{key}={value}"])
+
+
+def _similar(flag: str, value: str, options: Collection[str]) -> str | None:
+    """The `--set` that changes the key of the spec that is spelt most like the flag."""
+    name = flag.lstrip("-")
+    key = similar_key(name) if "--set" in options and len(name) > 1 else None
     return None if key is None else shlex.join(["--set", f"{key}={value}"])

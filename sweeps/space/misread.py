@@ -25,10 +25,12 @@ class Misread(Mistake):
 def without_consequences(mistakes: Sequence[Mistake]) -> list[Mistake]:
     """The mistakes without others about settings that were misread, each of which has one."""
     said, kept = set[str](), list[Mistake]()
-    for mistake in mistakes:
-        if isinstance(mistake, Misread) and not said.intersection(mistake.settings):
-            kept.append(mistake)
-            said.update(mistake.settings)
+    misread = [mistake for mistake in mistakes if isinstance(mistake, Misread)]
+    for first in sorted(misread, key=lambda each: -len(each.settings)):  # who knows more
+        if not said.intersection(first.settings):
+            kept.append(first)
+        said.update(first.settings)
+    kept.sort(key=list(mistakes).index)
     for mistake in mistakes:
         if not isinstance(mistake, Misread) and not _about(mistake.place, said):
             kept.append(mistake)
@@ -58,15 +60,23 @@ def paths_of(root: yaml.Node) -> dict[int, str]:
         found[id(node)] = place
         if isinstance(node, yaml.MappingNode):
             for key, value in reversed(node.value):
-                inner = f"{place}.{key.value}".lstrip(".")
+                inner = f"{place}.{_name(key)}".lstrip(".")
                 waiting += [(value, inner), (key, inner)]
         elif isinstance(node, yaml.SequenceNode):
             waiting += [(each, f"{place}[{i}]") for i, each in enumerate(node.value)][::-1]
     return found
 
 
+def _name(key: yaml.Node) -> str:
+    """A key as it is read: 5 for 05."""
+    return str(int(key.value)) if str(key.value).isdecimal() else str(key.value)
+
+
 def settings_at(places: Iterable[str], root: str) -> tuple[str, ...]:
-    """The settings that have these places, without the numbers of their own choices. root: of the
-    document, "" for a whole one."""
-    whole = (place if not root else f"{root}.{place}".replace(".[", "[") for place in places)
-    return tuple(dict.fromkeys(re.sub(r"(\[\d+\])+$", "", place.rstrip(".")) for place in whole))
+    """The settings that have these places, without the numbers of their own choices. A factor
+    that a component carries is one of its section, too. root: of the document, "" for a whole one.
+    """
+    whole = [place if not root else f"{root}.{place}".replace(".[", "[") for place in places]
+    found = [re.sub(r"(\[\d+\])+$", "", place.rstrip(".")) for place in whole]
+    sections = [f"{p.partition('.')[0]}.{p.rpartition('.')[2]}" for p in found if p.count(".") > 1]
+    return tuple(dict.fromkeys([*found, *sections]))
