@@ -171,13 +171,22 @@ def check_value(cls: type, name: str, value: object) -> Any:
 
 
 def change_remedy(value: object) -> str:
-    """What to do about a value of a wrong type; text such as `1_000` or `0,5` may mean a number."""
+    """What to do about a value of a wrong type; text such as `1_000`, `0,5` or `1%` may mean a
+    number."""
     with contextlib.suppress(ValueError):
-        number = float(value.replace(",", ".")) if isinstance(value, str) else math.nan
+        number = _meant_number(value) if isinstance(value, str) else math.nan
         if math.isfinite(number):
             plain = int(number) if number.is_integer() else number
             return f"If it means {plain}, write it so, in digits and without quotes."
     return "Change the value."
+
+
+def _meant_number(text: str) -> float:
+    """The number that a text may mean; `ValueError` where it is none."""
+    plain = text.strip().replace(",", ".")
+    if not plain.endswith("%"):
+        return float(plain)
+    return float(f"{float(plain[:-1]) / 100:.12g}")  # the division makes 7 to 0.07000000000000001
 
 
 class Fields:

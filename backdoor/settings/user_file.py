@@ -8,9 +8,13 @@ checks its content against the digest.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
+import io
 import os
+import stat
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -22,6 +26,8 @@ from backdoor.settings.file_state import state_of
 SCHEME = "sha256:"
 #: Hex digits of a digest that are kept, as in every other digest of this project.
 DIGEST_DIGITS = 16
+#: Times that links may lead to one folder; links to links multiply.
+MOST_VISITS = 1000
 #: How the names of image files end.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -41,7 +47,7 @@ class UserFile:
         """From PATH, PATH#sha256:HEX or sha256:HEX.
 
         Raises:
-            OSError: the text has no digest and the file cannot be read.
+            OSError: the text has no digest and the file cannot be read, or is no regular file.
         """
         path, separator, known = text.rpartition("#" + SCHEME)
         if separator:
@@ -86,9 +92,23 @@ def content_digest(path: Path) -> str:
     """Of the bytes of a file, or of the image files in a folder, in the order of their names."""
     whole = hashlib.sha256()
     for file in _files(path):
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())
     return SCHEME + whole.hexdigest()[:DIGEST_DIGITS]
+
+
+def open_regular(file: Path) -> io.BufferedReader:
+    """The file, open to be read.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device, whose content may have no end.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for somebody who writes into it.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{file.name} is a pipe or a device", str(file))
+    return os.fdopen(descriptor, "rb")
 
 
 def _files(path: Path) -> list[Path]:
@@ -96,10 +116,23 @@ def _files(path: Path) -> list[Path]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files below `folder`, through links, in the order of torchvision's ImageFolder."""
-    found = []
+    """The image files below `folder`, through links, in the order of torchvision's ImageFolder.
+
+    A link to a folder that it lies in is left out.
+
+    Raises:
+        OSError: links lead to the same folder very many times.
+    """
+    found, visits = [], Counter[str]()
+    around = {str(folder): frozenset({os.path.realpath(folder)})}
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "."]
+        own = around.pop(place)
+        real = {n: os.path.realpath(os.path.join(place, n)) for n in folders if n[0] != "."}
+        folders[:] = [name for name in real if real[name] not in own]
+        visits.update(real[name] for name in folders)
+        if any(visits[real[name]] > MOST_VISITS for name in folders):
+            raise OSError(errno.ELOOP, "links lead to the same folder again and again", place)
+        around |= {os.path.join(place, name): own | {real[name]} for name in folders}
         shown = (name for name in names if name[0] != "." and name.lower().endswith(EXTENSIONS))
         found += [(place, name) for name in shown]
     return [Path(place) / name for place, name in sorted(found)]

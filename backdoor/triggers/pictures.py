@@ -15,7 +15,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.reading.files import listed
 from backdoor.reading.opening import QUIET, orientation, reason, turned
 from backdoor.reading.pixels import UNREADABLE, ImageArray, decode
-from backdoor.settings.user_file import UserFile, image_files
+from backdoor.settings.user_file import UserFile, image_files, open_regular
 
 
 def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> ImageArray:
@@ -46,8 +46,13 @@ def read_pictures(given: UserFile, place: str, shape: tuple[int, int, int]) -> I
     return np.stack(read)
 
 
+def _bytes(file: Path) -> bytes:
+    with open_regular(file) as stream:
+        return stream.read()
+
+
 def _read(file: Path, shape: tuple[int, int, int]) -> ImageArray:
-    with Image.open(io.BytesIO(file.read_bytes())) as opened:
+    with Image.open(io.BytesIO(_bytes(file))) as opened:
         image = opened.convert("L" if shape[0] == 1 else "RGB")
     pixels = np.asarray(image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR))
     return pixels[None] if shape[0] == 1 else pixels.transpose(2, 0, 1)
@@ -89,7 +94,7 @@ def read_sticker(given: UserFile, place: str, channels: int, size: int) -> Stick
         raise UserError(Mistake(place, rule, channels, remedy))
     if path.is_dir():
         raise UserError(Mistake(place, "must be one picture", str(path), "Name a file."))
-    encoded = path.read_bytes()
+    encoded = _bytes(path)
     try:
         image = _with_transparency(encoded).resize((size, size), Image.Resampling.BILINEAR)
     except UNREADABLE as error:

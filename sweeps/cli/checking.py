@@ -68,9 +68,11 @@ def check(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace, measurers: Measurers | None) -> int:
     began = time.perf_counter() - LOADED
+    from sweeps.results.tracking import check_tracking
     from sweeps.spec import load_spec
 
     spec = load_spec(args.spec, args.set)
+    check_tracking(spec)
     answer = _answer(spec, _counted(spec))
     if not args.json:
         _print(spec, answer)

@@ -10,6 +10,8 @@ import sys
 import textwrap
 from typing import TextIO
 
+from backdoor.errors import escaped
+
 #: Exit codes: fine; failed trials or checks; wrong spec or usage; interrupted.
 FINE, FAILURES, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -35,6 +37,11 @@ def show(text: str) -> None:
     width = terminal_width()
     lines = text.split("\n")
     print("\n".join(lines if width is None else (wrapped(line, width) for line in lines)))
+
+
+def show_path(path: object) -> None:
+    """The path of what was written, on stdout; a terminal gets no character that it would obey."""
+    print(path if terminal_width() is None else escaped(str(path)))
 
 
 def wrapped(line: str, width: int | None, indent: int | None = None) -> str:

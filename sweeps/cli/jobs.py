@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backdoor.errors import Mistake, UserError
-from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from backdoor.errors import Mistake, UserError, escaped
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show_path
 from sweeps.storage.addresses import hidden, scrubbed_value
 from sweeps.storage.environment import variable
 from sweeps.storage.shell import command
@@ -54,7 +54,7 @@ def submit(args: argparse.Namespace) -> int:
         jobs = connect(args)
         job = jobs.run_sweep(name, payload(text), storage)
     print(job.job_id, flush=True)
-    say(f"Submitted to {jobs.head.url}. Results go to {job.results} over there.")
+    say(f"Submitted to {jobs.head.url}. Results go to {escaped(str(job.results))} over there.")
     return _follow(jobs, job, args, sys.stderr) if args.follow else _next(args, job)
 
 
@@ -151,7 +151,7 @@ def fetch(args: argparse.Namespace) -> int:
     jobs = connect(args)
     _, results = _results(jobs, args.job, "JOB")
     count = fetch_now(jobs, payload(), results, out)
-    print(args.out)
+    show_path(args.out)
     say(f"{count} files, checked. Look at them with: {command('sweeps', 'region', args.out)}")
     uri = sqlite_uri(out / "mlflow.db")
     say(f"MLflow's runs are made again with: {command('sweeps', 'mirror', args.out, '--uri', uri)}")

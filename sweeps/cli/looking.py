@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Mistake, UserError, escaped
 from backdoor.wording import counted
-from sweeps.cli.console import FINE, say, terminal_width
+from sweeps.cli.console import FINE, say, show_path, terminal_width
 from sweeps.cli.console import show as show_text
 from sweeps.cli.status_subject import MIRRORED_ALL
 
@@ -74,7 +74,7 @@ def report(args: argparse.Namespace) -> int:
     ledger = Ledger(paths.ledger)
     # As it is read from region.json, which a folder that is read-only may lack.
     region = json.loads(json.dumps(update_region(paths, ledger, say)))
-    print(write_report(paths.root, output, ledger, region))
+    show_path(write_report(paths.root, output, ledger, region))
     return FINE
 
 
@@ -130,5 +130,5 @@ def export(args: argparse.Namespace) -> int:
     for file, probe in files:
         table = load_results(ledger, probe)
         write_csv(table, file)
-        say(f"{counted(table.num_rows, 'row')} written to {file}")
+        say(f"{counted(table.num_rows, 'row')} written to {escaped(str(file))}")
     return FINE

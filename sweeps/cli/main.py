@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
-from backdoor.errors import BackdoorSweepsError, UserError, escaped, shortened
+from backdoor.errors import BackdoorSweepsError, Mistake, UserError, escaped, shortened
 from sweeps.cli.commands import COMMANDS, GROUPS
 from sweeps.cli.completing import complete
 from sweeps.cli.console import (
@@ -24,6 +25,7 @@ from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, u
 from sweeps.cli.os_errors import os_error_line
 from sweeps.cli.restarting import restart
 from sweeps.cli.trusting import guarding
+from sweeps.storage.addresses import scrubbed, scrubbed_value
 
 #: Characters of a message on wrong usage, which repeats what was typed.
 LONGEST_USAGE = 2000
@@ -44,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             message = command_message(found[1][1:-1], self._commands(), group)
         else:
             message = choice_message(message)
-        super().error(shortened(escaped(message), LONGEST_USAGE))
+        super().error(shortened(escaped(scrubbed(message)), LONGEST_USAGE))
 
     def _commands(self) -> list[str]:
         """The commands that may follow."""
@@ -56,7 +58,9 @@ class Parser(argparse.ArgumentParser):
         usage is shown and its own options are suggested."""
         known, extras = super().parse_known_args(args, namespace)
         if extras and not self._commands():
-            self.error(unknown_message(extras, self._option_string_actions))
+            command = self.prog.partition(" ")[2]
+            changes = getattr(known, "set", None)
+            self.error(unknown_message(extras, self._option_string_actions, command, changes))
         return known, extras
 
 
@@ -145,16 +149,22 @@ def _answer(argv: Sequence[str] | None) -> int:
         return INTERRUPTED
 
 
+def _without_secrets(mistake: Mistake) -> Mistake:
+    """The mistake without passwords that were typed. Its remedy may have the word PASSWORD."""
+    place, rule = scrubbed(mistake.place), scrubbed(mistake.rule)
+    return replace(mistake, place=place, rule=rule, value=scrubbed_value(mistake.value))
+
+
 def _say_mistakes(error: UserError) -> None:
     """One mistake on one line; those of a spec, and several, below a line with their number."""
     count = len(error.mistakes)
     if count == 1 and not error.about:
-        say(f"error: {error.mistakes[0]}")
+        say(f"error: {_without_secrets(error.mistakes[0])}")
         return
     where = f" in {error.about}" if error.about else ""
     say(f"error: {count} mistake{'s' if count > 1 else ''}{where}:")
     for mistake in error.mistakes:
-        say(f"  {mistake}")
+        say(f"  {_without_secrets(mistake)}")
 
 
 def _wrong_place(error: OSError) -> int:

@@ -55,17 +55,45 @@ def choice_message(message: str) -> str:
     return f"{message}. Did you mean {near}?" if near else message
 
 
-def unknown_message(extras: Sequence[str], options: Collection[str]) -> str:
-    """What to say of arguments that a command does not take. options: those that it takes."""
+def unknown_message(
+    extras: Sequence[str],
+    options: Collection[str],
+    command: str = "",
+    changes: Sequence[str] | None = None,
+) -> str:
+    """What to say of arguments that a command does not take. options: those that it takes.
+    changes: what it was given by `--set`."""
     said = f"unrecognized arguments: {shlex.join(extras)}"
     flag, _, value = next((word for word in extras if word.startswith("-")), "").partition("=")
     if not flag:
-        return said
+        change = _meant_change(extras, changes or ())
+        return f"{said}. Did you mean `{change}`?" if change else said
     follows = extras[extras.index(next(w for w in extras if w.startswith("-"))) + 1 :]
     if not value and follows and not follows[0].startswith("-"):
         value = follows[0]
     meant = _meant(flag, value or "...", options)
+    if meant is None and (others := _elsewhere(flag)):
+        where = ", ".join(f"`sweeps {name}`" for name in others)
+        here = f"`sweeps {command}`" if command else "this command"
+        return f"{said}. {here} has no {flag}, which is an option of {where}"
+    meant = meant or _similar(flag, value or "...", options)
     return f"{said}. Did you mean `{meant}`?" if meant else said
+
+
+def _meant_change(extras: Sequence[str], changes: Sequence[str]) -> str | None:
+    """The `--set` that was meant by `--set seeds 5`, which has a space in place of `=`."""
+    value = "".join(extras).lstrip("=")
+    key = next((each.rstrip("=") for each in changes if each.endswith("=") or "=" not in each), "")
+    if not key or not value or _is_spec(extras[0]):
+        return None
+    return shlex.join(["--set", f"{key}={value}"])
+
+
+def _elsewhere(flag: str) -> list[str]:
+    """The commands that have this option."""
+    from sweeps.cli.commands import COMMANDS as DECLARED
+
+    return [c.name for c in DECLARED if any(flag in each.flags for each in c.arguments)]
 
 
 def _meant(flag: str, value: str, options: Collection[str]) -> str | None:
@@ -79,6 +107,11 @@ def _meant(flag: str, value: str, options: Collection[str]) -> str | None:
         return begun[0]
     if key is None and (near := nearest(name, long)):
         return long[near]
-    if key is None and settable and len(name) > 1:
-        key = similar_key(name)
+    return None if key is None else shlex.join(["--set", f"{key}={value}"])
+
+
+def _similar(flag: str, value: str, options: Collection[str]) -> str | None:
+    """The `--set` that changes the key of the spec that is spelt most like the flag."""
+    name = flag.lstrip("-")
+    key = similar_key(name) if "--set" in options and len(name) > 1 else None
     return None if key is None else shlex.join(["--set", f"{key}={value}"])

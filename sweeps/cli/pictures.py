@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sweeps.cli.console import FINE, say
+from sweeps.cli.console import FINE, say, show_path
 
 
 def gallery(args: argparse.Namespace) -> int:
@@ -16,5 +16,5 @@ def gallery(args: argparse.Namespace) -> int:
 
     clean, shown = show_triggers(args.trigger, args.data, args.images, say)
     write_atomic(named_place(args.out, "--out"), draw_triggers(clean, shown))
-    print(args.out)
+    show_path(args.out)
     return FINE

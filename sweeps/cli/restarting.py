@@ -12,15 +12,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from sweeps.cli.console import say
-from sweeps.storage.addresses import hidden, secrets_of
+from sweeps.storage.addresses import addresses_in, hidden, secrets_of
 from sweeps.storage.tracking_uri import VARIABLE
 
 #: Options whose values name MLflow's store, with what comes before the address.
 _SETTINGS = ("tracking.uri=", "tracking=")
-NOTE = (
-    f"note: the password of {{}} was on the command line, where others may have read it. "
-    f"Set {VARIABLE} to the address instead."
-)
+READ = "note: the password of {} was on the command line, where others may have read it."
+NOTE = f"{READ} Set {VARIABLE} to the address instead."
 
 
 def restart(environ: Mapping[str, str] = os.environ) -> None:
@@ -28,6 +26,7 @@ def restart(environ: Mapping[str, str] = os.environ) -> None:
     arguments, uri = without_secrets(sys.argv[1:])
     ascii_only = sys.flags.utf8_mode == 0 and _is_ascii(locale.getencoding())
     if uri is None and not ascii_only:
+        _note_others(arguments)
         return
     if sys.orig_argv[len(sys.orig_argv) - len(arguments) :] != sys.argv[1:]:
         return  # started in a way of its own
@@ -41,6 +40,17 @@ def restart(environ: Mapping[str, str] = os.environ) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.orig_argv[0], *before, *arguments], changed)
+
+
+def _note_others(arguments: Sequence[str]) -> None:
+    """Says which other addresses have passwords: they are in settings that are unknown, or
+    written in a way in which no address can be taken out."""
+    for place, word in enumerate(arguments):
+        setting = word.startswith(("--set=", "--uri=")) or (
+            place > 0 and arguments[place - 1] in ("--set", "--uri")
+        )
+        for address in filter(secrets_of, addresses_in(word)):
+            say((NOTE if setting else READ).format(hidden(address)))
 
 
 def without_secrets(arguments: Sequence[str]) -> tuple[list[str], str | None]:

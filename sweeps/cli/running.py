@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backdoor.errors import escaped
 from backdoor.wording import counted
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
@@ -133,7 +134,7 @@ def _conclude(
         show(region_text(region, terminal_width()))
     sys.stdout.flush()
     sweep = read_sweep(paths)
-    say(f"\nReport: {report}")
+    say(f"\nReport: {escaped(str(report))}")
     if sweep["tracking"]["uri"]:
         say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed

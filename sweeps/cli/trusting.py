@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Mistake, UserError, escaped
 from backdoor.settings.outside import Guard, file_of, guarded
 from backdoor.settings.users_errors import naming_users_code
 from sweeps.cli.console import say
@@ -66,7 +66,7 @@ class _Saying:
             raise UserError(Mistake(place, rule, kind, remedy))
         self._said.add(kind)
         if file is not None:  # else the import says what is wrong
-            say(f"imports {kind} from {file}")
+            say(f"imports {kind} from {escaped(str(file))}")
 
 
 def _strange(paths: SweepPaths) -> str:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backdoor.errors import escaped
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, duration, say
 from sweeps.storage.shell import command
 
@@ -43,7 +44,7 @@ def verify(args: argparse.Namespace) -> int:
             return INTERRUPTED
         answer = case.answer(ledger, plan)
     print(json.dumps(answer) if args.json else verification_text(answer))
-    say(f"\nFull answer: {case.paths.answer}")
+    say(f"\nFull answer: {escaped(str(case.paths.answer))}")
     if answer["trials"]["failed"]:
         say(f"{answer['trials']['failed']} trainings failed; to try them again: {_again(args)}")
     return FINE if answer["verdict"] == "passed" else FAILURES
@@ -71,7 +72,7 @@ def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     have = f"{planned} trials, {len(ledger.finished)} recorded"
-    say(f"{case.spec.name}: {have}, in {case.paths.root}")
+    say(f"{case.spec.name}: {have}, in {escaped(str(case.paths.root))}")
     claim = CLAIMS[plan.settings.target]
     draws = sum(draw.stratum == INSIDE for draw in plan.draws)
     if not draws:

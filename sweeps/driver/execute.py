@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 
+from backdoor.errors import escaped
 from backdoor.wording import counted
 from sweeps.driver.backlog import leave_mirror, wait_for_mirror
 from sweeps.driver.hard_stop import ends_soon
@@ -97,7 +98,7 @@ def _train(
     sweep, search, say = read_sweep(paths), make_search(spec), messages.say
     recorded, at_once = len(ledger.ended), False
     planned = counted(sweep["planned"], "trial")
-    say(f"{spec.name}: {planned}, {recorded:,} recorded, in {paths.root}")
+    say(f"{spec.name}: {planned}, {recorded:,} recorded, in {escaped(str(paths.root))}")
     messages.say_data(data_read(spec))
     messages.say_outdated(len(ledger.outdated))
     for other in pool.sweeps if pool is not None else ():

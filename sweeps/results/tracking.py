@@ -37,6 +37,11 @@ def tracking_uri(spec: SweepSpec, paths: SweepPaths) -> str | None:
     return _absolute(path) if relative else whole_uri(uri)
 
 
+def check_tracking(spec: SweepSpec) -> None:
+    """Refuses what `tracking_uri` refuses; nothing is connected or written."""
+    tracking_uri(spec, SweepPaths(Path("results") / spec.name))
+
+
 def _absolute(path: str) -> str:
     """A sqlite address from its part after `:///`, which is encoded where that is needed, while
     the name of the working folder is not."""

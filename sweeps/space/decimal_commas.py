@@ -7,7 +7,7 @@ space after each comma, or after none, mean what they say.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import yaml
@@ -46,8 +46,11 @@ def in_list(nodes: Sequence[yaml.Node], text: str) -> Mistake | None:
     return Mistake("", rule, f"[{_short(written)}]", remedy)
 
 
-def in_mapping(pairs: Sequence[tuple[yaml.Node, yaml.Node]], text: str) -> Mistake | None:
-    """The same of a mapping in braces: `{learning_rate: 0,5}` has a key 5 without a value."""
+def in_mapping(
+    pairs: Sequence[tuple[yaml.Node, yaml.Node]], text: str
+) -> Iterator[tuple[Mistake, list[yaml.Node]]]:
+    """The same of a mapping in braces: `{learning_rate: 0,5}` has a key 5 without a value. With
+    each mistake, the two keys."""
     for (key, before), (after, empty) in pairwise(pairs):
         if not all(map(_plain, (key, before, after, empty))) or empty.value:
             continue
@@ -55,8 +58,8 @@ def in_mapping(pairs: Sequence[tuple[yaml.Node, yaml.Node]], text: str) -> Mista
         if touching and _decimal([before.value, after.value]):
             number = f"{before.value},{after.value}"
             rule = "must not have a comma in a number"
-            return Mistake("", rule, number, f"Decimals have a point: {number.replace(',', '.')}.")
-    return None
+            remedy = f"Decimals have a point: {number.replace(',', '.')}."
+            yield Mistake("", rule, number, remedy), [key, after]
 
 
 def _plain(node: yaml.Node) -> bool:

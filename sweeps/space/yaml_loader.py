@@ -19,6 +19,7 @@ import yaml
 
 from backdoor.errors import Mistake, UserError
 from sweeps.space import decimal_commas
+from sweeps.space.misread import Misread, paths_of, settings_at
 from sweeps.space.yaml_limits import MOST_DIGITS, TooLargeError, ValueCount, check_length
 
 _INT = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
@@ -45,6 +46,8 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.mistakes: list[tuple[int, Mistake]] = []
+        #: Mistakes about numbers, with their lines and the nodes that were meant otherwise.
+        self.misread: list[tuple[int, Mistake, list[yaml.Node]]] = []
         self._text, self._count, self._levels = stream, ValueCount(), 0
 
     def wrong(self, node: yaml.Node, mistake: Mistake) -> None:
@@ -52,11 +55,25 @@ class _Loader(yaml.SafeLoader):
         line = node.start_mark.line + 1
         self.mistakes.append((line, replace(mistake, place=f"line {line}")))
 
+    def meant_otherwise(self, mistake: Mistake, nodes: list[yaml.Node]) -> None:
+        """Notes that nodes are read otherwise than they were meant, with the line of the first."""
+        line = nodes[0].start_mark.line + 1
+        self.misread.append((line, replace(mistake, place=f"line {line}"), nodes))
+
+    def found(self, root: yaml.Node | None, place: str) -> list[Mistake]:
+        """All mistakes, in the order of their lines. place: of the document in a spec."""
+        paths = paths_of(root) if root is not None and self.misread else {}
+        found = list(self.mistakes)
+        for line, m, nodes in self.misread:
+            settings = settings_at([paths.get(id(node), "") for node in nodes], place)
+            found.append((line, Misread(m.place, m.rule, m.value, m.remedy, settings)))
+        return [mistake for _, mistake in sorted(found, key=lambda each: each[0])]
+
     def compose_sequence_node(self, anchor: Any) -> yaml.SequenceNode:
         """Looks for decimal commas, which are gone once the list is built."""
         node: yaml.SequenceNode = super().compose_sequence_node(anchor)
         if node.flow_style and (mistake := decimal_commas.in_list(node.value, self._text)):
-            self.wrong(node, mistake)
+            self.meant_otherwise(mistake, [node])
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -74,8 +91,9 @@ class _Loader(yaml.SafeLoader):
                 remedy = listed if merge else "Remove one of the two."
                 self.wrong(key_node, Mistake("", rule, key, remedy))
             seen.setdefault((merge, key), key_node.start_mark.line + 1)
-        if node.flow_style and (mistake := decimal_commas.in_mapping(node.value, self._text)):
-            self.wrong(node, mistake)
+        if node.flow_style:
+            for mistake, nodes in decimal_commas.in_mapping(node.value, self._text):
+                self.meant_otherwise(mistake, nodes)
         return node
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -102,7 +120,7 @@ class _Loader(yaml.SafeLoader):
             remedy = "Decimals have a point: 0.01, not 0,01. "
             remedy += f"Put text in quotes: '{_short(text)}'."
             rule = "must not be a number that begins with 0"
-            self.wrong(node, Mistake("", rule, _short(text), remedy))
+            self.meant_otherwise(Mistake("", rule, _short(text), remedy), [node])
         return text
 
 
@@ -154,7 +172,8 @@ def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -
     check_length(text, place)
     try:
         loader = _Loader(text)
-        value = loader.get_single_data()
+        root = loader.get_single_node()
+        value = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = place if mark is None else f"{place}, line {mark.line + 1}"
@@ -167,7 +186,7 @@ def load_yaml(text: str, warn: Callable[[Mistake], None], place: str = "spec") -
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # PyYAML's constructors raise as they like for tags such as !!int that do not fit.
         raise UserError(_broken(place, f"{type(error).__name__}: {error}")) from None
-    for _, mistake in sorted(loader.mistakes, key=lambda found: found[0]):
+    for mistake in loader.found(root, place.removeprefix("--set ").strip() if option else ""):
         # An option of the command line has one line, and there may be several of them.
         warn(replace(mistake, place=place) if option else mistake)
     return value

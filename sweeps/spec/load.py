@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.sections import Warn
+from sweeps.storage.addresses import scrubbed_value
 from sweeps.storage.bundled import bundled_files
 
 #: Settings that take names of classes.
@@ -43,11 +45,21 @@ def find_spec(name: str) -> Path:
     known = bundled_specs()
     if name in known:
         return known[name]
-    remedy = suggest(name, known)
+    beside = _beside(name)
+    remedy = f"Did you mean {beside!r}?" if beside else suggest(name, known)
     if there:
         what = "a folder" if Path(name).is_dir() else "a pipe or a device"
         remedy = f"It is {what}: name a file with YAML text."
     raise UserError(Mistake("SPEC", "must be a file, or the name of a bundled spec", name, remedy))
+
+
+def _beside(name: str) -> str | None:
+    """The file that is called so but for its ending, such as s.yaml for s.yml."""
+    for ending in (".yaml", ".yml"):
+        with contextlib.suppress(ValueError, OSError):
+            if (file := Path(name).with_suffix(ending)).is_file():
+                return str(file)
+    return None
 
 
 def load_spec(
@@ -142,9 +154,14 @@ def _from_file(path: Path, warn: Warn) -> dict[str, Any]:
 def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:
     """Sets a dotted key, as in `data.root=FOLDER`; the value is read as YAML."""
     key, separator, text = change.partition("=")
-    steps = [step for step in key.strip().split(".") if step]
-    if not separator or not steps:
-        warn(Mistake("--set", "must be written key=value", change, "For example: --set seeds=5."))
+    key, steps = str(scrubbed_value(key)), key.strip().split(".")
+    if not separator or not all(steps):
+        rule, remedy = "must be written key=value", "For example: --set seeds=5."
+        if separator and any(steps):
+            rule = "must name a key, with one point between two of its parts"
+            meant = ".".join(filter(None, steps))
+            remedy = f"Did you mean {scrubbed_value(f'{meant}={text}')}?"
+        warn(Mistake("--set", rule, scrubbed_value(change), remedy))
         return
     target: Any = document
     for index, step in enumerate(steps[:-1]):
@@ -173,7 +190,12 @@ def _apply(document: dict[str, Any], change: str, warn: Warn) -> None:
             return
         target[steps[-1]] = found
         return
-    target[steps[-1]] = load_yaml(text, warn, f"--set {key}")
+    value = load_yaml(text, warn, f"--set {key}")
+    if value is None and not re.search("null|~", text, re.IGNORECASE):
+        remedy = f"For the default, write {key}=null."
+        warn(Mistake(f"--set {key}", "must have a value", text, remedy))
+        return
+    target[steps[-1]] = value
 
 
 def _class_value(key: str, text: str, warn: Warn) -> Any:

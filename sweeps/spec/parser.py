@@ -26,6 +26,7 @@ from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS, Re
 from backdoor.settings.schema import LARGEST, build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
 from sweeps.records.thresholds import Thresholds
+from sweeps.space.misread import without_consequences
 from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
@@ -68,6 +69,9 @@ TRAINING_SETTINGS = {
     f.name: "It is one for all trials of a sweep: move it to `training`." for f in fields(Training)
 }
 
+#: What people write to switch the mirror off, apart from `none`.
+OFF = ("off", "no", "false", "none", "never", "disabled")
+
 
 def parse_spec(
     document: dict[str, Any],
@@ -86,7 +90,7 @@ def parse_spec(
     names = NameSources(against_data, begun, names_later)
     spec = _Parser(document, found.append, names).parse()
     if found or spec is None:
-        wrong = UserError(found)
+        wrong = UserError(without_consequences(found))
         wrong.about = "the spec"
         raise wrong
     return spec
@@ -419,6 +423,11 @@ class _Parser:
             return None
         if isinstance(given, str):
             given = {"uri": given}
+        uri = given.get("uri") if isinstance(given, dict) else None
+        if isinstance(uri, str) and uri.strip().lower() in OFF:
+            remedy = "To switch it off, write `tracking: none`."
+            self._wrong("tracking", "must be an address, or none", uri, remedy)
+            return None
         tracking: Tracking | None = validate(Tracking, given, "tracking", self.warn)
         return tracking
 

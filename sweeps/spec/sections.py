@@ -19,6 +19,8 @@ from sweeps.storage.tracking_uri import broken_rule
 Warn = Callable[[Mistake], None]
 #: Seeds of a sweep.
 MOST_SEEDS = 10_000
+#: Characters of a sweep's name.
+LONGEST_NAME = 64
 
 
 class Section(BaseModel):
@@ -215,6 +217,15 @@ def validate(model: type[Any], given: Any, place: str, warn: Warn) -> Any:
         return None
 
 
+def _name_rule(name: str) -> str:
+    """What a name that has not the form of one must be."""
+    rule = "must begin with a letter or digit and hold only those, '.', '_' and '-'"
+    length = f"must have at most {LONGEST_NAME} characters"
+    if re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        return length
+    return rule if len(name) <= LONGEST_NAME else f"{rule}, and {length}"
+
+
 def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mistake]:
     known = list(model.model_fields)
     found: dict[str, Mistake] = {}
@@ -235,7 +246,11 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
             rule = f"must be one of {', '.join(options)}"
             remedy = f"Did you mean {near!r}?" if near else remedy
         elif error["type"] == "string_pattern_mismatch":
-            rule = "must begin with a letter or digit and hold only those, '.', '_' and '-'"
+            rule = _name_rule(str(error.get("input")))
+        elif error["type"] == "invalid_key":
+            key = error.get("input")
+            at = f"{at if place else 'spec.' + at}"
+            rule, value, remedy = "must be text, as each key is", key, suggest("", known)
         elif error["type"] == "value_error":
             rule = str(error["ctx"]["error"])
         elif rule.startswith("input should"):

@@ -66,8 +66,13 @@ def scrubbed_value(value: object) -> object:
     if isinstance(value, str):
         return scrubbed(hidden(value))
     if isinstance(value, dict):
-        return {key: scrubbed_value(each) for key, each in value.items()}
+        return {scrubbed_value(key): scrubbed_value(each) for key, each in value.items()}
     return [scrubbed_value(each) for each in value] if isinstance(value, list) else value
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses in a text, such as an argument of a command."""
+    return [found[0].rstrip(",}])") for found in _ADDRESS.finditer(text)]
 
 
 def _bare(uri: str) -> str:

@@ -60,6 +60,7 @@ def said(capsys, *words: str) -> tuple[int, str, str]:
         ("run digits --js", "`--json`"),
         ("report x --out y", "`--output`"),
         ("list triger", "triggers"),
+        ("run digits --set seeds 5", "`--set seeds=5`"),
         ("run digits --runner seriel", "serial"),
     ],
 )
@@ -207,3 +208,37 @@ def test_what_is_listed_of_a_setting_is_what_is_checked(family) -> None:
                 outside = {">=": bound - step, "<=": bound + step}.get(sign, bound)
                 with pytest.raises(UserError):
                     check_value(cls, each.name, [outside] if listed else outside)
+
+
+def test_an_option_of_other_commands_is_said_to_be_theirs(capsys) -> None:
+    code, out, err = said(capsys, "check", "digits", "--runner", "serial")
+    assert code == WRONG and not out and "--set tracking" not in err
+    assert "`sweeps check` has no --runner, which is an option of `sweeps run`" in err
+
+
+def test_a_spec_with_another_ending(capsys, tmp_path) -> None:
+    (tmp_path / "s.yaml").touch()
+    assert f"Did you mean '{tmp_path}/s.yaml'?" in said(capsys, "check", f"{tmp_path}/s.yml")[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (
+            "seeds=",
+            "--set seeds: must have a value, but got ''. For the default, write seeds=null.",
+        ),
+        ("data..root=x", "Did you mean data.root=x?"),
+        ("tracking=off", "To switch it off, write `tracking: none`."),
+        ("name=" + "a" * 300, "name: must have at most 64 characters"),
+        ("attack.poison_rate=[1%]", "If it means 0.01, write it so"),
+        ("region={3: 1}", "region.3: must be text, as each key is, but got 3."),
+        ("tracking.uri:http://u:hush@h", "but got 'tracking.uri:http://u:***@h'"),
+        ("tracking.uri={http://u:hush@h: 1}", "but got {'http://u:***@h': 1}"),
+        ("http://u:hush@h=1", "http://u:***@h: is not a known key"),
+    ],
+)
+def test_a_change_that_cannot_be_meant(change, part, capsys) -> None:
+    code, out, err = said(capsys, "check", "digits", "--set", change)
+    assert code == WRONG and not out and "1 mistake in" in err
+    assert part in err and "hush" not in err

@@ -106,7 +106,9 @@ def test_other_data_are_other_trials(tmp_path) -> None:
     pool = TrialPool([a], PackSettings.of(spec), "other")
     trials = [spec.trial(point, None, 0) for point in _points(spec)]
     assert pool.take(trials) is None
-    assert str(pool.sweeps[0]).endswith("left out: 2 of other data; 10 that this sweep does not ask for")
+    assert str(pool.sweeps[0]).endswith(
+        "left out: 2 of other data; 10 that this sweep does not ask for"
+    )
 
 
 def _points(spec: Any) -> list[Any]:

@@ -19,6 +19,8 @@ from small import SMALL, small_spec
 
 from backdoor.errors import UserError
 from sweeps.cli.jobs import read_for_cluster
+from sweeps.cli.main import main
+from sweeps.cli.restarting import restart
 from sweeps.mirror.process import _environment
 from sweeps.mirror.tracking_store import TrackingUnreachable, tracking_warnings
 from sweeps.results.create import create_results
@@ -219,3 +221,23 @@ def test_a_real_sweep_shows_its_secret_nowhere(server: str, tmp_path: Path) -> N
         assert HUSH.encode() not in file.read_bytes(), file
     mode = (tmp_path / "r/mirror.log").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "change", ['tracking={uri: "ftp://u:hush@h"}', "traking.uri=ftp://u:hush@h"]
+)
+def test_any_password_on_the_command_line_is_noted(
+    change: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sweeps", "check", "digits", "--set", change])
+    restart({})
+    assert "the password of ftp://u:***@h was on the command line" in capsys.readouterr().err
+
+
+def test_check_refuses_the_store_that_run_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://u:hush@h")
+    assert main(["check", "digits", "--set", "tracking={}"]) == 2
+    assert "MLFLOW_TRACKING_URI must be a tracking store that MLflow has" in capsys.readouterr().err
+    assert main(["check", "digits", "--set", "tracking=none"]) == 0

@@ -1,5 +1,6 @@
 """A file that a spec names: its content is part of a trial's id, its path is sent beside it."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from trials import trial
 from backdoor.config import build_attack, build_trial
 from backdoor.errors import UserError
 from backdoor.settings.registry import TRIGGERS
-from backdoor.settings.user_file import UserFile, content_digest
+from backdoor.settings.user_file import UserFile, content_digest, image_files
 from backdoor.triggers import blend
 from sweeps.ledger import Ledger
 from sweeps.packs.chunk import Chunk
@@ -181,3 +182,19 @@ def test_attacks_of_a_verification_keep_their_files(picture, tmp_path) -> None:
     write_plan(paths, Plan({}, VerificationSettings(draws=1, seeds=1), (attack,), (), "now"))
     (again,) = read_plan(paths).transfer
     assert again == attack and again.trigger.image.path == str(picture)
+
+
+def test_a_pipe_or_a_device_is_no_picture(tmp_path) -> None:
+    os.mkfifo(tmp_path / "fifo.png")
+    for file in (tmp_path / "fifo.png", "/dev/zero", tmp_path):
+        with pytest.raises(UserError, match=r"\w is a pipe or a device\), but got"):
+            spec_with(file)
+
+
+def test_links_that_go_round_are_followed_once(picture, tmp_path) -> None:
+    before = content_digest(picture.parent)
+    (picture.parent / "again").symlink_to(picture.parent)
+    (picture.parent / "up").symlink_to(tmp_path)
+    (picture.parent / "other").symlink_to(picture.parent)
+    assert content_digest(picture.parent) == before
+    assert image_files(tmp_path) == [picture]

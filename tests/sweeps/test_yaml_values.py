@@ -204,3 +204,18 @@ def test_a_folder_whose_spec_repeats_a_value_is_still_read(tmp_path, capsys) -> 
     )
     assert main(["resume", str(paths.root), "--runner", "serial"]) == 0
     assert f"note: {note}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("attack.poison_rate", "[0, 0,01, 0,03]", "Decimals have a point: 0.01"),
+        ("defence.weight_decay", "[0,01, 0,1]", "Decimals have a point: 0.01"),
+        ("defence.architecture", "[linear, {kind: linear, learning_rate: 0,05}]", "point: 0.05"),
+    ],
+)
+def test_what_follows_from_a_decimal_comma_is_no_mistake_of_its_own(key, value, part) -> None:
+    with pytest.raises(UserError) as caught:
+        load_spec("digits", [f"{key}={value}"])
+    (mistake,) = caught.value.mistakes
+    assert part in str(mistake)
