@@ -7,12 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backdoor.datasets.summary import DataSummary
+from backdoor.wording import counted, noun_for
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
 
 #: What a first Ctrl-C does.
 STOPPING = (
-    "\nStopping when the running trials have ended. Ctrl-C again stops at once: "
+    "\nStopping when the running trials have ended. A second Ctrl-C or SIGTERM stops at once: "
     "then these trials are lost, recorded ones are not."
 )
+
+
+def interrupted(paths: SweepPaths, recorded: int, planned: int) -> str:
+    """What is recorded after an interrupt, and what goes on from there. recorded: trials that are
+    not to be trained again."""
+    if recorded >= planned:
+        again = command("sweeps", "region", paths.root)
+        trials = f"all {counted(planned, 'trial')} {noun_for(planned, 'is', 'are')}"
+        return f"Interrupted: {trials} recorded; only the answer is missing. Write it with: {again}"
+    are = noun_for(recorded, "trial is", "trials are")
+    again = command("sweeps", "resume", paths.root)
+    return f"Interrupted: {recorded} {are} recorded. Go on with: {again}"
 
 
 @dataclass(frozen=True)
@@ -38,14 +53,20 @@ class Messages:
         for each in added:
             self.say(f"added: {each}")
 
-    def say_outdated(self, count: int) -> None:
-        """How many trials are trained again after an extension."""
-        if count:
-            trials = "1 trial is" if count == 1 else f"{count} trials are"
-            self.say(
-                f"{trials} trained again: clean baselines that lack a trigger, "
-                "or trials that were stopped by other thresholds"
-            )
+    def say_outdated(self, count: int, stopped: int = 0, left: int | None = None) -> None:
+        """How many trials are trained again after an extension. stopped: those of them that other
+        thresholds stopped; left: how many trials are to be trained in all."""
+        if not count:
+            return
+        of = f"{count:,}" if left is None else f"{count:,} of the {left:,} trials to train"
+        noun = "" if left is not None else f" {noun_for(count, 'trial')}"
+        baselines, reasons = count - stopped, list[str]()
+        if baselines:
+            reasons.append(f"{counted(baselines, 'clean baseline')} without a measure of a trigger")
+        if stopped:
+            reasons.append(f"{counted(stopped, 'trial')} that other thresholds had stopped")
+        are = noun_for(count, "is", "are")
+        self.say(f"{of}{noun} {are} trained again: {' and '.join(reasons)}")
 
     def warn(self, text: str) -> None:
         """What nobody should miss."""
