@@ -610,8 +610,9 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert main([*quick, "--draws", "3"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith(
-        "Not proven: 3 of 3 draws inside pass. With 95 % confidence at least 36.84 % of the region does; 90 % is claimed."
+        "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of the region does; 90.0 % is claimed."
     )
+    assert f"Draw more: {command('sweeps', 'verify', out)} --draws 29\n" in said.err
     assert "note: 3 draws cannot prove 0.9, even if all pass; 29 can" in said.err
     assert main([*quick, "--draws", "29", "--json"]) == 0
     streams = capsys.readouterr()
