@@ -80,8 +80,8 @@ def report(args: argparse.Namespace) -> int:
 
 def mirror(args: argparse.Namespace) -> int:
     """Write to MLflow what it lacks."""
-    from sweeps.mirror import mirror as mirror_now
     from sweeps.mirror import TrackingUnreachable, moved_store, tracking_uri, ui_command
+    from sweeps.mirror import mirror as mirror_now
     from sweeps.mirror.tracking_store import elsewhere, other_store
     from sweeps.storage.paths import open_results, read_sweep
     from sweeps.storage.tracking_uri import checked_uri

@@ -101,7 +101,8 @@ def _table(region: RegionFile, width: int | None) -> list[str]:
     whole = [[*cells, label] for cells, (_, label) in zip(rows, worst, strict=True)]
     if width is None or total(natural_widths([head, *whole])) <= width:
         return [table(head, whole)]
-    head, told = [*head[:-1], "attack"], "(attacks are numbers: the terminal is too narrow; --json has all)"
+    head = [*head[:-1], "attack"]
+    told = "(attacks are numbers: the terminal is too narrow; --json has all)"
     rows = [[*cells, number] for cells, (number, _) in zip(rows, worst, strict=True)]
     if total(natural_widths([head, *rows])) > width:
         told = (

@@ -26,6 +26,7 @@ from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
+from sweeps.storage import shell
 from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.answer import answer_of
 from sweeps.verify.judge import count, reliability
@@ -612,7 +613,7 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert said.out.startswith(
         "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of the region does; 90.0 % is claimed."
     )
-    assert f"Draw more: {command('sweeps', 'verify', out)} --draws 29\n" in said.err
+    assert f"Draw more: {shell.command('sweeps', 'verify', out)} --draws 29\n" in said.err
     assert "note: 3 draws cannot prove 0.9, even if all pass; 29 can" in said.err
     assert main([*quick, "--draws", "29", "--json"]) == 0
     streams = capsys.readouterr()
