@@ -181,7 +181,8 @@ class SweepSubject(Subject):
         if (region["recommended"] or (model and model["recommended"])) and not answers:
             return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
         if self.paths.report.is_file():
-            return None, f"nothing is left to do; all results are in {self.paths.report}"
+            asks = "`sweeps extend` asks for more seeds, or for other thresholds"
+            return None, f"all results are in {self.paths.report}; {asks}"
         return command("sweeps", "report", folder), "writes all results as a page"
 
     def verification(self) -> VerificationCount | None:

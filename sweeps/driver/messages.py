@@ -30,6 +30,18 @@ def interrupted(paths: SweepPaths, recorded: int, planned: int) -> str:
     return f"Interrupted: {recorded} {are} recorded. Go on with: {again}"
 
 
+def _why_again(count: int, stopped: int | None) -> str:
+    if stopped is None:
+        return "clean baselines that lack a trigger, or trials that other thresholds had stopped"
+    reasons = list[str]()
+    if count > stopped:
+        lack = noun_for(count - stopped, "lacks", "lack")
+        reasons.append(f"{counted(count - stopped, 'clean baseline')} that {lack} a trigger")
+    if stopped:
+        reasons.append(f"{counted(stopped, 'trial')} that other thresholds had stopped")
+    return " and ".join(reasons)
+
+
 @dataclass(frozen=True)
 class Messages:
     """Messages on stderr. quiet: warnings only, and no progress."""
@@ -53,20 +65,15 @@ class Messages:
         for each in added:
             self.say(f"added: {each}")
 
-    def say_outdated(self, count: int, stopped: int = 0, left: int | None = None) -> None:
+    def say_outdated(self, count: int, stopped: int | None = None, left: int | None = None) -> None:
         """How many trials are trained again after an extension. stopped: those of them that other
         thresholds stopped; left: how many trials are to be trained in all."""
         if not count:
             return
         of = f"{count:,}" if left is None else f"{count:,} of the {left:,} trials to train"
         noun = "" if left is not None else f" {noun_for(count, 'trial')}"
-        baselines, reasons = count - stopped, list[str]()
-        if baselines:
-            reasons.append(f"{counted(baselines, 'clean baseline')} without a measure of a trigger")
-        if stopped:
-            reasons.append(f"{counted(stopped, 'trial')} that other thresholds had stopped")
         are = noun_for(count, "is", "are")
-        self.say(f"{of}{noun} {are} trained again: {' and '.join(reasons)}")
+        self.say(f"{of}{noun} {are} trained again: {_why_again(count, stopped)}")
 
     def warn(self, text: str) -> None:
         """What nobody should miss."""
