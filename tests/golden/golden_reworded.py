@@ -221,6 +221,8 @@ ADDED_STATUS = (
     "verdict",
     "next",
     "next_why",
+    "outdated",
+    "reused",
     "mirrored",
     "now",
     "verification",
