@@ -658,5 +658,7 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
 
 def test_a_sweep_that_has_not_ended_is_finished_before_it_is_verified(tmp_path) -> None:
     said = unfinished_text(20, 24, tmp_path)
-    assert said.startswith("Nothing to verify yet: 20 of 24 trials of the sweep have ended, and no ")
+    assert said.startswith(
+        "Nothing to verify yet: 20 of 24 trials of the sweep have ended, and no "
+    )
     assert said.endswith(f"Finish the sweep first: {shell.command('sweeps', 'resume', tmp_path)}")
