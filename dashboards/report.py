@@ -67,8 +67,9 @@ def write_report(
         write_atomic(file, page.encode(), follow=out is not None)
     except (OSError, ValueError) as error:
         rule, reason = "must be a file that can be written", getattr(error, "strerror", error)
-        remedy = f"Name another file ({reason})."
-        raise UserError(Mistake("out", rule, str(file), remedy)) from None
+        remedy = f"Name another file, with `sweeps report DIR -o FILE` ({reason})."
+        place = "out" if out is not None else "report.html"
+        raise UserError(Mistake(place, rule, str(file), remedy)) from None
     return file
 
 

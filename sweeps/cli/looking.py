@@ -80,8 +80,9 @@ def report(args: argparse.Namespace) -> int:
 
 def mirror(args: argparse.Namespace) -> int:
     """Write to MLflow what it lacks."""
+    from sweeps.mirror import TrackingUnreachable, moved_store, tracking_uri, ui_command
     from sweeps.mirror import mirror as mirror_now
-    from sweeps.mirror import moved_store, tracking_uri, ui_command
+    from sweeps.mirror.tracking_store import elsewhere, other_store
     from sweeps.storage.paths import open_results, read_sweep
     from sweeps.storage.tracking_uri import checked_uri
 
@@ -91,15 +92,22 @@ def mirror(args: argparse.Namespace) -> int:
         uri = checked_uri(args.uri, "--uri", "For example --uri sqlite:///mlflow.db.")
     elif sweep["tracking"]["uri"]:
         uri = tracking_uri(sweep, paths)
-        if note := moved_store(sweep, paths):
-            say(f"note: {note}")
+        for note in (moved_store(sweep, paths), other_store(sweep, paths)):
+            if note is not None:
+                say(f"note: {note}")
     else:
         rule, remedy = (
             "must be given: the sweep ran with tracking off",
             "For example --uri sqlite:///mlflow.db.",
         )
         raise UserError(Mistake("--uri", rule, None, remedy))
-    done = mirror_now(paths, uri)
+    try:
+        done = mirror_now(paths, uri)
+    except TrackingUnreachable as error:
+        fixed = "The first run of this sweep fixed this address. " if args.uri is None else ""
+        remedy = f"{fixed}Start the store or repair it, and use the same command again; or send "
+        remedy += f"the runs elsewhere: {elsewhere(paths)}"
+        raise TrackingUnreachable(uri, error.reason, remedy) from None
     if args.uri is None:
         _note_mirrored(paths.mirror_log)
     written = f"{counted(done.created, 'run')} written"

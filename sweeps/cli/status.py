@@ -18,7 +18,7 @@ from sweeps.cli.console import FINE, say
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
-    from sweeps.cli.status_subject import State, Subject
+    from sweeps.cli.status_subject import State, Subject, VerificationCount
     from sweeps.cli.status_verdict import Verdict
     from sweeps.ledger.probe_results import ProbeSummary
     from sweeps.records.trial_row import TrialRow
@@ -47,7 +47,9 @@ class StatusAnswer(Cost):
     while not known. verdict: None where only `sweeps region` can tell. next: the command to type
     next, None where there is none; next_why: what it does. outdated: trials that count among the
     finished and stopped ones, but are to be trained again since the sweep was extended; reused:
-    those that were taken over from other sweeps, whose seconds were spent there.
+    those that were taken over from other sweeps, whose seconds were spent there. mirrored: trials
+    that MLflow has, and of all, where it is known to lack some. now: what is done where every trial
+    has ended but a process still works. verification: the latest, or one that passed.
     """
 
     name: str
@@ -70,6 +72,9 @@ class StatusAnswer(Cost):
     next_why: str
     outdated: int
     reused: int
+    mirrored: tuple[int, int] | None
+    now: str | None
+    verification: VerificationCount | None
 
 
 def status(args: argparse.Namespace) -> int:
@@ -114,6 +119,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
     verdict, probed = subject.verdict(ledger), ledger.probe_results.summary()
     again = ended[FAILED] + sum(sum(found["failures"].values()) for found in probed.values())
     following, why = subject.next(state, again, trials)
+    lacks = subject.mirrored(len(trials))
     return {
         "name": subject.name,
         "planned": subject.planned,
@@ -136,7 +142,21 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "next_why": why,
         "outdated": outdated,
         "reused": sum(trial.reused_from is not None for trial in trials),
+        "mirrored": lacks,
+        "now": _now(subject, trials, bool(held_by), lacks) if whole else None,
+        "verification": subject.verification(),
     }
+
+
+def _now(
+    subject: Subject, trials: Sequence[TrialRow], held: bool, lacks: tuple[int, int] | None
+) -> str | None:
+    """What is done after the last trial."""
+    if held and subject.answering(trials):
+        return "writing the answer"
+    if lacks is not None and (held or subject.sending()):
+        return f"sending to MLflow, {lacks[0]} of {lacks[1]}"
+    return "writing the answer" if held else None
 
 
 def _rate_and_left(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from backdoor.errors import UserError
 from sweeps.records.criteria import REGION_SEARCH, Criteria
@@ -27,6 +29,30 @@ State = Literal["running", "stopped", "finished"]
 MIRRORED_ALL = "mirrored all"
 #: A command to type, None where there is none, and what it does.
 Next = tuple[str | None, str]
+
+
+#: The verdict of a verification that proves the region.
+PASSED = "passed"
+#: Seeds from which more of them are no longer advised first, and the fewest that are advised.
+ENOUGH_SEEDS, FEWEST_SEEDS = 10, 5
+
+
+class VerificationCount(TypedDict):
+    """The latest verification, or the one that passed: draws inside, and how many of them pass."""
+
+    verdict: str
+    passed: int
+    draws: int
+
+
+def more_seeds(region: RegionFile) -> int | None:
+    """How many seeds would help where points are IN by means, few seeds were trained, and bounds
+    decide no point; None elsewhere."""
+    bounds, means = region["counts"]["by_bounds"], region["counts"]["by_means"]
+    seeds = max((point["seeds"] for point in region["points"]), default=0)
+    if "model" in region or not means["IN"] or bounds["IN"] or bounds["OUT"]:
+        return None
+    return max(FEWEST_SEEDS, 2 * seeds) if 0 < seeds < ENOUGH_SEEDS else None
 
 
 class Subject(ABC):
@@ -47,6 +73,22 @@ class Subject(ABC):
 
     def note(self) -> str | None:
         """What keeps other commands from working here."""
+        return None
+
+    def mirrored(self, trials: int) -> tuple[int, int] | None:
+        """Trials that MLflow has, and of all that are recorded, where it is known to lack some."""
+        return None
+
+    def sending(self) -> bool:
+        """Whether a process sends trials to MLflow now."""
+        return False
+
+    def answering(self, trials: Sequence[TrialRow]) -> bool:
+        """Whether the answer to these trials is not there yet."""
+        return False
+
+    def verification(self) -> VerificationCount | None:
+        """What the latest verification found."""
         return None
 
     @abstractmethod
@@ -126,25 +168,45 @@ class SweepSubject(Subject):
         folder, region = self.paths.root, self._region
         if region is None or not self._is_current(region, trials):
             return command("sweeps", "region", folder), "says where the region is"
-        if (left := self._not_mirrored()) is not None:
+        lacks = self.mirrored(len(trials))
+        if lacks is not None and not self.sending():
+            left = f"{lacks[0]} of {lacks[1]} trials are there"
             return command("sweeps", "mirror", folder), f"sends to MLflow what it lacks: {left}"
-        answers, model = self._verifications(), region.get("model")
-        if "passed" in answers:
+        answers, model = self._verifications, region.get("model")
+        if any(answer.get("verdict") == PASSED for answer in answers):
             return command("sweeps", "train", folder), "trains a model at the recommended point"
+        if (seeds := more_seeds(region)) is not None:
+            extend = command("sweeps", "extend", folder, "--set", f"seeds={seeds}")
+            return extend, "more seeds: by bounds no point is decided yet"
         if (region["recommended"] or (model and model["recommended"])) and not answers:
-            return command("sweeps", "verify", folder), "proves the region with fresh seeds"
+            return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
+        if self.paths.report.is_file():
+            asks = "`sweeps extend` asks for more seeds, or for other thresholds"
+            return None, f"all results are in {self.paths.report}; {asks}"
         return command("sweeps", "report", folder), "writes all results as a page"
 
-    def _verifications(self) -> list[str]:
-        """The verdicts of those that have been answered; damaged ones have none."""
-        found = []
-        for file in sorted(self.paths.verifications.glob("*/answer.json")):
-            with contextlib.suppress(OSError, ValueError):
-                found.append(str(json.loads(file.read_bytes()).get("verdict")))
-        return found
+    def verification(self) -> VerificationCount | None:
+        answers = [answer for answer in self._verifications if "inside" in answer]
+        if not answers:
+            return None
+        last = next((a for a in answers if a["verdict"] == PASSED), answers[-1])
+        inside = last["inside"]
+        return {"verdict": last["verdict"], "passed": inside["passed"], "draws": inside["draws"]}
 
-    def _not_mirrored(self) -> str | None:
-        """`80 of 120 trials`, by the last line of mirror.log; None where that says nothing."""
+    @cached_property
+    def _verifications(self) -> list[dict[str, Any]]:
+        """Those that have been answered, the latest last; damaged ones are left out."""
+        found = []
+        with contextlib.suppress(OSError):
+            files = list(self.paths.verifications.glob("*/answer.json"))
+            files.sort(key=lambda file: file.stat().st_mtime)
+            for file in files:
+                with contextlib.suppress(ValueError):
+                    found.append(json.loads(file.read_bytes()))
+        return [answer for answer in found if isinstance(answer, dict) and "verdict" in answer]
+
+    def mirrored(self, trials: int) -> tuple[int, int] | None:
+        """By mirror.log, which is that of the latest run; None also where that says nothing."""
         if not self._sweep["tracking"].get("uri"):
             return None
         try:
@@ -152,10 +214,32 @@ class SweepSubject(Subject):
         except OSError:
             return None
         said = [line for line in lines if line.startswith("mirrored ")]
-        counts = re.fullmatch(r"mirrored (\d+)/(\d+)", said[-1]) if said else None
-        if counts is None or counts[1] == counts[2]:
+        if said and said[-1] == MIRRORED_ALL:
             return None
-        return f"{counts[1]} of {counts[2]} trials are there"
+        counts = re.fullmatch(r"mirrored (\d+)/(\d+)", said[-1]) if said else None
+        if counts is None:
+            return (0, trials) if any(line.startswith("not mirrored: ") for line in lines) else None
+        done, total = int(counts[1]), max(int(counts[2]), trials)
+        return None if done >= total else (done, total)
+
+    def sending(self) -> bool:
+        """The mirror locks the folder itself; this looks for a moment."""
+        try:
+            folder = os.open(self.paths.root, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # a file system without locks for folders
+        finally:
+            os.close(folder)
+        return False
+
+    def answering(self, trials: Sequence[TrialRow]) -> bool:
+        return self._region is None or not self._is_current(self._region, trials)
 
     def _is_current(self, region: RegionFile, trials: Sequence[TrialRow]) -> bool:
         """Whether region.json counts the trials as the ledger does."""

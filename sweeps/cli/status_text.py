@@ -1,5 +1,5 @@
-"""`sweeps status` in words: figures first, then what failed, and last what is known and what to
-type next."""
+"""`sweeps status` in words: what is known and what to type next come first, then figures, and
+last what failed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ SHOWN_AS = {"foretold": "predicted verdicts"}
 #: What is not a figure in a line of its own.
 OTHERS = (
     *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
-    *("verdict", "next", "next_why", "outdated", "reused"),
+    *("verdict", "next", "next_why", "outdated", "reused", "mirrored", "now", "verification"),
 )
+#: Figures that are left out where they are zero.
+RARE = ("stopped", "failed", "foretold", "collapsed", "diverged")
 #: Columns of the names of figures.
 WIDTH = 18
 
@@ -28,11 +30,13 @@ WIDTH = 18
 def status_text(answer: StatusAnswer, now: float | None = None) -> str:
     """Lines for people. now: seconds since 1970, by default the present."""
     lines = [
+        _line("name", answer["name"]),
+        *_state(answer),
+        *_known(answer, time.time() if now is None else now),
+        _line("next", _next(answer)),
         *_figures(answer),
         *(f"  {count} x {cause}" for cause, count in answer["failures"].items()),
         *_probes(answer),
-        *_known(answer, time.time() if now is None else now),
-        _line("next", _next(answer)),
     ]
     return "\n".join(lines)
 
@@ -43,11 +47,9 @@ def _line(name: str, value: object) -> str:
 
 def _figures(answer: StatusAnswer) -> Iterator[str]:
     for name, value in answer.items():
-        if name not in OTHERS:
+        if name not in ("name", *OTHERS) and (value or name not in RARE):
             shown = SHOWN_AS.get(name, name.replace("_", " "))
             yield _line(shown, _with_unit(name, value, answer["at_most"]))
-        if name == "name":
-            yield from _rate(answer)
         if name == "foretold" and answer["outdated"]:
             again = counted(answer["outdated"], "recorded trial")
             yield _line("to train again", f"{again}, since the sweep was extended")
@@ -55,16 +57,16 @@ def _figures(answer: StatusAnswer) -> Iterator[str]:
             yield _line("taken over", f"{counted(answer['reused'], 'trial')} of other sweeps")
 
 
-def _rate(answer: StatusAnswer) -> Iterator[str]:
+def _state(answer: StatusAnswer) -> Iterator[str]:
     held_by, left = answer["held_by"], answer["seconds_left"]
     yield _line("state", f"{answer['state']}{f' ({held_by})' if held_by else ''}")
+    if answer["now"] is not None:
+        yield _line("now", answer["now"])
+        return
     if not held_by:
         return
     if answer["rate"] is None or left is None:
         yield _line("time left", "not known yet")
-        return
-    if left == 0:
-        yield _line("time left", "none: every trial has ended")
         return
     yield _line("rate", f"{answer['rate']:.3g} trials/s")
     yield _line("time left", f"{'at most ' * answer['at_most']}{duration(left)}")
@@ -89,9 +91,15 @@ def _probes(answer: StatusAnswer) -> Iterator[str]:
 
 def _known(answer: StatusAnswer, now: float) -> Iterator[str]:
     verdict = answer["verdict"]
-    name = "verdict" if answer["state"] == "finished" else "verdict so far"
+    ended = answer["state"] == "finished" or answer["now"] is not None
     if verdict is not None:
+        name = "verdict" if ended else "verdict so far"
         yield _line(name, f"{_verdict(verdict)}{_age(verdict, now)}")
+    if (found := answer["verification"]) is not None:
+        draws = f"{found['passed']} of {counted(found['draws'], 'draw')} pass"
+        yield _line("verification", f"{found['verdict']}, {draws}")
+    if answer["mirrored"] is not None:
+        yield _line("MLflow", f"{answer['mirrored'][0]} of {answer['mirrored'][1]} trials")
 
 
 def _verdict(verdict: Verdict) -> str:

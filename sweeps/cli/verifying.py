@@ -13,6 +13,7 @@ from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
+    from sweeps.records.verification_file import VerificationFile
     from sweeps.storage.paths import SweepPaths
     from sweeps.verify.plan import Plan
     from sweeps.verify.run import Verification
@@ -27,7 +28,7 @@ def verify(args: argparse.Namespace) -> int:
     from sweeps.verify.plan import settings_of
     from sweeps.verify.run import verification
     from sweeps.verify.transfer import transfer_attacks
-    from sweeps.verify.verification_text import verification_text
+    from sweeps.verify.verification_text import next_step, verification_text
 
     paths, spec = reopen(args.dir)
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
@@ -43,11 +44,28 @@ def verify(args: argparse.Namespace) -> int:
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
         answer = case.answer(ledger, plan)
-    print(json.dumps(answer) if args.json else verification_text(answer))
+    text = _unfinished(paths, answer) or verification_text(answer)
+    print(json.dumps(answer) if args.json else text)
     say(f"\nFull answer: {escaped(str(case.paths.answer))}")
     if answer["trials"]["failed"]:
         say(f"{answer['trials']['failed']} trainings failed; to try them again: {_again(args)}")
+    if (following := next_step(answer, paths.root)) is not None:
+        say(following)
     return FINE if answer["verdict"] == "passed" else FAILURES
+
+
+def _unfinished(paths: SweepPaths, answer: VerificationFile) -> str | None:
+    """Why there is nothing to verify, where that is because the sweep has not ended."""
+    from sweeps.ledger import Ledger
+    from sweeps.storage.paths import read_sweep
+    from sweeps.verify.answer import EMPTY
+    from sweeps.verify.verification_text import unfinished_text
+
+    if answer["verdict"] != EMPTY:
+        return None
+    ledger, planned = Ledger(paths.ledger), read_sweep(paths)["planned"]
+    ended = len(ledger.ended | ledger.failed)
+    return unfinished_text(ended, planned, paths.root) if ended < planned else None
 
 
 def _again(args: argparse.Namespace) -> str:
@@ -123,7 +141,12 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namesp
     progress = Progress(planned, len(ledger.finished))
     try:
         runner = runner_of(args.runner, case.spec, ledger)
-        outcome = case.train(ledger, plan, runner, [progress], lambda: say(STOPPING))
+
+        def stopping() -> None:
+            progress.stop()
+            say(STOPPING)
+
+        outcome = case.train(ledger, plan, runner, [progress], stopping)
     except KeyboardInterrupt:
         return False
     finally:

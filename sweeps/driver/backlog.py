@@ -14,6 +14,7 @@ from backdoor.wording import counted
 from sweeps.driver.messages import Messages
 from sweeps.driver.progress import RateMeter, duration
 from sweeps.driver.status_line import StatusLine
+from sweeps.ledger import Ledger
 from sweeps.mirror import MirrorProcess
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
@@ -28,14 +29,14 @@ def wait_for_mirror(mirror: MirrorProcess, paths: SweepPaths, messages: Messages
     """Waits until MLflow has all trials, with one line; Ctrl-C leaves the rest for later."""
     if not mirror.required:
         return
-    line = _Line(paths, messages.quiet)
+    line = _Line(paths, messages.quiet, _recorded(paths))
     try:
         with _interruptible():
             warning = mirror.finish(line.show)
     except KeyboardInterrupt:
         mirror.stop()
         line.status.clear()
-        messages.say(_lacking(mirror, command("sweeps", "mirror", paths.root)))
+        messages.say(_lacking(mirror, paths, "mirror"))
     else:
         line.status.clear()
         if warning:
@@ -43,9 +44,14 @@ def wait_for_mirror(mirror: MirrorProcess, paths: SweepPaths, messages: Messages
 
 
 def leave_mirror(
-    mirror: MirrorProcess, paths: SweepPaths, messages: Messages, at_once: bool = False
+    mirror: MirrorProcess,
+    paths: SweepPaths,
+    messages: Messages,
+    at_once: bool = False,
+    complete: bool = False,
 ) -> None:
-    """Ends the mirror of a sweep that did not end by itself: it is not waited for, but shortly."""
+    """Ends the mirror of a sweep that did not end by itself: it is not waited for, but shortly.
+    complete: whether all trials are recorded, so that there is nothing to resume."""
     if not mirror.required:
         return
     try:
@@ -54,25 +60,36 @@ def leave_mirror(
         warning = "interrupted"
     if warning:
         mirror.stop()
-        messages.say(_lacking(mirror, command("sweeps", "resume", paths.root)))
+        messages.say(_lacking(mirror, paths, "mirror" if complete else "resume"))
 
 
-def _lacking(mirror: MirrorProcess, again: str) -> str:
-    done = 0 if mirror.reached is None else mirror.reached[0]
+def _lacking(mirror: MirrorProcess, paths: SweepPaths, again: str) -> str:
+    done, recorded = 0 if mirror.reached is None else mirror.reached[0], _recorded(paths)
+    if done and done >= recorded:
+        return f"MLflow has all {counted(recorded, 'recorded trial')}."
     has = f"has {counted(done, 'trial')} so far" if done else "lacks trials"
-    return f"MLflow {has}. Nothing is lost; this sends the rest: {again}"
+    rest = command("sweeps", again, paths.root)
+    return f"MLflow {has}. Nothing is lost; this sends the rest: {rest}"
+
+
+def _recorded(paths: SweepPaths) -> int:
+    """Trials with a row, whatever their end."""
+    ledger = Ledger(paths.ledger)
+    return len(ledger.finished | ledger.stopped | ledger.failed)
 
 
 class _Line:
-    """The line that is shown during the wait."""
+    """The line that is shown during the wait. recorded: trials that MLflow is to have."""
 
-    def __init__(self, paths: SweepPaths, quiet: bool) -> None:
+    def __init__(self, paths: SweepPaths, quiet: bool, recorded: int) -> None:
+        self._recorded = recorded
         self.status = StatusLine(sys.stderr, SILENT)
         self._quiet, self._meter, self._before = quiet, RateMeter(), 0
         self._later = command("sweeps", "mirror", paths.root)
 
     def show(self, done: int, total: int) -> None:
-        """MLflow has `done` of `total` trials now."""
+        """MLflow has `done` of `total` trials now; the latter was counted at an earlier moment."""
+        total = max(total, self._recorded)
         now = time.monotonic()
         self._meter.add(done - self._before, now)
         self._before = done
@@ -82,8 +99,10 @@ class _Line:
     def _text(self, done: int, total: int, now: float) -> str:
         _, seconds = self._meter.rate_and_left(total - done, now)
         left = "" if seconds is None else f", {duration(seconds)} left"
-        later = f"Ctrl-C leaves the rest to {self._later}"
-        return f"sending trials to MLflow: {done}/{total}{left}. {later}"
+        text = f"sending trials to MLflow: {done}/{total}{left}"
+        told = (f". Ctrl-C leaves the rest to {self._later}", ". Ctrl-C is safe", "")
+        # A command that is cut would be another one.
+        return next((line for each in told if self.status.fits(line := text + each)), text)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from backdoor.errors import escaped
 from backdoor.wording import counted
 from sweeps.driver.backlog import leave_mirror, wait_for_mirror
 from sweeps.driver.hard_stop import ends_soon
-from sweeps.driver.messages import STOPPING, Messages
+from sweeps.driver.messages import STOPPING, Messages, interrupted
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
 from sweeps.ledger import Ledger, Rows
@@ -27,7 +27,6 @@ from sweeps.spec import SweepSpec
 from sweeps.storage.files import locked
 from sweeps.storage.leftovers import clear_leftovers
 from sweeps.storage.paths import SweepPaths, read_sweep
-from sweeps.storage.shell import command
 
 
 def holding(paths: SweepPaths) -> ExitStack:
@@ -62,8 +61,9 @@ def execute(
         clear_leftovers(paths)
         store_spec(paths, spec)
         ledger = Ledger(paths.ledger)
-        ledger.outdated = outdated_trials(ledger, read_sweep(paths))
-        told = _Interrupted(paths, ledger, messages)
+        sweep = read_sweep(paths)
+        ledger.outdated = outdated_trials(ledger, sweep)
+        told = _Interrupted(paths, ledger, messages, sweep["planned"])
         try:
             with ends_soon(told.tell) if ends_process else nullcontext():
                 outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
@@ -79,7 +79,7 @@ def execute(
                 raise
     if outcome.interrupted:
         told.tell()
-        leave_mirror(mirror, paths, messages, at_once)
+        leave_mirror(mirror, paths, messages, at_once, told.complete)
         return outcome, ledger
     wait_for_mirror(mirror, paths, messages)
     return outcome, ledger
@@ -99,8 +99,9 @@ def _train(
     recorded, at_once = len(ledger.ended), False
     planned = counted(sweep["planned"], "trial")
     say(f"{spec.name}: {planned}, {recorded:,} recorded, in {escaped(str(paths.root))}")
+    stopped = len(ledger.outdated & ledger.stopped)
+    messages.say_outdated(len(ledger.outdated), stopped, sweep["planned"] - recorded)
     messages.say_data(data_read(spec))
-    messages.say_outdated(len(ledger.outdated))
     for other in pool.sweeps if pool is not None else ():
         say(f"looks for its trials among {counted(len(other.index), 'trial')} of {other.folder}")
     for folder in gone:
@@ -118,9 +119,14 @@ def _train(
     progress = Progress(sweep["planned"], recorded, at_most=search.size is not None)
     if not messages.quiet:
         observers.append(progress)
+
+    def stopping() -> None:
+        progress.stop()
+        say(STOPPING)
+
     try:
         chosen = runner_of(runner, spec, ledger)
-        outcome = run_search(spec, ledger, search, chosen, observers, lambda: say(STOPPING), pool)
+        outcome = run_search(spec, ledger, search, chosen, observers, stopping, pool)
     except KeyboardInterrupt:
         outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
     finally:
@@ -135,17 +141,20 @@ def _train(
 class _Interrupted:
     """Tells once that the sweep was interrupted, and how to go on."""
 
-    def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages) -> None:
-        self.paths, self.ledger, self.messages = paths, ledger, messages
+    def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages, planned: int) -> None:
+        self.paths, self.ledger, self.messages, self.planned = paths, ledger, messages, planned
         self._told = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planned trials are recorded."""
+        return len(self.ledger.ended) >= self.planned
 
     def tell(self) -> None:
         if not self._told:
             self._told = True
             recorded = len(self.ledger.ended)
-            are = "trial is" if recorded == 1 else "trials are"
-            again = command("sweeps", "resume", self.paths.root)
-            self.messages.say(f"Interrupted: {recorded} {are} recorded. Go on with: {again}")
+            self.messages.say(interrupted(self.paths, recorded, self.planned))
 
 
 class _Notify:

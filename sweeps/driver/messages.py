@@ -8,12 +8,37 @@ from dataclasses import dataclass
 
 from backdoor.datasets.summary import DataSummary
 from backdoor.errors import escaped
+from backdoor.wording import counted, noun_for
+from sweeps.storage.paths import SweepPaths
+from sweeps.storage.shell import command
 
 #: What a first Ctrl-C does.
 STOPPING = (
-    "\nStopping when the running trials have ended. Ctrl-C again stops at once: "
+    "\nStopping when the running trials have ended. A second Ctrl-C or SIGTERM stops at once: "
     "then these trials are lost, recorded ones are not."
 )
+
+
+def interrupted(paths: SweepPaths, recorded: int, planned: int) -> str:
+    """What is recorded after an interrupt, and what goes on from there. recorded: trials that are
+    not to be trained again."""
+    if recorded >= planned:
+        again = command("sweeps", "region", paths.root)
+        trials = f"all {counted(planned, 'trial')} {noun_for(planned, 'is', 'are')}"
+        return f"Interrupted: {trials} recorded; only the answer is missing. Write it with: {again}"
+    are = noun_for(recorded, "trial is", "trials are")
+    again = command("sweeps", "resume", paths.root)
+    return f"Interrupted: {recorded} {are} recorded. Go on with: {again}"
+
+
+def _why_again(count: int, stopped: int) -> str:
+    reasons = list[str]()
+    if count > stopped:
+        lack = noun_for(count - stopped, "lacks", "lack")
+        reasons.append(f"{counted(count - stopped, 'clean baseline')} that {lack} a trigger")
+    if stopped:
+        reasons.append(f"{counted(stopped, 'trial')} that other thresholds had stopped")
+    return " and ".join(reasons)
 
 
 @dataclass(frozen=True)
@@ -40,14 +65,14 @@ class Messages:
             self.say(f"changed: {each}")
         self.say(f"{escaped(spec)} has the whole spec now")
 
-    def say_outdated(self, count: int) -> None:
-        """How many trials are trained again after an extension."""
-        if count:
-            trials = "1 trial is" if count == 1 else f"{count} trials are"
-            self.say(
-                f"{trials} trained again: clean baselines that lack a trigger, "
-                "or trials that were stopped by other thresholds"
-            )
+    def say_outdated(self, count: int, stopped: int, left: int) -> None:
+        """How many trials are trained again after an extension. stopped: those of them that other
+        thresholds stopped; left: how many trials are to be trained in all."""
+        if not count:
+            return
+        are = noun_for(count, "is", "are")
+        of = f"{count:,} of the {left:,} trials to train {are} trained again"
+        self.say(f"{of}: {_why_again(count, stopped)}")
 
     def warn(self, text: str) -> None:
         """What nobody should miss."""

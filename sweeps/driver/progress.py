@@ -134,7 +134,7 @@ class Progress:
         self, total: int, done: int, stream: TextIO | None = None, at_most: bool = False
     ) -> None:
         self.total, self.done, self.failed, self.stopped = total, done, 0, 0
-        self.at_most, self.meter = at_most, RateMeter()
+        self.at_most, self.meter, self.stopping = at_most, RateMeter(), False
         self._line = StatusLine(stream or sys.stderr)
 
     def recorded(self, rows: Rows) -> None:
@@ -145,6 +145,10 @@ class Progress:
         self.done += rows.num_rows - failed
         self._note(rows, time.monotonic())
         self.show()
+
+    def stop(self) -> None:
+        """Only running trials end from now on: the time to the end of all is no longer shown."""
+        self.stopping = True
 
     def _note(self, rows: Rows, now: float) -> None:
         """The clocks of workers, which may be on other machines, are used for durations only."""
@@ -165,8 +169,9 @@ class Progress:
         text = f"{self.done}/{self.total} trials"
         if rate is not None and seconds is not None:
             text += f", {rate:.3g}/s"
-            if left > 0:
+            if left > 0 and not self.stopping:
                 text += f", {'at most ' * self.at_most}{duration(seconds)} left"
+        text += ", stopping" if self.stopping else ""
         text += f", {self.stopped} stopped early" if self.stopped else ""
         return text + (f", {self.failed} failed" if self.failed else "")
 

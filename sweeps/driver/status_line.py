@@ -37,8 +37,15 @@ class StatusLine:
 
     def _cut(self, text: str) -> str:
         """A line that is longer than the terminal is wide could not be redrawn in place."""
-        width = shutil.get_terminal_size().columns - 1
-        return text if not self._tty or len(text) <= width else text[: width - 3] + "..."
+        return text if self.fits(text) else text[: self._width - 3] + "..."
+
+    def fits(self, text: str) -> bool:
+        """Whether the text is shown whole."""
+        return not self._tty or len(text) <= self._width
+
+    @property
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns - 1
 
     def _print(self, text: str, end: str) -> None:
         print(text, end=end, file=self._stream, flush=True)

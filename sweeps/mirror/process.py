@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.mirror.tracking_store import UNUSABLE, elsewhere
 from sweeps.storage.addresses import secrets_of
 from sweeps.storage.files import new_private
 from sweeps.storage.paths import SweepPaths
@@ -195,7 +196,14 @@ class MirrorProcess:
     def _warning(self, reason: str) -> str:
         again = command("sweeps", "mirror", self.paths.root)
         reason = reason.removeprefix(FAILED).rstrip(".")
+        # The process knows the folder by its whole path.
+        reason = reason.replace(repr(str(self.paths.root.resolve())), repr(str(self.paths.root)))
         missing = f"Some results are not in MLflow yet: {reason}."
+        if all(words in reason for words in UNUSABLE):
+            return (
+                f"{missing} Nothing is lost. The first run fixed this address: start the store or "
+                f"repair it, then use: {again}   or send them elsewhere: {elsewhere(self.paths)}"
+            )
         return f"{missing} Nothing is lost. Send them with: {again}"
 
 

@@ -64,10 +64,13 @@ class RunView:
         changed = self._synced.changed(table)
         if changed:
             preflight(self._experiment.uri)
-        for trial in changed:
-            counts[self._sync_trial(trial)] += 1
+        # Those that MLflow has come first, in no time, and the count goes on from there.
+        changed.sort(key=lambda trial: trial.row.trial_id not in self._runs)
+        for number, trial in enumerate(changed, 1):
+            state = self._sync_trial(trial)
+            counts[state] += 1
             self._synced.note(trial)
-            if on_progress is not None:
+            if on_progress is not None and (state != "present" or number == len(changed)):
                 on_progress(len(self._synced), table.num_rows)
         return counts
 

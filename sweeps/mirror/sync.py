@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger
@@ -15,7 +16,9 @@ from sweeps.mirror.run_view import RunView
 from sweeps.mirror.tracking_store import preflight, refuse_linked_store, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
 from sweeps.records.sweep_file import SweepFile
+from sweeps.storage.addresses import scrubbed
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
+from sweeps.storage.shell import line_of
 from sweeps.storage.tracking_uri import whole_uri
 
 
@@ -73,6 +76,25 @@ def view_of(paths: SweepPaths, sweep: SweepFile, uri: str) -> View:
     return PointView(sweep, uri, read_spec(paths))
 
 
+def _other_command(paths: SweepPaths) -> str | None:
+    """The command that has the folder's lock as a mirror, as Linux tells it: `process 12 (sweeps
+    mirror r)`; None where it cannot be told."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inode = paths.root.stat().st_ino
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()  # 1: FLOCK ADVISORY WRITE 12 08:01:99 0 EOF
+            if "->" in fields or fields[1] != "FLOCK" or int(fields[5].split(":")[2]) != inode:
+                continue
+            raw = Path(f"/proc/{int(fields[4])}/cmdline").read_bytes().rstrip(b"\0")
+            words = raw.decode(errors="replace").split("\0")
+            if "sweeps.mirror.follower" in words:
+                return f"process {fields[4]}, the mirror of a sweep that runs or has just ended,"
+            name = next((n for n, w in enumerate(words) if Path(w).name == "sweeps"), 0)
+            shown = line_of([Path(words[name]).name, *words[name + 1 :]])
+            return f"process {fields[4]} ({scrubbed(shown)})"
+    return None
+
+
 @contextlib.contextmanager
 def only_mirror(paths: SweepPaths) -> Iterator[None]:
     """Locks the folder: two mirrors of it would each repair the unfinished runs of the other."""
@@ -83,6 +105,8 @@ def only_mirror(paths: SweepPaths) -> Iterator[None]:
         os.close(folder)
         rule = "must not be mirrored by two processes at once"
         remedy = "A running sweep mirrors itself; wait until it has ended."
+        if (other := _other_command(paths)) is not None:
+            remedy = f"{other} does it now. {remedy}"
         raise UserError(Mistake("DIR", rule, str(paths.root), remedy)) from None
     except OSError:
         pass  # a file system without locks for folders

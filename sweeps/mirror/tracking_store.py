@@ -15,26 +15,55 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
 from sweeps.records.sweep_file import SweepFile
-from sweeps.storage.addresses import hidden, scrubbed, secrets_of
+from sweeps.storage.addresses import hidden, same_store, scrubbed, secrets_of
+from sweeps.storage.environment import variable
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
 from sweeps.storage.sqlite_address import former_address, is_plain, sqlite_file, sqlite_uri
-from sweeps.storage.tracking_uri import whole_uri
+from sweeps.storage.tracking_uri import VARIABLE, broken_rule, whole_uri
 
 #: Seconds that a server may take to show that it is there.
 PREFLIGHT_SECONDS = 3.0
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
+#: What stands around the address of a store that cannot be used.
+UNUSABLE = ("MLflow's store", "cannot be used")
+
+
 class TrackingUnreachable(BackdoorSweepsError):  # noqa: N818  (a state of the store)
-    """MLflow's store cannot be reached or used."""
+    """MLflow's store cannot be reached or used. remedy: sentences, for people."""
 
-    def __init__(self, uri: str, reason: str) -> None:
+    def __init__(self, uri: str, reason: str, remedy: str = "") -> None:
         self.uri, self.reason = hidden(uri), one_line(scrubbed(reason, [uri]))
-        super().__init__(f"MLflow's store {self.uri} cannot be used: {self.reason}")
+        self.remedy = remedy
+        told = f"{UNUSABLE[0]} {self.uri} {UNUSABLE[1]}: {self.reason}"
+        super().__init__(f"{told.rstrip('.')}. {remedy}" if remedy else told)
 
-    def __reduce__(self) -> tuple[type[TrackingUnreachable], tuple[str, str]]:
-        return type(self), (self.uri, self.reason)
+    def __reduce__(self) -> tuple[type[TrackingUnreachable], tuple[str, str, str]]:
+        return type(self), (self.uri, self.reason, self.remedy)
+
+
+def elsewhere(paths: SweepPaths) -> str:
+    """The command that sends a sweep's runs to another store."""
+    return command("sweeps", "mirror", paths.root, "--uri", "sqlite:///FILE")
+
+
+def other_store(sweep: SweepFile, paths: SweepPaths) -> str | None:
+    """What to know where $MLFLOW_TRACKING_URI names another store than the sweep was begun with:
+    it has no effect any more. None where it is not set, or is no address of a store."""
+    given = variable(VARIABLE)
+    if not given or broken_rule(given) is not None or not sweep["tracking"].get("uri"):
+        return None
+    stored = store_uri(sweep, paths)
+    file = sqlite_file(given)
+    if same_store(given, stored) or (file is not None and file == sqlite_file(stored)):
+        return None
+    there = command("sweeps", "mirror", paths.root, "--uri", hidden(given))
+    return (
+        f"{VARIABLE} names {hidden(given)}, but the first run of this sweep fixed its store: "
+        f"{hidden(stored)}. The variable has no effect; to send there as well: {there}"
+    )
 
 
 def store_uri(sweep: SweepFile, paths: SweepPaths) -> str:
@@ -66,6 +95,9 @@ def tracking_warnings(sweep: SweepFile, paths: SweepPaths, uri: str | None) -> I
             "It works; change the password, or pass the folder on to nobody."
         )
     if note := moved_store(sweep, paths):
+        yield note
+    # The first run says itself where its runs go.
+    if any(paths.ledger.glob("*.parquet")) and (note := other_store(sweep, paths)):
         yield note
     if stored and not (uri and secrets_of(uri)):
         try:

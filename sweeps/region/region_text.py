@@ -101,10 +101,14 @@ def _table(region: RegionFile, width: int | None) -> list[str]:
     whole = [[*cells, label] for cells, (_, label) in zip(rows, worst, strict=True)]
     if width is None or total(natural_widths([head, *whole])) <= width:
         return [table(head, whole)]
-    head, told = [*head[:-1], "attack"], "(attacks by their number; --json has all)"
+    head = [*head[:-1], "attack"]
+    told = "(attacks are numbers: the terminal is too narrow; --json has all)"
     rows = [[*cells, number] for cells, (number, _) in zip(rows, worst, strict=True)]
     if total(natural_widths([head, *rows])) > width:
-        told = "(attacks by their number, no seeds; --json has all)"
+        told = (
+            "(the column seeds is left out, attacks are numbers: the terminal is too narrow; "
+            "--json has all)"
+        )
         head, rows = _without(head, 4), [_without(cells, 4) for cells in rows]
     if not any(number for number, _ in worst):
         head, rows = head[:-1], [cells[:-1] for cells in rows]

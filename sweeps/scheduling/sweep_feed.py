@@ -17,6 +17,7 @@ from sweeps.ledger import Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.runners import TOO_LARGE
+from sweeps.runners.in_flight import DIED
 from sweeps.scheduling.chunk_size import ChunkSizer
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.search import Search
@@ -28,6 +29,8 @@ SPLIT_FROM = 10.0
 #: Failures of single trials after which a sweep without any finished pack ends: the cause is then
 #: not in the trials.
 GIVE_UP = 5
+#: What helps where workers died.
+LOGS = "Ray's worker logs say why. "
 
 
 class Observer(Protocol):
@@ -238,8 +241,9 @@ class SweepFeed:
         self._failures += 1
         if self._failures >= GIVE_UP:
             raise TrainingError(
-                f"{GIVE_UP} trials failed, each alone, and none finished; the last with: {reason}. "
-                "Fix that (look at Ray's worker logs if workers died), then `sweeps resume`."
+                f"{GIVE_UP} trials failed, each alone, and none finished. The last one with: "
+                f"{reason.removeprefix('UserError: ').rstrip('.')}. "
+                f"{LOGS if reason.startswith(DIED) else ''}Then use `sweeps resume`."
             )
 
     def _record(self, rows: Rows) -> None:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from backdoor.wording import counted, noun_for
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
-from sweeps.verify.answer import EMPTY, PASSED
+from sweeps.statistics.binomial import fewest_draws
+from sweeps.storage.shell import command
+from sweeps.verify.answer import EMPTY, NOT_PROVEN, PASSED
 from sweeps.verify.regions import BOUNDS, INSIDE, PROBABILITY, VERDICT
 
 #: Points with draws that do not pass are listed, up to this many.
 LISTED = 10
+
+
+def unfinished_text(ended: int, planned: int, folder: Path) -> str:
+    """Why nothing can be verified where the sweep itself has not ended."""
+    return (
+        f"Nothing to verify yet: {ended:,} of {counted(planned, 'trial')} of the sweep have ended, "
+        "and no defence point is inside the region so far. "
+        f"Finish the sweep first: {command('sweeps', 'resume', folder)}"
+    )
+
+
+def next_step(answer: VerificationFile, folder: Path) -> str | None:
+    """What to type after a verification that proves nothing; None after another one."""
+    if answer["verdict"] != NOT_PROVEN:
+        return None
+    inside, more = answer["inside"], command("sweeps", "extend", folder, "--set")
+    if inside["passed"] == inside["draws"]:
+        needed = fewest_draws(answer["claim"])
+        draws = command("sweeps", "verify", folder, "--draws", max(needed, inside["draws"] + 1))
+        return f"Next: all draws pass, but they are too few. Draw more: {draws}"
+    return (
+        f"Next: `{more} seeds=N` (more seeds than now) judges the points more surely, and "
+        f"`{more} region.attack_success=X` (a higher X) asks for less; then verify again."
+    )
 
 
 def verification_text(answer: VerificationFile) -> str:
@@ -142,4 +170,4 @@ def _remarks(answer: VerificationFile) -> list[str]:
 
 
 def _percent(fraction: float | None) -> str:
-    return "unknown" if fraction is None else f"{100 * fraction:.4g} %"
+    return "unknown" if fraction is None else f"{100 * fraction:.1f} %"

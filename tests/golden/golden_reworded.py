@@ -112,6 +112,7 @@ REWORDED: list[tuple[str, Any]] = [
         r"(?m)^(probe \w+ +)(\d+) found, (\d+) not suited",
         r"\1   \2 results, \3 not applicable",
     ),
+    (r"(?m)^(stopped|failed|predicted verdicts|collapsed|diverged) +0\n", ""),
     # One of a kind, and counts from a thousand on
     (
         r"\b1 (trial|pack|model|attack|point|seed|draw|training|defence point|judged point)s\b",
@@ -220,8 +221,13 @@ ADDED_STATUS = (
     "verdict",
     "next",
     "next_why",
+    "outdated",
+    "reused",
+    "mirrored",
+    "now",
+    "verification",
 )
-ADDED_STATUS_LINES = re.compile(r"(?m)^(state|verdict|verdict so far|next) {2,}\S.*\n")
+ADDED_STATUS_LINES = re.compile(r"(?m)^(state|verdict|verdict so far|verification|next) {2,}\S.*\n")
 
 
 def record_without_added(record: dict[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,8 @@ def test_the_answer_stands_last_and_fits_the_terminal(tmp_path) -> None:
         answer = lines.index(next(line for line in lines if line.startswith("By 95 % t-bounds")))
         assert any(line.startswith("Recommended: ") for line in lines[answer:])
         assert len(lines) - answer <= 7
-    assert "(attacks by their number, no seeds; --json has all)" in narrow
+    told = " ".join(narrow)
+    assert "(the column seeds is left out, attacks are numbers: the terminal is too narrow;" in told
 
 
 SHELL = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}

@@ -22,7 +22,7 @@ from trials import fake_rows
 from sweeps import read_region, run_sweep
 from sweeps.driver import backlog
 from sweeps.driver.hard_stop import INTERRUPTED
-from sweeps.driver.messages import Messages
+from sweeps.driver.messages import Messages, interrupted
 from sweeps.driver.status_line import StatusLine
 from sweeps.ledger import Ledger
 from sweeps.mirror import MirrorProcess
@@ -30,6 +30,7 @@ from sweeps.runners.processes import descendants, kill
 from sweeps.runners.scratch import LOCK, PREFIX, scratch_folder
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.leftovers import clear_leftovers
+from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,50 @@ def test_the_backlog_is_one_line_of_a_terminal_that_goes(tmp_path, monkeypatch) 
         "sending trials to MLflow: 5/24", "sending trials to MLflow: 24/24",
     ]  # fmt: skip
     assert all(len(line) < 60 for line in lines)
+
+
+def test_a_line_that_is_too_long_loses_its_sentence_not_half_of_a_command(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    paths = begin(tmp_path / "r", small_spec())
+    line, again = backlog._Line(paths, False, 24), command("sweeps", "mirror", paths.root)
+    texts = []
+    for width in (400, 60, 40):
+        monkeypatch.setenv("COLUMNS", str(width))
+        texts.append(line._text(5, 24, 0.0))
+    counts = "sending trials to MLflow: 5/24"
+    whole = f"{counts}. Ctrl-C leaves the rest to {again}"
+    assert texts == [whole, f"{counts}. Ctrl-C is safe", counts]
+
+
+def test_what_mlflow_has_after_an_interrupt_is_by_the_ledger(tmp_path, monkeypatch) -> None:
+    mirror = Mirror(begin(tmp_path / "r", small_spec()))
+    monkeypatch.setattr(backlog, "_recorded", lambda paths: 24)
+    mirror.reached = 24, 24
+    assert backlog._lacking(mirror, mirror.paths, "mirror") == "MLflow has all 24 recorded trials."
+    mirror.reached = 23, 23
+    assert "this sends the rest" in backlog._lacking(mirror, mirror.paths, "mirror")
+
+
+def test_an_interrupt_after_the_last_trial_asks_for_the_answer_only(tmp_path) -> None:
+    paths = SweepPaths(tmp_path)
+    region, resume = (command("sweeps", each, tmp_path) for each in ("region", "resume"))
+    assert interrupted(paths, 24, 24) == (
+        "Interrupted: all 24 trials are recorded; only the answer is missing. "
+        f"Write it with: {region}"
+    )
+    assert interrupted(paths, 1, 24).endswith(f"1 trial is recorded. Go on with: {resume}")
+
+
+def test_what_is_trained_again_is_counted_by_its_reason(capsys) -> None:
+    Messages().say_outdated(18, stopped=6, left=54)
+    Messages().say_outdated(1, stopped=1)
+    assert capsys.readouterr().err == (
+        "18 of the 54 trials to train are trained again: 12 clean baselines that lack a trigger "
+        "and 6 trials that other thresholds had stopped\n"
+        "1 trial is trained again: 1 trial that other thresholds had stopped\n"
+    )
 
 
 def test_without_a_terminal_lines_come_now_and_then() -> None:

@@ -291,7 +291,10 @@ def test_runs_of_others_are_left_alone(folder: Folder) -> None:
 
 
 def test_two_mirrors_of_one_folder_are_refused(folder: Folder) -> None:
-    rule = "DIR must not be mirrored by two processes at once, but got .* A running sweep mirrors"
+    rule = (
+        "DIR must not be mirrored by two processes at once, but got .*"
+        f"process {os.getpid()} .* does it now. A running sweep mirrors"
+    )
     with only_mirror(folder.paths), pytest.raises(UserError, match=rule):
         mirror(folder.paths)
     assert mirror(folder.paths).created == 0

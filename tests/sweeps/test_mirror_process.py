@@ -75,7 +75,9 @@ def test_dead_server_gives_a_warning_with_the_command(tmp_path: Path) -> None:
         f"Some results are not in MLflow yet: MLflow's store {uri} cannot be used: "
     )
     assert "refused" in warning
-    assert warning.endswith("Send them with: " + command("sweeps", "mirror", folder.paths.root))
+    again = command("sweeps", "mirror", folder.paths.root)
+    assert ". Nothing is lost. The first run fixed this address: start the store or " in warning
+    assert warning.endswith(f": {again}   or send them elsewhere: {again} --uri sqlite:///FILE")
 
 
 @pytest.mark.slow

@@ -95,6 +95,8 @@ def test_the_line_says_at_most_where_a_search_may_end_early() -> None:
         progress.meter.began, progress.done = first - 1, 11
     assert sure.line(first + 10).startswith("11/100 trials, 1/s, 1 min 29 s left")
     assert perhaps.line(first + 10).startswith("11/100 trials, 1/s, at most 1 min 29 s left")
+    sure.stop()
+    assert sure.line(first + 10) == "11/100 trials, 1/s, stopping", "not the time to the end of all"
 
 
 def test_durations_in_words() -> None:

@@ -22,7 +22,7 @@ from sweeps.cli.jobs import read_for_cluster
 from sweeps.cli.main import main
 from sweeps.cli.restarting import restart
 from sweeps.mirror.process import _environment
-from sweeps.mirror.tracking_store import TrackingUnreachable, tracking_warnings
+from sweeps.mirror.tracking_store import TrackingUnreachable, other_store, tracking_warnings
 from sweeps.results.create import create_results
 from sweeps.results.tracking import command_without_secrets, same_tracking, without_secrets
 from sweeps.storage.addresses import hidden, lacks_secret, same_store, scrubbed, secrets_of
@@ -241,3 +241,15 @@ def test_check_refuses_the_store_that_run_refuses(
     assert main(["check", "digits", "--set", "tracking={}"]) == 2
     assert "MLFLOW_TRACKING_URI must be a tracking store that MLflow has" in capsys.readouterr().err
     assert main(["check", "digits", "--set", "tracking=none"]) == 0
+
+
+def test_a_variable_that_names_another_store_later_has_no_effect(tmp_path, monkeypatch) -> None:
+    paths, there = SweepPaths(tmp_path), {"tracking": {"uri": "http://one:5000"}}
+    for same in ("http://one:5000/", "no address", ""):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", same)
+        assert other_store(there, paths) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hush@two:5000")
+    note = str(other_store(there, paths))
+    assert note.startswith("MLFLOW_TRACKING_URI names http://me:***@two:5000, but the first run ")
+    assert "fixed its store: http://one:5000. The variable has no effect" in note
+    assert other_store({"tracking": {"uri": None}}, paths) is None

@@ -13,6 +13,7 @@ from small import begin, small_spec
 from trials import fake_result
 
 from sweeps.cli.main import main
+from sweeps.cli.status_subject import more_seeds
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.region.write import write_region
 from sweeps.search import make_search
@@ -179,7 +180,8 @@ def test_trials_that_failed_are_tried_again(tmp_path, capsys) -> None:
     said = words(paths.root, capsys)
     assert "state              finished\n" in said and "  1 x RuntimeError: no\n" in said
     resume = f"sweeps resume {paths.root}   (tries again what failed)\n"
-    assert said.endswith(resume), "the last line is what to type"
+    assert resume in said and said.index(resume) < said.index("planned "), "before the figures"
+    assert "failed             1\n" in said and "diverged " not in said
 
 
 def test_a_search_that_ended_early_is_finished_where_that_is_known(tmp_path, capsys) -> None:
@@ -224,6 +226,39 @@ def test_what_mlflow_lacks_is_said_until_it_is_sent(tmp_path, capsys) -> None:
     for last in ("mirrored 24/24\n", "mirrored all\n"):
         paths.mirror_log.write_text(f"mirrored 3/24\n{last}")
         assert "mirror" not in asked(paths.root, capsys)["next"]
+    paths.mirror_log.write_text("not mirrored: refused\n")
+    assert "MLflow             0 of 24 trials\n" in words(paths.root, capsys)
+    with locked(paths.lock):
+        assert "now                sending to MLflow, 0 of 24\n" in words(paths.root, capsys)
+
+
+def test_a_sweep_whose_trials_have_ended_writes_its_answer(tmp_path, capsys) -> None:
+    paths = began(tmp_path)
+    with locked(paths.lock):
+        said = words(paths.root, capsys)
+    assert "\nnow                writing the answer\nverdict            of 4 " in said
+
+
+def test_a_verification_that_failed_is_said(tmp_path, capsys) -> None:
+    paths = began(tmp_path)
+    write_region(paths, small_spec())
+    (paths.verifications / "0").mkdir(parents=True)
+    inside = {"passed": 52, "draws": 59}
+    write_json(
+        paths.verifications / "0" / "answer.json", {"verdict": "not proven", "inside": inside}
+    )
+    paths.report.write_text("a page")
+    said = words(paths.root, capsys)
+    assert "verification       not proven, 52 of 59 draws pass\n" in said
+    assert "sweeps report" not in said
+
+
+def test_more_seeds_come_before_a_verification_where_bounds_decide_nothing() -> None:
+    counts = {"by_means": {"IN": 2}, "by_bounds": {"IN": 0, "OUT": 0, "UNDECIDED": 2}}
+    for seeds, more in ((1, 5), (3, 6), (10, None)):
+        assert more_seeds({"counts": counts, "points": [{"seeds": seeds}]}) == more
+    counts["by_bounds"]["OUT"] = 1
+    assert more_seeds({"counts": counts, "points": [{"seeds": 1}]}) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

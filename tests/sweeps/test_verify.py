@@ -26,6 +26,7 @@ from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
+from sweeps.storage import shell
 from sweeps.storage.paths import VerificationPaths
 from sweeps.verify.answer import answer_of
 from sweeps.verify.judge import count, reliability
@@ -33,7 +34,7 @@ from sweeps.verify.model_draws import ModelRegion
 from sweeps.verify.plan import VerificationSettings, read_plan, settings_of, verifications
 from sweeps.verify.run import Verification, verification
 from sweeps.verify.transfer import transfer_attacks
-from sweeps.verify.verification_text import verification_text
+from sweeps.verify.verification_text import unfinished_text, verification_text
 
 LINEAR = {
     "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
@@ -473,7 +474,7 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
     assert len(Ledger(case.paths.ledger).rows()) == 8 * 5 * 4 + 2 * 5 * 2
     text = verification_text(answer)
     assert "Attacks outside the panel, about which the region claims nothing (transfer):" in text
-    assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0 %)" in text
+    assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0.0 %)" in text
 
 
 def test_the_default_transfer_leaves_out_what_the_panel_has(tmp_path) -> None:
@@ -610,8 +611,9 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert main([*quick, "--draws", "3"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith(
-        "Not proven: 3 of 3 draws inside pass. With 95 % confidence at least 36.84 % of the region does; 90 % is claimed."
+        "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of the region does; 90.0 % is claimed."
     )
+    assert f"Draw more: {shell.command('sweeps', 'verify', out)} --draws 29\n" in said.err
     assert "note: 3 draws cannot prove 0.9, even if all pass; 29 can" in said.err
     assert main([*quick, "--draws", "29", "--json"]) == 0
     streams = capsys.readouterr()
@@ -652,3 +654,11 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
     monkeypatch.setattr(runner, "runner_of", lambda name, spec, ledger: SerialRunner(work))
     assert main(again[1:]) == FINE
     assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1
+
+
+def test_a_sweep_that_has_not_ended_is_finished_before_it_is_verified(tmp_path) -> None:
+    said = unfinished_text(20, 24, tmp_path)
+    assert said.startswith(
+        "Nothing to verify yet: 20 of 24 trials of the sweep have ended, and no "
+    )
+    assert said.endswith(f"Finish the sweep first: {shell.command('sweeps', 'resume', tmp_path)}")
