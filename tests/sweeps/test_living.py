@@ -166,11 +166,11 @@ def test_an_interrupt_after_the_last_trial_asks_for_the_answer_only(tmp_path) ->
 
 def test_what_is_trained_again_is_counted_by_its_reason(capsys) -> None:
     Messages().say_outdated(18, stopped=6, left=54)
-    Messages().say_outdated(1, stopped=1)
+    Messages().say_outdated(1, stopped=1, left=3)
     assert capsys.readouterr().err == (
         "18 of the 54 trials to train are trained again: 12 clean baselines that lack a trigger "
         "and 6 trials that other thresholds had stopped\n"
-        "1 trial is trained again: 1 trial that other thresholds had stopped\n"
+        "1 of the 3 trials to train is trained again: 1 trial that other thresholds had stopped\n"
     )
 
 

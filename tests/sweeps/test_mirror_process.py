@@ -130,7 +130,8 @@ def _kill(process: MirrorProcess) -> int:
     pid = process.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not _alive(pid))
+    # Its threads may end after it: only then its parent can see its end.
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return pid
 
 

@@ -113,7 +113,7 @@ def test_a_sweep_in_which_nothing_works_gives_up_soon(tmp_path, spec) -> None:
 
     with pytest.raises(
         TrainingError,
-        match=r"5 trials failed, each alone, and none finished; .* OSError: no such device",
+        match=r"5 trials failed, each alone, and none finished. .* OSError: no such device",
     ):
         sweep(paths, spec, SerialRunner(work))
     assert len(tried) < 24 and sum(len(pack.trials) == 1 for pack in tried) == 5
