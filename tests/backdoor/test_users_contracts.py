@@ -14,6 +14,7 @@ from backdoor.config import build_attack
 from backdoor.errors import UserError
 from backdoor.probes import Probe
 from backdoor.regularizers import Regularizer
+from backdoor.settings import users_errors
 from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.users_errors import naming_users_code, raised_by_users
 from backdoor.trial import run_pack
@@ -229,7 +230,8 @@ def test_a_signal_during_code_of_users_stays_a_signal() -> None:
         stamped(Slow(), *_images(4))
 
 
-def test_errors_of_others_and_lack_of_memory_stay_as_they_are() -> None:
+def test_errors_of_others_and_lack_of_memory_stay_as_they_are(monkeypatch) -> None:
+    monkeypatch.setattr(users_errors, "PACKAGES", set())  # kinds of tests are no users' here
     with pytest.raises(ValueError, match="ours"), naming_users_code():
         raise ValueError("ours")
     with pytest.raises(MemoryError), naming_users_code():

@@ -102,7 +102,11 @@ def test_an_extended_sweep_has_the_rows_of_one_that_asked_for_all(
     "search, more",
     [
         ({"kind": "optuna", "points": 4}, {"kind": "optuna", "points": 7}),
-        ({"kind": "region", "budget": 30}, {"kind": "region", "budget": 45}),
+        pytest.param(
+            {"kind": "region", "budget": 30},
+            {"kind": "region", "budget": 45},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_search_that_adapts_goes_on(search, more, tmp_path) -> None:
@@ -255,7 +259,7 @@ STOPPING = asked(
 )
 
 
-@pytest.mark.parametrize("success", [0.1, 0.6])
+@pytest.mark.parametrize("success", [0.1, pytest.param(0.6, marks=pytest.mark.slow)])
 def test_stopped_trials_answer_the_present_thresholds(success, tmp_path) -> None:
     folder = tmp_path / "r"
     run_sweep(STOPPING, folder, **QUIET)

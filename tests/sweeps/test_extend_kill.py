@@ -26,7 +26,7 @@ from sweeps.runners.serial import SerialRunner
 from sweeps.runners.worker import train_pack
 from sweeps.storage.paths import SweepPaths, read_sweep
 
-MANY, FEW = 20, 3
+MANY, FEW = 20, 1
 DEFENCE = {"architecture": "ridge", "weight_decay": [0.01, 0.1, 1]}
 PATCH, SINE = {"kind": "patch", "size": 1}, "sine"
 BEFORE: dict[str, Any] = {

@@ -135,6 +135,7 @@ def _kill(process: MirrorProcess) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_a_killed_mirror_is_started_again_and_lacks_nothing(folder: Folder) -> None:
     folder.record(*pair(0))
     process = MirrorProcess(folder.paths)

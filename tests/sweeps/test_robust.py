@@ -23,7 +23,7 @@ from sweeps.storage.paths import read_sweep
 @pytest.mark.parametrize("section", ["name", "data", "defence", "attack"])
 def test_a_section_without_a_value_is_missing(section, tmp_path, capsys) -> None:
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(SMALL))
-    assert main(["check", str(tmp_path / "s.yaml"), "--set", f"{section}="]) == WRONG
+    assert main(["check", str(tmp_path / "s.yaml"), "--set", f"{section}=null"]) == WRONG
     assert f"  {section}: must be given" in capsys.readouterr().err
 
 

@@ -110,7 +110,11 @@ def test_check_says_what_a_region_search_chooses_among(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "loaded"), [("grid", "False"), ("{kind: optuna, points: 2}", "True")]
+    ("search", "loaded"),
+    [
+        ("grid", "False"),
+        pytest.param("{kind: optuna, points: 2}", "True", marks=pytest.mark.slow),
+    ],
 )
 def test_optuna_is_loaded_only_where_it_is_named(search, loaded) -> None:
     arguments = ["check", "digits", "--set", f"search={search}"]
