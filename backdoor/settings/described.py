@@ -59,9 +59,14 @@ def _allowed(hint: Any, many: bool = False) -> str:
         hint, *notes = get_args(hint)
         bounds = [str(bound) for bound in notes if isinstance(bound, Range)]
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    shown = [_one(option, many) for option in options if option is not type(None)]
-    if bounds:
-        shown = [f"{each} {' and '.join(bounds)}" for each in shown]
+    shown = [
+        # Ranges are of numbers: a text among the options is held to rules of its own.
+        f"{_one(option, many)} {' and '.join(bounds)}"
+        if bounds and option is not str
+        else _one(option, many)
+        for option in options
+        if option is not type(None)
+    ]
     listed = " or ".join(shown)
     return f"{listed}; or null" if type(None) in options else listed
 

@@ -53,7 +53,7 @@ class _Comparison:
     def compare(self, recorded: Callable[[], Iterable[TrialRow]]) -> None:
         """Fills `added` and `refused`."""
         before, after = self.before, self.after
-        self._same("name", before.name, after.name, "MLflow's experiment and the folder have it")
+        self._same("name", before.name, after.name, "MLflow's experiment is called so.")
         data = before.data.identity() == after.data.identity()
         self._unchanged("data", data, "Results of different data do not mix.")
         training = before.training.identity() == after.training.identity()
@@ -64,7 +64,7 @@ class _Comparison:
         self._defence(recorded)
         stopping = before.stopping == after.stopping
         self._unchanged("stopping", stopping, "Trials were stopped by it.")
-        self._same("curve_every", before.curve_every, after.curve_every, "curves must be alike")
+        self._same("curve_every", before.curve_every, after.curve_every, "Curves must be alike.")
         tracking = same_tracking(before.document, after.document)
         self._unchanged("tracking", tracking, "The runs are there; see `sweeps mirror --uri`.")
         self._free("region", before.region, after.region)
@@ -76,7 +76,7 @@ class _Comparison:
 
     def _same(self, place: str, before: Any, after: Any, why: str) -> None:
         if before != after:
-            self._refuse(place, f"must stay {before!r}", after, f"In an extension {why}.")
+            self._refuse(place, f"must stay {before!r}", after, why)
 
     def _items(self, section: str) -> list[tuple[str, Any, Any]]:
         """What differs in a section as it is written."""
