@@ -23,26 +23,23 @@ from backdoor.datasets.source import Source, load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.aliases import same_name
 from backdoor.settings.registry import ARCHITECTURES, REGULARIZERS, TRIGGERS, Reading
-from backdoor.settings.schema import LARGEST, build_fields, suggest
+from backdoor.settings.schema import build_fields, suggest
 from sweeps.panels import bundled_panels, written_out
-from sweeps.records.thresholds import Thresholds
 from sweeps.space.misread import without_consequences
 from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
 from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
+from sweeps.spec.plain_sections import read_seeds, read_tracking, thresholds_of
 from sweeps.spec.probes import check_probes, read_probes
 from sweeps.spec.search_section import check_search
 from sweeps.spec.sections import (
-    MOST_SEEDS,
     Document,
     RegionSettings,
     Resources,
     SearchSettings,
-    Seeds,
     StoppingSettings,
-    Tracking,
     Warn,
     validate,
 )
@@ -68,9 +65,6 @@ ATTACK_FACTORS = {
 TRAINING_SETTINGS = {
     f.name: "It is one for all trials of a sweep: move it to `training`." for f in fields(Training)
 }
-
-#: What people write to switch the mirror off, apart from `none`.
-OFF = ("off", "no", "false", "none", "never", "disabled")
 
 
 def parse_spec(
@@ -108,7 +102,7 @@ class _Parser:
     def parse(self) -> SweepSpec | None:
         document = self._document()
         data, training = self._data(), self._training()
-        seeds = self._seeds()
+        seeds = read_seeds(self.document.get("seeds"), self.warn, self.names.begun is None)
         source, unread = self._source(data, seeds or ())
         self.class_names = self.names.known(source)
         if source is not None and not source.renumbered and self.names.begun is None:
@@ -119,8 +113,10 @@ class _Parser:
         panel, baseline = self._panel(attack)
         defences = self._build_ends(defence, "defence", build_defence)
         search = self._section("search", SearchSettings)
-        region, resources = self._thresholds(), self._section("resources", Resources)
-        tracking, stopping = self._tracking(), self._section("stopping", StoppingSettings)
+        region = thresholds_of(self._section("region", RegionSettings))
+        resources = self._section("resources", Resources)
+        tracking = read_tracking(self.document.get("tracking", {}), self.warn)
+        stopping = self._section("stopping", StoppingSettings)
         stops = stopping is not None and stopping.kind != "none"
         every = self._curve_every(document, stops)
         if stopping is not None:
@@ -371,65 +367,6 @@ class _Parser:
                 for mistake in error.mistakes:
                     self.warn(mistake)
         return fits
-
-    def _seeds(self) -> tuple[int, ...] | None:
-        given = self.document.get("seeds")
-        if isinstance(given, int) and not isinstance(given, bool):
-            given = {"count": given}
-        if isinstance(given, list):
-            wrong = [
-                s
-                for s in given
-                if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s <= LARGEST
-            ]
-            if wrong or not given or len(set(given)) != len(given):
-                self._wrong(
-                    "seeds",
-                    "must be distinct whole numbers >= 0",
-                    given,
-                    "For example [0, 1, 2], or 3 for three of them.",
-                )
-                return None
-            if len(given) > MOST_SEEDS and self.names.begun is None:
-                rule = f"must be at most {MOST_SEEDS:,} seeds"
-                self._wrong("seeds", rule, f"{len(given):,}", "Use fewer.")
-            return tuple(given)
-        if given is not None and not isinstance(given, dict):
-            rule = "must be a number of seeds, a list of them, or a mapping"
-            remedy = "For example 3, [0, 1, 2] or {count: 3, base: 0}."
-            self._wrong("seeds", rule, given, remedy)
-            return None
-        model = validate(Seeds, {} if given is None else given, "seeds", self.warn)
-        return None if model is None else tuple(range(model.base, model.base + model.count))
-
-    def _thresholds(self) -> Thresholds | None:
-        model: RegionSettings | None = self._section("region", RegionSettings)
-        if model is None:
-            return None
-        asked = model.clean_accuracy
-        below = asked[1] if isinstance(asked, tuple) else None
-        absolute = None if isinstance(asked, tuple) else asked
-        return Thresholds(
-            clean_accuracy=absolute,
-            below_best=below,
-            attack_success=model.attack_success,
-            confidence=model.confidence,
-            target=model.target,
-        )
-
-    def _tracking(self) -> Tracking | None:
-        given = self.document.get("tracking", {})
-        if given in (None, False, "none", "None"):
-            return None
-        if isinstance(given, str):
-            given = {"uri": given}
-        uri = given.get("uri") if isinstance(given, dict) else None
-        if isinstance(uri, str) and uri.strip().lower() in OFF:
-            remedy = "To switch it off, write `tracking: none`."
-            self._wrong("tracking", "must be an address, or none", uri, remedy)
-            return None
-        tracking: Tracking | None = validate(Tracking, given, "tracking", self.warn)
-        return tracking
 
 
 def _without_meaning(mistake: Mistake) -> bool:
