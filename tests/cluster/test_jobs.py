@@ -154,7 +154,7 @@ def test_stopped_cleanly_and_resumed(head, sweeps, spec_file) -> None:
     before = Ledger(paths.ledger).rows()
     assert 0 < len(before) < 40
     _, log, _ = sweeps("job", "logs", job)
-    assert "Stopping: running packs end first" in log
+    assert "Stopping when the running trials have ended" in log
     assert f"Interrupted: {len(before)} trials are recorded" in log
     _, _, err = sweeps("job", "stop", job)
     assert f"{job} had ended already: STOPPED" in err
@@ -180,7 +180,7 @@ def test_a_job_that_fails_says_so(sweeps, head, spec_file) -> None:
     assert code == 1 and "on the cluster is not the results folder of a sweep" in err
     assert not (head.folder / "none").exists()
     code, _, err = sweeps("job", "logs", "nobody")
-    assert code == WRONG and f"JOB: must be a job of the cluster at {head.url}" in err
+    assert code == WRONG and f"JOB must be a job of the cluster at {head.url}" in err
 
 
 def test_the_doctor_asks_every_node(head, sweeps, spec_file) -> None:
