@@ -99,9 +99,8 @@ def test_a_file_dropped_into_the_folder_is_a_trigger(copy) -> None:
                               env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin", "HOME": str(copy)})  # fmt: skip
 
     listed = run("sweeps.cli", "list", "triggers")
-    assert re.search(r"stripes +Every `period`-th column is white. \[period\]", listed.stdout), (
-        listed.stderr
-    )
+    words = r"stripes +Every `period`-th column is white\.\n +period +4 +whole number >= 1\n"
+    assert re.search(words, listed.stdout), listed.stderr
     checked = run(
         "sweeps.cli",
         "check",
