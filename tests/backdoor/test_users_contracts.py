@@ -226,6 +226,8 @@ def test_a_signal_during_code_of_users_stays_a_signal() -> None:
             signal.raise_signal(signal.SIGINT)
             return images
 
+    # Whatever ran before in this process may have left another handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         stamped(Slow(), *_images(4))
 
