@@ -231,13 +231,17 @@ def measure_id(attack: Attack) -> str:
 # --- from plain values -----------------------------------------------------------------------
 
 
-def build_attack(given: Mapping[str, Any], files: Mapping[str, str] | None = None) -> Attack:
+def build_attack(
+    given: Mapping[str, Any], files: Mapping[str, str] | None = None, former: bool = False
+) -> Attack:
     """An attack from plain values, `trigger` as a name or a mapping.
 
-    files: digest → path on this machine, for the files that an identity names.
+    files: digest → path on this machine, for the files that an identity names. former: settings
+    that are missing act as before they existed (`Trigger.former`): so in every identity, and in the
+    spec of a sweep that an earlier release began.
     """
     plain = located(given, files) if files else given
-    attack: Attack = build_fields(Attack, _with_kinds(plain, {"trigger": TRIGGERS}))
+    attack: Attack = build_fields(Attack, _with_kinds(plain, {"trigger": TRIGGERS}, former))
     return attack
 
 
@@ -277,19 +281,21 @@ def build_trial(
     return TrialConfig(
         build_data(data),
         build_defence(canonical["defence"], files),
-        None if attack is None else build_attack(attack, files),
+        None if attack is None else build_attack(attack, files, former=True),
         build_training(canonical["training"], files),
         int(canonical["seed"]),
     )
 
 
-def _with_kinds(given: Mapping[str, Any], families: Mapping[str, Family[Kind]]) -> dict[str, Any]:
+def _with_kinds(
+    given: Mapping[str, Any], families: Mapping[str, Family[Kind]], former: bool = False
+) -> dict[str, Any]:
     """`given` with the components of `families` built; one `UserError` with all their mistakes."""
     built, mistakes = dict(given), list[Mistake]()
     for key, family in families.items():
         if key in built and not isinstance(built[key], Kind):
             try:
-                built[key] = family.build(built[key])
+                built[key] = family.build(built[key], former)
             except UserError as error:
                 mistakes += error.inside(key).mistakes
     if mistakes:

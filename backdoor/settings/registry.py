@@ -150,12 +150,12 @@ class Family(Generic[K]):
             raise UserError(wrong)
         return [{**given.get(name, {}), "kind": name} for name in names]
 
-    def _together(self, parts: list[Any]) -> K:
+    def _together(self, parts: list[Any], former: bool) -> K:
         built: list[K] = []
         mistakes: list[Mistake] = []
         for part in parts:
             try:
-                built.append(self._build_one(part))
+                built.append(self._build_one(part, former))
             except UserError as error:
                 name = part.get("kind") if isinstance(part, Mapping) else None
                 mistakes += (error.inside(name) if isinstance(name, str) else error).mistakes
@@ -166,20 +166,31 @@ class Family(Generic[K]):
             raise UserError(mistakes)
         return cast(K, importlib.import_module(self.combiner).together(built))
 
-    def build(self, value: str | Mapping[str, Any] | list[Any]) -> K:
+    def build(self, value: str | Mapping[str, Any] | list[Any], former: bool = False) -> K:
         """A kind from its spec form: a name, a mapping with `kind` and its settings, or several
-        that act together, see `parts`."""
-        parts = self.parts(value)
-        return self._build_one(value) if parts is None else self._together(parts)
+        that act together, see `parts`.
 
-    def _build_one(self, value: object) -> K:
+        former: settings that are not given act as before they existed (`Trigger.former`), as in an
+        identity; otherwise they have their defaults.
+        """
+        parts = self.parts(value)
+        return self._build_one(value, former) if parts is None else self._together(parts, former)
+
+    def _build_one(self, value: object, former: bool) -> K:
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping) or "kind" not in value:
             rule = f"must be the name of one {self.word}, or a mapping with `kind`"
             raise UserError(Mistake("", rule, value, suggest("", self.kinds())))
         cls = self.find(value["kind"])
-        return cast(K, build_fields(cls, {k: v for k, v in value.items() if k != "kind"}))
+        given = {k: v for k, v in value.items() if k != "kind"}
+        return cast(K, build_fields(cls, {**former_settings(cls), **given} if former else given))
+
+
+def former_settings(cls: type[Kind]) -> Mapping[str, Any]:
+    """Settings that the kind did not have in earlier releases → the value that acts as before."""
+    found: Mapping[str, Any] = getattr(cls, "former", {})
+    return found
 
 
 def _remedy(module: str, why: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,7 +15,22 @@ from backdoor.triggers.donors import DonorImages
 
 @dataclass(frozen=True)
 class Trigger(Kind):
-    """Stamps images as the attacker does, before any augmentation or normalization."""
+    """Stamps images as the attacker does, before any augmentation or normalization.
+
+    former: settings that came after the first release and whose default changes what the trigger
+    does → the value that acts as before. An identity leaves that value out, so that ids of before
+    stay; so what has no such setting there, or in a sweep that began before, means that value
+    (`backdoor.config.build_attack`).
+    """
+
+    former: ClassVar[Mapping[str, Any]] = {}
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in super().identity().items()
+            if name not in self.former or value != self.former[name]
+        }
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Triggered copies of images.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,9 @@ GAMMA = 2.2
 GHOSTS = 0.49
 #: The largest standard deviation of the blur, and half the window that holds it.
 SIGMA, REACH = 5.0, 10
-#: Side in pixels of the canvas over which the brightness of a blurred reflection decreases.
+#: Effects that may blur, which the fall-off of brightness is for.
+BLURRED = ("mixed", "out_of_focus")
+#: Side in pixels of the canvas of the former fall-off, of which an image is a random part.
 CANVAS = 560
 
 
@@ -40,9 +42,14 @@ class Reflection(Trigger):
     is `ghost`, a thick pane: R and a copy of R, shifted by 3 to 8 pixels (at most a quarter of a
     side) down and right, with weights g and 1 - g, g from U[0.15, 0.5) or one minus that;
     `out_of_focus`: R blurred by a Gaussian, sigma from U[1, 5), under a Gaussian spotlight of
-    weight (1 + a) / 2 in place of a, on a canvas of 560 pixels; `in_focus`: R as it is; or `mixed`:
-    ghost for 49 % of the images, out of focus for the others.
+    weight (1 + a) / 2 in place of a; `in_focus`: R as it is; or `mixed`: ghost for 49 % of the
+    images, out of focus for the others.
 
+    falloff: how the spotlight exp(-z^2 / 4) decreases in both directions, with z from -3 to 3. Over
+    the `image`, as in the authors' code, where picture and canvas have one size: its middle is
+    bright and its corners are dark. Over a `canvas` of 560 pixels, of which the image is a random
+    part: this was the only form of earlier releases, in which a small image has nearly one
+    brightness. A sweep that began with it keeps it, and its trials keep their ids.
     images: a picture, or a folder of pictures, that are reflected; None: donor images. The choice
     of the picture and all random numbers depend on `pattern_seed` and the number of the image.
     test_opacity: the opacity on test images; None is the same. The authors' code also darkens
@@ -51,15 +58,18 @@ class Reflection(Trigger):
     """
 
     kind: ClassVar[str] = "reflection"
+    former: ClassVar[Mapping[str, Any]] = {"falloff": "canvas"}
 
     opacity: Annotated[float | None, Range(gt=0, lt=1)] = None
     effect: Effect = "mixed"
     images: UserFile | None = None
     pattern_seed: Annotated[int, Range(ge=0)] = 0
     test_opacity: Annotated[float | None, Range(gt=0, lt=1)] = None
+    falloff: Literal["image", "canvas"] = "image"
 
     def inert(self) -> frozenset[str]:
-        return frozenset({"test_opacity"} if self.test_opacity in (None, self.opacity) else ())
+        names = {"test_opacity"} if self.test_opacity in (None, self.opacity) else set[str]()
+        return frozenset(names if self.effect in BLURRED else names | {"falloff"})
 
     def for_test(self) -> Reflection:
         if self.test_opacity is None:
@@ -129,7 +139,12 @@ class Reflection(Trigger):
         sigma = 1 + (SIGMA - 1) * sample[:, 3]
         down, right = _blur(sigma, height), _blur(sigma, width)
         blurred = np.einsum("nij,ncjk,nlk->ncil", down, light, right, optimize=True)
-        spot = _falloff(sample[:, 7], height)[:, :, None] * _falloff(sample[:, 8], width)[:, None]
+        if self.falloff == "image":
+            rows, columns = _spotlight(height), _spotlight(width)
+        else:
+            rows = _spotlight_of_canvas(sample[:, 7], height)
+            columns = _spotlight_of_canvas(sample[:, 8], width)
+        spot = rows[:, :, None] * columns[:, None]
         lit: Floats = blurred * spot[:, None] * _wide((1 + opacity) / 2)
         return lit
 
@@ -196,10 +211,19 @@ def _blur(sigma: Floats, side: int) -> Floats:
     return matrix
 
 
-def _falloff(sample: Floats, side: int) -> Floats:
-    """(m, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the canvas;
-    the image is a part of the canvas."""
+def _spotlight(side: int) -> Floats:
+    """(1, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the image."""
+    return _brightness(np.arange(side)[None] + 0.5, side)
+
+
+def _spotlight_of_canvas(sample: Floats, side: int) -> Floats:
+    """(m, side): the same over the canvas, of which the images are parts; sample: (m,) in [0, 1)."""
     start = np.floor(sample * max(1, CANVAS - side - 10))
-    z = 6 * (start[:, None] + np.arange(side) + 0.5) / CANVAS - 3
+    return _brightness(start[:, None] + np.arange(side) + 0.5, CANVAS)
+
+
+def _brightness(place: Floats, length: int) -> Floats:
+    """Of pixels at these places in [0, length]."""
+    z = 6 * place / length - 3
     light: Floats = np.exp(-(z**2) / 4)
     return light

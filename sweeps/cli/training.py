@@ -26,12 +26,15 @@ def train(args: argparse.Namespace) -> int:
     from sweeps.final_model.select import choose
     from sweeps.final_model.train import train_final, with_root
     from sweeps.results.create import read_spec
+    from sweeps.spec.former import former_notes
     from sweeps.storage.named_places import named_place
     from sweeps.storage.paths import open_results
 
     out = None if args.out is None else named_place(args.out, "--out")
     paths = open_results(args.dir)
     spec = read_spec(paths)
+    for note in former_notes(spec):
+        say(f"note: {note}")
     if args.data_root is not None:
         spec = with_root(spec, args.data_root)
     chosen = choose(spec, paths, args.point, args.attack, args.seed)

@@ -23,6 +23,7 @@ def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
     from sweeps.ledger import Ledger
     from sweeps.results.create import reopen
+    from sweeps.spec.former import former_notes
     from sweeps.storage.files import locked
     from sweeps.storage.leftovers import clear_leftovers
     from sweeps.verify.plan import settings_of
@@ -31,6 +32,8 @@ def verify(args: argparse.Namespace) -> int:
     from sweeps.verify.verification_text import next_step, verification_text
 
     paths, spec = reopen(args.dir)
+    for note in former_notes(spec):
+        say(f"note: {note}")
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)

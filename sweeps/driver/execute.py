@@ -24,6 +24,7 @@ from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.scheduling.reuse import open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
+from sweeps.spec.former import former_notes
 from sweeps.storage.files import locked
 from sweeps.storage.leftovers import clear_leftovers
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -108,6 +109,8 @@ def _train(
         messages.warn(f"warning: trials are not taken over: {folder}")
     if named := attacked_classes(spec.panel, sweep["class_names"], spec.document["attack"]):
         say(named)
+    for note in former_notes(spec):
+        say(f"note: {note}")
     if runner == "tune" and recorded < sweep["planned"]:
         say("starting Ray ...")
     observers = list[Observer]()

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backdoor.config import TrialConfig, build_attack, build_data, build_defence, build_training
+from backdoor.config import (
+    Attack,
+    TrialConfig,
+    build_attack,
+    build_data,
+    build_defence,
+    build_training,
+)
 from backdoor.settings.digest import digest
 from backdoor.settings.registry import PROBES
 from backdoor.settings.user_file import files_of
@@ -62,7 +69,7 @@ class Chunk:
         content: dict[str, Any] = json.loads(text)
         root, files = content["data_root"], content["files"]
         settings = PackSettings(
-            measures=tuple(build_attack(measure, files) for measure in content["measures"]),
+            measures=tuple(_attack(measure, files) for measure in content["measures"]),
             curve_every=content["curve_every"],
             data_root=root,
             cpu=content["cpu"],
@@ -109,11 +116,15 @@ class _Parts:
         return number
 
 
+def _attack(identity: Any, files: Mapping[str, str]) -> Attack:
+    return build_attack(identity, files, former=True)
+
+
 #: How each part of a trial is built, in the order of the arguments of `TrialConfig`.
 _BUILDERS: dict[str, Callable[[Any, Mapping[str, str]], Any]] = {
     "data": lambda values, _: build_data(values),
     "defence": build_defence,
-    "attack": build_attack,
+    "attack": _attack,
     "training": build_training,
 }
 

@@ -60,7 +60,14 @@ class ReusedSweeps(TypedDict, total=False):
     reuse: list[str]
 
 
-class SweepFile(SelectedClasses, ReusedSweeps):
+class Defaults(TypedDict, total=False):
+    """defaults: which settings of triggers have the defaults of today, see `sweeps.spec.former`;
+    sweeps that earlier releases began lack it."""
+
+    defaults: int
+
+
+class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.reading.printed_names import class_name
 from backdoor.settings.outside import written_defaults
-from backdoor.settings.registry import FAMILIES, TOGETHER
+from backdoor.settings.registry import FAMILIES, TOGETHER, former_settings
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 
@@ -21,7 +21,8 @@ NEXT = "all_to_all"
 
 
 def kind_label(identity: Mapping[str, Any]) -> str:
-    """`patch(size=1)`: a kind with those of its settings that differ from their defaults."""
+    """`patch(size=1)`: a kind with those of its settings that differ from their defaults, or from
+    what acts as before the setting existed: labels of before stay."""
     kind = identity["kind"]
     if TOGETHER in kind:
         return TOGETHER.join(kind_label({"kind": k, **identity[k]}) for k in kind.split(TOGETHER))
@@ -40,7 +41,8 @@ def _defaults(kind: str) -> dict[str, Any]:
     for family in FAMILIES.values():
         if "/" in kind or kind in family.kinds():
             try:
-                return {f.name: f.default for f in fields(family.find(kind))}
+                cls = family.find(kind)
+                return {f.name: f.default for f in fields(cls)} | dict(former_settings(cls))
             except Exception:
                 continue
     return {}

@@ -16,7 +16,13 @@ from backdoor.datasets.class_names import has_names
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
-from sweeps.records.sweep_file import AskedSpec, ReusedSweeps, SelectedClasses, SweepFile
+from sweeps.records.sweep_file import (
+    AskedSpec,
+    Defaults,
+    ReusedSweeps,
+    SelectedClasses,
+    SweepFile,
+)
 from sweeps.region.panel import criteria_of
 from sweeps.results.asked import asked, present_text
 from sweeps.results.data_read import data_entry
@@ -32,6 +38,7 @@ from sweeps.results.tracking import (
 from sweeps.search.planned import planned_trials
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
+from sweeps.spec.former import DEFAULTS
 from sweeps.storage.files import PRIVATE, read_text, write_atomic, write_json
 from sweeps.storage.owner import host_name, user_name
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
@@ -106,6 +113,7 @@ def _description(
         "specs": [asked(spec, argv, planned)],
         **_selected(spec),
         **reused(reuse),
+        **_defaults(spec),
     }
 
 
@@ -127,6 +135,11 @@ def _selected(spec: SweepSpec) -> SelectedClasses:
     if not isinstance(given, dict) or not has_names(given.get("classes")):
         return {}
     return {"class_numbers": [int(number) for number in spec.data.classes or ()]}
+
+
+def _defaults(spec: SweepSpec) -> Defaults:
+    """With which defaults the sweep begins; nothing where it is read as one that has begun."""
+    return {} if spec.former else {"defaults": DEFAULTS}
 
 
 def inactive_settings(spec: SweepSpec) -> dict[str, list[str]]:

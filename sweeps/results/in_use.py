@@ -70,6 +70,8 @@ def _instead(
         with guarded(_only_loaded):
             begun = RecordedClasses.of(sweep)
             before = parse_spec(plain(asked_text(paths, sweep)), [], False, begun)
+            if begun.former:  # as `extend` would read it
+                spec = parse_spec(spec.document, [], False, begun)
             found = extension_of(before, spec, lambda: Ledger(paths.ledger).trials())
     except UserError:  # what it asks cannot be read here, so that it cannot be compared
         return f"To go on with that one: `{resume}`.", []

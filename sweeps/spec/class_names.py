@@ -28,20 +28,23 @@ NUMERIC = tuple("+-.0123456789")
 
 @dataclass(frozen=True)
 class RecordedClasses:
-    """The classes of a sweep that has begun, as sweep.json has them.
+    """What a sweep that has begun reads its spec by, as sweep.json has it.
 
-    names: by class number. selected: the numbers of the same classes in the whole data set, where
-    `data.classes` names them; None where it gives numbers, or is not given.
+    names: of its classes, by class number. selected: the numbers of the same classes in the whole
+    data set, where `data.classes` names them; None where it gives numbers, or is not given. former:
+    whether a release began it that lacked settings of triggers (`backdoor.triggers.Trigger.former`).
     """
 
     names: tuple[str, ...]
     selected: tuple[int, ...] | None = None
+    former: bool = False
 
     @classmethod
     def of(cls, sweep: Mapping[str, Any]) -> RecordedClasses:
         """From what sweep.json says."""
         selected = sweep.get("class_numbers")
-        return cls(tuple(sweep["class_names"]), None if selected is None else tuple(selected))
+        names, numbers = tuple(sweep["class_names"]), None if selected is None else tuple(selected)
+        return cls(names, numbers, "defaults" not in sweep)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ class _Parser:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
         self.class_names: tuple[str, ...] = ()  # where they are known
+        self.former = names.begun is not None and names.begun.former
         self.data_in_part = False  # whether settings of the data are left out as they are wrong
 
     def parse(self) -> SweepSpec | None:
@@ -159,6 +160,7 @@ class _Parser:
             stopping if stops else None,
             probes,
             tuple(self.notes),
+            self.former,
         )
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -332,7 +334,7 @@ class _Parser:
 
     def _built_attack(self, values: dict[str, Any]) -> Attack | None:
         try:
-            return build_attack(values)
+            return build_attack(values, former=self.former)
         except UserError as error:
             for mistake in error.mistakes:
                 self.warn(with_names(mistake, values, self.class_names).inside("attack"))

@@ -240,7 +240,7 @@ def read_plan(paths: VerificationPaths) -> Plan:
     return Plan(
         content["frozen"],
         VerificationSettings(**content["settings"]),
-        tuple(build_attack(attack, content.get("files")) for attack in content["transfer"]),
+        tuple(build_attack(a, content.get("files"), former=True) for a in content["transfer"]),
         tuple(draws),
         content["created"],
     )

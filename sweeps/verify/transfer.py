@@ -88,7 +88,8 @@ def _attack(spec: SweepSpec, source: Source, entry: Any) -> Attack:
         )
     entry = ClassNames.of(source).read_attack(entry)
     largest = max(attack.poison_rate for attack in spec.panel)
-    attack = build_attack({"poison_rate": largest, "target": spec.panel[0].target, **entry})
+    entry = {"poison_rate": largest, "target": spec.panel[0].target, **entry}
+    attack = build_attack(entry, former=spec.former)
     if not attack.poison_rate:
         rule, remedy = "must be above 0", "Leave it out for the panel's largest."
         raise UserError(Mistake("poison_rate", rule, 0, remedy))
