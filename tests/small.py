@@ -39,7 +39,7 @@ def begin(folder: Path, spec: SweepSpec) -> SweepPaths:
 def of_before(paths: SweepPaths, **changes: Any) -> None:
     """Makes a results folder one of a release that kept no digest of the spec, which may then be
     written otherwise. changes: of sweep.json."""
-    known = {"specs", "spec_digest", "criteria_digest"}
+    known = {"specs", "spec_digest", "criteria_digest", "defaults"}
     kept = {k: v for k, v in json.loads(paths.sweep.read_text()).items() if k not in known}
     paths.sweep.write_text(json.dumps(kept | changes))
 

@@ -212,18 +212,18 @@ def _blur(sigma: Floats, side: int) -> Floats:
 
 
 def _spotlight(side: int) -> Floats:
-    """(1, side): one direction of the spotlight, exp(-z^2 / 4) for z from -3 to 3 over the image."""
-    return _brightness(np.arange(side)[None] + 0.5, side)
+    """(1, side): one direction of the spotlight, for z from -3 to 3 over the image."""
+    return _brightness(np.zeros((1, 1)), side, side)
 
 
 def _spotlight_of_canvas(sample: Floats, side: int) -> Floats:
-    """(m, side): the same over the canvas, of which the images are parts; sample: (m,) in [0, 1)."""
+    """(m, side): the same over the canvas, of which each image is a part; sample: (m,)."""
     start = np.floor(sample * max(1, CANVAS - side - 10))
-    return _brightness(start[:, None] + np.arange(side) + 0.5, CANVAS)
+    return _brightness(start[:, None], side, CANVAS)
 
 
-def _brightness(place: Floats, length: int) -> Floats:
-    """Of pixels at these places in [0, length]."""
-    z = 6 * place / length - 3
+def _brightness(start: Floats, side: int, length: int) -> Floats:
+    """exp(-z^2 / 4) of `side` pixels from each start (m, 1) on; z is from -3 to 3 over `length`."""
+    z = 6 * (start + np.arange(side) + 0.5) / length - 3
     light: Floats = np.exp(-(z**2) / 4)
     return light

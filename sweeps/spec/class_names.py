@@ -32,7 +32,7 @@ class RecordedClasses:
 
     names: of its classes, by class number. selected: the numbers of the same classes in the whole
     data set, where `data.classes` names them; None where it gives numbers, or is not given. former:
-    whether a release began it that lacked settings of triggers (`backdoor.triggers.Trigger.former`).
+    whether a release began it that lacked settings of triggers (`Trigger.former`).
     """
 
     names: tuple[str, ...]

@@ -321,7 +321,7 @@ def their_blur(light, sigma) -> np.ndarray:
     return blurred
 
 
-def their_reflection(image, picture, draws, effect, opacity) -> np.ndarray:
+def their_reflection(image, picture, draws, effect, opacity, falloff="image") -> np.ndarray:
     _, height, width = image.shape
     clean, light = (image / 255) ** 2.2, (picture / 255) ** 2.2
     a = 0.05 + 0.4 * draws[1] if opacity is None else opacity
@@ -345,16 +345,22 @@ def their_reflection(image, picture, draws, effect, opacity) -> np.ndarray:
         for i, j in np.ndindex(height, width):
             spot = 1.0
             for at, side, d in ((i, height, draws[7]), (j, width, draws[8])):
-                z = 6 * (math.floor(d * (560 - side - 10)) + at + 0.5) / 560 - 3
+                z = 6 * (at + 0.5) / side - 3
+                if falloff == "canvas":
+                    z = 6 * (math.floor(d * (560 - side - 10)) + at + 0.5) / 560 - 3
                 spot *= math.exp(-(z**2) / 4)
             mirrored[:, i, j] *= spot * (1 - (1 - a) / 2)
     return 255 * np.clip(mirrored + (1 - a) * clean, 0, 1) ** (1 / 2.2)
 
 
 @pytest.mark.parametrize("opacity", [None, 0.6])
-@pytest.mark.parametrize("effect", ["mixed", "ghost", "out_of_focus", "in_focus"])
+@pytest.mark.parametrize(
+    ("effect", "falloff"),
+    [("mixed", "image"), ("ghost", "image"), ("out_of_focus", "image"), ("in_focus", "image"),
+     ("mixed", "canvas"), ("out_of_focus", "canvas")],
+)  # fmt: skip
 @pytest.mark.parametrize("shape", [(1, 12, 22), (3, 24, 23)])
-def test_reflection_of_pictures(tmp_path, shape, effect, opacity) -> None:
+def test_reflection_of_pictures(tmp_path, shape, effect, falloff, opacity) -> None:
     images, ids = draw(shape, 6), np.array([4, 0, 77, 31, 8, 9])
     for name in "abc":
         picture = np.random.default_rng(ord(name)).integers(0, 256, shape[1:], dtype=np.uint8)
@@ -365,9 +371,9 @@ def test_reflection_of_pictures(tmp_path, shape, effect, opacity) -> None:
         with Image.open(tmp_path / f"{'abc'[int(3 * draws[n, 0])]}.png") as opened:
             picture = np.broadcast_to(np.asarray(opened), shape).astype(float)
         expected[n] = their_reflection(
-            images[n].numpy().astype(float), picture, draws[n], effect, opacity
+            images[n].numpy().astype(float), picture, draws[n], effect, opacity, falloff
         )
-    made = {"kind": "reflection", "images": str(tmp_path), "effect": effect, "opacity": opacity, "pattern_seed": 5}  # fmt: skip
+    made = {"kind": "reflection", "images": str(tmp_path), "effect": effect, "opacity": opacity, "pattern_seed": 5, "falloff": falloff}  # fmt: skip
     assert np.array_equal(stamp(made, images, ids), grey(expected))
     assert effect != "mixed" or len({bool(d < 0.49) for d in draws[:, 2]}) == 2  # both effects
 

@@ -240,11 +240,36 @@ def _named(spec: Any) -> dict[str, Any]:
     return plain({"trials": trials, "measures": measures_of(spec)})
 
 
+#: Settings that came later and whose defaults change pixels: kind → what acts as in the record.
+FORMER = {"reflection": {"falloff": "canvas"}}
+
+
+def of_the_record(given: Document) -> Document:
+    """A spec whose triggers act as they did at the record's commit, where it names no more."""
+    attack = given["attack"]
+    if isinstance(attack, str) or "trigger" not in attack:
+        return given
+    listed = attack["trigger"] if isinstance(attack["trigger"], list) else [attack["trigger"]]
+    entries = [{"kind": each} if isinstance(each, str) else each for each in listed]
+    triggers = [
+        {**entry, **FORMER[entry["kind"]]} if entry["kind"] in FORMER else each
+        for each, entry in zip(listed, entries, strict=True)
+    ]
+    return {**given, "attack": {**attack, "trigger": triggers}}
+
+
+def named_today(case: str, files: Path) -> dict[str, Any]:
+    """Ids and canonical forms of a case with the defaults of today."""
+    given, held = identity_documents()[case]
+    return _named(parse_spec(located(given, files), against_data=held))
+
+
 def identities(files: Path) -> dict[str, Any]:
     """Case to ids and canonical forms of its trials and measures."""
     found = {}
     for name, (given, held) in identity_documents().items():
-        found[name] = _named(parse_spec(located(given, files), against_data=held))
+        as_recorded = located(of_the_record(given), files)
+        found[name] = _named(parse_spec(as_recorded, against_data=held))
     (numbers := files / "numbers.yaml").write_text(NUMBERS)
     found["numbers"] = _named(spelled(numbers))
     changed = ["defence.weight_decay=[1e-5, 2]", "seeds=2", "attack.poison_rate=[0, 3e-2]"]
@@ -289,7 +314,7 @@ def bundled() -> dict[str, Any]:
 def counts(name: str, files: Path, ledger: Path) -> dict[str, Any]:
     """Every result column of the trials of a case of `COUNTED`, trained in this process, and what
     its probes found."""
-    spec = parse_spec(located(COUNTED[name], files))
+    spec = parse_spec(located(of_the_record(COUNTED[name]), files))
     train_all(spec, ledger)
     probed = [
         {
@@ -608,6 +633,7 @@ ADDED = (
     "specs",
     "user",
     "host",
+    "defaults",
 )
 #: Columns of the ledger that releases after the record have added.
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")

@@ -115,6 +115,33 @@ def test_ids_and_canonical_forms(case: str, named: dict[str, Any]) -> None:
     same(recorded("ids")["answers"]["cases"][case], named[case], f"ids of {case}")
 
 
+#: Rule: a reflection that may be out of focus has its fall-off over the image, which is named.
+BLURRED = ("mixed", "out_of_focus")
+
+
+@pytest.mark.parametrize(
+    ("case", "renamed"), [("triggers", 6), ("plain triggers", 1), ("files", 2)]
+)
+def test_only_blurred_reflections_have_new_ids(
+    case: str, renamed: int, named: dict[str, Any], files: Path
+) -> None:
+    """With the defaults of today, all other trials and measures are named as in the record."""
+    before, now = named[case], answers.named_today(case, files)
+    changed = 0
+    for one, other in zip(before["trials"], now["trials"], strict=True):
+        trigger = (one["config"]["attack"] or {}).get("trigger", {})
+        blurred = trigger.get("kind") == "reflection" and trigger["effect"] in BLURRED
+        expected = {**one, "config": copy.deepcopy(one["config"])}
+        if blurred:
+            expected["config"]["attack"]["trigger"]["falloff"] = "image"
+            assert other["trial_id"] != one["trial_id"]
+            assert other["attack_id"] != one["attack_id"]
+            expected |= {key: other[key] for key in ("trial_id", "attack_id")}
+            changed += 1
+        same(expected, other, f"a trial of {case}")
+    assert changed == renamed == len(set(now["measures"]) - set(before["measures"]))
+
+
 def test_as_many_configurations_as_there_were(named: dict[str, Any]) -> None:
     """No case is lost, and there are hundreds of distinct trials."""
     assert set(named) == set(recorded("ids")["answers"]["cases"])
