@@ -16,7 +16,9 @@ class LogitSqueezing(Regularizer):
     """Keeps logits short: strength x mean ||z||_2, or its square for `form: squared`.
 
     `norm` is the form of Kannan et al.; `squared` that of Shafahi et al. 2019 (arXiv 1910.11585).
-    As these are different regularizers, the form is part of a trial's identity.
+    As these are different regularizers, the form is part of a trial's identity. Both are means over
+    the batch. Shafahi et al. write beta ||Z||_F^2, a sum over the logits Z of the whole batch:
+    their beta is a strength of beta x the batch size here, and does not carry over as it is.
     """
 
     kind: ClassVar[str] = "logit_squeezing"

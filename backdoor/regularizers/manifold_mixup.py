@@ -23,7 +23,9 @@ class ManifoldMixup(Regularizer):
     The outputs h of that layer become lambda h + (1 - lambda) h', where h' are those of the image's
     partner in a random permutation of the batch. Each batch has one lambda from Beta(alpha, alpha),
     one layer and one permutation. alpha 0 switches it off. What bypasses that layer is not mixed,
-    as in NASNet, where a cell gets the outputs of the last two cells.
+    as in NASNet, where a cell gets the outputs of the last two cells. The loss is cross-entropy
+    with the mixed labels, as for all other regularizers; the authors' code takes the binary
+    cross-entropy of each class's softmax probability, so that its figures may differ.
 
     layers: numbers as text, "0" the input, "1" the first hidden layer, or several. Layers that a
         network does not have are ignored.

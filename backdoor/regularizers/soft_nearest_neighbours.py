@@ -35,6 +35,13 @@ class SoftNearestNeighbours(Regularizer):
     T of each layer approaches the minimum of l(T), as in the authors' code: before each evaluation
     t = temperature / T, initially 1, takes one gradient step of rate 0.1; then T is constant.
 
+    Far neighbours: the authors' code adds 1e-5 to sums of exp(-d / T). Where all neighbours are far
+    compared with T these sums vanish: its loss is 11.51 = -log(1e-5) whatever the labels, without a
+    gradient, and in float32 it is NaN where an image's distance to itself is rounded. Here
+    logarithms are compared, so that the nearest of the far neighbours still count: for 128 images
+    in 10 classes, 256 normal features of standard deviation 5 and T = 100, the loss is 7.5 and has
+    a gradient. Near neighbours give the same as theirs.
+
     layers: `all` hidden layers, or numbers as text, such as "1" for the first, or "1,2". Layers
         that a network does not have are ignored. Without hidden layers, logits are used.
     distance: `euclidean`, squared, or `cosine`, which is 1 - the cosine of the angle.

@@ -128,6 +128,20 @@ def test_soft_nearest_neighbours_looks_at_the_layers_it_is_told() -> None:
     assert of("1,2") == of("1,2,7") == of("all") and of("1") != of("2")
 
 
+def test_far_neighbours_still_count() -> None:
+    """The example of the docstring: a constant beside vanishing similarities has no gradient."""
+    rows = 5 * torch.randn(128, 256, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(128) % 10
+    between = (rows.double()[:, None] - rows.double()).square().sum(-1)
+    near = (-between / 100).exp() - torch.eye(128)
+    alike = near / (1e-5 + near.sum(1, keepdim=True)) * (labels[:, None] == labels)
+    assert -torch.log(1e-5 + alike.sum(1)).mean() == pytest.approx(11.513, abs=1e-3)
+    rows.requires_grad_()
+    loss = soft_nearest_neighbour_loss(distances(rows, "euclidean") / 100, labels)
+    assert loss.item() == pytest.approx(7.5, abs=0.15)
+    assert torch.autograd.grad(loss, rows)[0].norm() > 0.1
+
+
 def test_soft_nearest_neighbours_gradient() -> None:
     def loss(rows):
         return soft_nearest_neighbour_loss(distances(rows, "euclidean") / 0.7, LABELS)

@@ -28,7 +28,7 @@ def test_the_command_draws_every_kind(tmp_path, capsys) -> None:
 def test_images_are_clean_test_images_of_different_classes_and_the_triggers_named() -> None:
     given = "[{kind: blend, opacity: 0.1, test_opacity: 0.5}, reflection]"
     clean, shown = show_triggers(given, "digits", 3)
-    labels = ["blend(opacity=0.1, test_opacity=0.5)", "reflection"]
+    labels = ["blend(opacity=0.1, test_opacity=0.5)", "reflection(falloff=image)"]
     assert [label for label, _ in shown] == labels and len(clean) == 3
     source = load_source(__import__("trials").DIGITS)
     rows = [np.flatnonzero((source.images == one).all((1, 2, 3)))[0] for one in clean]
