@@ -75,7 +75,7 @@ def test_what_an_earlier_release_wrote(before) -> None:
 
 def test_it_is_resumed_with_nothing_to_train(folder, capsys) -> None:
     kept = Ledger(folder / "ledger").rows()
-    assert main(["resume", str(folder), "--runner", "serial"]) == 0
+    resume_sweep(folder, runner="serial")
     assert capsys.readouterr().err.count(NOTE) == 1
     assert Ledger(folder / "ledger").rows() == kept
 
