@@ -19,7 +19,8 @@ from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tr
 class SweepSpec:
     """A checked spec. `document` holds the plain values it was made from, in which classes may be
     named, while everything else here has their numbers; `stopping` is None where every trial runs
-    to its end. `notes` say what is wrong but no error, since a sweep has begun with it."""
+    to its end. `notes` say what is wrong but no error, since a sweep has begun with it;
+    `warnings` name triggers that change nearly nothing and are allowed all the same."""
 
     name: str
     data: Dataset
@@ -37,6 +38,7 @@ class SweepSpec:
     stopping: StoppingSettings | None = None
     probes: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def predicting(self) -> bool:
