@@ -139,7 +139,8 @@ class _Parser:
             trials = self._against_data(data, source, training, defences, panel, seeds or (0,))
             for mistake in check_probes(probes, trials):
                 self.warn(mistake)
-            self._weak(data, [t.attack for t in trials if t.attack is not None], seeds or (0,))
+        if source is not None and data is not None:
+            self._weak(data, panel, seeds or (0,))
         if document is None or data is None or training is None or not seeds:
             return None
         if search is None or region is None or resources is None:

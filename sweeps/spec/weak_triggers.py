@@ -7,6 +7,7 @@ warning, and so does one that says `allow_weak: true`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Collection, Sequence
 from dataclasses import fields
@@ -18,7 +19,9 @@ from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.errors import Mistake, UserError
 from backdoor.poison import target_labels_of
+from backdoor.reading.contents import Ids
 from backdoor.reading.printed_names import class_name
+from backdoor.settings.kind_checks import mistakes_of
 from backdoor.triggers import Trigger
 from backdoor.triggers.change import LEAST_PERCENT, MOST_IMAGES, ClassChange, weak_classes
 from backdoor.triggers.donors import DonorImages
@@ -41,18 +44,23 @@ def check_triggers(
 ) -> tuple[list[Mistake], list[str]]:
     """Mistakes of the weak triggers of a panel, and warnings of those that are allowed.
 
-    attacks: that fit the data. seed: of the trial whose test images are stamped. begun: whether the
-    sweep has begun, which allows all of them, also triggers that cannot be stamped: they have
-    failed trials of their own.
+    attacks: those that do not fit the images have mistakes of their own, and are left out here.
+    seed: of the trial whose test images are stamped. begun: whether the sweep has begun, which
+    allows all triggers, also those that cannot be stamped: they have failed trials of their own.
     """
     source = load_source(data)
+    try:
+        labels = source.labels[split(data, source, seed).test]
+    except UserError:  # said where trials are checked
+        return [], []
     groups: dict[tuple[Trigger, bool], list[Attack]] = {}
     for attack in attacks:
-        groups.setdefault((attack.trigger, attack.allow_weak or begun), []).append(attack)
+        if _fits(attack, source):
+            groups.setdefault((attack.trigger, attack.allow_weak or begun), []).append(attack)
     mistakes, warnings = list[Mistake](), list[str]()
     for (trigger, allowed), several in groups.items():
+        classes = _measured(labels, several, len(source.class_names))
         try:
-            classes = _measured(data, source, several, seed)
             weak = dict(_weak(trigger, data, source.fingerprint, seed, classes))
         except UserError as error:
             mistakes += [] if begun else error.mistakes
@@ -75,14 +83,20 @@ def refuse_weak(spec: SweepSpec, known: Collection[Attack] = ()) -> None:
         raise UserError(mistakes)
 
 
-def _measured(
-    data: Dataset, source: Source, attacks: Sequence[Attack], seed: int
-) -> tuple[int, ...]:
-    """The classes whose test images some of the attacks is measured on, ascending."""
-    labels = source.labels[split(data, source, seed).test]
-    count = len(source.class_names)
-    measured = [labels[target_labels_of(labels, a.measure(), count)[0]] for a in attacks]
-    return tuple(int(c) for c in np.unique(np.concatenate(measured)))
+def _fits(attack: Attack, source: Source) -> bool:
+    """Whether there are such classes, and the trigger can be stamped on such images."""
+    if max(attack.target, *(attack.source or (0,))) >= len(source.class_names):
+        return False
+    with contextlib.suppress(UserError):
+        return not mistakes_of(attack.trigger, "fits", source.shape)
+    return False
+
+
+def _measured(labels: Ids, attacks: Sequence[Attack], count: int) -> tuple[int, ...]:
+    """The classes whose test images some of the attacks is measured on, ascending. labels: of the
+    test images, (n,). count: of all classes."""
+    counted = [target_labels_of(labels, attack, count)[0] for attack in attacks]
+    return tuple(np.unique(labels[np.logical_or.reduce(counted)]).tolist())
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
