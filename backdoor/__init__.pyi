@@ -27,4 +27,6 @@ from .settings.schema import Range as Range
 from .settings.schema import location as location
 from .settings.user_file import UserFile as UserFile
 from .triggers.base import Trigger as Trigger
+from .triggers.change import ClassChange as ClassChange
+from .triggers.change import trigger_change as trigger_change
 from .triggers.donors import DonorImages as DonorImages

@@ -42,6 +42,8 @@ class Attack(Fields):
     source: for all-to-one attacks, the classes whose images are poisoned and count for attack
     success; cover samples are then drawn from the classes that are neither source nor target.
     None: images of all classes.
+    allow_weak: whether a sweep may begin with a trigger that changes nearly no image of a class. It
+    says nothing of the attack itself: no identity contains it, and equal attacks may differ in it.
 
     Classes are numbers here. A spec, `poison_dataset` and `evaluate_model` take names too, where
     the names are known.
@@ -53,6 +55,7 @@ class Attack(Fields):
     label_mode: Literal["all_to_one", "all_to_all", "clean_label"] = "all_to_one"
     source: tuple[int, ...] | None = None
     cover_rate: Fraction = 0.0
+    allow_weak: bool = field(default=False, compare=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
         given: object = self.source

@@ -27,7 +27,7 @@ from backdoor.settings.digest import digest
 from backdoor.settings.users_errors import naming_users_code
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
-from backdoor.triggers.stamping import derived
+from backdoor.triggers.stamping import derived, measured_form
 
 OnTrained = Callable[[Fitted, Sequence[Member], ImageStore], None]
 #: Called with a trial after an epoch; if it returns True, the trial is stopped.
@@ -169,7 +169,7 @@ class TrialImages:
 
     def test_trigger(self, attack: Attack) -> Trigger:
         """The trigger of its test images."""
-        return derived(self.trigger(attack).for_test)
+        return measured_form(attack.trigger, self.config.seed, self.donors)
 
     def training_stamps(self) -> list[tuple[Trigger, Ids]]:
         """Triggers and the positions in the training set that they stamp: of the poisoned images,

@@ -19,6 +19,7 @@ from backdoor.settings.users_errors import naming_users_code
 
 if TYPE_CHECKING:
     from backdoor.triggers.base import Trigger
+    from backdoor.triggers.donors import DonorImages
 
 #: Of so many images of a call one is stamped again, besides the first and the last.
 ASKED_AGAIN = 128
@@ -65,6 +66,11 @@ def derived(method: Callable[..., Trigger], *arguments: Any) -> Trigger:
     )
     place = f"trigger {name}.{getattr(method, '__name__', 'method')}"
     raise UserError(Mistake(place, rule, repr(given), remedy))
+
+
+def measured_form(trigger: Trigger, seed: int, donors: DonorImages) -> Trigger:
+    """The trigger as the test images of a trial get it. donors: the trial's training images."""
+    return derived(derived(derived(trigger.for_seed, seed).lent, donors).for_test)
 
 
 def _wrong(trigger: Trigger, rule: str, value: object, remedy: str) -> UserError:

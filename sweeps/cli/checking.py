@@ -36,8 +36,8 @@ class CheckAnswer(TypedDict):
     source classes, empty where nothing names them. points, packs, engines: of a search that
     adapts None, and none; points: defence points. trials: in all, at most where the search adapts.
     engines: name to its trials and packs. stopping: the rule in words, None without one. probes: by
-    their labels. notes: what a spec should better say. cost: with --time, seconds on `workers`
-    workers of this machine.
+    their labels. warnings: of attacks that change nearly nothing. notes: what a spec should
+    better say. cost: with --time, seconds on `workers` workers of this machine.
     """
 
     name: str
@@ -51,6 +51,7 @@ class CheckAnswer(TypedDict):
     engines: dict[str, dict[str, int]]
     stopping: str | None
     probes: list[str]
+    warnings: list[str]
     notes: list[str]
     cost: NotRequired[dict[str, Any]]
 
@@ -78,6 +79,8 @@ def _check(args: argparse.Namespace, measurers: Measurers | None) -> int:
         _print(spec, answer)
     for warning in answer["data"]["warnings"]:
         say(f"warning: data: {warning}")
+    for warning in answer["warnings"]:
+        say(f"warning: {warning}")
     for note in answer["notes"]:
         say(f"note: {note}")
     _say_gpus(spec.resources.gpu, args.time)
@@ -135,6 +138,7 @@ def _answer(spec: SweepSpec, planned: PackCount | int) -> CheckAnswer:
         "engines": {name: {"trials": t, "packs": p} for name, (t, p) in engines.items()},
         "stopping": None if spec.stopping is None else spec.stopping.words,
         "probes": [kind_label(probe.identity()) for probe in spec.probes],
+        "warnings": list(spec.warnings),
         "notes": [*spec.notes, *_notes(spec)],
     }
 

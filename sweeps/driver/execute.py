@@ -103,6 +103,8 @@ def _train(
     stopped = len(ledger.outdated & ledger.stopped)
     messages.say_outdated(len(ledger.outdated), stopped, sweep["planned"] - recorded)
     messages.say_data(data_read(spec))
+    for warning in spec.warnings:
+        messages.warn(f"warning: {warning}")
     for other in pool.sweeps if pool is not None else ():
         say(f"looks for its trials among {counted(len(other.index), 'trial')} of {other.folder}")
     for folder in gone:

@@ -12,7 +12,7 @@ from backdoor.datasets import Dataset
 from backdoor.datasets.source import Source, load_source, split
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
-from backdoor.triggers.stamping import derived, stamped
+from backdoor.triggers.stamping import measured_form, stamped
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SampleImages:
         Raises:
             UserError: a trigger of the user's own does not stamp as `Trigger.stamp` promises.
         """
-        concrete = derived(derived(trigger.for_seed, self.seed).lent, self.donors)
+        form = measured_form(trigger, self.seed, self.donors)
         images, ids = torch.from_numpy(self.clean), torch.from_numpy(self.ids)
         labels = torch.from_numpy(self.source.labels[self.ids])
-        return stamped(derived(concrete.for_test), images, ids, labels).numpy()
+        return stamped(form, images, ids, labels).numpy()

@@ -14,7 +14,7 @@ SECTION_KEYS = {
     "name": "",
     "data": "root classes train validation test split_seed image_size",
     "defence": "architecture regularizer weight_decay learning_rate momentum epochs",
-    "attack": "trigger poison_rate target label_mode source cover_rate panel",
+    "attack": "trigger poison_rate target label_mode source cover_rate allow_weak panel",
     "training": "batch_size schedule normalization augmentation stamp features",
     "seeds": "count base",
     "region": "clean_accuracy attack_success confidence target",

@@ -39,6 +39,7 @@ from sweeps.search.planned import planned_trials
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec
 from sweeps.spec.former import DEFAULTS
+from sweeps.spec.weak_triggers import refuse_weak
 from sweeps.storage.files import PRIVATE, read_text, write_atomic, write_json
 from sweeps.storage.owner import host_name, user_name
 from sweeps.storage.paths import SWEEP_VERSION, SweepPaths, open_results, read_sweep
@@ -70,6 +71,7 @@ def create_results(
     place: what the caller gave the folder as. reuse: folders of sweeps whose trials it takes over.
     """
     refuse_folder_in_use(folder, place)
+    refuse_weak(spec)  # a spec that was read without its data, or changed in Python, may have some
     paths = SweepPaths(folder)
     # All that can fail comes before the folder: an incomplete one can be neither run nor resumed.
     gallery, description = draw_gallery(spec), _description(spec, paths, argv, reuse)

@@ -26,6 +26,7 @@ from sweeps.results.stored import stored
 from sweeps.results.tracking import written
 from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
+from sweeps.spec.weak_triggers import refuse_weak
 from sweeps.storage.addresses import scrubbed
 from sweeps.storage.files import write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
@@ -66,6 +67,7 @@ def extend_results(
         raise UserError(_nothing(paths))
     check_same_data(after, paths)
     spec = parse_spec(document, [], True, begun)
+    refuse_weak(spec, before.panel)
     check(spec)
     _write(paths, before, spec, argv, reuse)
     return paths, spec, found

@@ -19,8 +19,9 @@ from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tr
 class SweepSpec:
     """A checked spec. `document` holds the plain values it was made from, in which classes may be
     named, while everything else here has their numbers; `stopping` is None where every trial runs
-    to its end. `notes` say what is wrong but no error, since a sweep has begun with it. `former`:
-    an earlier release began the sweep, so that settings which came later act as before them."""
+    to its end. `notes` say what is wrong but no error, since a sweep has begun with it; `warnings`
+    name triggers that change nearly nothing and are allowed all the same. `former`: an earlier
+    release began the sweep, so that settings which came later act as before them."""
 
     name: str
     data: Dataset
@@ -39,6 +40,7 @@ class SweepSpec:
     probes: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
     former: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def predicting(self) -> bool:

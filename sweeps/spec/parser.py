@@ -45,6 +45,7 @@ from sweeps.spec.sections import (
 )
 from sweeps.spec.size import check_panel, check_size
 from sweeps.spec.stopping import check_stopping
+from sweeps.spec.weak_triggers import check_triggers
 
 DEFENCE_FACTORS = {
     name: "It is the defender's: move it to `defence`. The region is searched in the defence "
@@ -62,6 +63,7 @@ ATTACK_FACTORS = {
     name: "It is the attacker's choice, which no defender controls: move it to `attack`."
     for name in ("trigger", "poison_rate", "target", "label_mode", "source", "cover_rate")
 }
+ATTACK_FACTORS["allow_weak"] = "It is about triggers: move it to `attack`."
 TRAINING_SETTINGS = {
     f.name: "It is one for all trials of a sweep: move it to `training`." for f in fields(Training)
 }
@@ -96,6 +98,7 @@ class _Parser:
     def __init__(self, document: dict[str, Any], warn: Warn, names: NameSources) -> None:
         self.document, self.warn, self.names = document, warn, names
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.class_names: tuple[str, ...] = ()  # where they are known
         self.former = names.begun is not None and names.begun.former
         self.data_in_part = False  # whether settings of the data are left out as they are wrong
@@ -137,6 +140,8 @@ class _Parser:
             trials = self._against_data(data, source, training, defences, panel, seeds or (0,))
             for mistake in check_probes(probes, trials):
                 self.warn(mistake)
+        if source is not None and data is not None:
+            self._weak(data, panel, seeds or (0,))
         if document is None or data is None or training is None or not seeds:
             return None
         if search is None or region is None or resources is None:
@@ -161,6 +166,7 @@ class _Parser:
             probes,
             tuple(self.notes),
             self.former,
+            tuple(self.warnings),
         )
 
     def _wrong(self, place: str, rule: str, value: Any, remedy: str) -> None:
@@ -328,6 +334,13 @@ class _Parser:
                 "Add one; rate 0 is the clean baseline and no attack.",
             )
         return panel, len(panel) < len(attacks) and any(a.poison_rate == 0 for a in attacks)
+
+    def _weak(self, data: Dataset, attacks: Sequence[Attack], seeds: Sequence[int]) -> None:
+        """Triggers that change nearly nothing: mistakes, where the sweep has not begun."""
+        refused, warnings = check_triggers(data, attacks, seeds[0], self.names.begun is not None)
+        self.warnings += warnings
+        for mistake in refused:
+            self.warn(mistake)
 
     def _built(self, values: dict[str, Any], section: str, build: Callable[[Any], Any]) -> Any:
         return self._guarded(section, lambda: build(values))
