@@ -1,17 +1,51 @@
 """One-sided bounds on a rate from a few seeds.
 
-Seeds are the unit of repetition: the test images of several seeds are not exchangeable, so their
-counts are never pooled. The bound is Student's t on the seeds' logits, with their mean binomial
-noise as the least spread that is assumed: three seeds that agree by chance prove little.
+The rate is the mean over all seeds that might be drawn; what is shown is the mean over those that
+were. Seeds are the unit of repetition: the test images of several seeds are not exchangeable, so
+their counts are never pooled.
+
+Where seeds have one mode, their logits z are taken as normal with unknown mean and deviation, and
+the mean rate as E expit(z + s T), T with heavier tails the more seeds there are. Its limits are put
+together from those of the mean of z and of s (the method of variance estimates recovery, Zou and
+Donner 2008, Stat. Med. 27, 1693), and are never inside Student's t interval of the rates
+themselves. The mean binomial noise is the least spread that is assumed: three seeds that agree by
+chance prove little.
+
+Where a test finds that seeds have two modes (`sweeps.statistics.bimodality`), limits hold for any
+distribution: those of a mean of values in [0, 1] whose weights are evenly distributed (Gaffke 2005;
+Learned-Miller and Thomas 2020, arXiv 1905.06208).
+
+Whatever the first m seeds prove remains proven while all seeds after them agree with it: an upper
+limit is the least, over m, of the greater of their limit and the largest rate after them.
+`tests/benchmarks/bounds.py` simulates how often all this holds.
+
+Notation: c cells, each a rate of n seeds; m of the seeds; z are logits, s their deviation.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
+import numpy as np
+from scipy.special import chdtri, expit, logit, stdtrit
+
+from sweeps.statistics.arrays import Floats
+
+#: Points at which the mean over T is taken.
+NODES = 41
+#: Draws of weights, where limits hold for any distribution. Fixed, so that equal counts always have
+#: equal limits.
+DRAWS = 4000
+#: Where seeds have two modes, fewer than this prove nothing.
+FEWEST_BIMODAL = 20
+
+#: The fewest first seeds whose limit counts, where there are so many.
+FIRST = 3
+#: Cells of which limits are computed at once.
+CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -23,31 +57,154 @@ class Rate:
     upper: float | None
 
 
-def rate(counts: Sequence[tuple[int, int]], confidence: float) -> Rate:
-    """The rate behind (successes, trials) of each seed.
+@dataclass(frozen=True)
+class Sample:
+    """Rates of seeds, (c, n) each, in the order in which seeds were added.
 
-    A seed without a trial is left out. lower and upper each hold with `confidence` on their own;
-    fractions in [0, 1].
+    rates: in [0, 1]. logits: of rates a little inside (0, 1), so that they are finite. rate_noise,
+    logit_noise: variances of either that are there at least.
+    """
+
+    rates: Floats
+    logits: Floats
+    rate_noise: Floats
+    logit_noise: Floats
+
+    @staticmethod
+    def of(hits: Floats, totals: Floats) -> Sample:
+        """From successes of trials, (c, n) each; trials above 0."""
+        # Half a success and half a failure keep the logit of 0 and of n finite.
+        inside = (hits + 0.5) / (totals + 1)
+        spread = inside * (1 - inside)
+        return Sample(
+            hits / totals, logit(inside), spread / (totals + 1), 1 / ((totals + 1) * spread)
+        )
+
+    @property
+    def seeds(self) -> int:
+        return self.rates.shape[1]
+
+    def rows(self, where: slice) -> Sample:
+        """Some of the cells."""
+        parts = self.rates, self.logits, self.rate_noise, self.logit_noise
+        return Sample(*(part[where] for part in parts))
+
+    def turned(self) -> Sample:
+        """The sample of what is left to 1, whose upper limits are the lower ones of this."""
+        return Sample(1 - self.rates, -self.logits, self.rate_noise, self.logit_noise)
+
+
+def rate(counts: Sequence[tuple[int, int]], confidence: float, bimodal: bool = False) -> Rate:
+    """The rate behind (successes, trials) of each seed, in the order in which seeds were added.
+
+    A seed without a trial is left out. lower and upper each hold with `confidence`, in (0.5, 1), on
+    their own; fractions in [0, 1], with the mean between them. bimodal: whether limits have to hold
+    for seeds of any distribution.
     """
     counts = [(k, n) for k, n in counts if n]
     if not counts:
         return Rate(math.nan, None, None)
-    mean = sum(k / n for k, n in counts) / len(counts)
-    if len(counts) < 2:
-        return Rate(mean, None, None)
-    # Half a success and half a failure keep the logit of 0 and of n finite.
-    smoothed = [(k + 0.5) / (n + 1) for k, n in counts]
-    logits = [math.log(p / (1 - p)) for p in smoothed]
-    centre = sum(logits) / len(logits)
-    spread = sum((z - centre) ** 2 for z in logits) / (len(logits) - 1)
-    binomial = [1 / ((n + 1) * p * (1 - p)) for p, (_, n) in zip(smoothed, counts, strict=True)]
-    variance = max(spread, sum(binomial) / len(binomial))
-    reach = float(stdtrit(len(logits) - 1, confidence)) * math.sqrt(variance / len(logits))
-    # Where nothing has succeeded, or nothing failed, no rate down to 0 or up to 1 is disproved.
-    lower = _expit(centre - reach) if any(k for k, _ in counts) else 0.0
-    upper = _expit(centre + reach) if any(k < n for k, n in counts) else 1.0
-    return Rate(mean, lower, upper)
+    hits, totals = np.asarray(counts, dtype=np.float64).T
+    return rates(Sample.of(hits[None], totals[None]), confidence, bimodal)[0]
 
 
-def _expit(z: float) -> float:
-    return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
+def rates(sample: Sample, confidence: float, bimodal: bool = False) -> list[Rate]:
+    """The same of many cells at once."""
+    means = [float(sum(row) / len(row)) for row in sample.rates.tolist()]
+    if sample.seeds < 2:
+        return [Rate(mean, None, None) for mean in means]
+    found: list[Rate] = []
+    for start in range(0, len(means), CHUNK):
+        part = sample.rows(slice(start, start + CHUNK))
+        upper = upper_limits(part, confidence, bimodal).tolist()
+        lower = (1 - upper_limits(part.turned(), confidence, bimodal)).tolist()
+        own = means[start : start + CHUNK]
+        found += [
+            Rate(m, max(0.0, min(low, m)), min(1.0, max(high, m)))
+            for m, low, high in zip(own, lower, upper, strict=True)
+        ]
+    return found
+
+
+def upper_limits(sample: Sample, confidence: float, bimodal: bool = False) -> Floats:
+    """The least limit of each cell that any first seeds prove and all after them agree with, (c,)."""
+    limits = any_distribution if bimodal else one_mode
+    counts = range(min(FIRST, sample.seeds), sample.seeds + 1)
+    found = limits(sample, confidence, counts)
+    for column, count in enumerate(counts):
+        after = sample.rates[:, count:].max(axis=1, initial=0.0)
+        found[:, column] = np.maximum(found[:, column], after)
+    return np.asarray(found.min(axis=1), dtype=np.float64)
+
+
+# --- seeds with one mode ----------------------------------------------------------------------
+
+
+def one_mode(sample: Sample, confidence: float, counts: Sequence[int]) -> Floats:
+    """Upper limits of the mean rate, from the first m seeds for each m of `counts`, (c, counts)."""
+    found = [_one_mode(sample, confidence, count) for count in counts]
+    return np.stack(found, axis=1)
+
+
+def _one_mode(sample: Sample, confidence: float, count: int) -> Floats:
+    mean, deviation = _moments(sample.logits[:, :count], sample.logit_noise[:, :count])
+    of_rates, rate_deviation = _moments(sample.rates[:, :count], sample.rate_noise[:, :count])
+    reach = float(stdtrit(count - 1, confidence)) / math.sqrt(count)
+    # As of normal values for three seeds; of more, the deviation of heavy-tailed ones varies more.
+    freedom, nodes = 2 + 0.4 * (count - 3), _nodes(count)
+    wide, narrow = (
+        deviation * math.sqrt(freedom / chdtri(freedom, tail))
+        for tail in (confidence, 1 - confidence)
+    )
+    centre = _mean_logit(mean, deviation, nodes)
+    shifted = _mean_logit(mean + reach * deviation, deviation, nodes) - centre
+    spread = np.maximum(_mean_logit(mean, wide, nodes), _mean_logit(mean, narrow, nodes)) - centre
+    limit = expit(centre + np.hypot(shifted, np.maximum(0.0, spread)))
+    return np.asarray(np.maximum(limit, of_rates + reach * rate_deviation), dtype=np.float64)
+
+
+def _moments(values: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """Mean and deviation of each row, the latter at least that of the noise, (c,) each."""
+    variance = np.maximum(values.var(axis=1, ddof=1), noise.mean(axis=1))
+    return values.mean(axis=1), np.sqrt(variance)
+
+
+@functools.cache
+def _nodes(seeds: int) -> Floats:
+    """Quantiles of T at evenly spaced probabilities, (NODES,). Of three seeds the uncertain
+    deviation covers heavy tails; of many, Student's t with 3.5 degrees of freedom does."""
+    freedom = max(3.5, 30 / max(1, seeds - 2))
+    middles = (np.arange(NODES) + 0.5) / NODES
+    return np.asarray(stdtrit(freedom, middles), dtype=np.float64)
+
+
+def _mean_logit(mean: Floats, deviation: Floats, nodes: Floats) -> Floats:
+    """Logits of E expit(mean + deviation T), (c,)."""
+    found = expit(mean[:, None] + deviation[:, None] * nodes).mean(axis=1)
+    return np.asarray(logit(np.clip(found, 1e-12, 1 - 1e-12)), dtype=np.float64)
+
+
+# --- seeds of any distribution -----------------------------------------------------------------
+
+
+def any_distribution(sample: Sample, confidence: float, counts: Sequence[int]) -> Floats:
+    """The same for seeds of any distribution in [0, 1]: in the worst case, what no seed has shown
+    is at 1."""
+    gaps, found = _exponentials(sample.seeds), []
+    for count in counts:
+        weights = gaps[:, : count + 1] / gaps[:, : count + 1].sum(axis=1, keepdims=True)
+        means = sample.rates[:, :count] @ weights[:, 1:].T + weights[:, 0]
+        found.append(np.quantile(means, confidence, axis=1))
+    return np.stack(found, axis=1)
+
+
+@functools.cache
+def _exponentials(seeds: int) -> Floats:
+    """Draws whose rows, divided by their sums, are even weights, (DRAWS, seeds + 1)."""
+    return np.random.default_rng(0).standard_exponential((DRAWS, seeds + 1))
+
+
+def taking_share(seeds: int, confidence: float) -> float:
+    """The share of seeds in which an attack may take although it took in none of so many: more than
+    that they exclude with this confidence."""
+    return float(1 - (1 - confidence) ** (1 / seeds))
