@@ -60,7 +60,9 @@ def _named(entry: LeftOutEntry, labels: Mapping[str, str]) -> str:
     seeds = entry["seeds"]
     numbers = ", ".join(map(str, seeds))
     whose = " of the clean baseline" if entry["source"] == BASELINE else ""
-    return f"{labels[entry['defence_id']]}: {noun_for(len(seeds), 'seed', 'seeds')} {numbers}{whose}"
+    return (
+        f"{labels[entry['defence_id']]}: {noun_for(len(seeds), 'seed', 'seeds')} {numbers}{whose}"
+    )
 
 
 def _without(entries: Sequence[LeftOutEntry]) -> list[str]:

@@ -19,7 +19,8 @@ from sweeps.spec.sections import Resources, SearchSettings, StoppingSettings, Tr
 class SweepSpec:
     """A checked spec. `document` holds the plain values it was made from, in which classes may be
     named, while everything else here has their numbers; `stopping` is None where every trial runs
-    to its end. `notes` say what is wrong but no error, since a sweep has begun with it."""
+    to its end. `notes` say what is wrong but no error, since a sweep has begun with it.
+    `also_measured` are attacks outside the panel that clean models are measured with as well."""
 
     name: str
     data: Dataset
@@ -37,6 +38,7 @@ class SweepSpec:
     stopping: StoppingSettings | None = None
     probes: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
+    also_measured: tuple[Attack, ...] = ()
 
     @property
     def predicting(self) -> bool:
@@ -55,8 +57,10 @@ class SweepSpec:
 
     @property
     def measures(self) -> tuple[Attack, ...]:
-        """The panel's distinct triggers and targets, whatever the poison rate."""
-        return tuple(dict.fromkeys(attack.measure() for attack in self.panel))
+        """The distinct triggers and targets of the panel and of `also_measured`, whatever the
+        poison rate."""
+        attacks = (*self.panel, *self.also_measured)
+        return tuple(dict.fromkeys(attack.measure() for attack in attacks))
 
     @property
     def data_root(self) -> str | None:

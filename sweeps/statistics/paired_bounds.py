@@ -22,10 +22,7 @@ Counts = tuple[int, int]
 
 def difference_by_seed(ones: Sequence[Counts], others: Sequence[Counts]) -> list[float | None]:
     """The rate of one minus that of the other for each seed, in [-1, 1]; None without images."""
-    return [
-        k / n - m / r if n and r else None
-        for (k, n), (m, r) in zip(ones, others, strict=True)
-    ]
+    return [k / n - m / r if n and r else None for (k, n), (m, r) in zip(ones, others, strict=True)]
 
 
 def mean_difference(ones: Sequence[Counts], others: Sequence[Counts], confidence: float) -> Rate:
