@@ -49,9 +49,9 @@ def left_out_words(entries: Sequence[LeftOutEntry], labels: Mapping[str, str]) -
     more = f"; and {counted(len(entries) - NAMED, 'more point')}" if len(entries) > NAMED else ""
     return [
         f"The best accuracy leaves out {counted(models, 'broken model')} of "
-        f"{counted(len(entries), 'defence point')} ({named}{more}): a seed with which one is broken "
-        "is left out for all attacks of that point, and an attack that is broken with every seed "
-        "does not count there.",
+        f"{counted(len(entries), 'defence point')} ({named}{more}): a seed with which one is "
+        "broken is left out for all attacks of that point, and an attack that is broken with every "
+        "seed does not count there.",
         *_without(entries),
     ]
 

@@ -20,8 +20,8 @@ def check_baseline(
 ) -> Iterator[Mistake]:
     """What `baseline + x` needs from other sections.
 
-    baseline: whether rate 0 is among the poison rates. panel: whether the attacks are known. attack:
-    the section, as the spec has it.
+    baseline: whether rate 0 is among the poison rates. panel: whether the attacks are known.
+    attack: the section, as the spec has it.
     """
     if region is None or not region.above_baseline:
         return

@@ -1,10 +1,10 @@
 """One-sided bounds on the mean difference of two rates that are measured with the same seeds.
 
 A seed fixes the split, the images and the trigger, so that its two rates move together: their
-difference varies less than either (a paired comparison, Student 1908, Biometrika 6, 1). The bound is
-Student's t on the seeds' differences. The least spread that is assumed is the mean binomial noise of
-a difference of two independent rates: three seeds that agree by chance prove little. Rates of the
-same images are not independent, which makes that noise, if anything, too large.
+difference varies less than either (a paired comparison, Student 1908, Biometrika 6, 1). The bound
+is Student's t on the seeds' differences. The least spread that is assumed is the mean binomial
+noise of a difference of two independent rates: three seeds that agree by chance prove little. Rates
+of the same images are not independent, which makes that noise, if anything, too large.
 """
 
 from __future__ import annotations
