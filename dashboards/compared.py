@@ -1,7 +1,7 @@
 """What of attack success the figures draw: what the region compares with its threshold.
 
-That is all of it, or, where the threshold is `baseline + x`, what is above the clean baseline of the
-same seed: then the line of the threshold, at x, and the points are in the same unit.
+That is all of it, or, where the threshold is `baseline + x`, what is above the clean baseline of
+the same seed: then the line of the threshold, at x, and the points are in the same unit.
 """
 
 from __future__ import annotations

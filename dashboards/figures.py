@@ -82,7 +82,9 @@ def _accuracy_figure(region: RegionFile) -> Figure:
         axes = figure.subplots()
         shown = [point for point in region["points"] if has_figures(point)]
         axes.set_xlim(_accuracy_range(region, shown))
-        axes.set_ylim(min([-0.03, *(y for p in shown if (y := point_success(p)) is not None)]), 1.03)
+        axes.set_ylim(
+            min([-0.03, *(y for p in shown if (y := point_success(p)) is not None)]), 1.03
+        )
         _shade_corner(axes, region)
         for point in shown:
             if is_recommended(region, point):

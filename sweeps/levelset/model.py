@@ -63,8 +63,9 @@ class Trials:
         """Those with a total, (n,), above 0."""
         if (totals > 0).all():
             return self
-        columns = [getattr(self, part.name) for part in fields(self)]
-        return Trials(*(None if column is None else column[totals > 0] for column in columns))
+        columns = {part.name: getattr(self, part.name) for part in fields(self)}
+        kept = {name: own[totals > 0] for name, own in columns.items() if own is not None}
+        return Trials(**kept)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class LevelSetSearch:
         width = len(self.domain.columns)  # 0 where the space is one point
         broken = np.array([o.broken for _, o in found], dtype=np.bool_)
         at = points.reshape(len(chosen), width)
-        return Trials(at, attacks, *counts.T, broken if broken.any() else None)
+        return Trials(at, attacks, *counts.T, broken=broken if broken.any() else None)
 
     # --- asking -----------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ def unknown_best(entries: Sequence[LeftOutEntry]) -> str | None:
     if not entries or any(entry["reference"] for entry in entries):
         return None
     return (
-        f"The best accuracy is not known: {counted(len(entries), 'defence point')} "
+        f"the best accuracy is not known: {counted(len(entries), 'defence point')} "
         f"{noun_for(len(entries), 'has', 'have')} ended, and no seed is left where no model "
         "collapsed or diverged."
     )

@@ -39,7 +39,9 @@ def test_the_rule_is_read_and_kept() -> None:
         asked = small_spec(region={"attack_success": written}).region
         assert (asked.attack_success, asked.above_baseline) == (0.1, True)
         assert asked.attack_rule == "baseline + 0.1"
-    assert small_spec(region={"attack_success": "baseline + 0"}).region.attack_rule == "baseline + 0"
+    assert (
+        small_spec(region={"attack_success": "baseline + 0"}).region.attack_rule == "baseline + 0"
+    )
     plain = small_spec(region={"attack_success": 0.1}).region
     assert (plain.above_baseline, plain.attack_rule) == (False, "0.1")
     assert plain != small_spec(region={"attack_success": "baseline + 0.1"}).region
@@ -177,7 +179,9 @@ def test_verdicts_by_hand(tmp_path) -> None:
 
 
 def test_a_missing_or_broken_baseline(tmp_path) -> None:
-    spec, paths, _ = recorded(tmp_path, lambda decay, rate, seed: (decay, rate, seed) == (0.01, 0, 1))
+    spec, paths, _ = recorded(
+        tmp_path, lambda decay, rate, seed: (decay, rate, seed) == (0.01, 0, 1)
+    )
     ledger = Ledger(paths.ledger)
     table = table_of(region_of(criteria_of(spec), ledger, 18))
     assert (table[0.01]["by_means"], table[0.01]["seeds_passing"]) == ("OUT", 1)
@@ -204,7 +208,7 @@ def test_folder_report_and_figures_know_the_rule(tmp_path) -> None:
     assert axes.get_ylabel().startswith("attack success above the clean baseline")
     drawn = [line.get_ydata() for line in plot_success_against_rate(region).axes[0].lines]
     assert [0.1, 0.1] in [list(values) for values in drawn]  # the threshold, in the unit of:
-    assert any(list(values) == pytest.approx([0.06, 0.08]) for values in drawn if len(values) == 2)
+    assert any(list(values) == pytest.approx([0.02, 0.08]) for values in drawn if len(values) == 2)
     assert plot_region_map(region).axes
     page = write_report(paths.root, tmp_path / "report.html").read_text()
     assert "more than with the clean baseline of the same seed?" in " ".join(page.split())

@@ -10,6 +10,7 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from backdoor.evaluate import clean_counts
+from sweeps.cli.main import main
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.levelset.columns import Columns
 from sweeps.levelset.model import Panel, Trials
@@ -131,15 +132,20 @@ def test_a_point_whose_models_are_all_broken_cannot_be_the_best(tmp_path) -> Non
     assert said in region_text(region)
 
 
-def test_no_best_is_known_where_every_model_is_broken(tmp_path) -> None:
+def test_no_best_is_known_where_every_model_is_broken(tmp_path, capsys) -> None:
     region, table = judged(tmp_path, lambda d, rate, seed: rate > 0)
     asked = region["thresholds"]["clean_accuracy"]
     assert (asked["best"], asked["value"], asked["best_point"]) == (None, None, None)
     assert region["counts"]["by_means"] == {"IN": 0, "OUT": 3, "INCOMPLETE": 0}
     assert table[0.1]["clean_accuracy"] == pytest.approx(0.1) and table[0.1]["margin"] is None
-    said = "No region: The best accuracy is not known: 3 defence points have ended, and no seed is left where no model collapsed or diverged."  # fmt: skip
+    said = "No region: the best accuracy is not known: 3 defence points have ended, and no seed is left where no model collapsed or diverged."  # fmt: skip
     assert said in region_text(region)
     assert unknown_best([]) is None
+    assert main(["status", str(tmp_path / "r")]) == 0
+    said = "of 3 defence points by means 0 IN, 3 OUT, 0 INCOMPLETE; by bounds 0 IN, 3 OUT, 0 UNDECIDED; no best accuracy is known: models are broken"  # fmt: skip
+    assert said in capsys.readouterr().out
+    assert main(["train", str(tmp_path / "r"), "--point", "best"]) == 2
+    assert "needs a point with a seed for which no model collapsed" in capsys.readouterr().err
 
 
 def test_a_broken_clean_baseline_leaves_the_best_as_it_is(tmp_path) -> None:
@@ -189,5 +195,3 @@ def test_a_region_searchs_best_is_that_of_unbroken_models() -> None:
 )
 def test_the_formula_of_a_collapsed_model(labels, predicted, collapsed) -> None:
     assert clean_counts(np.array(predicted), np.array(labels), 2).collapsed is collapsed
-
-
