@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -124,8 +124,8 @@ class LevelSetSearch:
         attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
         width = len(self.domain.columns)  # 0 where the space is one point
         broken = np.array([o.broken for _, o in found], dtype=np.bool_)
-        at = points.reshape(len(chosen), width)
-        return Trials(at, attacks, *counts.T, broken=broken if broken.any() else None)
+        found_trials = Trials(points.reshape(len(chosen), width), attacks, *counts.T)
+        return replace(found_trials, broken=broken) if broken.any() else found_trials
 
     # --- asking -----------------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ def _broken(points: Sequence[PointEntry]) -> list[str]:
     found = "1 defence point" if len(broken) == 1 else f"{len(broken)} defence points"
     return [
         f"{models} of {found} collapsed to one answer or diverged: such a point is never IN, and "
-        "success or failure of an attack on such a model says nothing of the defence. Collapsed is "
-        f"{COLLAPSED}; diverged is a model some of whose answers are not finite."
+        "success or failure of an attack on such a model says nothing of the defence.",
+        f"Collapsed is {COLLAPSED}; diverged is a model some of whose answers are not finite.",
     ]
 
 

@@ -51,8 +51,7 @@ def left_out_words(entries: Sequence[LeftOutEntry], labels: Mapping[str, str]) -
         f"The best accuracy leaves out {counted(models, 'broken model')} of "
         f"{counted(len(entries), 'defence point')} ({named}{more}): a seed with which one is "
         "broken is left out for all attacks of that point, and an attack that is broken with every "
-        "seed does not count there.",
-        *_without(entries),
+        f"seed does not count there.{_without(entries)}",
     ]
 
 
@@ -65,14 +64,10 @@ def _named(entry: LeftOutEntry, labels: Mapping[str, str]) -> str:
     )
 
 
-def _without(entries: Sequence[LeftOutEntry]) -> list[str]:
+def _without(entries: Sequence[LeftOutEntry]) -> str:
     count = sum(not entry["reference"] for entry in entries)
-    if not count:
-        return []
-    return [
-        f"{counted(count, 'of these points has', 'of these points have')} no seed left, and cannot "
-        "be the most accurate."
-    ]
+    points = counted(count, "of these points has", "of these points have")
+    return f" {points} no seed left, and cannot be the most accurate." if count else ""
 
 
 def unknown_best(entries: Sequence[LeftOutEntry]) -> str | None:
