@@ -190,13 +190,14 @@ def _judge(
     most: float,
 ) -> None:
     """Adds the verdicts and what they follow from."""
-    broken = broken_seeds(point.rows)
+    success = [own.rate for own in compared.values()]
     if least is None:
         # No best accuracy is known although this point is complete: it has no unbroken seed.
-        entry["by_means"] = entry["by_bounds"] = OUT
+        entry["by_means"] = OUT
+        entry["by_bounds"] = OUT if by_bounds([], success, 0.0, most) == OUT else UNDECIDED
         return
+    broken = broken_seeds(point.rows)
     clean = [f.clean_rate for f in point.figures.values()]
-    success = [own.rate for own in compared.values()]
     highest = max(rate.mean for rate in success)
     margin = round(min(point.clean_accuracy - least, most - highest), DIGITS)
     bounds = by_bounds(clean, success, least, most)

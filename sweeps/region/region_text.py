@@ -42,7 +42,9 @@ def _answer(region: RegionFile) -> list[str]:
     clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
     were_stopped = f"{counted(stopped or 0, 'trial was', 'trials were')} stopped early"
     if clean["value"] is None and (unknown := unknown_best(clean.get("left_out", []))):
-        return [f"No region: {unknown}"]
+        left, found = means["INCOMPLETE"], " found" * bool(means["INCOMPLETE"])
+        more = f" {left} {noun_for(left, 'is', 'are')} incomplete." if left else ""
+        return [f"No region{found}: {unknown}{more}"]
     if clean["value"] is None:
         early = f" {were_stopped}." if stopped else ""
         rule = f"every attack of the panel{and_baseline(thresholds)} needs every seed."

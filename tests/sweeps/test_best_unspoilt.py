@@ -142,7 +142,7 @@ def test_no_best_is_known_where_every_model_is_broken(tmp_path, capsys) -> None:
     assert said in region_text(region)
     assert unknown_best([]) is None
     assert main(["status", str(tmp_path / "r")]) == 0
-    said = "of 3 defence points by means 0 IN, 3 OUT, 0 INCOMPLETE; by bounds 0 IN, 3 OUT, 0 UNDECIDED; no best accuracy is known: models are broken"  # fmt: skip
+    said = "of 3 defence points by means 0 IN, 3 OUT, 0 INCOMPLETE; by bounds 0 IN, 0 OUT, 3 UNDECIDED; no best accuracy is known: models are broken"  # fmt: skip
     assert said in capsys.readouterr().out
     assert main(["train", str(tmp_path / "r"), "--point", "best"]) == 2
     assert "needs a point with a seed for which no model collapsed" in capsys.readouterr().err
