@@ -41,4 +41,4 @@ def changed_lines(name: str, lines: list[str]) -> list[str]:
 
 def _asked(line: str) -> str:
     line = line.replace("≥ -0.093 (best - 0.2; best is 0.107)", "of at least best - 0.2")
-    return line.replace("| 0 of 2 | −0.200", "| 0 of 2 | –")
+    return line.replace("| 0 of 2 | \N{MINUS SIGN}0.200", "| 0 of 2 | \N{EN DASH}")

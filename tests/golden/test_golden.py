@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 
 import golden_answers as answers  # noqa: E402
 from golden_cases import COUNTED, FOLDERS, KEPT, MIRRORED, SEARCHES, identity_documents  # noqa: E402
-from golden_changed import FOLDER, changed_lines, changed_region
+from golden_changed import FOLDER, changed_lines, changed_region  # noqa: E402
 from golden_compare import differences, refuse_differences, row_differences  # noqa: E402
 from golden_reworded import (  # noqa: E402
     ADDED_SPECS,
