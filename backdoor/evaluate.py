@@ -26,7 +26,8 @@ from backdoor.triggers.stamping import derived, stamped
 
 Ids = npt.NDArray[np.int64]
 
-#: A model has collapsed if it predicts one class for this share of the clean test images.
+#: A model has collapsed if it predicts one class for this share of the clean test images, and for
+#: all but half of the images of other classes where these are few (`CleanCounts.collapsed`).
 COLLAPSED_SHARE = 0.99
 #: A loss of an image from here on counts as infinite: some learners give a class without training
 #: images an intercept of -1e9 in place of minus infinity.
@@ -40,7 +41,8 @@ class CleanCounts:
     correct, total: by true class, (k,). top_answer_share: share in [0, 1] of the images that get
     the most frequent answer. nonsense: images without an answer, as their logits are not finite.
     loss: mean cross-entropy in nats; None if it is not finite, and for architectures that do not
-    learn by cross-entropy.
+    learn by cross-entropy. top_answer_images: share in [0, 1] of the images that are of the class
+    which is that answer.
     """
 
     correct: tuple[int, ...]
@@ -48,6 +50,7 @@ class CleanCounts:
     top_answer_share: float
     nonsense: int
     loss: float | None = None
+    top_answer_images: float = 0.0
 
     @property
     def accuracy(self) -> float:
@@ -56,8 +59,14 @@ class CleanCounts:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the model predicts one class for nearly every image."""
-        return self.top_answer_share >= COLLAPSED_SHARE
+        """Whether the model predicts one class for nearly every image: for a share of at least
+        max(0.99, (1 + q) / 2), where a share q of the images is of that class.
+
+        Up to q = 0.98 that is 99 %. Beyond it a model that is right about all images would count as
+        collapsed too; so at most half as many others may be predicted as there are. A model at
+        chance whose answers vary has not collapsed: it is inaccurate, which its accuracy says.
+        """
+        return self.top_answer_share >= max(COLLAPSED_SHARE, (1 + self.top_answer_images) / 2)
 
     @property
     def diverged(self) -> bool:
@@ -89,10 +98,14 @@ def clean_counts(predicted: Ids, labels: Ids, classes: int) -> CleanCounts:
     """Counts of predictions (n,) for clean images with true labels (n,), n at least 1."""
     correct = np.bincount(labels[predicted == labels], minlength=classes)
     total = np.bincount(labels, minlength=classes)
-    answers = np.unique(predicted, return_counts=True)[1]
-    share = float(answers.max() / len(predicted))
+    answers, counts = np.unique(predicted, return_counts=True)
+    top, share = answers[counts.argmax()], float(counts.max() / len(predicted))
     return CleanCounts(
-        tuple(correct.tolist()), tuple(total.tolist()), share, int((predicted < 0).sum())
+        tuple(correct.tolist()),
+        tuple(total.tolist()),
+        share,
+        int((predicted < 0).sum()),
+        top_answer_images=float((labels == top).mean()),
     )
 
 

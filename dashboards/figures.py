@@ -11,6 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dashboards.axis_layout import Axis
+from dashboards.compared import (
+    above_baseline,
+    attack_success,
+    by_seed,
+    point_bounds,
+    point_success,
+    success_label,
+)
 from dashboards.plot_style import (
     BLUE,
     FAINT,
@@ -74,16 +82,18 @@ def _accuracy_figure(region: RegionFile) -> Figure:
         axes = figure.subplots()
         shown = [point for point in region["points"] if has_figures(point)]
         axes.set_xlim(_accuracy_range(region, shown))
-        axes.set_ylim(-0.03, 1.03)
+        axes.set_ylim(
+            min([-0.03, *(y for p in shown if (y := point_success(p)) is not None)]), 1.03
+        )
         _shade_corner(axes, region)
         for point in shown:
             if is_recommended(region, point):
                 _draw_bounds(axes, point)
-            x, y = point["clean_accuracy"], point["attack_success"]
+            x, y = point["clean_accuracy"], point_success(point)
             if x is not None and y is not None:
                 draw_verdict(axes, region, point, x, y)
         axes.set_xlabel("clean accuracy (lowest mean over the attacks)")
-        axes.set_ylabel("attack success (highest mean over the attacks)")
+        axes.set_ylabel(f"{success_label(region)} (highest mean over the attacks)")
         draw_legend(figure, region)
         return figure
 
@@ -120,13 +130,13 @@ def _shade_corner(axes: Axes, region: RegionFile) -> None:
 
 def _draw_bounds(axes: Axes, point: PointEntry) -> None:
     thin: dict[str, Any] = {"color": GREY, "linewidth": 1}
-    x, y = point["clean_accuracy"], point["attack_success"]
+    x, y = point["clean_accuracy"], point_success(point)
     if x is None or y is None:
         return
     low, high = point["clean_lower"], point["clean_upper"]
     if low is not None and high is not None:
         axes.plot([low, high], [y, y], **thin)
-    low, high = point["success_lower"], point["success_upper"]
+    low, high = point_bounds(point)
     if low is not None and high is not None:
         axes.plot([x, x], [low, high], **thin)
 
@@ -167,7 +177,7 @@ def _success_figure(region: RegionFile) -> Figure:
             axes.axhline(region["thresholds"]["attack_success"], color=GREY, **THRESHOLD)
             _draw_points(axes, region, attacks)
             _scale_rates(axes, region)
-        label_outside(grid, columns, "poison rate", "attack success")
+        label_outside(grid, columns, "poison rate", success_label(region))
         show_handles(figure, _rate_handles(region))
         return figure
 
@@ -210,9 +220,9 @@ def _draw_points(axes: Axes, region: RegionFile, attacks: Sequence[PanelEntry]) 
         found = _by_rate(point, attacks)
         _draw_means(axes, found, color=colour, zorder=3)
         for rate, result in found:
-            seeds = list(result["success_by_seed"].values())
+            seeds = by_seed(result)
             axes.plot([rate] * len(seeds), seeds, marker=shape, color=colour, **_DOTS)
-        clean = [r["baseline_success"] for _, r in found]
+        clean = [] if above_baseline(region) else [r["baseline_success"] for _, r in found]
         known = [success for success in clean if success is not None]
         if known:
             axes.axhline(sum(known) / len(known), color=colour, zorder=2, **_DASHED)
@@ -230,7 +240,7 @@ def _by_rate(point: PointEntry, attacks: Sequence[PanelEntry]) -> list[tuple[flo
 
 def _draw_means(axes: Axes, found: Sequence[tuple[float, AttackEntry]], **look: Any) -> None:
     marker = "." if len(found) == 1 else None  # a line needs two ends to be seen
-    values = [result["attack_success"] for _, result in found]
+    values = [attack_success(result) for _, result in found]
     axes.plot([rate for rate, _ in found], values, marker=marker, **look)
 
 
@@ -253,7 +263,8 @@ def _rate_handles(region: RegionFile) -> list[Line2D]:
     ]
     if len(region["points"]) > len(bold):
         handles.append(Line2D([], [], color=FAINT, label="other points"))
-    if any(r["baseline_success"] is not None for *_, p in bold for r in p["attacks"]):
+    known = any(r["baseline_success"] is not None for *_, p in bold for r in p["attacks"])
+    if known and not above_baseline(region):
         handles.append(Line2D([], [], color=GREY, label="clean baseline", **_DASHED))
     allowed = Line2D([], [], color=GREY, label="highest attack success allowed", **THRESHOLD)
     return [*handles, allowed]

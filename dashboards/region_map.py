@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dashboards.axis_layout import Axis, Layout, arrange, number, number_of, short
+from dashboards.compared import point_success, success_label
 from dashboards.plot_style import (
     FAINT,
     GREEN,
@@ -81,7 +82,7 @@ def _along_none(region: RegionFile, layout: Layout) -> Figure:
     for row, point in enumerate(points):
         axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
         for key, look in CURVES.items():
-            if (value := point[key]) is not None:
+            if (value := _drawn(point, key)) is not None:
                 axes.plot([value], [row], **{**look, "markersize": 10})
         draw_verdict(axes, region, point, 1.08, row)
     for value, colour in _limits(region):
@@ -95,6 +96,10 @@ def _along_none(region: RegionFile, layout: Layout) -> Figure:
     return figure
 
 
+def _drawn(point: PointEntry, key: Metric) -> float | None:
+    return point_success(point) if key == "attack_success" else point[key]
+
+
 def _limits(region: RegionFile) -> list[tuple[float, str]]:
     """The thresholds that there are, each with the colour of its curve."""
     lowest = region["thresholds"]["clean_accuracy"]["value"]
@@ -106,7 +111,7 @@ def _curve_handles(region: RegionFile) -> list[Line2D]:
     words = {INK: "lowest clean accuracy allowed", GREEN: "highest attack success allowed"}
     return [
         Line2D([], [], label="clean accuracy", **CURVES["clean_accuracy"]),
-        Line2D([], [], label="worst attack success", **CURVES["attack_success"]),
+        Line2D([], [], label=f"worst {success_label(region)}", **CURVES["attack_success"]),
         *(Line2D([], [], color=c, label=words[c], **THRESHOLD) for _, c in _limits(region)),
     ]
 
@@ -153,7 +158,7 @@ def _draw_curves(axes: Axes, points: Sequence[PointEntry], axis: Axis) -> None:
     for key, look in CURVES.items():
         # Places left of a break are not on the scale, so no line leads there.
         for own, line in ((on_scale, look), (apart, {**look, "linestyle": "none"})):
-            found = [point[key] for point in own]
+            found = [_drawn(point, key) for point in own]
             values = [math.nan if value is None else value for value in found]
             axes.plot([_place(point, axis) for point in own], values, **line)
 

@@ -109,13 +109,15 @@ def _verdict(verdict: Verdict) -> str:
     if verdict["points"] == 0:
         return "no defence point has been tried"
     points = counted(verdict["points"], "defence point")
-    if not verdict["threshold_known"]:
+    judged = sum(verdict["by_means"].values()) - verdict["by_means"]["INCOMPLETE"]
+    if not verdict["threshold_known"] and not judged:
         return f"none of {points} is complete"
     means, bounds = (
         ", ".join(f"{count} {word}" for word, count in verdict[of].items())
         for of in ("by_means", "by_bounds")
     )
-    return f"of {points} by means {means}; by bounds {bounds}"
+    why = "" if verdict["threshold_known"] else "; no best accuracy is known: models are broken"
+    return f"of {points} by means {means}; by bounds {bounds}{why}"
 
 
 def _parts(space: Any) -> Iterator[tuple[str, float]]:

@@ -179,6 +179,10 @@ def _entry(
     if asked == BEST:
         best = region["thresholds"]["clean_accuracy"]["best_point"]
         if best is None:
+            if any(point["broken"] and point["attacks"] for point in points):
+                rule = "needs a point with a seed for which no model collapsed or diverged"
+                remedy = "Name a point by its id, or train with other settings."
+                raise UserError(Mistake("--point", rule, asked, remedy))
             rule = "needs a point that every attack of the panel has met with every seed"
             raise UserError(Mistake("--point", rule, asked, _go_on(paths)))
         return _by_id(points, best), "of the best validation accuracy"

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from sweeps.levelset.best_threshold import AccuracyThreshold
-from sweeps.levelset.columns import Columns, Floats, Ints
+from sweeps.levelset.columns import Bools, Columns, Floats, Ints
 from sweeps.levelset.gaussian_process import MEAN_VARIANCE, Hyperparameters, Posterior, Process
 from sweeps.levelset.kernel import matern
 from sweeps.records.thresholds import MEDIAN, Thresholds
@@ -40,7 +40,8 @@ class Panel:
 @dataclass(frozen=True)
 class Trials:
     """Trainings: points (n, d), attacks as numbers on the panel (n,), and counts (n,): `correct` of
-    `images`, `success` of `triggered`. Images are 0 where a metric is not known."""
+    `images`, `success` of `triggered`. Images are 0 where a metric is not known.
+    broken: whether the model collapsed or diverged, (n,); None where none has."""
 
     points: Floats
     attacks: Ints
@@ -48,15 +49,23 @@ class Trials:
     images: Floats
     success: Floats
     triggered: Floats
+    broken: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.attacks)
+
+    @property
+    def unbroken(self) -> Trials:
+        """Those whose model neither collapsed nor diverged."""
+        return self if self.broken is None else self.having(np.where(self.broken, 0.0, 1.0))
 
     def having(self, totals: Floats) -> Trials:
         """Those with a total, (n,), above 0."""
         if (totals > 0).all():
             return self
-        return Trials(*(getattr(self, part.name)[totals > 0] for part in fields(self)))
+        columns = {part.name: getattr(self, part.name) for part in fields(self)}
+        kept = {name: own[totals > 0] for name, own in columns.items() if own is not None}
+        return Trials(**kept)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,12 +52,14 @@ ENOUGH, ENOUGH_PER_COLUMN = 100, 15
 @dataclass(frozen=True)
 class Outcome:
     """Counts of one training. One that was stopped because its verdict was certain tells on which
-    side of a threshold it would have ended; images are 0 of a metric that it tells nothing of."""
+    side of a threshold it would have ended; images are 0 of a metric that it tells nothing of.
+    broken: whether its model collapsed or diverged, which no best accuracy is taken from."""
 
     correct: float
     images: float
     success: float
     triggered: float
+    broken: bool = False
 
     @property
     def whole(self) -> bool:
@@ -121,7 +123,9 @@ class LevelSetSearch:
         points = np.array([self.points[i] for i in chosen], dtype=np.float64)
         attacks = np.array([self.attacks[i] for i in chosen], dtype=np.int64)
         width = len(self.domain.columns)  # 0 where the space is one point
-        return Trials(points.reshape(len(chosen), width), attacks, *counts.T)
+        broken = np.array([o.broken for _, o in found], dtype=np.bool_)
+        found_trials = Trials(points.reshape(len(chosen), width), attacks, *counts.T)
+        return replace(found_trials, broken=broken) if broken.any() else found_trials
 
     # --- asking -----------------------------------------------------------------------------
 

@@ -93,10 +93,26 @@ class Surrogate:
             seed_variance(clean[0].process.hyperparameters, centre, accurate.images),
             seed_variance(attack[0].process.hyperparameters, limit, attacked.triggered),
         )
-        threshold = self._accuracy_threshold(clean[0].process, centre, rng)
+        unbroken = self._unbroken(clean[0].process, accurate, centre, rng)
+        threshold = self._accuracy_threshold(unbroken, centre, rng)
         likeliest = clean[0].process, attack[0].process
         model = Model(self.thresholds, self.panel, *likeliest, (centre, limit), threshold, noise)
         return replace(model, others=tuple(alternative_models(model, clean, attack)))
+
+    def _unbroken(
+        self, clean: Process, trials: Trials, centre: float, rng: np.random.Generator
+    ) -> Process:
+        """Accuracy by the models that neither collapsed nor diverged, from which the best is taken:
+        one broken model would lower it. It is `clean` where none is broken, or all are."""
+        kept = trials.unbroken
+        if len(kept) in (0, len(trials)) or self.thresholds.clean_accuracy is not None:
+            return clean
+        data = thinned(self._clean_data(kept, centre), rng)
+        shape = expected_shape(*left_out(data, clean.hyperparameters), centre)
+        data = replace(data, shape=shape)
+        # The broken ones make seeds look as if they differed by much more.
+        own = fit(data, self.prior, clean.hyperparameters, rng)
+        return logit_model(data, own).process
 
     def _accuracy_threshold(
         self, clean: Process, centre: float, rng: np.random.Generator
@@ -144,6 +160,7 @@ class Surrogate:
         """The logit at which accuracies are centred: the threshold, as far as it is known."""
         if self.thresholds.clean_accuracy is not None:
             return float(countable(self.thresholds.clean_accuracy, largest_total(trials.images)))
+        trials = trials.unbroken
         rates = (trials.correct + 0.5) / (trials.images + 1)
         # Not the largest: it would follow from which single seed happened to be best.
         best = float(np.quantile(rates, 0.95)) if len(rates) else 0.9

@@ -185,7 +185,7 @@ class PointRecords:
             "recommended": "true" if name == self._recommended else "false",
             "worst_attack": None if worst is None else attack_label(self._panel[worst]),
             "region": f"clean_accuracy >= {limits.rule}, attack_success <= "
-            f"{limits.attack_success:g}, confidence {limits.confidence:g}",
+            f"{limits.attack_rule}, confidence {limits.confidence:g}",
             "error": None if last is None else last.error,
         }
 

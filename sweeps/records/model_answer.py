@@ -144,7 +144,8 @@ class ModelAnswer(TypedDict):
     """The whole answer.
 
     trials: how many the model knows. clean_accuracy: asked for; best_accuracy: the best one, where
-    the threshold depends on it. expected_f1: of the set where P(inside) >= 1/2, against the truth
+    the threshold depends on it; left_out: how many broken models it leaves out, where there are
+    any. expected_f1: of the set where P(inside) >= 1/2, against the truth
     as the model sees it. cutoff: None where so many points may be wrong together that none is IN.
     limits: the most frequent first. box, rule: None where none is precise enough. recommended: IN
     with the largest margin in standard deviations; suspect: the most likely to be inside, where
@@ -156,6 +157,7 @@ class ModelAnswer(TypedDict):
     target: str
     clean_accuracy: float
     best_accuracy: float | None
+    left_out: NotRequired[int]
     expected_f1: float
     cutoff: float | None
     space: Shares

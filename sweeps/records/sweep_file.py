@@ -20,6 +20,7 @@ class SpecThresholds(TypedDict):
 
     rule: the clean accuracy asked for, in words. clean_accuracy: as a number, None where it depends
     on the best accuracy; below_best: by how much it may then be lower. attack_success: at most.
+    attack_rule: `baseline + x`, where it is above the clean baseline's, and attack_success the x.
     confidence: of the verdicts. target: of a region search, `median` or `share` (90 %) of seeds.
     """
 
@@ -27,6 +28,7 @@ class SpecThresholds(TypedDict):
     clean_accuracy: float | None
     below_best: float | None
     attack_success: float
+    attack_rule: NotRequired[str]
     confidence: float
     target: str
 

@@ -35,11 +35,12 @@ class RegionEntry(TypedDict):
 
 class FrozenThresholds(TypedDict):
     """Fractions by which every draw is judged; rule: the clean accuracy as the spec writes it;
-    None where it is not known, and then there are no draws."""
+    None where it is not known, and then there are no draws. attack_rule: as in region.json."""
 
     clean_accuracy: float | None
     rule: str
     attack_success: float
+    attack_rule: NotRequired[str]
 
 
 class FrozenRegion(TypedDict):
@@ -150,7 +151,8 @@ class DrawEntry(TypedDict):
     """One draw. probability: of being inside; passing: of passing as it is judged; None where the
     region has no probabilities. clean_accuracy, attack_success: medians over the seeds, the lowest
     and the highest over the panel. worst_attack: a label. broken: trainings that gave no working
-    model."""
+    model. excess: where the threshold is `baseline + x`, the highest median over the panel of
+    success minus the clean baseline's of the same seed, and `worst_attack` is then its attack."""
 
     stratum: str
     label: str
@@ -163,6 +165,7 @@ class DrawEntry(TypedDict):
     worst_attack: str
     passes: bool
     broken: int
+    excess: NotRequired[float]
 
 
 class VerificationFile(TypedDict):

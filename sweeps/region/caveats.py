@@ -11,6 +11,12 @@ from sweeps.records.trial_row import TrialRow
 #: Below so many triggered test images a seed, one image moves attack success by more than 5 %.
 FEW_IMAGES = 20
 
+#: When a model has collapsed (`backdoor.evaluate.CleanCounts.collapsed`).
+COLLAPSED = (
+    "a model that gives one class for at least 99 % of the clean test images (of a share q > 0.98 "
+    "of images of this class: for at least (1 + q) / 2)"
+)
+
 
 def broken_seeds(rows: Sequence[TrialRow]) -> set[int]:
     """Seeds for which some model of the point collapsed or diverged."""
@@ -47,7 +53,8 @@ def _broken(points: Sequence[PointEntry]) -> list[str]:
     found = "1 defence point" if len(broken) == 1 else f"{len(broken)} defence points"
     return [
         f"{models} of {found} collapsed to one answer or diverged: such a point is never IN, and "
-        "success or failure of an attack on such a model says nothing of the defence."
+        "success or failure of an attack on such a model says nothing of the defence.",
+        f"Collapsed is {COLLAPSED}; diverged is a model some of whose answers are not finite.",
     ]
 
 

@@ -32,14 +32,18 @@ from sweeps.region.model_rules import largest_box, short_rule
 
 
 def model_answer(fitted: FittedRegion) -> ModelAnswer | None:
-    """The answer as plain values; None where too few trials have finished to say anything."""
-    if not fitted.search.can_answer:
+    """The answer as plain values; None where too few trials have finished to say anything, and
+    where `best - x` has no value since all models are broken."""
+    trials = fitted.search.trials()
+    broken = 0 if trials.broken is None else int(trials.broken.sum())
+    relative = fitted.spec.region.below_best is not None
+    if not fitted.search.can_answer or (relative and 0 < broken == len(trials)):
         return None
     model, confidence = fitted.search.model(), fitted.spec.region.confidence
     drawn = joint_draws(model, fitted.points, np.random.default_rng(0))
     least, best = _thresholds(fitted)
     ended = fitted.search.ended(summary(fitted.inside, confidence, fitted.cutoff))
-    return {
+    answer: ModelAnswer = {
         "trials": fitted.search.trials_known,
         "target": fitted.spec.region.target,
         "clean_accuracy": least,
@@ -66,6 +70,9 @@ def model_answer(fitted: FittedRegion) -> ModelAnswer | None:
         ),
         "next": [] if ended else _next(fitted),
     }
+    if relative and broken:
+        answer["left_out"] = broken
+    return answer
 
 
 def _thresholds(fitted: FittedRegion) -> tuple[float, float | None]:

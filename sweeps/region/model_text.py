@@ -17,6 +17,9 @@ from sweeps.records.region_file import RegionFile
 def model_text(region: RegionFile) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
+    broken = sum(point["broken"] for point in region["points"])
+    if model is None and 0 < broken == region["trials"]["finished"]:
+        return ["Every model collapsed or diverged: nothing can be said about the region."]
     if model is None:
         return ["Too few trials have finished to say anything about the region."]
     rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
@@ -25,6 +28,7 @@ def model_text(region: RegionFile) -> list[str]:
     attacks += for_all_attacks(len(region["panel"]))
     return [
         *_head(model, f"{rule}, {attacks}", thresholds["confidence"]),
+        *_left_out(model),
         *_categories(model),
         "",
         *_points(model),
@@ -52,6 +56,13 @@ def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
     lines = [head, f"{certain} {parts}, from {counted(model['trials'], 'trial')}{why}."]
     return [*lines, *_cutoff(model["cutoff"], confidence)]
+
+
+def _left_out(model: ModelAnswer) -> list[str]:
+    """How many broken models have no say in the best accuracy."""
+    count = model.get("left_out", 0)
+    models = counted(count, "model that", "models that")
+    return [f"The best accuracy leaves out {models} collapsed or diverged."] if count else []
 
 
 def _cutoff(cutoff: float | None, confidence: float) -> list[str]:

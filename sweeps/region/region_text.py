@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from backdoor.wording import counted, noun_for
 from sweeps.records.region_file import PointEntry, RegionFile
+from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
+from sweeps.region.success_words import add_excess_column, and_baseline, attack_words, excess_words
 from sweeps.storage.tables import natural_widths, table, total
 
 #: Digits of an id that are shown; commands accept the beginning of one.
@@ -39,12 +41,16 @@ def _answer(region: RegionFile) -> list[str]:
     bounds, points = region["counts"]["by_bounds"], len(region["points"])
     clean, stopped = thresholds["clean_accuracy"], region["trials"]["stopped"]
     were_stopped = f"{counted(stopped or 0, 'trial was', 'trials were')} stopped early"
+    if clean["value"] is None and (unknown := unknown_best(clean.get("left_out", []))):
+        left, found = means["INCOMPLETE"], " found" * bool(means["INCOMPLETE"])
+        more = f" {left} {noun_for(left, 'is', 'are')} incomplete." if left else ""
+        return [f"No region{found}: {unknown}{more}"]
     if clean["value"] is None:
         early = f" {were_stopped}." if stopped else ""
-        rule = "every attack of the panel needs every seed."
+        rule = f"every attack of the panel{and_baseline(thresholds)} needs every seed."
         return [f"No defence point is complete yet: {rule}{early}"]
     rule = f"clean accuracy >= {clean['value']:.3f} ({clean['rule']})"
-    attack = f"attack success <= {thresholds['attack_success']:g} "
+    attack = f"{attack_words(thresholds)} "
     attack += for_all_attacks(len(region["panel"]))
     are = noun_for(means["IN"], "is", "are")
     head = f"{means['IN']} of {counted(points, 'defence point')} {are} IN by means: "
@@ -72,13 +78,16 @@ def _recommended(region: RegionFile) -> list[str]:
     if chosen is None:
         return ["Recommended: none."]
     point = next(p for p in region["points"] if p["defence_id"] == chosen["defence_id"])
-    worst = next(a for a in region["panel"] if a["attack_id"] == point["worst_attack"])
+    decisive = point.get("excess_attack", point["worst_attack"])
+    worst = next(a for a in region["panel"] if a["attack_id"] == decisive)
+    entry = next(a for a in point["attacks"] if a["attack_id"] == decisive)
     best = region["thresholds"]["clean_accuracy"]["best"]
     lines = [
         f"Recommended: {point['label']} (IN by {chosen['basis']}, margin {chosen['margin']:.3f})",
         f"  clean accuracy {_fraction(point['clean_accuracy'])}"
         + ("" if best is None else f", best {best:.3f}{_source(region)}"),
-        f"  worst attack: {worst['label']}, success {_fraction(point['attack_success'])}",
+        f"  worst attack: {worst['label']}, success {_fraction(entry['attack_success'])}"
+        + excess_words(entry),
     ]
     return lines
 
@@ -98,6 +107,8 @@ def _table(region: RegionFile, width: int | None) -> list[str]:
     }
     worst = [labels.get(point["worst_attack"] or "", ("", "")) for point in region["points"]]
     rows = [_cells(point) for point in region["points"]]
+    add_excess_column(region, head, rows)
+    seeds = head.index("seeds")
     whole = [[*cells, label] for cells, (_, label) in zip(rows, worst, strict=True)]
     if width is None or total(natural_widths([head, *whole])) <= width:
         return [table(head, whole)]
@@ -109,7 +120,7 @@ def _table(region: RegionFile, width: int | None) -> list[str]:
             "(the column seeds is left out, attacks are numbers: the terminal is too narrow; "
             "--json has all)"
         )
-        head, rows = _without(head, 4), [_without(cells, 4) for cells in rows]
+        head, rows = _without(head, seeds), [_without(cells, seeds) for cells in rows]
     if not any(number for number, _ in worst):
         head, rows = head[:-1], [cells[:-1] for cells in rows]
     return [table(head, rows, width), told]

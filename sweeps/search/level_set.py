@@ -217,4 +217,5 @@ class RegionSearch:
                 return None
             return Outcome(*stand_in_counts(row, self._stopping_thresholds))
         measured = row.measurements[0]
-        return Outcome(row.clean_correct, row.clean_total, measured.success, measured.total)
+        counts = row.clean_correct, row.clean_total, measured.success, measured.total
+        return Outcome(*counts, row.broken)

@@ -38,11 +38,13 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class _Figures:
-    """The figures of one finished trial, fractions in [0, 1]."""
+    """The figures of one finished trial, fractions in [0, 1]. measured: what is compared with the
+    clean baseline, whose trial has the same measure and seed."""
 
     attack_id: str
     clean_accuracy: float
     attack_success: float
+    measured: tuple[str, int]
 
 
 @dataclass
@@ -51,7 +53,8 @@ class PointTrials:
 
     figures: by trial id; None for a trial that failed or was stopped, and for the clean baseline,
     which has no part in the objectives. asked: whether this search has proposed it. stopped:
-    whether a stopping rule has ended one of its trials, so that its objectives are censored.
+    whether a stopping rule has ended one of its trials, so that its objectives are censored. clean:
+    success on the clean baseline, by measure and seed.
     """
 
     trials: list[TrialConfig]
@@ -59,6 +62,7 @@ class PointTrials:
     waiting: list[optuna.Trial] = field(default_factory=list)
     asked: bool = False
     stopped: bool = False
+    clean: dict[tuple[str, int], float] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[TrialConfig]:
@@ -73,11 +77,33 @@ class PointTrials:
             return False
         self.stopped = self.stopped or row.status == STOPPED
         self.figures[row.trial_id] = _figures_of(row)
+        if row.finished and row.is_clean:
+            for m in row.measurements:
+                self.clean[m.measure_id, row.seed] = m.success / max(1, m.total)
         return not self.missing
 
     def objectives(self) -> tuple[float, float] | None:
         """Clean accuracy, the lowest mean over the panel, and attack success, the highest; None
         where a trial of the panel has failed or was stopped."""
+        panel = self._panel()
+        if panel is None:
+            return None
+        clean = [_mean([f.clean_accuracy for f in found]) for found in panel]
+        success = [_mean([f.attack_success for f in found]) for found in panel]
+        return min(clean), max(success)
+
+    def excess(self) -> float | None:
+        """By how much success is above the clean baseline's of the same seed, the highest mean over
+        the panel; None where a trial has failed or was stopped."""
+        panel = self._panel()
+        if panel is None or any(f.measured not in self.clean for found in panel for f in found):
+            return None
+        return max(
+            _mean([f.attack_success - self.clean[f.measured] for f in found]) for found in panel
+        )
+
+    def _panel(self) -> list[list[_Figures]] | None:
+        """The figures of each attack; None where one of them is missing."""
         by_attack: dict[str, list[_Figures]] = defaultdict(list)
         for trial in self.trials:
             if trial.attack is not None:
@@ -85,16 +111,15 @@ class PointTrials:
                 if found is None:
                     return None
                 by_attack[found.attack_id].append(found)
-        clean = [_mean([f.clean_accuracy for f in found]) for found in by_attack.values()]
-        success = [_mean([f.attack_success for f in found]) for found in by_attack.values()]
-        return min(clean), max(success)
+        return list(by_attack.values())
 
 
 def _figures_of(row: TrialRow) -> _Figures | None:
     if not row.finished or row.is_clean or row.clean_accuracy is None:
         return None
     measured = row.measurements[0]
-    return _Figures(row.attack_id, row.clean_accuracy, measured.success / max(1, measured.total))
+    success = measured.success / max(1, measured.total)
+    return _Figures(row.attack_id, row.clean_accuracy, success, (measured.measure_id, row.seed))
 
 
 def _mean(values: list[float]) -> float:
@@ -104,7 +129,8 @@ def _mean(values: list[float]) -> float:
 def constraints(thresholds: Thresholds, clean: float, success: float) -> dict[str, float]:
     """What the region asks for, as Optuna's constraints: above 0 is violated.
 
-    `best - x` gives no constraint on clean accuracy, since it changes with every new best.
+    `best - x` gives no constraint on clean accuracy, since it changes with every new best. success:
+    what is compared with the threshold.
     """
     found = {"attack_success": success - thresholds.attack_success}
     if thresholds.clean_accuracy is not None:
@@ -245,12 +271,13 @@ class OptunaSearch:
 
     def _report(self, point: PointTrials, trial: optuna.Trial) -> None:
         """Tells Optuna the objectives of a point whose trials are all recorded."""
-        objectives = point.objectives()
-        if objectives is None:
+        objectives, region = point.objectives(), self._spec.region
+        compared = point.excess() if region.above_baseline else objectives and objectives[1]
+        if objectives is None or compared is None:
             state = TrialState.PRUNED if point.stopped else TrialState.FAIL
             self.study.tell(trial, state=state)
             return
-        for name, value in constraints(self._spec.region, *objectives).items():
+        for name, value in constraints(region, objectives[0], compared).items():
             trial.set_constraint(name, value)
         self.study.tell(trial, objectives)
 

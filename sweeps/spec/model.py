@@ -21,7 +21,8 @@ class SweepSpec:
     named, while everything else here has their numbers; `stopping` is None where every trial runs
     to its end. `notes` say what is wrong but no error, since a sweep has begun with it; `warnings`
     name triggers that change nearly nothing and are allowed all the same. `former`: an earlier
-    release began the sweep, so that settings which came later act as before them."""
+    release began the sweep, so that settings which came later act as before them. `also_measured`
+    are attacks outside the panel that clean models are measured with as well."""
 
     name: str
     data: Dataset
@@ -41,6 +42,7 @@ class SweepSpec:
     notes: tuple[str, ...] = ()
     former: bool = False
     warnings: tuple[str, ...] = ()
+    also_measured: tuple[Attack, ...] = ()
 
     @property
     def predicting(self) -> bool:
@@ -59,8 +61,10 @@ class SweepSpec:
 
     @property
     def measures(self) -> tuple[Attack, ...]:
-        """The panel's distinct triggers and targets, whatever the poison rate."""
-        return tuple(dict.fromkeys(attack.measure() for attack in self.panel))
+        """The distinct triggers and targets of the panel and of `also_measured`, whatever the
+        poison rate."""
+        attacks = (*self.panel, *self.also_measured)
+        return tuple(dict.fromkeys(attack.measure() for attack in attacks))
 
     @property
     def data_root(self) -> str | None:

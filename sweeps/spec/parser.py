@@ -28,6 +28,7 @@ from sweeps.panels import bundled_panels, written_out
 from sweeps.space.misread import without_consequences
 from sweeps.space.parser import SpaceParser
 from sweeps.space.space import Space
+from sweeps.spec.baseline_needed import check_baseline
 from sweeps.spec.class_names import NameSources, RecordedClasses, number_notes, with_names
 from sweeps.spec.files import pin_section
 from sweeps.spec.model import SweepSpec
@@ -126,6 +127,10 @@ class _Parser:
         if stopping is not None:
             for mistake in check_stopping(stopping, defences, every, baseline, region):
                 self.warn(mistake)
+        for mistake in check_baseline(
+            region, baseline, bool(panel), search, stopping, self.document.get("attack")
+        ):
+            self.warn(mistake)
         if search is not None:
             for mistake in check_search(search, defence, self.document):
                 self.warn(mistake)

@@ -8,6 +8,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.schema import LARGEST
 from sweeps.records.thresholds import Thresholds
 from sweeps.spec.sections import MOST_SEEDS, RegionSettings, Seeds, Tracking, Warn, validate
+from sweeps.spec.success_rule import AboveBaseline
 
 #: What people write to switch the mirror off, apart from `none`.
 OFF = ("off", "no", "false", "none", "never", "disabled")
@@ -55,9 +56,10 @@ def thresholds_of(model: RegionSettings | None) -> Thresholds | None:
     return Thresholds(
         clean_accuracy=absolute,
         below_best=below,
-        attack_success=model.attack_success,
+        attack_success=float(model.attack_success),
         confidence=model.confidence,
         target=model.target,
+        above_baseline=isinstance(model.attack_success, AboveBaseline),
     )
 
 

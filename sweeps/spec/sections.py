@@ -13,6 +13,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.aliases import nearest
 from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
 from sweeps.records.spec_keys import dotted_key
+from sweeps.spec.success_rule import SuccessRuleError, read_success_rule
 from sweeps.storage.addresses import scrubbed_value
 from sweeps.storage.tracking_uri import broken_rule
 
@@ -87,7 +88,8 @@ ADAPTIVE = {
 
 class RegionSettings(Section):
     """clean_accuracy: a fraction, or `best - x`. attack_success: the largest that still counts as
-    a failed attack. confidence: of the one-sided bounds, and of IN and OUT in a region search.
+    a failed attack, a fraction, or `baseline + x`: that of the clean baseline of the same seed and
+    point, and x more. confidence: of the one-sided bounds, and of IN and OUT in a region search.
     target: whether the median seed has to be inside, or a share of 90 % of the seeds; a matter of
     region searches, whose model knows how much seeds differ."""
 
@@ -95,6 +97,11 @@ class RegionSettings(Section):
     attack_success: Annotated[float, Field(ge=0, le=1)] = 0.2
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     target: Literal["median", "share"] = "median"
+
+    @pydantic.field_validator("attack_success", mode="wrap")
+    @classmethod
+    def _number_or_rule(cls, value: Any, as_number: Callable[[Any], float]) -> float:
+        return read_success_rule(value) if isinstance(value, str) else as_number(value)
 
     @pydantic.field_validator("clean_accuracy")
     @classmethod
@@ -253,6 +260,8 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
             rule, value, remedy = "must be text, as each key is", key, suggest("", known)
         elif error["type"] == "value_error":
             rule = str(error["ctx"]["error"])
+            if isinstance(error["ctx"]["error"], SuccessRuleError):
+                remedy = error["ctx"]["error"].remedy
         elif rule.startswith("input should"):
             rule = rule.replace("input should", "must")
         found.setdefault(at, Mistake(at, rule, value, remedy))

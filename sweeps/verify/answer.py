@@ -56,7 +56,7 @@ def answer_of(
         },
         "broken": sum(draw.broken for draw in judged),
         "earlier": earlier,
-        "draws": _draws(judged),
+        "draws": _draws(judged, plan.above_baseline),
     }
 
 
@@ -92,14 +92,14 @@ def _transfer(plan: Plan, judged: Sequence[JudgedDraw]) -> list[TransferEntry]:
     ]
 
 
-def _draws(judged: Sequence[JudgedDraw]) -> list[DrawEntry]:
+def _draws(judged: Sequence[JudgedDraw], above_baseline: bool) -> list[DrawEntry]:
     labels = point_labels([flat_defence(one.draw.defence) for one in judged])
-    return [_draw(one, label) for one, label in zip(judged, labels, strict=True)]
+    return [_draw(one, label, above_baseline) for one, label in zip(judged, labels, strict=True)]
 
 
-def _draw(judged: JudgedDraw, label: str) -> DrawEntry:
+def _draw(judged: JudgedDraw, label: str, above_baseline: bool) -> DrawEntry:
     draw = judged.draw
-    return {
+    entry: DrawEntry = {
         "stratum": draw.stratum,
         "label": label,
         "defence": draw.defence,
@@ -112,3 +112,6 @@ def _draw(judged: JudgedDraw, label: str) -> DrawEntry:
         "passes": judged.passes,
         "broken": judged.broken,
     }
+    if above_baseline:
+        entry["excess"] = judged.worst.compared
+    return entry

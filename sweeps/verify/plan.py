@@ -24,6 +24,7 @@ from sweeps.records.model_answer import DefenceEntry
 from sweeps.records.thresholds import MEDIAN, SHARE
 from sweeps.records.verification_file import (
     PLAN_VERSION,
+    FrozenThresholds,
     FrozenValues,
     PlanContent,
     PlanFile,
@@ -115,29 +116,39 @@ class Plan:
     draws: tuple[Draw, ...]
     created: str
 
+    @property
+    def above_baseline(self) -> bool:
+        """Whether success is compared with that of the clean baseline of the same seed, which is
+        then trained as well."""
+        return "attack_rule" in self.frozen["thresholds"]
+
     def attacks(self, spec: SweepSpec, draw: Draw) -> tuple[Attack, ...]:
         """The panel; inside, the attacks outside the panel as well."""
         return (*spec.panel, *(self.transfer if draw.stratum == INSIDE else ()))
 
     def trials(self, spec: SweepSpec) -> Iterator[TrialConfig]:
         """Everything that is trained; a trial may come twice."""
+        clean = (None,) if self.above_baseline else ()
         for draw in self.draws:
             defence = build_defence(draw.defence, spec.files)
-            for attack, seed in itertools.product(self.attacks(spec, draw), draw.seeds):
+            for attack, seed in itertools.product((*clean, *self.attacks(spec, draw)), draw.seeds):
                 yield spec.trial(defence, attack, seed)
 
 
 def frozen_values(spec: SweepSpec, sweep_id: str, region: SampledRegion) -> FrozenValues:
     """The region and what it claims, as plain values."""
     frozen = region.frozen
+    thresholds: FrozenThresholds = {
+        "clean_accuracy": frozen["clean_accuracy"],
+        "rule": spec.region.rule,
+        "attack_success": spec.region.attack_success,
+    }
+    if spec.region.above_baseline:
+        thresholds["attack_rule"] = spec.region.attack_rule
     return {
         "sweep_id": sweep_id,
         "region": frozen,
-        "thresholds": {
-            "clean_accuracy": frozen["clean_accuracy"],
-            "rule": spec.region.rule,
-            "attack_success": spec.region.attack_success,
-        },
+        "thresholds": thresholds,
         "panel": [attack.identity() for attack in spec.panel],
     }
 

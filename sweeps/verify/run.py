@@ -109,4 +109,6 @@ def verification(
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
     plain = replace(spec, curve_every=0, stopping=None, probes=())
+    if spec.region.above_baseline:
+        plain = replace(plain, also_measured=tuple(transfer))
     return Verification(paths, own, plain, draw_plan)

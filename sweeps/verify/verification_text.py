@@ -7,6 +7,7 @@ from pathlib import Path
 from backdoor.wording import counted, noun_for
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
+from sweeps.region.success_words import attack_words, excess_words
 from sweeps.statistics.binomial import fewest_draws
 from sweeps.storage.shell import command
 from sweeps.verify.answer import EMPTY, NOT_PROVEN, PASSED
@@ -73,7 +74,7 @@ def _verdict(answer: VerificationFile) -> list[str]:
         f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
         "is claimed.",
         f"Draws are {unit}: clean accuracy >= {least:.3f} "
-        f"({thresholds['rule']}), attack success <= {thresholds['attack_success']:g} "
+        f"({thresholds['rule']}), {attack_words(thresholds)} "
         "for every attack of the panel.",
         _drawn_from(answer),
     ]
@@ -107,12 +108,13 @@ def _failing(answer: VerificationFile) -> list[str]:
 
 
 def _failed(label: str, draws: list[DrawEntry], drawn: int) -> str:
-    worst = max(draws, key=lambda draw: draw["attack_success"])
+    worst = max(draws, key=lambda draw: draw.get("excess", draw["attack_success"]))
     lowest = min(draw["clean_accuracy"] for draw in draws)
     return (
         f"  {len(draws)} of {counted(drawn, 'draw')} of {label} fail: "
         f"lowest clean accuracy {lowest:.3f}, "
-        f"highest attack success {worst['attack_success']:.3f} ({worst['worst_attack']})"
+        f"highest attack success {worst['attack_success']:.3f}{excess_words(worst)} "
+        f"({worst['worst_attack']})"
     )
 
 

@@ -504,7 +504,10 @@ def page_text(file: Path, place: Path) -> dict[str, list[str]]:
     whole = "".join(page.text).replace(str(place), PLACE)
     lines = (" ".join(line.split()) for line in whole.splitlines())
     drawn = (" ".join(text.split()) for text in page.drawn)
-    return {"text": [line for line in lines if line], "drawings": [text for text in drawn if text]}
+    return {
+        "text": without_left_out([line for line in lines if line]),
+        "drawings": [text for text in drawn if text],
+    }
 
 
 def without_durations(lines: list[str]) -> list[str]:
@@ -566,14 +569,31 @@ def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
-        "region": json.loads(fine("region", folder, "--json")),
-        "words": fine("region", folder),
+        "region": without_left_out(json.loads(fine("region", folder, "--json"))),
+        "words": without_left_out(fine("region", folder)),
     }
 
 
 def region_file(folder: Path) -> Any:
     """What region.json holds."""
-    return json.loads((folder / "region.json").read_text())
+    return without_left_out(json.loads((folder / "region.json").read_text()))
+
+
+#: Sentences on broken models, which have left the best accuracy since.
+LEFT_OUT = re.compile(r"(?m)^(Collapsed is|The best accuracy leaves out) .*(\n|\Z)")
+
+
+def without_left_out(value: Any) -> Any:
+    """Without what the region says of models that the best accuracy leaves out, in keys of
+    `thresholds.clean_accuracy` and of `model`, and in sentences."""
+    if isinstance(value, str):
+        return LEFT_OUT.sub("", value)
+    if isinstance(value, list):
+        kept = (v for v in value if not (isinstance(v, str) and LEFT_OUT.match(v)))
+        return [without_left_out(each) for each in kept]
+    if isinstance(value, dict):
+        return {k: without_left_out(v) for k, v in value.items() if k != "left_out"}
+    return value
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -655,7 +675,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     words = ["run", spec, "--out", folder, "--runner", "serial", "--json"]
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
-    region = json.loads(fine(*words))
+    region = without_left_out(json.loads(fine(*words)))
     for name in ADDED_TO_REGION:
         region.pop(name)
     sweep = json.loads((folder / "sweep.json").read_text())
@@ -681,7 +701,7 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
-        "out": said.out,
+        "out": without_left_out(said.out),
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),
