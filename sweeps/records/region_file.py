@@ -16,13 +16,29 @@ REGION_VERSION = 1
 Basis = Literal["means", "bounds"]
 
 
+class LeftOutEntry(TypedDict):
+    """A point with models that collapsed or diverged, which the best accuracy leaves out.
+
+    source: whose they are, the `panel`'s or the clean `baseline`'s, which stands for the panel
+    where a trial was stopped. models: how many. seeds: of these models, in order. reference:
+    whether the point has unbroken models left by which it could be the most accurate one.
+    """
+
+    defence_id: str
+    source: str
+    models: int
+    seeds: list[int]
+    reference: bool
+
+
 class CleanAccuracyEntry(TypedDict):
     """The clean accuracy that is asked for.
 
     rule: as the spec writes it, `0.9` or `best - 0.05`. value: as a fraction; None while it depends
     on a best accuracy that is not known. best: that of the most accurate point, on test images;
     best_point: its `defence_id`; best_source: the models it is of, the `panel`'s or the clean
-    `baseline`. All three are None where none is known.
+    `baseline`. All three are None where none is known. left_out: where broken models are left out
+    of it; files of before, whose best accuracy has them, lack it.
     """
 
     rule: str
@@ -30,14 +46,18 @@ class CleanAccuracyEntry(TypedDict):
     best: float | None
     best_point: str | None
     best_source: str | None
+    left_out: NotRequired[list[LeftOutEntry]]
 
 
 class ThresholdsEntry(TypedDict):
     """When a point is inside. attack_success: the most that any attack may have, a fraction.
-    confidence: of each one-sided bound, in (0, 1)."""
+    attack_rule: as the spec writes it, `baseline + 0.1`, where success is compared with that of the
+    clean baseline; `attack_success` is then the number in it, which a reader that does not know
+    this key takes for a stricter threshold. confidence: of each one-sided bound, in (0, 1)."""
 
     clean_accuracy: CleanAccuracyEntry
     attack_success: float
+    attack_rule: NotRequired[str]
     confidence: float
 
 
@@ -58,11 +78,15 @@ class PanelEntry(TypedDict):
 class AttackEntry(TypedDict):
     """One attack at one point. `clean_accuracy` and `attack_success` are means over seeds. images:
     the fewest triggered test images of a seed. baseline_success: how often clean models give the
-    attacker's answer to them; None without a clean baseline."""
+    attacker's answer to them; None without a clean baseline. excess, excess_by_seed: success minus
+    that of the clean baseline of the same seed, and its mean, where the threshold is
+    `baseline + x`."""
 
     attack_id: str
     clean_by_seed: dict[str, float]
     success_by_seed: dict[str, float]
+    excess: NotRequired[float]
+    excess_by_seed: NotRequired[dict[str, float]]
     clean_accuracy: float
     attack_success: float
     images: int
@@ -80,6 +104,12 @@ class PointEntry(TypedDict):
     INCOMPLETE; by_bounds: IN, OUT or UNDECIDED. margin: the smaller distance to a threshold, below
     0 outside. baseline_accuracy: mean clean accuracy of the clean baseline. broken: models that
     collapsed or diverged. Figures are None, and `attacks` is empty, while the point is INCOMPLETE.
+    Where no best accuracy is known although the point is complete, only its margin and what follows
+    from thresholds is missing.
+
+    Where the threshold is `baseline + x`, excess: the highest mean over the attacks of success
+    minus that of the clean baseline of the same seed, and excess_attack: whose it is;
+    excess_lower, excess_upper: its one-sided bounds, as of the others.
     """
 
     defence_id: str
@@ -102,6 +132,10 @@ class PointEntry(TypedDict):
     attacks: list[AttackEntry]
     baseline_accuracy: float | None
     broken: int
+    excess: NotRequired[float]
+    excess_attack: NotRequired[str]
+    excess_lower: NotRequired[float | None]
+    excess_upper: NotRequired[float | None]
 
 
 class CountsEntry(TypedDict):

@@ -4,8 +4,9 @@ Two verdicts stand side by side. `by_means` compares means over seeds with the t
 `by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
 one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
 Equality with a threshold is IN. A point of which a model diverged or collapsed to one class is
-never IN: an attack that fails on a broken model has not been resisted. A point of which a trial was
-stopped early is INCOMPLETE: its final figures are not known.
+never IN: an attack that fails on a broken model has not been resisted. Its figures have these
+models all the same, while the best accuracy leaves them out (`best_accuracy`). A point of which a
+trial was stopped early is INCOMPLETE: its final figures are not known.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import (
     REGION_VERSION,
     AttackEntry,
+    LeftOutEntry,
     PointEntry,
     RecommendedEntry,
     RegionFile,
@@ -27,7 +29,9 @@ from sweeps.records.region_file import (
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.region.caveats import broken_seeds, caveats, met_without_learning
+from sweeps.region.compared_success import ComparedSuccess, add_excess, compared_success
 from sweeps.region.labels import point_labels
+from sweeps.region.left_out import left_out, left_out_words
 from sweeps.region.points import AttackFigures, Point, gathered
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
@@ -47,10 +51,11 @@ def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) ->
         entry_of(point, label, measures, thresholds, least)
         for point, label in zip(points, labels, strict=True)
     ]
+    out = left_out(points)
     region: RegionFile = {
         "schema_version": REGION_VERSION,
         "name": criteria.name,
-        "thresholds": _thresholds(thresholds, best, least),
+        "thresholds": _thresholds(thresholds, best, least, out),
         "panel": list(criteria.panel),
         "counts": {
             "by_means": _count((entry["by_means"] for entry in table), (IN, OUT, INCOMPLETE)),
@@ -71,23 +76,30 @@ def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) ->
     region["doubts"] = [
         *met_without_learning(least, rows),
         *caveats(region["panel"], table, audit),
+        *left_out_words(out, {entry["defence_id"]: entry["label"] for entry in table}),
     ]
     return region
 
 
-def _thresholds(asked: Thresholds, best: Point | None, least: float | None) -> ThresholdsEntry:
+def _thresholds(
+    asked: Thresholds, best: Point | None, least: float | None, out: list[LeftOutEntry]
+) -> ThresholdsEntry:
     reference = best.reference if best else None
-    return {
+    entry: ThresholdsEntry = {
         "clean_accuracy": {
             "rule": asked.rule,
             "value": least,
             "best": reference.clean_accuracy if reference else None,
             "best_point": best.defence_id if best else None,
             "best_source": reference.source if reference else None,
+            "left_out": out,
         },
         "attack_success": asked.attack_success,
         "confidence": asked.confidence,
     }
+    if asked.above_baseline:
+        entry["attack_rule"] = asked.attack_rule
+    return entry
 
 
 def best_point(points: Iterable[Point]) -> Point | None:
@@ -145,14 +157,12 @@ def entry_of(
     """The point as region.json has it. measures: attack id → measure id, in the order of the panel.
     least: the clean accuracy asked for, where known."""
     entry = _unjudged(point, label)
-    if not point.complete or least is None:
+    compared = compared_success(point, measures, thresholds)
+    if compared is None:
         return entry
-    figures, most = point.figures, thresholds.attack_success
+    figures = point.figures
     clean = [f.clean_rate for f in figures.values()]
     success = [f.success_rate for f in figures.values()]
-    margin = round(min(point.clean_accuracy - least, most - point.attack_success), DIGITS)
-    broken = broken_seeds(point.rows)
-    bounds = by_bounds(clean, success, least, most)
     entry["clean_accuracy"] = point.clean_accuracy
     entry["validation_accuracy"] = point.validation_accuracy
     entry["attack_success"] = point.attack_success
@@ -162,15 +172,38 @@ def entry_of(
     entry["success_lower"] = _extreme(max, [rate.lower for rate in success])
     entry["success_upper"] = _extreme(max, [rate.upper for rate in success])
     entry["seeds"] = len(next(iter(figures.values())).clean)
-    entry["seeds_passing"] = seeds_passing(figures, least, most, broken)
-    entry["by_means"] = IN if margin >= 0 and not broken else OUT
-    entry["by_bounds"] = OUT if broken and bounds == IN else bounds
-    entry["margin"] = margin
     entry["attacks"] = [
         _attack_entry(name, figures[name], measure, point.baseline)
         for name, measure in measures.items()
     ]
+    if thresholds.above_baseline:
+        add_excess(entry, compared)
+    _judge(entry, point, compared, least, thresholds.attack_success)
     return entry
+
+
+def _judge(
+    entry: PointEntry,
+    point: Point,
+    compared: Mapping[str, ComparedSuccess],
+    least: float | None,
+    most: float,
+) -> None:
+    """Adds the verdicts and what they follow from."""
+    broken = broken_seeds(point.rows)
+    if least is None:
+        # No best accuracy is known although this point is complete: it has no unbroken seed.
+        entry["by_means"] = entry["by_bounds"] = OUT
+        return
+    clean = [f.clean_rate for f in point.figures.values()]
+    success = [own.rate for own in compared.values()]
+    highest = max(rate.mean for rate in success)
+    margin = round(min(point.clean_accuracy - least, most - highest), DIGITS)
+    bounds = by_bounds(clean, success, least, most)
+    entry["seeds_passing"] = seeds_passing(point.figures, compared, least, most, broken)
+    entry["by_means"] = IN if margin >= 0 and not broken else OUT
+    entry["by_bounds"] = OUT if broken and bounds == IN else bounds
+    entry["margin"] = margin
 
 
 def _unjudged(point: Point, label: str) -> PointEntry:
@@ -212,18 +245,22 @@ def by_bounds(clean: Sequence[Rate], success: Sequence[Rate], least: float, most
 
 
 def seeds_passing(
-    figures: Mapping[str, AttackFigures], least: float, most: float, broken: Collection[int] = ()
+    figures: Mapping[str, AttackFigures],
+    compared: Mapping[str, ComparedSuccess],
+    least: float,
+    most: float,
+    broken: Collection[int] = (),
 ) -> int:
     """Seeds for which clean accuracy holds and every attack of the panel fails, without those of
     which some model is broken."""
 
-    def passes(figure: AttackFigures, seed: int) -> bool:
-        (correct, images), (success, total) = figure.clean[seed], figure.success[seed]
-        margin = min(correct / images - least, most - success / max(1, total))
+    def passes(name: str, seed: int) -> bool:
+        correct, images = figures[name].clean[seed]
+        margin = min(correct / images - least, most - compared[name].by_seed[seed])
         return round(margin, DIGITS) >= 0
 
     seeds = set(next(iter(figures.values())).clean) - set(broken)
-    return sum(all(passes(figure, seed) for figure in figures.values()) for seed in seeds)
+    return sum(all(passes(name, seed) for name in figures) for seed in seeds)
 
 
 def _attack_entry(

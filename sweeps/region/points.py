@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 from sweeps.records.trial_row import TrialRow
-from sweeps.region.best_accuracy import AccuracyReference, from_baseline
+from sweeps.region.best_accuracy import AccuracyReference, from_baseline, from_panel
 from sweeps.statistics.seed_bounds import Rate, rate
 
 #: Successes and images.
@@ -32,7 +32,8 @@ class AttackFigures:
 class Point:
     """A defence point with its finished rows. figures: by attack id, empty where the panel is not
     complete for every seed. stopped: how many of its trials were stopped early; stand_in: what its
-    accuracy is then known by, if anything."""
+    accuracy is then known by, if anything. unbroken: its accuracy by the panel's models that
+    neither collapsed nor diverged, which the best accuracy is taken from."""
 
     defence_id: str
     factors: Factors
@@ -40,13 +41,12 @@ class Point:
     figures: dict[str, AttackFigures]
     stopped: int = 0
     stand_in: AccuracyReference | None = None
+    unbroken: AccuracyReference | None = None
 
     @property
     def reference(self) -> AccuracyReference | None:
         """What the point says of the best accuracy; None while it cannot say."""
-        if not self.complete:
-            return self.stand_in
-        return AccuracyReference(self.validation_accuracy, self.clean_accuracy, "panel")
+        return self.unbroken if self.complete else self.stand_in
 
     @property
     def baseline(self) -> list[TrialRow]:
@@ -98,7 +98,9 @@ def point_of(
     figures = _figures(finished, panel, seeds, confidence)
     stopped = len(rows) - len(finished)
     stand_in = from_baseline(finished, seeds) if stopped else None
-    return Point(rows[0].defence_id, _factors(rows[0]), finished, figures, stopped, stand_in)
+    unbroken = from_panel(finished, panel, seeds)
+    factors = _factors(rows[0])
+    return Point(rows[0].defence_id, factors, finished, figures, stopped, stand_in, unbroken)
 
 
 def in_order(points: Iterable[Point]) -> list[Point]:
