@@ -15,8 +15,10 @@ from sweeps.records.criteria import Criteria
 from sweeps.records.stability_entry import StabilityChange, StabilityEntry, VerdictChange
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.points import Point, gathered
+from sweeps.region.stability_arrays import Bools, PointArrays
+from sweeps.region.stability_bounds import BoundsAgain
 from sweeps.region.stability_changes import STEP, Change, all_changes
-from sweeps.region.stability_figures import MOST_BOUNDS, Judged, PointArrays
+from sweeps.region.stability_judging import Judged, judged
 from sweeps.region.stability_text import stability_text
 
 #: Finished and stopped rows and criteria → `defence_id` to verdict. The rows are those that the
@@ -61,16 +63,15 @@ class _Comparison:
     ) -> None:
         self._rows, self._criteria, self._arrays = rows, criteria, arrays
         self._judges, self._ids = judges, [point.defence_id for point in arrays.points]
-        before = arrays.judged(criteria)
-        assert before is not None  # some point is complete
+        self._bounds = BoundsAgain(arrays, criteria.thresholds.confidence)
+        before = judged(arrays, self._bounds, criteria)
         self._inside = self._all_inside(before, rows, criteria)
         self._recommended = self._recommended_of(before)
 
     def entry(self) -> StabilityEntry:
         """All changes, and the worst of each kind in words."""
         changes = [self._changed(change) for change in all_changes(self._criteria)]
-        too_many = self._arrays.bounds_left <= 0
-        if too_many:  # of some seeds, the least would stand for all
+        if self._bounds.too_many:  # of some seeds, the least would stand for all
             for change in changes:
                 if change["kind"] == "seed":
                     change["verdicts"].pop(BOUNDS, None)
@@ -80,18 +81,17 @@ class _Comparison:
             "inside": {basis: len(names) for basis, names in self._inside.items()},
             "recommended": self._recommended,
             "changes": changes,
-            "skipped": _skipped(self._criteria, too_many),
+            "skipped": _skipped(self._criteria, self._bounds),
             "text": [],
         }
         found["text"] = stability_text(found)
         return found
 
     def _changed(self, change: Change) -> StabilityChange:
-        judged, thresholds = self._arrays.judged(change.criteria), change.criteria.thresholds
-        after: _Inside = {}
-        if judged is not None:
-            after = self._all_inside(judged, change.rows(self._rows), change.criteria)
-        known = judged is not None and judged.by_bounds is not None
+        thresholds = change.criteria.thresholds
+        found = judged(self._arrays, self._bounds, change.criteria)
+        rows = change.rows(self._rows) if self._judges else ()
+        after = self._all_inside(found, rows, change.criteria)
         return {
             "kind": change.kind,
             "label": change.label,
@@ -100,7 +100,7 @@ class _Comparison:
             "seed": change.seed,
             "attack_id": change.attack_id,
             "verdicts": {b: self._verdicts(self._inside[b], names) for b, names in after.items()},
-            "recommended": self._recommended_of(judged) if judged is not None and known else None,
+            "recommended": self._recommended_of(found),
         }
 
     def _verdicts(self, before: AbstractSet[str], after: AbstractSet[str]) -> VerdictChange:
@@ -112,35 +112,33 @@ class _Comparison:
             "recommended_in": None if chosen is None else chosen in after,
         }
 
-    def _all_inside(
-        self, judged: Judged, rows: Sequence[TrialRow], criteria: Criteria
-    ) -> _Inside:
+    def _all_inside(self, found: Judged, rows: Sequence[TrialRow], criteria: Criteria) -> _Inside:
         """The points that are IN, by every basis that can be judged: one seed has no bounds."""
-        found: _Inside = {MEANS: self._names(judged.by_means.nonzero()[0].tolist())}
-        if judged.by_bounds is not None and len(criteria.seeds) > 1:
-            found[BOUNDS] = self._names(judged.by_bounds.nonzero()[0].tolist())
+        inside: _Inside = {MEANS: self._names(found.by_means)}
+        if found.by_bounds is not None and len(criteria.seeds) > 1:
+            inside[BOUNDS] = self._names(found.by_bounds)
         for basis, judge in self._judges.items():
             verdicts = judge(rows, criteria)
-            found[basis] = {name for name, verdict in verdicts.items() if verdict == IN}
-        return found
+            inside[basis] = {name for name, verdict in verdicts.items() if verdict == IN}
+        return inside
 
-    def _names(self, numbers: Sequence[int]) -> AbstractSet[str]:
-        return {self._ids[number] for number in numbers}
+    def _names(self, chosen: Bools) -> AbstractSet[str]:
+        return {self._ids[number] for number in chosen.nonzero()[0].tolist()}
 
-    def _recommended_of(self, judged: Judged) -> str | None:
-        number = judged.recommended
+    def _recommended_of(self, found: Judged) -> str | None:
+        number = found.recommended
         return None if number is None else self._ids[number]
 
 
-def _skipped(criteria: Criteria, too_many: bool) -> list[str]:
+def _skipped(criteria: Criteria, bounds: BoundsAgain) -> list[str]:
     seeds, found = len(criteria.seeds), list[str]()
     if seeds == 1:
         found.append("The only seed cannot be left out, and there are no bounds with one seed.")
     if seeds == 2:
         found.append("By bounds no seed is left out: one seed that is left has no bounds.")
-    if too_many:
+    if bounds.too_many:
         found.append(
-            f"By bounds no seed is left out: that would take more than {MOST_BOUNDS} bounds."
+            f"By bounds no seed is left out: that would take more than {bounds.most:,} new bounds."
         )
     if len(criteria.panel) == 1:
         found.append("The only attack cannot be left out.")

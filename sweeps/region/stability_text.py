@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backdoor.wording import counted, noun_for
 from sweeps.records.stability_entry import (
     ChangeKind,
-    StabilityChange,
     StabilityEntry,
     VerdictChange,
 )
 
+#: Bases of verdicts.
+MEANS, BOUNDS = "means", "bounds"
 #: What a kind of change is called in a sentence.
 WITH: dict[ChangeKind, str] = {
-    "stricter": "with thresholds {step} stricter",
-    "looser": "with thresholds {step} looser",
+    "stricter": "with thresholds {step:g} stricter",
+    "looser": "with thresholds {step:g} looser",
     "seed": "without any one seed",
     "attack": "without any one attack",
 }
@@ -23,29 +24,26 @@ WITH: dict[ChangeKind, str] = {
 
 def stability_text(entry: StabilityEntry) -> list[str]:
     """Lines for people; all but the first begin with two spaces."""
-    first, *others = [line for basis in entry["inside"] if (line := _of_basis(entry, basis))]
-    lines = [*others, *_attack_that_decides(entry), *_recommended(entry), *entry["skipped"]]
-    return [f"Stability: {first}", *(f"  {line}" for line in lines)]
+    others = (basis for basis in entry["inside"] if basis != MEANS)
+    lines = [
+        *(f"By {basis}: {_of_basis(entry, basis)}" for basis in others if _any_inside(entry, basis)),
+        *_decisive_attack(entry),
+        *_recommended(entry),
+        *([" ".join(entry["skipped"])] if entry["skipped"] else []),
+    ]
+    return [f"Stability by means: {_of_basis(entry, MEANS)}", *(f"  {line}" for line in lines)]
+
+
+def _any_inside(entry: StabilityEntry, basis: str) -> bool:
+    """Whether any point is IN by this verdict, before or after a change."""
+    after = (change["verdicts"].get(basis) for change in entry["changes"])
+    return entry["inside"][basis] > 0 or any(found and found["come_in"] for found in after)
 
 
 def _of_basis(entry: StabilityEntry, basis: str) -> str:
-    """Empty where no point is IN by this verdict, neither before nor after a change; by means it is
-    said all the same, since they are never missing."""
-    inside = entry["inside"][basis]
     found = {kind: _of_kind(entry, kind, basis) for kind in WITH}
-    more = _more(found, entry["step"])
-    if not inside:
-        if not more and basis != "means":
-            return ""
-        return f"no point is IN by {basis}" + (f"; {more}." if more else ", and none comes in.")
-    kept = [
-        f"{_at_least(verdicts, kind)} {WITH[kind].format(step=entry['step'])}"
-        for kind, verdicts in found.items()
-        if verdicts and kind != "looser"
-    ]
-    points = f"of {counted(inside, 'point')} IN by {basis}"
-    stay = f", {_listed(kept)} {'stay' if inside > 1 else 'stays'} IN" if kept else ""
-    return f"{points}{stay}" + (f"; {more}." if more else ".")
+    parts = [_stay(entry, basis, found), _come_in(entry, found)]
+    return "; ".join(part for part in parts if part) + "."
 
 
 def _of_kind(entry: StabilityEntry, kind: ChangeKind, basis: str) -> list[VerdictChange]:
@@ -56,63 +54,70 @@ def _of_kind(entry: StabilityEntry, kind: ChangeKind, basis: str) -> list[Verdic
     ]
 
 
-def _at_least(verdicts: Sequence[VerdictChange], kind: ChangeKind) -> str:
-    """`9`, `at least 9`, or `all 12`."""
-    stay, inside = min(v["stay"] for v in verdicts), verdicts[0]["stay"] + verdicts[0]["left"]
-    if stay == inside:
-        return f"all {inside}" if inside > 1 else "it"
-    at_least = "at least " if kind != "stricter" and stay else ""
-    return f"{at_least}{stay or 'none'}"
-
-
-def _more(found: dict[ChangeKind, list[VerdictChange]], step: float) -> str:
-    """How many points come in, for kinds with which any does."""
-    most = {kind: max((v["come_in"] for v in verdicts), default=0) for kind, verdicts in found.items()}
+def _stay(
+    entry: StabilityEntry, basis: str, found: Mapping[ChangeKind, Sequence[VerdictChange]]
+) -> str:
+    """Of the points that are IN, how many each kind of change leaves at least."""
+    inside = entry["inside"][basis]
+    if not inside:
+        return "no point is IN"
+    least = [
+        (min(v["stay"] for v in verdicts), kind)
+        for kind, verdicts in found.items()
+        if verdicts and kind != "looser"
+    ]
     told = [
-        f"{'up to ' * (kind in ('seed', 'attack'))}{count} {WITH[kind].format(step=step)}"
-        for kind, count in most.items()
+        f"{'at least ' * (0 < stay < inside and kind != 'stricter')}{stay} of {inside}"
+        f"{f' {noun_for(inside, "point stays", "points stay")} IN' * (number == 0)}"
+        f" {_with(kind, entry)}"
+        for number, (stay, kind) in enumerate(least)
+    ]
+    return ", ".join(told)
+
+
+def _come_in(entry: StabilityEntry, found: Mapping[ChangeKind, Sequence[VerdictChange]]) -> str:
+    """How many points each kind of change lets in at most."""
+    most = [(max((v["come_in"] for v in verdicts), default=0), kind) for kind, verdicts in found.items()]
+    told = [
+        f"{'up to ' * (kind in ('seed', 'attack'))}{count}@ {_with(kind, entry)}"
+        for count, kind in most
         if count
     ]
-    return f"{_listed(told)} come in" if told else ""
+    if not told:
+        return "none comes in"
+    verb = " more " + noun_for(next(count for count, _ in most if count), "comes in", "come in")
+    return ", ".join(told).replace("@", verb, 1).replace("@", "")
 
 
-def _attack_that_decides(entry: StabilityEntry) -> list[str]:
-    """On which attack the region depends, by means."""
-    changes = [c for c in entry["changes"] if c["kind"] == "attack" and "means" in c["verdicts"]]
+def _with(kind: ChangeKind, entry: StabilityEntry) -> str:
+    return WITH[kind].format(step=entry["step"])
+
+
+def _decisive_attack(entry: StabilityEntry) -> list[str]:
+    """Which attack limits the region most, by means."""
+    changes = [change for change in entry["changes"] if change["kind"] == "attack"]
     if not changes:
         return []
-    worst = max(changes, key=lambda change: change["verdicts"]["means"]["come_in"])
-    if count := worst["verdicts"]["means"]["come_in"]:
+    most = max(changes, key=lambda change: change["verdicts"][MEANS]["come_in"])
+    if count := most["verdicts"][MEANS]["come_in"]:
+        attack = most["label"].removeprefix("without ").capitalize()
         are = noun_for(count, "point is", "points are")
-        return [f"The region depends most on one attack: {worst['label']} {count} more {are} IN."]
-    return ["No attack alone keeps a point out: without any one of them no other point is IN."]
+        return [f"{attack} limits the region most: without it {count} more {are} IN by means."]
+    return ["No attack keeps a point out by itself: some other one succeeds there too, or accuracy is too low."]
 
 
 def _recommended(entry: StabilityEntry) -> list[str]:
-    """Where the recommended point is not IN any more, and how often it stays recommended."""
-    chosen, changes = entry["recommended"], entry["changes"]
-    if chosen is None:
+    """Where the recommended point is not IN any more, and how often it stays the recommended one.
+    By bounds, where any point is IN by them: then it was chosen among those."""
+    chosen, basis = entry["recommended"], BOUNDS if entry["inside"].get(BOUNDS) else MEANS
+    judged = [change for change in entry["changes"] if basis in change["verdicts"]]
+    if chosen is None or not judged:
         return []
-    judged = [change for change in changes if "means" in change["verdicts"]]
-    lost = [c["label"] for c in judged if not c["verdicts"]["means"]["recommended_in"]]
-    known = [change for change in judged if _is_known(entry, change)]
-    same = sum(change["recommended"] == chosen for change in known)
-    after = counted(len(judged), "change")
-    stays = f"stays IN by means after all of {after}"
+    lost = [c["label"] for c in judged if not c["verdicts"][basis]["recommended_in"]]
+    same = sum(change["recommended"] == chosen for change in judged)
+    changes = counted(len(judged), "change")
+    stays = f"stays IN by {basis} after each of {changes}"
     if lost:
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        stays = f"is not IN by means after {len(lost)} of {after} ({lost[0]}{more})"
-    return [f"The recommended point {stays}; after {same} of {len(known)} it is recommended still."]
-
-
-def _is_known(entry: StabilityEntry, change: StabilityChange) -> bool:
-    """Whether it is known which point would be recommended after it."""
-    return change["recommended"] is not None or not any(
-        verdicts["stay"] + verdicts["come_in"] for verdicts in change["verdicts"].values()
-    )
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *before, last = parts
-    return f"{', '.join(before)} and {last}" if before else last
+        more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+        stays = f"is not IN by {basis} after {len(lost)} of {changes} ({lost[0]}{more})"
+    return [f"The recommended point {stays}, and is still the recommended one after {same}."]
