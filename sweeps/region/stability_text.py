@@ -26,7 +26,11 @@ def stability_text(entry: StabilityEntry) -> list[str]:
     """Lines for people; all but the first begin with two spaces."""
     others = (basis for basis in entry["inside"] if basis != MEANS)
     lines = [
-        *(f"By {basis}: {_of_basis(entry, basis)}" for basis in others if _any_inside(entry, basis)),
+        *(
+            f"By {basis}: {_of_basis(entry, basis)}"
+            for basis in others
+            if _any_inside(entry, basis)
+        ),
         *_decisive_attack(entry),
         *_recommended(entry),
         *([" ".join(entry["skipped"])] if entry["skipped"] else []),
@@ -66,27 +70,30 @@ def _stay(
         for kind, verdicts in found.items()
         if verdicts and kind != "looser"
     ]
-    told = [
-        f"{'at least ' * (0 < stay < inside and kind != 'stricter')}{stay} of {inside}"
-        f"{f' {noun_for(inside, "point stays", "points stay")} IN' * (number == 0)}"
-        f" {_with(kind, entry)}"
-        for number, (stay, kind) in enumerate(least)
-    ]
+    told = [_kept(stay, inside, kind) + f" {_with(kind, entry)}" for stay, kind in least]
+    if told:
+        stays = noun_for(inside, "point stays", "points stay")
+        told[0] = told[0].replace(f"of {inside}", f"of {inside} {stays} IN", 1)
     return ", ".join(told)
+
+
+def _kept(stay: int, inside: int, kind: ChangeKind) -> str:
+    """`9 of 12`, or `at least 9 of 12` where another change of this kind may leave more."""
+    at_least = "at least " if 0 < stay < inside and kind != "stricter" else ""
+    return f"{at_least}{stay} of {inside}"
 
 
 def _come_in(entry: StabilityEntry, found: Mapping[ChangeKind, Sequence[VerdictChange]]) -> str:
     """How many points each kind of change lets in at most."""
-    most = [(max((v["come_in"] for v in verdicts), default=0), kind) for kind, verdicts in found.items()]
+    most = [
+        (max((v["come_in"] for v in verdicts), default=0), kind) for kind, verdicts in found.items()
+    ]
     told = [
-        f"{'up to ' * (kind in ('seed', 'attack'))}{count}@ {_with(kind, entry)}"
+        f"{'up to ' if kind in ('seed', 'attack') else ''}{count} {_with(kind, entry)}"
         for count, kind in most
         if count
     ]
-    if not told:
-        return "none comes in"
-    verb = " more " + noun_for(next(count for count, _ in most if count), "comes in", "come in")
-    return ", ".join(told).replace("@", verb, 1).replace("@", "")
+    return f"come in: {', '.join(told)}" if told else "none comes in"
 
 
 def _with(kind: ChangeKind, entry: StabilityEntry) -> str:
@@ -103,7 +110,9 @@ def _decisive_attack(entry: StabilityEntry) -> list[str]:
         attack = most["label"].removeprefix("without ").capitalize()
         are = noun_for(count, "point is", "points are")
         return [f"{attack} limits the region most: without it {count} more {are} IN by means."]
-    return ["No attack keeps a point out by itself: some other one succeeds there too, or accuracy is too low."]
+    return [
+        "No attack keeps a point out by itself: without any one of them none comes in by means."
+    ]
 
 
 def _recommended(entry: StabilityEntry) -> list[str]:

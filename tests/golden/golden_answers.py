@@ -613,7 +613,7 @@ ADDED = (
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
-ADDED_TO_REGION = ("data",)
+ADDED_TO_REGION = ("data", "stability")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -631,7 +631,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
         words += ["--set", "tracking=none"]
     region = json.loads(fine(*words))
     for name in ADDED_TO_REGION:
-        region.pop(name)
+        region.pop(name, None)  # a region search has no stability
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
         re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))
