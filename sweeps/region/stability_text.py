@@ -103,13 +103,13 @@ def _with(kind: ChangeKind, entry: StabilityEntry) -> str:
 def _decisive_attack(entry: StabilityEntry) -> list[str]:
     """Which attack limits the region most, by means."""
     changes = [change for change in entry["changes"] if change["kind"] == "attack"]
-    if not changes:
+    if not changes or not _any_inside(entry, MEANS):
         return []
     most = max(changes, key=lambda change: change["verdicts"][MEANS]["come_in"])
     if count := most["verdicts"][MEANS]["come_in"]:
-        attack = most["label"].removeprefix("without ").capitalize()
+        attack = most["label"].removeprefix("without a")
         are = noun_for(count, "point is", "points are")
-        return [f"{attack} limits the region most: without it {count} more {are} IN by means."]
+        return [f"A{attack} limits the region most: without it {count} more {are} IN by means."]
     return [
         "No attack keeps a point out by itself: without any one of them none comes in by means."
     ]
@@ -129,4 +129,4 @@ def _recommended(entry: StabilityEntry) -> list[str]:
     if lost:
         more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
         stays = f"is not IN by {basis} after {len(lost)} of {changes} ({lost[0]}{more})"
-    return [f"The recommended point {stays}, and is still the recommended one after {same}."]
+    return [f"The recommended point {stays}; it remains the recommended one after {same}."]

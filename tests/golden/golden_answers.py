@@ -479,7 +479,17 @@ def page_text(file: Path, place: Path) -> dict[str, list[str]]:
     whole = "".join(page.text).replace(str(place), PLACE)
     lines = (" ".join(line.split()) for line in whole.splitlines())
     drawn = (" ".join(text.split()) for text in page.drawn)
-    return {"text": [line for line in lines if line], "drawings": [text for text in drawn if text]}
+    told = _without_stability([line for line in lines if line])
+    return {"text": told, "drawings": [text for text in drawn if text]}
+
+
+def _without_stability(lines: list[str]) -> list[str]:
+    """Lines of a report without the section on stability, which came after the record."""
+    if (first := "How stable the region is") not in lines:
+        return lines
+    start = lines.index(first)
+    last = next(n for n in range(start, len(lines)) if lines[n].endswith("was not computed."))
+    return [*lines[:start], *lines[last + 1 :]]
 
 
 def without_durations(lines: list[str]) -> list[str]:
@@ -541,14 +551,18 @@ def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
-        "region": json.loads(fine("region", folder, "--json")),
-        "words": fine("region", folder),
+        "region": _without_added(json.loads(fine("region", folder, "--json"))),
+        "words": STABILITY.sub("", fine("region", folder)),
     }
 
 
 def region_file(folder: Path) -> Any:
     """What region.json holds."""
-    return json.loads((folder / "region.json").read_text())
+    return _without_added(json.loads((folder / "region.json").read_text()))
+
+
+def _without_added(region: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in region.items() if key not in ADDED_TO_REGION}
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -614,6 +628,8 @@ ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
 ADDED_TO_REGION = ("data", "stability")
+#: What a region in words and a report say of its stability.
+STABILITY = re.compile(r"(?m)^Stability by means: .*\n(?:  .*\n)*\n")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -629,9 +645,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     words = ["run", spec, "--out", folder, "--runner", "serial", "--json"]
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
-    region = json.loads(fine(*words))
-    for name in ADDED_TO_REGION:
-        region.pop(name, None)  # a region search has no stability
+    region = _without_added(json.loads(fine(*words)))
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
         re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))
@@ -655,7 +669,7 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
-        "out": said.out,
+        "out": STABILITY.sub("", said.out),
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),
