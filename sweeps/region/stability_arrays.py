@@ -82,31 +82,45 @@ class PointArrays:
         self.broken_baseline = np.zeros((shape[0], shape[2]), dtype=np.bool_)
         self._compared = np.zeros(shape, dtype=np.bool_)  # with a clean baseline that is there
         self.above_baseline = criteria.thresholds.above_baseline
-        self._fill_panel()
-        self._fill_baseline(criteria.measures)
+        self._fill_complete()
+        self._fill_incomplete()
+        if self.above_baseline or self._stopped:  # else nothing is compared with it
+            self._fill_baseline(criteria.measures)
         self._fill_broken()
         with np.errstate(invalid="ignore"):
             self.clean = self.counts[0] / self.counts[1]
+            known = np.where(np.isnan(self.clean), 0.0, self.clean)
+            self.accuracies[1] = np.where(np.isnan(self.accuracies[0]), np.nan, known)
             self.success = self.counts[2] / self.counts[3]
             if self.above_baseline:
                 self.success -= self.counts[4] / self.counts[5]
 
-    def _fill_panel(self) -> None:
-        """One assignment for all: one for each trial would take several times as long."""
-        places, counts = list[tuple[int, int, int]](), list[tuple[int, int, int, int]]()
-        accuracies = list[tuple[float, float]]()
+    def _fill_complete(self) -> None:
+        """Points that the table judges, whose figures it has: one assignment for all."""
+        complete = [index for index, point in enumerate(self.points) if point.complete]
+        if not complete:
+            return
+        figures = [list(self.points[index].figures.values()) for index in complete]
+        counts = [[[*f.clean.values(), *f.success.values()] for f in own] for own in figures]
+        # (points, attacks, clean then success by seed, successes and images)
+        found = np.array(counts).reshape(*self._shape_of(complete), 2, -1, 2)
+        self.counts[:4, complete] = np.moveaxis(found, (2, 4), (0, 1)).reshape(
+            4, *self._shape_of(complete), -1
+        )
+        self.accuracies[0, complete] = [[f.validation for f in own] for own in figures]
+
+    def _shape_of(self, points: Sequence[int]) -> tuple[int, int]:
+        return len(points), len(self._attacks)
+
+    def _fill_incomplete(self) -> None:
         attacks, seeds = self._attacks, self._seeds
         for index, point in enumerate(self.points):
-            for row in point.rows:
+            for row in () if point.complete else point.rows:
                 if row.attack_id in attacks and row.seed in seeds:
-                    found = row.measurements[0]
-                    places.append((index, attacks[row.attack_id], seeds[row.seed]))
-                    counts.append((row.clean_correct, row.clean_total, found.success, found.total))
-                    accuracies.append((row.validation_accuracy or 0.0, row.clean_accuracy or 0.0))
-        if places:
-            where = tuple(np.array(places).T)
-            self.counts[:4][:, *where] = np.array(counts).T
-            self.accuracies[:, *where] = np.array(accuracies).T
+                    where, found = (attacks[row.attack_id], seeds[row.seed]), row.measurements[0]
+                    counts = row.clean_correct, row.clean_total, found.success, found.total
+                    self.counts[:4, index, *where] = counts
+                    self.accuracies[0, index, *where] = row.validation_accuracy or 0.0
 
     def _fill_baseline(self, measures: Mapping[str, str]) -> None:
         for index, point in enumerate(self.points):

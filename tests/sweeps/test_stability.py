@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import random
 import re
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 from made_rows import made
-from small import begin, small_spec, sweep
 
 from dashboards.page import render
 from dashboards.stability import stability as section_of
@@ -20,15 +18,12 @@ from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import TrialRow
 from sweeps.region import points, stability_bounds
-from sweeps.region.point_table import best_point, entry_of, least_accuracy, recommend
+from sweeps.region.point_table import best_point, entry_of, least_accuracy, recommend, region_of
 from sweeps.region.points import gathered
 from sweeps.region.region_text import region_text
 from sweeps.region.stability import stability
 from sweeps.region.stability_changes import all_changes
-from sweeps.region.write import write_region
-from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.seed_bounds import Rate
-from sweeps.storage.paths import read_region
 
 
 def criteria(attacks: int = 1, seeds: int = 3, **thresholds) -> Criteria:
@@ -317,19 +312,17 @@ def test_bounds_are_left_out_where_they_would_take_too_long(of_all_seeds, monkey
     )
 
 
-def test_it_is_written_and_said(tmp_path) -> None:
-    spec = small_spec(defence={"architecture": "ridge", "weight_decay": [0.01, 1]})
-    paths = begin(tmp_path / "r", spec)
-    sweep(paths, spec, SerialRunner())
-    region = write_region(paths, spec)
+def test_it_is_said_of_a_table_where_that_is_asked_for() -> None:
+    rows, asked = rows_of([[950] * 3] * 2, [[[10] * 3] * 2] * 2), criteria(2)
+    ledger = SimpleNamespace(trials=lambda: rows, finished=rows, stopped=[], failed=[])
+    region = region_of(asked, ledger, with_stability=True)
     lines = region["stability"]["text"]
     assert "\n\n" + "\n".join(lines) + "\n\nRecommended" in region_text(region)
-    assert read_region(paths.root)["stability"] == json.loads(json.dumps(region["stability"]))
     section = render("stability.html", stability=section_of(SimpleNamespace(region=region)))
     page = re.sub(r"\s+", " ", html.unescape(section))
     assert "<h2>How stable the region is</h2>" in page and f"<li>{lines[-1].strip()}</li>" in page
-    assert page.count('<th scope="row">without seed') == len(spec.seeds)
+    assert page.count('<th scope="row">without seed') == 3
     assert page.count('<th scope="row">') == len(region["stability"]["changes"])
-    before = {key: value for key, value in region.items() if key != "stability"}
-    assert "Stability" not in region_text(before)
+    before = region_of(asked, ledger)
+    assert "stability" not in before and "Stability" not in region_text(before)
     assert section_of(SimpleNamespace(region=before)) is None
