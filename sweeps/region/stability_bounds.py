@@ -3,6 +3,7 @@ needs new ones, of which no more than necessary are computed."""
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,9 @@ from sweeps.statistics.seed_bounds import Rate, rate
 #: as the table has.
 MOST_BOUNDS = 20_000
 
+#: A lower and an upper bound, None where there is none.
+_Bounds = tuple[float | None, float | None]
+
 
 class BoundsAgain:
     """Judges by bounds. confidence: of each bound. most: how many bounds may be computed for seeds
@@ -27,7 +31,8 @@ class BoundsAgain:
         self.most = max(MOST_BOUNDS, points * attacks)
         self.too_many = False
         self._all_seeds, self._computed = seeds, 0
-        self._known: dict[tuple[tuple[int, ...], ...], Rate] = {}
+        # Flat tuples of numbers: the garbage collector does not look at them again and again.
+        self._known: dict[tuple[int, ...], _Bounds] = {}
 
     def inside(self, kept: Kept, least: float, most: float) -> Bools | None:
         """Which points are IN, (n,); None where that would take too many bounds."""
@@ -79,33 +84,37 @@ class BoundsAgain:
         for number in order:
             attack = number % len(kept.attacks)
             if number < len(kept.attacks):
-                lower = self._clean([of[attack] for of in images]).lower
+                lower = self._clean([of[attack] for of in images])[0]
                 found = lower is not None and lower >= least
             else:
-                upper = self._success([of[attack] for of in images]).upper
+                upper = self._success([of[attack] for of in images])[1]
                 found = upper is not None and upper <= most
             if not found:
                 break
         self._computed += (len(self._known) - computed) * counts
         return found
 
-    def _clean(self, counts: list[list[int]]) -> Rate:
+    def _clean(self, counts: list[list[int]]) -> _Bounds:
         return self._rate(counts[0], counts[1])
 
-    def _success(self, counts: list[list[int]]) -> Rate:
+    def _success(self, counts: list[list[int]]) -> _Bounds:
         if not self._arrays.above_baseline:
             return self._rate(counts[2], counts[3])
-        key = tuple(map(tuple, counts[2:]))
+        key = tuple(itertools.chain(*counts[2:]))
         if key not in self._known:
             ones, others = _pairs(counts[2], counts[3]), _pairs(counts[4], counts[5])
-            self._known[key] = mean_difference(ones, others, self._confidence)
+            self._known[key] = _bounds(mean_difference(ones, others, self._confidence))
         return self._known[key]
 
-    def _rate(self, successes: list[int], images: list[int]) -> Rate:
-        key = tuple(successes), tuple(images)
+    def _rate(self, successes: list[int], images: list[int]) -> _Bounds:
+        key = (*successes, *images)
         if key not in self._known:
-            self._known[key] = rate(_pairs(successes, images), self._confidence)
+            self._known[key] = _bounds(rate(_pairs(successes, images), self._confidence))
         return self._known[key]
+
+
+def _bounds(found: Rate) -> _Bounds:
+    return found.lower, found.upper
 
 
 def _pairs(successes: list[int], images: list[int]) -> list[Counts]:
