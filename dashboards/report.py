@@ -11,6 +11,7 @@ from dashboards.page import render
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Results, read_results
+from dashboards.stability import Stability, stability
 from sweeps.ledger import Ledger
 from sweeps.records.region_file import RegionFile
 from sweeps.storage import SweepPaths, read_region, write_atomic
@@ -28,6 +29,7 @@ class Report:
     probes: list[probes.Probe]
     points: list[appendix.PointRow]
     panel: list[appendix.PanelRow]
+    stability: Stability | None
     failures: appendix.Failures | None
     broken_models: list[appendix.BrokenRow]
     caveats: appendix.Caveats
@@ -88,6 +90,7 @@ def _report_of(results: Results) -> Report:
         probes=probes.findings(results),
         points=appendix.all_points(results),
         panel=appendix.panel(results),
+        stability=stability(results),
         failures=appendix.failures(results),
         broken_models=appendix.broken_models(results),
         caveats=appendix.caveats(results),

@@ -11,6 +11,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from sweeps.records.data_entry import DataEntry
 from sweeps.records.model_answer import Factors, ModelAnswer
+from sweeps.records.stability_entry import StabilityEntry
 
 REGION_VERSION = 1
 Basis = Literal["means", "bounds"]
@@ -184,7 +185,9 @@ class PredictionAudit(TypedDict):
 class RegionFile(TypedDict):
     """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
     believing the table. model: of a region search; None where too few trials have finished.
-    class_names: by class number. data: what was read, where sweep.json says it."""
+    class_names: by class number. data: what was read, where sweep.json says it. stability: what of
+    the region survives small changes; of a region search, of one without a complete point, and of
+    files of before it is missing."""
 
     schema_version: int
     name: str
@@ -199,6 +202,7 @@ class RegionFile(TypedDict):
     model: NotRequired[ModelAnswer | None]
     class_names: NotRequired[list[str]]
     data: NotRequired[DataEntry]
+    stability: NotRequired[StabilityEntry]
 
 
 #: The types of what every region.json has.

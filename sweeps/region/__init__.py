@@ -2,7 +2,8 @@
 
 `points` gathers rows of the ledger into defence points; `point_table.entry_of` judges them against
 the thresholds, by means and by bounds; `best_accuracy` is what `best - x` refers to. They take
-`Criteria` instead of a spec, and load no torch. The `model_*` files say what the model of a region
+`Criteria` instead of a spec, and load no torch. `stability` judges the same points again after
+small changes of the criteria, from arrays (`stability_*`). The `model_*` files say what the model of a region
 search answers, and `write` writes region.json.
 
 Verdicts are judged in three other places as well: of a point by its probability in

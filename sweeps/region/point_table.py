@@ -33,14 +33,18 @@ from sweeps.region.compared_success import ComparedSuccess, add_excess, compared
 from sweeps.region.labels import point_labels
 from sweeps.region.left_out import left_out, left_out_words
 from sweeps.region.points import AttackFigures, Point, gathered
+from sweeps.region.stability import stability
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
 
 IN, OUT, UNDECIDED, INCOMPLETE = "IN", "OUT", "UNDECIDED", "INCOMPLETE"
 
 
-def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) -> RegionFile:
-    """The region as region.json keeps it. planned: how many trials there are in all, if known."""
+def region_of(
+    criteria: Criteria, ledger: Ledger, planned: int | None = None, with_stability: bool = False
+) -> RegionFile:
+    """The region as region.json keeps it. planned: how many trials there are in all, if known.
+    with_stability: whether it says what of it survives small changes, which takes time."""
     rows = [row for row in ledger.trials() if row.status in (FINISHED, STOPPED)]
     thresholds, measures = criteria.thresholds, criteria.measures
     points = gathered(rows, measures, criteria.seeds, thresholds.confidence)
@@ -70,6 +74,8 @@ def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) ->
         "recommended": recommend(table),
         "points": table,
     }
+    if with_stability and (found := stability(rows, criteria, points)) is not None:
+        region["stability"] = found
     audit = prediction_audit(criteria, rows)
     if audit is not None:
         region["foretold"] = audit

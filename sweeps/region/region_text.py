@@ -31,6 +31,7 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
             "",
             *_answer(region),
             "",
+            *_stability(region),
             *_recommended(region),
         ]
     )
@@ -71,6 +72,11 @@ def _answer(region: RegionFile) -> list[str]:
         f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
     ]
+
+
+def _stability(region: RegionFile) -> list[str]:
+    found = region.get("stability")
+    return [*found["text"], ""] if found else []
 
 
 def _recommended(region: RegionFile) -> list[str]:

@@ -54,7 +54,8 @@ def _write(
 ) -> RegionFile:
     ledger = Ledger(paths.ledger) if ledger is None else ledger
     sweep = read_sweep(paths)
-    region = region_of(criteria, ledger, sweep["planned"])
+    by_points = criteria.search != REGION_SEARCH
+    region = region_of(criteria, ledger, sweep["planned"], with_stability=by_points)
     if spec is not None and criteria.search == REGION_SEARCH:
         _add_model(region, spec, ledger)
     region["class_names"] = sweep["class_names"]

@@ -504,10 +504,17 @@ def page_text(file: Path, place: Path) -> dict[str, list[str]]:
     whole = "".join(page.text).replace(str(place), PLACE)
     lines = (" ".join(line.split()) for line in whole.splitlines())
     drawn = (" ".join(text.split()) for text in page.drawn)
-    return {
-        "text": without_left_out([line for line in lines if line]),
-        "drawings": [text for text in drawn if text],
-    }
+    told = without_left_out(_without_stability([line for line in lines if line]))
+    return {"text": told, "drawings": [text for text in drawn if text]}
+
+
+def _without_stability(lines: list[str]) -> list[str]:
+    """Lines of a report without the section on stability, which came after the record."""
+    if (first := "How stable the region is") not in lines:
+        return lines
+    start = lines.index(first)
+    last = next(n for n in range(start, len(lines)) if lines[n].endswith("was not computed."))
+    return [*lines[:start], *lines[last + 1 :]]
 
 
 def without_durations(lines: list[str]) -> list[str]:
@@ -569,14 +576,14 @@ def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
-        "region": without_left_out(json.loads(fine("region", folder, "--json"))),
-        "words": without_left_out(fine("region", folder)),
+        "region": without_left_out(_without_added(json.loads(fine("region", folder, "--json")))),
+        "words": without_left_out(STABILITY.sub("", fine("region", folder))),
     }
 
 
 def region_file(folder: Path) -> Any:
     """What region.json holds."""
-    return without_left_out(json.loads((folder / "region.json").read_text()))
+    return without_left_out(_without_added(json.loads((folder / "region.json").read_text())))
 
 
 #: Sentences on broken models, which have left the best accuracy since.
@@ -594,6 +601,10 @@ def without_left_out(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_left_out(v) for k, v in value.items() if k != "left_out"}
     return value
+
+
+def _without_added(region: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in region.items() if key not in ADDED_TO_REGION}
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -659,7 +670,9 @@ ADDED = (
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
-ADDED_TO_REGION = ("data",)
+ADDED_TO_REGION = ("data", "stability")
+#: What a region in words and a report say of its stability.
+STABILITY = re.compile(r"(?m)^Stability by means: .*\n(?:  .*\n)*\n")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -675,9 +688,13 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     words = ["run", spec, "--out", folder, "--runner", "serial", "--json"]
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
+<<<<<<< HEAD
     region = without_left_out(json.loads(fine(*words)))
     for name in ADDED_TO_REGION:
         region.pop(name)
+=======
+    region = _without_added(json.loads(fine(*words)))
+>>>>>>> stability
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
         re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))
@@ -701,7 +718,11 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
+<<<<<<< HEAD
         "out": without_left_out(said.out),
+=======
+        "out": STABILITY.sub("", said.out),
+>>>>>>> stability
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),

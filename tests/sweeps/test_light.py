@@ -105,6 +105,7 @@ def test_a_folder_of_a_former_release_is_judged_alike(swept, answers, specs_read
     """By the spec, in this process, as by what is stored, in that of the commands above."""
     files = (swept.region, swept.report)
     by_stored, sweep_json = [file.read_bytes() for file in files], swept.sweep.read_bytes()
+    assert b"How stable the region is" in by_stored[1]
     assert main(["region", str(swept.root)]) == 0 and not specs_read
     assert swept.region.read_bytes() == by_stored[0]
     lacks = StoredCriteria.__annotations__
