@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from sweeps.records.control_entry import ControlEntry
 from sweeps.records.data_entry import DataEntry
 from sweeps.records.model_answer import Factors, ModelAnswer
 
@@ -150,6 +151,7 @@ class PredictionAudit(TypedDict):
 class RegionFile(TypedDict):
     """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
     believing the table. model: of a region search; None where too few trials have finished.
+    controls: whether each attack takes anywhere, in the order of the panel; older files lack it.
     class_names: by class number. data: what was read, where sweep.json says it."""
 
     schema_version: int
@@ -160,6 +162,7 @@ class RegionFile(TypedDict):
     trials: TrialCounts
     recommended: RecommendedEntry | None
     points: list[PointEntry]
+    controls: NotRequired[list[ControlEntry]]
     foretold: NotRequired[PredictionAudit]
     doubts: NotRequired[list[str]]
     model: NotRequired[ModelAnswer | None]

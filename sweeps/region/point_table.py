@@ -29,6 +29,7 @@ from sweeps.records.trial_row import FINISHED, STOPPED, TrialRow
 from sweeps.region.caveats import broken_seeds, caveats, met_without_learning
 from sweeps.region.labels import point_labels
 from sweeps.region.points import AttackFigures, Point, gathered
+from sweeps.region.positive_controls import positive_controls
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
 
@@ -64,6 +65,7 @@ def region_of(criteria: Criteria, ledger: Ledger, planned: int | None = None) ->
         },
         "recommended": recommend(table),
         "points": table,
+        "controls": positive_controls(criteria, points, labels, rows),
     }
     audit = prediction_audit(criteria, rows)
     if audit is not None:

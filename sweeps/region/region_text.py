@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backdoor.wording import counted, noun_for
 from sweeps.records.region_file import PointEntry, RegionFile
+from sweeps.region.control_text import control_answer, panel_lines
 from sweeps.region.model_text import for_all_attacks, model_text
 from sweeps.storage.tables import natural_widths, table, total
 
@@ -18,7 +19,9 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
     A region search answers from its model, since it completes no points."""
     caveats = region.get("doubts", [])
     if "model" in region:
-        return "\n".join([*_panel(region), "", *model_text(region), *caveats])
+        return "\n".join(
+            [*_panel(region), "", *model_text(region), *control_answer(region), *caveats]
+        )
     return "\n".join(
         [
             *_panel(region),
@@ -64,6 +67,7 @@ def _answer(region: RegionFile) -> list[str]:
         head,
         f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
+        *control_answer(region),
     ]
 
 
@@ -132,8 +136,7 @@ def _without(cells: list[str], index: int) -> list[str]:
 
 
 def _panel(region: RegionFile) -> list[str]:
-    attacks = (attack["label"] for attack in region["panel"])
-    lines = ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
+    lines = ["Attacks:", *panel_lines(region)]
     targets = {attack.get("target") for attack in region["panel"]}
     named = [
         f"class {number} is {name}"
