@@ -9,6 +9,6 @@ from sweeps.region.point_table import region_of
 
 
 def recorded_warning(criteria: Criteria, ledger: Ledger) -> str | None:
-    """`control_warning` by what the ledger holds now; region.json may be older, or of a release that
-    did not say it."""
+    """`control_warning` by what the ledger holds now: region.json may be older, or of an earlier
+    release."""
     return control_warning(region_of(criteria, ledger))

@@ -42,6 +42,7 @@ from golden_cases import (
     write_files,
     write_weights,
 )
+from golden_reworded import lines_without_controls, without_controls
 
 # --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.config import measure_id
@@ -479,7 +480,8 @@ def page_text(file: Path, place: Path) -> dict[str, list[str]]:
     whole = "".join(page.text).replace(str(place), PLACE)
     lines = (" ".join(line.split()) for line in whole.splitlines())
     drawn = (" ".join(text.split()) for text in page.drawn)
-    return {"text": [line for line in lines if line], "drawings": [text for text in drawn if text]}
+    text = lines_without_controls([line for line in lines if line])
+    return {"text": text, "drawings": [text for text in drawn if text]}
 
 
 def without_durations(lines: list[str]) -> list[str]:
@@ -538,17 +540,23 @@ def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in added}
 
 
+def _of_before(region: dict[str, Any]) -> dict[str, Any]:
+    """A region without what is said of its attacks since the record; not so inside it, where
+    `foretold` has had `controls` of its own."""
+    return {key: value for key, value in region.items() if key not in CONTROLS}
+
+
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
-        "region": json.loads(fine("region", folder, "--json")),
-        "words": fine("region", folder),
+        "region": _of_before(json.loads(fine("region", folder, "--json"))),
+        "words": without_controls(fine("region", folder)),
     }
 
 
 def region_file(folder: Path) -> Any:
     """What region.json holds."""
-    return json.loads((folder / "region.json").read_text())
+    return _of_before(json.loads((folder / "region.json").read_text()))
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -614,6 +622,9 @@ ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
 ADDED_TO_REGION = ("data",)
+#: Of region.json since attacks are held against the clean baseline; and tags of MLflow's experiment.
+CONTROLS = ("controls",)
+ADDED_TAGS = ("attacks_that_take", "attacks_not_shown", "attacks_not_known")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -630,7 +641,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
     region = json.loads(fine(*words))
-    for name in ADDED_TO_REGION:
+    for name in ADDED_TO_REGION + CONTROLS:
         region.pop(name)
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
@@ -655,7 +666,7 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
-        "out": said.out,
+        "out": without_controls(said.out),
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),
@@ -734,7 +745,7 @@ def mirrored(folder: Path, store: Path) -> list[dict[str, Any]]:
                 "params": dict(run.data.params),
                 "metrics": dict(run.data.metrics),
                 "curves": curves,
-                "experiment": dict(experiment.tags),
+                "experiment": _without(dict(experiment.tags), ADDED_TAGS),
             }
         )
     key = "trial_id" if all("trial_id" in run["tags"] for run in found) else "defence_id"
