@@ -36,7 +36,7 @@ def control_line(control: ControlEntry) -> str:
     if control["state"] == UNKNOWN:
         return f"not known whether it takes: {control['why']}{_left_out(control)}"
     points, pooled = counted(control["compared"], "point"), control["basis"] == POOLED
-    above = f"{control['excess'] or 0:.2f} above {_reference(control)}"
+    above = f"{round(control['excess'] or 0, 2) + 0.0:.2f} above {_reference(control)}"
     if control["state"] == TAKES:
         where = f"on average over {points}" if pooled else f"at {control['takes_at']:,} of {points}"
         upto = "" if pooled else "up to "
