@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.results import Results
+from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
-from sweeps.region.control_text import control_line, control_of
 from sweeps.storage import scrubbed
 
 # --- points and attacks ------------------------------------------------------------------------

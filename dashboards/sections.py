@@ -12,9 +12,9 @@ from dashboards.model_map import has_model_map, plot_model_map
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Picture, Results
+from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_warnings
 from sweeps.records.region_file import AttackEntry, Basis, PointEntry, RegionFile, ThresholdsEntry
-from sweeps.region.control_text import control_answer
 
 # --- the answer --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sweeps.records.control_entry import NOWHERE, TAKES, UNKNOWN
-from sweeps.region.control_text import NOT_SHOWN, NOTHING
+from sweeps.records.control_text import NOT_SHOWN, NOTHING
 
 if TYPE_CHECKING:
     from sweeps.cli.status_verdict import Verdict

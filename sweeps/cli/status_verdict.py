@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from sweeps.region.control_text import control_summary
+from sweeps.records.control_text import control_summary
 
 if TYPE_CHECKING:
     from sweeps.records.model_answer import Shares

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sweeps.ledger import Ledger
 from sweeps.mirror.run_record import VALUE_LENGTH, clean_text
 from sweeps.records.control_entry import NOWHERE, TAKES, UNKNOWN
+from sweeps.records.control_text import control_summary
 from sweeps.records.sweep_file import SweepFile
-from sweeps.region.control_text import control_summary
 from sweeps.region.point_table import region_of
 from sweeps.results.stored import ChangedByHandError, stored_criteria
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sweeps.ledger import Ledger
+from sweeps.records.control_text import control_warning
 from sweeps.records.criteria import Criteria
-from sweeps.region.control_text import control_warning
 from sweeps.region.point_table import region_of
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backdoor.wording import counted, noun_for
+from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
-from sweeps.region.control_text import control_answer, panel_lines
 from sweeps.region.model_text import for_all_attacks, model_text
 from sweeps.storage.tables import natural_widths, table, total
 

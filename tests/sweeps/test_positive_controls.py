@@ -11,9 +11,9 @@ from small import begin, small_spec
 
 from sweeps.cli.status_panel import panel_states
 from sweeps.cli.status_verdict import of_file
+from sweeps.records.control_text import control_answer, control_line, control_warning
 from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
-from sweeps.region.control_text import control_answer, control_line, control_warning
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
 from sweeps.statistics.paired import excess, image_bound, without_effect
@@ -240,7 +240,12 @@ def test_trials_that_were_stopped_may_be_those_that_it_took_in() -> None:
     rows = [row for row in rows_of({2: TAKEN[2]}) if not (row.attack_id == BITES and row.seed == 2)]
     why = "fails: attack_success 0.9000 after epoch 2 ends above 0.2, as it did in 9 of 9"
     stopped = made(
-        trial_id="s", defence_id="d2", attack_id=BITES, seed=2, status="stopped", foretold=why
+        trial_id="s",
+        defence_id="d2",
+        attack_id=BITES,
+        seed=2,
+        status="stopped",
+        **{"foretold": why},
     )
     found = controls(judged([*rows, stopped]))
     assert (found[BITES]["state"], found[BITES]["stopped"]) == ("unknown", 1)
@@ -248,7 +253,7 @@ def test_trials_that_were_stopped_may_be_those_that_it_took_in() -> None:
         "1 trial of it was stopped early, perhaps since it succeeds"
     )
     passes = made(trial_id="s", defence_id="d2", attack_id=BITES, seed=2, status="stopped",
-                  foretold="passes: margin 0.1 after epoch 2 ends at 0 or above")  # fmt: skip
+                  **{"foretold": "passes: margin 0.1 after epoch 2 ends at 0 or above"})  # fmt: skip
     assert controls(judged([*rows, passes]))[BITES]["state"] == "nowhere"
 
 
