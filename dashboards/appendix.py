@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.results import Results
+from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
@@ -57,13 +58,15 @@ def _rates(results: Results, point: PointEntry) -> Rates | None:
 class PanelRow:
     """An attack of the panel. class_name: of its target, None where it has no other name than its
     number. range: its lowest and its highest mean success over the points, None where it has none.
-    worst_of: at how many points it is the worst."""
+    worst_of: at how many points it is the worst. control: whether it takes anywhere, in words; None
+    where region.json is of an earlier release."""
 
     attack: PanelEntry
     label: str
     class_name: str | None
     range: tuple[float, float] | None
     worst_of: int
+    control: str | None
 
 
 def panel(results: Results) -> list[PanelRow]:
@@ -76,9 +79,15 @@ def panel(results: Results) -> list[PanelRow]:
             class_name=_class_name(results, attack["target"]),
             range=_range_of(results, attack["attack_id"]),
             worst_of=worst[attack["attack_id"]],
+            control=_control(results, attack["attack_id"]),
         )
         for attack in results.region["panel"]
     ]
+
+
+def _control(results: Results, attack_id: str) -> str | None:
+    found = control_of(results.region, attack_id)
+    return None if found is None else control_line(found)
 
 
 def _class_name(results: Results, target: int | None) -> str | None:

@@ -12,6 +12,7 @@ from dashboards.model_map import has_model_map, plot_model_map
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Picture, Results
+from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_warnings
 from sweeps.records.region_file import AttackEntry, Basis, PointEntry, RegionFile, ThresholdsEntry
 
@@ -27,6 +28,7 @@ class Answer:
     surely_inside, surely_outside, undecided: judged points by their bounds. recommended: None where
     no point is inside; nearest: the one with the largest margin, where none is. model: what the
     model of a region search says as lines for people; where it says something, it is the answer.
+    panel: a sentence where no attack of the panel is known to take anywhere.
     data_warnings: what was found in the data that makes results doubtful.
     """
 
@@ -42,6 +44,7 @@ class Answer:
     recommended: PointEntry | None
     nearest: PointEntry | None
     model: list[str]
+    panel: list[str]
     data_warnings: list[str]
 
 
@@ -62,6 +65,7 @@ def answer(results: Results) -> Answer:
         recommended=results.recommended if means["IN"] else None,
         nearest=None if means["IN"] else _nearest(results),
         model=_model_lines(results.region),
+        panel=control_answer(results.region),
         data_warnings=data_warnings(results.sweep),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.wording import counted
 from sweeps.cli.console import duration
+from sweeps.cli.status_panel import panel_states
 
 if TYPE_CHECKING:
     from sweeps.cli.status import StatusAnswer
@@ -95,6 +96,7 @@ def _known(answer: StatusAnswer, now: float) -> Iterator[str]:
     if verdict is not None:
         name = "verdict" if ended else "verdict so far"
         yield _line(name, f"{_verdict(verdict)}{_age(verdict, now)}")
+        yield from (_line("panel", told) for told in panel_states(verdict))
     if (found := answer["verification"]) is not None:
         draws = f"{found['passed']} of {counted(found['draws'], 'draw')} pass"
         yield _line("verification", f"{found['verdict']}, {draws}")

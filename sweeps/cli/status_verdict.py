@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from sweeps.records.control_text import control_summary
+
 if TYPE_CHECKING:
     from sweeps.records.model_answer import Shares
     from sweeps.records.region_file import RegionFile
@@ -13,16 +15,18 @@ class Verdict(TypedDict):
     """What is known of the defence points.
 
     by_means, by_bounds: verdict to how many points have it; points that have not begun count as
-    INCOMPLETE or UNDECIDED. points: how many there are, as far as that is known.
-    threshold_known: whether the clean accuracy that is asked for is known yet. space: of a region
-    search, the shares of the defence space by its model, None without one. recommended: whether a
-    point is. as_of: when region.json was written that says all this, in seconds since 1970; None
-    where it is judged now.
+    INCOMPLETE or UNDECIDED. points: how many there are, as far as that is known. controls: state of
+    an attack (`takes`, `nowhere`, `unknown`) to the labels of those attacks of the panel; empty
+    where region.json is of an earlier release. threshold_known: whether the clean accuracy that is
+    asked for is known yet. space: of a region search, the shares of the defence space by its model,
+    None without one. recommended: whether a point is. as_of: when region.json was written that says
+    all this, in seconds since 1970; None where it is judged now.
     """
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
     points: int
+    controls: dict[str, list[str]]
     threshold_known: bool
     space: Shares | None
     recommended: bool
@@ -57,6 +61,7 @@ def _counts(region: RegionFile) -> Verdict:
         "by_means": dict(region["counts"]["by_means"]),
         "by_bounds": dict(region["counts"]["by_bounds"]),
         "points": len(region["points"]),
+        "controls": control_summary(region),
         "threshold_known": region["thresholds"]["clean_accuracy"]["value"] is not None,
         "space": None,
         "recommended": region["recommended"] is not None,

@@ -25,6 +25,9 @@ def train(args: argparse.Namespace) -> int:
     """Train the final model at a point, save it, and say what is expected of it."""
     from sweeps.final_model.select import choose
     from sweeps.final_model.train import train_final, with_root
+    from sweeps.ledger import Ledger
+    from sweeps.region.control_warning import recorded_warning
+    from sweeps.region.panel import criteria_of
     from sweeps.results.create import read_spec
     from sweeps.spec.former import former_notes
     from sweeps.storage.named_places import named_place
@@ -41,6 +44,8 @@ def train(args: argparse.Namespace) -> int:
     folder = paths.models / chosen.name if out is None else out
     if chosen.known_seed:
         say(f"note: the sweep has trained seed {chosen.trial.seed} itself: this is no new model")
+    if (warning := recorded_warning(criteria_of(spec), Ledger(paths.ledger))) is not None:
+        say(warning)
     config = train_final(spec, paths, chosen, folder, _device(spec), say)
     print(json.dumps(config | {"folder": str(folder)}) if args.json else _text(config, folder))
     return _checked(config)

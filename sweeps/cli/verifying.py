@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
     from sweeps.ledger import Ledger
+    from sweeps.region.control_warning import recorded_warning
+    from sweeps.region.panel import criteria_of
     from sweeps.results.create import reopen
     from sweeps.spec.former import former_notes
     from sweeps.storage.files import locked
@@ -47,6 +49,8 @@ def verify(args: argparse.Namespace) -> int:
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
         answer = case.answer(ledger, plan)
+    if (warning := recorded_warning(criteria_of(spec), Ledger(paths.ledger))) is not None:
+        say(warning)
     text = _unfinished(paths, answer) or verification_text(answer)
     print(json.dumps(answer) if args.json else text)
     say(f"\nFull answer: {escaped(str(case.paths.answer))}")

@@ -88,6 +88,12 @@ class Experiment:
             else:
                 self._client.set_terminated(run_id, status=status, end_time=ended)
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the experiment."""
+        with self._calling():
+            for key, value in tags.items():
+                self._client.set_experiment_tag(self.experiment_id, key, value)
+
     def delete_run(self, run_id: str) -> None:
         """Deletes a run; MLflow can restore it."""
         with self._calling():

@@ -21,6 +21,7 @@ from pathlib import Path
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
 from sweeps.mirror.experiment import mlflow_settings
+from sweeps.mirror.panel_tags import panel_tags
 from sweeps.mirror.sync import only_mirror, view_of
 from sweeps.mirror.tracking_store import (
     one_line,
@@ -97,6 +98,9 @@ class Follower:
 
     def _sync_once(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
+        if whole:
+            with mlflow_settings():
+                view.set_tags(panel_tags(read_sweep(self._paths), ledger))
         files = ledger.files() + ledger.probe_results.files()
         if files == self._files and not (whole and view.behind):
             return

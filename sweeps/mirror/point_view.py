@@ -9,7 +9,7 @@ so a sweep of n trials makes O(n) writes, however often the best point changes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import time as now
 
@@ -71,6 +71,10 @@ class PointView:
     def behind(self) -> bool:
         """Whether runs lack something although no trial has changed."""
         return self._written > 0
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the sweep's experiment."""
+        self._experiment.set_tags(tags)
 
     def sync(
         self, table: Rows, on_progress: Progress | None = None, whole: bool = True

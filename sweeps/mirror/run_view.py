@@ -56,6 +56,10 @@ class RunView:
         """Trials of the ledger that MLflow shows as they are."""
         return len(self._synced)
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the sweep's experiment."""
+        self._experiment.set_tags(tags)
+
     def sync(
         self, table: Rows, on_progress: Progress | None = None, whole: bool = True
     ) -> Counter[SyncState]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger
 from sweeps.mirror.experiment import mlflow_settings
+from sweeps.mirror.panel_tags import panel_tags
 from sweeps.mirror.run_view import RunView
 from sweeps.mirror.tracking_store import preflight, refuse_linked_store, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
@@ -59,7 +60,9 @@ def mirror(
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):
         view = view_of(paths, sweep, uri)
-        counts = view.sync(Ledger(paths.ledger).table(), on_progress)
+        ledger = Ledger(paths.ledger)
+        counts = view.sync(ledger.table(), on_progress)
+        view.set_tags(panel_tags(sweep, ledger))
     return Mirrored(
         counts["created"], counts["present"], counts["repaired"], view.experiment_id, shown(uri)
     )

@@ -36,6 +36,10 @@ class View(Protocol):
         """Whether runs lack something although no trial has changed."""
         ...
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the sweep's experiment."""
+        ...
+
     def sync(
         self, table: Rows, on_progress: Progress | None = None, whole: bool = True
     ) -> Counter[SyncState]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from sweeps.records.control_entry import ControlEntry
 from sweeps.records.data_entry import DataEntry
 from sweeps.records.model_answer import Factors, ModelAnswer
 from sweeps.records.stability_entry import StabilityEntry
@@ -185,7 +186,8 @@ class PredictionAudit(TypedDict):
 class RegionFile(TypedDict):
     """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
     believing the table. model: of a region search; None where too few trials have finished.
-    class_names: by class number. data: what was read, where sweep.json says it. stability: what of
+    class_names: by class number. data: what was read, where sweep.json says it. controls: whether
+    each attack takes anywhere, in the order of the panel; older files lack it. stability: what of
     the region survives small changes; of a region search, of one without a complete point, and of
     files of before it is missing."""
 
@@ -197,6 +199,7 @@ class RegionFile(TypedDict):
     trials: TrialCounts
     recommended: RecommendedEntry | None
     points: list[PointEntry]
+    controls: NotRequired[list[ControlEntry]]
     foretold: NotRequired[PredictionAudit]
     doubts: NotRequired[list[str]]
     model: NotRequired[ModelAnswer | None]

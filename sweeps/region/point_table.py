@@ -33,6 +33,7 @@ from sweeps.region.compared_success import ComparedSuccess, add_excess, compared
 from sweeps.region.labels import point_labels
 from sweeps.region.left_out import left_out, left_out_words
 from sweeps.region.points import AttackFigures, Point, gathered
+from sweeps.region.positive_controls import positive_controls
 from sweeps.region.stability import stability
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
@@ -73,6 +74,7 @@ def region_of(
         },
         "recommended": recommend(table),
         "points": table,
+        "controls": positive_controls(criteria, points, labels, rows),
     }
     if with_stability and (found := stability(rows, criteria, points)) is not None:
         region["stability"] = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backdoor.wording import counted, noun_for
+from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
 from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
@@ -20,7 +21,9 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
     A region search answers from its model, since it completes no points."""
     caveats = region.get("doubts", [])
     if "model" in region:
-        return "\n".join([*_panel(region), "", *model_text(region), *caveats])
+        return "\n".join(
+            [*_panel(region), "", *model_text(region), *control_answer(region), *caveats]
+        )
     return "\n".join(
         [
             *_panel(region),
@@ -71,6 +74,7 @@ def _answer(region: RegionFile) -> list[str]:
         head,
         f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
+        *control_answer(region),
     ]
 
 
@@ -149,8 +153,7 @@ def _without(cells: list[str], index: int) -> list[str]:
 
 
 def _panel(region: RegionFile) -> list[str]:
-    attacks = (attack["label"] for attack in region["panel"])
-    lines = ["Attacks:", *(f"  {number} {label}" for number, label in enumerate(attacks, 1))]
+    lines = ["Attacks:", *panel_lines(region)]
     targets = {attack.get("target") for attack in region["panel"]}
     named = [
         f"class {number} is {name}"

@@ -127,7 +127,7 @@ def rates(sample: Sample, confidence: float, bimodal: bool = False) -> list[Rate
 
 
 def upper_limits(sample: Sample, confidence: float, bimodal: bool = False) -> Floats:
-    """The least limit of each cell that any first seeds prove and all after them agree with, (c,)."""
+    """The least limit that any first seeds prove and all after them agree with, (c,)."""
     limits = any_distribution if bimodal else one_mode
     counts = range(min(FIRST, sample.seeds), sample.seeds + 1)
     found = limits(sample, confidence, counts)

@@ -42,6 +42,7 @@ from golden_cases import (
     write_files,
     write_weights,
 )
+from golden_reworded import lines_without_controls, without_controls
 
 # --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.config import measure_id
@@ -504,7 +505,8 @@ def page_text(file: Path, place: Path) -> dict[str, list[str]]:
     whole = "".join(page.text).replace(str(place), PLACE)
     lines = (" ".join(line.split()) for line in whole.splitlines())
     drawn = (" ".join(text.split()) for text in page.drawn)
-    told = without_left_out(_without_stability([line for line in lines if line]))
+    told = lines_without_controls([line for line in lines if line])
+    told = without_left_out(_without_stability(told))
     return {"text": told, "drawings": [text for text in drawn if text]}
 
 
@@ -573,17 +575,24 @@ def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in added}
 
 
+def _of_before(region: dict[str, Any]) -> dict[str, Any]:
+    """A region without what releases after the record say of it; not so inside it, where
+    `foretold` has had `controls` of its own."""
+    kept = {key: value for key, value in region.items() if key not in ADDED_TO_REGION}
+    return without_left_out(kept)
+
+
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
     return {
-        "region": without_left_out(_without_added(json.loads(fine("region", folder, "--json")))),
-        "words": without_left_out(STABILITY.sub("", fine("region", folder))),
+        "region": _of_before(json.loads(fine("region", folder, "--json"))),
+        "words": _said_before(fine("region", folder)),
     }
 
 
 def region_file(folder: Path) -> Any:
     """What region.json holds."""
-    return without_left_out(_without_added(json.loads((folder / "region.json").read_text())))
+    return _of_before(json.loads((folder / "region.json").read_text()))
 
 
 #: Sentences on broken models, which have left the best accuracy since.
@@ -603,8 +612,9 @@ def without_left_out(value: Any) -> Any:
     return value
 
 
-def _without_added(region: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in region.items() if key not in ADDED_TO_REGION}
+def _said_before(text: str) -> str:
+    """A region in words, without what releases after the record say of it."""
+    return without_left_out(without_controls(STABILITY.sub("", text)))
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -670,9 +680,11 @@ ADDED = (
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
-ADDED_TO_REGION = ("data", "stability")
+ADDED_TO_REGION = ("data", "stability", "controls")
 #: What a region in words and a report say of its stability.
 STABILITY = re.compile(r"(?m)^Stability by means: .*\n(?:  .*\n)*\n")
+#: Tags of MLflow's experiment since attacks are held against the clean baseline.
+ADDED_TAGS = ("attacks_that_take", "attacks_not_shown", "attacks_not_known")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -688,13 +700,7 @@ def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[st
     words = ["run", spec, "--out", folder, "--runner", "serial", "--json"]
     if given["tracking"] != "none" and not tracked:
         words += ["--set", "tracking=none"]
-<<<<<<< HEAD
-    region = without_left_out(json.loads(fine(*words)))
-    for name in ADDED_TO_REGION:
-        region.pop(name)
-=======
-    region = _without_added(json.loads(fine(*words)))
->>>>>>> stability
+    region = _of_before(json.loads(fine(*words)))
     sweep = json.loads((folder / "sweep.json").read_text())
     files = sorted(
         re.sub(r"(fold|part)-\d+-\w+", r"\1", str(file.relative_to(folder)))
@@ -718,11 +724,7 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
-<<<<<<< HEAD
-        "out": without_left_out(said.out),
-=======
-        "out": STABILITY.sub("", said.out),
->>>>>>> stability
+        "out": _said_before(said.out),
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),
@@ -801,7 +803,7 @@ def mirrored(folder: Path, store: Path) -> list[dict[str, Any]]:
                 "params": dict(run.data.params),
                 "metrics": dict(run.data.metrics),
                 "curves": curves,
-                "experiment": dict(experiment.tags),
+                "experiment": _without(dict(experiment.tags), ADDED_TAGS),
             }
         )
     key = "trial_id" if all("trial_id" in run["tags"] for run in found) else "defence_id"

@@ -227,7 +227,28 @@ ADDED_STATUS = (
     "now",
     "verification",
 )
-ADDED_STATUS_LINES = re.compile(r"(?m)^(state|verdict|verdict so far|verification|next) {2,}\S.*\n")
+ADDED_STATUS_LINES = re.compile(
+    r"(?m)^(state|verdict|verdict so far|panel|verification|next) {2,}\S.*\n"
+)
+#: What is said since attacks are held against the clean baseline: whether each takes anywhere.
+CONTROL = r"(takes (at|on average)|not shown to be resisted:|not known whether it takes:) .*"
+ADDED_CONTROLS = re.compile(
+    rf"(?m)^(    {CONTROL}|The panel proves nothing: .*|It is not known whether the panel .*)\n"
+)
+ADDED_TO_REPORT = re.compile(
+    rf".*: {CONTROL}|Where each attack takes|Only an attack that takes somewhere .*"
+    r"|The panel proves nothing: .*|It is not known whether the panel .*"
+)
+
+
+def without_controls(text: str) -> str:
+    """A region in words without whether its attacks take."""
+    return ADDED_CONTROLS.sub("", text)
+
+
+def lines_without_controls(lines: list[str]) -> list[str]:
+    """The same of the text of a report."""
+    return [line for line in lines if not ADDED_TO_REPORT.fullmatch(line)]
 
 
 def record_without_added(record: dict[str, Any]) -> dict[str, Any]:

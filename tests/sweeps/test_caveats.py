@@ -141,5 +141,5 @@ def test_classes_are_named_where_they_are_not_their_numbers(tmp_path) -> None:
     classes = {"kind": "digits", "classes": [7, 1], "train": 100, "validation": 50, "test": 50}
     paths, _ = swept(tmp_path, data=classes, seeds=1)
     region = write_region(paths, read_spec(paths))
-    assert "to class 0\n  (class 0 is 7)\n\nid " in region_text(region)
+    assert "`sweeps extend`\n  (class 0 is 7)\n\nid " in region_text(region)
     assert "(class" not in region_text(region | {"class_names": ["0 - zero", "1 - one"]})
