@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from sweeps.records.region_file import AttackEntry, PointEntry
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import TrialRow
-from sweeps.region.points import AttackFigures, Counts, Point
+from sweeps.region.points import AttackFigures, Point
 from sweeps.statistics.paired_bounds import difference_by_seed, mean_difference
-from sweeps.statistics.seed_bounds import Rate
+from sweeps.statistics.seed_bounds import Counts, Rate
 
 
 @dataclass(frozen=True)

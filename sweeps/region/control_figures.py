@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from sweeps.records.region_file import PanelEntry
 from sweeps.records.trial_row import TrialRow
-from sweeps.region.points import Counts, Point
+from sweeps.region.points import Point
 from sweeps.statistics.paired import Pair
+from sweeps.statistics.seed_bounds import Counts
 
 
 @dataclass

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.best_accuracy import AccuracyReference, from_baseline, from_panel
-from sweeps.statistics.seed_bounds import Rate, rate
-
-#: Successes and images.
-Counts = tuple[int, int]
+from sweeps.region.seed_modes import ONE_MODE, SeedModes, seed_modes
+from sweeps.statistics.seed_bounds import Counts, Rate, rates
 
 
 @dataclass(frozen=True)
@@ -87,20 +86,49 @@ def gathered(
     by_point: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         by_point[row.defence_id].append(row)
-    return in_order(point_of(own, panel, seeds, confidence) for own in by_point.values())
+    points = in_order(_without_bounds(own, panel, seeds) for own in by_point.values())
+    return bounded(points, confidence, modes_of(points))
+
+
+def modes_of(points: Iterable[Point]) -> SeedModes:
+    """Whether the seeds of all complete points without a broken model have two modes."""
+    fine = [point for point in points if not any(row.broken for row in point.rows)]
+    figures = [figures for point in fine for figures in point.figures.values()]
+    return seed_modes([f.clean for f in figures], [f.success for f in figures])
 
 
 def point_of(
     rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
 ) -> Point:
-    """The point behind all of its finished and stopped rows, at least one."""
+    """The point behind all of its finished and stopped rows, at least one, by itself: whether seeds
+    have two modes is not known."""
+    return bounded([_without_bounds(rows, panel, seeds)], confidence)[0]
+
+
+def _without_bounds(
+    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int]
+) -> Point:
     finished = [row for row in rows if row.finished]
-    figures = _figures(finished, panel, seeds, confidence)
+    figures = _figures(finished, panel, seeds)
     stopped = len(rows) - len(finished)
     stand_in = from_baseline(finished, seeds) if stopped else None
     unbroken = from_panel(finished, panel, seeds)
     factors = _factors(rows[0])
     return Point(rows[0].defence_id, factors, finished, figures, stopped, stand_in, unbroken)
+
+
+def bounded(points: list[Point], confidence: float, modes: SeedModes = ONE_MODE) -> list[Point]:
+    """The points with bounds of all their rates, in the same order."""
+    figures = [figures for point in points for figures in point.figures.values()]
+    clean = rates([list(f.clean.values()) for f in figures], confidence, modes.clean.fired)
+    success = rates([list(f.success.values()) for f in figures], confidence, modes.success.fired)
+    again = iter(
+        replace(own, clean_rate=c, success_rate=s)
+        for own, c, s in zip(figures, clean, success, strict=True)
+    )
+    return [
+        replace(point, figures={name: next(again) for name in point.figures}) for point in points
+    ]
 
 
 def in_order(points: Iterable[Point]) -> list[Point]:
@@ -121,20 +149,23 @@ def _factors(row: TrialRow) -> Factors:
 
 
 def _figures(
-    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
+    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int]
 ) -> dict[str, AttackFigures]:
     """Figures of every attack of the panel; nothing at all while a seed of one is missing."""
     found = {(row.attack_id, row.seed): row for row in rows}
     if any((name, seed) not in found for name in panel for seed in seeds):
         return {}
-    return {
-        name: _attack_figures([found[name, seed] for seed in seeds], confidence) for name in panel
-    }
+    return {name: _attack_figures([found[name, seed] for seed in seeds]) for name in panel}
 
 
-def _attack_figures(rows: Sequence[TrialRow], confidence: float) -> AttackFigures:
+def _attack_figures(rows: Sequence[TrialRow]) -> AttackFigures:
     clean = {row.seed: (row.clean_correct, row.clean_total) for row in rows}
     success = {row.seed: (row.measurements[0].success, row.measurements[0].total) for row in rows}
-    clean_rate, success_rate = (rate(list(c.values()), confidence) for c in (clean, success))
     validation = [row.validation_accuracy or 0.0 for row in rows]
-    return AttackFigures(clean, success, validation, clean_rate, success_rate)
+    return AttackFigures(clean, success, validation, _mean(clean), _mean(success))
+
+
+def _mean(counts: dict[int, Counts]) -> Rate:
+    """The mean without bounds, which are computed for all points at once."""
+    known = [k / n for k, n in counts.values() if n]
+    return Rate(sum(known) / len(known) if known else math.nan, None, None)

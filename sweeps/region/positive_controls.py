@@ -38,9 +38,10 @@ from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.trial_row import STOPPED, TrialRow
 from sweeps.region.control_figures import ControlFigures, control_figures
 from sweeps.region.control_reasons import why_unknown
-from sweeps.region.points import Counts, Point
+from sweeps.region.points import Point
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.paired import Excess, Pair, excess, image_bound, without_effect
+from sweeps.statistics.seed_bounds import Counts
 
 #: Of every bound here, whatever the confidence of the thresholds is: the docstrings say 5 %.
 CONFIDENCE = 0.95

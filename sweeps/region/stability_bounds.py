@@ -8,10 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from sweeps.region.points import Counts
 from sweeps.region.stability_arrays import Bools, Floats, Kept, PointArrays
 from sweeps.statistics.paired_bounds import mean_difference
-from sweeps.statistics.seed_bounds import Rate, rate
+from sweeps.statistics.seed_bounds import Counts, Rate, rate
 
 #: Bounds that are computed for all seeds left out together, at most; of a large table, half as many
 #: as the table has.

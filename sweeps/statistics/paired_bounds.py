@@ -1,10 +1,9 @@
 """One-sided bounds on the mean difference of two rates that are measured with the same seeds.
 
 A seed fixes the split, the images and the trigger, so that its two rates move together: their
-difference varies less than either (a paired comparison, Student 1908, Biometrika 6, 1). The bound
-is Student's t on the seeds' differences. The least spread that is assumed is the mean binomial
-noise of a difference of two independent rates: three seeds that agree by chance prove little. Rates
-of the same images are not independent, which makes that noise, if anything, too large.
+difference varies less than either (a paired comparison, Student 1908, Biometrika 6, 1). Each seed's
+rate is moved by how far the other one lies from its own mean, and the bounds are those of a rate
+(`sweeps.statistics.seed_bounds`) of what is then left, less that mean.
 """
 
 from __future__ import annotations
@@ -12,12 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.special import stdtrit
+import numpy as np
 
-from sweeps.statistics.seed_bounds import Rate
-
-#: Successes and images.
-Counts = tuple[int, int]
+from sweeps.statistics.seed_bounds import Counts, Rate, Sample, rates_of
 
 
 def difference_by_seed(ones: Sequence[Counts], others: Sequence[Counts]) -> list[float | None]:
@@ -25,28 +21,26 @@ def difference_by_seed(ones: Sequence[Counts], others: Sequence[Counts]) -> list
     return [k / n - m / r if n and r else None for (k, n), (m, r) in zip(ones, others, strict=True)]
 
 
-def mean_difference(ones: Sequence[Counts], others: Sequence[Counts], confidence: float) -> Rate:
+def mean_difference(
+    ones: Sequence[Counts], others: Sequence[Counts], confidence: float, bimodal: bool = False
+) -> Rate:
     """The mean over seeds of one rate minus the other, and its one-sided bounds.
 
     ones, others: (successes, images) by seed, in the same order; a seed without images is left out.
     lower and upper each hold with `confidence` on their own, in [-1, 1]; None with one seed.
+    bimodal: whether they have to hold for seeds of any distribution.
     """
     pairs = [(one, other) for one, other in zip(ones, others, strict=True) if one[1] and other[1]]
     if not pairs:
         return Rate(math.nan, None, None)
-    found = [k / n - m / r for (k, n), (m, r) in pairs]
-    mean = sum(found) / len(found)
-    if len(found) < 2:
+    one, images, other, _ = np.array(
+        [(k / n, n, m / r, r) for (k, n), (m, r) in pairs], dtype=np.float64
+    ).T
+    middle = float(other.mean())
+    moved = np.clip(one - (other - middle), 0.0, 1.0)[None]
+    found = rates_of(Sample.of(moved * images, images[None]), confidence, bimodal)[0]
+    mean = float((one - other).mean())
+    if found.lower is None or found.upper is None:
         return Rate(mean, None, None)
-    spread = sum((value - mean) ** 2 for value in found) / (len(found) - 1)
-    noise = sum(_noise(one) + _noise(other) for one, other in pairs) / len(pairs)
-    reach = float(stdtrit(len(found) - 1, confidence)) * math.sqrt(max(spread, noise) / len(found))
-    return Rate(mean, max(-1.0, mean - reach), min(1.0, mean + reach))
-
-
-def _noise(counts: Counts) -> float:
-    """The binomial variance of a rate. Half a success and half a failure keep that of 0 and of 1
-    above none."""
-    successes, images = counts
-    rate = (successes + 0.5) / (images + 1)
-    return rate * (1 - rate) / (images + 1)
+    lower, upper = min(found.lower - middle, mean), max(found.upper - middle, mean)
+    return Rate(mean, lower, upper, found.firm)
