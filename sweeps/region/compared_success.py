@@ -38,7 +38,7 @@ def compared_success(
         return None
     if not thresholds.above_baseline:
         return {name: _whole(point.figures[name]) for name in measures}
-    clean = {name: _baseline(point.baseline, measure) for name, measure in measures.items()}
+    clean = {name: baseline_counts(point.baseline, measure) for name, measure in measures.items()}
     if any(seed not in clean[name] for name, f in point.figures.items() for seed in f.success):
         return None
     return {
@@ -51,7 +51,7 @@ def _whole(figures: AttackFigures) -> ComparedSuccess:
     return ComparedSuccess(by_seed, figures.success_rate)
 
 
-def _baseline(rows: list[TrialRow], measure_id: str) -> dict[int, Counts]:
+def baseline_counts(rows: list[TrialRow], measure_id: str) -> dict[int, Counts]:
     """The counts of clean models by seed."""
     return {
         row.seed: (measured.success, measured.total)

@@ -1,0 +1,118 @@
+"""How far inside the thresholds points are under each attack, as the model of all points takes it.
+
+Margins and deviations are logits, linear around the mean rates, so that a margin is that of the
+means which are shown. Where a threshold depends on other models, on the most accurate point or on
+the clean baseline, it is compared seed by seed: what a seed shifts for both does not count.
+
+Notation: P points, A attacks, n seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logit
+
+from sweeps.records.thresholds import Thresholds
+from sweeps.region.best_accuracy import BASELINE
+from sweeps.region.compared_success import baseline_counts
+from sweeps.region.points import Point
+from sweeps.statistics.arrays import Floats
+from sweeps.statistics.seed_bounds import Counts
+
+#: Limits are kept this far inside (0, 1), where logits are finite.
+INSIDE = 1e-3
+
+
+@dataclass(frozen=True)
+class CellMargins:
+    """margins (P, A), at or above 0 inside; deviations of each seed's (P, A, n); noise (P, A): the
+    least variance of a seed's margin."""
+
+    margins: Floats
+    deviations: Floats
+    noise: Floats
+
+
+def accuracy_margins(
+    points: Sequence[Point], best: Point | None, thresholds: Thresholds, least: float
+) -> CellMargins:
+    """Of clean accuracy, at complete points. least: the accuracy asked for; best: the point from
+    whose accuracy it follows, where it does."""
+    hits, totals = _arrays([[f.clean for f in point.figures.values()] for point in points])
+    limits = np.full((1, 1, hits.shape[2]), least)
+    paired = None if thresholds.below_best is None else _by_seed(best, _seeds(points))
+    if paired is not None:
+        limits = (paired - paired.mean() + least)[None, None, :]
+    return _margins(hits, totals, limits, paired)
+
+
+def success_margins(
+    points: Sequence[Point], measures: Mapping[str, str], thresholds: Thresholds
+) -> CellMargins | None:
+    """Of attack success; None where a clean baseline is missing that the threshold needs."""
+    hits, totals = _arrays([[f.success for f in point.figures.values()] for point in points])
+    limits, clean = np.full((1, 1, hits.shape[2]), thresholds.attack_success), None
+    if thresholds.above_baseline:
+        clean = _baselines(points, measures)
+        if clean is None:
+            return None
+        limits = clean + thresholds.attack_success
+    found = _margins(hits, np.maximum(totals, 1), limits, clean)
+    return CellMargins(-found.margins, -found.deviations, found.noise)
+
+
+def _margins(hits: Floats, totals: Floats, limits: Floats, others: Floats | None) -> CellMargins:
+    """How far rates are above limits, (P, A, n) each. others: the rates of the models that the
+    limits follow from."""
+    rates = hits / totals
+    mean = ((hits + 0.5) / (totals + 1)).mean(axis=2, keepdims=True)
+    limit = np.clip(limits.mean(axis=2, keepdims=True), INSIDE, 1 - INSIDE)
+    slope = 1 / (mean * (1 - mean))
+    deviations = (rates - rates.mean(axis=2, keepdims=True)) * slope
+    deviations = deviations - (limits - limits.mean(axis=2, keepdims=True)) / (limit * (1 - limit))
+    images = totals.mean(axis=2, keepdims=True)
+    noise = mean * (1 - mean) / (images + 1)
+    if others is not None:
+        # Of two models on the same images, those count to which they answer differently: at least
+        # as many as the difference (McNemar 1947, Psychometrika 12, 153).
+        apart = np.abs(rates - others).mean(axis=2, keepdims=True)
+        noise = np.minimum(noise, np.maximum(1 / images, apart) / images)
+    return CellMargins(
+        (logit(mean) - logit(limit))[:, :, 0], deviations, (noise * slope**2)[:, :, 0]
+    )
+
+
+def _arrays(cells: Sequence[Sequence[Mapping[int, Counts]]]) -> tuple[Floats, Floats]:
+    """Counts and totals, (P, A, n) each."""
+    both = np.array([[list(c.values()) for c in row] for row in cells], dtype=np.float64)
+    return both[..., 0], both[..., 1]
+
+
+def _seeds(points: Sequence[Point]) -> Sequence[int]:
+    return list(next(iter(points[0].figures.values())).clean)
+
+
+def _by_seed(best: Point | None, seeds: Sequence[int]) -> Floats | None:
+    """The accuracy of the most accurate point with each seed, (n,), under the attack that costs
+    most; None where a model of it is broken, so that not all seeds count."""
+    reference = None if best is None else best.reference
+    if best is None or reference is None or any(row.broken for row in best.rows):
+        return None
+    if reference.source == BASELINE:
+        counts = {row.seed: (row.clean_correct or 0, row.clean_total) for row in best.baseline}
+    else:
+        counts = min(best.figures.values(), key=lambda own: own.clean_rate.mean).clean
+    return np.array([counts[seed][0] / counts[seed][1] for seed in seeds])
+
+
+def _baselines(points: Sequence[Point], measures: Mapping[str, str]) -> Floats | None:
+    """Success of clean models, (P, A, n)."""
+    seeds = _seeds(points)
+    found = [[baseline_counts(p.baseline, m) for m in measures.values()] for p in points]
+    if any(seed not in counts for row in found for counts in row for seed in seeds):
+        return None
+    rates = [[[c[s][0] / max(1, c[s][1]) for s in seeds] for c in row] for row in found]
+    return np.array(rates, dtype=np.float64)

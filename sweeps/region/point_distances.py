@@ -1,0 +1,85 @@
+"""How far apart points and attacks are, by their factors; each factor counts from 0 to 1.
+
+A factor that is a number counts by its rank among the values that it takes beside equal values of
+the others that are not: whoever writes a list of values makes it dense where much changes. All
+other factors differ by 1, or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from backdoor.settings.schema import is_number
+from sweeps.records.model_answer import Factors
+from sweeps.records.region_file import PanelEntry
+from sweeps.statistics.arrays import Floats
+
+#: A factor has an order if it has so many values that are numbers.
+FEWEST_VALUES = 3
+
+
+def point_distances(points: Sequence[Factors]) -> Floats | None:
+    """Between points, (n, n); None where no factor has an order."""
+    names = sorted({name for factors in points for name in factors})
+    numeric = [name for name in names if _numbers(points, name)]
+    kinds = [tuple(_word(p.get(name)) for name in names if name not in numeric) for p in points]
+    ranks = [_ranks([p.get(name) for p in points], kinds) for name in numeric]
+    if not any(len(set(rank.tolist())) >= FEWEST_VALUES for rank in ranks):
+        return None
+    found = np.zeros((len(points), len(points)))
+    for values in zip(*kinds, strict=True):
+        found += _differ(values)
+    for rank in ranks:
+        found += np.abs(rank[:, None] - rank[None, :])
+    return found
+
+
+def attack_distances(panel: Sequence[PanelEntry]) -> Floats:
+    """Between attacks, (n, n): by their triggers, their goals and the logarithms of their rates."""
+    rates = np.log([max(attack["poison_rate"], 1e-9) for attack in panel])
+    span = float(np.ptp(rates))
+    position = (rates - rates.min()) / span if span else np.zeros(len(panel))
+    kinds = [(attack["trigger"], attack.get("goal", attack["target"])) for attack in panel]
+    found = np.abs(position[:, None] - position[None, :])
+    for values in zip(*kinds, strict=True):
+        found += _differ(values)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _numbers(points: Sequence[Factors], name: str) -> bool:
+    """Whether all values of a factor are numbers, and some differ."""
+    values = [factors[name] for factors in points if name in factors]
+    return all(is_number(value) for value in values) and len(set(values)) > 1
+
+
+def _word(value: object) -> str:
+    return f"{type(value).__name__} {value}"
+
+
+def _differ(values: Sequence[object]) -> Floats:
+    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    own = np.array([codes[value] for value in values])
+    return np.asarray(own[:, None] != own[None, :], dtype=np.float64)
+
+
+def _ranks(values: Sequence[object], kinds: Sequence[object]) -> Floats:
+    """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+    own: dict[object, set[float]] = {}
+    for value, kind in zip(values, kinds, strict=True):
+        if isinstance(value, (int, float)):
+            own.setdefault(kind, set()).add(float(value))
+    order = {
+        kind: {value: rank for rank, value in enumerate(sorted(found))}
+        for kind, found in own.items()
+    }
+
+    def place(value: object, kind: object) -> float:
+        if not isinstance(value, (int, float)) or len(order[kind]) < 2:
+            return 0.5
+        return order[kind][float(value)] / (len(order[kind]) - 1)
+
+    found = [place(value, kind) for value, kind in zip(values, kinds, strict=True)]
+    return np.array([0.5 if math.isnan(each) else each for each in found], dtype=np.float64)
