@@ -12,10 +12,11 @@ from typing import Literal, NotRequired, TypedDict
 from sweeps.records.control_entry import ControlEntry
 from sweeps.records.data_entry import DataEntry
 from sweeps.records.model_answer import Factors, ModelAnswer
+from sweeps.records.seed_model_entry import SeedModelEntry
 from sweeps.records.stability_entry import StabilityEntry
 
 REGION_VERSION = 1
-Basis = Literal["means", "bounds"]
+Basis = Literal["means", "bounds", "model"]
 
 
 class LeftOutEntry(TypedDict):
@@ -100,12 +101,15 @@ class PointEntry(TypedDict):
 
     factors: its settings by dotted name, `defence.weight_decay`. clean_accuracy,
     validation_accuracy: the lowest mean over the attacks; attack_success: the highest, that of
-    `worst_attack` (an `attack_id`). The bounds are one-sided t-bounds of the least favourable
-    attack, None with one seed. seeds: how many there are; seeds_passing: those that meet both
-    thresholds under every attack. stopped: trials that were stopped early. by_means: IN, OUT or
-    INCOMPLETE; by_bounds: IN, OUT or UNDECIDED. margin: the smaller distance to a threshold, below
-    0 outside. baseline_accuracy: mean clean accuracy of the clean baseline. broken: models that
-    collapsed or diverged. Figures are None, and `attacks` is empty, while the point is INCOMPLETE.
+    `worst_attack` (an `attack_id`). All are means over seeds, and the bounds are one-sided ones of
+    these means over all seeds that might be drawn (`sweeps.statistics.seed_bounds`), of the least
+    favourable attack, None with one seed. seeds: how many there are; seeds_passing: those that meet
+    both thresholds under every attack. stopped: trials that were stopped early. by_means: IN, OUT
+    or INCOMPLETE; by_bounds, and by_model of all points together: IN, OUT or UNDECIDED; inside: by
+    that model, P(inside), None where it does not say; older files lack both. margin: the smaller
+    distance to a threshold, below 0 outside. baseline_accuracy: mean clean accuracy of the clean
+    baseline. broken: models that collapsed or diverged. Figures are None, and `attacks` is empty,
+    while the point is INCOMPLETE.
     Where no best accuracy is known although the point is complete, only its margin and what follows
     from thresholds is missing.
 
@@ -134,6 +138,8 @@ class PointEntry(TypedDict):
     attacks: list[AttackEntry]
     baseline_accuracy: float | None
     broken: int
+    inside: NotRequired[float | None]
+    by_model: NotRequired[str]
     excess: NotRequired[float]
     excess_attack: NotRequired[str]
     excess_lower: NotRequired[float | None]
@@ -141,10 +147,12 @@ class PointEntry(TypedDict):
 
 
 class CountsEntry(TypedDict):
-    """How many points have each verdict: IN, OUT, INCOMPLETE; and IN, OUT, UNDECIDED."""
+    """How many points have each verdict: IN, OUT, INCOMPLETE; and IN, OUT, UNDECIDED, by bounds and
+    by the model of all points together, which older files lack."""
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
+    by_model: NotRequired[dict[str, int]]
 
 
 class TrialCounts(TypedDict):
@@ -187,7 +195,8 @@ class RegionFile(TypedDict):
     """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
     believing the table. model: of a region search; None where too few trials have finished.
     class_names: by class number. data: what was read, where sweep.json says it. controls: whether
-    each attack takes anywhere, in the order of the panel; older files lack it. stability: what of
+    each attack takes anywhere, in the order of the panel; seed_model: the model of all points
+    together, which a region search does not have; older files lack both. stability: what of
     the region survives small changes; of a region search, of one without a complete point, and of
     files of before it is missing."""
 
@@ -200,6 +209,7 @@ class RegionFile(TypedDict):
     recommended: RecommendedEntry | None
     points: list[PointEntry]
     controls: NotRequired[list[ControlEntry]]
+    seed_model: NotRequired[SeedModelEntry]
     foretold: NotRequired[PredictionAudit]
     doubts: NotRequired[list[str]]
     model: NotRequired[ModelAnswer | None]

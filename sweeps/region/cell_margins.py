@@ -46,7 +46,7 @@ def accuracy_margins(
     paired = None if thresholds.below_best is None else _by_seed(best, _seeds(points))
     if paired is not None:
         limits = (paired - paired.mean() + least)[None, None, :]
-    return _margins(hits, totals, limits, paired)
+    return _margins(hits, totals, limits, paired is not None)
 
 
 def success_margins(
@@ -60,13 +60,13 @@ def success_margins(
         if clean is None:
             return None
         limits = clean + thresholds.attack_success
-    found = _margins(hits, np.maximum(totals, 1), limits, clean)
+    found = _margins(hits, np.maximum(totals, 1), limits, clean is not None)
     return CellMargins(-found.margins, -found.deviations, found.noise)
 
 
-def _margins(hits: Floats, totals: Floats, limits: Floats, others: Floats | None) -> CellMargins:
-    """How far rates are above limits, (P, A, n) each. others: the rates of the models that the
-    limits follow from."""
+def _margins(hits: Floats, totals: Floats, limits: Floats, paired: bool) -> CellMargins:
+    """How far rates are above limits, (P, A, n) each. paired: whether the limits follow from
+    other models with the same seeds."""
     rates = hits / totals
     mean = ((hits + 0.5) / (totals + 1)).mean(axis=2, keepdims=True)
     limit = np.clip(limits.mean(axis=2, keepdims=True), INSIDE, 1 - INSIDE)
@@ -75,11 +75,10 @@ def _margins(hits: Floats, totals: Floats, limits: Floats, others: Floats | None
     deviations = deviations - (limits - limits.mean(axis=2, keepdims=True)) / (limit * (1 - limit))
     images = totals.mean(axis=2, keepdims=True)
     noise = mean * (1 - mean) / (images + 1)
-    if others is not None:
-        # Of two models on the same images, those count to which they answer differently: at least
-        # as many as the difference (McNemar 1947, Psychometrika 12, 153).
-        apart = np.abs(rates - others).mean(axis=2, keepdims=True)
-        noise = np.minimum(noise, np.maximum(1 / images, apart) / images)
+    if paired:
+        # Two models on the same images seldom differ by chance. The variance is pooled over many
+        # cells: it is enough that not all of them agree to the image.
+        noise = 1 / images**2
     return CellMargins(
         (logit(mean) - logit(limit))[:, :, 0], deviations, (noise * slope**2)[:, :, 0]
     )

@@ -1,8 +1,9 @@
 """The point table: every defence point that was tried, judged by the worst attack of the panel.
 
-Two verdicts stand side by side. `by_means` compares means over seeds with the thresholds. By
-`by_bounds` a point is IN when one-sided t-bounds of both figures hold for every attack, OUT when
-one of them fails for some attack, and UNDECIDED otherwise; it says what the seeds can prove.
+Three verdicts stand side by side. `by_means` compares means over seeds with the thresholds. By
+`by_bounds` a point is IN when one-sided bounds of both means hold for every attack, OUT when one of
+them fails for some attack, and UNDECIDED otherwise; it says what the point's own seeds can prove.
+`by_model` judges all points together, where their factors have an order (`seed_model`).
 Equality with a threshold is IN. A point of which a model diverged or collapsed to one class is
 never IN: an attack that fails on a broken model has not been resisted. Its figures have these
 models all the same, while the best accuracy leaves them out (`best_accuracy`). A point of which a
@@ -16,10 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sweeps.early_stopping.audit import prediction_audit
 from sweeps.ledger import Ledger
-from sweeps.records.criteria import Criteria
+from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.region_file import (
     REGION_VERSION,
     AttackEntry,
+    Basis,
     LeftOutEntry,
     PointEntry,
     RecommendedEntry,
@@ -32,8 +34,9 @@ from sweeps.region.caveats import broken_seeds, caveats, met_without_learning
 from sweeps.region.compared_success import ComparedSuccess, add_excess, compared_success
 from sweeps.region.labels import point_labels
 from sweeps.region.left_out import left_out, left_out_words
-from sweeps.region.points import AttackFigures, Point, gathered
+from sweeps.region.points import AttackFigures, Point, gathered, modes_of
 from sweeps.region.positive_controls import positive_controls
+from sweeps.region.seed_model import SeedModel, add_judgements, seed_model
 from sweeps.region.stability import stability
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import Rate
@@ -76,6 +79,8 @@ def region_of(
         "points": table,
         "controls": positive_controls(criteria, points, labels, rows),
     }
+    if criteria.search != REGION_SEARCH:  # which has a model of its own, and completes no points
+        _add_seed_model(region, seed_model(points, criteria, modes_of(points), best, least))
     if with_stability and (found := stability(rows, criteria, points)) is not None:
         region["stability"] = found
     audit = prediction_audit(criteria, rows)
@@ -87,6 +92,14 @@ def region_of(
         *left_out_words(out, {entry["defence_id"]: entry["label"] for entry in table}),
     ]
     return region
+
+
+def _add_seed_model(region: RegionFile, model: SeedModel) -> None:
+    add_judgements(region["points"], model)
+    verdicts = (entry.get("by_model", UNDECIDED) for entry in region["points"])
+    region["counts"]["by_model"] = _count(verdicts, (IN, OUT, UNDECIDED))
+    region["seed_model"] = model.entry
+    region["recommended"] = recommend(region["points"])
 
 
 def _thresholds(
@@ -119,17 +132,25 @@ def best_point(points: Iterable[Point]) -> Point | None:
 
 
 def recommend(table: Sequence[PointEntry]) -> RecommendedEntry | None:
-    """The IN point whose smallest margin is largest; among points IN by bounds where any is."""
-    by_bounds = [entry for entry in table if entry["by_bounds"] == IN]
-    by_means = [entry for entry in table if entry["by_means"] == IN]
-    if not by_bounds and not by_means:
-        return None
-    chosen = max(by_bounds or by_means, key=_margin)
-    return {
-        "defence_id": chosen["defence_id"],
-        "basis": "bounds" if by_bounds else "means",
-        "margin": _margin(chosen),
-    }
+    """The IN point whose smallest margin is largest: among points IN by bounds where any is, else
+    among those IN by the model, else by means."""
+    bases: tuple[Basis, ...] = ("bounds", "model", "means")
+    for basis in bases:
+        inside = [entry for entry in table if _verdict(entry, basis) == IN]
+        if inside:
+            chosen = max(inside, key=_margin)
+            return {
+                "defence_id": chosen["defence_id"],
+                "basis": basis,
+                "margin": _margin(chosen),
+            }
+    return None
+
+
+def _verdict(entry: PointEntry, basis: Basis) -> str:
+    if basis == "model":
+        return entry.get("by_model", UNDECIDED)
+    return entry["by_bounds"] if basis == "bounds" else entry["by_means"]
 
 
 def _margin(entry: PointEntry) -> float:

@@ -7,6 +7,7 @@ from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
 from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
+from sweeps.region.seed_model_text import seed_model_lines
 from sweeps.region.success_words import add_excess_column, and_baseline, attack_words, excess_words
 from sweeps.storage.tables import natural_widths, table, total
 
@@ -72,8 +73,9 @@ def _answer(region: RegionFile) -> list[str]:
     certain = f"{100 * thresholds['confidence']:g} %"
     return [
         head,
-        f"By {certain} t-bounds over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
+        f"By {certain} bounds of each mean over seeds: {bounds['IN']} IN, {bounds['OUT']} OUT, "
         f"{bounds['UNDECIDED']} UNDECIDED.",
+        *seed_model_lines(region),
         *control_answer(region),
     ]
 

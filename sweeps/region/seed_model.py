@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.records.criteria import Criteria
+from sweeps.records.region_file import PointEntry
 from sweeps.records.seed_model_entry import ModesEntry, SeedModelEntry, SharedEntry
 from sweeps.region.cell_margins import CellMargins, accuracy_margins, success_margins
 from sweeps.region.point_distances import attack_distances, point_distances
@@ -81,6 +82,14 @@ def seed_model(
     between = _cell_distances(distances[np.ix_(chosen, chosen)], attack_distances(criteria.panel))
     errors = [shared_errors(_cells(each, chosen, between)) for each in (clean, success)]
     return _judged([fine[index] for index in chosen], errors, criteria, entry)
+
+
+def add_judgements(table: Sequence[PointEntry], model: SeedModel) -> None:
+    """Adds to the entries of points what the model says of them; `UNDECIDED` where it says nothing.
+    A point with a broken model is not judged, and never IN."""
+    for entry in table:
+        found = model.judgements.get(entry["defence_id"], Judgement(None, UNDECIDED))
+        entry["inside"], entry["by_model"] = found.chance, found.verdict
 
 
 def _entry(criteria: Criteria, modes: SeedModes, left_out: int) -> SeedModelEntry:

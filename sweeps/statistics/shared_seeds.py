@@ -28,14 +28,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
-from scipy.special import fdtri
+from scipy.special import fdtri, ndtri
 
 from sweeps.statistics.arrays import Bools, Floats
 
 #: Margins beyond this say no more than that the threshold is far.
 CLIP = 5.0
 #: Cells are alike within this difference of their margins, and this distance of their factors.
-ALIKE, NEAR = 0.75, 1 / 3
+ALIKE, NEAR = 0.75, 1 / 5
 #: Shares and length are fitted to so many cells at most, those nearest to their threshold.
 MOST_FITTED = 150
 #: Only cells this near to their threshold, in logits, decide how exactly the scale is known.
@@ -85,9 +85,11 @@ def shared_errors(cells: Cells) -> SharedErrors:
     own = (cells.deviations**2).sum(axis=1) / (seeds - 1)
     pooled = _pooled(own, margins, cells.distances)
     scale = np.sqrt(np.maximum(pooled, cells.noise))
-    correlation = _correlation(cells.deviations / scale[:, None], margins, cells.distances)
-    covariance = np.outer(scale, scale) * correlation / seeds
+    shares = _shares(cells.deviations / scale[:, None], margins, cells.distances)
+    correlation = _model(shares, cells.distances)
     freedom = _freedom(correlation, margins, seeds)
+    correlation[np.diag_indices(len(margins))] += _largest_of_many(margins) * _alone(shares)
+    covariance = np.outer(scale, scale) * correlation / seeds
     limit = fdtri(seeds - 1, freedom, 1 - ODD / len(margins))
     return SharedErrors(margins, covariance, freedom, own > limit * scale**2, seeds)
 
@@ -106,12 +108,19 @@ def _freedom(correlation: Floats, margins: Floats, seeds: int) -> float:
     return float((seeds - 1) * len(part) ** 2 / (part**2).sum())
 
 
-def _correlation(deviations: Floats, margins: Floats, distances: Floats) -> Floats:
-    """The fitted correlations between the errors of cells, (N, N)."""
+def _largest_of_many(margins: Floats) -> float:
+    """By how much the variance of errors that cells do not share is raised. A shared error is the
+    same for all points; of many that are not, the largest counts (Sidak 1967, JASA 62, 626)."""
+    near = max(1, int((np.abs(margins) <= DECIDING).sum()))
+    return float((ndtri(0.95 ** (1 / near)) / ndtri(0.95)) ** 2 - 1)
+
+
+def _shares(deviations: Floats, margins: Floats, distances: Floats) -> Floats:
+    """The fitted parameters of `_model`, (3,)."""
     chosen = np.argsort(np.abs(margins), kind="stable")[:MOST_FITTED]
     contrasts = _contrasts(deviations[chosen])
     if not contrasts.any():
-        return np.ones_like(distances)  # no seed deviates: the worst case is that all err alike
+        return np.array([5.0, -4.0, 0.0])  # no seed deviates: the worst case is that all err alike
     part = distances[np.ix_(chosen, chosen)]
     found = minimize(
         _objective,
@@ -121,7 +130,12 @@ def _correlation(deviations: Floats, margins: Floats, distances: Floats) -> Floa
         bounds=[(-4.0, 5.0), (-4.0, 5.0), (np.log(0.05), np.log(10.0))],
         options={"maxiter": 20, "ftol": 1e-4},
     )
-    return _model(found.x, distances)
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _alone(parameters: Floats) -> float:
+    """The share e of errors that cells do not share."""
+    return float(1 / (np.exp(parameters[:2]).sum() + 1))
 
 
 def _model(parameters: Floats, distances: Floats) -> Floats:

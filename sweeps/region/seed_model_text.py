@@ -1,0 +1,61 @@
+"""What the model of all points together says, and what so few seeds cannot exclude, in words."""
+
+from __future__ import annotations
+
+from backdoor.wording import counted, noun_for
+from sweeps.records.region_file import RegionFile
+from sweeps.records.seed_model_entry import ModesEntry, SeedModelEntry
+
+
+def seed_model_lines(region: RegionFile) -> list[str]:
+    """Sentences; none of a file of before."""
+    entry, counts = region.get("seed_model"), region["counts"].get("by_model")
+    if entry is None or counts is None:
+        return []
+    seeds = max((point["seeds"] for point in region["points"]), default=0)
+    confidence = f"{100 * region['thresholds']['confidence']:g} %"
+    return [
+        *_verdicts(entry, counts, confidence),
+        *_two_modes(entry, seeds),
+        *_not_excluded(entry, seeds, confidence),
+    ]
+
+
+def _verdicts(entry: SeedModelEntry, counts: dict[str, int], confidence: str) -> list[str]:
+    if not entry["used"]:
+        return [f"No model of all points together: {entry['why']}."] if entry["why"] else []
+    odd = entry["odd"]
+    strange = f" At {counted(odd, 'point')} seeds differ too much to judge." if odd else ""
+    left = entry["left_out"]
+    unjudged = f" {counted(left, 'complete point')} {noun_for(left, 'is', 'are')} not judged."
+    return [
+        f"By a model of all points together, at {confidence}: {counts['IN']} IN (all of them at "
+        f"once), {counts['OUT']} OUT (all at once), {counts['UNDECIDED']} UNDECIDED."
+        f"{strange}{unjudged if left else ''}"
+    ]
+
+
+def _two_modes(entry: SeedModelEntry, seeds: int) -> list[str]:
+    of = {"clean accuracy": entry["modes_clean"], "attack success": entry["modes_success"]}
+    found = [f"{name} ({_statistic(modes)})" for name, modes in of.items() if modes["fired"]]
+    if not found:
+        return []
+    fewest = entry["fewest_seeds"]
+    few = f" With fewer than {fewest} seeds nothing is certainly IN." if seeds < fewest else ""
+    return [
+        f"Seeds have two modes in {' and in '.join(found)}: a training goes one way or the other "
+        f"by chance, so that bounds hold for any distribution.{few}"
+    ]
+
+
+def _statistic(modes: ModesEntry) -> str:
+    return f"test statistic {modes['distance']:.2f}, above {modes['critical']:g}"
+
+
+def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: str) -> list[str]:
+    if not 0 < seeds < entry["fewest_seeds"]:
+        return []
+    return [
+        f"An attack that took with none of {counted(seeds, 'seed')} may still take with up to "
+        f"{100 * entry['taking_share']:.0f} % of all seeds ({confidence})."
+    ]
