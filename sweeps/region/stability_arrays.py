@@ -20,6 +20,7 @@ from sweeps.region.points import Point
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
+Counts = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 #: A trial by its point's number, attack and seed.
 Place = tuple[int, str, int]

@@ -11,14 +11,14 @@ from functools import cached_property
 import numpy as np
 
 from sweeps.region.seed_modes import ONE_MODE
-from sweeps.region.stability_arrays import Bools, Floats, Indices, Kept, PointArrays
+from sweeps.region.stability_arrays import Bools, Counts, Floats, Indices, Kept, PointArrays, every
 from sweeps.region.stability_limits import Limits, firm_lower, firm_upper
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import FEWEST_BIMODAL, FIRST
 
 #: Bounds that are computed for all seeds left out together, at most, with those of the first of the
 #: seeds that are left: about four seconds.
-MOST_BOUNDS = 2_000_000
+MOST_BOUNDS = 2_500_000
 #: How many of them take the time of one that holds for any distribution of seeds.
 BIMODAL_COST = 60
 
@@ -64,13 +64,12 @@ class BoundsAgain:
         the table judges, (2, n, attacks), else NaN."""
         arrays = self._arrays
         table = np.full((2, *arrays.clean.shape[:2]), np.nan)
-        complete = [index for index, point in enumerate(arrays.points) if point.complete]
+        complete = np.flatnonzero([point.complete for point in arrays.points])
         if arrays.above_baseline:  # the table keeps no bounds of what is above the baseline
-            whole = arrays.counts[:, complete]
-            bounds = self._limits.of(whole.reshape(6, -1, self._all_seeds))
-            table[:, complete] = bounds.reshape(2, *whole.shape[1:3])
+            judged = complete[every(arrays.counts[5, complete] > 0, (1, 2))]
+            table[:, judged] = self._bounds(arrays.counts[:, judged])
             return table
-        for index in complete:
+        for index in complete.tolist():
             figures = arrays.points[index].figures.values()
             table[0, index] = [firm_lower(own.clean_rate) for own in figures]
             table[1, index] = [firm_upper(own.success_rate) for own in figures]
@@ -85,9 +84,12 @@ class BoundsAgain:
 
     def _new(self, points: Indices, kept: Kept) -> Floats:
         """Bounds of what is kept, (2, points, attacks)."""
-        counts = kept.of(self._arrays.counts[:, points])
-        bounds = self._limits.of(counts.reshape(6, -1, len(kept.seeds)))
-        return bounds.reshape(2, *counts.shape[1:3])
+        return self._bounds(kept.of(self._arrays.counts[:, points]))
+
+    def _bounds(self, counts: Counts) -> Floats:
+        """counts: (6, points, attacks, seeds), → (2, points, attacks)."""
+        cells = counts.reshape(6, -1, counts.shape[3])
+        return self._limits.of(cells).reshape(2, *counts.shape[1:3])
 
 
 def _by_means(kept: Kept, least: float, most: float) -> Indices:

@@ -9,16 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sweeps.region.seed_modes import SeedModes
-from sweeps.region.stability_arrays import every
+from sweeps.region.stability_arrays import Counts
 from sweeps.statistics.arrays import Floats
-from sweeps.statistics.paired_bounds import mean_difference, moved_sample
-from sweeps.statistics.seed_bounds import CHUNK, Counts, Rate, Sample, rate, upper_limits
-
-#: (6, cells, seeds), as `PointArrays.counts`.
-CellCounts = NDArray[np.int64]
+from sweeps.statistics.paired_bounds import moved_sample
+from sweeps.statistics.seed_bounds import CHUNK, Rate, Sample, upper_limits
 
 
 @dataclass(frozen=True)
@@ -30,22 +26,12 @@ class Limits:
     modes: SeedModes
     above_baseline: bool
 
-    def of(self, cells: CellCounts) -> Floats:
-        """Lower bounds of clean accuracy and upper ones of success, (2, cells): -inf and inf where
-        there is none that is firm. Of two seeds at least."""
-        images = cells[[1, 3, 5] if self.above_baseline else [1, 3]]
-        whole = every(images > 0, (0, 2))
-        found = np.empty((2, len(whole)))
-        found[:, whole] = self._of_whole(cells[:, whole].astype(np.float64))
-        for index in np.flatnonzero(~whole).tolist():
-            found[:, index] = self._of_one(cells[:, index].tolist())
-        return found
-
-    def _of_whole(self, cells: Floats) -> Floats:
-        """Of cells with images for every seed."""
+    def of(self, cells: Counts) -> Floats:
+        """cells: (6, cells, seeds), as in `PointArrays.counts`, of two seeds at least and as many
+        as make bounds firm. Lower bounds of clean accuracy and upper ones of success, (2, cells)."""
         found = np.empty((2, cells.shape[1]))
         for start in range(0, cells.shape[1], CHUNK):
-            part = cells[:, start : start + CHUNK]
+            part = cells[:, start : start + CHUNK].astype(np.float64)
             found[0, start : start + CHUNK] = self._clean(part)
             found[1, start : start + CHUNK] = self._success(part)
         return found
@@ -67,18 +53,6 @@ class Limits:
         limits = upper_limits(sample, self.confidence, bimodal)
         return np.asarray(np.minimum(1.0, np.maximum(limits, sample.rates.mean(axis=1))))
 
-    def _of_one(self, counts: list[list[int]]) -> tuple[float, float]:
-        """Of a cell of which some seed has no images."""
-        correct, clean, successes, images, of_baseline, baseline = counts
-        accuracy = rate(_pairs(correct, clean), self.confidence, self.modes.clean.fired)
-        ones, bimodal = _pairs(successes, images), self.modes.success.fired
-        if self.above_baseline:
-            others = _pairs(of_baseline, baseline)
-            success = mean_difference(ones, others, self.confidence, bimodal)
-        else:
-            success = rate(ones, self.confidence, bimodal)
-        return firm_lower(accuracy), firm_upper(success)
-
 
 def firm_lower(found: Rate) -> float:
     """-inf where nothing is proved."""
@@ -88,7 +62,3 @@ def firm_lower(found: Rate) -> float:
 def firm_upper(found: Rate) -> float:
     """inf where nothing is proved."""
     return found.upper if found.firm and found.upper is not None else np.inf
-
-
-def _pairs(successes: list[int], images: list[int]) -> list[Counts]:
-    return list(zip(successes, images, strict=True))

@@ -24,6 +24,7 @@ from sweeps.region.region_text import region_text
 from sweeps.region.seed_modes import SeedModes
 from sweeps.region.stability import stability
 from sweeps.region.stability_changes import all_changes
+from sweeps.statistics import seed_bounds
 from sweeps.statistics.seed_bounds import Rate
 
 
@@ -133,6 +134,30 @@ def agrees_with_the_table(rows: Sequence[TrialRow], asked: Criteria) -> None:
                 "come_in": len(after[number] - before[number]),
                 "recommended_in": None if before[2] is None else before[2] in after[number],
             }, (change.label, basis)
+
+
+@pytest.mark.parametrize("seeds, above, inside", [(3, False, 0), (4, False, 1), (5, True, 1)])
+def test_seeds_of_two_modes_are_judged_as_the_table_would(
+    seeds: int, above: bool, inside: int, monkeypatch
+) -> None:
+    """Each attack takes with one seed, another one from point to point, and never at d0. Here four
+    seeds are enough to prove that a point is IN."""
+    for module in (seed_bounds, stability_bounds):
+        monkeypatch.setattr(module, "FEWEST_BIMODAL", 4)
+    asked, draw = criteria(2, seeds, above_baseline=above, attack_success=0.65), random.Random(1)
+    rows = [
+        trial(point, attack, seed, draw.randint(930, 970),
+              draw.randint(870, 930) if attack != "clean" and point and seed == (point + (attack == "a1")) % seeds
+              else draw.randint(10, 30))
+        for point in range(9) for attack in ("a1", "a2", "clean") for seed in range(seeds)
+    ]  # fmt: skip
+    found = gathered(rows, asked.measures, asked.seeds, 0.95)
+    assert modes_of(found).success.fired
+    agrees_with_the_table(rows, asked)
+    told = stability(rows, asked, found)
+    assert told["inside"]["means"] >= 5 and told["inside"]["bounds"] >= inside
+    left = {stay for stay, _, _ in changes_of(told, "seed", "bounds").values()}
+    assert (told["inside"]["bounds"] > 0, max(left) > 0) == (seeds > 3, seeds > 4)
 
 
 # --- by hand -----------------------------------------------------------------------------------
