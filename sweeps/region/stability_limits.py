@@ -27,8 +27,11 @@ class Limits:
     above_baseline: bool
 
     def of(self, cells: Counts) -> Floats:
-        """cells: (6, cells, seeds), as in `PointArrays.counts`, of two seeds at least and as many
-        as make bounds firm. Lower bounds of clean accuracy and upper ones of success, (2, cells)."""
+        """Lower bounds of clean accuracy and upper ones of success, (2, cells).
+
+        cells: (6, cells, seeds), as in `PointArrays.counts`; of two seeds at least, and as many as
+        make bounds firm.
+        """
         found = np.empty((2, cells.shape[1]))
         for start in range(0, cells.shape[1], CHUNK):
             part = cells[:, start : start + CHUNK].astype(np.float64)

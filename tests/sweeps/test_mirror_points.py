@@ -21,9 +21,9 @@ from sweeps.cli.main import main
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.mirror import Mirrored, MirrorProcess, TrackingUnreachable, mirror
 from sweeps.mirror.follower import Follower
-from sweeps.results.extend import extend_results
 from sweeps.region.panel import criteria_of
 from sweeps.region.points import gathered, modes_of
+from sweeps.results.extend import extend_results
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
