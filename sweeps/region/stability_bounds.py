@@ -12,7 +12,7 @@ import numpy as np
 
 from sweeps.region.seed_modes import ONE_MODE
 from sweeps.region.stability_arrays import Bools, Counts, Floats, Indices, Kept, PointArrays, every
-from sweeps.region.stability_limits import Limits, firm_lower, firm_upper
+from sweeps.region.stability_limits import BoundSettings, firm_lower, firm_upper
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.seed_bounds import FEWEST_BIMODAL, FIRST
 
@@ -30,7 +30,7 @@ class BoundsAgain:
     def __init__(self, arrays: PointArrays, confidence: float) -> None:
         self._arrays = arrays
         self._modes = arrays.points[0].modes if arrays.points else ONE_MODE
-        self._limits = Limits(confidence, self._modes, arrays.above_baseline)
+        self._settings = BoundSettings(confidence, self._modes, arrays.above_baseline)
         self.most, self.too_many = MOST_BOUNDS, False
         self._all_seeds, self._computed = arrays.clean.shape[2], 0
 
@@ -89,7 +89,7 @@ class BoundsAgain:
     def _bounds(self, counts: Counts) -> Floats:
         """counts: (6, points, attacks, seeds), → (2, points, attacks)."""
         cells = counts.reshape(6, -1, counts.shape[3])
-        return self._limits.of(cells).reshape(2, *counts.shape[1:3])
+        return self._settings.of(cells).reshape(2, *counts.shape[1:3])
 
 
 def _by_means(kept: Kept, least: float, most: float) -> Indices:

@@ -18,7 +18,7 @@ from sweeps.statistics.seed_bounds import CHUNK, Rate, Sample, upper_limits
 
 
 @dataclass(frozen=True)
-class Limits:
+class BoundSettings:
     """What bounds depend on. above_baseline: whether success is compared with that of the clean
     baseline."""
 
