@@ -78,9 +78,12 @@ def shared_by_seeds(values: Floats) -> float:
 
 def above_falling(sizes: Floats) -> float:
     """The distance from the distribution function of sizes, (n,) at least 0, up to its least
-    concave majorant."""
-    at = np.concatenate([[0.0], np.sort(sizes)])
-    share = np.arange(len(at)) / len(sizes)
+    concave majorant. Where sizes are 0 both begin with their share: a mode at 0 is none too many."""
+    above = np.sort(sizes[sizes > 0])
+    if not len(above):
+        return 0.0
+    at = np.concatenate([[0.0], above])
+    share = (np.arange(len(at)) + len(sizes) - len(above)) / len(sizes)
     hull = _upper_hull(at, share)
     majorant = np.interp(at, at[hull], share[hull])
     return float((majorant[1:] - share[:-1]).max())

@@ -45,9 +45,11 @@ DRAWS = 4000
 #: Where seeds have two modes, fewer than this prove nothing.
 FEWEST_BIMODAL = 20
 
+#: More images than this make no rate near 0 or 1 surer: a mean over seeds may lie far above what most
+#: of them show.
+ENOUGH = 450
 #: By which power of its factor a deviation grows that is only assumed, since noise is known better.
-#: Least where seeds that agree at 0 of many images, but have a long tail, are still covered.
-OF_NOISE = 0.85
+OF_NOISE = 0.6
 #: The fewest seeds that have limits.
 FIRST = 2
 #: Cells of which limits are computed at once.
@@ -70,23 +72,26 @@ class Sample:
     """Rates of seeds, (c, n) each, in the order in which seeds were added.
 
     rates: in [0, 1]. logits: of rates a little inside (0, 1), so that they are finite. rate_noise,
-    logit_noise: variances of either that are there at least.
+    logit_noise: variances of either that are there at least. coarse_noise: that of logits if there
+    were no more than `ENOUGH` images.
     """
 
     rates: Floats
     logits: Floats
     rate_noise: Floats
     logit_noise: Floats
+    coarse_noise: Floats
 
     @staticmethod
     def of(hits: Floats, totals: Floats) -> Sample:
         """From successes of trials, (c, n) each; trials above 0."""
-        # Half a success and half a failure keep the logit of 0 and of n finite.
-        inside = (hits + 0.5) / (totals + 1)
+        # Half a success and half a failure keep the logit of 0 and of n finite. Where more images
+        # than enough have no success, the logit would still fall with their number.
+        some = np.minimum(totals, ENOUGH)
+        inside = (hits / totals * some + 0.5) / (some + 1)
         spread = inside * (1 - inside)
-        return Sample(
-            hits / totals, logit(inside), spread / (totals + 1), 1 / ((totals + 1) * spread)
-        )
+        noise, coarse = 1 / ((totals + 1) * spread), 1 / ((some + 1) * spread)
+        return Sample(hits / totals, logit(inside), spread / (totals + 1), noise, coarse)
 
     @property
     def seeds(self) -> int:
@@ -94,12 +99,13 @@ class Sample:
 
     def rows(self, where: slice) -> Sample:
         """Some of the cells."""
-        parts = self.rates, self.logits, self.rate_noise, self.logit_noise
-        return Sample(*(part[where] for part in parts))
+        noises = self.rate_noise, self.logit_noise, self.coarse_noise
+        return Sample(*(part[where] for part in (self.rates, self.logits, *noises)))
 
     def turned(self) -> Sample:
         """The sample of what is left to 1, whose upper limits are the lower ones of this."""
-        return Sample(1 - self.rates, -self.logits, self.rate_noise, self.logit_noise)
+        noises = self.rate_noise, self.logit_noise, self.coarse_noise
+        return Sample(1 - self.rates, -self.logits, *noises)
 
 
 def rate(counts: Sequence[Counts], confidence: float, bimodal: bool = False) -> Rate:
@@ -191,11 +197,12 @@ def _one_mode(sample: Sample, confidence: float, count: int) -> Floats:
     mean, deviation = _moments(sample.logits[:, :count], sample.logit_noise[:, :count])
     of_rates, rate_deviation = _moments(sample.rates[:, :count], sample.rate_noise[:, :count])
     reach = float(stdtrit(count - 1, confidence)) / math.sqrt(count)
-    # As of normal values up to three seeds; of more, the deviation of heavy-tailed ones varies more.
+    # As of normal values up to three seeds; with more, a heavy-tailed deviation varies more.
     freedom, nodes = min(count - 1, 2 + 0.4 * (count - 3)), _nodes(count)
     up, down = (math.sqrt(freedom / chdtri(freedom, tail)) for tail in (confidence, 1 - confidence))
     own = sample.logits[:, :count].std(axis=1, ddof=1)
-    wide, narrow = np.maximum(own * up, deviation * up**OF_NOISE), deviation * down
+    assumed = np.sqrt(sample.coarse_noise[:, :count].mean(axis=1))
+    wide, narrow = np.maximum(own * up, assumed * up**OF_NOISE), deviation * down
     centre = _mean_logit(mean, deviation, nodes)
     shifted = _mean_logit(mean + reach * deviation, deviation, nodes) - centre
     spread = np.maximum(_mean_logit(mean, wide, nodes), _mean_logit(mean, narrow, nodes)) - centre

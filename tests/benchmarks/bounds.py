@@ -116,8 +116,12 @@ def modes(draws: int):
     for together, seeds, share in product((False, True), SEEDS, SHARES):
         row = {"seeds take": "together" if together else "by cell", "number": seeds, "share": share}
         rows.append({**row, **_sweeps(share, seeds, together, draws)})
-    enough = [row["coverage where it fired"] for row in rows if row["number"] >= FEWEST_BIMODAL]
-    least = min(value for value in enough if isinstance(value, float))
+    # Seeds that take together are one draw of `number` seeds a sweep: the test seldom fires there.
+    least = min(
+        row["coverage where it fired"]
+        for row in rows
+        if row["number"] >= FEWEST_BIMODAL and row["seeds take"] == "by cell"
+    )
     wrong = sum(row["called IN where it fired"] for row in rows if row["number"] < FEWEST_BIMODAL)
     return {"two modes": rows}, {
         f"coverage of the new bounds, two modes, {FEWEST_BIMODAL} seeds, at least {WANTED}": (
@@ -131,11 +135,11 @@ def modes(draws: int):
 def _sweeps(share: float, seeds: int, together: bool, draws: int) -> dict[str, object]:
     """Sweeps of two sizes and two spreads. Of seeds that take together one cell of each sweep
     counts, since its cells miss together."""
-    fired, covered, called, number = {}, {True: [], False: []}, 0, {True: 0, False: 0}
-    for cells, spread in product(CELLS, SPREADS):
+    fired, covered, called, drawn = {}, {True: [], False: []}, 0, {True: 0, False: 0}
+    for number, (cells, spread) in enumerate(product(CELLS, SPREADS)):
         family, alarms, kept = two_modes(share, spread, together), [], {True: [], False: []}
         for seed in range(SWEEPS):
-            hits = counted(family, (cells, seeds), 450, seed)
+            hits = counted(family, (cells, seeds), 450, seed + SWEEPS * number)
             alarms.append(bimodality(hits, np.full_like(hits, 450)).fired)
             kept[alarms[-1]].append(hits[:1] if together else hits)
         fired.setdefault(cells, []).append(np.mean(alarms))
@@ -144,14 +148,14 @@ def _sweeps(share: float, seeds: int, together: bool, draws: int) -> dict[str, o
                 hits = np.concatenate(some)[: draws // 4 + 1]
                 lower, upper, firm = new(hits, 450, bimodal)
                 covered[bimodal] += [upper >= family.mean, lower <= family.mean]
-                number[bimodal] += len(hits)
+                drawn[bimodal] += len(hits)
                 called += int(bimodal and (firm.astype(bool) & (upper <= THRESHOLD)).sum())
     return {
         **{f"fires, {cells} cells": float(np.mean(shares)) for cells, shares in fired.items()},
-        "drawn where it fired": number[True],
+        "drawn where it fired": drawn[True],
         "coverage where it fired": _least(covered[True]),
         "called IN where it fired": called,
-        "drawn where it did not": number[False],
+        "drawn where it did not": drawn[False],
         "coverage where it did not": _least(covered[False]),
     }
 
