@@ -78,7 +78,7 @@ def shared_by_seeds(values: Floats) -> float:
 
 def above_falling(sizes: Floats) -> float:
     """The distance from the distribution function of sizes, (n,) at least 0, up to its least
-    concave majorant. Where sizes are 0 both begin with their share: a mode at 0 is none too many."""
+    concave majorant. Both begin with the share of sizes that are 0: there the mode may be."""
     above = np.sort(sizes[sizes > 0])
     if not len(above):
         return 0.0

@@ -45,8 +45,8 @@ DRAWS = 4000
 #: Where seeds have two modes, fewer than this prove nothing.
 FEWEST_BIMODAL = 20
 
-#: More images than this make no rate near 0 or 1 surer: a mean over seeds may lie far above what most
-#: of them show.
+#: More images than this say no more of a rate near 0 or 1: most seeds may show none although the
+#: mean is far above.
 ENOUGH = 450
 #: By which power of its factor a deviation grows that is only assumed, since noise is known better.
 OF_NOISE = 0.6
