@@ -191,9 +191,6 @@ def one_mode(sample: Sample, confidence: float, counts: Sequence[int]) -> Floats
 
 
 def _one_mode(sample: Sample, confidence: float, count: int) -> Floats:
-    if count == FIRST:
-        # Their limit stays for all seeds after them: half of the errors are left for those.
-        confidence = (1 + confidence) / 2
     mean, deviation = _moments(sample.logits[:, :count], sample.logit_noise[:, :count])
     of_rates, rate_deviation = _moments(sample.rates[:, :count], sample.rate_noise[:, :count])
     reach = float(stdtrit(count - 1, confidence)) / math.sqrt(count)

@@ -4,7 +4,7 @@
 
 Old: Student's t on logits with binomial noise as the least spread, for seeds of any kind. New:
 `sweeps.statistics.seed_bounds`, for seeds of any distribution where `sweeps.statistics.bimodality`
-finds two modes in a sweep. Prints tables and goals, and ends with exit code 1 where a goal is missed.
+finds two modes in a sweep. Prints tables and criteria, and ends with exit code 1 where a criterion is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seed_families import SHARES, SPREADS, Family, one_mode, two_modes
 from sweeps.statistics.bimodality import CRITICAL, above_falling, bimodality
 from sweeps.statistics.seed_bounds import FEWEST_BIMODAL, Sample, rates_of
 
-CONFIDENCE, WANTED = 0.95, 0.93
+CONFIDENCE, LEAST = 0.95, 0.93
 SEEDS, IMAGES, CELLS = (3, 5, 10, 20), (100, 450, 5000), (36, 216)
 #: The threshold that points are proven to lie below, and true means whose power is shown.
 THRESHOLD = 0.2
@@ -76,7 +76,7 @@ def coverage(draws: int):
         power.append({**row, **_proves("old", before), **_proves("new", now)})
         least = min(least, cells[-1]["new: upper"], cells[-1]["new: lower"])
     return {"coverage": cells, "power": power}, {
-        f"coverage of the new bounds, one mode, at least {WANTED}": (least, least >= WANTED)
+        f"coverage of the new bounds, one mode, at least {LEAST}": (least, least >= LEAST)
     }
 
 
@@ -93,7 +93,7 @@ def _covers(name: str, found) -> dict[str, float]:
     return {
         f"{name}: upper": min(upper),
         f"{name}: lower": min(lower),
-        f"{name}: below {WANTED}": sum(share < WANTED for share in upper + lower),
+        f"{name}: below {LEAST}": sum(share < LEAST for share in upper + lower),
         f"{name}: width": float(np.median([np.median(high) - truth for truth, _, high in found])),
     }
 
@@ -124,9 +124,9 @@ def modes(draws: int):
     )
     wrong = sum(row["called IN where it fired"] for row in rows if row["number"] < FEWEST_BIMODAL)
     return {"two modes": rows}, {
-        f"coverage of the new bounds, two modes, {FEWEST_BIMODAL} seeds, at least {WANTED}": (
+        f"coverage of the new bounds, two modes, {FEWEST_BIMODAL} seeds, at least {LEAST}": (
             least,
-            least >= WANTED,
+            least >= LEAST,
         ),
         f"called IN with fewer than {FEWEST_BIMODAL} seeds of two modes": (wrong, wrong == 0),
     }
@@ -226,18 +226,18 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
     parser.add_argument("--draws", type=int, default=2000, help="of the seeds of one cell")
     options = parser.parse_args()
-    goals = {}
+    criteria = {}
     for part in options.only.split(","):
         tables, reached = PARTS[part](options.draws)
         for name, rows in tables.items():
             print(f"\n{name}\n\n{markdown(rows)}", flush=True)
             record(f"bounds: {name}", make_command("bench-bounds"), rows,
                    f"{options.draws} draws a cell, confidence {CONFIDENCE}.")  # fmt: skip
-        goals |= reached
-    print("\ngoals")
-    for goal, (value, met) in goals.items():
-        print(f"  {'met   ' if met else 'MISSED'} {goal}: {value:.4g}")
-    return 0 if all(met for _, met in goals.values()) else 1
+        criteria |= reached
+    print("\ncriteria")
+    for criterion, (value, met) in criteria.items():
+        print(f"  {'met   ' if met else 'MISSED'} {criterion}: {value:.4g}")
+    return 0 if all(met for _, met in criteria.values()) else 1
 
 
 if __name__ == "__main__":

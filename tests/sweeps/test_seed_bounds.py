@@ -50,8 +50,6 @@ def spread_of(values, noise):
 def first_seeds(counts, level):
     """The upper limit that these seeds prove on their own."""
     m, z, z_noise, coarse, x, x_noise = len(counts), [], [], [], [], []
-    if m == 2:
-        level = 1 - (1 - level) / 2
     for k, n in counts:
         some = min(n, 450)
         p = (k / n * some + 0.5) / (some + 1)
