@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from sweeps.statistics.arrays import Floats
 from sweeps.statistics.seed_bounds import Counts, Rate, Sample, rates_of
 
 
@@ -33,14 +35,29 @@ def mean_difference(
     pairs = [(one, other) for one, other in zip(ones, others, strict=True) if one[1] and other[1]]
     if not pairs:
         return Rate(math.nan, None, None)
-    one, images, other, _ = np.array(
+    one, images, other, trials = np.array(
         [(k / n, n, m / r, r) for (k, n), (m, r) in pairs], dtype=np.float64
     ).T
     middle = float(other.mean())
     moved = np.clip(one - (other - middle), 0.0, 1.0)[None]
-    found = rates_of(Sample.of(moved * images, images[None]), confidence, bimodal)[0]
+    sample = _noisier(Sample.of(moved * images, images[None]), Sample.of(other * trials, trials))
+    found = rates_of(sample, confidence, bimodal)[0]
     mean = float((one - other).mean())
     if found.lower is None or found.upper is None:
         return Rate(mean, None, None)
     lower, upper = min(found.lower - middle, mean), max(found.upper - middle, mean)
     return Rate(mean, lower, upper, found.firm)
+
+
+def _noisier(one: Sample, other: Sample) -> Sample:
+    """The sample of one rate, (1, n), with the binomial noise of the other, (n,), added to its own:
+    seeds whose differences agree by chance prove little."""
+    more: Floats = other.rate_noise[None]
+    # A logit moves 1 / (p (1 - p)) times as far as its rate p.
+    slope: Floats = one.logit_noise / one.rate_noise
+    return replace(
+        one,
+        rate_noise=one.rate_noise + more,
+        logit_noise=one.logit_noise + more * slope,
+        coarse_noise=one.coarse_noise + more * slope,
+    )
