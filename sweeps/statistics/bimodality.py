@@ -20,8 +20,8 @@ from scipy.special import logit
 from sweeps.statistics.arrays import Floats
 
 #: The distance, times the root of the number of differences, above which the test fires. The
-#: flattest distribution with one mode, an even one, passes it in 5 % of cases with ten to thirty
-#: differences, and less often with more (`tests/benchmarks/bounds.py`).
+#: flattest distribution with one mode, an even one, passes it in 4 % of cases with ten differences,
+#: in 2 % with thirty, and less often with more (`tests/benchmarks/bounds.py`).
 CRITICAL = 1.2
 
 
