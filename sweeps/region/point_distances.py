@@ -7,7 +7,6 @@ other factors differ by 1, or not at all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,8 @@ from sweeps.records.model_answer import Factors
 from sweeps.records.region_file import PanelEntry
 from sweeps.statistics.arrays import Floats
 
-#: A factor has an order if it has so many values that are numbers.
+#: A factor has an order if it takes so many values that are numbers, beside equal values of the
+#: factors that are not.
 FEWEST_VALUES = 3
 
 
@@ -26,9 +26,11 @@ def point_distances(points: Sequence[Factors]) -> Floats | None:
     names = sorted({name for factors in points for name in factors})
     numeric = [name for name in names if _numbers(points, name)]
     kinds = [tuple(_word(p.get(name)) for name in names if name not in numeric) for p in points]
-    ranks = [_ranks([p.get(name) for p in points], kinds) for name in numeric]
-    if not any(len(set(rank.tolist())) >= FEWEST_VALUES for rank in ranks):
+    columns = [[p.get(name) for p in points] for name in numeric]
+    orders = [_orders(values, kinds) for values in columns]
+    if not any(len(order) >= FEWEST_VALUES for own in orders for order in own.values()):
         return None
+    ranks = [_ranks(*each, kinds) for each in zip(columns, orders, strict=True)]
     found = np.zeros((len(points), len(points)))
     for values in zip(*kinds, strict=True):
         found += _differ(values)
@@ -65,21 +67,29 @@ def _differ(values: Sequence[object]) -> Floats:
     return np.asarray(own[:, None] != own[None, :], dtype=np.float64)
 
 
-def _ranks(values: Sequence[object], kinds: Sequence[object]) -> Floats:
-    """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+def _orders(
+    values: Sequence[object], kinds: Sequence[object]
+) -> dict[object, dict[float, int]]:
+    """Kind → the rank of each value from 0 on."""
     own: dict[object, set[float]] = {}
     for value, kind in zip(values, kinds, strict=True):
         if isinstance(value, (int, float)):
             own.setdefault(kind, set()).add(float(value))
-    order = {
+    return {
         kind: {value: rank for rank, value in enumerate(sorted(found))}
         for kind, found in own.items()
     }
 
+
+def _ranks(
+    values: Sequence[object], orders: dict[object, dict[float, int]], kinds: Sequence[object]
+) -> Floats:
+    """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+
     def place(value: object, kind: object) -> float:
-        if not isinstance(value, (int, float)) or len(order[kind]) < 2:
+        if not isinstance(value, (int, float)) or len(orders[kind]) < 2:
             return 0.5
-        return order[kind][float(value)] / (len(order[kind]) - 1)
+        return orders[kind][float(value)] / (len(orders[kind]) - 1)
 
     found = [place(value, kind) for value, kind in zip(values, kinds, strict=True)]
-    return np.array([0.5 if math.isnan(each) else each for each in found], dtype=np.float64)
+    return np.array(found, dtype=np.float64)
