@@ -14,27 +14,32 @@ import numpy as np
 from backdoor.settings.schema import is_number
 from sweeps.records.model_answer import Factors
 from sweeps.records.region_file import PanelEntry
-from sweeps.statistics.arrays import Floats
+from sweeps.statistics.arrays import Floats, Ints
 
 #: A factor has an order if it takes so many values that are numbers, beside equal values of the
 #: factors that are not.
 FEWEST_VALUES = 3
 
 
-def point_distances(points: Sequence[Factors]) -> Floats | None:
-    """Between points, (n, n); None where no factor has an order."""
-    names = sorted({name for factors in points for name in factors})
-    numeric = [name for name in names if _numbers(points, name)]
-    kinds = [tuple(_word(p.get(name)) for name in names if name not in numeric) for p in points]
-    columns = [[p.get(name) for p in points] for name in numeric]
-    orders = [_orders(values, kinds) for values in columns]
-    if not any(len(order) >= FEWEST_VALUES for own in orders for order in own.values()):
+def has_order(points: Sequence[Factors]) -> bool:
+    """Whether some factor has an order."""
+    numeric, kinds = _numeric(points), _kinds(points)
+    orders = [_orders([p.get(name) for p in points], kinds) for name in numeric]
+    return any(len(order) >= FEWEST_VALUES for own in orders for order in own.values())
+
+
+def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Floats | None:
+    """Between the chosen points, by their numbers, or between all, (n, n); None where no factor of
+    all points has an order. Ranks are those among all points."""
+    if not has_order(points):
         return None
-    ranks = [_ranks(*each, kinds) for each in zip(columns, orders, strict=True)]
-    found = np.zeros((len(points), len(points)))
-    for values in zip(*kinds, strict=True):
+    kinds = _kinds(points)
+    wanted = np.arange(len(points)) if chosen is None else chosen
+    found = np.zeros((len(wanted), len(wanted)))
+    for values in zip(*(kinds[index] for index in wanted.tolist()), strict=True):
         found += _differ(values)
-    for rank in ranks:
+    for name in _numeric(points):
+        rank = _ranks([p.get(name) for p in points], kinds)[wanted]
         found += np.abs(rank[:, None] - rank[None, :])
     return found
 
@@ -49,6 +54,19 @@ def attack_distances(panel: Sequence[PanelEntry]) -> Floats:
     for values in zip(*kinds, strict=True):
         found += _differ(values)
     return np.asarray(found, dtype=np.float64)
+
+
+def _numeric(points: Sequence[Factors]) -> list[str]:
+    """The factors that are numbers wherever they are there, and differ."""
+    names = sorted({name for factors in points for name in factors})
+    return [name for name in names if _numbers(points, name)]
+
+
+def _kinds(points: Sequence[Factors]) -> list[tuple[str, ...]]:
+    """What each point has of all other factors."""
+    numeric = set(_numeric(points))
+    names = sorted({name for factors in points for name in factors} - numeric)
+    return [tuple(_word(factors.get(name)) for name in names) for factors in points]
 
 
 def _numbers(points: Sequence[Factors], name: str) -> bool:
@@ -81,10 +99,9 @@ def _orders(
     }
 
 
-def _ranks(
-    values: Sequence[object], orders: dict[object, dict[float, int]], kinds: Sequence[object]
-) -> Floats:
+def _ranks(values: Sequence[object], kinds: Sequence[object]) -> Floats:
     """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+    orders = _orders(values, kinds)
 
     def place(value: object, kind: object) -> float:
         if not isinstance(value, (int, float)) or len(orders[kind]) < 2:
