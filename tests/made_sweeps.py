@@ -24,7 +24,7 @@ def asked(
 ) -> Criteria:
     """Accuracy 0.8 and success 0.2, unless the thresholds say otherwise. Each attack has a poison
     rate of its own."""
-    panel = tuple(
+    panel: tuple[Any, ...] = tuple(
         {"attack_id": name, "measure_id": f"m-{name}", "label": f"{name} at {number} %",
          "trigger": name, "poison_rate": number / 100, "target": 0}
         for number, name in enumerate(attacks, 1)
@@ -74,7 +74,8 @@ def trials(
 def judged(rows: Sequence[TrialRow], criteria: Criteria, **options: Any) -> RegionFile:
     """The region of these rows."""
     of = {s: [row for row in rows if row.status == s] for s in ("finished", "stopped", "failed")}
-    return region_of(criteria, SimpleNamespace(trials=lambda: list(rows), **of), **options)
+    ledger: Any = SimpleNamespace(trials=lambda: list(rows), **of)
+    return region_of(criteria, ledger, **options)
 
 
 def by_decay(region: RegionFile) -> dict[Any, Any]:

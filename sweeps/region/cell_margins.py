@@ -1,8 +1,9 @@
 """How far inside the thresholds points are under each attack, as the model of all points takes it.
 
 Margins and deviations are logits, linear around the mean rates, so that a margin is that of the
-means which are shown, half an image inside (0, 1) at least. Where a threshold depends on other models, on the most accurate point or on
-the clean baseline, it is compared seed by seed: what a seed shifts for both does not count.
+means which are shown, at least half an image inside (0, 1). Where a threshold depends on other
+models, on the most accurate point or on the clean baseline, it is compared seed by seed: what a
+seed shifts for both does not count.
 
 Notation: P points, A attacks, n seeds.
 """

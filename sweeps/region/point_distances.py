@@ -28,11 +28,9 @@ def has_order(points: Sequence[Factors]) -> bool:
     return any(len(order) >= FEWEST_VALUES for own in orders for order in own.values())
 
 
-def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Floats | None:
-    """Between the chosen points, by their numbers, or between all, (n, n); None where no factor of
-    all points has an order. Ranks are those among all points."""
-    if not has_order(points):
-        return None
+def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Floats:
+    """Between the chosen points, by their numbers, or between all, (n, n). Ranks are those among all
+    points."""
     kinds = _kinds(points)
     wanted = np.arange(len(points)) if chosen is None else chosen
     found = np.zeros((len(wanted), len(wanted)))
@@ -85,9 +83,7 @@ def _differ(values: Sequence[object]) -> Floats:
     return np.asarray(own[:, None] != own[None, :], dtype=np.float64)
 
 
-def _orders(
-    values: Sequence[object], kinds: Sequence[object]
-) -> dict[object, dict[float, int]]:
+def _orders(values: Sequence[object], kinds: Sequence[object]) -> dict[object, dict[float, int]]:
     """Kind → the rank of each value from 0 on."""
     own: dict[object, set[float]] = {}
     for value, kind in zip(values, kinds, strict=True):

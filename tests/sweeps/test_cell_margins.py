@@ -61,7 +61,9 @@ def test_below_best_is_paired_with_the_best_by_seed() -> None:
     rows = trials(1, (940, 950, 960), (0, 0, 0)) + trials(2, (900, 910, 920), (0, 0, 0))
     clean, _ = margins(rows, asked(below_best=0.05))
     # The best is 0.95, so that 0.90 is asked for; seeds shift both alike.
-    assert clean.margins[:, 0] == pytest.approx([logit(0.95) - logit(0.9), logit(0.91) - logit(0.9)])
+    assert clean.margins[:, 0] == pytest.approx(
+        [logit(0.95) - logit(0.9), logit(0.91) - logit(0.9)]
+    )
     shifts = np.array([-0.01, 0, 0.01])
     for index, mean in enumerate((0.95, 0.91)):
         expected = shifts * (slope(mean) - slope(0.9))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeps.region.point_distances import attack_distances, point_distances
+from sweeps.region.point_distances import attack_distances, has_order, point_distances
 
 
 def distances(points):
-    found = point_distances(points)
-    return None if found is None else found.round(9).tolist()
+    return point_distances(points).round(9).tolist()
 
 
 def test_a_number_counts_by_its_rank() -> None:
@@ -22,26 +21,32 @@ def test_a_number_counts_by_its_rank() -> None:
 def test_factors_add_up_and_text_differs_by_one() -> None:
     points = [{"x": x, "kind": kind} for kind in ("a", "b") for x in (1, 2, 3)]
     found = point_distances(points)
-    assert found is not None
     assert found[0].tolist() == [0, 0.5, 1, 1, 1.5, 2]
     assert (found == found.T).all() and (np.diag(found) == 0).all()
+
+
+def test_of_chosen_points_ranks_are_those_among_all() -> None:
+    points = [{"x": x} for x in (1, 2, 3, 4, 5)]
+    assert has_order(points)
+    assert point_distances(points, np.array([0, 4, 3])).tolist() == [
+        [0, 1, 0.75], [1, 0, 0.25], [0.75, 0.25, 0],
+    ]  # fmt: skip
 
 
 def test_two_numbers_are_ranked_apart() -> None:
     points = [{"x": x, "y": y} for x in (1, 2, 4) for y in (10, 20)]
     found = point_distances(points)
-    assert found is not None and found[0].tolist() == [0, 1, 0.5, 1.5, 1, 2]
+    assert found[0].tolist() == [0, 1, 0.5, 1.5, 1, 2]
 
 
 def test_a_conditional_factor_is_ranked_beside_its_condition() -> None:
     """Dropout is there for `mlp` only; its place without values is in the middle."""
     points = [{"net": "mlp", "drop": d} for d in (0.1, 0.2, 0.3)] + [{"net": "ridge"}]
     found = point_distances(points)
-    assert found is not None
     assert found[3].tolist() == [1.5, 1, 1.5, 0] and found[0].tolist() == [0, 0.5, 1, 1.5]
     # Values of two kinds have ranks of their own: 0.1 to 0.3, and 5 to 7.
     both = point_distances([*points[:3], *({"net": "cnn", "drop": d} for d in (5, 6, 7))])
-    assert both is not None and both[0].tolist() == [0, 0.5, 1, 1, 1.5, 2]
+    assert both[0].tolist() == [0, 0.5, 1, 1, 1.5, 2]
 
 
 @pytest.mark.parametrize(
@@ -63,16 +68,17 @@ def test_a_conditional_factor_is_ranked_beside_its_condition() -> None:
     ],
 )
 def test_no_factor_has_an_order(points) -> None:
-    assert point_distances(points) is None
+    assert not has_order(points)
+    assert np.isfinite(point_distances(points)).all()
 
 
 def test_booleans_and_nothing_are_categories() -> None:
     points = [{"x": x, "on": on} for on in (True, None) for x in (1, 2, 3)]
     found = point_distances(points)
-    assert found is not None and found[0].tolist() == [0, 0.5, 1, 1, 1.5, 2]
+    assert found[0].tolist() == [0, 0.5, 1, 1, 1.5, 2]
     # 1 and true are not the same category, nor are 1 and "1".
     mixed = point_distances([{"x": x, "y": y} for y in (1, True, "1") for x in (1, 2, 3)])
-    assert mixed is not None and mixed[0, ::3].tolist() == [0, 1, 1]
+    assert mixed[0, ::3].tolist() == [0, 1, 1]
 
 
 def test_whole_numbers_and_fractions_are_one_order() -> None:
