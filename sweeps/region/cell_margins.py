@@ -1,8 +1,9 @@
 """How far inside the thresholds points are under each attack, as the model of all points takes it.
 
 Margins and deviations are logits, linear around the mean rates, so that a margin is that of the
-means which are shown. Where a threshold depends on other models, on the most accurate point or on
-the clean baseline, it is compared seed by seed: what a seed shifts for both does not count.
+means which are shown, at least half an image inside (0, 1). Where a threshold depends on other
+models, on the most accurate point or on the clean baseline, it is compared seed by seed: what a
+seed shifts for both does not count.
 
 Notation: P points, A attacks, n seeds.
 """
@@ -21,9 +22,6 @@ from sweeps.region.compared_success import baseline_counts
 from sweeps.region.points import Point
 from sweeps.statistics.arrays import Floats
 from sweeps.statistics.seed_bounds import Counts
-
-#: Limits are kept this far inside (0, 1), where logits are finite.
-INSIDE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -51,29 +49,26 @@ def accuracy_margins(
 
 def success_margins(
     points: Sequence[Point], measures: Mapping[str, str], thresholds: Thresholds
-) -> CellMargins | None:
-    """Of attack success; None where a clean baseline is missing that the threshold needs."""
+) -> CellMargins:
+    """Of attack success, at complete points; they have the clean baselines that the threshold
+    needs."""
     hits, totals = _arrays([[f.success for f in point.figures.values()] for point in points])
-    limits, clean = np.full((1, 1, hits.shape[2]), thresholds.attack_success), None
+    limits = np.full((1, 1, hits.shape[2]), thresholds.attack_success)
     if thresholds.above_baseline:
-        clean = _baselines(points, measures)
-        if clean is None:
-            return None
-        limits = clean + thresholds.attack_success
-    found = _margins(hits, np.maximum(totals, 1), limits, clean is not None)
+        limits = _baselines(points, measures) + thresholds.attack_success
+    found = _margins(hits, np.maximum(totals, 1), limits, thresholds.above_baseline)
     return CellMargins(-found.margins, -found.deviations, found.noise)
 
 
 def _margins(hits: Floats, totals: Floats, limits: Floats, paired: bool) -> CellMargins:
     """How far rates are above limits, (P, A, n) each. paired: whether the limits follow from
     other models with the same seeds."""
-    rates = hits / totals
-    mean = ((hits + 0.5) / (totals + 1)).mean(axis=2, keepdims=True)
-    limit = np.clip(limits.mean(axis=2, keepdims=True), INSIDE, 1 - INSIDE)
-    slope = 1 / (mean * (1 - mean))
-    deviations = (rates - rates.mean(axis=2, keepdims=True)) * slope
-    deviations = deviations - (limits - limits.mean(axis=2, keepdims=True)) / (limit * (1 - limit))
     images = totals.mean(axis=2, keepdims=True)
+    deviations, mean = _logits(hits / totals, images)
+    of_limits, limit = _logits(limits, images)
+    # A limit beyond the last image is the end of the scale, whatever the seed.
+    deviations = deviations - np.where(limit == limits.mean(axis=2, keepdims=True), of_limits, 0)
+    slope = 1 / (mean * (1 - mean))
     noise = mean * (1 - mean) / (images + 1)
     if paired:
         # Two models on the same images seldom differ by chance. The variance is pooled over many
@@ -82,6 +77,14 @@ def _margins(hits: Floats, totals: Floats, limits: Floats, paired: bool) -> Cell
     return CellMargins(
         (logit(mean) - logit(limit))[:, :, 0], deviations, (noise * slope**2)[:, :, 0]
     )
+
+
+def _logits(rates: Floats, images: Floats) -> tuple[Floats, Floats]:
+    """Deviations of each seed's logit from that of the mean rate, (P, A, n), and the mean rate, (P,
+    A, 1), half an image inside (0, 1) at least: no seeds prove that they are far from its end."""
+    means, half = rates.mean(axis=2, keepdims=True), 0.5 / (images + 1)
+    inside = np.clip(means, half, 1 - half)
+    return (rates - means) / (inside * (1 - inside)), inside
 
 
 def _arrays(cells: Sequence[Sequence[Mapping[int, Counts]]]) -> tuple[Floats, Floats]:
@@ -107,11 +110,15 @@ def _by_seed(best: Point | None, seeds: Sequence[int]) -> Floats | None:
     return np.array([counts[seed][0] / counts[seed][1] for seed in seeds])
 
 
-def _baselines(points: Sequence[Point], measures: Mapping[str, str]) -> Floats | None:
+def has_baselines(point: Point, measures: Mapping[str, str]) -> bool:
+    """Whether a complete point has a clean baseline of every attack and seed."""
+    found = [baseline_counts(point.baseline, measure) for measure in measures.values()]
+    return all(seed in counts for counts in found for seed in _seeds([point]))
+
+
+def _baselines(points: Sequence[Point], measures: Mapping[str, str]) -> Floats:
     """Success of clean models, (P, A, n)."""
     seeds = _seeds(points)
     found = [[baseline_counts(p.baseline, m) for m in measures.values()] for p in points]
-    if any(seed not in counts for row in found for counts in row for seed in seeds):
-        return None
     rates = [[[c[s][0] / max(1, c[s][1]) for s in seeds] for c in row] for row in found]
     return np.array(rates, dtype=np.float64)

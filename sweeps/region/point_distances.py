@@ -7,7 +7,6 @@ other factors differ by 1, or not at all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,24 +14,30 @@ import numpy as np
 from backdoor.settings.schema import is_number
 from sweeps.records.model_answer import Factors
 from sweeps.records.region_file import PanelEntry
-from sweeps.statistics.arrays import Floats
+from sweeps.statistics.arrays import Floats, Ints
 
-#: A factor has an order if it has so many values that are numbers.
+#: A factor has an order if it takes so many values that are numbers, beside equal values of the
+#: factors that are not.
 FEWEST_VALUES = 3
 
 
-def point_distances(points: Sequence[Factors]) -> Floats | None:
-    """Between points, (n, n); None where no factor has an order."""
-    names = sorted({name for factors in points for name in factors})
-    numeric = [name for name in names if _numbers(points, name)]
-    kinds = [tuple(_word(p.get(name)) for name in names if name not in numeric) for p in points]
-    ranks = [_ranks([p.get(name) for p in points], kinds) for name in numeric]
-    if not any(len(set(rank.tolist())) >= FEWEST_VALUES for rank in ranks):
-        return None
-    found = np.zeros((len(points), len(points)))
-    for values in zip(*kinds, strict=True):
+def has_order(points: Sequence[Factors]) -> bool:
+    """Whether some factor has an order."""
+    numeric, kinds = _numeric(points), _kinds(points)
+    orders = [_orders([p.get(name) for p in points], kinds) for name in numeric]
+    return any(len(order) >= FEWEST_VALUES for own in orders for order in own.values())
+
+
+def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Floats:
+    """Between the chosen points, by their numbers, or between all, (n, n). Ranks are those among all
+    points."""
+    kinds = _kinds(points)
+    wanted = np.arange(len(points)) if chosen is None else chosen
+    found = np.zeros((len(wanted), len(wanted)))
+    for values in zip(*(kinds[index] for index in wanted.tolist()), strict=True):
         found += _differ(values)
-    for rank in ranks:
+    for name in _numeric(points):
+        rank = _ranks([p.get(name) for p in points], kinds)[wanted]
         found += np.abs(rank[:, None] - rank[None, :])
     return found
 
@@ -47,6 +52,19 @@ def attack_distances(panel: Sequence[PanelEntry]) -> Floats:
     for values in zip(*kinds, strict=True):
         found += _differ(values)
     return np.asarray(found, dtype=np.float64)
+
+
+def _numeric(points: Sequence[Factors]) -> list[str]:
+    """The factors that are numbers wherever they are there, and differ."""
+    names = sorted({name for factors in points for name in factors})
+    return [name for name in names if _numbers(points, name)]
+
+
+def _kinds(points: Sequence[Factors]) -> list[tuple[str, ...]]:
+    """What each point has of all other factors."""
+    numeric = set(_numeric(points))
+    names = sorted({name for factors in points for name in factors} - numeric)
+    return [tuple(_word(factors.get(name)) for name in names) for factors in points]
 
 
 def _numbers(points: Sequence[Factors], name: str) -> bool:
@@ -65,21 +83,26 @@ def _differ(values: Sequence[object]) -> Floats:
     return np.asarray(own[:, None] != own[None, :], dtype=np.float64)
 
 
-def _ranks(values: Sequence[object], kinds: Sequence[object]) -> Floats:
-    """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+def _orders(values: Sequence[object], kinds: Sequence[object]) -> dict[object, dict[float, int]]:
+    """Kind → the rank of each value from 0 on."""
     own: dict[object, set[float]] = {}
     for value, kind in zip(values, kinds, strict=True):
         if isinstance(value, (int, float)):
             own.setdefault(kind, set()).add(float(value))
-    order = {
+    return {
         kind: {value: rank for rank, value in enumerate(sorted(found))}
         for kind, found in own.items()
     }
 
+
+def _ranks(values: Sequence[object], kinds: Sequence[object]) -> Floats:
+    """From 0 to 1 among points of the same kinds, (n,); 1/2 for a single value and for none."""
+    orders = _orders(values, kinds)
+
     def place(value: object, kind: object) -> float:
-        if not isinstance(value, (int, float)) or len(order[kind]) < 2:
+        if not isinstance(value, (int, float)) or len(orders[kind]) < 2:
             return 0.5
-        return order[kind][float(value)] / (len(order[kind]) - 1)
+        return orders[kind][float(value)] / (len(orders[kind]) - 1)
 
     found = [place(value, kind) for value, kind in zip(values, kinds, strict=True)]
-    return np.array([0.5 if math.isnan(each) else each for each in found], dtype=np.float64)
+    return np.array(found, dtype=np.float64)

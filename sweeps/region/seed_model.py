@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweeps.records.criteria import Criteria
+from sweeps.records.model_answer import Factors
 from sweeps.records.region_file import PointEntry
 from sweeps.records.seed_model_entry import ModesEntry, SeedModelEntry, SharedEntry
-from sweeps.region.cell_margins import CellMargins, accuracy_margins, success_margins
-from sweeps.region.point_distances import attack_distances, point_distances
+from sweeps.region.cell_margins import CellMargins, accuracy_margins, has_baselines, success_margins
+from sweeps.region.point_distances import attack_distances, has_order, point_distances
 from sweeps.region.points import Point
 from sweeps.region.seed_modes import SeedModes
 from sweeps.statistics.arrays import Bools, Floats, Ints
@@ -69,20 +70,18 @@ def seed_model(
     """The model of all complete points. best: the most accurate point; least: the clean accuracy
     asked for; both None where not known."""
     complete = [point for point in points if point.complete]
-    fine = [point for point in complete if not any(row.broken for row in point.rows)]
+    fine = [point for point in complete if _is_fine(point, criteria)]
     entry = _entry(criteria, modes, len(complete) - len(fine))
-    distances = point_distances([point.factors for point in fine]) if fine else None
-    entry["why"] = _unfit(criteria, fine, distances, least, modes)
-    if entry["why"] is not None or distances is None or least is None:
+    factors = [point.factors for point in fine]
+    entry["why"] = _unfit(criteria, factors, least, modes)
+    if entry["why"] is not None or least is None:
         return SeedModel(entry, {})
     clean = accuracy_margins(fine, best, criteria.thresholds, least)
     success = success_margins(fine, criteria.measures, criteria.thresholds)
-    if success is None:
-        entry["why"] = "a clean baseline is missing that the threshold needs"
-        return SeedModel(entry, {})
     chosen = _chosen(clean, success)
     entry["left_out"] += len(fine) - len(chosen)
-    between = _cell_distances(distances[np.ix_(chosen, chosen)], attack_distances(criteria.panel))
+    distances = point_distances(factors, chosen)
+    between = _cell_distances(distances, attack_distances(criteria.panel))
     errors = [_errors(each, chosen, between) for each in (clean, success)]
     return _judged([fine[index] for index in chosen], errors, criteria, entry)
 
@@ -93,6 +92,13 @@ def add_judgements(table: Sequence[PointEntry], model: SeedModel) -> None:
     for entry in table:
         found = model.judgements.get(entry["defence_id"], Judgement(None, UNDECIDED))
         entry["inside"], entry["by_model"] = found.chance, found.verdict
+
+
+def _is_fine(point: Point, criteria: Criteria) -> bool:
+    """Whether a complete point can be judged."""
+    if any(row.broken for row in point.rows):
+        return False
+    return not criteria.thresholds.above_baseline or has_baselines(point, criteria.measures)
 
 
 def _entry(criteria: Criteria, modes: SeedModes, left_out: int) -> SeedModelEntry:
@@ -123,8 +129,7 @@ def _modes(found: Bimodality) -> ModesEntry:
 
 def _unfit(
     criteria: Criteria,
-    fine: Sequence[Point],
-    distances: Floats | None,
+    fine: Sequence[Factors],
     least: float | None,
     modes: SeedModes,
 ) -> str | None:
@@ -134,8 +139,9 @@ def _unfit(
     if len(criteria.seeds) < FEWEST_SEEDS:
         return f"it needs {FEWEST_SEEDS} seeds"
     if len(fine) < FEWEST_POINTS:
-        return f"it needs {FEWEST_POINTS} complete points without a broken model"
-    if distances is None:
+        baseline = " and with their clean baseline" * criteria.thresholds.above_baseline
+        return f"it needs {FEWEST_POINTS} complete points without a broken model{baseline}"
+    if not has_order(fine):
         return "no factor has an order: none is a number with three values or more"
     return "seeds have two modes" if modes.fired else None
 

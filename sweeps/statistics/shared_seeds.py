@@ -43,6 +43,9 @@ DECIDING = 1.5
 #: A cell of which the seeds differ so much more than those of its neighbours, by chance less than
 #: once in so many sweeps, has an error of its own.
 ODD = 1 / 20
+#: The weight of a cell itself in what its seeds are then compared with: little, or it would hide
+#: itself, but enough where no other cell is alike.
+ITSELF = 0.05
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,16 @@ def shared_errors(cells: Cells) -> SharedErrors:
     correlation[np.diag_indices(len(margins))] += _largest_of_many(margins) * _alone(shares)
     covariance = np.outer(scale, scale) * correlation / seeds
     limit = fdtri(seeds - 1, freedom, 1 - ODD / len(margins))
-    return SharedErrors(margins, covariance, freedom, own > limit * scale**2, seeds)
+    others = np.maximum(_pooled(own, margins, cells.distances, ITSELF), cells.noise)
+    return SharedErrors(margins, covariance, freedom, own > limit * others, seeds)
 
 
-def _pooled(own: Floats, margins: Floats, distances: Floats) -> Floats:
-    """Variances of cells, averaged over cells that are alike, (N,)."""
+def _pooled(own: Floats, margins: Floats, distances: Floats, itself: float = 1.0) -> Floats:
+    """Variances of cells, averaged over cells that are alike, (N,). itself: how much less a cell
+    itself counts."""
     apart = (margins[:, None] - margins[None, :]) / ALIKE
     weights = np.exp(-0.5 * apart**2 - distances / NEAR)
+    weights[np.diag_indices(len(own))] *= itself
     return np.asarray(weights @ own / weights.sum(axis=1), dtype=np.float64)
 
 
