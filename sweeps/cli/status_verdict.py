@@ -18,10 +18,10 @@ class Verdict(TypedDict):
     count as INCOMPLETE or UNDECIDED. by_model: of all points together, None where no model judges
     them or region.json is of an earlier release. points: how many there are, as far as that is
     known. controls: state of an attack (`takes`, `nowhere`, `unknown`) to the labels of those
-    attacks of the panel; empty where region.json is of an earlier release. threshold_known: whether the clean accuracy that is
-    asked for is known yet. space: of a region search, the shares of the defence space by its model,
-    None without one. recommended: whether a point is. as_of: when region.json was written that says
-    all this, in seconds since 1970; None where it is judged now.
+    attacks of the panel; empty where region.json is of an earlier release. threshold_known: whether
+    the clean accuracy that is asked for is known yet. space: of a region search, the shares of the
+    defence space by its model, None without one. recommended: whether a point is. as_of: when
+    region.json was written that says all this, in seconds since 1970; None where it is judged now.
     """
 
     by_means: dict[str, int]

@@ -15,7 +15,7 @@ from sweeps.records.model_answer import DefenceEntry, Factors, ModelPointEntry
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import region_of
+from sweeps.region.point_table import INCOMPLETE, region_of
 from sweeps.region.standing import standing
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -200,7 +200,8 @@ def _entry(
         )
         remedy = f"{len(matching)} points match; `{command('sweeps', *table)}` lists their ids."
         raise UserError(Mistake("--point", rule, asked, remedy))
-    return matching[0], f"chosen by its id, {standing(matching[0])}"
+    judged = matching[0]["by_means"] != INCOMPLETE
+    return matching[0], f"chosen by its id{f', {standing(matching[0])}' if judged else ''}"
 
 
 def _by_id(points: Sequence[PointEntry], name: str) -> PointEntry:
