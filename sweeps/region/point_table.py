@@ -80,7 +80,9 @@ def region_of(
     }
     if criteria.search != REGION_SEARCH:  # which has a model of its own, and completes no points
         _add_seed_model(region, seed_model(points, criteria, modes_of(points), best, least))
-    if with_stability and (found := stability(rows, criteria, points)) is not None:
+    chosen = region["recommended"]
+    by_model = chosen["defence_id"] if chosen and chosen["basis"] == "model" else None
+    if with_stability and (found := stability(rows, criteria, points, None, by_model)) is not None:
         region["stability"] = found
     audit = prediction_audit(criteria, rows)
     if audit is not None:

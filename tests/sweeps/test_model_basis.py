@@ -288,3 +288,23 @@ def test_the_region_of_a_sweep_recommends_by_model(finished) -> None:
     region = region_of(criteria_of(spec), Ledger(paths.ledger), read_sweep(paths)["planned"])
     assert region["recommended"]["basis"] == "model"
     assert "(IN by model, P(inside) 0.9" in recommended_lines(region)[0]
+
+
+def test_stability_is_that_of_the_point_recommended_by_model(tmp_path) -> None:
+    """By means alone another point would be recommended."""
+
+    def rates(config):
+        decay, shift = config.defence.weight_decay, (-1, 0, 1)[config.seed % 3]
+        return 0.95 - 0.2 * decay + 0.005 * shift, max(0.0, 0.45 - 10 * decay + 0.04 * shift)
+
+    paths, spec = swept(tmp_path, rates)
+    region = region_of(criteria_of(spec), Ledger(paths.ledger), None, with_stability=True)
+    chosen, found = region["recommended"], region["stability"]
+    means = [{**p, "by_model": "UNDECIDED"} for p in region["points"]]
+    assert chosen["basis"] == "model" != recommend(means)["basis"]
+    assert found["recommended"] == chosen["defence_id"] != recommend(means)["defence_id"]
+    assert {change["recommended"] for change in found["changes"]} == {None}
+    assert (
+        "  The recommended point stays IN by means after each of 11 changes; the model, by which it "
+        "is IN, is not fitted again."
+    ) in found["text"]
