@@ -29,8 +29,8 @@ def has_order(points: Sequence[Factors]) -> bool:
 
 
 def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Floats:
-    """Between the chosen points, by their numbers, or between all, (n, n). Ranks are those among all
-    points."""
+    """Between the chosen points, by their numbers, or between all, (n, n). Ranks are those among
+    all points."""
     kinds = _kinds(points)
     wanted = np.arange(len(points)) if chosen is None else chosen
     found = np.zeros((len(wanted), len(wanted)))
