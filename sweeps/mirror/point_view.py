@@ -3,7 +3,8 @@
 A point's own figures change when trials of it arrive, and its run is then written at once. Its
 margin and verdicts also change with the best point of the sweep. Runs of which only these have
 changed wait until as many others have been written as there are points, and until the sweep ends:
-so a sweep of n trials makes O(n) writes, however often the best point changes.
+so a sweep of n trials makes O(n) writes, however often the best point changes. The model of all
+points together judges them when the sweep ends.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class PointView:
         self._trials = table.num_rows
         self._written += len(points)
         if whole or self._written >= len(self._records):
-            self._records.compare()
+            self._records.compare(together=whole)
             points, self._written = list(self._records), 0
         if points or changed:
             preflight(self._experiment.uri)
