@@ -29,9 +29,9 @@ class Answer:
     means, and without a verdict. seeds: the numbers of seeds that judged points have, ascending.
     surely_inside, surely_outside, undecided: judged points by their bounds. recommended: None where
     no point is inside; nearest: the one with the largest margin, where none is. together: what a
-    model of all points together says, and what so few seeds cannot exclude, in sentences. model: what the
-    model of a region search says as lines for people; where it says something, it is the answer.
-    panel: a sentence where no attack of the panel is known to take anywhere.
+    model of all points together says, and what so few seeds cannot exclude, in sentences. model:
+    what the model of a region search says as lines for people; where it says something, it is the
+    answer. panel: a sentence where no attack of the panel is known to take anywhere.
     data_warnings: what was found in the data that makes results doubtful.
     """
 

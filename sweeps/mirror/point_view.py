@@ -56,6 +56,7 @@ class PointView:
         self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"], data_tags(sweep))
         self._runs = _runs_by_point(self._experiment)
         self._written = 0  # runs written since all points were compared
+        self._judged = False  # whether all points were then judged together
         self._trials = 0  # in the ledger
 
     @property
@@ -71,7 +72,7 @@ class PointView:
     @property
     def behind(self) -> bool:
         """Whether runs lack something although no trial has changed."""
-        return self._written > 0
+        return self._written > 0 or not self._judged
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags of the sweep's experiment."""
@@ -90,7 +91,7 @@ class PointView:
         self._written += len(points)
         if whole or self._written >= len(self._records):
             self._records.compare(together=whole)
-            points, self._written = list(self._records), 0
+            points, self._written, self._judged = list(self._records), 0, whole
         if points or changed:
             preflight(self._experiment.uri)
         counts: Counter[SyncState] = Counter()

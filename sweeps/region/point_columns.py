@@ -33,7 +33,7 @@ def narrowed(
     """The head and the rows without the columns that a terminal of this width has no room for, and
     the names of these. The number of seeds goes before names are shortened, P(inside) only where
     shorter names do not make room for it."""
-    kept, left = [list(head), *map(list, rows)], []
+    kept, left = [list(head), *map(list, rows)], list[str]()
     for name in LEAST_NEEDED:
         roomy = total(natural_widths(kept)) <= width or (name == CHANCE and fits(kept, width))
         if name in kept[0] and not roomy:
