@@ -89,10 +89,12 @@ class Experiment:
                 self._client.set_terminated(run_id, status=status, end_time=ended)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets tags of the experiment."""
+        """Sets those tags of the experiment that have another value, or none."""
         with self._calling():
+            known = self._client.get_experiment(self.experiment_id).tags
             for key, value in tags.items():
-                self._client.set_experiment_tag(self.experiment_id, key, value)
+                if known.get(key) != value:
+                    self._client.set_experiment_tag(self.experiment_id, key, value)
 
     def delete_run(self, run_id: str) -> None:
         """Deletes a run; MLflow can restore it."""

@@ -8,8 +8,9 @@ from sweeps.records.criteria import REGION_SEARCH
 from sweeps.records.region_file import PointEntry
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import UNDECIDED, least_accuracy
-from sweeps.region.points import Point, modes_of
+from sweeps.region.points import Point
 from sweeps.region.seed_model import SeedModel, seed_model
+from sweeps.region.seed_modes import SeedModes
 from sweeps.spec import SweepSpec
 
 #: Tags of a run: the verdict, and P(inside) with three decimals.
@@ -24,7 +25,7 @@ def points_together(
     if spec.search.kind == REGION_SEARCH:
         return None
     least = least_accuracy(spec.region, best)
-    return seed_model(points, criteria_of(spec), modes_of(points), best, least)
+    return seed_model(points, criteria_of(spec), modes, best, least)
 
 
 def judgement_tags(entry: PointEntry | None) -> dict[str, str | None]:

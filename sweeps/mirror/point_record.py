@@ -32,8 +32,9 @@ from sweeps.records.trial_row import TrialRow
 from sweeps.region import point_table as region
 from sweeps.region.labels import attack_label, kind_label
 from sweeps.region.panel import attacks_by_id
-from sweeps.region.points import Point, in_order, point_of
+from sweeps.region.points import Point, bounded, in_order, modes_of, point_of
 from sweeps.region.seed_model import SeedModel, add_judgements
+from sweeps.region.seed_modes import ONE_MODE
 from sweeps.spec import SweepSpec
 
 #: Figures of region.json that are metrics of the same name.
@@ -104,6 +105,7 @@ class PointRecords:
         self._points: dict[str, Point] = {}
         self._best: Point | None = None
         self._recommended: str | None = None
+        self._modes = ONE_MODE
         self._together: SeedModel | None = None
 
     def __len__(self) -> int:
@@ -129,16 +131,22 @@ class PointRecords:
         if not ended:
             return
         spec = self._spec
-        point = point_of(ended, self._panel, spec.seeds, spec.region.confidence)
+        confidence = spec.region.confidence
+        point = point_of(ended, self._panel, spec.seeds, confidence, self._modes)
         self._points[name] = point
         # Figures of complete points never change again: only this one can be better than the best.
         self._best = region.best_point(in_order(filter(None, (self._best, point))))
 
     def compare(self, together: bool = False) -> None:
-        """Finds the recommended point among all. together: whether the model of all points judges
-        them too, which takes longer."""
+        """Finds the recommended point among all, and by all whether seeds have two modes, as
+        region.json does: their bounds depend on it. together: whether the model of all points
+        judges them too, which takes longer."""
         points = in_order(self._points.values())
-        self._together = points_together(points, self._best, self._spec) if together else None
+        self._modes = modes_of(points)
+        points = bounded(points, self._spec.region.confidence, self._modes)
+        self._points = {point.defence_id: point for point in points}
+        known = (points, self._best, self._modes, self._spec)
+        self._together = points_together(*known) if together else None
         chosen = region.recommend([self._entry(point) for point in points])
         self._recommended = None if chosen is None else chosen["defence_id"]
 

@@ -41,8 +41,10 @@ def compared_success(
     clean = {name: baseline_counts(point.baseline, measure) for name, measure in measures.items()}
     if any(seed not in clean[name] for name, f in point.figures.items() for seed in f.success):
         return None
+    bimodal = point.modes.success.fired
     return {
-        name: _above(point.figures[name], clean[name], thresholds.confidence) for name in measures
+        name: _above(point.figures[name], clean[name], thresholds.confidence, bimodal)
+        for name in measures
     }
 
 
@@ -62,14 +64,14 @@ def baseline_counts(rows: list[TrialRow], measure_id: str) -> dict[int, Counts]:
 
 
 def _above(
-    figures: AttackFigures, clean: Mapping[int, Counts], confidence: float
+    figures: AttackFigures, clean: Mapping[int, Counts], confidence: float, bimodal: bool
 ) -> ComparedSuccess:
     seeds = list(figures.success)
     ones, others = list(figures.success.values()), [clean[seed] for seed in seeds]
     by_seed = zip(seeds, difference_by_seed(ones, others), strict=True)
     return ComparedSuccess(
         {seed: 0.0 if value is None else value for seed, value in by_seed},
-        mean_difference(ones, others, confidence),
+        mean_difference(ones, others, confidence, bimodal),
     )
 
 

@@ -263,11 +263,12 @@ def _unjudged(point: Point, label: str) -> PointEntry:
 
 
 def by_bounds(clean: Sequence[Rate], success: Sequence[Rate], least: float, most: float) -> str:
-    """IN, OUT or UNDECIDED by the one-sided bounds of every attack."""
+    """IN, OUT or UNDECIDED by the one-sided bounds of every attack; IN only by firm ones."""
     lowest = [r.lower for r in clean] + [None if r.upper is None else -r.upper for r in success]
     highest = [r.upper for r in clean] + [None if r.lower is None else -r.lower for r in success]
     limits = [least] * len(clean) + [-most] * len(success)
-    if all(v is not None and v >= limit for v, limit in zip(lowest, limits, strict=True)):
+    inside = all(v is not None and v >= limit for v, limit in zip(lowest, limits, strict=True))
+    if inside and all(rate.firm for rate in (*clean, *success)):
         return IN
     if any(v is not None and v < limit for v, limit in zip(highest, limits, strict=True)):
         return OUT

@@ -32,7 +32,8 @@ class Point:
     """A defence point with its finished rows. figures: by attack id, empty where the panel is not
     complete for every seed. stopped: how many of its trials were stopped early; stand_in: what its
     accuracy is then known by, if anything. unbroken: its accuracy by the panel's models that
-    neither collapsed nor diverged, which the best accuracy is taken from."""
+    neither collapsed nor diverged, which the best accuracy is taken from. modes: what the test of
+    the sweep's seeds says, by which bounds were computed."""
 
     defence_id: str
     factors: Factors
@@ -41,6 +42,7 @@ class Point:
     stopped: int = 0
     stand_in: AccuracyReference | None = None
     unbroken: AccuracyReference | None = None
+    modes: SeedModes = ONE_MODE
 
     @property
     def reference(self) -> AccuracyReference | None:
@@ -98,11 +100,15 @@ def modes_of(points: Iterable[Point]) -> SeedModes:
 
 
 def point_of(
-    rows: Sequence[TrialRow], panel: Collection[str], seeds: Sequence[int], confidence: float
+    rows: Sequence[TrialRow],
+    panel: Collection[str],
+    seeds: Sequence[int],
+    confidence: float,
+    modes: SeedModes = ONE_MODE,
 ) -> Point:
     """The point behind all of its finished and stopped rows, at least one, by itself: whether seeds
-    have two modes is not known."""
-    return bounded([_without_bounds(rows, panel, seeds)], confidence)[0]
+    have two modes cannot be told from it."""
+    return bounded([_without_bounds(rows, panel, seeds)], confidence, modes)[0]
 
 
 def _without_bounds(
@@ -127,7 +133,8 @@ def bounded(points: list[Point], confidence: float, modes: SeedModes = ONE_MODE)
         for own, c, s in zip(figures, clean, success, strict=True)
     )
     return [
-        replace(point, figures={name: next(again) for name in point.figures}) for point in points
+        replace(point, figures={name: next(again) for name in point.figures}, modes=modes)
+        for point in points
     ]
 
 

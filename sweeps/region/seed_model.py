@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from sweeps.statistics.arrays import Bools, Floats, Ints
 from sweeps.statistics.bimodality import CRITICAL, Bimodality
 from sweeps.statistics.holding_together import hold_together
 from sweeps.statistics.seed_bounds import FEWEST_BIMODAL, taking_share
-from sweeps.statistics.shared_seeds import DECIDING, Cells, SharedErrors, shared_errors
+
+if TYPE_CHECKING:
+    from sweeps.statistics.shared_seeds import SharedErrors
 
 #: Fewer seeds, or points, do not tell how seeds shift points.
 FEWEST_SEEDS, FEWEST_POINTS = 3, 6
@@ -80,7 +83,7 @@ def seed_model(
     chosen = _chosen(clean, success)
     entry["left_out"] += len(fine) - len(chosen)
     between = _cell_distances(distances[np.ix_(chosen, chosen)], attack_distances(criteria.panel))
-    errors = [shared_errors(_cells(each, chosen, between)) for each in (clean, success)]
+    errors = [_errors(each, chosen, between) for each in (clean, success)]
     return _judged([fine[index] for index in chosen], errors, criteria, entry)
 
 
@@ -158,13 +161,17 @@ def _cell_distances(points: Floats, attacks: Floats) -> Floats:
     return np.asarray(both.reshape(cells, cells), dtype=np.float64)
 
 
-def _cells(found: CellMargins, chosen: Ints, distances: Floats) -> Cells:
+def _errors(found: CellMargins, chosen: Ints, distances: Floats) -> SharedErrors:
+    from sweeps.statistics.shared_seeds import Cells, shared_errors  # scipy.optimize takes long
+
     margins, deviations = found.margins[chosen].ravel(), found.deviations[chosen]
-    return Cells(
-        margins,
-        deviations.reshape(len(margins), -1),
-        found.noise[chosen].ravel(),
-        distances,
+    return shared_errors(
+        Cells(
+            margins,
+            deviations.reshape(len(margins), -1),
+            found.noise[chosen].ravel(),
+            distances,
+        )
     )
 
 
@@ -214,7 +221,7 @@ def _inside(errors: Sequence[SharedErrors], points: int) -> Bools:
 
 def _shared(errors: SharedErrors) -> SharedEntry:
     """Of the cells near their threshold, or of all where none is."""
-    near = np.abs(errors.margins) <= DECIDING
+    near = errors.deciding
     part = errors.covariance[np.ix_(near, near)] if near.any() else errors.covariance
     sizes = np.sqrt(np.diag(part))
     others = len(part) * (len(part) - 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from sweeps.region.points import Point
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+Counts = NDArray[np.int64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 #: A trial by its point's number, attack and seed.
 Place = tuple[int, str, int]
 
@@ -38,9 +42,10 @@ class Kept:
     clean: Floats
     success: Floats
 
-    def of(self, values: Floats) -> Floats:
+    def of(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """(..., attacks, seeds) of what is kept."""
-        return values[..., self.attacks, :][..., self.seeds]
+        found: NDArray[Scalar] = values[..., self.attacks, :][..., self.seeds]
+        return found
 
 
 class PointArrays:
@@ -153,10 +158,10 @@ class PointArrays:
         def chosen(values: Floats) -> Floats:
             return values[:, attacks][:, :, seeds]
 
-        complete = ~np.isnan(chosen(self.accuracies[0])).any((1, 2))
+        complete = every(~np.isnan(chosen(self.accuracies[0])), (1, 2))
         judged = complete.copy()
         if self.above_baseline:
-            judged &= self._compared[:, attacks][:, :, seeds].all((1, 2))
+            judged &= every(self._compared[:, attacks][:, :, seeds], (1, 2))
         clean, success = (
             np.where(judged[:, None], mean(chosen(values)), np.nan)
             for values in (self.clean, self.success)
@@ -181,4 +186,9 @@ def mean(values: Floats) -> Floats:
     for column in np.moveaxis(values, -1, 0):
         total = total + np.nan_to_num(column)
     with np.errstate(invalid="ignore"):
-        return total / known
+        return np.asarray(total / known)
+
+
+def every(values: Bools, axes: tuple[int, ...]) -> Bools:
+    """Whether all are true along these axes."""
+    return np.asarray(values.all(axes), dtype=np.bool_)

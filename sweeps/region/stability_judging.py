@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.records.criteria import Criteria
-from sweeps.region.stability_arrays import Bools, Floats, Kept, PointArrays, mean
+from sweeps.region.stability_arrays import Bools, Floats, Kept, PointArrays, every, mean
 from sweeps.region.stability_bounds import BoundsAgain
 from sweeps.statistics.margins import DIGITS
 
@@ -62,8 +62,8 @@ def _least_accuracy(arrays: PointArrays, kept: Kept, criteria: Criteria) -> floa
 def _by_panel(arrays: PointArrays, kept: Kept) -> Floats:
     """As `best_accuracy.from_panel`, (2, n); without meaning where the panel is not complete."""
     broken = kept.of(arrays.broken)
-    dropped = broken.all(2)
-    out = (broken & ~dropped[:, :, None]).any(1)
+    dropped = every(broken, (2,))
+    out = ~every(~broken | dropped[:, :, None], (1,))
     means = mean(np.where(out[:, None, :], np.nan, kept.of(arrays.accuracies)))
     lowest = np.where(dropped, np.inf, means).min(2)
     return np.where(np.isfinite(lowest), lowest, np.nan)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sweeps.statistics.arrays import Floats
 from sweeps.statistics.seed_bounds import Counts, Rate, Sample, rates_of
 
 
@@ -33,14 +34,23 @@ def mean_difference(
     pairs = [(one, other) for one, other in zip(ones, others, strict=True) if one[1] and other[1]]
     if not pairs:
         return Rate(math.nan, None, None)
-    one, images, other, _ = np.array(
-        [(k / n, n, m / r, r) for (k, n), (m, r) in pairs], dtype=np.float64
+    one, images, other = np.array(
+        [(k / n, n, m / r) for (k, n), (m, r) in pairs], dtype=np.float64
     ).T
-    middle = float(other.mean())
-    moved = np.clip(one - (other - middle), 0.0, 1.0)[None]
-    found = rates_of(Sample.of(moved * images, images[None]), confidence, bimodal)[0]
+    sample, middles = moved_sample(one[None], images[None], other[None])
+    found, middle = rates_of(sample, confidence, bimodal)[0], float(middles[0])
     mean = float((one - other).mean())
     if found.lower is None or found.upper is None:
         return Rate(mean, None, None)
     lower, upper = min(found.lower - middle, mean), max(found.upper - middle, mean)
     return Rate(mean, lower, upper, found.firm)
+
+
+def moved_sample(one: Floats, images: Floats, other: Floats) -> tuple[Sample, Floats]:
+    """Rates of which each is moved by how far the other lies from its mean, and these means, (c,).
+
+    one, other: rates in [0, 1], (c, n) each; images: of one, above 0.
+    """
+    middle = other.mean(axis=1)
+    moved = np.clip(one - (other - middle[:, None]), 0.0, 1.0)
+    return Sample.of(moved * images, images), middle

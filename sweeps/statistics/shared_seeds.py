@@ -69,6 +69,11 @@ class SharedErrors:
     odd: Bools
     seeds: int
 
+    @property
+    def deciding(self) -> Bools:
+        """Cells near their threshold, (N,)."""
+        return np.asarray(np.abs(self.margins) <= DECIDING)
+
     def draws(self, count: int, rng: np.random.Generator) -> Floats:
         """Margins that may be the true ones, (N, count)."""
         jitter = 1e-9 * max(1e-9, float(np.diag(self.covariance).mean()))

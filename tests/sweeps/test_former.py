@@ -89,7 +89,10 @@ def test_it_is_resumed_where_sweep_json_has_no_spec(folder) -> None:
     assert "defaults" not in read_sweep(SweepPaths(folder))
 
 
-@pytest.mark.parametrize("source", [None, asked("reflection", GHOST, seeds=2)])
+WHOLE = pytest.param(asked("reflection", GHOST, seeds=2), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("source", [None, WHOLE])
 def test_it_is_extended_with_its_own_form(folder, source) -> None:
     """By a change, and by a whole spec that leaves the setting out."""
     extend_sweep(folder, source, [] if source else ["seeds=2"], **QUIET)
@@ -98,6 +101,7 @@ def test_it_is_extended_with_its_own_form(folder, source) -> None:
     assert "defaults" not in read_sweep(SweepPaths(folder))
 
 
+@pytest.mark.slow
 def test_it_may_ask_for_the_new_form_beside_the_old(folder) -> None:
     both = {"kind": "reflection", "falloff": ["canvas", "image"]}
     extend_sweep(folder, asked(both, GHOST), **QUIET)
@@ -112,6 +116,7 @@ def test_it_may_ask_for_the_new_form_beside_the_old(folder) -> None:
         extend_sweep(folder, asked({"kind": "reflection", "falloff": "image"}, GHOST), **QUIET)
 
 
+@pytest.mark.slow
 def test_the_same_spec_asks_the_same_there(folder, tmp_path, capsys) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps(asked("reflection", GHOST)))
     assert main(["run", str(tmp_path / "s.yaml"), "--out", str(folder)]) == 2
@@ -139,6 +144,7 @@ def test_workers_get_the_form_that_is_asked_for(falloff) -> None:
     assert read.trials[0].trial_id == trial.trial_id
 
 
+@pytest.mark.slow
 def test_a_new_sweep_has_the_new_form_and_may_ask_for_the_old(before, tmp_path) -> None:
     """Then it takes over the trials of before."""
     new, old = tmp_path / "new", tmp_path / "old"

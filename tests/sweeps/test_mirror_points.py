@@ -21,6 +21,8 @@ from sweeps.cli.main import main
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.mirror import Mirrored, MirrorProcess, TrackingUnreachable, mirror
 from sweeps.mirror.follower import Follower
+from sweeps.region.panel import criteria_of
+from sweeps.region.points import gathered, modes_of
 from sweeps.results.extend import extend_results
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
@@ -195,6 +197,30 @@ def test_a_best_point_that_moves_moves_every_margin(swept: PointSweep, capsys: A
     region = swept.region(capsys)
     assert len({point["margin"] for point in region["points"]}) == 4
     agree(swept, region)
+
+
+def test_bounds_are_the_regions_where_all_points_show_that_seeds_have_two_modes(
+    swept: PointSweep, capsys: Any
+) -> None:
+    """Each attack takes with one of two seeds, which no point shows by itself."""
+    from dataclasses import replace
+
+    asked, follower = criteria_of(swept.spec), Follower(swept.paths, [].append)
+    numbers = {name: number for number, name in enumerate(asked.measures)}
+    order = sorted(swept.trials, key=lambda trial: trial.defence_id)
+    for start in range(0, 40, 10):  # a point each
+        results = []
+        for trial in order[start : start + 10]:
+            takes = trial.attack and (trial.seed + start // 10 + numbers[trial.attack_id]) % 2
+            made, hits = fake_result(trial, swept.spec.measures), 800 if takes else 20
+            counts = tuple(replace(m, success=hits, total=900) for m in made.measurements)
+            results.append(replace(made, measurements=counts))
+        Ledger(swept.paths.ledger).append(finished_rows(results, "pack"))
+        follower.step()
+    follower.last()
+    points = gathered(Ledger(swept.paths.ledger).trials(), asked.measures, (0, 1), 0.95)
+    assert modes_of(points).success.fired
+    agree(swept, swept.region(capsys))
 
 
 def test_calls_are_linear_in_trials_also_when_the_best_point_moves_all_the_time(

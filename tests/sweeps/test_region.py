@@ -73,7 +73,12 @@ def test_coverage_of_the_bound_is_what_it_says() -> None:
     ],
 )
 def test_verdicts_by_bounds(clean, success, verdict) -> None:
-    assert by_bounds([Rate(*r) for r in clean], [Rate(*r) for r in success], 0.9, 0.2) == verdict
+    rates = [Rate(*r) for r in clean], [Rate(*r) for r in success]
+    assert by_bounds(*rates, 0.9, 0.2) == verdict
+    # What is not firm proves that a point is OUT, never that it is IN.
+    not_firm = "UNDECIDED" if verdict == "IN" else verdict
+    assert by_bounds([Rate(*r, False) for r in clean], rates[1], 0.9, 0.2) == not_firm
+    assert by_bounds(rates[0], [Rate(*r, False) for r in success], 0.9, 0.2) == not_firm
 
 
 def entry(name, means, bounds, margin):

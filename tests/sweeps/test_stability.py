@@ -17,12 +17,14 @@ from dashboards.stability import stability as section_of
 from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import TrialRow
-from sweeps.region import points, stability_bounds
+from sweeps.region import points, stability_bounds, stability_limits
 from sweeps.region.point_table import best_point, entry_of, least_accuracy, recommend, region_of
-from sweeps.region.points import gathered
+from sweeps.region.points import bounded, gathered, modes_of
 from sweeps.region.region_text import region_text
+from sweeps.region.seed_modes import SeedModes
 from sweeps.region.stability import stability
 from sweeps.region.stability_changes import all_changes
+from sweeps.statistics import seed_bounds
 from sweeps.statistics.seed_bounds import Rate
 
 
@@ -59,9 +61,12 @@ def rows_of(clean: Sequence[Sequence[int]], success: Sequence[Sequence[Sequence[
     ]
 
 
-def by_table(rows: Sequence[TrialRow], asked: Criteria):
-    """(IN by means, IN by bounds, recommended) as the table itself says; None where it cannot."""
+def by_table(rows: Sequence[TrialRow], asked: Criteria, modes: SeedModes | None = None):
+    """(IN by means, IN by bounds, recommended) as the table itself says; None where it cannot.
+    modes: of all of the sweep's seeds, where some are left out."""
     found = gathered(rows, asked.measures, asked.seeds, asked.thresholds.confidence)
+    if modes is not None:
+        found = bounded(found, asked.thresholds.confidence, modes)
     least = least_accuracy(asked.thresholds, best_point(found))
     table = [entry_of(point, "", asked.measures, asked.thresholds, least) for point in found]
     means = {e["defence_id"] for e in table if e["by_means"] == "IN"}
@@ -102,17 +107,22 @@ def test_every_change_is_judged_as_the_table_would(seed: int) -> None:
         below = draw.choice([0.0, 0.03, 0.05])
         asked = replace(asked, thresholds=replace(asked.thresholds, clean_accuracy=None, below_best=below))  # fmt: skip
     rows = drawn(draw, attacks, seeds)
+    agrees_with_the_table(rows, asked)
+
+
+def agrees_with_the_table(rows: Sequence[TrialRow], asked: Criteria) -> None:
     found, before = stability(rows, asked), by_table(rows, asked)
+    whole = gathered(rows, asked.measures, asked.seeds, 0.95)
     if found is None:
-        complete = gathered(rows, asked.measures, asked.seeds, 0.95)
-        assert not any(point.complete for point in complete)
+        assert not any(point.complete for point in whole)
         return
+    modes = modes_of(whole)
     assert found["recommended"] == before[2]
     assert found["inside"]["means"] == len(before[0])
     changes = all_changes(asked)
     assert len(found["changes"]) == len(changes)
     for change, entry in zip(changes, found["changes"], strict=True):
-        after = by_table(change.rows(rows), change.criteria)
+        after = by_table(change.rows(rows), change.criteria, modes)
         assert entry["recommended"] == after[2], change.label
         for number, basis in enumerate(("means", "bounds")):
             if basis == "bounds" and len(change.criteria.seeds) < 2:
@@ -124,6 +134,30 @@ def test_every_change_is_judged_as_the_table_would(seed: int) -> None:
                 "come_in": len(after[number] - before[number]),
                 "recommended_in": None if before[2] is None else before[2] in after[number],
             }, (change.label, basis)
+
+
+@pytest.mark.parametrize("seeds, above, inside", [(3, False, 0), (4, False, 1), (5, True, 1)])
+def test_seeds_of_two_modes_are_judged_as_the_table_would(
+    seeds: int, above: bool, inside: int, monkeypatch
+) -> None:
+    """Each attack takes with one seed, another one from point to point, and never at d0. Here four
+    seeds are enough to prove that a point is IN."""
+    for module in (seed_bounds, stability_bounds):
+        monkeypatch.setattr(module, "FEWEST_BIMODAL", 4)
+    asked, draw = criteria(2, seeds, above_baseline=above, attack_success=0.65), random.Random(1)
+    rows = [
+        trial(point, attack, seed, draw.randint(930, 970),
+              draw.randint(870, 930) if attack != "clean" and point and seed == (point + (attack == "a1")) % seeds
+              else draw.randint(10, 30))
+        for point in range(9) for attack in ("a1", "a2", "clean") for seed in range(seeds)
+    ]  # fmt: skip
+    found = gathered(rows, asked.measures, asked.seeds, 0.95)
+    assert modes_of(found).success.fired
+    agrees_with_the_table(rows, asked)
+    told = stability(rows, asked, found)
+    assert told["inside"]["means"] >= 5 and told["inside"]["bounds"] >= inside
+    left = {stay for stay, _, _ in changes_of(told, "seed", "bounds").values()}
+    assert (told["inside"]["bounds"] > 0, max(left) > 0) == (seeds > 3, seeds > 4)
 
 
 # --- by hand -----------------------------------------------------------------------------------
@@ -142,12 +176,14 @@ def changes_of(found, kind: str, basis: str = "means") -> dict[str, tuple[int, i
 def of_all_seeds(monkeypatch) -> None:
     """Bounds that a hand can calculate: the lowest and the highest seed."""
 
-    def rate(counts, confidence: float) -> Rate:
-        found = [k / n for k, n in counts]
-        return Rate(sum(found) / len(found), min(found), max(found))
+    def rates(cells, confidence: float, bimodal: bool) -> list[Rate]:
+        found = [[k / n for k, n in counts] for counts in cells]
+        return [Rate(sum(own) / len(own), min(own), max(own)) for own in found]
 
-    for module in (points, stability_bounds):
-        monkeypatch.setattr(module, "rate", rate)
+    monkeypatch.setattr(points, "rates", rates)
+    monkeypatch.setattr(
+        stability_limits, "upper_limits", lambda sample, *_: sample.rates.max(axis=1)
+    )
 
 
 def test_a_table_by_hand(of_all_seeds) -> None:
@@ -308,7 +344,7 @@ def test_bounds_are_left_out_where_they_would_take_too_long(of_all_seeds, monkey
     assert changes_of(found, "stricter", "bounds") == changes_of(whole, "stricter", "bounds")
     assert {c["recommended"] for c in found["changes"] if c["kind"] == "seed"} == {None}
     assert found["skipped"][0] == (
-        "By bounds no seed is left out: that would take more than 5 new bounds."
+        "By bounds no seed is left out: that would take more than 3 new bounds."
     )
 
 

@@ -15,7 +15,7 @@ from small import of_before
 
 from backdoor import Trigger, UserError
 from sweeps.cli.main import main
-from sweeps.driver.run import extend_sweep, run_sweep
+from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.search import make_search
 from sweeps.spec import load_spec, parse_spec
 from sweeps.storage.paths import SweepPaths
@@ -214,9 +214,9 @@ def test_a_sweep_that_has_begun_goes_on_with_a_warning(
     paths.spec.write_text(paths.spec.read_text().replace("  allow_weak: true\n", ""))
     assert "allow_weak" not in paths.spec.read_text()
     of_before(paths)
-    assert main(["resume", str(paths.root), "--runner", "serial"]) == 0
+    resume_sweep(paths.root, runner="serial")
     assert capsys.readouterr().err.count(warning) == 1
-    assert main(["extend", str(paths.root), "--runner", "serial", "--set", "seeds=2"]) == 0
+    extend_sweep(paths.root, None, ["seeds=2"], runner="serial")
     assert capsys.readouterr().err.count(warning) == 1
 
 
