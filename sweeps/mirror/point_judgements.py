@@ -18,7 +18,7 @@ VERDICT, INSIDE = "by_model", "inside"
 
 
 def points_together(
-    points: Sequence[Point], best: Point | None, spec: SweepSpec
+    points: Sequence[Point], best: Point | None, modes: SeedModes, spec: SweepSpec
 ) -> SeedModel | None:
     """The model as region.json has it; None of a region search, whose model is another one. points:
     all, in the order of the table."""
