@@ -185,7 +185,7 @@ def test_verdicts_by_hand(tmp_path) -> None:
     assert [table[d]["by_bounds"] for d in (0.01, 0.1, 1.0)] == ["UNDECIDED"] * 3
     text = region_text(region)
     assert "attack success <= baseline + 0.1, paired by seed, for all 2 attacks" in text
-    assert "success 0.330, 0.080 above its clean baseline" in text
+    assert "success 0.330 (clean models 0.250), 0.080 above its clean baseline" in text
     assert "above" in text.splitlines()[4]
 
 

@@ -82,7 +82,8 @@ def test_verdicts_by_bounds(clean, success, verdict) -> None:
 
 
 def entry(name, means, bounds, margin):
-    return {"defence_id": name, "by_means": means, "by_bounds": bounds, "margin": margin}
+    return {"defence_id": name, "by_means": means, "by_bounds": bounds, "margin": margin,
+            "attack_success": 0.1, "clean_accuracy": 0.9}  # fmt: skip
 
 
 def test_recommended_is_the_in_point_of_largest_smallest_margin() -> None:

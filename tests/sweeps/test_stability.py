@@ -98,6 +98,13 @@ def drawn(draw: random.Random, attacks: int, seeds: int) -> list[TrialRow]:
     return draw.sample(found, len(found))
 
 
+def test_equal_margins_are_decided_as_in_the_table() -> None:
+    """All have the margin 0.03 of clean accuracy, the last but one of attack success."""
+    rows = rows_of([[930], [930], [950], [930]], [[[150]], [[110]], [[170]], [[110]]])
+    found = stability(rows, criteria(1, 1))
+    assert found["recommended"] == by_table(rows, criteria(1, 1))[2] == "d1"
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_every_change_is_judged_as_the_table_would(seed: int) -> None:
     draw = random.Random(seed)
