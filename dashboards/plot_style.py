@@ -169,10 +169,10 @@ def marker_of(point: PointEntry, confidence: float, together: bool = False) -> M
         return Marker(4, "INCOMPLETE", "x", GREY)
     rank = 2 * (verdict == "OUT") + (not certain)
     if certain:
-        agree = "bounds or model agree" if together else "bounds agree"
+        agree = "certain" if together else "bounds agree"
         return Marker(rank, f"{verdict}, {agree} ({100 * confidence:.3g} %)", shape, colour)
-    doubt = "bounds and model do not agree" if together else "bounds UNDECIDED"
-    return Marker(rank, f"{verdict} by means, {doubt}", shape, colour, filled=False)
+    hollow = "by means only" if together else "by means, bounds UNDECIDED"
+    return Marker(rank, f"{verdict} {hollow}", shape, colour, filled=False)
 
 
 _RING: dict[str, Any] = {

@@ -16,7 +16,7 @@ from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_warnings
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import AttackEntry, Basis, PointEntry, RegionFile, ThresholdsEntry
-from sweeps.region.seed_model_text import seed_model_lines
+from sweeps.records.seed_model_text import seed_model_lines
 
 # --- the answer --------------------------------------------------------------------------------
 

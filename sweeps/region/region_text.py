@@ -5,11 +5,11 @@ from __future__ import annotations
 from backdoor.wording import counted, noun_for
 from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
+from sweeps.records.seed_model_text import seed_model_lines
 from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
 from sweeps.region.point_columns import add_model_columns, legend, narrowed
 from sweeps.region.recommended import recommended_lines
-from sweeps.region.seed_model_text import seed_model_lines
 from sweeps.region.success_words import add_excess_column, and_baseline, attack_words
 from sweeps.storage.tables import natural_widths, table, total
 

@@ -131,7 +131,7 @@ def test_what_the_model_of_all_points_says(small_region, make_folder):
         ["OUT", "OUT", "OUT", "<0.01"], ["IN", "IN", "IN", "0.97"], ["IN", "UNDECIDED", "IN", "0.98"],
     ]  # fmt: skip
     assert rows[3][2:6] == ["INCOMPLETE", "UNDECIDED", "UNDECIDED", "\N{EN DASH}"]
-    assert "IN, bounds or model agree (95 %)" in page and "bounds UNDECIDED" not in page
+    assert "IN, certain (95 %)" in page and "bounds UNDECIDED" not in page
 
 
 def test_seeds_of_two_modes_are_told_and_no_column_is_empty(small_region, make_folder):
