@@ -33,8 +33,8 @@ class SeedModelEntry(TypedDict):
     """used: whether the model judges points; why: the reason why not, in a sentence, else None.
     points: how many it judges; left_out: complete points that it does not judge, since a model of
     them is broken, a clean baseline is missing that the threshold needs, or they are too many; odd:
-    of those judged, points of which seeds differ much more than at their neighbours: UNDECIDED. clean,
-    success: None where it is not used.
+    of those judged, points of which seeds differ much more than at their neighbours: UNDECIDED.
+    clean, success: None where it is not used.
 
     modes_clean, modes_success: of clean accuracy and of attack success. taking_share: an attack
     that took with none of the seeds may still take with up to this share of all seeds, at the
