@@ -16,8 +16,8 @@ COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(
 # Where benchmarks write what they measured, with the revision, the hardware and the date.
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
-.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-recorded \
-	bench-commands bench-reading reproduce clean
+.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-bounds \
+	bench-recorded bench-commands bench-reading reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench   what tracking costs, and with CIFAR10=DIR a slope on CIFAR-10"
 	@echo "make bench-throughput   trials an hour against what people do today: one table"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
+	@echo "make bench-bounds   how often bounds over seeds hold and what they prove, simulated"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
 	@echo "make bench-reading   how long 100,000 image files take, beside torchvision"
 	@echo "make bench-commands RESULTS=DIR   how long each command takes (AGAINST=DIR: and in that checkout)"
@@ -83,6 +84,10 @@ bench-throughput: $(READY)
 # One part of it: make bench-region ONLY=speed
 bench-region: $(READY)
 	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_region.py $(if $(ONLY),--only $(ONLY))
+
+# One part of it: make bench-bounds ONLY=modes
+bench-bounds: $(READY)
+	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bounds.py $(if $(ONLY),--only $(ONLY))
 
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)

@@ -188,9 +188,10 @@ TARGET = _argument(
 )
 BASIS = _argument(
     "--basis",
-    choices=["means", "bounds", "verdict", "probability"],
-    help="what is inside: of points tried those IN by means (default) or IN by bounds; of a region "
-    "search the part of IN where the verdict is sure (default), or all that is IN by probability",
+    choices=["means", "bounds", "model", "verdict", "probability"],
+    help="what is inside: of points tried those IN by means (default), by bounds, or by the model "
+    "of all points together; of a region search the part of IN where the verdict is sure "
+    "(default), or all that is IN by probability",
 )
 TRANSFER = _argument(
     "--transfer",

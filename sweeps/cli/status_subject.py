@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from backdoor.errors import UserError
@@ -46,13 +47,26 @@ class VerificationCount(TypedDict):
 
 
 def more_seeds(region: RegionFile) -> int | None:
-    """How many seeds would help where points are IN by means, few seeds were trained, and bounds
-    decide no point; None elsewhere."""
+    """How many seeds would help where points are IN by means, few seeds were trained, bounds decide
+    no point, and the model of all points finds none IN; None elsewhere."""
     bounds, means = region["counts"]["by_bounds"], region["counts"]["by_means"]
     seeds = max((point["seeds"] for point in region["points"]), default=0)
-    if "model" in region or not means["IN"] or bounds["IN"] or bounds["OUT"]:
+    if "model" in region or not means["IN"] or bounds["IN"] or bounds["OUT"] or by_model(region):
         return None
     return max(FEWEST_SEEDS, 2 * seeds) if 0 < seeds < ENOUGH_SEEDS else None
+
+
+def by_model(region: RegionFile) -> int:
+    """How many points are IN by the model of all points together; none in a file of before."""
+    return region["counts"].get("by_model", {}).get("IN", 0)
+
+
+def _verification(region: RegionFile, folder: Path) -> Next:
+    """Of the points that are certainly IN where the model of all points finds some."""
+    if by_model(region):
+        what = "tries to prove with fresh seeds what is IN by model"
+        return command("sweeps", "verify", folder, "--basis", "model"), what
+    return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
 
 
 class Subject(ABC):
@@ -179,7 +193,7 @@ class SweepSubject(Subject):
             extend = command("sweeps", "extend", folder, "--set", f"seeds={seeds}")
             return extend, "more seeds: by bounds no point is decided yet"
         if (region["recommended"] or (model and model["recommended"])) and not answers:
-            return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
+            return _verification(region, folder)
         if self.paths.report.is_file():
             asks = "`sweeps extend` asks for more seeds, or for other thresholds"
             return None, f"all results are in {self.paths.report}; {asks}"

@@ -114,12 +114,13 @@ def _verdict(verdict: Verdict) -> str:
     judged = sum(verdict["by_means"].values()) - verdict["by_means"]["INCOMPLETE"]
     if not verdict["threshold_known"] and not judged:
         return f"none of {points} is complete"
-    means, bounds = (
-        ", ".join(f"{count} {word}" for word, count in verdict[of].items())
-        for of in ("by_means", "by_bounds")
+    means, bounds, model = (
+        ", ".join(f"{count} {word}" for word, count in (counts or {}).items())
+        for counts in (verdict["by_means"], verdict["by_bounds"], verdict["by_model"])
     )
+    judged_together = f"; by model {model}" if model else ""
     why = "" if verdict["threshold_known"] else "; no best accuracy is known: models are broken"
-    return f"of {points} by means {means}; by bounds {bounds}{why}"
+    return f"of {points} by means {means}; by bounds {bounds}{judged_together}{why}"
 
 
 def _parts(space: Any) -> Iterator[tuple[str, float]]:

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 class Verdict(TypedDict):
     """What is known of the defence points.
 
-    by_means, by_bounds: verdict to how many points have it; points that have not begun count as
-    INCOMPLETE or UNDECIDED. points: how many there are, as far as that is known. controls: state of
-    an attack (`takes`, `nowhere`, `unknown`) to the labels of those attacks of the panel; empty
-    where region.json is of an earlier release. threshold_known: whether the clean accuracy that is
-    asked for is known yet. space: of a region search, the shares of the defence space by its model,
-    None without one. recommended: whether a point is. as_of: when region.json was written that says
-    all this, in seconds since 1970; None where it is judged now.
+    by_means, by_bounds, by_model: verdict to how many points have it; points that have not begun
+    count as INCOMPLETE or UNDECIDED. by_model: of all points together, None where no model judges
+    them or region.json is of an earlier release. points: how many there are, as far as that is
+    known. controls: state of an attack (`takes`, `nowhere`, `unknown`) to the labels of those
+    attacks of the panel; empty where region.json is of an earlier release. threshold_known: whether
+    the clean accuracy that is asked for is known yet. space: of a region search, the shares of the
+    defence space by its model, None without one. recommended: whether a point is. as_of: when
+    region.json was written that says all this, in seconds since 1970; None where it is judged now.
     """
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
+    by_model: dict[str, int] | None
     points: int
     controls: dict[str, list[str]]
     threshold_known: bool
@@ -40,6 +42,8 @@ def judged(region: RegionFile, planned_points: int | None) -> Verdict:
     found["points"] += lacking
     found["by_means"]["INCOMPLETE"] += lacking
     found["by_bounds"]["UNDECIDED"] += lacking
+    if found["by_model"] is not None:
+        found["by_model"]["UNDECIDED"] += lacking
     return found
 
 
@@ -60,6 +64,7 @@ def _counts(region: RegionFile) -> Verdict:
     return {
         "by_means": dict(region["counts"]["by_means"]),
         "by_bounds": dict(region["counts"]["by_bounds"]),
+        "by_model": _by_model(region),
         "points": len(region["points"]),
         "controls": control_summary(region),
         "threshold_known": region["thresholds"]["clean_accuracy"]["value"] is not None,
@@ -67,3 +72,8 @@ def _counts(region: RegionFile) -> Verdict:
         "recommended": region["recommended"] is not None,
         "as_of": None,
     }
+
+
+def _by_model(region: RegionFile) -> dict[str, int] | None:
+    entry, counts = region.get("seed_model"), region["counts"].get("by_model")
+    return dict(counts) if entry is not None and entry["used"] and counts is not None else None

@@ -15,7 +15,8 @@ from sweeps.records.model_answer import DefenceEntry, Factors, ModelPointEntry
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import region_of
+from sweeps.region.point_table import INCOMPLETE, region_of
+from sweeps.region.standing import standing
 from sweeps.spec import SweepSpec
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
@@ -175,7 +176,8 @@ def _entry(
     if asked == RECOMMENDED:
         if (found := region["recommended"]) is None:
             raise UserError(_nothing_recommended(region, paths))
-        return _by_id(points, found["defence_id"]), f"recommended, IN by {found['basis']}"
+        entry = _by_id(points, found["defence_id"])
+        return entry, f"recommended, {standing(entry)}"
     if asked == BEST:
         best = region["thresholds"]["clean_accuracy"]["best_point"]
         if best is None:
@@ -185,7 +187,8 @@ def _entry(
                 raise UserError(Mistake("--point", rule, asked, remedy))
             rule = "needs a point that every attack of the panel has met with every seed"
             raise UserError(Mistake("--point", rule, asked, _go_on(paths)))
-        return _by_id(points, best), "of the best validation accuracy"
+        entry = _by_id(points, best)
+        return entry, f"of the best validation accuracy, {standing(entry)}"
     matching = [entry for entry in points if asked and entry["defence_id"].startswith(asked)]
     if len(matching) != 1:
         rule = f"must be {RECOMMENDED}, {BEST}, or the beginning of exactly one point's id"
@@ -197,7 +200,8 @@ def _entry(
         )
         remedy = f"{len(matching)} points match; `{command('sweeps', *table)}` lists their ids."
         raise UserError(Mistake("--point", rule, asked, remedy))
-    return matching[0], "chosen by its id"
+    judged = matching[0]["by_means"] != INCOMPLETE
+    return matching[0], f"chosen by its id{f', {standing(matching[0])}' if judged else ''}"
 
 
 def _by_id(points: Sequence[PointEntry], name: str) -> PointEntry:

@@ -28,8 +28,9 @@ class StabilityChange(TypedDict):
     after the change, `best - 0.04`; attack_success: the most that is allowed, a fraction. seed: the
     one that is left out; attack_id: the same of an attack; else None. verdicts: by the basis of the
     verdict, `means`, `bounds`, or another one that was asked for; one that could not be judged is
-    missing. recommended: `defence_id` of the point that would be recommended; None without one, and
-    where verdicts by bounds are missing.
+    missing. recommended: `defence_id` of the point that would be recommended; None without one,
+    where verdicts by bounds are missing, and where it was the model of all points that recommended
+    one, which is not fitted again.
     """
 
     kind: ChangeKind

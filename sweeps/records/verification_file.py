@@ -23,9 +23,9 @@ class SweepName(TypedDict):
 
 
 class RegionEntry(TypedDict):
-    """The region as it was frozen. kind: `points` or `model`; basis: what counts as inside, `means`
-    or `bounds`, `verdict` or `probability`; hash: of all that was frozen; frozen: when, ISO 8601 in
-    UTC."""
+    """The region as it was frozen. kind: `points` or `model`; basis: what is inside: of points
+    `means`, `bounds` or `model` (of all points together); of a model, `verdict` or `probability`.
+    hash: of all that was frozen; frozen: when, ISO 8601 in UTC."""
 
     kind: str
     basis: str

@@ -21,10 +21,8 @@ from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.region_file import (
     REGION_VERSION,
     AttackEntry,
-    Basis,
     LeftOutEntry,
     PointEntry,
-    RecommendedEntry,
     RegionFile,
     ThresholdsEntry,
 )
@@ -36,6 +34,7 @@ from sweeps.region.labels import point_labels
 from sweeps.region.left_out import left_out, left_out_words
 from sweeps.region.points import AttackFigures, Point, gathered, modes_of
 from sweeps.region.positive_controls import positive_controls
+from sweeps.region.recommended import recommend as recommend  # also for those who judge points
 from sweeps.region.seed_model import SeedModel, add_judgements, seed_model
 from sweeps.region.stability import stability
 from sweeps.statistics.margins import DIGITS
@@ -81,7 +80,9 @@ def region_of(
     }
     if criteria.search != REGION_SEARCH:  # which has a model of its own, and completes no points
         _add_seed_model(region, seed_model(points, criteria, modes_of(points), best, least))
-    if with_stability and (found := stability(rows, criteria, points)) is not None:
+    chosen = region["recommended"]
+    by_model = chosen["defence_id"] if chosen and chosen["basis"] == "model" else None
+    if with_stability and (found := stability(rows, criteria, points, None, by_model)) is not None:
         region["stability"] = found
     audit = prediction_audit(criteria, rows)
     if audit is not None:
@@ -129,35 +130,6 @@ def best_point(points: Iterable[Point]) -> Point | None:
     known = [(found, point) for point in points if (found := point.reference) is not None]
     best = max(known, key=lambda pair: pair[0].validation_accuracy, default=None)
     return None if best is None else best[1]
-
-
-def recommend(table: Sequence[PointEntry]) -> RecommendedEntry | None:
-    """The IN point whose smallest margin is largest: among points IN by bounds where any is, else
-    among those IN by the model, else by means."""
-    bases: tuple[Basis, ...] = ("bounds", "model", "means")
-    for basis in bases:
-        inside = [entry for entry in table if _verdict(entry, basis) == IN]
-        if inside:
-            chosen = max(inside, key=_margin)
-            return {
-                "defence_id": chosen["defence_id"],
-                "basis": basis,
-                "margin": _margin(chosen),
-            }
-    return None
-
-
-def _verdict(entry: PointEntry, basis: Basis) -> str:
-    if basis == "model":
-        return entry.get("by_model", UNDECIDED)
-    return entry["by_bounds"] if basis == "bounds" else entry["by_means"]
-
-
-def _margin(entry: PointEntry) -> float:
-    """Of an entry that was judged."""
-    margin = entry["margin"]
-    assert margin is not None
-    return margin
 
 
 def least_accuracy(thresholds: Thresholds, best: Point | None) -> float | None:

@@ -7,8 +7,9 @@ from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
 from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
+from sweeps.region.recommended import recommended_lines
 from sweeps.region.seed_model_text import seed_model_lines
-from sweeps.region.success_words import add_excess_column, and_baseline, attack_words, excess_words
+from sweeps.region.success_words import add_excess_column, and_baseline, attack_words
 from sweeps.storage.tables import natural_widths, table, total
 
 #: Digits of an id that are shown; commands accept the beginning of one.
@@ -36,7 +37,7 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
             *_answer(region),
             "",
             *_stability(region),
-            *_recommended(region),
+            *recommended_lines(region),
         ]
     )
 
@@ -83,30 +84,6 @@ def _answer(region: RegionFile) -> list[str]:
 def _stability(region: RegionFile) -> list[str]:
     found = region.get("stability")
     return [*found["text"], ""] if found else []
-
-
-def _recommended(region: RegionFile) -> list[str]:
-    chosen = region["recommended"]
-    if chosen is None:
-        return ["Recommended: none."]
-    point = next(p for p in region["points"] if p["defence_id"] == chosen["defence_id"])
-    decisive = point.get("excess_attack", point["worst_attack"])
-    worst = next(a for a in region["panel"] if a["attack_id"] == decisive)
-    entry = next(a for a in point["attacks"] if a["attack_id"] == decisive)
-    best = region["thresholds"]["clean_accuracy"]["best"]
-    lines = [
-        f"Recommended: {point['label']} (IN by {chosen['basis']}, margin {chosen['margin']:.3f})",
-        f"  clean accuracy {_fraction(point['clean_accuracy'])}"
-        + ("" if best is None else f", best {best:.3f}{_source(region)}"),
-        f"  worst attack: {worst['label']}, success {_fraction(entry['attack_success'])}"
-        + excess_words(entry),
-    ]
-    return lines
-
-
-def _source(region: RegionFile) -> str:
-    from_baseline = region["thresholds"]["clean_accuracy"]["best_source"] == "baseline"
-    return " by its clean baseline" if from_baseline else ""
 
 
 def _table(region: RegionFile, width: int | None) -> list[str]:

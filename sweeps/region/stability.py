@@ -35,12 +35,14 @@ def stability(
     criteria: Criteria,
     points: Sequence[Point] | None = None,
     judges: Mapping[str, Judge] | None = None,
+    by_model: str | None = None,
 ) -> StabilityEntry | None:
     """`stability` of region.json; None while no point can be judged.
 
     rows: finished and stopped ones. points: gathered from these rows by these criteria, where that
     is done already. judges: more verdicts than those by means and by bounds, by their names; each
-    is called once for every change, so that it must be quick.
+    is called once for every change, so that it must be quick. by_model: the point that is
+    recommended by the model of all points, which is not fitted again after changes.
     """
     if points is None:
         seeds, confidence = criteria.seeds, criteria.thresholds.confidence
@@ -48,7 +50,7 @@ def stability(
     if not any(point.complete for point in points):
         return None
     arrays = PointArrays(rows, points, criteria)
-    return _Comparison(rows, criteria, arrays, judges or {}).entry()
+    return _Comparison(rows, criteria, arrays, judges or {}, by_model).entry()
 
 
 class _Comparison:
@@ -60,13 +62,15 @@ class _Comparison:
         criteria: Criteria,
         arrays: PointArrays,
         judges: Mapping[str, Judge],
+        by_model: str | None,
     ) -> None:
         self._rows, self._criteria, self._arrays = rows, criteria, arrays
         self._judges, self._ids = judges, [point.defence_id for point in arrays.points]
         self._bounds = BoundsAgain(arrays, criteria.thresholds.confidence)
         before = judged(arrays, self._bounds, criteria)
         self._inside = self._all_inside(before, rows, criteria)
-        self._recommended = self._recommended_of(before)
+        self._by_model = by_model
+        self._recommended = by_model or self._recommended_of(before)
 
     def entry(self) -> StabilityEntry:
         """All changes, and the worst of each kind in words."""
@@ -84,7 +88,7 @@ class _Comparison:
             "skipped": _skipped(self._criteria, self._bounds),
             "text": [],
         }
-        found["text"] = stability_text(found)
+        found["text"] = stability_text(found, self._by_model is not None)
         return found
 
     def _changed(self, change: Change) -> StabilityChange:
@@ -100,7 +104,7 @@ class _Comparison:
             "seed": change.seed,
             "attack_id": change.attack_id,
             "verdicts": {b: self._verdicts(self._inside[b], names) for b, names in after.items()},
-            "recommended": self._recommended_of(found),
+            "recommended": None if self._by_model else self._recommended_of(found),
         }
 
     def _verdicts(self, before: AbstractSet[str], after: AbstractSet[str]) -> VerdictChange:

@@ -18,18 +18,25 @@ from sweeps.statistics.margins import DIGITS
 @dataclass(frozen=True)
 class Judged:
     """All points, judged. by_means, by_bounds: whether each is IN, (n,) for n points; by_bounds is
-    None where that would take too many bounds. margin: (n,), NaN where incomplete."""
+    None where that would take too many bounds. margin, and the highest success, as thresholds
+    compare it, and the lowest clean accuracy: (n,), NaN where incomplete."""
 
     by_means: Bools
     by_bounds: Bools | None
     margin: Floats
+    success: Floats
+    clean: Floats
 
     @property
     def recommended(self) -> int | None:
-        """As `point_table.recommend` chooses: by bounds where any point is IN by them."""
+        """As `sweeps.region.recommended` chooses without a model: by bounds where any point is IN
+        by them, and of equal margins by success, then by clean accuracy."""
         sure = self.by_bounds
         among = self.by_means if sure is None or not sure.any() else sure
-        return int(np.where(among, self.margin, -np.inf).argmax()) if among.any() else None
+        if not among.any():
+            return None
+        order = np.lexsort((-self.clean, self.success, -self.margin))  # the last key counts first
+        return int(order[among[order]][0])
 
 
 def judged(arrays: PointArrays, bounds: BoundsAgain, criteria: Criteria) -> Judged:
@@ -39,12 +46,14 @@ def judged(arrays: PointArrays, bounds: BoundsAgain, criteria: Criteria) -> Judg
     least, most = _least_accuracy(arrays, kept, criteria), criteria.thresholds.attack_success
     if least is None:
         none = np.zeros(len(arrays.points), dtype=np.bool_)
-        return Judged(none, none, np.full(len(none), np.nan))
+        unknown = np.full(len(none), np.nan)
+        return Judged(none, none, unknown, unknown, unknown)
+    success, clean = kept.success.max(1), kept.clean.min(1)
     with np.errstate(invalid="ignore"):
-        margin = np.minimum(kept.clean.min(1) - least, most - kept.success.max(1))
-        margin = np.round(margin, DIGITS)
+        margin = np.round(np.minimum(clean - least, most - success), DIGITS)
         by_means = kept.fine & (margin >= 0)
-    return Judged(by_means, bounds.inside(kept, least, most), margin)
+    inside = bounds.inside(kept, least, most)
+    return Judged(by_means, inside, margin, np.round(success, DIGITS), np.round(clean, DIGITS))
 
 
 def _least_accuracy(arrays: PointArrays, kept: Kept, criteria: Criteria) -> float | None:

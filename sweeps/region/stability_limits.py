@@ -14,7 +14,7 @@ from sweeps.region.seed_modes import SeedModes
 from sweeps.region.stability_arrays import Counts
 from sweeps.statistics.arrays import Floats
 from sweeps.statistics.paired_bounds import moved_sample
-from sweeps.statistics.seed_bounds import CHUNK, Rate, Sample, upper_limits
+from sweeps.statistics.seed_bounds import CHUNK, Rate, Sample, lower_limits, upper_limits
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ class BoundSettings:
         return found
 
     def _clean(self, cells: Floats) -> Floats:
-        turned = Sample.of(cells[0], cells[1]).turned()
-        return np.subtract(1, self._upper(turned, self.modes.clean.fired))
+        sample = Sample.of(cells[0], cells[1])
+        limits = lower_limits(sample, self.confidence, self.modes.clean.fired)
+        return np.asarray(np.clip(limits, 0.0, sample.rates.mean(axis=1)))
 
     def _success(self, cells: Floats) -> Floats:
         bimodal = self.modes.success.fired
         if not self.above_baseline:
             return self._upper(Sample.of(cells[2], cells[3]), bimodal)
         one, other = cells[2] / cells[3], cells[4] / cells[5]
-        sample, middle = moved_sample(one, cells[3], other)
+        sample, middle = moved_sample(one, cells[3], other, cells[5])
         bound = self._upper(sample, bimodal) - middle
         return np.asarray(np.maximum(bound, (one - other).mean(axis=1)))
 

@@ -22,8 +22,9 @@ WITH: dict[ChangeKind, str] = {
 }
 
 
-def stability_text(entry: StabilityEntry) -> list[str]:
-    """Lines for people; all but the first begin with two spaces."""
+def stability_text(entry: StabilityEntry, by_model: bool = False) -> list[str]:
+    """Lines for people; all but the first begin with two spaces. by_model: whether a model of all
+    points recommends the recommended point."""
     others = (basis for basis in entry["inside"] if basis != MEANS)
     lines = [
         *(
@@ -32,7 +33,7 @@ def stability_text(entry: StabilityEntry) -> list[str]:
             if _any_inside(entry, basis)
         ),
         *_decisive_attack(entry),
-        *_recommended(entry),
+        *_recommended(entry, by_model),
         *([" ".join(entry["skipped"])] if entry["skipped"] else []),
     ]
     return [f"Stability by means: {_of_basis(entry, MEANS)}", *(f"  {line}" for line in lines)]
@@ -115,7 +116,7 @@ def _decisive_attack(entry: StabilityEntry) -> list[str]:
     ]
 
 
-def _recommended(entry: StabilityEntry) -> list[str]:
+def _recommended(entry: StabilityEntry, by_model: bool) -> list[str]:
     """Where the recommended point is not IN any more, and how often it stays the recommended one.
     By bounds, where any point is IN by them: then it was chosen among those."""
     chosen, basis = entry["recommended"], BOUNDS if entry["inside"].get(BOUNDS) else MEANS
@@ -129,4 +130,8 @@ def _recommended(entry: StabilityEntry) -> list[str]:
     if lost:
         more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
         stays = f"is not IN by {basis} after {len(lost)} of {changes} ({lost[0]}{more})"
+    if by_model:
+        return [
+            f"The recommended point {stays}; the model, by which it is IN, is not fitted again."
+        ]
     return [f"The recommended point {stays}; it remains the recommended one after {same}."]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,10 +35,10 @@ def mean_difference(
     pairs = [(one, other) for one, other in zip(ones, others, strict=True) if one[1] and other[1]]
     if not pairs:
         return Rate(math.nan, None, None)
-    one, images, other = np.array(
-        [(k / n, n, m / r) for (k, n), (m, r) in pairs], dtype=np.float64
+    one, images, other, trials = np.array(
+        [(k / n, n, m / r, r) for (k, n), (m, r) in pairs], dtype=np.float64
     ).T
-    sample, middles = moved_sample(one[None], images[None], other[None])
+    sample, middles = moved_sample(one[None], images[None], other[None], trials[None])
     found, middle = rates_of(sample, confidence, bimodal)[0], float(middles[0])
     mean = float((one - other).mean())
     if found.lower is None or found.upper is None:
@@ -46,11 +47,27 @@ def mean_difference(
     return Rate(mean, lower, upper, found.firm)
 
 
-def moved_sample(one: Floats, images: Floats, other: Floats) -> tuple[Sample, Floats]:
+def moved_sample(
+    one: Floats, images: Floats, other: Floats, trials: Floats
+) -> tuple[Sample, Floats]:
     """Rates of which each is moved by how far the other lies from its mean, and these means, (c,).
 
-    one, other: rates in [0, 1], (c, n) each; images: of one, above 0.
+    one, other: rates in [0, 1], (c, n) each; images, trials: of one and of the other, above 0.
     """
     middle = other.mean(axis=1)
     moved = np.clip(one - (other - middle[:, None]), 0.0, 1.0)
-    return Sample.of(moved * images, images), middle
+    return _noisier(Sample.of(moved * images, images), Sample.of(other * trials, trials)), middle
+
+
+def _noisier(one: Sample, other: Sample) -> Sample:
+    """The sample of one rate with the binomial noise of the other added to its own: seeds whose
+    differences agree by chance prove little."""
+    more = other.rate_noise
+    # A logit moves 1 / (p (1 - p)) times as far as its rate p.
+    slope: Floats = one.logit_noise / one.rate_noise
+    return replace(
+        one,
+        rate_noise=one.rate_noise + more,
+        logit_noise=one.logit_noise + more * slope,
+        coarse_noise=one.coarse_noise + more * slope,
+    )

@@ -5,11 +5,10 @@ were. Seeds are the unit of repetition: the test images of several seeds are not
 their counts are never pooled.
 
 Where seeds have one mode, their logits z are taken as normal with unknown mean and deviation, and
-the mean rate as E expit(z + s T), T with heavier tails the more seeds there are. Its limits are put
-together from those of the mean of z and of s (the method of variance estimates recovery, Zou and
-Donner 2008, Stat. Med. 27, 1693), and are never inside Student's t interval of the rates
-themselves. The mean binomial noise is the least spread that is assumed: three seeds that agree by
-chance prove little.
+the mean rate as E expit(z + s T), T with heavy tails. Its limits are put together from those of the
+mean of z and of s (the method of variance estimates recovery, Zou and Donner 2008, Stat. Med. 27,
+1693), and are never inside Student's t interval of the rates themselves. The mean binomial noise is
+the least spread that is assumed: three seeds that agree by chance prove little.
 
 Where a test finds that seeds have two modes (`sweeps.statistics.bimodality`), limits hold for any
 distribution: those of a mean of values in [0, 1] whose weights are evenly distributed (Gaffke 2005;
@@ -39,15 +38,20 @@ from sweeps.statistics.arrays import Floats
 Counts = tuple[int, int]
 
 #: Points at which the mean over T is taken.
-NODES = 41
+NODES = 31
 #: Draws of weights, where limits hold for any distribution. Fixed, so that equal counts always have
 #: equal limits.
 DRAWS = 4000
 #: Where seeds have two modes, fewer than this prove nothing.
 FEWEST_BIMODAL = 20
 
-#: The fewest first seeds whose limit counts, where there are so many.
-FIRST = 3
+#: More images than this say no more of a rate near 0 or 1: most seeds may show none although the
+#: mean is far above.
+ENOUGH = 450
+#: By which power of its factor a deviation grows that is only assumed, since noise is known better.
+OF_NOISE = 0.6
+#: The fewest seeds that have limits.
+FIRST = 2
 #: Cells of which limits are computed at once.
 CHUNK = 2000
 
@@ -68,23 +72,26 @@ class Sample:
     """Rates of seeds, (c, n) each, in the order in which seeds were added.
 
     rates: in [0, 1]. logits: of rates a little inside (0, 1), so that they are finite. rate_noise,
-    logit_noise: variances of either that are there at least.
+    logit_noise: variances of either that are there at least. coarse_noise: that of logits if there
+    were no more than `ENOUGH` images.
     """
 
     rates: Floats
     logits: Floats
     rate_noise: Floats
     logit_noise: Floats
+    coarse_noise: Floats
 
     @staticmethod
     def of(hits: Floats, totals: Floats) -> Sample:
         """From successes of trials, (c, n) each; trials above 0."""
-        # Half a success and half a failure keep the logit of 0 and of n finite.
-        inside = (hits + 0.5) / (totals + 1)
+        # Half a success and half a failure keep the logit of 0 and of n finite. Where more images
+        # than enough have no success, the logit would still fall with their number.
+        some = np.minimum(totals, ENOUGH)
+        inside = (hits / totals * some + 0.5) / (some + 1)
         spread = inside * (1 - inside)
-        return Sample(
-            hits / totals, logit(inside), spread / (totals + 1), 1 / ((totals + 1) * spread)
-        )
+        noise, coarse = 1 / ((totals + 1) * spread), 1 / ((some + 1) * spread)
+        return Sample(hits / totals, logit(inside), spread / (totals + 1), noise, coarse)
 
     @property
     def seeds(self) -> int:
@@ -92,12 +99,13 @@ class Sample:
 
     def rows(self, where: slice) -> Sample:
         """Some of the cells."""
-        parts = self.rates, self.logits, self.rate_noise, self.logit_noise
-        return Sample(*(part[where] for part in parts))
+        noises = self.rate_noise, self.logit_noise, self.coarse_noise
+        return Sample(*(part[where] for part in (self.rates, self.logits, *noises)))
 
     def turned(self) -> Sample:
         """The sample of what is left to 1, whose upper limits are the lower ones of this."""
-        return Sample(1 - self.rates, -self.logits, self.rate_noise, self.logit_noise)
+        noises = self.rate_noise, self.logit_noise, self.coarse_noise
+        return Sample(1 - self.rates, -self.logits, *noises)
 
 
 def rate(counts: Sequence[Counts], confidence: float, bimodal: bool = False) -> Rate:
@@ -131,14 +139,14 @@ def rates(
 def rates_of(sample: Sample, confidence: float, bimodal: bool = False) -> list[Rate]:
     """The same from a sample of at least one seed."""
     means = [sum(row) / len(row) for row in sample.rates.tolist()]
-    if sample.seeds < 2:
+    if sample.seeds < FIRST:
         return [Rate(mean, None, None) for mean in means]
     firm = not bimodal or sample.seeds >= FEWEST_BIMODAL
     found: list[Rate] = []
     for start in range(0, len(means), CHUNK):
         part = sample.rows(slice(start, start + CHUNK))
         upper = upper_limits(part, confidence, bimodal).tolist()
-        lower = (1 - upper_limits(part.turned(), confidence, bimodal)).tolist()
+        lower = lower_limits(part, confidence, bimodal).tolist()
         own = means[start : start + CHUNK]
         found += [
             Rate(m, max(0.0, min(low, m)), min(1.0, max(high, m)), firm)
@@ -149,13 +157,35 @@ def rates_of(sample: Sample, confidence: float, bimodal: bool = False) -> list[R
 
 def upper_limits(sample: Sample, confidence: float, bimodal: bool = False) -> Floats:
     """The least limit that any first seeds prove and all after them agree with, (c,)."""
-    limits = any_distribution if bimodal else one_mode
-    counts = range(min(FIRST, sample.seeds), sample.seeds + 1)
-    found = limits(sample, confidence, counts)
+    counts = _counts(sample, bimodal)
+    found = _limits(sample, confidence, counts, bimodal)
     for column, count in enumerate(counts):
         after = sample.rates[:, count:].max(axis=1, initial=0.0)
         found[:, column] = np.maximum(found[:, column], after)
     return np.asarray(found.min(axis=1), dtype=np.float64)
+
+
+def lower_limits(sample: Sample, confidence: float, bimodal: bool = False) -> Floats:
+    """The greatest such limit from below, (c,). Rates after the first seeds are compared as they
+    are: what is left to 1 is rounded."""
+    counts = _counts(sample, bimodal)
+    found = 1 - _limits(sample.turned(), confidence, counts, bimodal)
+    for column, count in enumerate(counts):
+        after = sample.rates[:, count:].min(axis=1, initial=1.0)
+        found[:, column] = np.minimum(found[:, column], after)
+    return np.asarray(found.max(axis=1), dtype=np.float64)
+
+
+def _counts(sample: Sample, bimodal: bool) -> range:
+    """The numbers of first seeds whose limits count. Where seeds have two modes, fewer than
+    `FEWEST_BIMODAL` prove nothing, and theirs take long."""
+    first = min(FEWEST_BIMODAL, sample.seeds) if bimodal else FIRST
+    return range(first, sample.seeds + 1)
+
+
+def _limits(sample: Sample, confidence: float, counts: Sequence[int], bimodal: bool) -> Floats:
+    limits = any_distribution if bimodal else one_mode
+    return limits(sample, confidence, counts)
 
 
 # --- seeds with one mode ----------------------------------------------------------------------
@@ -171,12 +201,12 @@ def _one_mode(sample: Sample, confidence: float, count: int) -> Floats:
     mean, deviation = _moments(sample.logits[:, :count], sample.logit_noise[:, :count])
     of_rates, rate_deviation = _moments(sample.rates[:, :count], sample.rate_noise[:, :count])
     reach = float(stdtrit(count - 1, confidence)) / math.sqrt(count)
-    # As of normal values for three seeds; of more, the deviation of heavy-tailed ones varies more.
-    freedom, nodes = 2 + 0.4 * (count - 3), _nodes(count)
-    wide, narrow = (
-        deviation * math.sqrt(freedom / chdtri(freedom, tail))
-        for tail in (confidence, 1 - confidence)
-    )
+    # As of normal values up to three seeds; with more, a heavy-tailed deviation varies more.
+    freedom, nodes = min(count - 1, 2 + 0.4 * (count - 3)), _nodes(count)
+    up, down = (math.sqrt(freedom / chdtri(freedom, tail)) for tail in (confidence, 1 - confidence))
+    own = sample.logits[:, :count].std(axis=1, ddof=1)
+    assumed = np.sqrt(sample.coarse_noise[:, :count].mean(axis=1))
+    wide, narrow = np.maximum(own * up, assumed * up**OF_NOISE), deviation * down
     centre = _mean_logit(mean, deviation, nodes)
     shifted = _mean_logit(mean + reach * deviation, deviation, nodes) - centre
     spread = np.maximum(_mean_logit(mean, wide, nodes), _mean_logit(mean, narrow, nodes)) - centre
@@ -191,17 +221,19 @@ def _moments(values: Floats, noise: Floats) -> tuple[Floats, Floats]:
 
 
 @functools.cache
-def _nodes(seeds: int) -> Floats:
-    """Quantiles of T at evenly spaced probabilities, (NODES,). Of three seeds the uncertain
-    deviation covers heavy tails; of many, Student's t with 3.5 degrees of freedom does."""
-    freedom = max(3.5, 30 / max(1, seeds - 2))
-    middles = (np.arange(NODES) + 0.5) / NODES
-    return np.asarray(stdtrit(freedom, middles), dtype=np.float64)
+def _nodes(seeds: int) -> tuple[Floats, Floats]:
+    """Values of T and their weights, (NODES,) each: Gauss and Legendre's rule over probabilities,
+    which reaches far into the tails of Student's t. Of few seeds the uncertain deviation covers a
+    part of heavy tails."""
+    places, weights = np.polynomial.legendre.leggauss(NODES)
+    values = np.asarray(stdtrit(4 if seeds <= 3 else 3, (1 + places) / 2), dtype=np.float64)
+    return values, np.asarray(weights / 2, dtype=np.float64)
 
 
-def _mean_logit(mean: Floats, deviation: Floats, nodes: Floats) -> Floats:
+def _mean_logit(mean: Floats, deviation: Floats, nodes: tuple[Floats, Floats]) -> Floats:
     """Logits of E expit(mean + deviation T), (c,)."""
-    found = expit(mean[:, None] + deviation[:, None] * nodes).mean(axis=1)
+    values, weights = nodes
+    found = expit(mean[:, None] + deviation[:, None] * values) @ weights
     return np.asarray(logit(np.clip(found, 1e-12, 1 - 1e-12)), dtype=np.float64)
 
 
@@ -213,16 +245,17 @@ def any_distribution(sample: Sample, confidence: float, counts: Sequence[int]) -
     is at 1."""
     gaps, found = _exponentials(sample.seeds), []
     for count in counts:
-        weights = gaps[:, : count + 1] / gaps[:, : count + 1].sum(axis=1, keepdims=True)
-        means = sample.rates[:, :count] @ weights[:, 1:].T + weights[:, 0]
+        weights = gaps[: count + 1] / gaps[: count + 1].sum(axis=0)
+        means = sample.rates[:, :count] @ weights[1:] + weights[0]
         found.append(np.quantile(means, confidence, axis=1))
     return np.stack(found, axis=1)
 
 
 @functools.cache
 def _exponentials(seeds: int) -> Floats:
-    """Draws whose rows, divided by their sums, are even weights, (DRAWS, seeds + 1)."""
-    return np.random.default_rng(0).standard_exponential((DRAWS, seeds + 1))
+    """Draws whose columns, divided by their sums, are even weights, (seeds + 1, DRAWS). With more
+    seeds the first rows stay as they are, and with them the limits of the first seeds."""
+    return np.random.default_rng(0).standard_exponential((seeds + 1, DRAWS))
 
 
 def taking_share(seeds: int, confidence: float) -> float:

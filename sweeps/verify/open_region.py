@@ -18,13 +18,14 @@ def open_region(
     inside, None for the default.
 
     Raises:
-        UserError: this kind of region has no such basis.
+        UserError: this kind of region has no such basis, or no model judges its points.
     """
     has_model = spec.search.kind == "region"
     known = MODEL_BASES if has_model else POINT_BASES
     if basis not in (None, *known):
+        listed = f"{', '.join(known[:-1])} or {known[-1]}"
         what = "a model of the whole space" if has_model else "made of the points that were tried"
-        rule = f"must be {' or '.join(known)}: the region of this sweep is {what}"
+        rule = f"must be {listed}: the region of this sweep is {what}"
         raise UserError(Mistake("--basis", rule, basis, "Leave it out, or choose one of those."))
     if not has_model:
         return TriedPoints(spec, ledger, basis)

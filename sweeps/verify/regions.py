@@ -11,8 +11,9 @@ import numpy as np
 from sweeps.records.verification_file import FrozenRegion
 
 INSIDE, BORDER, OUTSIDE = STRATA = ("inside", "border", "outside")
-#: What counts as inside, the default first: of points that were tried, and of a model.
-MEANS, BOUNDS = POINT_BASES = ("means", "bounds")
+#: What counts as inside, the default first: of points that were tried, where `model` judges them
+#: together by the errors that they share, and of a region search, whose model has a whole space.
+MEANS, BOUNDS, MODEL = POINT_BASES = ("means", "bounds", "model")
 VERDICT, PROBABILITY = MODEL_BASES = ("verdict", "probability")
 
 

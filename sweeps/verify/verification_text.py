@@ -11,7 +11,7 @@ from sweeps.region.success_words import attack_words, excess_words
 from sweeps.statistics.binomial import fewest_draws
 from sweeps.storage.shell import command
 from sweeps.verify.answer import EMPTY, NOT_PROVEN, PASSED
-from sweeps.verify.regions import BOUNDS, INSIDE, PROBABILITY, VERDICT
+from sweeps.verify.regions import BOUNDS, INSIDE, MODEL, PROBABILITY, VERDICT
 
 #: Points with draws that do not pass are listed, up to this many.
 LISTED = 10
@@ -53,6 +53,12 @@ def verification_text(answer: VerificationFile) -> str:
             return (
                 "Nothing to verify: no defence point is IN by bounds. --basis means takes those "
                 "that are IN by means; more seeds make bounds narrower."
+            )
+        if answer["region"]["basis"] == MODEL:
+            return (
+                "Nothing to verify: no defence point is IN by model. --basis means takes those "
+                "that are IN by means, which is not certain; more seeds make the model more "
+                "certain."
             )
         return "Nothing to verify: no defence point is inside the region."
     found = [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer)]

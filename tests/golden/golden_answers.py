@@ -42,7 +42,7 @@ from golden_cases import (
     write_files,
     write_weights,
 )
-from golden_reworded import lines_without_controls, without_controls
+from golden_reworded import lines_without_controls, without_certainty, without_controls
 
 # --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.config import measure_id
@@ -614,7 +614,7 @@ def without_left_out(value: Any) -> Any:
 
 def _said_before(text: str) -> str:
     """A region in words, without what releases after the record say of it."""
-    return without_left_out(without_controls(STABILITY.sub("", text)))
+    return without_certainty(without_left_out(without_controls(STABILITY.sub("", text))))
 
 
 def report_answers(folder: Path) -> dict[str, Any]:

@@ -146,6 +146,17 @@ REWORDED: list[tuple[str, Any]] = [
         r"Images in Parquet files under the folder `root`\.",
         "Images in Parquet files under the folder `root`: one file or numbered shards for each split.",
     ),
+    # Rule: a point that is IN by means alone is not certain, which its line says
+    (r"\(IN by means, margin", "(IN by means only: not certain, margin"),
+    # Rule: points may be verified that are IN by the model of all points together
+    (r"\{means,bounds,verdict,probability\}", "{means,bounds,model,verdict,probability}"),
+    (
+        r"those IN by means \(default\) or IN by\n( +)bounds; of a region search the part of IN where "
+        r"the verdict is sure\n +\(default\), or all that is IN by probability",
+        r"those IN by means (default), by bounds, or\n\1by the model of all points together; of a "
+        r"region search the part of IN\n\1where the verdict is sure (default), or all that is IN by "
+        "probability",
+    ),
 ]
 
 #: Commands that came later: the record has no help of theirs.
@@ -244,6 +255,20 @@ ADDED_TO_REPORT = re.compile(
 def without_controls(text: str) -> str:
     """A region in words without whether its attacks take."""
     return ADDED_CONTROLS.sub("", text)
+
+
+#: What the line of the recommended point says since later: P(inside), that it lies on a threshold,
+#: and how often clean models give the attacker's answer.
+ADDED_TO_RECOMMENDED = re.compile(
+    r"(?m), P\(inside\) (?:[<>] )?[\d.]+(?=, margin)"
+    r"|(?<=margin 0\.000): (?:almost )?on the threshold(?=\)$)"
+    r"|(?<=success \d\.\d{3}) \(clean models \d\.\d{3}\)"
+)
+
+
+def without_certainty(text: str) -> str:
+    """A region in words without what the line of its recommended point says since later."""
+    return ADDED_TO_RECOMMENDED.sub("", text)
 
 
 def lines_without_controls(lines: list[str]) -> list[str]:

@@ -22,7 +22,6 @@ from sweeps.results.update_region import update_region
 from sweeps.runners.serial import SerialRunner
 from sweeps.search import make_search
 from sweeps.statistics.paired_bounds import difference_by_seed, mean_difference
-from sweeps.statistics.seed_bounds import FEWEST_BIMODAL, rate
 from sweeps.verify.plan import settings_of
 from sweeps.verify.run import verification
 from sweeps.verify.verification_text import verification_text
@@ -101,35 +100,24 @@ def test_what_cannot_be_judged_by_it_is_refused(changes, said) -> None:
 # --- bounds ------------------------------------------------------------------------------------
 
 
-def test_bounds_of_the_mean_difference_are_those_of_rates_moved_by_the_baseline() -> None:
-    """The baseline's mean is 0.65: 0.6 + 0.15, 0.7 + 0.1 and 0.8 - 0.25 are left."""
+def test_bounds_of_the_mean_difference_are_not_inside_students_t() -> None:
     ones, others = [(60, 100), (70, 100), (80, 100)], [(50, 100), (55, 100), (90, 100)]
     found = mean_difference(ones, others, 0.95)
     assert difference_by_seed(ones, others) == pytest.approx([0.1, 0.15, -0.1])
-    moved = rate([(75, 100), (80, 100), (55, 100)], 0.95)
-    assert (found.mean, found.lower, found.upper) == pytest.approx(
-        (0.05, moved.lower - 0.65, moved.upper - 0.65)
-    )
-    reach = stats.t.ppf(0.95, 2) * stats.tstd([0.1, 0.15, -0.1]) / math.sqrt(3)
-    assert found.lower <= 0.05 - reach < 0.05 + reach <= found.upper  # outside Student's interval
+    spread = stats.tstd([0.1, 0.15, -0.1])
+    reach = stats.t.ppf(0.95, 2) * spread / math.sqrt(3)
+    assert (found.mean, found.upper) == pytest.approx((0.05, 0.05 + reach))
+    assert 0.05 - reach - 0.05 < found.lower < 0.05 - reach
 
 
-def test_seeds_that_agree_keep_the_noise_of_the_rate() -> None:
+def test_seeds_that_agree_keep_the_noise_of_both_rates() -> None:
     found = mean_difference([(50, 99)] * 4, [(20, 99)] * 4, 0.95)
-    noise = math.sqrt(0.5 * 0.5 / 100 / 4)  # of 50.5 of 100 images, four times
-    assert found.upper == pytest.approx(rate([(50, 99)] * 4, 0.95).upper - 20 / 99)
-    assert found.upper > 30 / 99 + noise
+    noise = (0.505 * 0.495 + 0.205 * 0.795) / 100
+    reach = stats.t.ppf(0.95, 3) * math.sqrt(noise / 4)
+    assert found.upper == pytest.approx(30 / 99 + reach)
     one = mean_difference([(5, 10), (0, 0)], [(1, 10), (3, 10)], 0.95)
     assert (one.mean, one.lower, one.upper) == (pytest.approx(0.4), None, None)
     assert math.isnan(mean_difference([(0, 0)], [(1, 10)], 0.95).mean)
-
-
-def test_seeds_of_two_modes_have_their_own_bounds_of_the_difference() -> None:
-    """Three seeds in which nothing took, of 100 images: they cannot exclude that a third takes."""
-    ones, others = [(12, 100), (11, 100), (10, 100)], [(10, 100), (11, 100), (12, 100)]
-    one, two = (mean_difference(ones, others, 0.95, bimodal) for bimodal in (False, True))
-    assert one.firm and one.upper < 0.15 and not two.firm and two.upper > 0.5
-    assert mean_difference(ones[:1] * FEWEST_BIMODAL, others[:1] * FEWEST_BIMODAL, 0.95, True).firm
 
 
 # --- verdicts ----------------------------------------------------------------------------------
@@ -185,7 +173,7 @@ def test_verdicts_by_hand(tmp_path) -> None:
     assert [table[d]["by_bounds"] for d in (0.01, 0.1, 1.0)] == ["UNDECIDED"] * 3
     text = region_text(region)
     assert "attack success <= baseline + 0.1, paired by seed, for all 2 attacks" in text
-    assert "success 0.330, 0.080 above its clean baseline" in text
+    assert "success 0.330 (clean models 0.250), 0.080 above its clean baseline" in text
     assert "above" in text.splitlines()[4]
 
 

@@ -134,7 +134,7 @@ def test_it_says_what_is_expected(finished, tmp_path, capsys) -> None:
     arguments = ["train", str(paths.root), "--point", "best", "--attack", "2", "--seed", "8"]
     assert main([*arguments, "--out", str(tmp_path / "m")]) == FINE
     out = capsys.readouterr().out
-    assert out.startswith("ridge, weight_decay 0.0001 (of the best validation accuracy), seed 8, on data poisoned by attack 2:")  # fmt: skip
+    assert out.startswith("ridge, weight_decay 0.0001 (of the best validation accuracy, OUT by means), seed 8, on data poisoned by attack 2:")  # fmt: skip
     assert "patch(size=1) at 3 % to class 0, 33 of 1100 training images: do not deploy" in out
     assert "expected of one new seed (95 %, from 3 seeds)" in out
     config = json.loads((tmp_path / "m" / "config.json").read_text())

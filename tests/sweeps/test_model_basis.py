@@ -1,0 +1,310 @@
+"""What is IN by the model of all points together: verified, trained, recommended, and named next."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small import begin, small_spec, sweep
+from trials import fake_result
+
+from backdoor.errors import UserError
+from sweeps.cli import FINE, WRONG
+from sweeps.cli.main import main
+from sweeps.cli.status_subject import more_seeds
+from sweeps.final_model.select import choose
+from sweeps.ledger import Ledger, finished_rows
+from sweeps.region.panel import criteria_of
+from sweeps.region.point_table import region_of
+from sweeps.region.recommended import recommend, recommended_lines
+from sweeps.region.standing import standing
+from sweeps.region.write import write_region
+from sweeps.runners.serial import SerialRunner
+from sweeps.storage.paths import read_sweep
+from sweeps.verify.open_region import open_region
+from sweeps.verify.plan import VerificationSettings
+from sweeps.verify.run import verification
+from sweeps.verify.verification_text import verification_text
+
+LINEAR = {
+    "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03, 0.04, 0.05]},
+    "epochs": 3,
+}
+THRESHOLDS = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
+
+
+def world(rates):
+    """Work for a runner. rates(config) gives clean accuracy and attack success."""
+
+    def result(config, measures):
+        clean, success = rates(config)
+        made = fake_result(config, measures)
+        measured = tuple(replace(m, success=round(450 * success)) for m in made.measurements)
+        correct = round(500 * clean)
+        return replace(made, class_correct=(correct,), class_total=(500,), measurements=measured)
+
+    def work(pack):
+        results = [result(config, pack.settings.measures) for config in pack.trials]
+        return finished_rows(results, pack.pack_id)
+
+    return work
+
+
+def shifting(config) -> tuple[float, float]:
+    """Every seed shifts all points alike: too far for the bounds of each point, not for the model.
+    Success falls from 0.45 to below 0.2 between weight decay 0.02 and 0.03."""
+    decay, shift = config.defence.weight_decay, (-1, 0, 1)[config.seed % 3]
+    if config.attack is None:
+        return 0.96, 0.02
+    return 0.95 - 0.1 * decay + 0.01 * shift, max(0.0, 0.45 - 12 * decay + 0.03 * shift)
+
+
+def swept(folder: Path, rates=shifting, **changes):
+    spec = small_spec(**{"defence": LINEAR, "region": THRESHOLDS, "seeds": 3, **changes})
+    paths = begin(folder / "r", spec)
+    sweep(paths, spec, SerialRunner(world(rates)))
+    return paths, spec
+
+
+def verified(paths, spec, rates, draws=59):
+    """The verification by the model, trained: its plan and its answer."""
+    case = verification(paths, spec, VerificationSettings(draws, 5), (), "model")
+    plan, ledger = case.plan, Ledger(case.paths.ledger)
+    case.train(ledger, plan, SerialRunner(world(rates)))
+    return plan, case.answer(ledger, plan)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A sweep of six points of which the model finds three IN, the bounds none."""
+    paths, spec = swept(tmp_path_factory.mktemp("model"))
+    region = write_region(paths, spec)
+    assert (region["counts"]["by_model"]["IN"], region["counts"]["by_bounds"]["IN"]) == (3, 0)
+    return paths, spec, region
+
+
+def ids(region, basis, verdict):
+    return sorted(p["defence_id"] for p in region["points"] if p[f"by_{basis}"] == verdict)
+
+
+# --- verify ------------------------------------------------------------------------------------
+
+
+def test_verify_draws_from_the_points_in_by_model(finished) -> None:
+    paths, spec, region = finished
+    plan, answer = verified(paths, spec, shifting, draws=8)
+    frozen = plan.frozen["region"]
+    assert frozen["basis"] == answer["region"]["basis"] == "model"
+    assert frozen["points"]["inside"] == ids(region, "model", "IN")
+    assert set(frozen["points"]["outside"]) >= set(ids(region, "model", "OUT"))
+    assert sum(map(len, frozen["points"].values())) == 6
+    assert answer["inside"]["draws"] == 8 and answer["reliability"] is None
+    said = verification_text(answer)
+    assert "Points were drawn from those tried that are IN by model, with replacement." in said
+
+
+def test_means_stay_the_default(finished) -> None:
+    paths, spec, _ = finished
+    kept, asked = (
+        open_region(spec, Ledger(paths.ledger), "median", 5, basis).frozen
+        for basis in (None, "means")
+    )
+    assert kept == asked and kept["basis"] == "means"
+
+
+def test_nothing_in_by_model_is_an_answer(tmp_path) -> None:
+    """Success lies on the threshold wherever accuracy holds: the model is certain of no point."""
+
+    def on_the_threshold(config):
+        return 0.95, 0.2 + 0.02 * (config.seed % 3 - 1)
+
+    paths, spec = swept(tmp_path, on_the_threshold)
+    plan, answer = verified(paths, spec, on_the_threshold)
+    assert plan.draws == () and answer["verdict"] == "empty"
+    assert verification_text(answer) == (
+        "Nothing to verify: no defence point is IN by model. --basis means takes those that are IN "
+        "by means, which is not certain; more seeds make the model more certain."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"seeds": 2}, "it needs 3 seeds"),
+        (
+            {"defence": {**LINEAR, "architecture": {"kind": "linear", "weight_decay": [0, 0.05]}}},
+            "it needs 6 complete points without a broken model",
+        ),
+    ],
+)
+def test_without_a_model_there_is_no_such_basis(tmp_path, changes, why, capsys) -> None:
+    paths, _ = swept(tmp_path, **changes)
+    assert main(["verify", str(paths.root), "--basis", "model", "--transfer", "none"]) == WRONG
+    assert (
+        "--basis: needs a model of all points together, and this sweep has none: "
+        f"{why}, but got 'model'. Take `--basis means` or `--basis bounds`, or finish or extend "
+        "the sweep first."
+    ) in capsys.readouterr().err
+    assert not list(paths.verifications.glob("*")), "nothing is written"
+
+
+def test_a_basis_of_another_kind_of_region_is_refused(finished) -> None:
+    paths, spec, _ = finished
+    with pytest.raises(UserError) as found:
+        open_region(spec, Ledger(paths.ledger), "median", 5, "verdict")
+    assert "must be means, bounds or model: the region of this sweep is made of" in str(found.value)
+
+
+# --- status ------------------------------------------------------------------------------------
+
+
+def test_status_counts_by_model_and_names_it_next(finished, capsys) -> None:
+    paths, _, region = finished
+    for answer in paths.verifications.glob("*/answer.json"):
+        answer.unlink()
+    assert main(["status", str(paths.root)]) == FINE
+    said = capsys.readouterr().out
+    counts = ", ".join(f"{n} {word}" for word, n in region["counts"]["by_model"].items())
+    assert f"; by model {counts}" in said
+    assert (
+        f"sweeps verify {paths.root} --basis model   "
+        "(tries to prove with fresh seeds what is IN by model)"
+    ) in said
+
+
+def test_more_seeds_are_not_asked_for_where_the_model_is_certain() -> None:
+    counts = {"by_means": {"IN": 2}, "by_bounds": {"IN": 0, "OUT": 0, "UNDECIDED": 2}}
+    region = {"counts": counts, "points": [{"seeds": 3}]}
+    assert more_seeds(region) == 6, "a file of before knows nothing by a model"
+    counts["by_model"] = {"IN": 0, "OUT": 0, "UNDECIDED": 2}
+    assert more_seeds(region) == 6
+    counts["by_model"]["IN"] = 1
+    assert more_seeds(region) is None
+
+
+# --- train -------------------------------------------------------------------------------------
+
+
+def test_train_says_by_what_its_point_is_in(finished) -> None:
+    paths, spec, region = finished
+    by_id = {point["defence_id"]: point for point in region["points"]}
+    chosen = choose(spec, paths).point
+    chance = by_id[chosen.defence_id]["inside"]
+    assert chosen.why == f"recommended, IN by model, P(inside) {chance:.2f}" and chance < 0.995
+    best = choose(spec, paths, "best").point
+    assert by_id[best.defence_id]["by_means"] == "OUT"
+    assert best.why == "of the best validation accuracy, OUT by means, P(inside) < 0.01"
+    named = choose(spec, paths, chosen.defence_id[:8]).point
+    assert named.why == f"chosen by its id, IN by model, P(inside) {chance:.2f}"
+
+
+def judged(**changes):
+    return {"by_means": "IN", "by_bounds": "UNDECIDED", **changes}
+
+
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [
+        (judged(), "IN by means only: not certain"),
+        (judged(by_model="UNDECIDED", inside=0.714), "IN by means only: not certain, P(inside) 0.71"),
+        (judged(by_model="UNDECIDED", inside=None), "IN by means only: not certain"),
+        (judged(by_model="IN", inside=0.9781), "IN by model, P(inside) 0.98"),
+        (judged(by_model="IN", by_bounds="IN", inside=1.0), "IN by bounds, P(inside) > 0.99"),
+        (judged(by_means="OUT", inside=0.001), "OUT by means, P(inside) < 0.01"),
+        (judged(by_means="INCOMPLETE"), "INCOMPLETE by means"),
+    ],
+)  # fmt: skip
+def test_standings(point, words) -> None:
+    assert standing(point) == words
+
+
+# --- the recommended point ---------------------------------------------------------------------
+
+
+def point(name, margin, success, clean, **verdicts):
+    return {"defence_id": name, "label": name, "margin": margin, "attack_success": success,
+            "clean_accuracy": clean, "worst_attack": "a", **judged(**verdicts),
+            "attacks": [{"attack_id": "a", "attack_success": success, "baseline_success": 0.0117}]}  # fmt: skip
+
+
+def lines(table):
+    clean = {"best": 0.96, "best_source": "panel"}
+    panel = [{"attack_id": "a", "label": "patch at 3 %"}]
+    region = {"points": table, "recommended": recommend(table), "panel": panel}
+    return recommended_lines(region | {"thresholds": {"clean_accuracy": clean}})
+
+
+def test_equal_margins_are_decided_by_success_then_by_accuracy() -> None:
+    table = [point("a", 0.05, 0.15, 0.97), point("b", 0.05, 0.1, 0.95), point("c", 0.05, 0.1, 0.96),
+             point("d", 0.05, 0.1, 0.96), point("e", 0.049, 0.01, 0.99)]  # fmt: skip
+    assert recommend(table)["defence_id"] == "c"
+    # What floating point makes of 0.3 - 0.25 decides nothing.
+    table = [point("a", 0.3 - 0.25, 0.15, 0.97), point("b", 0.05, 0.1, 0.95)]
+    assert table[0]["margin"] != table[1]["margin"] and recommend(table)["defence_id"] == "b"
+
+
+def test_success_counts_as_the_threshold_compares_it() -> None:
+    table = [point("a", 0.05, 0.1, 0.97) | {"excess": 0.05}, point("b", 0.05, 0.3, 0.9) | {"excess": 0.02}]  # fmt: skip
+    assert recommend(table)["defence_id"] == "b"
+
+
+def test_the_model_comes_between_bounds_and_means() -> None:
+    table = [point("a", 0.09, 0.1, 0.9), point("b", 0.02, 0.1, 0.9, by_model="IN", inside=0.981)]
+    assert recommend(table) == {"defence_id": "b", "basis": "model", "margin": 0.02}
+    table.append(point("c", 0.01, 0.1, 0.9, by_bounds="IN"))
+    assert recommend(table) == {"defence_id": "c", "basis": "bounds", "margin": 0.01}
+
+
+def test_the_recommended_line_says_how_certain_it_is() -> None:
+    assert lines([point("a", 0.028, 0.15, 0.94, by_model="IN", inside=0.981)]) == [
+        "Recommended: a (IN by model, P(inside) 0.98, margin 0.028)",
+        "  clean accuracy 0.940, best 0.960",
+        "  worst attack: patch at 3 %, success 0.150 (clean models 0.012)",
+    ]
+    only = [point("a", 0.028, 0.15, 0.94, by_model="UNDECIDED", inside=0.6)]
+    assert lines(only)[0] == (
+        "Recommended: a (IN by means only: not certain, P(inside) 0.60, margin 0.028)"
+    )
+    only[0]["attacks"][0]["baseline_success"] = None
+    assert lines(only)[2] == "  worst attack: patch at 3 %, success 0.150"
+    assert lines([point("a", -0.1, 0.3, 0.8, by_means="OUT")]) == ["Recommended: none."]
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [
+        (0.0, "margin 0.000: on the threshold"),
+        (0.0004, "margin 0.000: almost on the threshold"),
+        (0.0006, "margin 0.001"),
+    ],
+)
+def test_a_point_on_the_threshold_is_told(margin, words) -> None:
+    assert lines([point("a", margin, 0.2, 0.9)])[0] == (
+        f"Recommended: a (IN by means only: not certain, {words})"
+    )
+
+
+def test_the_region_of_a_sweep_recommends_by_model(finished) -> None:
+    paths, spec, _ = finished
+    region = region_of(criteria_of(spec), Ledger(paths.ledger), read_sweep(paths)["planned"])
+    assert region["recommended"]["basis"] == "model"
+    assert "(IN by model, P(inside) 0.9" in recommended_lines(region)[0]
+
+
+def test_stability_is_that_of_the_point_recommended_by_model(tmp_path) -> None:
+    """By means alone another point would be recommended."""
+
+    def rates(config):
+        decay, shift = config.defence.weight_decay, (-1, 0, 1)[config.seed % 3]
+        return 0.95 - 0.2 * decay + 0.005 * shift, max(0.0, 0.45 - 10 * decay + 0.04 * shift)
+
+    paths, spec = swept(tmp_path, rates)
+    region = region_of(criteria_of(spec), Ledger(paths.ledger), None, with_stability=True)
+    chosen, found = region["recommended"], region["stability"]
+    means = [{**p, "by_model": "UNDECIDED"} for p in region["points"]]
+    assert chosen["basis"] == "model" != recommend(means)["basis"]
+    assert found["recommended"] == chosen["defence_id"] != recommend(means)["defence_id"]
+    assert {change["recommended"] for change in found["changes"]} == {None}
+    assert (
+        "  The recommended point stays IN by means after each of 11 changes; the model, by which it "
+        "is IN, is not fitted again."
+    ) in found["text"]
