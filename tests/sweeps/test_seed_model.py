@@ -200,7 +200,11 @@ def test_equal_results_have_equal_answers_in_any_order() -> None:
 def test_factors_may_be_numbers_or_nothing() -> None:
     rows = [row for x in (None, 1.5, 0.5) for y in range(3) for row in at({"x": x, "y": y}, -3)]
     region = judged(rows, asked())
-    assert [p["factors"]["defence.x"] for p in region["points"]] == [*[None] * 3, *[0.5] * 3, *[1.5] * 3]
+    assert [p["factors"]["defence.x"] for p in region["points"]] == [
+        *[None] * 3,
+        *[0.5] * 3,
+        *[1.5] * 3,
+    ]
     assert verdicts(region) == ["IN"] * 9
 
 
