@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dashboards.filters import UNKNOWN
 from dashboards.results import Results
 from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
+from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.trial_row import FAILED, TrialRow
 from sweeps.storage import scrubbed
@@ -31,18 +33,29 @@ class Rates:
 
 @dataclass(frozen=True)
 class PointRow:
-    """A defence point; rates: None where it is incomplete."""
+    """A defence point; rates: None where it is incomplete. together: verdict and P(inside) by the
+    model of all points together, None where it judges none."""
 
     point: PointEntry
     recommended: bool
     rates: Rates | None
+    together: tuple[str, str] | None
 
 
 def all_points(results: Results) -> list[PointRow]:
     """The points in the order of region.json."""
     chosen = results.recommended
     name = None if chosen is None else chosen["defence_id"]
-    return [PointRow(p, p["defence_id"] == name, _rates(results, p)) for p in results.points]
+    return [
+        PointRow(p, p["defence_id"] == name, _rates(results, p), _together(results, p))
+        for p in results.points
+    ]
+
+
+def _together(results: Results, point: PointEntry) -> tuple[str, str] | None:
+    if not judged_together(results.region):
+        return None
+    return point.get("by_model", "UNDECIDED"), chance_words(point.get("inside")) or UNKNOWN
 
 
 def _rates(results: Results, point: PointEntry) -> Rates | None:
@@ -180,16 +193,19 @@ def broken_models(results: Results) -> list[BrokenRow]:
 
 @dataclass(frozen=True)
 class Caveats:
-    """of_region: sentences that the region itself has for its readers. recommends: whether it
-    recommends a point."""
+    """of_region: sentences that the region itself has for its readers. together: whether a model
+    of all points together judges them. recommends: whether it recommends a point."""
 
     of_region: list[str]
+    together: bool
     recommends: bool
 
 
 def caveats(results: Results) -> Caveats:
     """What the numbers do not say, beside what is true of every sweep."""
-    return Caveats(results.region.get("doubts", []), results.recommended is not None)
+    region = results.region
+    recommends = results.recommended is not None
+    return Caveats(region.get("doubts", []), judged_together(region), recommends)
 
 
 @dataclass(frozen=True)

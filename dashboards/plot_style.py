@@ -1,8 +1,9 @@
 """What the figures share: how a verdict is drawn, legends, panels, and SVG.
 
 Colour and shape say the same thing, so that neither is needed: a circle is IN and a square is OUT
-by the means over seeds, filled where the bounds agree at the region's confidence and hollow where
-they leave it undecided; a cross is a point whose trials are incomplete.
+by the means over seeds, filled where the bounds, or the model of all points together, agree at the
+region's confidence and hollow where they leave it undecided; a cross is a point whose trials are
+incomplete.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sweeps.records.model_used import judged_together
 from sweeps.records.region_file import PointEntry, RegionFile
 
 #: From the palette of Okabe and Ito, which stays distinct in every common colour blindness.
@@ -154,10 +156,11 @@ class Marker:
         }
 
 
-def marker_of(point: PointEntry, confidence: float) -> Marker:
-    """The marker of a point; the bounds count only where they confirm the means."""
+def marker_of(point: PointEntry, confidence: float, together: bool = False) -> Marker:
+    """The marker of a point; the bounds count only where they confirm the means. together: whether
+    the model of all points judges them too, which then counts as the bounds do."""
     verdict = point["by_means"]
-    certain = point["by_bounds"] == verdict
+    certain = verdict in (point["by_bounds"], point.get("by_model") if together else None)
     if verdict == "IN":
         shape, colour = "o", BLUE
     elif verdict == "OUT":
@@ -166,8 +169,10 @@ def marker_of(point: PointEntry, confidence: float) -> Marker:
         return Marker(4, "INCOMPLETE", "x", GREY)
     rank = 2 * (verdict == "OUT") + (not certain)
     if certain:
-        return Marker(rank, f"{verdict}, bounds agree ({100 * confidence:.3g} %)", shape, colour)
-    return Marker(rank, f"{verdict} by means, bounds UNDECIDED", shape, colour, filled=False)
+        agree = "certain" if together else "bounds agree"
+        return Marker(rank, f"{verdict}, {agree} ({100 * confidence:.3g} %)", shape, colour)
+    hollow = "by means only" if together else "by means, bounds UNDECIDED"
+    return Marker(rank, f"{verdict} {hollow}", shape, colour, filled=False)
 
 
 _RING: dict[str, Any] = {
@@ -184,7 +189,7 @@ def draw_verdict(axes: Axes, region: RegionFile, point: PointEntry, x: float, y:
     """The marker of a point, ringed if it is the recommended one."""
     if is_recommended(region, point):
         axes.plot([x], [y], clip_on=False, zorder=4, **_RING)
-    marker = marker_of(point, region["thresholds"]["confidence"])
+    marker = marker_of(point, region["thresholds"]["confidence"], judged_together(region))
     axes.plot([x], [y], clip_on=False, zorder=3, **marker.style)
 
 
@@ -197,7 +202,8 @@ def is_recommended(region: RegionFile, point: PointEntry) -> bool:
 def draw_legend(figure: Figure, region: RegionFile, more: Sequence[Line2D] = ()) -> None:
     """Above the figure: the verdicts that occur, the ring, and `more`."""
     confidence = region["thresholds"]["confidence"]
-    markers = {marker_of(point, confidence) for point in region["points"]}
+    together = judged_together(region)
+    markers = {marker_of(point, confidence, together) for point in region["points"]}
     handles = [
         Line2D([], [], label=marker.label, **marker.style)
         for marker in sorted(markers, key=lambda marker: marker.rank)

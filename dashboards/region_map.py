@@ -49,9 +49,9 @@ def plot_region_map(region: str | Path | RegionFile) -> Figure:
     verdicts alone; along none a row for each point. Further numeric settings have no axis and are
     named below the panels.
 
-    A circle is IN and a square is OUT by the means over seeds, filled where the confidence bounds
-    agree and hollow where they leave it undecided. A ring marks the recommended point. Accuracies
-    and success rates are fractions in [0, 1].
+    A circle is IN and a square is OUT by the means over seeds, filled where the confidence bounds,
+    or the model of all points together, agree and hollow where they leave it undecided. A ring
+    marks the recommended point. Accuracies and success rates are fractions in [0, 1].
 
     Args:
         region: a results folder, or its region as `sweeps.read_region` returns it.

@@ -14,7 +14,9 @@ from dashboards.region_map import plot_region_map
 from dashboards.results import Picture, Results
 from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_warnings
+from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import AttackEntry, Basis, PointEntry, RegionFile, ThresholdsEntry
+from sweeps.records.seed_model_text import seed_model_lines
 
 # --- the answer --------------------------------------------------------------------------------
 
@@ -26,9 +28,10 @@ class Answer:
     attacks: how many the panel has. points, inside, incomplete: defence points in all, IN by the
     means, and without a verdict. seeds: the numbers of seeds that judged points have, ascending.
     surely_inside, surely_outside, undecided: judged points by their bounds. recommended: None where
-    no point is inside; nearest: the one with the largest margin, where none is. model: what the
-    model of a region search says as lines for people; where it says something, it is the answer.
-    panel: a sentence where no attack of the panel is known to take anywhere.
+    no point is inside; nearest: the one with the largest margin, where none is. together: what a
+    model of all points together says, and what so few seeds cannot exclude, in sentences. model:
+    what the model of a region search says as lines for people; where it says something, it is the
+    answer. panel: a sentence where no attack of the panel is known to take anywhere.
     data_warnings: what was found in the data that makes results doubtful.
     """
 
@@ -43,6 +46,7 @@ class Answer:
     undecided: int
     recommended: PointEntry | None
     nearest: PointEntry | None
+    together: list[str]
     model: list[str]
     panel: list[str]
     data_warnings: list[str]
@@ -64,6 +68,7 @@ def answer(results: Results) -> Answer:
         undecided=sum(point["by_bounds"] == "UNDECIDED" for point in judged),
         recommended=results.recommended if means["IN"] else None,
         nearest=None if means["IN"] else _nearest(results),
+        together=seed_model_lines(results.region),
         model=_model_lines(results.region),
         panel=control_answer(results.region),
         data_warnings=data_warnings(results.sweep),
@@ -89,7 +94,8 @@ class OperatingPoint:
     """The recommended point.
 
     basis: the verdict by which it is IN. margin: to the nearer threshold. worst_attack: its label.
-    attacks: each attack's label and how it does at the point. best: the point most accurate on
+    attacks: each attack's label and how it does at the point. inside: P(inside) by the model of all
+    points together, in words, empty where it does not say. best: the point most accurate on
     validation images, None where none is known; given_up: how much less accurate the point is than
     that; baseline: the clean baseline's accuracy, which stands in where the trials of best were
     stopped early.
@@ -101,6 +107,7 @@ class OperatingPoint:
     confidence: float
     worst_attack: str
     attacks: list[tuple[str, AttackEntry]]
+    inside: str
     best: PointEntry | None
     given_up: float | None
     baseline: float | None
@@ -119,6 +126,7 @@ def operating_point(results: Results) -> OperatingPoint | None:
         confidence=thresholds["confidence"],
         worst_attack=results.attack_label(point["worst_attack"]),
         attacks=[(results.attack_label(a["attack_id"]), a) for a in point["attacks"]],
+        inside=chance_words(point.get("inside")),
         best=results.best,
         given_up=_given_up(results, point),
         baseline=thresholds["clean_accuracy"]["best"],
@@ -149,12 +157,14 @@ class PointFigures:
 @dataclass(frozen=True)
 class Figures:
     """What is drawn. model_map: SVG text, None where no model was fitted. of_points: None where
-    the model's map says it all. incomplete: points that the figures leave out."""
+    the model's map says it all. incomplete: points that the figures leave out. together: whether a
+    model of all points together judges them."""
 
     model_map: str | None
     of_points: PointFigures | None
     confidence: float
     incomplete: int
+    together: bool
 
 
 def figures(results: Results) -> Figures:
@@ -167,6 +177,7 @@ def figures(results: Results) -> Figures:
         of_points=_point_figures(region) if complete or not has_model else None,
         confidence=region["thresholds"]["confidence"],
         incomplete=len(results.points) - complete,
+        together=judged_together(region),
     )
 
 

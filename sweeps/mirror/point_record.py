@@ -16,6 +16,7 @@ from typing import Any
 from backdoor.config import measure_id
 from backdoor.settings.digest import digest
 from sweeps.ledger import CLEAN, FAILED, FINISHED, STOPPED, flatten_factors
+from sweeps.mirror.point_judgements import INSIDE, judgement_tags, points_together
 from sweeps.mirror.run_record import (
     NAME_LENGTH,
     MetricPoint,
@@ -32,6 +33,7 @@ from sweeps.region import point_table as region
 from sweeps.region.labels import attack_label, kind_label
 from sweeps.region.panel import attacks_by_id
 from sweeps.region.points import Point, bounded, in_order, modes_of, point_of
+from sweeps.region.seed_model import SeedModel, add_judgements
 from sweeps.region.seed_modes import ONE_MODE
 from sweeps.spec import SweepSpec
 
@@ -51,7 +53,7 @@ FIGURES = (
 #: The tag whose value depends on everything that the run shows except its status.
 STATE = "mirrored_state"
 #: Tags that a point may lose again.
-TRANSIENT_TAGS = ("error",)
+TRANSIENT_TAGS = ("error", INSIDE)
 
 #: The rows of a point by attack id and seed.
 PointRows = Mapping[tuple[str, int], TrialRow]
@@ -104,6 +106,7 @@ class PointRecords:
         self._best: Point | None = None
         self._recommended: str | None = None
         self._modes = ONE_MODE
+        self._together: SeedModel | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -134,19 +137,25 @@ class PointRecords:
         # Figures of complete points never change again: only this one can be better than the best.
         self._best = region.best_point(in_order(filter(None, (self._best, point))))
 
-    def compare(self) -> None:
+    def compare(self, together: bool = False) -> None:
         """Finds the recommended point among all, and by all whether seeds have two modes, as
-        region.json does: their bounds depend on it."""
+        region.json does: their bounds depend on it. together: whether the model of all points
+        judges them too, which takes longer."""
         points = in_order(self._points.values())
         self._modes = modes_of(points)
         points = bounded(points, self._spec.region.confidence, self._modes)
         self._points = {point.defence_id: point for point in points}
+        known = (points, self._best, self._modes, self._spec)
+        self._together = points_together(*known) if together else None
         chosen = region.recommend([self._entry(point) for point in points])
         self._recommended = None if chosen is None else chosen["defence_id"]
 
     def _entry(self, point: Point) -> PointEntry:
         least = region.least_accuracy(self._spec.region, self._best)
-        return region.entry_of(point, "", self._measures, self._spec.region, least)
+        entry = region.entry_of(point, "", self._measures, self._spec.region, least)
+        if self._together is not None:
+            add_judgements([entry], self._together)
+        return entry
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -189,6 +198,7 @@ class PointRecords:
             "defence_id": name,
             "by_means": entry["by_means"] if entry else region.INCOMPLETE,
             "by_bounds": entry["by_bounds"] if entry else region.UNDECIDED,
+            **judgement_tags(entry),
             "recommended": "true" if name == self._recommended else "false",
             "worst_attack": None if worst is None else attack_label(self._panel[worst]),
             "region": f"clean_accuracy >= {limits.rule}, attack_success <= "

@@ -3,7 +3,8 @@
 A point's own figures change when trials of it arrive, and its run is then written at once. Its
 margin and verdicts also change with the best point of the sweep. Runs of which only these have
 changed wait until as many others have been written as there are points, and until the sweep ends:
-so a sweep of n trials makes O(n) writes, however often the best point changes.
+so a sweep of n trials makes O(n) writes, however often the best point changes. The model of all
+points together judges them when the sweep ends.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class PointView:
         self._experiment = Experiment(uri, sweep["name"], sweep["sweep_id"], data_tags(sweep))
         self._runs = _runs_by_point(self._experiment)
         self._written = 0  # runs written since all points were compared
+        self._judged = False  # whether all points were then judged together
         self._trials = 0  # in the ledger
 
     @property
@@ -70,7 +72,7 @@ class PointView:
     @property
     def behind(self) -> bool:
         """Whether runs lack something although no trial has changed."""
-        return self._written > 0
+        return self._written > 0 or not self._judged
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags of the sweep's experiment."""
@@ -88,8 +90,8 @@ class PointView:
         self._trials = table.num_rows
         self._written += len(points)
         if whole or self._written >= len(self._records):
-            self._records.compare()
-            points, self._written = list(self._records), 0
+            self._records.compare(together=whole)
+            points, self._written, self._judged = list(self._records), 0, whole
         if points or changed:
             preflight(self._experiment.uri)
         counts: Counter[SyncState] = Counter()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from backdoor.wording import counted, noun_for
 from sweeps.records.control_text import control_answer, panel_lines
 from sweeps.records.region_file import PointEntry, RegionFile
+from sweeps.records.seed_model_text import seed_model_lines
 from sweeps.region.left_out import unknown_best
 from sweeps.region.model_text import for_all_attacks, model_text
+from sweeps.region.point_columns import add_model_columns, legend, narrowed
 from sweeps.region.recommended import recommended_lines
-from sweeps.region.seed_model_text import seed_model_lines
 from sweeps.region.success_words import add_excess_column, and_baseline, attack_words
 from sweeps.storage.tables import natural_widths, table, total
 
@@ -31,6 +32,7 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
             *_panel(region),
             "",
             *_table(region, width),
+            *legend(region),
             *([""] if caveats else []),
             *caveats,
             "",
@@ -87,8 +89,8 @@ def _stability(region: RegionFile) -> list[str]:
 
 
 def _table(region: RegionFile, width: int | None) -> list[str]:
-    """All points. In a narrow terminal, attacks have their numbers alone, and then there is no
-    number of seeds; what is too long still is shortened."""
+    """All points. In a narrow terminal, attacks have their numbers alone, and then columns are left
+    out; what is too long still is shortened."""
     head = ["id", "defence point", "clean", "success", "seeds", "means", "bounds", "worst attack"]
     labels = {
         attack["attack_id"]: (str(number), f"{number} {attack['label']}")
@@ -97,19 +99,18 @@ def _table(region: RegionFile, width: int | None) -> list[str]:
     worst = [labels.get(point["worst_attack"] or "", ("", "")) for point in region["points"]]
     rows = [_cells(point) for point in region["points"]]
     add_excess_column(region, head, rows)
-    seeds = head.index("seeds")
+    add_model_columns(region, head, rows)
     whole = [[*cells, label] for cells, (_, label) in zip(rows, worst, strict=True)]
     if width is None or total(natural_widths([head, *whole])) <= width:
         return [table(head, whole)]
     head = [*head[:-1], "attack"]
-    told = "(attacks are numbers: the terminal is too narrow; --json has all)"
     rows = [[*cells, number] for cells, (number, _) in zip(rows, worst, strict=True)]
-    if total(natural_widths([head, *rows])) > width:
-        told = (
-            "(the column seeds is left out, attacks are numbers: the terminal is too narrow; "
-            "--json has all)"
-        )
-        head, rows = _without(head, seeds), [_without(cells, seeds) for cells in rows]
+    head, rows, left = narrowed(head, rows, width)
+    which = noun_for(
+        len(left), f"the column {' '.join(left)} is", f"the columns {' and '.join(left)} are"
+    )
+    out = f"{which} left out, " if left else ""
+    told = f"({out}attacks are numbers: the terminal is too narrow; --json has all)"
     if not any(number for number, _ in worst):
         head, rows = head[:-1], [cells[:-1] for cells in rows]
     return [table(head, rows, width), told]
@@ -125,10 +126,6 @@ def _cells(point: PointEntry) -> list[str]:
         point["by_means"],
         point["by_bounds"],
     ]
-
-
-def _without(cells: list[str], index: int) -> list[str]:
-    return [*cells[:index], *cells[index + 1 :]]
 
 
 def _panel(region: RegionFile) -> list[str]:

@@ -37,6 +37,11 @@ def total(widths: Sequence[int]) -> int:
     return sum(widths) + len(BETWEEN) * (len(widths) - 1)
 
 
+def fits(lines: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether all columns fit a line of this width, wide ones shortened."""
+    return total([min(each, LEAST) for each in natural_widths(lines)]) <= width
+
+
 def _fitting(widths: Sequence[int], width: int) -> int:
     """How many columns fit, each as narrow as it may become; at least one."""
     least = [min(each, LEAST) for each in widths]

@@ -124,6 +124,15 @@ def test_every_verdict_has_its_own_shape_or_filling(make_point):
     assert len(set(looks)) == 5
 
 
+def test_a_mark_is_filled_where_bounds_or_the_model_agree():
+    filled = {}
+    for bounds, model in (("IN", "UNDECIDED"), ("UNDECIDED", "IN"), ("UNDECIDED", "UNDECIDED"), ("UNDECIDED", "OUT")):  # fmt: skip
+        point = {"by_means": "IN", "by_bounds": bounds, "by_model": model}
+        filled[bounds, model] = marker_of(point, 0.95, together=True).filled
+        assert marker_of(point, 0.95).filled == (bounds == "IN"), "where the model judges none"
+    assert list(filled.values()) == [True, True, False, False]
+
+
 def test_the_recommended_point_is_ringed_once_on_each_map(small_region):
     for draw, place in ((plot_region_map, -2.0), (plot_accuracy_against_attack, 0.94)):
         rings = [line for axes in draw(small_region).axes for line in axes.lines if line.get_markersize() == 14]  # fmt: skip

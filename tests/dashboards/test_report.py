@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import escape
@@ -77,7 +78,7 @@ def test_question_and_answer_come_first(folder):
     assert "2 of 4 defence points do so" in opening
     assert "1 of the 4 lack results and are not judged." in opening
     assert "With 95 % confidence per point: 1 IN, 1 OUT, 1 undecided." in opening
-    assert "one-sided t-bounds over 3 seeds" in opening
+    assert "one-sided bounds of each mean over 3 seeds" in opening
     assert "not corrected for judging 4 points" in opening
     assert "Recommended: point p1 , with clean accuracy 0.940 and worst attack success 10 %" in text
 
@@ -85,11 +86,63 @@ def test_question_and_answer_come_first(folder):
 def test_the_recommended_point_with_its_price(folder):
     text = words(read(folder))
     assert "patch(size=1) at 3 %: succeeds on 10 % (bounds 8 % and 12 %)" in text
-    assert "IN with 95 % confidence (one-sided t-bounds); 3 of 3 seeds meet both conditions" in text
+    certain = "IN with 95 % confidence (one-sided bounds of each mean over seeds);"
+    assert f"{certain} 3 of 3 seeds meet both conditions" in text
     assert "Margin 0.040 to the nearer threshold" in text
     price = "Accuracy given up 0.010 against the point most accurate on validation images, point p0 (0.950)"
     assert price in text
     assert "where the worst attack succeeds on 90 %" in text
+
+
+def judged_together(found: dict[str, Any], inside: list[float | None]) -> dict[str, Any]:
+    """The region with verdicts of a model: IN from 0.95 on, OUT up to 0.05."""
+    for point, chance in zip(found["points"], inside, strict=True):
+        sure = chance is not None and not 0.05 < chance < 0.95
+        point["inside"] = chance
+        point["by_model"] = ("IN" if chance > 0.5 else "OUT") if sure else "UNDECIDED"
+    verdicts = [point["by_model"] for point in found["points"]]
+    found["counts"]["by_model"] = {w: verdicts.count(w) for w in ("IN", "OUT", "UNDECIDED")}
+    modes = {"distance": 0.0, "critical": 1.0, "fired": False, "differences": 8.0}
+    shared = {"deviation": 0.3, "correlation": 0.7, "freedom": 2.5}
+    found["seed_model"] = {
+        "used": True, "why": None, "points": 3, "left_out": 0, "odd": 0, "clean": shared,
+        "success": shared, "modes_clean": modes, "modes_success": modes, "taking_share": 0.63,
+        "fewest_seeds": 20,
+    }  # fmt: skip
+    return found
+
+
+def test_what_the_model_of_all_points_says(small_region, make_folder):
+    """The answer, the basis, the table, the marks: p2 is IN by it, not by bounds."""
+    found = judged_together(small_region, [0.001, 0.97, 0.984, None])
+    found["recommended"] = {"defence_id": "p2", "basis": "model", "margin": 0.01}
+    page = read(make_folder(found))
+    text = words(page)
+    told = "By a model of all points together, at 95 %: 2 IN (all of them at once), 1 OUT"
+    assert told in text[: text.index("Recommended: point p2")]
+    assert "may still take with up to 63 % of all seeds (95 %)." in text
+    basis = "IN with 95 % confidence by a model of all points together (P(inside) 0.98);"
+    assert f"{basis} the bounds of its own seeds leave it undecided;" in text
+    assert "certain with 95 % confidence, by their bounds or by the model of all points" in text
+    assert "a false IN is likelier" in text
+    table = page[page.index("<h2>All defence points") : page.index("<h2>The attack panel")]
+    rows = [words(row).split() for row in re.findall(r"<tr>.*?</tr>", table, re.S)][1:]
+    assert [row[2:6] for row in (rows[0], rows[1], rows[2][1:])] == [
+        ["OUT", "OUT", "OUT", "<0.01"], ["IN", "IN", "IN", "0.97"], ["IN", "UNDECIDED", "IN", "0.98"],
+    ]  # fmt: skip
+    assert rows[3][2:6] == ["INCOMPLETE", "UNDECIDED", "UNDECIDED", "\N{EN DASH}"]
+    assert "IN, certain (95 %)" in page and "bounds UNDECIDED" not in page
+
+
+def test_seeds_of_two_modes_are_told_and_no_column_is_empty(small_region, make_folder):
+    found = judged_together(small_region, [None] * 4)
+    found["seed_model"] |= {"used": False, "why": "seeds have two modes"}
+    found["seed_model"]["modes_success"] = {**found["seed_model"]["modes_success"], "fired": True}
+    text = words(read(make_folder(found)))
+    assert "No model of all points together: seeds have two modes." in text
+    assert "Seeds have two modes in attack success (test statistic 0.00, above 1)" in text
+    assert "With fewer than 20 seeds nothing is certainly IN." in text
+    assert "by model" not in text and "P(inside)" not in text
 
 
 def test_a_region_by_means_alone_says_so(make_point, make_region, make_folder):
