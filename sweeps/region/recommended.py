@@ -12,12 +12,13 @@ from sweeps.statistics.margins import DIGITS
 
 def recommend(table: Sequence[PointEntry]) -> RecommendedEntry | None:
     """The IN point whose smallest margin is largest: among points IN by bounds where any is, else
-    among those IN by the model, else by means. Of equal margins the one of lower attack success, as
-    the threshold compares it, then of higher clean accuracy, then the first of the table."""
+    among those IN by the model, else by means. By the model it is the one of the highest P(inside),
+    which tells margins that seeds move little from others. Of equal ones the one of lower attack
+    success, as the threshold compares it, then of higher clean accuracy, then the first."""
     for basis in BASES:
         inside = [entry for entry in table if verdict_by(entry, basis) == IN]
         if inside:
-            chosen = max(inside, key=_preference)
+            chosen = max(inside, key=_surest if basis == "model" else _preference)
             return {
                 "defence_id": chosen["defence_id"],
                 "basis": basis,
@@ -59,6 +60,11 @@ def baseline_words(attack: AttackEntry) -> str:
     """How often clean models give the attacker's answer to the same images, where that is known."""
     rate = attack["baseline_success"]
     return "" if rate is None else f" (clean models {rate:.3f})"
+
+
+def _surest(entry: PointEntry) -> tuple[float, ...]:
+    """The greater, the better, by the model."""
+    return round(entry.get("inside") or 0.0, 3), *_preference(entry)
 
 
 def _preference(entry: PointEntry) -> tuple[float, float, float]:
