@@ -85,12 +85,12 @@ def test_whole_numbers_and_fractions_are_one_order() -> None:
     assert distances([{"x": 1}, {"x": 1.5}, {"x": 2.0}, {"x": 2}])[0] == [0, 0.5, 1, 1]
 
 
-def test_attacks_differ_by_trigger_goal_and_the_logarithm_of_their_rates() -> None:
+def test_attacks_differ_by_trigger_target_and_the_logarithm_of_their_rates() -> None:
     def attack(trigger, rate, target=0, **more):
         return {"trigger": trigger, "poison_rate": rate, "target": target, **more}
 
     found = attack_distances([attack("p", 0.01), attack("p", 0.1), attack("b", 1.0)])
     np.testing.assert_allclose(found, [[0, 0.5, 2], [0.5, 0, 1.5], [2, 1.5, 0]])
-    goals = [attack("p", 0.1, goal="to 0"), attack("p", 0.1, 1, goal="to 1"), attack("p", 0.1)]
-    assert attack_distances(goals)[0].tolist() == [0, 1, 1]
+    aims = [attack("p", 0.1, goal="to 0"), attack("p", 0.1, 1, goal="to 1"), attack("p", 0.1)]
+    assert attack_distances(aims)[0].tolist() == [0, 1, 1]
     assert attack_distances([attack("p", 0.1, None)]).tolist() == [[0]]
