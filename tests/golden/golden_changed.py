@@ -38,6 +38,37 @@ TIED_LINES = {
 }  # fmt: skip
 
 
+#: Texts of drawings, as recorded → today. Rule: an axis reaches the bounds of the recommended point,
+#: which are wider in `grid`; a threshold, a most accurate point and its clean baseline that are not
+#: known are not drawn, as in `unfinished`.
+DRAWN: dict[str, list[tuple[str, str]]] = {
+    "grid": [("0.80 0.82 0.84 0.86 0.88 0.90 0.92 0.94 0.96", "0.75 0.80 0.85 0.90 0.95 1.00")],
+    FOLDER: [
+        ("lowest clean accuracy allowed", ""),
+        ("-0.100 -0.075 -0.050 -0.025 0.000 0.025 0.050 0.075 0.100",
+         "0.0975 0.1000 0.1025 0.1050 0.1075 0.1100 0.1125 0.1150"),
+        ("most accurate", ""),
+        ("clean baseline", ""),
+    ],
+}  # fmt: skip
+
+
+def changed_drawings(name: str, texts: list[str]) -> list[str]:
+    """Recorded texts of drawings as the rules of today have them."""
+    told = "".join(f"{text}\n" for text in texts)
+    for before, now in DRAWN.get(name, ()):
+        old, new = (_one_a_line(each) for each in (before, now))
+        assert told.count(f"\n{old}") == 1, f"{name}: {before} in its drawings"
+        told = told.replace(f"\n{old}", f"\n{new}")
+    return told.splitlines()
+
+
+def _one_a_line(texts: str) -> str:
+    """Ticks, one a line and with the sign that they are drawn with; any other text is a line."""
+    ticks = texts.replace("-", "\N{MINUS SIGN}").split() if texts[:1] in "-0" else [texts]
+    return "".join(f"{tick}\n" for tick in ticks if tick)
+
+
 def changed_region(name: str, region: dict[str, Any]) -> dict[str, Any]:
     """A recorded region.json as the rules of today have it."""
     found = with_figures_of_today(name, region)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE))
 
 import golden_answers as answers  # noqa: E402
 from golden_cases import COUNTED, FOLDERS, KEPT, MIRRORED, SEARCHES, identity_documents  # noqa: E402
-from golden_changed import FOLDER, changed_lines, changed_region  # noqa: E402
+from golden_changed import changed_drawings, changed_lines, changed_region  # noqa: E402
 from golden_compare import differences, refuse_differences, row_differences  # noqa: E402
 from golden_figures import (  # noqa: E402
     BOUNDS,
@@ -345,9 +345,9 @@ def test_the_report_of_a_folder(name: str, opened: Callable[[str], Path], exact:
         )
     text = changed_lines(name, expected["text"], golden["region"])
     same(text, actual["text"], f"folder {name}: the text of its report")
-    # Its drawings have neither a threshold nor a most accurate point any more.
-    if name != FOLDER and answers.drawn_by() == expected["drawn by"]:
-        same(expected["drawings"], actual["drawings"], f"folder {name}: the texts in drawings")
+    if answers.drawn_by() == expected["drawn by"]:
+        drawn = changed_drawings(name, expected["drawings"])
+        same(drawn, actual["drawings"], f"folder {name}: the texts in drawings")
 
 
 @pytest.mark.parametrize("name", NAMES)
