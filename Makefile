@@ -16,7 +16,7 @@ COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(
 # Where benchmarks write what they measured, with the revision, the hardware and the date.
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
-.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-bounds \
+.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-bounds bench-certain \
 	bench-recorded bench-commands bench-reading reproduce clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-throughput   trials an hour against what people do today: one table"
 	@echo "make bench-region   how many trainings a region takes, against grids and samplers"
 	@echo "make bench-bounds   how often bounds over seeds hold and what they prove, simulated"
+	@echo "make bench-certain  how often real sweeps with few seeds are certain, and how often wrong"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
 	@echo "make bench-reading   how long 100,000 image files take, beside torchvision"
 	@echo "make bench-commands RESULTS=DIR   how long each command takes (AGAINST=DIR: and in that checkout)"
@@ -88,6 +89,10 @@ bench-region: $(READY)
 # One part of it: make bench-bounds ONLY=modes
 bench-bounds: $(READY)
 	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bounds.py $(if $(ONLY),--only $(ONLY))
+
+# One truth of it: make bench-certain ONLY=digits
+bench-certain: $(READY)
+	$(RECORD) OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/benchmarks/certain.py $(if $(ONLY),--only $(ONLY))
 
 # RECORDED: a folder of CSV files, one recorded training a row.
 bench-recorded: $(READY)

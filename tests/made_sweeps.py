@@ -29,11 +29,11 @@ def asked(
          "trigger": name, "poison_rate": number / 100, "target": 0}
         for number, name in enumerate(attacks, 1)
     )  # fmt: skip
-    asked = {"attack_success": 0.2, **thresholds}
-    if "below_best" not in asked:
-        asked.setdefault("clean_accuracy", 0.8)
+    given = {"attack_success": 0.2, **thresholds}
+    if "below_best" not in given:
+        given.setdefault("clean_accuracy", 0.8)
     return Criteria(name="made", panel=panel, seeds=tuple(range(seeds)), search=search,
-                    thresholds=Thresholds(**asked))  # fmt: skip
+                    thresholds=Thresholds(**given))  # fmt: skip
 
 
 def trial(

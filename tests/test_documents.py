@@ -49,7 +49,8 @@ def test_documents_are_where_readers_look() -> None:
 
 def test_pages_are_short() -> None:
     lengths = {path: len(d.text.splitlines()) for path, d in DOCUMENTS.items()}
-    limits = {path: 200 for path in lengths if path != "CHANGELOG.md"} | {"README.md": 130}
+    free = ("CHANGELOG.md", "tests/benchmarks/FIGURES.md")  # figures are written by commands
+    limits = {path: 200 for path in lengths if path not in free} | {"README.md": 130}
     assert not {path: n for path, n in lengths.items() if n > limits.get(path, n)}
 
 

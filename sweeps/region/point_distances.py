@@ -32,12 +32,12 @@ def point_distances(points: Sequence[Factors], chosen: Ints | None = None) -> Fl
     """Between the chosen points, by their numbers, or between all, (n, n). Ranks are those among
     all points."""
     kinds = _kinds(points)
-    asked = np.arange(len(points)) if chosen is None else chosen
-    found = np.zeros((len(asked), len(asked)))
-    for values in zip(*(kinds[index] for index in asked.tolist()), strict=True):
+    numbers = np.arange(len(points)) if chosen is None else chosen
+    found = np.zeros((len(numbers), len(numbers)))
+    for values in zip(*(kinds[index] for index in numbers.tolist()), strict=True):
         found += _differ(values)
     for name in _numeric(points):
-        rank = _ranks([p.get(name) for p in points], kinds)[asked]
+        rank = _ranks([p.get(name) for p in points], kinds)[numbers]
         found += np.abs(rank[:, None] - rank[None, :])
     return found
 

@@ -141,11 +141,15 @@ def bounded(points: list[Point], confidence: float, modes: SeedModes = ONE_MODE)
 def in_order(points: Iterable[Point]) -> list[Point]:
     """The order of the table, which also decides between equal ones.
 
-    It goes by factor, text and numbers apart, so that it does not depend on what ended first.
+    It goes by factor, nothing, numbers and text apart, so that it does not depend on what ended
+    first.
     """
 
-    def key(point: Point) -> list[tuple[str, bool, object]]:
-        return [(name, isinstance(v, str), v) for name, v in sorted(point.factors.items())]
+    def key(point: Point) -> list[tuple[str, bool, bool, object]]:
+        return [
+            (name, isinstance(v, str), v is not None, 0 if v is None else v)
+            for name, v in sorted(point.factors.items())
+        ]
 
     return sorted(points, key=key)
 

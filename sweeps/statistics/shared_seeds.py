@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
-from scipy.special import fdtri, ndtri
+from scipy.special import fdtri, ndtri, stdtrit
 
 from sweeps.statistics.arrays import Bools, Floats
 
@@ -40,6 +40,8 @@ ALIKE, NEAR = 0.75, 1 / 5
 MOST_FITTED = 150
 #: Only cells this near to their threshold, in logits, decide how exactly the scale is known.
 DECIDING = 1.5
+#: Errors are drawn only where they reach the threshold with more than this probability.
+NEGLIGIBLE = 1e-5
 #: A cell of which the seeds differ so much more than those of its neighbours, by chance less than
 #: once in so many sweeps, has an error of its own.
 ODD = 1 / 20
@@ -78,12 +80,17 @@ class SharedErrors:
         return np.asarray(np.abs(self.margins) <= DECIDING)
 
     def draws(self, count: int, rng: np.random.Generator) -> Floats:
-        """Margins that may be the true ones, (N, count)."""
-        jitter = 1e-9 * max(1e-9, float(np.diag(self.covariance).mean()))
-        root = np.linalg.cholesky(self.covariance + jitter * np.eye(len(self.margins)))
+        """Margins that may be the true ones, (N, count); where the threshold is far, the margin."""
+        sizes = np.sqrt(np.diag(self.covariance))
+        open_ = np.abs(self.margins) < stdtrit(self.freedom, 1 - NEGLIGIBLE) * sizes
+        found = np.repeat(self.margins[:, None], count, axis=1)
         scale = np.sqrt(self.freedom / rng.chisquare(self.freedom, count))
-        errors = root @ rng.standard_normal((len(self.margins), count))
-        return np.asarray(self.margins[:, None] + errors * scale, dtype=np.float64)
+        if open_.any():
+            part = self.covariance[np.ix_(open_, open_)]
+            jitter = 1e-9 * max(1e-9, float(np.diag(part).mean()))
+            root = np.linalg.cholesky(part + jitter * np.eye(len(part)))
+            found[open_] += (root @ rng.standard_normal((len(part), count))) * scale
+        return np.asarray(found, dtype=np.float64)
 
 
 def shared_errors(cells: Cells) -> SharedErrors:

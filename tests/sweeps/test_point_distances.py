@@ -91,6 +91,6 @@ def test_attacks_differ_by_trigger_target_and_the_logarithm_of_their_rates() -> 
 
     found = attack_distances([attack("p", 0.01), attack("p", 0.1), attack("b", 1.0)])
     np.testing.assert_allclose(found, [[0, 0.5, 2], [0.5, 0, 1.5], [2, 1.5, 0]])
-    aims = [attack("p", 0.1, goal="to 0"), attack("p", 0.1, 1, goal="to 1"), attack("p", 0.1)]
-    assert attack_distances(aims)[0].tolist() == [0, 1, 1]
+    targets = [attack("p", 0.1, goal="to 0"), attack("p", 0.1, 1, goal="to 1"), attack("p", 0.1)]
+    assert attack_distances(targets)[0].tolist() == [0, 1, 1]
     assert attack_distances([attack("p", 0.1, None)]).tolist() == [[0]]

@@ -197,6 +197,17 @@ def test_equal_results_have_equal_answers_in_any_order() -> None:
     assert judged(rows, asked()) == judged(rows[::-1], asked())
 
 
+def test_factors_may_be_numbers_or_nothing() -> None:
+    rows = [row for x in (None, 1.5, 0.5) for y in range(3) for row in at({"x": x, "y": y}, -3)]
+    region = judged(rows, asked())
+    assert [p["factors"]["defence.x"] for p in region["points"]] == [
+        *[None] * 3,
+        *[0.5] * 3,
+        *[1.5] * 3,
+    ]
+    assert verdicts(region) == ["IN"] * 9
+
+
 def test_no_attack_of_the_panel_may_succeed() -> None:
     both = asked((PATCH, "blend"))
     quiet = [row for d in range(8) for row in at(d, -3.5, attack="blend")]
