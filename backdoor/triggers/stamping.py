@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Missing, Mistake, UserError
 from backdoor.settings.kind_checks import described
 from backdoor.settings.outside import is_ours
 from backdoor.settings.users_errors import naming_users_code
@@ -39,6 +39,7 @@ def stamped(
     """
     if is_ours(trigger):
         return _right(trigger, images, ids, trigger.stamp(images, ids, labels))
+    _refuse_no_stamp(trigger)
     given = tuple(part.clone() for part in (images, ids, labels))
     with naming_users_code():
         result = _right(trigger, images, ids, trigger.stamp(images, ids, labels))
@@ -46,6 +47,15 @@ def stamped(
         if len(images):
             _refuse_chance(trigger, given, result)
     return result
+
+
+def _refuse_no_stamp(trigger: Trigger) -> None:
+    from backdoor.triggers.base import Trigger
+
+    if type(trigger).stamp is Trigger.stamp:
+        name = f"{type(trigger).__module__}:{type(trigger).__qualname__}"
+        rule, remedy = "must have a method `stamp`", "Write `def stamp(self, images, ids, labels)`."
+        raise UserError(Mistake(name, rule, Missing.VALUE, remedy))
 
 
 def derived(method: Callable[..., Trigger], *arguments: Any) -> Trigger:

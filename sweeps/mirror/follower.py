@@ -98,9 +98,12 @@ class Follower:
 
     def _sync_once(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
+        self._sync_rows(ledger, view, whole)
         if whole:
             with mlflow_settings():
                 view.set_tags(panel_tags(read_sweep(self._paths), ledger))
+
+    def _sync_rows(self, ledger: Ledger, view: View, whole: bool) -> None:
         files = ledger.files() + ledger.probe_results.files()
         if files == self._files and not (whole and view.behind):
             return

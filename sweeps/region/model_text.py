@@ -17,7 +17,7 @@ from sweeps.records.region_file import RegionFile
 def model_text(region: RegionFile) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
-    broken = sum(point["broken"] for point in region["points"])
+    broken = sum(point["broken"] for point in region.get("points", []))
     if model is None and 0 < broken == region["trials"]["finished"]:
         return ["Every model collapsed or diverged: nothing can be said about the region."]
     if model is None:

@@ -73,7 +73,7 @@ def seed_model(
     fine = [point for point in complete if _is_fine(point, criteria)]
     entry = _entry(criteria, modes, len(complete) - len(fine))
     factors = [point.factors for point in fine]
-    entry["why"] = _unfit(criteria, factors, least, modes)
+    entry["why"] = _unfit(criteria, factors, entry["left_out"], least, modes)
     if entry["why"] is not None or least is None:
         return SeedModel(entry, {})
     clean = accuracy_margins(fine, best, criteria.thresholds, least)
@@ -130,11 +130,12 @@ def _modes(found: Bimodality) -> ModesEntry:
 def _unfit(
     criteria: Criteria,
     fine: Sequence[Factors],
+    broken: int,
     least: float | None,
     modes: SeedModes,
 ) -> str | None:
-    """Why there is no model, if so."""
-    if least is None:
+    """Why there is no model, if so. broken: complete points with a broken model."""
+    if least is None and (fine or broken):
         return "the clean accuracy that is asked for is not known"
     if len(criteria.seeds) < FEWEST_SEEDS:
         return f"it needs {FEWEST_SEEDS} seeds"

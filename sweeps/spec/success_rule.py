@@ -37,15 +37,14 @@ def read_success_rule(text: str) -> AboveBaseline:
 
 def _remedy(text: str) -> str:
     """What to write, by what the text may mean."""
+    if (quoted := _quoted_number(text)) is not None:
+        return f"If it means {quoted:.12g}, write it so, in digits and without quotes."
     found = _NUMBER.search(text)
-    plain = found is not None and not text[: found.start()].strip() and found.end() == len(text)
     if found is None:
         return f"For example 0.2, or {EXAMPLE}."
     number = float(found[1].replace(",", "."))
     percent = found[2] or number > 1
     meant = f"{number / 100 if percent else number:.12g}"
-    if plain:
-        return f"If it means {meant}, write it so, in digits and without quotes."
     if percent and number <= 100:
         return f"x is a fraction: for {number:g} % write baseline + {meant}."
     if percent:
@@ -54,3 +53,11 @@ def _remedy(text: str) -> str:
         reason = "Attack success may lie above that of the clean baseline, by at most x"
         return f"{reason}: write baseline + {meant}."
     return f"Did you mean 'baseline + {meant}'?"
+
+
+def _quoted_number(text: str) -> float | None:
+    """The number that a text is, if it is nothing else."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None

@@ -120,7 +120,7 @@ class Plan:
     def above_baseline(self) -> bool:
         """Whether success is compared with that of the clean baseline of the same seed, which is
         then trained as well."""
-        return "attack_rule" in self.frozen["thresholds"]
+        return "attack_rule" in self.frozen.get("thresholds", {})
 
     def attacks(self, spec: SweepSpec, draw: Draw) -> tuple[Attack, ...]:
         """The panel; inside, the attacks outside the panel as well."""

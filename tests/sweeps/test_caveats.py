@@ -115,8 +115,9 @@ def test_where_there_is_nothing_to_say_nothing_is_said() -> None:
     panel, points = [{"attack_id": "a"}], [{"broken": 0, "attacks": [attack]}]
     assert caveats(panel, points) == []
     points.append({"broken": 1, "attacks": [attack | {"images": 1}]})
-    one, few = caveats(panel, points)
+    one, formula, few = caveats(panel, points)
     assert one.startswith("1 model of 1 defence point collapsed")
+    assert formula.startswith("Collapsed is")
     assert few.startswith("Attack 1 is measured on 1 triggered test image of some seed")
 
 
