@@ -71,7 +71,7 @@ def _verification(region: RegionFile, folder: Path) -> Next:
 
 
 def stronger_attacks(folder: Path) -> Next:
-    """Where no attack takes anywhere, a proof or a model by this panel says nothing of backdoors."""
+    """Where no attack takes anywhere, nothing that rests on this panel is about backdoors."""
     extend = f"{command('sweeps', 'extend', folder)} --set 'attack.poison_rate=[...]'"
     return None, (
         f"stronger attacks: {extend}, higher rates besides those of now, or another trigger "

@@ -57,8 +57,8 @@ def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: str) -> list[st
         return []
     resisted = f"{seeds} seeds that all resisted" if seeds > 1 else "1 seed that resisted"
     return [
-        "The verdicts above assume that an attack works about equally well with all seeds. If it works "
-        f"with some and fails with others, {resisted} may have missed up to "
+        "The verdicts above assume that an attack works about equally well with all seeds. If it "
+        f"works with some and fails with others, {resisted} may have missed up to "
         f"{100 * entry['taking_share']:.0f} % of all seeds ({confidence}): "
         f"{entry['fewest_seeds']} seeds or more would settle that."
     ]
