@@ -304,3 +304,16 @@ def test_the_folder_of_a_verification_has_a_status(tmp_path, capsys) -> None:
     assert (answer["state"], answer["next"]) == ("stopped", None)
     with locked(own.lock):
         assert "it ends by itself" in words(own.root, capsys)
+    # One that has ended advises the final model, unless no attack of the panel takes anywhere.
+    write_json(
+        own.plan, {"schema_version": 1, "frozen": {"panel": []}, "transfer": [], "draws": []}
+    )
+    write_json(own.answer, {"verdict": "passed"})
+    region = write_region(paths, small_spec())
+    for state in ("takes", "nowhere"):
+        controls = [entry | {"state": state} for entry in region["controls"]]
+        write_json(paths.region, region | {"controls": controls})
+        answer = asked(own.root, capsys)
+        trains = (answer["next"] or "").endswith(f"sweeps train {paths.root}")
+        assert trains == (state == "takes")
+    assert f"sweeps extend {paths.root} --set 'attack.poison_rate" in answer["next_why"]
