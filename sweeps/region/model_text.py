@@ -18,10 +18,10 @@ from sweeps.records.region_file import RegionFile
 def model_text(region: RegionFile) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
-    broken = sum(point["broken"] for point in region["points"])
-    if model is None and 0 < broken == region["trials"]["finished"]:
-        return ["Every model collapsed or diverged: nothing can be said about the region."]
     if model is None:
+        broken = sum(point["broken"] for point in region["points"])
+        if 0 < broken == region["trials"]["finished"]:
+            return ["Every model collapsed or diverged: nothing can be said about the region."]
         return ["Too few trials have finished to say anything about the region."]
     rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
     rule += f" ({thresholds['clean_accuracy']['rule']})" if model["best_accuracy"] else ""
