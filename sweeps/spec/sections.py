@@ -106,7 +106,7 @@ class RegionSettings(Section):
     @pydantic.field_validator("clean_accuracy")
     @classmethod
     def _readable(cls, value: Any) -> Any:
-        match = re.fullmatch(r"\s*best\s*-\s*([0-9]*\.?[0-9]+)\s*", str(value))
+        match = re.fullmatch(r"\s*best\s*-\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*", str(value))
         number = float(match[1]) if match else value
         if not is_number(number) or not 0 <= number <= 1:
             raise ValueError("must be a fraction in [0, 1] or `best - x`")

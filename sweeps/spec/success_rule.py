@@ -6,9 +6,9 @@ import re
 
 RULE = "must be a fraction in [0, 1] or `baseline + x`"
 EXAMPLE = "baseline + 0.1"
-_WRITTEN = re.compile(r"\s*baseline\s*\+\s*([0-9]*\.?[0-9]+)\s*")
+_WRITTEN = re.compile(r"\s*baseline\s*\+\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*")
 #: Any number in a text, with a decimal comma or a percent sign too.
-_NUMBER = re.compile(r"([0-9]*[.,]?[0-9]+)\s*(%?)")
+_NUMBER = re.compile(r"([0-9]*[.,]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(%?)")
 
 
 class AboveBaseline(float):

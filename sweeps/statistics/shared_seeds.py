@@ -45,6 +45,9 @@ NEGLIGIBLE = 1e-5
 #: A cell of which the seeds differ so much more than those of its neighbours, by chance less than
 #: once in so many sweeps, has an error of its own.
 ODD = 1 / 20
+#: And of which the variance is at least so many times theirs: of many seeds the smallest difference
+#: is no chance, but does no harm.
+ODD_RATIO = 4.0
 #: The weight of a cell itself in what its seeds are then compared with: little, or it would hide
 #: itself, but enough where no other cell is alike.
 ITSELF = 0.05
@@ -105,7 +108,7 @@ def shared_errors(cells: Cells) -> SharedErrors:
     freedom = _freedom(correlation, margins, seeds)
     correlation[np.diag_indices(len(margins))] += _largest_of_many(margins) * _alone(shares)
     covariance = np.outer(scale, scale) * correlation / seeds
-    limit = fdtri(seeds - 1, freedom, 1 - ODD / len(margins))
+    limit = max(ODD_RATIO, float(fdtri(seeds - 1, freedom, 1 - ODD / len(margins))))
     others = np.maximum(_pooled(own, margins, cells.distances, ITSELF), cells.noise)
     return SharedErrors(margins, covariance, freedom, own > limit * others, seeds)
 

@@ -42,7 +42,12 @@ from golden_cases import (
     write_files,
     write_weights,
 )
-from golden_reworded import lines_without_controls, without_certainty, without_controls
+from golden_reworded import (
+    lines_without_controls,
+    without_bounds_explained,
+    without_certainty,
+    without_controls,
+)
 
 # --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.config import measure_id
@@ -571,15 +576,17 @@ def _finite(value: Any) -> Any:
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _without(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in added}
-
-
 def _of_before(region: dict[str, Any]) -> dict[str, Any]:
     """A region without what releases after the record say of it; not so inside it, where
     `foretold` has had `controls` of its own."""
-    kept = {key: value for key, value in region.items() if key not in ADDED_TO_REGION}
+    kept = _without_keys(region, ADDED_TO_REGION)
+    kept["counts"] = _without_keys(region["counts"], ADDED_TO_COUNTS)
+    kept["points"] = [_without_keys(point, ADDED_TO_POINTS) for point in region["points"]]
     return without_left_out(kept)
+
+
+def _without_keys(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in added}
 
 
 def region_answers(folder: Path) -> dict[str, Any]:
@@ -614,7 +621,8 @@ def without_left_out(value: Any) -> Any:
 
 def _said_before(text: str) -> str:
     """A region in words, without what releases after the record say of it."""
-    return without_certainty(without_left_out(without_controls(STABILITY.sub("", text))))
+    shorter = without_bounds_explained(without_controls(STABILITY.sub("", text)))
+    return without_certainty(without_left_out(shorter))
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -638,7 +646,7 @@ def record_answers(folder: Path) -> dict[str, Any]:
     return {
         "status": json.loads(fine("status", folder, "--json")),
         "status in words": fine("status", folder),
-        "show": _without(json.loads(fine("show", folder, first)), ADDED_COLUMNS),
+        "show": _without_keys(json.loads(fine("show", folder, first)), ADDED_COLUMNS),
         "trials.csv": trials.read_text(),
         "studies.csv": probed.read_text(),
         "trials": table_of(load_results(folder)),
@@ -680,11 +688,15 @@ ADDED = (
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
-ADDED_TO_REGION = ("data", "stability", "controls")
+ADDED_TO_REGION = ("data", "stability", "controls", "seed_model")
+#: Of its counts, and of its points, since a model judges all points together.
+ADDED_TO_COUNTS, ADDED_TO_POINTS = ("by_model",), ("by_model", "inside")
 #: What a region in words and a report say of its stability.
 STABILITY = re.compile(r"(?m)^Stability by means: .*\n(?:  .*\n)*\n")
 #: Tags of MLflow's experiment since attacks are held against the clean baseline.
 ADDED_TAGS = ("attacks_that_take", "attacks_not_shown", "attacks_not_known")
+#: Tags of a point's run since a model judges all points together.
+ADDED_RUN_TAGS = ("by_model", "inside")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -787,6 +799,8 @@ def mirrored(folder: Path, store: Path) -> list[dict[str, Any]]:
     found = []
     for run in client.search_runs([experiment.experiment_id], max_results=1000):
         tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
+        if "trial_id" not in tags:
+            tags = _without_keys(tags, ADDED_RUN_TAGS)
         curves = {
             key: [
                 [point.step, point.value]

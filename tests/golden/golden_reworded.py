@@ -157,6 +157,19 @@ REWORDED: list[tuple[str, Any]] = [
         r"region search the part of IN\n\1where the verdict is sure (default), or all that is IN by "
         "probability",
     ),
+    # Rule: bounds are of the mean over all seeds, by a method that is no longer Student's t alone
+    (r"% t-bounds over seeds:", "% bounds of each mean over seeds:"),
+    (r"by one-sided t-bounds over (\d+) seeds", r"by one-sided bounds of each mean over \1 seeds"),
+    (
+        r"as draws from one normal distribution, which a few seeds cannot check\.",
+        "as draws from one normal distribution, unless a test finds two modes, which a few seeds can "
+        "hardly show.",
+    ),
+    # Rule: `sweeps train` says by what its point is IN
+    (
+        r"\Aof the best validation accuracy\Z",
+        "of the best validation accuracy, IN by means only: not certain",
+    ),
 ]
 
 #: Commands that came later: the record has no help of theirs.
@@ -266,6 +279,22 @@ ADDED_TO_RECOMMENDED = re.compile(
 )
 
 
+#: What is said since a model judges all points together, and of how bounds are read: the legend below
+#: the table of points, why there is no such model, and what so few seeds cannot exclude.
+ADDED_ON_BOUNDS = re.compile(
+    r"(?m)^(clean, success: means over seeds, each under its least favourable attack; .*"
+    r"|means: the verdict by these means; bounds: by [\d.]+ % bounds of each mean over seeds"
+    r"|No model of all points together: .*"
+    r"|An attack that took with none of \d+ seeds? may still take with up to .*)\n"
+)
+
+
+def without_bounds_explained(text: str) -> str:
+    """A region in words, or lines of a report, without what is said of bounds and of the model of all
+    points since later."""
+    return ADDED_ON_BOUNDS.sub("", text)
+
+
 def without_certainty(text: str) -> str:
     """A region in words without what the line of its recommended point says since later."""
     return ADDED_TO_RECOMMENDED.sub("", text)
@@ -273,7 +302,8 @@ def without_certainty(text: str) -> str:
 
 def lines_without_controls(lines: list[str]) -> list[str]:
     """The same of the text of a report."""
-    return [line for line in lines if not ADDED_TO_REPORT.fullmatch(line)]
+    kept = (line for line in lines if not ADDED_TO_REPORT.fullmatch(line))
+    return [line for line in kept if not ADDED_ON_BOUNDS.fullmatch(f"{line}\n")]
 
 
 def record_without_added(record: dict[str, Any]) -> dict[str, Any]:
