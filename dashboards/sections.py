@@ -12,7 +12,7 @@ from dashboards.model_map import has_model_map, plot_model_map
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Picture, Results
-from sweeps.records.control_text import control_answer
+from sweeps.records.control_text import control_answer, on_accuracy_alone
 from sweeps.records.data_entry import data_warnings
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import AttackEntry, Basis, PointEntry, RegionFile, ThresholdsEntry
@@ -31,7 +31,8 @@ class Answer:
     no point is inside; nearest: the one with the largest margin, where none is. together: what a
     model of all points together says, and what so few seeds cannot exclude, in sentences. model:
     what the model of a region search says as lines for people; where it says something, it is the
-    answer. panel: a sentence where no attack of the panel is known to take anywhere.
+    answer. alone: a line below the recommended point where no attack of the panel takes anywhere;
+    panel: a sentence where none is known to.
     data_warnings: what was found in the data that makes results doubtful.
     """
 
@@ -48,6 +49,7 @@ class Answer:
     nearest: PointEntry | None
     together: list[str]
     model: list[str]
+    alone: list[str]
     panel: list[str]
     data_warnings: list[str]
 
@@ -70,6 +72,7 @@ def answer(results: Results) -> Answer:
         nearest=None if means["IN"] else _nearest(results),
         together=seed_model_lines(results.region),
         model=_model_lines(results.region),
+        alone=on_accuracy_alone(results.region),
         panel=control_answer(results.region),
         data_warnings=data_warnings(results.sweep),
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from backdoor.errors import UserError
+from sweeps.records.control_text import NOWHERE_AT_ALL, takes_nowhere
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED, TrialRow
 from sweeps.storage.paths import SweepPaths, read_region, read_sweep
@@ -67,6 +68,15 @@ def _verification(region: RegionFile, folder: Path) -> Next:
         what = "tries to prove with fresh seeds what is IN by model"
         return command("sweeps", "verify", folder, "--basis", "model"), what
     return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
+
+
+def stronger_attacks(folder: Path) -> Next:
+    """Where no attack takes anywhere, nothing that rests on this panel is about backdoors."""
+    extend = f"{command('sweeps', 'extend', folder)} --set 'attack.poison_rate=[...]'"
+    return None, (
+        f"stronger attacks: {extend}, higher rates besides those of now, or another trigger "
+        f"({NOWHERE_AT_ALL})"
+    )
 
 
 class Subject(ABC):
@@ -187,12 +197,15 @@ class SweepSubject(Subject):
             left = f"{lacks[0]} of {lacks[1]} trials are there"
             return command("sweeps", "mirror", folder), f"sends to MLflow what it lacks: {left}"
         answers, model = self._verifications, region.get("model")
+        recommended = region["recommended"] or (model and model["recommended"])
+        if recommended and takes_nowhere(region):
+            return stronger_attacks(folder)
         if any(answer.get("verdict") == PASSED for answer in answers):
             return command("sweeps", "train", folder), "trains a model at the recommended point"
         if (seeds := more_seeds(region)) is not None:
             extend = command("sweeps", "extend", folder, "--set", f"seeds={seeds}")
             return extend, "more seeds: by bounds no point is decided yet"
-        if (region["recommended"] or (model and model["recommended"])) and not answers:
+        if recommended and not answers:
             return _verification(region, folder)
         if self.paths.report.is_file():
             asks = "`sweeps extend` asks for more seeds, or for other thresholds"

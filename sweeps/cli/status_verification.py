@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from sweeps.cli.status_subject import Next, State, Subject
+from backdoor.errors import UserError
+from sweeps.cli.status_subject import Next, State, Subject, stronger_attacks
+from sweeps.records.control_text import takes_nowhere
 from sweeps.records.trial_row import TrialRow
 from sweeps.records.verification_file import PLAN_VERSION, PlanFile
 from sweeps.storage.files import read_versioned
-from sweeps.storage.paths import VerificationPaths
+from sweeps.storage.paths import VerificationPaths, read_region
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -43,8 +47,17 @@ class VerificationSubject(Subject):
             return None, "it ends by itself"
         if state == "finished" and not again and self._answered:
             sweep = self._folder.parent.parent
+            if _proves_nothing(sweep):
+                return stronger_attacks(sweep)
             return command("sweeps", "train", sweep), "trains a model at the recommended point"
         return None, "the same `sweeps verify` command as before goes on with it"
+
+
+def _proves_nothing(sweep: Path) -> bool:
+    """Whether no attack of the sweep's panel takes; False where region.json does not say so."""
+    with contextlib.suppress(UserError, OSError):
+        return takes_nowhere(read_region(sweep))
+    return False
 
 
 def planned_trials(plan: PlanFile) -> int:

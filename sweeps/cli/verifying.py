@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
     from sweeps.ledger import Ledger
-    from sweeps.region.control_warning import recorded_warning
+    from sweeps.records.control_text import control_warning, takes_nowhere
     from sweeps.region.panel import criteria_of
+    from sweeps.region.point_table import region_of
     from sweeps.results.create import reopen
     from sweeps.spec.former import former_notes
     from sweeps.storage.files import locked
@@ -49,14 +50,15 @@ def verify(args: argparse.Namespace) -> int:
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
         answer = case.answer(ledger, plan)
-    if (warning := recorded_warning(criteria_of(spec), Ledger(paths.ledger))) is not None:
+    region = region_of(criteria_of(spec), Ledger(paths.ledger))
+    if (warning := control_warning(region)) is not None:
         say(warning)
-    text = _unfinished(paths, answer) or verification_text(answer)
+    text = _unfinished(paths, answer) or verification_text(answer, takes_nowhere(region))
     print(json.dumps(answer) if args.json else text)
     say(f"\nFull answer: {escaped(str(case.paths.answer))}")
     if answer["trials"]["failed"]:
         say(f"{answer['trials']['failed']} trainings failed; to try them again: {_again(args)}")
-    if (following := next_step(answer, paths.root)) is not None:
+    if (following := next_step(answer, paths.root, lambda draws: _again(args, draws))) is not None:
         say(following)
     return FINE if answer["verdict"] == "passed" else FAILURES
 
@@ -75,12 +77,13 @@ def _unfinished(paths: SweepPaths, answer: VerificationFile) -> str | None:
     return unfinished_text(ended, planned, paths.root) if ended < planned else None
 
 
-def _again(args: argparse.Namespace) -> str:
-    """The command that resumes this verification: other options would begin another one."""
+def _again(args: argparse.Namespace, draws: int | None = None) -> str:
+    """The command that resumes this verification: other options would begin another one.
+    draws: another number of them."""
     names = ("draws", "seeds", "target", "basis", "transfer", "runner")
     options: list[object] = []
     for name in names:
-        value = getattr(args, name)
+        value = draws if name == "draws" and draws is not None else getattr(args, name)
         if value is not None and value != DEFAULTS.get(name):
             options += [f"--{name}", value]
     return command("sweeps", "verify", Path(args.dir), *options)

@@ -8,11 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backdoor.wording import counted, noun_for
-from sweeps.records.control_entry import ERRORS, NOWHERE, POOLED, TAKES, UNKNOWN, ControlEntry
+from sweeps.records.control_entry import (
+    ERRORS,
+    NOWHERE,
+    PAIRED,
+    POOLED,
+    TAKES,
+    UNKNOWN,
+    ControlEntry,
+)
 from sweeps.records.region_file import RegionFile
 
 NOTHING = "The panel proves nothing: no attack of it takes at any tried point."
+NOWHERE_AT_ALL = "no attack of the panel takes at any tried point"
+#: Below a recommended point of such a panel.
+ON_ACCURACY_ALONE = f"on accuracy alone: {NOWHERE_AT_ALL}"
 NOT_SHOWN = "not shown to be resisted"
+#: What the clauses below the attacks mean, where points are compared one by one.
+TAKES_MEANS = (
+    "takes: succeeds above clean models, by a 95 % bound and a test corrected for the number of "
+    "points"
+)
 
 
 def control_of(region: RegionFile, attack_id: str) -> ControlEntry | None:
@@ -28,7 +44,8 @@ def panel_lines(region: RegionFile) -> list[str]:
         lines.append(f"  {number} {attack['label']}")
         if (control := control_of(region, attack["attack_id"])) is not None:
             lines.append(f"    {control_line(control)}")
-    return lines
+    by_point = any(entry["basis"] == PAIRED for entry in region.get("controls", []))
+    return [*lines, *([f"  ({TAKES_MEANS})"] if by_point else [])]
 
 
 def control_line(control: ControlEntry) -> str:
@@ -79,6 +96,18 @@ def _left_out(control: ControlEntry) -> str:
 
 
 # --- the panel as a whole ----------------------------------------------------------------------
+
+
+def takes_nowhere(region: RegionFile) -> bool:
+    """Whether it is known that no attack takes at any tried point: what is IN then keeps its
+    accuracy, and resists nothing that is known to work. False of files of earlier releases."""
+    states = [entry["state"] for entry in region.get("controls", [])]
+    return bool(states and region["points"]) and set(states) == {NOWHERE}
+
+
+def on_accuracy_alone(region: RegionFile) -> list[str]:
+    """A line to stand below the recommended point, where that is all that it is chosen by."""
+    return [ON_ACCURACY_ALONE] if takes_nowhere(region) else []
 
 
 def control_answer(region: RegionFile) -> list[str]:

@@ -55,7 +55,10 @@ def _statistic(modes: ModesEntry) -> str:
 def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: str) -> list[str]:
     if not 0 < seeds < entry["fewest_seeds"]:
         return []
+    resisted = f"{seeds} seeds that all resisted" if seeds > 1 else "1 seed that resisted"
     return [
-        f"An attack that took with none of {counted(seeds, 'seed')} may still take with up to "
-        f"{100 * entry['taking_share']:.0f} % of all seeds ({confidence})."
+        "The verdicts above assume that an attack works about equally well with all seeds. If it "
+        f"works with some and fails with others, {resisted} may have missed up to "
+        f"{100 * entry['taking_share']:.0f} % of all seeds ({confidence}): "
+        f"{entry['fewest_seeds']} seeds or more would settle that."
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backdoor.wording import counted
+from sweeps.records.control_text import on_accuracy_alone
 from sweeps.records.model_answer import (
     DescriptionEntry,
     Factor,
@@ -17,10 +18,10 @@ from sweeps.records.region_file import RegionFile
 def model_text(region: RegionFile) -> list[str]:
     """Lines: the answer, the recommended point, the region in words, what limits it."""
     model, thresholds = region["model"], region["thresholds"]
-    broken = sum(point["broken"] for point in region.get("points", []))
-    if model is None and 0 < broken == region["trials"]["finished"]:
-        return ["Every model collapsed or diverged: nothing can be said about the region."]
     if model is None:
+        broken = sum(point["broken"] for point in region["points"])
+        if 0 < broken == region["trials"]["finished"]:
+            return ["Every model collapsed or diverged: nothing can be said about the region."]
         return ["Too few trials have finished to say anything about the region."]
     rule = f"clean accuracy >= {model['clean_accuracy']:.3f}"
     rule += f" ({thresholds['clean_accuracy']['rule']})" if model["best_accuracy"] else ""
@@ -31,7 +32,7 @@ def model_text(region: RegionFile) -> list[str]:
         *_left_out(model),
         *_categories(model),
         "",
-        *_points(model),
+        *_points(model, on_accuracy_alone(region)),
         "",
         *_described("largest box", model["box"]),
         *_described("short rule", model["rule"]),
@@ -86,7 +87,8 @@ def _categories(model: ModelAnswer) -> list[str]:
     ]
 
 
-def _points(model: ModelAnswer) -> list[str]:
+def _points(model: ModelAnswer, alone: list[str]) -> list[str]:
+    """alone: what stands below the recommended point."""
     titled = {
         "Recommended": model["recommended"],
         "Most likely inside, but not certain": model["suspect"],
@@ -95,6 +97,8 @@ def _points(model: ModelAnswer) -> list[str]:
     lines = [] if model["recommended"] else ["Recommended: none."]
     for title, point in titled.items():
         lines += [] if point is None else _point(title, point)
+        if point is not None and point is model["recommended"]:
+            lines += [f"  {line}" for line in alone]
     return lines
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import RegionFile
 from sweeps.region.point_table import UNDECIDED
+from sweeps.region.success_words import COLUMN
 from sweeps.storage.tables import fits, natural_widths, total
 
 #: The columns of the model, behind that of the bounds.
@@ -47,13 +48,18 @@ def legend(region: RegionFile) -> list[str]:
     if all(point["clean_accuracy"] is None for point in region["points"]):
         return []
     certain = f"{100 * region['thresholds']['confidence']:g} %"
+    above = f"{COLUMN}: how far success lies above that of clean models, paired by seed"
     model = (
-        f"; {VERDICT}: by a model of all points together, and {CHANCE}: its probability that the "
-        "point is inside"
+        f"{VERDICT}: by a model of all points together; {CHANCE}: its probability that the means "
+        "over all seeds",
+        "  keep both limits; a single model may still miss them (see seeds)",
     )
+    # Only the line of the recommended point shows a margin.
+    margin = "; margin: the distance to the nearer one" if region["recommended"] else ""
     return [
-        "clean, success: means over seeds, each under its least favourable attack; seeds: how many "
-        "meet both thresholds; margin: the distance to the nearer one",
-        f"means: the verdict by these means; bounds: by {certain} bounds of each mean over seeds"
-        f"{model if judged_together(region) else ''}",
+        "clean, success: means over seeds, each under its least favourable attack",
+        *([above] if "attack_rule" in region["thresholds"] else []),
+        f"seeds: how many meet both thresholds{margin}",
+        f"means: the verdict by these means; bounds: by {certain} bounds of each mean over seeds",
+        *(model if judged_together(region) else ()),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweeps.records.control_text import on_accuracy_alone
 from sweeps.records.region_file import AttackEntry, PointEntry, RecommendedEntry, RegionFile
 from sweeps.region.standing import BASES, IN, in_words, inside_words, verdict_by
 from sweeps.region.success_words import excess_words
@@ -46,6 +47,7 @@ def recommended_lines(region: RegionFile) -> list[str]:
         f"  worst attack: {worst['label']}, success {entry['attack_success']:.3f}"
         + baseline_words(entry)
         + excess_words(entry),
+        *(f"  {line}" for line in on_accuracy_alone(region)),
     ]
 
 

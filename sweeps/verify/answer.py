@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from backdoor.config import Attack
 from sweeps.ledger import Ledger
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.verification_file import (
@@ -15,7 +17,7 @@ from sweeps.records.verification_file import (
     Verdict,
     VerificationFile,
 )
-from sweeps.region.labels import attack_label, flat_defence, point_labels
+from sweeps.region.labels import attack_label, flat_defence, kind_label, point_labels
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import CONFIDENCE
 from sweeps.verify.judge import JudgedDraw, count, judge, reliability
@@ -84,12 +86,23 @@ def _transfer(plan: Plan, judged: Sequence[JudgedDraw]) -> list[TransferEntry]:
     inside = [one for one in judged if one.draw.stratum == INSIDE]
     return [
         {
-            "label": attack_label(attack),
+            "label": _named(attack, plan.frozen["panel"]),
             "attack": attack.identity(),
             **count(one.transfer[index].passes for one in inside),
         }
         for index, attack in enumerate(plan.transfer)
     ]
+
+
+def _named(attack: Attack, panel: Sequence[Mapping[str, Any]]) -> str:
+    """The attack's label, with the trigger's size also where that is the default and the panel has
+    the same trigger of another size: `patch(size=3) at 1 % to class 0`."""
+    label, trigger = attack_label(attack), attack.trigger.identity()
+    kind, size = trigger["kind"], trigger.get("size")
+    same = (own["trigger"] for own in panel if own["trigger"]["kind"] == kind)
+    if kind_label(trigger) != kind or all(own.get("size") == size for own in same):
+        return label
+    return f"{kind}(size={size}){label.removeprefix(kind)}"
 
 
 def _draws(judged: Sequence[JudgedDraw], above_baseline: bool) -> list[DrawEntry]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from backdoor.wording import counted, noun_for
+from sweeps.records.control_text import NOWHERE_AT_ALL
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
 from sweeps.region.success_words import attack_words, excess_words
@@ -26,14 +28,15 @@ def unfinished_text(ended: int, planned: int, folder: Path) -> str:
     )
 
 
-def next_step(answer: VerificationFile, folder: Path) -> str | None:
-    """What to type after a verification that proves nothing; None after another one."""
+def next_step(answer: VerificationFile, folder: Path, again: Callable[[int], str]) -> str | None:
+    """What to type after a verification that proves nothing; None after another one. again: the
+    same command with so many draws."""
     if answer["verdict"] != NOT_PROVEN:
         return None
     inside, more = answer["inside"], command("sweeps", "extend", folder, "--set")
     if inside["passed"] == inside["draws"]:
         needed = fewest_draws(answer["claim"])
-        draws = command("sweeps", "verify", folder, "--draws", max(needed, inside["draws"] + 1))
+        draws = again(max(needed, inside["draws"] + 1))
         return f"Next: all draws pass, but they are too few. Draw more: {draws}"
     return (
         f"Next: `{more} seeds=N` (more seeds than now) judges the points more surely, and "
@@ -41,8 +44,9 @@ def next_step(answer: VerificationFile, folder: Path) -> str | None:
     )
 
 
-def verification_text(answer: VerificationFile) -> str:
-    """The verdict, the draws that failed, the other parts, reliability, transfer."""
+def verification_text(answer: VerificationFile, nowhere: bool = False) -> str:
+    """The verdict, the draws that failed, the other parts, reliability, transfer. nowhere: whether
+    no attack of the panel takes at any point of the sweep."""
     if answer["verdict"] == EMPTY:
         if answer["region"]["basis"] == VERDICT:
             return (
@@ -61,13 +65,21 @@ def verification_text(answer: VerificationFile) -> str:
                 "certain."
             )
         return "Nothing to verify: no defence point is inside the region."
-    found = [*_verdict(answer), *_failing(answer), "", *_parts(answer), *_reliability(answer)]
+    found = [
+        *_verdict(answer, nowhere),
+        *_failing(answer),
+        "",
+        *_parts(answer),
+        *_reliability(answer),
+    ]
     return "\n".join([*found, *_transfer(answer), "", *_remarks(answer)])
 
 
-def _verdict(answer: VerificationFile) -> list[str]:
+def _verdict(answer: VerificationFile, nowhere: bool) -> list[str]:
     inside, thresholds = answer["inside"], answer["thresholds"]
-    word = "Passed" if answer["verdict"] == PASSED else "Not proven"
+    word = "Passed:" if answer["verdict"] == PASSED else "Not proven:"
+    if nowhere and answer["verdict"] == PASSED:
+        word = f"Passed, but it proves nothing against backdoors: {NOWHERE_AT_ALL}."
     seeds, least = len(answer["draws"][0]["seeds"]), thresholds["clean_accuracy"]
     unit = (
         f"points, each judged by the median of {seeds} fresh seeds"
@@ -75,7 +87,7 @@ def _verdict(answer: VerificationFile) -> list[str]:
         else "points, each with one fresh seed"
     )
     return [
-        f"{word}: {inside['passed']} of {counted(inside['draws'], 'draw')} inside pass. With "
+        f"{word} {inside['passed']} of {counted(inside['draws'], 'draw')} inside pass. With "
         f"{_percent(answer['confidence'])} confidence at least "
         f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
         "is claimed.",

@@ -109,10 +109,23 @@ def test_the_number_of_seeds_goes_before_the_probability(judged: Any) -> None:
 
 
 def test_what_columns_mean_stands_below_the_table(judged: Any) -> None:
-    first, second = legend(judged)
-    assert first.startswith("clean, success: means over seeds, each under its least favourable")
-    assert "bounds: by 95 % bounds of each mean over seeds; model: by a model of all" in second
-    assert f"\n{first}\n{second}\n" in region_text(judged)
+    judged["recommended"] = None
+    assert legend(judged) == [
+        "clean, success: means over seeds, each under its least favourable attack",
+        "seeds: how many meet both thresholds",
+        "means: the verdict by these means; bounds: by 95 % bounds of each mean over seeds",
+        "model: by a model of all points together; P(in): its probability that the means over all "
+        "seeds",
+        "  keep both limits; a single model may still miss them (see seeds)",
+    ]
+    assert "\n" + "\n".join(legend(judged)) + "\n" in region_text(judged)
+    # A margin stands in the line of the recommended point alone, `above` where it is compared.
+    judged["recommended"] = {"defence_id": "x", "basis": "means", "margin": 0.1}
+    judged["thresholds"]["attack_rule"] = "baseline + 0.1"
+    assert legend(judged)[1:3] == [
+        "above: how far success lies above that of clean models, paired by seed",
+        "seeds: how many meet both thresholds; margin: the distance to the nearer one",
+    ]
 
 
 @pytest.mark.parametrize("before", ["unused", "missing"])
@@ -125,7 +138,7 @@ def test_without_the_model_its_columns_are_missing(judged: Any, before: str) -> 
     text = region_text(judged)
     head = next(line for line in text.split("\n") if line.startswith("id "))
     assert head.split()[-3:] == ["bounds", "worst", "attack"]
-    assert legend(judged)[1].endswith("bounds: by 95 % bounds of each mean over seeds")
+    assert legend(judged)[-1].endswith("bounds: by 95 % bounds of each mean over seeds")
 
 
 def test_a_table_without_figures_has_no_legend(judged: Any) -> None:

@@ -15,6 +15,7 @@ from sweeps.records.control_text import control_answer, control_line, control_wa
 from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.point_table import region_of
+from sweeps.region.recommended import recommended_lines
 from sweeps.region.region_text import region_text
 from sweeps.statistics.paired import excess, image_bound, without_effect
 
@@ -121,6 +122,14 @@ def test_a_panel_that_never_takes_proves_nothing() -> None:
     nothing = "The panel proves nothing: no attack of it takes at any tried point."
     assert nothing in region_text(region) and control_warning(region) == f"warning: {nothing}"
     assert list(panel_states(of_file(region, 0.0))) == [nothing]
+    alone = "  on accuracy alone: no attack of the panel takes at any tried point"
+    assert region["recommended"] and recommended_lines(region)[-1] == alone
+    assert region_text(region).endswith(alone)
+    assert "\n  (takes: succeeds above clean models, by a 95 % bound and a test" in region_text(
+        region
+    )
+    region["controls"][0]["state"] = "takes"
+    assert alone not in region_text(region)
 
 
 def test_relabelled_images_alone_are_no_attack_that_takes() -> None:
@@ -287,6 +296,8 @@ def test_folder_report_and_train_say_it(tmp_path, capsys) -> None:
         in page
     )
     assert page.count("not shown to be resisted: it takes at none of 1 point") == 2
+    alone = "<p>on accuracy alone: no attack of the panel takes at any tried point</p>"
+    assert (alone in page) == (region["recommended"] is not None)
     del region["controls"]
     assert "Where each attack takes" not in report_page(Results(region, sweep, "", [], []))
 

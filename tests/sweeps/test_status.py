@@ -156,12 +156,23 @@ def test_a_finished_grid_counts_points_and_names_the_next_command(tmp_path, caps
     assert answer["verdict"]["by_bounds"] == region["counts"]["by_bounds"]
     following = "verify" if region["recommended"] else "report"
     assert asked(paths.root, capsys)["next"].endswith(f"sweeps {following} {paths.root}")
-    write_json(paths.region, region | {"recommended": {"defence_id": "x"}})
+    region |= {"recommended": {"defence_id": "x"}}
+    takes = [region["controls"][0] | {"state": "takes"}, *region["controls"][1:]]
+    write_json(paths.region, region | {"controls": takes})
     assert asked(paths.root, capsys)["next"].endswith(f"sweeps verify {paths.root}")
     for verdict, following in (("not proven", "report"), ("passed", "train")):
         (paths.verifications / verdict).mkdir(parents=True)
         write_json(paths.verifications / verdict / "answer.json", {"verdict": verdict})
         assert asked(paths.root, capsys)["next"].endswith(f"sweeps {following} {paths.root}")
+    # Where no attack takes, neither a proof nor a model is advised, even after one that passed.
+    nowhere = [entry | {"state": "nowhere"} for entry in region["controls"]]
+    write_json(paths.region, region | {"controls": nowhere})
+    answer = asked(paths.root, capsys)
+    assert answer["next"] is None and answer["next_why"].endswith(
+        f"sweeps extend {paths.root} --set 'attack.poison_rate=[...]', higher rates besides those "
+        "of now, or another trigger (no attack of the panel takes at any tried point)"
+    )
+    assert "verify" not in answer["next_why"] and "train" not in answer["next_why"]
 
 
 def test_points_that_have_not_begun_are_incomplete(tmp_path, capsys) -> None:
@@ -293,3 +304,16 @@ def test_the_folder_of_a_verification_has_a_status(tmp_path, capsys) -> None:
     assert (answer["state"], answer["next"]) == ("stopped", None)
     with locked(own.lock):
         assert "it ends by itself" in words(own.root, capsys)
+    # One that has ended advises the final model, unless no attack of the panel takes anywhere.
+    write_json(
+        own.plan, {"schema_version": 1, "frozen": {"panel": []}, "transfer": [], "draws": []}
+    )
+    write_json(own.answer, {"verdict": "passed"})
+    region = write_region(paths, small_spec())
+    for state in ("takes", "nowhere"):
+        controls = [entry | {"state": state} for entry in region["controls"]]
+        write_json(paths.region, region | {"controls": controls})
+        answer = asked(own.root, capsys)
+        trains = (answer["next"] or "").endswith(f"sweeps train {paths.root}")
+        assert trains == (state == "takes")
+    assert f"sweeps extend {paths.root} --set 'attack.poison_rate" in answer["next_why"]

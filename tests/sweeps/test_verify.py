@@ -28,7 +28,7 @@ from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
 from sweeps.storage import shell
 from sweeps.storage.paths import VerificationPaths
-from sweeps.verify.answer import answer_of
+from sweeps.verify.answer import _named, answer_of
 from sweeps.verify.judge import count, reliability
 from sweeps.verify.model_draws import ModelRegion
 from sweeps.verify.plan import VerificationSettings, read_plan, settings_of, verifications
@@ -470,8 +470,19 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
     ]
     case, _, answer = verified(paths, spec, sine_wins, VerificationSettings(8, 5), transfer)
     assert answer["inside"]["passed"] == 8
+    # The panel's patch is of size 1.
+    assert [t["label"] for t in answer["transfer"]] == ["sine at 3 % to class 0", "patch(size=2) at 3 % to class 0"]  # fmt: skip
+    (usual,) = transfer_attacks(spec, "patch")
+    assert _named(usual, case.plan.frozen["panel"]) == "patch(size=3) at 3 % to class 0"
+    assert _named(usual, [usual.identity()]) == "patch at 3 % to class 0"
     assert [(t["draws"], t["passed"]) for t in answer["transfer"]] == [(8, 0), (8, 8)]
     assert len(Ledger(case.paths.ledger).rows()) == 8 * 5 * 4 + 2 * 5 * 2
+    passed = verification_text(answer | {"verdict": "passed"}, nowhere=True)
+    assert passed.startswith(
+        "Passed, but it proves nothing against backdoors: no attack of the panel takes at any tried "
+        "point. 8 of 8 draws inside pass. With "
+    )
+    assert verification_text(answer, nowhere=True).startswith("Not proven: 8 of 8")
     text = verification_text(answer)
     assert "Attacks outside the panel, about which the region claims nothing (transfer):" in text
     assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0.0 %)" in text
@@ -613,7 +624,8 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert said.out.startswith(
         "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of the region does; 90.0 % is claimed."
     )
-    assert f"Draw more: {shell.command('sweeps', 'verify', out)} --draws 29\n" in said.err
+    options = "--draws 29 --target share --transfer none --runner serial"
+    assert f"Draw more: {shell.command('sweeps', 'verify', out)} {options}\n" in said.err
     assert "note: 3 draws cannot prove 0.9, even if all pass; 29 can" in said.err
     assert main([*quick, "--draws", "29", "--json"]) == 0
     streams = capsys.readouterr()
