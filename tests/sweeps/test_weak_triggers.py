@@ -14,6 +14,7 @@ import yaml
 from small import of_before
 
 from backdoor import Trigger, UserError
+from backdoor.triggers.stamping import stamped
 from sweeps.cli.main import main
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.search import make_search
@@ -232,3 +233,18 @@ def test_an_extension_refuses_new_weak_attacks_only(data: str, tmp_path: Path) -
         out, question(data, FAINT, BLACK), ["attack.allow_weak=true"], "serial", True
     )
     assert more.finished == 3
+
+
+class WithoutStamp(Trigger):
+    """Calls its method otherwise."""
+
+    kind = "without_stamp"
+
+    def apply(self, images, ids, labels):
+        return images
+
+
+def test_a_trigger_without_stamp_is_named() -> None:
+    images, numbers = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.arange(2)
+    with pytest.raises(UserError, match="WithoutStamp must have a method `stamp`"):
+        stamped(WithoutStamp(), images, numbers, numbers)
