@@ -246,5 +246,5 @@ class WithoutStamp(Trigger):
 
 def test_a_trigger_without_stamp_is_named() -> None:
     images, numbers = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.arange(2)
-    with pytest.raises(UserError, match="WithoutStamp must have a method `stamp`"):
+    with pytest.raises(UserError, match="WithoutStamp: must have a method `stamp`"):
         stamped(WithoutStamp(), images, numbers, numbers)
