@@ -257,11 +257,11 @@ ADDED_STATUS_LINES = re.compile(
 #: What is said since attacks are held against the clean baseline: whether each takes anywhere.
 CONTROL = r"(takes (at|on average)|not shown to be resisted:|not known whether it takes:) .*"
 ADDED_CONTROLS = re.compile(
-    rf"(?m)^(    {CONTROL}|The panel proves nothing: .*|It is not known whether the panel .*)\n"
+    rf"(?m)^(    {CONTROL}|  \(takes: .*\)|  on accuracy alone: .*|The panel proves nothing: .*|It is not known whether the panel .*)\n"
 )
 ADDED_TO_REPORT = re.compile(
     rf".*: {CONTROL}|Where each attack takes|Only an attack that takes somewhere .*"
-    r"|The panel proves nothing: .*|It is not known whether the panel .*"
+    r"|on accuracy alone: .*|The panel proves nothing: .*|It is not known whether the panel .*"
 )
 
 
@@ -282,10 +282,11 @@ ADDED_TO_RECOMMENDED = re.compile(
 #: What is said since a model judges all points together, and of how bounds are read: the legend below
 #: the table of points, why there is no such model, and what so few seeds cannot exclude.
 ADDED_ON_BOUNDS = re.compile(
-    r"(?m)^(clean, success: means over seeds, each under its least favourable attack; .*"
+    r"(?m)^(clean, success: means over seeds, each under its least favourable attack"
+    r"|above: how far success lies .*|seeds: how many meet both thresholds.*"
     r"|means: the verdict by these means; bounds: by [\d.]+ % bounds of each mean over seeds"
     r"|No model of all points together: .*"
-    r"|An attack that took with none of \d+ seeds? may still take with up to .*)\n"
+    r"|The verdicts above assume that an attack works about equally well with all seeds\. .*)\n"
 )
 
 
