@@ -119,7 +119,7 @@ def _without_bounds(
     stopped = len(rows) - len(finished)
     stand_in = from_baseline(finished, seeds) if stopped else None
     unbroken = from_panel(finished, panel, seeds)
-    factors = _factors(rows[0])
+    factors = factors_of(rows[0])
     return Point(rows[0].defence_id, factors, finished, figures, stopped, stand_in, unbroken)
 
 
@@ -154,7 +154,8 @@ def in_order(points: Iterable[Point]) -> list[Point]:
     return sorted(points, key=key)
 
 
-def _factors(row: TrialRow) -> Factors:
+def factors_of(row: TrialRow) -> Factors:
+    """The settings of a row's defence point, by dotted name."""
     flat = flatten_factors(dict(row.config))
     return {name: value for name, value in flat.items() if name.startswith("defence.")}
 

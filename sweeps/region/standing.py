@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import Basis, PointEntry
 
 IN = "IN"
@@ -33,11 +34,4 @@ def in_words(basis: Basis) -> str:
 def inside_words(point: PointEntry) -> str:
     """P(inside) after a comma, where the model of all points says it."""
     chance = point.get("inside")
-    return "" if chance is None else f", P(inside) {_shown(chance)}"
-
-
-def _shown(chance: float) -> str:
-    """Two decimals; certainty itself is never claimed."""
-    if chance > 0.995:
-        return "> 0.99"
-    return "< 0.01" if chance < 0.005 else f"{chance:.2f}"
+    return "" if chance is None else f", P(inside) {chance_words(chance)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 RULE = "must be a fraction in [0, 1] or `baseline + x`"
@@ -58,6 +59,7 @@ def _remedy(text: str) -> str:
 def _quoted_number(text: str) -> float | None:
     """The number that a text is, if it is nothing else."""
     try:
-        return float(text.replace(",", "."))
+        number = float(text.replace(",", "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -198,7 +198,7 @@ def test_train_says_by_what_its_point_is_in(finished) -> None:
     assert chosen.why == f"recommended, IN by model, P(inside) {chance:.2f}" and chance < 0.995
     best = choose(spec, paths, "best").point
     assert by_id[best.defence_id]["by_means"] == "OUT"
-    assert best.why == "of the best validation accuracy, OUT by means, P(inside) < 0.01"
+    assert best.why == "of the best validation accuracy, OUT by means, P(inside) <0.01"
     named = choose(spec, paths, chosen.defence_id[:8]).point
     assert named.why == f"chosen by its id, IN by model, P(inside) {chance:.2f}"
 
@@ -214,8 +214,8 @@ def judged(**changes):
         (judged(by_model="UNDECIDED", inside=0.714), "IN by means only: not certain, P(inside) 0.71"),
         (judged(by_model="UNDECIDED", inside=None), "IN by means only: not certain"),
         (judged(by_model="IN", inside=0.9781), "IN by model, P(inside) 0.98"),
-        (judged(by_model="IN", by_bounds="IN", inside=1.0), "IN by bounds, P(inside) > 0.99"),
-        (judged(by_means="OUT", inside=0.001), "OUT by means, P(inside) < 0.01"),
+        (judged(by_model="IN", by_bounds="IN", inside=1.0), "IN by bounds, P(inside) >0.99"),
+        (judged(by_means="OUT", inside=0.001), "OUT by means, P(inside) <0.01"),
         (judged(by_means="INCOMPLETE"), "INCOMPLETE by means"),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from sweeps.ledger import Ledger
 from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.best_accuracy import AccuracyReference
-from sweeps.region.points import AttackFigures, Point, bounded, modes_of
+from sweeps.region.points import AttackFigures, Point, bounded, factors_of, modes_of
 from sweeps.results.stored import stored_criteria
 from sweeps.statistics.seed_bounds import Rate
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -86,9 +86,7 @@ def keep(folder, file):
             "validation": pa.array([row.validation_total for row in rows], pa.int32()),
         }
     ).sort_by([("point", "ascending"), ("attack", "ascending"), ("seed", "ascending")])
-    from sweeps.region.points import _factors
-
-    factors = {row.defence_id: _factors(row) for row in rows}
+    factors = {row.defence_id: factors_of(row) for row in rows}
     note = {"factors": factors, "panel": list(criteria.panel), "name": criteria.name,
             "thresholds": vars(criteria.thresholds)}  # fmt: skip
     table = table.replace_schema_metadata({"truth": json.dumps(note)})
