@@ -9,9 +9,21 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from sweeps.records.answer_entry import (
+    FrontPoint,
+    HeadlineEntry,
+    LimitingEntry,
+    PointVerdict,
+    QuestionEntry,
+    SettingEntry,
+    StateEntry,
+    VerdictsEntry,
+    VerificationEntry,
+    WhereEntry,
+)
 from sweeps.records.control_entry import ControlEntry
 from sweeps.records.data_entry import DataEntry
-from sweeps.records.model_answer import Factors, ModelAnswer
+from sweeps.records.model_answer import Factors, ModelAnswer, NextTrial, RateEntry
 from sweeps.records.seed_model_entry import SeedModelEntry
 from sweeps.records.stability_entry import StabilityEntry
 
@@ -96,6 +108,15 @@ class AttackEntry(TypedDict):
     baseline_success: float | None
 
 
+class ExpectedFigures(TypedDict):
+    """What the model of a region search expects of one new seed at a point, with 95 % limits: not
+    measured there. clean_accuracy: under the panel; attack_success: of `worst_attack` (a label)."""
+
+    clean_accuracy: RateEntry
+    attack_success: RateEntry
+    worst_attack: str
+
+
 class PointEntry(TypedDict):
     """A defence point, judged.
 
@@ -116,6 +137,9 @@ class PointEntry(TypedDict):
     Where the threshold is `baseline + x`, excess: the highest mean over the attacks of success
     minus that of the clean baseline of the same seed, and excess_attack: whose it is;
     excess_lower, excess_upper: its one-sided bounds, as of the others.
+
+    Since version 2, verdict: the surest that holds. Of a region search, by_model and inside are by
+    its own model, and expected: what that expects at the point, where too few trials say more.
     """
 
     defence_id: str
@@ -144,6 +168,8 @@ class PointEntry(TypedDict):
     excess_attack: NotRequired[str]
     excess_lower: NotRequired[float | None]
     excess_upper: NotRequired[float | None]
+    verdict: NotRequired[PointVerdict]
+    expected: NotRequired[ExpectedFigures]
 
 
 class CountsEntry(TypedDict):
@@ -198,7 +224,12 @@ class RegionFile(TypedDict):
     each attack takes anywhere, in the order of the panel; seed_model: the model of all points
     together, which a region search does not have; older files lack both. stability: what of
     the region survives small changes; of a region search, of one without a complete point, and of
-    files of before it is missing."""
+    files of before it is missing.
+
+    Since version 2 the answer is the same for every search: question, state, headline, verdicts,
+    the recommended setting, where the region is, what limits it, front (against the poison rate),
+    next (trials that the search would train, of a region search), verification; lacks: sentences on
+    what a file of an earlier version does not say; text: the answer as lines for people."""
 
     schema_version: int
     name: str
@@ -216,6 +247,18 @@ class RegionFile(TypedDict):
     class_names: NotRequired[list[str]]
     data: NotRequired[DataEntry]
     stability: NotRequired[StabilityEntry]
+    question: NotRequired[QuestionEntry]
+    state: NotRequired[StateEntry]
+    headline: NotRequired[HeadlineEntry]
+    verdicts: NotRequired[VerdictsEntry]
+    setting: NotRequired[SettingEntry | None]
+    where: NotRequired[WhereEntry]
+    limiting: NotRequired[list[LimitingEntry]]
+    front: NotRequired[list[FrontPoint]]
+    next: NotRequired[list[NextTrial]]
+    verification: NotRequired[VerificationEntry]
+    lacks: NotRequired[list[str]]
+    text: NotRequired[list[str]]
 
 
 #: The types of what every region.json has.
