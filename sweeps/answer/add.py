@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweeps.answer.setting import setting_of
-from sweeps.records.answer_entry import StateEntry
+from sweeps.records.answer_entry import SettingEntry, StateEntry
 from sweeps.records.answer_lines import answer_lines
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.headline import headline_of
@@ -21,9 +21,10 @@ def add_answer(
     criteria: Criteria,
     rows: Sequence[TrialRow],
     state: StateEntry,
+    setting: SettingEntry | None = None,
 ) -> None:
     """What is said rests on what stands before it. rows: finished trials, at least those of the
-    recommended point."""
+    recommended point. setting: that a model recommends, of a region search."""
     by_points = criteria.search != REGION_SEARCH
     target = MEAN if by_points else criteria.thresholds.target
     region["question"] = question_of(region, len(criteria.seeds), target)
@@ -32,7 +33,7 @@ def add_answer(
         point["verdict"] = verdict_of(point)
     region["verdicts"] = verdicts_of(region)
     region["headline"] = headline_of(region)
-    region["setting"] = setting_of(region, rows) if by_points else None
+    region["setting"] = setting_of(region, rows) if by_points else setting
     region["where"] = {
         "basis": None,
         "of": "points" if by_points else "space",
@@ -56,6 +57,6 @@ def add_answer(
         "stale_because": None,
         "failed_where": [],
     }
-    if (setting := region["setting"]) is not None:
-        setting["text"] = setting_lines(region, setting)
+    if (found := region["setting"]) is not None:
+        found["text"] = setting_lines(region, found)
     region["text"] = answer_lines(region)

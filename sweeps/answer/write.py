@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sweeps.answer.add import add_answer
 from sweeps.answer.state import state_of
 from sweeps.ledger import Ledger
+from sweeps.records.answer_entry import SettingEntry
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.region_file import RegionFile
 from sweeps.region.point_table import region_of
@@ -63,10 +64,11 @@ def _write(
     region["class_names"] = sweep["class_names"]
     if "data" in sweep:
         region["data"] = sweep["data"]
+    setting = None
     if spec is not None and criteria.search == REGION_SEARCH:
-        _add_model(region, spec, ledger)
+        setting = _add_model(region, spec, ledger)
     state = state_of(paths, sweep, region, ledger, finished)
-    add_answer(region, criteria, ledger.trials(), state)
+    add_answer(region, criteria, ledger.trials(), state, setting)
     try:
         write_json(paths.region, region)
     except OSError as error:
@@ -76,10 +78,21 @@ def _write(
     return region
 
 
-def _add_model(region: RegionFile, spec: SweepSpec, ledger: Ledger) -> None:
-    """What the model of a region search says; it takes seconds, and scipy."""
+def _add_model(region: RegionFile, spec: SweepSpec, ledger: Ledger) -> SettingEntry | None:
+    """What the model of a region search says, also of the points that were tried; it takes seconds,
+    and scipy. Returns the setting that it recommends."""
     from sweeps.region.fitted_region import FittedRegion
     from sweeps.region.model_region import model_answer
+    from sweeps.region.searched_points import add_searched_points, setting_of_model
 
     fitted = FittedRegion.of(spec, ledger)
     region["model"] = model_answer(fitted)
+    region["recommended"] = None  # points of such a search are not complete but by chance
+    if region["model"] is None:
+        return None
+    add_searched_points(region, fitted)
+    setting = setting_of_model(fitted, region)
+    if setting is not None:
+        keys = setting["defence_id"], setting["basis"], setting["margin"]
+        region["recommended"] = {"defence_id": keys[0], "basis": keys[1], "margin": keys[2]}
+    return setting
