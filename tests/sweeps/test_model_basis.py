@@ -18,7 +18,8 @@ from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
-from sweeps.region.recommended import recommend, recommended_lines
+from sweeps.records.setting_text import setting_lines
+from sweeps.region.recommended import recommend
 from sweeps.region.standing import standing
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import read_sweep
