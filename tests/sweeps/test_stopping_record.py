@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from answered import text_of
 import yaml
+from answered import text_of
 from mirrored import Folder, runs
 from mlflow import MlflowClient
 from small import SMALL, begin, small_spec
