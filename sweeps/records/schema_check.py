@@ -60,7 +60,7 @@ class _Check:
                 yield from self.walk(inner, each, f"{at}[{number}]")
 
     def _entries(self, value: dict[str, object], schema: Schema, at: str) -> Iterator[Fault]:
-        known: Mapping[str, Schema] = schema.get("properties", {})
+        known: Mapping[str, Any] = schema.get("properties", {})
         others = schema.get("additionalProperties", {})
         inside = f"{at}." if at else ""
         if self.lacking:

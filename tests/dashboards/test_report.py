@@ -346,8 +346,8 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
 
 
 def test_a_region_of_another_version_is_refused(folder, rewrite):
-    rewrite(folder, schema_version=2)
-    with pytest.raises(StoredDataError, match="must have schema version 1, but got 2"):
+    rewrite(folder, schema_version=3)
+    with pytest.raises(StoredDataError, match="must have schema version 2, but got 3"):
         write_report(folder)
 
 
