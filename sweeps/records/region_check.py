@@ -19,7 +19,7 @@ from sweeps.records.schema_check import Fault, faults
 #: How many faults of a file are told of: a damaged one has either few or thousands.
 TOLD = 5
 #: Keys that files of version 1 may lack, though their types require them: they came later.
-CAME_LATER = {"CleanAccuracyEntry": ("best_source",)}
+CAME_LATER = {"CleanAccuracyEntry": ("best_source",), "PointEntry": ("stopped", "broken")}
 #: A copy of what sweep.json says; its readers pass over what is none of ours.
 COPIED = "data"
 

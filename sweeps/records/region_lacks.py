@@ -12,8 +12,8 @@ EARLIER = (
 )
 #: Files without a model of all points have the bounds of before, which held for normal seeds only.
 FORMER_BOUNDS = (
-    "Verdicts by bounds are those of that release, whose bounds were narrower: with few seeds, some "
-    "points that are certainly IN or OUT here are undecided by those of today."
+    "Verdicts by bounds are those of that release, whose bounds were narrower: with few seeds, "
+    "some points that are certainly IN or OUT here are undecided by those of today."
 )
 Old = Mapping[str, Any]
 
@@ -78,6 +78,9 @@ _LACKS: dict[str, Callable[[Old], bool]] = {
     ),
     "how many triggered images success is measured on": (
         lambda old: any("images" not in a for point in old["points"] for a in point["attacks"])
+    ),
+    "how many models collapsed or diverged": (
+        lambda old: any("broken" not in point for point in old["points"])
     ),
     "what was read of the data": _without("data"),
     "names of the classes": _without("class_names"),

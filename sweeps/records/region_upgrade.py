@@ -46,6 +46,9 @@ def brought_up(old: Mapping[str, Any]) -> RegionFile:
     region = cast(RegionFile, json.loads(json.dumps({**old})))
     region["schema_version"] = REGION_VERSION
     region["thresholds"]["clean_accuracy"].setdefault("best_source", None)
+    for point in region["points"]:
+        point.setdefault("stopped", 0)
+        point.setdefault("broken", 0)
     region["lacks"] = lacks_of(old)
     whole = _without_parts(region)
     region["question"], region["state"] = _question(whole), _state(whole)
