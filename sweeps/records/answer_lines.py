@@ -22,9 +22,9 @@ CLAIMS_MEAN = (
 )
 
 
-def answer_lines(region: RegionFile, described: Sequence[str]) -> list[str]:
+def answer_lines(region: RegionFile, described: Sequence[str] | None = None) -> list[str]:
     """The lines; all that it names must be in the file: it is of version 2. described: where the
-    region is and what limits it, in lines."""
+    region is and what limits it, in lines; by default where it is."""
     return [
         f"Verification: {region['verification']['text']}",
         f"Answer: {region['headline']['text']}",
@@ -37,7 +37,7 @@ def answer_lines(region: RegionFile, described: Sequence[str]) -> list[str]:
         *(region["setting"]["text"] if region["setting"] else ["Recommended: none."]),
         *other_points(region),
         "",
-        *described,
+        *(region["where"]["text"] if described is None else described),
         *stability_lines(region),
     ]
 
