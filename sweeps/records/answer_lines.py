@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backdoor.wording import counted
 from sweeps.records.answer_entry import VerdictsEntry
 from sweeps.records.control_text import control_answer
 from sweeps.records.headline import percent
@@ -77,4 +78,4 @@ def _of_points(verdicts: VerdictsEntry, at: str) -> str:
     told = ", ".join(f"{count:,} {name}" for name, count in named.items())
     incomplete = f", {points['incomplete']:,} incomplete" if points["incomplete"] else ""
     means = f"; {points['in_by_means']:,} IN by means" if verdicts["space"] is None else ""
-    return f"Of {points['total']:,} tried points, {at}: {told}{incomplete}{means}"
+    return f"Of {counted(points['total'], 'tried point')}, {at}: {told}{incomplete}{means}"
