@@ -22,16 +22,16 @@ def seed_model_lines(region: RegionFile) -> list[str]:
 
 
 def _verdicts(entry: SeedModelEntry, counts: dict[str, int], confidence: str) -> list[str]:
+    """Why no model judges, or what its verdicts claim and which points it leaves undecided."""
     if not entry["used"]:
         return [f"No model of all points together: {entry['why']}."] if entry["why"] else []
-    odd = entry["odd"]
+    odd, left = entry["odd"], entry["left_out"]
     strange = f" At {counted(odd, 'point')} seeds differ too much to judge." if odd else ""
-    left = entry["left_out"]
     unjudged = f" {counted(left, 'complete point')} {noun_for(left, 'is', 'are')} not judged."
+    both = f"all {counts['IN']:,} that it finds IN at once, and all {counts['OUT']:,} OUT at once"
     return [
-        f"By a model of all points together, at {confidence}: {counts['IN']} IN (all of them at "
-        f"once), {counts['OUT']} OUT (all at once), {counts['UNDECIDED']} UNDECIDED."
-        f"{strange}{unjudged if left else ''}"
+        f"The model of all points holds with {confidence} for {both}: that takes more than a "
+        f"P(inside) of {confidence} at each.{strange}{unjudged if left else ''}"
     ]
 
 

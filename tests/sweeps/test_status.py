@@ -12,10 +12,10 @@ import pytest
 from small import begin, small_spec
 from trials import fake_result
 
+from sweeps.answer.write import write_region
 from sweeps.cli.main import main
 from sweeps.cli.status_subject import more_seeds
 from sweeps.ledger import Ledger, failed_rows, finished_rows
-from sweeps.region.write import write_region
 from sweeps.search import make_search
 from sweeps.storage import files
 from sweeps.storage.files import lock_holder, locked, write_json
