@@ -19,6 +19,7 @@ from sweeps.statistics.prediction import chance_above, predict_one
 
 #: Standard deviations of a 95 % interval.
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+ENDS: tuple[Literal["lower", "expected", "upper"], ...] = ("lower", "expected", "upper")
 Standing = Literal["meets", "crosses", "misses"]
 
 
@@ -81,7 +82,7 @@ def _above(rate: RateEntry, limit: float) -> float:
     """The chance of a rate above the limit: the model's rates are normal on logits."""
     if not 0 < limit < 1:
         return float(limit <= 0)
-    low, middle, high = (_logit(rate[end]) for end in ("lower", "expected", "upper"))  # type: ignore[literal-required]
+    low, middle, high = (_logit(rate[end]) for end in ENDS)
     deviation = (high - low) / (2 * Z)
     return NormalDist(middle, max(deviation, 1e-9)).cdf(2 * middle - _logit(limit))
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backdoor.result import Measurement, TrialResult
-from sweeps.final_model.asked import Asked
 from sweeps.final_model.counts import CONFIDENCE, Counts, of_other_seeds, success_counts
 from sweeps.final_model.counts import clean_counts as clean_counts_of
 from sweeps.final_model.held_to_text import line
@@ -87,7 +86,7 @@ def _success(result: TrialResult, chosen: Chosen, measured: Measurement) -> Held
         if found is None and measured.success / measured.total > asked.attack:
             return _said(
                 {**entry, "threshold": None},
-                "the success of clean models here is not known",
+                "the success of clean models at this point is not known",
             )
         baseline = found or baseline
         entry["baseline_success"] = None if found is None else found.rate

@@ -31,11 +31,13 @@ def line(entry: HeldToEntry, outside: bool, broken: str | None, why: str | None 
 
 def apart(value: float, threshold: float) -> tuple[str, str]:
     """Both with as few decimal places as show them apart, three to six."""
+    if round(value - threshold, DIGITS) == 0:
+        return f"{value:.3f}", f"{threshold:.3f}"
     for places in range(FEWEST, MOST + 1):
         one, other = f"{value:.{places}f}", f"{threshold:.{places}f}"
         if one != other:
             break
-    return (one, other) if value != threshold else (f"{value:.3f}", f"{threshold:.3f}")
+    return one, other
 
 
 def _relation(entry: HeldToEntry) -> str:
@@ -54,7 +56,11 @@ def _asked(entry: HeldToEntry, limit: str) -> str:
     rate = entry["baseline_success"]
     if not rule.startswith("baseline"):
         return f"{limit} ({rule})"
-    clean = "of clean models nothing is known" if rate is None else f"clean models {rate:.3f}"
+    clean = (
+        "the clean baseline is not known and counts as 0"
+        if rate is None
+        else f"clean models {rate:.3f}"
+    )
     return f"{limit} ({rule}; {clean})"
 
 
@@ -65,6 +71,6 @@ def _chance(entry: HeldToEntry, outside: bool) -> str:
         return "" if entry["by"] == "images" else f"; {what}: {limits[1:-1]}"
     if not entry["beyond_chance"]:
         return f": within {what} {limits}"
-    if outside:
+    if outside or entry["by"] == "images":
         return f": beyond {what} {limits}"
-    return f", as all of {what} is {limits}"
+    return f", as is all of {what} here {limits}"

@@ -108,6 +108,7 @@ def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
         },
         "point_chosen": point.why,
         "point_modelled": point.predicted,
+        "region_about": chosen.asked.about,
         "attack": None if chosen.attack is None else chosen.named(chosen.attack),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
