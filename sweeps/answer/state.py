@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
+from backdoor.errors import UserError
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import StateEntry
 from sweeps.records.region_file import RegionFile
@@ -12,7 +14,7 @@ from sweeps.records.state_text import state_entry
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage.files import lock_holder
-from sweeps.storage.paths import SweepPaths
+from sweeps.storage.paths import SweepPaths, read_region
 
 
 def state_of(
@@ -30,7 +32,7 @@ def state_of(
     model = region.get("model")
     why = model["stopped_by"] if model is not None else None
     if finished is None:
-        done = whole or why is not None or (at_most and ended_early(paths, ledger.trials()))
+        done = whole or why is not None or (at_most and ended_early(paths, region, ledger.trials()))
         running = lock_holder(paths.lock) is not None
         return state_entry(trials, "running" if running else _after(done), at_most, why)
     return state_entry(trials, _after(finished), at_most, why)
@@ -46,8 +48,15 @@ def may_end_early(sweep: SweepFile) -> bool:
     return sweep.get("planned_points") is None
 
 
-def ended_early(paths: SweepPaths, trials: Sequence[TrialRow]) -> bool:
-    """Whether an adaptive search without a model has ended: a run that is not interrupted ends with
-    the map, which `sweeps region` does not write."""
-    last = max((trial.finished_at for trial in trials), default=0.0)
-    return bool(trials) and paths.map.is_file() and paths.map.stat().st_mtime >= last
+def ended_early(paths: SweepPaths, region: RegionFile, trials: Sequence[TrialRow]) -> bool:
+    """Whether an adaptive search without a model has ended before all planned trials: the file of
+    the run that ended it says so of the same trials. Before version 2 it did not; there a run that
+    is not interrupted ends with the map, which `sweeps region` does not write."""
+    if not trials:
+        return False
+    with contextlib.suppress(UserError, OSError):
+        before = read_region(paths.root)
+        if "state" in before and before["trials"] == region["trials"]:
+            return before["state"]["state"] == "finished"
+    last = max(trial.finished_at for trial in trials)
+    return paths.map.is_file() and paths.map.stat().st_mtime >= last

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sweeps.answer.setting import setting_of
+from sweeps.answer.add import add_answer
 from sweeps.answer.state import state_of
 from sweeps.ledger import Ledger
-from sweeps.records.answer_lines import answer_lines
+from sweeps.records.answer_entry import SettingEntry
 from sweeps.records.criteria import REGION_SEARCH, Criteria
-from sweeps.records.headline import headline_of
-from sweeps.records.question_text import MEAN, question_of
 from sweeps.records.region_file import RegionFile
-from sweeps.records.setting_text import setting_lines
-from sweeps.records.sweep_file import SweepFile
-from sweeps.records.verdicts import verdict_of, verdicts_of
 from sweeps.region.point_table import region_of
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
@@ -69,9 +64,11 @@ def _write(
     region["class_names"] = sweep["class_names"]
     if "data" in sweep:
         region["data"] = sweep["data"]
+    setting = None
     if spec is not None and criteria.search == REGION_SEARCH:
-        _add_model(region, spec, ledger)
-    _add_answer(region, criteria, ledger, paths, sweep, finished)
+        setting = _add_model(region, spec, ledger)
+    state = state_of(paths, sweep, region, ledger, finished)
+    add_answer(region, criteria, ledger.trials(), state, setting)
     try:
         write_json(paths.region, region)
     except OSError as error:
@@ -81,59 +78,21 @@ def _write(
     return region
 
 
-def _add_model(region: RegionFile, spec: SweepSpec, ledger: Ledger) -> None:
-    """What the model of a region search says; it takes seconds, and scipy."""
+def _add_model(region: RegionFile, spec: SweepSpec, ledger: Ledger) -> SettingEntry | None:
+    """What the model of a region search says, also of the points that were tried; it takes seconds,
+    and scipy. Returns the setting that it recommends."""
     from sweeps.region.fitted_region import FittedRegion
     from sweeps.region.model_region import model_answer
+    from sweeps.region.searched_points import add_searched_points, setting_of_model
 
     fitted = FittedRegion.of(spec, ledger)
-    answer = model_answer(fitted)
-    region["model"] = answer
-
-
-def _add_answer(
-    region: RegionFile,
-    criteria: Criteria,
-    ledger: Ledger,
-    paths: SweepPaths,
-    sweep: SweepFile,
-    finished: bool | None,
-) -> None:
-    """Everything that version 2 adds; what is said rests on what stands before it."""
-    by_points = criteria.search != REGION_SEARCH
-    target = MEAN if by_points else criteria.thresholds.target
-    region["question"] = question_of(region, len(criteria.seeds), target)
-    region["state"] = state_of(paths, sweep, region, ledger, finished)
-    for point in region["points"]:
-        point["verdict"] = verdict_of(point)
-    region["verdicts"] = verdicts_of(region)
-    region["headline"] = headline_of(region)
-    if by_points:
-        region["setting"] = setting_of(region, ledger.trials())
-    region.setdefault("setting", None)
-    region["where"] = {
-        "basis": None,
-        "of": "points" if by_points else "space",
-        "box": None,
-        "rule": None,
-        "recommended_outside": None,
-        "text": [],
-    }
-    region["limiting"], region["front"], region["next"], region["lacks"] = [], [], [], []
-    region["verification"] = {
-        "state": "not yet",
-        "text": "not yet",
-        "verification_id": None,
-        "verdict": None,
-        "passed": 0,
-        "draws": 0,
-        "claim": None,
-        "lower_bound": None,
-        "basis": None,
-        "earlier": 0,
-        "stale_because": None,
-        "failed_where": [],
-    }
-    if (setting := region["setting"]) is not None:
-        setting["text"] = setting_lines(region, setting)
-    region["text"] = answer_lines(region)
+    region["model"] = model_answer(fitted)
+    region["recommended"] = None  # points of such a search are not complete but by chance
+    if region["model"] is None:
+        return None
+    add_searched_points(region, fitted)
+    setting = setting_of_model(fitted, region)
+    if setting is not None:
+        keys = setting["defence_id"], setting["basis"], setting["margin"]
+        region["recommended"] = {"defence_id": keys[0], "basis": keys[1], "margin": keys[2]}
+    return setting

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backdoor.wording import counted
 from sweeps.records.headline import percent
 from sweeps.records.model_answer import ModelAnswer, ModelPointEntry, RateEntry
+from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import RegionFile
 from sweeps.records.thresholds import MEDIAN, SHARE
 
@@ -65,7 +66,7 @@ def other_points(region: RegionFile) -> list[str]:
 
 def _point(title: str, point: ModelPointEntry) -> list[str]:
     return [
-        f"{title}: {point['label']} (P(inside) {point['probability']:.2f})",
+        f"{title}: {point['label']} (P(inside) {chance_words(point['probability'])})",
         f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed",
         f"  worst attack: {point['worst_attack']}, success {_interval(point['attack_success'])}",
     ]

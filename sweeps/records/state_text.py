@@ -10,7 +10,7 @@ from sweeps.records.region_file import TrialCounts
 def state_entry(
     trials: TrialCounts, state: SweepState, at_most: bool, why: str | None
 ) -> StateEntry:
-    """at_most: whether the search may end before all planned trials; why: why it has, where it did."""
+    """at_most: whether the search may end before all planned trials; why: why it has ended."""
     ended = trials["finished"] + (trials.get("stopped") or 0)
     return {
         "state": state,

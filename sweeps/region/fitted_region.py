@@ -39,6 +39,15 @@ class FittedRegion:
         return cls(spec, search)
 
     @cached_property
+    def can_answer(self) -> bool:
+        """Whether the model says anything: not where too few trials have finished, and where
+        `best - x` has no value since all models are broken."""
+        trials = self.search.trials()
+        broken = 0 if trials.broken is None else int(trials.broken.sum())
+        relative = self.spec.region.below_best is not None
+        return self.search.can_answer and not (relative and 0 < broken == len(trials))
+
+    @cached_property
     def points(self) -> Floats:
         """Points of the encoded space, (POINTS, columns)."""
         return self.domain.sample(POINTS, seed=1)

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit
 
 from sweeps.levelset.columns import Floats
 from sweeps.levelset.membership import IN
-from sweeps.records.model_answer import ModelPointEntry, RateEntry, ResistsEntry
+from sweeps.records.model_answer import ModelPointEntry, ResistsEntry
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.labels import attack_label, kind_label, point_labels, target_label
-
-#: Standard deviations of a 95 % interval.
-Z = 1.96
+from sweeps.region.new_seeds import new_seeds
 
 
 def recommended(fitted: FittedRegion) -> ModelPointEntry | None:
     """The point that is IN with the largest margin; None where nothing is IN."""
+    index = recommended_index(fitted)
+    return None if index is None else _entry(fitted, index)
+
+
+def recommended_index(fitted: FittedRegion) -> int | None:
+    """The number of that point among `fitted.points`."""
     if not fitted.any_inside:
         return None
     margins = np.where(fitted.labels == IN, _deviations(fitted), -np.inf)
-    return _entry(fitted, int(np.argmax(margins)))
+    return int(np.argmax(margins))
 
 
 def most_likely_inside(fitted: FittedRegion) -> ModelPointEntry | None:
@@ -32,7 +35,12 @@ def most_likely_inside(fitted: FittedRegion) -> ModelPointEntry | None:
 
 def most_accurate(fitted: FittedRegion) -> ModelPointEntry:
     """The point of highest expected clean accuracy."""
-    return _entry(fitted, int(np.argmax(fitted.search.model().clean.at(fitted.points).mean)))
+    return _entry(fitted, most_accurate_index(fitted))
+
+
+def most_accurate_index(fitted: FittedRegion) -> int:
+    """The number of that point among `fitted.points`."""
+    return int(np.argmax(fitted.search.model().clean.at(fitted.points).mean))
 
 
 def _deviations(fitted: FittedRegion) -> Floats:
@@ -47,32 +55,18 @@ def _deviations(fitted: FittedRegion) -> Floats:
 
 
 def _entry(fitted: FittedRegion, index: int) -> ModelPointEntry:
-    model, one = fitted.search.model(), fitted.points[index : index + 1]
-    clean, attack = model.clean.at(one), model.attack.at(model.crossed(one))
-    accuracy = _rates(clean.mean, clean.variance() + model.seed_noise(clean, 0), model.centre[0])
-    success = _rates(attack.mean, attack.variance() + model.seed_noise(attack, 1), model.centre[1])
-    worst = int(np.argmax(attack.mean))
+    (seed,) = new_seeds(fitted.search.model(), fitted.points[index : index + 1])
     factors = fitted.factors(index)
     return {
         "label": point_labels([factors, *fitted.examples])[0],
         "factors": factors,
         "defence": fitted.defence(index),
         "probability": float(fitted.inside[index]),
-        "clean_accuracy": accuracy[0],
-        "attack_success": success[worst],
-        "worst_attack": attack_label(fitted.spec.panel[worst]),
+        "clean_accuracy": seed.clean,
+        "attack_success": seed.attacks[seed.worst],
+        "worst_attack": attack_label(fitted.spec.panel[seed.worst]),
         "resists": _resists(fitted, index),
     }
-
-
-def _rates(mean: Floats, variance: Floats, centre: float) -> list[RateEntry]:
-    """Expected rates with the limits of one new seed, from logits less `centre`."""
-    spread = Z * np.sqrt(variance)
-    ends = (expit(logit + centre).tolist() for logit in (mean, mean - spread, mean + spread))
-    return [
-        {"expected": expected, "lower": lower, "upper": upper}
-        for expected, lower, upper in zip(*ends, strict=True)
-    ]
 
 
 def _resists(fitted: FittedRegion, index: int) -> list[ResistsEntry]:

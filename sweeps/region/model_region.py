@@ -32,16 +32,15 @@ from sweeps.region.model_rules import largest_box, short_rule
 
 
 def model_answer(fitted: FittedRegion) -> ModelAnswer | None:
-    """The answer as plain values; None where too few trials have finished to say anything, and
-    where `best - x` has no value since all models are broken."""
+    """The answer as plain values; None where the model cannot answer."""
+    if not fitted.can_answer:
+        return None
     trials = fitted.search.trials()
     broken = 0 if trials.broken is None else int(trials.broken.sum())
     relative = fitted.spec.region.below_best is not None
-    if not fitted.search.can_answer or (relative and 0 < broken == len(trials)):
-        return None
     model, confidence = fitted.search.model(), fitted.spec.region.confidence
     drawn = joint_draws(model, fitted.points, np.random.default_rng(0))
-    least, best = _thresholds(fitted)
+    least, best = accuracy_thresholds(fitted)
     ended = fitted.search.ended(summary(fitted.inside, confidence, fitted.cutoff))
     answer: ModelAnswer = {
         "trials": fitted.search.trials_known,
@@ -75,7 +74,7 @@ def model_answer(fitted: FittedRegion) -> ModelAnswer | None:
     return answer
 
 
-def _thresholds(fitted: FittedRegion) -> tuple[float, float | None]:
+def accuracy_thresholds(fitted: FittedRegion) -> tuple[float, float | None]:
     """The clean accuracy asked for, and the best one if the former depends on it."""
     model = fitted.search.model()
     thresholds = model.thresholds

@@ -34,10 +34,10 @@ def model_text(region: RegionFile) -> list[str]:
         "",
         *_points(model, on_accuracy_alone(region)),
         "",
-        *_described("largest box", model["box"]),
-        *_described("short rule", model["rule"]),
-        *_limits(model),
-        *_front(model),
+        *described("largest box", model["box"]),
+        *described("short rule", model["rule"]),
+        *limits_lines(model),
+        *front_lines(model),
     ]
 
 
@@ -48,12 +48,12 @@ def _head(model: ModelAnswer, rule: str, confidence: float) -> list[str]:
     elif not space["IN"]:
         head = f"No point is certain yet to meet {rule}."
     else:
-        head = f"{_percent(volume['fraction'])} of the defence space meet: {rule}"
-        head += f" (90 % interval {_percent(volume['lower'])} to {_percent(volume['upper'])})."
+        head = f"{percent(volume['fraction'])} of the defence space meet: {rule}"
+        head += f" (90 % interval {percent(volume['lower'])} to {percent(volume['upper'])})."
     seeds = {"median": "the median seed", "share": "90 % of the seeds"}[model["target"]]
     certain = f"At {100 * confidence:g} % certainty, for {seeds}:"
     shares = {"IN": space["IN"], "OUT": space["OUT"], "UNDECIDED": space["UNDECIDED"]}
-    parts = ", ".join(f"{_percent(share)} {name}" for name, share in shares.items())
+    parts = ", ".join(f"{percent(share)} {name}" for name, share in shares.items())
     why = f"; ended: {model['stopped_by']}" if model["stopped_by"] else ""
     lines = [head, f"{certain} {parts}, from {counted(model['trials'], 'trial')}{why}."]
     return [*lines, *_cutoff(model["cutoff"], confidence)]
@@ -73,7 +73,7 @@ def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
     some = "No point is IN" if cutoff is None else f"Points with P(inside) >= {cutoff:.3f} are IN"
     return [
         f"{some}: model errors are correlated, so among all points with P(inside) >= "
-        f"{confidence:g} more than {_percent(1 - confidence)} could be outside together."
+        f"{confidence:g} more than {percent(1 - confidence)} could be outside together."
     ]
 
 
@@ -81,8 +81,8 @@ def _categories(model: ModelAnswer) -> list[str]:
     if len(model["categories"]) < 2:
         return []
     return [
-        f"  {entry['label']}: {_percent(entry['volume']['fraction'])} inside, "
-        f"{_percent(entry['UNDECIDED'])} undecided"
+        f"  {entry['label']}: {percent(entry['volume']['fraction'])} inside, "
+        f"{percent(entry['UNDECIDED'])} undecided"
         for entry in model["categories"]
     ]
 
@@ -104,7 +104,7 @@ def _points(model: ModelAnswer, alone: list[str]) -> list[str]:
 
 def _point(title: str, point: ModelPointEntry) -> list[str]:
     resists = [
-        f"{entry['attack']} up to {_percent(entry['poison_rate'])}"
+        f"{entry['attack']} up to {percent(entry['poison_rate'])}"
         if entry["poison_rate"]
         else f"{entry['attack']} at no rate of the panel"
         for entry in point["resists"]
@@ -117,26 +117,28 @@ def _point(title: str, point: ModelPointEntry) -> list[str]:
     ]
 
 
-def _described(title: str, found: DescriptionEntry | None) -> list[str]:
+def described(title: str, found: DescriptionEntry | None) -> list[str]:
+    """`largest box: weight_decay >= 0.01 (98 % of it inside, 40 % of the region)`."""
     if found is None:
         return [f"{title}: none that is 95 % precise"]
-    category = ", ".join(_named(*pair) for pair in found["category"].items())
-    parts = [_bounds(interval) for interval in found["intervals"]]
+    category = ", ".join(named_value(*pair) for pair in found["category"].items())
+    parts = [bounds_words(interval) for interval in found["intervals"]]
     where = " and ".join([*([category] if category else []), *parts]) or "everywhere"
     return [
-        f"{title}: {where} ({_percent(found['precision'])} of it inside, "
-        f"{_percent(found['coverage'])} of the region)"
+        f"{title}: {where} ({percent(found['precision'])} of it inside, "
+        f"{percent(found['coverage'])} of the region)"
     ]
 
 
-def _named(factor: str, value: Factor) -> str:
+def named_value(factor: str, value: Factor) -> str:
     """`weight_decay 0.1`; a kind by itself, which says what it is."""
     slot = factor in ("defence.architecture", "defence.regularizer")
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return shown if slot else f"{factor.rpartition('.')[2]} {shown}"
 
 
-def _bounds(interval: IntervalEntry) -> str:
+def bounds_words(interval: IntervalEntry) -> str:
+    """`weight_decay >= 0.01`, `0.1 <= weight_decay x learning_rate <= 1`."""
     name, low, high = interval["factor"], interval["low"], interval["high"]
     if low is None:
         return f"{name} <= {high:.3g}"
@@ -145,16 +147,18 @@ def _bounds(interval: IntervalEntry) -> str:
     return f"{low:.3g} <= {name} <= {high:.3g}"
 
 
-def _limits(model: ModelAnswer) -> list[str]:
-    parts = [f"{entry['label']} {_percent(entry['share'])}" for entry in model["limits"][:4]]
+def limits_lines(model: ModelAnswer) -> list[str]:
+    """A line on what fails first where the region ends; none where nothing is OUT."""
+    parts = [f"{entry['label']} {percent(entry['share'])}" for entry in model["limits"][:4]]
     return [f"most frequent reason to be outside: {', '.join(parts)}"] if parts else []
 
 
-def _front(model: ModelAnswer) -> list[str]:
+def front_lines(model: ModelAnswer) -> list[str]:
+    """A line on the volume against the poison rate; none where the panel has one rate."""
     if len(model["front"]) < 2:
         return []
     parts = [
-        f"{_percent(entry['volume']['fraction'])} up to rate {_percent(entry['poison_rate'])}"
+        f"{percent(entry['volume']['fraction'])} up to rate {percent(entry['poison_rate'])}"
         for entry in model["front"]
     ]
     return [f"volume against the poison rate: {', '.join(parts)}"]
@@ -164,7 +168,8 @@ def _interval(value: RateEntry) -> str:
     return f"{value['expected']:.3f} ({value['lower']:.3f} to {value['upper']:.3f})"
 
 
-def _percent(fraction: float) -> str:
+def percent(fraction: float) -> str:
+    """`12.5 %`."""
     return f"{100 * fraction:.3g} %"
 
 

@@ -22,6 +22,7 @@ from backdoor.config import TrialConfig, build_defence
 from backdoor.streams import stream, stream_seed
 from sweeps.early_stopping.limits import limit_thresholds, stand_in_counts
 from sweeps.ledger import Rows, trial_rows
+from sweeps.levelset.columns import Floats
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import Summary
 from sweeps.levelset.model import Model, Trials
@@ -41,7 +42,8 @@ REFIT = 0.005
 class RegionSearch:
     """Proposes trials until the region is certain enough or the budget is spent.
 
-    domain: the defence space as rows of numbers. optimizer: the search in these rows.
+    domain: the defence space as rows of numbers. optimizer: the search in these rows. tried: the
+    rows of the defence points that it was told trials of, by `defence_id`.
     """
 
     def __init__(self, spec: SweepSpec) -> None:
@@ -58,6 +60,7 @@ class RegionSearch:
         self.optimizer = LevelSetSearch(self.domain, panel, spec.region, settings)
         point = build_defence(next(iter(spec.defence.ends()))[0])
         self._attack = {spec.trial(point, a, 0).attack_id: i for i, a in enumerate(self._panel)}
+        self.tried: dict[str, Floats] = {}
         self._number: dict[str, int] = {}  # trial id → its number in the optimizer
         self._seeds: dict[tuple[str, str], set[int]] = {}  # used, by defence and attack
         self._stopping_thresholds = limit_thresholds(spec.region)
@@ -79,6 +82,8 @@ class RegionSearch:
                 self._conclude(row)
             elif row.status in (FINISHED, STOPPED) and row.attack_id in self._attack:
                 self._remember(row)
+            elif row.status in (FINISHED, STOPPED):
+                self._place(row)
 
     def ask(self, limit: int) -> list[TrialConfig]:
         self.optimizer.enlarge_initial_design(self._served)
@@ -185,6 +190,7 @@ class RegionSearch:
         defence = build_defence(self.domain.decode(self.optimizer.points[number]))
         seed = self._seed(spec.trial(defence, attack, spec.seeds[0]))
         trial = spec.trial(defence, attack, seed)
+        self.tried[trial.defence_id] = self.optimizer.points[number]
         self._number[trial.trial_id] = number
         return trial
 
@@ -203,10 +209,20 @@ class RegionSearch:
     def _remember(self, row: TrialRow) -> None:
         """Takes in a trial of the ledger that this search has not proposed."""
         point = self.domain.encode(*recorded_point(self._spec, row))
+        self.tried[row.defence_id] = point
         number = self.optimizer.add(point, self._attack[row.attack_id])
         self._number[row.trial_id] = number
         self._seeds.setdefault((row.defence_id, row.attack_id), set()).add(row.seed)
         self.optimizer.tell(number, self._outcome(row))
+
+    def _place(self, row: TrialRow) -> None:
+        """Notes where a trial lies of which the model learns nothing: its attack is none of the
+        panel. A point that the space does not have has no place."""
+        if row.defence_id in self.tried:
+            return
+        located = self._spec.defence.locate(row.config["defence"], canonical)
+        if located is not None:
+            self.tried[row.defence_id] = self.domain.encode(*located)
 
     def _outcome(self, row: TrialRow) -> Outcome | None:
         if row.status not in (FINISHED, STOPPED):
