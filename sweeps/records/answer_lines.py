@@ -6,6 +6,8 @@ recommended setting, where the region is, what limits it, and how far the sweep 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backdoor.wording import counted
 from sweeps.records.answer_entry import VerdictsEntry
 from sweeps.records.control_text import control_answer
@@ -21,8 +23,9 @@ CLAIMS_MEAN = (
 )
 
 
-def answer_lines(region: RegionFile) -> list[str]:
-    """The lines; all that it names must be in the file: it is of version 2."""
+def answer_lines(region: RegionFile, described: Sequence[str] | None = None) -> list[str]:
+    """The lines; all that it names must be in the file: it is of version 2. described: where the
+    region is and what limits it, in lines; by default where it is."""
     return [
         f"Verification: {region['verification']['text']}",
         f"Answer: {region['headline']['text']}",
@@ -35,7 +38,7 @@ def answer_lines(region: RegionFile) -> list[str]:
         *(region["setting"]["text"] if region["setting"] else ["Recommended: none."]),
         *other_points(region),
         "",
-        *region["where"]["text"],
+        *(region["where"]["text"] if described is None else described),
         *stability_lines(region),
     ]
 

@@ -87,7 +87,9 @@ def rate_words(rate: LimitsEntry) -> str:
     if rate["by"] == "seeds":
         of = f"mean of {counted(rate['seeds'] or 0, 'seed')}"
     if rate["lower"] is None or rate["upper"] is None:
-        return f"{rate['value']:.3f} ({of}; one seed says nothing of others)"
+        few = rate["seeds"] is not None and rate["seeds"] < 2
+        why = "one seed says nothing of others" if few else "for one new seed not said"
+        return f"{rate['value']:.3f} ({of}; {why})"
     limits = f"{rate['lower']:.3f} to {rate['upper']:.3f} with {100 * rate['confidence']:g} %"
     return f"{rate['value']:.3f} ({of}; one new seed: {limits})"
 
