@@ -116,8 +116,9 @@ def _share_of_points(found: Described) -> str:
 
 def _point_lines(found: Described) -> list[str]:
     if found.box is None:
-        least = "none that holds two points, 95 % of them IN"
-        lines = [f"{TITLES['box']}: {least} {BY[found.basis]}"]
+        least = "none holds two points or more, 95 % of them IN"
+        least += f" {BY[found.basis]}, and 5 % of all that are"
+        lines = [f"{TITLES['box']}: {least}"]
     else:
         lines = [_line(TITLES["box"], found, found.box)]
     return lines if found.rule is None else [*lines, _line(TITLES["rule"], found, found.rule)]
