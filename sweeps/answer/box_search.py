@@ -128,6 +128,9 @@ def _coarse(axis: Axis, count: int, codes: Ints) -> Ints:
 def _telling(points: Points, most: int) -> list[int]:
     """The numbers of all axes; where even their coarsest choices make up too many boxes, of those
     that tell most about which points are IN."""
+    fewest = [_choice_count(axis, min(3, len(_all_edges(axis)))) for axis in points.axes]
+    if math.prod(fewest) <= most:
+        return list(range(len(points.axes)))
     share, gains = points.inside.mean(), []
     for axis in points.axes:
         cells = _cell_edges(axis, _coarse(axis, 5, axis.codes))
@@ -136,8 +139,7 @@ def _telling(points: Points, most: int) -> list[int]:
         gains.append(float((np.bincount(codes, points.inside - share) ** 2 / sizes).sum()))
     kept, boxes = list[int](), 1.0
     for number in np.argsort(-np.array(gains), kind="stable").tolist():
-        axis = points.axes[number]
-        boxes *= _choice_count(axis, len(_coarse(axis, 3, axis.codes)))
+        boxes *= fewest[number]
         if boxes > most:
             break
         kept.append(number)
