@@ -83,8 +83,7 @@ def setting_of_model(fitted: FittedRegion, region: RegionFile) -> SettingEntry |
     found = None if index is None else recommended(fitted)
     if index is None or found is None:
         return None
-    spec, numbers = fitted.spec, [index, most_accurate_index(fitted)]
-    seed, best = new_seeds(fitted.search.model(), fitted.points[numbers])
+    spec, seed, best = fitted.spec, _seed(fitted, index), _seed(fitted, most_accurate_index(fitted))
     point = spec.trial(build_defence(found["defence"], spec.files), None, spec.seeds[0])
     least, _ = accuracy_thresholds(fitted)
     success = seed.attacks[seed.worst]
@@ -106,6 +105,12 @@ def setting_of_model(fitted: FittedRegion, region: RegionFile) -> SettingEntry |
         "attacks": _attacks(fitted, region, index, seed, point.defence_id),
         "text": [],
     }
+
+
+def _seed(fitted: FittedRegion, index: int) -> NewSeed:
+    """By itself, so that its figures are those of `model` in region.json to the last digit."""
+    (seed,) = new_seeds(fitted.search.model(), fitted.points[index : index + 1])
+    return seed
 
 
 def _attacks(

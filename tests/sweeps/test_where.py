@@ -144,7 +144,6 @@ def test_a_band_of_products_has_a_rule_that_holds_more_than_the_box() -> None:
     points = grid(lambda lr, wd: 1e-3 < lr * wd < 0.5, rates, decays)
     found = where_of(region_of(points, "p4"))
     (interval,) = found["rule"]["intervals"]
-    # Exponents -3 to 1 that add up to -2 or -1: 3 + 4 - ... pairs, counted.
     inside = sum(-3 < round(np.log10(a * b)) < 0 for a in rates for b in decays)
     assert interval["factor"] == "learning_rate x weight_decay"
     assert (interval["low"], interval["high"]) == (pytest.approx(0.01), pytest.approx(0.1))
