@@ -120,12 +120,12 @@ def _conclude(
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
+    from sweeps.answer.write import write_region
     from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
-    from sweeps.region.write import write_region
     from sweeps.storage.paths import read_sweep
 
-    region = write_region(paths, spec, ledger)
+    region = write_region(paths, spec, ledger, finished=True)
     report = write_report(paths.root, ledger=ledger)
     write_map(paths.root, paths.map)
     if args.json:

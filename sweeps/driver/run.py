@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from sweeps.answer.write import write_region
 from sweeps.driver.execute import execute, holding
 from sweeps.driver.messages import Messages
 from sweeps.driver.runner import RunnerName, check_runner
 from sweeps.ledger import Ledger
-from sweeps.region.write import write_region
 from sweeps.results.create import create_results, reopen
 from sweeps.results.extend import extend_results
 from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
@@ -135,6 +135,6 @@ def _run_to_region(
     lock: ExitStack | None = None,
 ) -> SweepOutcome:
     def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
-        write_region(paths, spec, ledger)
+        write_region(paths, spec, ledger, finished=True)
 
     return execute(paths, spec, runner, messages, answer, lock=lock)[0]

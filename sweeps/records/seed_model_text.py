@@ -22,17 +22,27 @@ def seed_model_lines(region: RegionFile) -> list[str]:
 
 
 def _verdicts(entry: SeedModelEntry, counts: dict[str, int], confidence: str) -> list[str]:
+    """Why no model judges, or what its verdicts claim and which points it leaves undecided."""
     if not entry["used"]:
         return [f"No model of all points together: {entry['why']}."] if entry["why"] else []
-    odd = entry["odd"]
+    odd, left = entry["odd"], entry["left_out"]
     strange = f" At {counted(odd, 'point')} seeds differ too much to judge." if odd else ""
-    left = entry["left_out"]
     unjudged = f" {counted(left, 'complete point')} {noun_for(left, 'is', 'are')} not judged."
     return [
-        f"By a model of all points together, at {confidence}: {counts['IN']} IN (all of them at "
-        f"once), {counts['OUT']} OUT (all at once), {counts['UNDECIDED']} UNDECIDED."
+        f"The model of all points finds {counts['IN']:,} IN and {counts['OUT']:,} OUT, and leaves "
+        f"{counts['UNDECIDED']:,} undecided.{_at_once(counts, confidence)}"
         f"{strange}{unjudged if left else ''}"
     ]
+
+
+def _at_once(counts: dict[str, int], confidence: str) -> str:
+    """What several verdicts claim together, and why P(inside) of each says more."""
+    if max(counts["IN"], counts["OUT"]) < 2:
+        return ""
+    return (
+        f" With {confidence} all that are IN are IN at once, and likewise all that are OUT: one "
+        "point by itself is surer than that."
+    )
 
 
 def _two_modes(entry: SeedModelEntry, seeds: int) -> list[str]:

@@ -68,14 +68,3 @@ def _without(entries: Sequence[LeftOutEntry]) -> str:
     count = sum(not entry["reference"] for entry in entries)
     points = counted(count, "of these points has", "of these points have")
     return f" {points} no seed left, and cannot be the most accurate." if count else ""
-
-
-def unknown_best(entries: Sequence[LeftOutEntry]) -> str | None:
-    """Why no best accuracy is known where broken models are the reason; None where they are not."""
-    if not entries or any(entry["reference"] for entry in entries):
-        return None
-    return (
-        f"the best accuracy is not known: {counted(len(entries), 'defence point')} "
-        f"{noun_for(len(entries), 'has', 'have')} ended, and no seed is left where no model "
-        "collapsed or diverged."
-    )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import RegionFile
+from sweeps.records.success_words import COLUMN
 from sweeps.region.point_table import UNDECIDED
-from sweeps.region.success_words import COLUMN
 from sweeps.storage.tables import fits, natural_widths, total
 
 #: The columns of the model, behind that of the bounds.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sweeps.records.control_text import on_accuracy_alone
 from sweeps.records.region_file import AttackEntry, PointEntry, RecommendedEntry, RegionFile
+from sweeps.records.success_words import excess_words
 from sweeps.region.standing import BASES, IN, in_words, inside_words, verdict_by
-from sweeps.region.success_words import excess_words
 from sweeps.statistics.margins import DIGITS
 
 

@@ -13,13 +13,13 @@ from collections.abc import Set as AbstractSet
 
 from sweeps.records.criteria import Criteria
 from sweeps.records.stability_entry import StabilityChange, StabilityEntry, VerdictChange
+from sweeps.records.stability_text import stability_text
 from sweeps.records.trial_row import TrialRow
 from sweeps.region.points import Point, gathered
 from sweeps.region.stability_arrays import Bools, PointArrays
 from sweeps.region.stability_bounds import BoundsAgain
 from sweeps.region.stability_changes import STEP, Change, all_changes
 from sweeps.region.stability_judging import Judged, judged
-from sweeps.region.stability_text import stability_text
 
 #: Finished and stopped rows and criteria → `defence_id` to verdict. The rows are those that the
 #: criteria leave: none of a seed or an attack that is left out.

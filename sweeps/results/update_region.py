@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sweeps.answer.write import write_point_table, write_region
 from sweeps.ledger import Ledger
 from sweeps.records.criteria import REGION_SEARCH
 from sweeps.records.region_file import RegionFile
-from sweeps.region.write import write_point_table, write_region
 from sweeps.results.asked import present_text
 from sweeps.results.stored import ChangedByHandError, stored_criteria
 from sweeps.storage.paths import SweepPaths, read_sweep

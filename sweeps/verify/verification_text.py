@@ -7,9 +7,9 @@ from pathlib import Path
 
 from backdoor.wording import counted, noun_for
 from sweeps.records.control_text import NOWHERE_AT_ALL
+from sweeps.records.success_words import attack_words, excess_words
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
-from sweeps.region.success_words import attack_words, excess_words
 from sweeps.statistics.binomial import fewest_draws
 from sweeps.storage.shell import command
 from sweeps.verify.answer import EMPTY, NOT_PROVEN, PASSED

@@ -11,8 +11,8 @@ from dashboards.probe_curves import series
 from dashboards.probes import findings
 from dashboards.report import write_report
 from dashboards.results import read_results
+from sweeps.answer.write import write_region
 from sweeps.ledger import load_probe_results
-from sweeps.region.write import write_region
 from sweeps.runners.serial import SerialRunner
 
 

@@ -16,8 +16,8 @@ from sweeps.levelset.columns import Columns
 from sweeps.levelset.model import Panel, Trials
 from sweeps.levelset.surrogate import Surrogate
 from sweeps.records.thresholds import Thresholds
+from sweeps.records.unknown_best import unknown_best
 from sweeps.region.best_accuracy import from_baseline, from_panel
-from sweeps.region.left_out import unknown_best
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.points import point_of

@@ -11,13 +11,13 @@ from sweeps.analyses.detectability import detectability
 from sweeps.analyses.effects import effects
 from sweeps.analyses.measures_text import detectability_text, resistance_text
 from sweeps.analyses.resistance import resistance
+from sweeps.answer.write import write_region
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger, load_results
 from sweeps.region.caveats import caveats, met_without_learning
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.region_text import region_text
-from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 

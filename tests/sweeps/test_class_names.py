@@ -16,12 +16,12 @@ from backdoor import evaluate_model, load_data, poison_dataset
 from backdoor.config import Attack, build_attack
 from backdoor.datasets.class_names import ClassNames
 from backdoor.errors import Mistake, StoredDataError, UserError
+from sweeps.answer.write import write_region
 from sweeps.cli import WRONG
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.region.labels import attacked_classes
 from sweeps.region.panel import criteria_of
-from sweeps.region.write import write_region
 from sweeps.results import same_data
 from sweeps.results.create import read_spec, reopen
 from sweeps.runners.serial import SerialRunner

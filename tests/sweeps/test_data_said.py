@@ -13,9 +13,9 @@ from small import SMALL
 
 from dashboards import write_report
 from sweeps import run_sweep
+from sweeps.answer.write import write_region
 from sweeps.cli.main import main
 from sweeps.records.data_entry import data_text, data_warnings
-from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.storage.paths import SweepPaths, read_region, read_sweep
 

@@ -246,7 +246,7 @@ def test_region_and_report_of_a_folder_that_is_read_only(spec, tmp_path, monkeyp
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweeps.region.write.write_json", read_only)
+        patch.setattr("sweeps.answer.write.write_json", read_only)
         assert main(["region", str(paths.root)]) == FINE
         told = capsys.readouterr()
         assert f"note: {paths.region} was not written (Read-only file system)" in told.err

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from small import begin, small_spec, sweep
 
+from sweeps.answer.write import write_point_table
 from sweeps.cli.commands import COMMANDS
 from sweeps.cli.main import main
 from sweeps.ledger import Ledger
 from sweeps.region.panel import criteria_of
-from sweeps.region.write import write_point_table
 from sweeps.results import create
 from sweeps.results.add_probes import ask_probes
 from sweeps.results.stored import StoredCriteria, spec_digest, stored_criteria

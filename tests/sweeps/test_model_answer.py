@@ -12,6 +12,7 @@ from trials import fake_result
 from backdoor.config import TrialConfig
 from backdoor.errors import UserError
 from backdoor.result import TrialResult
+from sweeps.answer.write import write_region
 from sweeps.cli.main import main
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
@@ -26,7 +27,6 @@ from sweeps.records.thresholds import Thresholds
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.model_region import model_answer
 from sweeps.region.model_text import model_text
-from sweeps.region.write import write_region
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 from sweeps.search.level_set import RegionSearch

@@ -10,6 +10,7 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from backdoor.errors import UserError
+from sweeps.answer.write import write_region
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.cli.status_subject import more_seeds
@@ -19,7 +20,6 @@ from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.region.recommended import recommend, recommended_lines
 from sweeps.region.standing import standing
-from sweeps.region.write import write_region
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import read_sweep
 from sweeps.verify.open_region import open_region

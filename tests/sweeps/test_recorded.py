@@ -9,9 +9,9 @@ from small import begin, small_spec, sweep
 from trials import fake_rows, trial
 
 from backdoor.errors import UserError
+from sweeps.answer.write import write_region
 from sweeps.ledger import Ledger
 from sweeps.packs.pack import PackSettings, make_packs
-from sweeps.region.write import write_region
 from sweeps.runners.recorded_grid import CsvColumns, RecordedGrid
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner

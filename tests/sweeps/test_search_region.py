@@ -11,11 +11,11 @@ from trials import fake_rows
 
 from backdoor.config import build_defence
 from backdoor.errors import StoredDataError
+from sweeps.answer.write import write_region
 from sweeps.ledger import Ledger, failed_rows
 from sweeps.levelset.encoding import SpaceDomain, encode_panel
 from sweeps.levelset.membership import probability, summary
 from sweeps.packs.pack import Pack, PackSettings
-from sweeps.region.write import write_region
 from sweeps.runners.replay import ReplayRunner
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import run_search

@@ -1,0 +1,60 @@
+"""The answer of a judged region: everything that version 2 of region.json adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweeps.answer.limits import front_lines, front_of, limit_lines, limiting_of
+from sweeps.answer.setting import setting_of
+from sweeps.answer.where import where_of
+from sweeps.records.answer_entry import SettingEntry, StateEntry
+from sweeps.records.answer_lines import answer_lines
+from sweeps.records.criteria import REGION_SEARCH, Criteria
+from sweeps.records.headline import headline_of
+from sweeps.records.question_text import MEAN, question_of
+from sweeps.records.region_file import RegionFile
+from sweeps.records.setting_text import setting_lines
+from sweeps.records.trial_row import TrialRow
+from sweeps.records.verdicts import verdict_of, verdicts_of
+
+
+def add_answer(
+    region: RegionFile,
+    criteria: Criteria,
+    rows: Sequence[TrialRow],
+    state: StateEntry,
+    setting: SettingEntry | None = None,
+) -> None:
+    """What is said rests on what stands before it. rows: finished trials, at least those of the
+    recommended point. setting: that a model recommends, of a region search."""
+    by_points = criteria.search != REGION_SEARCH
+    target = MEAN if by_points else criteria.thresholds.target
+    region["question"] = question_of(region, len(criteria.seeds), target)
+    region["state"] = state
+    for point in region["points"]:
+        point["verdict"] = verdict_of(point)
+    region["verdicts"] = verdicts_of(region)
+    region["headline"] = headline_of(region)
+    region["setting"] = setting_of(region, rows) if by_points else setting
+    region["where"] = where_of(region)
+    region["limiting"], region["front"] = limiting_of(region), front_of(region)
+    region["next"] = (region.get("model") or {"next": []})["next"]
+    region["lacks"] = []
+    region["verification"] = {
+        "state": "not yet",
+        "text": "not yet",
+        "verification_id": None,
+        "verdict": None,
+        "passed": 0,
+        "draws": 0,
+        "claim": None,
+        "lower_bound": None,
+        "basis": None,
+        "earlier": 0,
+        "stale_because": None,
+        "failed_where": [],
+    }
+    if (found := region["setting"]) is not None:
+        found["text"] = setting_lines(region, found)
+    described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]
+    region["text"] = answer_lines(region, described)
