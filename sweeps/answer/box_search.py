@@ -65,12 +65,19 @@ class Points:
     inside: Bools
 
     def holds(self, spans: Sequence[Span], without: Sequence[int] = ()) -> Bools:
-        """Which points lie in a box, (n,), whatever they have on the axes of these numbers."""
-        found = np.ones(len(self.inside), dtype=np.bool_)
-        for number, (axis, span) in enumerate(zip(self.axes, spans, strict=True)):
-            if number not in without and span.cost:
-                found &= (axis.codes >= span.start) & (axis.codes < span.stop)
-        return found
+        """As the function does."""
+        return holds(self.axes, spans, len(self.inside), without)
+
+
+def holds(
+    axes: Sequence[Axis], spans: Sequence[Span], count: int, without: Sequence[int] = ()
+) -> Bools:
+    """Which of n = `count` points lie in a box, (n,). without: numbers of axes that do not count."""
+    found = np.ones(count, dtype=np.bool_)
+    for number, (axis, span) in enumerate(zip(axes, spans, strict=True)):
+        if number not in without and span.cost:
+            found &= (axis.codes >= span.start) & (axis.codes < span.stop)
+    return found
 
 
 def largest(axes: Sequence[Axis], inside: Bools) -> Box | None:
@@ -120,8 +127,8 @@ def _coarse(axis: Axis, count: int, codes: Ints) -> Ints:
     if len(edges) <= count:
         return edges
     below = np.cumsum(np.bincount(codes[codes < axis.ordered], minlength=axis.ordered))
-    wanted = np.linspace(0, below[-1], count)[1:-1]
-    inner = np.searchsorted(below, wanted) + 1
+    marks = np.linspace(0, below[-1], count)[1:-1]
+    inner = np.searchsorted(below, marks) + 1
     return np.unique(np.concatenate([[0], inner, [axis.ordered]]))
 
 
@@ -266,11 +273,11 @@ def moved(points: Points, box: Box) -> Box:
     on one axis at a time, and on two."""
     numbers = range(len(points.axes))
     alone = [(number,) for number in numbers]
-    box = _settled(points, box, alone)
-    return _settled(points, box, [*alone, *combinations(numbers, 2)])
+    box = _climbed(points, box, alone)
+    return _climbed(points, box, [*alone, *combinations(numbers, 2)])
 
 
-def _settled(points: Points, box: Box, turns: Sequence[tuple[int, ...]]) -> Box:
+def _climbed(points: Points, box: Box, turns: Sequence[tuple[int, ...]]) -> Box:
     """turns: numbers of axes that are moved together, in turn."""
     best = score_of(box, points.inside)
     for _ in range(ROUNDS):

@@ -30,7 +30,7 @@ def add_searched_points(region: RegionFile, fitted: FittedRegion) -> None:
     """Adds to each tried point P(inside), the verdict by it, and what the model expects there; and
     how many points have which verdict.
 
-    A point that the spec's space does not have, of a folder whose spec was written anew, has no
+    A point that the spec's space does not have, of a folder whose spec was changed, has no
     place in the model: it is UNDECIDED with `inside` None, and nothing is expected of it. A point
     with a broken model is never IN, however likely the model takes it to be inside: an attack that
     fails on a broken model has not been resisted. Nothing is added where the model cannot answer.

@@ -101,6 +101,13 @@ def test_all_points_are_everywhere_and_one_point_is_no_box() -> None:
     ]
 
 
+def test_points_without_a_factor_that_differs_have_no_box_but_all() -> None:
+    twins = [point(0, {LR: 0.1}), point(1, {LR: 0.1})]
+    assert where_of(region_of(twins))["box"]["intervals"] == []
+    twins[1]["by_means"] = "OUT"
+    assert where_of(region_of(twins))["box"] is None
+
+
 def test_the_whole_space_is_no_box_though_it_is_95_percent_precise() -> None:
     points = [point(n, {LR: float(n)}, "OUT" if n == 39 else "IN") for n in range(40)]
     (interval,) = where_of(region_of(points))["box"]["intervals"]
@@ -136,7 +143,11 @@ def test_a_factor_that_a_kind_lacks_has_no_value_in_a_box() -> None:
     found = where_of(region_of(points, "p4"))
     (interval,) = found["box"]["intervals"]
     assert interval == {"factor": "architecture.width", "low": 32.0, "high": None}
-    assert "architecture.width has no value there" in found["recommended_outside"]
+    assert found["box"]["category"] == {KIND: "mlp"}, "what else keeps a width away is said"
+    assert (
+        "(architecture linear, not mlp; architecture.width has no value there)"
+        in found["recommended_outside"]
+    )
 
 
 def test_a_band_of_products_has_a_rule_that_holds_more_than_the_box() -> None:
@@ -291,8 +302,8 @@ def test_what_misses_its_threshold_by_most_limits_a_point() -> None:
         {"label": "collapsed or diverged models", "share": 1 / 5},
     ]
     assert limit_lines(region) == [
-        "most frequent reason to be OUT by means: patch at 3 % 2 of 5, clean accuracy 1 of 5, "
-        "patch at 1 % 1 of 5, collapsed or diverged models 1 of 5 points"
+        "most frequent reason to be OUT by means: patch at 3 % (2 of 5 points), clean accuracy (1 of "
+        "5 points), patch at 1 % (1 of 5 points), collapsed or diverged models (1 of 5 points)"
     ]
     assert limiting_of(limited(TABLE[:1])) == limit_lines(limited(TABLE[:1])) == []
 
@@ -314,7 +325,8 @@ def test_the_front_counts_points_that_withstand_the_weaker_attacks() -> None:
         {"poison_rate": 0.03, "share": 1 / 6, "lower": None, "upper": None},
     ]
     assert front_lines(region) == [
-        "of 6 judged points, IN by means: 3 up to rate 1 %, 1 up to rate 3 %"
+        "judged points IN by means against the poison rate: 3 of 6 up to rate 1 %, 1 of 6 up to "
+        "rate 3 %"
     ]
     assert front_of(limited(TABLE, rates=(0.01, 0.01))) == []
     assert front_of(limited(TABLE[-1:])) == front_lines(limited(TABLE[-1:])) == []
