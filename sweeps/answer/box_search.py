@@ -72,7 +72,7 @@ class Points:
 def holds(
     axes: Sequence[Axis], spans: Sequence[Span], count: int, without: Sequence[int] = ()
 ) -> Bools:
-    """Which of n = `count` points lie in a box, (n,). without: numbers of axes that do not count."""
+    """Which of n = `count` points lie in a box, (n,). without: axes that do not count."""
     found = np.ones(count, dtype=np.bool_)
     for number, (axis, span) in enumerate(zip(axes, spans, strict=True)):
         if number not in without and span.cost:

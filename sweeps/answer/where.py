@@ -95,7 +95,10 @@ def _outside(
     }
     if not missed:
         return None
-    where = " and ".join(f"the {name} ({'; '.join(found)})" for name, found in missed.items())
+    parts = [f"the {name} ({'; '.join(found)})" for name, found in missed.items()]
+    if len(missed) == 2 and missed["box"] == missed["rule"]:
+        parts = ["the box", parts[1]]
+    where = " and ".join(parts)
     if "box" in missed:
         why = f"the box is the largest simple part of the region, and holds {share}"
     else:

@@ -236,6 +236,15 @@ def test_the_setting_of_a_model_is_compared_with_its_box() -> None:
     )
 
 
+def test_one_reason_for_the_box_and_the_rule_is_said_once() -> None:
+    rule = BOX | {"category": {}, "intervals": BOX["intervals"][:1]}
+    far = {"factors": INSIDE | {LR: 0.3}}
+    found = where_of(space(box=BOX, rule=rule, recommended=far))["recommended_outside"]
+    assert "outside the box and the rule (learning_rate 0.3 > 0.12): the box is" in found
+    found = where_of(space(rule=rule, recommended=far))["recommended_outside"]
+    assert "outside the rule (learning_rate 0.3 > 0.12): the rule is a simple part" in found
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [({KIND: "linear"}, ["architecture linear, not mlp", "architecture=mlp.width has no value there"]),
