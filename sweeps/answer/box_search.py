@@ -14,11 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
 from sweeps.answer.box_axes import Axis
+from sweeps.answer.box_choices import (
+    Choices,
+    Span,
+    affordable,
+    all_edges,
+    choice_count,
+    choices_of,
+    coarse,
+    whole,
+)
 from sweeps.statistics.arrays import Bools, Floats, Ints
 
 #: Of the points in a box, 19 of 20 must be IN; and a box holds at least so many points.
@@ -32,15 +41,6 @@ MOST, ALONE, TOGETHER = 60_000, 50, 9
 ROUNDS = 8
 #: A score that no box which is precise enough has, and that of a box that is none.
 IMPRECISE, NONE = -1e12, -1e15
-
-
-@dataclass(frozen=True)
-class Span:
-    """Slots start <= slot < stop of one axis. cost: how many bounds that takes."""
-
-    start: int
-    stop: int
-    cost: int
 
 
 @dataclass(frozen=True)
@@ -104,43 +104,20 @@ def nearest(axes: Sequence[Axis], inside: Bools, most: int) -> Box | None:
 def _starts(points: Points, most: int) -> tuple[list[Box], bool]:
     """The best boxes among about so many, and whether there are no others."""
     axes, free = points.axes, _telling(points, most)
-    edges, exact = _affordable([axes[number] for number in free], most)
+    edges, exact = affordable([axes[number] for number in free], most)
     found = _counted(points, tuple(whole(axis) for axis in axes), free, edges)
     return [box for box in found if box is not None], exact and len(free) == len(axes)
-
-
-def whole(axis: Axis) -> Span:
-    """All of an axis."""
-    return Span(0, axis.slots, 0)
-
-
-# --- which ends a box may have -----------------------------------------------------------------
-
-
-def _all_edges(axis: Axis) -> Ints:
-    return np.arange(axis.ordered + 1 if axis.ordered else 0)
-
-
-def _coarse(axis: Axis, count: int, codes: Ints) -> Ints:
-    """At most about `count` ends, with as many of the points between one and the next."""
-    edges = _all_edges(axis)
-    if len(edges) <= count:
-        return edges
-    below = np.cumsum(np.bincount(codes[codes < axis.ordered], minlength=axis.ordered))
-    marks = np.linspace(0, below[-1], count)[1:-1]
-    inner = np.searchsorted(below, marks) + 1
-    return np.unique(np.concatenate([[0], inner, [axis.ordered]]))
 
 
 def _telling(points: Points, most: int) -> list[int]:
     """The numbers of all axes; where even their coarsest choices make up too many boxes, of those
     that tell most about which points are IN."""
-    fewest = [_choice_count(axis, min(3, len(_all_edges(axis)))) for axis in points.axes]
+    fewest = [choice_count(axis, min(3, len(all_edges(axis)))) for axis in points.axes]
     if math.prod(fewest) <= most:
         return list(range(len(points.axes)))
     share, gains = points.inside.mean(), []
     for axis in points.axes:
-        cells = _cell_edges(axis, _coarse(axis, 5, axis.codes))
+        cells = _cell_edges(axis, coarse(axis, 5, axis.codes))
         codes = np.searchsorted(cells, axis.codes, side="right") - 1
         sizes = np.maximum(np.bincount(codes), 1)
         gains.append(float((np.bincount(codes, points.inside - share) ** 2 / sizes).sum()))
@@ -153,47 +130,6 @@ def _telling(points: Points, most: int) -> list[int]:
     return sorted(kept)
 
 
-def _affordable(axes: Sequence[Axis], most: int) -> tuple[list[Ints], bool]:
-    """Ends of each axis that make up at most about `most` boxes, and whether they are all."""
-    counts = [len(_all_edges(axis)) for axis in axes]
-    boxes = [_choice_count(*pair) for pair in zip(axes, counts, strict=True)]
-    while math.prod(boxes) > most and max(counts, default=0) > 3:
-        widest = max(range(len(counts)), key=lambda n: counts[n])
-        counts[widest] = max(3, int(counts[widest] * 0.8))
-        boxes[widest] = _choice_count(axes[widest], counts[widest])
-    edges = [_coarse(a, count, a.codes) for a, count in zip(axes, counts, strict=True)]
-    return edges, all(len(_all_edges(a)) == len(e) for a, e in zip(axes, edges, strict=True))
-
-
-def _choice_count(axis: Axis, edges: int) -> float:
-    """How many choices an axis with so many ends has, or one fewer."""
-    return 1.0 + edges * (edges - 1) / 2 + len(axis.fixed)
-
-
-class Choices(NamedTuple):
-    """Of one axis: start <= slot < stop, and the bounds that it takes, (choices,) each."""
-
-    starts: Ints
-    stops: Ints
-    costs: Ints
-
-    def span(self, number: int) -> Span:
-        return Span(int(self.starts[number]), int(self.stops[number]), int(self.costs[number]))
-
-
-def _choices(axis: Axis, edges: Ints) -> Choices:
-    """All choices with these ends: the whole axis, intervals, and single other values."""
-    lower, upper = np.triu_indices(len(edges), 1)
-    starts, stops, fixed = edges[lower], edges[upper], np.array(axis.fixed, dtype=np.int64)
-    bounds = (starts > 0) * 1 + (stops < axis.ordered)
-    kept = bounds > (-1 if axis.words else 0)  # all numbers, where there is nothing else, is all
-    return Choices(
-        np.concatenate([[0], starts[kept], fixed]),
-        np.concatenate([[axis.slots], stops[kept], fixed + 1]),
-        np.concatenate([[0], np.maximum(bounds[kept], 1), np.ones(len(fixed), np.int64)]),
-    )
-
-
 # --- counting boxes ----------------------------------------------------------------------------
 
 
@@ -203,7 +139,7 @@ def _counted(
     """The best of all boxes that differ from `spans` on the free axes only, and the one that comes
     nearest to being precise while it holds many; edges: of the free axes, their ends."""
     axes = [points.axes[number] for number in free]
-    choices = [_choices(axis, own) for axis, own in zip(axes, edges, strict=True)]
+    choices = [choices_of(axis, own) for axis, own in zip(axes, edges, strict=True)]
     where = points.holds(spans, free)
     held = _sums(axes, edges, choices, where & points.inside)
     size = _sums(axes, edges, choices, where)
@@ -297,11 +233,11 @@ def _ends(points: Points, box: Box, number: int, count: int) -> Ints:
     beside these."""
     axis, span = points.axes[number], box.spans[number]
     if not axis.ordered:
-        return _all_edges(axis)
+        return all_edges(axis)
     left = axis.codes[points.holds(box.spans, [number])]
     own = np.array([span.start, span.stop])
     near = np.clip(np.concatenate([own - 1, own, own + 1]), 0, axis.ordered)
-    edges = _coarse(axis, count, left) if (left < axis.ordered).any() else near
+    edges = coarse(axis, count, left) if (left < axis.ordered).any() else near
     return np.unique(np.concatenate([edges, near]))
 
 
