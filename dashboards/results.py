@@ -14,6 +14,7 @@ from typing import Any
 from backdoor.errors import Mistake, StoredDataError, UserError
 from dashboards.filters import UNKNOWN
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
+from sweeps.records.answer_entry import SettingEntry
 from sweeps.records.region_check import is_region, opened
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
@@ -63,15 +64,14 @@ class Results:
         return {attack["attack_id"]: attack for attack in self.region["panel"]}
 
     @property
-    def recommended(self) -> PointEntry | None:
-        """The recommended point."""
-        chosen = self.region["recommended"]
-        return None if chosen is None else self.by_id[chosen["defence_id"]]
+    def setting(self) -> SettingEntry | None:
+        """The recommended setting, which a region search need not have tried."""
+        return self.region["setting"]
 
     @property
-    def best(self) -> PointEntry | None:
-        """The most accurate point, chosen on validation images."""
-        return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
+    def searched(self) -> bool:
+        """Whether it is of a region search, which judges a whole space by few trials a point."""
+        return "model" in self.region
 
     def attack_label(self, attack_id: str | None) -> str:
         """The label of an attack of the panel, its rate never broken over two lines."""
