@@ -28,7 +28,7 @@ def written_answer(paths: SweepPaths, ledger: Ledger) -> RegionFile | None:
     return None
 
 
-def current_answer(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile:
+def current_answer(paths: SweepPaths, trust_file: bool) -> RegionFile:
     """The answer as the folder is now; region.json is brought up to date on the way.
 
     trust_file: whether a region.json that seems to be current is read instead: for those who know
@@ -37,15 +37,16 @@ def current_answer(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> Regio
     Raises:
         UserError: spec.yaml was changed by hand.
     """
+    ledger = Ledger(paths.ledger)  # one that is open counts what was there when it was opened
     found = written_answer(paths, ledger) if trust_file else None
     return update_region(paths, ledger) if found is None else found
 
 
-def answer_if_any(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile | None:
+def answer_if_any(paths: SweepPaths, trust_file: bool) -> RegionFile | None:
     """The same; None where the folder does not say what it asks, as some of before: MLflow then
     shows its trials all the same."""
     with contextlib.suppress(BackdoorSweepsError):
-        return current_answer(paths, ledger, trust_file)
+        return current_answer(paths, trust_file)
     return None
 
 
