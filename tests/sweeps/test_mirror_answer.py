@@ -249,16 +249,16 @@ def test_region_json_is_read_where_nothing_is_newer(swept: Swept) -> None:
     region.setdefault("headline", {"claim": "none", "text": "written"})
     write_json(swept.paths.region, region)
     ledger = Ledger(swept.paths.ledger)
-    assert written_answer(swept.paths, ledger) == region
+    assert written_answer(swept.paths) == region
     written = swept.paths.region.stat().st_mtime_ns
     for file in (swept.paths.sweep, ledger.files()[0]):
         before = file.stat().st_mtime_ns
         os.utime(file, ns=(written + 1, written + 1))
-        assert written_answer(swept.paths, ledger) is None
+        assert written_answer(swept.paths) is None
         os.utime(file, ns=(before, before))
     region["trials"]["finished"] += 1
     write_json(swept.paths.region, region)
-    assert written_answer(swept.paths, ledger) is None
+    assert written_answer(swept.paths) is None
 
 
 def test_the_last_pass_shows_what_the_sweep_has_written(
