@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import HEADLINE, NOT_YET, SPACE, answered, setting
 from mirrored import free_port, runs
+from mirrored_answers import HEADLINE, NOT_YET, SPACE, answered, setting
 from mlflow import MlflowClient
 from small import begin, small_spec
 from trials import fake_result
