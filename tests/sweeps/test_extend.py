@@ -374,7 +374,7 @@ def test_the_answer_is_of_what_was_asked_when_the_lock_was_taken(tmp_path, monke
     begin(folder, small_spec())
     held: list[str | None] = []
 
-    def noted(*arguments: Any) -> None:
+    def noted(*arguments: Any, **_: Any) -> None:
         held.append(lock_holder(SweepPaths(folder).lock))
 
     monkeypatch.setattr("sweeps.driver.run.write_region", noted)
