@@ -15,7 +15,8 @@ from backdoor.errors import Mistake, StoredDataError, UserError
 from dashboards.filters import UNKNOWN
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
 from sweeps.records.answer_entry import SettingEntry
-from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
+from sweeps.records.region_check import is_region, opened
+from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results, read_region
@@ -90,15 +91,18 @@ class Results:
 
 
 def region_from(source: str | Path | RegionFile) -> RegionFile:
-    """A region that was read already, or that of a results folder; `UserError` for all else."""
+    """A region that was read already, or that of a results folder; `UserError` for all else. One
+    of an earlier release is brought up, as `read_region` does it."""
     if isinstance(source, str | os.PathLike):
         return read_region(Path(source))
-    version = source.get("schema_version") if isinstance(source, Mapping) else None
-    if version != REGION_VERSION:
+    remedy = "Name the folder that `sweeps run` wrote."
+    if not isinstance(source, Mapping) or not is_region(source):
         rule = "must be a results folder, or its region as `sweeps.read_region` returns it"
-        remedy = "Name the folder that `sweeps run` wrote."
         raise UserError(Mistake("region", rule, source, remedy))
-    return source
+    found, faults = opened(source)
+    if found is None:
+        raise UserError(Mistake(f"region.{f.place}", f.rule, f.value, remedy) for f in faults)
+    return found
 
 
 def read_results(

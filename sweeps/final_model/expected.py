@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from backdoor.result import TrialResult
+from sweeps.final_model.counts import (
+    CONFIDENCE,
+    Counts,
+    clean_counts,
+    of_other_seeds,
+    success_counts,
+)
+from sweeps.final_model.foreseen import foreseen
+from sweeps.final_model.held_to import held_to
 from sweeps.final_model.select import Chosen
 from sweeps.records.final_model_file import Expectations, ExpectedEntry, FigureEntry, IfPoisoned
-from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.prediction import Prediction, predict_one
 
-CONFIDENCE = 0.95
 METHOD = (
     "prediction interval for one new seed: Student's t over the sweep's seeds on Anscombe's "
     "angles, with the binomial noise of the test images as the least spread; not corrected for "
     "having chosen the point by these figures"
 )
-#: Of each seed, successes and images.
-Counts = list[tuple[int, int]]
 
 
 def expectations(result: TrialResult, chosen: Chosen) -> Expectations:
@@ -28,18 +31,19 @@ def expectations(result: TrialResult, chosen: Chosen) -> Expectations:
     sweep has trained is left out of what is expected of it.
     """
     trial = chosen.trial
-    own = _of_other_seeds(chosen.rows, trial.attack_id, trial.seed)
+    own = of_other_seeds(chosen.rows, trial.attack_id, trial.seed)
     correct, images = sum(result.class_correct), sum(result.class_total)
-    figures = [_figure("clean_accuracy", None, (correct, images), _clean_counts(own))]
+    figures = [_figure("clean_accuracy", None, (correct, images), clean_counts(own))]
     for measured in result.measurements:
-        label, counts = _label(chosen, measured.measure_id), (measured.success, measured.total)
-        before = _success_counts(own, measured.measure_id)
+        label, counts = chosen.words(measured.measure_id), (measured.success, measured.total)
+        before = success_counts(own, measured.measure_id)
         figures.append(_figure("attack_success", label, counts, before))
     return {
         "figures": figures,
         "expected_from_seeds": [row.seed for row in own],
         "expected_by": METHOD,
         "if_poisoned": _if_poisoned(result, chosen) if trial.attack is None else None,
+        "held_to": held_to(result, chosen),
     }
 
 
@@ -47,39 +51,17 @@ def _if_poisoned(result: TrialResult, chosen: Chosen) -> IfPoisoned | None:
     worst = next((a for a in chosen.panel if a["attack_id"] == chosen.worst_attack), None)
     if worst is None:
         return None
-    rows = _of_other_seeds(chosen.rows, worst["attack_id"], chosen.trial.seed)
+    rows = of_other_seeds(chosen.rows, worst["attack_id"], chosen.trial.seed)
     name = worst["measure_id"]
     images = next(m.total for m in result.measurements if m.measure_id == name)
-    clean = predict_one(_clean_counts(rows), sum(result.class_total), CONFIDENCE)
-    success = predict_one(_success_counts(rows, name), images, CONFIDENCE)
+    clean = predict_one(clean_counts(rows), sum(result.class_total), CONFIDENCE)
+    success = predict_one(success_counts(rows, name), images, CONFIDENCE)
     return {
         "attack": chosen.named(worst),
         "clean_accuracy": _expected(clean),
         "attack_success": _expected(success),
+        "held_to": foreseen(result, chosen, worst),
     }
-
-
-def _of_other_seeds(rows: Sequence[TrialRow], attack_id: str, seed: int) -> list[TrialRow]:
-    found = [row for row in rows if row.attack_id == attack_id and row.seed != seed]
-    return sorted(found, key=lambda row: row.seed)
-
-
-def _clean_counts(rows: Sequence[TrialRow]) -> Counts:
-    return [(row.clean_correct, row.clean_total) for row in rows]
-
-
-def _success_counts(rows: Sequence[TrialRow], name: str) -> Counts:
-    return [
-        (measured.success, measured.total)
-        for row in rows
-        for measured in row.measurements
-        if measured.measure_id == name
-    ]
-
-
-def _label(chosen: Chosen, name: str) -> str:
-    attack = next(attack for attack in chosen.panel if attack["measure_id"] == name)
-    return f"{attack['trigger']} {attack['goal']}"
 
 
 def _figure(

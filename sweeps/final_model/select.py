@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from backdoor.config import TrialConfig, build_defence
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import LARGEST
+from sweeps.final_model.asked import Asked, ModelLimits
 from sweeps.ledger import FINISHED, STOPPED, Ledger
+from sweeps.records.answer_entry import SettingEntry, VerificationEntry
 from sweeps.records.final_model_file import AttackName
 from sweeps.records.model_answer import DefenceEntry, Factors, ModelPointEntry
+from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
-from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import INCOMPLETE, region_of
-from sweeps.region.standing import standing
+from sweeps.region.point_table import INCOMPLETE
+from sweeps.region.standing import in_words, standing
+from sweeps.results.update_region import update_region
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths, read_sweep
+from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
 
 RECOMMENDED, BEST, WORST = "recommended", "best", "worst"
@@ -30,7 +33,7 @@ class ChosenPoint:
 
     why: the words that chose it. worst_attack: the id of the panel's attack that succeeds most
     there, None where that is not known. predicted: what the model of a region search says of it,
-    where the model chose it.
+    where the model chose it. limits: what such a model expects of one new seed there.
     """
 
     defence_id: str
@@ -40,6 +43,7 @@ class ChosenPoint:
     why: str
     worst_attack: str | None
     predicted: ModelPointEntry | None = None
+    limits: ModelLimits | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Chosen:
     """A trial at a point of a sweep, with what the sweep knows of that point.
 
     attack: None for the data as they are. panel: the attacks of the region, in order. rows: the
-    point's finished trials, which a region search may have none of.
+    point's finished trials, which a region search may have none of. asked: the thresholds.
+    verification: how the region stands with fresh trainings, where region.json says it.
     """
 
     trial: TrialConfig
@@ -55,6 +60,8 @@ class Chosen:
     attack: PanelEntry | None
     panel: Sequence[PanelEntry]
     rows: Sequence[TrialRow]
+    asked: Asked
+    verification: VerificationEntry | None = None
 
     @property
     def known_seed(self) -> bool:
@@ -77,6 +84,11 @@ class Chosen:
         number = self.panel.index(attack) + 1
         return {"number": number, "attack_id": attack["attack_id"], "label": attack["label"]}
 
+    def words(self, name: str) -> str:
+        """The trigger and the goal of a measure of the panel."""
+        attack = next(attack for attack in self.panel if attack["measure_id"] == name)
+        return f"{attack['trigger']} {attack['goal']}"
+
 
 def choose(
     spec: SweepSpec,
@@ -84,39 +96,46 @@ def choose(
     point: str = RECOMMENDED,
     attack: str | None = None,
     seed: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Chosen:
-    """The trial that these words ask for.
+    """The trial that these words ask for, by region.json, which is written again first.
 
     Args:
         point: `recommended`, `best` (highest validation accuracy), or the beginning of an id.
         attack: None for the data as they are; a number from 1 in the panel, `worst` (of this
             point), or the beginning of an attack's id.
         seed: by default the smallest that the sweep does not use.
+        say: is told of what keeps region.json from being written.
 
     Raises:
         UserError: one of them names nothing.
     """
+    if seed is not None and not 0 <= seed <= LARGEST:
+        rule = f"must be from 0 to {LARGEST}"
+        raise UserError(Mistake("--seed", rule, seed, "Leave it out for a fresh one."))
     ledger = Ledger(paths.ledger)
-    region = region_of(criteria_of(spec), ledger, read_sweep(paths)["planned"])
+    region = update_region(paths, ledger, say)
     rows = [row for row in ledger.trials() if row.status in (FINISHED, STOPPED)]
-    if spec.search.kind == "region" and point in (RECOMMENDED, BEST):
-        chosen = _point_of_model(spec, ledger, region, point, paths)
-    else:
-        chosen = _tried_point(_entry(spec, region, point, paths), rows)
+    chosen = _point(spec, region, point, paths, rows)
     panel = region["panel"]
     number = None if attack is None else _attack_number(panel, chosen.worst_attack, attack)
     own = [row for row in rows if row.defence_id == chosen.defence_id and row.finished]
     if seed is None:
         seed = fresh_seed([*spec.seeds, *(row.seed for row in rows)])
-    elif not 0 <= seed <= LARGEST:
-        rule = f"must be from 0 to {LARGEST}"
-        raise UserError(Mistake("--seed", rule, seed, "Leave it out for a fresh one."))
     trial = spec.trial(
         build_defence(chosen.defence, spec.files),
         None if number is None else spec.panel[number],
         seed,
     )
-    return Chosen(trial, chosen, None if number is None else panel[number], panel, own)
+    return Chosen(
+        trial=trial,
+        point=chosen,
+        attack=None if number is None else panel[number],
+        panel=panel,
+        rows=own,
+        asked=Asked.of(spec.region, region),
+        verification=region.get("verification"),
+    )
 
 
 def fresh_seed(used: Iterable[int]) -> int:
@@ -128,22 +147,48 @@ def fresh_seed(used: Iterable[int]) -> int:
 # --- the point ---------------------------------------------------------------------------------
 
 
-def _point_of_model(
-    spec: SweepSpec, ledger: Ledger, region: RegionFile, asked: str, paths: SweepPaths
+def _point(
+    spec: SweepSpec, region: RegionFile, asked: str, paths: SweepPaths, rows: Sequence[TrialRow]
+) -> ChosenPoint:
+    searched = "model" in region
+    if asked == RECOMMENDED and (setting := region.get("setting")) is not None:
+        return _of_setting(setting, region)
+    if not searched or asked not in (RECOMMENDED, BEST):
+        return _tried_point(_entry(spec, region, asked, paths), region, rows)
+    model = region.get("model")
+    found = model and (model["recommended" if asked == RECOMMENDED else "most_accurate"])
+    if not found:
+        raise UserError(_nothing_recommended(region, paths))
+    return _of_model(spec, found, asked, region)
+
+
+def _of_setting(setting: SettingEntry, region: RegionFile) -> ChosenPoint:
+    """The recommended setting, of whatever search."""
+    model, basis = region.get("model"), setting["basis"]
+    predicted = model and model["recommended"]
+    chance = setting["inside"]
+    inside = "" if chance is None else f", P(inside) {chance_words(chance)}"
+    worst = [a for a in region["panel"] if a["label"] == setting["worst_attack"]]
+    return ChosenPoint(
+        defence_id=setting["defence_id"],
+        label=setting["label"],
+        factors=setting["factors"],
+        defence=setting["defence"],
+        why=f"recommended, {in_words(basis)}{inside}",
+        worst_attack=worst[0]["attack_id"] if worst else None,
+        predicted=predicted if predicted and predicted["defence"] == setting["defence"] else None,
+        limits=ModelLimits.of_setting(setting),
+    )
+
+
+def _of_model(
+    spec: SweepSpec, found: ModelPointEntry, asked: str, region: RegionFile
 ) -> ChosenPoint:
     """The point that the model of a region search names, seldom one that was tried."""
-    from sweeps.region.fitted_region import FittedRegion
-    from sweeps.region.model_points import most_accurate, recommended
-
-    fitted = FittedRegion.of(spec, ledger)
-    found = None
-    if fitted.search.can_answer:
-        found = (recommended if asked == RECOMMENDED else most_accurate)(fitted)
-    if found is None:
-        raise UserError(_nothing_recommended(region, paths))
     trial = spec.trial(build_defence(found["defence"], spec.files), None, spec.seeds[0])
-    (worst,) = (a for a in region["panel"] if a["label"] == found["worst_attack"])
-    inside = f"P(inside) {found['probability']:.2f}"
+    label, panel = found["worst_attack"], region["panel"]
+    (worst,) = (a for a in panel if a["label"] == label)
+    inside = f"P(inside) {chance_words(found['probability'])}"
     return ChosenPoint(
         defence_id=trial.defence_id,
         label=found["label"],
@@ -152,12 +197,19 @@ def _point_of_model(
         why=f"{'recommended' if asked == RECOMMENDED else 'the most accurate'}, {inside}",
         worst_attack=worst["attack_id"],
         predicted=found,
+        limits=ModelLimits.of_worst(found["clean_accuracy"], found["attack_success"], label, panel),
     )
 
 
-def _tried_point(found: tuple[PointEntry, str], rows: Sequence[TrialRow]) -> ChosenPoint:
+def _tried_point(
+    found: tuple[PointEntry, str], region: RegionFile, rows: Sequence[TrialRow]
+) -> ChosenPoint:
     entry, why = found
     row = next(row for row in rows if row.defence_id == entry["defence_id"])
+    limits = None
+    if (of := entry.get("expected")) is not None:
+        figures = of["clean_accuracy"], of["attack_success"]
+        limits = ModelLimits.of_worst(*figures, of["worst_attack"], region["panel"])
     return ChosenPoint(
         defence_id=entry["defence_id"],
         label=entry["label"],
@@ -165,6 +217,7 @@ def _tried_point(found: tuple[PointEntry, str], rows: Sequence[TrialRow]) -> Cho
         defence=row.config["defence"],
         why=why,
         worst_attack=entry["worst_attack"],
+        limits=limits,
     )
 
 

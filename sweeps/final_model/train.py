@@ -18,6 +18,7 @@ from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source
 from backdoor.errors import Mistake, UserError
 from backdoor.export import (
+    CHECKED,
     CONFIG,
     PROGRAM,
     WEIGHTS,
@@ -30,6 +31,7 @@ from backdoor.export import (
 )
 from sweeps.final_model.expected import expectations
 from sweeps.final_model.select import Chosen
+from sweeps.records.final_model_file import ProgramEntry
 from sweeps.results.create import versions
 from sweeps.results.same_data import check_same_data
 from sweeps.spec import SweepSpec
@@ -106,6 +108,7 @@ def _origin(paths: SweepPaths, chosen: Chosen) -> dict[str, Any]:
         },
         "point_chosen": point.why,
         "point_modelled": point.predicted,
+        "region_about": chosen.asked.about,
         "attack": None if chosen.attack is None else chosen.named(chosen.attack),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -133,7 +136,7 @@ def _training(model: TrainedModel) -> Mapping[str, Any]:
 
 def _write_program(
     folder: Path, model: TrainedModel, say: Callable[[str], None]
-) -> dict[str, Any] | None:
+) -> ProgramEntry | None:
     """Writes model.pt2, and counts the images that it answers as the trained model did.
 
     Answers may differ where an image lies between two classes and sums are taken in another order.
@@ -148,4 +151,10 @@ def _write_program(
         say(f"note: torch cannot export this architecture, only its weights are saved ({why})")
         return None
     write_atomic(folder / PROGRAM, program)
-    return {"name": PROGRAM, "tried_on": len(model.answers), "answers_alike": alike}
+    return {
+        "name": PROGRAM,
+        "tried_on": len(model.answers),
+        "answers_alike": alike,
+        "images": min(CHECKED, sum(model.result.class_total)),
+        "triggered": [min(CHECKED, measured.total) for measured in model.result.measurements],
+    }

@@ -24,7 +24,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,31 @@ def predict_one(
     Returns:
         None with fewer than two seeds, or where the new seed has no images.
     """
+    if (found := _on_angles(counts, total)) is None:
+        return None
+    centre, deviation, m = found
+    reach = float(stdtrit(m - 1, (1 + confidence) / 2)) * deviation
+    low, high = (_count(centre + end, total) for end in (-reach, reach))
+    return Prediction(max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence)
+
+
+def chance_above(counts: Sequence[tuple[int, int]], total: int, count: int) -> float | None:
+    """The probability that a new seed's count out of `total` is above `count`, by the distribution
+    that the interval is of, with a correction for continuity of half an image.
+
+    Returns:
+        None where there is no interval; 1 for a count below 0, 0 for one of at least `total`.
+    """
+    if (found := _on_angles(counts, total)) is None:
+        return None
+    if not 0 <= count < total:
+        return float(count < 0)
+    centre, deviation, m = found
+    return float(stdtr(m - 1, (centre - _angle(count + 0.5, total)) / deviation))
+
+
+def _on_angles(counts: Sequence[tuple[int, int]], total: int) -> tuple[float, float, int] | None:
+    """Mean of the seeds' angles, standard deviation of a new one about it, and how many seeds."""
     counts = [(k, n) for k, n in counts if n]
     m = len(counts)
     if m < 2 or not total:
@@ -62,13 +87,10 @@ def predict_one(
     centre = sum(angles) / m
     spread = sum((a - centre) ** 2 for a in angles) / (m - 1)
     noise = _noise(total) + sum(_noise(n) for _, n in counts) / m**2
-    variance = max(spread * (1 + 1 / m), noise)
-    reach = float(stdtrit(m - 1, (1 + confidence) / 2)) * math.sqrt(variance)
-    low, high = (_count(centre + end, total) for end in (-reach, reach))
-    return Prediction(max(0, math.floor(low)), min(total, math.ceil(high)), total, m, confidence)
+    return centre, math.sqrt(max(spread * (1 + 1 / m), noise)), m
 
 
-def _angle(k: int, n: int) -> float:
+def _angle(k: float, n: int) -> float:
     return math.asin(math.sqrt((k + 0.375) / (n + 0.75)))
 
 

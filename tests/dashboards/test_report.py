@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answered import answered as add_answered
 from made_answers import answered, state
 from markupsafe import escape
 from page_statements import contradictions
@@ -19,12 +18,9 @@ from backdoor.errors import StoredDataError, UserError
 from dashboards.appendix import without_passwords
 from dashboards.filters import duration
 from dashboards.report import write_map, write_report
-from sweeps.ledger import Ledger
+from sweeps.answer.write import write_region
 from sweeps.records.region_file import REGION_VERSION
-from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths
 
 VOID = {"meta", "img"}
@@ -266,9 +262,7 @@ def test_a_sweep_that_was_really_run(tmp_path):
     spec = small_spec()
     paths = begin(tmp_path / "small", spec)
     sweep(paths, spec, SerialRunner())
-    found = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
-    found = add_answered(found, criteria_of(spec), Ledger(paths.ledger).trials())
-    write_json(paths.region, found)
+    found = write_region(paths, spec)
     page = read(paths.root)
     text = words(page)
     assert contradictions(page, json.loads(paths.region.read_text())) == []

@@ -17,6 +17,7 @@ from sweeps.final_model.select import choose, fresh_seed
 from sweeps.ledger import Ledger
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
+from sweeps.results.update_region import update_region
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.prediction import predict_one
 from sweeps.storage.paths import SweepPaths
@@ -33,6 +34,7 @@ def swept(folder: Path, **changes):
     spec = small_spec(**{**RIDGE, **changes})
     paths = begin(folder, spec)
     sweep(paths, spec, SerialRunner())
+    update_region(paths)
     return paths, spec
 
 
@@ -107,6 +109,7 @@ def test_config_says_all_that_the_model_is(finished, worst) -> None:
     assert config["files"]["program"] == {
         "name": "model.pt2", "tried_on": 500 + config["figures"][1]["total"],
         "answers_alike": 500 + config["figures"][1]["total"],
+        "images": 500, "triggered": [config["figures"][1]["total"]],
     }  # fmt: skip
     assert not any(row["seed"] == 3 for row in Ledger(paths.ledger).rows())
 
@@ -123,6 +126,15 @@ def test_on_the_data_as_they_are(finished, capsys) -> None:
     assert names == [("clean_accuracy", None), ("attack_success", "patch(size=1) to class 0")]
     assert config["if_poisoned"]["attack"]["number"] == 2
     assert config["if_poisoned"]["attack_success"]["high"] > config["figures"][1]["expected"]["high"]  # fmt: skip
+    said = {entry["figure"]: entry for entry in config["held_to"]}
+    assert said["clean_accuracy"]["met"] is True and said["clean_accuracy"]["by"] == "seeds"
+    assert said["attack_success"]["met"] is said["attack_success"]["beyond_chance"] is None
+    assert "clean model" in said["attack_success"]["text"]
+    foreseen = {entry["figure"]: entry for entry in config["if_poisoned"]["held_to"]}
+    high = config["if_poisoned"]["attack_success"]["high"]
+    crosses = foreseen["attack_success"]
+    assert crosses["standing"] == ("crosses" if high > 0.2 else "meets")
+    assert (crosses["chance_to_miss"] > 0.025) == (high > 0.2)
     before = (folder / "config.json").read_bytes()
     assert main(["train", str(paths.root)]) == WRONG
     assert "--out: must be a new or empty folder" in capsys.readouterr().err
@@ -132,16 +144,28 @@ def test_on_the_data_as_they_are(finished, capsys) -> None:
 def test_it_says_what_is_expected(finished, tmp_path, capsys) -> None:
     paths, _ = finished
     arguments = ["train", str(paths.root), "--point", "best", "--attack", "2", "--seed", "8"]
-    assert main([*arguments, "--out", str(tmp_path / "m")]) == FINE
-    out = capsys.readouterr().out
+    assert main([*arguments, "--out", str(tmp_path / "m")]) == FAILURES
+    out, err = capsys.readouterr()
+    assert "error: attack success of this model misses what the spec asks for, beyond what chance explains; the model is saved all the same" in err  # fmt: skip
     assert out.startswith("ridge, weight_decay 0.0001 (of the best validation accuracy, OUT by means), seed 8, on data poisoned by attack 2:")  # fmt: skip
     assert "patch(size=1) at 3 % to class 0, 33 of 1100 training images: do not deploy" in out
     assert "expected of one new seed (95 %, from 3 seeds)" in out
     config = json.loads((tmp_path / "m" / "config.json").read_text())
+    accuracy, success = config["held_to"]
+    assert (accuracy["met"], accuracy["beyond_chance"]) == (True, False)
+    assert (success["met"], success["beyond_chance"], success["by"]) == (False, True, "seeds")
+    expected = config["figures"][1]["expected"]
+    assert (success["low"], success["high"]) == (expected["low"], expected["high"])
+    assert success["low"] > success["threshold"] == 0.2 and success["rule"] == "0.2"
+    assert f"\n\n{accuracy['text']}\n{success['text']}\n\nLoad it" in out
+    assert f"above the 0.200 asked for, as is all of what one seed may do here ({expected['low']:.3f} to" in out  # fmt: skip
+    assert "The region is about the mean over seeds; these limits are of one new seed, and so wider." in out  # fmt: skip
     figure = config["figures"][0]
     assert f"{figure['value']:.3f}" in out and f"{figure['count']} of 500" in out
     assert f"{figure['expected']['low']:.3f} to {figure['expected']['high']:.3f}" in out
     assert f"torch.export.load('{tmp_path / 'm' / 'model.pt2'}').module()" in out
+    others = config["figures"][1]["total"]
+    assert f"the trained model's everywhere on 500 test images, {others} of them triggered as well." in out  # fmt: skip
 
 
 def test_a_seed_of_the_sweep_is_reported_and_not_expected_of_itself(
@@ -217,11 +241,12 @@ def test_without_a_recommended_point_it_says_what_to_do(tmp_path, capsys) -> Non
     err = capsys.readouterr().err
     assert "--point: needs a point that is IN, and this sweep has none, but got 'recommended, with 2 points tried'. Take `--point best` or a point's id" in err  # fmt: skip
     # One seed and no baseline: there is a model, and nothing that can be expected of it.
-    assert main(["train", str(paths.root), "--point", "best"]) == FINE
+    assert main(["train", str(paths.root), "--point", "best"]) == FAILURES
     out = capsys.readouterr().out
     assert out.count("none can be given") == 4
+    assert "below the 1.000 asked for: beyond what its test images alone leave open (0.920 to 0.962)" in out  # fmt: skip
     assert "The sweep trained no clean baseline here: add poison rate 0 to `attack`." in out
-    assert main(["train", str(paths.root), "--point", "best", "--attack", "1"]) == FINE
+    assert main(["train", str(paths.root), "--point", "best", "--attack", "1"]) == FAILURES
     assert "One seed says nothing of how seeds differ" in capsys.readouterr().out
 
 
@@ -274,7 +299,7 @@ def test_a_program_that_answers_otherwise_is_a_failure_and_kept(finished, tmp_pa
         "sweeps.final_model.train.answers_of", lambda program, images: np.zeros(len(images))
     )
     assert main(["train", str(finished[0].root), "--out", str(tmp_path / "m")]) == FAILURES
-    assert "images as the trained model did" in capsys.readouterr().err
+    assert "error: the saved program gives another class than the trained model in 8" in capsys.readouterr().err  # fmt: skip
     assert (tmp_path / "m" / "model.pt2").is_file()
 
 
