@@ -15,6 +15,7 @@ from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import PanelEntry, PointEntry
+from sweeps.records.seed_model_text import seed_model_lines
 from sweeps.records.trial_row import FAILED, TrialRow
 from sweeps.storage import scrubbed
 
@@ -42,14 +43,24 @@ class PointRow:
     together: tuple[str, str] | None
 
 
-def all_points(results: Results) -> list[PointRow]:
+@dataclass(frozen=True)
+class Points:
+    """All defence points. told: what a model of all points together says of them, in a sentence;
+    none where there is no such model."""
+
+    rows: list[PointRow]
+    told: list[str]
+
+
+def all_points(results: Results) -> Points:
     """The points in the order of region.json."""
-    chosen = results.recommended
-    name = None if chosen is None else chosen["defence_id"]
-    return [
+    name = None if results.setting is None else results.setting["defence_id"]
+    rows = [
         PointRow(p, p["defence_id"] == name, _rates(results, p), _together(results, p))
         for p in results.points
     ]
+    told = seed_model_lines(results.region)[:1] if judged_together(results.region) else []
+    return Points(rows, told)
 
 
 def _together(results: Results, point: PointEntry) -> tuple[str, str] | None:
@@ -70,8 +81,9 @@ def _rates(results: Results, point: PointEntry) -> Rates | None:
 @dataclass(frozen=True)
 class PanelRow:
     """An attack of the panel. class_name: of its target, None where it has no other name than its
-    number. range: its lowest and its highest mean success over the points, None where it has none.
-    worst_of: at how many points it is the worst. control: whether it takes anywhere, in words; None
+    number. range: its lowest and its highest mean success over the points that have all figures,
+    None where there is none. worst_of: at how many of these it is the worst; judged: how many these
+    are. control: whether it takes anywhere, in words; None
     where region.json is of an earlier release."""
 
     attack: PanelEntry
@@ -79,12 +91,14 @@ class PanelRow:
     class_name: str | None
     range: tuple[float, float] | None
     worst_of: int
+    judged: int
     control: str | None
 
 
 def panel(results: Results) -> list[PanelRow]:
     """The attacks that the claims are about."""
     worst = Counter(point["worst_attack"] for point in results.points)
+    judged = sum(point["worst_attack"] is not None for point in results.points)
     return [
         PanelRow(
             attack=attack,
@@ -92,6 +106,7 @@ def panel(results: Results) -> list[PanelRow]:
             class_name=_class_name(results, attack["target"]),
             range=_range_of(results, attack["attack_id"]),
             worst_of=worst[attack["attack_id"]],
+            judged=judged,
             control=_control(results, attack["attack_id"]),
         )
         for attack in results.region["panel"]
@@ -134,25 +149,32 @@ class Cause:
 
 @dataclass(frozen=True)
 class Failures:
-    """Trials without a result. causes: the most frequent first. missing: never begun or lost, may
-    be below 0; planned: None where nobody said how many, and then none is missing."""
+    """Trials without a result. causes: the most frequent first. missing: planned trials that were
+    never begun or were lost, of a sweep that did not come to its end; planned: None where nobody
+    said how many, and then none is missing; at_most: whether fewer may do. resumable: whether there is something to try again."""
 
     causes: list[Cause]
     missing: int
     planned: int | None
+    at_most: bool
     stopped: int
+    resumable: bool
 
 
 def failures(results: Results) -> Failures | None:
     """Failed trials, those stopped early and those missing; None where all ended."""
     failed = [trial for trial in results.trials if trial.status == FAILED]
-    counts = results.region["trials"]
-    stopped, planned = counts.get("stopped", 0), counts["planned"]
-    ended = counts["finished"] + counts["failed"] + stopped
-    missing = 0 if planned is None else planned - ended
-    if not failed and not stopped and missing <= 0:
+    state = results.region["state"]
+    stopped, planned = results.region["trials"].get("stopped", 0), state["planned"]
+    # A search that ended by its own rule lacks nothing, and one that runs does not lack it yet.
+    interrupted = state["state"] == "stopped" and not state["why"]
+    left = 0 if planned is None else planned - state["ended"] - state["failed"]
+    missing = max(left, 0) if interrupted else 0
+    if not failed and not stopped and not missing:
         return None
-    return Failures(_causes(failed), missing, planned, stopped)
+    resumable = bool(missing) or (bool(failed) and state["state"] != "running" and not state["why"])
+    causes, at_most = _causes(failed), state["at_most"]
+    return Failures(causes, missing, planned, at_most, stopped, resumable)
 
 
 def _causes(failed: Iterable[TrialRow]) -> list[Cause]:
@@ -194,32 +216,32 @@ def broken_models(results: Results) -> list[BrokenRow]:
 @dataclass(frozen=True)
 class Caveats:
     """of_region: sentences that the region itself has for its readers. together: whether a model
-    of all points together judges them. recommends: whether it recommends a point."""
+    of all points together judges them. recommends: whether it recommends a setting. searched:
+    whether a region search judges a whole space."""
 
     of_region: list[str]
     together: bool
     recommends: bool
+    searched: bool
 
 
 def caveats(results: Results) -> Caveats:
     """What the numbers do not say, beside what is true of every sweep."""
     region = results.region
-    recommends = results.recommended is not None
-    return Caveats(region.get("doubts", []), judged_together(region), recommends)
+    recommends = results.setting is not None
+    together = judged_together(region)
+    return Caveats(region.get("doubts", []), together, recommends, results.searched)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the results come from. command, spec: without passwords. finished, planned, stopped,
-    failed: trials; planned None where nobody said. seconds: of training in all. data: what was
-    read, in sentences; none where the folder is of a release that did not record it."""
+    """Where the results come from. command, spec: without passwords. state: how far it was, in a
+    line; stopped: trials that were stopped early. seconds: of training in all. data: what was read, in sentences; none where the folder is of a release that did not record it."""
 
     command: str
     created: str
-    finished: int
-    planned: int | None
+    state: str
     stopped: int
-    failed: int
     seconds: float
     data: list[str]
     data_fingerprint: str
@@ -229,15 +251,13 @@ class Source:
 
 def source(results: Results) -> Source:
     """How to get these results again."""
-    counts, sweep = results.region["trials"], results.sweep
+    sweep = results.sweep
     addresses = [uri] if (uri := sweep.get("tracking", {}).get("uri")) else []
     return Source(
         command=without_passwords(sweep["command"], addresses),
         created=sweep["created"],
-        finished=counts["finished"],
-        planned=counts["planned"],
-        stopped=counts.get("stopped", 0),
-        failed=counts["failed"],
+        state=results.region["state"]["text"],
+        stopped=results.region["trials"].get("stopped", 0),
         seconds=sum(trial.seconds or 0.0 for trial in results.trials if trial.finished),
         data=data_text(sweep),
         data_fingerprint=sweep["data_fingerprint"],

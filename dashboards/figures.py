@@ -33,6 +33,7 @@ from dashboards.plot_style import (
     new_figure,
     panel_grid,
     plain,
+    recommended_id,
     show_handles,
     style,
 )
@@ -203,9 +204,8 @@ def highlighted(region: RegionFile) -> list[tuple[str, str, str, PointEntry]]:
     """Role, colour, shape and point of those drawn in bold; one point may have both roles."""
     points = {point["defence_id"]: point for point in region["points"]}
     best = region["thresholds"]["clean_accuracy"]["best_point"]
-    recommended = region["recommended"]
-    chosen = None if recommended is None else recommended["defence_id"]
-    if chosen is not None and chosen == best:
+    chosen = recommended_id(region)
+    if chosen is not None and chosen == best and chosen in points:
         return [("recommended, and most accurate", BLUE, "o", points[chosen])]
     roles = (("recommended", BLUE, "o", chosen), ("most accurate", VERMILION, "s", best))
     return [(role, c, s, points[name]) for role, c, s, name in roles if name in points]

@@ -194,9 +194,15 @@ def draw_verdict(axes: Axes, region: RegionFile, point: PointEntry, x: float, y:
 
 
 def is_recommended(region: RegionFile, point: PointEntry) -> bool:
-    """Whether it is the operating point that the region recommends."""
-    chosen = region["recommended"]
-    return chosen is not None and chosen["defence_id"] == point["defence_id"]
+    """Whether it is the setting that the region recommends."""
+    return point["defence_id"] == recommended_id(region)
+
+
+def recommended_id(region: RegionFile) -> str | None:
+    """The `defence_id` of the recommended setting, which a region search need not have tried; None
+    without one."""
+    chosen = region["setting"] if "setting" in region else region["recommended"]
+    return None if chosen is None else chosen["defence_id"]
 
 
 def draw_legend(figure: Figure, region: RegionFile, more: Sequence[Line2D] = ()) -> None:
@@ -208,7 +214,7 @@ def draw_legend(figure: Figure, region: RegionFile, more: Sequence[Line2D] = ())
         Line2D([], [], label=marker.label, **marker.style)
         for marker in sorted(markers, key=lambda marker: marker.rank)
     ]
-    if region["recommended"] is not None:
+    if any(is_recommended(region, point) for point in region["points"]):
         handles.append(Line2D([], [], label="recommended", **{**_RING, "markersize": 11}))
     show_handles(figure, [*handles, *more])
 

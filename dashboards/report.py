@@ -7,12 +7,17 @@ from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from dashboards import appendix, probes, sections
+from dashboards.opening import Opening, opening
 from dashboards.page import render
 from dashboards.plot_style import to_svg
 from dashboards.region_map import plot_region_map
 from dashboards.results import Results, read_results
+from dashboards.searched_points import SearchedPoints, searched_points
+from dashboards.setting import Recommended, recommended
 from dashboards.stability import Stability, stability
+from dashboards.where import Where, where
 from sweeps.ledger import Ledger
+from sweeps.records.answer_entry import VerificationEntry
 from sweeps.records.region_file import RegionFile
 from sweeps.storage import SweepPaths, read_region, write_atomic
 
@@ -22,13 +27,16 @@ class Report:
     """What `templates/report.html` is given: the name of the sweep, and each part's values."""
 
     name: str
-    answer: sections.Answer
-    operating_point: sections.OperatingPoint | None
+    opening: Opening
+    recommended: Recommended
+    verification: VerificationEntry
+    where: Where
     figures: sections.Figures
+    panel: list[appendix.PanelRow]
     pictures: sections.Pictures | None
     probes: list[probes.Probe]
-    points: list[appendix.PointRow]
-    panel: list[appendix.PanelRow]
+    points: appendix.Points
+    searched: SearchedPoints | None
     stability: Stability | None
     failures: appendix.Failures | None
     broken_models: list[appendix.BrokenRow]
@@ -44,9 +52,9 @@ def write_report(
 ) -> Path:
     """Write a sweep's report, one HTML file that needs nothing else, and return its path.
 
-    It holds the question and the answer in words, the recommended training settings with what they
-    cost, the figures, every defence point with both verdicts, the attacks, and how to run the sweep
-    again. Equal folders give equal bytes.
+    It holds what region.json answers: how the region stands with fresh trainings, the strongest
+    claim, all verdicts, the recommended training settings with what they cost, the figures, the
+    attacks, the defence points, and how to run the sweep again. Equal folders give equal bytes.
 
     Args:
         folder: the results folder of a sweep, with its region.json.
@@ -83,13 +91,16 @@ def report_page(results: Results) -> str:
 def _report_of(results: Results) -> Report:
     return Report(
         name=results.name,
-        answer=sections.answer(results),
-        operating_point=sections.operating_point(results),
+        opening=opening(results),
+        recommended=recommended(results),
+        verification=results.region["verification"],
+        where=where(results),
         figures=sections.figures(results),
+        panel=appendix.panel(results),
         pictures=sections.pictures(results),
         probes=probes.findings(results),
         points=appendix.all_points(results),
-        panel=appendix.panel(results),
+        searched=searched_points(results),
         stability=stability(results),
         failures=appendix.failures(results),
         broken_models=appendix.broken_models(results),

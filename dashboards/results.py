@@ -14,7 +14,9 @@ from typing import Any
 from backdoor.errors import Mistake, StoredDataError, UserError
 from dashboards.filters import UNKNOWN
 from sweeps.ledger import Ledger, ProbeTable, load_probe_results
-from sweeps.records.region_file import REGION_VERSION, PanelEntry, PointEntry, RegionFile
+from sweeps.records.answer_entry import SettingEntry
+from sweeps.records.region_check import is_region, opened
+from sweeps.records.region_file import PanelEntry, PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage import SweepPaths, open_results, read_region
@@ -62,15 +64,14 @@ class Results:
         return {attack["attack_id"]: attack for attack in self.region["panel"]}
 
     @property
-    def recommended(self) -> PointEntry | None:
-        """The recommended point."""
-        chosen = self.region["recommended"]
-        return None if chosen is None else self.by_id[chosen["defence_id"]]
+    def setting(self) -> SettingEntry | None:
+        """The recommended setting, which a region search need not have tried."""
+        return self.region["setting"]
 
     @property
-    def best(self) -> PointEntry | None:
-        """The most accurate point, chosen on validation images."""
-        return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
+    def searched(self) -> bool:
+        """Whether it is of a region search, which judges a whole space by few trials a point."""
+        return "model" in self.region
 
     def attack_label(self, attack_id: str | None) -> str:
         """The label of an attack of the panel, its rate never broken over two lines."""
@@ -80,15 +81,18 @@ class Results:
 
 
 def region_from(source: str | Path | RegionFile) -> RegionFile:
-    """A region that was read already, or that of a results folder; `UserError` for all else."""
+    """A region that was read already, or that of a results folder; `UserError` for all else. One
+    of an earlier release is brought up, as `read_region` does it."""
     if isinstance(source, str | os.PathLike):
         return read_region(Path(source))
-    version = source.get("schema_version") if isinstance(source, Mapping) else None
-    if version != REGION_VERSION:
+    remedy = "Name the folder that `sweeps run` wrote."
+    if not isinstance(source, Mapping) or not is_region(source):
         rule = "must be a results folder, or its region as `sweeps.read_region` returns it"
-        remedy = "Name the folder that `sweeps run` wrote."
         raise UserError(Mistake("region", rule, source, remedy))
-    return source
+    found, faults = opened(source)
+    if found is None:
+        raise UserError(Mistake(f"region.{f.place}", f.rule, f.value, remedy) for f in faults)
+    return found
 
 
 def read_results(

@@ -4,6 +4,7 @@ from .driver.run import resume_sweep as resume_sweep
 from .driver.run import run_sweep as run_sweep
 from .ledger.load import load_results as load_results
 from .records.region_file import RegionFile as RegionFile
+from .records.region_schema import region_schema as region_schema
 from .runners.recorded_grid import CsvColumns as CsvColumns
 from .runners.recorded_grid import RecordedGrid as RecordedGrid
 from .runners.replay import ReplayRunner as ReplayRunner

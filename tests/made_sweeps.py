@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from answered import answered
 from made_rows import made
 
 from sweeps.records.criteria import Criteria
@@ -72,10 +73,10 @@ def trials(
 
 
 def judged(rows: Sequence[TrialRow], criteria: Criteria, **options: Any) -> RegionFile:
-    """The region of these rows."""
+    """The region of these rows, with its answer."""
     of = {s: [row for row in rows if row.status == s] for s in ("finished", "stopped", "failed")}
     ledger: Any = SimpleNamespace(trials=lambda: list(rows), **of)
-    return region_of(criteria, ledger, **options)
+    return answered(region_of(criteria, ledger, **options), criteria, rows)
 
 
 def by_decay(region: RegionFile) -> dict[Any, Any]:

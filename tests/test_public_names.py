@@ -25,7 +25,7 @@ PROMISED = {
         "Trigger", "Architecture", "Regularizer", "Dataset", "Probe",
     },
     "sweeps": {
-        "load_spec", "run_sweep", "resume_sweep", "load_results", "read_region",
+        "load_spec", "run_sweep", "resume_sweep", "load_results", "read_region", "region_schema",
         "LevelSetSampler", "ReplayRunner",
     },
     "dashboards": {"write_report"},

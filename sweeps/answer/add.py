@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sweeps.answer.limits import front_lines, front_of, limit_lines, limiting_of
 from sweeps.answer.setting import setting_of
+from sweeps.answer.where import where_of
 from sweeps.records.answer_entry import SettingEntry, StateEntry
 from sweeps.records.answer_lines import answer_lines
 from sweeps.records.criteria import REGION_SEARCH, Criteria
@@ -34,15 +36,10 @@ def add_answer(
     region["verdicts"] = verdicts_of(region)
     region["headline"] = headline_of(region)
     region["setting"] = setting_of(region, rows) if by_points else setting
-    region["where"] = {
-        "basis": None,
-        "of": "points" if by_points else "space",
-        "box": None,
-        "rule": None,
-        "recommended_outside": None,
-        "text": [],
-    }
-    region["limiting"], region["front"], region["next"], region["lacks"] = [], [], [], []
+    region["where"] = where_of(region)
+    region["limiting"], region["front"] = limiting_of(region), front_of(region)
+    region["next"] = (region.get("model") or {"next": []})["next"]
+    region["lacks"] = []
     region["verification"] = {
         "state": "not yet",
         "text": "not yet",
@@ -59,4 +56,5 @@ def add_answer(
     }
     if (found := region["setting"]) is not None:
         found["text"] = setting_lines(region, found)
-    region["text"] = answer_lines(region)
+    described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]
+    region["text"] = answer_lines(region, described)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
 from typing import Literal
 
-from backdoor.errors import UserError
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import StateEntry
 from sweeps.records.region_file import RegionFile
@@ -14,7 +14,7 @@ from sweeps.records.state_text import state_entry
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.storage.files import lock_holder
-from sweeps.storage.paths import SweepPaths, read_region
+from sweeps.storage.paths import SweepPaths
 
 
 def state_of(
@@ -54,9 +54,9 @@ def ended_early(paths: SweepPaths, region: RegionFile, trials: Sequence[TrialRow
     is not interrupted ends with the map, which `sweeps region` does not write."""
     if not trials:
         return False
-    with contextlib.suppress(UserError, OSError):
-        before = read_region(paths.root)
-        if "state" in before and before["trials"] == region["trials"]:
-            return before["state"]["state"] == "finished"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        before = json.loads(paths.region.read_bytes())
+        if before["trials"] == region["trials"]:
+            return bool(before["state"]["state"] == "finished")
     last = max(trial.finished_at for trial in trials)
     return paths.map.is_file() and paths.map.stat().st_mtime >= last

@@ -72,12 +72,12 @@ def execute(
             leave_mirror(mirror, paths, messages)
             raise
         if not outcome.interrupted:
-            mirror.end()
             try:
                 answer(outcome, ledger)
             except BaseException:
                 mirror.stop()
                 raise
+            mirror.end()  # its last pass shows the answer, which is there now
     if outcome.interrupted:
         told.tell()
         leave_mirror(mirror, paths, messages, at_once, told.complete)

@@ -13,6 +13,7 @@ that the ledger does not have.
 that runs beside a sweep.
 """
 
+from sweeps.mirror.answer import mirror_answer
 from sweeps.mirror.experiment import mlflow_settings
 from sweeps.mirror.process import MirrorProcess
 from sweeps.mirror.sync import Mirrored, mirror, only_mirror
@@ -31,6 +32,7 @@ __all__ = [
     "Mirrored",
     "TrackingUnreachable",
     "mirror",
+    "mirror_answer",
     "mlflow_settings",
     "moved_store",
     "only_mirror",

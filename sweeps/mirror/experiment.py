@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from backdoor.errors import BackdoorSweepsError
+from sweeps.mirror.description import NOTE, kept_apart
 from sweeps.mirror.run_record import MetricPoint
 from sweeps.mirror.tracking_store import TrackingUnreachable
 from sweeps.storage.sqlite_address import opened_uri
@@ -17,22 +18,31 @@ from sweeps.storage.sqlite_address import opened_uri
 PAGE, BATCH = 1000, 800
 
 
+class NoExperimentError(BackdoorSweepsError):
+    """The store has no experiment of the sweep, or has it among what was deleted."""
+
+
 class Experiment:
     """The experiment of one sweep in the store `uri`; it is made where it is missing.
 
-    tags: of the experiment, where it is made. Every method raises `TrackingUnreachable` where the
-    store cannot be used.
+    tags: of the experiment, where it is made. make: without it, `NoExperimentError` where it is
+    missing. Every method raises `TrackingUnreachable` where the store cannot be used.
     """
 
     def __init__(
-        self, uri: str, name: str, sweep_id: str, tags: Mapping[str, str] | None = None
+        self,
+        uri: str,
+        name: str,
+        sweep_id: str,
+        tags: Mapping[str, str] | None = None,
+        make: bool = True,
     ) -> None:
         self.uri, self._tags = uri, {"sweep_id": sweep_id, **(tags or {})}
         with self._calling():
             from mlflow import MlflowClient
 
             self._client = MlflowClient(tracking_uri=opened_uri(uri))
-            self.experiment_id = self._find_or_create(name, sweep_id)
+            self.experiment_id = self._find_or_create(name, sweep_id, make)
 
     def runs(self) -> list[Any]:
         """The experiment's runs (MLflow's `Run`) that are not deleted, oldest first."""
@@ -89,10 +99,11 @@ class Experiment:
                 self._client.set_terminated(run_id, status=status, end_time=ended)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets those tags of the experiment that have another value, or none."""
+        """Sets those tags of the experiment that have another value, or none. A description that
+        a person wrote is left (`sweeps.mirror.description`)."""
         with self._calling():
             known = self._client.get_experiment(self.experiment_id).tags
-            for key, value in tags.items():
+            for key, value in kept_apart(known, tags, self._tags.get(NOTE)).items():
                 if known.get(key) != value:
                     self._client.set_experiment_tag(self.experiment_id, key, value)
 
@@ -106,7 +117,7 @@ class Experiment:
         with self._calling():
             self._client.delete_tag(run_id, key)
 
-    def _find_or_create(self, name: str, sweep_id: str) -> str:
+    def _find_or_create(self, name: str, sweep_id: str, make: bool) -> str:
         """The sweep's experiment, found by its tag whatever it is called now.
 
         One that was deleted is restored: whoever mirrors a sweep wants to see it.
@@ -119,8 +130,12 @@ class Experiment:
         if found:
             oldest = min(found, key=lambda e: (e.lifecycle_stage == "deleted", e.creation_time))
             if oldest.lifecycle_stage == "deleted":
+                if not make:
+                    raise NoExperimentError
                 self._client.restore_experiment(oldest.experiment_id)
             return str(oldest.experiment_id)
+        if not make:
+            raise NoExperimentError
         # Names are unique in a store, deleted experiments included.
         if self._client.get_experiment_by_name(name) is not None:
             name = f"{name} {sweep_id[:8]}"

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
 from sweeps.ledger import Ledger
+from sweeps.mirror.current_answer import answer_if_any
 from sweeps.mirror.experiment import mlflow_settings
-from sweeps.mirror.panel_tags import panel_tags
+from sweeps.mirror.panel_tags import experiment_tags
 from sweeps.mirror.sync import only_mirror, view_of
 from sweeps.mirror.tracking_store import (
     one_line,
@@ -98,18 +99,23 @@ class Follower:
 
     def _sync_once(self, whole: bool) -> None:
         ledger, view = self._ledger or self._opened(), self._view or self._connected()
-        self._sync_rows(ledger, view, whole)
-        if whole:
-            with mlflow_settings():
-                view.set_tags(panel_tags(read_sweep(self._paths), ledger))
+        self._sync_rows(ledger, view)
+        if not whole:
+            return
+        # The sweep has written region.json, unless it was interrupted.
+        answer = answer_if_any(self._paths, ledger, trust_file=True)
+        with mlflow_settings():
+            if view.behind:
+                view.sync(ledger.table(), self._progress, answer=answer)
+            view.set_tags(experiment_tags(answer))
 
-    def _sync_rows(self, ledger: Ledger, view: View, whole: bool) -> None:
+    def _sync_rows(self, ledger: Ledger, view: View) -> None:
         files = ledger.files() + ledger.probe_results.files()
-        if files == self._files and not (whole and view.behind):
+        if files == self._files:
             return
         table = ledger.table()
         with mlflow_settings():
-            new = view.sync(table, self._progress, whole)
+            new = view.sync(table, self._progress, whole=False)
         if new:
             self._say(f"mirrored {view.trials_synced}/{table.num_rows}")
         self._files = files

@@ -16,7 +16,15 @@ from typing import Any
 from backdoor.config import measure_id
 from backdoor.settings.digest import digest
 from sweeps.ledger import CLEAN, FAILED, FINISHED, STOPPED, flatten_factors
-from sweeps.mirror.point_judgements import INSIDE, judgement_tags, points_together
+from sweeps.mirror.point_judgements import (
+    TRANSIENT_TAGS as JUDGEMENT_TAGS,
+)
+from sweeps.mirror.point_judgements import (
+    judgement_metrics,
+    judgement_tags,
+    no_more_trials,
+    recommended_point,
+)
 from sweeps.mirror.run_record import (
     NAME_LENGTH,
     MetricPoint,
@@ -26,14 +34,14 @@ from sweeps.mirror.run_record import (
     measure_labels,
     texts,
 )
-from sweeps.records.region_file import PointEntry
+from sweeps.records.criteria import REGION_SEARCH
+from sweeps.records.region_file import PointEntry, RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.region import point_table as region
 from sweeps.region.labels import attack_label, kind_label
 from sweeps.region.panel import attacks_by_id
 from sweeps.region.points import Point, bounded, in_order, modes_of, point_of
-from sweeps.region.seed_model import SeedModel, add_judgements
 from sweeps.region.seed_modes import ONE_MODE
 from sweeps.spec import SweepSpec
 
@@ -53,7 +61,7 @@ FIGURES = (
 #: The tag whose value depends on everything that the run shows except its status.
 STATE = "mirrored_state"
 #: Tags that a point may lose again.
-TRANSIENT_TAGS = ("error", INSIDE)
+TRANSIENT_TAGS = ("error", *JUDGEMENT_TAGS)
 
 #: The rows of a point by attack id and seed.
 PointRows = Mapping[tuple[str, int], TrialRow]
@@ -63,8 +71,8 @@ PointRows = Mapping[tuple[str, int], TrialRow]
 class PointRecord:
     """All that a run shows. Times are milliseconds since 1970.
 
-    status: RUNNING until every trial is recorded. metrics: their latest values. series: values by
-    seed. tags: without the one that says that all has been written.
+    status: RUNNING until every trial is recorded, or no more come. metrics: their latest values.
+    series: values by seed. tags: without the one that says that all has been written.
     """
 
     name: str
@@ -106,7 +114,8 @@ class PointRecords:
         self._best: Point | None = None
         self._recommended: str | None = None
         self._modes = ONE_MODE
-        self._together: SeedModel | None = None
+        self._answered: dict[str, PointEntry] = {}  # as the answer has them, since it was given
+        self._ended = False  # whether no trial is missing that may still come
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -123,6 +132,7 @@ class PointRecords:
             trials.pop(key, None)  # one that failed and then finished is placed where it finished
             trials[key] = replace(row, curve=())  # curves are not shown, and are most of a row
         for name in changed:
+            self._answered.pop(name, None)  # the answer did not know these rows
             self._judge(name)
         return list(changed)
 
@@ -137,25 +147,29 @@ class PointRecords:
         # Figures of complete points never change again: only this one can be better than the best.
         self._best = region.best_point(in_order(filter(None, (self._best, point))))
 
-    def compare(self, together: bool = False) -> None:
+    def compare(self) -> None:
         """Finds the recommended point among all, and by all whether seeds have two modes, as
-        region.json does: their bounds depend on it. together: whether the model of all points
-        judges them too, which takes longer."""
+        region.json does: their bounds depend on it."""
+        self._answered, self._ended = {}, False
         points = in_order(self._points.values())
         self._modes = modes_of(points)
         points = bounded(points, self._spec.region.confidence, self._modes)
         self._points = {point.defence_id: point for point in points}
-        known = (points, self._best, self._modes, self._spec)
-        self._together = points_together(*known) if together else None
         chosen = region.recommend([self._entry(point) for point in points])
         self._recommended = None if chosen is None else chosen["defence_id"]
 
+    def answer(self, answer: RegionFile) -> None:
+        """Takes the verdicts and the figures of region.json, which judges all points together."""
+        self._answered = {entry["defence_id"]: entry for entry in answer["points"]}
+        self._recommended = recommended_point(answer)
+        # A region search completes no points: what it did not choose to train does not come.
+        self._ended = self._spec.search.kind == REGION_SEARCH or no_more_trials(answer)
+
     def _entry(self, point: Point) -> PointEntry:
+        if (answered := self._answered.get(point.defence_id)) is not None:
+            return answered
         least = region.least_accuracy(self._spec.region, self._best)
-        entry = region.entry_of(point, "", self._measures, self._spec.region, least)
-        if self._together is not None:
-            add_judgements([entry], self._together)
-        return entry
+        return region.entry_of(point, "", self._measures, self._spec.region, least)
 
     # --- one run ---------------------------------------------------------------------------
 
@@ -179,15 +193,21 @@ class PointRecords:
         )
 
     def _status(self, rows: PointRows) -> str:
-        """RUNNING while trials are missing, FAILED where one failed for good, KILLED where one was
+        """RUNNING while trials may come, FAILED where one failed for good, KILLED where one was
         stopped early."""
         attacks = [*self._panel, *([CLEAN] if self._spec.baseline else [])]
-        if any((attack, seed) not in rows for attack in attacks for seed in self._spec.seeds):
+        wanted = ((attack, seed) for attack in attacks for seed in self._spec.seeds)
+        if self._waits or (not self._ended and any(key not in rows for key in wanted)):
             return "RUNNING"
         ends = {row.status for row in rows.values()}
         if ends == {FINISHED}:
             return "FINISHED"
         return "FAILED" if FAILED in ends else "KILLED"
+
+    @property
+    def _waits(self) -> bool:
+        """Whether nobody can know yet if a point lacks trials: a region search has chosen some."""
+        return self._spec.search.kind == REGION_SEARCH and not self._ended
 
     def _tags(self, name: str, entry: PointEntry | None, rows: PointRows) -> dict[str, Any]:
         limits, worst = self._spec.region, entry["worst_attack"] if entry else None
@@ -220,6 +240,7 @@ class PointRecords:
             "trials_failed": statuses.count(FAILED),
             "train_seconds": math.fsum(row.seconds or 0 for row in rows.values()),
         }
+        values |= dict(judgement_metrics(entry))
         for attack in attacks:
             name = attack["attack_id"]
             floor = self._baselines[self._measures[name]]

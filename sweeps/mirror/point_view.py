@@ -3,12 +3,13 @@
 A point's own figures change when trials of it arrive, and its run is then written at once. Its
 margin and verdicts also change with the best point of the sweep. Runs of which only these have
 changed wait until as many others have been written as there are points, and until the sweep ends:
-so a sweep of n trials makes O(n) writes, however often the best point changes. The model of all
-points together judges them when the sweep ends.
+so a sweep of n trials makes O(n) writes, however often the best point changes. What a model of all
+points together says of them is taken from region.json when the sweep ends.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from time import time as now
 
 from sweeps.ledger import Rows
 from sweeps.mirror.experiment import Experiment
+from sweeps.mirror.point_judgements import MODEL_METRICS
 from sweeps.mirror.point_record import STATE, TRANSIENT_TAGS, PointRecord, PointRecords
 from sweeps.mirror.run_record import MetricPoint, data_tags
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import Progress, SyncedTrials, SyncState
+from sweeps.records.region_file import RegionFile
 from sweeps.records.sweep_file import SweepFile
 from sweeps.region.point_table import INCOMPLETE
 from sweeps.spec import SweepSpec
@@ -42,6 +45,11 @@ class _Run:
         same = all(record.params.get(k, v) == v for k, v in self.params.items())
         judged = self.tags.get("by_means", INCOMPLETE) != INCOMPLETE
         return same and (record.judged or not judged)
+
+    def said_no_more(self, record: PointRecord) -> list[str]:
+        """Metrics of a model that shows them no more: MLflow can only forget them as NaN."""
+        shown = [key for key in MODEL_METRICS if not math.isnan(self.metrics.get(key, math.nan))]
+        return [key for key in shown if key not in record.metrics]
 
     def is_up_to_date(self, record: PointRecord) -> bool:
         return self.tags.get(STATE) == record.state and self.status == record.status
@@ -79,7 +87,11 @@ class PointView:
         self._experiment.set_tags(tags)
 
     def sync(
-        self, table: Rows, on_progress: Progress | None = None, whole: bool = True
+        self,
+        table: Rows,
+        on_progress: Progress | None = None,
+        whole: bool = True,
+        answer: RegionFile | None = None,
     ) -> Counter[SyncState]:
         """Writes the points of changed rows; with `whole`, or when it is time, all points.
 
@@ -90,7 +102,9 @@ class PointView:
         self._trials = table.num_rows
         self._written += len(points)
         if whole or self._written >= len(self._records):
-            self._records.compare(together=whole)
+            self._records.compare()
+            if whole and answer is not None:
+                self._records.answer(answer)
             points, self._written, self._judged = list(self._records), 0, whole
         if points or changed:
             preflight(self._experiment.uri)
@@ -141,6 +155,9 @@ class PointView:
             (MetricPoint(key, value, self._trials), time)
             for key, value in record.metrics.items()
             if run.metrics.get(key) != value
+        ]
+        points += [
+            (MetricPoint(key, math.nan, self._trials), time) for key in run.said_no_more(record)
         ]
         points += [(point, record.ended) for point in record.series if point not in run.series]
         tags = {k: v for k, v in record.tags.items() if run.tags.get(k) != v}

@@ -12,6 +12,7 @@ from sweeps.mirror.experiment import Experiment
 from sweeps.mirror.run_record import BASELINE, RunRecord, RunRecords, data_tags
 from sweeps.mirror.tracking_store import preflight
 from sweeps.mirror.view import ChangedTrial, Progress, SyncedTrials, SyncState
+from sweeps.records.region_file import RegionFile
 from sweeps.records.sweep_file import SweepFile
 
 
@@ -61,7 +62,11 @@ class RunView:
         self._experiment.set_tags(tags)
 
     def sync(
-        self, table: Rows, on_progress: Progress | None = None, whole: bool = True
+        self,
+        table: Rows,
+        on_progress: Progress | None = None,
+        whole: bool = True,
+        answer: RegionFile | None = None,
     ) -> Counter[SyncState]:
         """Writes every trial that is new or has changed; counts trials by what was done."""
         counts: Counter[SyncState] = Counter()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
 from sweeps.ledger import Ledger
+from sweeps.mirror.current_answer import answer_if_any
 from sweeps.mirror.experiment import mlflow_settings
-from sweeps.mirror.panel_tags import panel_tags
+from sweeps.mirror.panel_tags import experiment_tags
 from sweeps.mirror.run_view import RunView
 from sweeps.mirror.tracking_store import preflight, refuse_linked_store, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
@@ -42,7 +43,9 @@ class Mirrored:
 def mirror(
     paths: SweepPaths, uri: str | None = None, *, on_progress: Progress | None = None
 ) -> Mirrored:
-    """Writes to MLflow what it lacks; a second call changes nothing.
+    """Writes to MLflow what it lacks, and what the sweep answers; a second call changes nothing.
+
+    region.json is brought up to date on the way.
 
     Args:
         paths: the results folder; its sweep may still be running, unless it mirrors itself.
@@ -61,8 +64,10 @@ def mirror(
     with mlflow_settings(), only_mirror(paths):
         view = view_of(paths, sweep, uri)
         ledger = Ledger(paths.ledger)
-        counts = view.sync(ledger.table(), on_progress)
-        view.set_tags(panel_tags(sweep, ledger))
+        table = ledger.table()
+        answer = answer_if_any(paths, ledger, trust_file=False)
+        counts = view.sync(table, on_progress, answer=answer)
+        view.set_tags(experiment_tags(answer))
     return Mirrored(
         counts["created"], counts["present"], counts["repaired"], view.experiment_id, shown(uri)
     )

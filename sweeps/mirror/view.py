@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from sweeps.ledger import ProbeResults, Rows, trial_rows
 from sweeps.ledger.row_reader import TrialState, trial_states
 from sweeps.records.probe_row import ProbeRow
+from sweeps.records.region_file import RegionFile
 from sweeps.records.trial_row import TrialRow
 
 #: Called with the number of trials that MLflow has, and of all.
@@ -41,11 +42,16 @@ class View(Protocol):
         ...
 
     def sync(
-        self, table: Rows, on_progress: Progress | None = None, whole: bool = True
+        self,
+        table: Rows,
+        on_progress: Progress | None = None,
+        whole: bool = True,
+        answer: RegionFile | None = None,
     ) -> Counter[SyncState]:
         """Writes what is new in the ledger's table; counts runs by what was done.
 
-        whole: also writes runs that are only `behind`.
+        whole: also writes runs that are only `behind`. answer: with `whole`, region.json as it
+        says now what runs of points show of it.
         """
         ...
 

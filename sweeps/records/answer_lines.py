@@ -6,6 +6,9 @@ recommended setting, where the region is, what limits it, and how far the sweep 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from backdoor.wording import counted
 from sweeps.records.answer_entry import VerdictsEntry
 from sweeps.records.control_text import control_answer
 from sweeps.records.headline import percent
@@ -20,8 +23,9 @@ CLAIMS_MEAN = (
 )
 
 
-def answer_lines(region: RegionFile) -> list[str]:
-    """The lines; all that it names must be in the file: it is of version 2."""
+def answer_lines(region: RegionFile, described: Sequence[str] | None = None) -> list[str]:
+    """The lines; all that it names must be in the file: it is of version 2. described: where the
+    region is and what limits it, in lines; by default where it is."""
     return [
         f"Verification: {region['verification']['text']}",
         f"Answer: {region['headline']['text']}",
@@ -34,7 +38,7 @@ def answer_lines(region: RegionFile) -> list[str]:
         *(region["setting"]["text"] if region["setting"] else ["Recommended: none."]),
         *other_points(region),
         "",
-        *region["where"]["text"],
+        *(region["where"]["text"] if described is None else described),
         *stability_lines(region),
     ]
 
@@ -74,4 +78,4 @@ def _of_points(verdicts: VerdictsEntry, at: str) -> str:
     told = ", ".join(f"{count:,} {name}" for name, count in named.items())
     incomplete = f", {points['incomplete']:,} incomplete" if points["incomplete"] else ""
     means = f"; {points['in_by_means']:,} IN by means" if verdicts["space"] is None else ""
-    return f"Of {points['total']:,} tried points, {at}: {told}{incomplete}{means}"
+    return f"Of {counted(points['total'], 'tried point')}, {at}: {told}{incomplete}{means}"

@@ -63,8 +63,7 @@ def _of_space(region: RegionFile, verdicts: VerdictsEntry) -> HeadlineEntry:
 def _nothing_inside(region: RegionFile, counts: VerdictCounts) -> HeadlineEntry:
     if "model" in region:
         return _said("unknown", without_model(region))
-    judged = region["counts"]["by_means"]
-    total, left = counts["total"], judged["INCOMPLETE"]
+    total, left = counts["total"], region["counts"]["by_means"]["INCOMPLETE"]
     incomplete = f" {left:,} {noun_for(left, 'is', 'are')} incomplete." if left else ""
     clean = region["thresholds"]["clean_accuracy"]
     if clean["value"] is None and (unknown := unknown_best(clean.get("left_out", []))):
@@ -74,10 +73,12 @@ def _nothing_inside(region: RegionFile, counts: VerdictCounts) -> HeadlineEntry:
         rule = f"every attack of the panel{and_baseline(region['thresholds'])} needs every seed"
         tried = f"{counted(total, 'is', 'are')} tried and incomplete" if total else "none is tried"
         return _said("unknown", f"No defence point is complete yet, {tried}: {rule}.")
+    open_ = counts["undecided"]
+    undecided = f" {open_:,} {noun_for(open_, 'is', 'are')} undecided." if open_ else ""
     judged_points = counted(total - left, "judged point" if left else "defence point")
-    found = " found" if left else ""
-    text = f"No region{found}: none of {judged_points} meets {asked(region)}.{incomplete}"
-    return _said("none", text)
+    found = " found" if left or open_ else ""
+    text = f"No region{found}: none of {judged_points} meets {asked(region)}.{undecided}"
+    return _said("none", f"{text}{incomplete}")
 
 
 def without_model(region: RegionFile) -> str:

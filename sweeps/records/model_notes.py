@@ -57,7 +57,7 @@ def other_points(region: RegionFile) -> list[str]:
     if (model := region.get("model")) is None:
         return []
     titled = {
-        "Most likely inside, but not certain": model["suspect"],
+        "Most likely inside, but not IN": model["suspect"],
         "Most accurate": model["most_accurate"],
     }
     found = [(title, point) for title, point in titled.items() if point is not None]
@@ -65,10 +65,17 @@ def other_points(region: RegionFile) -> list[str]:
 
 
 def _point(title: str, point: ModelPointEntry) -> list[str]:
+    resists = [
+        f"{entry['attack']} up to {percent(entry['poison_rate'])}"
+        if entry["poison_rate"]
+        else f"{entry['attack']} at no rate of the panel"
+        for entry in point["resists"]
+    ]
     return [
         f"{title}: {point['label']} (P(inside) {chance_words(point['probability'])})",
         f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed",
         f"  worst attack: {point['worst_attack']}, success {_interval(point['attack_success'])}",
+        f"  withstands {'; '.join(resists)}",
     ]
 
 

@@ -27,7 +27,7 @@ from sweeps.records.model_answer import Factors, ModelAnswer, NextTrial, RateEnt
 from sweeps.records.seed_model_entry import SeedModelEntry
 from sweeps.records.stability_entry import StabilityEntry
 
-REGION_VERSION = 1
+REGION_VERSION = 2
 Basis = Literal["means", "bounds", "model"]
 
 
@@ -92,10 +92,10 @@ class PanelEntry(TypedDict):
 
 class AttackEntry(TypedDict):
     """One attack at one point. `clean_accuracy` and `attack_success` are means over seeds. images:
-    the fewest triggered test images of a seed. baseline_success: how often clean models give the
-    attacker's answer to them; None without a clean baseline. excess, excess_by_seed: success minus
-    that of the clean baseline of the same seed, and its mean, where the threshold is
-    `baseline + x`."""
+    the fewest triggered test images of a seed; the first files lack it. baseline_success: how often
+    clean models give the attacker's answer to them; None without a clean baseline. excess,
+    excess_by_seed: success minus that of the clean baseline of the same seed, and its mean, where
+    the threshold is `baseline + x`."""
 
     attack_id: str
     clean_by_seed: dict[str, float]
@@ -104,7 +104,7 @@ class AttackEntry(TypedDict):
     excess_by_seed: NotRequired[dict[str, float]]
     clean_accuracy: float
     attack_success: float
-    images: int
+    images: NotRequired[int]
     baseline_success: float | None
 
 
@@ -261,5 +261,24 @@ class RegionFile(TypedDict):
     text: NotRequired[list[str]]
 
 
-#: The types of what every region.json has.
+#: Keys that every file since version 2 has, by the name of the entry. Their types have them as not
+#: required, since `read_region` adds them to older files.
+REQUIRED_SINCE_2: dict[str, tuple[str, ...]] = {
+    "RegionFile": (
+        "question",
+        "state",
+        "headline",
+        "verdicts",
+        "setting",
+        "where",
+        "limiting",
+        "front",
+        "next",
+        "verification",
+        "lacks",
+        "text",
+    ),
+    "PointEntry": ("verdict",),
+}
+#: The types of what every region.json has, of whatever version.
 REQUIRED: dict[str, type] = {"name": str, "points": list, "panel": list, "thresholds": dict}

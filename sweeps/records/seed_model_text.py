@@ -28,11 +28,21 @@ def _verdicts(entry: SeedModelEntry, counts: dict[str, int], confidence: str) ->
     odd, left = entry["odd"], entry["left_out"]
     strange = f" At {counted(odd, 'point')} seeds differ too much to judge." if odd else ""
     unjudged = f" {counted(left, 'complete point')} {noun_for(left, 'is', 'are')} not judged."
-    both = f"all {counts['IN']:,} that it finds IN at once, and all {counts['OUT']:,} OUT at once"
     return [
-        f"The model of all points holds with {confidence} for {both}: that takes more than a "
-        f"P(inside) of {confidence} at each.{strange}{unjudged if left else ''}"
+        f"The model of all points finds {counts['IN']:,} IN and {counts['OUT']:,} OUT, and leaves "
+        f"{counts['UNDECIDED']:,} undecided.{_at_once(counts, confidence)}"
+        f"{strange}{unjudged if left else ''}"
     ]
+
+
+def _at_once(counts: dict[str, int], confidence: str) -> str:
+    """What several verdicts claim together, and why P(inside) of each says more."""
+    if max(counts["IN"], counts["OUT"]) < 2:
+        return ""
+    return (
+        f" With {confidence} all that are IN are IN at once, and likewise all that are OUT: one "
+        "point by itself is surer than that."
+    )
 
 
 def _two_modes(entry: SeedModelEntry, seeds: int) -> list[str]:

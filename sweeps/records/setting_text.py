@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backdoor.wording import counted, noun_for
 from sweeps.records.answer_entry import AttackAtSetting, LimitsEntry, SettingEntry
-from sweeps.records.control_entry import TAKES
+from sweeps.records.control_entry import NOWHERE, TAKES, UNKNOWN
 from sweeps.records.control_text import NOT_SHOWN, on_accuracy_alone
 from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import RegionFile
@@ -18,6 +18,13 @@ BASIS_WORDS = {
 }
 #: Attacks that are named, of those that are not shown to be resisted.
 NAMED = 3
+#: Why they are not shown to be, of one attack and of several, by whether they take in the sweep.
+UNSHOWN = {
+    NOWHERE: ("it takes at no tried point", "they take at no tried point"),
+    UNKNOWN: ("it is not known to take", "they are not known to take"),
+}
+#: Of smaller figures, three decimals show nothing.
+LEAST_SHOWN = 0.0005
 
 
 def setting_lines(region: RegionFile, setting: SettingEntry | None) -> list[str]:
@@ -30,7 +37,7 @@ def setting_lines(region: RegionFile, setting: SettingEntry | None) -> list[str]
     return [
         f"Recommended: {setting['label']} ({stands}{inside}, {margin_words(setting['margin'])})",
         f"  {_accuracy(region, setting)}",
-        f"  {_worst(setting)}",
+        f"  {_worst(region, setting)}",
         *(f"  {line}" for line in _withstands(region, setting["attacks"])),
         *(f"  {line}" for line in on_accuracy_alone(region)),
     ]
@@ -45,52 +52,77 @@ def _accuracy(region: RegionFile, setting: SettingEntry) -> str:
         return f"{text}; the most accurate point has {best:.3f}: nothing is given up"
     clean_source = region["thresholds"]["clean_accuracy"]["best_source"]
     source = " by its clean baseline" if clean_source == "baseline" else ""
-    return f"{text}; it costs {cost:.3f} against the most accurate point ({best:.3f}{source})"
+    given = f"{cost:.3f}" if cost >= LEAST_SHOWN else "less than 0.001"
+    return f"{text}; it costs {given} against the most accurate point ({best:.3f}{source})"
 
 
-def _worst(setting: SettingEntry) -> str:
+def _worst(region: RegionFile, setting: SettingEntry) -> str:
     worst = next(a for a in setting["attacks"] if a["label"] == setting["worst_attack"])
     success = rate_words(setting["attack_success"])
-    return f"worst attack: {worst['label']}, success {success}{baseline_words(worst)}"
+    above = _excess(region, setting["defence_id"], worst["attack_id"])
+    return f"worst attack: {worst['label']}, success {success}{baseline_words(worst, above)}"
 
 
-def baseline_words(attack: AttackAtSetting) -> str:
-    """How often clean models give the attacker's answer to the same images, where it is known."""
+def _excess(region: RegionFile, defence_id: str, attack_id: str) -> float | None:
+    """How far success lies above that of the clean baseline, where the threshold is about that."""
+    attacks = [p["attacks"] for p in region["points"] if p["defence_id"] == defence_id]
+    found = [attack for own in attacks for attack in own if attack["attack_id"] == attack_id]
+    return found[0].get("excess") if found else None
+
+
+def baseline_words(attack: AttackAtSetting, above: float | None = None) -> str:
+    """How often clean models give the attacker's answer to the same images, where it is known.
+    above: how far success lies above that, where the threshold is about it."""
     rate = attack["baseline_success"]
-    return "" if rate is None else f"; clean models {rate:.3f}"
+    if rate is None:
+        return ""
+    if above is None:
+        return f"; clean models {rate:.3f}"
+    return f"; {above:.3f} above its clean baseline ({rate:.3f})"
 
 
 def rate_words(rate: LimitsEntry) -> str:
-    """`0.934 (mean of 5 seeds; one new seed: 0.900 to 0.950)`."""
+    """`0.934 (mean of 5 seeds; one new seed: 0.900 to 0.950 with 95 %)`."""
     of = "expected by the model"
     if rate["by"] == "seeds":
         of = f"mean of {counted(rate['seeds'] or 0, 'seed')}"
     if rate["lower"] is None or rate["upper"] is None:
-        return f"{rate['value']:.3f} ({of}; one seed says nothing of others)"
-    return f"{rate['value']:.3f} ({of}; one new seed: {rate['lower']:.3f} to {rate['upper']:.3f})"
+        few = rate["seeds"] is not None and rate["seeds"] < 2
+        why = "one seed says nothing of others" if few else "for one new seed not said"
+        return f"{rate['value']:.3f} ({of}; {why})"
+    limits = f"{rate['lower']:.3f} to {rate['upper']:.3f} with {100 * rate['confidence']:g} %"
+    return f"{rate['value']:.3f} ({of}; one new seed: {limits})"
 
 
 def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[str]:
-    """Attacks that take elsewhere and fail here; those that are not shown to take anywhere."""
-    if not region.get("controls"):
-        return []
-    resisted = [a for a in attacks if a["passes"] and a["takes"] == TAKES]
-    unshown = [a for a in attacks if a["passes"] and a["takes"] != TAKES]
-    if not resisted:
-        return []
-    lines = [
-        f"withstands {len(resisted)} of {counted(len(attacks), 'attack')}, which take elsewhere"
-    ]
-    if unshown:
-        named = "; ".join(attack["label"] for attack in unshown[:NAMED])
-        more = f"; and {len(unshown) - NAMED} more" if len(unshown) > NAMED else ""
-        takes = noun_for(len(unshown), "it takes", "they take")
-        lines.append(f"{NOT_SHOWN}, as {takes} at no other point: {named}{more}")
-    return lines
+    """Which attacks are shown to take and fail here, which are not shown to, and which do not fail.
+    Where no attack is shown to take, other lines of the answer say so."""
+    failing = [attack for attack in attacks if not attack["passes"]]
+    not_withstood = [f"not withstood: {_named(failing)}"] if failing else []
+    if not region.get("controls") or TAKES not in {attack["takes"] for attack in attacks}:
+        return not_withstood
+    passing = {
+        state: [a for a in attacks if a["passes"] and a["takes"] == state]
+        for state in (TAKES, *UNSHOWN)
+    }
+    lines = []
+    if count := len(passing[TAKES]):
+        shown = noun_for(count, "which is shown to take", "which are shown to take")
+        of = f"{count:,} of {counted(len(attacks), 'attack')}"
+        lines = [f"withstands {of}, {shown} in this sweep"]
+    for state, why in UNSHOWN.items():
+        if left := passing[state]:
+            lines.append(f"{NOT_SHOWN}, as {noun_for(len(left), *why)}: {_named(left)}")
+    return [*lines, *not_withstood]
+
+
+def _named(attacks: Sequence[AttackAtSetting]) -> str:
+    more = f"; and {len(attacks) - NAMED:,} more" if len(attacks) > NAMED else ""
+    return "; ".join(attack["label"] for attack in attacks[:NAMED]) + more
 
 
 def margin_words(margin: float) -> str:
     """`margin 0.028`. Where no digit of it is shown, that the point lies on a threshold."""
-    if abs(margin) >= 0.0005:
+    if abs(margin) >= LEAST_SHOWN:
         return f"margin {margin:.3f}"
     return f"margin 0.000: {'almost ' if margin else ''}on the threshold"

@@ -26,13 +26,13 @@ def state_entry(
 def _text(
     trials: TrialCounts, state: SweepState, ended: int, at_most: bool, why: str | None
 ) -> str:
-    """`finished, 648 of 648 trials`, `stopped, 12 of 648 trials: \\`sweeps resume\\` goes on`."""
+    """`finished, 648 of 648 trials have ended.`, `stopped, 12 of at most 120 trials have ended.`"""
     planned, stopped, failed = trials["planned"], trials.get("stopped") or 0, trials["failed"]
     if planned is None:
         text = f"{state}, {counted(ended, 'trial has', 'trials have')} ended"
     else:
-        most = " at most" if at_most and ended + failed < planned else ""
-        text = f"{state}, {ended:,} of {counted(planned, 'trial')}{most} {_have(ended)} ended"
+        most = "at most " if at_most and ended + failed < planned else ""
+        text = f"{state}, {ended:,} of {most}{counted(planned, 'trial')} {_have(ended)} ended"
     if stopped:
         text += f", {stopped:,} of them early"
     if failed:

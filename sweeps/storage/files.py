@@ -32,15 +32,19 @@ def read_text(path: Path) -> str:
 RESTORE = "Restore it, or use the release of backdoor-sweeps that wrote it."
 
 
-def read_versioned(path: Path, version: int, rule: str, remedy: str = RESTORE) -> dict[str, Any]:
-    """A JSON object of ours with this `schema_version`; `StoredDataError` by the rule otherwise."""
+def read_versioned(
+    path: Path, version: int, rule: str, remedy: str = RESTORE, oldest: int | None = None
+) -> dict[str, Any]:
+    """A JSON object of ours with this `schema_version`, or one from `oldest` on;
+    `StoredDataError` by the rule otherwise."""
     try:
         content = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         broken = Mistake(str(path), "must be valid JSON", str(error), remedy)
         raise StoredDataError(broken) from None
     found = content.get("schema_version") if isinstance(content, dict) else content
-    if found != version:
+    known = range(version if oldest is None else oldest, version + 1)
+    if not isinstance(content, dict) or isinstance(found, bool) or found not in known:
         raise StoredDataError(Mistake(str(path), f"{rule} {version}", found, remedy))
     result: dict[str, Any] = content
     return result

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 from backdoor.errors import Mistake, StoredDataError, UserError
 from sweeps.records import region_file, sweep_file
+from sweeps.records.region_check import opened
 from sweeps.records.region_file import REGION_VERSION, RegionFile
+from sweeps.records.region_upgrade import FIRST_VERSION
 from sweeps.records.sweep_file import SweepFile
 from sweeps.storage.files import RESTORE, read_versioned
 from sweeps.storage.named_places import named_place
@@ -150,9 +152,11 @@ def _refuse_odd_lists(path: Path, sweep: Mapping[str, Any]) -> None:
 def read_region(folder: Path | str) -> RegionFile:
     """The answer of a sweep, region.json, as a dict.
 
-    Its keys are documented in `RegionFile` and its module: `points` are the defence
-    points with their figures and verdicts, `recommended` is the point to train, None if there is
-    none. Fractions are in [0, 1].
+    Its keys are documented in `RegionFile` and its module, and by `sweeps.region_schema`:
+    `headline` is the strongest claim that holds, `setting` the recommended setting, None if there
+    is none, `points` are the defence points with their figures and verdicts. Fractions are in
+    [0, 1]. A file of an earlier release is brought up; `lacks` are sentences on what it does not
+    say, which `sweeps region` writes again.
 
     Raises:
         UserError: the folder holds no sweep, or no region.json yet.
@@ -164,9 +168,15 @@ def read_region(folder: Path | str) -> RegionFile:
         rule = "must exist: it holds the sweep's answer"
         raise UserError(Mistake(paths.region.name, rule, str(paths.region), remedy))
     rule = "must have schema version"
-    region = read_versioned(paths.region, REGION_VERSION, rule, remedy)
+    region = read_versioned(paths.region, REGION_VERSION, rule, remedy, FIRST_VERSION)
     _refuse_lacking(paths.region, region, region_file.REQUIRED, remedy)
-    return cast(RegionFile, region)
+    found, faults = opened(region)
+    if found is None:
+        raise StoredDataError(
+            Mistake(f"{paths.region}: {fault.place}", fault.rule, fault.value, remedy)
+            for fault in faults
+        )
+    return found
 
 
 def _refuse_lacking(

@@ -17,11 +17,8 @@ from backdoor.errors import StoredDataError, UserError
 from dashboards.appendix import without_passwords
 from dashboards.filters import duration
 from dashboards.report import write_map, write_report
-from sweeps.ledger import Ledger
-from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import region_of
+from sweeps.answer.write import write_region
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths
 
 VOID = {"meta", "img"}
@@ -254,8 +251,7 @@ def test_a_sweep_that_was_really_run(tmp_path):
     spec = small_spec()
     paths = begin(tmp_path / "small", spec)
     sweep(paths, spec, SerialRunner())
-    found = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
-    write_json(paths.region, found)
+    found = write_region(paths, spec)
     page = read(paths.root)
     text = words(page)
     assert f"{found['counts']['by_means']['IN'] or 'none'} of 4" in text
@@ -346,8 +342,8 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
 
 
 def test_a_region_of_another_version_is_refused(folder, rewrite):
-    rewrite(folder, schema_version=2)
-    with pytest.raises(StoredDataError, match="must have schema version 1, but got 2"):
+    rewrite(folder, schema_version=3)
+    with pytest.raises(StoredDataError, match="must have schema version 2, but got 3"):
         write_report(folder)
 
 

@@ -160,7 +160,8 @@ def test_a_finished_grid_counts_points_and_names_the_next_command(tmp_path, caps
     assert answer["verdict"]["by_bounds"] == region["counts"]["by_bounds"]
     following = "verify" if region["recommended"] else "report"
     assert asked(paths.root, capsys)["next"].endswith(f"sweeps {following} {paths.root}")
-    region |= {"recommended": {"defence_id": "x"}}
+    chosen = {"defence_id": region["points"][0]["defence_id"], "basis": "means", "margin": 0.0}
+    region |= {"recommended": chosen}
     takes = [region["controls"][0] | {"state": "takes"}, *region["controls"][1:]]
     write_json(paths.region, region | {"controls": takes})
     assert asked(paths.root, capsys)["next"].endswith(f"sweeps verify {paths.root}")
@@ -232,7 +233,7 @@ def test_a_region_search_is_said_by_its_file(tmp_path, capsys) -> None:
     region = write_region(paths, small_spec(search=search, defence=AXIS))
     space = {"IN": 0.25, "OUT": 0.5, "UNDECIDED": 0.25}
     model = {"space": space, "recommended": None, "stopped_by": "its budget is spent"}
-    write_json(paths.region, region | {"model": model})
+    write_json(paths.region, region | {"schema_version": 1, "model": model})
     os.utime(paths.region, (time.time() - 7200, time.time() - 7200))
     answer = asked(paths.root, capsys)
     assert answer["verdict"]["space"] == space and answer["state"] == "finished"

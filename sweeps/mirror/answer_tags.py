@@ -1,0 +1,201 @@
+"""The answer of a sweep as tags and description of its MLflow experiment.
+
+The tags are for searching and for columns; the description is for people. Of the latter MLflow
+shows the first line alone until it is opened: it says how the region stands with fresh trainings,
+and the strongest claim that holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from backdoor.errors import escaped, shortened
+from sweeps.mirror.description import NOTE
+from sweeps.mirror.run_record import VALUE_LENGTH, clean_text
+from sweeps.records.answer_entry import SpaceShares, VerdictsEntry, VerificationEntry
+from sweeps.records.control_text import control_answer
+from sweeps.records.data_entry import data_text, data_warnings
+from sweeps.records.region_file import RegionFile
+
+#: Verdicts of a point in the order of `verdicts`, and what they are called.
+VERDICTS = {
+    "certainly_in": "certainly IN",
+    "likely_in": "likely IN",
+    "undecided": "undecided",
+    "likely_out": "likely not (OUT)",
+    "certainly_out": "certainly OUT",
+}
+#: Of one section of the description: entries, and characters of each.
+ENTRIES, ENTRY_LENGTH = 12, 600
+NONE = "none"
+#: Characters kept for saying that a text was cut.
+_SAID = 120
+
+
+def answer_tags(region: RegionFile) -> dict[str, str]:
+    """Tags of the experiment, the description (`mlflow.note.content`) among them; none where the
+    region is of an earlier release, which did not say all this."""
+    headline, verdicts = region.get("headline"), region.get("verdicts")
+    if headline is None or verdicts is None:
+        return {}
+    setting = region.get("setting")
+    tags = {
+        "headline": headline["text"],
+        "verification": _standing(region.get("verification")),
+        "recommended": NONE if setting is None else setting["label"],
+        "recommended_basis": NONE if setting is None else setting["basis"],
+        **verdict_texts(verdicts),
+    }
+    return {**{key: tag_text(value) for key, value in tags.items()}, NOTE: description(region)}
+
+
+def tag_text(text: str) -> str:
+    """A value that every store of MLflow takes; where it is cut, it says so."""
+    return clean_text(shortened(text, VALUE_LENGTH - _SAID), VALUE_LENGTH)
+
+
+def verdict_texts(verdicts: VerdictsEntry) -> dict[str, str]:
+    """Verdict to how many settings have it, and of a region search to its share of the space:
+    `3 of 36 settings tried; 41 % of the space`."""
+    points, space = verdicts["points"], verdicts["space"]
+    counts = {
+        "certainly_in": points["certainly_in"],
+        "likely_in": points["likely_in"],
+        "undecided": points["undecided"],
+        "likely_out": points["likely_out"],
+        "certainly_out": points["certainly_out"],
+    }
+    shares = {} if space is None else _shares(space)
+    return {
+        name: f"{count:,} of {points['total']:,} settings tried" + shares.get(name, "")
+        for name, count in counts.items()
+    }
+
+
+def _shares(space: SpaceShares) -> dict[str, str]:
+    values = {
+        "likely_in": space["likely_in"],
+        "undecided": space["undecided"],
+        "likely_out": space["likely_out"],
+    }
+    return {name: f"; {100 * share:.3g} % of the space" for name, share in values.items()}
+
+
+# --- the description ---------------------------------------------------------------------------
+
+
+def description(region: RegionFile) -> str:
+    """Markdown of at most 4,000 characters; where it is cut, it says so."""
+    blocks = [
+        f"**{_lead(region.get('verification'))}.** {_plain(region['headline']['text'])}",
+        *_section("Question", _question(region)),
+        *_section("Recommended setting", _recommended(region)),
+        *_section("Verdicts", _verdicts(region)),
+        *_section("What this does not cover", _uncovered(region)),
+        f"**Next**\n\n{_next(region)}",
+        *_section("Where the region is", _where(region)),
+        *_section("Data", _data(region)),
+    ]
+    whole = clean_text("\n\n".join(blocks), 10**6)
+    if len(whole) <= VALUE_LENGTH:
+        return whole
+    kept = whole[: VALUE_LENGTH - _SAID]
+    kept = kept[: kept.rfind("\n")] if "\n" in kept else kept.rstrip("\\")
+    mark = f"*Cut here: {len(whole):,} characters in all. `sweeps region DIR` says the rest.*"
+    return f"{kept.rstrip()} ...\n\n{mark}"
+
+
+def _section(title: str, entries: Sequence[str]) -> list[str]:
+    """A heading with a list; nothing where that is empty."""
+    if not entries:
+        return []
+    shown = [_plain(shortened(entry, ENTRY_LENGTH)) for entry in entries[:ENTRIES]]
+    if len(entries) > ENTRIES:
+        shown.append(f"... and {len(entries) - ENTRIES:,} more")
+    return [f"**{title}**", "\n".join(f"- {entry}" for entry in shown)]
+
+
+def _plain(text: str) -> str:
+    """A text as one line of Markdown that means nothing but itself: names may hold any sign."""
+    line = escaped(" ".join(text.split()))
+    line = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)|[*`~|\[\]]", lambda sign: f"\\{sign[0]}", line)
+
+
+def _standing(entry: VerificationEntry | None) -> str:
+    """`failed (2 of 5 draws pass)`, also where an earlier release did not say it."""
+    return "not yet" if entry is None else (entry["text"] or entry["state"])
+
+
+def _lead(entry: VerificationEntry | None) -> str:
+    """What the description begins with."""
+    if entry is None or entry["state"] == "not yet":
+        return "Not verified yet"
+    said = _plain(_standing(entry)).rstrip(".")
+    if said.lower().startswith(("verified", "verification", "not verified")):
+        return said[0].upper() + said[1:]
+    return f"Verification: {said}"
+
+
+def _question(region: RegionFile) -> list[str]:
+    found = []
+    if (question := region.get("question")) is not None:
+        found.append(question["text"])
+    if (state := region.get("state")) is not None:
+        found.append(state["text"])
+    return found
+
+
+def _recommended(region: RegionFile) -> list[str]:
+    setting = region.get("setting")
+    if setting is None:
+        return ["None: no setting is known to be inside."]
+    return setting["text"] or [f"{setting['label']}: IN by {setting['basis']}"]
+
+
+def _verdicts(region: RegionFile) -> list[str]:
+    verdicts = region["verdicts"]
+    points = verdicts["points"]
+    found = verdict_texts(verdicts)
+    entries = [f"{said}: {found[name]}" for name, said in VERDICTS.items()]
+    if points["incomplete"]:
+        entries.append(f"incomplete, and not judged: {points['incomplete']:,}")
+    entries.append(
+        f"IN by means over their seeds, which is no claim about new ones: {points['in_by_means']:,}"
+    )
+    return [*entries, f"each verdict with confidence {verdicts['confidence']:g}"]
+
+
+def _uncovered(region: RegionFile) -> list[str]:
+    attacks = len(region["panel"])
+    panel = f"the {attacks:,} attacks" if attacks != 1 else "the one attack"
+    return [
+        f"Only {panel} of the panel, on these data: nothing is said of others.",
+        *control_answer(region),
+        *region.get("doubts", []),
+        *region.get("lacks", []),
+    ]
+
+
+def _next(region: RegionFile) -> str:
+    """Commands to type. The folder's path is left out: it is that of another machine, maybe."""
+    commands = ["report", "region"]
+    state, standing = region.get("state"), region.get("verification")
+    if state is not None and state["state"] == "stopped":
+        commands.insert(0, "resume")
+    if region.get("setting") is not None:
+        verified = standing is not None and standing["state"] == "verified"
+        commands.append("train" if verified else "verify")
+    lines = [f"- `sweeps {name} DIR`" for name in commands]
+    return "\n".join([*lines, f"- DIR is the results folder of {_plain(region['name'])}"])
+
+
+def _where(region: RegionFile) -> list[str]:
+    where = region.get("where")
+    return [] if where is None else where["text"]
+
+
+def _data(region: RegionFile) -> list[str]:
+    warned = [f"Warning: {warning}" for warning in data_warnings(region)]
+    return [*data_text(region), *warned]

@@ -1,0 +1,57 @@
+"""The answer that MLflow shows: region.json, where it is of all that the folder holds now."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from backdoor.errors import BackdoorSweepsError
+from sweeps.ledger import Ledger
+from sweeps.records.region_file import RegionFile
+from sweeps.results.update_region import update_region
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_region
+
+
+def written_answer(paths: SweepPaths, ledger: Ledger) -> RegionFile | None:
+    """region.json where it is not older than anything that it follows from, so that nothing is
+    judged twice; None elsewhere, and where an earlier release wrote it."""
+    with contextlib.suppress(OSError, BackdoorSweepsError):
+        newest = max(file.stat().st_mtime_ns for file in _sources(paths, ledger))
+        if paths.region.stat().st_mtime_ns < newest:
+            return None
+        region = read_region(paths.root)
+        counts = region["trials"]["finished"], region["trials"]["failed"]
+        # Some file systems keep times by the second.
+        if "headline" in region and counts == (len(ledger.finished), len(ledger.failed)):
+            return region
+    return None
+
+
+def current_answer(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile:
+    """The answer as the folder is now; region.json is brought up to date on the way.
+
+    trust_file: whether a region.json that seems to be current is read instead: for those who know
+    that the folder's times are those of its files, and not of a copy.
+
+    Raises:
+        UserError: spec.yaml was changed by hand.
+    """
+    found = written_answer(paths, ledger) if trust_file else None
+    return update_region(paths, ledger) if found is None else found
+
+
+def answer_if_any(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile | None:
+    """The same; None where the folder does not say what it asks, as some of before: MLflow then
+    shows its trials all the same."""
+    with contextlib.suppress(BackdoorSweepsError):
+        return current_answer(paths, ledger, trust_file)
+    return None
+
+
+def _sources(paths: SweepPaths, ledger: Ledger) -> Iterator[Path]:
+    yield paths.sweep
+    yield from ledger.files()
+    for folder in paths.verifications.glob("*"):
+        if (answer := VerificationPaths(folder).answer).is_file():
+            yield answer
