@@ -44,7 +44,7 @@ FLOORS = [
     ["sweeps.early_stopping"],
     ["sweeps.packs", "sweeps.search"],
     ["sweeps.runners", "sweeps.region"],
-    ["sweeps.cost", "sweeps.pictures", "sweeps.scheduling", "sweeps.analyses"],
+    ["sweeps.answer", "sweeps.cost", "sweeps.pictures", "sweeps.scheduling", "sweeps.analyses"],
     ["sweeps.results", "sweeps.verify"],
     ["sweeps.mirror", "sweeps.final_model"],
     ["sweeps.driver"],

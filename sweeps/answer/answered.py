@@ -164,7 +164,10 @@ def known_answers(paths: SweepPaths) -> Answered:
     stored = _stored(paths)
     if stored is None or stored["latest"] is None:
         return answers_of(paths)
-    listed = {stored["latest"]["verification_id"], *(o["verification_id"] for o in stored["others"])}
+    listed = {
+        stored["latest"]["verification_id"],
+        *(o["verification_id"] for o in stored["others"]),
+    }
     there = {folder.root.name for folder in folders_of(paths) if folder.answer.is_file()}
     if listed != there:
         return answers_of(paths)

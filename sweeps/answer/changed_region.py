@@ -72,7 +72,11 @@ def _points(frozen: FrozenRegion, region: RegionFile) -> list[str]:
         "added": len(now - known),
         "no longer there": len(known - now),
     }
-    found = [f"{counted(n, 'point')} {noun_for(n, 'was', 'were')} {what}" for what, n in counts.items() if n]
+    found = [
+        f"{counted(n, 'point')} {noun_for(n, 'was', 'were')} {what}"
+        for what, n in counts.items()
+        if n
+    ]
     moved = {
         "came in": len((inside_now - inside) & known),
         "left": len((inside - inside_now) & now),
@@ -91,7 +95,9 @@ def _trials(known: Collection[str], ended: Collection[str]) -> list[str]:
     before, now = set(known), set(ended)
     counts = {"added": len(now - before), "no longer there": len(before - now)}
     return [
-        f"{counted(n, 'trial')} {noun_for(n, 'was', 'were')} {what}" for what, n in counts.items() if n
+        f"{counted(n, 'trial')} {noun_for(n, 'was', 'were')} {what}"
+        for what, n in counts.items()
+        if n
     ]
 
 

@@ -86,7 +86,7 @@ class Latest:
 def _latest(
     paths: SweepPaths, known: Answered, region: RegionFile, ended: Collection[str]
 ) -> Latest:
-    unreadable = []
+    unreadable = list[str]()
     for entry in known.entries:
         if not entry["draws"]:
             continue

@@ -66,9 +66,7 @@ def answered_folder(paths: SweepPaths, verification_id: str) -> VerificationPath
     return found[0]
 
 
-def learn(
-    paths: SweepPaths, spec: SweepSpec, ledger: Ledger, folder: VerificationPaths
-) -> Learned:
+def learn(paths: SweepPaths, spec: SweepSpec, ledger: Ledger, folder: VerificationPaths) -> Learned:
     """Takes the trainings over, whose sweep must be locked. ledger: of the sweep.
 
     Raises:
@@ -80,7 +78,12 @@ def learn(
     answer = cast(VerificationFile, read_versioned(folder.answer, VERIFICATION_VERSION, rule))
     if answer["verification_id"] != name:
         raise StoredDataError(
-            Mistake(str(folder.answer), "must be of this verification", answer["verification_id"], RESTORE)
+            Mistake(
+                str(folder.answer),
+                "must be of this verification",
+                answer["verification_id"],
+                RESTORE,
+            )
         )
     planned = {trial.trial_id for trial in plan.trials(spec)}
     rows = _rows(Ledger(folder.ledger).table(), planned, set(attacks_by_id(spec)), name)

@@ -281,9 +281,7 @@ def read_plan(paths: VerificationPaths) -> Plan:
 
 
 def _asked(entry: SettingsEntry) -> VerificationSettings:
-    return VerificationSettings(
-        entry["draws"], entry["seeds"], entry["target"], entry.get("claim")
-    )
+    return VerificationSettings(entry["draws"], entry["seeds"], entry["target"], entry.get("claim"))
 
 
 def _read(file: Path) -> PlanFile:

@@ -47,18 +47,20 @@ def _conditions(draws: Sequence[Factors]) -> Iterator[tuple[str, str, Bools]]:
     for factor in sorted({name for own in draws for name in own}):
         values = [own.get(factor) for own in draws]
         name = factor.removeprefix("defence.")
-        numbers = [float(v) if _is_number(v) else np.nan for v in values]
-        column = np.array(numbers, dtype=np.float64)
+        column = np.array([_number(value) for value in values])
         for value in np.unique(column[~np.isnan(column)]).tolist():
             yield factor, f"{name} <= {value:g}", column <= value
             yield factor, f"{name} >= {value:g}", column >= value
-        for text in sorted({str(v) for v in values if v is not None and not _is_number(v)}):
-            same = [v is not None and not _is_number(v) and str(v) == text for v in values]
+        texts = [str(v) if v is not None and np.isnan(_number(v)) else None for v in values]
+        for text in sorted({text for text in texts if text is not None}):
+            same = [other == text for other in texts]
             yield factor, f"{name} == {text}", np.array(same, dtype=np.bool_)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: object) -> float:
+    """The value of a factor with an order; nan of others, and where a draw has no such factor."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if known else float("nan")  # type: ignore[arg-type]
 
 
 def _distinct(found: Iterator[tuple[str, str, Bools]]) -> list[tuple[str, str, Bools]]:
@@ -77,9 +79,7 @@ def _by_chance(conditions: Sequence[Bools], fails: Bools) -> Floats:
 
     inside = np.array([holds.sum() for holds in conditions], dtype=np.int64)
     both = np.array([(holds & fails).sum() for holds in conditions], dtype=np.int64)
-    found: Floats = hypergeom.sf(
-        both - 1, len(fails), int(fails.sum()), inside
-    )
+    found: Floats = hypergeom.sf(both - 1, len(fails), int(fails.sum()), inside)
     return found
 
 
