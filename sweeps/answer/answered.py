@@ -131,7 +131,7 @@ def _last_end(folder: VerificationPaths) -> str | None:
     last = max((row.finished_at for row in Ledger(folder.ledger).trials()), default=0.0)
     if not last:
         return None
-    return datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="seconds")
+    return datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="milliseconds")
 
 
 # --- verification.json -------------------------------------------------------------------------
