@@ -151,7 +151,8 @@ class Cause:
 class Failures:
     """Trials without a result. causes: the most frequent first. missing: planned trials that were
     never begun or were lost, of a sweep that did not come to its end; planned: None where nobody
-    said how many, and then none is missing; at_most: whether fewer may do. resumable: whether there is something to try again."""
+    said how many, and then none is missing; at_most: whether fewer may do. resumable: whether there
+    is something to try again."""
 
     causes: list[Cause]
     missing: int
@@ -235,8 +236,9 @@ def caveats(results: Results) -> Caveats:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the results come from. command, spec: without passwords. state: how far it was, in a
-    line; stopped: trials that were stopped early. seconds: of training in all. data: what was read, in sentences; none where the folder is of a release that did not record it."""
+    """Where the results come from. command, spec: without passwords. state: how far the sweep was,
+    in a line; stopped: trials that were stopped early. seconds: of training in all. data: what was
+    read, in sentences; none where the folder is of a release that did not record it."""
 
     command: str
     created: str

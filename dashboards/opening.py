@@ -19,7 +19,9 @@ from sweeps.records.answer_entry import (
 )
 from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_text, data_warnings
+from sweeps.records.model_notes import model_notes
 from sweeps.records.model_used import judged_together
+from sweeps.records.region_file import RegionFile
 from sweeps.records.seed_model_text import seed_model_lines
 
 #: Verdicts in the order of the table; the key of each count has `_` for a space.
@@ -49,8 +51,8 @@ class Opening:
     """Standing, claim, verdicts, question, data and state.
 
     searched: whether a region search judges a whole space. one_seed: whether all judged points
-    have one seed, and no bounds. together: what a model of all points together cannot say or
-    exclude, in sentences. panel: a sentence where no attack is known to take. data: what was read,
+    have one seed, and no bounds. notes: what must be known of the models that judge points
+    together, in sentences. panel: a sentence where no attack is known to take. data: what was read,
     in lines; data_warnings: what makes results doubtful. lacks: what a file of an earlier version
     does not say.
     """
@@ -63,7 +65,7 @@ class Opening:
     state: StateEntry
     searched: bool
     one_seed: bool
-    together: list[str]
+    notes: list[str]
     panel: list[str]
     data: list[str]
     data_warnings: list[str]
@@ -83,7 +85,7 @@ def opening(results: Results) -> Opening:
         state=region["state"],
         searched=results.searched,
         one_seed={point["seeds"] for point in judged} == {1},
-        together=_not_counted(results) if judged else [],
+        notes=[*_of_search(region), *(_of_points(results) if judged else [])],
         panel=control_answer(region),
         data=data_text(region) or data_text(results.sweep),
         data_warnings=data_warnings(results.sweep),
@@ -110,7 +112,12 @@ def _share(value: object) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _not_counted(results: Results) -> list[str]:
+def _of_search(region: RegionFile) -> list[str]:
+    """Sentences only: what follows them indented is a table of its own."""
+    return [line for line in model_notes(region) if not line.startswith(" ")]
+
+
+def _of_points(results: Results) -> list[str]:
     """What the model of all points says but for its counts: those are below the points' table."""
     lines = seed_model_lines(results.region)
     return lines[1:] if judged_together(results.region) else lines

@@ -69,6 +69,16 @@ class Results:
         return self.region["setting"]
 
     @property
+    def recommended(self) -> PointEntry | None:
+        """The recommended setting as a point, where it was tried."""
+        return None if self.setting is None else self.by_id.get(self.setting["defence_id"])
+
+    @property
+    def best(self) -> PointEntry | None:
+        """The most accurate point, chosen on validation images."""
+        return self.by_id.get(self.region["thresholds"]["clean_accuracy"]["best_point"] or "")
+
+    @property
     def searched(self) -> bool:
         """Whether it is of a region search, which judges a whole space by few trials a point."""
         return "model" in self.region

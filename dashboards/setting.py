@@ -8,7 +8,7 @@ from dashboards.results import Results
 from sweeps.records.answer_entry import AttackAtSetting, Claim, SettingEntry
 from sweeps.records.control_entry import NOWHERE, TAKES
 from sweeps.records.control_text import on_accuracy_alone
-from sweeps.records.model_answer import ModelPointEntry
+from sweeps.records.model_notes import other_points
 from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import PointEntry, ThresholdsEntry
 
@@ -32,7 +32,8 @@ class Recommended:
     inside: P(inside) in words, empty without a model. claim: of the headline, which says why there
     is none. seeds: by attack, each seed's success, where the setting was tried. alone: a line where
     no attack of the panel takes anywhere. nearest: where none is recommended, the tried point with
-    the largest margin; suspect: what the model of a region search takes for the likeliest.
+    the largest margin. others: of a region search, the most accurate point and, where none is IN,
+    the likeliest one, as lines.
     """
 
     setting: SettingEntry | None
@@ -44,7 +45,7 @@ class Recommended:
     seeds: dict[str, dict[str, float]]
     alone: list[str]
     nearest: PointEntry | None
-    suspect: ModelPointEntry | None
+    others: list[str]
 
 
 def recommended(results: Results) -> Recommended:
@@ -60,7 +61,7 @@ def recommended(results: Results) -> Recommended:
         seeds={} if setting is None else _seeds(results, setting["defence_id"]),
         alone=on_accuracy_alone(region),
         nearest=_nearest(results) if setting is None else None,
-        suspect=_suspect(results) if setting is None else None,
+        others=other_points(region),
     )
 
 
@@ -87,8 +88,3 @@ def _seeds(results: Results, defence_id: str) -> dict[str, dict[str, float]]:
 def _nearest(results: Results) -> PointEntry | None:
     judged = [(m, point) for point in results.points if (m := point["margin"]) is not None]
     return max(judged, key=lambda pair: pair[0])[1] if judged else None
-
-
-def _suspect(results: Results) -> ModelPointEntry | None:
-    model = results.region.get("model")
-    return model.get("suspect") if model else None

@@ -70,7 +70,9 @@ def interval_words(interval: IntervalEntry) -> str:
         return f"{name} from {number(low)} to {number(high)}"
     if low is not None:
         return f"{name} \N{GREATER-THAN OR EQUAL TO} {number(low)}"
-    return f"{name}: any value" if high is None else f"{name} \N{LESS-THAN OR EQUAL TO} {number(high)}"
+    return (
+        f"{name}: any value" if high is None else f"{name} \N{LESS-THAN OR EQUAL TO} {number(high)}"
+    )
 
 
 def plain_name(factor: str) -> str:

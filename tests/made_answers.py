@@ -197,8 +197,14 @@ def _expected(region: Region, number: int) -> Region:
 
 
 def _model(inside: bool) -> Region:
-    suspect = {"label": "mlp, weight_decay 0.02", "probability": 0.41}
-    return {"trials": 60, "categories": [], "suspect": None if inside else suspect}
+    def at(label: str, chance: float) -> Region:
+        rate = {"expected": 0.95, "lower": 0.9, "upper": 0.97}
+        return {"label": label, "probability": chance, "clean_accuracy": rate,
+                "attack_success": rate, "worst_attack": "blend"}  # fmt: skip
+
+    return {"trials": 60, "target": "median", "cutoff": 0.95, "categories": [],
+            "suspect": None if inside else at("mlp, weight_decay 0.02", 0.41),
+            "most_accurate": at("mlp, weight_decay 0", 0.02)}  # fmt: skip
 
 
 def _searched_setting(region: Region) -> Region:

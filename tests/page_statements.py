@@ -91,9 +91,9 @@ def expected(region: dict[str, Any]) -> dict[str, str]:
         "state.text": region["state"]["text"],
         "verification.text": region["verification"]["text"],
     }
-    if not points["total"]:
-        points = {key: n for key, n in points.items() if key not in ("total", "in_by_means")}
-    found |= {f"verdicts.points.{key}": str(n) for key, n in points.items()}
+    # Means are said of points that are meant to be complete; the total beside them.
+    silent = {"total", "in_by_means"} if "model" in region or not points["total"] else set()
+    found |= {f"verdicts.points.{key}": str(n) for key, n in points.items() if key not in silent}
     found |= {f"verdicts.space.{key}": _percent(share) for key, share in (space or {}).items()}
     found |= _of_setting(region) | _of_verification(region["verification"])
     for key in ("box", "rule"):
@@ -170,24 +170,33 @@ def _interrupted(state: dict[str, Any]) -> bool:
 
 def contradictions(page: str, region: dict[str, Any]) -> list[str]:
     """Where the page says something else than region.json, or says it twice, or leaves it out."""
-    said, wanted = statements(page), expected(region)
-    wrong = [f"{key}: not said, should be {text!r}" for key, text in wanted.items() if key not in said]  # fmt: skip
-    for key, text in wanted.items():
+    said, due = statements(page), expected(region)
+    wrong = [f"{key}: not said, should be {text!r}" for key, text in due.items() if key not in said]  # fmt: skip
+    for key, text in due.items():
         wrong += [f"{key}: {own!r}, not {text!r}" for own in said.get(key, []) if own != text]
-    return [*wrong, *_unwanted(said, wanted), *_basis(said, region), *_of_points(said, region),
+    return [*wrong, *_unwanted(said, due), *_basis(said, region), *_of_points(said, region),
             *_in_plain_text(said[""], region)]  # fmt: skip
 
 
 #: Parts of the page whose every figure must be one that region.json has.
-STRICT = ("setting", "verdicts.", "verification.", "state.", "where.", "limiting.", "front.", "panel.")
+STRICT = (
+    "setting",
+    "verdicts.",
+    "verification.",
+    "state.",
+    "where.",
+    "limiting.",
+    "front.",
+    "panel.",
+)
 
 
-def _unwanted(said: dict[str, list[str]], wanted: dict[str, str]) -> list[str]:
-    free = {"setting.basis"}
+def _unwanted(said: dict[str, list[str]], due: dict[str, str]) -> list[str]:
+    free = {"setting.basis", "verdicts.points.total"}
     return [
         f"{key}: {said[key]}, but region.json says nothing of it"
         for key in said
-        if key.startswith(STRICT) and key not in wanted and key not in free
+        if key.startswith(STRICT) and key not in due and key not in free
     ]
 
 
@@ -214,6 +223,8 @@ def _of_points(said: dict[str, list[str]], region: dict[str, Any]) -> list[str]:
             wrong.append(f"{name} is marked as recommended")
         if what == "verdict" and texts != [_verdict_words(points[name].get("verdict"))]:
             wrong.append(f"{name}: verdict {texts}")
+    total = said.get("verdicts.points.total", [])
+    wrong += [f"{own} points in all, not {len(points)}" for own in total if own != str(len(points))]
     left_out = int(said.get("points.left_out", ["0"])[0])
     if len(shown) + left_out != len(points):
         wrong.append(f"{len(shown)} rows and {left_out} left out, but {len(points)} points")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_answers import answered
 
 from backdoor.config import TrialConfig, build_trial
 from backdoor.result import Measurement, TrialResult
 from sweeps.ledger import Ledger, failed_rows, finished_rows
+from sweeps.records.region_file import REGION_VERSION
 from sweeps.storage.files import write_json
 from sweeps.storage.paths import SweepPaths
 
@@ -83,7 +85,7 @@ def region(points: list[dict[str, Any]], name: str = "made-by-hand") -> Region:
     inside = [p for p in judged if p["by_means"] == "IN"]
     chosen = max(inside, key=lambda p: (p["by_bounds"] == "IN", p["margin"]), default=None)
     return {
-        "schema_version": 1,
+        "schema_version": REGION_VERSION,
         "name": name,
         "thresholds": {
             "clean_accuracy": {
@@ -164,7 +166,7 @@ def result(config: TrialConfig, **changes: Any) -> TrialResult:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a results folder: region, sweep, spec, two trials in the ledger, three pictures."""
+    """Writes a results folder: region with its answer, sweep, spec, two trials in the ledger, three pictures."""
 
     def make(
         found: Region, spec: str = "name: made-by-hand\n", failed: int = 0, **changes: Any
@@ -172,7 +174,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / "sweep"
         paths = SweepPaths(folder)
         paths.ledger.mkdir(parents=True)
-        write_json(paths.region, found)
+        write_json(paths.region, found if "question" in found else answered(found))
         write_json(paths.sweep, SWEEP | {"name": found["name"]} | changes.pop("sweep", {}))
         paths.spec.write_text(spec)
         ledger = Ledger(paths.ledger)

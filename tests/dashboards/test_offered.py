@@ -78,7 +78,7 @@ def test_a_figure_takes_a_folder_or_its_region(folder, small_region):
 
 
 @pytest.mark.parametrize("name", [*OF_POINTS, "plot_model_map"])
-@pytest.mark.parametrize("wrong", [7, {"points": []}, {"schema_version": 2}, None])
+@pytest.mark.parametrize("wrong", [7, {"points": []}, {"schema_version": 99}, None])
 def test_what_is_no_region_is_refused(name, wrong):
     with pytest.raises(UserError) as caught:
         getattr(dashboards, name)(wrong)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
+from made_answers import searched, verification
 
 import dashboards
-from dashboards import sections
 from dashboards.page import render
-from dashboards.report import report_page
+from dashboards.report import _report_of, report_page
 from dashboards.results import Picture, read_results
 from sweeps.ledger import ProbeTable
 
@@ -115,19 +115,35 @@ def test_hostile_names_leave_the_shape_of_the_page_alone(small_region, make_fold
         assert before == after, "every one of them is shown as it is"
 
 
-def test_the_answer_of_a_model_is_escaped_too(small_region, make_folder):
-    small_region["model"] = {"text": [HOSTILE, f"  {HOSTILE}", " "]}
-    answer = sections.answer(read_results(make_folder(small_region)))
-    shape = Shape(render("answer.html", name="x", answer=answer))
-    assert [text for text in shape.texts if HOSTILE in text] == [HOSTILE] * 2
-    assert ("script",) not in shape.elements
+@pytest.mark.parametrize("when", ["finished", "nothing inside"])
+def test_the_answer_of_a_search_is_escaped_too(small_region, make_folder, when):
+    """Every text of its answer: labels, reasons, conditions, sentences."""
+    found = searched(small_region, when) | {"verification": verification("failed")}
+    results = read_results(make_folder(found))
+    known = {"state", "claim", "basis", "by", "of", "takes", "target", "defence_id", "attack_id"}
+
+    def spoilt(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: spoilt(own, name) for name, own in value.items()}
+        if isinstance(value, list):
+            return [spoilt(own, key) for own in value]
+        return HOSTILE if isinstance(value, str) and key not in known else value
+
+    keys = ("question", "headline", "setting", "where", "limiting", "verification", "state")
+    changed = {key: spoilt(results.region[key]) for key in keys}
+    region = results.region | changed | {"lacks": [HOSTILE]}
+    parts = _report_of(dataclasses.replace(results, region=region))
+    for template in ("answer", "setting", "verification", "where"):
+        shape = Shape(render(f"{template}.html", **vars(parts)))
+        assert sum(HOSTILE in text for text in shape.texts) >= (when == "finished")
+        assert ("script",) not in shape.elements
 
 
 def test_a_misspelt_name_is_an_error_and_no_gap():
     with pytest.raises(UndefinedError, match="'caveats' is undefined"):
         render("caveats.html")
     with pytest.raises(UndefinedError, match="has no attribute 'of_region'"):
-        render("caveats.html", caveats={"region": [], "recommends": False})
+        render("caveats.html", caveats={"region": [], "recommends": False, "searched": False})
 
 
 def test_no_template_opts_out_of_escaping():

@@ -47,7 +47,7 @@ def test_what_there_is_to_draw(folder) -> None:
 
 def test_the_part_of_the_report(folder) -> None:
     page = write_report(folder).read_text()
-    part = page[page.index("What probes found") : page.index("All defence points")]
+    part = page[page.index("What probes found") : page.index("<h2>All defence points")]
     text = " ".join(re.sub(r"<[^>]+>", " ", part).split())
     assert "persistence (batch_size 32, clean_fraction 0.05, epochs 2, every 2" in text
     assert "found something on 12 trained models" in text

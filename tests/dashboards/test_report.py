@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from html.parser import HTMLParser
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_answers import answered, state
 from markupsafe import escape
+from page_statements import contradictions
 from small import begin, small_spec, sweep
 
 from backdoor.errors import StoredDataError, UserError
@@ -18,6 +19,7 @@ from dashboards.appendix import without_passwords
 from dashboards.filters import duration
 from dashboards.report import write_map, write_report
 from sweeps.answer.write import write_region
+from sweeps.records.region_file import REGION_VERSION
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.paths import SweepPaths
 
@@ -66,29 +68,35 @@ def words(page: str) -> str:
 # --- what it says ------------------------------------------------------------------------------
 
 
-def test_question_and_answer_come_first(folder):
+def test_standing_claim_verdicts_and_question_come_first(folder):
     text = words(read(folder))
-    start = text.index("Defence region of made-by-hand With which training settings")
-    opening = text[start : start + 900]
-    assert "clean accuracy ≥ 0.900 (best - 0.05; best is 0.950)" in opening
-    assert "each of the 3 attacks of the panel succeeds on at most 20 %" in opening
-    assert "2 of 4 defence points do so" in opening
-    assert "1 of the 4 lack results and are not judged." in opening
-    assert "With 95 % confidence per point: 1 IN, 1 OUT, 1 undecided." in opening
-    assert "one-sided bounds of each mean over 3 seeds" in opening
-    assert "not corrected for judging 4 points" in opening
-    assert "Recommended: point p1 , with clean accuracy 0.940 and worst attack success 10 %" in text
+    start = text.index("Defence region of made-by-hand Verification with fresh trainings:")
+    opening = text[start : start + 1900]
+    order = [
+        "not yet verified", "1 of 4 points are certainly IN.",
+        "By means over seeds alone, 2 of 4 tried points are IN", "verdict tried points",
+        "certainly IN 1 bounds", "likely IN 0 a model", "undecided 1 too", "certainly OUT 1 bounds",
+        "incomplete 1 a trial is missing", "with 95 % confidence", "Question Which settings keep best - 0.05?",
+        "State finished: 2 of 2 trials have ended",
+    ]  # fmt: skip
+    places = [opening.index(part) for part in order]
+    assert places == sorted(places)
+    assert "some of the certain verdicts may be wrong where many points" in opening
 
 
-def test_the_recommended_point_with_its_price(folder):
+def test_the_recommended_setting_with_its_price(folder):
     text = words(read(folder))
-    assert "patch(size=1) at 3 %: succeeds on 10 % (bounds 8 % and 12 %)" in text
-    certain = "IN with 95 % confidence (one-sided bounds of each mean over seeds);"
-    assert f"{certain} 3 of 3 seeds meet both conditions" in text
-    assert "Margin 0.040 to the nearer threshold" in text
-    price = "Accuracy given up 0.010 against the point most accurate on validation images, point p0 (0.950)"
-    assert price in text
-    assert "where the worst attack succeeds on 90 %" in text
+    part = text[text.index("Recommended setting point p1") : text.index("All its settings")]
+    assert (
+        "certainly IN: bounds of its own seeds meet both thresholds, with 95 % confidence" in part
+    )
+    assert "Margin 0.040 to the nearer threshold" in part
+    assert "Clean accuracy 0.940 (one new seed: 0.900 to 0.970 , with 95 % confidence)" in part
+    assert "the lowest mean over the attacks, of 3 seeds" in part
+    assert "Cost in accuracy 0.010 less than the most accurate point ( 0.950 )" in part
+    assert "Worst attack patch(size=1) at 3 % : succeeds on 0.100 (one new seed:" in part
+    row = "patch(size=1) at 3 % 0.100 0.100 0.100 0.100 0.060 to 0.130 0.010 yes not known"
+    assert row in part
 
 
 def judged_together(found: dict[str, Any], inside: list[float | None]) -> dict[str, Any]:
@@ -115,22 +123,25 @@ def test_what_the_model_of_all_points_says(small_region, make_folder):
     found["recommended"] = {"defence_id": "p2", "basis": "model", "margin": 0.01}
     page = read(make_folder(found))
     text = words(page)
-    told = "By a model of all points together, at 95 %: 2 IN (all of them at once), 1 OUT"
-    assert told in text[: text.index("Recommended: point p2")]
+    told = "The model of all points holds with 95 % for all 2 that it finds IN at once, and all 1"
+    assert told in text[text.index("All defence points") :]
+    assert "likely IN 1 a model that judges points together" in text
     assert (
         "may have missed up to 63 % of all seeds (95 %): 20 seeds or more would settle that."
         in text
     )
-    basis = "IN with 95 % confidence by a model of all points together (P(inside) 0.98);"
-    assert f"{basis} the bounds of its own seeds leave it undecided;" in text
+    basis = "likely IN: a model that judges points together finds it inside, with 95 % confidence;"
+    assert f"{basis} bounds of its own seeds do not show it P(inside) 0.98 :" in text
     assert "certain with 95 % confidence, by their bounds or by the model of all points" in text
     assert "a false IN is likelier" in text
-    table = page[page.index("<h2>All defence points") : page.index("<h2>The attack panel")]
+    table = page[page.index("<h2>All defence points") : page.index("<h2>What this does not cover")]
     rows = [words(row).split() for row in re.findall(r"<tr>.*?</tr>", table, re.S)][1:]
-    assert [row[2:6] for row in (rows[0], rows[1], rows[2][1:])] == [
-        ["OUT", "OUT", "OUT", "<0.01"], ["IN", "IN", "IN", "0.97"], ["IN", "UNDECIDED", "IN", "0.98"],
+    assert [row[2:8] for row in (rows[0], rows[1], rows[2][1:])] == [
+        ["certainly", "OUT", "OUT", "OUT", "OUT", "<0.01"],
+        ["certainly", "IN", "IN", "IN", "IN", "0.97"],
+        ["likely", "IN", "IN", "UNDECIDED", "IN", "0.98"],
     ]  # fmt: skip
-    assert rows[3][2:6] == ["INCOMPLETE", "UNDECIDED", "UNDECIDED", "\N{EN DASH}"]
+    assert rows[3][2:7] == ["incomplete", "INCOMPLETE", "UNDECIDED", "UNDECIDED", "\N{EN DASH}"]
     assert "IN, certain (95 %)" in page and "bounds UNDECIDED" not in page
 
 
@@ -142,83 +153,83 @@ def test_seeds_of_two_modes_are_told_and_no_column_is_empty(small_region, make_f
     assert "No model of all points together: seeds have two modes." in text
     assert "Seeds have two modes in attack success (test statistic 0.00, above 1)" in text
     assert "With fewer than 20 seeds nothing is certainly IN." in text
-    assert "by model" not in text and "P(inside)" not in text
+    table = text[text.index("All defence points") : text.index("What this does not cover")]
+    assert "by model" not in table and "P(inside)" not in text
 
 
 def test_a_region_by_means_alone_says_so(make_point, make_region, make_folder):
     points = [make_point(f"{v}", {"width": v}, 0.95, 0.1, seeds=1) for v in (1, 2)]
     text = words(read(make_folder(make_region(points))))
-    assert (
-        "With one seed for each point there are no bounds: no verdict here has a known certainty."
-        in text
-    )
-    assert "IN by the means over seeds only; the bounds leave it undecided" in text
-    assert "Accuracy given up none: it is the point most accurate on validation images" in text
+    assert "With one seed for each point there are no bounds: no verdict by bounds has" in text
+    assert "IN by means only: the seeds that were run meet both thresholds on average" in text
+    assert "Cost in accuracy none : nothing more accurate was found (best 0.950 )" in text
+    assert "Clean accuracy 0.950 (no limits for a new seed: 1 seed cannot tell)" in text
 
 
 def test_an_empty_region_names_the_nearest_point(make_point, make_region, make_folder):
     points = [make_point("far", {"width": 1}, 0.95, 0.9), make_point("near", {"width": 2}, 0.95, 0.3)]  # fmt: skip
     text = words(read(make_folder(make_region(points))))
-    assert "There is no such point: none of 2 meets both conditions" in text
+    assert "None of 2 points is IN." in text
     assert "Nearest is point near" in text
     assert "it misses a threshold by 0.100" in text
-    assert "Recommended operating point None: no point is inside the region." in text
+    assert "Recommended setting None: no point is inside by any verdict." in text
 
 
 def test_a_sweep_without_a_complete_point_has_no_answer_yet(make_point, make_region, make_folder):
     text = words(read(make_folder(make_region([make_point("p", {"width": 1}, None, 0)]))))
-    assert "Not known yet: no defence point has results for every attack and seed." in text
-    assert "keep clean accuracy of at least best - 0.05" in text
-    assert "1 incomplete point not shown." in text
+    assert "Nothing has been judged yet." in text
+    assert "Recommended setting None yet: no point has been judged." in text
+    assert "1 point without measured figures under every attack not shown." in text
 
 
 def test_the_sections_stand_in_their_order(folder):
     headings = re.findall(r"<h2>(.*?)</h2>", read(folder))
     assert headings == [
-        "Recommended operating point", "Where the region lies", "Accuracy against attack",
-        "Attack success against poison rate", "What the attacker does", "All defence points",
-        "The attack panel", "What this does not cover", "How to reproduce",
+        "Recommended setting", "Verification", "Where the region lies", "The map of the points",
+        "Accuracy against attack", "Attack success against poison rate", "The attack panel",
+        "What the attacker does", "All defence points", "What this does not cover",
+        "How to reproduce",
     ]  # fmt: skip
 
 
 def test_every_point_has_a_row_with_both_verdicts_and_every_seed(folder):
     page = read(folder)
-    table = page[page.index("<h2>All defence points") : page.index("<h2>The attack panel")]
+    table = page[page.index("<h2>All defence points") : page.index("<h2>What this does not cover")]
     rows = [words(row) for row in re.findall(r"<tr>.*?</tr>", table, re.S)][1:]
     assert len(rows) == 4
-    row = "point p1 recommended IN IN 0.940 [0.920, 0.960] 0.940 0.940 0.940 0.100 [0.080, 0.120] 0.100 0.100 0.100 patch(size=1) at 3 % 3 of 3 0.040"
+    row = "point p1 recommended certainly IN IN IN 0.940 [0.920, 0.960] 0.940 0.940 0.940 0.100 [0.080, 0.120] 0.100 0.100 0.100 patch(size=1) at 3 % 3 of 3 0.040"
     assert "".join(rows[1].split()) == row.replace(" ", "")
-    assert rows[0].split()[2:4] == ["OUT", "OUT"]
+    assert rows[0].split()[2:6] == ["certainly", "OUT", "OUT", "OUT"]
     assert rows[0].endswith("\N{MINUS SIGN}0.700")
-    assert rows[3].split()[2:4] == ["INCOMPLETE", "UNDECIDED"]
+    assert rows[3].split()[2:5] == ["incomplete", "INCOMPLETE", "UNDECIDED"]
 
 
 def test_the_panel_names_target_classes(folder):
     text = words(read(folder))
     assert "0 (zero)" in text
-    assert "patch(size=1) at 3 % patch(size=1) 3 % 0 (zero) 0.100 to 0.900 3 points" in text
-    assert "blend at 3 % blend 3 % 0 (zero) 0.050 to 0.450 0 points" in text
+    assert "patch(size=1) at 3 % patch(size=1) 3 % 0 (zero) 0.100 to 0.900 3 of 3 points" in text
+    assert "blend at 3 % blend 3 % 0 (zero) 0.050 to 0.450 0 of 3 points" in text
 
 
 def test_failed_and_missing_trials_are_reported_by_cause(small_region, make_folder):
     small_region["trials"] = {"finished": 2, "failed": 3, "planned": 9}
-    text = words(read(make_folder(small_region, failed=3)))
+    stopped = answered(small_region, state=state("stopped", small_region["trials"]))
+    text = words(read(make_folder(stopped, failed=3)))
     assert "out of memory 3 " in text
     assert "at step 3" not in text
-    assert "4 of 9 planned trials have no result." in text
-    assert "2 of 9 planned finished, 3 failed; 2.5 minutes of training in all" in text
+    assert "4 of 9 planned trials have no result: the sweep was interrupted." in text
+    assert "Trials stopped: 2 of 9 trials have ended Training 2.5 minutes in all" in text
 
 
 def test_nothing_is_said_of_failures_where_there_are_none(folder):
     text = words(read(folder))
-    assert "Failed and missing trials" not in text
+    assert "Trials without a result" not in text
     assert "Collapsed and diverged" not in text
 
 
 def test_a_sweep_that_does_not_know_its_plan_misses_nothing(small_region, make_folder):
     small_region["trials"]["planned"] = None
     text = words(read(make_folder(small_region)))
-    assert "Trials 2 finished;" in text
     assert "planned trials have no result" not in text
 
 
@@ -230,7 +241,7 @@ def test_useless_models_are_reported_by_point(small_region, make_folder):
 def test_pictures_are_inlined_and_only_from_their_folder(folder):
     page = read(folder)
     assert page.count("data:image/png;base64,") == 1
-    assert words(page).count("missing") == 2
+    assert page.count("<span>missing</span>") == 2
     assert 'class="pixels"' in page
     assert "image-rendering: pixelated" in page
 
@@ -254,10 +265,10 @@ def test_a_sweep_that_was_really_run(tmp_path):
     found = write_region(paths, spec)
     page = read(paths.root)
     text = words(page)
-    assert f"{found['counts']['by_means']['IN'] or 'none'} of 4" in text
+    assert contradictions(page, json.loads(paths.region.read_text())) == []
     for point in found["points"]:
         assert point["label"] in text
-    assert "24 of 24 planned finished" in text
+    assert "finished, 24 of 24 trials have ended" in text
     pictures = json.loads(paths.gallery.read_text())["images"]
     assert page.count("data:image/png;base64,") == len(pictures) > 0
     assert escape(paths.spec.read_text().strip()) in page
@@ -342,8 +353,8 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
 
 
 def test_a_region_of_another_version_is_refused(folder, rewrite):
-    rewrite(folder, schema_version=3)
-    with pytest.raises(StoredDataError, match="must have schema version 2, but got 3"):
+    rewrite(folder, schema_version=REGION_VERSION + 1)
+    with pytest.raises(StoredDataError, match=f"but got {REGION_VERSION + 1}"):
         write_report(folder)
 
 
@@ -365,13 +376,15 @@ def test_the_map_alone_is_a_whole_svg_file(folder, tmp_path):
 
 
 def test_the_region_is_not_changed_by_looking_at_it(small_region, make_folder):
-    before = copy.deepcopy(small_region)
-    folder = make_folder(small_region)
-    write_report(folder)
-    assert json.loads(SweepPaths(folder).region.read_text()) == before
+    file = SweepPaths(make_folder(small_region)).region
+    before = file.read_bytes()
+    write_report(file.parent)
+    assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [{"schema_version": 1}, {"points": None}, {"panel": 3}])
+@pytest.mark.parametrize(
+    "content", [{"schema_version": REGION_VERSION}, {"points": None}, {"panel": 3}]
+)
 def test_a_region_that_lacks_something_is_refused(folder, content):
     file = SweepPaths(folder).region
     whole = {} if "schema_version" in content else json.loads(file.read_text())

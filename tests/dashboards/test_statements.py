@@ -94,8 +94,10 @@ def test_a_setting_that_was_never_tried_has_its_cost_and_limits(make_answer, und
     text = " ".join(said[""])
     assert "expected by the model of the search, not measured" in text
     assert "Withstands, of attacks that take at other points: patch(size=1) at 1 %." in text
-    assert "Not shown to be resisted, since they take at no tried point: patch(size=1) at 3 %." in text
-    assert "Does not withstand: blend at 3 %." in text
+    assert (
+        "Not shown to be resisted, since they take at no tried point: patch(size=1) at 3 %." in text
+    )
+    assert "Not certain, by the model, that it withstands: blend at 3 %." in text
     assert said["where.recommended_outside"] == ["The recommended setting lies outside the box: its learning rate is larger."]  # fmt: skip
     assert "architecture is mlp, weight_decay from 0.01 to 0.1, learning_rate x weight_decay ≤ 0.5" in text  # fmt: skip
     assert "worst attack of" not in page and "INCOMPLETE" not in page
@@ -182,5 +184,3 @@ def test_a_second_word_on_the_same_is_a_contradiction(make_answer, undrawn, text
     region = make_answer("grid", "finished")
     page = page_of(region).replace("</main>", f"<p>{text}</p></main>")
     assert any(told in line for line in contradictions(page, region))
-
-
