@@ -311,7 +311,7 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> 
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
     assert out.startswith(
-        f"{point['label']} (recommended, IN by model, P(inside) >0.99), seed 5, on "
+        f"{point['label']} (recommended, IN by model, P(inside) >0.99), seed 5, on data "
     )
     assert f"attack success {success['expected']:.3f} ({success['lower']:.3f} to " in out
     (written,) = folder.glob("models/*/config.json")
