@@ -211,7 +211,9 @@ def test_folder_report_and_figures_know_the_rule(tmp_path) -> None:
     assert any(list(values) == pytest.approx([0.02, 0.08]) for values in drawn if len(values) == 2)
     assert plot_region_map(region).axes
     page = write_report(paths.root, tmp_path / "report.html").read_text()
-    assert "more than with the clean baseline of the same seed?" in " ".join(page.split())
+    words = " ".join(page.split())
+    assert "at most 0.1 more than with the clean baseline of the same seed. Limits are for" in words
+    assert "attack success &lt;= baseline + 0.1, paired by seed, for all 2 attacks" in words
 
 
 def test_optunas_constraint_is_what_is_above_the_baseline(tmp_path) -> None:

@@ -1,6 +1,8 @@
 """The answer of a region search: words and numbers against what can be computed otherwise."""
 
+import html
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -23,10 +25,11 @@ from sweeps.levelset.membership import probability, summary
 from sweeps.levelset.model import Panel
 from sweeps.levelset.search import LevelSetSearch, LevelSetSettings, Outcome
 from sweeps.levelset.volume import Volume, joint_draws, passing, probability_of, volume
+from sweeps.records.headline import headline_of
+from sweeps.records.model_notes import model_notes, other_points
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.model_region import model_answer
-from sweeps.region.model_text import model_text
 from sweeps.results.create import read_spec
 from sweeps.runners.serial import SerialRunner
 from sweeps.search.level_set import RegionSearch
@@ -202,8 +205,7 @@ def test_a_space_of_categories_has_a_category_for_its_box(tmp_path) -> None:
     region = region_on(tmp_path / "r", {"architecture": ["linear", "ridge"]}, answers)
     box = {"category": {"defence.architecture": "linear"}, "intervals": []}
     assert region["model"]["box"].items() >= box.items()
-    lines = model_text(region)
-    assert "largest box: linear (100 % of it inside, 100 % of the region)" in lines
+    assert "largest box: linear (100 % of it inside, 100 % of the region)" in region["text"]
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -216,7 +218,7 @@ def test_a_zero_beside_a_scale_is_distinguished_from_it(tmp_path, inside) -> Non
     defence = {"architecture": "linear", "weight_decay": [0, {"log": [1e-3, 1]}]}
     region = region_on(tmp_path / "r", defence, answers)
     words = "weight_decay 0" if inside else "weight_decay 0.001 to 1"
-    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in model_text(region)
+    assert f"largest box: {words} (100 % of it inside, 100 % of the region)" in region["text"]
     assert {str(m["category"]["defence.weight_decay"]) for m in region["model"]["maps"]} == {
         "0.001 to 1"
     }
@@ -242,14 +244,19 @@ def test_a_search_that_goes_on_is_answered_and_says_what_it_would_try(tmp_path) 
     paths = begin(tmp_path / "r", spec)
     with pytest.raises(KeyboardInterrupt):
         sweep(paths, spec, SerialRunner(interrupted))
-    model = write_region(paths, spec)["model"]
+    region = write_region(paths, spec)
+    model = region["model"]
     assert model["trials"] < 120 and model["stopped_by"] is None and len(model["next"]) == 4
     known = Ledger(paths.ledger).rows()
     for one in model["next"]:
         assert all(
             (r["config"]["defence"], r["seed"]) != (one["defence"], one["seed"]) for r in known
         )
-    assert model["maps"] and "; ended" not in "".join(model["text"])
+    assert model["maps"] and region["next"] == model["next"]
+    assert (region["state"]["state"], region["state"]["why"]) == ("stopped", None)
+    assert (
+        f"State: stopped, {model['trials']} of at most 120 trials have ended. `sweeps resume` goes on."
+    ) in region["text"]
 
 
 def test_the_answer_is_what_the_space_was_made_to_be(folder) -> None:
@@ -274,11 +281,25 @@ def test_the_answer_is_what_the_space_was_made_to_be(folder) -> None:
 def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
     assert main(["region", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "of the defence space meet: clean accuracy >= 0.900, attack success <= 0.2" in said
-    assert "Recommended: linear" in said and "short rule: " in said and "  1 patch" in said
+    region = json.loads((folder / "region.json").read_text())
+    share, volume = region["model"]["space"]["IN"], region["model"]["volume"]
+    assert (
+        f"\nAnswer: {100 * share:.3g} % of the defence space is likely IN: clean accuracy >= 0.9, "
+        "attack success <= 0.2 for all 2 attacks.\nOf the defence space, at 95 %: "
+        f"{100 * share:.3g} % likely IN, "
+    ) in said
+    assert f" likely OUT; expected inside {100 * volume['fraction']:.3g} % (90 % interval " in said
+    assert "\nRecommended: linear" in said and "\nshort rule: " in said and "\n  1 patch" in said
+    setting = region["setting"]
+    assert setting["label"] == region["model"]["recommended"]["label"]
+    assert f"\nRecommended: {setting['label']} (likely IN: by a model of all points" in said
+    assert said.endswith("\n".join(region["text"]) + "\n")
     assert main(["report", str(folder)]) == 0
     page = (folder / "report.html").read_text()
-    assert "of the defence space meet: clean accuracy" in page and "Recommended: linear" in page
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    assert (
+        region["headline"]["text"] in words and f"Recommended setting {setting['label']} " in words
+    )
     assert "by the model of the search" in page and "inside with 95 % probability" in page
     assert "Accuracy against attack" not in page, "no point is complete"
 
@@ -289,7 +310,9 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> 
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
-    assert out.startswith(f"{point['label']} (recommended, IN by model, P(inside) ") and "seed 5, on data" in out
+    assert out.startswith(
+        f"{point['label']} (recommended, IN by model, P(inside) >0.99), seed 5, on data "
+    )
     assert f"attack success {success['expected']:.3f} ({success['lower']:.3f} to " in out
     (written,) = folder.glob("models/*/config.json")
     config = json.loads(written.read_text())
@@ -328,8 +351,8 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
     strict, usual = (model_answer(FittedRegion.of(s, ledger)) for s in (spec, median))
     assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
     assert strict["space"]["IN"] <= usual["space"]["IN"]
-    assert "for 90 % of the seeds" in model_text({"model": strict, "panel": [1, 2], "thresholds": {
-        "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}})[1]  # fmt: skip
+    said = model_notes({"model": strict, "thresholds": {"confidence": 0.95}})[0]
+    assert said == f"By a model of {strict['trials']} trials, for 90 % of the seeds."
 
 
 @pytest.mark.parametrize(
@@ -338,8 +361,9 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
 )
 def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, least, said) -> None:
     """From the answer, its words and what `verify` draws inside."""
-    usual = json.loads((folder / "region.json").read_text())["model"]
-    assert usual["cutoff"] == 0.95 and not any("together" in line for line in usual["text"])
+    region = json.loads((folder / "region.json").read_text())
+    usual = region["model"]
+    assert usual["cutoff"] == 0.95 and "outside together" not in "".join(region["text"])
     for place in ("sweeps.region.fitted_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
     spec, ledger = read_spec(SweepPaths(folder)), Ledger(folder / "ledger")
@@ -348,8 +372,14 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     assert held["space"]["IN"] < usual["space"]["IN"] and held["volume"] == usual["volume"]
     assert held["space"]["OUT"] == usual["space"]["OUT"]
     assert (held["recommended"] is None) == (least > 1)
-    text = "\n".join(model_text({"model": held, "panel": [1, 2], "thresholds": {
-        "clean_accuracy": {"rule": "0.9"}, "attack_success": 0.2, "confidence": 0.95}}))  # fmt: skip
+    less = region | {"model": held}
+    text = "\n".join(model_notes(less))
+    claim = headline_of(less)
+    assert claim["claim"] == ("likely" if least < 1 else "none")
+    assert claim["text"].startswith("No point of the defence space is likely IN") == (least > 1)
+    titles = [line.partition(":")[0] for line in other_points(less) if not line.startswith(" ")]
+    nearest = ["Most likely inside, but not IN"] if least > 1 else []
+    assert titles == [*nearest, "Most accurate"]
     assert (
         f"{said}: model errors are correlated, so among all points with P(inside) >= 0.95 more than "
         "5 % could be outside together." in text

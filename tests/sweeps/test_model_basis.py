@@ -105,7 +105,12 @@ def test_verify_draws_from_the_points_in_by_model(finished) -> None:
     assert sum(map(len, frozen["points"].values())) == 6
     assert answer["inside"]["draws"] == 8 and answer["reliability"] is None
     said = verification_text(answer)
-    assert "Points were drawn from those tried that are IN by model, with replacement: " in said
+    drawn = {draw["label"] for draw in answer["draws"] if draw["stratum"] == "inside"}
+    assert (
+        "Points were drawn from those tried that are IN by model, with replacement: "
+        "1 different one. The claim is about such a point with fresh seeds, not about each of the "
+        "points."
+    ) in said and len(drawn) == len(ids(region, "model", "IN")) == 1
 
 
 def test_means_stay_the_default(finished) -> None:

@@ -294,13 +294,10 @@ def test_folder_report_and_train_say_it(tmp_path, capsys) -> None:
     region = judged(rows_of({1: TAKEN[2]}))
     sweep = json.loads(paths.sweep.read_text())
     page = report_page(Results(json.loads(json.dumps(region)), sweep, "", [], []))
-    assert (
-        "<strong>The panel proves nothing: no attack of it takes at any tried point.</strong>"
-        in page
-    )
+    assert ">The panel proves nothing: no attack of it takes at any tried point.</" in page
     assert page.count("not shown to be resisted: it takes at none of 1 point") == 2
-    alone = "<p>on accuracy alone: no attack of the panel takes at any tried point</p>"
-    assert (alone in page) == (region["recommended"] is not None)
+    alone = "on accuracy alone: no attack of the panel takes at any tried point"
+    assert region["recommended"] is not None and alone in " ".join(page.split())
     del region["controls"]
     assert "Where each attack takes" not in report_page(Results(region, sweep, "", [], []))
 
