@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import answered, state
+from made_answers import state
 from markupsafe import escape
 from page_statements import contradictions
 from small import begin, small_spec, sweep
@@ -213,8 +213,8 @@ def test_the_panel_names_target_classes(folder):
 
 def test_failed_and_missing_trials_are_reported_by_cause(small_region, make_folder):
     small_region["trials"] = {"finished": 2, "failed": 3, "planned": 9}
-    stopped = answered(small_region, state=state("stopped", small_region["trials"]))
-    text = words(read(make_folder(stopped, failed=3)))
+    stopped = {"state": state("stopped", small_region["trials"])}
+    text = words(read(make_folder(small_region, failed=3, region=stopped)))
     assert "out of memory 3 " in text
     assert "at step 3" not in text
     assert "4 of 9 planned trials have no result: the sweep was interrupted." in text
