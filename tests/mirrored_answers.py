@@ -9,7 +9,7 @@ from sweeps.records.region_file import RegionFile
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.spec import SweepSpec
-from sweeps.storage.paths import SweepPaths
+from sweeps.storage.paths import SweepPaths, read_sweep
 
 NOT_YET: dict[str, Any] = {
     "state": "not yet", "text": "not verified yet", "verification_id": None, "verdict": None,
@@ -38,6 +38,7 @@ def answered(paths: SweepPaths, spec: SweepSpec, **changes: Any) -> RegionFile:
         "headline": {"claim": "certain", "text": HEADLINE},
         "verdicts": {"confidence": 0.95, "points": POINTS, "space": None},
         "setting": None, "verification": NOT_YET, "doubts": [], "lacks": [],
+        "data": read_sweep(paths)["data"],
         **changes,
     }  # fmt: skip
     return region  # type: ignore[no-any-return]

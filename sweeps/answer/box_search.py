@@ -9,6 +9,7 @@ Notation: n points, axes of `sweeps.answer.box_axes`; a box has one choice, `Spa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -17,26 +18,29 @@ from itertools import combinations
 import numpy as np
 
 from sweeps.answer.box_axes import Axis
+from sweeps.answer.box_choices import (
+    Choices,
+    Span,
+    affordable,
+    all_edges,
+    choice_count,
+    choices_of,
+    coarse,
+    whole,
+)
 from sweeps.statistics.arrays import Bools, Floats, Ints
 
 #: Of the points in a box, 19 of 20 must be IN; and a box holds at least so many points.
 PRECISION, FEWEST = (19, 20), 2
+#: It also holds at least one of so many points that are IN.
+LEAST_PART = 20
 #: Boxes that are counted at once; and ends that are tried while they are moved, of one axis by
 #: itself and of each of two.
-MOST, ALONE, TOGETHER = 300_000, 120, 14
+MOST, ALONE, TOGETHER = 60_000, 50, 9
 #: Rounds of moving ends, at most.
 ROUNDS = 8
 #: A score that no box which is precise enough has, and that of a box that is none.
 IMPRECISE, NONE = -1e12, -1e15
-
-
-@dataclass(frozen=True)
-class Span:
-    """Slots start <= slot < stop of one axis. cost: how many bounds that takes."""
-
-    start: int
-    stop: int
-    cost: int
 
 
 @dataclass(frozen=True)
@@ -61,25 +65,34 @@ class Points:
     inside: Bools
 
     def holds(self, spans: Sequence[Span], without: Sequence[int] = ()) -> Bools:
-        """Which points lie in a box, (n,), whatever they have on the axes of these numbers."""
-        found = np.ones(len(self.inside), dtype=np.bool_)
-        for number, (axis, span) in enumerate(zip(self.axes, spans, strict=True)):
-            if number not in without and span.cost:
-                found &= (axis.codes >= span.start) & (axis.codes < span.stop)
-        return found
+        """As the function does."""
+        return holds(self.axes, spans, len(self.inside), without)
+
+
+def holds(
+    axes: Sequence[Axis], spans: Sequence[Span], count: int, without: Sequence[int] = ()
+) -> Bools:
+    """Which of n = `count` points lie in a box, (n,). without: axes that do not count."""
+    found = np.ones(count, dtype=np.bool_)
+    for number, (axis, span) in enumerate(zip(axes, spans, strict=True)):
+        if number not in without and span.cost:
+            found &= (axis.codes >= span.start) & (axis.codes < span.stop)
+    return found
 
 
 def largest(axes: Sequence[Axis], inside: Bools) -> Box | None:
     """The box that holds most points that are IN; of equal ones that with the fewest others, then
-    with the fewest bounds. None where none is precise enough. The whole space is one only where all
-    points are IN."""
+    with the fewest bounds. None where none is precise enough, or the best one holds hardly any of
+    them: it might be a whim of the points. The whole space is one only where all points are IN."""
     points = Points(axes, inside)
     starts, exact = _starts(points, MOST)
-    found = starts if exact else [moved(points, box) for box in starts]
-    best = max(found, key=lambda box: score_of(box, inside), default=None)
+    best = max(starts, key=lambda box: score_of(box, inside), default=None)
+    if not exact and best is not None:
+        precise = score_of(best, inside) > IMPRECISE / 2
+        best = moved(points, best if precise else starts[-1])
     if best is None or score_of(best, inside) < IMPRECISE / 2:
         return None
-    return _tightened(points, best)
+    return _tightened(points, best) if best.held * LEAST_PART >= inside.sum() else None
 
 
 def nearest(axes: Sequence[Axis], inside: Bools, most: int) -> Box | None:
@@ -91,78 +104,30 @@ def nearest(axes: Sequence[Axis], inside: Bools, most: int) -> Box | None:
 def _starts(points: Points, most: int) -> tuple[list[Box], bool]:
     """The best boxes among about so many, and whether there are no others."""
     axes, free = points.axes, _telling(points, most)
-    edges, exact = _affordable([axes[number] for number in free], most)
+    edges, exact = affordable([axes[number] for number in free], most)
     found = _counted(points, tuple(whole(axis) for axis in axes), free, edges)
     return [box for box in found if box is not None], exact and len(free) == len(axes)
-
-
-def whole(axis: Axis) -> Span:
-    """All of an axis."""
-    return Span(0, axis.slots, 0)
-
-
-# --- which ends a box may have -----------------------------------------------------------------
-
-
-def _all_edges(axis: Axis) -> Ints:
-    return np.arange(axis.ordered + 1 if axis.ordered else 0)
-
-
-def _coarse(axis: Axis, count: int, codes: Ints) -> Ints:
-    """At most about `count` ends, with as many of the points between one and the next."""
-    edges = _all_edges(axis)
-    if len(edges) <= count:
-        return edges
-    below = np.cumsum(np.bincount(codes[codes < axis.ordered], minlength=axis.ordered))
-    wanted = np.linspace(0, below[-1], count)[1:-1]
-    inner = np.searchsorted(below, wanted) + 1
-    return np.unique(np.concatenate([[0], inner, [axis.ordered]]))
 
 
 def _telling(points: Points, most: int) -> list[int]:
     """The numbers of all axes; where even their coarsest choices make up too many boxes, of those
     that tell most about which points are IN."""
+    fewest = [choice_count(axis, min(3, len(all_edges(axis)))) for axis in points.axes]
+    if math.prod(fewest) <= most:
+        return list(range(len(points.axes)))
     share, gains = points.inside.mean(), []
     for axis in points.axes:
-        cells = _cell_edges(axis, _coarse(axis, 5, axis.codes))
+        cells = _cell_edges(axis, coarse(axis, 5, axis.codes))
         codes = np.searchsorted(cells, axis.codes, side="right") - 1
         sizes = np.maximum(np.bincount(codes), 1)
         gains.append(float((np.bincount(codes, points.inside - share) ** 2 / sizes).sum()))
     kept, boxes = list[int](), 1.0
     for number in np.argsort(-np.array(gains), kind="stable").tolist():
-        axis = points.axes[number]
-        boxes *= len(_spans(axis, _coarse(axis, 3, axis.codes)))
+        boxes *= fewest[number]
         if boxes > most:
             break
         kept.append(number)
     return sorted(kept)
-
-
-def _affordable(axes: Sequence[Axis], most: int) -> tuple[list[Ints], bool]:
-    """Ends of each axis that make up at most about `most` boxes, and whether they are all."""
-    counts = [len(_all_edges(axis)) for axis in axes]
-    while True:
-        edges = [_coarse(a, count, a.codes) for a, count in zip(axes, counts, strict=True)]
-        boxes = np.prod([_span_count(*pair) for pair in zip(axes, edges, strict=True)])
-        if boxes <= most or max(counts, default=0) <= 3:
-            whole = [len(_all_edges(a)) == len(e) for a, e in zip(axes, edges, strict=True)]
-            return edges, all(whole)
-        widest = int(np.argmax(counts))
-        counts[widest] = max(3, int(counts[widest] * 0.7))
-
-
-def _span_count(axis: Axis, edges: Ints) -> float:
-    return 1.0 + len(edges) * (len(edges) - 1) / 2 + len(axis.fixed)
-
-
-def _spans(axis: Axis, edges: Ints) -> list[Span]:
-    """All choices with these ends: the whole axis, intervals, and single other values."""
-    found = [whole(axis)]
-    for start, stop in combinations(edges.tolist(), 2):
-        bounds = (start > 0) + (stop < axis.ordered)
-        if bounds or axis.words:
-            found.append(Span(start, stop, max(1, bounds)))
-    return found + [Span(slot, slot + 1, 1) for slot in axis.fixed]
 
 
 # --- counting boxes ----------------------------------------------------------------------------
@@ -174,13 +139,12 @@ def _counted(
     """The best of all boxes that differ from `spans` on the free axes only, and the one that comes
     nearest to being precise while it holds many; edges: of the free axes, their ends."""
     axes = [points.axes[number] for number in free]
-    choices = [_spans(axis, own) for axis, own in zip(axes, edges, strict=True)]
+    choices = [choices_of(axis, own) for axis, own in zip(axes, edges, strict=True)]
     where = points.holds(spans, free)
     held = _sums(axes, edges, choices, where & points.inside)
     size = _sums(axes, edges, choices, where)
     rest = sum(span.cost for n, span in enumerate(spans) if n not in free)
-    costs = [np.array([span.cost for span in own]) for own in choices]
-    cost = reduce(np.add.outer, costs, np.array(rest))
+    cost = reduce(np.add.outer, [own.costs for own in choices], np.array(rest))
     found: list[Box | None] = []
     for score in (_score(held, size, cost, points.inside), held - 3.0 * (size - held)):
         place = np.unravel_index(int(np.argmax(score)), score.shape)
@@ -189,13 +153,13 @@ def _counted(
             continue
         chosen = list(spans)
         for number, own, at in zip(free, choices, place, strict=True):
-            chosen[number] = own[int(at)]
+            chosen[number] = own.span(int(at))
         found.append(Box(tuple(chosen), int(held[place]), int(size[place])))
     return found
 
 
 def _sums(
-    axes: Sequence[Axis], edges: Sequence[Ints], choices: Sequence[list[Span]], where: Bools
+    axes: Sequence[Axis], edges: Sequence[Ints], choices: Sequence[Choices], where: Bools
 ) -> Floats:
     """How many of the points `where`, (n,), each box holds: one axis of the result for each."""
     cells = [_cell_edges(axis, own) for axis, own in zip(axes, edges, strict=True)]
@@ -206,11 +170,11 @@ def _sums(
     ]
     flat = np.ravel_multi_index(tuple(codes), shape) if axes else np.zeros(where.sum(), np.int64)
     table = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-    for number, (own, spans) in enumerate(zip(cells, choices, strict=True)):
+    for number, (own, choice) in enumerate(zip(cells, choices, strict=True)):
         zero = np.zeros_like(table.take([0], axis=number))
         below = np.concatenate([zero, table.cumsum(axis=number)], axis=number)
-        first = np.searchsorted(own, [span.start for span in spans])
-        last = np.searchsorted(own, [span.stop for span in spans])
+        first = np.searchsorted(own, choice.starts)
+        last = np.searchsorted(own, choice.stops)
         table = below.take(last, axis=number) - below.take(first, axis=number)
     return np.asarray(table, dtype=np.float64)
 
@@ -244,16 +208,23 @@ def moved(points: Points, box: Box) -> Box:
     """The box with its ends moved, and values fixed or freed, for as long as that makes it better:
     on one axis at a time, and on two."""
     numbers = range(len(points.axes))
-    turns = [*((n,) for n in numbers), *combinations(numbers, 2)]
+    alone = [(number,) for number in numbers]
+    box = _climbed(points, box, alone)
+    return _climbed(points, box, [*alone, *combinations(numbers, 2)])
+
+
+def _climbed(points: Points, box: Box, turns: Sequence[tuple[int, ...]]) -> Box:
+    """turns: numbers of axes that are moved together, in turn."""
+    best = score_of(box, points.inside)
     for _ in range(ROUNDS):
         before = box
         for free in turns:
             edges = [_ends(points, box, n, ALONE if len(free) == 1 else TOGETHER) for n in free]
             found, _ = _counted(points, box.spans, free, edges)
-            if found and score_of(found, points.inside) > score_of(box, points.inside):
-                box = found
+            if found and (score := score_of(found, points.inside)) > best:
+                box, best = found, score
         if box is before:
-            return box
+            break
     return box
 
 
@@ -262,17 +233,17 @@ def _ends(points: Points, box: Box, number: int, count: int) -> Ints:
     beside these."""
     axis, span = points.axes[number], box.spans[number]
     if not axis.ordered:
-        return _all_edges(axis)
+        return all_edges(axis)
     left = axis.codes[points.holds(box.spans, [number])]
     own = np.array([span.start, span.stop])
     near = np.clip(np.concatenate([own - 1, own, own + 1]), 0, axis.ordered)
-    edges = _coarse(axis, count, left) if (left < axis.ordered).any() else near
+    edges = coarse(axis, count, left) if (left < axis.ordered).any() else near
     return np.unique(np.concatenate([edges, near]))
 
 
 def _tightened(points: Points, box: Box) -> Box:
-    """With bounds at values that points in it have: beyond them nothing is known."""
-    where, spans = points.holds(box.spans), list(box.spans)
+    """With bounds at values of its points that are IN: beyond them none is known to be."""
+    where, spans = points.holds(box.spans) & points.inside, list(box.spans)
     for number, (axis, span) in enumerate(zip(points.axes, spans, strict=True)):
         if not span.cost or span.start >= axis.ordered:
             continue
@@ -280,4 +251,4 @@ def _tightened(points: Points, box: Box) -> Box:
         start = int(codes.min()) if span.start else 0
         stop = int(codes.max()) + 1 if span.stop < axis.ordered else span.stop
         spans[number] = Span(start, stop, span.cost)
-    return Box(tuple(spans), box.held, box.size)
+    return Box(tuple(spans), box.held, int(points.holds(spans).sum()))

@@ -120,8 +120,9 @@ def limit_lines(region: RegionFile) -> list[str]:
     out = sum(point["by_means"] == "OUT" for point in region["points"])
     if not entries:
         return []
-    parts = [f"{e['label']} {round(e['share'] * out):,} of {out:,}" for e in entries[:NAMED]]
-    return [f"most frequent reason to be OUT by means: {', '.join(parts)} points"]
+    points = f"of {counted(out, 'point')}"
+    parts = [f"{e['label']} ({round(e['share'] * out):,} {points})" for e in entries[:NAMED]]
+    return [f"most frequent reason to be OUT by means: {', '.join(parts)}"]
 
 
 def front_lines(region: RegionFile) -> list[str]:
@@ -131,9 +132,10 @@ def front_lines(region: RegionFile) -> list[str]:
         return model_front_lines(model) if model else []
     judged = sum(point["by_means"] in ("IN", "OUT") for point in region["points"])
     parts = [
-        f"{round(entry['share'] * judged):,} up to rate {percent(entry['poison_rate'])}"
+        f"{round(entry['share'] * judged):,} of {judged:,} up to rate "
+        f"{percent(entry['poison_rate'])}"
         for entry in front_of(region)
     ]
     if not parts:
         return []
-    return [f"of {counted(judged, 'judged point')}, IN by means: {', '.join(parts)}"]
+    return [f"judged points IN by means against the poison rate: {', '.join(parts)}"]

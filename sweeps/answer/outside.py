@@ -8,7 +8,7 @@ import re
 from backdoor.settings.schema import is_number
 from sweeps.records.model_answer import DescriptionEntry, Factor, Factors, IntervalEntry
 
-#: Bounds of products are rounded, and so is a product that is computed anew.
+#: Bounds of products are rounded, and a product is computed again.
 TOLERANCE = 1e-9
 #: A factor that has a whole scale beside single values, as a category says it.
 SCALE = re.compile(r"(\S+) to (\S+)")
@@ -20,10 +20,10 @@ def misses(factors: Factors, described: DescriptionEntry) -> list[str]:
     """What of a description does not hold at a setting, such as `learning_rate 0.3 > 0.12`; nothing
     where the setting lies in it."""
     found = []
-    for name, wanted in described["category"].items():
+    for name, fixed in described["category"].items():
         value = factors.get(name)
-        if not _is_category(value, wanted):
-            found.append(f"{short(name)} {shown(value)}, not {shown(wanted)}")
+        if not _is_category(value, fixed):
+            found.append(f"{short(name)} {shown(value)}, not {shown(fixed)}")
     for interval in described["intervals"]:
         found += _beyond(interval, value_at(factors, interval["factor"]))
     return found
@@ -54,13 +54,13 @@ def _number(factors: Factors, name: str) -> float | None:
     return float(value) if is_number(value) else None  # type: ignore[arg-type]
 
 
-def _is_category(value: Factor, wanted: Factor) -> bool:
-    scale = SCALE.fullmatch(wanted) if isinstance(wanted, str) else None
+def _is_category(value: Factor, fixed: Factor) -> bool:
+    scale = SCALE.fullmatch(fixed) if isinstance(fixed, str) else None
     if scale and is_number(value):
         ends = float(scale[1]), float(scale[2])
         number = float(value)  # type: ignore[arg-type]
         return ends[0] * (1 - 1e-5) <= number <= ends[1] * (1 + 1e-5)  # ends have 6 digits
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+    return value == fixed and isinstance(value, bool) == isinstance(fixed, bool)
 
 
 def _beyond(interval: IntervalEntry, value: float | None) -> list[str]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from backdoor.settings.schema import round_significant
 from sweeps.answer.box_axes import Axis, derived_axes, factor_axes
-from sweeps.answer.box_search import Box, Span, largest
+from sweeps.answer.box_choices import Span
+from sweeps.answer.box_search import Box, holds, largest
 from sweeps.answer.outside import short
 from sweeps.answer.rule_search import better_rule
 from sweeps.records.model_answer import DescriptionEntry, Factors, IntervalEntry
 from sweeps.records.region_file import Basis, PointEntry
 from sweeps.region.standing import BASES, IN, verdict_by
+from sweeps.statistics.arrays import Bools
 
 OUT, INCOMPLETE = "OUT", "INCOMPLETE"
 
@@ -78,6 +80,7 @@ def _description(axes: Sequence[Axis], box: Box, inside: int) -> PointDescriptio
             category[axis.names[0]] = axis.words[span.start - axis.ordered]
         else:
             intervals.append(_interval(axis, span))
+            category |= _kind_of(axis, axes, holds(axes, box.spans, len(axis.codes)))
     entry: DescriptionEntry = {
         "category": category,
         "intervals": intervals,
@@ -85,6 +88,18 @@ def _description(axes: Sequence[Axis], box: Box, inside: int) -> PointDescriptio
         "coverage": box.held / inside,
     }
     return PointDescription(entry, box.held, box.size, inside)
+
+
+def _kind_of(bounded: Axis, axes: Sequence[Axis], inside: Bools) -> Factors:
+    """The kind that all points of a box have, and that alone has the bounded factor: without it the
+    box would read as if other kinds lay in it. inside: the points of the box, (n,)."""
+    absent = bounded.codes >= bounded.ordered
+    for axis in axes:
+        codes = np.unique(axis.codes[inside])
+        explains = absent.any() and not axis.levels and len(codes) == 1
+        if explains and not absent[axis.codes == codes[0]].any():
+            return {axis.names[0]: axis.words[int(codes[0])]}
+    return {}
 
 
 def _interval(axis: Axis, span: Span) -> IntervalEntry:

@@ -95,7 +95,10 @@ def _outside(
     }
     if not missed:
         return None
-    where = " and ".join(f"the {name} ({'; '.join(found)})" for name, found in missed.items())
+    parts = [f"the {name} ({'; '.join(found)})" for name, found in missed.items()]
+    if len(missed) == 2 and missed["box"] == missed["rule"]:
+        parts = ["the box", parts[1]]
+    where = " and ".join(parts)
     if "box" in missed:
         why = f"the box is the largest simple part of the region, and holds {share}"
     else:
@@ -116,8 +119,9 @@ def _share_of_points(found: Described) -> str:
 
 def _point_lines(found: Described) -> list[str]:
     if found.box is None:
-        least = "none that holds two points, 95 % of them IN"
-        lines = [f"{TITLES['box']}: {least} {BY[found.basis]}"]
+        least = "none holds two points or more, 95 % of them IN"
+        least += f" {BY[found.basis]}, and 5 % of all that are"
+        lines = [f"{TITLES['box']}: {least}"]
     else:
         lines = [_line(TITLES["box"], found, found.box)]
     return lines if found.rule is None else [*lines, _line(TITLES["rule"], found, found.rule)]

@@ -173,7 +173,23 @@ DRAWS = _argument(
     "--draws",
     type=int,
     metavar="N",
-    help="points drawn inside; default 59, or as many as a region search is expected to need",
+    help="points drawn inside; default as few as can prove the claim (59 for 0.95), or as many as "
+    "a region search is expected to need",
+)
+CLAIM = _argument(
+    "--claim",
+    type=float,
+    metavar="SHARE",
+    help="the share of draws that must pass, default 0.95 (0.9 with target share): a smaller one "
+    "takes fewer draws",
+)
+LEARN = _argument(
+    "--learn",
+    nargs="?",
+    const="",
+    metavar="ID",
+    help="feed the fresh trainings back into a region search, once verified, or those of the "
+    "answered verification ID; they are then used up as proof",
 )
 SEEDS = _argument(
     "--seeds",

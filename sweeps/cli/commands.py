@@ -100,11 +100,13 @@ COMMANDS = (
         "sweeps verify results/digits",
         (
             arguments.FOLDER,
+            arguments.CLAIM,
             arguments.DRAWS,
             arguments.SEEDS,
             arguments.TARGET,
             arguments.BASIS,
             arguments.TRANSFER,
+            arguments.LEARN,
             arguments.TRUST,
             arguments.RUNNER,
             arguments.JSON,

@@ -16,6 +16,7 @@ from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
+    from sweeps.records.region_file import RegionFile
     from sweeps.scheduling.loop import SweepOutcome
     from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
@@ -70,12 +71,14 @@ def extend(args: argparse.Namespace) -> int:
     from sweeps.driver.execute import holding
     from sweeps.driver.messages import Messages
     from sweeps.driver.runner import check_runner
+    from sweeps.results.answer_changes import region_before
     from sweeps.results.extend import extend_results
     from sweeps.scheduling.reuse import check_reusable
     from sweeps.storage.paths import open_results
 
     check_reusable(args.reuse)
     with holding(open_results(args.dir)) as lock:
+        before = region_before(open_results(args.dir))
         paths, spec, found = extend_results(
             args.dir,
             args.spec,
@@ -85,12 +88,17 @@ def extend(args: argparse.Namespace) -> int:
             lambda spec: check_runner(args.runner, spec, "--runner"),
         )
         Messages().say_added(found.added, str(paths.spec))
-        return _execute(paths, spec, args, lock)
+        return _execute(paths, spec, args, lock, before)
 
 
 def _execute(
-    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, lock: ExitStack | None = None
+    paths: SweepPaths,
+    spec: SweepSpec,
+    args: argparse.Namespace,
+    lock: ExitStack | None = None,
+    before: RegionFile | None = None,
 ) -> int:
+    """before: the answer before the sweep was extended, where it was."""
     from sweeps.driver.execute import execute
     from sweeps.driver.hard_stop import ignore_signals
     from sweeps.driver.messages import Messages
@@ -98,7 +106,7 @@ def _execute(
     codes = list[int]()
 
     def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
-        codes.append(_conclude(paths, spec, args, ledger, outcome))
+        codes.append(_conclude(paths, spec, args, ledger, outcome, before))
 
     try:
         execute(paths, spec, args.runner, Messages(), answer, ends_process=True, lock=lock)
@@ -117,12 +125,14 @@ def _conclude(
     args: argparse.Namespace,
     ledger: Ledger,
     outcome: SweepOutcome,
+    before: RegionFile | None,
 ) -> int:
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
     from sweeps.answer.write import write_region
     from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
+    from sweeps.results.answer_changes import answer_changes
     from sweeps.storage.paths import read_sweep
 
     region = write_region(paths, spec, ledger, finished=True)
@@ -133,6 +143,8 @@ def _conclude(
     else:
         show(region_text(region, terminal_width()))
     sys.stdout.flush()
+    if changes := answer_changes(before, region):
+        say("\n" + "\n".join(escaped(line) for line in changes))
     sweep = read_sweep(paths)
     say(f"\nReport: {escaped(str(report))}")
     if sweep["tracking"]["uri"]:

@@ -18,9 +18,11 @@ from sweeps.cli.console import FINE, say
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
-    from sweeps.cli.status_subject import State, Subject, VerificationCount
+    from sweeps.cli.status_standing import VerificationCount
+    from sweeps.cli.status_subject import State, Subject
     from sweeps.cli.status_verdict import Verdict
     from sweeps.ledger.probe_results import ProbeSummary
+    from sweeps.records.answer_entry import HeadlineEntry, VerdictsEntry
     from sweeps.records.trial_row import TrialRow
 
 
@@ -49,7 +51,10 @@ class StatusAnswer(Cost):
     finished and stopped ones, but are to be trained again since the sweep was extended; reused:
     those that were taken over from other sweeps, whose seconds were spent there. mirrored: trials
     that MLflow has, and of all, where it is known to lack some. now: what is done where every trial
-    has ended but a process still works. verification: the latest, or one that passed.
+    has ended but a process still works. verification: the latest that was answered. headline,
+    verdicts: as in region.json, of what is recorded now; of a region search as region.json has
+    them; None where that has none, or is of an earlier release. answer_as_of:
+    when that was written, in seconds since 1970; None where it is judged now.
     """
 
     name: str
@@ -75,6 +80,9 @@ class StatusAnswer(Cost):
     mirrored: tuple[int, int] | None
     now: str | None
     verification: VerificationCount | None
+    headline: HeadlineEntry | None
+    verdicts: VerdictsEntry | None
+    answer_as_of: float | None
 
 
 def status(args: argparse.Namespace) -> int:
@@ -119,7 +127,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
     verdict, probed = subject.verdict(ledger), ledger.probe_results.summary()
     again = ended[FAILED] + sum(sum(found["failures"].values()) for found in probed.values())
     following, why = subject.next(state, again, trials)
-    lacks = subject.mirrored(len(trials))
+    lacks, lead = subject.mirrored(len(trials)), subject.answer(ledger)
     return {
         "name": subject.name,
         "planned": subject.planned,
@@ -144,7 +152,10 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "reused": sum(trial.reused_from is not None for trial in trials),
         "mirrored": lacks,
         "now": _now(subject, trials, bool(held_by), lacks) if whole else None,
-        "verification": subject.verification(),
+        "verification": subject.verification(trials),
+        "headline": lead["headline"],
+        "verdicts": lead["verdicts"],
+        "answer_as_of": lead["as_of"],
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
 import re
 from abc import ABC, abstractmethod
@@ -12,9 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from backdoor.errors import UserError
+from sweeps.cli.status_standing import PASSED, VerificationCount, answers_of, standing_of
 from sweeps.records.control_text import NOWHERE_AT_ALL, takes_nowhere
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED, TrialRow
@@ -22,7 +21,7 @@ from sweeps.storage.paths import SweepPaths, read_region, read_sweep
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
-    from sweeps.cli.status_verdict import Verdict
+    from sweeps.cli.status_verdict import StatusLead, Verdict
     from sweeps.ledger import Ledger
     from sweeps.records.region_file import RegionFile
 
@@ -33,18 +32,10 @@ MIRRORED_ALL = "mirrored all"
 Next = tuple[str | None, str]
 
 
-#: The verdict of a verification that proves the region.
-PASSED = "passed"
+#: How trials end, in region.json's counts.
+ENDED: tuple[Literal["finished", "stopped", "failed"], ...] = ("finished", "stopped", "failed")
 #: Seeds from which more of them are no longer advised first, and the fewest that are advised.
 ENOUGH_SEEDS, FEWEST_SEEDS = 10, 5
-
-
-class VerificationCount(TypedDict):
-    """The latest verification, or the one that passed: draws inside, and how many of them pass."""
-
-    verdict: str
-    passed: int
-    draws: int
 
 
 def more_seeds(region: RegionFile) -> int | None:
@@ -111,9 +102,13 @@ class Subject(ABC):
         """Whether the answer to these trials is not there yet."""
         return False
 
-    def verification(self) -> VerificationCount | None:
-        """What the latest verification found."""
+    def verification(self, trials: Sequence[TrialRow]) -> VerificationCount | None:
+        """What the latest verification found, and whether that still holds."""
         return None
+
+    def answer(self, ledger: Ledger) -> StatusLead:
+        """The headline and the counts of verdicts, as far as they are known."""
+        return {"headline": None, "verdicts": None, "as_of": None}
 
     @abstractmethod
     def ended_early(self, trials: Sequence[TrialRow]) -> bool:
@@ -135,6 +130,7 @@ class SweepSubject(Subject):
         self.paths, self._sweep = paths, read_sweep(paths)
         self.name, self.planned = self._sweep["name"], self._sweep["planned"]
         self.adaptive = self._sweep.get("planned_points", 0) is None
+        self._now: RegionFile | None = None
         # Folders of earlier releases do not say whether the search is adaptive.
         self._may_end_early = self.adaptive or "planned_points" not in self._sweep
 
@@ -166,16 +162,27 @@ class SweepSubject(Subject):
 
     def verdict(self, ledger: Ledger) -> Verdict | None:
         from sweeps.cli.status_verdict import judged, of_file
+
+        region = self._judged(ledger)
+        if region is None:
+            return None
+        if region is self._region:
+            return of_file(region, self._region_written)
+        return judged(region, self._sweep.get("planned_points"))
+
+    def _judged(self, ledger: Ledger) -> RegionFile | None:
+        """The points judged now, once, where that takes no model of a search; else region.json,
+        unless it is of before the sweep was extended."""
         from sweeps.region.point_table import region_of
 
-        criteria = self._criteria
+        criteria, known = self._criteria, self._region
         if criteria is not None and criteria.search != REGION_SEARCH:
-            region = region_of(criteria, ledger, self.planned)
-            return judged(region, self._sweep.get("planned_points"))
-        known = self._region
+            if self._now is None:
+                self._now = region_of(criteria, ledger, self.planned)
+            return self._now
         if known is None or known["trials"].get("planned", self.planned) != self.planned:
-            return None  # none, or of before the sweep was extended
-        return of_file(known, self._region_written)
+            return None
+        return known
 
     def next(self, state: State, again: int, trials: Sequence[TrialRow]) -> Next:
         folder = self.paths.root
@@ -212,25 +219,21 @@ class SweepSubject(Subject):
             return None, f"all results are in {self.paths.report}; {asks}"
         return command("sweeps", "report", folder), "writes all results as a page"
 
-    def verification(self) -> VerificationCount | None:
-        answers = [answer for answer in self._verifications if "inside" in answer]
-        if not answers:
-            return None
-        last = next((a for a in answers if a["verdict"] == PASSED), answers[-1])
-        inside = last["inside"]
-        return {"verdict": last["verdict"], "passed": inside["passed"], "draws": inside["draws"]}
+    def answer(self, ledger: Ledger) -> StatusLead:
+        from sweeps.cli.status_verdict import lead_of
+
+        region = self._judged(ledger)
+        of_file = region is not None and region is self._region
+        return lead_of(region, self._region_written if of_file else None)
+
+    def verification(self, trials: Sequence[TrialRow]) -> VerificationCount | None:
+        region = self._region
+        counted = 0 if region is None else sum(region["trials"].get(of) or 0 for of in ENDED)
+        return standing_of(region, max(0, len(trials) - counted), self._verifications)
 
     @cached_property
     def _verifications(self) -> list[dict[str, Any]]:
-        """Those that have been answered, the latest last; damaged ones are left out."""
-        found = []
-        with contextlib.suppress(OSError):
-            files = list(self.paths.verifications.glob("*/answer.json"))
-            files.sort(key=lambda file: file.stat().st_mtime)
-            for file in files:
-                with contextlib.suppress(ValueError):
-                    found.append(json.loads(file.read_bytes()))
-        return [answer for answer in found if isinstance(answer, dict) and "verdict" in answer]
+        return answers_of(self.paths)
 
     def mirrored(self, trials: int) -> tuple[int, int] | None:
         """By mirror.log, which is that of the latest run; None also where that says nothing."""

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from backdoor.wording import counted
+from backdoor.wording import counted, noun_for
 from sweeps.cli.console import duration
 from sweeps.cli.status_panel import panel_states
+from sweeps.cli.status_standing import standing_words
 
 if TYPE_CHECKING:
     from sweeps.cli.status import StatusAnswer
@@ -21,6 +22,7 @@ SHOWN_AS = {"foretold": "predicted verdicts"}
 OTHERS = (
     *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
     *("verdict", "next", "next_why", "outdated", "reused", "mirrored", "now", "verification"),
+    *("headline", "verdicts", "answer_as_of"),
 )
 #: Figures that are left out where they are zero.
 RARE = ("stopped", "failed", "foretold", "collapsed", "diverged")
@@ -30,10 +32,13 @@ WIDTH = 18
 
 def status_text(answer: StatusAnswer, now: float | None = None) -> str:
     """Lines for people. now: seconds since 1970, by default the present."""
+    present = time.time() if now is None else now
     lines = [
         _line("name", answer["name"]),
         *_state(answer),
-        *_known(answer, time.time() if now is None else now),
+        *_lead(answer, present),
+        *_pace(answer),
+        *_known(answer, present),
         _line("next", _next(answer)),
         *_figures(answer),
         *(f"  {count} x {cause}" for cause, count in answer["failures"].items()),
@@ -59,12 +64,26 @@ def _figures(answer: StatusAnswer) -> Iterator[str]:
 
 
 def _state(answer: StatusAnswer) -> Iterator[str]:
-    held_by, left = answer["held_by"], answer["seconds_left"]
+    held_by = answer["held_by"]
     yield _line("state", f"{answer['state']}{f' ({held_by})' if held_by else ''}")
+
+
+def _lead(answer: StatusAnswer, now: float) -> Iterator[str]:
+    """How the region stands with fresh trainings, and the headline."""
+    headline, found = answer["headline"], answer["verification"]
+    if headline is not None or found is not None:
+        yield _line("verification", standing_words(found))
+    if headline is not None:
+        age = _age(answer["answer_as_of"], now)
+        yield _line("answer", f"{headline['text']}{age}")
+
+
+def _pace(answer: StatusAnswer) -> Iterator[str]:
+    left = answer["seconds_left"]
     if answer["now"] is not None:
         yield _line("now", answer["now"])
         return
-    if not held_by:
+    if not answer["held_by"]:
         return
     if answer["rate"] is None or left is None:
         yield _line("time left", "not known yet")
@@ -95,11 +114,8 @@ def _known(answer: StatusAnswer, now: float) -> Iterator[str]:
     ended = answer["state"] == "finished" or answer["now"] is not None
     if verdict is not None:
         name = "verdict" if ended else "verdict so far"
-        yield _line(name, f"{_verdict(verdict)}{_age(verdict, now)}")
+        yield _line(name, f"{_verdict(verdict)}{_age(verdict['as_of'], now)}")
         yield from (_line("panel", told) for told in panel_states(verdict))
-    if (found := answer["verification"]) is not None:
-        draws = f"{found['passed']} of {counted(found['draws'], 'draw')} pass"
-        yield _line("verification", f"{found['verdict']}, {draws}")
     if answer["mirrored"] is not None:
         yield _line("MLflow", f"{answer['mirrored'][0]} of {answer['mirrored'][1]} trials")
 
@@ -108,29 +124,33 @@ def _verdict(verdict: Verdict) -> str:
     if (space := verdict["space"]) is not None:
         parts = ", ".join(f"{100 * share:.3g} % {word}" for word, share in _parts(space))
         return f"of the defence space {parts}"
+    left = verdict["not_begun"]
+    more = (
+        f"; {counted(left, 'point')} more {noun_for(left, 'has', 'have')} not begun" if left else ""
+    )
     if verdict["points"] == 0:
-        return "no defence point has been tried"
+        return f"no defence point has been tried{more}"
     points = counted(verdict["points"], "defence point")
     judged = sum(verdict["by_means"].values()) - verdict["by_means"]["INCOMPLETE"]
     if not verdict["threshold_known"] and not judged:
-        return f"none of {points} is complete"
+        return f"none of {points} is complete{more}"
     means, bounds, model = (
         ", ".join(f"{count} {word}" for word, count in (counts or {}).items())
         for counts in (verdict["by_means"], verdict["by_bounds"], verdict["by_model"])
     )
     judged_together = f"; by model {model}" if model else ""
     why = "" if verdict["threshold_known"] else "; no best accuracy is known: models are broken"
-    return f"of {points} by means {means}; by bounds {bounds}{judged_together}{why}"
+    return f"of {points} by means {means}; by bounds {bounds}{judged_together}{why}{more}"
 
 
 def _parts(space: Any) -> Iterator[tuple[str, float]]:
     yield from ((word, space[word]) for word in ("IN", "OUT", "UNDECIDED"))
 
 
-def _age(verdict: Verdict, now: float) -> str:
-    if verdict["as_of"] is None:
+def _age(written: float | None, now: float) -> str:
+    if written is None:
         return ""
-    return f" (region.json, written {duration(max(0.0, now - verdict['as_of']))} ago)"
+    return f" (region.json, written {duration(max(0.0, now - written))} ago)"
 
 
 def _next(answer: StatusAnswer) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from sweeps.records.control_text import control_summary
 
 if TYPE_CHECKING:
+    from sweeps.records.answer_entry import HeadlineEntry, VerdictsEntry
     from sweeps.records.model_answer import Shares
     from sweeps.records.region_file import RegionFile
 
@@ -14,20 +15,21 @@ if TYPE_CHECKING:
 class Verdict(TypedDict):
     """What is known of the defence points.
 
-    by_means, by_bounds, by_model: verdict to how many points have it; points that have not begun
-    count as INCOMPLETE or UNDECIDED. by_model: of all points together, None where no model judges
-    them or region.json is of an earlier release. points: how many there are, as far as that is
-    known. controls: state of an attack (`takes`, `nowhere`, `unknown`) to the labels of those
-    attacks of the panel; empty where region.json is of an earlier release. threshold_known: whether
-    the clean accuracy that is asked for is known yet. space: of a region search, the shares of the
-    defence space by its model, None without one. recommended: whether a point is. as_of: when
-    region.json was written that says all this, in seconds since 1970; None where it is judged now.
+    by_means, by_bounds, by_model: verdict to how many points that were tried have it. by_model: of
+    all points together, None where no model judges them or region.json is of an earlier release.
+    points: how many were tried; not_begun: how many were not, None where nobody knows. controls:
+    state of an attack (`takes`, `nowhere`, `unknown`) to the labels of those attacks of the panel;
+    empty where region.json is of an earlier release. threshold_known: whether the clean accuracy
+    that is asked for is known yet. space: of a region search, the shares of the defence space by
+    its model, None without one. recommended: whether a point is. as_of: when region.json was
+    written that says all this, in seconds since 1970; None where it is judged now.
     """
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
     by_model: dict[str, int] | None
     points: int
+    not_begun: int | None
     controls: dict[str, list[str]]
     threshold_known: bool
     space: Shares | None
@@ -35,15 +37,38 @@ class Verdict(TypedDict):
     as_of: float | None
 
 
+class StatusLead(TypedDict):
+    """What the answer leads with. headline, verdicts: as in region.json; None where they are not
+    known. as_of: as of `Verdict`."""
+
+    headline: HeadlineEntry | None
+    verdicts: VerdictsEntry | None
+    as_of: float | None
+
+
+def lead_of(region: RegionFile | None, written: float | None) -> StatusLead:
+    """Of a region that was judged now, or of region.json as it was written then, in seconds since
+    1970; None where there is none. Of a file of before, without a headline, nothing is said."""
+    from sweeps.records.headline import headline_of
+    from sweeps.records.verdicts import verdicts_of
+
+    if region is None:
+        return {"headline": None, "verdicts": None, "as_of": None}
+    if written is None:
+        headline, verdicts = headline_of(region), verdicts_of(region)
+        return {"headline": headline, "verdicts": verdicts, "as_of": None}
+    return {
+        "headline": region.get("headline"),
+        "verdicts": region.get("verdicts"),
+        "as_of": written,
+    }
+
+
 def judged(region: RegionFile, planned_points: int | None) -> Verdict:
     """Of a region that was judged now. planned_points: in all, None where that is not known."""
     found = _counts(region)
-    lacking = max(0, (planned_points or 0) - found["points"])
-    found["points"] += lacking
-    found["by_means"]["INCOMPLETE"] += lacking
-    found["by_bounds"]["UNDECIDED"] += lacking
-    if found["by_model"] is not None:
-        found["by_model"]["UNDECIDED"] += lacking
+    if planned_points is not None:
+        found["not_begun"] = max(0, planned_points - found["points"])
     return found
 
 
@@ -66,6 +91,7 @@ def _counts(region: RegionFile) -> Verdict:
         "by_bounds": dict(region["counts"]["by_bounds"]),
         "by_model": _by_model(region),
         "points": len(region["points"]),
+        "not_begun": None,
         "controls": control_summary(region),
         "threshold_known": region["thresholds"]["clean_accuracy"]["value"] is not None,
         "space": None,

@@ -7,13 +7,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backdoor.errors import escaped
-from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, duration, say
+from backdoor.errors import Mistake, UserError, escaped
+from backdoor.wording import counted
+from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
+from sweeps.cli.verify_announcing import announce, announce_time
+from sweeps.cli.verify_ending import renewed, said_learned
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
     from sweeps.records.verification_file import VerificationFile
+    from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
     from sweeps.verify.plan import Plan
     from sweeps.verify.run import Verification
@@ -21,12 +25,39 @@ if TYPE_CHECKING:
 
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
-    from sweeps.ledger import Ledger
-    from sweeps.records.control_text import control_warning, takes_nowhere
-    from sweeps.region.panel import criteria_of
-    from sweeps.region.point_table import region_of
     from sweeps.results.create import reopen
     from sweeps.spec.former import former_notes
+    from sweeps.verify.learn import refuse_learning
+
+    paths, spec = reopen(args.dir)
+    for note in former_notes(spec):
+        say(f"note: {note}")
+    if args.learn is not None:
+        refuse_learning(paths, spec)
+    if args.learn:
+        _refuse_others(args)
+        learned = said_learned(paths, spec, args.learn)
+        print(json.dumps(learned)) if args.json else None
+        return FINE
+    return _verify(paths, spec, args)
+
+
+def _refuse_others(args: argparse.Namespace) -> None:
+    """`UserError` where something is asked that an answered verification cannot be asked for."""
+    given = [name for name in ASKED if getattr(args, name) is not None]
+    if given:
+        rule = f"must be without an id where --{given[0]} asks for a verification"
+        remedy = "Verify first with `--learn` alone, or leave the other options out."
+        raise UserError(Mistake("--learn", rule, args.learn, remedy))
+
+
+#: Options that say what is verified.
+ASKED = ("draws", "claim", "seeds", "target", "basis")
+
+
+def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.ledger import Ledger
+    from sweeps.records.control_text import control_warning, takes_nowhere
     from sweeps.storage.files import locked
     from sweeps.storage.leftovers import clear_leftovers
     from sweeps.verify.plan import settings_of
@@ -34,33 +65,34 @@ def verify(args: argparse.Namespace) -> int:
     from sweeps.verify.transfer import transfer_attacks
     from sweeps.verify.verification_text import next_step, verification_text
 
-    paths, spec = reopen(args.dir)
-    for note in former_notes(spec):
-        say(f"note: {note}")
-    settings = settings_of(args.draws, args.seeds, args.target or spec.region.target)
+    settings = settings_of(args.draws, args.seeds, args.target or spec.region.target, args.claim)
     transfer = transfer_attacks(spec, args.transfer, say)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths.lock):
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
-        _announce(case, plan, ledger)
-        _announce_time(paths, case, plan, ledger, args.runner)
+        announce(case, plan, ledger)
+        announce_time(paths, case, plan, ledger, args.runner)
         if not _train(case, plan, ledger, args):
             recorded = f"{len(ledger.finished)} trials are recorded"
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
         answer = case.answer(ledger, plan)
-    region = region_of(criteria_of(spec), Ledger(paths.ledger))
+    region = renewed(paths)
     if (warning := control_warning(region)) is not None:
         say(warning)
-    text = _unfinished(paths, answer) or verification_text(answer, takes_nowhere(region))
+    nowhere = takes_nowhere(region)
+    text = _unfinished(paths, answer) or verification_text(answer, nowhere)
     print(json.dumps(answer) if args.json else text)
     say(f"\nFull answer: {escaped(str(case.paths.answer))}")
     if answer["trials"]["failed"]:
-        say(f"{answer['trials']['failed']} trainings failed; to try them again: {_again(args)}")
+        failed = counted(answer["trials"]["failed"], "training")
+        say(f"{failed} failed; to try again: {_again(args)}")
     if (following := next_step(answer, paths.root, lambda draws: _again(args, draws))) is not None:
         say(following)
-    return FINE if answer["verdict"] == "passed" else FAILURES
+    if args.learn is not None and answer["inside"]["draws"]:
+        said_learned(paths, spec, answer["verification_id"])
+    return FINE if answer["verdict"] == "passed" and not nowhere else FAILURES
 
 
 def _unfinished(paths: SweepPaths, answer: VerificationFile) -> str | None:
@@ -80,61 +112,19 @@ def _unfinished(paths: SweepPaths, answer: VerificationFile) -> str | None:
 def _again(args: argparse.Namespace, draws: int | None = None) -> str:
     """The command that resumes this verification: other options would begin another one.
     draws: another number of them."""
-    names = ("draws", "seeds", "target", "basis", "transfer", "runner")
+    names = ("claim", "draws", "seeds", "target", "basis", "transfer", "runner")
     options: list[object] = []
     for name in names:
         value = draws if name == "draws" and draws is not None else getattr(args, name)
         if value is not None and value != DEFAULTS.get(name):
             options += [f"--{name}", value]
+    if args.learn is not None:
+        options.append("--learn")
     return command("sweeps", "verify", Path(args.dir), *options)
 
 
 #: Defaults of options, which need not be repeated.
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
-
-
-def _announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
-    from sweeps.statistics.binomial import chance_to_prove, fewest_draws
-    from sweeps.verify.plan import CLAIMS
-    from sweeps.verify.regions import INSIDE
-
-    planned = len({trial.trial_id for trial in plan.trials(case.spec)})
-    have = f"{planned} trials, {len(ledger.finished)} recorded"
-    say(f"{case.spec.name}: {have}, in {escaped(str(case.paths.root))}")
-    claim = CLAIMS[plan.settings.target]
-    draws = sum(draw.stratum == INSIDE for draw in plan.draws)
-    if not draws:
-        return
-    if draws < plan.settings.draws:
-        say(f"note: so little is inside that {draws} of {plan.settings.draws} draws were found")
-    if draws < (needed := fewest_draws(claim)):
-        say(f"note: {draws} draws cannot prove {claim:g}, even if all pass; {needed} can")
-    chances = [d.passing for d in plan.draws if d.stratum == INSIDE and d.passing is not None]
-    if chances:
-        mean = sum(chances) / len(chances)
-        power = chance_to_prove(claim, draws, mean)
-        expected = f"of which the model expects {100 * mean:.1f} % to pass"
-        proven = f"the probability that they prove the claim is {100 * power:.0f} %"
-        say(f"{draws} draws inside, {expected}: {proven}")
-
-
-def _announce_time(
-    paths: SweepPaths, case: Verification, plan: Plan, ledger: Ledger, runner: str
-) -> None:
-    """How long it will take here, from what the trials of the sweep took."""
-    from sweeps.cost.estimate import workers_here
-    from sweeps.ledger import Ledger
-    from sweeps.runners.ray_address import ray_address
-
-    missing = len({trial.trial_id for trial in plan.trials(case.spec)} - set(ledger.finished))
-    took = [trial.seconds for trial in Ledger(paths.ledger).trials() if trial.seconds]
-    if not missing or not took or ray_address():
-        return
-    resources = case.spec.resources
-    workers = 1 if runner == "serial" else workers_here(resources.cpu, resources.gpu)
-    lasts = duration(missing * sum(took) / len(took) / workers)
-    shorter = "shorter with fewer --draws or --transfer none"
-    say(f"about {lasts} here, if each takes as long as those of the sweep did ({shorter})")
 
 
 def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:

@@ -63,7 +63,7 @@ class Ledger:
         self._last: _Read | None = None
         self._keep = keep
         table = self.table()
-        self._refuse_mixture(table)
+        self.refuse_mixture(table)
         self._note(table)
 
     @property
@@ -99,12 +99,12 @@ class Ledger:
         self._last, self._keep = None, False
         rows, results = detached(rows)
         if results.num_rows:
-            self._refuse_mixture(rows)
+            self.refuse_mixture(rows)
             self.probe_results.append(results)
         fresh = self._fresh(rows)
         if not fresh.num_rows:
             return fresh
-        self._refuse_mixture(fresh)
+        self.refuse_mixture(fresh)
         self._recent[self._write("part", fresh)] = fresh  # written first: no rows without a file
         self._note(fresh)
         if len(self._recent) > COMPACT_AT:
@@ -165,7 +165,8 @@ class Ledger:
         self.stopped -= self.finished
         self.failed -= self._ended
 
-    def _refuse_mixture(self, rows: pa.Table) -> None:
+    def refuse_mixture(self, rows: pa.Table) -> None:
+        """`StoredDataError` where rows are of other data or numerics than those recorded."""
         names = ["data_fingerprint", "engine", "engine_version"]
         for data, engine, engine_version in _distinct(rows, names):
             if engine is None:

@@ -7,7 +7,6 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 
-from sweeps.ledger import Ledger
 from sweeps.mirror.current_answer import current_answer
 from sweeps.mirror.experiment import Experiment, NoExperimentError, mlflow_settings
 from sweeps.mirror.panel_tags import experiment_tags
@@ -49,7 +48,7 @@ def _sent(paths: SweepPaths) -> bool:
     preflight(uri)
     if not _may_have(uri, sweep["sweep_id"]):
         return False
-    tags = experiment_tags(current_answer(paths, Ledger(paths.ledger), trust_file=True))
+    tags = experiment_tags(current_answer(paths, trust_file=True))
     with mlflow_settings(), only_mirror(paths):
         made_with = data_tags(sweep)
         Experiment(uri, sweep["name"], sweep["sweep_id"], made_with, make=False).set_tags(tags)

@@ -14,18 +14,12 @@ from backdoor.errors import escaped, shortened
 from sweeps.mirror.description import NOTE
 from sweeps.mirror.run_record import VALUE_LENGTH, clean_text
 from sweeps.records.answer_entry import SpaceShares, VerdictsEntry, VerificationEntry
+from sweeps.records.answer_lines import stability_lines, verdict_lines
 from sweeps.records.control_text import control_answer
 from sweeps.records.data_entry import data_text, data_warnings
+from sweeps.records.headline import percent
 from sweeps.records.region_file import RegionFile
 
-#: Verdicts of a point in the order of `verdicts`, and what they are called.
-VERDICTS = {
-    "certainly_in": "certainly IN",
-    "likely_in": "likely IN",
-    "undecided": "undecided",
-    "likely_out": "likely not (OUT)",
-    "certainly_out": "certainly OUT",
-}
 #: Of one section of the description: entries, and characters of each.
 ENTRIES, ENTRY_LENGTH = 12, 600
 NONE = "none"
@@ -56,8 +50,8 @@ def tag_text(text: str) -> str:
 
 
 def verdict_texts(verdicts: VerdictsEntry) -> dict[str, str]:
-    """Verdict to how many settings have it, and of a region search to its share of the space:
-    `3 of 36 settings tried; 41 % of the space`."""
+    """Verdict to how many points have it, and of a region search to its share of the space:
+    `3 of 36 tried points; 41 % of the space`."""
     points, space = verdicts["points"], verdicts["space"]
     counts = {
         "certainly_in": points["certainly_in"],
@@ -68,7 +62,7 @@ def verdict_texts(verdicts: VerdictsEntry) -> dict[str, str]:
     }
     shares = {} if space is None else _shares(space)
     return {
-        name: f"{count:,} of {points['total']:,} settings tried" + shares.get(name, "")
+        name: f"{count:,} of {points['total']:,} tried points" + shares.get(name, "")
         for name, count in counts.items()
     }
 
@@ -79,7 +73,7 @@ def _shares(space: SpaceShares) -> dict[str, str]:
         "undecided": space["undecided"],
         "likely_out": space["likely_out"],
     }
-    return {name: f"; {100 * share:.3g} % of the space" for name, share in values.items()}
+    return {name: f"; {percent(share)} of the space" for name, share in values.items()}
 
 
 # --- the description ---------------------------------------------------------------------------
@@ -89,12 +83,12 @@ def description(region: RegionFile) -> str:
     """Markdown of at most 4,000 characters; where it is cut, it says so."""
     blocks = [
         f"**{_lead(region.get('verification'))}.** {_plain(region['headline']['text'])}",
-        *_section("Question", _question(region)),
+        *_section("Question and state", _question(region)),
         *_section("Recommended setting", _recommended(region)),
-        *_section("Verdicts", _verdicts(region)),
+        *_section("Verdicts", verdict_lines(region["verdicts"])),
         *_section("What this does not cover", _uncovered(region)),
         f"**Next**\n\n{_next(region)}",
-        *_section("Where the region is", _where(region)),
+        *_section("Where the region is, and how stable", _where(region)),
         *_section("Data", _data(region)),
     ]
     whole = clean_text("\n\n".join(blocks), 10**6)
@@ -108,6 +102,7 @@ def description(region: RegionFile) -> str:
 
 def _section(title: str, entries: Sequence[str]) -> list[str]:
     """A heading with a list; nothing where that is empty."""
+    entries = [entry for entry in entries if entry.strip()]
     if not entries:
         return []
     shown = [_plain(shortened(entry, ENTRY_LENGTH)) for entry in entries[:ENTRIES]]
@@ -154,19 +149,6 @@ def _recommended(region: RegionFile) -> list[str]:
     return setting["text"] or [f"{setting['label']}: IN by {setting['basis']}"]
 
 
-def _verdicts(region: RegionFile) -> list[str]:
-    verdicts = region["verdicts"]
-    points = verdicts["points"]
-    found = verdict_texts(verdicts)
-    entries = [f"{said}: {found[name]}" for name, said in VERDICTS.items()]
-    if points["incomplete"]:
-        entries.append(f"incomplete, and not judged: {points['incomplete']:,}")
-    entries.append(
-        f"IN by means over their seeds, which is no claim about new ones: {points['in_by_means']:,}"
-    )
-    return [*entries, f"each verdict with confidence {verdicts['confidence']:g}"]
-
-
 def _uncovered(region: RegionFile) -> list[str]:
     attacks = len(region["panel"])
     panel = f"the {attacks:,} attacks" if attacks != 1 else "the one attack"
@@ -193,7 +175,7 @@ def _next(region: RegionFile) -> str:
 
 def _where(region: RegionFile) -> list[str]:
     where = region.get("where")
-    return [] if where is None else where["text"]
+    return [*([] if where is None else where["text"]), *stability_lines(region)]
 
 
 def _data(region: RegionFile) -> list[str]:

@@ -13,12 +13,13 @@ from sweeps.results.update_region import update_region
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_region
 
 
-def written_answer(paths: SweepPaths, ledger: Ledger) -> RegionFile | None:
+def written_answer(paths: SweepPaths) -> RegionFile | None:
     """region.json where it is not older than anything that it follows from, so that nothing is
     judged twice; None elsewhere, and where an earlier release wrote it."""
     with contextlib.suppress(OSError, BackdoorSweepsError):
-        newest = max(file.stat().st_mtime_ns for file in _sources(paths, ledger))
-        if paths.region.stat().st_mtime_ns < newest:
+        written = paths.region.stat().st_mtime_ns
+        ledger = Ledger(paths.ledger, keep=False)
+        if any(file.stat().st_mtime_ns > written for file in _sources(paths, ledger)):
             return None
         region = read_region(paths.root)
         counts = region["trials"]["finished"], region["trials"]["failed"]
@@ -28,7 +29,7 @@ def written_answer(paths: SweepPaths, ledger: Ledger) -> RegionFile | None:
     return None
 
 
-def current_answer(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile:
+def current_answer(paths: SweepPaths, trust_file: bool) -> RegionFile:
     """The answer as the folder is now; region.json is brought up to date on the way.
 
     trust_file: whether a region.json that seems to be current is read instead: for those who know
@@ -37,15 +38,16 @@ def current_answer(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> Regio
     Raises:
         UserError: spec.yaml was changed by hand.
     """
-    found = written_answer(paths, ledger) if trust_file else None
-    return update_region(paths, ledger) if found is None else found
+    found = written_answer(paths) if trust_file else None
+    # With a ledger of its own: one that is open counts what was there when it was opened.
+    return update_region(paths) if found is None else found
 
 
-def answer_if_any(paths: SweepPaths, ledger: Ledger, trust_file: bool) -> RegionFile | None:
+def answer_if_any(paths: SweepPaths, trust_file: bool) -> RegionFile | None:
     """The same; None where the folder does not say what it asks, as some of before: MLflow then
     shows its trials all the same."""
     with contextlib.suppress(BackdoorSweepsError):
-        return current_answer(paths, ledger, trust_file)
+        return current_answer(paths, trust_file)
     return None
 
 

@@ -103,7 +103,7 @@ class Follower:
         if not whole:
             return
         # The sweep has written region.json, unless it was interrupted.
-        answer = answer_if_any(self._paths, ledger, trust_file=True)
+        answer = answer_if_any(self._paths, trust_file=True)
         with mlflow_settings():
             if view.behind:
                 view.sync(ledger.table(), self._progress, answer=answer)

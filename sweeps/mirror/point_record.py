@@ -196,8 +196,8 @@ class PointRecords:
         """RUNNING while trials may come, FAILED where one failed for good, KILLED where one was
         stopped early."""
         attacks = [*self._panel, *([CLEAN] if self._spec.baseline else [])]
-        wanted = ((attack, seed) for attack in attacks for seed in self._spec.seeds)
-        if self._waits or (not self._ended and any(key not in rows for key in wanted)):
+        planned = ((attack, seed) for attack in attacks for seed in self._spec.seeds)
+        if self._waits or (not self._ended and any(key not in rows for key in planned)):
             return "RUNNING"
         ends = {row.status for row in rows.values()}
         if ends == {FINISHED}:

@@ -63,9 +63,8 @@ def mirror(
     preflight(uri)  # before MLflow is imported, which takes seconds
     with mlflow_settings(), only_mirror(paths):
         view = view_of(paths, sweep, uri)
-        ledger = Ledger(paths.ledger)
-        table = ledger.table()
-        answer = answer_if_any(paths, ledger, trust_file=False)
+        table = Ledger(paths.ledger).table()
+        answer = answer_if_any(paths, trust_file=False)
         counts = view.sync(table, on_progress, answer=answer)
         view.set_tags(experiment_tags(answer))
     return Mirrored(

@@ -64,14 +64,16 @@ def _nothing_inside(region: RegionFile, counts: VerdictCounts) -> HeadlineEntry:
     if "model" in region:
         return _said("unknown", without_model(region))
     total, left = counts["total"], region["counts"]["by_means"]["INCOMPLETE"]
-    incomplete = f" {left:,} {noun_for(left, 'is', 'are')} incomplete." if left else ""
+    early = _stopped_early(region)
+    incomplete = f" {left:,} {noun_for(left, 'is', 'are')} incomplete{early}." if left else ""
     clean = region["thresholds"]["clean_accuracy"]
     if clean["value"] is None and (unknown := unknown_best(clean.get("left_out", []))):
         found = " found" if left else ""
         return _said("none", f"No region{found}: {unknown}{incomplete}")
     if clean["value"] is None or total == left:
         rule = f"every attack of the panel{and_baseline(region['thresholds'])} needs every seed"
-        tried = f"{counted(total, 'is', 'are')} tried and incomplete" if total else "none is tried"
+        are = counted(total, "is", "are")
+        tried = f"{are} tried and incomplete{early}" if total else "none is tried"
         return _said("unknown", f"No defence point is complete yet, {tried}: {rule}.")
     open_ = counts["undecided"]
     undecided = f" {open_:,} {noun_for(open_, 'is', 'are')} undecided." if open_ else ""
@@ -79,6 +81,12 @@ def _nothing_inside(region: RegionFile, counts: VerdictCounts) -> HeadlineEntry:
     found = " found" if left or open_ else ""
     text = f"No region{found}: none of {judged_points} meets {asked(region)}.{undecided}"
     return _said("none", f"{text}{incomplete}")
+
+
+def _stopped_early(region: RegionFile) -> str:
+    """Why points may stay incomplete: ` (2 trials were stopped early)`."""
+    stopped = region["trials"].get("stopped") or 0
+    return f" ({counted(stopped, 'trial was', 'trials were')} stopped early)" if stopped else ""
 
 
 def without_model(region: RegionFile) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from sweeps.records.region_file import (
@@ -12,6 +12,7 @@ from sweeps.records.region_file import (
     REQUIRED_SINCE_2,
     RegionFile,
 )
+from sweeps.records.region_names import wrong_names
 from sweeps.records.region_schema import region_schema
 from sweeps.records.region_upgrade import FIRST_VERSION, brought_up
 from sweeps.records.schema_check import Fault, faults
@@ -50,7 +51,7 @@ def region_faults(content: Mapping[str, Any]) -> Iterator[Fault]:
         sound = False
         yield fault
     if sound:
-        yield from _names(content)
+        yield from wrong_names(content)
 
 
 def _first_schema() -> dict[str, Any]:
@@ -64,47 +65,3 @@ def _first_schema() -> dict[str, Any]:
     entries["ModelAnswer"]["required"] = []
     whole["properties"]["schema_version"] = {"const": FIRST_VERSION}
     return whole
-
-
-#: By basis the verdicts that are counted.
-COUNTED = {
-    "by_means": ("IN", "OUT", "INCOMPLETE"),
-    "by_bounds": ("IN", "OUT", "UNDECIDED"),
-    "by_model": ("IN", "OUT", "UNDECIDED"),
-}
-
-
-def _names(region: Mapping[str, Any]) -> Iterator[Fault]:
-    """Attacks and points that are named and not there, and verdicts that are not counted."""
-    panel = {attack["attack_id"] for attack in region["panel"]}
-    for number, control in enumerate(region.get("controls", [])):
-        yield from _among(panel, control, "attack_id", f"controls[{number}]", "`panel`")
-    for number, point in enumerate(region["points"]):
-        yield from _attacks(panel, point, f"points[{number}]")
-    complete = {point["defence_id"] for point in region["points"] if point["attacks"]}
-    chosen = (
-        region["recommended"] if "model" not in region else None
-    )  # which recommends untried ones
-    if chosen is not None:
-        yield from _among(complete, chosen, "defence_id", "recommended", "the complete `points`")
-    for basis, words in COUNTED.items():
-        for word in words:
-            if word not in region["counts"].get(basis, words):
-                yield Fault(f"counts.{basis}.{word}", "must be there", None)
-
-
-def _attacks(panel: Collection[str], point: Mapping[str, Any], at: str) -> Iterator[Fault]:
-    """Of a complete point; another one has none."""
-    for number, attack in enumerate(point["attacks"]):
-        yield from _among(panel, attack, "attack_id", f"{at}.attacks[{number}]", "`panel`")
-    own = {attack["attack_id"] for attack in point["attacks"]}
-    for key in ("worst_attack", "excess_attack"):
-        if own and key in point:
-            yield from _among(own, point, key, at, "its `attacks`")
-
-
-def _among(
-    known: Collection[str], entry: Mapping[str, Any], key: str, at: str, where: str
-) -> Iterator[Fault]:
-    if entry[key] not in known:
-        yield Fault(f"{at}.{key}", f"must be the id of one of {where}", entry[key])

@@ -24,6 +24,7 @@ from sweeps.records.headline import headline_of
 from sweeps.records.question_text import MEAN, question_of
 from sweeps.records.region_file import REGION_VERSION, RegionFile
 from sweeps.records.region_lacks import lacks_of
+from sweeps.records.region_schema import region_schema
 from sweeps.records.setting_text import setting_lines
 from sweeps.records.setting_upgrade import setting_of_before
 from sweeps.records.state_text import state_entry
@@ -79,14 +80,11 @@ def _setting_text(region: RegionFile, setting: SettingEntry) -> list[str]:
     return [*setting_lines(uncounted, setting), *alone]
 
 
-#: What `ModelAnswer` has had since region searches answered from a model.
-_WHOLE_MODEL = ("target", "clean_accuracy", "space", "volume", "limits", "front", "next")
-
-
 def _without_parts(region: RegionFile) -> RegionFile:
     """The same; a model that lacks what an answer needs counts as none."""
     model: Mapping[str, Any] | None = region.get("model")
-    if model is not None and not all(key in model for key in _WHOLE_MODEL):
+    known = region_schema()["$defs"]["ModelAnswer"]["required"]
+    if model is not None and not all(key in model for key in known):
         return cast(RegionFile, {**region, "model": None})
     return region
 

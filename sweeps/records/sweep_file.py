@@ -62,6 +62,13 @@ class ReusedSweeps(TypedDict, total=False):
     reuse: list[str]
 
 
+class LearnedVerifications(TypedDict, total=False):
+    """learned: id of a verification whose trainings were fed back into the search, to how many
+    these are; `planned` has them too, beyond what the search itself may train."""
+
+    learned: dict[str, int]
+
+
 class Defaults(TypedDict, total=False):
     """defaults: which settings of triggers have the defaults of today, see `sweeps.spec.former`;
     sweeps that earlier releases began lack it."""
@@ -69,7 +76,7 @@ class Defaults(TypedDict, total=False):
     defaults: int
 
 
-class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
+class SweepFile(SelectedClasses, ReusedSweeps, LearnedVerifications, Defaults):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class

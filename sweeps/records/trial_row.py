@@ -12,6 +12,8 @@ from backdoor.result import CurvePoint, Measurement
 FAILED, FINISHED, STOPPED = "failed", "finished", "stopped"
 #: The `attack_id` of a clean baseline.
 CLEAN = "clean"
+#: How `reused_from` begins of a verification's training that was fed back; its id follows.
+LEARNED = "verify/"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class TrialRow:
     took; cpus, gpus: what the pack held meanwhile. predicted: the verdict that was certain before
     the end, and why (the column `foretold`); thresholds: that this verdict is about. source_digest:
     of the source of users' kinds that the trial was computed with. reused_from: id of the sweep
-    that trained it, None for this one. finished_at: seconds since 1970.
+    that trained it, None for this one; `verify/ID` where a verification of this sweep did.
+    finished_at: seconds since 1970.
 
     A stopped trial has a curve, and the numbers of images that its counts are out of, but no other
     counts: those of its measurements are None as well.
@@ -82,6 +85,11 @@ class TrialRow:
     def is_clean(self) -> bool:
         """Whether it is a clean baseline, which no attack poisoned."""
         return self.attack_id == CLEAN
+
+    @property
+    def learned(self) -> bool:
+        """Whether a verification trained it, beyond the budget of the search."""
+        return self.reused_from is not None and self.reused_from.startswith(LEARNED)
 
     @property
     def broken(self) -> bool:

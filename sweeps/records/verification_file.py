@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from sweeps.records.answer_entry import FailingEntry
 from sweeps.records.model_answer import DefenceEntry
 
 VERIFICATION_VERSION = 1
@@ -72,11 +73,13 @@ class FrozenValues(TypedDict):
 
 
 class SettingsEntry(TypedDict):
-    """What was asked; see `sweeps.verify.plan.VerificationSettings`."""
+    """What was asked; see `sweeps.verify.plan.VerificationSettings`. claim: the share of draws
+    that must pass, where it is not the default of the target."""
 
     draws: int
     seeds: int
     target: str
+    claim: NotRequired[float]
 
 
 class PlannedDraw(TypedDict):
@@ -175,7 +178,8 @@ class VerificationFile(TypedDict):
     `median` or `share`; claim: the share of draws inside that must pass. confidence: of every
     bound. verdict: `empty` where nothing is inside. reliability: None where the region has no
     probabilities. broken: models that diverged or collapsed, and trainings that failed. earlier:
-    how many other verifications of this sweep there are.
+    how many other verifications of this sweep there are. failed_where: conditions on factors at
+    which draws inside fail more often than elsewhere; files of before lack it.
     """
 
     schema_version: int
@@ -196,3 +200,4 @@ class VerificationFile(TypedDict):
     broken: int
     earlier: int
     draws: list[DrawEntry]
+    failed_where: NotRequired[list[FailingEntry]]

@@ -73,7 +73,7 @@ def _missed(found: DescriptionEntry, factors: Factors) -> list[str]:
         for name, value in found["category"].items()
         if _short(name) in factors and factors[_short(name)] != value
     ]
-    intervals = [i for i in found["intervals"] if not _holds(i, _worth(i["factor"], factors))]
+    intervals = [i for i in found["intervals"] if not _holds(i, _value_of(i["factor"], factors))]
     return [*kinds, *map(_bounds, intervals)]
 
 
@@ -84,7 +84,7 @@ def _holds(interval: IntervalEntry, value: float | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _worth(name: str, factors: Factors) -> float | None:
+def _value_of(name: str, factors: Factors) -> float | None:
     """The value of a factor, or of `a x b` or `a / b`."""
     for sign in (" x ", " / "):
         first, found, second = name.partition(sign)

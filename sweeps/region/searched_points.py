@@ -30,7 +30,7 @@ def add_searched_points(region: RegionFile, fitted: FittedRegion) -> None:
     """Adds to each tried point P(inside), the verdict by it, and what the model expects there; and
     how many points have which verdict.
 
-    A point that the spec's space does not have, of a folder whose spec was written anew, has no
+    A point that the spec's space does not have, of a folder whose spec was changed, has no
     place in the model: it is UNDECIDED with `inside` None, and nothing is expected of it. A point
     with a broken model is never IN, however likely the model takes it to be inside: an attack that
     fails on a broken model has not been resisted. Nothing is added where the model cannot answer.
@@ -83,8 +83,7 @@ def setting_of_model(fitted: FittedRegion, region: RegionFile) -> SettingEntry |
     found = None if index is None else recommended(fitted)
     if index is None or found is None:
         return None
-    spec, numbers = fitted.spec, [index, most_accurate_index(fitted)]
-    seed, best = new_seeds(fitted.search.model(), fitted.points[numbers])
+    spec, seed, best = fitted.spec, _seed(fitted, index), _seed(fitted, most_accurate_index(fitted))
     point = spec.trial(build_defence(found["defence"], spec.files), None, spec.seeds[0])
     least, _ = accuracy_thresholds(fitted)
     success = seed.attacks[seed.worst]
@@ -106,6 +105,12 @@ def setting_of_model(fitted: FittedRegion, region: RegionFile) -> SettingEntry |
         "attacks": _attacks(fitted, region, index, seed, point.defence_id),
         "text": [],
     }
+
+
+def _seed(fitted: FittedRegion, index: int) -> NewSeed:
+    """By itself, so that its figures are those of `model` in region.json to the last digit."""
+    (seed,) = new_seeds(fitted.search.model(), fitted.points[index : index + 1])
+    return seed
 
 
 def _attacks(

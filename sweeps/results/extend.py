@@ -100,7 +100,7 @@ def _extended(
     return {
         **sweep,
         **stored(criteria_of(spec), written(spec)),
-        "planned": planned,
+        "planned": planned + sum(sweep.get("learned", {}).values()),
         "planned_points": points,
         "data": data_entry(spec),
         "measures": measures_of(spec),

@@ -22,6 +22,7 @@ from backdoor.wording import counted
 from sweeps.ledger import ATTACHED, FINISHED, Ledger, Rows, rows_of, with_found
 from sweeps.packs.pack import PackSettings
 from sweeps.records.sweep_file import SweepFile
+from sweeps.records.trial_row import LEARNED
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 
 
@@ -111,7 +112,9 @@ class TrialPool:
             sweep.left_out[why] += 1
             return None
         sweep.taken += 1
-        origin = row["reused_from"] or sweep.sweep["sweep_id"]
+        known = row["reused_from"]
+        # What a verification trained belongs to its sweep, and here to the search that asks.
+        origin = sweep.sweep["sweep_id"] if not known or known.startswith(LEARNED) else known
         own = {"reused_from": origin, "foretold": None, "thresholds": None}
         return row | self._measured(row, trial) | own
 

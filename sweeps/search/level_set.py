@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,6 +68,7 @@ class RegionSearch:
         self._pending: set[str] = set()  # ids of trials that were asked for and are not known yet
         self._ready = deque[TrialConfig]()  # chosen, but not asked for yet
         self._seconds: list[float] = []  # of each known trial
+        self._learned = 0  # trials of verifications, which are beyond the budget
 
     @property
     def size(self) -> int:
@@ -172,7 +174,7 @@ class RegionSearch:
         the whole space."""
         optimizer, settings = self.optimizer, self.optimizer.settings
         if len(optimizer.points) >= settings.budget:
-            return f"its budget of {settings.budget} trials is spent"
+            return f"its budget of {settings.budget - self._learned} trials is spent"
         if self.affordable < 1:
             budget = self._spec.search.budget
             return f"its budget of {budget.gpu_hours if budget else 0:g} GPU-hours is spent"
@@ -210,6 +212,10 @@ class RegionSearch:
         """Takes in a trial of the ledger that this search has not proposed."""
         point = self.domain.encode(*recorded_point(self._spec, row))
         self.tried[row.defence_id] = point
+        if row.learned:  # by a verification, beyond the budget
+            settings = self.optimizer.settings
+            self.optimizer.settings = replace(settings, budget=settings.budget + 1)
+            self._learned += 1
         number = self.optimizer.add(point, self._attack[row.attack_id])
         self._number[row.trial_id] = number
         self._seeds.setdefault((row.defence_id, row.attack_id), set()).add(row.seed)
@@ -227,7 +233,8 @@ class RegionSearch:
     def _outcome(self, row: TrialRow) -> Outcome | None:
         if row.status not in (FINISHED, STOPPED):
             return None
-        self._seconds.append(row.seconds or 0.0)
+        if not row.learned:
+            self._seconds.append(row.seconds or 0.0)
         if row.status == STOPPED:
             if row.predicted is None:
                 return None

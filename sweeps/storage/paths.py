@@ -52,6 +52,11 @@ class SweepPaths:
         return self.root / "region.json"
 
     @property
+    def verification(self) -> Path:
+        """How the region stands with fresh trainings: the latest answer in `verifications`."""
+        return self.root / "verification.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 

@@ -21,8 +21,9 @@ from sweeps.region.labels import attack_label, flat_defence, kind_label, point_l
 from sweeps.spec import SweepSpec
 from sweeps.statistics.binomial import CONFIDENCE
 from sweeps.verify.judge import JudgedDraw, count, judge, reliability
-from sweeps.verify.plan import CLAIMS, Plan, content_hash, plan_id
+from sweeps.verify.plan import Plan, content_hash, plan_id
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE
+from sweeps.verify.where_failed import where_failed
 
 PASSED: Verdict = "passed"
 NOT_PROVEN: Verdict = "not proven"
@@ -35,7 +36,7 @@ def answer_of(
     """The answer as the ledger has it. earlier: other verifications of this sweep."""
     judged = judge(plan, spec, ledger)
     inside = _part(judged, INSIDE)
-    claim = CLAIMS[plan.settings.target]
+    claim = plan.settings.claim
     return {
         "schema_version": VERIFICATION_VERSION,
         "verification_id": plan_id(plan.frozen, plan.settings, plan.transfer),
@@ -59,6 +60,10 @@ def answer_of(
         "broken": sum(draw.broken for draw in judged),
         "earlier": earlier,
         "draws": _draws(judged, plan.above_baseline),
+        "failed_where": where_failed(
+            [flat_defence(one.draw.defence) for one in judged if one.draw.stratum == INSIDE],
+            [not one.passes for one in judged if one.draw.stratum == INSIDE],
+        ),
     }
 
 

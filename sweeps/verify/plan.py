@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -31,7 +31,7 @@ from sweeps.records.verification_file import (
     SettingsEntry,
 )
 from sweeps.spec import SweepSpec
-from sweeps.statistics.binomial import draws_for
+from sweeps.statistics.binomial import draws_for, fewest_draws
 from sweeps.storage.files import read_versioned, write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
@@ -40,6 +40,8 @@ from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 HEAD = ("schema_version", "hash")
 #: The share of draws inside that must pass, by target.
 CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
+#: The most that may be claimed.
+MOST_CLAIMED = 0.9999
 #: Draws inside: if all of these pass, then with 95 % confidence at least 95 % of all would.
 DRAWS = 59
 #: Fresh seeds whose median judges a point, by default and at least.
@@ -52,27 +54,51 @@ class VerificationSettings:
     as it takes, which the region can tell before anything is drawn or trained (`sized`).
 
     target: `median`, a draw is a point judged by the median of `seeds` fresh seeds; or `share`, a
-    draw is a point with one fresh seed.
+    draw is a point with one fresh seed. own_claim: the share of draws that must pass, in (0, 1);
+    None for that of the target.
     """
 
     draws: int = DRAWS
     seeds: int = SEEDS
     target: str = MEDIAN
+    own_claim: float | None = None
+
+    @property
+    def claim(self) -> float:
+        """The share of draws inside that must pass."""
+        return CLAIMS[self.target] if self.own_claim is None else self.own_claim
+
+    @property
+    def entry(self) -> SettingsEntry:
+        """What was asked, as plan.json has it; a claim that is the default is left out."""
+        entry: SettingsEntry = {"draws": self.draws, "seeds": self.seeds, "target": self.target}
+        if self.own_claim is not None:
+            entry["claim"] = self.own_claim
+        return entry
 
     def sized(self, predicted: float | None) -> VerificationSettings:
-        """With as many draws as it takes where this share of them is expected to pass."""
-        if self.draws or predicted is None:
-            return replace(self, draws=self.draws or DRAWS)
-        return replace(self, draws=draws_for(CLAIMS[self.target], predicted))
+        """With as many draws as it takes where this share of them is expected to pass; without it,
+        as few as can prove the claim."""
+        if self.draws:
+            return self
+        if predicted is not None:
+            return replace(self, draws=draws_for(self.claim, predicted))
+        return replace(self, draws=DRAWS if self.own_claim is None else fewest_draws(self.claim))
 
     def count(self, stratum: str) -> int:
         """How many points are drawn from this part."""
         return self.draws if stratum == INSIDE else -(-self.draws // 4)
 
 
-def settings_of(draws: int | None, seeds: int | None, target: str) -> VerificationSettings:
+def settings_of(
+    draws: int | None, seeds: int | None, target: str, claim: float | None = None
+) -> VerificationSettings:
     """Checked settings; None takes the default."""
     mistakes = []
+    if claim is not None and not 0 < claim <= MOST_CLAIMED:
+        rule = f"must be a share of draws above 0 and at most {MOST_CLAIMED:g}"
+        remedy = f"For example 0.9; {MOST_CLAIMED:g} takes {fewest_draws(MOST_CLAIMED):,} draws."
+        mistakes.append(Mistake("--claim", rule, claim, remedy))
     if draws is not None and draws < 1:
         mistakes.append(Mistake("--draws", "must be at least 1", draws, f"For example {DRAWS}."))
     if target == SHARE and seeds not in (None, 1):
@@ -84,7 +110,8 @@ def settings_of(draws: int | None, seeds: int | None, target: str) -> Verificati
     if mistakes:
         raise UserError(mistakes)
     each = 1 if target == SHARE else SEEDS if seeds is None else seeds
-    return VerificationSettings(draws or 0, each, target)
+    own = None if claim in (None, CLAIMS[target]) else claim
+    return VerificationSettings(draws or 0, each, target, own)
 
 
 @dataclass(frozen=True)
@@ -157,7 +184,7 @@ def plan_id(
     frozen: FrozenValues, settings: VerificationSettings, transfer: Sequence[Attack]
 ) -> str:
     """Twelve hex digits that follow from what is frozen and what was asked."""
-    asked = {"settings": asdict(settings), "transfer": [a.identity() for a in transfer]}
+    asked = {"settings": settings.entry, "transfer": [a.identity() for a in transfer]}
     return digest("verify", {"frozen": frozen, **asked})[:12]
 
 
@@ -208,7 +235,7 @@ def write_plan(paths: VerificationPaths, plan: Plan) -> None:
     """Writes the plan, durably, with its hash."""
     content: PlanContent = {
         "frozen": plan.frozen,
-        "settings": _settings(plan.settings),
+        "settings": plan.settings.entry,
         "transfer": [attack.identity() for attack in plan.transfer],
         "files": {k: v for attack in plan.transfer for k, v in files_of(attack).items()},
         "draws": [
@@ -225,10 +252,6 @@ def write_plan(paths: VerificationPaths, plan: Plan) -> None:
     }
     head = {"schema_version": PLAN_VERSION, "hash": content_hash(content)}
     write_json(paths.plan, {**head, **content})
-
-
-def _settings(settings: VerificationSettings) -> SettingsEntry:
-    return {"draws": settings.draws, "seeds": settings.seeds, "target": settings.target}
 
 
 def content_hash(content: Mapping[str, object]) -> str:
@@ -250,11 +273,15 @@ def read_plan(paths: VerificationPaths) -> Plan:
     )
     return Plan(
         content["frozen"],
-        VerificationSettings(**content["settings"]),
+        _asked(content["settings"]),
         tuple(build_attack(a, content.get("files"), former=True) for a in content["transfer"]),
         tuple(draws),
         content["created"],
     )
+
+
+def _asked(entry: SettingsEntry) -> VerificationSettings:
+    return VerificationSettings(entry["draws"], entry["seeds"], entry["target"], entry.get("claim"))
 
 
 def _read(file: Path) -> PlanFile:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from backdoor.config import Attack, TrialConfig
+from sweeps.answer.answered import answers_of, standing_file
 from sweeps.ledger import Ledger, Rows
 from sweeps.records.verification_file import VerificationFile
+from sweeps.records.verification_standing import StandingFile
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.spec import SweepSpec
@@ -54,12 +56,14 @@ class Verification:
     """A sweep's verification.
 
     spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
+    predicted: the share of draws that are expected to pass, None where nothing is known of it.
     """
 
     sweep_paths: SweepPaths
     paths: VerificationPaths
     spec: SweepSpec
     draw_plan: Callable[[], Plan]
+    predicted: Callable[[], float | None] = lambda: None
 
     @property
     def plan(self) -> Plan:
@@ -81,10 +85,11 @@ class Verification:
         return run_search(self.spec, ledger, search, runner, observers, on_interrupt)
 
     def answer(self, ledger: Ledger, plan: Plan) -> VerificationFile:
-        """Judges, and writes answer.json."""
+        """Judges, and writes answer.json, and verification.json of the sweep."""
         earlier = len(verifications(self.sweep_paths)) - 1
         found = answer_of(plan, self.spec, ledger, read_sweep(self.sweep_paths), earlier)
         write_json(self.paths.answer, found)
+        write_standing(self.sweep_paths)
         return found
 
 
@@ -111,4 +116,11 @@ def verification(
     plain = replace(spec, curve_every=0, stopping=None, probes=())
     if spec.region.above_baseline:
         plain = replace(plain, also_measured=tuple(transfer))
-    return Verification(paths, own, plain, draw_plan)
+    return Verification(paths, own, plain, draw_plan, lambda: region.predicted)
+
+
+def write_standing(paths: SweepPaths) -> StandingFile:
+    """Writes verification.json by the answers in `verify/`, whole or not at all."""
+    found = standing_file(answers_of(paths).entries)
+    write_json(paths.verification, found)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backdoor.wording import counted, noun_for
+from sweeps.records.answer_entry import FailingEntry
 from sweeps.records.control_text import NOWHERE_AT_ALL
 from sweeps.records.success_words import attack_words, excess_words
 from sweeps.records.thresholds import MEDIAN
@@ -67,6 +68,7 @@ def verification_text(answer: VerificationFile, nowhere: bool = False) -> str:
         return "Nothing to verify: no defence point is inside the region."
     found = [
         *_verdict(answer, nowhere),
+        *_where_failed(answer),
         *_failing(answer),
         "",
         *_parts(answer),
@@ -79,7 +81,7 @@ def _verdict(answer: VerificationFile, nowhere: bool) -> list[str]:
     inside, thresholds = answer["inside"], answer["thresholds"]
     word = "Passed:" if answer["verdict"] == PASSED else "Not proven:"
     if nowhere and answer["verdict"] == PASSED:
-        word = f"Passed, but it proves nothing against backdoors: {NOWHERE_AT_ALL}."
+        word = f"Proves nothing about backdoors: {NOWHERE_AT_ALL}."
     seeds, least = len(answer["draws"][0]["seeds"]), thresholds["clean_accuracy"]
     unit = (
         f"points, each judged by the median of {seeds} fresh seeds"
@@ -89,8 +91,8 @@ def _verdict(answer: VerificationFile, nowhere: bool) -> list[str]:
     return [
         f"{word} {inside['passed']} of {counted(inside['draws'], 'draw')} inside pass. With "
         f"{_percent(answer['confidence'])} confidence at least "
-        f"{_percent(inside['lower_bound'])} of the region does; {_percent(answer['claim'])} "
-        "is claimed.",
+        f"{_percent(inside['lower_bound'])} of such draws pass; {_percent(answer['claim'])} is "
+        "claimed.",
         f"Draws are {unit}: clean accuracy >= {least:.3f} "
         f"({thresholds['rule']}), {attack_words(thresholds)} "
         "for every attack of the panel.",
@@ -108,7 +110,29 @@ def _drawn_from(answer: VerificationFile) -> str:
             "least the required confidence; the rest of IN counts as border. --basis probability "
             "takes all."
         )
-    return f"Points were drawn from those tried that are IN by {basis}, with replacement."
+    points = {draw["label"] for draw in answer["draws"] if draw["stratum"] == INSIDE}
+    return (
+        f"Points were drawn from those tried that are IN by {basis}, with replacement: "
+        f"{counted(len(points), 'different one')}. The claim is about such a point with fresh "
+        "seeds, not about each of the points."
+    )
+
+
+def _where_failed(answer: VerificationFile) -> list[str]:
+    """Conditions on factors at which draws fail; nothing where all pass."""
+    inside = answer["inside"]
+    if inside["passed"] == inside["draws"] or "failed_where" not in answer:
+        return []
+    lines = [f"Where it failed: {failing_words(entry)}" for entry in answer["failed_where"]]
+    return lines or ["Where it failed: no single factor tells the draws that fail from others."]
+
+
+def failing_words(entry: FailingEntry) -> str:
+    """`weight_decay <= 0.001: 9 of 14 draws, elsewhere 1 of 45`."""
+    return (
+        f"{entry['condition']}: {entry['failed']} of {counted(entry['draws'], 'draw')}, elsewhere "
+        f"{entry['elsewhere_failed']} of {entry['elsewhere_draws']}"
+    )
 
 
 def _failing(answer: VerificationFile) -> list[str]:

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from answered import text_of
 from scipy import stats
 from small import begin, small_spec, sweep
 from trials import fake_result
@@ -16,7 +17,6 @@ from dashboards.report import write_report
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
-from sweeps.region.region_text import region_text
 from sweeps.results.stored import stored, stored_criteria
 from sweeps.results.update_region import update_region
 from sweeps.runners.serial import SerialRunner
@@ -171,9 +171,10 @@ def test_verdicts_by_hand(tmp_path) -> None:
     bound = mean_difference([(135, 450), (180, 450)], [(0, 450), (180, 450)], 0.95)
     assert table[1.0]["excess_upper"] == pytest.approx(bound.upper)
     assert [table[d]["by_bounds"] for d in (0.01, 0.1, 1.0)] == ["UNDECIDED"] * 3
-    text = region_text(region)
+    text = text_of(region, criteria_of(spec), Ledger(paths.ledger))
     assert "attack success <= baseline + 0.1, paired by seed, for all 2 attacks" in text
-    assert "success 0.330 (clean models 0.250), 0.080 above its clean baseline" in text
+    assert "to class 0, success 0.330 (mean of 2 seeds; one new seed: " in text
+    assert " with 95 %); 0.080 above its clean baseline (0.250)\n" in text
     assert "above" in text.splitlines()[4]
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from answered import answered
 from made_rows import made
 from scipy.special import expit
 from small import begin, small_spec, sweep
@@ -101,7 +102,8 @@ def judged(tmp_path, breaks, **changes):
         return finished_rows(results, "pack")
 
     sweep(paths, spec, SerialRunner(work))
-    region = region_of(criteria_of(spec), Ledger(paths.ledger), 18)
+    ledger, criteria = Ledger(paths.ledger), criteria_of(spec)
+    region = answered(region_of(criteria, ledger, 18), criteria, ledger.trials())
     return region, {p["factors"]["defence.weight_decay"]: p for p in region["points"]}
 
 
@@ -138,7 +140,7 @@ def test_no_best_is_known_where_every_model_is_broken(tmp_path, capsys) -> None:
     assert (asked["best"], asked["value"], asked["best_point"]) == (None, None, None)
     assert region["counts"]["by_means"] == {"IN": 0, "OUT": 3, "INCOMPLETE": 0}
     assert table[0.1]["clean_accuracy"] == pytest.approx(0.1) and table[0.1]["margin"] is None
-    said = "No region: the best accuracy is not known: 3 defence points have ended, and no seed is left where no model collapsed or diverged."  # fmt: skip
+    said = "\nAnswer: No region: the best accuracy is not known: 3 defence points have ended, and no seed is left where no model collapsed or diverged."  # fmt: skip
     assert said in region_text(region)
     assert unknown_best([]) is None
     assert main(["status", str(tmp_path / "r")]) == 0

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from answered import answered
 from small import begin, small_spec, sweep
 
 from sweeps.analyses.detectability import detectability
@@ -26,7 +27,8 @@ def swept(tmp_path, **changes):
     spec = small_spec(**changes)
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
-    return paths, region_of(criteria_of(spec), Ledger(paths.ledger))
+    ledger, criteria = Ledger(paths.ledger), criteria_of(spec)
+    return paths, answered(region_of(criteria, ledger), criteria, ledger.trials())
 
 
 @pytest.fixture(scope="module")

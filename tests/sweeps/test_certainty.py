@@ -78,7 +78,12 @@ def test_the_sweep_as_it_should_be() -> None:
     assert by_decay(region)[1.0]["clean_upper"] > 0.916
     assert by_decay(region)[0.1]["margin"] == pytest.approx(0.94 - 0.91)
     assert region["doubts"] == []
-    assert "1 of 3 defence points is IN by means: clean accuracy >= 0.910 (best - 0.05)" in text
+    assert (
+        "\nAnswer: 1 of 3 defence points is certainly IN: clean accuracy >= 0.910 (best - 0.05), "
+        "attack success <= 0.2 for all 2 attacks.\n"
+        "Of 3 tried points, at 95 %: 1 certainly IN, 0 likely IN, 1 undecided, 0 likely OUT, "
+        "1 certainly OUT; 1 IN by means\n"
+    ) in text
     assert "takes at 1 of 3 points, success up to 0.62 above clean" in text  # 0.64 - 0.02
 
 

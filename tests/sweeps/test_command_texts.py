@@ -198,9 +198,10 @@ def test_the_answer_stands_last_and_fits_the_terminal(tmp_path) -> None:
         assert whole == (width == 200)
         row = next(line for line in lines if "mlp, reg" in line and "0.03" in line)
         assert row.count("mlp") == 1 and ("patch" in row) == (width == 200)
-        answer = lines.index(next(line for line in lines if line.startswith("By 95 % bounds")))
+        answer = lines.index("Verification: not yet")
+        assert lines[answer + 1].startswith("Answer: No region found: none of 4 defence points ")
         assert any(line.startswith("Recommended: ") for line in lines[answer:])
-        assert len(lines) - answer <= 16, "seen without scrolling"
+        assert len(lines) - answer <= 23, "seen in 24 rows with a prompt, without scrolling"
     told = " ".join(narrow)
     assert "(the column seeds is left out, attacks are numbers: the terminal is too narrow;" in told
 

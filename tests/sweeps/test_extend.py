@@ -15,6 +15,7 @@ from sweeps.cli.main import main
 from sweeps.driver.run import extend_sweep, resume_sweep, run_sweep
 from sweeps.ledger import Ledger, rows_of
 from sweeps.mirror.sync import mirror
+from sweeps.results.answer_changes import answer_changes
 from sweeps.results.asked import present_text
 from sweeps.results.create import read_spec
 from sweeps.results.extend import extend_results
@@ -374,7 +375,7 @@ def test_the_answer_is_of_what_was_asked_when_the_lock_was_taken(tmp_path, monke
     begin(folder, small_spec())
     held: list[str | None] = []
 
-    def noted(*arguments: Any) -> None:
+    def noted(*arguments: Any, **named: Any) -> None:
         held.append(lock_holder(SweepPaths(folder).lock))
 
     monkeypatch.setattr("sweeps.driver.run.write_region", noted)
@@ -457,3 +458,50 @@ def test_every_refused_section_is_listed_at_once(tmp_path) -> None:
         )
     assert "search.kind: must stay 'grid'" in str(told.value)
     assert "defence.architecture: must stay as it is" in str(told.value)
+
+
+# --- what changed in the answer -----------------------------------------------------------------
+
+
+def test_the_command_says_what_changed_in_the_answer(tmp_path, capsys) -> None:
+    """Easier thresholds let points in."""
+    folder = tmp_path / "r"
+    ridge = {"architecture": "ridge", "weight_decay": [0.01, 1]}
+    hard = asked(region={"clean_accuracy": 1.0, "attack_success": 0.4}, defence=ridge, seeds=1)
+    run_sweep(hard, folder, **QUIET)
+    before = read_region(folder)
+    assert before["setting"] is None
+    code = main(["extend", str(folder), "--set", "region.clean_accuracy=0.5", "--runner", "serial"])
+    assert code == 0
+    said, after = capsys.readouterr().err, read_region(folder)
+    inside = [point for point in after["points"] if point["by_means"] == "IN"]
+    setting = after["setting"]
+    assert f"Points IN by bounds, a model or means: 0 -> {len(inside)} ({len(inside)} came in: {inside[0]['label']}" in said  # fmt: skip
+    assert f"Recommended: none -> {setting['label']} (IN by " in said
+    assert f"Answer: {before['headline']['text']} -> {after['headline']['text']}\n" in said
+
+
+def test_the_lines_of_a_change() -> None:
+    def region(inside: list[str], text: str, **changes: Any) -> Any:
+        points = [
+            {"defence_id": name, "label": f"point {name}", "by_bounds": "UNDECIDED",
+             "by_means": "IN" if name in inside else "OUT"} for name in "abcd"
+        ]  # fmt: skip
+        known = {"points": points, "recommended": None, "headline": {"claim": "means", "text": text}}  # fmt: skip
+        return known | {"verification": {"text": "not yet"}} | changes
+
+    one = region(["a"], "1 is IN", verification={"text": "verified (59 of 59 draws pass)"})
+    other = region(["b", "c", "d"], "3 are IN", verification={"text": "stale"})
+    assert answer_changes(one, other) == [
+        "Points IN by bounds, a model or means: 1 -> 3 (3 came in: point b; point c; and 1 more; 1 left: point a)",
+        "Answer: 1 is IN -> 3 are IN",
+        "Verification: verified (59 of 59 draws pass) -> stale",
+    ]  # fmt: skip
+    assert answer_changes(one, one) == ["The answer is the same as before the extension."]
+    assert answer_changes(None, one) == []
+    # Files of before have neither a headline nor a verification.
+    older = {"points": one["points"], "recommended": {"defence_id": "a", "basis": "means"}}
+    assert answer_changes(older, region(["a"], "x"))[0] == "Recommended: point a (IN by means only: not certain) -> none"  # fmt: skip
+    space = {"verdicts": {"space": {"likely_in": 0.125}}}
+    grown = {"verdicts": {"space": {"likely_in": 0.25}}}
+    assert answer_changes(one | space, one | grown) == ["Likely IN of the defence space: 12.5 % -> 25 %"]  # fmt: skip

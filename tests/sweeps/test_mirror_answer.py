@@ -9,39 +9,48 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mirrored_answers import HEADLINE, NOT_YET, SPACE, answered, setting
 from mirrored import free_port, runs
+from mirrored_answers import HEADLINE, NOT_YET, SPACE, answered, setting
 from mlflow import MlflowClient
 from small import begin, small_spec
 from trials import fake_result
 
+from backdoor.config import TrialConfig
+from sweeps.answer.write import write_region
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import mirror, mirror_answer
 from sweeps.mirror.answer_tags import answer_tags
 from sweeps.mirror.current_answer import written_answer
 from sweeps.mirror.description import kept_apart
 from sweeps.mirror.follower import Follower
-from sweeps.region.write import write_region
 from sweeps.search import make_search
 from sweeps.storage.files import write_json
 
 pytest_plugins = ["mirror_fixtures"]
 
 NOTE = "mlflow.note.content"
+ATTACK = {"trigger": {"kind": "patch", "size": 1}, "poison_rate": [0, 0.03]}
 
 
 class Swept:
-    """A finished small sweep, and the answer that commands find in its folder."""
+    """A finished sweep of two points, four trials, and the answer that commands find in its folder."""
 
-    def __init__(self, root: Path, uri: str, monkeypatch: pytest.MonkeyPatch, **changes: Any):
+    def __init__(
+        self, root: Path, uri: str, monkeypatch: Any, recorded: int = 4, **changes: Any
+    ) -> None:
         self.uri = uri
-        self.spec = small_spec(**{"tracking": {"uri": uri}, **changes})
+        defence = {"architecture": "ridge", "weight_decay": [0.01, 1]}
+        tried = {"attack": ATTACK, "defence": defence, "seeds": 1, "tracking": {"uri": uri}}
+        self.spec = small_spec(**{**tried, **changes})
         self.paths = begin(root, self.spec)
-        trials = make_search(self.spec).ask(100_000)
-        results = [fake_result(trial, self.spec.measures) for trial in trials]
-        Ledger(self.paths.ledger).append(finished_rows(results, "pack"))
+        self.trials = make_search(self.spec).ask(100)
+        self.record(self.trials[:recorded])
         self.answer: Any = answered(self.paths, self.spec)
         monkeypatch.setattr("sweeps.mirror.current_answer.update_region", lambda *_: self.answer)
+
+    def record(self, trials: list[TrialConfig]) -> None:
+        results = [fake_result(trial, self.spec.measures) for trial in trials]
+        Ledger(self.paths.ledger).append(finished_rows(results, "pack"))
 
     def tags(self) -> dict[str, str]:
         experiment = MlflowClient(tracking_uri=self.uri).get_experiment_by_name("small")
@@ -70,20 +79,20 @@ def test_the_description_leads_with_the_standing_and_the_strongest_claim(swept: 
     lines = tags[NOTE].splitlines()
     assert lines[0] == f"**Not verified yet.** {HEADLINE}"
     titles = [line.strip("*") for line in lines[1:] if line.startswith("**")]
-    assert titles == ["Question", "Recommended setting", "Verdicts", "What this does not cover",
+    assert titles == ["Question and state", "Recommended setting", "Verdicts", "What this does not cover",
                       "Next", "Data"]  # fmt: skip
     for line in ("- Which settings withstand 3 attacks?", "- finished: 40 of 40 trials",
-                 f"- {chosen['label']}: IN by bounds", "- certainly IN: 3 of 36 settings tried",
-                 "- incomplete, and not judged: 2", "- Two models diverged.",
-                 "- IN by means over their seeds, which is no claim about new ones: 8",
-                 "- `sweeps report DIR`", "- `sweeps verify DIR`"):  # fmt: skip
-        assert line in lines or line.replace("_", r"\_") in lines, line
+                 f"- {chosen['label']}: IN by bounds", "- Two models diverged.",
+                 "- `sweeps report DIR`", "- `sweeps verify DIR`",
+                 "- Of 36 tried points, at 95 %: 3 certainly IN, 2 likely IN, 5 undecided, 4 likely OUT, "
+                 "20 certainly OUT, 2 incomplete; 8 IN by means"):  # fmt: skip
+        assert line in [each.replace("\\", "") for each in lines], line
     assert {key: tags[key] for key in tags if key != NOTE} == {
         "headline": HEADLINE, "verification": "not verified yet",
         "recommended": chosen["label"], "recommended_basis": "bounds",
-        "certainly_in": "3 of 36 settings tried", "likely_in": "2 of 36 settings tried",
-        "undecided": "5 of 36 settings tried", "likely_out": "4 of 36 settings tried",
-        "certainly_out": "20 of 36 settings tried",
+        "certainly_in": "3 of 36 tried points", "likely_in": "2 of 36 tried points",
+        "undecided": "5 of 36 tried points", "likely_out": "4 of 36 tried points",
+        "certainly_out": "20 of 36 tried points",
     }  # fmt: skip
 
 
@@ -109,8 +118,8 @@ def test_a_region_search_also_says_shares_of_the_space_and_that_nothing_is_recom
 ) -> None:
     swept.answer["verdicts"]["space"] = SPACE
     tags = answer_tags(swept.answer)
-    assert tags["likely_in"] == "2 of 36 settings tried; 41.2 % of the space"
-    assert tags["certainly_in"] == "3 of 36 settings tried"
+    assert tags["likely_in"] == "2 of 36 tried points; 41.2 % of the space"
+    assert tags["certainly_in"] == "3 of 36 tried points"
     assert (tags["recommended"], tags["recommended_basis"]) == ("none", "none")
     assert "None: no setting is known to be inside." in tags[NOTE]
     assert "sweeps verify" not in tags[NOTE]
@@ -136,8 +145,7 @@ def test_an_answer_of_before_has_no_tags(swept: Swept) -> None:
 # --- where it is set ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", ["mirror", "follower"])
-@pytest.mark.parametrize("kind", ["trial", "point"])
+@pytest.mark.parametrize(("by", "kind"), [("mirror", "trial"), ("follower", "point")])
 def test_mirror_and_last_pass_set_it(
     by: str, kind: str, tmp_path: Path, new_store: Any, monkeypatch: Any
 ) -> None:
@@ -152,7 +160,7 @@ def test_mirror_and_last_pass_set_it(
         assert follower.last()
     tags = swept.tags()
     assert answer_tags(swept.answer).items() <= tags.items()
-    assert tags["attacks_not_known"] and tags["data"] in tags[NOTE].replace("- ", "")
+    assert tags["attacks_not_shown"] == "none" and "500 test images" in tags[NOTE]
     before = (tmp_path / "mlflow.db").read_bytes()
     mirror(swept.paths)
     assert (tmp_path / "mlflow.db").read_bytes() == before
@@ -224,7 +232,8 @@ def test_a_store_that_is_away_is_a_note(tmp_path: Path, monkeypatch: Any) -> Non
     assert not mirror_answer(swept.paths, said.append)
     (note,) = said
     assert note.startswith(f"note: MLflow does not show this answer yet (MLflow's store {uri} cannot be used: ")  # fmt: skip
-    assert note.endswith(f"send it with: sweeps mirror {tmp_path / 'r'}")
+    assert "); send it with: " in note
+    assert note.endswith(f"sweeps mirror {tmp_path / 'r'}")
 
 
 def test_tracking_off_has_no_answer_to_send(tmp_path: Path, monkeypatch: Any) -> None:
@@ -240,25 +249,43 @@ def test_region_json_is_read_where_nothing_is_newer(swept: Swept) -> None:
     region.setdefault("headline", {"claim": "none", "text": "written"})
     write_json(swept.paths.region, region)
     ledger = Ledger(swept.paths.ledger)
-    assert written_answer(swept.paths, ledger) == region
+    assert written_answer(swept.paths) == region
     written = swept.paths.region.stat().st_mtime_ns
     for file in (swept.paths.sweep, ledger.files()[0]):
         before = file.stat().st_mtime_ns
         os.utime(file, ns=(written + 1, written + 1))
-        assert written_answer(swept.paths, ledger) is None
+        assert written_answer(swept.paths) is None
         os.utime(file, ns=(before, before))
     region["trials"]["finished"] += 1
     write_json(swept.paths.region, region)
-    assert written_answer(swept.paths, ledger) is None
+    assert written_answer(swept.paths) is None
+
+
+def test_the_last_pass_shows_what_the_sweep_has_written(
+    tmp_path: Path, new_store: Any, monkeypatch: Any
+) -> None:
+    """Its ledger was open before the last trials came; nothing is judged once more."""
+    swept = Swept(tmp_path / "r", new_store("x.db"), monkeypatch, recorded=1)
+    follower = Follower(swept.paths, [].append)
+    follower.step()
+    swept.record(swept.trials[1:])
+    write_region(swept.paths, swept.spec, finished=True)
+    monkeypatch.setattr("sweeps.mirror.current_answer.update_region", pytest.fail)
+    assert follower.last()
+    assert "finished, 4 of 4 trials have ended" in swept.tags()[NOTE]
 
 
 # --- a region search, a run a point ------------------------------------------------------------
 
 
 def region_search(root: Path, uri: str, monkeypatch: Any) -> Swept:
-    """Four points, each under one attack with one seed."""
-    search = {"kind": "region", "budget": 4, "pending": 4}
-    return Swept(root, uri, monkeypatch, search=search, tracking={"uri": uri, "runs": "point"})
+    """Two trials, each of a point of its own: under one of two attacks."""
+    search = {"kind": "region", "budget": 2, "pending": 2}
+    tracking, attack = {"uri": uri, "runs": "point"}, {**ATTACK, "poison_rate": [0.01, 0.03]}
+    return Swept(
+        root, uri, monkeypatch, search=search, tracking=tracking, attack=attack,
+        defence={"architecture": "ridge", "weight_decay": {"log": [0.01, 1]}},
+    )  # fmt: skip
 
 
 def judged(swept: Swept) -> Any:
@@ -280,10 +307,10 @@ EXPECTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("state", ["finished", "stopped"])
 def test_points_of_a_region_search_end_with_what_its_model_expects(
-    state: str, tmp_path: Path, new_store: Any, monkeypatch: Any
+    tmp_path: Path, new_store: Any, monkeypatch: Any
 ) -> None:
+    """Also where it was stopped."""
     swept = region_search(tmp_path / "r", new_store("x.db"), monkeypatch)
     follower = Follower(swept.paths, [].append)
     follower.step()
@@ -294,7 +321,7 @@ def test_points_of_a_region_search_end_with_what_its_model_expects(
         assert "verdict" not in run.data.tags and run.data.tags["by_model"] == "UNDECIDED"
         assert run.data.metrics["trials_finished"] >= 1
     answer = judged(swept)
-    answer["state"]["state"] = state
+    answer["state"]["state"] = "stopped"
     answer["setting"] = setting(answer)
     assert follower.last()
     ended = runs(swept.uri)
@@ -342,9 +369,9 @@ def test_points_of_a_grid_show_the_verdict_of_the_answer(
     uri = new_store("x.db")
     swept = Swept(tmp_path / "r", uri, monkeypatch, tracking={"uri": uri, "runs": "point"})
     points = swept.answer["points"]
-    for point, verdict in zip(points, ("likely in", *["certainly out"] * 3), strict=True):
+    for point, verdict in zip(points, ("likely in", "certainly out"), strict=True):
         point |= {"verdict": verdict, "inside": 0.25, "by_model": "OUT"}
-    swept.answer["setting"] = setting(swept.answer, 2)
+    swept.answer["setting"] = setting(swept.answer, 1)
     mirror(swept.paths)
     found = {run.data.tags["defence_id"]: run.data for run in runs(uri)}
     for number, point in enumerate(points):
@@ -352,4 +379,4 @@ def test_points_of_a_grid_show_the_verdict_of_the_answer(
         assert data.tags["verdict"] == point["verdict"] and data.tags["by_model"] == "OUT"
         assert data.metrics["p_inside"] == 0.25 and "expected_by" not in data.tags
         assert data.metrics["clean_accuracy"] == point["clean_accuracy"]
-        assert data.tags["recommended"] == ("true" if number == 2 else "false")
+        assert data.tags["recommended"] == ("true" if number == 1 else "false")

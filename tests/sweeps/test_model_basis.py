@@ -16,12 +16,12 @@ from sweeps.cli.main import main
 from sweeps.cli.status_subject import more_seeds
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
+from sweeps.records.setting_text import setting_lines
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
-from sweeps.region.recommended import recommend, recommended_lines
+from sweeps.region.recommended import recommend
 from sweeps.region.standing import standing
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.paths import read_sweep
 from sweeps.verify.open_region import open_region
 from sweeps.verify.plan import VerificationSettings
 from sweeps.verify.run import verification
@@ -232,11 +232,28 @@ def point(name, margin, success, clean, **verdicts):
             "attacks": [{"attack_id": "a", "attack_success": success, "baseline_success": 0.0117}]}  # fmt: skip
 
 
-def lines(table):
-    clean = {"best": 0.96, "best_source": "panel"}
-    panel = [{"attack_id": "a", "label": "patch at 3 %"}]
-    region = {"points": table, "recommended": recommend(table), "panel": panel}
-    return recommended_lines(region | {"thresholds": {"clean_accuracy": clean}})
+def limits(value):
+    """Of three seeds."""
+    return {"value": value, "lower": value - 0.02, "upper": value + 0.01, "confidence": 0.95,
+            "by": "seeds", "seeds": 3}  # fmt: skip
+
+
+def lines(table, baseline=0.0117):
+    """Of the recommended setting, as `sweeps region` prints them."""
+    chosen = recommend(table)
+    thresholds = {"clean_accuracy": {"best_source": "panel"}}
+    region = {"points": table, "thresholds": thresholds, "controls": []}
+    if chosen is None:
+        return setting_lines(region, None)
+    of = next(own for own in table if own["defence_id"] == chosen["defence_id"])
+    attack = {"attack_id": "a", "label": "patch at 3 %", "passes": True, "takes": "unknown",
+              "attack_success": limits(of["attack_success"]), "baseline_success": baseline}  # fmt: skip
+    clean = of["clean_accuracy"]
+    return setting_lines(region, {
+        **chosen, "label": of["label"], "inside": of.get("inside"), "clean_accuracy": limits(clean),
+        "attack_success": attack["attack_success"], "worst_attack": "patch at 3 %",
+        "best_accuracy": 0.96, "cost": 0.96 - clean, "attacks": [attack],
+    })  # fmt: skip
 
 
 def test_equal_margins_are_decided_by_success_then_by_accuracy() -> None:
@@ -262,16 +279,25 @@ def test_the_model_comes_between_bounds_and_means() -> None:
 
 def test_the_recommended_line_says_how_certain_it_is() -> None:
     assert lines([point("a", 0.028, 0.15, 0.94, by_model="IN", inside=0.981)]) == [
-        "Recommended: a (IN by model, P(inside) 0.98, margin 0.028)",
-        "  clean accuracy 0.940, best 0.960",
-        "  worst attack: patch at 3 %, success 0.150 (clean models 0.012)",
+        "Recommended: a (likely IN: by a model of all points together, P(inside) 0.98, margin "
+        "0.028)",
+        "  clean accuracy 0.940 (mean of 3 seeds; one new seed: 0.920 to 0.950 with 95 %); it costs "
+        "0.020 against the most accurate point (0.960)",
+        "  worst attack: patch at 3 %, success 0.150 (mean of 3 seeds; one new seed: 0.130 to 0.160 "
+        "with 95 %); clean models 0.012",
     ]
     only = [point("a", 0.028, 0.15, 0.94, by_model="UNDECIDED", inside=0.6)]
     assert lines(only)[0] == (
-        "Recommended: a (IN by means only: not certain, P(inside) 0.60, margin 0.028)"
+        "Recommended: a (IN by means only: no claim about new seeds, P(inside) 0.60, margin 0.028)"
     )
-    only[0]["attacks"][0]["baseline_success"] = None
-    assert lines(only)[2] == "  worst attack: patch at 3 %, success 0.150"
+    assert lines(only, None)[2] == (
+        "  worst attack: patch at 3 %, success 0.150 (mean of 3 seeds; one new seed: 0.130 to 0.160 "
+        "with 95 %)"
+    )
+    proven = [point("a", 0.028, 0.15, 0.94, by_bounds="IN", by_model="IN", inside=0.9981)]
+    assert lines(proven)[0] == (
+        "Recommended: a (certainly IN: by bounds of its own seeds, P(inside) >0.99, margin 0.028)"
+    )
     assert lines([point("a", -0.1, 0.3, 0.8, by_means="OUT")]) == ["Recommended: none."]
 
 
@@ -285,15 +311,20 @@ def test_the_recommended_line_says_how_certain_it_is() -> None:
 )
 def test_a_point_on_the_threshold_is_told(margin, words) -> None:
     assert lines([point("a", margin, 0.2, 0.9)])[0] == (
-        f"Recommended: a (IN by means only: not certain, {words})"
+        f"Recommended: a (IN by means only: no claim about new seeds, {words})"
     )
 
 
 def test_the_region_of_a_sweep_recommends_by_model(finished) -> None:
     paths, spec, _ = finished
-    region = region_of(criteria_of(spec), Ledger(paths.ledger), read_sweep(paths)["planned"])
-    assert region["recommended"]["basis"] == "model"
-    assert "(IN by model, P(inside) 0.9" in recommended_lines(region)[0]
+    region = write_region(paths, spec)
+    chance = region["setting"]["inside"]
+    assert region["recommended"]["basis"] == region["setting"]["basis"] == "model"
+    assert region["setting"]["text"][0] == (
+        f"Recommended: {region['setting']['label']} (likely IN: by a model of all points together, "
+        f"P(inside) {chance:.2f}, margin {region['recommended']['margin']:.3f})"
+    )
+    assert 0.9 < chance < 0.995
 
 
 def test_stability_is_that_of_the_point_recommended_by_model(finished) -> None:

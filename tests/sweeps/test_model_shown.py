@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answered import answered
 from mirrored import runs
 from small import begin, small_spec
 from trials import fake_result
@@ -57,7 +58,8 @@ def judged(tmp_path: Path) -> Any:
     spec = asked("sqlite:///never.db")
     paths = begin(tmp_path / "r", spec)
     recorded(paths, spec, make_search(spec).ask(1000))
-    return region_of(criteria_of(spec), Ledger(paths.ledger))
+    ledger, criteria = Ledger(paths.ledger), criteria_of(spec)
+    return answered(region_of(criteria, ledger), criteria, ledger.trials())
 
 
 # --- the table ---------------------------------------------------------------------------------

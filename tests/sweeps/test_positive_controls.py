@@ -5,6 +5,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from answered import answered
 from made_rows import made
 from scipy import stats
 from small import begin, small_spec
@@ -15,7 +16,6 @@ from sweeps.records.control_text import control_answer, control_line, control_wa
 from sweeps.records.criteria import Criteria
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.point_table import region_of
-from sweeps.region.recommended import recommended_lines
 from sweeps.region.region_text import region_text
 from sweeps.statistics.paired import excess, image_bound, without_effect
 
@@ -68,7 +68,8 @@ def judged(rows, **asked):
     groups = {
         of: [row for row in rows if row.status == of] for of in ("finished", "stopped", "failed")
     }
-    return region_of(criteria(**asked), SimpleNamespace(trials=lambda: rows, **groups))
+    given, ledger = criteria(**asked), SimpleNamespace(trials=lambda: rows, **groups)
+    return answered(region_of(given, ledger), given, rows)
 
 
 def controls(region):
@@ -123,13 +124,14 @@ def test_a_panel_that_never_takes_proves_nothing() -> None:
     assert nothing in region_text(region) and control_warning(region) == f"warning: {nothing}"
     assert list(panel_states(of_file(region, 0.0))) == [nothing]
     alone = "  on accuracy alone: no attack of the panel takes at any tried point"
-    assert region["recommended"] and recommended_lines(region)[-1] == alone
-    assert region_text(region).endswith(alone)
+    assert region["recommended"] and region["setting"]["text"][-1] == alone
+    assert f"\n{alone}\n" in region_text(region)
     assert "\n  (takes: succeeds above clean models, by a 95 % bound and a test" in region_text(
         region
     )
     region["controls"][0]["state"] = "takes"
-    assert alone not in region_text(region)
+    taken = answered(region, criteria(), rows_of(quiet))
+    assert alone not in region_text(taken) and nothing not in region_text(taken)
 
 
 def test_relabelled_images_alone_are_no_attack_that_takes() -> None:
@@ -269,7 +271,8 @@ def test_trials_that_were_stopped_may_be_those_that_it_took_in() -> None:
 def test_folders_of_before_say_nothing_of_it() -> None:
     region = judged(rows_of(TAKEN))
     del region["controls"]
-    text = region_text(region)
+    text = region_text(answered(region, criteria(), rows_of(TAKEN)))
+    assert "withstands" not in text and "not shown to be resisted" not in text
     assert "  1 bites at 5 % to class 0\n  2 idle" in text
     assert control_warning(region) is None and list(panel_states(of_file(region, 0.0))) == []
 

@@ -1,13 +1,13 @@
 """Verdicts and the recommended point, by hand. Bounds: test_seed_bounds.py."""
 
 import pytest
+from answered import text_of
 from small import begin, small_spec, sweep
 from trials import fake_result
 
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import by_bounds, recommend, region_of
-from sweeps.region.region_text import region_text
 from sweeps.results.create import inactive_settings, planned_trials
 from sweeps.runners.serial import SerialRunner
 from sweeps.statistics.seed_bounds import Rate
@@ -84,7 +84,7 @@ def test_a_region_by_hand(tmp_path) -> None:
             int(450 * {0.01: 30, 0.1: 3, 1.0: 1}[decay] * rate),
         )
 
-    _, _, region = crafted(tmp_path, figures)
+    spec, ledger, region = crafted(tmp_path, figures)
     table = {p["factors"]["defence.weight_decay"]: p for p in region["points"]}
     assert region["thresholds"]["clean_accuracy"]["best"] == pytest.approx(477 / 500)
     assert region["thresholds"]["clean_accuracy"]["value"] == pytest.approx(477 / 500 - 0.05)
@@ -103,9 +103,23 @@ def test_a_region_by_hand(tmp_path) -> None:
     assert worst["poison_rate"] == 0.03 and worst["label"] == "patch(size=1) at 3 % to class 0"
     assert table[0.01]["attacks"][0]["baseline_success"] == 0.0
     assert table[0.01]["baseline_accuracy"] == pytest.approx(480 / 500)
-    text = region_text(region)
-    assert "1 of 3 defence points is IN by means" in text
-    assert "Recommended: ridge, weight_decay 0.1" in text
+    text = text_of(region, criteria_of(spec), ledger)
+    assert (
+        "\nAnswer: 1 of 3 defence points is IN by means only, which claims nothing about new seeds: "
+        "clean accuracy >= 0.904 (best - 0.05), attack success <= 0.2 for all 2 attacks.\n"
+        "Of 3 tried points, at 95 %: 0 certainly IN, 0 likely IN, 1 undecided, 0 likely OUT, "
+        "2 certainly OUT; 1 IN by means\n"
+    ) in text
+    assert (
+        "\nRecommended: ridge, weight_decay 0.1 (IN by means only: no claim about new seeds, margin "
+        "0.030)\n  clean accuracy 0.934 (mean of 2 seeds; one new seed: "
+    ) in text
+    # (477 - 467) / 500 are given up; 3 % of 450 x 3 = 40 of 450 are 0.089.
+    assert "; it costs 0.020 against the most accurate point (0.954)\n" in text
+    assert (
+        "\n  worst attack: patch(size=1) at 3 % to class 0, success 0.089 (mean of 2 seeds; one new "
+    ) in text
+    assert " with 95 %); clean models 0.000\n" in text
 
 
 def test_the_best_point_is_chosen_on_validation_not_on_the_test_set(tmp_path) -> None:
@@ -118,11 +132,17 @@ def test_the_best_point_is_chosen_on_validation_not_on_the_test_set(tmp_path) ->
 
 
 def test_no_region_is_an_answer(tmp_path) -> None:
-    _, _, region = crafted(tmp_path, lambda config: (480, 190, 400))
+    spec, ledger, region = crafted(tmp_path, lambda config: (480, 190, 400))
     assert region["recommended"] is None
     assert region["counts"]["by_means"]["IN"] == 0
-    assert "\n\nNo region: none of 3 points meets" in region_text(region)
-    assert "Recommended: none." in region_text(region)
+    text = text_of(region, criteria_of(spec), ledger)
+    assert (
+        "\nAnswer: No region: none of 3 defence points meets clean accuracy >= 0.910 (best - 0.05), "
+        "attack success <= 0.2 for all 2 attacks.\n"
+        "Of 3 tried points, at 95 %: 0 certainly IN, 0 likely IN, 0 undecided, 0 likely OUT, "
+        "3 certainly OUT; 0 IN by means\n"
+    ) in text
+    assert "\nRecommended: none.\n" in text
 
 
 def test_an_absolute_threshold(tmp_path) -> None:
@@ -139,11 +159,15 @@ def test_a_point_that_lacks_a_trial_is_incomplete(tmp_path) -> None:
         file.unlink()
     Ledger(ledger.folder).append(table.slice(0, missing))
     Ledger(ledger.folder).append(table.slice(missing + 1))
-    region = region_of(criteria_of(spec), Ledger(ledger.folder), 18)
+    shorter = Ledger(ledger.folder)
+    region = region_of(criteria_of(spec), shorter, 18)
     assert region["counts"]["by_means"]["INCOMPLETE"] == 1
     (incomplete,) = [p for p in region["points"] if p["by_means"] == "INCOMPLETE"]
     assert incomplete["by_bounds"] == "UNDECIDED" and incomplete["clean_accuracy"] is None
-    assert "1 is incomplete" in region_text(region)
+    text = text_of(region, criteria_of(spec), shorter)
+    assert "Of 3 tried points, at 95 %: 0 certainly IN, " in text
+    assert ", 1 incomplete; 2 IN by means\n" in text
+    assert "\nState: finished, 17 of 18 trials have ended.\n" in text
 
 
 def test_nothing_recorded_yet(tmp_path) -> None:
@@ -151,7 +175,10 @@ def test_nothing_recorded_yet(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     region = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
     assert region["points"] == [] and region["recommended"] is None
-    assert "No defence point is complete yet" in region_text(region)
+    assert (
+        "\nAnswer: No defence point is complete yet, none is tried: every attack of the panel needs "
+        "every seed.\n"
+    ) in text_of(region, criteria_of(spec), Ledger(paths.ledger))
 
 
 def test_sweep_json_says_what_it_takes_to_look_at_results(tmp_path) -> None:

@@ -51,8 +51,9 @@ def test_a_ramp_is_in_at_one_end_and_out_at_the_other() -> None:
     # deviation of its mean, 0.1 / sqrt(3).
     assert 0.5 < chances[4] < 0.65
     said = (
-        "By a model of all points together, at 95 %: 4 IN (all of them at once), 3 OUT (all at "
-        "once), 1 UNDECIDED."
+        "The model of all points finds 4 IN and 3 OUT, and leaves 1 undecided. With 95 % all that "
+        "are IN are IN at once, and likewise all that are OUT: one point by itself is surer than "
+        "that.\n"
     )
     assert said in region_text(region)
     entry = region["seed_model"]
@@ -87,7 +88,7 @@ def test_where_no_best_is_known_it_says_so_in_its_entry() -> None:
     broken = [trial(d, PATCH, s, 0, 0, collapsed=True) for d in range(8) for s in range(3)]
     region = judged(broken, asked(below_best=0.05))
     assert region["seed_model"]["why"] == "the clean accuracy that is asked for is not known"
-    assert "No region: the best accuracy is not known" in region_text(region)
+    assert "\nAnswer: No region: the best accuracy is not known: 8 def" in region_text(region)
 
 
 def two_modes(seeds, rate=0.9, share=0.3):
@@ -134,8 +135,8 @@ def test_a_point_with_a_broken_model_is_left_out() -> None:
     region = judged(rows, asked())
     assert verdicts(region)[:2] == ["UNDECIDED", "IN"] and by_decay(region)[0]["inside"] is None
     assert (region["seed_model"]["left_out"], region["seed_model"]["points"]) == (1, 7)
-    assert "3 IN (all of them at once), 3 OUT (all at once), 2 UNDECIDED." in region_text(region)
-    assert "1 complete point is not judged." in region_text(region)
+    assert "points finds 3 IN and 3 OUT, and leaves 2 undecided. With" in region_text(region)
+    assert "surer than that. 1 complete point is not judged.\n" in region_text(region)
     assert why([trial(d, PATCH, s, 950, 10, collapsed=d < 3) for d in range(8) for s in range(3)],
                asked()) == "it needs 6 complete points without a broken model"  # fmt: skip
 

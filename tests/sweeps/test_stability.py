@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from answered import answered
 from made_rows import made
 
 from dashboards.page import render
@@ -360,14 +361,14 @@ def test_bounds_are_left_out_where_they_would_take_too_long(of_all_seeds, monkey
 def test_it_is_said_of_a_table_where_that_is_asked_for() -> None:
     rows, asked = rows_of([[950] * 3] * 2, [[[10] * 3] * 2] * 2), criteria(2)
     ledger = SimpleNamespace(trials=lambda: rows, finished=rows, stopped=[], failed=[])
-    region = region_of(asked, ledger, with_stability=True)
+    region = answered(region_of(asked, ledger, with_stability=True), asked, rows)
     lines = region["stability"]["text"]
-    assert "\n\n" + "\n".join(lines) + "\n\nRecommended" in region_text(region)
+    assert region_text(region).endswith("\n\n" + "\n".join(lines))
     section = render("stability.html", stability=section_of(SimpleNamespace(region=region)))
     page = re.sub(r"\s+", " ", html.unescape(section))
     assert "<h2>How stable the region is</h2>" in page and f"<li>{lines[-1].strip()}</li>" in page
     assert page.count('<th scope="row">without seed') == 3
     assert page.count('<th scope="row">') == len(region["stability"]["changes"])
-    before = region_of(asked, ledger)
+    before = answered(region_of(asked, ledger), asked, rows)
     assert "stability" not in before and "Stability" not in region_text(before)
     assert section_of(SimpleNamespace(region=before)) is None

@@ -115,7 +115,11 @@ def test_a_sweep_that_runs_says_who_runs_it_and_how_long_still(tmp_path, capsys)
         assert later["rate"] == pytest.approx(0.2, rel=0.02)
         assert later["seconds_left"] == pytest.approx(14 / 0.2, rel=0.02)
         said = words(paths.root, capsys)
-    assert f"state              running ({ME})\nrate               0." in said
+    assert (
+        f"state              running ({ME})\nverification       not yet\nanswer             "
+        in said
+    )
+    assert "\nrate               0." in said
     assert later["next"].endswith(f"sweeps region {paths.root}")
     stopped = asked(paths.root, capsys)
     assert (stopped["state"], stopped["held_by"], stopped["rate"]) == ("stopped", None, None)
@@ -176,11 +180,22 @@ def test_a_finished_grid_counts_points_and_names_the_next_command(tmp_path, caps
     assert "verify" not in answer["next_why"] and "train" not in answer["next_why"]
 
 
-def test_points_that_have_not_begun_are_incomplete(tmp_path, capsys) -> None:
+def test_points_that_have_not_begun_are_counted_apart(tmp_path, capsys) -> None:
+    """`sweeps region` of the same folder has the points that were tried, and no others."""
     paths = began(tmp_path, trials=8)
-    known = asked(paths.root, capsys)["verdict"]
-    assert known["points"] == 4 and sum(known["by_means"].values()) == 4
-    assert known["by_means"]["INCOMPLETE"] >= 2
+    answer = asked(paths.root, capsys)
+    region = write_region(paths, small_spec())
+    known = answer["verdict"]
+    assert known["points"] == len(region["points"]) and known["points"] + known["not_begun"] == 4
+    assert known["by_means"] == region["counts"]["by_means"]
+    assert answer["verdicts"] == region["verdicts"] and answer["headline"] == region["headline"]
+    left = known["not_begun"]
+    said = words(paths.root, capsys)
+    assert f"{left} point{'s' * (left > 1)} more ha{'ve' if left > 1 else 's'} not begun\n" in said
+    name, state, standing, headline = said.split("\n")[:4]
+    assert name.startswith("name ") and state.startswith("state ")
+    assert standing == "verification       not yet"
+    assert headline == f"answer             {region['headline']['text']}"
 
 
 def test_trials_that_failed_are_tried_again(tmp_path, capsys) -> None:
@@ -223,6 +238,8 @@ def test_a_region_search_is_said_by_its_file(tmp_path, capsys) -> None:
     answer = asked(paths.root, capsys)
     assert answer["verdict"]["space"] == space and answer["state"] == "finished"
     said = words(paths.root, capsys)
+    text = region["headline"]["text"]
+    assert f"answer             {text} (region.json, written 2.0 hours ago)\n" in said
     assert "verdict            of the defence space 25 % IN, 50 % OUT, 25 % UNDECIDED" in said
     assert "(region.json, written 2.0 hours ago)" in said
 
@@ -261,8 +278,42 @@ def test_a_verification_that_failed_is_said(tmp_path, capsys) -> None:
     )
     paths.report.write_text("a page")
     said = words(paths.root, capsys)
-    assert "verification       not proven, 52 of 59 draws pass\n" in said
+    assert "verification       failed (52 of 59 draws pass)\n" in said
+    found = asked(paths.root, capsys)["verification"]
+    assert (found["verdict"], found["state"]) == ("not proven", "failed")
+    assert (found["passed"], found["draws"], found["earlier"]) == (52, 59, 0)
     assert "sweeps report" not in said
+
+
+def test_the_standing_that_region_json_has_comes_first(tmp_path, capsys) -> None:
+    """With its basis and the other verifications; stale once trials ended since."""
+    paths = began(tmp_path, trials=23)
+    region = write_region(paths, small_spec())
+    entry = region["verification"] | {
+        "state": "failed", "text": "failed (2 of 5 draws pass)", "verification_id": "0123456789ab",
+        "verdict": "not proven", "passed": 2, "draws": 5, "basis": "model", "earlier": 1,
+    }  # fmt: skip
+    write_json(paths.region, region | {"verification": entry})
+    failed = "verification       failed (2 of 5 draws pass), drawn from points IN by the model of all points; 1 other verification\n"  # fmt: skip
+    assert failed in words(paths.root, capsys)
+    found = asked(paths.root, capsys)["verification"]
+    assert (found["state"], found["basis"], found["earlier"]) == ("failed", "model", 1)
+    last = make_search(small_spec()).ask(24)[-1]
+    Ledger(paths.ledger).append(finished_rows([fake_result(last, small_spec().measures)], "pack"))
+    assert "verification       stale: failed (2 of 5 draws pass), but 1 trial ended since, drawn" in words(paths.root, capsys)  # fmt: skip
+    assert asked(paths.root, capsys)["verification"]["state"] == "stale"
+
+
+def test_an_answer_of_an_earlier_release_has_no_headline(tmp_path, capsys) -> None:
+    search = {"kind": "region", "budget": 30}
+    paths = began(tmp_path, trials=0, search=search, defence=AXIS)
+    region = write_region(paths, small_spec(search=search, defence=AXIS))
+    for key in ("headline", "verdicts", "verification"):
+        del region[key]
+    write_json(paths.region, region)
+    answer = asked(paths.root, capsys)
+    assert answer["headline"] is answer["verdicts"] is answer["verification"] is None
+    assert "\nanswer " not in words(paths.root, capsys)
 
 
 def test_more_seeds_come_before_a_verification_where_bounds_decide_nothing() -> None:

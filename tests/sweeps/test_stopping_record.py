@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from answered import text_of
 from mirrored import Folder, runs
 from mlflow import MlflowClient
 from small import SMALL, begin, small_spec
@@ -35,7 +36,6 @@ from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
-from sweeps.region.region_text import region_text
 from sweeps.runners import tune
 from sweeps.runners.tune_schedulers import StoppingScheduler
 from sweeps.search import make_search
@@ -298,9 +298,13 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     clean = region["thresholds"]["clean_accuracy"]
     assert clean["best"] == pytest.approx(0.97) and clean["value"] == pytest.approx(0.92)
     assert (clean["best_point"], clean["best_source"]) == (table[0.01]["defence_id"], "baseline")
-    text = region_text(region)
-    assert "1 is incomplete (2 trials were stopped early)." in text
-    assert "clean accuracy 0.940, best 0.970 by its clean baseline" in text
+    text = text_of(region, criteria_of(spec), ledger)
+    assert ", 1 incomplete; 1 IN by means\n" in text
+    assert "\nState: finished, 18 of 18 trials have ended, 2 of them early.\n" in text
+    assert "\n  clean accuracy 0.940 (mean of 2 seeds; one new seed: " in text
+    assert (
+        " with 95 %); it costs 0.030 against the most accurate point (0.970 by its clean baseline)\n"
+    ) in text
 
     assert main(["status", str(paths.root), "--json"]) == FINE
     answer = json.loads(capsys.readouterr().out)
@@ -329,9 +333,13 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
 
 def test_without_a_complete_point_nothing_is_denied(tmp_path) -> None:
     _, spec, ledger = crafted(tmp_path, {0.01: 480, 0.1: 450}, stops=(0.01, 0.1))
-    text = region_text(region_of(criteria_of(spec), ledger, 12))
-    assert "\n\nNo region found: none of 0 judged points meets clean" in text
-    assert "2 are incomplete (4 trials were stopped early)." in text
+    criteria = criteria_of(spec)
+    text = text_of(region_of(criteria, ledger, 12), criteria, ledger)
+    assert (
+        "\nAnswer: No defence point is complete yet, 2 are tried and incomplete (4 trials were "
+        "stopped early): every attack of the panel needs every seed.\n"
+    ) in text
+    assert "No region" not in text
 
 
 def test_a_point_that_is_only_not_done_yet_says_nothing_of_the_best(tmp_path) -> None:

@@ -18,7 +18,7 @@ from backdoor.errors import StoredDataError, UserError
 from backdoor.streams import stream
 from sweeps.cli import FINE, INTERRUPTED
 from sweeps.cli.main import main
-from sweeps.cli.verifying import _announce, _announce_time
+from sweeps.cli.verify_announcing import announce, announce_time
 from sweeps.driver import runner
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.region.fitted_region import FittedRegion
@@ -295,8 +295,8 @@ def test_the_draws_that_were_found_are_those_announced(tmp_path, capsys) -> None
     case, plan, _ = verified(paths, spec, settings=VerificationSettings(59, 5))
     ledger = Ledger(case.paths.ledger)
     for found, notes in ((59, 0), (7, 2)):
-        _announce(case, replace(plan, draws=plan.draws[:found]), ledger)
-        said = capsys.readouterr().err.splitlines()[1:]
+        announce(case, replace(plan, draws=plan.draws[:found]), ledger)
+        said = capsys.readouterr().err.splitlines()[2:]
         assert len(said) == notes
     assert said[0] == "note: so little is inside that 7 of 59 draws were found"
     assert said[1] == "note: 7 draws cannot prove 0.95, even if all pass; 59 can"
@@ -308,12 +308,12 @@ def test_the_time_is_said_before_anything_is_trained(tmp_path, capsys, monkeypat
     ledger, trials = Ledger(case.paths.ledger), case.plan.trials(spec)
     took = [trial.seconds for trial in Ledger(paths.ledger).trials()]
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    _announce_time(paths, case, case.plan, ledger, "serial")
+    announce_time(paths, case, case.plan, ledger, "serial")
     said = capsys.readouterr().err
     missing = len({trial.trial_id for trial in trials})
-    assert f"about {missing * statistics.mean(took):.1f} seconds here" in said and "--draws" in said
+    assert f"about {missing * statistics.mean(took):.1f} seconds here" in said
     case.train(ledger, case.plan, SerialRunner(world(sync_state)))
-    _announce_time(paths, case, case.plan, ledger, "serial")
+    announce_time(paths, case, case.plan, ledger, "serial")
     assert capsys.readouterr().err == "", "nothing is missing"
 
 
@@ -479,7 +479,7 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
     assert len(Ledger(case.paths.ledger).rows()) == 8 * 5 * 4 + 2 * 5 * 2
     passed = verification_text(answer | {"verdict": "passed"}, nowhere=True)
     assert passed.startswith(
-        "Passed, but it proves nothing against backdoors: no attack of the panel takes at any tried "
+        "Proves nothing about backdoors: no attack of the panel takes at any tried "
         "point. 8 of 8 draws inside pass. With "
     )
     assert verification_text(answer, nowhere=True).startswith("Not proven: 8 of 8")
@@ -622,7 +622,7 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert main([*quick, "--draws", "3"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith(
-        "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of the region does; 90.0 % is claimed."
+        "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of such draws pass; 90.0 % is claimed."
     )
     options = "--draws 29 --target share --transfer none --runner serial"
     assert f"Draw more: {shell.command('sweeps', 'verify', out)} {options}\n" in said.err

@@ -1,0 +1,189 @@
+"""The verifications of a sweep that were answered, from verification.json or the answers alone.
+
+Nothing here raises for damaged files in `verify/`: what could not be read is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from backdoor.errors import StoredDataError, UserError
+from sweeps.ledger import Ledger
+from sweeps.records.verification_file import VERIFICATION_VERSION, VerificationFile
+from sweeps.records.verification_standing import (
+    STANDING_VERSION,
+    AnsweredEntry,
+    EarlierEntry,
+    StandingFile,
+)
+from sweeps.storage.files import read_versioned
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The verifications that were answered, the last one first, those without a draw after all
+    others; how many there are in all; and the files that could not be read, by their paths in the
+    results folder. whole: whether the entries are all of them, or only the first one."""
+
+    entries: list[AnsweredEntry]
+    total: int
+    unreadable: list[str]
+    whole: bool = True
+
+
+def folders_of(paths: SweepPaths) -> list[VerificationPaths]:
+    """The folders of all verifications, by id."""
+    with contextlib.suppress(OSError):
+        found = (each for each in paths.verifications.iterdir() if each.is_dir())
+        return [VerificationPaths(each) for each in sorted(found)]
+    return []
+
+
+def answers_of(paths: SweepPaths) -> Answered:
+    """From the answers themselves, whatever verification.json says."""
+    used, entries, unreadable = used_up(paths), list[AnsweredEntry](), list[str]()
+    for folder in folders_of(paths):
+        if not folder.answer.is_file():
+            continue
+        try:
+            entries.append(_entry(folder, folder.root.name in used))
+        except (StoredDataError, OSError, LookupError, TypeError, ValueError):
+            unreadable.append(_name(paths, folder))
+    return Answered(sorted(entries, key=_order, reverse=True), len(entries), unreadable)
+
+
+def _name(paths: SweepPaths, folder: VerificationPaths) -> str:
+    return str(folder.answer.relative_to(paths.root))
+
+
+def _order(entry: AnsweredEntry) -> tuple[bool, str, str]:
+    return bool(entry["draws"]), entry["answered"], entry["verification_id"]
+
+
+def used_up(paths: SweepPaths) -> set[str]:
+    """Ids of verifications whose trainings were fed back into the search, as sweep.json has it."""
+    with contextlib.suppress(UserError, OSError):
+        learned = read_sweep(paths).get("learned", {})
+        return set(learned) if isinstance(learned, Mapping) else set()
+    return set()
+
+
+def _entry(folder: VerificationPaths, used: bool) -> AnsweredEntry:
+    rule = "must be a verification's answer with schema version"
+    found = cast(VerificationFile, read_versioned(folder.answer, VERIFICATION_VERSION, rule))
+    entry = answered_entry(found, _last_end(folder) or found["region"]["frozen"], used)
+    _refuse_odd(entry)
+    return entry
+
+
+def answered_entry(found: VerificationFile, answered: str, used: bool) -> AnsweredEntry:
+    """What verification.json keeps of an answer."""
+    inside, region = found["inside"], found["region"]
+    return {
+        "verification_id": found["verification_id"],
+        "verdict": found["verdict"],
+        "target": found["target"],
+        "passed": inside["passed"],
+        "draws": inside["draws"],
+        "claim": found["claim"],
+        "lower_bound": inside["lower_bound"],
+        "basis": region["basis"],
+        "hash": region["hash"],
+        "frozen": region["frozen"],
+        "answered": answered,
+        "failed_where": found.get("failed_where", []),
+        "used_up": used,
+    }
+
+
+#: The types of what an entry must have to be told of.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "verification_id": (str,),
+    "verdict": (str,),
+    "passed": (int,),
+    "draws": (int,),
+    "claim": (int, float),
+    "lower_bound": (int, float, type(None)),
+    "basis": (str,),
+    "frozen": (str,),
+    "answered": (str,),
+    "failed_where": (list,),
+    "used_up": (bool,),
+}
+
+
+def _refuse_odd(entry: Mapping[str, Any]) -> None:
+    """`TypeError` where a value is of another type than it must be."""
+    for name, kinds in _TYPES.items():
+        if not isinstance(entry[name], kinds):
+            raise TypeError(name)
+
+
+def _last_end(folder: VerificationPaths) -> str | None:
+    """When the last training of a verification ended; None where it trained nothing."""
+    if not folder.ledger.is_dir():
+        return None
+    last = max((row.finished_at for row in Ledger(folder.ledger).trials()), default=0.0)
+    if not last:
+        return None
+    return datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="milliseconds")
+
+
+# --- verification.json -------------------------------------------------------------------------
+
+
+def standing_file(entries: list[AnsweredEntry]) -> StandingFile:
+    """The content of verification.json. entries: the last one first."""
+    others: list[EarlierEntry] = [
+        {
+            "verification_id": entry["verification_id"],
+            "verdict": entry["verdict"],
+            "passed": entry["passed"],
+            "draws": entry["draws"],
+            "claim": entry["claim"],
+            "answered": entry["answered"],
+        }
+        for entry in entries[1:]
+    ]
+    return {
+        "schema_version": STANDING_VERSION,
+        "latest": entries[0] if entries else None,
+        "earlier": len(others),
+        "others": others,
+    }
+
+
+def known_answers(paths: SweepPaths) -> Answered:
+    """By verification.json, which has the first one whole, where it is of all answers that are
+    there; else by these."""
+    stored = _stored(paths)
+    if stored is None or stored["latest"] is None:
+        return answers_of(paths)
+    listed = {
+        stored["latest"]["verification_id"],
+        *(o["verification_id"] for o in stored["others"]),
+    }
+    there = {folder.root.name for folder in folders_of(paths) if folder.answer.is_file()}
+    if listed != there:
+        return answers_of(paths)
+    latest = stored["latest"]
+    used = latest["used_up"] or latest["verification_id"] in used_up(paths)
+    return Answered([{**latest, "used_up": used}], len(listed), [], whole=False)
+
+
+def _stored(paths: SweepPaths) -> StandingFile | None:
+    """What verification.json says; None where it is missing or damaged: it can be made again."""
+    rule = "must have schema version"
+    try:
+        found = read_versioned(paths.verification, STANDING_VERSION, rule)
+        if found["latest"] is not None:
+            _refuse_odd(found["latest"])
+        [other["verification_id"] + "" for other in found["others"]]
+    except (StoredDataError, LookupError, TypeError):
+        return None
+    return cast(StandingFile, found)

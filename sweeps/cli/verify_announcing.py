@@ -1,0 +1,101 @@
+"""What `sweeps verify` says before it trains: draws, trainings, hours, and what less would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backdoor.errors import escaped
+from backdoor.wording import counted
+from sweeps.cli.console import duration, say
+
+if TYPE_CHECKING:
+    from sweeps.ledger import Ledger
+    from sweeps.storage.paths import SweepPaths
+    from sweeps.verify.plan import Plan
+    from sweeps.verify.run import Verification
+
+
+def announce(case: Verification, plan: Plan, ledger: Ledger) -> None:
+    """What is trained, and what it can prove."""
+    from sweeps.verify.regions import INSIDE
+
+    planned = len({trial.trial_id for trial in plan.trials(case.spec)})
+    have = f"{planned} trials, {len(ledger.finished)} recorded"
+    say(f"{case.spec.name}: {have}, in {escaped(str(case.paths.root))}")
+    draws = sum(draw.stratum == INSIDE for draw in plan.draws)
+    if draws:
+        say(_trained(case, plan, planned))
+        _say_power(plan, draws)
+
+
+def _trained(case: Verification, plan: Plan, planned: int) -> str:
+    """`59 draws inside, 15 near the border and 15 outside, each with 5 fresh seeds ...`."""
+    from sweeps.verify.regions import STRATA
+
+    counts = [sum(draw.stratum == name for draw in plan.draws) for name in STRATA]
+    words = (" inside", " near the border", " outside")
+    parts = [f"{n}{word}" for n, word in zip(counts, words, strict=True) if n]
+    seeds = counted(plan.settings.seeds, "fresh seed")
+    attacks = counted(len(case.spec.panel), "attack of the panel", "attacks of the panel")
+    other = f", inside {len(plan.transfer)} others" if plan.transfer else ""
+    clean = ", and a clean baseline" if plan.above_baseline else ""
+    return (
+        f"draws: {', '.join(parts)}; each with {seeds}, and {attacks}{other}{clean}: "
+        f"{counted(planned, 'training')}"
+    )
+
+
+def _say_power(plan: Plan, draws: int) -> None:
+    """Whether so many draws inside can prove the claim, and how likely that is."""
+    from sweeps.statistics.binomial import chance_to_prove, fewest_draws
+    from sweeps.verify.regions import INSIDE
+
+    claim = plan.settings.claim
+    if draws < plan.settings.draws:
+        say(f"note: so little is inside that {draws} of {plan.settings.draws} draws were found")
+    if draws < (needed := fewest_draws(claim)):
+        say(f"note: {draws} draws cannot prove {claim:g}, even if all pass; {needed} can")
+    chances = [d.passing for d in plan.draws if d.stratum == INSIDE and d.passing is not None]
+    if chances:
+        mean = sum(chances) / len(chances)
+        power = chance_to_prove(claim, draws, mean)
+        expected = f"of which the model expects {100 * mean:.1f} % to pass"
+        proven = f"the probability that they prove the claim is {100 * power:.0f} %"
+        say(f"{draws} draws inside, {expected}: {proven}")
+
+
+def announce_time(
+    paths: SweepPaths, case: Verification, plan: Plan, ledger: Ledger, runner: str
+) -> None:
+    """How long it will take here, from what the trials of the sweep took, and what less takes."""
+    from sweeps.cost.estimate import workers_here
+    from sweeps.ledger import Ledger
+    from sweeps.runners.ray_address import ray_address
+    from sweeps.storage.paths import read_sweep
+    from sweeps.verify.expected_cost import KnownTimes, missing_seconds, smaller, start_seconds
+
+    rows, resources = Ledger(paths.ledger).trials(), case.spec.resources
+    known = KnownTimes(rows)
+    seconds = missing_seconds(plan, case.spec, known, ledger.finished) if known else 0.0
+    if not seconds or ray_address():
+        return
+    workers, start = 1, 0.0
+    if runner != "serial":
+        workers = workers_here(resources.cpu, resources.gpu)
+        start = start_seconds(rows, read_sweep(paths)["created"])
+    lasts = duration(start + seconds / workers)
+    taking = "if trainings take as long as the sweep's did"
+    say(f"claim {plan.settings.claim:g}: about {lasts} here, {taking}")
+    if (less := smaller(plan, case.spec, known, case.predicted())) is None:
+        if plan.transfer:
+            say("less: --transfer none")
+        return
+    settings, other = less
+    draws, hours = counted(settings.draws, "draw"), _hours((start + other / workers) / 3600)
+    fewer = "; or --transfer none" if plan.transfer else ""
+    say(f"less: --claim {settings.claim:g}: {draws}, about {hours}{fewer}")
+
+
+def _hours(hours: float) -> str:
+    """`0.1 h`, with two digits that say something."""
+    return f"{hours:.2g} h" if hours < 10 else f"{hours:.0f} h"
