@@ -200,7 +200,7 @@ def model_entry(inside: bool) -> Region:
     def at(label: str, chance: float) -> Region:
         rate = {"expected": 0.95, "lower": 0.9, "upper": 0.97}
         return {"label": label, "probability": chance, "clean_accuracy": rate,
-                "attack_success": rate, "worst_attack": "blend", "factors": {}, "defence": {},
+                "attack_success": rate, "worst_attack": "blend at 3 %", "factors": {}, "defence": {},
                 "resists": []}  # fmt: skip
 
     shares = {"IN": 0.2, "OUT": 0.4, "UNDECIDED": 0.4}

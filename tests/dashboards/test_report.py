@@ -123,7 +123,7 @@ def test_what_the_model_of_all_points_says(small_region, make_folder):
     found["recommended"] = {"defence_id": "p2", "basis": "model", "margin": 0.01}
     page = read(make_folder(found))
     text = words(page)
-    told = "The model of all points holds with 95 % for all 2 that it finds IN at once, and all 1"
+    told = "The model of all points finds 2 IN and 1 OUT, and leaves 1 undecided."
     assert told in text[text.index("All defence points") :]
     assert "likely IN 1 a model that judges points together" in text
     assert (
