@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweeps.answer.add import add_answer
+from sweeps.answer.verification import not_verified
 from sweeps.ledger import Ledger
 from sweeps.records.criteria import Criteria
 from sweeps.records.region_file import RegionFile
@@ -15,7 +16,8 @@ from sweeps.region.region_text import region_text
 
 def answered(region: RegionFile, criteria: Criteria, rows: Sequence[TrialRow]) -> RegionFile:
     """The same region, of a sweep that has finished."""
-    add_answer(region, criteria, rows, state_entry(region["trials"], "finished", False, None))
+    state = state_entry(region["trials"], "finished", False, None)
+    add_answer(region, criteria, rows, state, not_verified())
     return region
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sweeps.answer.limits import front_lines, front_of, limit_lines, limiting_of
 from sweeps.answer.setting import setting_of
 from sweeps.answer.where import where_of
-from sweeps.records.answer_entry import SettingEntry, StateEntry
+from sweeps.records.answer_entry import SettingEntry, StateEntry, VerificationEntry
 from sweeps.records.answer_lines import answer_lines
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.headline import headline_of
@@ -23,10 +23,12 @@ def add_answer(
     criteria: Criteria,
     rows: Sequence[TrialRow],
     state: StateEntry,
+    verification: VerificationEntry,
     setting: SettingEntry | None = None,
 ) -> None:
     """What is said rests on what stands before it. rows: finished trials, at least those of the
-    recommended point. setting: that a model recommends, of a region search."""
+    recommended point. verification: how the region stands with fresh trainings. setting: that a
+    model recommends, of a region search."""
     by_points = criteria.search != REGION_SEARCH
     target = MEAN if by_points else criteria.thresholds.target
     region["question"] = question_of(region, len(criteria.seeds), target)
@@ -40,20 +42,7 @@ def add_answer(
     region["limiting"], region["front"] = limiting_of(region), front_of(region)
     region["next"] = (region.get("model") or {"next": []})["next"]
     region["lacks"] = []
-    region["verification"] = {
-        "state": "not yet",
-        "text": "not yet",
-        "verification_id": None,
-        "verdict": None,
-        "passed": 0,
-        "draws": 0,
-        "claim": None,
-        "lower_bound": None,
-        "basis": None,
-        "earlier": 0,
-        "stale_because": None,
-        "failed_where": [],
-    }
+    region["verification"] = verification
     if (found := region["setting"]) is not None:
         found["text"] = setting_lines(region, found)
     described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]

@@ -25,6 +25,7 @@ from sweeps.records.verification_standing import AnsweredEntry
 from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 
+NOT_YET = "not yet"
 #: Keys of plan.json that its hash leaves out.
 HEAD = ("schema_version", "hash")
 #: What reading a damaged file may raise.
@@ -184,6 +185,11 @@ def _begun(
 # --- in words ----------------------------------------------------------------------------------
 
 
+def not_verified() -> VerificationEntry:
+    """Of a region that no verification has been asked of."""
+    return {**_entry(None, 0), "text": NOT_YET}
+
+
 def _entry(found: Found | None, total: int) -> VerificationEntry:
     """The figures, without the text."""
     if found is None:
@@ -220,10 +226,10 @@ def _entry(found: Found | None, total: int) -> VerificationEntry:
 
 def _text(found: Found | None, region: RegionFile) -> str:
     if found is None:
-        return "not yet"
+        return NOT_YET
     own, state = found.entry, found.state
     if not own["draws"]:
-        return "not yet (nothing was inside to draw from)"
+        return f"{NOT_YET} (nothing was inside to draw from)"
     held = _held(own)
     count = f"{own['passed']} of {counted(own['draws'], 'draw')} pass"
     told = f"{held} ({count}{', which cannot prove it' if held == 'too few' else ''})"

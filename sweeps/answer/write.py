@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.answer.add import add_answer
 from sweeps.answer.state import state_of
+from sweeps.answer.verification import verification_entry
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import SettingEntry
 from sweeps.records.criteria import REGION_SEARCH, Criteria
@@ -68,7 +69,8 @@ def _write(
     if spec is not None and criteria.search == REGION_SEARCH:
         setting = _add_model(region, spec, ledger)
     state = state_of(paths, sweep, region, ledger, finished)
-    add_answer(region, criteria, ledger.trials(), state, setting)
+    verification = verification_entry(paths, region, ledger.ended)
+    add_answer(region, criteria, ledger.trials(), state, verification, setting)
     try:
         write_json(paths.region, region)
     except OSError as error:

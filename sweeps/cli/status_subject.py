@@ -55,7 +55,7 @@ def by_model(region: RegionFile) -> int:
 
 def _verification(region: RegionFile, folder: Path) -> Next:
     """Of the points that are certainly IN where the model of all points finds some."""
-    if by_model(region):
+    if by_model(region) and "model" not in region:  # a region search is verified by its own model
         what = "tries to prove with fresh seeds what is IN by model"
         return command("sweeps", "verify", folder, "--basis", "model"), what
     return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"

@@ -37,7 +37,7 @@ def status_text(answer: StatusAnswer, now: float | None = None) -> str:
         _line("name", answer["name"]),
         *_state(answer),
         *_lead(answer, present),
-        *_pace(answer),
+        *_time_left(answer),
         *_known(answer, present),
         _line("next", _next(answer)),
         *_figures(answer),
@@ -78,7 +78,7 @@ def _lead(answer: StatusAnswer, now: float) -> Iterator[str]:
         yield _line("answer", f"{headline['text']}{age}")
 
 
-def _pace(answer: StatusAnswer) -> Iterator[str]:
+def _time_left(answer: StatusAnswer) -> Iterator[str]:
     left = answer["seconds_left"]
     if answer["now"] is not None:
         yield _line("now", answer["now"])

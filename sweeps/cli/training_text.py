@@ -41,7 +41,8 @@ def _what(config: Config, folder: Path) -> list[str]:
 
 def _figures(config: Config) -> list[str]:
     seeds = len(config["expected_from_seeds"])
-    head = ["", "this model", "", f"expected of one new seed (95 %, from {seeds} seeds)"]
+    of = f", from {counted(seeds, 'seed')}" if seeds else ""
+    head = ["", "this model", "", f"expected of one new seed (95 %{of})"]
     rows = [head, *(_row(figure) for figure in config["figures"])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = [

@@ -29,7 +29,7 @@ CLEAN_ACCURACY, ATTACK_SUCCESS = "clean_accuracy", "attack_success"
 
 
 @dataclass(frozen=True)
-class Limits:
+class Interval:
     """Of a rate, fractions, by what they are known."""
 
     low: float
@@ -120,20 +120,20 @@ def _by_model(chosen: Chosen, attack_id: str) -> RateEntry | None:
 # --- judging -----------------------------------------------------------------------------------
 
 
-def _limits(counts: tuple[int, int], before: Counts, model: RateEntry | None) -> Limits:
+def _limits(counts: tuple[int, int], before: Counts, model: RateEntry | None) -> Interval:
     """What chance explains, by the first of the three that is known. before: of other seeds."""
     count, total = counts
     if model is not None:
-        return Limits(model["lower"], model["upper"], "model")
+        return Interval(model["lower"], model["upper"], "model")
     if (found := predict_one(before, total, CONFIDENCE)) is not None:
-        return Limits(found.low / total, found.high / total, "seeds")
+        return Interval(found.low / total, found.high / total, "seeds")
     each = (1 + CONFIDENCE) / 2
     low, other = lower_bound(count, total, each), lower_bound(total - count, total, each)
-    return Limits(low, 1 - other, "images")
+    return Interval(low, 1 - other, "images")
 
 
 def _judged(
-    entry: HeldToEntry, limits: Limits, result: TrialResult, at_least: bool, edge: float
+    entry: HeldToEntry, limits: Interval, result: TrialResult, at_least: bool, edge: float
 ) -> HeldToEntry:
     """edge: the threshold as favourable as chance in the baseline may make it."""
     value, threshold = entry["value"], entry["threshold"]

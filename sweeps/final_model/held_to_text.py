@@ -68,7 +68,9 @@ def _chance(entry: HeldToEntry, outside: bool) -> str:
     limits = f"({entry['low']:.3f} to {entry['high']:.3f})"
     what = IMAGES if entry["by"] == "images" else SEED
     if entry["met"]:
-        return "" if entry["by"] == "images" else f"; {what}: {limits[1:-1]}"
+        if entry["by"] == "images":
+            return ""
+        return f", but outside {what} {limits}" if outside else f"; {what}: {limits[1:-1]}"
     if not entry["beyond_chance"]:
         return f": within {what} {limits}"
     if outside or entry["by"] == "images":

@@ -289,7 +289,7 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> 
     assert main(["train", str(folder), "--attack", "worst"]) == 0
     out, point = capsys.readouterr().out, model["recommended"]
     success = point["attack_success"]
-    assert out.startswith(f"{point['label']} (recommended, P(inside) ") and "seed 5, on data" in out
+    assert out.startswith(f"{point['label']} (recommended, IN by model, P(inside) ") and "seed 5, on data" in out
     assert f"attack success {success['expected']:.3f} ({success['lower']:.3f} to " in out
     (written,) = folder.glob("models/*/config.json")
     config = json.loads(written.read_text())
