@@ -167,7 +167,7 @@ def result(config: TrialConfig, **changes: Any) -> TrialResult:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a results folder: region with its answer anew, sweep, spec, two trials in the ledger, three pictures."""
+    """Writes a results folder: region with its answer, sweep, spec, two trials in the ledger, three pictures."""
 
     def make(
         found: Region, spec: str = "name: made-by-hand\n", failed: int = 0, **changes: Any
