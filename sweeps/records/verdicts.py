@@ -21,10 +21,10 @@ def verdict_of(point: PointEntry) -> PointVerdict:
     by_model = point.get("by_model", "")
     if by_model in LIKELY:
         return LIKELY[by_model]
-    return "incomplete" if point["by_means"] == INCOMPLETE and not _modelled(point) else "undecided"
+    return "incomplete" if point["by_means"] == INCOMPLETE and not _by_model_only(point) else "undecided"
 
 
-def _modelled(point: PointEntry) -> bool:
+def _by_model_only(point: PointEntry) -> bool:
     return point.get("expected") is not None
 
 

@@ -19,6 +19,7 @@ from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import (
     AskedSpec,
     Defaults,
+    LearnedVerifications,
     ReusedSweeps,
     SelectedClasses,
     SweepFile,
@@ -115,8 +116,14 @@ def _description(
         "specs": [asked(spec, argv, planned)],
         **_selected(spec),
         **reused(reuse),
+        **_nothing_learned(),
         **_defaults(spec),
     }
+
+
+def _nothing_learned() -> LearnedVerifications:
+    """No verification has been fed back into a new sweep."""
+    return {}
 
 
 def reused(folders: Sequence[Path | str], before: Sequence[str] = ()) -> ReusedSweeps:

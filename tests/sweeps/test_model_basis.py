@@ -105,7 +105,7 @@ def test_verify_draws_from_the_points_in_by_model(finished) -> None:
     assert sum(map(len, frozen["points"].values())) == 6
     assert answer["inside"]["draws"] == 8 and answer["reliability"] is None
     said = verification_text(answer)
-    assert "Points were drawn from those tried that are IN by model, with replacement." in said
+    assert "Points were drawn from those tried that are IN by model, with replacement: " in said
 
 
 def test_means_stay_the_default(finished) -> None:
