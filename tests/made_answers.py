@@ -20,8 +20,7 @@ VERDICTS = ("certainly in", "likely in", "undecided", "likely out", "certainly o
 def answered(region: Region, **changes: Any) -> Region:
     """A region of points with all that version 2 adds, by bounds and means; `changes` replace it."""
     for point in region["points"]:
-        point.setdefault("verdict", _verdict(point))
-        point.setdefault("broken", 0)
+        point["verdict"] = _verdict(point)
     counts = _counts(region["points"])
     setting = _setting(region)
     return region | {
@@ -147,15 +146,16 @@ def searched(region: Region, when: When) -> Region:
     """The answer of a region search over points that lack trials, and a setting never tried."""
     judged = when != "nothing judged"
     inside = judged and when != "nothing inside"
+    region["recommended"] = None
+    found = answered(region)
     for number, point in enumerate(region["points"]):
         chance = (0.99 if inside else 0.4) - number * 0.02
         if judged:
             point |= {"inside": max(chance, 0.001), "expected": _expected(region, number)}
         likely = "likely in" if chance >= 0.95 else "undecided" if chance > 0.05 else "likely out"
         point["verdict"] = likely if judged else "incomplete"
-    region["recommended"] = None
-    found = answered(region)
-    found["model"] = _model(inside) if judged else None
+    found["verdicts"]["points"] = _counts(region["points"])
+    found["model"] = model_entry(inside) if judged else None
     setting = _searched_setting(region) if inside else None
     space = {"likely_in": 0.21 if inside else 0.0, "undecided": 0.33, "likely_out": 0.46 if inside
              else 0.67, "volume": 0.28 if inside else 0.02, "volume_lower": 0.19 if inside else 0.0,
@@ -196,13 +196,18 @@ def _expected(region: Region, number: int) -> Region:
     }
 
 
-def _model(inside: bool) -> Region:
+def model_entry(inside: bool) -> Region:
     def at(label: str, chance: float) -> Region:
         rate = {"expected": 0.95, "lower": 0.9, "upper": 0.97}
         return {"label": label, "probability": chance, "clean_accuracy": rate,
-                "attack_success": rate, "worst_attack": "blend"}  # fmt: skip
+                "attack_success": rate, "worst_attack": "blend at 3 %", "factors": {}, "defence": {},
+                "resists": []}  # fmt: skip
 
-    return {"trials": 60, "target": "median", "cutoff": 0.95, "categories": [],
+    shares = {"IN": 0.2, "OUT": 0.4, "UNDECIDED": 0.4}
+    return {"trials": 60, "target": "median", "clean_accuracy": 0.9, "best_accuracy": 0.95,
+            "expected_f1": 0.8, "cutoff": 0.95, "space": shares, "categories": [], "front": [],
+            "volume": {"fraction": 0.28, "lower": 0.19, "upper": 0.37}, "limits": [], "box": None,
+            "rule": None, "recommended": None, "stopped_by": None, "next": [],
             "suspect": None if inside else at("mlp, weight_decay 0.02", 0.41),
             "most_accurate": at("mlp, weight_decay 0", 0.02)}  # fmt: skip
 

@@ -5,6 +5,7 @@
     sweep_file          `SweepFile`: sweep.json
     region_file         `RegionFile`: region.json; its `model` is `ModelAnswer` of `model_answer`
     verification_file   `VerificationFile`: answer.json of a verification; `PlanFile`: its plan.json
+    verification_standing   `StandingFile`: verification.json, the latest of them and the others
     final_model_file    the file beside a final model
     influence_entry     an image of the influence pictures' index
     thresholds          `Thresholds`: what a point has to reach

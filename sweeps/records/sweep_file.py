@@ -57,15 +57,11 @@ class AskedSpec(TypedDict):
 
 
 class ReusedSweeps(TypedDict, total=False):
-    """reuse: folders of sweeps whose trials a sweep takes over."""
+    """reuse: folders of sweeps whose trials a sweep takes over. learned: id of a verification whose
+    trainings were fed back into the search, to how many these are; `planned` has them too, beyond
+    what the search itself may train."""
 
     reuse: list[str]
-
-
-class LearnedVerifications(TypedDict, total=False):
-    """learned: id of a verification whose trainings were fed back into the search, to how many
-    these are; `planned` has them too, beyond what the search itself may train."""
-
     learned: dict[str, int]
 
 
@@ -76,7 +72,7 @@ class Defaults(TypedDict, total=False):
     defaults: int
 
 
-class SweepFile(SelectedClasses, ReusedSweeps, LearnedVerifications, Defaults):
+class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     """The whole file.
 
     sweep_id: hex digits drawn for this folder. created: ISO 8601, in UTC. class_names: by class

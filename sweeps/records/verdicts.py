@@ -21,11 +21,8 @@ def verdict_of(point: PointEntry) -> PointVerdict:
     by_model = point.get("by_model", "")
     if by_model in LIKELY:
         return LIKELY[by_model]
-    return "incomplete" if point["by_means"] == INCOMPLETE and not _has_expectation(point) else "undecided"
-
-
-def _has_expectation(point: PointEntry) -> bool:
-    return point.get("expected") is not None
+    complete = point["by_means"] != INCOMPLETE or point.get("expected") is not None
+    return "undecided" if complete else "incomplete"
 
 
 def verdicts_of(region: RegionFile) -> VerdictsEntry:

@@ -20,8 +20,8 @@ def region_text(region: RegionFile, width: int | None = None) -> str:
     A region search has no table: it completes no points, and answers for the whole space."""
     caveats = region.get("doubts", [])
     points = [] if "model" in region else [*_table(region, width), *legend(region), ""]
-    above = [*caveats, ""] if caveats else []
-    return "\n".join([*_panel(region), "", *points, *above, *region["text"]])
+    remarks = [*caveats, ""] if caveats else []
+    return "\n".join([*_panel(region), "", *points, *remarks, *region["text"]])
 
 
 def _table(region: RegionFile, width: int | None) -> list[str]:

@@ -46,7 +46,7 @@ def point(
          "clean_upper", "success_lower", "success_upper", "margin", "baseline_accuracy")
     )  # fmt: skip
     entry |= {"defence_id": name, "label": f"point {name}", "factors": full, "seeds": 0,
-              "seeds_passing": 0, "by_means": "INCOMPLETE", "by_bounds": "UNDECIDED",
+              "seeds_passing": 0, "stopped": 0, "broken": 0, "by_means": "INCOMPLETE", "by_bounds": "UNDECIDED",
               "attacks": []}  # fmt: skip
     if clean is None:
         return entry
@@ -74,7 +74,7 @@ def attack(name: str, clean: float, success: float, seeds: int) -> dict[str, Any
         "attack_id": name,
         "clean_by_seed": {str(seed): clean for seed in range(seeds)},
         "success_by_seed": {str(seed): mean for seed in range(seeds)},
-        "clean_accuracy": clean, "attack_success": mean, "baseline_success": 0.01,
+        "clean_accuracy": clean, "attack_success": mean, "baseline_success": 0.01, "images": 90,
     }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def region(points: list[dict[str, Any]], name: str = "made-by-hand") -> Region:
     best = max(judged, key=lambda p: p["clean_accuracy"], default=None)
     inside = [p for p in judged if p["by_means"] == "IN"]
     chosen = max(inside, key=lambda p: (p["by_bounds"] == "IN", p["margin"]), default=None)
-    return {
+    return answered({
         "schema_version": REGION_VERSION,
         "name": name,
         "thresholds": {
@@ -93,6 +93,7 @@ def region(points: list[dict[str, Any]], name: str = "made-by-hand") -> Region:
                 "value": LEAST if best else None,
                 "best": best["clean_accuracy"] if best else None,
                 "best_point": best["defence_id"] if best else None,
+                "best_source": "panel" if best else None,
             },
             "attack_success": MOST,
             "confidence": 0.95,
@@ -109,7 +110,7 @@ def region(points: list[dict[str, Any]], name: str = "made-by-hand") -> Region:
             "margin": chosen["margin"],
         },
         "points": points,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def _count(points: list[dict[str, Any]], key: str, words: tuple[str, ...]) -> dict[str, int]:
@@ -174,7 +175,8 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / "sweep"
         paths = SweepPaths(folder)
         paths.ledger.mkdir(parents=True)
-        write_json(paths.region, found if "question" in found else answered(found))
+        known = found if "model" in found else answered(found)
+        write_json(paths.region, known | changes.pop("region", {}))
         write_json(paths.sweep, SWEEP | {"name": found["name"]} | changes.pop("sweep", {}))
         paths.spec.write_text(spec)
         ledger = Ledger(paths.ledger)

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_answers import model_entry
 from PIL import Image
 
 import dashboards
@@ -56,7 +57,7 @@ def test_every_example_runs(small_region, folder, tmp_path, monkeypatch):
     searched = tmp_path / "digits-region"
     searched.mkdir()
     (searched / "sweep.json").write_text("{}")
-    small_region["model"] = {"maps": MAPS}
+    small_region["model"] = model_entry(True) | {"maps": MAPS}
     SweepPaths(searched).region.write_text(json.dumps(small_region))
     monkeypatch.chdir(tmp_path)
     names = {name: getattr(dashboards, name) for name in OFFERED}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_answers import answered, state
+from made_answers import state
 from markupsafe import escape
 from page_statements import contradictions
 from small import begin, small_spec, sweep
@@ -123,7 +123,7 @@ def test_what_the_model_of_all_points_says(small_region, make_folder):
     found["recommended"] = {"defence_id": "p2", "basis": "model", "margin": 0.01}
     page = read(make_folder(found))
     text = words(page)
-    told = "The model of all points holds with 95 % for all 2 that it finds IN at once, and all 1"
+    told = "The model of all points finds 2 IN and 1 OUT, and leaves 1 undecided."
     assert told in text[text.index("All defence points") :]
     assert "likely IN 1 a model that judges points together" in text
     assert (
@@ -213,8 +213,8 @@ def test_the_panel_names_target_classes(folder):
 
 def test_failed_and_missing_trials_are_reported_by_cause(small_region, make_folder):
     small_region["trials"] = {"finished": 2, "failed": 3, "planned": 9}
-    stopped = answered(small_region, state=state("stopped", small_region["trials"]))
-    text = words(read(make_folder(stopped, failed=3)))
+    stopped = {"state": state("stopped", small_region["trials"])}
+    text = words(read(make_folder(small_region, failed=3, region=stopped)))
     assert "out of memory 3 " in text
     assert "at step 3" not in text
     assert "4 of 9 planned trials have no result: the sweep was interrupted." in text
