@@ -326,7 +326,8 @@ ORDER = (
     "Verification:", "Answer:", "Of the defence space", "Of ", "  certainly:", "By a model of",
     "The panel proves nothing", "The model of all points", "State:", "Recommended:",
     "  clean accuracy", "  worst attack", "  withstands", "  not shown", "Most accurate:",
-    "largest box:", "short rule:", "most frequent reason", "of ", "volume against", "Stability",
+    "largest box:", "short rule:", "most frequent reason", "judged points IN", "volume against",
+    "Stability",
 )  # fmt: skip
 #: Of these, what every search says that has found a region.
 COMMON = (
