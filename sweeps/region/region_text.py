@@ -16,8 +16,8 @@ SHOWN = 8
 
 def region_text(region: RegionFile, width: int | None = None) -> str:
     """The question, the data, the panel, numbered from 1, a table of all points, and last the
-    answer (`text` of the file), in the same order for every search. width: of the terminal; None where
-    nothing is to be cut.
+    answer (`text` of the file), in the same order for every search. width: of the terminal; None
+    where nothing is to be cut.
 
     A region search has no table: it completes no points, and answers for the whole space."""
     caveats = region.get("doubts", [])
