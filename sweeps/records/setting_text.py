@@ -152,8 +152,8 @@ def _named(attacks: Sequence[AttackAtSetting]) -> str:
 
 
 def margin_words(margin: float) -> str:
-    """`margin 0.028 to the nearer threshold`. Where no digit of it is shown, that the point lies on a
-    threshold."""
+    """`margin 0.028 to the nearer threshold`. Where no digit of it is shown, that the point lies
+    on a threshold."""
     if abs(margin) >= LEAST_SHOWN:
         return f"margin {margin:.3f} to the nearer threshold"
     return f"margin 0.000: {'almost ' if margin else ''}on the threshold"
