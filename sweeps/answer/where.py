@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backdoor.wording import noun_for
 from sweeps.answer.outside import misses, short, shown
 from sweeps.answer.point_description import Described, PointDescription, described_points
 from sweeps.records.answer_entry import WhereEntry
@@ -103,9 +104,10 @@ def _outside(
         why = f"the box is the largest simple part of the region, and holds {share}"
     else:
         why = "the rule is a simple part of the region, not all of it"
+    these = " and ".join(f"the {name}" for name in missed)
     return (
         f"The recommended setting lies outside {where}: {why}. For one setting take the "
-        "recommended one; these are for a choice of one's own."
+        f"recommended one; {these} {noun_for(len(missed), 'is', 'are')} for a choice of one's own."
     )
 
 

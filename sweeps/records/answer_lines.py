@@ -22,8 +22,10 @@ CLAIMS_MEAN = (
     "all points together, if its assumptions hold; by means: of the seeds that were trained, no "
     "claim about new ones"
 )
-#: Why counts of the points of a region search are no shares.
-AT_THE_BORDER = "; the search tries most points near the border, so that these are no shares"
+#: Why counts of the points of a region search are no shares of the space.
+AT_THE_BORDER = (
+    "; the search prefers points near the border, so that these counts are no shares of the space"
+)
 
 
 def answer_lines(region: RegionFile, described: Sequence[str] | None = None) -> list[str]:

@@ -55,10 +55,10 @@ def control_line(control: ControlEntry) -> str:
     if control["state"] == UNKNOWN:
         return f"not known whether it takes: {control['why']}{_left_out(control)}"
     points, pooled = counted(control["compared"], "point"), control["basis"] == POOLED
+    points += TRAINED * (control["basis"] == ERRORS)
     above = f"{round(control['excess'] or 0, 2) + 0.0:.2f} above {_reference(control)}"
     if control["state"] == TAKES:
         where = f"on average over {points}" if pooled else f"at {control['takes_at']:,} of {points}"
-        where += TRAINED * (control["basis"] == ERRORS)
         upto = "" if pooled else "up to "
         return f"takes {where}, success {upto}{above}{_left_out(control)}"
     where = f"does not take on average over {points}" if pooled else f"takes at none of {points}"

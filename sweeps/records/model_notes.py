@@ -9,6 +9,9 @@ from sweeps.records.model_used import chance_words
 from sweeps.records.region_file import RegionFile
 from sweeps.records.thresholds import MEDIAN, SHARE
 
+#: Of attacks that a point is not found to pass, even at the lowest poison rate of the panel.
+NOT_CERTAIN = "  not certain to withstand, even at the lowest poison rate of the panel"
+
 
 def model_notes(region: RegionFile) -> list[str]:
     """For which seeds it speaks, by how many trials, its categories, why certain points are not IN.
@@ -21,7 +24,7 @@ def model_notes(region: RegionFile) -> list[str]:
         f"{counted(len(region['points']), 'point')}, for {seeds}. A trial is one attack with one "
         "seed: what it says of other attacks and seeds there is inferred.",
         *_left_out(model),
-        *_cutoff(model["cutoff"], region["thresholds"]["confidence"]),
+        *_cutoff(model, region["thresholds"]["confidence"]),
         *_categories(model),
     ]
 
@@ -33,9 +36,13 @@ def _left_out(model: ModelAnswer) -> list[str]:
     return [f"The best accuracy leaves out {models} collapsed or diverged."] if count else []
 
 
-def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
-    """A sentence where a point that is certain by itself is not yet IN."""
+def _cutoff(model: ModelAnswer, confidence: float) -> list[str]:
+    """What all points that are IN claim together; or that a point which is certain by itself is
+    not yet IN. Nothing where no point is certain by itself."""
+    cutoff = model["cutoff"]
     if cutoff == confidence:
+        if not model["space"]["IN"]:
+            return []
         return [
             f"Points with P(inside) >= {confidence:g} are likely IN, each by itself; with "
             f"{percent(confidence)} at most {percent(1 - confidence)} of them are outside."
@@ -81,7 +88,7 @@ def _point(title: str, point: ModelPointEntry) -> list[str]:
         f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed, by the model",
         f"  worst attack: {point['worst_attack']}, success {_interval(point['attack_success'])}",
         *([f"  withstands {'; '.join(resists)}"] if resists else []),
-        *([f"  not certain to withstand, at any rate: {'; '.join(others)}"] if others else []),
+        *([f"{NOT_CERTAIN}: {'; '.join(others)}"] if others else []),
     ]
 
 

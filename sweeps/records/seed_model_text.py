@@ -17,7 +17,7 @@ def seed_model_lines(region: RegionFile) -> list[str]:
     return [
         *_verdicts(entry, counts, confidence),
         *_two_modes(entry, seeds),
-        *_not_excluded(entry, seeds, confidence),
+        *_not_excluded(entry, seeds, region["thresholds"]["confidence"]),
     ]
 
 
@@ -62,16 +62,16 @@ def _statistic(modes: ModesEntry) -> str:
     return f"test statistic {modes['distance']:.2f}, above {modes['critical']:g}"
 
 
-def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: str) -> list[str]:
+def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: float) -> list[str]:
     if not 0 < seeds < entry["fewest_seeds"]:
         return []
-    resisted = f"all {seeds} seeds resisted" if seeds > 1 else "the only seed resisted"
-    fewest, share = entry["fewest_seeds"], entry["taking_share"]
-    # The share that n seeds leave open is 1 - (1 - confidence)^(1/n).
-    left = 1 - (1 - share) ** (seeds / fewest)
+    resisted = f"all {seeds} seeds of a point" if seeds > 1 else "the only seed of a point"
+    fewest = entry["fewest_seeds"]
+    # Not `taking_share` of the entry: that is of all planned seeds, of which some may not have run.
+    share, left = (1 - (1 - confidence) ** (1 / count) for count in (seeds, fewest))
     return [
         "The verdicts above assume that an attack works about equally well with all seeds. If it "
         f"works with some and not at all with others, up to {100 * share:.0f} % of all seeds may "
-        f"be vulnerable although {resisted} ({confidence}); with {fewest} seeds, up to "
-        f"{100 * left:.0f} %."
+        f"be vulnerable although {resisted} resisted ({100 * confidence:g} %); with {fewest} "
+        f"seeds, up to {100 * left:.0f} %."
     ]

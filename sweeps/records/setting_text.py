@@ -21,10 +21,12 @@ CHOSEN = {
     "bounds": "the point certainly IN with the largest margin",
     "model": "the point likely IN with the highest P(inside)",
     "means": "the point IN by means with the largest margin",
-    "space": "the setting likely IN whose margin is the largest beside how much new seeds differ",
+    "space": "the setting likely IN with the largest margin in standard deviations of a new seed",
 }
 #: A chance to miss below this one is not said.
 RARE = 0.005
+#: From here on two digits would be 100 %.
+ALMOST_ALL = 0.995
 #: Attacks that are named, of those that are not shown to be resisted.
 NAMED = 3
 #: Why they are not shown to be, of one attack and of several, by whether they take in the sweep.
@@ -121,7 +123,8 @@ def _may_miss(rate: LimitsEntry) -> str:
     chance = rate.get("chance_to_miss")
     if chance is None or chance < RARE:
         return ""
-    return f", about {100 * chance:.2g} % of new seeds miss the threshold"
+    share = f"about {100 * chance:.2g} %" if chance < ALMOST_ALL else "almost all"
+    return f", {share} of new seeds miss the threshold"
 
 
 def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[str]:

@@ -68,22 +68,26 @@ def _stay(
     inside = entry["inside"][basis]
     if not inside:
         return "no point is IN"
-    least = [
-        (min(v["stay"] for v in verdicts), kind)
+    told = [
+        _kept([v["stay"] for v in verdicts], inside, kind) + f" {_with(kind, entry)}"
         for kind, verdicts in found.items()
         if verdicts and kind != "looser"
     ]
-    told = [_kept(stay, inside, kind) + f" {_with(kind, entry)}" for stay, kind in least]
     if told:
         stays = noun_for(inside, "point stays", "points stay")
         told[0] = told[0].replace(f"of {inside}", f"of {inside} {stays} IN", 1)
     return ", ".join(told)
 
 
-def _kept(stay: int, inside: int, kind: ChangeKind) -> str:
-    """`9 of 12`, or `at least 9 of 12` where another change of this kind may leave more."""
-    at_least = "at least " if 0 < stay < inside and kind != "stricter" else ""
-    return f"{at_least}{stay} of {inside}"
+def _kept(stay: Sequence[int], inside: int, kind: ChangeKind) -> str:
+    """`9 of 12`, or `at least 9 of 12` where another change of this kind may leave more; `0 to 3 of
+    12` where one leaves none and another some."""
+    least, most = min(stay), max(stay)
+    if kind == "stricter":
+        return f"{least} of {inside}"
+    if not least and most:
+        return f"0 to {most} of {inside}"
+    return f"{'at least ' if 0 < least < inside else ''}{least} of {inside}"
 
 
 def _come_in(entry: StabilityEntry, found: Mapping[ChangeKind, Sequence[VerdictChange]]) -> str:

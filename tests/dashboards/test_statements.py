@@ -93,7 +93,9 @@ def test_a_setting_that_was_never_tried_has_its_cost_and_limits(make_answer, und
     assert (said["setting.clean_accuracy.lower"], said["setting.clean_accuracy.upper"]) == (["0.898"], ["0.968"])  # fmt: skip
     text = " ".join(said[""])
     assert "expected by the model of the search, not measured" in text
-    assert "Withstands, of attacks that take at other points: patch(size=1) at 1 %." in text
+    assert (
+        "Withstands, of attacks that are shown to take in this sweep: patch(size=1) at 1 %." in text
+    )
     assert (
         "Not shown to be resisted, since they take at no tried point: patch(size=1) at 3 %." in text
     )

@@ -175,7 +175,8 @@ def test_verdicts_by_hand(tmp_path) -> None:
     assert "attack success <= baseline + 0.1, paired by seed, for all 2 attacks" in text
     assert "to class 0, success 0.330 (mean of 2 seeds; one new seed: " in text
     assert " with 95 %); 0.080 above its clean baseline (0.250)\n" in text
-    assert "above" in text.splitlines()[4]
+    (header,) = [line for line in text.splitlines() if line.startswith("id ")]
+    assert header.split().count("above") == 1
 
 
 def test_a_missing_or_broken_baseline(tmp_path) -> None:

@@ -154,7 +154,11 @@ def test_verdict_counts_add_up() -> None:
         "Of 10 tried points, at 95 %: 2 certainly IN, 2 likely IN, 2 undecided, 2 likely OUT, "
         "1 certainly OUT, 1 incomplete; 3 IN by means"
     )
-    assert meaning.startswith("  certainly: by bounds of a point's own seeds; likely: by a model")
+    assert meaning == (
+        "  certainly: by bounds of a point's own seeds, each point by itself; likely: by a model of "
+        "all points together, if its assumptions hold; by means: of the seeds that were trained, no "
+        "claim about new ones"
+    )
     assert verdict_lines(verdicts_of(region(MISSED)))[0] == (
         "Of 1 tried point, at 95 %: 0 certainly IN, 0 likely IN, 0 undecided, 0 likely OUT, "
         "1 certainly OUT; 0 IN by means"
@@ -167,9 +171,13 @@ def test_verdicts_of_a_space_come_before_those_of_its_tried_points() -> None:
     space, points, _ = verdict_lines(verdicts_of(found))
     assert space == (
         "Of the defence space, at 95 %: 30.1 % likely IN, 10 % undecided, 59.9 % likely OUT; "
-        "expected inside 32.5 % (90 % interval 30.1 % to 35 %)"
+        "best estimate of the share inside 32.5 % (90 % interval 30.1 % to 35 %)"
     )
-    assert points.endswith(", 1 certainly OUT"), "points of a region search have no means"
+    assert points == (
+        "Of 1 tried point, at 95 %: 0 certainly IN, 0 likely IN, 0 undecided, 0 likely OUT, "
+        "1 certainly OUT; the search prefers points near the border, so that these counts are no "
+        "shares of the space"
+    ), "points of a region search have no means"
 
 
 # --- the state ---------------------------------------------------------------------------------
@@ -254,12 +262,17 @@ def test_the_setting_has_limits_for_one_new_seed_and_its_cost() -> None:
     assert (patch["takes"], patch["passes"], patch["baseline_success"]) == ("takes", True, 0.03)
     assert (blend["takes"], blend["passes"], blend["baseline_success"]) == ("nowhere", True, 0.02)
     low, high = predicted(HITS)
-    assert found["text"][1:] == [
+    assert found["text"] == [
+        "Recommended: weight_decay 1 (IN by means only: no claim about new seeds, P(inside) "
+        "MISSING, margin 0.030 to the nearer threshold)",
+        "  chosen as the point IN by means with the largest margin, by these figures, which are "
+        "optimistic",
         f"  clean accuracy 0.940 (mean of 3 seeds; one new seed: {clean['lower']:.3f} to "
-        f"{clean['upper']:.3f} with 95 %); it costs 0.020 against the most accurate point (0.960)",
+        f"{clean['upper']:.3f} with 95 %, about 2.3 % of new seeds miss the threshold); it costs "
+        "0.020 against the point that is best on validation images (0.960)",
         f"  worst attack: patch at 1 %, success 0.130 (mean of 3 seeds; one new seed: {low:.3f} to "
-        f"{high:.3f} with 95 %); clean models 0.030",
-        "  withstands 1 of 2 attacks, which is shown to take in this sweep",
+        f"{high:.3f} with 95 %, about 8.7 % of new seeds miss the threshold); clean models 0.030",
+        "  withstands 2 of 2 attacks; 1 of these is shown to take in this sweep",
         "  not shown to be resisted, as it takes at no tried point: blend at 2 %",
     ]
     assert found["text"] == setting_lines(whole, found)
@@ -269,7 +282,7 @@ def test_what_is_compared_with_clean_models_is_said_with_it() -> None:
     found, _ = setting(above_baseline=True, attack_success=0.15)
     # 0.13 - 0.03, of which 0.15 is allowed.
     assert found["margin"] == pytest.approx(0.05) and found["attacks"][0]["passes"]
-    assert found["text"][2].endswith(" with 95 %); 0.100 above its clean baseline (0.030)")
+    assert found["text"][3].endswith(" with 95 %); 0.100 above its clean baseline (0.030)")
 
 
 def test_attacks_that_are_not_withstood_or_not_known_to_take_are_named() -> None:
@@ -280,40 +293,43 @@ def test_attacks_that_are_not_withstood_or_not_known_to_take_are_named() -> None
         "  not shown to be resisted, as it is not known to take: blend at 2 %"
     )
     blend["takes"] = "takes"
-    assert setting_lines(whole, found)[3:] == [
-        "  withstands 2 of 2 attacks, which are shown to take in this sweep"
+    assert setting_lines(whole, found)[4:] == [
+        "  withstands 2 of 2 attacks; 2 of these are shown to take in this sweep"
     ]
     patch["passes"] = False
-    assert setting_lines(whole, found)[3:] == [
-        "  withstands 1 of 2 attacks, which is shown to take in this sweep",
+    assert setting_lines(whole, found)[4:] == [
+        "  withstands 1 of 2 attacks; 1 of these is shown to take in this sweep",
         "  not withstood: patch at 1 %",
     ]
     many = [{**blend, "label": f"attack {n}", "takes": "nowhere"} for n in range(5)]
-    assert setting_lines(whole, {**found, "attacks": [*found["attacks"], *many]})[4] == (
+    assert setting_lines(whole, {**found, "attacks": [*found["attacks"], *many]})[5] == (
         "  not shown to be resisted, as they take at no tried point: attack 0; attack 1; attack 2; "
         "and 2 more"
     )
 
 
+BEST = "the point that is best on validation images"
+
+
 @pytest.mark.parametrize(
     ("cost", "said"),
     [
-        (0.0206, "; it costs 0.021 against the most accurate point (0.960)"),
-        (0.0004, "; it costs less than 0.001 against the most accurate point (0.960)"),
-        (0.0, "; the most accurate point has 0.960: nothing is given up"),
-        (-0.01, "; the most accurate point has 0.960: nothing is given up"),
-        (None, " with 95 %)"),
+        (0.0206, f"; it costs 0.021 against {BEST} (0.960)"),
+        (0.0004, f"; it costs less than 0.001 against {BEST} (0.960)"),
+        (0.0, f"; {BEST} has 0.960: nothing is given up"),
+        (-0.01, f"; {BEST} has 0.960: nothing is given up"),
+        (None, " of new seeds miss the threshold)"),
     ],
 )
 def test_what_a_setting_costs(cost: float | None, said: str) -> None:
     found, whole = setting(below_best=0.05)
-    assert setting_lines(whole, {**found, "cost": cost})[1].endswith(said)
+    assert setting_lines(whole, {**found, "cost": cost})[2].endswith(said)
 
 
 def test_one_seed_has_no_limits() -> None:
     (found,) = [judged([trial(1, PATCH, 0, 940, 20)], asked(seeds=1))["setting"]]
     assert found["clean_accuracy"]["lower"] is found["attack_success"]["upper"] is None
-    assert found["text"][2] == (
+    assert found["text"][3] == (
         "  worst attack: patch at 1 %, success 0.020 (mean of 1 seed; one seed says nothing of "
         "others)"
     )

@@ -149,7 +149,7 @@ def test_an_attack_that_never_takes() -> None:
     # At most 0.0217 (at 1) - 0.02, the mean over three seeds.
     assert (
         "  2 blend at 2 %\n    not shown to be resisted: it takes at none of 3 points (0.00 above "
-        "clean where most, by 3 seeds)\n"
+        "clean at the point where it is clearest, by 3 seeds)\n"
     ) in text
     assert "proves nothing" not in text and verdicts(region) == ["OUT", "IN", "OUT"]
 
@@ -215,8 +215,8 @@ def test_all_models_of_a_point_collapsed() -> None:
     # Where the patch took, its models are broken: of the other points it takes at none.
     assert [entry["state"] for entry in region["controls"]] == ["nowhere", "nowhere"]
     assert (
-        "not shown to be resisted: it takes at none of 2 points (0.01 above clean where most, by 3 "
-        "seeds) (left out: 3 collapsed or diverged models)"
+        "not shown to be resisted: it takes at none of 2 points (0.01 above clean at the point "
+        "where it is clearest, by 3 seeds) (left out: 3 collapsed or diverged models)"
     ) in text
     assert "The panel proves nothing" in text
 

@@ -288,7 +288,8 @@ def test_the_words_and_the_report_say_the_same(folder, capsys) -> None:
         "attack success <= 0.2 for all 2 attacks.\nOf the defence space, at 95 %: "
         f"{100 * share:.3g} % likely IN, "
     ) in said
-    assert f" likely OUT; expected inside {100 * volume['fraction']:.3g} % (90 % interval " in said
+    inside = f"best estimate of the share inside {100 * volume['fraction']:.3g} % (90 % interval "
+    assert f" likely OUT; {inside}" in said
     assert "\nRecommended: linear" in said and "\nshort rule: " in said and "\n  1 patch" in said
     setting = region["setting"]
     assert setting["label"] == region["model"]["recommended"]["label"]
@@ -351,8 +352,11 @@ def test_a_share_of_the_seeds_asks_for_more_than_the_median_seed(folder, tmp_pat
     strict, usual = (model_answer(FittedRegion.of(s, ledger)) for s in (spec, median))
     assert strict["volume"]["fraction"] < usual["volume"]["fraction"]
     assert strict["space"]["IN"] <= usual["space"]["IN"]
-    said = model_notes({"model": strict, "thresholds": {"confidence": 0.95}})[0]
-    assert said == f"By a model of {strict['trials']} trials, for 90 % of the seeds."
+    region = {"model": strict, "thresholds": {"confidence": 0.95}, "points": [{}] * 37}
+    assert model_notes(region)[0] == (
+        f"By a model of {strict['trials']} trials at 37 points, for 90 % of the seeds. A trial is one "
+        "attack with one seed: what it says of other attacks and seeds there is inferred."
+    )
 
 
 @pytest.mark.parametrize(
@@ -363,6 +367,13 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
     """From the answer, its words and what `verify` draws inside."""
     region = json.loads((folder / "region.json").read_text())
     usual = region["model"]
+    together = (
+        "Points with P(inside) >= 0.95 are likely IN, each by itself; with 95 % at most 5 % of them "
+        "are outside."
+    )
+    assert together in region["text"]
+    none = usual | {"space": usual["space"] | {"IN": 0.0}}
+    assert together not in model_notes(region | {"model": none}), "it would be of no point"
     assert usual["cutoff"] == 0.95 and "outside together" not in "".join(region["text"])
     for place in ("sweeps.region.fitted_region", "sweeps.verify.model_draws"):
         monkeypatch.setattr(f"{place}.cutoff", lambda *_: least)
@@ -384,6 +395,7 @@ def test_points_that_may_be_wrong_together_are_held_back(folder, monkeypatch, le
         f"{said}: model errors are correlated, so among all points with P(inside) >= 0.95 more than "
         "5 % could be outside together." in text
     )
+    assert together not in text
     region, draw = (
         ModelRegion(FittedRegion.of(spec, ledger), ledger.ended, "median", 5, "probability"),
         np.random.default_rng(),

@@ -285,23 +285,35 @@ def test_the_model_comes_between_bounds_and_means() -> None:
 def test_the_recommended_line_says_how_certain_it_is() -> None:
     assert lines([point("a", 0.028, 0.15, 0.94, by_model="IN", inside=0.981)]) == [
         "Recommended: a (likely IN: by a model of all points together, P(inside) 0.98, margin "
-        "0.028)",
+        "0.028 to the nearer threshold)",
+        "  chosen as the point likely IN with the highest P(inside), by these figures, which are "
+        "optimistic",
         "  clean accuracy 0.940 (mean of 3 seeds; one new seed: 0.920 to 0.950 with 95 %); it costs "
-        "0.020 against the most accurate point (0.960)",
+        "0.020 against the point that is best on validation images (0.960)",
         "  worst attack: patch at 3 %, success 0.150 (mean of 3 seeds; one new seed: 0.130 to 0.160 "
         "with 95 %); clean models 0.012",
     ]
     only = [point("a", 0.028, 0.15, 0.94, by_model="UNDECIDED", inside=0.6)]
     assert lines(only)[0] == (
-        "Recommended: a (IN by means only: no claim about new seeds, P(inside) 0.60, margin 0.028)"
+        "Recommended: a (IN by means only: no claim about new seeds, P(inside) 0.60, margin 0.028 "
+        "to the nearer threshold)"
     )
-    assert lines(only, None)[2] == (
+    assert lines(only)[1] == (
+        "  chosen as the point IN by means with the largest margin, by these figures, which are "
+        "optimistic"
+    )
+    assert lines(only, None)[3] == (
         "  worst attack: patch at 3 %, success 0.150 (mean of 3 seeds; one new seed: 0.130 to 0.160 "
         "with 95 %)"
     )
     proven = [point("a", 0.028, 0.15, 0.94, by_bounds="IN", by_model="IN", inside=0.9981)]
     assert lines(proven)[0] == (
-        "Recommended: a (certainly IN: by bounds of its own seeds, P(inside) >0.99, margin 0.028)"
+        "Recommended: a (certainly IN: by bounds of its own seeds, P(inside) >0.99, margin 0.028 "
+        "to the nearer threshold)"
+    )
+    assert lines(proven)[1] == (
+        "  chosen as the point certainly IN with the largest margin, by these figures, which are "
+        "optimistic"
     )
     assert lines([point("a", -0.1, 0.3, 0.8, by_means="OUT")]) == ["Recommended: none."]
 
@@ -311,7 +323,7 @@ def test_the_recommended_line_says_how_certain_it_is() -> None:
     [
         (0.0, "margin 0.000: on the threshold"),
         (0.0004, "margin 0.000: almost on the threshold"),
-        (0.0006, "margin 0.001"),
+        (0.0006, "margin 0.001 to the nearer threshold"),
     ],
 )
 def test_a_point_on_the_threshold_is_told(margin, words) -> None:

@@ -121,12 +121,12 @@ def test_what_columns_mean_stands_below_the_table(judged: Any) -> None:
         "  keep both limits; a single model may still miss them (see seeds)",
     ]
     assert "\n" + "\n".join(legend(judged)) + "\n" in region_text(judged)
-    # A margin stands in the line of the recommended point alone, `above` where it is compared.
+    # `above` where success is compared with that of clean models.
     judged["recommended"] = {"defence_id": "x", "basis": "means", "margin": 0.1}
     judged["thresholds"]["attack_rule"] = "baseline + 0.1"
     assert legend(judged)[1:3] == [
         "above: how far success lies above that of clean models, paired by seed",
-        "seeds: how many meet both thresholds; margin: the distance to the nearer one",
+        "seeds: how many meet both thresholds",
     ]
 
 

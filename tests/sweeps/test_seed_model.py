@@ -51,8 +51,8 @@ def test_a_ramp_is_in_at_one_end_and_out_at_the_other() -> None:
     # deviation of its mean, 0.1 / sqrt(3).
     assert 0.5 < chances[4] < 0.65
     said = (
-        "The model of all points finds 4 IN and 3 OUT, and leaves 1 undecided. With 95 % all that "
-        "are IN are IN at once, and likewise all that are OUT: one point by itself is surer than "
+        "The model of all points finds 4 IN and 3 OUT, and leaves 1 undecided. With 95 % all of its "
+        "IN hold at once, and likewise all of its OUT; each verdict by itself is more certain than "
         "that.\n"
     )
     assert said in region_text(region)
@@ -136,7 +136,9 @@ def test_a_point_with_a_broken_model_is_left_out() -> None:
     assert verdicts(region)[:2] == ["UNDECIDED", "IN"] and by_decay(region)[0]["inside"] is None
     assert (region["seed_model"]["left_out"], region["seed_model"]["points"]) == (1, 7)
     assert "points finds 3 IN and 3 OUT, and leaves 2 undecided. With" in region_text(region)
-    assert "surer than that. 1 complete point is not judged.\n" in region_text(region)
+    assert (
+        "each verdict by itself is more certain than that. 1 complete point is not judged.\n"
+    ) in region_text(region)
     assert why([trial(d, PATCH, s, 950, 10, collapsed=d < 3) for d in range(8) for s in range(3)],
                asked()) == "it needs 6 complete points without a broken model"  # fmt: skip
 

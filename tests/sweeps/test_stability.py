@@ -239,12 +239,12 @@ def test_a_table_by_hand(of_all_seeds) -> None:
     assert found["skipped"] == []
     assert found["text"] == [
         STABILITY,
-        "  by bounds: 1 of 2 points stay IN with thresholds 0.01 stricter, 2 of 2 without any one "
-        "seed, 2 of 2 without any one attack; come in: up to 1 without any one seed, up to 2 without "
-        "any one attack.",
-        "  by means: 2 of 3 points stay IN with thresholds 0.01 stricter, at least 2 of 3 without any "
-        "one seed, 3 of 3 without any one attack; come in: 1 with thresholds 0.01 looser, up to 1 "
-        "without any one seed, up to 1 without any one attack.",
+        "  by bounds: 1 of 2 points stay IN with thresholds 0.01 stricter, 2 of 2 whichever seed is "
+        "left out, 2 of 2 whichever attack is left out; come in: up to 1 whichever seed is left out, "
+        "up to 2 whichever attack is left out.",
+        "  by means: 2 of 3 points stay IN with thresholds 0.01 stricter, at least 2 of 3 whichever "
+        "seed is left out, 3 of 3 whichever attack is left out; come in: 1 with thresholds 0.01 "
+        "looser, up to 1 whichever seed is left out, up to 1 whichever attack is left out.",
         "  Attack 1 (patch(size=1)) limits the region most: without it 1 more point is IN by means.",
         "  The recommended point stays IN by bounds after each of 11 changes; it remains the "
         "recommended one after 11.",
@@ -284,10 +284,24 @@ def test_a_broken_model_counts_no_more_once_its_seed_is_left_out(of_all_seeds) -
     assert list(changes_of(found, "seed").values()) == [(0, 0, 0), (0, 0, 1), (0, 0, 0)]
     assert found["text"] == [
         STABILITY,
-        "  by bounds: no point is IN; come in: up to 1 without any one seed.",
-        "  by means: no point is IN; come in: up to 1 without any one seed.",
+        "  by bounds: no point is IN; come in: up to 1 whichever seed is left out.",
+        "  by means: no point is IN; come in: up to 1 whichever seed is left out.",
         "  The only attack cannot be left out.",
     ]
+
+
+def test_a_point_that_one_seed_alone_keeps_out_of_the_region() -> None:
+    """Success <= 0.2: (0.27 + 0.27 + 0) / 3 = 0.18; 0.27 without seed 2, else 0.135. That none
+    stays IN `whichever seed is left out` would be wrong."""
+    found = stability(rows_of([[950] * 3], [[[270, 270, 0]]]), criteria(1, 3))
+    assert list(changes_of(found, "seed").values()) == [(1, 0, 0), (1, 0, 0), (0, 1, 0)]
+    (means,) = [line for line in found["text"] if line.startswith("  by means: ")]
+    assert means == (
+        "  by means: 1 of 1 point stays IN with thresholds 0.01 stricter, 0 to 1 of 1 whichever seed "
+        "is left out; none comes in."
+    )
+    both = stability(rows_of([[950] * 2], [[[300, 90]], [[10, 10]]][:1]), criteria(1, 2))
+    assert both["inside"]["means"] == 1
 
 
 def test_one_seed_one_attack_one_point() -> None:

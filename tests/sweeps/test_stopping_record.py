@@ -305,7 +305,8 @@ def test_a_point_with_stopped_trials_is_incomplete_and_its_baseline_keeps_the_be
     assert "\nState: finished, 18 of 18 trials have ended, 2 of them early.\n" in text
     assert "\n  clean accuracy 0.940 (mean of 2 seeds; one new seed: " in text
     assert (
-        " with 95 %); it costs 0.030 against the most accurate point (0.970 by its clean baseline)\n"
+        "; it costs 0.030 against the point that is best on validation images (0.970 by its clean "
+        "baseline)\n"
     ) in text
 
     assert main(["status", str(paths.root), "--json"]) == FINE

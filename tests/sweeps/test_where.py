@@ -66,7 +66,7 @@ def test_a_setting_outside_the_box_is_said_to_be_with_its_factor() -> None:
     assert found["text"][-1] == (
         "The recommended setting lies outside the box (learning_rate 1 > 0.1; weight_decay 0 < "
         "0.001): the box is the largest simple part of the region, and holds 6 of its 7 tried "
-        "points; the setting is chosen by its margin."
+        "points. For one setting take the recommended one; the box is for a choice of one's own."
     )
 
 
@@ -231,8 +231,8 @@ def test_the_setting_of_a_model_is_compared_with_its_box() -> None:
     found = where_of(space(box=BOX, recommended={"factors": INSIDE | {LR: 0.3}}))
     assert found["text"][-1] == (
         "The recommended setting lies outside the box (learning_rate 0.3 > 0.12): the box is the "
-        "largest simple part of the region, and holds 43 % of it; the setting is chosen by its "
-        "margin."
+        "largest simple part of the region, and holds 43 % of it. For one setting take the "
+        "recommended one; the box is for a choice of one's own."
     )
 
 
