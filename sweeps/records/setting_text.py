@@ -123,8 +123,8 @@ def _may_miss(rate: LimitsEntry) -> str:
     chance = rate.get("chance_to_miss")
     if chance is None or chance < RARE:
         return ""
-    share = f"about {100 * chance:.2g} %" if chance < ALMOST_ALL else "almost all"
-    return f", {share} of new seeds miss the threshold"
+    share = f"about {100 * chance:.2g} % of" if chance < ALMOST_ALL else "almost all"
+    return f", {share} new seeds miss the threshold"
 
 
 def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[str]:

@@ -263,12 +263,12 @@ def test_the_setting_has_limits_for_one_new_seed_and_its_cost() -> None:
     assert (blend["takes"], blend["passes"], blend["baseline_success"]) == ("nowhere", True, 0.02)
     low, high = predicted(HITS)
     assert found["text"] == [
-        "Recommended: weight_decay 1 (IN by means only: no claim about new seeds, P(inside) "
-        "MISSING, margin 0.030 to the nearer threshold)",
+        "Recommended: defence, weight_decay 1 (IN by means only: no claim about new seeds, margin "
+        "0.030 to the nearer threshold)",
         "  chosen as the point IN by means with the largest margin, by these figures, which are "
         "optimistic",
         f"  clean accuracy 0.940 (mean of 3 seeds; one new seed: {clean['lower']:.3f} to "
-        f"{clean['upper']:.3f} with 95 %, about 2.3 % of new seeds miss the threshold); it costs "
+        f"{clean['upper']:.3f} with 95 %, about 6.9 % of new seeds miss the threshold); it costs "
         "0.020 against the point that is best on validation images (0.960)",
         f"  worst attack: patch at 1 %, success 0.130 (mean of 3 seeds; one new seed: {low:.3f} to "
         f"{high:.3f} with 95 %, about 8.7 % of new seeds miss the threshold); clean models 0.030",

@@ -339,7 +339,8 @@ def test_the_region_of_a_sweep_recommends_by_model(finished) -> None:
     assert region["recommended"]["basis"] == region["setting"]["basis"] == "model"
     assert region["setting"]["text"][0] == (
         f"Recommended: {region['setting']['label']} (likely IN: by a model of all points together, "
-        f"P(inside) {chance:.2f}, margin {region['recommended']['margin']:.3f})"
+        f"P(inside) {chance:.2f}, margin {region['recommended']['margin']:.3f} to the nearer "
+        "threshold)"
     )
     assert 0.9 < chance < 0.995
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
+from scipy.stats import norm
 from small import begin, small_spec, sweep
 from trials import fake_result
 
@@ -146,6 +147,13 @@ def test_too_few_trials_add_nothing(spec, region) -> None:
     assert region == before and setting_of_model(few, region) is None and model_answer(few) is None
 
 
+def beyond(rate, threshold, above):
+    """The chance of a rate beyond a threshold, where its log-odds are normal, by 95 % limits."""
+    deviation = (logit(rate["upper"]) - logit(rate["lower"])) / (2 * 1.959964)
+    own = norm(logit(rate["expected"]), deviation)
+    return own.sf(logit(threshold)) if above else own.cdf(logit(threshold))
+
+
 def test_the_setting_is_the_recommended_point_with_every_attack(spec, region, fitted) -> None:
     found, point = setting_of_model(fitted, region), recommended(fitted)
     assert found["factors"] == point["factors"] and found["defence"] == point["defence"]
@@ -154,7 +162,12 @@ def test_the_setting_is_the_recommended_point_with_every_attack(spec, region, fi
     assert found["clean_accuracy"] == {
         "value": rate["expected"], "lower": rate["lower"], "upper": rate["upper"],
         "confidence": 0.95, "by": "model", "seeds": None,
+        "chance_to_miss": pytest.approx(beyond(rate, 0.8, above=False)),
     }  # fmt: skip
+    for attack in [found, *found["attacks"]]:
+        limits = attack["attack_success"]
+        ends = {**limits, "expected": limits["value"]}
+        assert limits["chance_to_miss"] == pytest.approx(beyond(ends, 0.2, above=True))
     assert found["worst_attack"] == point["worst_attack"]
     assert [a["label"] for a in found["attacks"]] == [a["label"] for a in region["panel"]]
     highest = max(a["attack_success"]["value"] for a in found["attacks"])
