@@ -14,7 +14,7 @@ from trials import fake_result
 
 from sweeps.answer.write import write_region
 from sweeps.cli.main import main
-from sweeps.cli.status_subject import more_seeds
+from sweeps.cli.status_next import more_seeds
 from sweeps.ledger import Ledger, failed_rows, finished_rows
 from sweeps.search import make_search
 from sweeps.storage import files
