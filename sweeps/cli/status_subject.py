@@ -117,7 +117,7 @@ class SweepSubject(Subject):
         return None
 
     def outdated(self, ledger: Ledger) -> int:
-        from sweeps.results.outdated_trials import outdated_trials
+        from sweeps.ledger.outdated_trials import outdated_trials
 
         return len(outdated_trials(ledger, self._sweep))
 

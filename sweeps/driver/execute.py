@@ -18,7 +18,7 @@ from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
 from sweeps.results.create import store_spec
 from sweeps.results.data_read import data_read
-from sweeps.results.outdated_trials import outdated_trials
+from sweeps.ledger.outdated_trials import outdated_trials
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.scheduling.reuse import open_pool

@@ -231,6 +231,19 @@ def test_a_search_that_ended_early_is_finished_where_that_is_known(tmp_path, cap
     assert asked(paths.root, capsys)["state"] == "stopped", "trials came after that end"
 
 
+def test_trials_that_are_to_be_trained_again_have_not_ended_for_the_region_either(
+    tmp_path, capsys
+) -> None:
+    paths = began(tmp_path)
+    assert write_region(paths, small_spec())["state"]["state"] == "finished"
+    sweep = read_sweep(paths)
+    more = [*sweep["measures"], "another trigger"]
+    write_json(paths.sweep, sweep | {"measures": more, "specs": 2 * sweep["specs"]})
+    answer = asked(paths.root, capsys)
+    assert (answer["state"], answer["outdated"]) == ("stopped", 12), "the clean baselines"
+    assert write_region(paths, small_spec())["state"]["state"] == "stopped"
+
+
 def test_a_region_search_is_said_by_its_file(tmp_path, capsys) -> None:
     search = {"kind": "region", "budget": 30}
     paths = began(tmp_path, trials=0, search=search, defence=AXIS)
