@@ -32,12 +32,14 @@ def state_of(
     whole = trials["planned"] is not None and ended >= trials["planned"]
     model = region.get("model")
     why = model["stopped_by"] if model is not None else None
+    planned = sweep.get("planned_points")
+    points = None if planned is None else (len(region["points"]), planned)
     if finished is None:
         whole = whole and not outdated_trials(ledger, sweep)
         done = whole or why is not None or (at_most and ended_early(paths, region, ledger.trials()))
         running = lock_holder(paths.lock) is not None
-        return state_entry(trials, "running" if running else _after(done), at_most, why)
-    return state_entry(trials, _after(finished), at_most, why)
+        return state_entry(trials, "running" if running else _after(done), at_most, why, points)
+    return state_entry(trials, _after(finished), at_most, why, points)
 
 
 def _after(done: bool) -> Literal["finished", "stopped"]:

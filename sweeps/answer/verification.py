@@ -26,6 +26,14 @@ from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 
 NOT_YET: Literal["not yet"] = "not yet"
+#: What was drawn from, by the basis of a verification.
+DRAWN = {
+    "means": "points IN by means",
+    "bounds": "points certainly IN",
+    "model": "points likely IN",
+    "verdict": "settings expected to pass",
+    "probability": "settings likely IN",
+}
 #: Keys of plan.json that its hash leaves out.
 HEAD = ("schema_version", "hash")
 #: What reading a damaged file may raise.
@@ -240,7 +248,8 @@ def _text(found: Found | None, nowhere: bool) -> str:
     if not own["draws"]:
         return f"{NOT_YET} (nothing was inside to draw from)"
     held = _held(own)
-    count = f"{own['passed']} of {counted(own['draws'], 'draw')} pass"
+    drawn = f" of {DRAWN[own['basis']]}" if own["basis"] in DRAWN else ""
+    count = f"{own['passed']} of {counted(own['draws'], 'draw')}{drawn} pass"
     told = f"{held} ({count}{', which cannot prove it' if held == 'too few' else ''})"
     if nowhere and held == "verified":
         told = f"proves nothing about backdoors ({count}, but {NOWHERE_AT_ALL})"

@@ -10,14 +10,6 @@ if TYPE_CHECKING:
     from sweeps.records.answer_entry import VerificationEntry
 
 NOT_YET = "not yet"
-#: What was drawn from, by the basis of a verification.
-DRAWN = {
-    "means": "points IN by means",
-    "bounds": "points IN by bounds",
-    "model": "points IN by the model of all points",
-    "verdict": "what the model of the search calls IN",
-    "probability": "the space by P(inside) of the search's model",
-}
 
 
 class VerificationCount(TypedDict):
@@ -55,12 +47,8 @@ def count_of(entry: VerificationEntry) -> VerificationCount | None:
 
 
 def standing_words(found: VerificationCount | None) -> str:
-    """`failed (52 of 59 draws pass), drawn from points IN by means; 1 other verification`."""
+    """`failed (52 of 59 draws of settings IN by means pass); 1 other verification`."""
     if found is None:
         return NOT_YET
-    basis = DRAWN.get(found["basis"] or "")
-    drawn = f", drawn from {basis}" if basis and found["draws"] else ""
     others = found["earlier"]
-    return f"{found['text']}{drawn}" + (
-        f"; {counted(others, 'other verification')}" if others else ""
-    )
+    return found["text"] + (f"; {counted(others, 'other verification')}" if others else "")

@@ -6,7 +6,7 @@ limits are fractions. Where a search cannot say something, the value is None or 
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from sweeps.records.model_answer import DefenceEntry, DescriptionEntry, Factors
 
@@ -38,7 +38,9 @@ class QuestionEntry(TypedDict):
 class StateEntry(TypedDict):
     """How far the sweep was when the file was written. text: a line. planned: trials, at most where
     `at_most`; None where nobody said. ended: those with a result, stopped ones included; failed:
-    those without one. why: why a search has ended before all planned trials, None otherwise."""
+    those without one. why: why a search has ended before all planned trials, None otherwise.
+    points_planned: defence points that the search tries in all, None where it chooses as it goes;
+    files that were brought up lack it."""
 
     state: SweepState
     text: str
@@ -47,6 +49,7 @@ class StateEntry(TypedDict):
     ended: int
     failed: int
     why: str | None
+    points_planned: NotRequired[int | None]
 
 
 class VerdictCounts(TypedDict):

@@ -13,6 +13,8 @@ from sweeps.records.stability_entry import (
 
 #: Bases of verdicts.
 MEANS, BOUNDS = "means", "bounds"
+#: What the lines are about.
+STABILITY = "Stability, all points judged again after small changes:"
 #: What a kind of change is called in a sentence.
 WITH: dict[ChangeKind, str] = {
     "stricter": "with thresholds {step:g} stricter",
@@ -25,18 +27,18 @@ WITH: dict[ChangeKind, str] = {
 def stability_text(entry: StabilityEntry, by_model: bool = False) -> list[str]:
     """Lines for people; all but the first begin with two spaces. by_model: whether a model of all
     points recommends the recommended point."""
-    others = (basis for basis in entry["inside"] if basis != MEANS)
+    bases = sorted(entry["inside"], key=lambda basis: basis == MEANS)
     lines = [
         *(
-            f"By {basis}: {_of_basis(entry, basis)}"
-            for basis in others
-            if _any_inside(entry, basis)
+            f"by {basis}: {_of_basis(entry, basis)}"
+            for basis in bases
+            if basis == MEANS or _any_inside(entry, basis)
         ),
         *_decisive_attack(entry),
         *_recommended(entry, by_model),
         *([" ".join(entry["skipped"])] if entry["skipped"] else []),
     ]
-    return [f"Stability by means: {_of_basis(entry, MEANS)}", *(f"  {line}" for line in lines)]
+    return [STABILITY, *(f"  {line}" for line in lines)]
 
 
 def _any_inside(entry: StabilityEntry, basis: str) -> bool:

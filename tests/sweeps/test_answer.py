@@ -179,6 +179,15 @@ def counts(finished: int, planned: int | None, failed: int = 0, **stopped: int) 
     return {"finished": finished, "failed": failed, "planned": planned, **stopped}
 
 
+def test_points_that_have_not_begun_are_said() -> None:
+    found = state_entry(counts(48, 192), "stopped", False, None, (8, 16))
+    assert found["points_planned"] == 16
+    assert found["text"] == (
+        "stopped, 48 of 192 trials have ended; 8 of 16 points have begun. `sweeps resume` goes on."
+    )
+    assert "begun" not in state_entry(counts(192, 192), "finished", False, None, (16, 16))["text"]
+
+
 @pytest.mark.parametrize(
     ("trials", "state", "at_most", "why", "text"),
     [
@@ -198,6 +207,7 @@ def test_the_state_is_one_line(trials: Any, state: Any, at_most: bool, why: Any,
     assert state_entry(trials, state, at_most, why) == {
         "state": state, "text": text, "planned": trials["planned"], "at_most": at_most, "why": why,
         "ended": trials["finished"] + trials.get("stopped", 0), "failed": trials["failed"],
+        "points_planned": None,
     }  # fmt: skip
 
 
@@ -316,7 +326,8 @@ ORDER = (
     "Verification:", "Answer:", "Of the defence space", "Of ", "  certainly:", "By a model of",
     "The panel proves nothing", "The model of all points", "State:", "Recommended:",
     "  clean accuracy", "  worst attack", "  withstands", "  not shown", "Most accurate:",
-    "largest box:", "short rule:", "most frequent reason", "of ", "volume against", "Stability",
+    "largest box:", "short rule:", "most frequent reason", "judged points IN", "volume against",
+    "Stability",
 )  # fmt: skip
 #: Of these, what every search says that has found a region.
 COMMON = (

@@ -16,6 +16,7 @@ from made_rows import made
 from dashboards.page import render
 from dashboards.stability import stability as section_of
 from sweeps.records.criteria import Criteria
+from sweeps.records.stability_text import STABILITY
 from sweeps.records.thresholds import Thresholds
 from sweeps.records.trial_row import TrialRow
 from sweeps.region import points, stability_bounds, stability_limits
@@ -236,15 +237,14 @@ def test_a_table_by_hand(of_all_seeds) -> None:
     assert list(changes_of(found, "seed", "bounds").values()) == [(2, 0, 0), (2, 0, 0), (2, 0, 1)]
     assert list(changes_of(found, "attack", "bounds").values()) == [(2, 0, 2), (2, 0, 1)]
     assert found["skipped"] == []
-    assert found["text"][0] == (
-        "Stability by means: 2 of 3 points stay IN with thresholds 0.01 stricter, at least 2 of 3 "
-        "without any one seed, 3 of 3 without any one attack; come in: 1 with thresholds 0.01 "
-        "looser, up to 1 without any one seed, up to 1 without any one attack."
-    )
-    assert found["text"][1:] == [
-        "  By bounds: 1 of 2 points stay IN with thresholds 0.01 stricter, 2 of 2 without any one "
+    assert found["text"] == [
+        STABILITY,
+        "  by bounds: 1 of 2 points stay IN with thresholds 0.01 stricter, 2 of 2 without any one "
         "seed, 2 of 2 without any one attack; come in: up to 1 without any one seed, up to 2 without "
         "any one attack.",
+        "  by means: 2 of 3 points stay IN with thresholds 0.01 stricter, at least 2 of 3 without any "
+        "one seed, 3 of 3 without any one attack; come in: 1 with thresholds 0.01 looser, up to 1 "
+        "without any one seed, up to 1 without any one attack.",
         "  Attack 1 (patch(size=1)) limits the region most: without it 1 more point is IN by means.",
         "  The recommended point stays IN by bounds after each of 11 changes; it remains the "
         "recommended one after 11.",
@@ -283,8 +283,9 @@ def test_a_broken_model_counts_no_more_once_its_seed_is_left_out(of_all_seeds) -
     assert found["inside"] == {"means": 0, "bounds": 0} and found["recommended"] is None
     assert list(changes_of(found, "seed").values()) == [(0, 0, 0), (0, 0, 1), (0, 0, 0)]
     assert found["text"] == [
-        "Stability by means: no point is IN; come in: up to 1 without any one seed.",
-        "  By bounds: no point is IN; come in: up to 1 without any one seed.",
+        STABILITY,
+        "  by bounds: no point is IN; come in: up to 1 without any one seed.",
+        "  by means: no point is IN; come in: up to 1 without any one seed.",
         "  The only attack cannot be left out.",
     ]
 
@@ -294,7 +295,8 @@ def test_one_seed_one_attack_one_point() -> None:
     assert found["inside"] == {"means": 1}
     assert {change["kind"] for change in found["changes"]} == {"stricter", "looser"}
     assert found["text"] == [
-        "Stability by means: 0 of 1 point stays IN with thresholds 0.01 stricter; none comes in.",
+        STABILITY,
+        "  by means: 0 of 1 point stays IN with thresholds 0.01 stricter; none comes in.",
         "  The recommended point is not IN by means after 3 of 6 changes (clean accuracy >= 0.91, "
         "and 2 more); it remains the recommended one after 3.",
         "  The only seed cannot be left out, and there are no bounds with one seed. The only attack "
@@ -341,7 +343,7 @@ def test_a_further_judge_sees_what_is_left() -> None:
     assert [left for _, _, left in seen] == [asked, *(c.criteria for c in all_changes(asked))]
     assert all(seeds == set(left.seeds) for seeds, _, left in seen)
     assert all(attacks == set(left.measures) for _, attacks, left in seen)
-    assert any(line.startswith("  By model: 1 of 1 point stays IN") for line in found["text"])
+    assert any(line.startswith("  by model: 1 of 1 point stays IN") for line in found["text"])
 
 
 def test_bounds_are_left_out_where_they_would_take_too_long(of_all_seeds, monkeypatch) -> None:
