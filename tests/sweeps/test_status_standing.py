@@ -107,7 +107,7 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     assert answer["next"].endswith(again)
     assert answer["next_why"] == "all draws pass, but they are too few: 14 can prove the claim"
     own = asked(few, capsys)
-    assert own["next"].endswith(again) and own["next_why"].startswith("too few (3 of 3 draws of settings IN by means pass")
+    assert own["next"].endswith(again) and own["next_why"].startswith("too few (3 of 3 draws")
 
     proven = verified(paths, spec)
     answer = same_words(paths, spec, capsys)
@@ -115,7 +115,7 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     assert asked(proven, capsys)["next"] == answer["next"]
     own = asked(few, capsys)
     assert own["next"].endswith(f"sweeps status {paths.root}"), "it is not the latest"
-    assert own["next_why"].startswith("this one: too few (3 of 3 draws of settings IN by means pass")
+    assert own["next_why"].startswith("this one: too few (3 of 3 draws")
 
     failed = verified(paths, spec, low=0.025, draws=20)
     answer = same_words(paths, spec, capsys)
@@ -126,7 +126,7 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     assert "region.attack_success=X` (a higher X) asks for less" in answer["next_why"]
     own = asked(failed, capsys)
     assert own["next"] is None and own["verification"] == found
-    assert own["next_why"] == f"failed ({found['passed']} of 20 draws of settings IN by means pass): {answer['next_why']}"
+    assert own["next_why"] == f"{found['text']}: {answer['next_why']}"
 
     harder = {**spec.document, "region": {**THRESHOLDS, "attack_success": 0.1}}
     extended = extend_results(paths.root, harder)[1]
