@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.storage.paths import SweepPaths
 
 if TYPE_CHECKING:
     from sweeps.cli.status_next import Next
-    from sweeps.records.trial_row import TrialRow
+    from sweeps.ledger import Ledger
 
 
 def next_line(paths: SweepPaths) -> str:
@@ -22,12 +21,14 @@ def next_line(paths: SweepPaths) -> str:
     return _line((answer["next"], answer["next_why"]))
 
 
-def next_line_at_the_end(paths: SweepPaths, trials: Sequence[TrialRow], again: int) -> str:
+def next_line_at_the_end(paths: SweepPaths, ledger: Ledger, again: int) -> str:
     """The same by the run that has just trained everything, and still holds the folder's lock.
     again: trials and probes that failed."""
     from sweeps.cli.status_subject import SweepSubject
 
-    return _line(SweepSubject(paths).next("finished", again, trials))
+    subject = SweepSubject(paths)
+    found = subject.verification(ledger)
+    return _line(subject.next("finished", again, ledger.trials(), found))
 
 
 def _line(found: Next) -> str:

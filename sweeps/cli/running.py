@@ -156,5 +156,5 @@ def _conclude(
         say(f"{counted(failed, 'trial')} failed: {why}")
     if unprobed:
         say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
-    say(next_line_at_the_end(paths, ledger.trials(), failed + unprobed))
+    say(next_line_at_the_end(paths, ledger, failed + unprobed))
     return FAILURES if failed or unprobed else FINE
