@@ -46,7 +46,7 @@ def _text(
     if failed:
         text += f"; {failed:,} failed"
     text += begun
-    if why:
+    if why and state != "running":
         return f"{text}. The search ended by itself: {why}."
     return f"{text}. `sweeps resume` goes on." if state == "stopped" else f"{text}."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backdoor.wording import noun_for
 from sweeps.records.control_text import panel_lines
+from sweeps.records.data_entry import data_text
 from sweeps.records.region_file import PointEntry, RegionFile
 from sweeps.records.success_words import add_excess_column
 from sweeps.region.point_columns import add_model_columns, legend, narrowed
@@ -14,14 +15,21 @@ SHOWN = 8
 
 
 def region_text(region: RegionFile, width: int | None = None) -> str:
-    """The panel, numbered from 1, a table of all points, and last the answer (`text` of the file),
-    in the same order for every search. width: of the terminal; None where nothing is to be cut.
+    """The question, the data, the panel, numbered from 1, a table of all points, and last the
+    answer (`text` of the file), in the same order for every search. width: of the terminal; None
+    where nothing is to be cut.
 
     A region search has no table: it completes no points, and answers for the whole space."""
     caveats = region.get("doubts", [])
     points = [] if "model" in region else [*_table(region, width), *legend(region), ""]
     remarks = [*caveats, ""] if caveats else []
-    return "\n".join([*_panel(region), "", *points, *remarks, *region["text"]])
+    return "\n".join([*_asked(region), *_panel(region), "", *points, *remarks, *region["text"]])
+
+
+def _asked(region: RegionFile) -> list[str]:
+    """The question, and the data in a line."""
+    data = [f"Data: {line}" for line in data_text(region)[:1]]
+    return [f"Question: {region['question']['text']}", *data]
 
 
 def _table(region: RegionFile, width: int | None) -> list[str]:

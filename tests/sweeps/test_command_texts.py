@@ -193,7 +193,7 @@ def test_the_answer_stands_last_and_fits_the_terminal(tmp_path) -> None:
     sweep(paths, spec, SerialRunner())
     narrow, wide = (in_terminal(width, "region", str(paths.root)) for width in (80, 200))
     for width, lines in ((80, narrow), (200, wide)):
-        assert max(map(len, lines)) <= width and lines[0] == "Attacks:"
+        assert max(map(len, lines)) <= width and "Attacks:" in lines
         whole = any("label_smoothing, weight_decay 0.03" in line for line in lines[:12])
         assert whole == (width == 200)
         row = next(line for line in lines if "mlp, reg" in line and "0.03" in line)
