@@ -47,3 +47,5 @@ def add_answer(
         found["text"] = setting_lines(region, found)
     described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]
     region["text"] = answer_lines(region, described)
+    if (model := region.get("model")) is not None:
+        model["text"] = list(region["text"])  # a key of version 1, which its readers still look for

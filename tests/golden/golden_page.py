@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from golden_compare import differences
 from golden_said import (
     FIGURES,
     ONLY_IN_JSON,
@@ -202,6 +203,12 @@ OTHERWISE: dict[str, list[str]] = {
     "A point is judged once every attack has every seed; `sweeps resume` tries what is missing "
     "again.": [],
 }
+#: Of a region search, what a page does not cover.
+NOT_COVERED = {
+    "Points between those tried. Neighbours that agree make it likely, not certain.": "The model of "
+    "the search, where it is wrong: shares of the space, P(inside) and expected figures are its own. "
+    "Fresh trainings at points drawn from the region test them."
+}
 #: How the text below the table of points begins since it has the verdict.
 VERDICT_TOLD = (
     "The verdict is the surest that holds: certain by bounds, likely by the model of all points "
@@ -314,8 +321,34 @@ def without_points_of_a_search(
         ends = f" | {' | '.join(figures)} | {expected['worst_attack']}"
         fits = [row for row in shown if row.startswith(f"| {p['label']} | ") and row.endswith(ends)]
         assert len(fits) == 1, f"{p['label']}: no row of it ends with {ends}"
-    return [*recorded[:start], *recorded[below + 1 :]], [*today[:first], *today[last:]]
+    told = [*recorded[:start], *recorded[below + 1 :]]
+    return _with_doubts_of_a_search(told, region), [*today[:first], *today[last:]]
+
+
+def _with_doubts_of_a_search(lines: Sequence[str], region: Region) -> list[str]:
+    """Rule: what a page does not cover speaks of the search's model, not of points between those
+    tried; and of the recommended setting, since there is one."""
+    end = lines.index("How to reproduce")
+    told = [NOT_COVERED.get(line, line) for line in lines]
+    chosen = [line for each in OTHERWISE.values() for line in each if "was chosen by" in line]
+    return [*told[:end], *chosen * bool(region["setting"]), *told[end:]]
 
 
 def _end_of_tried(today: Sequence[str]) -> int:
     return 1 + next(n for n, line in enumerate(today) if line.startswith("Sorted by verdict, IN first"))
+
+
+# --- the whole page ----------------------------------------------------------------------------
+
+
+def page_differences(
+    recorded: Sequence[str], page: Sequence[str], region: Region
+) -> Iterator[str]:
+    """Where a page is otherwise than recorded."""
+    start = next(n for n, line in enumerate(recorded) if line in MAPS)
+    yield from lead_differences(recorded[:start], page, region)
+    expected = rest_of_today(recorded[start:], region)
+    today = list(page[page.index(MAPS[recorded[start]]) :])
+    if region.get("model"):
+        expected, today = without_points_of_a_search(expected, today, region)
+    yield from differences(expected, today, "from the map on")

@@ -13,6 +13,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from golden_answers import said_before
+from golden_compare import differences
+
 Region = dict[str, Any]
 Figure = Callable[[Region], str]
 
@@ -161,8 +164,8 @@ def parts_of_record(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parts_of_today(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The same of today's words."""
-    told = [line for line in lines if line]
+    """The same of today's words, without the question and the data with which they begin."""
+    told = [line for line in lines if line and not line.startswith(("Question: ", "Data: "))]
     start = next(n for n, line in enumerate(told) if line.startswith(TODAY))
     return told[:start], told[start:]
 
@@ -207,3 +210,17 @@ def figure_differences(
 def stands_in(figure: str, spoken: str) -> bool:
     """Whether a figure or a name stands in a text, not as a part of a longer number."""
     return re.search(rf"(?<![\w.]){re.escape(figure)}(?![\w]|\.\d)", spoken) is not None
+
+
+def words_differences(recorded: Sequence[str], text: str, region: Region) -> Iterator[str]:
+    """Where a region in words is otherwise than recorded: what stands above the answer word for
+    word, the answer by its figures, which is the one of region.json."""
+    above, answer = parts_of_record(recorded)
+    yield from differences(above, parts_of_today(said_before(text).splitlines())[0], "above")
+    today = parts_of_today(text.splitlines())[1]
+    yield from differences([line for line in region["text"] if line], today, "the answer")
+    if region.get("model"):
+        yield from differences(region["text"], region["model"]["text"], "the model's sentences")
+    if f"Question: {region['question']['text']}" not in text.splitlines():
+        yield "the question of region.json is not said"
+    yield from answer_differences(answer, today, region)
