@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dashboards.filters import UNKNOWN
 from dashboards.results import Results
+from sweeps.records.control_entry import ERRORS
 from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
 from sweeps.records.model_used import chance_words, judged_together
@@ -83,8 +84,8 @@ class PanelRow:
     """An attack of the panel. class_name: of its target, None where it has no other name than its
     number. range: its lowest and its highest mean success over the points that have all figures,
     None where there is none. worst_of: at how many of these it is the worst; judged: how many these
-    are. control: whether it takes anywhere, in words; None
-    where region.json is of an earlier release."""
+    are. control: whether it takes anywhere, in words; None where region.json is of an earlier
+    release. by_errors: whether that compares its success with the models' own errors."""
 
     attack: PanelEntry
     label: str
@@ -93,6 +94,7 @@ class PanelRow:
     worst_of: int
     judged: int
     control: str | None
+    by_errors: bool
 
 
 def panel(results: Results) -> list[PanelRow]:
@@ -108,6 +110,7 @@ def panel(results: Results) -> list[PanelRow]:
             worst_of=worst[attack["attack_id"]],
             judged=judged,
             control=_control(results, attack["attack_id"]),
+            by_errors=_by_errors(results, attack["attack_id"]),
         )
         for attack in results.region["panel"]
     ]
@@ -116,6 +119,11 @@ def panel(results: Results) -> list[PanelRow]:
 def _control(results: Results, attack_id: str) -> str | None:
     found = control_of(results.region, attack_id)
     return None if found is None else control_line(found)
+
+
+def _by_errors(results: Results, attack_id: str) -> bool:
+    found = control_of(results.region, attack_id)
+    return found is not None and found["basis"] == ERRORS
 
 
 def _class_name(results: Results, target: int | None) -> str | None:

@@ -36,23 +36,31 @@ def stability(results: Results) -> Stability | None:
     if found is None:
         return None
     bases = list(found["inside"])
+    setting = results.region["setting"]
+    by_model = setting is not None and setting["basis"] == "model"
     return Stability(
         step=found["step"],
         inside=found["inside"],
         told=[line.strip() for line in found["text"]],
-        rows=[_row(change, bases, found["recommended"]) for change in found["changes"]],
+        rows=[_row(change, bases, found["recommended"], by_model) for change in found["changes"]],
     )
 
 
-def _row(change: StabilityChange, bases: Sequence[str], chosen: str | None) -> ChangeRow:
+def _row(
+    change: StabilityChange, bases: Sequence[str], chosen: str | None, by_model: bool
+) -> ChangeRow:
     verdicts = [change["verdicts"].get(basis) for basis in bases]
-    return ChangeRow(change["label"], verdicts, _recommended(change, chosen))
+    return ChangeRow(change["label"], verdicts, _recommended(change, chosen, by_model))
 
 
-def _recommended(change: StabilityChange, chosen: str | None) -> str:
-    """By means, which are never missing."""
+def _recommended(change: StabilityChange, chosen: str | None, by_model: bool) -> str:
+    """By means, which are never missing. by_model: whether a model recommends the point, which is
+    not fitted again, so that what it would recommend then is not known."""
     if chosen is None:
         return "none" if change["recommended"] is None else "another one"
     if not change["verdicts"]["means"]["recommended_in"]:
         return "no longer IN"
-    return "the same" if change["recommended"] == chosen else "IN, another one is"
+    if by_model:
+        return "still IN by means"
+    same = change["recommended"] == chosen
+    return "the same" if same else "still IN; another one would be recommended"

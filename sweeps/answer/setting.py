@@ -5,15 +5,16 @@ The limits are prediction intervals over the seeds of the point (`sweeps.statist
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sweeps.records.answer_entry import AttackAtSetting, LimitsEntry, SettingEntry
 from sweeps.records.control_entry import UNKNOWN
 from sweeps.records.control_text import control_of
-from sweeps.records.region_file import AttackEntry, PointEntry, RegionFile
+from sweeps.records.region_file import AttackEntry, RegionFile
 from sweeps.records.trial_row import TrialRow
 from sweeps.statistics.margins import DIGITS
-from sweeps.statistics.prediction import predict_one
+from sweeps.statistics.prediction import chance_above, predict_one
 
 #: Of the limits for one new seed.
 CONFIDENCE = 0.95
@@ -43,7 +44,7 @@ def setting_of(region: RegionFile, rows: Sequence[TrialRow]) -> SettingEntry | N
         "basis": chosen["basis"],
         "margin": chosen["margin"],
         "inside": point.get("inside"),
-        "clean_accuracy": _limits(accuracy, _clean_counts(own, lowest)),
+        "clean_accuracy": _limits(accuracy, _clean_counts(own, lowest), _least(region)),
         "attack_success": decisive["attack_success"],
         "worst_attack": decisive["label"],
         "best_accuracy": best,
@@ -63,7 +64,9 @@ def _at_setting(
     return {
         "attack_id": name,
         "label": label,
-        "attack_success": _limits(attack["attack_success"], _success_counts(rows, attack)),
+        "attack_success": _limits(
+            attack["attack_success"], _success_counts(rows, attack), None, _most(region)
+        ),
         "baseline_success": attack["baseline_success"],
         "passes": round(region["thresholds"]["attack_success"] - compared, DIGITS) >= 0,
         "takes": UNKNOWN if control is None else control["state"],
@@ -81,9 +84,23 @@ def _success_counts(rows: Sequence[TrialRow], attack: AttackEntry) -> Counts:
     return [(row.measurements[0].success, row.measurements[0].total) for row in own]
 
 
-def _limits(value: float, counts: Counts) -> LimitsEntry:
-    """Of a new seed measured on as many images as the fewest of a seed."""
-    found = predict_one(counts, min((total for _, total in counts), default=0), CONFIDENCE)
+def _least(region: RegionFile) -> float | None:
+    return region["thresholds"]["clean_accuracy"]["value"]
+
+
+def _most(region: RegionFile) -> float | None:
+    """None where success is compared with that of the clean baseline."""
+    thresholds = region["thresholds"]
+    return None if "attack_rule" in thresholds else thresholds["attack_success"]
+
+
+def _limits(
+    value: float, counts: Counts, least: float | None = None, most: float | None = None
+) -> LimitsEntry:
+    """Of a new seed measured on as many images as the fewest of a seed. least, most: what is asked
+    for, whichever it is."""
+    images = min((total for _, total in counts), default=0)
+    found = predict_one(counts, images, CONFIDENCE)
     return {
         "value": value,
         "lower": None if found is None else found.low / found.total,
@@ -91,10 +108,16 @@ def _limits(value: float, counts: Counts) -> LimitsEntry:
         "confidence": CONFIDENCE,
         "by": "seeds",
         "seeds": len(counts),
+        "chance_to_miss": _chance_to_miss(counts, images, least, most),
     }
 
 
-def best_point(region: RegionFile) -> PointEntry | None:
-    """The most accurate point by validation images, where one is known."""
-    name = region["thresholds"]["clean_accuracy"]["best_point"]
-    return next((p for p in region["points"] if p["defence_id"] == name), None)
+def _chance_to_miss(
+    counts: Counts, images: int, least: float | None, most: float | None
+) -> float | None:
+    if least is not None:
+        meets = chance_above(counts, images, math.ceil(round(least * images, DIGITS)) - 1)
+        return None if meets is None else 1 - meets
+    if most is not None:
+        return chance_above(counts, images, math.floor(round(most * images, DIGITS)))
+    return None

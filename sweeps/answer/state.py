@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from sweeps.ledger import Ledger
+from sweeps.ledger.outdated_trials import outdated_trials
 from sweeps.records.answer_entry import StateEntry
 from sweeps.records.region_file import RegionFile
 from sweeps.records.state_text import state_entry
@@ -34,6 +35,7 @@ def state_of(
     planned = sweep.get("planned_points")
     points = None if planned is None else (len(region["points"]), planned)
     if finished is None:
+        whole = whole and not outdated_trials(ledger, sweep)
         done = whole or why is not None or (at_most and ended_early(paths, region, ledger.trials()))
         running = lock_holder(paths.lock) is not None
         return state_entry(trials, "running" if running else _after(done), at_most, why, points)

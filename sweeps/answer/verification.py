@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from backdoor.errors import StoredDataError
 from backdoor.settings.digest import digest
@@ -25,7 +25,7 @@ from sweeps.records.verification_standing import AnsweredEntry
 from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 
-NOT_YET = "not yet"
+NOT_YET: Literal["not yet"] = "not yet"
 #: What was drawn from, by the basis of a verification.
 DRAWN = {
     "means": "points IN by means",
@@ -67,7 +67,7 @@ def verification_entry(
     begun = _begun(paths, latest.found, region, ended)
     notes += begun.unreadable
     entry = _entry(latest.found, known.total)
-    entry["text"] = _text(latest.found, region)
+    entry["text"] = _text(latest.found, takes_nowhere(region))
     if latest.found is not None and takes_nowhere(region) and entry["state"] == "verified":
         entry["state"] = "not yet"
     if begun.recorded is not None:
@@ -193,6 +193,15 @@ def _begun(
 # --- in words ----------------------------------------------------------------------------------
 
 
+def standing_alone(entry: AnsweredEntry, total: int) -> VerificationEntry:
+    """What a verification found by itself, whatever has become of the region. total: of all that
+    were answered."""
+    found = Found(entry, "used up" if entry["used_up"] else _held(entry))
+    if not entry["draws"]:
+        found = Found(entry, NOT_YET)
+    return {**_entry(found, total), "text": _text(found, nowhere=False)}
+
+
 def not_verified() -> VerificationEntry:
     """Of a region that no verification has been asked of."""
     return {**_entry(None, 0), "text": NOT_YET}
@@ -232,7 +241,7 @@ def _entry(found: Found | None, total: int) -> VerificationEntry:
     }
 
 
-def _text(found: Found | None, region: RegionFile) -> str:
+def _text(found: Found | None, nowhere: bool) -> str:
     if found is None:
         return NOT_YET
     own, state = found.entry, found.state
@@ -242,7 +251,7 @@ def _text(found: Found | None, region: RegionFile) -> str:
     drawn = f" of {DRAWN[own['basis']]}" if own["basis"] in DRAWN else ""
     count = f"{own['passed']} of {counted(own['draws'], 'draw')}{drawn} pass"
     told = f"{held} ({count}{', which cannot prove it' if held == 'too few' else ''})"
-    if takes_nowhere(region) and held == "verified":
+    if nowhere and held == "verified":
         told = f"proves nothing about backdoors ({count}, but {NOWHERE_AT_ALL})"
     if state == "stale":
         return f"stale: {told} before {_since(found.why or '')}"

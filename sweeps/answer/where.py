@@ -104,7 +104,8 @@ def _outside(
     else:
         why = "the rule is a simple part of the region, not all of it"
     return (
-        f"The recommended setting lies outside {where}: {why}; the setting is chosen by its margin."
+        f"The recommended setting lies outside {where}: {why}. For one setting take the "
+        "recommended one; these are for a choice of one's own."
     )
 
 

@@ -49,9 +49,11 @@ class StatusAnswer(Cost):
     while not known. verdict: None where only `sweeps region` can tell. next: the command to type
     next, None where there is none; next_why: what it does. outdated: trials that count among the
     finished and stopped ones, but are to be trained again since the sweep was extended; reused:
-    those that were taken over from other sweeps, whose seconds were spent there. mirrored: trials
+    those that were taken over from other sweeps, whose seconds were spent there; learned: those of
+    this sweep's verifications that were fed back into the search, likewise. mirrored: trials
     that MLflow has, and of all, where it is known to lack some. now: what is done where every trial
-    has ended but a process still works. verification: the latest that was answered. headline,
+    has ended but a process still works. verification: the latest that was answered, of a
+    verification's folder its own. headline,
     verdicts: as in region.json, of what is recorded now; of a region search as region.json has
     them; None where that has none, or is of an earlier release. answer_as_of:
     when that was written, in seconds since 1970; None where it is judged now.
@@ -77,6 +79,7 @@ class StatusAnswer(Cost):
     next_why: str
     outdated: int
     reused: int
+    learned: int
     mirrored: tuple[int, int] | None
     now: str | None
     verification: VerificationCount | None
@@ -125,8 +128,9 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
     state: State = "running" if held_by else "finished" if whole else "stopped"
     rate, left = _rate_and_left(subject, trials, done, now) if held_by else (None, None)
     verdict, probed = subject.verdict(ledger), ledger.probe_results.summary()
-    again = ended[FAILED] + sum(sum(found["failures"].values()) for found in probed.values())
-    following, why = subject.next(state, again, trials)
+    again = ended[FAILED] + sum(sum(each["failures"].values()) for each in probed.values())
+    found = subject.verification(ledger)
+    following, why = subject.next(state, again, trials, found)
     lacks, lead = subject.mirrored(len(trials)), subject.answer(ledger)
     return {
         "name": subject.name,
@@ -149,10 +153,11 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "next": following,
         "next_why": why,
         "outdated": outdated,
-        "reused": sum(trial.reused_from is not None for trial in trials),
+        "reused": sum(t.reused_from is not None and not t.learned for t in trials),
+        "learned": sum(trial.learned for trial in trials),
         "mirrored": lacks,
         "now": _now(subject, trials, bool(held_by), lacks) if whole else None,
-        "verification": subject.verification(trials),
+        "verification": found,
         "headline": lead["headline"],
         "verdicts": lead["verdicts"],
         "answer_as_of": lead["as_of"],

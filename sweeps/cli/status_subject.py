@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from backdoor.errors import UserError
-from sweeps.cli.status_standing import PASSED, VerificationCount, answers_of, standing_of
-from sweeps.records.control_text import NOWHERE_AT_ALL, takes_nowhere
+from sweeps.cli.status_next import Next, next_by_standing, stronger_attacks
+from sweeps.cli.status_standing import VerificationCount, count_of
+from sweeps.records.control_text import takes_nowhere
 from sweeps.records.criteria import REGION_SEARCH, Criteria
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED, TrialRow
 from sweeps.storage.paths import SweepPaths, read_region, read_sweep
@@ -28,46 +28,6 @@ if TYPE_CHECKING:
 State = Literal["running", "stopped", "finished"]
 #: The line of mirror.log after which MLflow lacks nothing that was recorded.
 MIRRORED_ALL = "mirrored all"
-#: A command to type, None where there is none, and what it does.
-Next = tuple[str | None, str]
-
-
-#: How trials end, in region.json's counts.
-ENDED: tuple[Literal["finished", "stopped", "failed"], ...] = ("finished", "stopped", "failed")
-#: Seeds from which more of them are no longer advised first, and the fewest that are advised.
-ENOUGH_SEEDS, FEWEST_SEEDS = 10, 5
-
-
-def more_seeds(region: RegionFile) -> int | None:
-    """How many seeds would help where points are IN by means, few seeds were trained, bounds decide
-    no point, and the model of all points finds none IN; None elsewhere."""
-    bounds, means = region["counts"]["by_bounds"], region["counts"]["by_means"]
-    seeds = max((point["seeds"] for point in region["points"]), default=0)
-    if "model" in region or not means["IN"] or bounds["IN"] or bounds["OUT"] or by_model(region):
-        return None
-    return max(FEWEST_SEEDS, 2 * seeds) if 0 < seeds < ENOUGH_SEEDS else None
-
-
-def by_model(region: RegionFile) -> int:
-    """How many points are IN by the model of all points together; none in a file of before."""
-    return region["counts"].get("by_model", {}).get("IN", 0)
-
-
-def _verification(region: RegionFile, folder: Path) -> Next:
-    """Of the points that are certainly IN where the model of all points finds some."""
-    if by_model(region) and "model" not in region:  # a region search is verified by its own model
-        what = "tries to prove with fresh seeds what is IN by model"
-        return command("sweeps", "verify", folder, "--basis", "model"), what
-    return command("sweeps", "verify", folder), "tries to prove the region with fresh seeds"
-
-
-def stronger_attacks(folder: Path) -> Next:
-    """Where no attack takes anywhere, nothing that rests on this panel is about backdoors."""
-    extend = f"{command('sweeps', 'extend', folder)} --set 'attack.poison_rate=[...]'"
-    return None, (
-        f"stronger attacks: {extend}, higher rates besides those of now, or another trigger "
-        f"({NOWHERE_AT_ALL})"
-    )
 
 
 class Subject(ABC):
@@ -102,7 +62,7 @@ class Subject(ABC):
         """Whether the answer to these trials is not there yet."""
         return False
 
-    def verification(self, trials: Sequence[TrialRow]) -> VerificationCount | None:
+    def verification(self, ledger: Ledger) -> VerificationCount | None:
         """What the latest verification found, and whether that still holds."""
         return None
 
@@ -119,8 +79,10 @@ class Subject(ABC):
         """What is known so far, where that takes neither the spec nor a model."""
 
     @abstractmethod
-    def next(self, state: State, again: int, trials: Sequence[TrialRow]) -> Next:
-        """What to type next. again: how many trials and probes failed."""
+    def next(
+        self, state: State, again: int, trials: Sequence[TrialRow], found: VerificationCount | None
+    ) -> Next:
+        """What to type next. again: how many trials and probes failed; found: `verification`."""
 
 
 class SweepSubject(Subject):
@@ -131,20 +93,19 @@ class SweepSubject(Subject):
         self.name, self.planned = self._sweep["name"], self._sweep["planned"]
         self.adaptive = self._sweep.get("planned_points", 0) is None
         self._now: RegionFile | None = None
-        # Folders of earlier releases do not say whether the search is adaptive.
-        self._may_end_early = self.adaptive or "planned_points" not in self._sweep
+        self._may_end_early = self._sweep.get("planned_points") is None  # as of earlier releases
 
     def ended_early(self, trials: Sequence[TrialRow]) -> bool:
-        """A model says that its search has ended. Of other searches, a run that is not interrupted
-        ends with region.json and then the map, and `sweeps region` writes the first one only. Both
-        must be of the ledger as it is."""
+        """As region.json has it, which must be of the ledger as it is: a model says that its search
+        has ended; of other searches, the run that ended it does."""
+        from sweeps.answer.state import ended_early
+
         region = self._region
-        if not self._may_end_early or region is None or not self._is_current(region, trials):
+        if region is None or not self._is_current(region, trials):
             return False
-        if (model := region.get("model")) is not None:
-            return model["stopped_by"] is not None
-        last = max((trial.finished_at for trial in trials), default=0.0)
-        return self.paths.map.is_file() and self.paths.map.stat().st_mtime >= last
+        if (model := region.get("model")) is not None and model["stopped_by"] is not None:
+            return True
+        return self._may_end_early and ended_early(self.paths, region, trials)
 
     def note(self) -> str | None:
         from sweeps.results.asked import present_text
@@ -156,7 +117,7 @@ class SweepSubject(Subject):
         return None
 
     def outdated(self, ledger: Ledger) -> int:
-        from sweeps.results.outdated_trials import outdated_trials
+        from sweeps.ledger.outdated_trials import outdated_trials
 
         return len(outdated_trials(ledger, self._sweep))
 
@@ -171,20 +132,27 @@ class SweepSubject(Subject):
         return judged(region, self._sweep.get("planned_points"))
 
     def _judged(self, ledger: Ledger) -> RegionFile | None:
-        """The points judged now, once, where that takes no model of a search; else region.json,
-        unless it is of before the sweep was extended."""
-        from sweeps.region.point_table import region_of
-
+        """The points judged now, where that takes no model of a search; else region.json, unless it
+        is of before the sweep was extended."""
         criteria, known = self._criteria, self._region
         if criteria is not None and criteria.search != REGION_SEARCH:
-            if self._now is None:
-                self._now = region_of(criteria, ledger, self.planned)
-            return self._now
+            return self._judged_points(ledger)
         if known is None or known["trials"].get("planned", self.planned) != self.planned:
             return None
         return known
 
-    def next(self, state: State, again: int, trials: Sequence[TrialRow]) -> Next:
+    def _judged_points(self, ledger: Ledger) -> RegionFile | None:
+        """The points judged now, once, without the model of a region search; None where sweep.json
+        does not have the criteria of spec.yaml."""
+        from sweeps.region.point_table import region_of
+
+        if self._now is None and self._criteria is not None:
+            self._now = region_of(self._criteria, ledger, self.planned)
+        return self._now
+
+    def next(
+        self, state: State, again: int, trials: Sequence[TrialRow], found: VerificationCount | None
+    ) -> Next:
         folder = self.paths.root
         if state == "running":
             return command("sweeps", "region", folder), "shows what is known so far"
@@ -193,9 +161,9 @@ class SweepSubject(Subject):
             return command("sweeps", "resume", folder), f"goes on{ends}"
         if again:
             return command("sweeps", "resume", folder), "tries again what failed"
-        return self._after_the_end(trials)
+        return self._after_the_end(trials, found)
 
-    def _after_the_end(self, trials: Sequence[TrialRow]) -> Next:
+    def _after_the_end(self, trials: Sequence[TrialRow], found: VerificationCount | None) -> Next:
         folder, region = self.paths.root, self._region
         if region is None or not self._is_current(region, trials):
             return command("sweeps", "region", folder), "says where the region is"
@@ -203,17 +171,11 @@ class SweepSubject(Subject):
         if lacks is not None and not self.sending():
             left = f"{lacks[0]} of {lacks[1]} trials are there"
             return command("sweeps", "mirror", folder), f"sends to MLflow what it lacks: {left}"
-        answers, model = self._verifications, region.get("model")
-        recommended = region["recommended"] or (model and model["recommended"])
-        if recommended and takes_nowhere(region):
-            return stronger_attacks(folder)
-        if any(answer.get("verdict") == PASSED for answer in answers):
-            return command("sweeps", "train", folder), "trains a model at the recommended point"
-        if (seeds := more_seeds(region)) is not None:
-            extend = command("sweeps", "extend", folder, "--set", f"seeds={seeds}")
-            return extend, "more seeds: by bounds no point is decided yet"
-        if recommended and not answers:
-            return _verification(region, folder)
+        model = region.get("model")
+        if region["recommended"] or (model and model["recommended"]):
+            if takes_nowhere(region):
+                return stronger_attacks(folder)
+            return next_by_standing(folder, region, found)
         if self.paths.report.is_file():
             asks = "`sweeps extend` asks for more seeds, or for other thresholds"
             return None, f"all results are in {self.paths.report}; {asks}"
@@ -226,14 +188,14 @@ class SweepSubject(Subject):
         of_file = region is not None and region is self._region
         return lead_of(region, self._region_written if of_file else None)
 
-    def verification(self, trials: Sequence[TrialRow]) -> VerificationCount | None:
-        region = self._region
-        counted = 0 if region is None else sum(region["trials"].get(of) or 0 for of in ENDED)
-        return standing_of(region, max(0, len(trials) - counted), self._verifications)
+    def verification(self, ledger: Ledger) -> VerificationCount | None:
+        """By the files of `verify/`, and the region as `sweeps region` would judge it now."""
+        from sweeps.answer.verification import verification_entry
 
-    @cached_property
-    def _verifications(self) -> list[dict[str, Any]]:
-        return answers_of(self.paths)
+        region = self._judged_points(ledger) or self._region
+        if region is None:
+            return None
+        return count_of(verification_entry(self.paths, region, ledger.ended))
 
     def mirrored(self, trials: int) -> tuple[int, int] | None:
         """By mirror.log, which is that of the latest run; None also where that says nothing."""

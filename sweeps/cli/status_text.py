@@ -21,8 +21,8 @@ SHOWN_AS = {"foretold": "predicted verdicts"}
 #: What is not a figure in a line of its own.
 OTHERS = (
     *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
-    *("verdict", "next", "next_why", "outdated", "reused", "mirrored", "now", "verification"),
-    *("headline", "verdicts", "answer_as_of"),
+    *("verdict", "next", "next_why", "outdated", "reused", "learned", "mirrored", "now"),
+    *("verification", "headline", "verdicts", "answer_as_of"),
 )
 #: Figures that are left out where they are zero.
 RARE = ("stopped", "failed", "foretold", "collapsed", "diverged")
@@ -61,6 +61,8 @@ def _figures(answer: StatusAnswer) -> Iterator[str]:
             yield _line("to train again", f"{again}, since the sweep was extended")
         if name == "foretold" and answer["reused"]:
             yield _line("taken over", f"{counted(answer['reused'], 'trial')} of other sweeps")
+        if name == "foretold" and answer["learned"]:
+            yield _line("fed back", f"{counted(answer['learned'], 'trial')} of a verification")
 
 
 def _state(answer: StatusAnswer) -> Iterator[str]:

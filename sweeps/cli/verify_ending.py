@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,17 +16,20 @@ if TYPE_CHECKING:
     from sweeps.storage.paths import SweepPaths
 
 
-def renewed(paths: SweepPaths) -> RegionFile:
+def renewed(paths: SweepPaths, trials: bool = False) -> RegionFile:
     """The region, written again, with the report where there is one, and MLflow's description; what
-    cannot be written is a note: the verification itself is recorded."""
+    cannot be written is a note: the verification itself is recorded. trials: whether the sweep has
+    new ones, which MLflow is to have too."""
     from sweeps.ledger import Ledger
+    from sweeps.mirror import mirror_answer
     from sweeps.results.update_region import update_region
 
     ledger = Ledger(paths.ledger)
     region = update_region(paths, ledger, say)
     if paths.report.is_file():
         _renew_report(paths, ledger, region)
-    _renew_mlflow(paths)
+    if mirror_answer(paths, say) and trials:
+        _mirror_trials(paths)
     return region
 
 
@@ -40,16 +42,15 @@ def _renew_report(paths: SweepPaths, ledger: Any, region: RegionFile) -> None:
         say(f"note: {paths.report} was not written ({error}); `sweeps report` does")
 
 
-def _renew_mlflow(paths: SweepPaths) -> None:
-    """What MLflow says of the answer, where this release can tell it."""
+def _mirror_trials(paths: SweepPaths) -> None:
+    """Sends trainings that were fed back to an experiment that is there, with the answer."""
+    from sweeps.mirror import mirror
+    from sweeps.mirror.answer import not_told
+
     try:
-        module = importlib.import_module("sweeps.mirror.answer_tags")
-    except ModuleNotFoundError:
-        return
-    try:
-        module.mirror_answer(paths)
+        mirror(paths)
     except Exception as error:  # whatever MLflow's stores raise
-        say(f"note: MLflow was not told ({error}); `sweeps mirror` does")
+        say(not_told(paths, error))
 
 
 def said_learned(paths: SweepPaths, spec: SweepSpec, verification_id: str) -> dict[str, Any]:
@@ -70,5 +71,5 @@ def said_learned(paths: SweepPaths, spec: SweepSpec, verification_id: str) -> di
             f"{name}, which is used up as proof: the region now depends on them. "
             "To prove it, verify again."
         )
-    renewed(paths)
+    renewed(paths, trials=True)
     return asdict(learned)

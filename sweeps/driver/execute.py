@@ -13,12 +13,12 @@ from sweeps.driver.messages import STOPPING, Messages, interrupted
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
 from sweeps.ledger import Ledger, Rows
+from sweeps.ledger.outdated_trials import outdated_trials
 from sweeps.mirror import MirrorProcess, tracking_warnings
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
 from sweeps.results.create import store_spec
 from sweeps.results.data_read import data_read
-from sweeps.results.outdated_trials import outdated_trials
 from sweeps.runners import Runner
 from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
 from sweeps.scheduling.reuse import open_pool

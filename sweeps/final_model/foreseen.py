@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import Literal
 
 from backdoor.result import TrialResult
@@ -14,12 +13,10 @@ from sweeps.final_model.select import Chosen
 from sweeps.records.final_model_file import ForeseenEntry
 from sweeps.records.model_answer import RateEntry
 from sweeps.records.region_file import PanelEntry
+from sweeps.statistics.logit_limits import chance_above as above_limit
 from sweeps.statistics.margins import DIGITS
 from sweeps.statistics.prediction import chance_above, predict_one
 
-#: Standard deviations of a 95 % interval.
-Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-ENDS: tuple[Literal["lower", "expected", "upper"], ...] = ("lower", "expected", "upper")
 Standing = Literal["meets", "crosses", "misses"]
 
 
@@ -80,16 +77,7 @@ def _standing(meets: bool, misses: bool) -> Standing:
 
 def _above(rate: RateEntry, limit: float) -> float:
     """The chance of a rate above the limit: the model's rates are normal on logits."""
-    if not 0 < limit < 1:
-        return float(limit <= 0)
-    low, middle, high = (_logit(rate[end]) for end in ENDS)
-    deviation = (high - low) / (2 * Z)
-    return NormalDist(middle, max(deviation, 1e-9)).cdf(2 * middle - _logit(limit))
-
-
-def _logit(rate: float) -> float:
-    inside = min(max(rate, 1e-12), 1 - 1e-12)
-    return math.log(inside / (1 - inside))
+    return above_limit(rate["expected"], rate["lower"], rate["upper"], limit, CONFIDENCE)
 
 
 def _entry(

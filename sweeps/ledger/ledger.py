@@ -19,7 +19,7 @@ from sweeps.ledger.files import read_table, version_of, write_table
 from sweeps.ledger.probe_results import ProbeResults, detached
 from sweeps.ledger.row_reader import trial_rows
 from sweeps.ledger.schema import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION
-from sweeps.records.trial_row import FAILED, FINISHED, STOPPED, TrialRow
+from sweeps.records.trial_row import FAILED, FINISHED, LEARNED, STOPPED, TrialRow
 from sweeps.storage.files import sync_folder
 
 if TYPE_CHECKING:
@@ -76,15 +76,21 @@ class Ledger:
         return self.finished | self.stopped
 
     def unprobed(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
-        """Configurations of finished trials for which some probe has no result but a failure."""
+        """Configurations of finished trials for which some probe has no result but a failure.
+
+        Trials that a verification trained are left out: it is planned without probes."""
         lacking = self.probe_results.lacking(
             self.finished, [probe_id(p.identity()) for p in probes]
         )
         if not lacking:
             return []
-        table = self.table().select(["trial_id", "config"])
-        pairs = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-        return [json.loads(config) for trial_id, config in pairs if trial_id in lacking]
+        table = self.table().select(["trial_id", "config", "reused_from"])
+        rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+        return [
+            json.loads(config)
+            for trial_id, config, source in rows
+            if trial_id in lacking and not (source or "").startswith(LEARNED)
+        ]
 
     # --- writing ---------------------------------------------------------------------------
 

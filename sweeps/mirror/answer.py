@@ -33,9 +33,14 @@ def mirror_answer(paths: SweepPaths, say: Callable[[str], None] = lambda text: N
     except NoExperimentError:
         return False
     except Exception as error:
-        reason = one_line(scrubbed(str(error) or type(error).__name__)).rstrip(".")
-        say(NOT_TOLD.format(reason, command("sweeps", "mirror", paths.root)))
+        say(not_told(paths, error))
         return False
+
+
+def not_told(paths: SweepPaths, error: Exception) -> str:
+    """What is said where a store could not be used: why, and how to send it later."""
+    reason = one_line(scrubbed(str(error) or type(error).__name__)).rstrip(".")
+    return NOT_TOLD.format(reason, command("sweeps", "mirror", paths.root))
 
 
 def _sent(paths: SweepPaths) -> bool:

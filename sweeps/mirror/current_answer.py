@@ -52,8 +52,14 @@ def answer_if_any(paths: SweepPaths, trust_file: bool) -> RegionFile | None:
 
 
 def _sources(paths: SweepPaths, ledger: Ledger) -> Iterator[Path]:
+    """All that the answer follows from; a verification without an answer is said by its trainings,
+    and one that was fed back by verification.json."""
     yield paths.sweep
     yield from ledger.files()
-    for folder in paths.verifications.glob("*"):
-        if (answer := VerificationPaths(folder).answer).is_file():
-            yield answer
+    if paths.verification.is_file():
+        yield paths.verification
+    for folder in map(VerificationPaths, paths.verifications.glob("*")):
+        if folder.answer.is_file():
+            yield folder.answer
+        elif folder.plan.is_file():
+            yield from (folder.plan, *folder.ledger.glob("*.parquet"))

@@ -102,7 +102,9 @@ class HeadlineEntry(TypedDict):
 class LimitsEntry(TypedDict):
     """A rate. value: the mean over the point's seeds, or what the model of a region search expects
     (`by`). lower, upper: limits for one new seed, with `confidence`; None where fewer than two
-    seeds say nothing of others. seeds: how many the value is of, None of a model."""
+    seeds say nothing of others. seeds: how many the value is of, None of a model. chance_to_miss:
+    the probability that one new seed misses the threshold, by what the limits are of; None where it
+    is not known, and where the threshold is `baseline + x`."""
 
     value: float
     lower: float | None
@@ -110,6 +112,7 @@ class LimitsEntry(TypedDict):
     confidence: float
     by: Literal["seeds", "model"]
     seeds: int | None
+    chance_to_miss: NotRequired[float | None]
 
 
 class AttackAtSetting(TypedDict):

@@ -18,9 +18,12 @@ from sweeps.records.seed_model_text import seed_model_lines
 
 #: What each kind of claim rests on.
 CLAIMS_MEAN = (
-    "  certainly: by bounds of a point's own seeds; likely: by a model of all points together; by "
-    "means: the seeds that were trained, no claim about new ones"
+    "  certainly: by bounds of a point's own seeds, each point by itself; likely: by a model of "
+    "all points together, if its assumptions hold; by means: of the seeds that were trained, no "
+    "claim about new ones"
 )
+#: Why counts of the points of a region search are no shares.
+AT_THE_BORDER = "; the search tries most points near the border, so that these are no shares"
 
 
 def answer_lines(region: RegionFile, described: Sequence[str] | None = None) -> list[str]:
@@ -58,7 +61,7 @@ def verdict_lines(verdicts: VerdictsEntry) -> list[str]:
         lines.append(
             f"Of the defence space, {at}: {percent(space['likely_in'])} likely IN, "
             f"{percent(space['undecided'])} undecided, {percent(space['likely_out'])} likely OUT; "
-            f"expected inside {percent(space['volume'])} (90 % interval "
+            f"best estimate of the share inside {percent(space['volume'])} (90 % interval "
             f"{percent(space['volume_lower'])} to {percent(space['volume_upper'])})"
         )
     if points["total"]:
@@ -77,5 +80,7 @@ def _of_points(verdicts: VerdictsEntry, at: str) -> str:
     }
     told = ", ".join(f"{count:,} {name}" for name, count in named.items())
     incomplete = f", {points['incomplete']:,} incomplete" if points["incomplete"] else ""
-    means = f"; {points['in_by_means']:,} IN by means" if verdicts["space"] is None else ""
+    means = f"; {points['in_by_means']:,} IN by means"
+    if verdicts["space"] is not None:
+        means = AT_THE_BORDER
     return f"Of {counted(points['total'], 'tried point')}, {at}: {told}{incomplete}{means}"

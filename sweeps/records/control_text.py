@@ -24,6 +24,8 @@ NOWHERE_AT_ALL = "no attack of the panel takes at any tried point"
 #: Below a recommended point of such a panel.
 ON_ACCURACY_ALONE = f"on accuracy alone: {NOWHERE_AT_ALL}"
 NOT_SHOWN = "not shown to be resisted"
+#: Of points of a search that trains each attack at some of them.
+TRAINED = " trained with it"
 #: What the clauses below the attacks mean, where points are compared one by one.
 TAKES_MEANS = (
     "takes: succeeds above clean models, by a 95 % bound and a test corrected for the number of "
@@ -56,6 +58,7 @@ def control_line(control: ControlEntry) -> str:
     above = f"{round(control['excess'] or 0, 2) + 0.0:.2f} above {_reference(control)}"
     if control["state"] == TAKES:
         where = f"on average over {points}" if pooled else f"at {control['takes_at']:,} of {points}"
+        where += TRAINED * (control["basis"] == ERRORS)
         upto = "" if pooled else "up to "
         return f"takes {where}, success {upto}{above}{_left_out(control)}"
     where = f"does not take on average over {points}" if pooled else f"takes at none of {points}"
@@ -64,7 +67,7 @@ def control_line(control: ControlEntry) -> str:
 
 def _at_most(control: ControlEntry) -> str:
     """Where that is, and by how many seeds it is shown."""
-    where = "" if control["basis"] == POOLED else " where most"
+    where = "" if control["basis"] == POOLED else " at the point where it is clearest"
     return f"{where}, by {counted(control['seeds'], 'seed')}"
 
 

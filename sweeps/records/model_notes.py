@@ -17,7 +17,9 @@ def model_notes(region: RegionFile) -> list[str]:
         return []
     seeds = {MEDIAN: "the median seed", SHARE: "90 % of the seeds"}[model["target"]]
     return [
-        f"By a model of {counted(model['trials'], 'trial')}, for {seeds}.",
+        f"By a model of {counted(model['trials'], 'trial')} at "
+        f"{counted(len(region['points']), 'point')}, for {seeds}. A trial is one attack with one "
+        "seed: what it says of other attacks and seeds there is inferred.",
         *_left_out(model),
         *_cutoff(model["cutoff"], region["thresholds"]["confidence"]),
         *_categories(model),
@@ -34,7 +36,10 @@ def _left_out(model: ModelAnswer) -> list[str]:
 def _cutoff(cutoff: float | None, confidence: float) -> list[str]:
     """A sentence where a point that is certain by itself is not yet IN."""
     if cutoff == confidence:
-        return []
+        return [
+            f"Points with P(inside) >= {confidence:g} are likely IN, each by itself; with "
+            f"{percent(confidence)} at most {percent(1 - confidence)} of them are outside."
+        ]
     some = "No point is IN" if cutoff is None else f"Points with P(inside) >= {cutoff:.3f} are IN"
     return [
         f"{some}: model errors are correlated, so among all points with P(inside) >= "
@@ -67,15 +72,16 @@ def other_points(region: RegionFile) -> list[str]:
 def _point(title: str, point: ModelPointEntry) -> list[str]:
     resists = [
         f"{entry['attack']} up to {percent(entry['poison_rate'])}"
-        if entry["poison_rate"]
-        else f"{entry['attack']} at no rate of the panel"
         for entry in point["resists"]
+        if entry["poison_rate"]
     ]
+    others = [entry["attack"] for entry in point["resists"] if not entry["poison_rate"]]
     return [
         f"{title}: {point['label']} (P(inside) {chance_words(point['probability'])})",
-        f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed",
+        f"  clean accuracy {_interval(point['clean_accuracy'])} for one new seed, by the model",
         f"  worst attack: {point['worst_attack']}, success {_interval(point['attack_success'])}",
-        f"  withstands {'; '.join(resists)}",
+        *([f"  withstands {'; '.join(resists)}"] if resists else []),
+        *([f"  not certain to withstand, at any rate: {'; '.join(others)}"] if others else []),
     ]
 
 

@@ -40,8 +40,8 @@ def _at_once(counts: dict[str, int], confidence: str) -> str:
     if max(counts["IN"], counts["OUT"]) < 2:
         return ""
     return (
-        f" With {confidence} all that are IN are IN at once, and likewise all that are OUT: one "
-        "point by itself is surer than that."
+        f" With {confidence} all of its IN hold at once, and likewise all of its OUT; each verdict "
+        "by itself is more certain than that."
     )
 
 
@@ -65,10 +65,13 @@ def _statistic(modes: ModesEntry) -> str:
 def _not_excluded(entry: SeedModelEntry, seeds: int, confidence: str) -> list[str]:
     if not 0 < seeds < entry["fewest_seeds"]:
         return []
-    resisted = f"{seeds} seeds that all resisted" if seeds > 1 else "1 seed that resisted"
+    resisted = f"all {seeds} seeds resisted" if seeds > 1 else "the only seed resisted"
+    fewest, share = entry["fewest_seeds"], entry["taking_share"]
+    # The share that n seeds leave open is 1 - (1 - confidence)^(1/n).
+    left = 1 - (1 - share) ** (seeds / fewest)
     return [
         "The verdicts above assume that an attack works about equally well with all seeds. If it "
-        f"works with some and fails with others, {resisted} may have missed up to "
-        f"{100 * entry['taking_share']:.0f} % of all seeds ({confidence}): "
-        f"{entry['fewest_seeds']} seeds or more would settle that."
+        f"works with some and not at all with others, up to {100 * share:.0f} % of all seeds may "
+        f"be vulnerable although {resisted} ({confidence}); with {fewest} seeds, up to "
+        f"{100 * left:.0f} %."
     ]

@@ -16,6 +16,15 @@ BASIS_WORDS = {
     "model": "likely IN: by a model of all points together",
     "means": "IN by means only: no claim about new seeds",
 }
+#: Of which points the recommended one is chosen, and by what.
+CHOSEN = {
+    "bounds": "the point certainly IN with the largest margin",
+    "model": "the point likely IN with the highest P(inside)",
+    "means": "the point IN by means with the largest margin",
+    "space": "the setting likely IN whose margin is the largest beside how much new seeds differ",
+}
+#: A chance to miss below this one is not said.
+RARE = 0.005
 #: Attacks that are named, of those that are not shown to be resisted.
 NAMED = 3
 #: Why they are not shown to be, of one attack and of several, by whether they take in the sweep.
@@ -36,6 +45,7 @@ def setting_lines(region: RegionFile, setting: SettingEntry | None) -> list[str]
     inside = f", P(inside) {chance}" if chance else ""
     return [
         f"Recommended: {setting['label']} ({stands}{inside}, {margin_words(setting['margin'])})",
+        f"  {_chosen(region, setting)}",
         f"  {_accuracy(region, setting)}",
         f"  {_worst(region, setting)}",
         *(f"  {line}" for line in _withstands(region, setting["attacks"])),
@@ -43,17 +53,29 @@ def setting_lines(region: RegionFile, setting: SettingEntry | None) -> list[str]
     ]
 
 
+def _chosen(region: RegionFile, setting: SettingEntry) -> str:
+    """Why this one, and whether it was trained. Its own figures chose it: they are optimistic."""
+    if setting["clean_accuracy"]["by"] == "model":
+        tried = any(p["defence_id"] == setting["defence_id"] for p in region["points"])
+        not_tried = "" if tried else "; it was not trained, so that its figures are the model's"
+        return f"chosen as {CHOSEN['space']}, by these figures, which are optimistic{not_tried}"
+    return f"chosen as {CHOSEN[setting['basis']]}, by these figures, which are optimistic"
+
+
 def _accuracy(region: RegionFile, setting: SettingEntry) -> str:
     clean, best, cost = setting["clean_accuracy"], setting["best_accuracy"], setting["cost"]
     text = f"clean accuracy {rate_words(clean)}"
     if best is None or cost is None:
         return text
+    most_accurate = "the point that is best on validation images"
+    if setting["clean_accuracy"]["by"] == "model":
+        most_accurate = "the most accurate point that the model expects"
     if cost <= 0:
-        return f"{text}; the most accurate point has {best:.3f}: nothing is given up"
+        return f"{text}; {most_accurate} has {best:.3f}: nothing is given up"
     clean_source = region["thresholds"]["clean_accuracy"]["best_source"]
     source = " by its clean baseline" if clean_source == "baseline" else ""
     given = f"{cost:.3f}" if cost >= LEAST_SHOWN else "less than 0.001"
-    return f"{text}; it costs {given} against the most accurate point ({best:.3f}{source})"
+    return f"{text}; it costs {given} against {most_accurate} ({best:.3f}{source})"
 
 
 def _worst(region: RegionFile, setting: SettingEntry) -> str:
@@ -91,7 +113,15 @@ def rate_words(rate: LimitsEntry) -> str:
         why = "one seed says nothing of others" if few else "for one new seed not said"
         return f"{rate['value']:.3f} ({of}; {why})"
     limits = f"{rate['lower']:.3f} to {rate['upper']:.3f} with {100 * rate['confidence']:g} %"
-    return f"{rate['value']:.3f} ({of}; one new seed: {limits})"
+    return f"{rate['value']:.3f} ({of}; one new seed: {limits}{_may_miss(rate)})"
+
+
+def _may_miss(rate: LimitsEntry) -> str:
+    """How often one new seed misses what is asked for."""
+    chance = rate.get("chance_to_miss")
+    if chance is None or chance < RARE:
+        return ""
+    return f", about {100 * chance:.2g} % of new seeds miss the threshold"
 
 
 def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[str]:
@@ -107,9 +137,9 @@ def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[
     }
     lines = []
     if count := len(passing[TAKES]):
-        shown = noun_for(count, "which is shown to take", "which are shown to take")
-        of = f"{count:,} of {counted(len(attacks), 'attack')}"
-        lines = [f"withstands {of}, {shown} in this sweep"]
+        shown = noun_for(count, "is shown to take", "are shown to take")
+        of = f"{len(attacks) - len(failing):,} of {counted(len(attacks), 'attack')}"
+        lines = [f"withstands {of}; {count:,} of these {shown} in this sweep"]
     for state, why in UNSHOWN.items():
         if left := passing[state]:
             lines.append(f"{NOT_SHOWN}, as {noun_for(len(left), *why)}: {_named(left)}")
@@ -122,7 +152,8 @@ def _named(attacks: Sequence[AttackAtSetting]) -> str:
 
 
 def margin_words(margin: float) -> str:
-    """`margin 0.028`. Where no digit of it is shown, that the point lies on a threshold."""
+    """`margin 0.028 to the nearer threshold`. Where no digit of it is shown, that the point lies
+    on a threshold."""
     if abs(margin) >= LEAST_SHOWN:
-        return f"margin {margin:.3f}"
+        return f"margin {margin:.3f} to the nearer threshold"
     return f"margin 0.000: {'almost ' if margin else ''}on the threshold"

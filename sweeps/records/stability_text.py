@@ -19,8 +19,8 @@ STABILITY = "Stability, all points judged again after small changes:"
 WITH: dict[ChangeKind, str] = {
     "stricter": "with thresholds {step:g} stricter",
     "looser": "with thresholds {step:g} looser",
-    "seed": "without any one seed",
-    "attack": "without any one attack",
+    "seed": "whichever seed is left out",
+    "attack": "whichever attack is left out",
 }
 
 
@@ -113,9 +113,7 @@ def _decisive_attack(entry: StabilityEntry) -> list[str]:
         attack = most["label"].removeprefix("without a")
         are = noun_for(count, "point is", "points are")
         return [f"A{attack} limits the region most: without it {count} more {are} IN by means."]
-    return [
-        "No attack keeps a point out by itself: without any one of them none comes in by means."
-    ]
+    return ["No attack keeps a point out by itself: whichever is left out, none comes in by means."]
 
 
 def _recommended(entry: StabilityEntry, by_model: bool) -> list[str]:

@@ -54,12 +54,10 @@ def legend(region: RegionFile) -> list[str]:
         "over all seeds",
         "  keep both limits; a single model may still miss them (see seeds)",
     )
-    # Only the line of the recommended point shows a margin.
-    margin = "; margin: the distance to the nearer one" if region["recommended"] else ""
     return [
         "clean, success: means over seeds, each under its least favourable attack",
         *([above] if "attack_rule" in region["thresholds"] else []),
-        f"seeds: how many meet both thresholds{margin}",
+        "seeds: how many meet both thresholds",
         f"means: the verdict by these means; bounds: by {certain} bounds of each mean over seeds",
         *(model if judged_together(region) else ()),
     ]

@@ -19,6 +19,7 @@ from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.model_points import most_accurate_index, recommended, recommended_index
 from sweeps.region.model_region import accuracy_thresholds
 from sweeps.region.new_seeds import NewSeed, new_seeds
+from sweeps.statistics.logit_limits import chance_above
 from sweeps.statistics.margins import DIGITS
 
 #: Of the limits for one new seed.
@@ -97,8 +98,8 @@ def setting_of_model(fitted: FittedRegion, region: RegionFile) -> SettingEntry |
         "basis": "model",
         "margin": round(margin, DIGITS),
         "inside": found["probability"],
-        "clean_accuracy": _limits(seed.clean),
-        "attack_success": _limits(success),
+        "clean_accuracy": _limits(seed.clean, least, above=False),
+        "attack_success": _limits(success, spec.region.attack_success),
         "worst_attack": region["panel"][seed.worst]["label"],
         "best_accuracy": highest,
         "cost": round(highest - accuracy, DIGITS),
@@ -125,7 +126,7 @@ def _attacks(
         {
             "attack_id": attack["attack_id"],
             "label": attack["label"],
-            "attack_success": _limits(rate),
+            "attack_success": _limits(rate, fitted.spec.region.attack_success),
             "baseline_success": clean.get(attack["attack_id"]),
             "passes": chance >= fitted.spec.region.confidence,
             "takes": takes.get(attack["attack_id"], "unknown"),
@@ -134,7 +135,10 @@ def _attacks(
     ]
 
 
-def _limits(rate: RateEntry) -> LimitsEntry:
+def _limits(rate: RateEntry, threshold: float, above: bool = True) -> LimitsEntry:
+    """above: whether rates above the threshold miss it."""
+    ends = rate["expected"], rate["lower"], rate["upper"]
+    chance = chance_above(*ends, threshold, CONFIDENCE)
     return {
         "value": rate["expected"],
         "lower": rate["lower"],
@@ -142,4 +146,5 @@ def _limits(rate: RateEntry) -> LimitsEntry:
         "confidence": CONFIDENCE,
         "by": "model",
         "seeds": None,
+        "chance_to_miss": chance if above else 1 - chance,
     }

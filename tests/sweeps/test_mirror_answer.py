@@ -17,6 +17,7 @@ from trials import fake_result
 
 from backdoor.config import TrialConfig
 from sweeps.answer.write import write_region
+from sweeps.cli.verify_ending import renewed
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.mirror import mirror, mirror_answer
 from sweeps.mirror.answer_tags import answer_tags
@@ -380,3 +381,14 @@ def test_points_of_a_grid_show_the_verdict_of_the_answer(
         assert data.metrics["p_inside"] == 0.25 and "expected_by" not in data.tags
         assert data.metrics["clean_accuracy"] == point["clean_accuracy"]
         assert data.tags["recommended"] == ("true" if number == 1 else "false")
+
+
+def test_trainings_that_were_fed_back_come_with_the_answer(swept: Swept, capsys: Any) -> None:
+    """`sweeps verify --learn` adds trials to a sweep that has ended."""
+    assert mirror(swept.paths).created == 4
+    learned = make_search(small_spec(**{**swept.spec.document, "seeds": 2})).ask(8)
+    swept.record([trial for trial in learned if trial.seed == 1])
+    renewed(swept.paths)
+    assert len(runs(swept.uri)) == 4
+    renewed(swept.paths, trials=True)
+    assert len(runs(swept.uri)) == 8 and capsys.readouterr().err == ""

@@ -14,8 +14,8 @@ from trials import fake_result
 
 from sweeps.answer.write import write_region
 from sweeps.cli.main import main
-from sweeps.cli.status_subject import more_seeds
-from sweeps.ledger import Ledger, failed_rows, finished_rows
+from sweeps.cli.status_next import more_seeds
+from sweeps.ledger import Ledger, failed_rows, finished_rows, with_column
 from sweeps.search import make_search
 from sweeps.storage import files
 from sweeps.storage.files import lock_holder, locked, write_json
@@ -165,11 +165,7 @@ def test_a_finished_grid_counts_points_and_names_the_next_command(tmp_path, caps
     takes = [region["controls"][0] | {"state": "takes"}, *region["controls"][1:]]
     write_json(paths.region, region | {"controls": takes})
     assert asked(paths.root, capsys)["next"].endswith(f"sweeps verify {paths.root}")
-    for verdict, following in (("not proven", "report"), ("passed", "train")):
-        (paths.verifications / verdict).mkdir(parents=True)
-        write_json(paths.verifications / verdict / "answer.json", {"verdict": verdict})
-        assert asked(paths.root, capsys)["next"].endswith(f"sweeps {following} {paths.root}")
-    # Where no attack takes, neither a proof nor a model is advised, even after one that passed.
+    # Where no attack takes, neither a proof nor a model is advised.
     nowhere = [entry | {"state": "nowhere"} for entry in region["controls"]]
     write_json(paths.region, region | {"controls": nowhere})
     answer = asked(paths.root, capsys)
@@ -219,11 +215,33 @@ def test_a_search_that_ended_early_is_finished_where_that_is_known(tmp_path, cap
     assert before["next_why"] == "goes on, or ends at once if the search ended by itself"
     write_region(paths, spec)
     assert asked(paths.root, capsys)["state"] == "stopped", "`sweeps region` writes that too"
+    region = write_region(paths, spec, finished=True)  # as a run with `run_sweep`: no map
+    assert not paths.map.exists() and region["state"]["state"] == "finished"
+    assert asked(paths.root, capsys)["state"] == "finished"
+    assert write_region(paths, spec)["state"]["state"] == "finished"
+    assert asked(paths.root, capsys)["state"] == "finished"
+    # Before version 2 the map told.
+    before = {k: v for k, v in region.items() if k != "state"} | {"schema_version": 1}
+    write_json(paths.region, before)
+    assert asked(paths.root, capsys)["state"] == "stopped"
     paths.map.write_text("the map, which only a sweep that has ended writes")
     assert asked(paths.root, capsys)["state"] == "finished"
     more = make_search(spec).ask(8)
     Ledger(paths.ledger).append(finished_rows([fake_result(more[-1], spec.measures)], "pack"))
     assert asked(paths.root, capsys)["state"] == "stopped", "trials came after that end"
+
+
+def test_trials_that_are_to_be_trained_again_have_not_ended_for_the_region_either(
+    tmp_path, capsys
+) -> None:
+    paths = began(tmp_path)
+    assert write_region(paths, small_spec())["state"]["state"] == "finished"
+    sweep = read_sweep(paths)
+    more = [*sweep["measures"], "another trigger"]
+    write_json(paths.sweep, sweep | {"measures": more, "specs": 2 * sweep["specs"]})
+    answer = asked(paths.root, capsys)
+    assert (answer["state"], answer["outdated"]) == ("stopped", 8), "the clean baselines"
+    assert write_region(paths, small_spec())["state"]["state"] == "stopped"
 
 
 def test_a_region_search_is_said_by_its_file(tmp_path, capsys) -> None:
@@ -268,40 +286,31 @@ def test_a_sweep_whose_trials_have_ended_writes_its_answer(tmp_path, capsys) -> 
     assert "\nnow                writing the answer\nverdict            of 4 " in said
 
 
-def test_a_verification_that_failed_is_said(tmp_path, capsys) -> None:
+def test_an_answer_that_cannot_be_read_is_named(tmp_path, capsys) -> None:
     paths = began(tmp_path)
     write_region(paths, small_spec())
-    (paths.verifications / "0").mkdir(parents=True)
-    inside = {"passed": 52, "draws": 59}
-    write_json(
-        paths.verifications / "0" / "answer.json", {"verdict": "not proven", "inside": inside}
-    )
-    paths.report.write_text("a page")
+    for name, damage in (("0", '{"verdict": "passed"}'), ("1", "{")):
+        (paths.verifications / name).mkdir(parents=True)
+        (paths.verifications / name / "answer.json").write_text(damage)
+    both = "verify/0/answer.json, verify/1/answer.json"
     said = words(paths.root, capsys)
-    assert "verification       failed (52 of 59 draws pass)\n" in said
-    found = asked(paths.root, capsys)["verification"]
-    assert (found["verdict"], found["state"]) == ("not proven", "failed")
-    assert (found["passed"], found["draws"], found["earlier"]) == (52, 59, 0)
-    assert "sweeps report" not in said
+    assert f"verification       not yet; could not be read: {both}\n" in said
+    answer = asked(paths.root, capsys)
+    assert answer["verification"]["state"] == "not yet" and "train" not in answer["next"]
 
 
-def test_the_standing_that_region_json_has_comes_first(tmp_path, capsys) -> None:
-    """With its basis and the other verifications; stale once trials ended since."""
-    paths = began(tmp_path, trials=23)
-    region = write_region(paths, small_spec())
-    entry = region["verification"] | {
-        "state": "failed", "text": "failed (2 of 5 draws pass)", "verification_id": "0123456789ab",
-        "verdict": "not proven", "passed": 2, "draws": 5, "basis": "model", "earlier": 1,
-    }  # fmt: skip
-    write_json(paths.region, region | {"verification": entry})
-    failed = "verification       failed (2 of 5 draws pass), drawn from points IN by the model of all points; 1 other verification\n"  # fmt: skip
-    assert failed in words(paths.root, capsys)
-    found = asked(paths.root, capsys)["verification"]
-    assert (found["state"], found["basis"], found["earlier"]) == ("failed", "model", 1)
-    last = make_search(small_spec()).ask(24)[-1]
-    Ledger(paths.ledger).append(finished_rows([fake_result(last, small_spec().measures)], "pack"))
-    assert "verification       stale: failed (2 of 5 draws pass), but 1 trial ended since, drawn" in words(paths.root, capsys)  # fmt: skip
-    assert asked(paths.root, capsys)["verification"]["state"] == "stale"
+def test_trials_of_a_verification_count_apart(tmp_path, capsys) -> None:
+    paths = began(tmp_path, trials=0)
+    trials = make_search(small_spec()).ask(24)
+    for some, source in ((trials[:3], "0123456789ab"), (trials[3:5], "verify/0123456789ab")):
+        rows = finished_rows([fake_result(t, small_spec().measures) for t in some], "pack")
+        Ledger(paths.ledger).append(with_column(rows, "reused_from", [source] * len(some)))
+    answer = asked(paths.root, capsys)
+    assert (answer["finished"], answer["reused"], answer["learned"]) == (5, 3, 2)
+    assert answer["worker_seconds"] == 0, "they were spent elsewhere"
+    said = words(paths.root, capsys)
+    assert "taken over         3 trials of other sweeps\n" in said
+    assert "fed back           2 trials of a verification\n" in said
 
 
 def test_an_answer_of_an_earlier_release_has_no_headline(tmp_path, capsys) -> None:
@@ -356,16 +365,3 @@ def test_the_folder_of_a_verification_has_a_status(tmp_path, capsys) -> None:
     assert (answer["state"], answer["next"]) == ("stopped", None)
     with locked(own.lock):
         assert "it ends by itself" in words(own.root, capsys)
-    # One that has ended advises the final model, unless no attack of the panel takes anywhere.
-    write_json(
-        own.plan, {"schema_version": 1, "frozen": {"panel": []}, "transfer": [], "draws": []}
-    )
-    write_json(own.answer, {"verdict": "passed"})
-    region = write_region(paths, small_spec())
-    for state in ("takes", "nowhere"):
-        controls = [entry | {"state": state} for entry in region["controls"]]
-        write_json(paths.region, region | {"controls": controls})
-        answer = asked(own.root, capsys)
-        trains = (answer["next"] or "").endswith(f"sweeps train {paths.root}")
-        assert trains == (state == "takes")
-    assert f"sweeps extend {paths.root} --set 'attack.poison_rate" in answer["next_why"]

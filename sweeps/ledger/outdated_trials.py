@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeps.ledger import Ledger
+from sweeps.ledger.ledger import Ledger
 from sweeps.ledger.outdated import outdated
 from sweeps.records.sweep_file import SweepFile
 
