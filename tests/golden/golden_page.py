@@ -27,6 +27,7 @@ from golden_said import (
     rate,
     share,
     stands_in,
+    with_figures,
 )
 
 #: The heading of the map, of points and of a model: recorded → today.
@@ -126,13 +127,11 @@ LEAD = [
 UNDER_ATTACK = re.compile(r"\| (?P<attack>.+) \| (?P<success>[\d. ]+) \| [\d. ]+ \| (?P<clean>\S+)")
 
 
-def lead_differences(
-    recorded: Sequence[str], page: Sequence[str], region: Region
-) -> Iterator[str]:
+def lead_differences(recorded: Sequence[str], page: Sequence[str], region: Region) -> Iterator[str]:
     """Where figures of the recorded lead are others today, or are not on the page any more."""
     spoken = "\n".join(page)
     words = [line.strip() for line in region["text"]]
-    for line in recorded:
+    for line, figures in with_figures(recorded):
         found = next(filter(None, (s.fullmatch(line) for s in (*LEAD, *SENTENCES))), None)
         row = UNDER_ATTACK.fullmatch(line)
         if line in page:
@@ -145,7 +144,8 @@ def lead_differences(
         elif found is None:
             yield f"no longer on the page, and by no rule: {line!r}"
         else:
-            yield from figure_differences(found, region, spoken, LEAD_FIGURES, LEAD_ONLY_IN_JSON)
+            known = LEAD_FIGURES | figures
+            yield from figure_differences(found, region, spoken, known, LEAD_ONLY_IN_JSON)
 
 
 def _row_differences(row: re.Match[str], page: Sequence[str], region: Region) -> Iterator[str]:
@@ -335,15 +335,15 @@ def _with_doubts_of_a_search(lines: Sequence[str], region: Region) -> list[str]:
 
 
 def _end_of_tried(today: Sequence[str]) -> int:
-    return 1 + next(n for n, line in enumerate(today) if line.startswith("Sorted by verdict, IN first"))
+    return 1 + next(
+        n for n, line in enumerate(today) if line.startswith("Sorted by verdict, IN first")
+    )
 
 
 # --- the whole page ----------------------------------------------------------------------------
 
 
-def page_differences(
-    recorded: Sequence[str], page: Sequence[str], region: Region
-) -> Iterator[str]:
+def page_differences(recorded: Sequence[str], page: Sequence[str], region: Region) -> Iterator[str]:
     """Where a page is otherwise than recorded."""
     start = next(n for n, line in enumerate(recorded) if line in MAPS)
     yield from lead_differences(recorded[:start], page, region)

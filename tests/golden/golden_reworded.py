@@ -277,6 +277,7 @@ ADDED_STATUS = (
     "headline",
     "verdicts",
     "answer_as_of",
+    "learned",
 )
 ADDED_STATUS_LINES = re.compile(
     r"(?m)^(state|verdict|verdict so far|panel|verification|answer|next) {2,}\S.*\n"

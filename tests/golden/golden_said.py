@@ -57,13 +57,11 @@ def incomplete(region: Region) -> str:
     return str(len(region["points"]) - int(complete(region)))
 
 
-def resisted(region: Region) -> str:
-    """Up to which poison rates the setting withstands which attacks, by the model of a search."""
-    told = (
-        f"{each['attack']} up to {share(each['poison_rate'])} %"
-        for each in region["model"]["recommended"]["resists"]
-    )
-    return "; ".join(told)
+def resisted(entries: Sequence[Region]) -> str:
+    """Up to which poison rates a setting withstands which attacks, by the model of a search."""
+    rates = (each["poison_rate"] for each in entries)
+    told = ("at no rate of the panel" if r is None else f"up to {share(r)} %" for r in rates)
+    return "; ".join(f"{each['attack']} {r}" for each, r in zip(entries, told, strict=True))
 
 
 def at_most(region: Region) -> str:
@@ -113,7 +111,23 @@ SPACE: dict[str, Figure] = {
     "space_open": at("verdicts", "space", "undecided", form=share),
     "trials": at("model", "trials"),
     "why": at("state", "why"),
-    "resisted": resisted,
+    "resisted": at("model", "recommended", "resists", form=resisted),
+}
+#: The point that a search's model finds the most accurate, by the same names.
+MOST_ACCURATE: dict[str, Figure] = {
+    name: at("model", "most_accurate", *place, form=form)
+    for name, place, form in (
+        ("label", ("label",), str),
+        ("inside", ("probability",), "{:.2f}".format),
+        ("clean", ("clean_accuracy", "expected"), rate),
+        ("clean_low", ("clean_accuracy", "lower"), rate),
+        ("clean_high", ("clean_accuracy", "upper"), rate),
+        ("worst", ("worst_attack",), str),
+        ("success", ("attack_success", "expected"), rate),
+        ("low", ("attack_success", "lower"), rate),
+        ("high", ("attack_success", "upper"), rate),
+        ("resisted", ("resists",), resisted),
+    )
 }
 FIGURES: dict[str, Figure] = {
     **THRESHOLDS, **SETTING, **POINTS, **SPACE,
@@ -140,7 +154,7 @@ SENTENCES = [
         r"At (?P<confidence>\d+) % certainty, for the median seed: (?P<space_in>[\d.]+) % IN, "
         r"(?P<space_out>[\d.]+) % OUT, (?P<space_open>[\d.]+) % UNDECIDED, from (?P<trials>\d+) "
         r"trials; ended: (?P<why>.+)\.",
-        r"Recommended: (?P<label>.+) \(P\(inside\) (?P<inside>[\d.]+)\)",
+        r"(?:Recommended|Most accurate): (?P<label>.+) \(P\(inside\) (?P<inside>[\d.]+)\)",
         r" *clean accuracy (?P<clean>[\d.]+) \((?P<clean_low>[\d.]+) to (?P<clean_high>[\d.]+)\) for "
         r"one new seed",
         r" *worst attack: (?P<worst>.+), success (?P<success>[\d.]+) \((?P<low>[\d.]+) to "
@@ -179,14 +193,23 @@ def answer_differences(
     kept = [line for line in recorded if line in today]
     if kept != [line for line in today if line in kept]:
         yield f"said in another order: {kept}"
-    for line in recorded:
+    for line, figures in with_figures(recorded):
         if line in today or f"Answer: {line}" in today:
             continue
         found = next(filter(None, (s.fullmatch(line) for s in SENTENCES)), None)
         if found is None:
             yield f"no longer said, and by no rule: {line!r}"
         else:
-            yield from figure_differences(found, region, spoken)
+            yield from figure_differences(found, region, spoken, figures)
+
+
+def with_figures(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, Figure]]]:
+    """Recorded lines with what their figures are: after `Most accurate:` those of that point."""
+    figures = FIGURES
+    for line in lines:
+        if line.startswith(("Recommended: ", "Most accurate: ")):
+            figures = FIGURES | MOST_ACCURATE if line.startswith("Most") else FIGURES
+        yield line, figures
 
 
 def figure_differences(

@@ -425,7 +425,10 @@ def test_a_finished_folder_is_resumed_without_training(
     if exact or name != "region":
         words = changed_lines(name, golden["words"].splitlines(), golden["region"])
         said(words, actual["out"], actual["answer"], f"folder {name}: what `resume` says")
-        text, page = changed_lines(name, golden["report"]["text"], golden["region"]), actual["report"]
+        text, page = (
+            changed_lines(name, golden["report"]["text"], golden["region"]),
+            actual["report"],
+        )
         shown(text, page["text"], actual["answer"], f"folder {name}, resumed: its report")
 
 
