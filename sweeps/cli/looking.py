@@ -49,15 +49,18 @@ def _other_ids(trials: Sequence[TrialRow], given: str) -> str:
 
 def region(args: argparse.Namespace) -> int:
     """Say where accuracy is high and every attack fails."""
+    from sweeps.cli.next_step import next_line
     from sweeps.region.region_text import region_text
     from sweeps.results.update_region import update_region
     from sweeps.storage.paths import open_results
 
-    answer = update_region(open_results(args.dir), say=say)
+    paths = open_results(args.dir)
+    answer = update_region(paths, say=say)
     if args.json:
         print(json.dumps(answer))
-    else:
-        show_text(region_text(answer, terminal_width()))
+        return FINE
+    show_text(region_text(answer, terminal_width()))
+    say(f"\n{next_line(paths)}")
     return FINE
 
 

@@ -130,6 +130,7 @@ def _conclude(
     """Region, report and what to do next, after a sweep that has ended."""
     from dashboards.report import write_map, write_report
     from sweeps.answer.write import write_region
+    from sweeps.cli.next_step import next_line_at_the_end
     from sweeps.mirror import store_uri, ui_command
     from sweeps.region.region_text import region_text
     from sweeps.results.answer_changes import answer_changes
@@ -155,4 +156,5 @@ def _conclude(
         say(f"{counted(failed, 'trial')} failed: {why}")
     if unprobed:
         say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
+    say(next_line_at_the_end(paths, ledger, failed + unprobed))
     return FAILURES if failed or unprobed else FINE

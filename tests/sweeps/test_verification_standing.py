@@ -105,20 +105,25 @@ def test_verified_failed_and_too_few(swept) -> None:
     }  # fmt: skip
     first = verified(paths, spec)
     entry = stands(paths, spec)
-    assert (entry["state"], entry["text"]) == ("verified", "verified (14 of 14 draws pass)")
+    assert (entry["state"], entry["text"]) == (
+        "verified",
+        "verified (14 of 14 draws of points IN by means pass)",
+    )
     assert entry["claim"] == 0.8 and entry["lower_bound"] == pytest.approx(0.05 ** (1 / 14))
     assert (entry["verdict"], entry["basis"], entry["earlier"]) == ("passed", "means", 0)
     assert entry["verification_id"] == first.paths.root.name
     verified(paths, spec, draws=3)
     entry = stands(paths, spec)
     assert (entry["state"], entry["earlier"]) == ("too few", 1)
-    assert entry["text"] == "too few (3 of 3 draws pass, which cannot prove it)"
+    assert (
+        entry["text"] == "too few (3 of 3 draws of points IN by means pass, which cannot prove it)"
+    )
     verified(paths, spec, half, draws=20)
     entry = stands(paths, spec)
     drawn = [d for d in read_plan(answered_folder(paths, entry["verification_id"])).draws[:20]]
     failing = sum(draw.defence["weight_decay"] == 0.02 for draw in drawn)
     assert 0 < failing < 20
-    assert entry["text"] == f"failed ({20 - failing} of 20 draws pass)"
+    assert entry["text"] == f"failed ({20 - failing} of 20 draws of points IN by means pass)"
     (where,) = entry["failed_where"]
     assert where == {
         "condition": "architecture.weight_decay <= 0.02", "failed": failing, "draws": failing,
@@ -142,7 +147,7 @@ def test_unfinished_and_stale(swept) -> None:
     verified(paths, spec, draws=30, train=False)
     assert stands(paths, spec)["text"] == "unfinished (0 trainings so far)"
     verified(paths, spec)
-    assert stands(paths, spec)["text"] == "verified (14 of 14 draws pass)"
+    assert stands(paths, spec)["text"] == "verified (14 of 14 draws of points IN by means pass)"
     harder = small_spec(defence=LINEAR, region={**THRESHOLDS, "attack_success": 0.01}, seeds=2)
     entry = stands(paths, harder)
     assert entry["state"] == "stale"
@@ -160,7 +165,10 @@ def test_unfinished_and_stale(swept) -> None:
     assert stands(paths, extended)["state"] == "verified", "nothing of it has been trained yet"
     sweep(paths, extended, SerialRunner(world(sync_state)))
     entry = stands(paths, extended)
-    assert entry["text"] == "stale: verified (14 of 14 draws pass) before 1 point was added"
+    assert (
+        entry["text"]
+        == "stale: verified (14 of 14 draws of points IN by means pass) before 1 point was added"
+    )
     assert (entry["passed"], entry["draws"], entry["claim"]) == (14, 14, 0.8)
 
 
@@ -171,7 +179,7 @@ def test_a_panel_that_takes_nowhere_verifies_nothing(swept) -> None:
     entry = stands(paths, spec, controls=controls)
     assert entry["state"] == "not yet"
     assert entry["text"] == (
-        "proves nothing about backdoors (14 of 14 draws pass, but no attack of the panel takes at "
+        "proves nothing about backdoors (14 of 14 draws of points IN by means pass, but no attack of the panel takes at "
         "any tried point)"
     )
 
@@ -185,12 +193,15 @@ def test_damaged_files_are_passed_over_and_named(swept) -> None:
     whole = {file: file.read_bytes() for file in (paths.verification, answer, plan)}
     for damage in ("", "{}", '{"schema_version": 1}', "[1]", "\x00"):
         paths.verification.write_text(damage)
-        assert stands(paths, spec)["text"] == "too few (4 of 4 draws pass, which cannot prove it)"
+        assert (
+            stands(paths, spec)["text"]
+            == "too few (4 of 4 draws of points IN by means pass, which cannot prove it)"
+        )
         for file in (answer, plan):
             file.write_text(damage)
             entry = stands(paths, spec)
             assert entry["text"] == (
-                "too few (3 of 3 draws pass, which cannot prove it); could not be read: "
+                "too few (3 of 3 draws of points IN by means pass, which cannot prove it); could not be read: "
                 f"{file.relative_to(paths.root)}"
             )
             file.write_bytes(whole[file])
@@ -300,7 +311,7 @@ def test_what_was_learned_counts_once_and_is_no_proof_any_more(searched) -> None
     assert read_sweep(paths)["learned"] == {name: trained}
     entry = state_of(paths, spec)
     assert entry["state"] == "used up" and entry["text"] == (
-        "used up: too few (4 of 4 draws pass, which cannot prove it) before its trainings were fed "
+        "used up: too few (4 of 4 draws of settings likely IN pass, which cannot prove it) before its trainings were fed "
         "back into the search"
     )
     assert json.loads(paths.verification.read_text())["latest"]["used_up"] is True
@@ -355,5 +366,5 @@ def test_a_region_search_is_stale_when_trials_were_added(searched) -> None:
     sweep(paths, more, SerialRunner(world(fine)))
     entry = state_of(paths, more)
     assert entry["text"] == (
-        "stale: too few (4 of 4 draws pass, which cannot prove it) before 3 trials were added"
+        "stale: too few (4 of 4 draws of settings likely IN pass, which cannot prove it) before 3 trials were added"
     )
