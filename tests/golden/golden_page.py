@@ -131,6 +131,7 @@ def lead_differences(recorded: Sequence[str], page: Sequence[str], region: Regio
     """Where figures of the recorded lead are others today, or are not on the page any more."""
     spoken = "\n".join(page)
     words = [line.strip() for line in region["text"]]
+    yield from _not_in_its_place(page, region)
     for line, figures in with_figures(recorded):
         found = next(filter(None, (s.fullmatch(line) for s in (*LEAD, *SENTENCES))), None)
         row = UNDER_ATTACK.fullmatch(line)
@@ -146,6 +147,27 @@ def lead_differences(recorded: Sequence[str], page: Sequence[str], region: Regio
         else:
             known = LEAD_FIGURES | figures
             yield from figure_differences(found, region, spoken, known, LEAD_ONLY_IN_JSON)
+
+
+#: Where the page has which figures of the setting.
+PLACES = {
+    "Margin": ["margin"],
+    "Clean accuracy": ["clean"],
+    "Cost in accuracy": ["best"],
+    "Worst attack": ["worst", "success"],
+}
+
+
+def _not_in_its_place(page: Sequence[str], region: Region) -> Iterator[str]:
+    """Where headline, question or figures of the setting are not where they are looked for."""
+    for text in (region["headline"]["text"], region["question"]["text"]):
+        if not any(line.startswith(text) for line in page):
+            yield f"not on the page: {text!r}"
+    for title, names in PLACES.items() if region["setting"] else ():
+        line = page[page.index(title) + 1]
+        for figure in (FIGURES[name](region) for name in names):
+            if not stands_in(figure, line):
+                yield f"{title}: {figure} is not in {line!r}"
 
 
 def _row_differences(row: re.Match[str], page: Sequence[str], region: Region) -> Iterator[str]:

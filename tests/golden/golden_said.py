@@ -178,8 +178,10 @@ def parts_of_record(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def parts_of_today(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The same of today's words, without the question and the data with which they begin."""
+    """The same of today's words, without the question and the data with which they begin, and what
+    to type next, with which they end."""
     told = [line for line in lines if line and not line.startswith(("Question: ", "Data: "))]
+    told = told[:-1] if told[-1].startswith("Next: ") else told
     start = next(n for n, line in enumerate(told) if line.startswith(TODAY))
     return told[:start], told[start:]
 

@@ -22,6 +22,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import golden_answer  # noqa: E402
 import golden_answers as answers  # noqa: E402
 from golden_cases import COUNTED, FOLDERS, KEPT, MIRRORED, SEARCHES, identity_documents  # noqa: E402
 from golden_changed import changed_drawings, changed_lines, changed_region  # noqa: E402
@@ -279,6 +280,8 @@ def test_the_region_of_a_folder(name: str, opened: Callable[[str], Path], exact:
     judged(expected, actual["region"], f"folder {name}: its region", exact)
     assert answers.region_file(opened(name)) == actual["region"]
     if exact or name != "region":
+        answer = golden_answer.answer_differences(expected, actual["answer"])
+        refuse_differences(answer, f"folder {name}: its answer", "by what it follows from")
         words = changed_lines(name, golden["words"].splitlines(), golden["region"])
         said(words, actual["words"], actual["answer"], f"folder {name}: its region in words")
 
