@@ -41,11 +41,12 @@ def add_answer(
     region["where"] = where_of(region)
     region["limiting"], region["front"] = limiting_of(region), front_of(region)
     region["next"] = (region.get("model") or {"next": []})["next"]
-    region["lacks"] = []
+    region.setdefault("lacks", [])
     region["verification"] = verification
     if (found := region["setting"]) is not None:
         found["text"] = setting_lines(region, found)
     described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]
-    region["text"] = answer_lines(region, described)
+    lacks = ["", *region["lacks"]] if region["lacks"] else []
+    region["text"] = [*answer_lines(region, described), *lacks]
     if (model := region.get("model")) is not None:
         model["text"] = list(region["text"])  # a key of version 1, which its readers still look for

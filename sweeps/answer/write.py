@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sweeps.answer.add import add_answer
+from sweeps.answer.lacks import folder_lacks
 from sweeps.answer.state import state_of
 from sweeps.answer.verification import verification_entry
 from sweeps.ledger import Ledger
@@ -69,6 +70,7 @@ def _write(
     if "data" in sweep:
         region["data"] = sweep["data"]
     state = state_of(paths, sweep, region, ledger, finished)
+    region["lacks"] = folder_lacks(sweep)
     verification = verification_entry(paths, region, ledger.ended)
     add_answer(region, criteria, ledger.trials(), state, verification, setting)
     try:

@@ -18,9 +18,8 @@ from sweeps.records.seed_model_text import seed_model_lines
 
 #: What each kind of claim rests on.
 CLAIMS_MEAN = (
-    "  certainly: by bounds of a point's own seeds, each point by itself; likely: by a model of "
-    "all points together, if its assumptions hold; by means: of the seeds that were trained, no "
-    "claim about new ones"
+    "  certainly: by bounds of its own seeds, each point by itself; likely: by a model of all "
+    "points; by means: no claim about new seeds"
 )
 #: Why counts of the points of a region search are no shares.
 AT_THE_BORDER = "; the search tries most points near the border, so that these are no shares"

@@ -192,6 +192,8 @@ def test_the_answer_stands_last_and_fits_the_terminal(tmp_path) -> None:
     paths = begin(tmp_path / "r", spec)
     sweep(paths, spec, SerialRunner())
     narrow, wide = (in_terminal(width, "region", str(paths.root)) for width in (80, 200))
+    for lines in (narrow, wide):  # last on stderr, and never cut: a command to copy
+        assert lines.pop().startswith("Next: ") and lines.pop() == ""
     for width, lines in ((80, narrow), (200, wide)):
         assert max(map(len, lines)) <= width and "Attacks:" in lines
         whole = any("label_smoothing, weight_decay 0.03" in line for line in lines[:12])
