@@ -344,10 +344,10 @@ def without_points_of_a_search(
         fits = [row for row in shown if row.startswith(f"| {p['label']} | ") and row.endswith(ends)]
         assert len(fits) == 1, f"{p['label']}: no row of it ends with {ends}"
     told = [*recorded[:start], *recorded[below + 1 :]]
-    return _with_doubts_of_a_search(told, region), [*today[:first], *today[last:]]
+    return _not_covered_of_a_search(told, region), [*today[:first], *today[last:]]
 
 
-def _with_doubts_of_a_search(lines: Sequence[str], region: Region) -> list[str]:
+def _not_covered_of_a_search(lines: Sequence[str], region: Region) -> list[str]:
     """Rule: what a page does not cover speaks of the search's model, not of points between those
     tried; and of the recommended setting, since there is one."""
     end = lines.index("How to reproduce")
