@@ -36,6 +36,14 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Measuring may take `least` seconds, or this share of what is predicted, whichever is more."""
+
+    least: float = SECONDS
+    share: float = SHARE
+
+
+@dataclass(frozen=True)
 class Line:
     """Seconds of a pack by its units."""
 
@@ -44,6 +52,10 @@ class Line:
 
     def seconds(self, units: int) -> float:
         return self.fixed + self.each * units
+
+    def times(self, factor: float) -> Line:
+        """The line of a machine that is slower by this factor."""
+        return Line(self.fixed * factor, self.each * factor)
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,9 @@ def _some_sets(trials: Sequence[TrialConfig], units: int) -> tuple[TrialConfig, 
 class Measured:
     """What parts of one shape took so far."""
 
-    def __init__(self, asked: Asked, clock: Clock) -> None:
-        self.asked, self._clock = asked, clock
+    def __init__(self, asked: Asked, clock: Clock, timer: Clock) -> None:
+        self.asked, self._clock, self._timer = asked, clock, timer
+        self.passed, self.timed = 0.0, 0.0  # of all parts, by the clock and by the timer
         self._short: tuple[int, float] = (0, 0.0)
         self._long: list[tuple[int, float]] = []
 
@@ -137,9 +150,12 @@ class Measured:
 
     def _time(self, units: int) -> tuple[int, float]:
         part = part_of(self.asked.pack, units)
-        start = self._clock()
+        start, begun = self._clock(), self._timer()
         train_pack(replace(part, settings=replace(part.settings, probes=())))
-        return units_of(part), self._clock() - start
+        took = self._timer() - begun
+        self.passed += self._clock() - start
+        self.timed += took
+        return units_of(part), took
 
     @property
     def enough(self) -> bool:
@@ -159,8 +175,8 @@ class Measured:
 
     @property
     def next_seconds(self) -> float:
-        """What the next part is expected to take."""
-        return self.line.seconds(self._next)
+        """What the next part is expected to take, by the clock."""
+        return self.line.seconds(self._next) * slowness([self])
 
     @property
     def total(self) -> float:
@@ -174,34 +190,45 @@ class Measured:
         return self.total / math.sqrt(known + 1e-3)
 
 
+def slowness(measured: Sequence[Measured]) -> float:
+    """How many seconds of the clock passed for one of the timer."""
+    timed = sum(one.timed for one in measured)
+    return sum(one.passed for one in measured) / timed if timed else 1.0
+
+
 def measure_shapes(
     asked: Sequence[Asked],
     spent: float = 0.0,
     parallel: float = 1.0,
     clock: Clock = time.perf_counter,
+    budget: Budget | None = None,
+    timer: Clock | None = None,
 ) -> list[Line | None]:
     """The line of each, None where there was no time to measure it; of each architecture one is
     measured whatever it takes.
 
     spent: seconds of the budget that are used already. parallel: by how many workers, per part that
-    is asked for here, the packs will be trained.
+    is asked for here, the packs will be trained. timer: times single parts, by default the clock.
+    With the processor's time, what interrupts a part does not count for that part: all together
+    are lengthened by how much more time passed meanwhile.
     """
-    began, found = clock(), dict[int, Measured]()
+    began, found, may = clock(), dict[int, Measured](), budget or Budget()
 
     def left() -> float:
         total = sum(measured.total for measured in found.values()) / parallel
-        return max(SECONDS, PLANNED * SHARE * total) - spent - (clock() - began)
+        return max(may.least, PLANNED * may.share * total) - spent - (clock() - began)
 
     known = set[str]()
     for number in sorted(range(len(asked)), key=lambda n: -asked[n].together):
         kind = architecture_of(asked[number].pack)
         if kind not in known or left() > 0:
             known.add(kind)
-            found[number] = Measured(asked[number], clock)
+            found[number] = Measured(asked[number], clock, timer or clock)
             found[number].begin()
     while open_ := [m for m in found.values() if not m.enough and m.next_seconds <= left()]:
         max(open_, key=lambda measured: measured.uncertain).longer()
-    return [found[n].line if n in found else None for n in range(len(asked))]
+    factor = slowness([*found.values()])
+    return [found[n].line.times(factor) if n in found else None for n in range(len(asked))]
 
 
 def architecture_of(pack: Pack) -> str:
