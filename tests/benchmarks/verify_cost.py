@@ -83,7 +83,7 @@ CASES = (
     Case(
         "grid of convnets", "serial",
         {"architecture": [{"kind": "convnet", "width": 8}], "weight_decay": [0, 0.001],
-         "learning_rate": 0.1, "epochs": 4},
+         "learning_rate": 0.1, "epochs": 10},
         3, "grid", ("--draws", "8"),
     ),
 )  # fmt: skip
