@@ -1,7 +1,8 @@
 """How long packs will take, measured in advance within a budget of seconds.
 
 A pack takes `fixed + each * units` seconds. Where it is trained in steps, a unit is a step of all
-its models; a closed form has trials as units. Packs that differ in the number of units only, such
+its models, and what its training sets take, each with poisoned images of its own, is part of the
+former; a closed form has trials as units. Packs that differ in the number of units only, such
 as by their epochs, have one shape, and what is measured of one holds for all of them.
 
 A short part of each shape is timed first. Then parts become longer, where most is uncertain, until
@@ -20,6 +21,7 @@ from functools import cached_property
 from backdoor.config import TrialConfig
 from backdoor.datasets.source import load_source, split
 from backdoor.engines import pack_key
+from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
 from sweeps.runners import train_pack
 
@@ -120,14 +122,41 @@ def _some_sets(trials: Sequence[TrialConfig], units: int) -> tuple[TrialConfig, 
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part that was trained. images: that each trial trained on. training: its seconds; other: of
+    reading, poisoning and measuring, which grow with the images and not with the epochs."""
+
+    units: int
+    images: int
+    training: float
+    other: float
+
+    @property
+    def seconds(self) -> float:
+        """Of all of it."""
+        return self.training + self.other
+
+
+def _trained(rows: Rows | None) -> float:
+    """The share of training in the seconds of these rows; 1 where they do not say it."""
+    if rows is None:
+        return 1.0
+    whole, training = (
+        sum(seconds or 0.0 for seconds in rows[name].to_pylist())
+        for name in ("seconds", "train_seconds")
+    )
+    return min(1.0, training / whole) if whole else 1.0
+
+
 class Measured:
     """What parts of one shape took so far."""
 
     def __init__(self, asked: Asked, clock: Clock, timer: Clock) -> None:
         self.asked, self._clock, self._timer = asked, clock, timer
         self.passed, self.timed = 0.0, 0.0  # of all parts, by the clock and by the timer
-        self._short: tuple[int, float] = (0, 0.0)
-        self._long: list[tuple[int, float]] = []
+        self._short = Part(0, 0, 0.0, 0.0)
+        self._long: list[Part] = []
 
     @cached_property
     def units(self) -> int:
@@ -146,32 +175,46 @@ class Measured:
 
     @property
     def _next(self) -> int:
-        return min(self.units, LONGER * max([self._short[0], *(units for units, _ in self._long)]))
+        return min(self.units, LONGER * max(part.units for part in (self._short, *self._long)))
 
-    def _time(self, units: int) -> tuple[int, float]:
+    def _time(self, units: int) -> Part:
         part = part_of(self.asked.pack, units)
         start, begun = self._clock(), self._timer()
-        train_pack(replace(part, settings=replace(part.settings, probes=())))
+        rows = train_pack(replace(part, settings=replace(part.settings, probes=())))
         took = self._timer() - begun
         self.passed += self._clock() - start
         self.timed += took
-        return units_of(part), took
+        training = took * (_trained(rows) if self._by_epochs else 1.0)
+        images = train_images(part.trials[0])
+        return Part(units_of(part), images, training, took - training)
+
+    @property
+    def _by_epochs(self) -> bool:
+        return self.asked.pack.trials[0].defence.architecture.trained_by_epochs
 
     @property
     def enough(self) -> bool:
         """Whether a longer part would tell little more."""
-        whole = any(units >= self.units for units, _ in self._long)
-        return whole or sum(seconds for _, seconds in self._long) >= LONG_ENOUGH
+        whole = any(part.units >= self.units for part in self._long)
+        return whole or sum(part.seconds for part in self._long) >= LONG_ENOUGH
 
     @property
     def line(self) -> Line:
         """Through the shortest and the longest part, which took most of the time."""
-        units, seconds = max(self._long)
-        more = units - self._short[0]
+        long = max(self._long, key=lambda part: (part.units, part.seconds))
+        more = long.units - self._short.units
         if more <= 0:  # the shortest part is the whole pack
-            return Line(0.0, seconds / units)
-        each = max(0.0, seconds - self._short[1]) / more
-        return Line(max(0.0, seconds - each * units), each)
+            return Line(0.0, long.seconds / long.units)
+        each = max(0.0, long.training - self._short.training) / more
+        return Line(max(0.0, long.training - each * long.units) + self._other(long), each)
+
+    def _other(self, long: Part) -> float:
+        """Seconds of the whole pack that are not training, in a line with its images."""
+        more = long.images - self._short.images
+        if more <= 0:
+            return long.other
+        by_image = max(0.0, long.other - self._short.other) / more
+        return long.other + by_image * (train_images(self.asked.pack.trials[0]) - long.images)
 
     @property
     def next_seconds(self) -> float:
@@ -186,7 +229,7 @@ class Measured:
     @property
     def uncertain(self) -> float:
         """How much a longer part may change the total."""
-        known = sum(seconds for _, seconds in self._long)
+        known = sum(part.seconds for part in self._long)
         return self.total / math.sqrt(known + 1e-3)
 
 
