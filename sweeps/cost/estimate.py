@@ -21,9 +21,8 @@ from sweeps.cost.pack_cost import (
     filled,
     mean_of,
     measure_shapes,
-    shape_of,
-    units_of,
 )
+from sweeps.cost.pack_parts import shape_of, units_of
 from sweeps.cost.probe_cost import Example, examples, kind_of, probe_seconds
 from sweeps.cost.processes import Measurers, is_dealt
 from sweeps.packs.pack import Pack

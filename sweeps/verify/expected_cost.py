@@ -37,10 +37,10 @@ RAY_START, USUAL_START, LONGEST_START, RAY_END = 5.0, 8.0, 60.0, 1.5
 JUDGING, FITTED, REPORT = 1.0, 4.0, 0.5
 #: Measuring takes at most so many seconds or this share of the estimate, whichever is more; of
 #: short verifications no more than another share.
-MOST, SHARE, SHORT_SHARE = 5.0, 0.05, 0.15
-#: Seconds of trainings from which measuring is worth its time: in this process, which loads what
+MOST, SHARE, SHORT_SHARE = 5.0, 0.05, 0.2
+#: Seconds of trainings from which they are measured: in this process, which loads what
 #: the serial runner needs anyway, and in others, which first load libraries.
-WORTH, WORTH_PROCESSES = 2.0, 20.0
+FROM, FROM_PROCESSES = 2.0, 20.0
 #: Packs that last longer are halved where workers would be idle.
 HALVED = 10.0
 #: Claims that are offered in place of a larger one.
@@ -119,9 +119,9 @@ def budget_for(total: float, workers: int, trusted: bool) -> Budget | None:
     the sweep's packs show, so that these are believed where they are trusted.
     """
     lasts = total / workers
-    if workers > 1 and (trusted or lasts < WORTH_PROCESSES):
+    if workers > 1 and (trusted or lasts < FROM_PROCESSES):
         return None
-    return Budget(min(MOST, SHORT_SHARE * lasts), SHARE) if lasts >= WORTH else None
+    return Budget(min(MOST, SHORT_SHARE * lasts), SHARE) if lasts >= FROM else None
 
 
 def measured_now(packs: Sequence[Pack], workers: int, budget: Budget) -> Sequence[float | None]:

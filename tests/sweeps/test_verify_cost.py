@@ -9,7 +9,8 @@ import pytest
 from small import begin, small_spec, sweep
 from trials import fake_result, trial
 
-from sweeps.cost.pack_cost import Asked, Budget, measure_shapes, train_images, units_of
+from sweeps.cost.pack_cost import Asked, Budget, measure_shapes
+from sweeps.cost.pack_parts import train_images, units_of
 from sweeps.cost.recorded_cost import RecordedCost
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.packs.pack import Pack, PackSettings
@@ -122,7 +123,7 @@ def test_what_was_not_measured_is_scaled_as_what_was() -> None:
     ("total", "workers", "trusted", "least"),
     [
         (1.0, 1, False, None),  # not worth it
-        (10.0, 1, True, 1.5),  # 15 % of it
+        (10.0, 1, True, 2.0),  # a fifth of it
         (1000.0, 1, True, 5.0),
         (1000.0, 2, True, None),  # the sweep's packs were slowed down by each other as well
         (1000.0, 2, False, 5.0),
