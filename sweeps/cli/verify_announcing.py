@@ -78,6 +78,7 @@ def announce_time(
         closing_seconds,
         measured_now,
         nothing_measured,
+        slowdown,
         smaller,
         start_seconds,
         training_cost,
@@ -90,9 +91,10 @@ def announce_time(
     cost = training_cost(plan, case.spec, rows, ledger.finished, workers, case.alike, measure)
     if cost is None:
         return
-    fixed = closing_seconds(case.opened, paths.report.is_file())
+    slow = slowdown()
+    fixed = closing_seconds(case.opened, paths.report.is_file(), slow)
     if runner != "serial":
-        fixed += start_seconds(rows, head["created"]) + RAY_END
+        fixed += start_seconds(rows, head["created"], slow) + RAY_END * slow
     lasts = duration(fixed + cost.on(workers))
     held = f" and {_hours(cost.total * resources.gpu / 3600)} of GPUs" if resources.gpu else ""
     where = "if one worker trains all, less on the cluster" if cluster else "here"

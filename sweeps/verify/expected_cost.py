@@ -161,27 +161,29 @@ def combined(recorded: Sequence[float], measured: Sequence[float | None]) -> lis
 # --- what is not training ------------------------------------------------------------------------
 
 
-def start_seconds(rows: Sequence[TrialRow], created: str) -> float:
-    """Until Ray trains, from what passed between the making of the sweep's folder and its first
-    pack. Where that is much, files were read for the first time: the geometric mean of it and of
-    what is usual is taken. created: ISO 8601."""
+def start_seconds(rows: Sequence[TrialRow], created: str, slow: float = 1.0) -> float:
+    """Until Ray trains: the geometric mean of what passed between the making of the sweep's folder
+    and its first pack, and of what is usual on a machine that is as busy as this one is now; the
+    former includes files that were read for the first time. created: ISO 8601; slow: see
+    `slowdown`."""
+    usual = USUAL_START * slow
     own = [row for row in rows if row.reused_from is None and row.finished_at]
     if not own:
-        return USUAL_START
+        return usual
     first = min(own, key=lambda row: row.finished_at)
     pack = sum(row.seconds or 0.0 for row in own if row.pack_id == first.pack_id)
     try:
         began = datetime.datetime.fromisoformat(created).timestamp()
     except ValueError:
-        return USUAL_START
+        return usual
     passed = min(LONGEST_START, max(RAY_START, first.finished_at - pack - began))
-    return passed if passed <= USUAL_START else math.sqrt(passed * USUAL_START)
+    return math.sqrt(passed * usual)
 
 
-def closing_seconds(opened: float, report: bool) -> float:
+def closing_seconds(opened: float, report: bool, slow: float = 1.0) -> float:
     """Of judging and of writing the answer again. opened: seconds that it took to read the region;
-    report: whether a report is written as well."""
-    return slowdown() * (JUDGING + REPORT * report) + FITTED * opened
+    report: whether a report is written as well; slow: see `slowdown`."""
+    return slow * (JUDGING + REPORT * report) + FITTED * opened
 
 
 def slowdown(spin: float = 0.05) -> float:

@@ -166,21 +166,21 @@ def test_workers_share_packs_and_halve_long_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "start"), [(2.0, 5.0), (6.5, 6.5), (32.0, 16.0), (800.0, (60 * 8) ** 0.5)]
+    ("first", "start"), [(2.0, 40**0.5), (12.5, 10.0), (32.0, 16.0), (800.0, 480**0.5)]
 )
 def test_ray_takes_as_long_to_start_as_for_the_sweep_within_limits(first, start) -> None:
     began = datetime.datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     one = pack(4, 4, epochs=10)
     rows = [*rows_of(one, 3.0, 1.0, "a", finished_at=began.timestamp() + first + 4.0)]
     assert start_seconds(rows, began.isoformat()) == pytest.approx(start)
+    assert start_seconds(rows, began.isoformat(), 4.0) == pytest.approx(2 * start)
     assert start_seconds([], began.isoformat()) == 8.0
     assert start_seconds(rows, "last year") == 8.0
 
 
-def test_the_end_takes_longer_the_longer_the_region_took_to_read(monkeypatch) -> None:
-    monkeypatch.setattr("sweeps.verify.expected_cost.slowdown", lambda: 2.0)
-    assert closing_seconds(0.0, report=False) == 2.0
-    assert closing_seconds(0.5, report=True) == 2.0 + 1.0 + 2.0
+def test_the_end_takes_longer_the_longer_the_region_took_to_read() -> None:
+    assert closing_seconds(0.0, report=False, slow=2.0) == 2.0
+    assert closing_seconds(0.5, report=True, slow=2.0) == 2.0 + 1.0 + 2.0
 
 
 @pytest.fixture
