@@ -17,7 +17,7 @@ COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
 .PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-bounds bench-certain \
-	bench-recorded bench-commands bench-reading reproduce clean
+	bench-recorded bench-commands bench-reading bench-verify-cost reproduce clean
 
 help:
 	@echo "make demo    sweep real digits on Ray Tune and say where the safe region is"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-bounds   how often bounds over seeds hold and what they prove, simulated"
 	@echo "make bench-certain  how often real sweeps with few seeds are certain, and how often wrong"
 	@echo "make bench-recorded RECORDED=DIR   safe cells of recorded grids found from 60 of 250 rows"
+	@echo "make bench-verify-cost   what sweeps verify announces that it takes, against what it takes"
 	@echo "make bench-reading   how long 100,000 image files take, beside torchvision"
 	@echo "make bench-commands RESULTS=DIR   how long each command takes (AGAINST=DIR: and in that checkout)"
 	@echo "make reproduce RECORDED=DIR DATA=DIR   Backdoor Learning Curves against its authors' result files"
@@ -101,6 +102,10 @@ bench-recorded: $(READY)
 # Needs 7 GB of disk for a while.
 bench-reading: $(READY)
 	$(RECORD) OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/reading.py
+
+# One case of it: make bench-verify-cost ONLY=ridge
+bench-verify-cost: $(READY)
+	$(RECORD) $(BIN)/python tests/benchmarks/verify_cost.py $(if $(ONLY),--only "$(ONLY)")
 
 # RESULTS: a results folder, as `make demo` leaves one.
 bench-commands: $(READY)

@@ -11,6 +11,7 @@ from sweeps.cli.console import duration, say
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
     from sweeps.storage.paths import SweepPaths
+    from sweeps.verify.expected_cost import TrainingCost
     from sweeps.verify.plan import Plan
     from sweeps.verify.run import Verification
 
@@ -67,33 +68,52 @@ def _say_power(plan: Plan, draws: int) -> None:
 def announce_time(
     paths: SweepPaths, case: Verification, plan: Plan, ledger: Ledger, runner: str
 ) -> None:
-    """How long it will take here, from what the trials of the sweep took, and what less takes."""
+    """How long it will take here, from what that is estimated, and what less takes."""
     from sweeps.cost.estimate import workers_here
     from sweeps.ledger import Ledger
     from sweeps.runners.ray_address import ray_address
     from sweeps.storage.paths import read_sweep
-    from sweeps.verify.expected_cost import KnownTimes, missing_seconds, smaller, start_seconds
+    from sweeps.verify.expected_cost import (
+        RAY_END,
+        closing_seconds,
+        measured_now,
+        nothing_measured,
+        slowdown,
+        smaller,
+        start_seconds,
+        training_cost,
+    )
 
     rows, resources = Ledger(paths.ledger).trials(), case.spec.resources
-    known = KnownTimes(rows)
-    seconds = missing_seconds(plan, case.spec, known, ledger.finished) if known else 0.0
-    if not seconds or ray_address():
+    cluster, head = ray_address() is not None and runner != "serial", read_sweep(paths)
+    workers = 1 if runner == "serial" or cluster else workers_here(resources.cpu, resources.gpu)
+    measure = nothing_measured if cluster else measured_now
+    cost = training_cost(plan, case.spec, rows, ledger.finished, workers, case.alike, measure)
+    if cost is None:
         return
-    workers, start = 1, 0.0
+    slow = slowdown()
+    fixed = closing_seconds(case.opened, paths.report.is_file(), slow)
     if runner != "serial":
-        workers = workers_here(resources.cpu, resources.gpu)
-        start = start_seconds(rows, read_sweep(paths)["created"])
-    lasts = duration(start + seconds / workers)
-    taking = "if trainings take as long as the sweep's did"
-    say(f"claim {plan.settings.claim:g}: about {lasts} here, {taking}")
-    if (less := smaller(plan, case.spec, known, case.predicted())) is None:
+        fixed += start_seconds(rows, head["created"], slow) + RAY_END * slow
+    lasts = duration(fixed + cost.on(workers))
+    held = f" and {_hours(cost.total * resources.gpu / 3600)} of GPUs" if resources.gpu else ""
+    where = "if one worker trains all, less on the cluster" if cluster else "here"
+    say(f"claim {plan.settings.claim:g}: about {lasts}{held} {where}, {_basis(cost)}")
+    if (less := smaller(plan, case.spec, cost, case.predicted())) is None:
         if plan.transfer:
             say("less: --transfer none")
         return
     settings, other = less
-    draws, hours = counted(settings.draws, "draw"), _hours((start + other / workers) / 3600)
+    draws, hours = counted(settings.draws, "draw"), _hours((fixed + other / workers) / 3600)
     fewer = "; or --transfer none" if plan.transfer else ""
     say(f"less: --claim {settings.claim:g}: {draws}, about {hours}{fewer}")
+
+
+def _basis(cost: TrainingCost) -> str:
+    """From what the time is estimated."""
+    if cost.measured is None:
+        return "if trainings take as long as the sweep's did"
+    return f"by {duration(cost.measured)} of training now"
 
 
 def _hours(hours: float) -> str:

@@ -12,16 +12,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sweeps.cost.pack_cost import (
     Asked,
+    Budget,
     Line,
     filled,
     mean_of,
     measure_shapes,
-    shape_of,
-    units_of,
 )
+from sweeps.cost.pack_parts import shape_of, units_of
 from sweeps.cost.probe_cost import Example, examples, kind_of, probe_seconds
 from sweeps.cost.processes import Measurers, is_dealt
 from sweeps.packs.pack import Pack
@@ -91,6 +92,20 @@ def pack_seconds(
 ) -> list[float]:
     """Seconds of each pack, trained while other workers train too. scale: how many times as many
     packs there will be."""
+    found = measured_seconds(packs, workers, processes, began, scale)
+    assert None not in found, "what was not measured is filled"
+    return [seconds or 0.0 for seconds in found]
+
+
+def measured_seconds(
+    packs: Sequence[Pack],
+    workers: int,
+    processes: Measurers,
+    began: float | None = None,
+    scale: float = 1.0,
+    budget: Budget | None = None,
+) -> list[float | None]:
+    """As `pack_seconds`; with a budget, None of packs whose shape it did not suffice for."""
     shapes: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for number, pack in enumerate(packs):
         shapes[shape_of(pack)].append(number)
@@ -102,9 +117,13 @@ def pack_seconds(
         largest = max(some, key=lambda p: (len(p.trials), units[id(p)]))
         together = round(scale * sum(units[id(p)] for p in some))
         asked.append(Asked(largest, together, round(scale * len(some))))
-    lines = _lines(asked, workers, processes, began)
-    found = [0.0] * len(packs)
+    lines = _lines(asked, workers, processes, began, budget)
+    if budget is None:
+        lines = [*filled(asked, lines)]
+    found: list[float | None] = [None] * len(packs)
     for numbers, one, line in zip(shapes.values(), asked, lines, strict=True):
+        if line is None:
+            continue
         for number in numbers:
             pack = packs[number]
             by_epochs = pack.trials[0].defence.architecture.trained_by_epochs
@@ -114,18 +133,26 @@ def pack_seconds(
 
 
 def _lines(
-    asked: Sequence[Asked], workers: int, processes: Measurers, began: float | None
-) -> list[Line]:
+    asked: Sequence[Asked],
+    workers: int,
+    processes: Measurers,
+    began: float | None,
+    budget: Budget | None,
+) -> list[Line | None]:
+    gpu = asked[0].pack.settings.gpu
     spent = 0.0 if began is None else time.perf_counter() - began
     dealt = is_dealt(len(asked), workers)
-    each = functools.partial(measure_shapes, spent=spent, parallel=1.0 if dealt else workers)
+    options: dict[str, Any] = {"spent": spent, "parallel": 1.0 if dealt else workers}
+    if budget is not None:
+        options |= {"budget": budget} | ({} if gpu else {"timer": time.process_time})
+    each = functools.partial(measure_shapes, **options)
     rows = []
     for numbers, lines in processes.shares(each, asked, workers):
         row: list[Line | None] = [None] * len(asked)
         for number, line in zip(numbers, lines, strict=True):
             row[number] = line
         rows.append(row)
-    return filled(asked, mean_of(rows))
+    return mean_of(rows)
 
 
 def measure_probes(asked: Sequence[Example], workers: int, processes: Measurers) -> list[float]:

@@ -1,7 +1,8 @@
 """How long packs will take, measured in advance within a budget of seconds.
 
 A pack takes `fixed + each * units` seconds. Where it is trained in steps, a unit is a step of all
-its models; a closed form has trials as units. Packs that differ in the number of units only, such
+its models, and what its training sets take, each with poisoned images of its own, is part of the
+former; a closed form has trials as units. Packs that differ in the number of units only, such
 as by their epochs, have one shape, and what is measured of one holds for all of them.
 
 A short part of each shape is timed first. Then parts become longer, where most is uncertain, until
@@ -10,16 +11,14 @@ the budget is used: the longer a part, the less it matters how the short one was
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from backdoor.config import TrialConfig
-from backdoor.datasets.source import load_source, split
-from backdoor.engines import pack_key
+from sweeps.cost.pack_parts import part_of, train_images, units_of
+from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
 from sweeps.runners import train_pack
 
@@ -36,6 +35,14 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Measuring may take `least` seconds, or this share of what is predicted, whichever is more."""
+
+    least: float = SECONDS
+    share: float = SHARE
+
+
+@dataclass(frozen=True)
 class Line:
     """Seconds of a pack by its units."""
 
@@ -44,6 +51,10 @@ class Line:
 
     def seconds(self, units: int) -> float:
         return self.fixed + self.each * units
+
+    def times(self, factor: float) -> Line:
+        """The line of a machine that is slower by this factor."""
+        return Line(self.fixed * factor, self.each * factor)
 
 
 @dataclass(frozen=True)
@@ -56,65 +67,41 @@ class Asked:
     packs: int
 
 
-def shape_of(pack: Pack) -> tuple[str, bool]:
-    """Packs of one shape take the same time for each unit, if they have equally many trials. A pack
-    that may be stopped has one of its own, estimated as if it ran to its end."""
-    return pack_key(_with_epochs(pack.trials[0], 1)), pack.may_stop
+@dataclass(frozen=True)
+class Part:
+    """A part that was trained. images: that each trial trained on. training: its seconds; other: of
+    reading, poisoning and measuring, which grow with the images and not with the epochs."""
+
+    units: int
+    images: int
+    training: float
+    other: float
+
+    @property
+    def seconds(self) -> float:
+        """Of all of it."""
+        return self.training + self.other
 
 
-def units_of(pack: Pack) -> int:
-    """Steps of training, or trials of a closed form."""
-    first = pack.trials[0]
-    if not first.defence.architecture.trained_by_epochs:
-        return len(pack.trials)
-    return -(-train_images(first) // first.training.batch_size) * first.defence.epochs
-
-
-def train_images(trial: TrialConfig) -> int:
-    """How many images the trial trains on."""
-    return len(split(trial.data, load_source(trial.data), trial.seed).train)
-
-
-def part_of(pack: Pack, units: int) -> Pack:
-    """The pack with about so many units: fewer images and epochs, or fewer training sets."""
-    first = pack.trials[0]
-    if units >= units_of(pack):
-        return pack
-    if not first.defence.architecture.trained_by_epochs:
-        return replace(pack, trials=_some_sets(pack.trials, units), limits=())
-    images, size = train_images(first), first.training.batch_size
-    epochs = max(1, round(units / -(-images // size)))
-    part = images if epochs > 1 else min(images, units * size)
-
-    def shortened(trial: TrialConfig) -> TrialConfig:
-        return _with_epochs(replace(trial, data=replace(trial.data, train=part)), epochs)
-
-    return replace(pack, trials=tuple(map(shortened, pack.trials)), limits=())
-
-
-def _with_epochs(trial: TrialConfig, epochs: int) -> TrialConfig:
-    if not trial.defence.architecture.trained_by_epochs:
-        return trial
-    return replace(trial, defence=replace(trial.defence, epochs=epochs))
-
-
-def _some_sets(trials: Sequence[TrialConfig], units: int) -> tuple[TrialConfig, ...]:
-    """Whole training sets, at least one, since their trials share work."""
-    found: list[TrialConfig] = []
-    for _, own in itertools.groupby(trials, key=lambda trial: (trial.seed, trial.attack_id)):
-        if found and len(found) >= units:
-            break
-        found += own
-    return tuple(found)
+def _trained(rows: Rows | None) -> float:
+    """The share of training in the seconds of these rows; 1 where they do not say it."""
+    if rows is None:
+        return 1.0
+    whole, training = (
+        sum(seconds or 0.0 for seconds in rows[name].to_pylist())
+        for name in ("seconds", "train_seconds")
+    )
+    return min(1.0, training / whole) if whole else 1.0
 
 
 class Measured:
     """What parts of one shape took so far."""
 
-    def __init__(self, asked: Asked, clock: Clock) -> None:
-        self.asked, self._clock = asked, clock
-        self._short: tuple[int, float] = (0, 0.0)
-        self._long: list[tuple[int, float]] = []
+    def __init__(self, asked: Asked, clock: Clock, timer: Clock) -> None:
+        self.asked, self._clock, self._timer = asked, clock, timer
+        self.passed, self.timed = 0.0, 0.0  # of all parts, by the clock and by the timer
+        self._short = Part(0, 0, 0.0, 0.0)
+        self._long: list[Part] = []
 
     @cached_property
     def units(self) -> int:
@@ -133,34 +120,51 @@ class Measured:
 
     @property
     def _next(self) -> int:
-        return min(self.units, LONGER * max([self._short[0], *(units for units, _ in self._long)]))
+        return min(self.units, LONGER * max(part.units for part in (self._short, *self._long)))
 
-    def _time(self, units: int) -> tuple[int, float]:
+    def _time(self, units: int) -> Part:
         part = part_of(self.asked.pack, units)
-        start = self._clock()
-        train_pack(replace(part, settings=replace(part.settings, probes=())))
-        return units_of(part), self._clock() - start
+        start, begun = self._clock(), self._timer()
+        rows = train_pack(replace(part, settings=replace(part.settings, probes=())))
+        took = self._timer() - begun
+        self.passed += self._clock() - start
+        self.timed += took
+        training = took * (_trained(rows) if self._by_epochs else 1.0)
+        images = train_images(part.trials[0])
+        return Part(units_of(part), images, training, took - training)
+
+    @property
+    def _by_epochs(self) -> bool:
+        return self.asked.pack.trials[0].defence.architecture.trained_by_epochs
 
     @property
     def enough(self) -> bool:
         """Whether a longer part would tell little more."""
-        whole = any(units >= self.units for units, _ in self._long)
-        return whole or sum(seconds for _, seconds in self._long) >= LONG_ENOUGH
+        whole = any(part.units >= self.units for part in self._long)
+        return whole or sum(part.seconds for part in self._long) >= LONG_ENOUGH
 
     @property
     def line(self) -> Line:
         """Through the shortest and the longest part, which took most of the time."""
-        units, seconds = max(self._long)
-        more = units - self._short[0]
+        long = max(self._long, key=lambda part: (part.units, part.seconds))
+        more = long.units - self._short.units
         if more <= 0:  # the shortest part is the whole pack
-            return Line(0.0, seconds / units)
-        each = max(0.0, seconds - self._short[1]) / more
-        return Line(max(0.0, seconds - each * units), each)
+            return Line(0.0, long.seconds / long.units)
+        each = max(0.0, long.training - self._short.training) / more
+        return Line(max(0.0, long.training - each * long.units) + self._other(long), each)
+
+    def _other(self, long: Part) -> float:
+        """Seconds of the whole pack that are not training, in a line with its images."""
+        more = long.images - self._short.images
+        if more <= 0:
+            return long.other
+        by_image = max(0.0, long.other - self._short.other) / more
+        return long.other + by_image * (train_images(self.asked.pack.trials[0]) - long.images)
 
     @property
     def next_seconds(self) -> float:
-        """What the next part is expected to take."""
-        return self.line.seconds(self._next)
+        """What the next part is expected to take, by the clock."""
+        return self.line.seconds(self._next) * slowness([self])
 
     @property
     def total(self) -> float:
@@ -170,8 +174,14 @@ class Measured:
     @property
     def uncertain(self) -> float:
         """How much a longer part may change the total."""
-        known = sum(seconds for _, seconds in self._long)
+        known = sum(part.seconds for part in self._long)
         return self.total / math.sqrt(known + 1e-3)
+
+
+def slowness(measured: Sequence[Measured]) -> float:
+    """How many seconds of the clock passed for one of the timer."""
+    timed = sum(one.timed for one in measured)
+    return sum(one.passed for one in measured) / timed if timed else 1.0
 
 
 def measure_shapes(
@@ -179,29 +189,34 @@ def measure_shapes(
     spent: float = 0.0,
     parallel: float = 1.0,
     clock: Clock = time.perf_counter,
+    budget: Budget | None = None,
+    timer: Clock | None = None,
 ) -> list[Line | None]:
     """The line of each, None where there was no time to measure it; of each architecture one is
     measured whatever it takes.
 
     spent: seconds of the budget that are used already. parallel: by how many workers, per part that
-    is asked for here, the packs will be trained.
+    is asked for here, the packs will be trained. timer: times single parts, by default the clock.
+    With the processor's time, what interrupts a part does not count for that part: all together
+    are lengthened by how much more time passed meanwhile.
     """
-    began, found = clock(), dict[int, Measured]()
+    began, found, may = clock(), dict[int, Measured](), budget or Budget()
 
     def left() -> float:
         total = sum(measured.total for measured in found.values()) / parallel
-        return max(SECONDS, PLANNED * SHARE * total) - spent - (clock() - began)
+        return max(may.least, PLANNED * may.share * total) - spent - (clock() - began)
 
     known = set[str]()
     for number in sorted(range(len(asked)), key=lambda n: -asked[n].together):
         kind = architecture_of(asked[number].pack)
         if kind not in known or left() > 0:
             known.add(kind)
-            found[number] = Measured(asked[number], clock)
+            found[number] = Measured(asked[number], clock, timer or clock)
             found[number].begin()
     while open_ := [m for m in found.values() if not m.enough and m.next_seconds <= left()]:
         max(open_, key=lambda measured: measured.uncertain).longer()
-    return [found[n].line if n in found else None for n in range(len(asked))]
+    factor = slowness([*found.values()])
+    return [found[n].line.times(factor) if n in found else None for n in range(len(asked))]
 
 
 def architecture_of(pack: Pack) -> str:

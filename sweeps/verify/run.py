@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,8 @@ class Verification:
 
     spec: the sweep's, without curves and probes, and without a rule that would stop a trial.
     predicted: the share of draws that are expected to pass, None where nothing is known of it.
+    opened: seconds that it took to read the region. alike: whether the sweep did no more with each
+    trial than is done here.
     """
 
     sweep_paths: SweepPaths
@@ -64,6 +67,8 @@ class Verification:
     spec: SweepSpec
     draw_plan: Callable[[], Plan]
     predicted: Callable[[], float | None] = lambda: None
+    opened: float = 0.0
+    alike: bool = True
 
     @property
     def plan(self) -> Plan:
@@ -101,8 +106,9 @@ def verification(
     basis: str | None = None,
 ) -> Verification:
     """The verification of the region as it is now; makes its folder, but trains nothing."""
-    ledger = Ledger(paths.ledger)
+    ledger, began = Ledger(paths.ledger), time.perf_counter()
     region = open_region(spec, ledger, settings.target, settings.seeds, basis)
+    opened = time.perf_counter() - began
     if not settings.draws:
         settings = settings.sized(region.predicted)
     frozen = frozen_values(spec, read_sweep(paths)["sweep_id"], region)
@@ -113,10 +119,11 @@ def verification(
     def draw_plan() -> Plan:
         return make_plan(frozen, region, settings, transfer, used_seeds(spec, ledger, paths))
 
+    alike = not (spec.curve_every or spec.probes or spec.stopping)
     plain = replace(spec, curve_every=0, stopping=None, probes=())
     if spec.region.above_baseline:
         plain = replace(plain, also_measured=tuple(transfer))
-    return Verification(paths, own, plain, draw_plan, lambda: region.predicted)
+    return Verification(paths, own, plain, draw_plan, lambda: region.predicted, opened, alike)
 
 
 def write_standing(paths: SweepPaths) -> StandingFile:

@@ -20,10 +20,8 @@ from sweeps.cost.pack_cost import (
     Line,
     filled,
     measure_shapes,
-    shape_of,
-    train_images,
-    units_of,
 )
+from sweeps.cost.pack_parts import shape_of, train_images, units_of
 from sweeps.cost.probe_cost import Example, examples, probe_seconds
 from sweeps.cost.processes import Measurers
 from sweeps.ledger import finished_rows

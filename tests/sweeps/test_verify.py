@@ -308,10 +308,14 @@ def test_the_time_is_said_before_anything_is_trained(tmp_path, capsys, monkeypat
     ledger, trials = Ledger(case.paths.ledger), case.plan.trials(spec)
     took = [trial.seconds for trial in Ledger(paths.ledger).trials()]
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("sweeps.verify.expected_cost.closing_seconds", lambda *_: 2.0)
     announce_time(paths, case, case.plan, ledger, "serial")
     said = capsys.readouterr().err
-    missing = len({trial.trial_id for trial in trials})
-    assert f"about {missing * statistics.mean(took):.1f} seconds here" in said
+    seconds = 2.0 + len({trial.trial_id for trial in trials}) * statistics.mean(took)
+    assert f"about {seconds:.1f} seconds here, if trainings take as long as the" in said
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    announce_time(paths, case, case.plan, ledger, "tune")
+    assert "if one worker trains all, less on the cluster, if" in capsys.readouterr().err
     case.train(ledger, case.plan, SerialRunner(world(sync_state)))
     announce_time(paths, case, case.plan, ledger, "serial")
     assert capsys.readouterr().err == "", "nothing is missing"
