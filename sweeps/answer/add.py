@@ -48,3 +48,5 @@ def add_answer(
     described = [*region["where"]["text"], *limit_lines(region), *front_lines(region)]
     lacks = ["", *region["lacks"]] if region["lacks"] else []
     region["text"] = [*answer_lines(region, described), *lacks]
+    if (model := region.get("model")) is not None:
+        model["text"] = list(region["text"])  # a key of version 1, which its readers still look for

@@ -63,12 +63,12 @@ def _write(
     sweep = read_sweep(paths)
     by_points = criteria.search != REGION_SEARCH
     region = region_of(criteria, ledger, sweep["planned"], with_stability=by_points)
-    region["class_names"] = sweep["class_names"]
-    if "data" in sweep:
-        region["data"] = sweep["data"]
     setting = None
     if spec is not None and criteria.search == REGION_SEARCH:
         setting = _add_model(region, spec, ledger)
+    region["class_names"] = sweep["class_names"]
+    if "data" in sweep:
+        region["data"] = sweep["data"]
     state = state_of(paths, sweep, region, ledger, finished)
     region["lacks"] = folder_lacks(sweep)
     verification = verification_entry(paths, region, ledger.ended)

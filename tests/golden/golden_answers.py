@@ -42,12 +42,7 @@ from golden_cases import (
     write_files,
     write_weights,
 )
-from golden_reworded import (
-    lines_without_controls,
-    without_bounds_explained,
-    without_certainty,
-    without_controls,
-)
+from golden_reworded import lines_without_controls, without_bounds_explained, without_controls
 
 # --- ways in: edit these where modules move or names change ------------------------------------
 from backdoor.config import measure_id
@@ -106,6 +101,14 @@ def all_trials(spec: Any) -> list[Any]:
     while not search.finished:
         found += search.ask(4096)
     return found
+
+
+def defence_id_of(given: Document, defence: dict[str, Any]) -> str:
+    """The id of one defence point, `defence` as a trial has it, among the trials of a spec."""
+    one = {key: value for key, value in given.items() if key not in ("search", "region")}
+    trials = all_trials(parse_spec({**one, "defence": defence}, against_data=False))
+    (found,) = {trial.defence_id for trial in trials}
+    return str(found)
 
 
 def first_trials(spec: Any) -> tuple[list[Any], int | None]:
@@ -578,8 +581,11 @@ def _finite(value: Any) -> Any:
 
 def _of_before(region: dict[str, Any]) -> dict[str, Any]:
     """A region without what releases after the record say of it; not so inside it, where
-    `foretold` has had `controls` of its own."""
+    `foretold` has had `controls` of its own. The sentences of a model are not figures: that they
+    are the answer's is another test, and so is what the answer says."""
     kept = _without_keys(region, ADDED_TO_REGION)
+    if kept.get("model"):
+        kept["model"] = _without_keys(kept["model"], ("text",))
     kept["counts"] = _without_keys(region["counts"], ADDED_TO_COUNTS)
     kept["points"] = [_without_keys(point, ADDED_TO_POINTS) for point in region["points"]]
     return without_left_out(kept)
@@ -591,15 +597,18 @@ def _without_keys(values: dict[str, Any], added: tuple[str, ...]) -> dict[str, A
 
 def region_answers(folder: Path) -> dict[str, Any]:
     """What a folder says of its region: in JSON, in words, and in its report."""
-    return {
-        "region": _of_before(json.loads(fine("region", folder, "--json"))),
-        "words": _said_before(fine("region", folder)),
-    }
+    answer = json.loads(fine("region", folder, "--json"))
+    return {"region": _of_before(answer), "words": fine("region", folder), "answer": answer}
+
+
+def whole_region_file(folder: Path) -> Any:
+    """All that region.json holds."""
+    return json.loads((folder / "region.json").read_text())
 
 
 def region_file(folder: Path) -> Any:
-    """What region.json holds."""
-    return _of_before(json.loads((folder / "region.json").read_text()))
+    """What region.json holds that the record knows."""
+    return _of_before(whole_region_file(folder))
 
 
 #: Sentences on broken models, which have left the best accuracy since.
@@ -619,10 +628,9 @@ def without_left_out(value: Any) -> Any:
     return value
 
 
-def _said_before(text: str) -> str:
-    """A region in words, without what releases after the record say of it."""
-    shorter = without_bounds_explained(without_controls(STABILITY.sub("", text)))
-    return without_certainty(without_left_out(shorter))
+def said_before(text: str) -> str:
+    """What stands above the answer in words, without what releases after the record say of it."""
+    return str(without_left_out(without_bounds_explained(without_controls(text))))
 
 
 def report_answers(folder: Path) -> dict[str, Any]:
@@ -688,15 +696,29 @@ ADDED = (
 ADDED_COLUMNS = ("thresholds", "source_digest", "reused_from")
 
 #: Of region.json.
-ADDED_TO_REGION = ("data", "stability", "controls", "seed_model")
-#: Of its counts, and of its points, since a model judges all points together.
-ADDED_TO_COUNTS, ADDED_TO_POINTS = ("by_model",), ("by_model", "inside")
-#: What a region in words and a report say of its stability.
-STABILITY = re.compile(r"(?m)^Stability by means: .*\n(?:  .*\n)*\n")
+ADDED_TO_REGION = (
+    *("data", "stability", "controls", "seed_model"),
+    # Since every search answers in one form
+    *("question", "state", "headline", "verdicts", "setting", "where", "limiting", "front", "next"),
+    *("verification", "lacks", "text"),
+)
+#: Of its counts, and of its points, since a model judges all points together; and the surest verdict
+#: of a point, and what the model of a region search expects there.
+ADDED_TO_COUNTS, ADDED_TO_POINTS = ("by_model",), ("by_model", "inside", "verdict", "expected")
+#: Of a verification's answer: where draws failed. Of a final model: what it is held to, what the
+#: figures of the region are about, and on how many images of which kind its program was tried.
+ADDED_TO_VERIFICATION = ("failed_where",)
+ADDED_TO_FINAL_MODEL = ("held_to", "region_about")
+ADDED_TO_PROGRAM = ("images", "triggered")
 #: Tags of MLflow's experiment since attacks are held against the clean baseline.
-ADDED_TAGS = ("attacks_that_take", "attacks_not_shown", "attacks_not_known")
+ADDED_TAGS = (
+    *("attacks_that_take", "attacks_not_shown", "attacks_not_known"),
+    # Since MLflow says the answer
+    *("headline", "verification", "recommended", "recommended_basis", "certainly_in", "likely_in"),
+    *("undecided", "likely_out", "certainly_out", "answer_state", "mlflow.note.content"),
+)
 #: Tags of a point's run since a model judges all points together.
-ADDED_RUN_TAGS = ("by_model", "inside")
+ADDED_RUN_TAGS = ("by_model", "inside", "verdict")
 
 
 def run_answers(given: Document, folder: Path, tracked: bool = False) -> dict[str, Any]:
@@ -736,11 +758,12 @@ def resume_answers(folder: Path) -> dict[str, Any]:
     after = rows_of(folder / "ledger")
     return {
         "code": said.code,
-        "out": _said_before(said.out),
+        "out": said.out,
         "trained": len(after) - len(before),
         "kept": [row for row in after if row in before] == before,
         "results": results(folder / "ledger"),
         "region": region_file(folder),
+        "answer": whole_region_file(folder),
         "report": page_text(folder / "report.html", folder),
     }
 
@@ -762,8 +785,9 @@ def verify_answers(name: str, folder: Path) -> dict[str, Any]:
         "code": said.code,
         "id": plan.parent.name,
         "plan": {key: value for key, value in drawn.items() if key not in ("created", "hash")},
-        "answer": _without(
-            json.loads(said.out), ("created", "folder", "frozen", "seconds", "versions")
+        "answer": _without_keys(
+            _without(json.loads(said.out), ("created", "folder", "frozen", "seconds", "versions")),
+            ADDED_TO_VERIFICATION,
         ),
     }
 
@@ -779,8 +803,12 @@ def train_answers(folder: Path) -> dict[str, Any]:
     words = ["train", folder, "--point", "best", "--attack", "worst", "--out", folder / "model"]
     told = json.loads(fine(*words, "--json"))
     weights = (folder / "model" / "model.safetensors").read_bytes()
+    before = _without_keys(told, ADDED_TO_FINAL_MODEL)
+    program = _without_keys(told["files"]["program"], ADDED_TO_PROGRAM)
+    before["files"] = {**told["files"], "program": program}
     return {
-        "told": _without(told, ("created", "folder", "seconds", "versions")),
+        "told": _without(before, ("created", "folder", "seconds", "versions")),
+        "held to": told["held_to"],
         "weights": hashlib.sha256(weights).hexdigest(),
         "files": sorted(file.name for file in (folder / "model").iterdir()),
     }

@@ -31,6 +31,8 @@ RULES = {
     "verdict": "A bound that crosses its threshold makes the point UNDECIDED; how many there are.",
     "collapsed": "Collapsed and diverged models count for their own point and not for the best accuracy; "
     "where no others are left, it is not known, and neither is what follows from it.",
+    "setting": "The setting that the model of a region search recommends is its recommended point, "
+    "also where it was not tried; before, only points with all trials were recommended.",
     "tie": "Of equal margins the lower attack success decides which point is recommended.",
 }  # fmt: skip
 BOUNDS = ("clean_lower", "clean_upper", "success_lower", "success_upper")

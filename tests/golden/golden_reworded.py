@@ -165,6 +165,17 @@ REWORDED: list[tuple[str, Any]] = [
         "as draws from one normal distribution, unless a test finds two modes, which a few seeds can "
         "hardly show.",
     ),
+    # Rule: a final model is held to the thresholds
+    (
+        r"Train the final model at a point, save it, and say what is expected of it\.",
+        "Train the final model at a point, save it, and hold it to what the spec asks for.",
+    ),
+    # Rule: the share of draws that must pass may be chosen, and draws follow from it
+    (
+        r"points drawn inside; default 59, or as many as a region search is expected\n( +)to need",
+        r"points drawn inside; default as few as can prove the claim (59 for 0.95),\n\1or as many as a "
+        "region search is expected to need",
+    ),
     # Rule: `sweeps train` says by what its point is IN
     (
         r"\Aof the best validation accuracy\Z",
@@ -178,18 +189,31 @@ ADDED_COMMANDS = ("completion", "extend", "help")
 ADDED_SPECS = ("own-images",)
 
 
-#: Options that came later: command → the option and its line of help.
+#: Options that came later: the command, the option and its line of help.
+TRUSTING = ("resume", "region", "verify", "report", "train", "mirror", "probe influence", "doctor")
 TRUST = ("--trust-code", "import code that the folder names, though somebody else began it")
-ADDED_OPTIONS = {
-    "check": ("--json", "answer in JSON"),
-    "run": (
+ADDED_OPTIONS = (
+    ("check", "--json", "answer in JSON"),
+    (
+        "run",
         "--reuse DIR [DIR ...]",
         "results folders of other sweeps: finished trials that agree in id, data, engine and source "
         "code are taken over",
     ),
-    **dict.fromkeys(("resume", "region", "verify", "report", "train", "mirror"), TRUST),
-    **dict.fromkeys(("probe influence", "doctor"), TRUST),
-}
+    (
+        "verify",
+        "--claim SHARE",
+        "the share of draws that must pass, default 0.95 (0.9 with target share): a smaller one takes "
+        "fewer draws",
+    ),
+    (
+        "verify",
+        "--learn [ID]",
+        "feed the fresh trainings back into a region search, once verified, or those of the answered "
+        "verification ID; they are then used up as proof",
+    ),
+    *((command, *TRUST) for command in TRUSTING),
+)
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
 #: Data sets that came later.
@@ -202,7 +226,7 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
     """Today's texts without what came later: the help of commands and options, lines of lists and
     of checks."""
     kept = {k: ADDED_LINES.sub("", t) if k.startswith("check ") else t for k, t in texts.items()}
-    for command, (option, told) in ADDED_OPTIONS.items():
+    for command, option, told in ADDED_OPTIONS:
         shorter = kept[f"help {command}"].replace(f" [{option}]", "", 1)
         words = r"\s+".join(map(re.escape, (*option.split(), *told.split())))
         kept[f"help {command}"], times = re.subn(rf"(?m)^ +{words}\n", "", shorter)
@@ -250,9 +274,13 @@ ADDED_STATUS = (
     "mirrored",
     "now",
     "verification",
+    "headline",
+    "verdicts",
+    "answer_as_of",
+    "learned",
 )
 ADDED_STATUS_LINES = re.compile(
-    r"(?m)^(state|verdict|verdict so far|panel|verification|next) {2,}\S.*\n"
+    r"(?m)^(state|verdict|verdict so far|panel|verification|answer|next) {2,}\S.*\n"
 )
 #: What is said since attacks are held against the clean baseline: whether each takes anywhere.
 CONTROL = r"(takes (at|on average)|not shown to be resisted:|not known whether it takes:) .*"
@@ -270,15 +298,6 @@ def without_controls(text: str) -> str:
     return ADDED_CONTROLS.sub("", text)
 
 
-#: What the line of the recommended point says since later: P(inside), that it lies on a threshold,
-#: and how often clean models give the attacker's answer.
-ADDED_TO_RECOMMENDED = re.compile(
-    r"(?m), P\(inside\) (?:[<>] )?[\d.]+(?=, margin)"
-    r"|(?<=margin 0\.000): (?:almost )?on the threshold(?=\)$)"
-    r"|(?<=success \d\.\d{3}) \(clean models \d\.\d{3}\)"
-)
-
-
 #: What is said since a model judges all points together, and of how bounds are read: the legend below
 #: the table of points, why there is no such model, and what so few seeds cannot exclude.
 ADDED_ON_BOUNDS = re.compile(
@@ -294,11 +313,6 @@ def without_bounds_explained(text: str) -> str:
     """A region in words, or lines of a report, without what is said of bounds and of the model of all
     points since later."""
     return ADDED_ON_BOUNDS.sub("", text)
-
-
-def without_certainty(text: str) -> str:
-    """A region in words without what the line of its recommended point says since later."""
-    return ADDED_TO_RECOMMENDED.sub("", text)
 
 
 def lines_without_controls(lines: list[str]) -> list[str]:

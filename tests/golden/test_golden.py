@@ -22,6 +22,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import golden_answer  # noqa: E402
 import golden_answers as answers  # noqa: E402
 from golden_cases import COUNTED, FOLDERS, KEPT, MIRRORED, SEARCHES, identity_documents  # noqa: E402
 from golden_changed import changed_drawings, changed_lines, changed_region  # noqa: E402
@@ -35,12 +36,14 @@ from golden_figures import (  # noqa: E402
     run_with_figures_of_today,
     students_limits,
 )
+from golden_page import page_differences  # noqa: E402
 from golden_reworded import (  # noqa: E402
     ADDED_SPECS,
     in_words_of_today,
     record_without_added,
     without_added,
 )
+from golden_said import words_differences  # noqa: E402
 
 NAMES = list(FOLDERS)
 FINISHED = [name for name in NAMES if name not in KEPT]
@@ -277,8 +280,20 @@ def test_the_region_of_a_folder(name: str, opened: Callable[[str], Path], exact:
     judged(expected, actual["region"], f"folder {name}: its region", exact)
     assert answers.region_file(opened(name)) == actual["region"]
     if exact or name != "region":
+        answer = golden_answer.answer_differences(expected, actual["answer"])
+        refuse_differences(answer, f"folder {name}: its answer", "by what it follows from")
         words = changed_lines(name, golden["words"].splitlines(), golden["region"])
-        same(words, actual["words"].splitlines(), f"folder {name}: its region in words")
+        said(words, actual["words"], actual["answer"], f"folder {name}: its region in words")
+
+
+def said(recorded: list[str], words: str, region: dict[str, Any], what: str) -> None:
+    """Fails where a region in words has other figures than recorded."""
+    refuse_differences(words_differences(recorded, words, region), what, "by its figures")
+
+
+def shown(recorded: list[str], page: list[str], region: dict[str, Any], what: str) -> None:
+    """Fails where a page has other figures than recorded, or from its map on other lines."""
+    refuse_differences(page_differences(recorded, page, region), what, "by its figures")
 
 
 def judged(expected: Any, actual: Any, what: str, exact: bool) -> None:
@@ -296,6 +311,7 @@ def test_figures_that_changed_are_listed_with_their_rules() -> None:
     assert listed == {
         "grid": {"mean": 8, "rates": 8},
         "tpe": {"tie": 1},
+        "region": {"setting": 1},
         "probes": {"mean": 7, "rates": 9, "verdict": 3},
         "points": {"mean": 11, "rates": 13},
         "unfinished": {"collapsed": 5, "mean": 1, "rates": 1},
@@ -314,7 +330,24 @@ def test_figures_that_changed_are_listed_with_their_rules() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in folders_of_the_list() if name != "tpe"])
+def test_the_setting_of_a_region_search_is_the_one_its_model_recommended(exact: bool) -> None:
+    """The recorded region had it in `model` alone: its id and its margin follow from that."""
+    region = recorded("folders")["answers"]["region"]["region"]
+    (change,) = changes("region")
+    now = changed_region("region", region)["recommended"]
+    model, allowed = region["model"], region["thresholds"]["attack_success"]
+    setting = model["recommended"]
+    above = setting["clean_accuracy"]["expected"] - model["clean_accuracy"]
+    below = allowed - setting["attack_success"]["expected"]
+    assert (change["figure"], now["basis"]) == ("recommended", "model")
+    assert now["margin"] == pytest.approx(min(above, below), abs=1e-9)
+    assert now["defence_id"] == answers.defence_id_of(FOLDERS["region"], setting["defence"])
+
+
+BOUNDED = [name for name in folders_of_the_list() if name not in ("tpe", "region")]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
 def test_bounds_that_changed_are_never_inside_students_interval(name: str) -> None:
     """Those of the rule `rates` are its limits, calculated here from counts; others are wider."""
     golden = recorded("folders")["answers"][name.removesuffix(RESUMED)]
@@ -337,14 +370,14 @@ def test_the_report_of_a_folder(name: str, opened: Callable[[str], Path], exact:
     """The text of the page, and the texts in its drawings."""
     golden = recorded("folders")["answers"][name]
     expected = golden["report"]
-    answers.region_answers(opened(name))
+    region = answers.region_answers(opened(name))["answer"]
     actual = answers.report_answers(opened(name))
     if not exact and name == "region":
         pytest.skip(
             "a region search's report tells what its model says, and this is another machine"
         )
     text = changed_lines(name, expected["text"], golden["region"])
-    same(text, actual["text"], f"folder {name}: the text of its report")
+    shown(text, actual["text"], region, f"folder {name}: the text of its report")
     if answers.drawn_by() == expected["drawn by"]:
         drawn = changed_drawings(name, expected["drawings"])
         same(drawn, actual["drawings"], f"folder {name}: the texts in drawings")
@@ -394,9 +427,12 @@ def test_a_finished_folder_is_resumed_without_training(
     judged(expected, actual["region"], f"folder {name}, resumed: its region", exact)
     if exact or name != "region":
         words = changed_lines(name, golden["words"].splitlines(), golden["region"])
-        same(words, actual["out"].splitlines(), f"folder {name}: what `resume` says")
-        text = changed_lines(name, golden["report"]["text"], golden["region"])
-        same(text, actual["report"]["text"], f"folder {name}, resumed: the text of its report")
+        said(words, actual["out"], actual["answer"], f"folder {name}: what `resume` says")
+        text, page = (
+            changed_lines(name, golden["report"]["text"], golden["region"]),
+            actual["report"],
+        )
+        shown(text, page["text"], actual["answer"], f"folder {name}, resumed: its report")
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -417,10 +453,10 @@ def test_an_interrupted_folder_is_resumed_to_the_whole(
         whole, region = name + RESUMED, golden["region"]
         same(changed_region(whole, region), actual["region"], f"folder {whole}: its region")
         words = changed_lines(whole, golden["out"].splitlines(), region)
-        same(words, actual["out"].splitlines(), f"folder {name}: what `resume` says")
+        said(words, actual["out"], actual["answer"], f"folder {name}: what `resume` says")
         text = changed_lines(whole, golden["report"]["text"], region)
-        pages = (answers.without_durations(each) for each in (text, actual["report"]["text"]))
-        same(*pages, f"folder {whole}: the text of its report")
+        before, now = (answers.without_durations(t) for t in (text, actual["report"]["text"]))
+        shown(before, now, actual["answer"], f"folder {whole}: the text of its report")
 
 
 @pytest.mark.parametrize("name", answers.VERIFIED)
@@ -440,6 +476,9 @@ def test_a_final_model(tmp_path: Path, exact: bool) -> None:
     """`sweeps train`: what is chosen, its figures, and its weights to the bit."""
     expected = recorded("folders")["answers"]["tpe"]["trained"]
     actual = answers.train_answers(answers.opened("tpe", tmp_path / "tpe"))
+    held = [(each["figure"], each["value"]) for each in actual.pop("held to")]
+    figures = [(each["figure"], each["value"]) for each in actual["told"]["figures"]]
+    assert figures == held, "it is held to its own figures"
     if exact:
         same(expected, actual, "the final model", rule(exact))
     for key in ("trial_id", "trial", "point", "attack"):
