@@ -155,9 +155,8 @@ def test_verdict_counts_add_up() -> None:
         "1 certainly OUT, 1 incomplete; 3 IN by means"
     )
     assert meaning == (
-        "  certainly: by bounds of a point's own seeds, each point by itself; likely: by a model of "
-        "all points together, if its assumptions hold; by means: of the seeds that were trained, no "
-        "claim about new ones"
+        "  certainly: by bounds of its own seeds, each point by itself; likely: by a model of all "
+        "points; by means: no claim about new seeds"
     )
     assert verdict_lines(verdicts_of(region(MISSED)))[0] == (
         "Of 1 tried point, at 95 %: 0 certainly IN, 0 likely IN, 0 undecided, 0 likely OUT, "

@@ -13,7 +13,7 @@ from backdoor.errors import UserError
 from sweeps.answer.write import write_region
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
-from sweeps.cli.status_subject import more_seeds
+from sweeps.cli.status_next import more_seeds
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.records.setting_text import setting_lines
