@@ -11,6 +11,7 @@ from backdoor.errors import Mistake, UserError, escaped
 from backdoor.wording import counted
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.verify_announcing import announce, announce_time
+from sweeps.cli.verify_basis import basis_note
 from sweeps.cli.verify_ending import renewed, said_learned
 from sweeps.storage.shell import command
 
@@ -67,6 +68,8 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
 
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target, args.claim)
     transfer = transfer_attacks(spec, args.transfer, say)
+    if (note := basis_note(paths, args.basis)) is not None:
+        say(note)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths.lock):
         clear_leftovers(case.paths)

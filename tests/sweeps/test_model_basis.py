@@ -14,6 +14,7 @@ from sweeps.answer.write import write_region
 from sweeps.cli import FINE, WRONG
 from sweeps.cli.main import main
 from sweeps.cli.status_next import more_seeds
+from sweeps.cli.verify_basis import basis_note
 from sweeps.final_model.select import choose
 from sweeps.ledger import Ledger, finished_rows
 from sweeps.records.setting_text import setting_lines
@@ -22,6 +23,7 @@ from sweeps.region.point_table import region_of
 from sweeps.region.recommended import recommend
 from sweeps.region.standing import standing
 from sweeps.runners.serial import SerialRunner
+from sweeps.storage.paths import SweepPaths
 from sweeps.verify.open_region import open_region
 from sweeps.verify.plan import VerificationSettings
 from sweeps.verify.run import verification
@@ -360,3 +362,25 @@ def test_stability_is_that_of_the_point_recommended_by_model(finished) -> None:
         "  The recommended point stays IN by means after each of 11 changes; the model, by which it "
         "is IN, is not fitted again."
     )
+
+
+@pytest.mark.parametrize(
+    ("claim", "basis", "said"),
+    [
+        ("likely", None, "note: draws are of the 5 points IN by means; the answer claims more of the 1 point likely IN, which `--basis model` verifies"),
+        ("certain", None, "note: draws are of the 5 points IN by means; the answer claims more of the 2 points certainly IN, which `--basis bounds` verifies"),
+        ("likely", "means", None),
+        ("means", None, None),
+    ],
+)  # fmt: skip
+def test_a_default_that_draws_from_more_than_is_claimed_is_said(
+    tmp_path, monkeypatch, claim, basis, said
+) -> None:
+    counts = {"in_by_means": 5, "likely_in": 1, "certainly_in": 2}
+    region = {"headline": {"claim": claim}, "verdicts": {"points": counts}}
+    monkeypatch.setattr("sweeps.cli.verify_basis.read_region", lambda folder: region)
+    assert basis_note(SweepPaths(tmp_path), basis) == said
+
+
+def test_without_region_json_nothing_is_said_of_the_basis(tmp_path) -> None:
+    assert basis_note(SweepPaths(tmp_path), None) is None
