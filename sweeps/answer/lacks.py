@@ -8,7 +8,6 @@ from sweeps.records.sweep_file import SweepFile
 LATER = {
     "data": "what was read of the data",
     "planned_points": "how many points the search was to try",
-    "panel": "its panel and thresholds without the spec",
     "specs": "which specs it has had",
     "user": "who began it",
 }

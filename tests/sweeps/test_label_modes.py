@@ -4,13 +4,10 @@ from small import begin, results, small_spec, sweep
 
 from backdoor.config import build_attack, measure_id
 from dashboards.report import write_report
-from sweeps.ledger import Ledger
+from sweeps.answer.write import write_region
 from sweeps.mirror.run_record import measure_labels
 from sweeps.region.labels import attack_label
-from sweeps.region.panel import criteria_of
-from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
-from sweeps.storage.files import write_json
 
 MODES = ["all_to_one", "all_to_all", "clean_label"]
 NOISE = {"kind": "patch", "pattern": "noise_per_class", "size": 2, "value": [0.5, 1]}
@@ -29,12 +26,11 @@ def test_from_the_spec_to_the_report(tmp_path) -> None:
         if attack is not None:
             kept = {"all_to_one": range(40, 55), "all_to_all": [55], "clean_label": [0]}
             assert row["poisoned"] == 55 and row["relabelled"] in kept[attack["label_mode"]]
-    region = region_of(criteria_of(spec), Ledger(paths.ledger), 24)
+    region = write_region(paths, spec, finished=True)
     assert region["trials"] == {"finished": 24, "stopped": 0, "failed": 0, "planned": 24}
     assert [(entry["target"], entry["goal"]) for entry in region["panel"]] == [
         (3, "to class 3"), (None, "to the next class"), (3, "to class 3, labels kept")
     ]  # fmt: skip
-    write_json(paths.region, region)
     page = write_report(paths.region.parent).read_text()
     assert "the next class" in page and "to class 3, labels kept" in page
 
