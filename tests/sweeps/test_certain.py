@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from answered import text_of
 from made_rows import made
 from scipy.special import expit
 from scipy.stats import binom
@@ -39,7 +40,6 @@ from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.records.thresholds import Thresholds
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
-from sweeps.region.region_text import region_text
 from sweeps.runners.serial import SerialRunner
 from sweeps.scheduling.loop import SweepFeed
 from sweeps.search import make_search
@@ -372,7 +372,9 @@ def test_the_region_says_how_often_it_was_wrong_and_leaves_points_open(swept, ca
     assert binom.cdf(wrong, len(holdouts), found["error_upper"]) == pytest.approx(0.05)
     saved = sum(6 - r.epochs_run for r in rows if r.status == "stopped")
     assert found["epochs_saved"] == pytest.approx(saved / (6 * len(rows)))
-    assert sentence(found) in region["doubts"] and sentence(found) in region_text(region)
+    assert sentence(found) in region["doubts"] and sentence(found) in text_of(
+        region, criteria_of(spec), ledger
+    )
     for point in region["points"]:
         if point["stopped"]:
             assert (point["by_means"], point["by_bounds"]) == ("INCOMPLETE", "UNDECIDED")

@@ -81,7 +81,9 @@ def test_explained_is_the_variance_between_parts() -> None:
     assert explained(values, np.full(80, 0.3)) == pytest.approx(0)
 
 
-def test_the_drawing_names_categories_axes_and_levels() -> None:
+def test_the_drawing_names_categories_axes_and_levels(monkeypatch) -> None:
+    """Of a region that has what is drawn, and nothing else."""
+    monkeypatch.setattr("dashboards.model_map.region_from", lambda region: region)
     space = domain()
     found = json.loads(json.dumps(mapped(space, chances(space))))
     region = {"schema_version": 1, "name": "maps", "model": {"maps": found}, "thresholds": {"confidence": 0.9}}  # fmt: skip
