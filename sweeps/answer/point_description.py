@@ -11,9 +11,9 @@ from backdoor.settings.schema import round_significant
 from sweeps.answer.box_axes import Axis, derived_axes, factor_axes
 from sweeps.answer.box_choices import Span
 from sweeps.answer.box_search import Box, holds, largest
-from sweeps.answer.outside import short
 from sweeps.answer.rule_search import better_rule
 from sweeps.records.model_answer import DescriptionEntry, Factors, IntervalEntry
+from sweeps.records.outside import short
 from sweeps.records.region_file import Basis, PointEntry
 from sweeps.region.standing import BASES, IN, verdict_by
 from sweeps.statistics.arrays import Bools

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from backdoor.wording import noun_for
-from sweeps.answer.outside import misses, short, shown
 from sweeps.answer.point_description import Described, PointDescription, described_points
 from sweeps.records.answer_entry import WhereEntry
 from sweeps.records.model_answer import DescriptionEntry, Factors, IntervalEntry
+from sweeps.records.outside import misses, short, shown
 from sweeps.records.region_file import RegionFile
 from sweeps.region.model_text import described, percent
 

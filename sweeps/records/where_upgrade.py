@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sweeps.records.answer_entry import SettingEntry, WhereEntry
 from sweeps.records.headline import percent
-from sweeps.records.model_answer import DescriptionEntry, Factor, Factors, IntervalEntry
+from sweeps.records.model_answer import DescriptionEntry, IntervalEntry
+from sweeps.records.outside import misses, short
 from sweeps.records.region_file import RegionFile
 
 
@@ -26,7 +27,7 @@ def where_of_before(region: RegionFile, setting: SettingEntry | None) -> WhereEn
 def _line(title: str, found: DescriptionEntry | None) -> str:
     if found is None:
         return f"{title}: none that is 95 % precise"
-    kinds = [f"{_short(name)} is {value}" for name, value in found["category"].items()]
+    kinds = [f"{short(name)} is {value}" for name, value in found["category"].items()]
     parts = [*kinds, *map(_bounds, found["intervals"])]
     return (
         f"{title}: {' and '.join(parts) or 'everywhere'} ({percent(found['precision'])} of it "
@@ -41,10 +42,6 @@ def _bounds(interval: IntervalEntry) -> str:
     return f"{name} >= {low:.3g}" if high is None else f"{low:.3g} <= {name} <= {high:.3g}"
 
 
-def _short(factor: str) -> str:
-    return factor.removeprefix("defence.")
-
-
 # --- whether the recommended setting lies in it ------------------------------------------------
 
 
@@ -52,11 +49,10 @@ def _outside(found: dict[str, DescriptionEntry | None], setting: SettingEntry | 
     """A sentence; None where the setting lies in both, and where there is none."""
     if setting is None:
         return None
-    named = {_short(name): value for name, value in setting["factors"].items()}
     parts = [
-        f"the {title} ({', '.join(missed)})"
+        f"the {title} ({'; '.join(missed)})"
         for title, entry in found.items()
-        if entry is not None and (missed := _missed(entry, named))
+        if entry is not None and (missed := misses(setting["factors"], entry))
     ]
     if not parts:
         return None
@@ -64,44 +60,3 @@ def _outside(found: dict[str, DescriptionEntry | None], setting: SettingEntry | 
         f"The recommended setting lies outside {' and '.join(parts)}: these describe only a part "
         "of the region."
     )
-
-
-def _missed(found: DescriptionEntry, factors: Factors) -> list[str]:
-    """The conditions that do not hold; one on a factor that the setting has not is passed over."""
-    kinds = [
-        f"{_short(name)} is {value}"
-        for name, value in found["category"].items()
-        if _short(name) in factors and factors[_short(name)] != value
-    ]
-    intervals = [i for i in found["intervals"] if not _holds(i, _value_of(i["factor"], factors))]
-    return [*kinds, *map(_bounds, intervals)]
-
-
-def _holds(interval: IntervalEntry, value: float | None) -> bool:
-    low, high = interval["low"], interval["high"]
-    if value is None:
-        return True
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
-def _value_of(name: str, factors: Factors) -> float | None:
-    """The value of a factor, or of `a x b` or `a / b`."""
-    for sign in (" x ", " / "):
-        first, found, second = name.partition(sign)
-        if found:
-            one, other = _number(first, factors), _number(second, factors)
-            if one is None or other is None or (sign == " / " and not other):
-                return None
-            return one * other if sign == " x " else one / other
-    return _number(name, factors)
-
-
-def _number(name: str, factors: Factors) -> float | None:
-    """By its whole name or, as in the model's words, the last part of it."""
-    own: list[Factor] = [
-        value
-        for factor, value in factors.items()
-        if factor == _short(name) or factor.rpartition(".")[2] == name
-    ]
-    value = own[0] if own else None
-    return float(value) if isinstance(value, int | float) else None

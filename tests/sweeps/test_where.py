@@ -9,8 +9,8 @@ import pytest
 from sweeps.answer.box_axes import factor_axes
 from sweeps.answer.box_search import largest
 from sweeps.answer.limits import front_lines, front_of, limit_lines, limiting_of
-from sweeps.answer.outside import misses, value_at
 from sweeps.answer.where import where_of
+from sweeps.records.outside import misses, value_at
 
 LR, DECAY, KIND = "defence.learning_rate", "defence.weight_decay", "defence.architecture"
 
