@@ -9,10 +9,12 @@ import contextlib
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from backdoor.errors import StoredDataError, UserError
 from sweeps.ledger import Ledger
+from sweeps.records.schema import schema_of
+from sweeps.records.schema_check import faults
 from sweeps.records.verification_file import VERIFICATION_VERSION, VerificationFile
 from sweeps.records.verification_standing import (
     STANDING_VERSION,
@@ -22,6 +24,9 @@ from sweeps.records.verification_standing import (
 )
 from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
+
+#: What reading a damaged file may raise.
+DAMAGED = (StoredDataError, OSError, LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def answers_of(paths: SweepPaths) -> Answered:
             continue
         try:
             entries.append(_entry(folder, folder.root.name in used))
-        except (StoredDataError, OSError, LookupError, TypeError, ValueError):
+        except DAMAGED:
             unreadable.append(_name(paths, folder))
     return Answered(sorted(entries, key=_order, reverse=True), len(entries), unreadable)
 
@@ -74,11 +79,15 @@ def used_up(paths: SweepPaths) -> set[str]:
 
 
 def _entry(folder: VerificationPaths, used: bool) -> AnsweredEntry:
-    rule = "must be a verification's answer with schema version"
-    found = cast(VerificationFile, read_versioned(folder.answer, VERIFICATION_VERSION, rule))
+    found = _answer(folder)
     entry = answered_entry(found, _last_end(folder) or found["region"]["frozen"], used)
     _refuse_odd(entry)
     return entry
+
+
+def _answer(folder: VerificationPaths) -> VerificationFile:
+    rule = "must be a verification's answer with schema version"
+    return cast(VerificationFile, read_versioned(folder.answer, VERIFICATION_VERSION, rule))
 
 
 def answered_entry(found: VerificationFile, answered: str, used: bool) -> AnsweredEntry:
@@ -101,27 +110,17 @@ def answered_entry(found: VerificationFile, answered: str, used: bool) -> Answer
     }
 
 
-#: The types of what an entry must have to be told of.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "verification_id": (str,),
-    "verdict": (str,),
-    "passed": (int,),
-    "draws": (int,),
-    "claim": (int, float),
-    "lower_bound": (int, float, type(None)),
-    "basis": (str,),
-    "frozen": (str,),
-    "answered": (str,),
-    "failed_where": (list,),
-    "used_up": (bool,),
-}
-
-
-def _refuse_odd(entry: Mapping[str, Any]) -> None:
-    """`TypeError` where a value is of another type than it must be."""
-    for name, kinds in _TYPES.items():
-        if not isinstance(entry[name], kinds):
-            raise TypeError(name)
+def _refuse_odd(entry: AnsweredEntry) -> None:
+    """`ValueError` where a value is of another type than it must be, or contradicts another."""
+    if fault := next(faults(entry, schema_of(AnsweredEntry)), None):
+        raise ValueError(f"{fault.place} {fault.rule}")
+    draws, bound, claim = entry["draws"], entry["lower_bound"], entry["claim"]
+    verdict = "empty"
+    if bound is not None:
+        verdict = "passed" if bound >= claim else "not proven"
+    known = 0 <= entry["passed"] <= draws and 0 < claim < 1 and (bound is None) == (draws == 0)
+    if not known or entry["verdict"] != verdict:
+        raise ValueError("its figures contradict each other")
 
 
 def _last_end(folder: VerificationPaths) -> str | None:
@@ -169,11 +168,21 @@ def known_answers(paths: SweepPaths) -> Answered:
         *(o["verification_id"] for o in stored["others"]),
     }
     there = {folder.root.name for folder in folders_of(paths) if folder.answer.is_file()}
-    if listed != there:
-        return answers_of(paths)
     latest = stored["latest"]
+    if listed != there or not _is_answer(paths, latest):
+        return answers_of(paths)
     used = latest["used_up"] or latest["verification_id"] in used_up(paths)
-    return Answered([{**latest, "used_up": used}], len(listed), [], whole=False)
+    return Answered([{**latest, "used_up": used}], len(listed), [], whole=len(listed) == 1)
+
+
+def _is_answer(paths: SweepPaths, entry: AnsweredEntry) -> bool:
+    """Whether it repeats what its answer says; not where that is damaged, which is then named."""
+    folder = VerificationPaths(paths.verifications / entry["verification_id"])
+    try:
+        found = _answer(folder)
+        return answered_entry(found, entry["answered"], entry["used_up"]) == entry
+    except DAMAGED:
+        return False
 
 
 def _stored(paths: SweepPaths) -> StandingFile | None:
@@ -181,9 +190,10 @@ def _stored(paths: SweepPaths) -> StandingFile | None:
     rule = "must have schema version"
     try:
         found = read_versioned(paths.verification, STANDING_VERSION, rule)
+        if any(faults(found, schema_of(StandingFile))):
+            return None
         if found["latest"] is not None:
             _refuse_odd(found["latest"])
-        [other["verification_id"] + "" for other in found["others"]]
-    except (StoredDataError, LookupError, TypeError):
+    except DAMAGED:
         return None
     return cast(StandingFile, found)

@@ -11,10 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from backdoor.errors import StoredDataError
 from backdoor.settings.digest import digest
-from backdoor.wording import counted
-from sweeps.answer.answered import Answered, answers_of, folders_of, known_answers
+from backdoor.wording import counted, noun_for
+from sweeps.answer.answered import DAMAGED, Answered, answers_of, folders_of, known_answers
 from sweeps.answer.changed_region import changes
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import Standing, VerificationEntry
@@ -26,18 +25,20 @@ from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 
 NOT_YET: Literal["not yet"] = "not yet"
+#: States of a verification of what is the region still.
+HELD = ("verified", "failed", "too few")
+#: Other verifications that are named.
+NAMED = 2
 #: What was drawn from, by the basis of a verification.
 DRAWN = {
     "means": "points IN by means",
     "bounds": "points certainly IN",
     "model": "points likely IN",
-    "verdict": "settings expected to pass",
+    "verdict": "the surest settings",
     "probability": "settings likely IN",
 }
 #: Keys of plan.json that its hash leaves out.
 HEAD = ("schema_version", "hash")
-#: What reading a damaged file may raise.
-DAMAGED = (StoredDataError, OSError, LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def verification_entry(
     notes += begun.unreadable
     entry = _entry(latest.found, known.total)
     entry["text"] = _text(latest.found, takes_nowhere(region))
+    if latest.found is not None:
+        entry["text"] += _others(paths, latest.found, region, ended, entry["earlier"])
     if latest.found is not None and takes_nowhere(region) and entry["state"] == "verified":
         entry["state"] = "not yet"
     if begun.recorded is not None:
@@ -125,9 +128,13 @@ def _stands(
     plan = _read_plan(folder)
     if digest("plan", plan["frozen"]) != entry["hash"]:
         raise ValueError("the answer is of another plan")
-    if entry["used_up"] or not _recorded(folder).isdisjoint(ended):
+    if entry["used_up"]:
         return Found(entry, "used up")
-    if found := changes(plan["frozen"], region, ended):
+    found = changes(plan["frozen"], region, ended)
+    if same := len(_recorded(folder) & set(ended)):
+        # An extension by seeds trains some that the verification took as fresh ones.
+        found.append(f"{counted(same, 'of its trainings', 'of its trainings')} became trials of it")
+    if found:
         return Found(entry, "stale", "; ".join(found))
     return Found(entry, _held(entry))
 
@@ -249,8 +256,11 @@ def _text(found: Found | None, nowhere: bool) -> str:
         return f"{NOT_YET} (nothing was inside to draw from)"
     held = _held(own)
     drawn = f" of {DRAWN[own['basis']]}" if own["basis"] in DRAWN else ""
-    count = f"{own['passed']} of {counted(own['draws'], 'draw')}{drawn} pass"
+    verb = noun_for(own["draws"], "passes", "pass")
+    count = f"{own['passed']} of {counted(own['draws'], 'draw')}{drawn} {verb}"
     told = f"{held} ({count}{', which cannot prove it' if held == 'too few' else ''})"
+    if held == "verified":
+        told = f"verified for {100 * own['claim']:g} % of draws ({count})"
     if nowhere and held == "verified":
         told = f"proves nothing about backdoors ({count}, but {NOWHERE_AT_ALL})"
     if state == "stale":
@@ -258,6 +268,25 @@ def _text(found: Found | None, nowhere: bool) -> str:
     if state == "used up":
         return f"used up: {told} before its trainings were fed back into the search"
     return told
+
+
+def _others(
+    paths: SweepPaths, latest: Found, region: RegionFile, ended: Collection[str], count: int
+) -> str:
+    """Other verifications of what is the region still, so that a weaker claim that passed hides no
+    stronger one that failed: `; another: failed (50 of 59 draws of points IN by means pass)`."""
+    if not count:
+        return ""
+    told = []
+    for entry in answers_of(paths).entries:
+        folder = VerificationPaths(paths.verifications / entry["verification_id"])
+        if entry["verification_id"] == latest.entry["verification_id"] or not entry["draws"]:
+            continue
+        with contextlib.suppress(*DAMAGED):
+            if (found := _stands(folder, entry, region, ended)).state in HELD:
+                told.append(_text(found, nowhere=False))
+    more = f"; and {len(told) - NAMED:,} more" if len(told) > NAMED else ""
+    return "".join(f"; another: {text}" for text in told[:NAMED]) + more
 
 
 def _since(why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,13 @@ def _argument(
     *flags: str, completer: Callable[..., Iterable[str]] | None = None, **options: Any
 ) -> Argument:
     return Argument(flags, options, completer)
+
+
+def _named(value: str) -> str:
+    """An id that was given; an empty one is a variable of a shell that is not set."""
+    if not value:
+        raise argparse.ArgumentTypeError("must be an id, or left out: it is empty")
+    return value
 
 
 SPEC = _argument(
@@ -187,6 +195,7 @@ LEARN = _argument(
     "--learn",
     nargs="?",
     const="",
+    type=_named,
     metavar="ID",
     help="feed the fresh trainings back into a region search, once verified, or those of the "
     "answered verification ID; they are then used up as proof",

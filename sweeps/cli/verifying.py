@@ -90,10 +90,11 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
     say(f"\nFull answer: {escaped(str(case.paths.answer))}")
     if answer["trials"]["failed"]:
         failed = counted(answer["trials"]["failed"], "training")
-        say(f"{failed} failed; to try again: {_again(args)}")
+        kept = "; nothing was fed back" if args.learn is not None else ""
+        say(f"{failed} failed{kept}; to try again: {_again(args)}")
     if (following := next_step(answer, paths.root, lambda draws: _again(args, draws))) is not None:
         say(following)
-    if args.learn is not None and answer["inside"]["draws"]:
+    if args.learn is not None and answer["inside"]["draws"] and not answer["trials"]["failed"]:
         said_learned(paths, spec, answer["verification_id"])
     return FINE if answer["verdict"] == "passed" and not nowhere else FAILURES
 

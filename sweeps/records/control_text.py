@@ -19,6 +19,7 @@ from sweeps.records.control_entry import (
 )
 from sweeps.records.region_file import RegionFile
 
+NOTHING_YET = "So far the panel proves nothing: no attack of it takes at a point tried until now."
 NOTHING = "The panel proves nothing: no attack of it takes at any tried point."
 NOWHERE_AT_ALL = "no attack of the panel takes at any tried point"
 #: Below a recommended point of such a panel.
@@ -120,7 +121,8 @@ def control_answer(region: RegionFile) -> list[str]:
     if not states or TAKES in states or not region["points"]:
         return []
     if UNKNOWN not in states:
-        return [NOTHING]
+        state = region.get("state")
+        return [NOTHING if state is None or state["state"] == "finished" else NOTHING_YET]
     return [
         "It is not known whether the panel proves anything: no attack of it is shown to take at a "
         "tried point."

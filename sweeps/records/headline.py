@@ -98,5 +98,7 @@ def without_model(region: RegionFile) -> str:
 
 
 def percent(fraction: float) -> str:
-    """`12.3 %`, three digits."""
+    """`12.3 %`, three digits; a share that is almost nothing as such."""
+    if 0 < fraction < 5e-5:
+        return "less than 0.01 %"
     return f"{100 * fraction:.3g} %"

@@ -40,8 +40,8 @@ from sweeps.verify.regions import BORDER, INSIDE, OUTSIDE, SampledRegion
 HEAD = ("schema_version", "hash")
 #: The share of draws inside that must pass, by target.
 CLAIMS = {MEDIAN: 0.95, SHARE: 0.90}
-#: The most that may be claimed.
-MOST_CLAIMED = 0.9999
+#: The least and the most that may be claimed: that less than half of the draws pass claims nothing.
+LEAST_CLAIMED, MOST_CLAIMED = 0.5, 0.9999
 #: Draws inside: if all of these pass, then with 95 % confidence at least 95 % of all would.
 DRAWS = 59
 #: Fresh seeds whose median judges a point, by default and at least.
@@ -95,8 +95,8 @@ def settings_of(
 ) -> VerificationSettings:
     """Checked settings; None takes the default."""
     mistakes = []
-    if claim is not None and not 0 < claim <= MOST_CLAIMED:
-        rule = f"must be a share of draws above 0 and at most {MOST_CLAIMED:g}"
+    if claim is not None and not LEAST_CLAIMED <= claim <= MOST_CLAIMED:
+        rule = f"must be a share of draws from {LEAST_CLAIMED:g} to {MOST_CLAIMED:g}"
         remedy = f"For example 0.9; {MOST_CLAIMED:g} takes {fewest_draws(MOST_CLAIMED):,} draws."
         mistakes.append(Mistake("--claim", rule, claim, remedy))
     if draws is not None and draws < 1:
