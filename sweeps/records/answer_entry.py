@@ -128,6 +128,13 @@ class AttackAtSetting(TypedDict):
     takes: str
 
 
+class FreshDraws(TypedDict):
+    """Draws of one setting by a verification, and those of them that passed."""
+
+    draws: int
+    passed: int
+
+
 class SettingEntry(TypedDict):
     """The recommended setting.
 
@@ -136,7 +143,8 @@ class SettingEntry(TypedDict):
     which `factors` and `label` follow. clean_accuracy: the lowest over the attacks. worst_attack:
     the label of the attack that comes nearest to its threshold, or furthest past it. best_accuracy:
     of the most accurate point; cost: what is given up of it; both None where none is known.
-    attacks: in the order of the panel. text: all this as lines for people.
+    attacks: in the order of the panel. fresh: draws of this very setting in the latest
+    verification, where that still holds; None without any. text: all this as lines for people.
     """
 
     defence_id: str
@@ -152,6 +160,7 @@ class SettingEntry(TypedDict):
     best_accuracy: float | None
     cost: float | None
     attacks: list[AttackAtSetting]
+    fresh: NotRequired[FreshDraws | None]
     text: list[str]
 
 
