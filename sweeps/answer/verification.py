@@ -36,6 +36,8 @@ NOT_YET: Literal["not yet"] = "not yet"
 HELD = ("verified", "failed", "too few")
 #: Why it is stale, in a clause.
 REASONS = 2
+#: Of other verifications, those that say something of the region.
+TOLD = ("verified", "failed")
 #: Other verifications that are named.
 NAMED = 2
 #: What was drawn from, by the basis of a verification.
@@ -153,7 +155,9 @@ def _stands(
     found = changes(plan["frozen"], region, ended)
     if same := len(_recorded(folder) & set(ended)):
         # An extension by seeds trains some that the verification took as fresh ones.
-        found.append(f"{counted(same, 'of its trainings', 'of its trainings')} became trials of it")
+        found.append(
+            f"{counted(same, 'of its trainings', 'of its trainings')} became trials of the sweep"
+        )
     if found:
         return Found(entry, "stale", "; ".join(found))
     return Found(entry, _held(entry))
@@ -303,7 +307,7 @@ def _others(
         if entry["verification_id"] == latest.entry["verification_id"] or not entry["draws"]:
             continue
         with contextlib.suppress(*DAMAGED):
-            if (found := _stands(folder, entry, region, ended)).state in HELD:
+            if (found := _stands(folder, entry, region, ended)).state in TOLD:
                 told.append(_text(found, nowhere=False))
     more = f"; and {len(told) - NAMED:,} more" if len(told) > NAMED else ""
     return "".join(f"; another: {text}" for text in told[:NAMED]) + more
