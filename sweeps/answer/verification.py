@@ -155,9 +155,7 @@ def _stands(
     found = changes(plan["frozen"], region, ended)
     if same := len(_recorded(folder) & set(ended)):
         # An extension by seeds trains some that the verification took as fresh ones.
-        found.append(
-            f"{counted(same, 'of its trainings', 'of its trainings')} became trials of the sweep"
-        )
+        found.append(f"{same:,} of its trainings became trials of the sweep")
     if found:
         return Found(entry, "stale", "; ".join(found))
     return Found(entry, _held(entry))
