@@ -90,7 +90,7 @@ def _verdict(config: Config) -> str:
 
 def answers_otherwise(program: ProgramEntry | None) -> bool:
     """Whether a saved program gives too many answers that the trained model does not."""
-    return bool(program) and program["answers_alike"] < LEAST_ALIKE * program["tried_on"]
+    return program is not None and program["answers_alike"] < LEAST_ALIKE * program["tried_on"]
 
 
 def _row(figure: FigureEntry, config: Config) -> list[str]:

@@ -12,7 +12,7 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from sweeps.answer.write import write_region
-from sweeps.cli.main import main
+from sweeps.cli.main import build_parser, main
 from sweeps.cli.status_go_on import SAME_COMMAND, begun, go_on
 from sweeps.cli.status_next import claim_of, next_by_standing
 from sweeps.ledger import Ledger, finished_rows, with_column
@@ -148,7 +148,7 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     [
         ("none", (30, 7, "median", None), None),
         ("standard-1", (None, None, "share", 0.8), "bounds"),
-        ("[{trigger: {kind: patch, size: 2}, target: 1}]", (None, None, "median", None), "model"),
+        ("[{trigger: {kind: patch, size: 2}, target: 1}]", (None, None, "median", None), None),
     ],
 )
 def test_the_command_goes_on_with_that_very_verification(swept, given, settings, basis) -> None:
@@ -156,7 +156,7 @@ def test_the_command_goes_on_with_that_very_verification(swept, given, settings,
     case = verification(paths, spec, settings_of(*settings), transfer_attacks(spec, given), basis)
     assert case.plan and begun(paths.root, read_region(paths.root)) == case.paths
     following, _ = go_on(paths.root, case.paths)
-    args = parser().parse_args(shlex.split(following)[1:])
+    args = build_parser().parse_args(shlex.split(following)[1:])
     asked = settings_of(args.draws, args.seeds, args.target, args.claim)
     again = verification(paths, spec, asked, transfer_attacks(spec, args.transfer), args.basis)
     assert again.paths == case.paths
