@@ -17,6 +17,8 @@ from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
 from sweeps.storage.shell import command
 
+#: What a damaged plan raises.
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, UserError)
 #: What is said where the command itself cannot be told.
 SAME_COMMAND = "the same `sweeps verify` command as before goes on with it"
 #: The attacks outside the panel where nothing is asked, as `sweeps verify --transfer` names them.
@@ -25,9 +27,20 @@ STANDARD = "standard-1"
 
 def go_on(folder: Path, own: VerificationPaths | None) -> tuple[str | None, str]:
     """The command and what it does. own: the verification, None where none was found."""
-    plan = None if own is None else _plan(own)
-    if own is None or plan is None or (transfer := _transfer(plan)) is None:
+    options = None
+    with contextlib.suppress(*DAMAGED):
+        plan = None if own is None else _plan(own)
+        options = None if plan is None else _options(plan)
+    if own is None or options is None:
         return None, SAME_COMMAND
+    why = f"goes on with verification {own.root.name}, which was interrupted"
+    return command("sweeps", "verify", folder, *options), why
+
+
+def _options(plan: PlanFile) -> list[object] | None:
+    """Those that ask for this very plan; None where it does not say all of them."""
+    if (transfer := _transfer(plan)) is None:
+        return None
     asked, options = plan["settings"], list[object]()
     if "claim" in asked:
         options += ["--claim", asked["claim"]]
@@ -35,25 +48,32 @@ def go_on(folder: Path, own: VerificationPaths | None) -> tuple[str | None, str]
     if asked["target"] == MEDIAN and asked["seeds"] != SEEDS:
         options += ["--seeds", asked["seeds"]]
     options += ["--target", asked["target"], "--basis", plan["frozen"]["region"]["basis"]]
-    options += [] if transfer == STANDARD else ["--transfer", transfer]
-    why = f"goes on with verification {own.root.name}, which was interrupted"
-    return command("sweeps", "verify", folder, *options), why
+    return options if transfer == STANDARD else [*options, "--transfer", transfer]
 
 
 def begun(folder: Path, region: RegionFile) -> VerificationPaths | None:
     """The latest verification without an answer that is of this region still."""
     from sweeps.answer.answered import folders_of
+
+    found = dict[str, VerificationPaths]()
+    for own in folders_of(SweepPaths(folder)):
+        plan = None if own.answer.exists() else _plan(own)
+        with contextlib.suppress(*DAMAGED):
+            if plan is not None and changed(folder, region, own) is False:
+                found[plan["created"]] = own
+    return found[max(found)] if found else None
+
+
+def changed(folder: Path, region: RegionFile, own: VerificationPaths) -> bool | None:
+    """Whether the region is another one than this verification began with, so that the command
+    would begin a new one; None where its plan does not say that."""
     from sweeps.answer.changed_region import changes
     from sweeps.ledger import Ledger
 
-    paths = SweepPaths(folder)
-    ended, found = Ledger(paths.ledger).ended, dict[str, VerificationPaths]()
-    for own in folders_of(paths):
-        plan = None if own.answer.exists() else _plan(own)
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            if plan is not None and not changes(plan["frozen"], region, ended):
-                found[plan["created"]] = own
-    return found[max(found)] if found else None
+    with contextlib.suppress(*DAMAGED):
+        if (plan := _plan(own)) is not None:
+            return bool(changes(plan["frozen"], region, Ledger(SweepPaths(folder).ledger).ended))
+    return None
 
 
 def _plan(own: VerificationPaths) -> PlanFile | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from backdoor.errors import UserError
-from sweeps.cli.status_go_on import go_on
+from sweeps.cli.status_go_on import changed, go_on
 from sweeps.cli.status_next import Next, next_by_standing, stronger_attacks
 from sweeps.cli.status_standing import VerificationCount, count_of
 from sweeps.cli.status_subject import State, Subject, SweepSubject
@@ -67,7 +67,7 @@ class VerificationSubject(Subject):
         if state == "running":
             return None, "it ends by itself"
         if state != "finished" or again or not self._answered:
-            return go_on(self._sweep.root, self._own)
+            return self._goes_on()
         sweep, region = self._sweep.root, self._region
         if found is None:
             following, why = go_on(self._sweep.root, self._own)
@@ -82,6 +82,13 @@ class VerificationSubject(Subject):
             return status, f"this one: {found['text']}; {latest}"
         following, why = next_by_standing(sweep, region, found)
         return following, why if found["state"] == "verified" else f"{found['text']}: {why}"
+
+    def _goes_on(self) -> Next:
+        sweep, region = self._sweep.root, self._region
+        if region is not None and changed(sweep, region, self._own):
+            status = command("sweeps", "status", sweep)
+            return status, "the region has changed since this one began, so that it cannot go on"
+        return go_on(sweep, self._own)
 
     @cached_property
     def _of_sweep(self) -> VerificationCount | None:

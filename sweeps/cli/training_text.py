@@ -52,12 +52,12 @@ def _figures(config: Config) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    modelled = any(_limits(figure, config) for figure in config["figures"])
+    by_model = any(_limits(figure, config) for figure in config["figures"])
     none = all(figure["expected"] is None for figure in config["figures"])
-    if none and (config["point_modelled"] is not None or not modelled):
+    if none and (config["point_modelled"] is not None or not by_model):
         lines.append(_why_none(config, seeds))
-    modelled = modelled or config["point_modelled"] is not None
-    if "region_about" in config and (seeds > 1 or modelled):
+    by_model = by_model or config["point_modelled"] is not None
+    if "region_about" in config and (seeds > 1 or by_model):
         lines.append(
             f"The region is about {config['region_about']}; these limits are of one new seed, and "
             "so wider."

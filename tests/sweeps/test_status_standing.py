@@ -92,6 +92,11 @@ def same_words(paths, spec, capsys):
     return answer
 
 
+def harder_to_meet(region):
+    thresholds = region["thresholds"]
+    return {**thresholds, "attack_success": 0.01}
+
+
 def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     paths, spec = swept
     assert asked(paths.root, capsys)["verification"] is None
@@ -102,8 +107,13 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     assert answer["next"].endswith(f"{goes_on} --transfer none")
     interrupted = f"goes on with verification {unfinished.name}, which was interrupted"
     assert answer["next_why"] == interrupted
+    region = read_region(paths.root)
     own = asked(unfinished, capsys)
     assert (own["next"], own["next_why"]) == (answer["next"], interrupted)
+    write_json(paths.region, region | {"thresholds": harder_to_meet(region)})
+    own = asked(unfinished, capsys)
+    assert own["next"].endswith(f"sweeps status {paths.root}")
+    assert own["next_why"].startswith("the region has changed since this one began")
     shutil.rmtree(unfinished)
 
     few = verified(paths, spec, draws=3)
