@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeps.cli.status_go_on import begun, go_on
 from sweeps.cli.status_more_draws import more_draws
 from sweeps.cli.status_standing import NOT_YET, VerificationCount
 from sweeps.records.control_entry import UNKNOWN
@@ -20,8 +21,6 @@ Next = tuple[str | None, str]
 
 #: Seeds from which more of them are no longer advised first, and the fewest that are advised.
 ENOUGH_SEEDS, FEWEST_SEEDS = 10, 5
-#: How a verification that was interrupted goes on.
-SAME_COMMAND = "the same `sweeps verify` command as before goes on with it"
 #: The basis that tries to prove a claim of a sweep of points. Means are the default.
 BASES = {"certain": ("--basis", "bounds"), "likely": ("--basis", "model")}
 #: Why a verification is asked for again, by how the region stands.
@@ -73,7 +72,7 @@ def next_by_standing(folder: Path, region: RegionFile, found: VerificationCount 
     if state == "verified":
         return command("sweeps", "train", folder), "trains a model at the recommended point"
     if state == "unfinished":
-        return None, SAME_COMMAND
+        return go_on(folder, begun(folder, region))
     if found is not None and state == "failed":
         return None, _after_failing(folder, region, found)
     if found is not None and state == "too few":

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from backdoor.errors import UserError
-from sweeps.cli.status_next import SAME_COMMAND, Next, next_by_standing, stronger_attacks
+from sweeps.cli.status_go_on import changed, go_on
+from sweeps.cli.status_next import Next, next_by_standing, stronger_attacks
 from sweeps.cli.status_standing import VerificationCount, count_of
 from sweeps.cli.status_subject import State, Subject, SweepSubject
 from sweeps.records.control_text import takes_nowhere
@@ -35,7 +36,7 @@ class VerificationSubject(Subject):
         rule = "must be a verification's plan with schema version"
         plan = cast(PlanFile, read_versioned(paths.plan, PLAN_VERSION, rule))
         self.paths, self.planned, self.adaptive = paths, planned_trials(plan), False
-        self._folder = paths.root.absolute()
+        self._own, self._folder = paths, paths.root.absolute()
         self._sweep = SweepPaths(self._folder.parent.parent)
         self.name = f"verification {self._folder.name}"
         self._answer, self._answered = paths.answer, paths.answer.is_file()
@@ -66,10 +67,11 @@ class VerificationSubject(Subject):
         if state == "running":
             return None, "it ends by itself"
         if state != "finished" or again or not self._answered:
-            return None, SAME_COMMAND
+            return self._goes_on()
         sweep, region = self._sweep.root, self._region
         if found is None:
-            return None, f"{self._answer} cannot be read: {SAME_COMMAND}"
+            following, why = go_on(self._sweep.root, self._own)
+            return following, f"{self._answer} cannot be read: {why}"
         status = command("sweeps", "status", sweep)
         if region is None or not found["draws"]:
             return status, f"this one: {found['text']}; says what is next for the sweep"
@@ -80,6 +82,13 @@ class VerificationSubject(Subject):
             return status, f"this one: {found['text']}; {latest}"
         following, why = next_by_standing(sweep, region, found)
         return following, why if found["state"] == "verified" else f"{found['text']}: {why}"
+
+    def _goes_on(self) -> Next:
+        sweep, region = self._sweep.root, self._region
+        if region is not None and changed(sweep, region, self._own):
+            status = command("sweeps", "status", sweep)
+            return status, "the region has changed since this one began, so that it cannot go on"
+        return go_on(sweep, self._own)
 
     @cached_property
     def _of_sweep(self) -> VerificationCount | None:

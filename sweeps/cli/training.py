@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from sweeps.records.answer_entry import VerificationEntry
     from sweeps.spec import SweepSpec
 
-#: A saved program should answer at least this share of the images as the trained model did.
-LEAST_ALIKE = 0.99
 #: States of a verification that speak against the region.
 WARNED = ("failed", "stale")
 
@@ -45,6 +43,8 @@ def train(args: argparse.Namespace) -> int:
     folder = paths.models / chosen.name if out is None else out
     if chosen.known_seed:
         say(f"note: the sweep has trained seed {chosen.trial.seed} itself: this is no new model")
+    if chosen.point.not_in is not None:
+        say(f"warning: this point is {chosen.point.not_in}")
     if (warning := recorded_warning(criteria_of(spec), Ledger(paths.ledger))) is not None:
         say(warning)
     if (standing := _verification(chosen.verification, paths.root)) is not None:
@@ -80,11 +80,11 @@ def _device(spec: SweepSpec) -> str:
 
 
 def _checked(config: Mapping[str, Any]) -> int:
-    from sweeps.cli.training_text import tried_on
+    from sweeps.cli.training_text import answers_otherwise, tried_on
     from sweeps.final_model.held_to import missed
 
     program, code = config["files"]["program"], FINE
-    if program and program["answers_alike"] < LEAST_ALIKE * program["tried_on"]:
+    if answers_otherwise(program):
         others = program["tried_on"] - program["answers_alike"]
         say(
             f"error: the saved program gives another class than the trained model in {others} of "

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdoor.wording import counted
+from sweeps.cli.console import FAILURES, FINE
 
 if TYPE_CHECKING:
     from sweeps.records.final_model_file import ExpectedEntry, FigureEntry, ProgramEntry
     from sweeps.records.model_answer import RateEntry
 
+#: A saved program should answer at least this share of the images as the trained model did.
+LEAST_ALIKE = 0.99
 #: A final model's config.json.
 Config = Mapping[str, Any]
 
@@ -43,15 +46,18 @@ def _figures(config: Config) -> list[str]:
     seeds = len(config["expected_from_seeds"])
     of = f", from {counted(seeds, 'seed')}" if seeds else ""
     head = ["", "this model", "", f"expected of one new seed (95 %{of})"]
-    rows = [head, *(_row(figure) for figure in config["figures"])]
+    rows = [head, *(_row(figure, config) for figure in config["figures"])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    if all(figure["expected"] is None for figure in config["figures"]):
+    by_model = any(_limits(figure, config) for figure in config["figures"])
+    none = all(figure["expected"] is None for figure in config["figures"])
+    if none and (config["point_modelled"] is not None or not by_model):
         lines.append(_why_none(config, seeds))
-    if "region_about" in config and (seeds > 1 or config["point_modelled"] is not None):
+    by_model = by_model or config["point_modelled"] is not None
+    if "region_about" in config and (seeds > 1 or by_model):
         lines.append(
             f"The region is about {config['region_about']}; these limits are of one new seed, and "
             "so wider."
@@ -69,15 +75,63 @@ def _held_to(config: Config) -> list[str]:
             "attack success is not judged: no attack poisoned this model, and the "
             f"{which} of a clean model"
         ]
-    return ["", *lines, *success]
+    return ["", *lines, *success, _verdict(config)]
 
 
-def _row(figure: FigureEntry) -> list[str]:
+def _verdict(config: Config) -> str:
+    from sweeps.final_model.verdict_text import verdict_line
+
+    entries = config["held_to"]
+    failed = answers_otherwise(config["files"]["program"])
+    code = FAILURES if failed or any(entry["beyond_chance"] for entry in entries) else FINE
+    broken = next((word for word in ("diverged", "collapsed") if config[word]), None)
+    return verdict_line(entries, config["attack"] is None, broken, code)
+
+
+def answers_otherwise(program: ProgramEntry | None) -> bool:
+    """Whether a saved program gives too many answers that the trained model does not."""
+    return program is not None and program["answers_alike"] < LEAST_ALIKE * program["tried_on"]
+
+
+def _row(figure: FigureEntry, config: Config) -> list[str]:
     name = "clean accuracy" if figure["attack"] is None else f"success of {figure['attack']}"
     value = "" if figure["value"] is None else f"{figure['value']:.3f}"
     counts = f"{figure['count']} of {figure['total']}"
-    outside = " (this one is outside)" if figure["inside"] is False else ""
-    return [name, value, counts, _range(figure["expected"]) + outside]
+    return [name, value, counts, _expected(figure, config)]
+
+
+def _expected(figure: FigureEntry, config: Config) -> str:
+    """By the point's seeds, and by the model of a region search."""
+    seeds, model = figure["expected"], _limits(figure, config)
+    of = ", of a poisoned one" if config["attack"] is None else ""
+    parts = []
+    if seeds is not None or model is None:
+        parts.append(_range(seeds) + (_side(figure, seeds) if figure["inside"] is False else ""))
+    if model is not None:
+        low, high = model
+        side = _side(figure, {"low": low, "high": high})
+        parts.append(f"by the model{of}: {low:.3f} to {high:.3f}{side}")
+    return "; ".join(parts)
+
+
+def _limits(figure: FigureEntry, config: Config) -> tuple[float, float] | None:
+    """What the model of a region search expects, where the figure is held to it."""
+    own = (
+        (entry["low"], entry["high"])
+        for entry in config["held_to"]
+        if (entry["figure"], entry["attack"]) == (figure["figure"], figure["attack"])
+        and entry["by"] == "model"
+    )
+    return next(own, None)
+
+
+def _side(figure: FigureEntry, limits: Mapping[str, Any] | None) -> str:
+    """Whether the figure lies on the good side of the limits or on the bad one, or neither."""
+    value = figure["value"]
+    if value is None or limits is None or limits["low"] <= value <= limits["high"]:
+        return ""
+    better = (value > limits["high"]) == (figure["figure"] == "clean_accuracy")
+    return f" (this one is {'better' if better else 'worse'})"
 
 
 def _range(expected: ExpectedEntry | None) -> str:

@@ -10,7 +10,7 @@ those of this model's own rate by its test images alone (exact, Clopper and Pear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from backdoor.result import Measurement, TrialResult
@@ -30,11 +30,13 @@ CLEAN_ACCURACY, ATTACK_SUCCESS = "clean_accuracy", "attack_success"
 
 @dataclass(frozen=True)
 class Interval:
-    """Of a rate, fractions, by what they are known."""
+    """Of a rate, fractions, by what they are known. poisoned: whether they are of poisoned models
+    although this one is clean."""
 
     low: float
     high: float
     by: Literal["seeds", "model", "images"]
+    poisoned: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def _accuracy(result: TrialResult, chosen: Chosen) -> HeldToEntry:
     if asked.clean is None:
         return _said(entry, "the best accuracy of the sweep is not known")
     limits = _limits(counts, clean_counts_of(rows), model)
+    limits = replace(limits, poisoned=limits.by == "model" and chosen.attack is None)
     return _judged(entry, limits, result, at_least=True, edge=asked.clean)
 
 
@@ -154,7 +157,7 @@ def _judged(
         "by": limits.by,
     }
     state = "diverged" if result.diverged else "collapsed" if result.collapsed else None
-    return {**found, "text": line(found, outside, state)}
+    return {**found, "text": line(found, outside, state, poisoned=limits.poisoned)}
 
 
 def _entry(

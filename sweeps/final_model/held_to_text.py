@@ -7,16 +7,24 @@ from sweeps.statistics.margins import DIGITS
 
 #: By what is known what one seed may do.
 SEED, IMAGES = "what one seed may do", "what its test images alone leave open"
+POISONED = "what one poisoned seed may do, by the search's model"
 #: Figures by name, short.
 SHORT = {"clean_accuracy": "accuracy"}
 #: Decimal places: as few as show two figures apart.
 FEWEST, MOST = 3, 6
 
 
-def line(entry: HeldToEntry, outside: bool, broken: str | None, why: str | None = None) -> str:
+def line(
+    entry: HeldToEntry,
+    outside: bool,
+    broken: str | None,
+    why: str | None = None,
+    poisoned: bool = False,
+) -> str:
     """`accuracy 0.910, below the 0.917 (best - 0.05) asked for: within what one seed may do (0.901
     to 0.953)`. outside: whether the value lies outside these limits on the bad side. broken: how,
-    if it is. why: why it is not judged."""
+    if it is. why: why it is not judged. poisoned: whether the limits are those of poisoned models
+    and this one is clean."""
     name = SHORT.get(entry["figure"], entry["figure"].replace("_", " "))
     value, threshold = entry["value"], entry["threshold"]
     if why is not None or value is None or threshold is None:
@@ -26,7 +34,7 @@ def line(entry: HeldToEntry, outside: bool, broken: str | None, why: str | None 
     beside = f"{name} {shown}, {_relation(entry)} the {_asked(entry, limit)} asked for"
     if broken is not None:
         return f"{beside}, but this model has {broken} and meets nothing"
-    return f"{beside}{_chance(entry, outside)}"
+    return f"{beside}{_chance(entry, outside, poisoned)}"
 
 
 def apart(value: float, threshold: float) -> tuple[str, str]:
@@ -50,12 +58,11 @@ def _relation(entry: HeldToEntry) -> str:
 
 def _asked(entry: HeldToEntry, limit: str) -> str:
     """The threshold, and the rule where that is no number."""
-    rule = entry["rule"]
-    if rule.replace(".", "", 1).isdigit():
-        return limit
-    rate = entry["baseline_success"]
-    if not rule.startswith("baseline"):
+    rule, rate = entry["rule"], entry["baseline_success"]
+    if rule.startswith("best"):
         return f"{limit} ({rule})"
+    if not rule.startswith("baseline"):
+        return limit
     clean = (
         "the clean baseline is not known and counts as 0"
         if rate is None
@@ -64,15 +71,24 @@ def _asked(entry: HeldToEntry, limit: str) -> str:
     return f"{limit} ({rule}; {clean})"
 
 
-def _chance(entry: HeldToEntry, outside: bool) -> str:
+def _chance(entry: HeldToEntry, outside: bool, poisoned: bool) -> str:
     limits = f"({entry['low']:.3f} to {entry['high']:.3f})"
-    what = IMAGES if entry["by"] == "images" else SEED
+    what = IMAGES if entry["by"] == "images" else POISONED if poisoned else SEED
     if entry["met"]:
         if entry["by"] == "images":
             return ""
-        return f", but outside {what} {limits}" if outside else f"; {what}: {limits[1:-1]}"
+        if outside:
+            return f", though worse than {what} {limits}"
+        return f"; better than {what} {limits}" if _better(entry) else f"; {what}: {limits[1:-1]}"
     if not entry["beyond_chance"]:
         return f": within {what} {limits}"
     if outside or entry["by"] == "images":
         return f": beyond {what} {limits}"
     return f", as is all of {what} here {limits}"
+
+
+def _better(entry: HeldToEntry) -> bool:
+    """Whether the value lies outside the limits on the good side."""
+    value, low, high = entry["value"], entry["low"], entry["high"]
+    assert value is not None and low is not None and high is not None
+    return value > high if entry["figure"] == "clean_accuracy" else value < low

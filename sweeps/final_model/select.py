@@ -10,6 +10,7 @@ from backdoor.config import TrialConfig, build_defence
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import LARGEST
 from sweeps.final_model.asked import Asked, ModelLimits
+from sweeps.final_model.point_text import not_in
 from sweeps.ledger import FINISHED, STOPPED, Ledger
 from sweeps.records.answer_entry import SettingEntry, VerificationEntry
 from sweeps.records.final_model_file import AttackName
@@ -33,7 +34,8 @@ class ChosenPoint:
 
     why: the words that chose it. worst_attack: the id of the panel's attack that succeeds most
     there, None where that is not known. predicted: what the model of a region search says of it,
-    where the model chose it. limits: what such a model expects of one new seed there.
+    where the model chose it. limits: what such a model expects of one new seed there. not_in: how
+    the point stands, None where it is IN by some verdict.
     """
 
     defence_id: str
@@ -44,6 +46,7 @@ class ChosenPoint:
     worst_attack: str | None
     predicted: ModelPointEntry | None = None
     limits: ModelLimits | None = None
+    not_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def _of_model(
         worst_attack=worst["attack_id"],
         predicted=found,
         limits=ModelLimits.of_worst(found["clean_accuracy"], found["attack_success"], label, panel),
+        not_in=None if found["probability"] >= spec.region.confidence else f"not IN: {inside}",
     )
 
 
@@ -218,6 +222,7 @@ def _tried_point(
         why=why,
         worst_attack=entry["worst_attack"],
         limits=limits,
+        not_in=not_in(entry, region),
     )
 
 

@@ -31,6 +31,12 @@ def clean_asked(region: RegionFile) -> str:
     value, rule = clean["value"], clean["rule"]
     if (model := region.get("model")) is not None:
         value = model["clean_accuracy"]
+    return accuracy_asked(value, rule)
+
+
+def accuracy_asked(value: float | None, rule: str) -> str:
+    """`clean accuracy >= 0.917 (best - 0.05)`, `clean accuracy >= 0.9`. value: that follows from
+    the rule, None where it is not known."""
     if value is None or not rule.startswith("best"):
         return f"clean accuracy >= {rule}"
     return f"clean accuracy >= {value:.3f} ({rule})"

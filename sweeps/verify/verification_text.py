@@ -8,6 +8,7 @@ from pathlib import Path
 from backdoor.wording import counted, noun_for
 from sweeps.records.answer_entry import FailingEntry
 from sweeps.records.control_text import NOWHERE_AT_ALL
+from sweeps.records.question_text import accuracy_asked
 from sweeps.records.success_words import attack_words, excess_words
 from sweeps.records.thresholds import MEDIAN
 from sweeps.records.verification_file import DrawEntry, VerificationFile
@@ -104,12 +105,13 @@ def _verdict(answer: VerificationFile, nowhere: bool) -> list[str]:
         else "points, each with one fresh seed"
     )
     return [
-        f"{word} {inside['passed']} of {counted(inside['draws'], 'draw')} inside pass. With "
+        f"{word} {inside['passed']} of {counted(inside['draws'], 'draw')} inside "
+        f"{_pass(inside['draws'])}. With "
         f"{_percent(answer['confidence'])} confidence at least "
         f"{_percent(inside['lower_bound'])} of such draws pass; {_percent(answer['claim'])} is "
         "claimed.",
-        f"Draws are {unit}: clean accuracy >= {least:.3f} "
-        f"({thresholds['rule']}), {attack_words(thresholds)} "
+        f"Draws are {unit}: {accuracy_asked(least, thresholds['rule'])}, "
+        f"{attack_words(thresholds)} "
         "for every attack of the panel.",
         _drawn_from(answer),
     ]
@@ -168,7 +170,8 @@ def _failed(label: str, draws: list[DrawEntry], drawn: int) -> str:
     worst = max(draws, key=lambda draw: draw.get("excess", draw["attack_success"]))
     lowest = min(draw["clean_accuracy"] for draw in draws)
     return (
-        f"  {len(draws)} of {counted(drawn, 'draw')} of {label} fail: "
+        f"  {len(draws)} of {counted(drawn, 'draw')} of {label} "
+        f"{noun_for(drawn, 'fails', 'fail')}: "
         f"lowest clean accuracy {lowest:.3f}, "
         f"highest attack success {worst['attack_success']:.3f}{excess_words(worst)} "
         f"({worst['worst_attack']})"
@@ -179,7 +182,8 @@ def _parts(answer: VerificationFile) -> list[str]:
     lines = []
     for words, part in {"Near the border": answer["border"], "Outside": answer["outside"]}.items():
         if part["draws"]:
-            lines.append(f"{words}: {part['passed']} of {counted(part['draws'], 'draw')} pass.")
+            count = f"{part['passed']} of {counted(part['draws'], 'draw')}"
+            lines.append(f"{words}: {count} {_pass(part['draws'])}.")
         else:
             lines.append(f"{words}: nothing to draw from.")
     return lines
@@ -203,8 +207,8 @@ def _transfer(answer: VerificationFile) -> list[str]:
         return []
     lines = ["", "Attacks outside the panel, about which the region claims nothing (transfer):"]
     lines += [
-        f"  {entry['label']}: {entry['passed']} of {counted(entry['draws'], 'draw')} inside pass "
-        f"(at least {_percent(entry['lower_bound'])})"
+        f"  {entry['label']}: {entry['passed']} of {counted(entry['draws'], 'draw')} inside "
+        f"{_pass(entry['draws'])} (at least {_percent(entry['lower_bound'])})"
         for entry in answer["transfer"]
     ]
     return lines
@@ -226,6 +230,10 @@ def _remarks(answer: VerificationFile) -> list[str]:
             "a verification passes by chance."
         )
     return lines
+
+
+def _pass(draws: int) -> str:
+    return noun_for(draws, "passes", "pass")
 
 
 def _percent(fraction: float | None) -> str:

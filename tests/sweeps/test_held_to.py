@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from sweeps.cli.training import _verification
-from sweeps.cli.training_text import tried_on
+from sweeps.cli.training_text import _figures, tried_on
 from sweeps.final_model.asked import Asked, ModelLimits
 from sweeps.final_model.foreseen import _above, foreseen
 from sweeps.final_model.held_to import held_to, missed
+from sweeps.final_model.verdict_text import verdict_line
 from sweeps.records.trial_row import CLEAN, TrialRow
 from sweeps.statistics.prediction import chance_above, predict_one
 
@@ -55,6 +56,7 @@ def limits(low: float, high: float) -> ModelLimits:
     [
         (result(910, 5), limits(0.01, 0.06), False, False, "accuracy 0.910, below the 0.917 (best - 0.05) asked for: within what one seed may do (0.900 to 0.950)"),
         (result(930, 5), limits(0.01, 0.06), True, False, "accuracy 0.930, above the 0.917 (best - 0.05) asked for; what one seed may do: 0.900 to 0.950"),
+        (result(960, 5), limits(0.01, 0.06), True, False, "accuracy 0.960, above the 0.917 (best - 0.05) asked for; better than what one seed may do (0.900 to 0.950)"),
         (result(917, 5), None, True, False, "accuracy 0.917, at the 0.917 (best - 0.05) asked for"),
         (result(899, 5), limits(0.01, 0.06), False, True, "accuracy 0.899, below the 0.917 (best - 0.05) asked for: beyond what one seed may do (0.900 to 0.950)"),
     ],
@@ -72,7 +74,7 @@ def test_clean_accuracy(of, known, met, beyond, text) -> None:
         (13, limits(0.01, 0.2), False, False, "attack success 0.130, above the 0.100 asked for: within what one seed may do (0.010 to 0.200)"),
         (20, limits(0.15, 0.25), False, True, "attack success 0.200, above the 0.100 asked for, as is all of what one seed may do here (0.150 to 0.250)"),
         (10, limits(0.01, 0.2), True, False, "attack success 0.100, at the 0.100 asked for; what one seed may do: 0.010 to 0.200"),
-        (9, limits(0.01, 0.06), True, False, "attack success 0.090, below the 0.100 asked for, but outside what one seed may do (0.010 to 0.060)"),
+        (9, limits(0.01, 0.06), True, False, "attack success 0.090, below the 0.100 asked for, though worse than what one seed may do (0.010 to 0.060)"),
         (13, None, False, False, "attack success 0.130, above the 0.100 asked for: within what its test images alone leave open (0.071 to 0.212)"),
         (30, None, False, True, "attack success 0.300, above the 0.100 asked for: beyond what its test images alone leave open (0.212 to 0.400)"),
     ],
@@ -130,6 +132,74 @@ def test_what_is_not_judged_and_what_meets_nothing() -> None:
 def test_figures_that_three_decimals_do_not_tell_apart() -> None:
     entry = held_to(result(930, 1001, 10000), chosen(limits=limits(0.0, 0.06)))[1]
     assert entry["text"].startswith("attack success 0.1001, above the 0.1000 asked for: beyond")
+
+
+def test_limits_of_poisoned_models_beside_a_clean_one() -> None:
+    known = limits(0.01, 0.06)
+    said = "accuracy 0.930, above the 0.917 (best - 0.05) asked for; what one poisoned seed may do, by the search's model: 0.900 to 0.950"  # fmt: skip
+    assert held_to(result(930, 1), chosen(attack=None, limits=known))[0]["text"] == said
+    better = held_to(result(960, 1), chosen(attack=None, limits=known))[0]["text"]
+    assert "; better than what one poisoned seed may do, by the search's model (0.900" in better
+
+
+def test_a_rule_that_is_a_number_is_said_once() -> None:
+    for rule in ("0.917", "9.17e-01"):
+        text = held_to(result(930, 1), chosen(replace(ASKED, clean_rule=rule)))[0]["text"]
+        assert text == "accuracy 0.930, above the 0.917 asked for"
+
+
+@pytest.mark.parametrize(
+    ("of", "attack", "known", "said"),
+    [
+        (result(930, 5), PANEL, None, "Meets what the spec asks for: accuracy and attack success."),
+        (result(930, 1), None, None, "Meets what the spec asks for: accuracy. Not judged: attack success (this model is clean)."),
+        (result(930, 13), PANEL, limits(0.01, 0.2), "Misses attack success, within what one seed may do (exit code 0). Meets what the spec asks for: accuracy."),
+        (result(930, 13), PANEL, None, "Misses attack success, within what its test images alone leave open (exit code 0). Meets what the spec asks for: accuracy."),
+        (result(800, 13), PANEL, limits(0.01, 0.2), "Misses accuracy beyond chance (exit code 1). Misses attack success, within what one seed may do."),
+        (result(800, 30), PANEL, None, "Misses accuracy and attack success beyond chance (exit code 1)."),
+        (result(930, 0, 0), PANEL, None, "Meets what the spec asks for: accuracy. Not judged: attack success (no test image was triggered)."),
+        (result(930, 0, collapsed=True), PANEL, None, "Misses accuracy and attack success: this model has collapsed (exit code 1)."),
+    ],
+)  # fmt: skip
+def test_the_verdict_is_a_line(of, attack, known, said) -> None:
+    entries = held_to(of, chosen(attack=attack, limits=known))
+    broken = "collapsed" if of.collapsed else None
+    assert verdict_line(entries, attack is None, broken, 1 if missed(entries) else 0) == said
+
+
+def test_the_verdict_names_attacks_apart() -> None:
+    (accuracy, success) = held_to(result(930, 5), chosen())
+    other = held_to(result(930, 90), chosen())[1] | {"attack": "sine to 0"}
+    line = verdict_line([accuracy, success, other], False, None, 1)
+    assert line == "Misses attack success of sine to 0 beyond chance (exit code 1). Meets what the spec asks for: accuracy and attack success of patch to 0."  # fmt: skip
+
+
+POISONED_BY = {"number": 1, "attack_id": "a", "label": "patch"}
+
+
+def test_the_limits_of_the_model_are_in_the_table() -> None:
+    """Of a clean model they are those of a poisoned one; a better figure is not called outside."""
+    for attack, correct, cells in (
+        (PANEL, 930, ("by the model: 0.900 to 0.950", "by the model: 0.010 to 0.060")),
+        (PANEL, 960, ("by the model: 0.900 to 0.950 (this one is better)",)),
+        (PANEL, 890, ("by the model: 0.900 to 0.950 (this one is worse)",)),
+        (None, 930, ("by the model, of a poisoned one: 0.900 to 0.950", "none can be given")),
+    ):
+        of = result(correct, 5)
+        entries = held_to(of, chosen(attack=attack, limits=limits(0.01, 0.06)))
+        figures = [
+            {"figure": e["figure"], "attack": e["attack"], "value": e["value"], "count": 1,
+             "total": 1, "expected": None, "inside": None}
+            for e in entries
+        ]  # fmt: skip
+        config = {
+            "attack": POISONED_BY if attack else None, "figures": figures, "held_to": entries,
+            "expected_from_seeds": [], "point_modelled": None, "region_about": "the median seed",
+        }  # fmt: skip
+        lines = _figures(config)
+        for line, cell in zip(lines[1:], cells, strict=False):
+            assert line.endswith(f"  {cell}")
+        assert "One seed says nothing" not in "".join(lines)
 
 
 # --- one new poisoned seed ----------------------------------------------------------------------

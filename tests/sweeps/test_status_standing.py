@@ -1,6 +1,7 @@
 """`sweeps status` of a sweep that was verified: the words of region.json, and what is next by them."""
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,17 @@ from small import begin, small_spec, sweep
 from trials import fake_result
 
 from sweeps.answer.write import write_region
-from sweeps.cli.main import main
+from sweeps.cli.main import build_parser, main
+from sweeps.cli.status_go_on import SAME_COMMAND, begun, go_on
 from sweeps.cli.status_next import claim_of, next_by_standing
 from sweeps.ledger import Ledger, finished_rows, with_column
 from sweeps.results.extend import extend_results
 from sweeps.runners.serial import SerialRunner
 from sweeps.storage.files import write_json
-from sweeps.storage.paths import SweepPaths, VerificationPaths
+from sweeps.storage.paths import SweepPaths, VerificationPaths, read_region
 from sweeps.verify.plan import settings_of
 from sweeps.verify.run import verification
+from sweeps.verify.transfer import transfer_attacks
 
 DEFENCE = {
     "architecture": {"kind": "linear", "weight_decay": [0, 0.01, 0.02, 0.03]},
@@ -89,14 +92,28 @@ def same_words(paths, spec, capsys):
     return answer
 
 
+def harder_to_meet(region):
+    thresholds = region["thresholds"]
+    return {**thresholds, "attack_success": 0.01}
+
+
 def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     paths, spec = swept
     assert asked(paths.root, capsys)["verification"] is None
     unfinished = verified(paths, spec, draws=30, ends=False)
     answer = same_words(paths, spec, capsys)
     assert answer["verification"]["text"] == "unfinished (0 trainings so far)"
-    goes_on = "the same `sweeps verify` command as before goes on with it"
-    assert (answer["next"], answer["next_why"]) == (None, goes_on)
+    goes_on = f"sweeps verify {paths.root} --claim 0.8 --draws 30 --target median --basis means"
+    assert answer["next"].endswith(f"{goes_on} --transfer none")
+    interrupted = f"goes on with verification {unfinished.name}, which was interrupted"
+    assert answer["next_why"] == interrupted
+    region = read_region(paths.root)
+    own = asked(unfinished, capsys)
+    assert (own["next"], own["next_why"]) == (answer["next"], interrupted)
+    write_json(paths.region, region | {"thresholds": harder_to_meet(region)})
+    own = asked(unfinished, capsys)
+    assert own["next"].endswith(f"sweeps status {paths.root}")
+    assert own["next_why"].startswith("the region has changed since this one began")
     shutil.rmtree(unfinished)
 
     few = verified(paths, spec, draws=3)
@@ -134,6 +151,32 @@ def test_what_is_next_follows_from_the_standing(swept, capsys) -> None:
     assert answer["verification"]["text"].startswith("stale: failed (")
     own = asked(failed, capsys)
     assert own["verification"] == answer["verification"] and "train" not in (own["next"] or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "basis"),
+    [
+        ("none", (30, 7, "median", None), None),
+        ("standard-1", (None, None, "share", 0.8), "bounds"),
+        ("[{trigger: {kind: patch, size: 2}, target: 1}]", (None, None, "median", None), None),
+    ],
+)
+def test_the_command_goes_on_with_that_very_verification(swept, given, settings, basis) -> None:
+    paths, spec = swept
+    case = verification(paths, spec, settings_of(*settings), transfer_attacks(spec, given), basis)
+    assert case.plan and begun(paths.root, read_region(paths.root)) == case.paths
+    following, _ = go_on(paths.root, case.paths)
+    args = build_parser().parse_args(shlex.split(following)[1:])
+    asked = settings_of(args.draws, args.seeds, args.target, args.claim)
+    again = verification(paths, spec, asked, transfer_attacks(spec, args.transfer), args.basis)
+    assert again.paths == case.paths
+    assert ("--transfer" in following) == (given != "standard-1")
+
+
+def test_a_plan_that_cannot_be_read_has_no_command(tmp_path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    for own in (None, VerificationPaths(tmp_path)):
+        assert go_on(tmp_path, own) == (None, SAME_COMMAND)
 
 
 def test_a_verification_that_can_prove_nothing_does_not_advise_a_model(swept, capsys) -> None:

@@ -157,7 +157,11 @@ def test_it_says_what_is_expected(finished, tmp_path, capsys) -> None:
     expected = config["figures"][1]["expected"]
     assert (success["low"], success["high"]) == (expected["low"], expected["high"])
     assert success["low"] > success["threshold"] == 0.2 and success["rule"] == "0.2"
-    assert f"\n\n{accuracy['text']}\n{success['text']}\n\nLoad it" in out
+    verdict = "Misses attack success beyond chance (exit code 1). Meets what the spec asks for: accuracy."  # fmt: skip
+    assert f"\n\n{accuracy['text']}\n{success['text']}\n{verdict}\n\nLoad it" in out
+    warned = [line for line in err.splitlines() if line.startswith("warning: this point is ")]
+    assert len(warned) == 1 and warned[0].startswith("warning: this point is OUT by means: clean")
+    assert warned[0].endswith(" at 3 % to class 0), but asked for are clean accuracy >= 0.889 (best - 0.05), attack success <= 0.2 for all 2 attacks")  # fmt: skip
     assert f"above the 0.200 asked for, as is all of what one seed may do here ({expected['low']:.3f} to" in out  # fmt: skip
     assert "The region is about the mean over seeds; these limits are of one new seed, and so wider." in out  # fmt: skip
     figure = config["figures"][0]
@@ -265,7 +269,9 @@ def test_a_sweep_that_is_not_finished(finished, tmp_path, capsys) -> None:
     assert main(["train", str(paths.root), "--point", name, "--attack", "worst"]) == WRONG
     assert "--attack: needs a point that every attack of the panel has met" in capsys.readouterr().err  # fmt: skip
     assert main(["train", str(paths.root), "--point", name, "--json"]) == FINE
-    config = json.loads(capsys.readouterr().out)
+    streams = capsys.readouterr()
+    assert "warning: this point is INCOMPLETE: some of its trials have not ended" in streams.err
+    config = json.loads(streams.out)
     assert config["expected_from_seeds"] == [0, 1, 2] and config["if_poisoned"] is None
 
 

@@ -492,6 +492,12 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
     text = verification_text(answer)
     assert "Attacks outside the panel, about which the region claims nothing (transfer):" in text
     assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0.0 %)" in text
+    assert "5 fresh seeds: clean accuracy >= 0.9, attack success <= 0.2 for every" in text
+    one = {**answer, "border": {"draws": 1, "passed": 0, "share": 0.0, "lower_bound": 0.0}}
+    one |= {"inside": {**answer["inside"], "draws": 1, "passed": 1}}
+    text = verification_text(one)
+    assert text.startswith("Not proven: 1 of 1 draw inside passes. With ")
+    assert "Near the border: 0 of 1 draw passes.\n" in text
 
 
 def test_the_default_transfer_leaves_out_what_the_panel_has(tmp_path) -> None:
