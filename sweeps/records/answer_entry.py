@@ -29,7 +29,8 @@ class QuestionEntry(TypedDict):
 
     text: a sentence. attacks: how many the panel has. seeds: how many every attack needs at a
     point; of a region search, those that may be drawn. target: over which seeds a point must pass:
-    the `mean`, of a region search the `median` or the `share` (90 %) of them."""
+    the `mean`, of a region search the `median` or the `share` (90 %) of them.
+    """
 
     text: str
     attacks: int
@@ -44,7 +45,8 @@ class StateEntry(TypedDict):
     said. at_most: whether the search may end with fewer than `planned`. ended: those with a result,
     stopped ones included. failed: those without one. why: why a search has ended before all planned
     trials, None otherwise. points_planned: defence points that the search tries in all, None where
-    it chooses as it goes; files that were brought up lack it."""
+    it chooses as it goes; files that were brought up lack it.
+    """
 
     state: SweepState
     text: str
@@ -59,12 +61,13 @@ class StateEntry(TypedDict):
 class VerdictCounts(TypedDict):
     """How many defence points that were tried have each verdict; they add up to `total`.
 
-    total: all that were tried. certainly_in: inside by bounds of the point's own seeds (`by_bounds`).
-    likely_in: inside by a model of all points together (`by_model`), where the bounds leave the
-    point undecided. undecided: complete points that neither decides. likely_out: outside by that
-    model, where the bounds leave the point undecided. certainly_out: outside by bounds. incomplete:
-    points that lack a trial and are neither certain nor likely. in_by_means: of all, those that are
-    IN by means, whatever else they are; that alone is no claim about new seeds."""
+    total: all that were tried. certainly_in: inside by bounds of the point's own seeds
+    (`by_bounds`). likely_in: inside by a model of all points together (`by_model`), where the
+    bounds leave the point undecided. undecided: complete points that neither decides. likely_out:
+    outside by that model, where the bounds leave the point undecided. certainly_out: outside by
+    bounds. incomplete: points that lack a trial and are neither certain nor likely. in_by_means: of
+    all, those that are IN by means, whatever else they are; that alone is no claim about new seeds.
+    """
 
     total: int
     certainly_in: int
@@ -80,7 +83,8 @@ class SpaceShares(TypedDict):
     """Of a region search, the shares of the whole defence space by its model.
 
     likely_in, undecided, likely_out: the share with this verdict; these three add up to 1. volume:
-    the share expected to be inside. volume_lower, volume_upper: its 90 % interval."""
+    the share expected to be inside. volume_lower, volume_upper: its 90 % interval.
+    """
 
     likely_in: float
     undecided: float
@@ -94,7 +98,8 @@ class VerdictsEntry(TypedDict):
     """All verdicts.
 
     confidence: of each one, in (0, 1). points: of those that were tried. space: of the whole space
-    of a region search; None where no model has a space."""
+    of a region search; None where no model has a space.
+    """
 
     confidence: float
     points: VerdictCounts
@@ -107,7 +112,8 @@ class HeadlineEntry(TypedDict):
 
     claim: what it rests on: `certain`, bounds of points' own seeds; `likely`, a model of all points
     together; `means`, means over seeds only; `none`, where no point is inside by any of these;
-    `unknown`, where none has been judged. text: the claim as a sentence."""
+    `unknown`, where none has been judged. text: the claim as a sentence.
+    """
 
     claim: Claim
     text: str
@@ -118,10 +124,12 @@ class LimitsEntry(TypedDict):
 
     value: the mean over the point's seeds, or what the model of a region search expects. lower: the
     lower limit for one new seed, with `confidence`; None where fewer than two seeds say nothing of
-    others. upper: the upper limit, likewise. confidence: with which one new seed lies between both limits, in (0, 1). by:
-    what the figures are of, the point's `seeds` or the `model`. seeds: how many the value is of,
-    None of a model. chance_to_miss: the probability that one new seed misses the threshold, by what
-    the limits are of; None where it is not known, and where the threshold is `baseline + x`."""
+    others. upper: the upper limit, likewise. confidence: with which one new seed lies between both
+    limits, in (0, 1). by: what the figures are of, the point's `seeds` or the `model`. seeds: how
+    many the value is of, None of a model. chance_to_miss: the probability that one new seed misses
+    the threshold, by what the limits are of; None where it is not known, and where the threshold is
+    `baseline + x`.
+    """
 
     value: float
     lower: float | None
@@ -139,7 +147,8 @@ class AttackAtSetting(TypedDict):
     baseline_success: how often clean models give the attacker's answer to the same images; None
     without a clean baseline. passes: whether its success meets the threshold. takes: whether the
     attack takes anywhere in the sweep: `takes`, `nowhere` or `unknown`; only one that takes is
-    withstood."""
+    withstood.
+    """
 
     attack_id: str
     label: str
@@ -161,7 +170,8 @@ class SettingEntry(TypedDict):
     to its threshold, or furthest past it. best_accuracy: clean accuracy of the most accurate point;
     None where none is known. cost: what is given up of the best accuracy; None where that is.
     attacks: the setting under each attack, in the order of the panel. text: all this as lines for
-    people."""
+    people.
+    """
 
     defence_id: str
     label: str
@@ -186,7 +196,8 @@ class WhereEntry(TypedDict):
     count: `points` that were tried, or the `space`. box: an interval of each factor; None where
     none is precise enough. rule: intervals of factors, and of products and ratios of two; None
     where none is precise enough. recommended_outside: why the recommended setting lies outside the
-    box or the rule, None where it lies in both. text: lines for people."""
+    box or the rule, None where it lies in both. text: lines for people.
+    """
 
     basis: Literal["bounds", "model", "means"] | None
     of: Literal["points", "space"]
@@ -200,7 +211,8 @@ class LimitingEntry(TypedDict):
     """What keeps points outside.
 
     label: clean accuracy, or an attack. share: of what is outside (points, or the space), that at
-    which it misses its threshold by most, or is the least likely to pass."""
+    which it misses its threshold by most, or is the least likely to pass.
+    """
 
     label: str
     share: float
@@ -211,7 +223,8 @@ class FrontPoint(TypedDict):
 
     poison_rate: the highest of the attacks that count, a fraction. share: of the points judged
     those IN by means; of a region search that of the space expected inside. lower, upper: of the
-    latter, its 90 % interval; None of points."""
+    latter, its 90 % interval; None of points.
+    """
 
     poison_rate: float
     share: float
@@ -224,7 +237,8 @@ class FailingEntry(TypedDict):
 
     condition: on factors, such as `weight_decay >= 0.01`. failed: draws that failed where it holds.
     draws: all draws inside where it holds. elsewhere_failed: draws that failed where it does not
-    hold. elsewhere_draws: all draws inside where it does not hold."""
+    hold. elsewhere_draws: all draws inside where it does not hold.
+    """
 
     condition: str
     failed: int
@@ -246,7 +260,8 @@ class VerificationEntry(TypedDict):
     lower_bound: of the share that passes, one-sided, with 95 % confidence. basis: the verdict by
     which the points are IN that were drawn from. earlier: how many other verifications there are.
     stale_because: what has changed, None where nothing has. failed_where: conditions on factors,
-    the most telling first."""
+    the most telling first.
+    """
 
     state: Standing
     text: str

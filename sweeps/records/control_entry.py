@@ -41,7 +41,8 @@ class ControlEntry(TypedDict):
 
     broken: models of the attack that were left out since they collapsed or diverged.
     broken_baselines: clean baselines that were left out for the same reason. stopped: trials of the
-    attack that were left out since they were stopped early."""
+    attack that were left out since they were stopped early.
+    """
 
     attack_id: str
     state: State

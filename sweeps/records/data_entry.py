@@ -17,7 +17,8 @@ class DataEntry(TypedDict):
     where it has none. height, width: of an image, in pixels. channels: of an image; 1 is grey, 3
     are RGB. value_range: lowest and highest of 0 to 255. class_names: by class number.
     train_by_class: training images, by class number. left_out: what is there and was not read.
-    notes: what was assumed. warnings: what makes results doubtful."""
+    notes: what was assumed. warnings: what makes results doubtful.
+    """
 
     text: list[str]
     kind: str

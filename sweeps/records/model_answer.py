@@ -20,7 +20,8 @@ DefenceEntry = dict[str, Any]
 class Shares(TypedDict):
     """Fractions of the space by label.
 
-    IN, OUT, UNDECIDED: the share with this verdict."""
+    IN, OUT, UNDECIDED: the share with this verdict.
+    """
 
     IN: float
     OUT: float
@@ -30,7 +31,8 @@ class Shares(TypedDict):
 class VolumeEntry(TypedDict):
     """A fraction of the space.
 
-    fraction: what is expected. lower, upper: its 90 % interval."""
+    fraction: what is expected. lower, upper: its 90 % interval.
+    """
 
     fraction: float
     lower: float
@@ -41,7 +43,8 @@ class CategoryEntry(Shares):
     """The shares and the volume inside of one combination of kinds, such as one architecture.
 
     IN, OUT, UNDECIDED: the share with this verdict. label: the kinds in words. volume: how much of
-    it is inside."""
+    it is inside.
+    """
 
     label: str
     volume: VolumeEntry
@@ -50,7 +53,8 @@ class CategoryEntry(Shares):
 class FrontEntry(TypedDict):
     """What is left with the panel's attacks up to one poison rate.
 
-    poison_rate: the highest of the attacks that count. volume: what is inside then."""
+    poison_rate: the highest of the attacks that count. volume: what is inside then.
+    """
 
     poison_rate: float
     volume: VolumeEntry
@@ -60,7 +64,8 @@ class LimitEntry(TypedDict):
     """What keeps points outside.
 
     label: clean accuracy, or an attack. share: of the points OUT, those at which it is the least
-    likely to pass."""
+    likely to pass.
+    """
 
     label: str
     share: float
@@ -70,7 +75,8 @@ class IntervalEntry(TypedDict):
     """Bounds of a factor.
 
     factor: its name, or the product or ratio of two (`a x b`, `a / b`). low, high: the bound; None
-    where there is none."""
+    where there is none.
+    """
 
     factor: str
     low: float | None
@@ -82,7 +88,8 @@ class DescriptionEntry(TypedDict):
 
     category: the values of factors that have no order. intervals: of the other factors. precision:
     the share of the described part that is inside, on points that the intervals were not found on.
-    coverage: the share of the region that is described, on such points too."""
+    coverage: the share of the region that is described, on such points too.
+    """
 
     category: Factors
     intervals: list[IntervalEntry]
@@ -93,7 +100,8 @@ class DescriptionEntry(TypedDict):
 class RateEntry(TypedDict):
     """A rate as the model expects it of one new seed.
 
-    expected: the rate. lower, upper: its 95 % limit."""
+    expected: the rate. lower, upper: its 95 % limit.
+    """
 
     expected: float
     lower: float
@@ -104,7 +112,8 @@ class ResistsEntry(TypedDict):
     """Up to which poison rate an attack fails.
 
     attack: the attack but for its poison rate. poison_rate: the largest one of the panel up to
-    which it fails with the spec's confidence; None where it fails at none."""
+    which it fails with the spec's confidence; None where it fails at none.
+    """
 
     attack: str
     poison_rate: float | None
@@ -116,7 +125,8 @@ class ModelPointEntry(TypedDict):
     label: its settings in words. factors: its settings by dotted name. defence: its settings as a
     trial has them. probability: P(inside). clean_accuracy: under the panel. attack_success: of
     `worst_attack`. worst_attack: the label of the attack that is expected to succeed most. resists:
-    up to which poison rate each attack fails."""
+    up to which poison rate each attack fails.
+    """
 
     label: str
     factors: Factors
@@ -132,7 +142,8 @@ class MapAxis(TypedDict):
     """A numeric factor along an axis.
 
     factor: its dotted name. log: whether its scale is logarithmic. values: ascending, the middles
-    of cells of equal width on that scale."""
+    of cells of equal width on that scale.
+    """
 
     factor: str
     log: bool
@@ -145,7 +156,8 @@ class MapEntry(TypedDict):
     category: the values of factors that have no order. inside: the mean of P(inside) over the
     category. across: the horizontal axis. up: the vertical axis; None where there is one such
     factor. averaged: the other numeric factors; their values are those of a few points of the
-    category. probability: P(inside), a list a value of `up`, one list where that is None."""
+    category. probability: P(inside), a list a value of `up`, one list where that is None.
+    """
 
     category: Factors
     inside: float
@@ -158,7 +170,8 @@ class MapEntry(TypedDict):
 class NextTrial(TypedDict):
     """A trial that the search would train next.
 
-    defence: its settings. attack: its label, None for the clean baseline. seed: of the trial."""
+    defence: its settings. attack: its label, None for the clean baseline. seed: of the trial.
+    """
 
     defence: DefenceEntry
     attack: str | None
@@ -181,7 +194,8 @@ class ModelAnswer(TypedDict):
     standard deviations. suspect: the most likely to be inside, where nothing is IN. most_accurate:
     the point with the highest expected clean accuracy. stopped_by: why the search has ended, None
     if it has not. maps: pictures of P(inside), one a category. next: what the search would try
-    then, empty once it has ended. text: all this as lines for people."""
+    then, empty once it has ended. text: all this as lines for people.
+    """
 
     trials: int
     target: str

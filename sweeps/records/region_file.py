@@ -37,7 +37,8 @@ class LeftOutEntry(TypedDict):
     defence_id: of the point. source: whose they are, the `panel`'s or the clean `baseline`'s, which
     stands for the panel where a trial was stopped. models: how many. seeds: of these models, in
     order. reference: whether the point has unbroken models left by which it could be the most
-    accurate one."""
+    accurate one.
+    """
 
     defence_id: str
     source: str
@@ -53,7 +54,8 @@ class CleanAccuracyEntry(TypedDict):
     on a best accuracy that is not known. best: that of the most accurate point, on test images;
     None where none is known, as the next two. best_point: its `defence_id`. best_source: the models
     it is of, the `panel`'s or the clean `baseline`. left_out: where broken models are left out of
-    it; files of before, whose best accuracy has them, lack it."""
+    it; files of before, whose best accuracy has them, lack it.
+    """
 
     rule: str
     value: float | None
@@ -69,8 +71,9 @@ class ThresholdsEntry(TypedDict):
     clean_accuracy: the least under every attack. attack_success: the most that any attack may have,
     a fraction. attack_rule: as the spec writes it, `baseline + 0.1`, where success is compared with
     that of the clean baseline; `attack_success` is then the number in it, which a reader that does
-    not know this key takes for a stricter threshold. confidence: of each one-sided bound, in
-    (0, 1)."""
+    not know this key takes for a stricter threshold. confidence: of each one-sided bound, in (0,
+    1).
+    """
 
     clean_accuracy: CleanAccuracyEntry
     attack_success: float
@@ -82,9 +85,10 @@ class PanelEntry(TypedDict):
     """One attack of the panel.
 
     attack_id: by which other parts of the file name it. measure_id: of its trigger and target,
-    whatever the poison rate. label: all of it in words. trigger: the name of its kind.
-    poison_rate: a fraction of the training images. target: class number, None where every class
-    goes to the next. goal: `to class 0`, in words."""
+    whatever the poison rate. label: all of it in words. trigger: the name of its kind. poison_rate:
+    a fraction of the training images. target: class number, None where every class goes to the
+    next. goal: `to class 0`, in words.
+    """
 
     attack_id: str
     measure_id: str
@@ -104,7 +108,8 @@ class AttackEntry(TypedDict):
     models give the attacker's answer to them; None without a clean baseline.
 
     excess_by_seed: where the threshold is `baseline + x`, success minus that of the clean baseline
-    of the same seed. excess: the mean of these over seeds."""
+    of the same seed. excess: the mean of these over seeds.
+    """
 
     attack_id: str
     clean_by_seed: dict[str, float]
@@ -122,7 +127,8 @@ class ExpectedFigures(TypedDict):
     measured there.
 
     clean_accuracy: under the panel. attack_success: of `worst_attack`. worst_attack: the label of
-    the attack that is expected to succeed most."""
+    the attack that is expected to succeed most.
+    """
 
     clean_accuracy: RateEntry
     attack_success: RateEntry
@@ -151,16 +157,18 @@ class PointEntry(TypedDict):
     by_means: whether the means meet the thresholds: IN, OUT or INCOMPLETE. by_bounds: whether the
     bounds do, of this point by itself: IN, OUT or UNDECIDED. by_model: the verdict by a model of
     all points together: IN, OUT or UNDECIDED; of a region search by its own model; older files lack
-    it. inside: P(inside) by the model that `by_model` is of; None where it does not say; older files lack it. verdict:
-    the surest of these that holds, since version 2. margin: the smaller distance to a threshold, below 0
-    outside. attacks: the point under each attack of the panel. baseline_accuracy: mean clean
-    accuracy of the clean baseline, None without one. broken: how many of its models
-    collapsed or diverged.
+    it. inside: P(inside) by the model that `by_model` is of; None where it does not say; older
+    files lack it. verdict: the surest of these that holds, since version 2. margin: the smaller
+    distance to a threshold, below 0 outside. attacks: the point under each attack of the panel.
+    baseline_accuracy: mean clean accuracy of the clean baseline, None without one. broken: how many
+    of its models collapsed or diverged.
 
     excess: where the threshold is `baseline + x`, the highest mean over the attacks of success
     minus that of the clean baseline of the same seed. excess_attack: the `attack_id` of the attack
-    whose excess that is. excess_lower: lower bound of the mean excess. excess_upper: its upper bound. expected: of a region
-    search, what its model expects at the point, where too few trials say more."""
+    whose excess that is. excess_lower: lower bound of the mean excess. excess_upper: its upper
+    bound. expected: of a region search, what its model expects at the point, where too few trials
+    say more.
+    """
 
     defence_id: str
     label: str
@@ -197,7 +205,8 @@ class CountsEntry(TypedDict):
 
     by_means: IN, OUT and INCOMPLETE, by means over seeds. by_bounds: IN, OUT and UNDECIDED, by
     bounds of each point. by_model: IN, OUT and UNDECIDED, by the model of all points together;
-    older files lack it."""
+    older files lack it.
+    """
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
@@ -208,7 +217,8 @@ class TrialCounts(TypedDict):
     """Trials by how they ended.
 
     finished: trained to their end. stopped: ended early by a rule of the spec; files of the first
-    releases lack it. failed: without a result. planned: in all, None where nobody said."""
+    releases lack it. failed: without a result. planned: in all, None where nobody said.
+    """
 
     finished: int
     stopped: NotRequired[int]
@@ -219,7 +229,8 @@ class TrialCounts(TypedDict):
 class RecommendedEntry(TypedDict):
     """The recommended point, for readers of version 1.
 
-    defence_id: its id. basis: the verdict by which it is IN. margin: as the point's."""
+    defence_id: its id. basis: the verdict by which it is IN. margin: as the point's.
+    """
 
     defence_id: str
     basis: Basis
@@ -251,19 +262,19 @@ class RegionFile(TypedDict):
     every search. `recommended` and `counts` are kept for readers of version 1. `next` is trials
     that a region search would train, not advice.
 
-    schema_version: the version of these keys. name: that of the sweep, as its spec has it. thresholds: when a
-    point is inside. panel: the attacks that are asked about. counts: how many points have each
-    verdict, for readers of version 1; use `verdicts`. trials: how many trials there are, by how
-    they ended. recommended: the recommended point, for readers of version 1; use `setting`, which may
-    also be one that was never trained; None where none is. points: every defence point that was
-    tried. controls: whether each attack takes anywhere, in the order of the panel; older files lack
-    it. seed_model: the model of all points together; a region search and older files lack it.
-    foretold: how often predicted verdicts were wrong, where the spec predicts them. doubts:
-    sentences to read before believing the answer. model: what the model of a region search says of
-    the whole space; None where too few trials have finished; other searches lack it. class_names:
-    names of the classes, by class number. data: what was read of the data set, where sweep.json says it. stability: what
-    of the region survives small changes; a region search, a sweep without a complete point and
-    files of before lack it.
+    schema_version: the version of these keys. name: that of the sweep, as its spec has it.
+    thresholds: when a point is inside. panel: the attacks that are asked about. counts: how many
+    points have each verdict, for readers of version 1; use `verdicts`. trials: how many trials
+    there are, by how they ended. recommended: the recommended point, for readers of version 1; use
+    `setting`, which may also be one that was never trained; None where none is. points: every
+    defence point that was tried. controls: whether each attack takes anywhere, in the order of the
+    panel; older files lack it. seed_model: the model of all points together; a region search and
+    older files lack it. foretold: how often predicted verdicts were wrong, where the spec predicts
+    them. doubts: sentences to read before believing the answer. model: what the model of a region
+    search says of the whole space; None where too few trials have finished; other searches lack it.
+    class_names: names of the classes, by class number. data: what was read of the data set, where
+    sweep.json says it. stability: what of the region survives small changes; a region search, a
+    sweep without a complete point and files of before lack it.
 
     question: what is asked. state: how far the sweep was when the file was written. headline: the
     strongest claim that holds. verdicts: how many points, and which shares of a searched space,
@@ -272,7 +283,8 @@ class RegionFile(TypedDict):
     outside, the most frequent first. front: what is left against the poison rate. next: trials that
     a region search would train next, not advice; empty of any other search. verification: how the
     region stands with fresh trainings. lacks: sentences on what a file of an earlier version does
-    not say. text: the answer as lines for people."""
+    not say. text: the answer as lines for people.
+    """
 
     schema_version: int
     name: str

@@ -13,7 +13,8 @@ class ModesEntry(TypedDict):
     """The test whether seeds have two modes (`sweeps.statistics.bimodality`).
 
     distance: the statistic. critical: above it the test fires. fired: whether it did. differences:
-    how many independent differences of two seeds there are, as far as is known."""
+    how many independent differences of two seeds there are, as far as is known.
+    """
 
     distance: float
     critical: float
@@ -25,7 +26,8 @@ class SharedEntry(TypedDict):
     """How seeds shift one metric.
 
     deviation: of a seed's logit near the threshold. correlation: the mean one between the errors
-    there. freedom: degrees of freedom of their size."""
+    there. freedom: degrees of freedom of their size.
+    """
 
     deviation: float
     correlation: float
@@ -42,10 +44,11 @@ class SeedModelEntry(TypedDict):
     clean: how seeds shift clean accuracy; None where the model is not used. success: how seeds
     shift attack success; None where the model is not used.
 
-    modes_clean: whether seeds have two modes in clean accuracy. modes_success: whether they have
-    in attack success. taking_share: an attack that took with none of the seeds may still take with
-    up to this share of all seeds, at the confidence of the bounds. fewest_seeds: of a sweep whose
-    seeds have two modes, fewer prove nothing."""
+    modes_clean: whether seeds have two modes in clean accuracy. modes_success: whether they have in
+    attack success. taking_share: an attack that took with none of the seeds may still take with up
+    to this share of all seeds, at the confidence of the bounds. fewest_seeds: of a sweep whose
+    seeds have two modes, fewer prove nothing.
+    """
 
     used: bool
     why: str | None

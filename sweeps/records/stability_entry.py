@@ -30,7 +30,8 @@ class StabilityChange(TypedDict):
     verdicts: by the basis of the verdict, `means`, `bounds`, or another one that was asked for; one
     that could not be judged is missing. recommended: `defence_id` of the point that would be
     recommended; None without one, where verdicts by bounds are missing, and where it was the model
-    of all points that recommended one, which is not fitted again."""
+    of all points that recommended one, which is not fitted again.
+    """
 
     kind: ChangeKind
     label: str
@@ -48,7 +49,8 @@ class StabilityEntry(TypedDict):
     step: by how much thresholds are moved, a fraction. inside: how many points are IN as they were
     judged, by basis. recommended: `defence_id` of the recommended point, None without one. changes:
     thresholds first, then seeds, then attacks in the order of the panel. skipped: sentences on what
-    was not tried, and why. text: the worst of each kind as lines for people."""
+    was not tried, and why. text: the worst of each kind as lines for people.
+    """
 
     step: float
     inside: dict[str, int]
