@@ -32,11 +32,11 @@ DAMAGED = (StoredDataError, OSError, LookupError, TypeError, ValueError, Attribu
 @dataclass(frozen=True)
 class Answered:
     """The verifications that were answered, the last one first, those without a draw after all
-    others; how many there are in all; and the files that could not be read, by their paths in the
+    others; how many drew anything; and the files that could not be read, by their paths in the
     results folder. whole: whether the entries are all of them, or only the first one."""
 
     entries: list[AnsweredEntry]
-    total: int
+    drawn: int
     unreadable: list[str]
     whole: bool = True
 
@@ -59,7 +59,8 @@ def answers_of(paths: SweepPaths) -> Answered:
             entries.append(_entry(folder, folder.root.name in used))
         except DAMAGED:
             unreadable.append(_name(paths, folder))
-    return Answered(sorted(entries, key=_order, reverse=True), len(entries), unreadable)
+    drawn = sum(entry["draws"] > 0 for entry in entries)
+    return Answered(sorted(entries, key=_order, reverse=True), drawn, unreadable)
 
 
 def _name(paths: SweepPaths, folder: VerificationPaths) -> str:
@@ -79,13 +80,14 @@ def used_up(paths: SweepPaths) -> set[str]:
 
 
 def _entry(folder: VerificationPaths, used: bool) -> AnsweredEntry:
-    found = _answer(folder)
+    found = answer_in(folder)
     entry = answered_entry(found, _last_end(folder) or found["region"]["frozen"], used)
     _refuse_odd(entry)
     return entry
 
 
-def _answer(folder: VerificationPaths) -> VerificationFile:
+def answer_in(folder: VerificationPaths) -> VerificationFile:
+    """The answer of a verification; one of `DAMAGED` where it cannot be read."""
     rule = "must be a verification's answer with schema version"
     return cast(VerificationFile, read_versioned(folder.answer, VERIFICATION_VERSION, rule))
 
@@ -172,14 +174,15 @@ def known_answers(paths: SweepPaths) -> Answered:
     if listed != there or not _is_answer(paths, latest):
         return answers_of(paths)
     used = latest["used_up"] or latest["verification_id"] in used_up(paths)
-    return Answered([{**latest, "used_up": used}], len(listed), [], whole=len(listed) == 1)
+    drawn = sum(each["draws"] > 0 for each in (latest, *stored["others"]))
+    return Answered([{**latest, "used_up": used}], drawn, [], whole=len(listed) == 1)
 
 
 def _is_answer(paths: SweepPaths, entry: AnsweredEntry) -> bool:
     """Whether it repeats what its answer says; not where that is damaged, which is then named."""
     folder = VerificationPaths(paths.verifications / entry["verification_id"])
     try:
-        found = _answer(folder)
+        found = answer_in(folder)
         return answered_entry(found, entry["answered"], entry["used_up"]) == entry
     except DAMAGED:
         return False

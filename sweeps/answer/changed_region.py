@@ -23,14 +23,16 @@ def changes(frozen: FrozenValues, region: RegionFile, ended: Collection[str]) ->
 
     ended: ids of the trials that the sweep's ledger has a result of.
     """
-    found = [*_thresholds(frozen["thresholds"], region["thresholds"])]
+    asked = _thresholds(frozen["thresholds"], region["thresholds"])
+    found = [*asked]
     panel = {digest("attack", attack) for attack in frozen["panel"]}
     now = {attack["attack_id"] for attack in region["panel"]}
     if panel != now:
         found.append(f"the panel changed ({_counts(len(now - panel), len(panel - now))})")
     own = frozen["region"]
     if own["kind"] == "points":
-        return found + _least(own, region) + _points(own, region)
+        # What follows from another threshold is not said again.
+        return found + ([] if asked else _least(own, region)) + _points(own, region)
     return found + _confidence(own, region) + _trials(own.get("trials", []), ended)
 
 
@@ -78,8 +80,8 @@ def _points(frozen: FrozenRegion, region: RegionFile) -> list[str]:
         if n
     ]
     moved = {
-        "came in": len((inside_now - inside) & known),
-        "left": len((inside - inside_now) & now),
+        f"came in by {basis}": len((inside_now - inside) & known),
+        f"left by {basis}": len((inside - inside_now) & now),
     }
     return found + [f"{counted(n, 'point')} {what}" for what, n in moved.items() if n]
 

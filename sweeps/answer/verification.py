@@ -13,13 +13,20 @@ from typing import Literal, cast
 
 from backdoor.settings.digest import digest
 from backdoor.wording import counted, noun_for
-from sweeps.answer.answered import DAMAGED, Answered, answers_of, folders_of, known_answers
+from sweeps.answer.answered import (
+    DAMAGED,
+    Answered,
+    answer_in,
+    answers_of,
+    folders_of,
+    known_answers,
+)
 from sweeps.answer.changed_region import changes
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import Standing, VerificationEntry
 from sweeps.records.control_text import NOWHERE_AT_ALL, takes_nowhere
 from sweeps.records.region_file import RegionFile
-from sweeps.records.verification_file import PLAN_VERSION, PlanFile
+from sweeps.records.verification_file import PLAN_VERSION, DrawEntry, PlanFile
 from sweeps.records.verification_standing import AnsweredEntry
 from sweeps.storage.files import read_versioned
 from sweeps.storage.paths import SweepPaths, VerificationPaths
@@ -27,6 +34,10 @@ from sweeps.storage.paths import SweepPaths, VerificationPaths
 NOT_YET: Literal["not yet"] = "not yet"
 #: States of a verification of what is the region still.
 HELD = ("verified", "failed", "too few")
+#: Why it is stale, in a clause.
+REASONS = 2
+#: Of other verifications, those that say something of the region.
+TOLD = ("verified", "failed")
 #: Other verifications that are named.
 NAMED = 2
 #: What was drawn from, by the basis of a verification.
@@ -67,7 +78,7 @@ def verification_entry(
     notes += latest.unreadable
     begun = _begun(paths, latest.found, region, ended)
     notes += begun.unreadable
-    entry = _entry(latest.found, known.total)
+    entry = _entry(latest.found, known.drawn)
     entry["text"] = _text(latest.found, takes_nowhere(region))
     if latest.found is not None:
         entry["text"] += _others(paths, latest.found, region, ended, entry["earlier"])
@@ -81,6 +92,17 @@ def verification_entry(
         listed = ", ".join(dict.fromkeys(notes))
         entry["text"] += f"; could not be read: {listed}"
     return entry
+
+
+def draws_of(paths: SweepPaths, entry: VerificationEntry) -> list[DrawEntry]:
+    """The draws of the verification that an entry is of; none where it holds no more, or where they
+    cannot be read."""
+    if entry["state"] not in HELD or entry["verification_id"] is None:
+        return []
+    with contextlib.suppress(*DAMAGED):
+        found = answer_in(VerificationPaths(paths.verifications / entry["verification_id"]))
+        return [draw for draw in found["draws"] if isinstance(draw["passes"], bool)]
+    return []
 
 
 # --- the latest answer -------------------------------------------------------------------------
@@ -133,7 +155,9 @@ def _stands(
     found = changes(plan["frozen"], region, ended)
     if same := len(_recorded(folder) & set(ended)):
         # An extension by seeds trains some that the verification took as fresh ones.
-        found.append(f"{counted(same, 'of its trainings', 'of its trainings')} became trials of it")
+        found.append(
+            f"{counted(same, 'of its trainings', 'of its trainings')} became trials of the sweep"
+        )
     if found:
         return Found(entry, "stale", "; ".join(found))
     return Found(entry, _held(entry))
@@ -283,11 +307,14 @@ def _others(
         if entry["verification_id"] == latest.entry["verification_id"] or not entry["draws"]:
             continue
         with contextlib.suppress(*DAMAGED):
-            if (found := _stands(folder, entry, region, ended)).state in HELD:
+            if (found := _stands(folder, entry, region, ended)).state in TOLD:
                 told.append(_text(found, nowhere=False))
     more = f"; and {len(told) - NAMED:,} more" if len(told) > NAMED else ""
     return "".join(f"; another: {text}" for text in told[:NAMED]) + more
 
 
 def _since(why: str) -> str:
-    return why.replace("; ", ", ")
+    """The first reasons; `stale_because` has all."""
+    first, *others = why.split("; ")
+    told = [first, *others[: REASONS - 1]]
+    return ", ".join(told) + (" and more changed" if len(others) >= REASONS else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sweeps.answer.add import add_answer
 from sweeps.answer.lacks import folder_lacks
 from sweeps.answer.state import state_of
-from sweeps.answer.verification import verification_entry
+from sweeps.answer.verification import draws_of, verification_entry
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import SettingEntry
 from sweeps.records.criteria import REGION_SEARCH, Criteria
@@ -72,7 +72,8 @@ def _write(
     state = state_of(paths, sweep, region, ledger, finished)
     region["lacks"] = folder_lacks(sweep)
     verification = verification_entry(paths, region, ledger.ended)
-    add_answer(region, criteria, ledger.trials(), state, verification, setting)
+    draws = draws_of(paths, verification)
+    add_answer(region, criteria, ledger.trials(), state, verification, setting, draws)
     try:
         write_json(paths.region, region)
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.cli.status_more_draws import more_draws
 from sweeps.cli.status_standing import NOT_YET, VerificationCount
+from sweeps.records.control_entry import UNKNOWN
 from sweeps.records.control_text import NOWHERE_AT_ALL
 from sweeps.storage.shell import command
 
@@ -54,6 +55,15 @@ def stronger_attacks(folder: Path) -> Next:
         f"stronger attacks: {extend}, higher rates besides those of now, or another trigger "
         f"({NOWHERE_AT_ALL})"
     )
+
+
+def panel_not_known(region: RegionFile) -> str | None:
+    """What to do where no attack is known to take and nothing tells, which a verification cannot
+    tell either; None elsewhere."""
+    unknown = [entry for entry in region.get("controls", []) if entry["state"] == UNKNOWN]
+    if not unknown or len(unknown) < len(region["panel"]):
+        return None
+    return f"first whether the panel takes at all, which is not known: {unknown[0]['why']}"
 
 
 def next_by_standing(folder: Path, region: RegionFile, found: VerificationCount | None) -> Next:

@@ -12,7 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from backdoor.errors import UserError
-from sweeps.cli.status_next import Next, next_by_standing, stronger_attacks
+from sweeps.cli.status_next import (
+    Next,
+    more_seeds,
+    next_by_standing,
+    panel_not_known,
+    stronger_attacks,
+)
 from sweeps.cli.status_standing import VerificationCount, count_of
 from sweeps.records.control_text import takes_nowhere
 from sweeps.records.criteria import REGION_SEARCH, Criteria
@@ -175,6 +181,9 @@ class SweepSubject(Subject):
         if region["recommended"] or (model and model["recommended"]):
             if takes_nowhere(region):
                 return stronger_attacks(folder)
+            why = panel_not_known(region)
+            if why is not None and more_seeds(region) is None:
+                return None, why
             return next_by_standing(folder, region, found)
         if self.paths.report.is_file():
             asks = "`sweeps extend` asks for more seeds, or for other thresholds"

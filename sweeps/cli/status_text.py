@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from backdoor.errors import escaped
 from backdoor.wording import counted, noun_for
 from sweeps.cli.console import duration
 from sweeps.cli.status_panel import panel_states
@@ -74,10 +75,10 @@ def _lead(answer: StatusAnswer, now: float) -> Iterator[str]:
     """How the region stands with fresh trainings, and the headline."""
     headline, found = answer["headline"], answer["verification"]
     if headline is not None or found is not None:
-        yield _line("verification", standing_words(found))
+        yield _line("verification", escaped(standing_words(found)))
     if headline is not None:
         age = _age(answer["answer_as_of"], now)
-        yield _line("answer", f"{headline['text']}{age}")
+        yield _line("answer", f"{escaped(headline['text'])}{age}")
 
 
 def _time_left(answer: StatusAnswer) -> Iterator[str]:

@@ -58,7 +58,7 @@ class VerificationSubject(Subject):
             return found
         known = answers_of(self._sweep)
         own = [e for e in known.entries if e["verification_id"] == self._folder.name]
-        return count_of(standing_alone(own[0], known.total)) if own else None
+        return count_of(standing_alone(own[0], known.drawn)) if own else None
 
     def next(
         self, state: State, again: int, trials: Sequence[TrialRow], found: VerificationCount | None

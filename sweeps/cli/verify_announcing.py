@@ -104,9 +104,9 @@ def announce_time(
             say("less: --transfer none")
         return
     settings, other = less
-    draws, hours = counted(settings.draws, "draw"), _hours((fixed + other / workers) / 3600)
+    draws, takes = counted(settings.draws, "draw"), duration(fixed + other / workers)
     fewer = "; or --transfer none" if plan.transfer else ""
-    say(f"less: --claim {settings.claim:g}: {draws}, about {hours}{fewer}")
+    say(f"less: --claim {settings.claim:g}: {draws}, about {takes}{fewer}")
 
 
 def _basis(cost: TrainingCost) -> str:

@@ -158,6 +158,16 @@ class AttackAtSetting(TypedDict):
     takes: str
 
 
+class FreshDraws(TypedDict):
+    """How one setting did in a verification.
+
+    draws: how many draws were of it. passed: how many of these passed.
+    """
+
+    draws: int
+    passed: int
+
+
 class SettingEntry(TypedDict):
     """The recommended setting.
 
@@ -169,8 +179,9 @@ class SettingEntry(TypedDict):
     attack_success: that of `worst_attack`. worst_attack: the label of the attack that comes nearest
     to its threshold, or furthest past it. best_accuracy: clean accuracy of the most accurate point;
     None where none is known. cost: what is given up of the best accuracy; None where that is.
-    attacks: the setting under each attack, in the order of the panel. text: all this as lines for
-    people.
+    attacks: the setting under each attack, in the order of the panel. fresh: draws of this very
+    setting in the latest verification, where that still holds; None without any. text: all this as
+    lines for people.
     """
 
     defence_id: str
@@ -186,6 +197,7 @@ class SettingEntry(TypedDict):
     best_accuracy: float | None
     cost: float | None
     attacks: list[AttackAtSetting]
+    fresh: NotRequired[FreshDraws | None]
     text: list[str]
 
 

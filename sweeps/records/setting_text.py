@@ -52,6 +52,19 @@ def setting_lines(region: RegionFile, setting: SettingEntry | None) -> list[str]
         f"  {_worst(region, setting)}",
         *(f"  {line}" for line in _withstands(region, setting["attacks"])),
         *(f"  {line}" for line in on_accuracy_alone(region)),
+        *(f"  {line}" for line in _fresh(setting)),
+    ]
+
+
+def _fresh(setting: SettingEntry) -> list[str]:
+    """How draws of this very setting did in the verification."""
+    if (found := setting.get("fresh")) is None:
+        return []
+    verb = noun_for(found["draws"], "passes", "pass")
+    failed = ": it failed with fresh seeds" if found["passed"] < found["draws"] / 2 else ""
+    return [
+        f"in the verification {found['passed']} of {counted(found['draws'], 'draw')} of this very "
+        f"setting {verb}{failed}"
     ]
 
 

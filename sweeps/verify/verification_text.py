@@ -39,10 +39,23 @@ def next_step(answer: VerificationFile, folder: Path, again: Callable[[int], str
         needed = fewest_draws(answer["claim"])
         draws = again(max(needed, inside["draws"] + 1))
         return f"Next: all draws pass, but they are too few. Draw more: {draws}"
+    easier = " and ".join(f"`{more} {what}`" for what in _missed(answer))
+    asks = noun_for(len(_missed(answer)), "asks", "ask")
     return (
-        f"Next: `{more} seeds=N` (more seeds than now) judges the points more surely, and "
-        f"`{more} region.attack_success=X` (a higher X) asks for less; then verify again."
+        f"Next: `{more} seeds=N` (more seeds than now) judges the points more surely, and {easier} "
+        f"{asks} for less, as draws missed that; then verify again."
     )
+
+
+def _missed(answer: VerificationFile) -> list[str]:
+    """What asks for less of the thresholds that draws inside have missed."""
+    thresholds = answer["thresholds"]
+    least, most = thresholds["clean_accuracy"] or 0.0, thresholds["attack_success"]
+    failing = [d for d in answer["draws"] if d["stratum"] == INSIDE and not d["passes"]]
+    clean = any(draw["clean_accuracy"] < least for draw in failing)
+    success = any(draw.get("excess", draw["attack_success"]) > most for draw in failing)
+    found = ["region.clean_accuracy=X (a lower X)"] if clean else []
+    return found + (["region.attack_success=X (a higher X)"] if success or not clean else [])
 
 
 def verification_text(answer: VerificationFile, nowhere: bool = False) -> str:
@@ -79,7 +92,9 @@ def verification_text(answer: VerificationFile, nowhere: bool = False) -> str:
 
 def _verdict(answer: VerificationFile, nowhere: bool) -> list[str]:
     inside, thresholds = answer["inside"], answer["thresholds"]
-    word = "Passed:" if answer["verdict"] == PASSED else "Not proven:"
+    word = "Passed:" if answer["verdict"] == PASSED else "Failed, the claim is not proven:"
+    if answer["verdict"] == NOT_PROVEN and inside["passed"] == inside["draws"]:
+        word = "Too few draws, the claim is not proven:"
     if nowhere and answer["verdict"] == PASSED:
         word = f"Proves nothing about backdoors: {NOWHERE_AT_ALL}."
     seeds, least = len(answer["draws"][0]["seeds"]), thresholds["clean_accuracy"]

@@ -107,7 +107,7 @@ def test_verified_failed_and_too_few(swept) -> None:
     entry = stands(paths, spec)
     assert (entry["state"], entry["text"]) == (
         "verified",
-        "verified (14 of 14 draws of points IN by means pass)",
+        "verified for 80 % of draws (14 of 14 draws of points IN by means pass)",
     )
     assert entry["claim"] == 0.8 and entry["lower_bound"] == pytest.approx(0.05 ** (1 / 14))
     assert (entry["verdict"], entry["basis"], entry["earlier"]) == ("passed", "means", 0)
@@ -115,15 +115,19 @@ def test_verified_failed_and_too_few(swept) -> None:
     verified(paths, spec, draws=3)
     entry = stands(paths, spec)
     assert (entry["state"], entry["earlier"]) == ("too few", 1)
-    assert (
-        entry["text"] == "too few (3 of 3 draws of points IN by means pass, which cannot prove it)"
+    assert entry["text"] == (
+        "too few (3 of 3 draws of points IN by means pass, which cannot prove it); another: verified "
+        "for 80 % of draws (14 of 14 draws of points IN by means pass)"
     )
     verified(paths, spec, half, draws=20)
     entry = stands(paths, spec)
     drawn = [d for d in read_plan(answered_folder(paths, entry["verification_id"])).draws[:20]]
     failing = sum(draw.defence["weight_decay"] == 0.02 for draw in drawn)
     assert 0 < failing < 20
-    assert entry["text"] == f"failed ({20 - failing} of 20 draws of points IN by means pass)"
+    assert entry["text"] == (
+        f"failed ({20 - failing} of 20 draws of points IN by means pass); another: verified for 80 % "
+        "of draws (14 of 14 draws of points IN by means pass)"
+    )
     (where,) = entry["failed_where"]
     assert where == {
         "condition": "architecture.weight_decay <= 0.02", "failed": failing, "draws": failing,
@@ -147,12 +151,15 @@ def test_unfinished_and_stale(swept) -> None:
     verified(paths, spec, draws=30, train=False)
     assert stands(paths, spec)["text"] == "unfinished (0 trainings so far)"
     verified(paths, spec)
-    assert stands(paths, spec)["text"] == "verified (14 of 14 draws of points IN by means pass)"
+    assert (
+        stands(paths, spec)["text"]
+        == "verified for 80 % of draws (14 of 14 draws of points IN by means pass)"
+    )
     harder = small_spec(defence=LINEAR, region={**THRESHOLDS, "attack_success": 0.01}, seeds=2)
     entry = stands(paths, harder)
     assert entry["state"] == "stale"
     assert entry["stale_because"] == (
-        "the attack success asked for changed (0.2, now 0.01); 3 points left"
+        "the attack success asked for changed (0.2, now 0.01); 3 points left by means"
     )
     more = small_spec(
         defence=LINEAR, region=THRESHOLDS, seeds=2,
@@ -167,7 +174,7 @@ def test_unfinished_and_stale(swept) -> None:
     entry = stands(paths, extended)
     assert (
         entry["text"]
-        == "stale: verified (14 of 14 draws of points IN by means pass) before 1 point was added"
+        == "stale: verified for 80 % of draws (14 of 14 draws of points IN by means pass) before 1 point was added"
     )
     assert (entry["passed"], entry["draws"], entry["claim"]) == (14, 14, 0.8)
 
@@ -236,7 +243,7 @@ def test_a_claim_that_means_nothing_is_refused(claim) -> None:
         settings_of(None, None, "median", claim)
     (mistake,) = caught.value.mistakes
     assert str(mistake).startswith(
-        f"--claim: must be a share of draws above 0 and at most 0.9999, but got {claim}. For "
+        f"--claim: must be a share of draws from 0.5 to 0.9999, but got {claim}. For "
     )
 
 
@@ -368,3 +375,52 @@ def test_a_region_search_is_stale_when_trials_were_added(searched) -> None:
     assert entry["text"] == (
         "stale: too few (4 of 4 draws of settings likely IN pass, which cannot prove it) before 3 trials were added"
     )
+
+
+def test_a_weaker_claim_that_passed_hides_no_failure(swept) -> None:
+    """Another verification of the same region is named with its own claim."""
+    paths, spec = swept
+    verified(paths, spec, half, draws=20)
+    failed = stands(paths, spec)
+    assert failed["state"] == "failed" and "; another" not in failed["text"]
+    verified(paths, spec, draws=5, claim=0.5)
+    entry = stands(paths, spec)
+    assert (entry["state"], entry["earlier"]) == ("verified", 1)
+    assert entry["text"] == (
+        "verified for 50 % of draws (5 of 5 draws of points IN by means pass); another: "
+        f"{failed['text']}"
+    )
+
+
+def test_trainings_that_an_extension_took_as_seeds_are_said_as_such(swept) -> None:
+    """They were not fed back: the extension by seeds trained the very same ones."""
+    paths, spec = swept
+    verified(paths, spec)
+    more = extend_results(paths.root, {**spec.document, "seeds": 8})[1]
+    sweep(paths, more, SerialRunner(world(sync_state)))
+    entry = stands(paths, more)
+    assert entry["state"] == "stale"
+    assert "of its trainings became trials of the sweep" in (entry["stale_because"] or "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lower_bound": float("nan")},
+        {"failed_where": [1, {"a": 2}]},
+        {"draws": -5},
+        {"passed": True},
+        {"verdict": "not proven"},
+        {"passed": 15},
+        {"claim": 0.5},
+    ],
+    ids=str,
+)
+def test_a_damaged_verification_json_is_made_again(swept, change) -> None:
+    paths, spec = swept
+    verified(paths, spec)
+    before = stands(paths, spec)
+    stored = json.loads(paths.verification.read_text())
+    stored["latest"] |= change
+    paths.verification.write_text(json.dumps(stored))
+    assert stands(paths, spec) == before

@@ -486,7 +486,9 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
         "Proves nothing about backdoors: no attack of the panel takes at any tried "
         "point. 8 of 8 draws inside pass. With "
     )
-    assert verification_text(answer, nowhere=True).startswith("Not proven: 8 of 8")
+    assert verification_text(answer, nowhere=True).startswith(
+        "Too few draws, the claim is not proven: 8 of 8"
+    )
     text = verification_text(answer)
     assert "Attacks outside the panel, about which the region claims nothing (transfer):" in text
     assert "  sine at 3 % to class 0: 0 of 8 draws inside pass (at least 0.0 %)" in text
@@ -626,7 +628,7 @@ def test_the_command_trains_answers_and_ends_with_its_verdict(tmp_path, capsys) 
     assert main([*quick, "--draws", "3"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith(
-        "Not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of such draws pass; 90.0 % is claimed."
+        "Too few draws, the claim is not proven: 3 of 3 draws inside pass. With 95.0 % confidence at least 36.8 % of such draws pass; 90.0 % is claimed."
     )
     options = "--draws 29 --target share --transfer none --runner serial"
     assert f"Draw more: {shell.command('sweeps', 'verify', out)} {options}\n" in said.err
