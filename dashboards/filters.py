@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
+from sweeps.records.setting_text import may_miss
+
 #: What stands where there is no figure.
 UNKNOWN = "\N{EN DASH}"
 
@@ -63,5 +65,5 @@ def svg_image(svg: str, label: str) -> Markup:
 
 FILTERS: dict[str, Callable[..., str]] = {
     each.__name__: each
-    for each in (fraction, signed, percent, rounded, plural, seeds, duration, svg_image)
+    for each in (fraction, signed, percent, rounded, plural, seeds, duration, svg_image, may_miss)
 }

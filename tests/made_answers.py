@@ -80,7 +80,8 @@ def limits(value: float, by: str = "seeds", seeds: int | None = 3) -> Region:
     some = by == "model" or (seeds or 0) > 1
     return {"value": value, "lower": value - 0.04 if some else None,
             "upper": value + 0.03 if some else None, "confidence": 0.95, "by": by,
-            "seeds": None if by == "model" else seeds}  # fmt: skip
+            "seeds": None if by == "model" else seeds,
+            "chance_to_miss": (0.1631 if value < 0.5 else 0.996) if some else None}  # fmt: skip
 
 
 def _setting(region: Region) -> Region | None:

@@ -124,6 +124,7 @@ def _of_setting(region: dict[str, Any]) -> dict[str, str]:
         for name in ("value", "lower", "upper"):
             if (value := setting[key][name]) is not None:
                 found[f"setting.{key}.{name}"] = _fraction(value)
+        found |= _chance_to_miss(f"setting.{key}", setting[key])
     if setting["inside"] is not None:
         found["setting.inside"] = _chance(setting["inside"])
     if setting["cost"] is None:
@@ -137,7 +138,17 @@ def _of_setting(region: dict[str, Any]) -> dict[str, str]:
         found |= {f"{key}.value": _fraction(attack["attack_success"]["value"]),
                   f"{key}.passes": "yes" if attack["passes"] else "no",
                   f"{key}.takes": takes.get(attack["takes"], "not known")}  # fmt: skip
+        found |= _chance_to_miss(key, attack["attack_success"])
     return found
+
+
+def _chance_to_miss(key: str, rate: dict[str, Any]) -> dict[str, str]:
+    """Nothing where it is rare, not known, or stands beside no limits."""
+    chance = rate.get("chance_to_miss")
+    if chance is None or chance < 0.005 or rate["lower"] is None:
+        return {}
+    share = f"about {100 * chance:.2g} % of" if chance < 0.995 else "almost all"
+    return {f"{key}.chance_to_miss": f"{share} new seeds miss the threshold"}
 
 
 def _of_verification(entry: dict[str, Any]) -> dict[str, str]:

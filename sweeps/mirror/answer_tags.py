@@ -23,6 +23,8 @@ from sweeps.records.region_file import RegionFile
 #: Of one section of the description: entries, and characters of each.
 ENTRIES, ENTRY_LENGTH = 12, 600
 NONE = "none"
+#: One place says what to do, by what the folder holds now, which the tags may be older than.
+NEXT = "`sweeps status DIR` says what to do next; `sweeps report DIR` writes the page"
 #: Characters kept for saying that a text was cut.
 _SAID = 120
 
@@ -87,7 +89,7 @@ def description(region: RegionFile) -> str:
         *_section("Recommended setting", _recommended(region)),
         *_section("Verdicts", verdict_lines(region["verdicts"])),
         *_section("What this does not cover", _uncovered(region)),
-        f"**Next**\n\n{_next(region)}",
+        f"**Next**\n\n{NEXT}",
         *_section("Where the region is, and how stable", _where(region)),
         *_section("Data", _data(region)),
     ]
@@ -158,19 +160,6 @@ def _uncovered(region: RegionFile) -> list[str]:
         *region.get("doubts", []),
         *region.get("lacks", []),
     ]
-
-
-def _next(region: RegionFile) -> str:
-    """Commands to type. The folder's path is left out: it is that of another machine, maybe."""
-    commands = ["report", "region"]
-    state, standing = region.get("state"), region.get("verification")
-    if state is not None and state["state"] == "stopped":
-        commands.insert(0, "resume")
-    if region.get("setting") is not None:
-        verified = standing is not None and standing["state"] == "verified"
-        commands.append("train" if verified else "verify")
-    lines = [f"- `sweeps {name} DIR`" for name in commands]
-    return "\n".join([*lines, f"- DIR is the results folder of {_plain(region['name'])}"])
 
 
 def _where(region: RegionFile) -> list[str]:

@@ -25,9 +25,12 @@ Standing = Literal["verified", "failed", "too few", "unfinished", "stale", "used
 
 
 class QuestionEntry(TypedDict):
-    """What is asked. text: a sentence. attacks: of the panel. seeds: that every attack needs at a
+    """What is asked.
+
+    text: a sentence. attacks: how many the panel has. seeds: how many every attack needs at a
     point; of a region search, those that may be drawn. target: over which seeds a point must pass:
-    the `mean`, of a region search the `median` or the `share` (90 %) of them."""
+    the `mean`, of a region search the `median` or the `share` (90 %) of them.
+    """
 
     text: str
     attacks: int
@@ -36,11 +39,14 @@ class QuestionEntry(TypedDict):
 
 
 class StateEntry(TypedDict):
-    """How far the sweep was when the file was written. text: a line. planned: trials, at most where
-    `at_most`; None where nobody said. ended: those with a result, stopped ones included; failed:
-    those without one. why: why a search has ended before all planned trials, None otherwise.
-    points_planned: defence points that the search tries in all, None where it chooses as it goes;
-    files that were brought up lack it."""
+    """How far the sweep was when the file was written.
+
+    state: whether its trials have ended. text: a line. planned: trials in all; None where nobody
+    said. at_most: whether the search may end with fewer than `planned`. ended: those with a result,
+    stopped ones included. failed: those without one. why: why a search has ended before all planned
+    trials, None otherwise. points_planned: defence points that the search tries in all, None where
+    it chooses as it goes; files that were brought up lack it.
+    """
 
     state: SweepState
     text: str
@@ -55,10 +61,12 @@ class StateEntry(TypedDict):
 class VerdictCounts(TypedDict):
     """How many defence points that were tried have each verdict; they add up to `total`.
 
-    Certain: by bounds of the point's own seeds (`by_bounds`). Likely: by a model of all points
-    together (`by_model`) where the bounds leave the point undecided. incomplete: points that lack a
-    trial and are neither certain nor likely. in_by_means: of all, those that are IN by means,
-    whatever else they are; that alone is no claim about new seeds.
+    total: all that were tried. certainly_in: inside by bounds of the point's own seeds
+    (`by_bounds`). likely_in: inside by a model of all points together (`by_model`), where the
+    bounds leave the point undecided. undecided: complete points that neither decides. likely_out:
+    outside by that model, where the bounds leave the point undecided. certainly_out: outside by
+    bounds. incomplete: points that lack a trial and are neither certain nor likely. in_by_means: of
+    all, those that are IN by means, whatever else they are; that alone is no claim about new seeds.
     """
 
     total: int
@@ -72,8 +80,11 @@ class VerdictCounts(TypedDict):
 
 
 class SpaceShares(TypedDict):
-    """Of a region search, the shares of the whole defence space by its model: they add up to 1.
-    volume: the share expected to be inside, with a 90 % interval."""
+    """Of a region search, the shares of the whole defence space by its model.
+
+    likely_in, undecided, likely_out: the share with this verdict; these three add up to 1. volume:
+    the share expected to be inside. volume_lower, volume_upper: its 90 % interval.
+    """
 
     likely_in: float
     undecided: float
@@ -84,7 +95,11 @@ class SpaceShares(TypedDict):
 
 
 class VerdictsEntry(TypedDict):
-    """All verdicts. confidence: of each one, in (0, 1). space: None where no model has a space."""
+    """All verdicts.
+
+    confidence: of each one, in (0, 1). points: of those that were tried. space: of the whole space
+    of a region search; None where no model has a space.
+    """
 
     confidence: float
     points: VerdictCounts
@@ -92,19 +107,29 @@ class VerdictsEntry(TypedDict):
 
 
 class HeadlineEntry(TypedDict):
-    """The strongest claim that holds, as a sentence; how the region stands with fresh trainings is
-    said before it (`verification`)."""
+    """The strongest claim that holds; how the region stands with fresh trainings is said before it
+    (`verification`).
+
+    claim: what it rests on: `certain`, bounds of points' own seeds; `likely`, a model of all points
+    together; `means`, means over seeds only; `none`, where no point is inside by any of these;
+    `unknown`, where none has been judged. text: the claim as a sentence.
+    """
 
     claim: Claim
     text: str
 
 
 class LimitsEntry(TypedDict):
-    """A rate. value: the mean over the point's seeds, or what the model of a region search expects
-    (`by`). lower, upper: limits for one new seed, with `confidence`; None where fewer than two
-    seeds say nothing of others. seeds: how many the value is of, None of a model. chance_to_miss:
-    the probability that one new seed misses the threshold, by what the limits are of; None where it
-    is not known, and where the threshold is `baseline + x`."""
+    """A rate at the recommended setting, a fraction.
+
+    value: the mean over the point's seeds, or what the model of a region search expects. lower: the
+    lower limit for one new seed, with `confidence`; None where fewer than two seeds say nothing of
+    others. upper: the upper limit, likewise. confidence: with which one new seed lies between both
+    limits, in (0, 1). by: what the figures are of, the point's `seeds` or the `model`. seeds: how
+    many the value is of, None of a model. chance_to_miss: the probability that one new seed misses
+    the threshold, by what the limits are of; None where it is not known, and where the threshold is
+    `baseline + x`.
+    """
 
     value: float
     lower: float | None
@@ -116,9 +141,14 @@ class LimitsEntry(TypedDict):
 
 
 class AttackAtSetting(TypedDict):
-    """One attack at the recommended setting. passes: whether its success meets the threshold.
-    takes: whether the attack takes anywhere in the sweep: `takes`, `nowhere` or `unknown`; only one
-    that takes is withstood. baseline_success: as in `attacks` of a point."""
+    """One attack at the recommended setting.
+
+    attack_id: as in `panel`. label: the attack in words. attack_success: how often it succeeds.
+    baseline_success: how often clean models give the attacker's answer to the same images; None
+    without a clean baseline. passes: whether its success meets the threshold. takes: whether the
+    attack takes anywhere in the sweep: `takes`, `nowhere` or `unknown`; only one that takes is
+    withstood.
+    """
 
     attack_id: str
     label: str
@@ -129,7 +159,10 @@ class AttackAtSetting(TypedDict):
 
 
 class FreshDraws(TypedDict):
-    """Draws of one setting by a verification, and those of them that passed."""
+    """How one setting did in a verification.
+
+    draws: how many draws were of it. passed: how many of these passed.
+    """
 
     draws: int
     passed: int
@@ -138,13 +171,17 @@ class FreshDraws(TypedDict):
 class SettingEntry(TypedDict):
     """The recommended setting.
 
-    basis: the verdict by which it is IN: `bounds`, `model` or `means`. margin: the smaller distance
-    to a threshold. inside: P(inside) by a model, None without one. defence: as a trial has it, from
-    which `factors` and `label` follow. clean_accuracy: the lowest over the attacks. worst_attack:
-    the label of the attack that comes nearest to its threshold, or furthest past it. best_accuracy:
-    of the most accurate point; cost: what is given up of it; both None where none is known.
-    attacks: in the order of the panel. fresh: draws of this very setting in the latest
-    verification, where that still holds; None without any. text: all this as lines for people.
+    defence_id: the hash of its settings; of a region search it need not be a point that was tried.
+    label: its settings in words. factors: its settings by dotted name. defence: its settings as the
+    configuration of a trial has them, from which `factors` and `label` follow. basis: the verdict
+    by which it is IN: `bounds`, `model` or `means`. margin: the smaller distance to a threshold.
+    inside: P(inside) by a model, None without one. clean_accuracy: the lowest over the attacks.
+    attack_success: that of `worst_attack`. worst_attack: the label of the attack that comes nearest
+    to its threshold, or furthest past it. best_accuracy: clean accuracy of the most accurate point;
+    None where none is known. cost: what is given up of the best accuracy; None where that is.
+    attacks: the setting under each attack, in the order of the panel. fresh: draws of this very
+    setting in the latest verification, where that still holds; None without any. text: all this as
+    lines for people.
     """
 
     defence_id: str
@@ -165,10 +202,14 @@ class SettingEntry(TypedDict):
 
 
 class WhereEntry(TypedDict):
-    """The region as intervals of factors. basis: the verdict that is described, None where nothing
-    is. of: what precision and coverage count: `points` that were tried, or the `space`. box, rule:
-    None where none is precise enough. recommended_outside: why the recommended setting lies outside
-    the box or the rule, None where it lies in both. text: lines for people."""
+    """The region as intervals of factors.
+
+    basis: the verdict that is described, None where nothing is. of: what precision and coverage
+    count: `points` that were tried, or the `space`. box: an interval of each factor; None where
+    none is precise enough. rule: intervals of factors, and of products and ratios of two; None
+    where none is precise enough. recommended_outside: why the recommended setting lies outside the
+    box or the rule, None where it lies in both. text: lines for people.
+    """
 
     basis: Literal["bounds", "model", "means"] | None
     of: Literal["points", "space"]
@@ -179,17 +220,23 @@ class WhereEntry(TypedDict):
 
 
 class LimitingEntry(TypedDict):
-    """Clean accuracy or an attack, and the share of what is outside (points, or the space) at which
-    it misses its threshold by most, or is the least likely to pass."""
+    """What keeps points outside.
+
+    label: clean accuracy, or an attack. share: of what is outside (points, or the space), that at
+    which it misses its threshold by most, or is the least likely to pass.
+    """
 
     label: str
     share: float
 
 
 class FrontPoint(TypedDict):
-    """What is left with the panel's attacks up to this poison rate. share: of the points judged
-    those IN by means; of a region search that of the space expected inside, with a 90 % interval
-    (lower, upper), which points do not have."""
+    """What is left with the panel's attacks up to one poison rate.
+
+    poison_rate: the highest of the attacks that count, a fraction. share: of the points judged
+    those IN by means; of a region search that of the space expected inside. lower, upper: of the
+    latter, its 90 % interval; None of points.
+    """
 
     poison_rate: float
     share: float
@@ -198,9 +245,12 @@ class FrontPoint(TypedDict):
 
 
 class FailingEntry(TypedDict):
-    """A condition on factors at which draws of a verification fail more often than elsewhere, such
-    as `weight_decay >= 0.01`. failed, draws: inside, where it holds; elsewhere: where it does
-    not."""
+    """Where draws of a verification fail more often than elsewhere.
+
+    condition: on factors, such as `weight_decay >= 0.01`. failed: draws that failed where it holds.
+    draws: all draws inside where it holds. elsewhere_failed: draws that failed where it does not
+    hold. elsewhere_draws: all draws inside where it does not hold.
+    """
 
     condition: str
     failed: int
@@ -214,12 +264,15 @@ class VerificationEntry(TypedDict):
 
     state: `verified`; `failed`, where draws did not pass; `too few`, where all passed but are too
     few to prove the claim; `unfinished`, where one has begun; `stale`, where the region has changed
-    since (stale_because); `used up`, where its trainings were fed back into the search; `not yet`.
-    text: a clause that pages lead with: `failed (2 of 5 draws pass)`. verification_id: of the
-    latest that was answered, None without one; figures are its own. passed, draws: inside. claim:
-    the share of draws that must pass; lower_bound: of the share, 95 %; basis: what was drawn from.
-    verdict: `passed`, `not proven` or `empty`. earlier: how many other verifications there are.
-    failed_where: conditions on factors, the most telling first.
+    since; `used up`, where its trainings were fed back into the search; `not yet`. text: a clause
+    that pages lead with: `failed (2 of 5 draws pass)`. verification_id: of the latest that was
+    answered, None without one; figures are its own. verdict: `passed`, `not proven` or `empty`.
+    passed: how many draws inside the region passed. draws: how many were inside the region; those
+    near its border and outside it do not count. claim: the share of new draws that must pass.
+    lower_bound: of the share that passes, one-sided, with 95 % confidence. basis: the verdict by
+    which the points are IN that were drawn from. earlier: how many other verifications there are.
+    stale_because: what has changed, None where nothing has. failed_where: conditions on factors,
+    the most telling first.
     """
 
     state: Standing

@@ -9,14 +9,15 @@ from typing import TypedDict, cast
 class DataEntry(TypedDict):
     """The data set, for one seed.
 
-    text: two or three lines for people, that sum up the rest but for the warnings. kind, root: of
-    the data set. seed: of the trials whose images these are, None where all seeds have the same.
-    train, validation, test: images of each split. pool: images that training and validation images
-    are drawn from; test images too where test_pool, the images of the source's own test set, is
-    None. height, width, channels: of an image; 1 channel is grey, 3 are RGB. value_range: lowest
-    and highest of 0 to 255. class_names, train_by_class: by class number, the latter training
-    images. left_out: what is there and was not read. notes: what was assumed. warnings: what makes
-    results doubtful.
+    text: two or three lines for people, that sum up the rest but for the warnings. kind: of the
+    data set. root: the folder or file that it was read from, None where it has none. seed: of the
+    trials whose images these are, None where all seeds have the same. train, validation, test: how
+    many images this split has. pool: images that training and validation images are drawn from;
+    test images too where `test_pool` is None. test_pool: images of the source's own test set; None
+    where it has none. height, width: of an image, in pixels. channels: of an image; 1 is grey, 3
+    are RGB. value_range: lowest and highest of 0 to 255. class_names: by class number.
+    train_by_class: training images, by class number. left_out: what is there and was not read.
+    notes: what was assumed. warnings: what makes results doubtful.
     """
 
     text: list[str]

@@ -18,7 +18,10 @@ DefenceEntry = dict[str, Any]
 
 
 class Shares(TypedDict):
-    """Fractions of the space by label."""
+    """Fractions of the space by label.
+
+    IN, OUT, UNDECIDED: the share with this verdict.
+    """
 
     IN: float
     OUT: float
@@ -26,7 +29,10 @@ class Shares(TypedDict):
 
 
 class VolumeEntry(TypedDict):
-    """A fraction of the space, with a 90 % interval."""
+    """A fraction of the space.
+
+    fraction: what is expected. lower, upper: its 90 % interval.
+    """
 
     fraction: float
     lower: float
@@ -34,29 +40,43 @@ class VolumeEntry(TypedDict):
 
 
 class CategoryEntry(Shares):
-    """The shares and the volume inside of one combination of kinds, such as one architecture."""
+    """The shares and the volume inside of one combination of kinds, such as one architecture.
+
+    IN, OUT, UNDECIDED: the share with this verdict. label: the kinds in words. volume: how much of
+    it is inside.
+    """
 
     label: str
     volume: VolumeEntry
 
 
 class FrontEntry(TypedDict):
-    """The volume that is left with the panel's attacks up to this poison rate."""
+    """What is left with the panel's attacks up to one poison rate.
+
+    poison_rate: the highest of the attacks that count. volume: what is inside then.
+    """
 
     poison_rate: float
     volume: VolumeEntry
 
 
 class LimitEntry(TypedDict):
-    """Clean accuracy or an attack, and the share of the points OUT at which it is the least likely
-    to pass."""
+    """What keeps points outside.
+
+    label: clean accuracy, or an attack. share: of the points OUT, those at which it is the least
+    likely to pass.
+    """
 
     label: str
     share: float
 
 
 class IntervalEntry(TypedDict):
-    """Bounds of a factor, or of a product or ratio of two (`a x b`, `a / b`); None is no bound."""
+    """Bounds of a factor.
+
+    factor: its name, or the product or ratio of two (`a x b`, `a / b`). low, high: the bound; None
+    where there is none.
+    """
 
     factor: str
     low: float | None
@@ -66,9 +86,9 @@ class IntervalEntry(TypedDict):
 class DescriptionEntry(TypedDict):
     """Intervals that hold inside the region.
 
-    category: the values of factors that have no order. precision: the share of the described part
-    that is inside; coverage: the share of the region that it describes; both on points that the
-    intervals were not found on.
+    category: the values of factors that have no order. intervals: of the other factors. precision:
+    the share of the described part that is inside, on points that the intervals were not found on.
+    coverage: the share of the region that is described, on such points too.
     """
 
     category: Factors
@@ -78,7 +98,10 @@ class DescriptionEntry(TypedDict):
 
 
 class RateEntry(TypedDict):
-    """A rate as the model expects it of one new seed, with 95 % limits."""
+    """A rate as the model expects it of one new seed.
+
+    expected: the rate. lower, upper: its 95 % limit.
+    """
 
     expected: float
     lower: float
@@ -86,16 +109,24 @@ class RateEntry(TypedDict):
 
 
 class ResistsEntry(TypedDict):
-    """An attack but for its poison rate, and the largest rate of the panel up to which it fails
-    with the spec's confidence; None where it fails at none."""
+    """Up to which poison rate an attack fails.
+
+    attack: the attack but for its poison rate. poison_rate: the largest one of the panel up to
+    which it fails with the spec's confidence; None where it fails at none.
+    """
 
     attack: str
     poison_rate: float | None
 
 
 class ModelPointEntry(TypedDict):
-    """A point that the model names, seldom one that was tried. probability: P(inside).
-    worst_attack: its label. defence: as a trial has it."""
+    """A point that the model names, seldom one that was tried.
+
+    label: its settings in words. factors: its settings by dotted name. defence: its settings as a
+    trial has them. probability: P(inside). clean_accuracy: under the panel. attack_success: of
+    `worst_attack`. worst_attack: the label of the attack that is expected to succeed most. resists:
+    up to which poison rate each attack fails.
+    """
 
     label: str
     factors: Factors
@@ -108,8 +139,11 @@ class ModelPointEntry(TypedDict):
 
 
 class MapAxis(TypedDict):
-    """A numeric factor along an axis. log: whether its scale is logarithmic; values: ascending, the
-    middles of cells of equal width on that scale."""
+    """A numeric factor along an axis.
+
+    factor: its dotted name. log: whether its scale is logarithmic. values: ascending, the middles
+    of cells of equal width on that scale.
+    """
 
     factor: str
     log: bool
@@ -119,9 +153,10 @@ class MapAxis(TypedDict):
 class MapEntry(TypedDict):
     """P(inside) over the two numeric factors that move it most, in one category.
 
-    inside: its mean over the category. up: None where there is one such factor. averaged: the other
-    numeric factors; their values are those of a few points of the category. probability: a list a
-    value of `up`, one list where that is None.
+    category: the values of factors that have no order. inside: the mean of P(inside) over the
+    category. across: the horizontal axis. up: the vertical axis; None where there is one such
+    factor. averaged: the other numeric factors; their values are those of a few points of the
+    category. probability: P(inside), a list a value of `up`, one list where that is None.
     """
 
     category: Factors
@@ -133,7 +168,10 @@ class MapEntry(TypedDict):
 
 
 class NextTrial(TypedDict):
-    """A trial that the search would train next; attack: its label, None for the clean baseline."""
+    """A trial that the search would train next.
+
+    defence: its settings. attack: its label, None for the clean baseline. seed: of the trial.
+    """
 
     defence: DefenceEntry
     attack: str | None
@@ -141,15 +179,21 @@ class NextTrial(TypedDict):
 
 
 class ModelAnswer(TypedDict):
-    """The whole answer.
+    """What the model of a region search says, the whole of it.
 
-    trials: how many the model knows. clean_accuracy: asked for; best_accuracy: the best one, where
-    the threshold depends on it; left_out: how many broken models it leaves out, where there are
-    any. expected_f1: of the set where P(inside) >= 1/2, against the truth
-    as the model sees it. cutoff: None where so many points may be wrong together that none is IN.
-    limits: the most frequent first. box, rule: None where none is precise enough. recommended: IN
-    with the largest margin in standard deviations; suspect: the most likely to be inside, where
-    nothing is IN. stopped_by: why the search has ended, None if it has not. next: what it would try
+    trials: how many the model knows. target: over which seeds a point must pass, `median` or
+    `share`. clean_accuracy: asked for. best_accuracy: the best one, where the threshold depends on
+    it. left_out: how many broken models the best accuracy leaves out, where there are any.
+    expected_f1: of the set where P(inside) >= 1/2, against the truth as the model sees it. cutoff:
+    from which P(inside) on a point is IN; None where so many points may be wrong together that none
+    is IN. space: the shares of the whole space by verdict. volume: how much of the space is inside.
+    categories: the same of each combination of kinds. front: what is left against the poison rate.
+    limits: what keeps points outside, the most frequent first. box: an interval of each factor;
+    None where none is precise enough. rule: intervals of factors, and of products and ratios of
+    two; None where none is precise enough. recommended: the point IN with the largest margin in
+    standard deviations. suspect: the most likely to be inside, where nothing is IN. most_accurate:
+    the point with the highest expected clean accuracy. stopped_by: why the search has ended, None
+    if it has not. maps: pictures of P(inside), one a category. next: what the search would try
     then, empty once it has ended. text: all this as lines for people.
     """
 

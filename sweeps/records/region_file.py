@@ -34,9 +34,10 @@ Basis = Literal["means", "bounds", "model"]
 class LeftOutEntry(TypedDict):
     """A point with models that collapsed or diverged, which the best accuracy leaves out.
 
-    source: whose they are, the `panel`'s or the clean `baseline`'s, which stands for the panel
-    where a trial was stopped. models: how many. seeds: of these models, in order. reference:
-    whether the point has unbroken models left by which it could be the most accurate one.
+    defence_id: of the point. source: whose they are, the `panel`'s or the clean `baseline`'s, which
+    stands for the panel where a trial was stopped. models: how many. seeds: of these models, in
+    order. reference: whether the point has unbroken models left by which it could be the most
+    accurate one.
     """
 
     defence_id: str
@@ -51,9 +52,9 @@ class CleanAccuracyEntry(TypedDict):
 
     rule: as the spec writes it, `0.9` or `best - 0.05`. value: as a fraction; None while it depends
     on a best accuracy that is not known. best: that of the most accurate point, on test images;
-    best_point: its `defence_id`; best_source: the models it is of, the `panel`'s or the clean
-    `baseline`. All three are None where none is known. left_out: where broken models are left out
-    of it; files of before, whose best accuracy has them, lack it.
+    None where none is known, as the next two. best_point: its `defence_id`. best_source: the models
+    it is of, the `panel`'s or the clean `baseline`. left_out: where broken models are left out of
+    it; files of before, whose best accuracy has them, lack it.
     """
 
     rule: str
@@ -65,10 +66,14 @@ class CleanAccuracyEntry(TypedDict):
 
 
 class ThresholdsEntry(TypedDict):
-    """When a point is inside. attack_success: the most that any attack may have, a fraction.
-    attack_rule: as the spec writes it, `baseline + 0.1`, where success is compared with that of the
-    clean baseline; `attack_success` is then the number in it, which a reader that does not know
-    this key takes for a stricter threshold. confidence: of each one-sided bound, in (0, 1)."""
+    """When a point is inside.
+
+    clean_accuracy: the least under every attack. attack_success: the most that any attack may have,
+    a fraction. attack_rule: as the spec writes it, `baseline + 0.1`, where success is compared with
+    that of the clean baseline; `attack_success` is then the number in it, which a reader that does
+    not know this key takes for a stricter threshold. confidence: of each one-sided bound, in (0,
+    1).
+    """
 
     clean_accuracy: CleanAccuracyEntry
     attack_success: float
@@ -77,9 +82,13 @@ class ThresholdsEntry(TypedDict):
 
 
 class PanelEntry(TypedDict):
-    """One attack of the panel. measure_id: of its trigger and target, whatever the poison rate.
-    label: all of it in words. poison_rate: a fraction of the training images. target: class number,
-    None where every class goes to the next. goal: `to class 0`, in words."""
+    """One attack of the panel.
+
+    attack_id: by which other parts of the file name it. measure_id: of its trigger and target,
+    whatever the poison rate. label: all of it in words. trigger: the name of its kind. poison_rate:
+    a fraction of the training images. target: class number, None where every class goes to the
+    next. goal: `to class 0`, in words.
+    """
 
     attack_id: str
     measure_id: str
@@ -91,11 +100,16 @@ class PanelEntry(TypedDict):
 
 
 class AttackEntry(TypedDict):
-    """One attack at one point. `clean_accuracy` and `attack_success` are means over seeds. images:
-    the fewest triggered test images of a seed; the first files lack it. baseline_success: how often
-    clean models give the attacker's answer to them; None without a clean baseline. excess,
-    excess_by_seed: success minus that of the clean baseline of the same seed, and its mean, where
-    the threshold is `baseline + x`."""
+    """One attack at one point.
+
+    attack_id: as in the panel. clean_by_seed: clean accuracy by seed. success_by_seed: attack
+    success by seed. clean_accuracy, attack_success: the mean over seeds. images: the fewest
+    triggered test images of a seed; the first files lack it. baseline_success: how often clean
+    models give the attacker's answer to them; None without a clean baseline.
+
+    excess_by_seed: where the threshold is `baseline + x`, success minus that of the clean baseline
+    of the same seed. excess: the mean of these over seeds.
+    """
 
     attack_id: str
     clean_by_seed: dict[str, float]
@@ -110,7 +124,11 @@ class AttackEntry(TypedDict):
 
 class ExpectedFigures(TypedDict):
     """What the model of a region search expects of one new seed at a point, with 95 % limits: not
-    measured there. clean_accuracy: under the panel; attack_success: of `worst_attack` (a label)."""
+    measured there.
+
+    clean_accuracy: under the panel. attack_success: of `worst_attack`. worst_attack: the label of
+    the attack that is expected to succeed most.
+    """
 
     clean_accuracy: RateEntry
     attack_success: RateEntry
@@ -120,26 +138,36 @@ class ExpectedFigures(TypedDict):
 class PointEntry(TypedDict):
     """A defence point, judged.
 
-    factors: its settings by dotted name, `defence.weight_decay`. clean_accuracy,
-    validation_accuracy: the lowest mean over the attacks; attack_success: the highest, that of
-    `worst_attack` (an `attack_id`). All are means over seeds, and the bounds are one-sided ones of
-    these means over all seeds that might be drawn (`sweeps.statistics.seed_bounds`), of the least
-    favourable attack, None with one seed. seeds: how many there are; seeds_passing: those that meet
-    both thresholds under every attack. stopped: trials that were stopped early. by_means: IN, OUT
-    or INCOMPLETE; by_bounds, and by_model of all points together: IN, OUT or UNDECIDED; inside: by
-    that model, P(inside), None where it does not say; older files lack both. margin: the smaller
-    distance to a threshold, below 0 outside. baseline_accuracy: mean clean accuracy of the clean
-    baseline. broken: models that collapsed or diverged. Figures are None, and `attacks` is empty,
-    while the point is INCOMPLETE.
-    Where no best accuracy is known although the point is complete, only its margin and what follows
-    from thresholds is missing.
+    All figures are means over seeds; they are None, and `attacks` is empty, while the point is
+    INCOMPLETE. Bounds are one-sided ones of these means over all seeds that might be drawn
+    (`sweeps.statistics.seed_bounds`), of the least favourable attack; None with one seed. Where no
+    best accuracy is known although the point is complete, only its margin and what follows from
+    thresholds is missing.
 
-    Where the threshold is `baseline + x`, excess: the highest mean over the attacks of success
-    minus that of the clean baseline of the same seed, and excess_attack: whose it is;
-    excess_lower, excess_upper: its one-sided bounds, as of the others.
+    defence_id: the hash of its settings, by which other parts of the file name it. label: its
+    settings in words, those that differ in the sweep. factors: its settings by dotted name,
+    `defence.weight_decay`. clean_accuracy: on test images, the lowest mean over the attacks.
+    validation_accuracy: on validation images, the lowest mean over the attacks. attack_success: the
+    highest mean over the attacks. worst_attack: the `attack_id` of the attack with that success.
+    clean_lower: lower bound of the mean clean accuracy. clean_upper: its upper bound.
+    success_lower: lower bound of the mean attack success. success_upper: its upper bound. seeds:
+    how many seeds the point has. seeds_passing: how many seeds meet both thresholds under every
+    attack. stopped: how many of its trials were stopped early.
 
-    Since version 2, verdict: the surest that holds. Of a region search, by_model and inside are by
-    its own model, and expected: what that expects at the point, where too few trials say more.
+    by_means: whether the means meet the thresholds: IN, OUT or INCOMPLETE. by_bounds: whether the
+    bounds do, of this point by itself: IN, OUT or UNDECIDED. by_model: the verdict by a model of
+    all points together: IN, OUT or UNDECIDED; of a region search by its own model; older files lack
+    it. inside: P(inside) by the model that `by_model` is of; None where it does not say; older
+    files lack it. verdict: the surest of these that holds, since version 2. margin: the smaller
+    distance to a threshold, below 0 outside. attacks: the point under each attack of the panel.
+    baseline_accuracy: mean clean accuracy of the clean baseline, None without one. broken: how many
+    of its models collapsed or diverged.
+
+    excess: where the threshold is `baseline + x`, the highest mean over the attacks of success
+    minus that of the clean baseline of the same seed. excess_attack: the `attack_id` of the attack
+    whose excess that is. excess_lower: lower bound of the mean excess. excess_upper: its upper
+    bound. expected: of a region search, what its model expects at the point, where too few trials
+    say more.
     """
 
     defence_id: str
@@ -173,8 +201,12 @@ class PointEntry(TypedDict):
 
 
 class CountsEntry(TypedDict):
-    """How many points have each verdict: IN, OUT, INCOMPLETE; and IN, OUT, UNDECIDED, by bounds and
-    by the model of all points together, which older files lack."""
+    """How many points have each verdict, by verdict.
+
+    by_means: IN, OUT and INCOMPLETE, by means over seeds. by_bounds: IN, OUT and UNDECIDED, by
+    bounds of each point. by_model: IN, OUT and UNDECIDED, by the model of all points together;
+    older files lack it.
+    """
 
     by_means: dict[str, int]
     by_bounds: dict[str, int]
@@ -182,8 +214,11 @@ class CountsEntry(TypedDict):
 
 
 class TrialCounts(TypedDict):
-    """Trials by how they ended; planned: in all, None where nobody said. Files of the first
-    releases lack `stopped`."""
+    """Trials by how they ended.
+
+    finished: trained to their end. stopped: ended early by a rule of the spec; files of the first
+    releases lack it. failed: without a result. planned: in all, None where nobody said.
+    """
 
     finished: int
     stopped: NotRequired[int]
@@ -192,7 +227,10 @@ class TrialCounts(TypedDict):
 
 
 class RecommendedEntry(TypedDict):
-    """The recommended point. basis: the verdict by which it is IN; margin: as the point's."""
+    """The recommended point, for readers of version 1.
+
+    defence_id: its id. basis: the verdict by which it is IN. margin: as the point's.
+    """
 
     defence_id: str
     basis: Basis
@@ -218,18 +256,35 @@ class PredictionAudit(TypedDict):
 
 
 class RegionFile(TypedDict):
-    """The whole file. foretold: where the spec predicts verdicts. doubts: sentences to read before
-    believing the table. model: of a region search; None where too few trials have finished.
-    class_names: by class number. data: what was read, where sweep.json says it. controls: whether
-    each attack takes anywhere, in the order of the panel; seed_model: the model of all points
-    together, which a region search does not have; older files lack both. stability: what of
-    the region survives small changes; of a region search, of one without a complete point, and of
-    files of before it is missing.
+    """The whole file.
 
-    Since version 2 the answer is the same for every search: question, state, headline, verdicts,
-    the recommended setting, where the region is, what limits it, front (against the poison rate),
-    next (trials that the search would train, of a region search), verification; lacks: sentences on
-    what a file of an earlier version does not say; text: the answer as lines for people."""
+    Of doubles, use `setting` and `verdicts`: since version 2 they are the answer, the same for
+    every search. `recommended` and `counts` are kept for readers of version 1. `next` is trials
+    that a region search would train, not advice.
+
+    schema_version: the version of these keys. name: that of the sweep, as its spec has it.
+    thresholds: when a point is inside. panel: the attacks that are asked about. counts: how many
+    points have each verdict, for readers of version 1; use `verdicts`. trials: how many trials
+    there are, by how they ended. recommended: the recommended point, for readers of version 1; use
+    `setting`, which may also be one that was never trained; None where none is. points: every
+    defence point that was tried. controls: whether each attack takes anywhere, in the order of the
+    panel; older files lack it. seed_model: the model of all points together; a region search and
+    older files lack it. foretold: how often predicted verdicts were wrong, where the spec predicts
+    them. doubts: sentences to read before believing the answer. model: what the model of a region
+    search says of the whole space; None where too few trials have finished; other searches lack it.
+    class_names: names of the classes, by class number. data: what was read of the data set, where
+    sweep.json says it. stability: what of the region survives small changes; a region search, a
+    sweep without a complete point and files of before lack it.
+
+    question: what is asked. state: how far the sweep was when the file was written. headline: the
+    strongest claim that holds. verdicts: how many points, and which shares of a searched space,
+    have each verdict. setting: the recommended setting with its figures, None where none is
+    recommended. where: where the region is, as intervals of factors. limiting: what keeps points
+    outside, the most frequent first. front: what is left against the poison rate. next: trials that
+    a region search would train next, not advice; empty of any other search. verification: how the
+    region stands with fresh trainings. lacks: sentences on what a file of an earlier version does
+    not say. text: the answer as lines for people.
+    """
 
     schema_version: int
     name: str

@@ -15,9 +15,9 @@ WRITE = 'python -c "from sweeps.records.region_schema import write_schema; write
 def region_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of region.json, version 2.
 
-    Descriptions say what each key means, with units and ranges. Keys that it does not know pass: a
-    later release may write more. What `read_region` returns fits it; a file that an earlier
-    release wrote does so once that has brought it up.
+    The description of each key says what it means, with units and ranges; that of an object says
+    all of it. Keys that it does not know pass: a later release may write more. What `read_region`
+    returns fits it; a file that an earlier release wrote does so once that has brought it up.
 
     Example:
         >>> from sweeps import region_schema
@@ -39,7 +39,9 @@ def made(strict: bool = False) -> dict[str, Any]:
     from sweeps.records.schema import schema_of
 
     found = schema_of(RegionFile, REQUIRED_SINCE_2, strict)
-    found["properties"]["schema_version"] = {"const": REGION_VERSION}
+    version = found["properties"]["schema_version"]
+    del version["type"]
+    version["const"] = REGION_VERSION
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:backdoor-sweeps:region.json:{REGION_VERSION}",

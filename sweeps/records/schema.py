@@ -1,14 +1,16 @@
 """JSON Schema (draft 2020-12) of a typed dictionary, made from its type hints.
 
-A typed dictionary becomes an object of `$defs` with its docstring as the description; `Literal` an
+A typed dictionary becomes an object of `$defs` with its docstring as the description; of this,
+`key: text.` or `key, other: text.` is the description of these keys too. `Literal` becomes an
 `enum`; a union of plain types a list of types, another one `anyOf`; `Any` no restriction.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import (
     Any,
     Literal,
@@ -51,6 +53,30 @@ def schema_of(
     return {**whole, "$defs": dict(sorted(maker.defs.items()))}
 
 
+#: What may be the names of keys, with a colon, where a sentence or a clause of a list begins.
+_NAMES = re.compile(r"(?:^|(?<=[.;] ))(\w+(?:, \w+)*): ")
+
+
+def key_descriptions(kind: type) -> dict[str, str]:
+    """Key of the typed dictionary `kind` to what its docstring says of it, a sentence or several.
+
+    A part begins with `key: ` or `key, other: `, all of them keys of `kind`, and ends where the
+    next one begins, or the paragraph ends.
+    """
+    found: dict[str, str] = {}
+    for paragraph in (inspect.getdoc(kind) or "").split("\n\n"):
+        for names, text in _parts(" ".join(paragraph.split()), set(get_type_hints(kind))):
+            found |= dict.fromkeys(names, f"{text[:1].upper()}{text[1:].rstrip(' ;.')}.")
+    return found
+
+
+def _parts(text: str, keys: set[str]) -> Iterator[tuple[list[str], str]]:
+    starts = [match for match in _NAMES.finditer(text) if keys.issuperset(match[1].split(", "))]
+    ends = [match.start() for match in starts[1:]] + [len(text)]
+    for match, end in zip(starts, ends, strict=False):
+        yield match[1].split(", "), text[match.end() : end]
+
+
 class _Maker:
     """Collects the typed dictionaries that are met on the way."""
 
@@ -64,10 +90,14 @@ class _Maker:
         also = set(self.required.get(kind.__name__, ()))
         if unknown := also - set(hints):
             raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+        said = key_descriptions(kind)
         found: Schema = {
             "type": "object",
             "description": " ".join(inspect.getdoc(kind).split()),  # type: ignore[union-attr]
-            "properties": {key: self.value(_bare(hint)) for key, hint in hints.items()},
+            "properties": {
+                key: self.value(_bare(hint)) | ({"description": said[key]} if key in said else {})
+                for key, hint in hints.items()
+            },
             "required": [key for key, hint in hints.items() if hint is _bare(hint) or key in also],
         }
         return found | ({"additionalProperties": False} if self.strict else {})

@@ -1,8 +1,8 @@
 """What of a stored JSON value does not fit its schema, as `sweeps.records.schema` makes schemas.
 
 It reads these keywords and no others: `$ref` into `$defs`, `type`, `const`, `enum`, `anyOf`,
-`properties`, `required`, `additionalProperties` and `items`. A general validator takes ten times as
-long to load as to check what `sweeps status` reads.
+`properties`, `required`, `additionalProperties` and `items`; a `description` is for people. A
+general validator takes ten times as long to load as to check what `sweeps status` reads.
 """
 
 from __future__ import annotations

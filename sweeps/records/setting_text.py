@@ -127,17 +127,18 @@ def rate_words(rate: LimitsEntry) -> str:
         few = rate["seeds"] is not None and rate["seeds"] < 2
         why = "one seed says nothing of others" if few else "for one new seed not said"
         return f"{rate['value']:.3f} ({of}; {why})"
+    missing = may_miss(rate)
     limits = f"{rate['lower']:.3f} to {rate['upper']:.3f} with {100 * rate['confidence']:g} %"
-    return f"{rate['value']:.3f} ({of}; one new seed: {limits}{_may_miss(rate)})"
+    return f"{rate['value']:.3f} ({of}; one new seed: {limits}{missing and f', {missing}'})"
 
 
-def _may_miss(rate: LimitsEntry) -> str:
-    """How often one new seed misses what is asked for."""
+def may_miss(rate: LimitsEntry) -> str:
+    """`about 16 % of new seeds miss the threshold`; empty where that is rare or not known."""
     chance = rate.get("chance_to_miss")
     if chance is None or chance < RARE:
         return ""
     share = f"about {100 * chance:.2g} % of" if chance < ALMOST_ALL else "almost all"
-    return f", {share} new seeds miss the threshold"
+    return f"{share} new seeds miss the threshold"
 
 
 def _withstands(region: RegionFile, attacks: Sequence[AttackAtSetting]) -> list[str]:

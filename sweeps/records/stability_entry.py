@@ -25,12 +25,12 @@ class StabilityChange(TypedDict):
 
     kind: both or one of the thresholds `stricter` or `looser`, a `seed` or an `attack` left out.
     label: the thresholds that are moved, or what is left out, in words. clean_accuracy: the rule
-    after the change, `best - 0.04`; attack_success: the most that is allowed, a fraction. seed: the
-    one that is left out; attack_id: the same of an attack; else None. verdicts: by the basis of the
-    verdict, `means`, `bounds`, or another one that was asked for; one that could not be judged is
-    missing. recommended: `defence_id` of the point that would be recommended; None without one,
-    where verdicts by bounds are missing, and where it was the model of all points that recommended
-    one, which is not fitted again.
+    after the change, `best - 0.04`. attack_success: the most that is allowed, a fraction. seed: the
+    one that is left out, else None. attack_id: that of the attack that is left out, else None.
+    verdicts: by the basis of the verdict, `means`, `bounds`, or another one that was asked for; one
+    that could not be judged is missing. recommended: `defence_id` of the point that would be
+    recommended; None without one, where verdicts by bounds are missing, and where it was the model
+    of all points that recommended one, which is not fitted again.
     """
 
     kind: ChangeKind
@@ -44,11 +44,13 @@ class StabilityChange(TypedDict):
 
 
 class StabilityEntry(TypedDict):
-    """All changes. step: by how much thresholds are moved, a fraction. inside: how many points are
-    IN as they were judged, by basis. recommended: `defence_id` of the recommended point, None
-    without one. changes: thresholds first, then seeds, then attacks in the order of the panel.
-    skipped: sentences on what was not tried, and why. text: the worst of each kind as lines for
-    people."""
+    """All changes.
+
+    step: by how much thresholds are moved, a fraction. inside: how many points are IN as they were
+    judged, by basis. recommended: `defence_id` of the recommended point, None without one. changes:
+    thresholds first, then seeds, then attacks in the order of the panel. skipped: sentences on what
+    was not tried, and why. text: the worst of each kind as lines for people.
+    """
 
     step: float
     inside: dict[str, int]

@@ -186,3 +186,25 @@ def test_a_second_word_on_the_same_is_a_contradiction(make_answer, undrawn, text
     region = make_answer("grid", "finished")
     page = page_of(region).replace("</main>", f"<p>{text}</p></main>")
     assert any(told in line for line in contradictions(page, region))
+
+
+def test_the_setting_says_how_many_new_seeds_may_miss(make_answer, undrawn):
+    """Beside the limits of clean accuracy, of the worst attack and of each attack; not where it is
+    rare, unknown, or where there are no limits."""
+    region = make_answer("grid", "finished")
+    setting = region["setting"]
+    rates = {"clean_accuracy": setting["clean_accuracy"], "attack_success": setting["attack_success"]}  # fmt: skip
+    rates |= {f"attacks.{n}": each["attack_success"] for n, each in enumerate(setting["attacks"])}
+    for rate in rates.values():
+        rate["chance_to_miss"] = 0.1631
+    said = statements(page_of(region))
+    words = "about 16 % of new seeds miss the threshold"
+    assert {key: said[f"setting.{key}.chance_to_miss"] for key in rates} == {key: [words] for key in rates}  # fmt: skip
+    assert f"with 95 % confidence, {words})" in " ".join(re.sub(r"<[^>]*>", "", page_of(region)).replace("\N{NO-BREAK SPACE}", " ").split())  # fmt: skip
+    rare, unknown, bare, *_ = rates.values()
+    rare["chance_to_miss"], unknown["chance_to_miss"] = 0.004, None
+    bare["lower"] = bare["upper"] = None
+    page = page_of(region)
+    told = {key for key in statements(page) if key.endswith("chance_to_miss")}
+    assert told == {f"setting.{key}.chance_to_miss" for key in [*rates][3:]}
+    assert contradictions(page, region) == []

@@ -78,7 +78,7 @@ def test_the_file_is_what_the_types_give() -> None:
 def test_it_says_what_it_is() -> None:
     schema = sweeps.region_schema()
     assert schema["$id"] == "urn:backdoor-sweeps:region.json:2" and "version 2" in schema["title"]
-    assert schema["properties"]["schema_version"] == {"const": 2}
+    assert schema["properties"]["schema_version"]["const"] == 2
     assert set(REQUIRED_SINCE_2["RegionFile"]) <= set(schema["required"])
     assert "verdict" in schema["$defs"]["PointEntry"]["required"]
     for name, entry in schema["$defs"].items():
@@ -111,6 +111,65 @@ def test_hints_become_keywords() -> None:
     assert (
         strict["additionalProperties"] is strict["$defs"]["Inner"]["additionalProperties"] is False
     )
+
+
+class Told(TypedDict):
+    """Two of them. text: not here,
+    but there. other: never.
+
+    low, high: the bound,
+    where one: is; nobody, low: knows; inner: of `Inner`. anything: any text: of it
+
+    Whatever else.
+    """
+
+    text: str
+    low: float
+    high: float
+    inner: Inner
+    anything: Any
+    silent: int
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_parts_of_a_docstring_describe_keys(strict: bool) -> None:
+    """Where all names are keys of the class, up to the next such part or the paragraph's end."""
+    found = schema_of(Told, strict=strict)
+    bound = "The bound, where one: is; nobody, low: knows."
+    assert found["properties"] == {
+        "text": {"type": "string", "description": "Not here, but there. other: never."},
+        "low": {"type": "number", "description": bound},
+        "high": {"type": "number", "description": bound},
+        "inner": {"$ref": "#/$defs/Inner", "description": "Of `Inner`."},
+        "anything": {"description": "Any text: of it."},
+        "silent": {"type": "integer"},
+    }
+    assert found["description"].startswith("Two of them. text: not here, but there. other: never.")
+    assert found["description"].endswith("Whatever else.")
+    value = {"text": "", "low": 0, "high": 1, "inner": {"count": 1}, "anything": {"a": 1}, "silent": 1}  # fmt: skip
+    assert list(faults(value, found)) == []
+    (fault,) = faults(value | {"inner": {"count": "x"}}, found)
+    assert (fault.place, fault.rule) == ("inner.count", "must be a whole number")
+
+
+DESCRIBED = ("RegionFile", "PointEntry", "SettingEntry", "VerdictCounts", "VerificationEntry",
+             "StateEntry", "HeadlineEntry", "WhereEntry", "LimitsEntry", "AttackAtSetting")  # fmt: skip
+
+
+def test_each_key_has_a_description(record_property: Callable[[str, object], None]) -> None:
+    for strict in (False, True):
+        whole = made(strict)
+        objects = {"RegionFile": whole, **whole["$defs"]}
+        keys = [
+            (name, key, "description" in value)
+            for name, entry in objects.items()
+            for key, value in entry["properties"].items()
+        ]
+        lacking = [f"{name}.{key}" for name, key, told in keys if not told]
+        assert [each for each in lacking if each.split(".")[0] in DESCRIBED] == []
+        share = 1 - len(lacking) / len(keys)
+        record_property("share of keys with a description", share)
+        assert share == 1, f"{share:.1%} of {len(keys)} keys have a description; not {lacking}"
 
 
 def test_what_json_cannot_hold_is_refused() -> None:
