@@ -44,7 +44,9 @@ def _what(config: Config, folder: Path) -> list[str]:
 
 def _figures(config: Config) -> list[str]:
     seeds = len(config["expected_from_seeds"])
-    of = f", from {counted(seeds, 'seed')}" if seeds else ""
+    by_model = any(_limits(figure, config) for figure in config["figures"])
+    none = all(figure["expected"] is None for figure in config["figures"])
+    of = f", from {counted(seeds, 'seed')}" if seeds and not (none and by_model) else ""
     head = ["", "this model", "", f"expected of one new seed (95 %{of})"]
     rows = [head, *(_row(figure, config) for figure in config["figures"])]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -52,8 +54,6 @@ def _figures(config: Config) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    by_model = any(_limits(figure, config) for figure in config["figures"])
-    none = all(figure["expected"] is None for figure in config["figures"])
     if none and (config["point_modelled"] is not None or not by_model):
         lines.append(_why_none(config, seeds))
     by_model = by_model or config["point_modelled"] is not None
@@ -103,6 +103,9 @@ def _row(figure: FigureEntry, config: Config) -> list[str]:
 def _expected(figure: FigureEntry, config: Config) -> str:
     """By the point's seeds, and by the model of a region search."""
     seeds, model = figure["expected"], _limits(figure, config)
+    if seeds is None and model is None and any(_limits(f, config) for f in config["figures"]):
+        # The model of a search says nothing of the success at clean models.
+        return "none can be given of a clean model" if config["attack"] is None else _range(None)
     of = ", of a poisoned one" if config["attack"] is None else ""
     parts = []
     if seeds is not None or model is None:

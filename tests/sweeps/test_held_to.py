@@ -183,7 +183,14 @@ def test_the_limits_of_the_model_are_in_the_table() -> None:
         (PANEL, 930, ("by the model: 0.900 to 0.950", "by the model: 0.010 to 0.060")),
         (PANEL, 960, ("by the model: 0.900 to 0.950 (this one is better)",)),
         (PANEL, 890, ("by the model: 0.900 to 0.950 (this one is worse)",)),
-        (None, 930, ("by the model, of a poisoned one: 0.900 to 0.950", "none can be given")),
+        (
+            None,
+            930,
+            (
+                "by the model, of a poisoned one: 0.900 to 0.950",
+                "none can be given of a clean model",
+            ),
+        ),
     ):
         of = result(correct, 5)
         entries = held_to(of, chosen(attack=attack, limits=limits(0.01, 0.06)))

@@ -315,6 +315,9 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> 
         f"{point['label']} (recommended, IN by model, P(inside) >0.99), seed 5, on data "
     )
     assert f"attack success {success['expected']:.3f} ({success['lower']:.3f} to " in out
+    limits = f"by the model: {success['lower']:.3f} to {success['upper']:.3f}"
+    assert limits in out and "none can be given" not in out
+    assert "\nMeets what the spec asks for: accuracy and attack success.\n" in out
     (written,) = folder.glob("models/*/config.json")
     config = json.loads(written.read_text())
     assert config["trial"]["defence"] == point["defence"] and config["point_modelled"] == point
@@ -323,6 +326,11 @@ def test_the_point_that_the_answer_recommends_can_be_trained(folder, capsys) -> 
     assert config["attack"]["label"] == point["worst_attack"]
     paths = SweepPaths(folder)
     best = choose(read_spec(paths), paths, "best")
+    assert best.point.not_in is None, "by the model it is IN as well"
+    spoilt = json.loads((folder / "region.json").read_text())["points"]
+    likely = next(point for point in spoilt if point["verdict"] == "likely out")
+    out_there = choose(read_spec(paths), paths, likely["defence_id"]).point.not_in
+    assert "asked for are clean accuracy >= 0.9, attack success <= 0.2 for all 2 " in out_there
     assert best.trial.defence.active() == model["most_accurate"]["defence"]
     assert main(["train", str(folder), "--point", "zz"]) == 2
     assert f"{command('sweeps', 'export', folder)} --csv FILE` lists" in capsys.readouterr().err
