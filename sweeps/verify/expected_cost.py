@@ -31,10 +31,10 @@ from sweeps.verify.regions import INSIDE
 
 #: Seconds until Ray has started and the first pack begins: at least, usually on a common machine,
 #: and the most that is believed of what the sweep shows; and until Ray has ended.
-RAY_START, USUAL_START, LONGEST_START, RAY_END = 5.0, 8.0, 60.0, 1.5
+RAY_START, USUAL_START, LONGEST_START, RAY_END = 5.0, 6.5, 60.0, 1.0
 #: Seconds of judging and of writing region.json and the report again: in any case; for each second
 #: that reading the region took before the draws; and of a report.
-JUDGING, FITTED, REPORT = 1.0, 4.0, 0.5
+JUDGING, FITTED, REPORT = 0.5, 4.0, 0.5
 #: Measuring takes at most so many seconds or this share of the estimate, whichever is more; of
 #: short verifications no more than another share.
 MOST, SHARE, SHORT_SHARE = 5.0, 0.05, 0.2
