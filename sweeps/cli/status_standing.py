@@ -50,5 +50,7 @@ def standing_words(found: VerificationCount | None) -> str:
     """`failed (52 of 59 draws of settings IN by means pass); 1 other verification`."""
     if found is None:
         return NOT_YET
-    others = found["earlier"]
-    return found["text"] + (f"; {counted(others, 'other verification')}" if others else "")
+    # Those of this very region are named in the text already.
+    others = found["earlier"] - found["text"].count("; another: ")
+    more = "more verification" if others < found["earlier"] else "other verification"
+    return found["text"] + (f"; {counted(others, more)}" if others > 0 else "")
