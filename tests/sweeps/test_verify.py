@@ -496,7 +496,9 @@ def test_attacks_outside_the_panel_are_trained_inside_and_claim_nothing(tmp_path
     one = {**answer, "border": {"draws": 1, "passed": 0, "share": 0.0, "lower_bound": 0.0}}
     one |= {"inside": {**answer["inside"], "draws": 1, "passed": 1}}
     text = verification_text(one)
-    assert text.startswith("Not proven: 1 of 1 draw inside passes. With ")
+    assert text.startswith(
+        "Too few draws, the claim is not proven: 1 of 1 draw inside passes. With "
+    )
     assert "Near the border: 0 of 1 draw passes.\n" in text
 
 
