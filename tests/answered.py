@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweeps.answer.add import add_answer
-from sweeps.answer.verification import not_verified
 from sweeps.ledger import Ledger
 from sweeps.records.criteria import Criteria
+from sweeps.records.not_verified import not_verified
 from sweeps.records.region_file import RegionFile
 from sweeps.records.state_text import state_entry
 from sweeps.records.trial_row import TrialRow

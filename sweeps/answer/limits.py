@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from backdoor.wording import counted
 from sweeps.records.answer_entry import FrontPoint, LimitingEntry
+from sweeps.records.model_front import front_of_model
 from sweeps.records.region_file import AttackEntry, PointEntry, RegionFile
 from sweeps.region.model_text import front_lines as model_front_lines
 from sweeps.region.model_text import limits_lines, percent
@@ -62,7 +63,7 @@ def front_of(region: RegionFile) -> list[FrontPoint]:
     model is inside at none.
     """
     if "model" in region:
-        return _front_of_space(region)
+        return front_of_model(region)
     rates = sorted({attack["poison_rate"] for attack in region["panel"]})
     judged = [point for point in region["points"] if point["by_means"] in ("IN", "OUT")]
     if len(rates) < 2 or not judged:
@@ -74,19 +75,6 @@ def front_of(region: RegionFile) -> list[FrontPoint]:
         share = inside / len(judged)
         found.append({"poison_rate": rate, "share": share, "lower": None, "upper": None})
     return found
-
-
-def _front_of_space(region: RegionFile) -> list[FrontPoint]:
-    model = region.get("model")
-    return [
-        {
-            "poison_rate": entry["poison_rate"],
-            "share": entry["volume"]["fraction"],
-            "lower": entry["volume"]["lower"],
-            "upper": entry["volume"]["upper"],
-        }
-        for entry in (model["front"] if model else [])
-    ]
 
 
 def _is_inside(point: PointEntry, attacks: Collection[str], region: RegionFile) -> bool:

@@ -25,6 +25,7 @@ from sweeps.answer.changed_region import changes
 from sweeps.ledger import Ledger
 from sweeps.records.answer_entry import Standing, VerificationEntry
 from sweeps.records.control_text import NOWHERE_AT_ALL, takes_nowhere
+from sweeps.records.not_verified import not_verified
 from sweeps.records.region_file import RegionFile
 from sweeps.records.verification_file import PLAN_VERSION, DrawEntry, PlanFile
 from sweeps.records.verification_standing import AnsweredEntry
@@ -231,28 +232,10 @@ def standing_alone(entry: AnsweredEntry, total: int) -> VerificationEntry:
     return {**_entry(found, total), "text": _text(found, nowhere=False)}
 
 
-def not_verified() -> VerificationEntry:
-    """Of a region that no verification has been asked of."""
-    return {**_entry(None, 0), "text": NOT_YET}
-
-
 def _entry(found: Found | None, total: int) -> VerificationEntry:
     """The figures, without the text."""
     if found is None:
-        return {
-            "state": "not yet",
-            "text": "",
-            "verification_id": None,
-            "verdict": None,
-            "passed": 0,
-            "draws": 0,
-            "claim": None,
-            "lower_bound": None,
-            "basis": None,
-            "earlier": total,
-            "stale_because": None,
-            "failed_where": [],
-        }
+        return not_verified("", total)
     own = found.entry
     return {
         "state": found.state,

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from sweeps.records.answer_entry import (
-    FrontPoint,
     LimitingEntry,
     QuestionEntry,
     SettingEntry,
     StateEntry,
-    VerificationEntry,
 )
 from sweeps.records.answer_lines import answer_lines
 from sweeps.records.control_text import on_accuracy_alone
 from sweeps.records.headline import headline_of
+from sweeps.records.model_front import front_of_model
+from sweeps.records.not_verified import not_verified
 from sweeps.records.question_text import MEAN, question_of
 from sweeps.records.region_file import REGION_VERSION, RegionFile
 from sweeps.records.region_lacks import lacks_of
@@ -60,10 +60,10 @@ def brought_up(old: Mapping[str, Any]) -> RegionFile:
     if region["setting"] is not None:
         region["setting"]["text"] = _setting_text(whole, region["setting"])
     region["where"] = where_of_before(whole, region["setting"])
-    region["limiting"], region["front"] = _limiting(whole), _front(whole)
+    region["limiting"], region["front"] = _limiting(whole), front_of_model(whole)
     model = whole.get("model")
     region["next"] = model["next"] if model else []
-    region["verification"] = _verification()
+    region["verification"] = not_verified(NOT_SAID)
     lines = answer_lines(cast(RegionFile, {**region, "model": model} if "model" in old else region))
     while lines[-1] == "":
         lines.pop()
@@ -113,33 +113,3 @@ def _limiting(region: RegionFile) -> list[LimitingEntry]:
     model = region.get("model")
     limits = model["limits"] if model else []
     return [{"label": limit["label"], "share": limit["share"]} for limit in limits]
-
-
-def _front(region: RegionFile) -> list[FrontPoint]:
-    model = region.get("model")
-    return [
-        {
-            "poison_rate": entry["poison_rate"],
-            "share": entry["volume"]["fraction"],
-            "lower": entry["volume"]["lower"],
-            "upper": entry["volume"]["upper"],
-        }
-        for entry in (model["front"] if model else [])
-    ]
-
-
-def _verification() -> VerificationEntry:
-    return {
-        "state": "not yet",
-        "text": NOT_SAID,
-        "verification_id": None,
-        "verdict": None,
-        "passed": 0,
-        "draws": 0,
-        "claim": None,
-        "lower_bound": None,
-        "basis": None,
-        "earlier": 0,
-        "stale_because": None,
-        "failed_where": [],
-    }

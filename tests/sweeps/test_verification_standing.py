@@ -2,17 +2,16 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
+from made_worlds import sync_state, world
 from small import begin, small_spec, sweep
-from trials import fake_result
 
 import sweeps.verify.model_draws
 from backdoor.errors import UserError
 from backdoor.settings.digest import digest
 from sweeps.answer.verification import verification_entry
-from sweeps.ledger import Ledger, finished_rows
+from sweeps.ledger import Ledger
 from sweeps.records.control_entry import NOWHERE
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
@@ -31,31 +30,6 @@ LINEAR = {
 THRESHOLDS = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
 AXIS = {"architecture": "linear", "weight_decay": {"log": [1e-5, 0.1]}, "epochs": 3}
 SEARCH = {"kind": "region", "budget": 12, "pending": 6}
-
-
-def world(rates):
-    """Work for a runner. rates(config) gives clean accuracy and attack success."""
-
-    def result(config, measures):
-        clean, success = rates(config)
-        made = fake_result(config, measures)
-        measured = tuple(replace(m, success=round(450 * success)) for m in made.measurements)
-        correct = round(500 * clean)
-        return replace(
-            made, class_correct=(correct,), class_total=(500,), measurements=measured
-        )  # fmt: skip
-
-    def work(pack):
-        results = [result(config, pack.settings.measures) for config in pack.trials]
-        return finished_rows(results, pack.pack_id)
-
-    return work
-
-
-def sync_state(config):
-    """The attack fails from weight decay 0.02 on; accuracy is lost above 0.04."""
-    decay = config.defence.weight_decay
-    return (0.95 if decay < 0.045 else 0.8), (0.05 if decay > 0.015 else 0.9)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import statistics
 from dataclasses import replace
 
 import pytest
+from made_worlds import sync_state, world
 from scipy import stats
 from small import begin, small_spec, sweep
-from trials import fake_result
 
 import sweeps.verify.model_draws
 from backdoor.config import build_attack
@@ -20,7 +20,7 @@ from sweeps.cli import FINE, INTERRUPTED
 from sweeps.cli.main import main
 from sweeps.cli.verify_announcing import announce, announce_time
 from sweeps.driver import runner
-from sweeps.ledger import Ledger, finished_rows
+from sweeps.ledger import Ledger
 from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
@@ -46,31 +46,6 @@ THRESHOLDS = {"clean_accuracy": 0.9, "attack_success": 0.2, "confidence": 0.95}
 def chance(config) -> float:
     """In [0, 1), by the trial alone."""
     return int.from_bytes(hashlib.sha256(config.trial_id.encode()).digest()[:6], "big") / 2**48
-
-
-def world(rates):
-    """Work for a runner. rates(config) gives clean accuracy and attack success."""
-
-    def result(config, measures):
-        clean, success = rates(config)
-        made = fake_result(config, measures)
-        measured = tuple(replace(m, success=round(450 * success)) for m in made.measurements)
-        correct = round(500 * clean)
-        return replace(
-            made, class_correct=(correct,), class_total=(500,), measurements=measured
-        )  # fmt: skip
-
-    def work(pack):
-        results = [result(config, pack.settings.measures) for config in pack.trials]
-        return finished_rows(results, pack.pack_id)
-
-    return work
-
-
-def sync_state(config):
-    """The attack fails from weight decay 0.02 on; accuracy is lost above 0.04."""
-    decay = config.defence.weight_decay
-    return (0.95 if decay < 0.045 else 0.8), (0.05 if decay > 0.015 else 0.9)
 
 
 def a_sweep(folder, rates=sync_state, **changes):
