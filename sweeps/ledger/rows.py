@@ -14,6 +14,7 @@ import pyarrow as pa
 from backdoor.result import PartialResult, TrialResult
 from backdoor.settings.source_digest import source_digest
 from sweeps.ledger.schema import SCHEMA
+from sweeps.records.failure import Failure
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
     return with_column(rows, "foretold", [predicted] * rows.num_rows)
 
 
-def failed_rows(trials: Iterable[TrialConfig], pack_id: str, error: str) -> pa.Table:
+def failed_rows(trials: Iterable[TrialConfig], pack_id: str, failure: Failure | str) -> pa.Table:
     """Ledger rows of trials that could not be trained, with the reason."""
+    known = Failure.of(failure)
     return _table(
         {
             "trial_id": trial.trial_id,
@@ -98,7 +100,13 @@ def failed_rows(trials: Iterable[TrialConfig], pack_id: str, error: str) -> pa.T
             "seed": trial.seed,
             "config": canonical_json(trial.canonical),
             "status": FAILED,
-            "error": error,
+            "error": known.error,
+            "cause": known.cause,
+            "failed_at": known.place,
+            "traceback": known.traceback,
+            "log": known.log,
+            "host": known.host,
+            "node_id": known.node_id,
             "pack_id": pack_id,
             "finished_at": time.time(),
         }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 #: Version 1 had no stopped trials, and no validation counts in curves; version 2 no counts of cover
 #: samples; version 3 no losses; version 4 no `foretold`; version 5 nothing of `thresholds`,
-#: `source_digest` and `reused_from`. What they lack is read as null.
-READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
+#: `source_digest` and `reused_from`; version 6 no `node_id`, and of failures only `error`. What
+#: they lack is read as null.
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, 7)
 _MEASUREMENT = pa.struct(
     [
         ("measure_id", pa.string()),
@@ -65,6 +66,11 @@ CIRCUMSTANCE_FIELDS = [
     pa.field("gpus", pa.float64()),
     pa.field("device", pa.string()),
     pa.field("host", pa.string()),
+    pa.field("node_id", pa.string()),  # Ray's name of the machine
+    pa.field("cause", pa.string()),  # of a failure: trial, node, preempted, memory, time, hang
+    pa.field("failed_at", pa.string()),  # file:line
+    pa.field("traceback", pa.string()),
+    pa.field("log", pa.string()),  # the last lines that a failed training printed
     pa.field("foretold", pa.string()),  # the verdict that was certain before the end, and why
     pa.field("thresholds", pa.string()),  # that this verdict is about
     pa.field("source_digest", pa.string()),  # of the code of users' kinds that computed it

@@ -26,7 +26,9 @@ class TrialRow:
     clean_loss: its mean cross-entropy in nats. collapsed: the model gives one class for nearly all
     images; diverged: its outputs are not finite. seconds: the trial's share of all that its pack
     took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
-    took; cpus, gpus: what the pack held meanwhile. predicted: the verdict that was certain before
+    took; cpus, gpus: what the pack held meanwhile. host, node_id: the machine, and Ray's name of it.
+    Of a failed one: cause, one of `sweeps.records.failure.CAUSES`; failed_at, `file:line`; the
+    traceback, and log, the last lines that it printed. predicted: the verdict that was certain before
     the end, and why (the column `foretold`); thresholds: that this verdict is about. source_digest:
     of the source of users' kinds that the trial was computed with. reused_from: id of the sweep
     that trained it, None for this one; `verify/ID` where a verification of this sweep did.
@@ -70,6 +72,11 @@ class TrialRow:
     gpus: float | None = None
     device: str | None = None
     host: str | None = None
+    node_id: str | None = None
+    cause: str | None = None
+    failed_at: str | None = None
+    traceback: str | None = None
+    log: str | None = None
     predicted: str | None = None
     thresholds: str | None = None
     source_digest: str | None = None

@@ -44,6 +44,16 @@ class SweepPaths:
         return self.root / "ledger"
 
     @property
+    def incidents(self) -> Path:
+        """What went wrong while it ran, a line each."""
+        return self.root / "incidents.jsonl"
+
+    @property
+    def running(self) -> Path:
+        """What one process trains just now, to be named if it ends by that."""
+        return self.root / "running.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / ".lock"
 
