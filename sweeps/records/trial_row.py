@@ -26,7 +26,7 @@ class TrialRow:
     clean_loss: its mean cross-entropy in nats. collapsed: the model gives one class for nearly all
     images; diverged: its outputs are not finite. seconds: the trial's share of all that its pack
     took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
-    took; cpus, gpus: what the pack held meanwhile. host, node_id: the machine, and Ray's name of it.
+    took; cpus, gpus: what the pack held meanwhile. host: the machine, node_id: as Ray names it.
     Of a failed one: cause, one of `sweeps.records.failure.CAUSES`; failed_at, `file:line`; the
     traceback, and log, the last lines that it printed. predicted: the verdict that was certain before
     the end, and why (the column `foretold`); thresholds: that this verdict is about. source_digest:
