@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,12 @@ class Pack:
         """The pack as two, to find the trial that breaks it."""
         middle = len(self.trials) // 2
         return Pack(self.trials[:middle], self.settings), Pack(self.trials[middle:], self.settings)
+
+    def apart(self, trial_ids: Set[str]) -> tuple[Pack, ...]:
+        """The trials with these ids, and the others, as packs; one of them may be missing."""
+        chosen = tuple(trial for trial in self.trials if trial.trial_id in trial_ids)
+        others = tuple(trial for trial in self.trials if trial.trial_id not in trial_ids)
+        return tuple(Pack(own, self.settings) for own in (chosen, others) if own)
 
     def parts(self, largest: int) -> list[Pack]:
         """The pack in as few parts as leave none with more than `largest` trials."""
