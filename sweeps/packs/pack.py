@@ -28,7 +28,7 @@ class PackSettings:
     of a curve, 0 for none. data_root: where the data lies, None where its settings say it. cpu,
     gpu: cores and GPUs of one pack, the latter also a fraction. stopping: whether Tune may end
     trials early. probes: run on every trained model. predicting: whether trials are stopped once
-    their verdict is certain.
+    their verdict is certain. time_limit: seconds that one trial may take, None without a limit.
     """
 
     measures: tuple[Attack, ...]
@@ -39,6 +39,7 @@ class PackSettings:
     stopping: bool = False
     probes: tuple[Probe, ...] = ()
     predicting: bool = False
+    time_limit: float | None = None
 
     @classmethod
     def of(cls, spec: SweepSpec) -> PackSettings:
@@ -52,6 +53,7 @@ class PackSettings:
             stopping=spec.stopped_by_tune,
             probes=spec.probes,
             predicting=spec.predicting,
+            time_limit=spec.resources.time_limit,
         )
 
 
