@@ -91,7 +91,7 @@ def _files(module: ModuleType) -> list[Path] | None:
         if one.__name__ in known or not file or not Path(file).is_file():
             continue
         own = one is module or one.__name__.partition(".")[0] == package
-        if not own and _installed(Path(file)):
+        if not own and is_installed(Path(file)):
             continue
         known[one.__name__] = Path(file)
         waiting += _referred(one)
@@ -118,7 +118,8 @@ def _installed_roots() -> tuple[Path, ...]:
     return (*(Path(place).resolve() for place in places if place), ours, ours.parent / "sweeps")
 
 
-def _installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
+    """Whether a file is of the standard library, of an installed package, or of this project."""
     return any(file.resolve().is_relative_to(root) for root in _installed_roots())
 
 

@@ -12,6 +12,7 @@ from backdoor.trial import OnProgress, run_pack
 from sweeps.early_stopping.limits import Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
 from sweeps.packs.pack import Pack
+from sweeps.runners.fault import error_line
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
@@ -69,7 +70,4 @@ def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
 
 def describe(error: BaseException) -> str:
     """An exception as the one line that the ledger keeps."""
-    text = " ".join(str(error).split())
-    # A badly encoded file name in a message is no reason to lose the row.
-    line = f"{type(error).__name__}: {text}"[:2000]
-    return line.encode("utf-8", "replace").decode()
+    return error_line(error)
