@@ -14,8 +14,8 @@ class SerialRunner:
 
     def run(self, feed: Feed) -> None:
         while (pack := feed.next_pack()) is not None:
-            rows, reason = attempt(self.work, pack)
-            if rows is None:
-                feed.failed(pack, reason)
-            else:
+            rows, failure = attempt(self.work, pack)
+            if failure is not None:
+                feed.failed(pack, failure)
+            elif rows is not None:
                 feed.finished([pack], rows)

@@ -82,7 +82,7 @@ class FailureJudge:
         return first
 
     def control_passed(self, node: str | None) -> None:
-        """What has succeeded elsewhere succeeds on this node too: failures there are the trials'."""
+        """What has succeeded elsewhere succeeds on this node too."""
         self._nodes[node].succeeded.add("")
 
     def check_failed(self, node: str | None) -> None:

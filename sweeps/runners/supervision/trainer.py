@@ -80,12 +80,13 @@ class _Server:
         from sweeps.packs.chunk import Chunk
         from sweeps.runners.node_check import check_chunk_text
 
+        unfit: list[str] = []
         if request["check"]:
             chunk, unfit = check_chunk_text(text, request.get("data"))
             if chunk is None:
                 return unfit
         else:
-            chunk, unfit = Chunk.from_json(text), []
+            chunk = Chunk.from_json(text)
         if request["control"]:
             (self._control,) = chunk.packs
         else:

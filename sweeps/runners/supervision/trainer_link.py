@@ -85,10 +85,12 @@ class Trainer:
         content: bytes = b"",
         within: float | None = None,
         on_message: Callable[[dict[str, Any], bytes], dict[str, Any] | None] = lambda *_: None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> tuple[dict[str, Any], bytes]:
         """Sends a request; the answer, a dictionary with the key `done`, and its content.
 
         within: seconds. on_message: gets what comes before the answer; what it returns is sent.
+        on_wait: called about every `LOOK_EVERY` seconds.
 
         Raises:
             TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
@@ -98,7 +100,7 @@ class Trainer:
         try:
             self._send(request, content)
             while True:
-                message, blob = self._receive(watch, started, within)
+                message, blob = self._receive(watch, started, within, on_wait)
                 if "at" in message:
                     self.at = message["at"]
                 elif "done" in message:
@@ -113,7 +115,7 @@ class Trainer:
         self._pipe.send_bytes(content)
 
     def _receive(
-        self, watch: Watch, started: float, within: float | None
+        self, watch: Watch, started: float, within: float | None, on_wait: Callable[[], None]
     ) -> tuple[dict[str, Any], bytes]:
         while not self._pipe.poll(LOOK_EVERY):
             passed = time.monotonic() - started
@@ -123,6 +125,7 @@ class Trainer:
                 how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input "
                 raise self._killed(f"{how}or output", "hang")
             self._shorten()
+            on_wait()
         return json.loads(self._pipe.recv_bytes()), self._pipe.recv_bytes()
 
     def _killed(self, how: str, cause: str) -> TrainerGone:
