@@ -57,6 +57,7 @@ ASKED = ("draws", "claim", "seeds", "target", "basis")
 
 
 def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.driver.was_running import say_was_running
     from sweeps.ledger import Ledger
     from sweeps.records.control_text import control_warning, takes_nowhere
     from sweeps.storage.files import locked
@@ -74,6 +75,7 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
     with locked(case.paths.lock):
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
+        say_was_running(case.paths, ledger, args.runner, say)
         announce(case, plan, ledger)
         announce_time(paths, case, plan, ledger, args.runner)
         if not _train(case, plan, ledger, args):

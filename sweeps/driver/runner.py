@@ -8,6 +8,7 @@ from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import suggest
 from sweeps.runners.ray_address import ray_address, refuse_dead_address
 from sweeps.spec.model import SweepSpec
+from sweeps.storage.paths import SweepPaths
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
@@ -78,9 +79,10 @@ def runner_of(runner: str | Runner, spec: SweepSpec, ledger: Ledger) -> Runner:
     if not isinstance(runner, str):
         return runner
     if runner == "serial":
+        from sweeps.runners.running_note import RunningNote
         from sweeps.runners.serial import SerialRunner
 
-        return SerialRunner()
+        return SerialRunner(note=RunningNote(SweepPaths(ledger.folder.parent).running))
     from sweeps.runners.tune import TuneRunner
 
     past = None if spec.stopping is None else ledger.table()
