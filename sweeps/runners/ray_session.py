@@ -15,6 +15,7 @@ from ray._private import utils, worker
 from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
+from sweeps.runners.local_head import as_local_head
 from sweeps.runners.processes import descendants, kill
 from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
 
@@ -81,7 +82,7 @@ def _start(workers: int | None) -> None:
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask, before = os.umask(0o077), descendants(os.getpid())
     try:
-        with _sigterm_kept():
+        with _sigterm_kept(), as_local_head():
             ray.init(log_to_driver=False, logging_level="error", **options)
     except ValueError as error:
         rule = "must be an address that Ray understands"
