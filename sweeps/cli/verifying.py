@@ -18,6 +18,7 @@ from sweeps.storage.shell import command
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
     from sweeps.records.verification_file import VerificationFile
+    from sweeps.results.changed_code import CodeCheck
     from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
     from sweeps.verify.plan import Plan
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
+    from sweeps.results.changed_code import check_code
     from sweeps.results.create import reopen
     from sweeps.spec.former import former_notes
+    from sweeps.storage.paths import open_results
     from sweeps.verify.learn import refuse_learning
 
+    code = check_code(open_results(args.dir), args.accept_changed_code)
     paths, spec = reopen(args.dir)
-    for note in former_notes(spec):
+    for note in (*former_notes(spec), *code.notes):
         say(f"note: {note}")
     if args.learn is not None:
         refuse_learning(paths, spec)
@@ -40,7 +44,17 @@ def verify(args: argparse.Namespace) -> int:
         learned = said_learned(paths, spec, args.learn)
         print(json.dumps(learned)) if args.json else None
         return FINE
+    _record(code, paths)
     return _verify(paths, spec, args)
+
+
+def _record(code: CodeCheck, paths: SweepPaths) -> None:
+    """Records changed code that was accepted, in sweep.json."""
+    from sweeps.storage.files import locked
+
+    if code.accepted:
+        with locked(paths.lock):
+            code.record(paths)
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
@@ -59,6 +73,7 @@ ASKED = ("draws", "claim", "seeds", "target", "basis")
 def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
     from sweeps.ledger import Ledger
     from sweeps.records.control_text import control_warning, takes_nowhere
+    from sweeps.results.changed_code import check_code
     from sweeps.storage.files import locked
     from sweeps.storage.leftovers import clear_leftovers
     from sweeps.verify.plan import settings_of
@@ -72,6 +87,8 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
         say(note)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths.lock):
+        own = check_code(paths, args.accept_changed_code, ledger=case.paths.ledger)
+        _record(own, paths)
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         announce(case, plan, ledger)
