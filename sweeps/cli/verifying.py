@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from sweeps.cli.verify_ending import renewed, said_learned
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
+    from backdoor.config import Attack
     from sweeps.ledger import Ledger
     from sweeps.records.verification_file import VerificationFile
     from sweeps.results.changed_code import CodeCheck
@@ -71,6 +73,7 @@ ASKED = ("draws", "claim", "seeds", "target", "basis")
 
 
 def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.driver.runner import check_code_travels
     from sweeps.ledger import Ledger
     from sweeps.records.control_text import control_warning, takes_nowhere
     from sweeps.results.changed_code import check_code
@@ -83,6 +86,7 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
 
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target, args.claim)
     transfer = transfer_attacks(spec, args.transfer, say)
+    check_code_travels(args.runner, spec.document, [attack.identity() for attack in transfer])
     if (note := basis_note(paths, args.basis)) is not None:
         say(note)
     case = verification(paths, spec, settings, transfer, args.basis)
@@ -93,7 +97,7 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         announce(case, plan, ledger)
         announce_time(paths, case, plan, ledger, args.runner)
-        if not _train(case, plan, ledger, args):
+        if not _train(case, plan, ledger, args, transfer):
             recorded = f"{len(ledger.finished)} trials are recorded"
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
@@ -148,11 +152,17 @@ def _again(args: argparse.Namespace, draws: int | None = None) -> str:
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
-def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:
-    """Trains what is missing; whether nothing is missing then."""
+def _train(
+    case: Verification,
+    plan: Plan,
+    ledger: Ledger,
+    args: argparse.Namespace,
+    transfer: Sequence[Attack] = (),
+) -> bool:
+    """Trains what is missing; whether nothing is missing then. transfer: attacks off the panel."""
     from sweeps.driver.messages import STOPPING
     from sweeps.driver.progress import Progress
-    from sweeps.driver.runner import runner_of
+    from sweeps.driver.runner import add_kinds, runner_of
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -162,6 +172,8 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namesp
     progress = Progress(planned, len(ledger.finished))
     try:
         runner = runner_of(args.runner, case.spec, ledger)
+        if args.runner == "tune":
+            add_kinds(runner, [attack.identity() for attack in transfer])
 
         def stopping() -> None:
             progress.stop()

@@ -7,16 +7,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
 from ray._private import utils, worker
-from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
 from sweeps.runners.processes import descendants, kill
 from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
+from sweeps.runners.sent_code import job_config, note_not_sent
 
 
 def is_connected() -> bool:
@@ -50,12 +50,17 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ray_session(workers: int | None = None) -> Iterator[None]:
-    """Ray: the one of this process, else one that is connected or started until the end."""
+def ray_session(workers: int | None = None, kinds: Sequence[str] = ()) -> Iterator[None]:
+    """Ray: the one of this process, else one that is connected or started until the end.
+
+    kinds: of users, `module:Class`, that workers have to be able to import.
+    """
     if is_connected():
+        if (note := note_not_sent(kinds)) is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
         yield
         return
-    _start(workers)
+    _start(workers, kinds)
     try:
         yield
     except KeyboardInterrupt:
@@ -65,7 +70,7 @@ def ray_session(workers: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _start(workers: int | None) -> None:
+def _start(workers: int | None, kinds: Sequence[str] = ()) -> None:
     address = ray_address()
     if address:
         refuse_dead_address(address)
@@ -77,12 +82,11 @@ def _start(workers: int | None) -> None:
             "include_dashboard": False,
             "object_store_memory": 256 * 2**20,
         }
-    options["job_config"] = JobConfig(_client_job=not _on_path(os.getcwd()))
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask, before = os.umask(0o077), descendants(os.getpid())
     try:
-        with _sigterm_kept():
-            ray.init(log_to_driver=False, logging_level="error", **options)
+        with _sigterm_kept(), job_config(kinds, address, _on_path(os.getcwd())) as job:
+            ray.init(log_to_driver=False, logging_level="error", job_config=job, **options)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."

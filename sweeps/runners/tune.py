@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import ray
@@ -71,7 +72,8 @@ class TuneRunner:
 
     cpu, gpu: cores and GPUs of one pack. workers: CPUs of a cluster started here; None takes them
     all. work: what a worker does with a pack. stopping: the rule that ends trials early, if any;
-    past: rows of the ledger, from which the rule learns first.
+    past: rows of the ledger, from which the rule learns first. kinds: of users, `module:Class`, whose
+    code a cluster's workers are sent.
     """
 
     def __init__(
@@ -82,9 +84,10 @@ class TuneRunner:
         work: Work = train_pack,
         stopping: StoppingSettings | None = None,
         past: Rows | None = None,
+        kinds: Sequence[str] = (),
     ) -> None:
         self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
-        self.stopping, self.past = stopping, past
+        self.stopping, self.past, self.kinds = stopping, past, kinds
 
     def run(self, feed: Feed) -> None:
         """Runs until the feed is done; starts Ray only if there is work."""
@@ -97,7 +100,7 @@ class TuneRunner:
             scratch_folder() as scratch,
             open(os.devnull, "w") as nowhere,
             contextlib.redirect_stdout(nowhere),
-            ray_session(self.workers),
+            ray_session(self.workers, self.kinds),
         ):
             self._fit(InFlight(feed), str(scratch))
 
