@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,18 @@ from sweeps.runners.ray_address import (
     ray_address,
     refuse_dead_address,
 )
+=======
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray._private import utils, worker
+
+from backdoor.errors import Mistake, UserError
+from sweeps.runners.processes import descendants, kill
+from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
+from sweeps.runners.sent_code import job_config, note_not_sent
+>>>>>>> h21-code
 
 
 def is_connected() -> bool:
@@ -55,27 +68,56 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ray_session(workers: int | None = None) -> Iterator[None]:
-    """Ray: the one of this process, else one that is connected or started until the end."""
+def ray_session(workers: int | None = None, kinds: Sequence[str] = ()) -> Iterator[None]:
+    """Ray: the one of this process, else one that is connected or started until the end.
+
+    kinds: of users, `module:Class`, that workers have to be able to import.
+    """
     if is_connected():
+        if (note := note_not_sent(kinds)) is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
         yield
         return
+<<<<<<< HEAD
     if address := ray_address():
         _connect(address)
         end: Callable[[], object] = ray.shutdown
     else:
         end = _start(workers).end
+=======
+    _start(workers, kinds)
+>>>>>>> h21-code
     try:
         yield
     finally:
         end()
 
 
+<<<<<<< HEAD
 def _connect(address: str) -> None:
     refuse_dead_address(address)
     try:
         with on_loopback() if only_on_loopback(address) else contextlib.nullcontext():
             _init(address=address)
+=======
+def _start(workers: int | None, kinds: Sequence[str] = ()) -> None:
+    address = ray_address()
+    if address:
+        refuse_dead_address(address)
+    options: dict[str, Any] = {"address": address}
+    if not address:
+        options = {
+            "address": "local",
+            "num_cpus": workers,
+            "include_dashboard": False,
+            "object_store_memory": 256 * 2**20,
+        }
+    # Ray writes its authentication token readable for everybody unless the mask forbids it.
+    mask, before = os.umask(0o077), descendants(os.getpid())
+    try:
+        with _sigterm_kept(), job_config(kinds, address, _on_path(os.getcwd())) as job:
+            ray.init(log_to_driver=False, logging_level="error", job_config=job, **options)
+>>>>>>> h21-code
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."
