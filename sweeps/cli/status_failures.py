@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from sweeps.records.incident import Incident
 
 #: What an open trial waits for while the sweep runs, by the cause of its last failure; of others
-#: it is another node.
+#: it is `ELSEWHERE`.
 WAITS_FOR = {PREEMPTED: "a worker", MEMORY: "a smaller pack"}
+ELSEWHERE = "another node, or for a success on the same one"
 #: What it waits for where no process runs the sweep.
 RESUME = "`sweeps resume`"
 
@@ -142,7 +143,7 @@ def _open_entry(trial_id: str, attempts: Sequence[Incident], running: bool) -> O
         "host": failure.host or last.host,
         "node_id": failure.node_id or last.node_id,
         "at": last.at,
-        "waits_for": WAITS_FOR.get(failure.cause, "another node") if running else RESUME,
+        "waits_for": WAITS_FOR.get(failure.cause, ELSEWHERE) if running else RESUME,
     }
 
 

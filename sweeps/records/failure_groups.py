@@ -19,6 +19,8 @@ IN_WORDS: Final = {
     TIME: "longer than its time limit",
     HANG: "no sign of life",
 }
+#: Stands for an error that is not known.
+NO_REASON: Final = "no reason was recorded"
 #: A trial's id and how it failed.
 FailedTrial = tuple[str, Failure]
 
@@ -41,7 +43,7 @@ class FailureGroup:
 def failure_of_row(row: TrialRow) -> Failure:
     """How a failed trial failed, by its row. Rows of earlier releases know the error alone."""
     return Failure(
-        error=str(row.error),
+        error=row.error or "",
         cause=row.cause or OPEN,
         place=row.failed_at,
         traceback=row.traceback,
@@ -84,7 +86,7 @@ def group_line(kind: str, count: int, trial_id: str, failure: Failure) -> str:
 
     trial_id, failure: the example of the group.
     """
-    line = f"{count} x {kind}"
+    line = f"{count} x {kind or NO_REASON}"
     if failure.cause == OPEN and not (failure.place or failure.host):
         return line
     host = f" on {plain_text(failure.host)}" if failure.host else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from sweeps.records.failure import PREEMPTED, Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
+from sweeps.storage.incident_log import IncidentLog
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,22 @@ class NodeState:
     since: float
 
 
+def known_incidents(file: Path) -> list[Incident]:
+    """All incidents of a folder's log, without damaged ones; none where there is no such file."""
+    if not file.is_file():
+        return []
+    return [each for each in IncidentLog(file).read() if _is_sound(each)]
+
+
 def of_last_run(incidents: Sequence[Incident]) -> list[Incident]:
-    """Those since the last run began, without damaged ones."""
-    sound = [each for each in incidents if is_sound(each)]
-    started = [number for number, each in enumerate(sound) if each.what == STARTED]
-    return sound[started[-1] + 1 :] if started else sound
+    """Those since the last run began."""
+    started = [number for number, each in enumerate(incidents) if each.what == STARTED]
+    return list(incidents[started[-1] + 1 :] if started else incidents)
 
 
 def attempts_of(incidents: Sequence[Incident], trial_id: str) -> list[Incident]:
     """The failed attempts at a trial, in all runs."""
-    return [
-        each
-        for each in incidents
-        if each.what == ATTEMPT and trial_id in each.trial_ids and is_sound(each)
-    ]
+    return [each for each in incidents if each.what == ATTEMPT and trial_id in each.trial_ids]
 
 
 def open_trials(run: Sequence[Incident], ended: Container[str]) -> dict[str, list[Incident]]:
@@ -81,7 +85,7 @@ def in_common(run: Sequence[Incident]) -> str | None:
     return common_cause(failures) if failures else stopped[-1].text
 
 
-def is_sound(incident: Incident) -> bool:
+def _is_sound(incident: Incident) -> bool:
     """Whether all values are of their types: the file may have been changed by hand."""
     texts = (incident.host, incident.node_id, incident.text)
     return (

@@ -58,7 +58,9 @@ class _Shape:
     epochs: int
 
     @classmethod
-    def of(cls, defence: Mapping[str, Any], cpu: float, gpu: float, axes: Collection[str]) -> _Shape:
+    def of(
+        cls, defence: Mapping[str, Any], cpu: float, gpu: float, axes: Collection[str]
+    ) -> _Shape:
         """defence: as in a trial's canonical form. axes: in which trials of a pack may differ."""
         found = defence["architecture"]
         settings = found if isinstance(found, dict) else {"kind": found}
