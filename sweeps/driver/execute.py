@@ -13,7 +13,7 @@ from sweeps.driver.messages import STOPPING, Messages, interrupted
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
 from sweeps.ledger import Ledger, Rows
-from sweeps.ledger.outdated_trials import outdated_trials
+from sweeps.ledger.outdated_trials import trials_to_repeat
 from sweeps.mirror import MirrorProcess, tracking_warnings
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
@@ -63,7 +63,7 @@ def execute(
         store_spec(paths, spec)
         ledger = Ledger(paths.ledger)
         sweep = read_sweep(paths)
-        ledger.outdated = outdated_trials(ledger, sweep)
+        ledger.outdated = trials_to_repeat(ledger, sweep)
         told = _Interrupted(paths, ledger, messages, sweep["planned"])
         try:
             with ends_soon(told.tell) if ends_process else nullcontext():

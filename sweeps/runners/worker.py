@@ -10,8 +10,17 @@ from backdoor.memory import cap_memory, out_of_memory, release_memory, return_fr
 from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
 from sweeps.early_stopping.limits import Watch, because
-from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
+from sweeps.ledger import (
+    Rows,
+    attached,
+    finished_rows,
+    joined,
+    partial_rows,
+    stopped_rows,
+    with_left_out,
+)
 from sweeps.packs.pack import Pack
+from sweeps.packs.without_measures import left_out_text, measures_of_pack
 from sweeps.runners.fault import error_line
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
@@ -36,7 +45,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
     watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
     results = run_pack(
         pack.trials,
-        settings.measures,
+        measures_of_pack(pack),
         curve_every=settings.curve_every,
         device="cuda" if settings.gpu > 0 else "cpu",
         threads=settings.cpu,
@@ -47,6 +56,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
         return_freed()
     holdouts, stopped = (watch.holdouts, watch.stopped) if watch else ({}, [])
     rows = finished_rows(results, pack.pack_id, settings.cpu, settings.gpu, holdouts)
+    rows = with_left_out(rows, left_out_text(pack))
     return joined([attached(rows, results), *(_stopped(pack, *pair) for pair in stopped)])
 
 
