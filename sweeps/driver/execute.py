@@ -133,7 +133,7 @@ def _train(
 
     try:
         chosen = runner_of(runner, spec, ledger)
-        given = pool, progress.said(messages.warn), sweep["data_fingerprint"]
+        given = pool, progress.above(messages.warn), sweep["data_fingerprint"]
         outcome = run_search(spec, ledger, search, chosen, observers, stopping, *given)
     except KeyboardInterrupt:
         outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
