@@ -40,11 +40,11 @@ class SerialRunner:
     def _run(self, feed: Feed) -> None:
         while (pack := feed.next_pack()) is not None:
             self._note(pack)
-            rows, reason = attempt(self._train, pack)
-            if rows is None:
-                feed.failed(pack, reason)
+            rows, failure = attempt(self._train, pack)
+            if failure is not None:
+                feed.failed(pack, failure)
                 self._note(None)  # unlike a finished pack, it may be tried again and end us then
-            else:
+            elif rows is not None:
                 feed.finished([pack], rows)
 
     def _train(self, pack: Pack, **hooks: Any) -> Rows:
