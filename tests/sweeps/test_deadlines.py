@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from trials import fake_result, trial
 
+from sweeps.cost.late_prediction import LatePrediction, clean_pack, measured
 from sweeps.ledger import failed_rows, finished_rows
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.scheduling.deadlines import LATEST, LEAST, UNKNOWN, Deadlines
@@ -185,3 +186,40 @@ def test_the_latest_packs_are_read() -> None:
     found = list(recorded_packs(table, most=3))
     assert [each.seconds for each in found] == [6.0, 4.0, 2.0], "the oldest first"
     assert {(e.trials, e.cpus, e.gpus, e.defence["epochs"]) for e in found} == {(2, 1.0, 0.0, 30)}
+
+
+def test_a_late_prediction_is_measured_elsewhere_and_keeps_nobody_waiting() -> None:
+    """The process measures clean baselines: what keeps a pack may be its trigger."""
+    twelve = "import sys; assert '\"attack\",null' in sys.stdin.read(); print(12.5)"
+    now = [0.0]
+    late = LatePrediction(twelve, lambda: now[0])
+    two_attacks = Pack((trial(), trial(rate=0.01)), SETTINGS)
+    assert late(two_attacks) is None
+    late._process.wait()
+    assert late(two_attacks) == 25.0, "both are one clean baseline"
+    assert late(pack(4)) is None and late(pack(3)) is None
+    late._process.wait()
+    assert late(pack(3)) is None and late(pack(4)) == 12.5
+    late.close()
+    assert late(two_attacks) == 25.0
+
+
+@pytest.mark.parametrize(
+    "program", ["raise SystemExit(1)", "print('nothing')", "print()", "import time; time.sleep(99)"]
+)
+def test_a_prediction_that_fails_is_unknown(program) -> None:
+    now = [0.0]
+    late = LatePrediction(program, lambda: now[0])
+    assert late(pack()) is None
+    if "sleep" not in program:
+        late._process.wait()
+    else:
+        now[0] = 601.0
+    assert late(pack()) is None and late._process is None, "it is not tried again"
+    assert late(pack()) is None and late._process is None
+
+
+def test_short_trainings_predict_a_clean_pack() -> None:
+    asked = clean_pack(Pack((trial("ridge", weight_decay=0.1),), SETTINGS))
+    assert [t.attack for t in asked.trials] == [None] and asked.settings.measures == ()
+    assert 0 < measured(asked) < 60
