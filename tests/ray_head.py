@@ -19,10 +19,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RayHead:
-    """folder: all it writes, `home` (of the user who runs it) and `token` among them."""
+    """folder: all it writes, `home` (of the user who runs it) and `token` among them. address: of
+    Ray itself, as RAY_ADDRESS has it; url: of its Jobs API."""
 
     url: str
     folder: Path
+    address: str
 
     @property
     def token(self) -> Path:
@@ -46,7 +48,7 @@ def ray_head(cpus: int = 2) -> Iterator[RayHead]:
     # Ray's sockets need a short path; our Python is not on the PATH, as for many users.
     folder = Path(tempfile.mkdtemp(prefix="bs-head-", dir="/tmp"))
     gcs, dashboard, client, agent = free_ports(4)
-    head = RayHead(f"http://127.0.0.1:{dashboard}", folder)
+    head = RayHead(f"http://127.0.0.1:{dashboard}", folder, f"127.0.0.1:{gcs}")
     head.home.mkdir()
     head.token.touch(mode=0o600)
     head.token.write_text(secrets.token_hex(32))

@@ -72,8 +72,8 @@ class TuneRunner:
 
     cpu, gpu: cores and GPUs of one pack. workers: CPUs of a cluster started here; None takes them
     all. work: what a worker does with a pack. stopping: the rule that ends trials early, if any;
-    past: rows of the ledger, from which the rule learns first. kinds: of users, `module:Class`, whose
-    code a cluster's workers are sent.
+    past: rows of the ledger, from which the rule learns first. kinds: of users, `module:Class`,
+    whose code a cluster's workers are sent.
     """
 
     def __init__(
