@@ -44,7 +44,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def ray_head(cpus: int = 2) -> Iterator[RayHead]:
+def ray_head(cpus: int = 2, **more: str) -> Iterator[RayHead]:
+    """more: variables of its environment."""
     # Ray's sockets need a short path; our Python is not on the PATH, as for many users.
     folder = Path(tempfile.mkdtemp(prefix="bs-head-", dir="/tmp"))
     gcs, dashboard, client, agent = free_ports(4)
@@ -55,7 +56,7 @@ def ray_head(cpus: int = 2) -> Iterator[RayHead]:
     environ = {
         "HOME": str(head.home), "PATH": "/usr/bin:/bin", "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(head.token), "RAY_USAGE_STATS_ENABLED": "0",
-        "BACKDOOR_CACHE": os.environ["BACKDOOR_CACHE"],
+        "BACKDOOR_CACHE": os.environ["BACKDOOR_CACHE"], **more,
     }  # fmt: skip
     line = [
         str(Path(sys.executable).with_name("ray")), "start", "--head", "--node-ip-address=127.0.0.1",
