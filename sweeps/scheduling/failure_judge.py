@@ -37,7 +37,7 @@ GIVE_UP = 5
 class Verdict:
     """What is to happen with a failed pack.
 
-    recorded: the failure as it is decided, guilty: the pack of trials that are at fault. again: packs to be
+    recorded: the failure as it is decided; guilty: the trials that are at fault. again: packs to be
     tried again at once; late: only after what is waiting. None of these: it waits until something
     succeeds.
     """
