@@ -19,6 +19,7 @@ from sweeps.cli import (
     pictures,
     preparing,
     running,
+    showing,
     status,
     training,
     verifying,
@@ -66,6 +67,7 @@ COMMANDS = (
             arguments.SET,
             arguments.REUSE,
             arguments.TRUST,
+            arguments.ACCEPT_CODE,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -78,6 +80,7 @@ COMMANDS = (
             arguments.FOLDER,
             arguments.PROBES,
             arguments.TRUST,
+            arguments.ACCEPT_CODE,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -86,7 +89,7 @@ COMMANDS = (
         "status", status.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
     ),
     Command(
-        "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
+        "show", showing.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
     ),
     Command(
         "region",
@@ -108,6 +111,7 @@ COMMANDS = (
             arguments.TRANSFER,
             arguments.LEARN,
             arguments.TRUST,
+            arguments.ACCEPT_CODE,
             arguments.RUNNER,
             arguments.JSON,
         ),
@@ -210,6 +214,8 @@ COMMANDS = (
             arguments.JOB_SPEC,
             arguments.SET,
             arguments.RESUME,
+            arguments.PACKAGES,
+            arguments.ACCEPT_CODE,
             arguments.STORAGE,
             arguments.ADDRESS,
             arguments.FOLLOW,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
+from backdoor.memory import cap_memory, release_memory, return_freed
 from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
+from backdoor.working_on import measures_of, suspects_of
 from sweeps.early_stopping.limits import Watch, because
 from sweeps.ledger import (
     Rows,
@@ -21,13 +23,14 @@ from sweeps.ledger import (
 )
 from sweeps.packs.pack import Pack
 from sweeps.packs.without_measures import left_out_text, measures_of_pack
-from sweeps.runners.fault import error_line
+from sweeps.records.failure import MEMORY, Failure
+from sweeps.runners.fault import error_line, failure_of
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
 
-#: How the reason begins for which a pack failed that did not fit into memory.
+#: How the error begins of a pack that did not fit into memory.
 TOO_LARGE = "out of memory: "
 
 #: Seconds of a pack after which returning freed memory to the system is worth its time.
@@ -66,16 +69,18 @@ def _stopped(pack: Pack, partial: PartialResult, predicted: str) -> Rows:
     return stopped_rows(rows, because(predicted), predicted)
 
 
-def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
-    """The rows of a pack and "", or None and why there are none. Where memory was too small, what
-    the failed pack held is free again when this returns."""
+def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure | None]:
+    """The rows of a pack, or why there are none. Where memory was too small, what the failed pack
+    held is free again when this returns."""
     try:
-        return work(pack, **hooks), ""
-    except Exception as error:
-        reason = TOO_LARGE * out_of_memory(error) + describe(error)
-    if reason.startswith(TOO_LARGE):
+        return work(pack, **hooks), None
+    except (Exception, SystemExit) as error:
+        found = {"suspects": suspects_of(error), "measures": measures_of(error)}
+        failure = replace(failure_of(error), **found)
+    if failure.cause == MEMORY:
         release_memory()
-    return None, reason
+        failure = replace(failure, error=TOO_LARGE + failure.error)
+    return None, failure
 
 
 def describe(error: BaseException) -> str:
