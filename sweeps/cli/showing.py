@@ -1,4 +1,4 @@
-"""`sweeps show`: one trial, whole. JSON for programs on stdout; on stderr, for people, how it failed.
+"""`sweeps show`: one trial, whole: JSON for programs on stdout; on stderr how it failed, in words.
 
 A trial that is still open has no row: what is known of it are the attempts that failed.
 """
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found, and how it failed."""
     from sweeps.ledger import Ledger
-    from sweeps.records.incident_summary import attempts_of, known_incidents
+    from sweeps.records.incident_summary import attempts_of
+    from sweeps.storage.incident_log import IncidentLog
     from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
-    ledger, incidents = Ledger(paths.ledger), known_incidents(paths.incidents)
+    ledger, incidents = Ledger(paths.ledger), IncidentLog(paths.incidents).read()
     trial_id = _only_one(args.trial, ledger.trials(), incidents)
     attempts = attempts_of(incidents, trial_id)
     row = next((row for row in ledger.rows() if row["trial_id"] == trial_id), None)

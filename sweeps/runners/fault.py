@@ -18,8 +18,8 @@ from backdoor.memory_errors import LONGEST_CHAIN, cause_of, chained, out_of_memo
 from backdoor.settings.outside import OURS
 from backdoor.settings.source_digest import is_installed
 from backdoor.settings.users_errors import PACKAGES
+from sweeps.addresses import scrubbed
 from sweeps.records.failure import MEMORY, OPEN, Failure
-from sweeps.storage.addresses import scrubbed
 
 #: Characters kept of an error, and of a traceback, of which the middle is left out.
 LONGEST_ERROR, LONGEST_TRACEBACK = 2000, 20_000
