@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Rooms by floor, lowest first: a room imports rooms of lower floors only.
 FLOORS = [
+    ["backdoor.memory_errors"],
     [
         "backdoor.errors",
         "backdoor.former_paths",
@@ -22,7 +23,7 @@ FLOORS = [
         "backdoor.streams",
         "backdoor.wording",
     ],
-    ["sweeps.statistics", "sweeps.module_path"],
+    ["sweeps.statistics", "sweeps.module_path", "sweeps.addresses"],
     ["backdoor", "sweeps", "backdoor.settings"],
     ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],
