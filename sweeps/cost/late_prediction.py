@@ -8,10 +8,8 @@ trainings of clean baselines are measured: what keeps the pack may be its trigge
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -26,8 +24,15 @@ from sweeps.packs.pack import Pack
 
 #: Seconds after which a measurement is given up: short trainings that take longer tell nothing.
 PATIENCE = 600.0
-#: What measures; tests replace it.
-PROGRAM = "from sweeps.cost.late_prediction import main; main()"
+#: What measures; tests replace it. Before anything is loaded it asks Linux to be killed when its
+#: parent ends, whose process id is its argument (1 is PR_SET_PDEATHSIG).
+PROGRAM = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() == int(sys.argv[-1]):
+    from sweeps.cost.late_prediction import main
+    main()
+"""
 
 
 class LatePrediction:
@@ -123,12 +128,7 @@ def measured(pack: Pack) -> float:
 
 
 def main() -> None:
-    """Reads a chunk of one pack from stdin, and prints its seconds. It ends with its parent, whose
-    process id is its argument."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != int(sys.argv[-1]):
-        return
+    """Reads a chunk of one pack from stdin, and prints its seconds."""
     os.nice(19)
     (pack,) = Chunk.from_json(sys.stdin.read()).packs
     print(json.dumps(measured(pack)))

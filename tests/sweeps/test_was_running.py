@@ -96,20 +96,31 @@ def test_a_pack_is_named_in_short() -> None:
     )
 
 
-def test_what_raises_fails_its_pack_only(tmp_path) -> None:
+class Odd(BaseException):
+    """Not what code should raise."""
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (Odd("x"), "TrainingError: the training raised Odd: x"),
+    ],
+)
+def test_what_raises_fails_its_pack_only(tmp_path, error, text) -> None:
     """Also what is no Exception; a signal still interrupts."""
     spec = small_spec(**SPEC)
     paths = begin(tmp_path / "r", spec)
 
     def work(pack):
         if any(t.attack is None for t in pack.trials):
-            raise SystemExit(0)
+            raise error
         return fake_rows(pack)
 
     outcome = sweep(paths, spec, SerialRunner(work, note=RunningNote(paths.running)))
     assert (outcome.finished, outcome.failed) == (12, 6)
     errors = {r.error for r in Ledger(paths.ledger).trials() if r.error}
-    assert errors == {"TrainingError: the training raised SystemExit: 0"}
+    assert errors == {text}
     assert not paths.running.exists()
 
     def interrupted(pack):
