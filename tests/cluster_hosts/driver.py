@@ -51,8 +51,9 @@ class Driver:
 
     def _read(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.lines.append((time.time(), line.rstrip("\n")))
+        with self._process.stderr as lines:
+            for line in lines:
+                self.lines.append((time.time(), line.rstrip("\n")))
 
     @property
     def text(self) -> str:

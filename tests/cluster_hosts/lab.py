@@ -7,6 +7,7 @@ the network of this machine or on its disk, and two labs never meet.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from cluster_hosts.namespaces import Namespaces, make
+import pytest
+from cluster_hosts.namespaces import Namespaces, make, reason_against
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "10.77.0"
@@ -33,6 +35,7 @@ class Host:
     spaces: Namespaces
     switch: Namespaces
     environ: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def path(self, place: str) -> Path:
         """A file of this host as the test reaches it."""
@@ -52,7 +55,11 @@ class Host:
     def start(self, *words: str, environ: Mapping[str, str] | None = None, stdout: IO[str] | int = subprocess.DEVNULL, stderr: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Starts a command here."""
         line = self.line(*words, environ=environ)
-        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True)
+        started = subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
+        )
+        self._started.append(started)
+        return started
 
     def shell(self, script: str) -> None:
         """Runs a script of the shell as root here, which must succeed."""
@@ -67,6 +74,8 @@ class Host:
     def power_off(self) -> None:
         """Ends it at once; nobody is told."""
         self.spaces.kill()
+        for each in self._started:
+            each.wait()
 
     def cut(self) -> None:
         """Takes its link down: both sides hear nothing more of each other."""
@@ -128,9 +137,15 @@ def _inner_pid(outer: Namespaces, inner: Namespaces) -> int:
 def _environ(name: str) -> dict[str, str]:
     return {
         "HOME": HOME, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOSTNAME": name,
-        "PYTHONPATH": f"{ROOT}", "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_added_paths()]),
+        "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
+
+
+def _added_paths() -> list[str]:
+    """Where this process imports from by its own PYTHONPATH."""
+    return [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
 
 
 def _set_up(name: str, ip: str) -> str:
@@ -160,7 +175,9 @@ def _set_up(name: str, ip: str) -> str:
 
 @contextlib.contextmanager
 def lab() -> Iterator[Lab]:
-    """A lab until the end of the block."""
+    """A lab until the end of the block; skips the test where none can be made."""
+    if reason := reason_against():
+        pytest.skip(reason)
     made = Lab()
     try:
         yield made

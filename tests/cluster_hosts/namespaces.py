@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,10 @@ class Namespaces:
 
     def kill(self) -> None:
         """Ends every process in there at once, as a power cut does."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.keeper.wait()
+        if self.keeper.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.keeper.communicate()
 
 
 def make(inside: Namespaces | None = None) -> Namespaces:
@@ -72,7 +73,7 @@ def make(inside: Namespaces | None = None) -> Namespaces:
     assert keeper.stdout is not None and keeper.stderr is not None
     if keeper.stdout.readline() != "here\n":
         keeper.kill()
-        raise OSError(keeper.stderr.read().strip() or "namespaces cannot be made")
+        raise OSError(keeper.communicate()[1].strip() or "namespaces cannot be made")
     return Namespaces(_last_child(keeper.pid), keeper)
 
 
@@ -104,20 +105,11 @@ def reason_against() -> str:
     return ""
 
 
-def wait_for(what: str, seen: object, seconds: float, every: float = 0.1) -> float:
+def wait_for(what: str, seen: Callable[[], object], seconds: float, every: float = 0.1) -> float:
     """Waits until `seen()` is true; seconds that it took. what: named where it never is."""
-    assert callable(seen)
     begun = time.monotonic()
-    while not (found := seen()):
+    while not seen():
         passed = time.monotonic() - begun
         assert passed < seconds, f"not within {seconds} s: {what}"
         time.sleep(every)
-    del found
     return time.monotonic() - begun
-
-
-def quoted(words: Sequence[str]) -> str:
-    """Words as one command line of the shell."""
-    import shlex
-
-    return shlex.join(words)
