@@ -11,6 +11,10 @@ from types import TracebackType
 
 import torch
 
+from backdoor.memory_errors import out_of_memory
+
+__all__ = ["Meter", "cap_memory", "out_of_memory", "release_memory", "return_freed"]
+
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
@@ -37,11 +41,6 @@ def return_freed() -> None:
     It takes some hundredths of a second; without glibc it does nothing."""
     if os.name == "posix" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of the machine or of the GPU was too small."""
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
 
 
 @dataclass

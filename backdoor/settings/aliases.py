@@ -52,6 +52,7 @@ OTHER_WORDS = {
     "confidence": "level confidence_level",
     "cpu": "cpus num_cpus n_cpus cores threads",
     "gpu": "gpus num_gpus n_gpus",
+    "time_limit": "timeout time_out timelimit max_time max_runtime walltime deadline time_budget_s",
     "uri": "url tracking_uri address",
     "count": "num_seeds n_seeds n number",
     "base": "start first",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 
 from backdoor.errors import Mistake, UserError
+from backdoor.memory_errors import out_of_memory
 from backdoor.settings.outside import OURS, is_ours
 
 #: Top-level packages of the kinds of users that were built in this process.
@@ -41,8 +42,8 @@ def raised_by_users(error: BaseException) -> Mistake | None:
     theirs = [(called, line) for called, line in calls if _of_users(called)]
     if not theirs or (isinstance(error, KeyboardInterrupt) and not _raised_by_statement(error)):
         return None
-    if _out_of_memory(error):
-        return None  # which is known by its type where packs are made smaller
+    if out_of_memory(error):
+        return None  # which is known by its own words where packs are made smaller
     called, line = theirs[-1]
     kinds = [kind for each, _ in theirs if (kind := _kind_of(each)) is not None]
     place = f"{called.f_globals.get('__name__')}:{_qualified(called.f_code)}"
@@ -52,12 +53,6 @@ def raised_by_users(error: BaseException) -> Mistake | None:
     value = type(error).__name__ + (f": {text}" if text else "")
     remedy = f"Correct {called.f_code.co_filename}, line {line}."
     return Mistake(place, "must not raise", value, remedy)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    from backdoor.memory import out_of_memory  # it loads torch
-
-    return out_of_memory(error)
 
 
 def _of_users(called: FrameType) -> bool:

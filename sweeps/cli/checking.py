@@ -35,9 +35,10 @@ class CheckAnswer(TypedDict):
     data: as in sweep.json. attacks: labels of the panel. attacked: target and
     source classes, empty where nothing names them. points, packs, engines: of a search that
     adapts None, and none; points: defence points. trials: in all, at most where the search adapts.
-    engines: name to its trials and packs. stopping: the rule in words, None without one. probes: by
-    their labels. warnings: of attacks that change nearly nothing. notes: what a spec should
-    better say. cost: with --time, seconds on `workers` workers of this machine.
+    engines: name to its trials and packs. stopping: the rule in words, None without one.
+    time_limit: seconds of one trial, None where the spec has none. probes: by their labels.
+    warnings: of attacks that change nearly nothing. notes: what a spec should better say. cost:
+    with --time, seconds on `workers` workers of this machine.
     """
 
     name: str
@@ -50,6 +51,7 @@ class CheckAnswer(TypedDict):
     packs: int | None
     engines: dict[str, dict[str, int]]
     stopping: str | None
+    time_limit: float | None
     probes: list[str]
     warnings: list[str]
     notes: list[str]
@@ -137,6 +139,7 @@ def _answer(spec: SweepSpec, planned: PackCount | int) -> CheckAnswer:
         "packs": None if known is None else known.packs,
         "engines": {name: {"trials": t, "packs": p} for name, (t, p) in engines.items()},
         "stopping": None if spec.stopping is None else spec.stopping.words,
+        "time_limit": spec.resources.time_limit,
         "probes": [kind_label(probe.identity()) for probe in spec.probes],
         "warnings": list(spec.warnings),
         "notes": [*spec.notes, *_notes(spec)],
@@ -145,6 +148,8 @@ def _answer(spec: SweepSpec, planned: PackCount | int) -> CheckAnswer:
 
 def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
     print(f"{answer['name']}: the spec is fine")
+    from sweeps.spec.durations import in_words
+
     data = (f"data: {line}" for line in answer["data"]["text"])
     classes = [answer["attacked"]] if answer["attacked"] else []
     for line in (*data, *_panel_lines(spec, answer["attacks"]), *classes):
@@ -159,6 +164,8 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
             print(f"    {name}: {counted(of['trials'], 'trial')} in {counted(of['packs'], 'pack')}")
     if answer["stopping"] is not None:
         print(f"  stopped early: {answer['stopping']}")
+    if answer["time_limit"] is not None:
+        print(f"  a trial that takes longer than {in_words(answer['time_limit'])} is ended")
     for probe in answer["probes"]:
         print(f"  probe on every trained model that it suits: {probe}")
 

@@ -108,6 +108,7 @@ def failed_rows(trials: Iterable[TrialConfig], pack_id: str, failure: Failure | 
             "host": known.host,
             "node_id": known.node_id,
             "pack_id": pack_id,
+            "source_digest": source_digest(trial.canonical),
             "finished_at": time.time(),
         }
         for trial in trials

@@ -60,6 +60,7 @@ class Chunk:
             "stopping": settings.stopping,
             "probes": [probe.identity() for probe in settings.probes],
             "predicting": settings.predicting,
+            "time_limit": settings.time_limit,
             "limits": plain([pack.limits for pack in self.packs]),
         }
         return json.dumps(content, separators=(",", ":"))
@@ -77,6 +78,7 @@ class Chunk:
             stopping=content["stopping"],
             probes=tuple(PROBES.build(probe) for probe in content["probes"]),
             predicting=content["predicting"],
+            time_limit=content.get("time_limit"),
         )
         parts = _built(content["parts"], root, files)
 

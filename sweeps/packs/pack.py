@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class PackSettings:
     of a curve, 0 for none. data_root: where the data lies, None where its settings say it. cpu,
     gpu: cores and GPUs of one pack, the latter also a fraction. stopping: whether Tune may end
     trials early. probes: run on every trained model. predicting: whether trials are stopped once
-    their verdict is certain.
+    their verdict is certain. time_limit: seconds that one trial may take, None without a limit.
     """
 
     measures: tuple[Attack, ...]
@@ -39,6 +39,7 @@ class PackSettings:
     stopping: bool = False
     probes: tuple[Probe, ...] = ()
     predicting: bool = False
+    time_limit: float | None = None
 
     @classmethod
     def of(cls, spec: SweepSpec) -> PackSettings:
@@ -52,6 +53,7 @@ class PackSettings:
             stopping=spec.stopped_by_tune,
             probes=spec.probes,
             predicting=spec.predicting,
+            time_limit=spec.resources.time_limit,
         )
 
 
@@ -91,6 +93,12 @@ class Pack:
         """The pack as two, to find the trial that breaks it."""
         middle = len(self.trials) // 2
         return Pack(self.trials[:middle], self.settings), Pack(self.trials[middle:], self.settings)
+
+    def apart(self, trial_ids: Set[str]) -> tuple[Pack, ...]:
+        """The trials with these ids, and the others, as packs; one of them may be missing."""
+        chosen = tuple(trial for trial in self.trials if trial.trial_id in trial_ids)
+        others = tuple(trial for trial in self.trials if trial.trial_id not in trial_ids)
+        return tuple(Pack(own, self.settings) for own in (chosen, others) if own)
 
     def parts(self, largest: int) -> list[Pack]:
         """The pack in as few parts as leave none with more than `largest` trials."""

@@ -19,7 +19,7 @@ SECTION_KEYS = {
     "seeds": "count base",
     "region": "clean_accuracy attack_success confidence target",
     "search": "points seed sampler options pending budget",
-    "resources": "cpu gpu",
+    "resources": "cpu gpu time_limit",
     "stopping": "metric grace_period reduction_factor min_samples_required control verdict",
     "tracking": "uri runs",
     "probes": "",

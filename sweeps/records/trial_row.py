@@ -28,10 +28,10 @@ class TrialRow:
     took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
     took; cpus, gpus: what the pack held meanwhile. host: the machine, node_id: as Ray names it.
     Of a failed one: cause, one of `sweeps.records.failure.CAUSES`; failed_at, `file:line`; the
-    traceback, and log, the last lines that it printed. predicted: the verdict that was certain before
-    the end, and why (the column `foretold`); thresholds: that this verdict is about. source_digest:
-    of the source of users' kinds that the trial was computed with. reused_from: id of the sweep
-    that trained it, None for this one; `verify/ID` where a verification of this sweep did.
+    traceback, and log, the last lines that it printed. predicted: the verdict that was certain
+    before the end, and why (the column `foretold`); thresholds: that this verdict is about.
+    source_digest: of the source of users' kinds that the trial was computed with. reused_from: id
+    of the sweep that trained it, None for this one; `verify/ID` where a verification did.
     finished_at: seconds since 1970.
 
     A stopped trial has a curve, and the numbers of images that its counts are out of, but no other

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from backdoor.config import TrialConfig
 from sweeps.early_stopping.limits import StoppingLimits
-from sweeps.ledger import Rows, decode, predicted_rows, stopped_rows
+from sweeps.ledger import Rows, decode, joined, predicted_rows, stopped_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
+from sweeps.records.failure import MEMORY, PREEMPTED, TIME, Failure
 from sweeps.runners.feed import Feed
+from sweeps.runners.supervision.crash import crashed_at
 from sweeps.runners.worker import describe
 
-DIED = "the worker died, or ended without a report"
+#: Seconds for which no worker but unfit ones may be there before a sweep ends.
+PATIENCE = 8.0
+#: Seconds that a worker may be late with the report of a pack that it should have killed.
+LATE = 120.0
+#: Seconds from which a pack without a deadline is asked about.
+UNKNOWN_FOR = 600.0
+
+
+@dataclass
+class _Held:
+    """A chunk that Tune holds. packs: those that are not answered for. unfit: what its node lacks,
+    None where it works. since: when it was heard of last, None before a worker has started it."""
+
+    packs: list[Pack]
+    deadlines: list[float | None]
+    since: float | None = None
+    unfit: list[str] | None = None
+    node: tuple[str, str] | None = None
+    cancelled: bool = False
+    stopped: tuple[str, str | None] | None = None
+    predicted: str | None = None
+    too_long: str = ""
+    alone: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.alone = len(self.packs) == 1
 
 
 class InFlight:
@@ -26,27 +55,30 @@ class InFlight:
 
     def __init__(self, feed: Feed) -> None:
         self.feed, self.may_wait = feed, 1
-        self.running: dict[str, list[Pack]] = {}
-        self._stopped: dict[str, tuple[str, str | None]] = {}
-        self._predicted: dict[str, str] = {}
-        self._cancelled: set[str] = set()
-        self._waiting: set[str] = set()
+        self.held: dict[str, _Held] = {}
         self._taken = 0
+        self._only_unfit: float | None = None  # since when nobody works
 
     def take(self, tune_id: str) -> Chunk | None:
         """The next chunk, kept under `tune_id` until it is reported."""
-        if self._taken >= self.feed.workers and len(self._waiting) >= self.may_wait:
+        waiting = sum(held.since is None for held in self.held.values())
+        if self._taken >= self.feed.workers and waiting >= self.may_wait:
             return None
         chunk = self.feed.next_chunk()
         if chunk is not None:
-            self.running[tune_id] = list(chunk.packs)
-            self._waiting.add(tune_id)
+            limits = [self.feed.deadline(pack) for pack in chunk.packs]
+            self.held[tune_id] = _Held(list(chunk.packs), limits)
             self._taken += 1
         return chunk
 
+    def deadlines(self, tune_id: str) -> list[float | None]:
+        """Seconds for each pack of a chunk."""
+        return self.held[tune_id].deadlines
+
     def started(self, tune_id: str) -> None:
         """Notes that a worker has started a chunk."""
-        self._waiting.discard(tune_id)
+        if (held := self.held.get(tune_id)) is not None:
+            held.since = time.monotonic()
 
     def __reduce__(self) -> Any:
         """Tune pickles all it is given into its state, which nobody reads: so without content."""
@@ -57,79 +89,174 @@ class InFlight:
 
     def pack_of(self, tune_id: str) -> Pack | None:
         """The pack that a worker is training."""
-        return next(iter(self.running.get(tune_id, ())), None)
+        held = self.held.get(tune_id)
+        return held.packs[0] if held is not None and held.packs else None
 
     def limits(self, trial: TrialConfig) -> StoppingLimits | None:
         """Those of a trial by what is known now."""
         return self.feed.limits(trial)
 
+    # --- decisions of the scheduler -------------------------------------------------------
+
     def note_stop(self, tune_id: str, why: str, predicted: str | None = None) -> None:
         """Notes that Tune stops a trial: the report that it is about to take is its last."""
-        self._stopped[tune_id] = why, predicted
+        if (held := self.held.get(tune_id)) is not None:
+            held.stopped = why, predicted
 
     def note_prediction(self, tune_id: str, predicted: str) -> None:
         """Notes what is predicted of a holdout trial, which goes on; the first time counts."""
-        self._predicted.setdefault(tune_id, predicted)
+        held = self.held.get(tune_id)
+        if held is not None and held.predicted is None:
+            held.predicted = predicted
 
     def cancel(self, tune_id: str, left: int) -> bool:
         """Whether a chunk is to end with the current report. The `left` packs after it are then
-        returned to the feed."""
+        returned to the feed. A worker that waits is released when its node is fit again, or when
+        there will be no more work."""
+        held = self.held.get(tune_id)
+        if held is None:
+            return False
+        if held.unfit is not None:
+            return not held.unfit or self.feed.done
         if not left or not self.feed.should_cancel(left):
             return False
-        self._cancelled.add(tune_id)
+        held.cancelled = True
         return True
 
-    def progress(self, tune_id: str, content: bytes) -> None:
-        """Takes a report of an unfinished trial; delivers its row if the trial was stopped."""
-        reason = self._stopped.pop(tune_id, None)
-        if reason is None or not (packs := self.running.pop(tune_id, [])):
+    # --- reports of workers ---------------------------------------------------------------
+
+    def report(self, tune_id: str, content: dict[str, Any]) -> int:
+        """Takes a worker's report, and what Tune need not keep out of it. How many packs it
+        answers for."""
+        held = self.held.get(tune_id)
+        answered = list(content.pop("reasons", ()))
+        rows, partial = content.pop("rows", ()), content.pop("partial", None)
+        if held is None:
+            return len(answered)
+        held.since = time.monotonic()
+        held.node = str(content.get("host")), str(content.get("node_id"))
+        if "unfit" in content:
+            self._unfit(held, content.pop("unfit"))
+        elif content.pop("control_passed", False):
+            self.feed.control_passed(*held.node)
+        elif partial is not None:
+            self._progress(held, partial)
+        elif answered:
+            held.cancelled |= bool(content.pop("ends", False))
+            self._answer(held, rows, answered)
+        return len(answered)
+
+    def _progress(self, held: _Held, content: bytes) -> None:
+        """An unfinished trial; delivers its row if the trial was stopped."""
+        if held.stopped is None or not held.packs:
             return
-        self._deliver(packs, content, lambda rows: stopped_rows(rows, *reason))
+        reason, packs = held.stopped, held.packs
+        held.packs, held.stopped = [], None
+        self._deliver(held, packs, [content], lambda rows: stopped_rows(rows, *reason))
 
-    def answer(
-        self, tune_id: str, content: bytes, reasons: Sequence[str], ends: bool = False
+    def _answer(
+        self, held: _Held, rows: Sequence[bytes], reasons: Sequence[Mapping[str, Any] | None]
     ) -> None:
-        """Delivers a worker's report on the next packs of its chunk. A second one has no effect.
-
-        content: the rows of the packs that were trained. reasons: for each pack why it was not
-        trained, else "". ends: whether the worker returns the packs that are left.
-        """
-        if ends:
-            self._cancelled.add(tune_id)
-        packs = self.running.get(tune_id, [])
-        answered, self.running[tune_id] = packs[: len(reasons)], packs[len(reasons) :]
-        done = [pack for pack, why in zip(answered, reasons, strict=False) if not why]
-        for pack, why in zip(answered, reasons, strict=False):
-            if why:
-                self.feed.failed(pack, why)
-        predicted = self._predicted.pop(tune_id, None)
+        packs, count = held.packs, len(reasons)
+        answered, held.packs = packs[:count], packs[count:]
+        held.deadlines = held.deadlines[count:]
+        done = [pack for pack, why in zip(answered, reasons, strict=False) if why is None]
+        predicted, held.predicted = held.predicted, None
         if done and predicted is not None:
-            self._deliver(done, content, lambda rows: predicted_rows(rows, predicted))
+            self._deliver(held, done, rows, lambda found: predicted_rows(found, predicted))
         elif done:
-            self._deliver(done, content)
+            self._deliver(held, done, rows)
+        for pack, why in zip(answered, reasons, strict=False):
+            if why is not None:
+                self.feed.failed(pack, _failure(why))
+
+    def _unfit(self, held: _Held, lines: Sequence[str]) -> None:
+        """A worker that waits: its packs go back, and its node is named."""
+        assert held.node is not None
+        if lines and held.unfit is None:
+            self.feed.requeue(*held.packs)
+            held.packs, held.cancelled = [], True
+            self.feed.node_unfit(*held.node, lines)
+        elif not lines:
+            self.feed.node_fit(*held.node)
+        held.unfit = list(lines)
+
+    # --- ends -------------------------------------------------------------------------------
 
     def ended(self, tune_id: str) -> None:
-        """Handles a finished chunk. Packs that are left of it were not trained: the worker died
-        while it trained the first of them, unless the chunk was cancelled."""
-        self._waiting.discard(tune_id)
-        packs = self.running.pop(tune_id, [])
-        if tune_id not in self._cancelled and packs:
-            self.feed.requeue(*packs[1:])
-            self.feed.failed(packs[0], DIED)
-        elif packs:
-            self.feed.requeue(*packs)
-        self._cancelled.discard(tune_id)
+        """Handles a finished chunk: packs that are left of it were not trained."""
+        held = self.held.pop(tune_id, None)
+        if held is None or not held.packs:
+            return
+        if held.cancelled:
+            self.feed.requeue(*held.packs)
+        else:
+            self._lost(held, "its worker ended without a report")
+
+    def died(self, tune_id: str, error: str) -> None:
+        """Handles a chunk whose worker, or whose node, was lost, or was ended as overdue."""
+        held = self.held.pop(tune_id, None)
+        if held is None or not held.packs:
+            return
+        if not held.too_long:
+            self._lost(held, error)
+            return
+        host, node_id = held.node or (None, None)
+        self.feed.requeue(*held.packs[1:])
+        failure = Failure(held.too_long, TIME, host=host, node_id=node_id, died=True)
+        self.feed.failed(held.packs[0], failure)
+
+    def _lost(self, held: _Held, error: str) -> None:
+        host, node_id = held.node or (None, None)
+        memory = "memory" in error and "OutOfMemory" in error
+        failure = Failure(error, MEMORY if memory else PREEMPTED, host=host, node_id=node_id)
+        self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
+
+    def overdue(self) -> list[str]:
+        """Chunks whose worker should have ended its pack; it is known by the driver alone that it
+        takes too long, or the worker does not answer."""
+        return [tune_id for tune_id, held in self.held.items() if self._is_overdue(held)]
+
+    def _is_overdue(self, held: _Held) -> bool:
+        if held.since is None or held.unfit is not None or not held.packs:
+            return False
+        ran, limit = time.monotonic() - held.since, held.deadlines[0]
+        if limit is not None:
+            late = ran > limit + LATE
+            held.too_long = f"it took longer than {limit:.0f} s" if late else ""
+        elif ran > UNKNOWN_FOR:
+            held.too_long = self.feed.overdue(held.packs[0], ran)
+        return bool(held.too_long)
+
+    def look(self) -> None:
+        """Ends the sweep where all workers that are there have been unfit for some time."""
+        started = [held for held in self.held.values() if held.since is not None]
+        if not started or any(held.unfit is None for held in started):
+            self._only_unfit = None
+            return
+        self._only_unfit = self._only_unfit or time.monotonic()
+        if time.monotonic() - self._only_unfit > PATIENCE:
+            self.feed.nobody_left()
 
     def _deliver(
         self,
+        held: _Held,
         packs: Sequence[Pack],
-        content: bytes,
+        content: Sequence[bytes],
         change: Callable[[Rows], Rows] = lambda rows: rows,
     ) -> None:
         try:
-            rows = change(decode(content))
+            rows = change(joined([decode(each) for each in content]))
+            node = None if held.node is None else held.node[1]
+            rows = with_column(rows, "node_id", [node] * rows.num_rows)
         except Exception as error:
             for pack in packs:
-                self.feed.failed(pack, f"unreadable report: {describe(error)}")
+                self.feed.failed(pack, Failure(f"unreadable report: {describe(error)}"))
         else:
             self.feed.finished(packs, rows)
+
+
+def _failure(found: Mapping[str, Any]) -> Failure:
+    """A worker's failure, with the place that its output names if it has none."""
+    place = found.get("place") or crashed_at(str(found.get("log") or ""))
+    return Failure.from_plain({**found, "place": place})

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
+from backdoor.memory import cap_memory, release_memory, return_freed
 from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
+from backdoor.working_on import suspects_of
 from sweeps.early_stopping.limits import Watch, because
 from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
 from sweeps.packs.pack import Pack
+from sweeps.records.failure import MEMORY, Failure
+from sweeps.runners.fault import error_line, failure_of
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
 
-#: How the reason begins for which a pack failed that did not fit into memory.
+#: How the error begins of a pack that did not fit into memory.
 TOO_LARGE = "out of memory: "
 
 #: Seconds of a pack after which returning freed memory to the system is worth its time.
@@ -55,21 +59,19 @@ def _stopped(pack: Pack, partial: PartialResult, predicted: str) -> Rows:
     return stopped_rows(rows, because(predicted), predicted)
 
 
-def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
-    """The rows of a pack and "", or None and why there are none. Where memory was too small, what
-    the failed pack held is free again when this returns."""
+def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure | None]:
+    """The rows of a pack, or why there are none. Where memory was too small, what the failed pack
+    held is free again when this returns."""
     try:
-        return work(pack, **hooks), ""
-    except Exception as error:
-        reason = TOO_LARGE * out_of_memory(error) + describe(error)
-    if reason.startswith(TOO_LARGE):
+        return work(pack, **hooks), None
+    except (Exception, SystemExit) as error:
+        failure = replace(failure_of(error), suspects=suspects_of(error))
+    if failure.cause == MEMORY:
         release_memory()
-    return None, reason
+        failure = replace(failure, error=TOO_LARGE + failure.error)
+    return None, failure
 
 
 def describe(error: BaseException) -> str:
     """An exception as the one line that the ledger keeps."""
-    text = " ".join(str(error).split())
-    # A badly encoded file name in a message is no reason to lose the row.
-    line = f"{type(error).__name__}: {text}"[:2000]
-    return line.encode("utf-8", "replace").decode()
+    return error_line(error)

@@ -13,6 +13,7 @@ from backdoor.errors import Mistake
 from backdoor.settings.aliases import nearest
 from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
 from sweeps.records.spec_keys import dotted_key
+from sweeps.spec.durations import DurationError, read_duration
 from sweeps.spec.success_rule import SuccessRuleError, read_success_rule
 from sweeps.storage.addresses import scrubbed_value
 from sweeps.storage.tracking_uri import broken_rule
@@ -114,10 +115,20 @@ class RegionSettings(Section):
 
 
 class Resources(Section):
-    """What one pack gets: CPU cores (and as many threads), and GPUs, which may be fractions."""
+    """What one pack gets: CPU cores (and as many threads), and GPUs, which may be fractions.
+
+    time_limit: seconds that one trial may take, written with its unit (`2h`); a pack of trials may
+    take as many times that. None is no limit of the user's: then what takes 20 times as long as
+    others like it, and at least 10 minutes, is ended, see `sweeps.scheduling.deadlines`."""
 
     cpu: Annotated[int, Field(ge=1, le=1024)] = 1
     gpu: Annotated[float, Field(ge=0, le=1024)] = 0
+    time_limit: float | None = None
+
+    @pydantic.field_validator("time_limit", mode="plain")
+    @classmethod
+    def _with_unit(cls, value: Any) -> float | None:
+        return read_duration(value)
 
 
 class StoppingSettings(Section):
@@ -260,7 +271,7 @@ def _mistakes(model: type[Any], errors: Iterable[Any], place: str) -> list[Mista
             rule, value, remedy = "must be text, as each key is", key, suggest("", known)
         elif error["type"] == "value_error":
             rule = str(error["ctx"]["error"])
-            if isinstance(error["ctx"]["error"], SuccessRuleError):
+            if isinstance(error["ctx"]["error"], (SuccessRuleError, DurationError)):
                 remedy = error["ctx"]["error"].remedy
         elif rule.startswith("input should"):
             rule = rule.replace("input should", "must")

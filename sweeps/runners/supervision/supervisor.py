@@ -1,0 +1,286 @@
+"""What Tune runs on a worker: it has the packs of a chunk trained, and answers for each of them.
+
+Only the standard library and Ray: see the package's docstring. What it needs of the sweep is plain
+values in the configuration that Tune hands it:
+
+    payload      the chunk as text. answered: how many of its packs were answered for before.
+    deadlines    seconds for each pack, None for no limit
+    may_stop     for each pack whether Tune may end its trial
+    controls     [node id, chunk as text] of trials that are known to succeed, on other nodes
+    data         the fingerprint of the sweep's data, or None
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
+
+#: Seconds between two reports of a worker: the work that is lost if it is killed.
+REPORT_EVERY = 5.0
+#: Seconds between two reports of a worker that waits, and between two checks of its node.
+WAIT_EVERY, CHECK_EVERY = 1.0, 30.0
+#: Seconds that the check of a node may take. It reads the data, which may be converted first.
+CHECK_WITHIN = 1800.0
+#: Different packs that fail in a row before the node is suspected.
+IN_A_ROW = 3
+#: How a failure's line begins for which a pack was too large.
+MEMORY = "memory"
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class _Unfit(Exception):  # noqa: N818  (it is what the check found)
+    """The node lacks what the packs need. lines: what."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
+@dataclass
+class _Answers:
+    """What was answered since the last report: for each pack None or its failure, and rows."""
+
+    reasons: list[dict[str, Any] | None] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """The worker's side of a sweep, for as long as its process lives.
+
+    work: what trains a pack, pickled, if not the usual one. hang_after: seconds without a sign of
+    life after which a trainer is killed.
+    """
+
+    def __init__(self, work: bytes | None, hang_after: float, report: Report) -> None:
+        self.work, self.hang_after, self._tell = work, hang_after, report
+        self._trainer: Trainer | None = None
+        self._spawner = ThreadPoolExecutor(1)
+        self._loaded: str | None = None
+        self._checked = False
+        self._in_a_row: list[str] = []
+        self._unfit: list[str] = []  # for good
+        self.where = {"host": socket.gethostname(), "node_id": _node_id()}
+
+    def serve(self, config: dict[str, Any]) -> None:
+        """Answers for all packs of a chunk, or returns them."""
+        if self._unfit:
+            self._wait(config, self._unfit)
+        try:
+            self._ready(config)
+        except _Unfit as found:
+            self._wait(config, found.lines)
+        self._serve_packs(config)
+
+    def _report(self, **content: Any) -> None:
+        """To the driver. Where it has ended the chunk, `SystemExit` is raised."""
+        self._tell({**self.where, **content})
+
+    # --- the trainer and its node -----------------------------------------------------------
+
+    def _ready(self, config: dict[str, Any]) -> Trainer:
+        """A trainer that has the packs of the chunk. The first one of a node is checked first."""
+        trainer = self._trainer
+        if trainer is None:
+            self._loaded, self._checked = None, False
+            try:
+                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
+                if self.work is not None:
+                    trainer.ask({"do": "work"}, self.work)
+            except TrainerGone as gone:
+                raise self._did_not_start(gone) from None
+            except OSError as error:
+                raise _Unfit([f"no process can be started: {error}"]) from None
+        if self._loaded != config["payload"]:
+            self._load(trainer, config)
+        return trainer
+
+    def _load(self, trainer: Trainer, config: dict[str, Any]) -> None:
+        request = {"do": "load", "control": False, "check": not self._checked}
+        try:
+            done, _ = trainer.ask(
+                request | {"data": config.get("data")}, config["payload"].encode(), CHECK_WITHIN
+            )
+        except TrainerGone as gone:
+            raise self._did_not_start(gone) from None
+        if done["unfit"]:
+            raise _Unfit(done["unfit"])
+        self._loaded, self._checked = config["payload"], True
+
+    def _did_not_start(self, gone: TrainerGone) -> _Unfit:
+        self._trainer = None
+        lines = [line for line in gone.log.splitlines() if line.strip()]
+        last = lines[-1].strip() if lines else ""
+        return _Unfit([f"no training can be started: {last or gone.how}"])
+
+    def _wait(self, config: dict[str, Any], lines: list[str]) -> None:
+        """Keeps its place without work, so that nobody else gets it, until the node is fit again;
+        then the driver ends the chunk, whose packs it has given to others."""
+        self._report(unfit=lines)
+        checked = time.monotonic()
+        while True:
+            time.sleep(WAIT_EVERY)
+            fit = False
+            if not self._unfit and time.monotonic() - checked > CHECK_EVERY:
+                self._loaded, self._checked = None, False
+                self._end_trainer()
+                try:
+                    self._ready(config)
+                    fit = True
+                except _Unfit as found:
+                    lines = found.lines
+                checked = time.monotonic()
+            self._report(unfit=[] if fit else lines)
+
+    def _end_trainer(self) -> None:
+        if self._trainer is not None:
+            self._trainer.close()
+            self._trainer = None
+
+    # --- packs --------------------------------------------------------------------------------
+
+    def _serve_packs(self, config: dict[str, Any]) -> None:
+        answers, count = _Answers(), len(config["deadlines"])
+        for index in range(config["answered"], count):
+            failure = self._train(config, index, answers)
+            answers.reasons.append(failure)
+            too_large = failure is not None and failure.get("cause") == MEMORY
+            self._count(config, index, failure)
+            suspected = len(self._in_a_row) >= IN_A_ROW
+            left = count - index - 1
+            due = time.monotonic() - answers.since > REPORT_EVERY
+            if left == 0 or too_large or suspected or due:
+                # The next pack might be too large as well: the driver makes it smaller.
+                ends = too_large or suspected
+                self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=ends)
+                answers = _Answers()
+                if suspected:
+                    self._compare(config)
+                if ends:
+                    return
+
+    def _train(
+        self, config: dict[str, Any], index: int, answers: _Answers
+    ) -> dict[str, Any] | None:
+        """Has one pack trained: adds its rows, or returns its failure."""
+        try:
+            trainer = self._ready(config)
+        except _Unfit as found:
+            # Only after another trainer has ended: what was answered is reported first.
+            if answers.reasons:
+                left = len(config["deadlines"]) - index
+                self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=True)
+            self._wait(config, found.lines)
+            raise  # not reached: the driver ends the chunk
+        trainer.forget_output()
+        request = {"do": "train", "control": False, "pack": index}
+        try:
+            done, rows = trainer.ask(
+                request,
+                within=config["deadlines"][index],
+                on_message=self._on_partial,
+                on_wait=lambda: self._report_in_time(answers),
+            )
+        except TrainerGone as gone:
+            self._trainer = None
+            failure = self._failure(gone.how, gone.cause, gone.log, trainer.at)
+            trainer.close()
+            return failure
+        if done.get("stopped"):
+            raise SystemExit(0)
+        if "failure" in done:
+            known: dict[str, Any] = done["failure"] | self.where
+            return known if known.get("log") else known | {"log": trainer.output()}
+        answers.rows.append(rows)
+        return None
+
+    def _report_in_time(self, answers: _Answers) -> None:
+        """Reports what was trained before a pack that takes long: nothing of it can be lost then,
+        and the driver knows which pack runs. Nothing is left: the chunk is not to be ended."""
+        if answers.reasons and time.monotonic() - answers.since > REPORT_EVERY:
+            self._report(rows=answers.rows, reasons=answers.reasons, left=0, ends=False)
+            answers.reasons, answers.rows = [], []
+
+    def _failure(self, how: str, cause: str, log: str, at: list[str]) -> dict[str, Any]:
+        found = {"error": how, "cause": cause, "log": log, "suspects": at, "died": True}
+        return found | self.where
+
+    def _on_partial(self, message: dict[str, Any], rows: bytes) -> dict[str, Any]:
+        """A trial that may be stopped reports: Tune decides whether it goes on."""
+        try:
+            self._report(**message["partial"], partial=rows)
+        except SystemExit:
+            return {"go": False}
+        return {"go": True}
+
+    # --- is it the node? ------------------------------------------------------------------
+
+    def _count(self, config: dict[str, Any], index: int, failure: dict[str, Any] | None) -> None:
+        """Counts different packs that fail in a row for no reason of their own."""
+        if failure is None:
+            self._in_a_row = []
+        elif failure.get("cause") == "open":
+            name = f"{hash(config['payload'])}-{index}"
+            self._in_a_row += [] if name in self._in_a_row else [name]
+
+    def _compare(self, config: dict[str, Any]) -> None:
+        """Trains what has succeeded on another node: if it fails here, the node is at fault."""
+        others = [text for node, text in config["controls"] if node != self.where["node_id"]]
+        self._in_a_row = []
+        if not others:
+            return  # nothing has succeeded elsewhere: the driver judges
+        why = self._control(others[0])
+        if why is None:
+            self._report(control_passed=True)
+            return
+        here = f"{IN_A_ROW} packs in a row failed here, and so does one that succeeded elsewhere"
+        self._unfit = [f"{here}: {why}"]
+        self._wait(config, self._unfit)
+
+    def _control(self, text: str) -> str | None:
+        """Why the control fails; None where it succeeds."""
+        trainer = self._trainer
+        try:
+            if trainer is None:
+                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
+                if self.work is not None:
+                    trainer.ask({"do": "work"}, self.work)
+            load = {"do": "load", "control": True, "check": False}
+            trainer.ask(load, text.encode(), CHECK_WITHIN)
+            done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)
+        except TrainerGone as gone:
+            self._trainer = None
+            return gone.how
+        except OSError as error:
+            return str(error)
+        return str(done["failure"]["error"]) if "failure" in done else None
+
+
+def _node_id() -> str:
+    """Ray's name of this machine."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def trainable(work: bytes | None, hang_after: float) -> Callable[[dict[str, Any]], None]:
+    """The function that Tune calls on a worker for each chunk. Its supervisor stays."""
+    kept: list[Supervisor] = []
+
+    def train(config: dict[str, Any]) -> None:
+        from ray import tune
+
+        if not kept:
+            kept.append(Supervisor(work, hang_after, tune.report))
+        os.environ.setdefault("PYTHONUNBUFFERED", "1")
+        kept[0].serve(config)
+
+    return train

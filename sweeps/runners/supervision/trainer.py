@@ -1,0 +1,143 @@
+"""The trainer: a process that trains the packs it is given, and says which images it makes.
+
+It talks with its supervisor over one connection: a line of JSON and bytes for each message.
+
+    load     the packs of a chunk, and whether to check the node  → what is wrong with it
+    train    one of these packs, or the control                   → its rows, or the failure
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+#: Seconds without a request after which it looks whether its supervisor is stopped, and how often
+#: it must see that.
+IDLE, LOOKS = 20.0, 3
+
+
+def main(descriptor: int) -> None:
+    """Serves until the connection ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
+    faulthandler.enable(sys.stderr)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
+    server = _Server(Connection(descriptor))
+    try:
+        while True:
+            server.answer(*server.next_request())
+    except EOFError:
+        os._exit(0)  # the supervisor is gone; threads of libraries are not waited for
+
+
+class _Stopped(BaseException):
+    """The trial was stopped by what it reported. No handler of errors is to take it for one."""
+
+
+class _Server:
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self._work: Callable[..., Any] | None = None
+        self._packs: list[Any] = []
+        self._control: Any = None
+        self._lock = threading.Lock()
+
+    def next_request(self) -> tuple[dict[str, Any], bytes]:
+        seen = 0
+        while not self.pipe.poll(IDLE):
+            seen = seen + 1 if _is_stopped(os.getppid()) else 0
+            if seen >= LOOKS:  # Ray would wait for it for ever
+                os.kill(os.getppid(), signal.SIGKILL)
+        return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
+
+    def send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        with self._lock:
+            self.pipe.send_bytes(json.dumps(message).encode())
+            self.pipe.send_bytes(content)
+
+    def answer(self, request: dict[str, Any], content: bytes) -> None:
+        if request["do"] == "work":
+            from ray import cloudpickle
+
+            self._work = cloudpickle.loads(content)
+            self.send({"done": True})
+        elif request["do"] == "load":
+            self.send({"done": True, "unfit": self._load(request, content.decode())})
+        else:
+            self._train(request)
+
+    def _load(self, request: dict[str, Any], text: str) -> list[str]:
+        """Reads a chunk; lines that say what this node lacks for it."""
+        from sweeps.packs.chunk import Chunk
+        from sweeps.runners.node_check import check_chunk_text
+
+        unfit: list[str] = []
+        if request["check"]:
+            chunk, unfit = check_chunk_text(text, request.get("data"))
+            if chunk is None:
+                return unfit
+        else:
+            chunk = Chunk.from_json(text)
+        if request["control"]:
+            (self._control,) = chunk.packs
+        else:
+            self._packs = list(chunk.packs)
+        return unfit
+
+    def _train(self, request: dict[str, Any]) -> None:
+        from sweeps.ledger import encode
+        from sweeps.runners.worker import attempt, train_pack
+
+        pack = self._control if request["control"] else self._packs[request["pack"]]
+        hooks = self._hooks(pack) if pack.may_stop and not request["control"] else {}
+        try:
+            with self._saying_where():
+                rows, failure = attempt(self._work or train_pack, pack, **hooks)
+        except _Stopped:
+            self.send({"done": True, "stopped": True})  # what it reported last is recorded
+            return
+        if failure is None and rows is not None:
+            self.send({"done": True}, encode(rows))
+        elif failure is not None:
+            self.send({"done": True, "failure": failure.plain()})
+
+    def _saying_where(self) -> AbstractContextManager[Any]:
+        try:
+            from backdoor.working_on import listening
+        except ImportError:
+            return nullcontext()
+        return listening(lambda trial_ids: self.send({"at": list(trial_ids)}))
+
+    def _hooks(self, pack: Any) -> dict[str, Any]:
+        """The keyword arguments of `work` for a trial that may be stopped."""
+        from sweeps.early_stopping.rules import partial_metrics
+        from sweeps.ledger import encode, partial_rows
+
+        def report(partial: Any) -> None:
+            settings = pack.settings
+            rows = partial_rows([partial], pack.pack_id, settings.cpu, settings.gpu)
+            metrics = {"epoch": partial.epochs_run, **partial_metrics(partial)}
+            self.send({"partial": metrics}, encode(rows))
+            reply, _ = self.next_request()
+            if not reply["go"]:
+                raise _Stopped
+
+        return {"on_progress": report}
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"

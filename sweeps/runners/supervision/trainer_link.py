@@ -1,0 +1,219 @@
+"""The trainer as the supervisor sees it: a child process that is asked, watched and killed.
+
+Only the standard library: see the package's docstring.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sweeps.runners.supervision.life import Watch
+
+#: The first words of the trainer: it dies with this process, also while it imports.
+START = (
+    "import ctypes, os, sys; "
+    "getattr(ctypes.CDLL(None), 'prctl', lambda *none: 0)(1, 9); "
+    "os.getppid() == int(sys.argv[2]) or os._exit(1); "
+    "from sweeps.runners.supervision.trainer import main; main(int(sys.argv[1]))"
+)
+#: Seconds between two looks at a trainer that works, and that it has to name where it hangs.
+LOOK_EVERY, DUMP_WITHIN = 1.0, 2.0
+#: Bytes of a trainer's output that are kept, the last ones, and that it may grow to.
+TAIL, MOST_OUTPUT = 16_384, 64 * 2**20
+
+
+class TrainerGone(Exception):  # noqa: N818  (it has ended, for whatever reason)
+    """The trainer ended, or was killed.
+
+    how: in words. cause: `open`, `time`, `hang` or `memory`, as failures have it. log: the last
+    lines of its output, with the traceback of a crash.
+    """
+
+    def __init__(self, how: str, cause: str, log: str) -> None:
+        super().__init__(how)
+        self.how, self.cause, self.log = how, cause, log
+
+
+class Trainer:
+    """A trainer, from its start to its end.
+
+    hang_after: seconds without a sign of life after which it is killed.
+    """
+
+    def __init__(self, hang_after: float, spawner: ThreadPoolExecutor) -> None:
+        """spawner: one thread that lives as long as this process: the system ends a child with the
+        thread that started it."""
+        self.hang_after = hang_after
+        _killed_for_memory()  # those before this one do not count
+        self.at: list[str] = []  # trials whose images it makes, if it has said so
+        mine, its = socket.socketpair()
+        self._log = os.memfd_create("trainer-output") if hasattr(os, "memfd_create") else -1
+        output = self._log if self._log >= 0 else subprocess.DEVNULL
+        path = os.pathsep.join(filter(None, sys.path))
+        line = [sys.executable, "-P", "-u", "-c", START, str(its.fileno()), str(os.getpid())]
+        self._process = spawner.submit(
+            subprocess.Popen,
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"PYTHONPATH": path},
+            pass_fds=[its.fileno()],
+            start_new_session=True,
+        ).result()
+        its.close()
+        self._pipe = Connection(mine.detach())
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def ask(
+        self,
+        request: dict[str, Any],
+        content: bytes = b"",
+        within: float | None = None,
+        on_message: Callable[[dict[str, Any], bytes], dict[str, Any] | None] = lambda *_: None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> tuple[dict[str, Any], bytes]:
+        """Sends a request; the answer, a dictionary with the key `done`, and its content.
+
+        within: seconds. on_message: gets what comes before the answer; what it returns is sent.
+        on_wait: called about every `LOOK_EVERY` seconds.
+
+        Raises:
+            TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
+        """
+        watch, started = Watch(self.pid, self.hang_after), time.monotonic()
+        self.at = []
+        try:
+            self._send(request, content)
+            while True:
+                message, blob = self._receive(watch, started, within, on_wait)
+                if "at" in message:
+                    self.at = message["at"]
+                elif "done" in message:
+                    return message, blob
+                elif (reply := on_message(message, blob)) is not None:
+                    self._send(reply)
+        except (EOFError, OSError):
+            raise self._ended() from None
+
+    def _send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        self._pipe.send_bytes(json.dumps(message).encode())
+        self._pipe.send_bytes(content)
+
+    def _receive(
+        self, watch: Watch, started: float, within: float | None, on_wait: Callable[[], None]
+    ) -> tuple[dict[str, Any], bytes]:
+        while not self._pipe.poll(LOOK_EVERY):
+            passed = time.monotonic() - started
+            if within is not None and passed > within:
+                raise self._killed(f"it took longer than {within:.0f} s", "time")
+            if watch.hung():
+                how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input "
+                raise self._killed(f"{how}or output", "hang")
+            self._shorten()
+            on_wait()
+        return json.loads(self._pipe.recv_bytes()), self._pipe.recv_bytes()
+
+    def _killed(self, how: str, cause: str) -> TrainerGone:
+        """Kills the trainer, which says before where it is, if it still can."""
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGUSR1)
+        limit, size = time.monotonic() + DUMP_WITHIN, self._size()
+        while time.monotonic() < limit and self._size() == size:
+            time.sleep(0.05)
+        time.sleep(0.1)  # the dump is written in several pieces
+        self.kill()
+        return TrainerGone(how, cause, self.output())
+
+    def _ended(self) -> TrainerGone:
+        """The trainer has closed its end of the pipe: how it ended."""
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return TrainerGone("it closed its connection", "open", self.output())
+        return TrainerGone(*_how_it_ended(code), self.output())
+
+    def kill(self) -> None:
+        """Ends it and all that it started, at once."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)  # it leads a session of its own
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+
+    # --- its output -------------------------------------------------------------------------
+
+    def output(self) -> str:
+        """The last lines that it printed since `forget_output`."""
+        if self._log < 0:
+            return ""
+        size = self._size()
+        text = os.pread(self._log, TAIL, max(0, size - TAIL)).decode("utf-8", "replace")
+        return text if size <= TAIL else f"... ({size - TAIL} bytes before this)\n{text}"
+
+    def forget_output(self) -> None:
+        """What it prints from now on belongs to another pack."""
+        if self._log >= 0:
+            os.ftruncate(self._log, 0)
+            os.lseek(self._log, 0, os.SEEK_SET)  # the offset is shared with the trainer
+
+    def _size(self) -> int:
+        return os.fstat(self._log).st_size if self._log >= 0 else 0
+
+    def _shorten(self) -> None:
+        """Output is kept in memory: one that prints all the time must not fill it."""
+        if self._size() > MOST_OUTPUT:
+            self.forget_output()
+
+    def close(self) -> None:
+        """Ends it, and frees what it held."""
+        self.kill()
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
+
+
+def _how_it_ended(code: int) -> tuple[str, str]:
+    """The end of a process in words, and the cause as failures have it."""
+    if code >= 0:
+        return f"the process ended with exit code {code}, without a result", "open"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if -code == signal.SIGKILL and _killed_for_memory():
+        return "the system killed the process, since memory was short", "memory"
+    return f"the process was ended by {name}", "open"
+
+
+#: Processes that the system had killed for lack of memory when this one started to look.
+_before = [0]
+
+
+def _killed_for_memory() -> bool:
+    """Whether the system has killed a process for lack of memory since the last look."""
+    count = 0
+    with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", "rb") as stream:
+        for line in stream:
+            if line.startswith(b"oom_kill "):
+                count = int(line.split()[1])
+    found, _before[0] = count > _before[0], count
+    return found

@@ -1,0 +1,165 @@
+"""Whose fault a failure is: the trial's, the node's, or nobody knows yet. Pure.
+
+A node that is broken fails whatever it gets, and fast, so that it gets most of the work. A trial
+that is broken fails wherever it runs. One failure says neither; what else happened there does.
+
+- A trial is at fault where it failed twice, each time on a node where other configurations have
+  succeeded. It is recorded as failed.
+- Until then it is open, and is tried again: after a success anywhere, or on another node.
+- A pack of several trials is divided: those whose images were being made, if that is known, from
+  the others; else into halves.
+- Too little memory, no sign of life and the deadline count for themselves; a lost worker does
+  not count, unless the trial was alone on three of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from backdoor.triggers import Trigger
+from sweeps.packs.pack import Pack
+from sweeps.records.failure import HANG, MEMORY, OPEN, PREEMPTED, TIME, TRIAL, Failure
+
+#: Failures after which a trial is at fault, and workers that it may lose while it is alone.
+TWICE, LOSSES = 2, 3
+#: Hangs, and deaths, in images of one trigger after which all trials with it are at fault, if none
+#: has ever ended: each hang takes minutes.
+TRIGGER_HANGS, TRIGGER_DEATHS = 2, 6
+#: Different configurations that fail before a sweep ends in which nothing has succeeded.
+GIVE_UP = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to happen with a failed pack.
+
+    recorded: the trials that are at fault, with the failure as it is decided. again: packs to be
+    tried again; late: only after what is waiting. None of these: it waits until something succeeds.
+    """
+
+    recorded: Failure | None = None
+    again: tuple[Pack, ...] = ()
+    late: bool = False
+
+
+@dataclass
+class _Node:
+    """A node: which configurations have succeeded there since its last passed check."""
+
+    succeeded: set[str] = field(default_factory=set)
+
+
+class FailureJudge:
+    """Remembers what succeeded and failed where, and decides on packs that failed.
+
+    Nodes have the names that Ray gives them; a failure without one is of the single node `None`.
+    declared: whether the deadline is one that the user has declared, which is not tried twice.
+    """
+
+    def __init__(self, declared: bool = False) -> None:
+        self._times = 1 if declared else TWICE
+        self.succeeded_anywhere = False
+        self.failures: dict[str, list[Failure]] = defaultdict(list)  # by trial, each alone
+        self._nodes: dict[str | None, _Node] = defaultdict(_Node)
+        self._losses: Counter[str] = Counter()  # of packs that were alone, by their id
+        self._ended: Counter[tuple[str, Trigger]] = Counter()  # by cause and trigger
+        self._proven: set[Trigger] = set()  # those with which some trial has ended
+
+    # --- what happens -----------------------------------------------------------------------
+
+    def succeeded(self, packs: Iterable[Pack], node: str | None) -> bool:
+        """Trials of these packs have ended on this node. Whether they are the first ones there."""
+        first = not self._nodes[node].succeeded
+        self.succeeded_anywhere = True
+        for pack in packs:
+            for trial in pack.trials:
+                self._nodes[node].succeeded.add(trial.trial_id)
+                self.failures.pop(trial.trial_id, None)
+                if trial.attack is not None:
+                    self._proven.add(trial.attack.trigger)
+        return first
+
+    def control_passed(self, node: str | None) -> None:
+        """What has succeeded elsewhere succeeds on this node too."""
+        self._nodes[node].succeeded.add("")
+
+    def check_failed(self, node: str | None) -> None:
+        """What succeeded on this node before says nothing about it any more."""
+        self._nodes[node].succeeded.clear()
+
+    # --- verdicts ---------------------------------------------------------------------------
+
+    def failed(self, pack: Pack, failure: Failure) -> Verdict:
+        """A pack failed on the failure's node."""
+        if (known := self._trigger_at_fault(pack, failure)) is not None:
+            return Verdict(recorded=known)
+        if len(pack.trials) > 1:
+            return Verdict(again=divided(pack, failure.suspects))
+        (trial,) = pack.trials
+        self.failures[trial.trial_id].append(failure)
+        decided = self.decide(trial.trial_id)
+        if decided is not None:
+            return Verdict(recorded=decided)
+        own = self.failures[trial.trial_id]
+        there = sum(each.node_id == failure.node_id for each in own)
+        return Verdict(again=(pack,), late=True) if there < TWICE else Verdict()
+
+    def lost(self, pack: Pack, failure: Failure, alone: bool) -> Verdict:
+        """The worker that had this pack, or its node, was lost. alone: it had no other pack."""
+        if not alone:
+            return Verdict(again=(pack,))
+        self._losses[pack.pack_id] += 1
+        if self._losses[pack.pack_id] < LOSSES:
+            return Verdict(again=(pack,))
+        if len(pack.trials) > 1:
+            return Verdict(again=pack.halves())
+        return Verdict(recorded=failure.because(PREEMPTED))
+
+    def decide(self, trial_id: str) -> Failure | None:
+        """The failure for which the trial is at fault, by all that is known now; else None."""
+        own = self.failures.get(trial_id, [])
+        for cause, most in ((MEMORY, TWICE), (HANG, TWICE), (TIME, self._times)):
+            alike = [each for each in own if each.cause == cause]
+            if len(alike) >= most:
+                return alike[-1]
+        counted = [each for each in own if each.cause == OPEN and self._others(each, trial_id)]
+        return counted[-1].because(TRIAL) if len(counted) >= TWICE else None
+
+    def hopeless(self) -> list[Failure]:
+        """The latest failures of different configurations where so many failed that something else
+        than they is at fault: nothing has succeeded anywhere. Else none."""
+        if self.succeeded_anywhere or len(self.failures) < GIVE_UP:
+            return []
+        return [own[-1] for own in self.failures.values()]
+
+    def _others(self, failure: Failure, trial_id: str) -> bool:
+        """Whether another configuration has succeeded where this one failed."""
+        return bool(self._nodes[failure.node_id].succeeded - {trial_id})
+
+    def _trigger_at_fault(self, pack: Pack, failure: Failure) -> Failure | None:
+        """The failure, decided for the whole pack, where its trigger always ends like that."""
+        trials = {trial.trial_id for trial in pack.trials}
+        if not failure.died or not trials or trials != trials & set(failure.suspects):
+            return None
+        trigger = _trigger_of(pack)
+        limit = {HANG: TRIGGER_HANGS, OPEN: TRIGGER_DEATHS}.get(failure.cause)
+        if limit is None or trigger is None or trigger in self._proven:
+            return None
+        self._ended[failure.cause, trigger] += 1
+        if self._ended[failure.cause, trigger] < limit:
+            return None
+        return failure if failure.cause == HANG else failure.because(TRIAL)
+
+
+def divided(pack: Pack, suspects: Sequence[str]) -> tuple[Pack, ...]:
+    """The pack in two: suspects and the others, else halves."""
+    apart = pack.apart(set(suspects))
+    return apart if len(apart) == 2 else pack.halves()
+
+
+def _trigger_of(pack: Pack) -> Trigger | None:
+    """The trigger that all trials of a pack have; None where they differ, or have none."""
+    found = {None if trial.attack is None else trial.attack.trigger for trial in pack.trials}
+    return found.pop() if len(found) == 1 else None
