@@ -86,8 +86,8 @@ class Host:
         self.switch.shell(f"ip link set {self.name} up")
 
     def make_read_only(self, place: str) -> None:
-        """From now on nothing can be written there."""
-        self.shell(f"mount --bind {place} {place} && mount -o remount,bind,ro {place}")
+        """From now on nothing can be written there. place: one of the mounts `DISK`, `RAY`, `HOME`."""
+        self.shell(f"mount -o remount,bind,ro {place}")
 
 
 class Lab:

@@ -74,7 +74,7 @@ class RayCluster:
             return host.start(
                 _RAY, "start", *words, f"--node-ip-address={host.ip}", f"--temp-dir={RAY}",
                 "--object-store-memory=100000000", "--disable-usage-stats",
-                environ={"TMPDIR": RAY}, stdout=log, stderr=subprocess.STDOUT,
+                stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
 
