@@ -14,6 +14,13 @@ from dashboards.results import Results
 from sweeps.records.control_entry import ERRORS
 from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
+from sweeps.records.failure_groups import (
+    FailureGroup,
+    cause_in_words,
+    failure_groups,
+    failure_of_row,
+)
+from sweeps.records.failure_text import for_line, place_name
 from sweeps.records.model_used import chance_words, judged_together
 from sweeps.records.region_file import PanelEntry, PointEntry
 from sweeps.records.seed_model_text import seed_model_lines
@@ -148,11 +155,16 @@ def _range_of(results: Results, attack_id: str) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Cause:
-    """The first line of an error, how many trials ended with it, and the ids of a few."""
+    """Trials that failed alike. text: the error, or its name and place where its texts differ;
+    fault: whose fault it was, in words, None where that is not known. trials: how many; examples:
+    the ids of a few. of_first: host, file and line of the first one, and its error where `text` is
+    not all of it; empty where none is known."""
 
     text: str
+    fault: str | None
     trials: int
     examples: list[str]
+    of_first: str
 
 
 @dataclass(frozen=True)
@@ -187,12 +199,20 @@ def failures(results: Results) -> Failures | None:
 
 
 def _causes(failed: Iterable[TrialRow]) -> list[Cause]:
-    ids: dict[str, list[str]] = {}
-    for trial in failed:
-        first = next(iter((trial.error or "").splitlines()), "")
-        ids.setdefault(first, []).append(trial.trial_id)
-    by_frequency = sorted(ids.items(), key=lambda item: -len(item[1]))
-    return [Cause(text, len(own), own[:3]) for text, own in by_frequency]
+    groups = failure_groups((trial.trial_id, failure_of_row(trial)) for trial in failed)
+    causes = [_cause(group) for group in groups]
+    return sorted(causes, key=lambda cause: -cause.trials)
+
+
+def _cause(group: FailureGroup) -> Cause:
+    """The place goes without its folders: a report is passed on."""
+    failure, error = group.failure, for_line(group.failure.error)
+    at = [f"on {failure.host}"] if failure.host else []
+    at += [f"at {place}"] if (place := place_name(failure)) else []
+    at += [] if error == group.kind else [error]
+    fault = None if group.cause is None else cause_in_words(group.cause)
+    ids = list(group.trial_ids)
+    return Cause(group.kind, fault, len(ids), ids[:3], ", ".join(at))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class SourceUnit:
     @property
     def installed(self) -> bool:
         """Whether it is of the standard library, an installed package, or ours."""
-        return all(_installed(place) for place in self.places)
+        return all(is_installed(place) for place in self.places)
 
     def sources(self) -> list[tuple[str, Path]]:
         """Its .py files with their names from the top, such as `my_package/stamps.py`, sorted."""
@@ -90,7 +90,7 @@ def unit_of(name: str) -> SourceUnit | None:
         file, folders = found.origin, locations_of(found)
     there = [Path(folder) for folder in folders if Path(folder).is_dir()]
     # A namespace package may have a part that is installed and one that is the user's.
-    places = [place for place in there if not _installed(place)] or there
+    places = [place for place in there if not is_installed(place)] or there
     if not places and file and Path(file).is_file():
         places = [Path(file)]
     return SourceUnit(name, tuple(places)) if places else None
@@ -139,5 +139,6 @@ def _installed_roots() -> tuple[Path, ...]:
     return (*(Path(place).resolve() for place in places if place), ours, *own)
 
 
-def _installed(place: Path) -> bool:
+def is_installed(place: Path) -> bool:
+    """Whether a file is of the standard library, of an installed package, or of this project."""
     return any(place.resolve().is_relative_to(root) for root in _installed_roots())

@@ -19,6 +19,7 @@ from sweeps.cli import (
     pictures,
     preparing,
     running,
+    showing,
     status,
     training,
     verifying,
@@ -88,7 +89,7 @@ COMMANDS = (
         "status", status.status, "sweeps status results/digits", (arguments.FOLDER, arguments.JSON)
     ),
     Command(
-        "show", looking.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
+        "show", showing.show, "sweeps show results/digits 3fa9", (arguments.FOLDER, arguments.TRIAL)
     ),
     Command(
         "region",

@@ -1,50 +1,17 @@
-"""Commands that read a results folder: `show region report mirror export`."""
+"""Commands that read a results folder: `region report mirror export`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError, escaped
 from backdoor.wording import counted
 from sweeps.cli.console import FINE, say, show_path, terminal_width
 from sweeps.cli.console import show as show_text
 from sweeps.cli.status_subject import MIRRORED_ALL
-
-if TYPE_CHECKING:
-    from sweeps.records.trial_row import TrialRow
-
-
-def show(args: argparse.Namespace) -> int:
-    """Print one trial, whole, with what probes found."""
-    from sweeps.ledger import Ledger
-    from sweeps.storage.paths import open_results
-
-    ledger = Ledger(open_results(args.dir).ledger)
-    trials = ledger.trials()
-    found = [trial.trial_id for trial in trials if trial.trial_id.startswith(args.trial)]
-    if len(found) != 1:
-        rule = "must be the beginning of exactly one recorded trial's id"
-        remedy = f"{counted(len(found), 'trial matches', 'trials match')}; "
-        remedy += _other_ids(trials, args.trial)
-        raise UserError(Mistake("TRIAL", rule, args.trial, remedy))
-    row = next(row for row in ledger.rows() if row["trial_id"] == found[0])  # nulls as stored
-    probed = [row.plain() for row in ledger.probe_results.rows(found[0])]
-    print(json.dumps(row | ({"studies": probed} if probed else {}), indent=2))
-    return FINE
-
-
-def _other_ids(trials: Sequence[TrialRow], given: str) -> str:
-    """Where to find trials' ids; the ids of a defence point's trials, where a point is given."""
-    of_point = [trial.trial_id[:8] for trial in trials if trial.defence_id.startswith(given)]
-    if not of_point or not given:
-        return "`sweeps export DIR --csv FILE` lists all ids."
-    more = f" and {len(of_point) - 3} more" if len(of_point) > 3 else ""
-    return f"that defence point has the trials {', '.join(of_point[:3])}{more}."
 
 
 def region(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import escaped
-from backdoor.wording import counted
+from backdoor.wording import counted, noun_for
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
 

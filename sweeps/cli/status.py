@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from sweeps.cli.console import FINE, say
+from sweeps.cli.status_failures import Trouble, trouble_of
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ class Cost(TypedDict):
     peak_memory: int | None
 
 
-class StatusAnswer(Cost):
+class StatusAnswer(Cost, Trouble):
     """What `sweeps status --json` prints. Trials by how they ended; planned: in all, at most where
     the search is adaptive; foretold: those with a verdict predicted before their end. failures:
-    cause to its trials, the most frequent first. studies: by kind of probe.
+    error to its trials, the most frequent first; `Trouble` has them by cause, and those that are
+    tried again. studies: by kind of probe.
 
     state: `finished` where every planned trial has ended, or a search that may end earlier did;
     else `running` or `stopped`. held_by: the process that runs it. at_most: whether the search may
@@ -118,6 +120,7 @@ def _subject_of(folder: Path) -> Subject:
 def status_answer(subject: Subject, now: float) -> StatusAnswer:
     """The answer by what is recorded. now: seconds since 1970."""
     from sweeps.ledger import Ledger
+    from sweeps.records.incident_summary import known_incidents
     from sweeps.storage.files import lock_holder
 
     # First whether it runs: a sweep that ends in between has written all that is read then.
@@ -125,6 +128,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
     trials = ledger.trials()
     ended = Counter(trial.status for trial in trials)
     causes = Counter(trial.error for trial in trials if trial.status == FAILED)
+    incidents = known_incidents(subject.paths.incidents)
     outdated = subject.outdated(ledger)
     done = ended[FINISHED] + ended[STOPPED] - outdated
     whole = done + ended[FAILED] >= subject.planned or subject.ended_early(trials)
@@ -143,6 +147,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "failed": ended[FAILED],
         "foretold": sum(trial.predicted is not None for trial in trials),
         "failures": dict(causes.most_common()),
+        **trouble_of(trials, incidents, bool(held_by)),
         "collapsed": sum(trial.collapsed for trial in trials),
         "diverged": sum(trial.diverged for trial in trials),
         **_cost([trial for trial in trials if trial.reused_from is None]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backdoor.errors import escaped
 from backdoor.wording import counted, noun_for
 from sweeps.cli.console import duration
+from sweeps.cli.status_failures import failed_lines, other_lines
 from sweeps.cli.status_panel import panel_states
 from sweeps.cli.status_standing import standing_words
 
@@ -24,6 +25,7 @@ OTHERS = (
     *("failures", "studies", "state", "held_by", "at_most", "rate", "seconds_left"),
     *("verdict", "next", "next_why", "outdated", "reused", "learned", "mirrored", "now"),
     *("verification", "headline", "verdicts", "answer_as_of"),
+    *("failure_groups", "open", "nodes", "lost_workers", "in_common"),
 )
 #: Figures that are left out where they are zero.
 RARE = ("stopped", "failed", "foretold", "collapsed", "diverged")
@@ -42,7 +44,8 @@ def status_text(answer: StatusAnswer, now: float | None = None) -> str:
         *_known(answer, present),
         _line("next", _next(answer)),
         *_figures(answer),
-        *(f"  {count} x {cause}" for cause, count in answer["failures"].items()),
+        *failed_lines(answer),
+        *(_line(*each) if each[0] else each[1] for each in other_lines(answer, present)),
         *_probes(answer),
     ]
     return "\n".join(lines)

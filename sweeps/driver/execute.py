@@ -14,7 +14,7 @@ from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
 from sweeps.driver.was_running import say_was_running
 from sweeps.ledger import Ledger, Rows
-from sweeps.ledger.outdated_trials import outdated_trials
+from sweeps.ledger.outdated_trials import trials_to_repeat
 from sweeps.mirror import MirrorProcess, tracking_warnings
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
@@ -64,7 +64,7 @@ def execute(
         store_spec(paths, spec)
         ledger = Ledger(paths.ledger)
         sweep = read_sweep(paths)
-        ledger.outdated = outdated_trials(ledger, sweep)
+        ledger.outdated = trials_to_repeat(ledger, sweep)
         say_was_running(paths, ledger, runner, messages.warn)
         told = _Interrupted(paths, ledger, messages, sweep["planned"])
         try:

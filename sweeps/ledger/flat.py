@@ -96,6 +96,10 @@ def _without_figures(trial: TrialRow) -> FlatRow:
         "epochs_run": trial.epochs_run,
         "stopped_by": trial.stopped_by,
         "foretold": trial.predicted,
+        "cause": trial.cause,
+        "failed_at": trial.failed_at,
+        "host": trial.host,
+        "node_id": trial.node_id,
     }
 
 

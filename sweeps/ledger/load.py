@@ -25,8 +25,9 @@ def load_results(folder: Source, probe: str | None = None) -> pa.Table:
     dotted name, counts, and the fractions `clean_accuracy`, `validation_accuracy`,
     `attack_success` and `robust_accuracy` in [0, 1]. A clean baseline has a row for every trigger
     that it was measured with, at `attack.poison_rate` 0; `attack.trigger` then names the trigger
-    measured. A failed or stopped trial has one row, without figures. A factor of which some values
-    are numbers and others text (`gamma: [scale, 0.1]`) is a column of text.
+    measured. A failed or stopped trial has one row, without figures; `cause`, `failed_at`, `host`
+    and `node_id` say why and where one failed. A factor of which some values are numbers and others
+    text (`gamma: [scale, 0.1]`) is a column of text.
 
     With `probe`, the name of a kind or `all`, what it found instead, one row for each measured
     point: `trial_id`, the factors, `probe`, its settings as `probe.NAME`, the probe's own columns,

@@ -103,6 +103,7 @@ def _tags(row: TrialRow) -> dict[str, str | None]:
         "pack_id": row.pack_id,
         "device": row.device,
         "host": row.host,
+        "node_id": row.node_id,
         "data_fingerprint": row.data_fingerprint,
         "status": row.status,
         "stopped_by": row.stopped_by,
@@ -111,6 +112,8 @@ def _tags(row: TrialRow) -> dict[str, str | None]:
         "source_digest": row.source_digest,
         "reused_from": row.reused_from,
         "error": row.error,
+        "cause": row.cause,
+        "failed_at": row.failed_at,
     }
 
 

@@ -7,13 +7,11 @@ import os
 import signal
 import sys
 import threading
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
 from ray._private import utils
-from ray.job_config import JobConfig
 
 from backdoor.errors import Mistake, UserError
 from sweeps.runners.local_head import LocalHead, on_loopback
@@ -23,18 +21,7 @@ from sweeps.runners.ray_address import (
     ray_address,
     refuse_dead_address,
 )
-=======
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-import ray
-from ray._private import utils, worker
-
-from backdoor.errors import Mistake, UserError
-from sweeps.runners.processes import descendants, kill
-from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
 from sweeps.runners.sent_code import job_config, note_not_sent
->>>>>>> h21-code
 
 
 def is_connected() -> bool:
@@ -78,46 +65,22 @@ def ray_session(workers: int | None = None, kinds: Sequence[str] = ()) -> Iterat
             print(f"note: {note}", file=sys.stderr, flush=True)
         yield
         return
-<<<<<<< HEAD
     if address := ray_address():
-        _connect(address)
+        _connect(address, kinds)
         end: Callable[[], object] = ray.shutdown
     else:
-        end = _start(workers).end
-=======
-    _start(workers, kinds)
->>>>>>> h21-code
+        end = _start(workers, kinds).end
     try:
         yield
     finally:
         end()
 
 
-<<<<<<< HEAD
-def _connect(address: str) -> None:
+def _connect(address: str, kinds: Sequence[str]) -> None:
     refuse_dead_address(address)
     try:
         with on_loopback() if only_on_loopback(address) else contextlib.nullcontext():
-            _init(address=address)
-=======
-def _start(workers: int | None, kinds: Sequence[str] = ()) -> None:
-    address = ray_address()
-    if address:
-        refuse_dead_address(address)
-    options: dict[str, Any] = {"address": address}
-    if not address:
-        options = {
-            "address": "local",
-            "num_cpus": workers,
-            "include_dashboard": False,
-            "object_store_memory": 256 * 2**20,
-        }
-    # Ray writes its authentication token readable for everybody unless the mask forbids it.
-    mask, before = os.umask(0o077), descendants(os.getpid())
-    try:
-        with _sigterm_kept(), job_config(kinds, address, _on_path(os.getcwd())) as job:
-            ray.init(log_to_driver=False, logging_level="error", job_config=job, **options)
->>>>>>> h21-code
+            _init(kinds, address=address)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."
@@ -126,11 +89,12 @@ def _start(workers: int | None, kinds: Sequence[str] = ()) -> None:
         raise no_cluster(address, " ".join(str(error).split())) from None
 
 
-def _start(workers: int | None) -> LocalHead:
+def _start(workers: int | None, kinds: Sequence[str]) -> LocalHead:
     head = LocalHead()
     try:
         with head.starting():
             _init(
+                kinds,
                 address="local",
                 num_cpus=workers,
                 include_dashboard=False,
@@ -142,13 +106,13 @@ def _start(workers: int | None) -> LocalHead:
     return head
 
 
-def _init(**options: Any) -> None:
+def _init(kinds: Sequence[str], **options: Any) -> None:
     """`ray.init` with what both kinds of Ray are asked for."""
-    options["job_config"] = JobConfig(_client_job=not _on_path(os.getcwd()))
+    address = None if options["address"] == "local" else options["address"]
     # Ray writes its authentication token readable for everybody unless the mask forbids it.
     mask = os.umask(0o077)
     try:
-        with _sigterm_kept():
-            ray.init(log_to_driver=False, logging_level="error", **options)
+        with _sigterm_kept(), job_config(kinds, address, _on_path(os.getcwd())) as job:
+            ray.init(log_to_driver=False, logging_level="error", job_config=job, **options)
     finally:
         os.umask(mask)

@@ -22,13 +22,8 @@ import contextlib
 import logging
 import os
 import time
-<<<<<<< HEAD
 from collections.abc import Iterator, Sequence
 from typing import Any
-=======
-from collections.abc import Sequence
-from typing import Any, TypedDict
->>>>>>> h21-code
 
 import ray
 from ray import cloudpickle, tune
@@ -78,13 +73,9 @@ class TuneRunner:
 
     cpu, gpu: cores and GPUs of one pack. workers: CPUs of a cluster started here; None takes them
     all. work: what a worker does with a pack. stopping: the rule that ends trials early, if any;
-<<<<<<< HEAD
     past: rows of the ledger, from which the rule learns first. hang_after: seconds without a sign
-    of life after which a training is ended.
-=======
-    past: rows of the ledger, from which the rule learns first. kinds: of users, `module:Class`, whose
-    code a cluster's workers are sent.
->>>>>>> h21-code
+    of life after which a training is ended. kinds: of users, `module:Class`, whose code a cluster's
+    workers are sent.
     """
 
     def __init__(
@@ -95,17 +86,12 @@ class TuneRunner:
         work: Work = train_pack,
         stopping: StoppingSettings | None = None,
         past: Rows | None = None,
-<<<<<<< HEAD
         hang_after: float = HANG_AFTER,
-    ) -> None:
-        self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
-        self.stopping, self.past, self.hang_after = stopping, past, hang_after
-=======
         kinds: Sequence[str] = (),
     ) -> None:
         self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
-        self.stopping, self.past, self.kinds = stopping, past, kinds
->>>>>>> h21-code
+        self.stopping, self.past, self.hang_after = stopping, past, hang_after
+        self.kinds = kinds
 
     def run(self, feed: Feed) -> None:
         """Runs until the feed is done; starts Ray only if there is work."""

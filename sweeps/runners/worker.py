@@ -10,10 +10,19 @@ from typing import Any
 from backdoor.memory import cap_memory, release_memory, return_freed
 from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
-from backdoor.working_on import suspects_of
+from backdoor.working_on import measures_of, suspects_of
 from sweeps.early_stopping.limits import Watch, because
-from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
+from sweeps.ledger import (
+    Rows,
+    attached,
+    finished_rows,
+    joined,
+    partial_rows,
+    stopped_rows,
+    with_left_out,
+)
 from sweeps.packs.pack import Pack
+from sweeps.packs.without_measures import left_out_text, measures_of_pack
 from sweeps.records.failure import MEMORY, Failure
 from sweeps.runners.fault import error_line, failure_of
 
@@ -39,7 +48,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
     watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
     results = run_pack(
         pack.trials,
-        settings.measures,
+        measures_of_pack(pack),
         curve_every=settings.curve_every,
         device="cuda" if settings.gpu > 0 else "cpu",
         threads=settings.cpu,
@@ -50,6 +59,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
         return_freed()
     holdouts, stopped = (watch.holdouts, watch.stopped) if watch else ({}, [])
     rows = finished_rows(results, pack.pack_id, settings.cpu, settings.gpu, holdouts)
+    rows = with_left_out(rows, left_out_text(pack))
     return joined([attached(rows, results), *(_stopped(pack, *pair) for pair in stopped)])
 
 
@@ -65,7 +75,8 @@ def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure 
     try:
         return work(pack, **hooks), None
     except (Exception, SystemExit) as error:
-        failure = replace(failure_of(error), suspects=suspects_of(error))
+        found = {"suspects": suspects_of(error), "measures": measures_of(error)}
+        failure = replace(failure_of(error), **found)
     if failure.cause == MEMORY:
         release_memory()
         failure = replace(failure, error=TOO_LARGE + failure.error)

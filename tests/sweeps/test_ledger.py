@@ -205,7 +205,7 @@ def test_a_torn_file_is_named_and_nothing_begins_afresh(tmp_path) -> None:
 def test_another_schema_version_is_refused(tmp_path) -> None:
     table = rows(TRIALS[0]).replace_schema_metadata({"schema_version": "99"})
     pq.write_table(table, tmp_path / "part-1.parquet")
-    message = "must have schema version 1 or 2 or 3 or 4 or 5 or 6, but got 99"
+    message = "must have schema version 1 or 2 or 3 or 4 or 5 or 6 or 7, but got 99"
     with pytest.raises(StoredDataError, match=message):
         Ledger(tmp_path)
 

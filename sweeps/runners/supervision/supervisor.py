@@ -191,9 +191,8 @@ class Supervisor:
             )
         except TrainerGone as gone:
             self._trainer = None
-            failure = self._failure(gone.how, gone.cause, gone.log, trainer.at)
             trainer.close()
-            return failure
+            return self._failure(gone, trainer)
         if done.get("stopped"):
             raise SystemExit(0)
         if "failure" in done:
@@ -209,9 +208,9 @@ class Supervisor:
             self._report(rows=answers.rows, reasons=answers.reasons, left=0, ends=False)
             answers.reasons, answers.rows = [], []
 
-    def _failure(self, how: str, cause: str, log: str, at: list[str]) -> dict[str, Any]:
-        found = {"error": how, "cause": cause, "log": log, "suspects": at, "died": True}
-        return found | self.where
+    def _failure(self, gone: TrainerGone, trainer: Trainer) -> dict[str, Any]:
+        found = {"error": gone.how, "cause": gone.cause, "log": gone.log, "died": True}
+        return {**found, "suspects": trainer.at, "measures": trainer.measures, **self.where}
 
     def _on_partial(self, message: dict[str, Any], rows: bytes) -> dict[str, Any]:
         """A trial that may be stopped reports: Tune decides whether it goes on."""

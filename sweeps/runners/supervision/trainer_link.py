@@ -56,7 +56,9 @@ class Trainer:
         thread that started it."""
         self.hang_after = hang_after
         _killed_for_memory()  # those before this one do not count
-        self.at: list[str] = []  # trials whose images it makes, if it has said so
+        #: Trials whose images it makes, and measures that they are for, if it has said so.
+        self.at: list[str] = []
+        self.measures: list[str] = []
         mine, its = socket.socketpair()
         self._log = os.memfd_create("trainer-output") if hasattr(os, "memfd_create") else -1
         output = self._log if self._log >= 0 else subprocess.DEVNULL
@@ -96,13 +98,13 @@ class Trainer:
             TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
         """
         watch, started = Watch(self.pid, self.hang_after), time.monotonic()
-        self.at = []
+        self.at, self.measures = [], []
         try:
             self._send(request, content)
             while True:
                 message, blob = self._receive(watch, started, within, on_wait)
                 if "at" in message:
-                    self.at = message["at"]
+                    self.at, self.measures = message["at"], message["measures"]
                 elif "done" in message:
                     return message, blob
                 elif (reply := on_message(message, blob)) is not None:
