@@ -84,7 +84,9 @@ def test_bad_nodes_cost_no_trial(
         rows, left_out = driver.rows(), driver.incidents(LEFT_OUT)
         status = sweeps(cluster.head, "status", driver.out).stdout
     with capsys.disabled():
-        print(f"\nleft out after the first row, and after they joined: {seconds[0]:.0f} s, {seconds[1]:.0f} s")
+        print(
+            f"\nleft out after the first row, and after they joined: {seconds[0]:.0f} s, {seconds[1]:.0f} s"
+        )
         print("\n".join(line for name in KINDS for line in lines_of(driver, name)))
     assert code == 0, driver.text
     assert Counter((row["status"], row["host"]) for row in rows) == {("finished", "good"): PLANNED}
@@ -95,7 +97,9 @@ def test_bad_nodes_cost_no_trial(
         assert name in status, status
 
 
-def test_where_all_nodes_are_bad_the_sweep_stops_and_a_good_one_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_nodes_are_bad_the_sweep_stops_and_a_good_one_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with lab() as made:
         cluster = RayCluster(made)
         give_images(cluster.head)
@@ -114,7 +118,11 @@ def test_where_all_nodes_are_bad_the_sweep_stops_and_a_good_one_goes_on(capsys: 
     with capsys.disabled():
         print(f"\nstopped after {ended:.0f} s, and resumed\n{driver.text}\n{status}")
     assert code == 1, driver.text
-    (cause,) = [line for line in driver.text.splitlines() if "no such file or folder" in line and "badone" not in line and "badtwo" not in line]
+    (cause,) = [
+        line
+        for line in driver.text.splitlines()
+        if "no such file or folder" in line and "badone" not in line and "badtwo" not in line
+    ]
     assert IMAGES in cause and len(stopped) == 1
     assert "badone" in status and "badtwo" in status and IMAGES in status
     assert again == 0, resumed.text
