@@ -19,18 +19,24 @@ FLOORS = [
     [
         "backdoor.errors",
         "backdoor.former_paths",
-        "backdoor.memory",
+        "backdoor.memory_errors",
         "backdoor.streams",
         "backdoor.wording",
+        "backdoor.working_on",
     ],
+<<<<<<< HEAD
     ["sweeps.statistics", "sweeps.module_path", "sweeps.addresses"],
     ["backdoor", "sweeps", "backdoor.settings"],
+=======
+    ["sweeps.statistics", "sweeps.module_path"],
+    ["backdoor", "sweeps", "backdoor.memory", "backdoor.settings"],
+>>>>>>> h21-check
     ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],
     ["backdoor.architectures", "backdoor.triggers"],
     ["backdoor.image_store", "backdoor.regularizers"],
     ["backdoor.config"],
-    ["backdoor.poison"],
+    ["backdoor.poison", "backdoor.trigger_users"],
     ["backdoor.checks", "backdoor.engines", "backdoor.evaluate"],
     ["backdoor.probes"],
     ["backdoor.trial"],

@@ -70,6 +70,8 @@ class FailureJudge:
         self._losses: Counter[str] = Counter()  # of packs that were alone, by their id
         self._ended: Counter[tuple[str, Trigger]] = Counter()  # by cause and trigger
         self._proven: set[Trigger] = set()  # those with which some trial has ended
+        #: Measures whose images cannot be made, and why: clean baselines go without them.
+        self.broken_measures: dict[str, str] = {}
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -101,7 +103,7 @@ class FailureJudge:
             suspects, others = _apart(pack, failure.suspects)
             cause = failure if failure.cause == HANG else failure.because(TRIAL)
             return replace(self._guilty(suspects or pack, cause), again=others)
-        if self._nodes[failure.node_id].succeeded and (less := without_broken(pack, failure)):
+        if self._nodes[failure.node_id].succeeded and (less := self._less(pack, failure)):
             return Verdict(again=(less,))
         if len(pack.trials) > 1:
             return _divided(pack, failure.suspects)
@@ -116,8 +118,14 @@ class FailureJudge:
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
         """The trials are at fault; clean baselines may still be measured with other triggers."""
-        less = without_broken(pack, failure)
+        less = self._less(pack, failure)
         return Verdict(failure, pack) if less is None else Verdict(late=(less,))
+
+    def _less(self, pack: Pack, failure: Failure) -> Pack | None:
+        """The pack without measures whose images cannot be made, if that is why it failed."""
+        less = without_broken(pack, failure)
+        self.broken_measures |= {} if less is None else dict(less.without)
+        return less
 
     def lost(self, pack: Pack, failure: Failure, alone: bool) -> Verdict:
         """The worker that had this pack, or its node, was lost. alone: it had no other pack."""

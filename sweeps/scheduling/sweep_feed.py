@@ -17,6 +17,7 @@ from sweeps.early_stopping.predictor import OutcomePredictor
 from sweeps.ledger import Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
+from sweeps.packs.without_measures import without
 from sweeps.records.failure import MEMORY, Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.scheduling.chunk_size import ChunkSizer
@@ -166,7 +167,10 @@ class SweepFeed:
         return Chunk((first, *map(self._limited, more)))
 
     def _limited(self, pack: Pack) -> Pack:
-        """The pack with limits by what is known now, where certain verdicts end trials."""
+        """The pack with limits by what is known now, where certain verdicts end trials, and without
+        measures that are known to fail."""
+        if self.retries.judge.broken_measures:
+            pack = without(pack, self.retries.judge.broken_measures)
         if self._predictor is None:
             return pack
         return replace(pack, limits=tuple(map(self.limits, pack.trials)))

@@ -25,13 +25,13 @@ from sweeps.runners.worker import train_pack
 
 @dataclass(frozen=True)
 class Breaks(Trigger):
-    """Raises until it is mended."""
+    """Raises until it is repaired."""
 
     kind: ClassVar[str] = "breaks"
-    mended: ClassVar[bool] = False
+    repaired: ClassVar[bool] = False
 
     def stamp(self, images: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if not Breaks.mended:
+        if not Breaks.repaired:
             raise KeyError("opacity")
         return 255 - images
 
@@ -135,7 +135,7 @@ def test_a_resume_tries_again_what_was_left_out_and_only_that(tmp_path: Path) ->
     assert ledger.ended == {other.trial_id}
     assert ledger.append(with_left_out(fake_rows(left), left_out_text(again))).num_rows == 2
     assert ledger.ended == lacking | {other.trial_id} and not ledger.outdated
-    # The trigger was mended: the whole row counts from now on.
+    # The trigger was repaired: the whole row counts from now on.
     ledger.outdated = trials_to_repeat(ledger, sweep)
     ledger.append(fake_rows(pack))
     rows = {row.trial_id: row for row in Ledger(tmp_path).trials()}
@@ -145,8 +145,8 @@ def test_a_resume_tries_again_what_was_left_out_and_only_that(tmp_path: Path) ->
     assert trials_to_repeat(Ledger(tmp_path), {"specs": [{}]}) == set()  # type: ignore[typeddict-item]
 
 
-def test_a_trigger_that_was_mended_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Breaks, "mended", True)
+def test_a_trigger_that_was_repaired_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Breaks, "repaired", True)
     for row in train_pack(a_pack()).to_pylist():
         assert [each["measure_id"] for each in row["measurements"]] == [PATCH, BROKEN]
         assert row["error"] is None
