@@ -24,13 +24,8 @@ FLOORS = [
         "backdoor.wording",
         "backdoor.working_on",
     ],
-<<<<<<< HEAD
     ["sweeps.statistics", "sweeps.module_path", "sweeps.addresses"],
-    ["backdoor", "sweeps", "backdoor.settings"],
-=======
-    ["sweeps.statistics", "sweeps.module_path"],
     ["backdoor", "sweeps", "backdoor.memory", "backdoor.settings"],
->>>>>>> h21-check
     ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],
     ["backdoor.architectures", "backdoor.triggers"],
