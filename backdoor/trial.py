@@ -25,9 +25,11 @@ from backdoor.probes.record import probe_models
 from backdoor.result import CurvePoint, Measurement, PartialResult, TrialResult
 from backdoor.settings.digest import digest
 from backdoor.settings.users_errors import naming_users_code
+from backdoor.trigger_users import TriggerUsers
 from backdoor.triggers import Trigger
 from backdoor.triggers.donors import DonorImages
 from backdoor.triggers.stamping import derived, measured_form
+from backdoor.working_on import working_on
 
 OnTrained = Callable[[Fitted, Sequence[Member], ImageStore], None]
 #: Called with a trial after an epoch; if it returns True, the trial is stopped.
@@ -191,32 +193,50 @@ def prepare(
     Trials of equal seed and attack have the same images, which are drawn once for all of them.
     """
     firsts = {(config.seed, config.attack): config for config in reversed(configs)}
-    images = {key: _trial_images(config, measures, source) for key, config in firsts.items()}
+    same: dict[tuple[int, Attack | None], list[str]] = {key: [] for key in firsts}
+    for config in configs:
+        same[config.seed, config.attack].append(config.trial_id)
+    images = {key: _trial_images(c, measures, source, same[key]) for key, c in firsts.items()}
     parts = [part for of in images.values() for part in (of.train, of.validation, of.test)]
-    clean, stamped = np.concatenate(parts), _stamped_ids(images.values())
+    users = TriggerUsers(configs, measures)
+    clean, stamped = np.concatenate(parts), _stamped_ids(images.values(), users)
     training, alone = configs[0].training, len(configs) == 1
-    store = ImageStore(source, clean, stamped, training.normalization, device, alone)
+    store = ImageStore(
+        source, clean, stamped, training.normalization, device, alone, users.stamping
+    )
     if training.features is not None:
         store = FeatureStore(store, training.features, np.unique(clean))
-    members = {key: _member(trial_images, store, source) for key, trial_images in images.items()}
+    members = {key: _member(of, store, source, users) for key, of in images.items()}
     return [replace(members[c.seed, c.attack], config=c) for c in configs], store
 
 
-def _stamped_ids(images: Iterable[TrialImages]) -> dict[Trigger, Ids]:
+def _stamped_ids(images: Iterable[TrialImages], users: TriggerUsers) -> dict[Trigger, Ids]:
     """For each trigger, the numbers of the images that some trial needs stamped, (n,) int64."""
     found: dict[Trigger, list[Ids]] = {}
-    for trial_images in images:
-        for trigger, positions in trial_images.training_stamps():
-            found.setdefault(trigger, []).append(trial_images.train[positions])
-        for attack, ids in trial_images.attacked:
-            found.setdefault(trial_images.test_trigger(attack), []).append(ids)
+
+    def need(attack: Attack, trigger: Trigger, ids: Ids) -> None:
+        found.setdefault(trigger, []).append(ids)
+        users.note(attack, trigger)
+
+    for of in images:
+        if (own := of.config.attack) is not None:
+            with users.working_for(own):
+                for trigger, positions in of.training_stamps():
+                    need(own, trigger, of.train[positions])
+        for attack, ids in of.attacked:
+            with users.working_for(attack):
+                need(attack, of.test_trigger(attack), ids)
     return {trigger: np.concatenate(ids) for trigger, ids in found.items()}
 
 
-def _trial_images(config: TrialConfig, measures: Sequence[Attack], source: Source) -> TrialImages:
+def _trial_images(
+    config: TrialConfig, measures: Sequence[Attack], source: Source, same: Sequence[str]
+) -> TrialImages:
+    """same: ids of the trials that have these images."""
     parts = split(config.data, source, config.seed)
     classes = len(source.class_names)
-    poison = draw_poison(source.labels[parts.train], config.attack, config.seed, classes)
+    with working_on(same):
+        poison = draw_poison(source.labels[parts.train], config.attack, config.seed, classes)
     attacks = [config.attack.measure()] if config.attack else [a.measure() for a in measures]
     truth = source.labels[parts.test]
     attacked = tuple((a, parts.test[target_labels_of(truth, a, classes)[0]]) for a in attacks)
@@ -225,14 +245,19 @@ def _trial_images(config: TrialConfig, measures: Sequence[Attack], source: Sourc
     return TrialImages(config, poison, parts.train, parts.validation, parts.test, attacked, donors)
 
 
-def _member(trial_images: TrialImages, store: ImageStore, source: Source) -> Member:
+def _member(
+    trial_images: TrialImages, store: ImageStore, source: Source, users: TriggerUsers
+) -> Member:
     train, labels = store.clean_rows(trial_images.train), source.labels
     classes = len(source.class_names)
-    for trigger, positions in trial_images.training_stamps():
-        train[positions] = store.stamped_rows(trigger, trial_images.train[positions])
+    if (own := trial_images.config.attack) is not None:
+        with users.working_for(own):
+            for trigger, positions in trial_images.training_stamps():
+                train[positions] = store.stamped_rows(trigger, trial_images.train[positions])
 
     def triggered(attack: Attack, ids: Ids) -> Triggered:
-        rows = store.stamped_rows(trial_images.test_trigger(attack), ids)
+        with users.working_for(attack):
+            rows = store.stamped_rows(trial_images.test_trigger(attack), ids)
         return Triggered(
             attack, rows, labels[ids], target_labels_of(labels[ids], attack, classes)[1]
         )

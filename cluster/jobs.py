@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import json
 import logging
 import os
 import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,10 +115,10 @@ class Jobs:
         self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
         return self.find(job_id)
 
-    def resume_sweep(self, name: str, payload: Payload, results: Remote) -> Job:
-        """Continues the sweep in a results folder on the cluster."""
+    def resume_sweep(self, name: str, payload: Payload, results: Remote, *options: str) -> Job:
+        """Continues the sweep in a results folder on the cluster. options: more of `resume`'s."""
         job_id = new_job_id(name)
-        line = entrypoint("sweeps.cli", "resume", results, "--trust-code")
+        line = entrypoint("sweeps.cli", "resume", results, "--trust-code", *options)
         self.submit(job_id, payload, line, {KIND: SWEEP, "sweep": name, "results": str(results)})
         return self.find(job_id)
 
@@ -196,6 +197,12 @@ class Jobs:
         with self._ray_errors():
             self._client.delete_job(job_id)
         return content
+
+    def lacks(self, payload: Payload, modules: Sequence[str]) -> list[str]:
+        """Those of these top-level modules that Python on the head finds nowhere, not in the payload
+        either."""
+        found: list[str] = json.loads(self.ask(payload, "lacks", json.dumps(list(modules))))
+        return found
 
     @contextlib.contextmanager
     def _ray_errors(self) -> Iterator[None]:

@@ -1,10 +1,11 @@
-"""What a request runs on the cluster: `python -m cluster.on_head pack FOLDER | nodes ...`.
+"""What a request runs on the cluster: `python -m cluster.on_head pack FOLDER | nodes ... | lacks ...`.
 
 The answer goes to stdout in an envelope; `cannot: REASON` and exit 1 where there is none.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -106,6 +107,11 @@ def nodes(request: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
+def lacking(modules: list[str]) -> list[str]:
+    """Those of these top-level modules that Python finds nowhere; none is imported."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
 def main(arguments: list[str]) -> int:
     """Answers one request."""
     what, given = arguments
@@ -113,6 +119,8 @@ def main(arguments: list[str]) -> int:
         try:
             if what == "pack":
                 pack(Path(given), stream)
+            elif what == "lacks":
+                stream.write(json.dumps(lacking(json.loads(given))).encode())
             else:
                 stream.write(json.dumps(nodes(json.loads(given))).encode())
         except (CannotAnswer, OSError) as error:

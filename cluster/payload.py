@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
+from cluster.user_code import Package
 
 #: Runs the Python that Ray itself runs on: another may come first on the PATH. A job's shell
 #: descends from the raylet, whose command line names the Python of its workers.
@@ -33,17 +34,20 @@ SPEC = "spec.yaml"
 class Payload:
     """packages: import name → folder. version: of ours, "" where it is not installed.
 
-    spec: YAML text, sent as `spec.yaml`.
+    spec: YAML text, sent as `spec.yaml`. users: packages and modules of the user.
     """
 
     packages: Mapping[str, Path]
     version: str = ""
     spec: str | None = None
+    users: Sequence[Package] = ()
 
     def write(self, folder: Path) -> Path:
         """Fills an empty folder."""
         for name, source in self.packages.items():
             shutil.copytree(source, folder / name, ignore=_IGNORED)
+        for package in self.users:
+            package.copy_to(folder)
         (folder / "start.sh").write_text(START)
         if self.spec is not None:
             (folder / SPEC).write_text(self.spec, encoding="utf-8")

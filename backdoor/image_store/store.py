@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ from backdoor.triggers.stamping import stamped as stamp_images
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+#: What is around each stamp of a trigger, to say whom it is for.
+Stamping = Callable[[Trigger], AbstractContextManager[None]]
 
 #: Stores up to this size are normalized to float32 once; larger ones batch by batch.
 FLOAT_STORE_BYTES = 128 * 2**20
@@ -46,6 +49,7 @@ class ImageStore:
         normalization: `unit` or `standard`, see `backdoor.config.Training`.
         alone: whether a single trial uses it. Images of a shared set are then stamped each time
             they are read. Several trials read the same ones, which are stamped once and kept.
+        stamping: entered around each stamp, see `backdoor.trigger_users`.
     """
 
     def __init__(
@@ -56,8 +60,9 @@ class ImageStore:
         normalization: str = "unit",
         device: str = "cpu",
         alone: bool = False,
+        stamping: Stamping = lambda trigger: nullcontext(),
     ) -> None:
-        self.shape = source.shape
+        self.shape, self._stamping = source.shape, stamping
         self.device = torch.device(device)
         self._labels = torch.from_numpy(source.labels)
         self._clean: Ids | None = np.unique(clean)
@@ -75,7 +80,7 @@ class ImageStore:
         self._stamped: dict[Trigger, tuple[int, Ids]] = {}
         for trigger, numbers in stamped.items():
             ids = np.unique(numbers)
-            blocks += stamped_blocks(trigger, source, ids) if self._keeps else []
+            blocks += stamped_blocks(trigger, source, ids, stamping) if self._keeps else []
             origin.append(self.clean_rows(ids))
             self._stamped[trigger] = offset, ids
             offset += len(ids)
@@ -171,7 +176,9 @@ class ImageStore:
                 labels = self._labels[numbers]
                 there, numbers = places.to(images.device), numbers.to(images.device)
                 clean = images[there].contiguous()
-                images[there] = stamp_images(trigger, clean, numbers, labels.to(images.device))
+                with self._stamping(trigger):
+                    result = stamp_images(trigger, clean, numbers, labels.to(images.device))
+                images[there] = result
 
     def pixels(self, rows: Ids) -> npt.NDArray[np.integer]:
         """Inputs of these rows as whole numbers, (n, inputs) uint8, on the CPU."""
@@ -217,10 +224,13 @@ def in_memory(source: Source) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
     return images, None
 
 
-def stamped_blocks(trigger: Trigger, source: Source, ids: Ids) -> Iterator[torch.Tensor]:
+def stamped_blocks(
+    trigger: Trigger, source: Source, ids: Ids, stamping: Stamping
+) -> Iterator[torch.Tensor]:
     """The images with these numbers, stamped, in blocks (m, h, w, c) uint8."""
     for some in np.array_split(ids, -(-len(ids) // STAMPED_AT_ONCE) or 1):
         images = torch.from_numpy(np.ascontiguousarray(source.images[some]))
         labels = torch.from_numpy(source.labels[some])
-        result = stamp_images(trigger, images, torch.from_numpy(some), labels)
+        with stamping(trigger):
+            result = stamp_images(trigger, images, torch.from_numpy(some), labels)
         yield result.permute(0, 2, 3, 1).contiguous()

@@ -18,6 +18,7 @@ from backdoor.probes.base import Probe, ProbedModel, ProbeResult
 from backdoor.result import FAILED, FOUND, NOTHING, ProbeRecord, Value
 from backdoor.settings.kind_checks import mistakes_of
 from backdoor.settings.users_errors import raised_by_users
+from backdoor.working_on import working_on
 
 #: Maximum length of an error message.
 ERROR_LENGTH = 2000
@@ -31,11 +32,12 @@ def probe_models(
     source: Source,
 ) -> list[tuple[ProbeRecord, ...]]:
     """For each member, the records of all probes, in their order. Gradients are enabled."""
-    with torch.enable_grad():
-        return [
-            tuple(_record(probe, ProbedModel(fitted, i, member, store, source)) for probe in probes)
-            for i, member in enumerate(members)
-        ]
+    found = []
+    for i, member in enumerate(members):
+        with torch.enable_grad(), working_on([member.config.trial_id]):
+            model = ProbedModel(fitted, i, member, store, source)
+            found.append(tuple(_record(probe, model) for probe in probes))
+    return found
 
 
 def _record(probe: Probe, model: ProbedModel) -> ProbeRecord:

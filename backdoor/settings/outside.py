@@ -61,20 +61,21 @@ def file_of(module: str) -> str | None:
     found = _spec_of(module)
     if found is None:
         return None
-    return found.origin or next(iter(_locations(found)), None)
+    return found.origin or next(iter(locations_of(found)), None)
 
 
 def _spec_of(module: str) -> ModuleSpec | None:
     """As `importlib.util.find_spec`, which imports the packages around a module; this does not."""
     first, *rest = module.split(".")
-    found, name = _top_spec(first), first
+    found, name = top_spec(first), first
     for part in rest:
         name = f"{name}.{part}"
-        found = None if found is None else _spec_inside(name, _locations(found))
+        found = None if found is None else _spec_inside(name, locations_of(found))
     return found
 
 
-def _top_spec(name: str) -> ModuleSpec | None:
+def top_spec(name: str) -> ModuleSpec | None:
+    """How Python would import a top-level module; None where it finds none."""
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
         if find is not None and (found := find(name, None)) is not None:
@@ -90,7 +91,7 @@ def _spec_inside(name: str, folders: list[str]) -> ModuleSpec | None:
         found: ModuleSpec | None = None if finder is None else finder.find_spec(name)
         if found is not None and found.loader is not None:
             return found
-        portions += [] if found is None else _locations(found)
+        portions += [] if found is None else locations_of(found)
     if not portions:
         return None
     package = ModuleSpec(name, None, is_package=True)
@@ -98,7 +99,8 @@ def _spec_inside(name: str, folders: list[str]) -> ModuleSpec | None:
     return package
 
 
-def _locations(found: ModuleSpec) -> list[str]:
+def locations_of(found: ModuleSpec) -> list[str]:
+    """The folders of a package; none of a module that is one file."""
     return list(found.submodule_search_locations or ())
 
 

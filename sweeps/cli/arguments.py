@@ -83,6 +83,20 @@ TRUST = _argument(
     action="store_true",
     help="import code that the folder names, though somebody else began it",
 )
+ACCEPT_CODE = _argument(
+    "--accept-changed-code",
+    action="store_true",
+    help="go on though source code of your kinds has changed since trials were recorded",
+)
+PACKAGES = _argument(
+    "--packages",
+    action="extend",
+    nargs="+",
+    default=[],
+    metavar="FOLDER",
+    completer=completing.files,
+    help="send your own packages too: folders of packages, folders that hold some, or .py files",
+)
 TRIAL = _argument("trial", help="a trial's id, or its beginning")
 OUTPUT = _argument(
     "-o",

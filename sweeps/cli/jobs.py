@@ -8,10 +8,11 @@ import dataclasses
 import importlib.metadata
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backdoor.errors import Mistake, UserError, escaped
+from backdoor.errors import Missing, Mistake, UserError, escaped
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show_path
 from sweeps.storage.addresses import hidden, scrubbed_value
 from sweeps.storage.environment import variable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cluster.head import Head
     from cluster.jobs import Job, Jobs
     from cluster.payload import Payload, Remote
+    from cluster.user_code import Package
 
 #: Import packages of this project; they lie in one folder, installed or not.
 PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")
@@ -37,22 +39,42 @@ NOT_SENT = (
 def submit(args: argparse.Namespace) -> int:
     """Start a sweep as a job of a running Ray cluster."""
     from cluster.payload import Remote
+    from cluster.user_code import packages_at
+    from sweeps.cli.job_packages import (
+        code_needed,
+        importable,
+        packages_for,
+        refuse_missing,
+        say_sent,
+        suggesting_packages,
+    )
 
     if (args.spec is None) == (args.resume is None):
         rule, remedy = "must be given, or else --resume JOB", "One of the two."
         raise UserError(Mistake("SPEC", rule, args.spec, remedy))
+    if args.resume is None and args.accept_changed_code:
+        rule, remedy = "must be given with --resume JOB", "A new sweep has no trials yet."
+        raise UserError(Mistake("--accept-changed-code", rule, Missing.VALUE, remedy))
     if args.resume is not None:
         if args.set:
             rule, remedy = "cannot change a sweep that has begun", "Submit a new one instead."
             raise UserError(Mistake("--set", rule, args.set, remedy))
+        users = packages_at(args.packages)
         jobs = connect(args)
         name, results = _to_resume(jobs, args.resume)
-        job = jobs.resume_sweep(name, payload(), results)
+        say_sent(users)
+        options = ["--accept-changed-code"] if args.accept_changed_code else []
+        job = jobs.resume_sweep(name, payload(users=users), results, *options)
     else:
         storage = Remote(args.storage)
-        name, text = read_for_cluster(args.spec, args.set)
+        users = packages_for(args.spec, args.set, args.packages)
+        with importable(users), suggesting_packages():
+            name, text = read_for_cluster(args.spec, args.set)
+            needed = code_needed(args.spec, args.set, users)
         jobs = connect(args)
-        job = jobs.run_sweep(name, payload(text), storage)
+        refuse_missing(jobs, payload(users=users), needed)
+        say_sent(users)
+        job = jobs.run_sweep(name, payload(text, users), storage)
     print(job.job_id, flush=True)
     say(f"Submitted to {jobs.head.url}. Results go to {escaped(str(job.results))} over there.")
     return _follow(jobs, job, args, sys.stderr) if args.follow else _next(args, job)
@@ -237,15 +259,15 @@ def _reached(args: argparse.Namespace) -> Head:
         ) from None
 
 
-def payload(spec: str | None = None) -> Payload:
-    """This project's packages, from this machine."""
+def payload(spec: str | None = None, users: Sequence[Package] = ()) -> Payload:
+    """This project's packages, from this machine, and those of the user."""
     from cluster.payload import Payload
 
     try:
         version = importlib.metadata.version("backdoor-sweeps")
     except importlib.metadata.PackageNotFoundError:
         version = ""
-    return Payload({name: ROOT / name for name in PACKAGES}, version, spec)
+    return Payload({name: ROOT / name for name in PACKAGES}, version, spec, users)
 
 
 def read_for_cluster(source: str, changes: list[str]) -> tuple[str, str]:

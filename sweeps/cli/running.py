@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import escaped
-from backdoor.wording import counted
+from backdoor.wording import counted, noun_for
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
 
@@ -53,16 +53,19 @@ def resume(args: argparse.Namespace) -> int:
     from sweeps.driver.execute import holding
     from sweeps.driver.runner import check_runner
     from sweeps.results.add_probes import ask_probes
+    from sweeps.results.changed_code import check_code
     from sweeps.results.create import reopen
     from sweeps.storage.paths import open_results
 
     with holding(open_results(args.dir)) as lock:
+        code = check_code(open_results(args.dir), args.accept_changed_code)
         if args.probes is not None:
             ask_probes(args.dir, args.probes)
         paths, spec = reopen(args.dir)
-        for note in spec.notes:
+        for note in (*spec.notes, *code.notes):
             say(f"note: {note}")
         check_runner(args.runner, spec, "--runner")
+        code.record(paths)
         return _execute(paths, spec, args, lock)
 
 
@@ -72,12 +75,14 @@ def extend(args: argparse.Namespace) -> int:
     from sweeps.driver.messages import Messages
     from sweeps.driver.runner import check_runner
     from sweeps.results.answer_changes import region_before
+    from sweeps.results.changed_code import check_code
     from sweeps.results.extend import extend_results
     from sweeps.scheduling.reuse import check_reusable
     from sweeps.storage.paths import open_results
 
     check_reusable(args.reuse)
     with holding(open_results(args.dir)) as lock:
+        code = check_code(open_results(args.dir), args.accept_changed_code)
         before = region_before(open_results(args.dir))
         paths, spec, found = extend_results(
             args.dir,
@@ -87,6 +92,9 @@ def extend(args: argparse.Namespace) -> int:
             args.reuse,
             lambda spec: check_runner(args.runner, spec, "--runner"),
         )
+        code.record(paths)
+        for note in code.notes:
+            say(f"note: {note}")
         Messages().say_added(found.added, str(paths.spec))
         return _execute(paths, spec, args, lock, before)
 
@@ -154,7 +162,11 @@ def _conclude(
     why = f"`{command('sweeps', 'status', paths.root)}` says why."
     if failed:
         say(f"{counted(failed, 'trial')} failed: {why}")
+    if outcome.open:
+        are = noun_for(outcome.open, "is", "are")
+        unknown = "whether they or their nodes are at fault is not known: nothing succeeded there"
+        say(f"{counted(outcome.open, 'trial')} {are} open, {unknown}: {why}")
     if unprobed:
         say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
     say(next_line_at_the_end(paths, ledger, failed + unprobed))
-    return FAILURES if failed or unprobed else FINE
+    return FAILURES if failed or unprobed or outcome.open else FINE

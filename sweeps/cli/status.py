@@ -92,10 +92,13 @@ class StatusAnswer(Cost, Trouble):
 
 def status(args: argparse.Namespace) -> int:
     """Say how far a sweep is, and what failed."""
+    from sweeps.cli.status_running import running_notes
     from sweeps.cli.status_text import status_text
 
     subject = _subject_of(Path(args.dir))
     if (note := subject.note()) is not None:
+        say(f"note: {note}")
+    for note in running_notes(subject.paths):
         say(f"note: {note}")
     answer = status_answer(subject, time.time())
     print(json.dumps(answer) if args.json else status_text(answer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from sweeps.cli.verify_ending import renewed, said_learned
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
+    from backdoor.config import Attack
     from sweeps.ledger import Ledger
     from sweeps.records.verification_file import VerificationFile
+    from sweeps.results.changed_code import CodeCheck
     from sweeps.spec import SweepSpec
     from sweeps.storage.paths import SweepPaths
     from sweeps.verify.plan import Plan
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
 
 def verify(args: argparse.Namespace) -> int:
     """Prove the region with fresh seeds: exit code 0 if it passes, 1 if that is not proven."""
+    from sweeps.results.changed_code import check_code
     from sweeps.results.create import reopen
     from sweeps.spec.former import former_notes
+    from sweeps.storage.paths import open_results
     from sweeps.verify.learn import refuse_learning
 
+    code = check_code(open_results(args.dir), args.accept_changed_code)
     paths, spec = reopen(args.dir)
-    for note in former_notes(spec):
+    for note in (*former_notes(spec), *code.notes):
         say(f"note: {note}")
     if args.learn is not None:
         refuse_learning(paths, spec)
@@ -40,7 +46,17 @@ def verify(args: argparse.Namespace) -> int:
         learned = said_learned(paths, spec, args.learn)
         print(json.dumps(learned)) if args.json else None
         return FINE
+    _record(code, paths)
     return _verify(paths, spec, args)
+
+
+def _record(code: CodeCheck, paths: SweepPaths) -> None:
+    """Records changed code that was accepted, in sweep.json."""
+    from sweeps.storage.files import locked
+
+    if code.accepted:
+        with locked(paths.lock):
+            code.record(paths)
 
 
 def _refuse_others(args: argparse.Namespace) -> None:
@@ -57,8 +73,11 @@ ASKED = ("draws", "claim", "seeds", "target", "basis")
 
 
 def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    from sweeps.driver.runner import check_code_travels
+    from sweeps.driver.was_running import say_was_running
     from sweeps.ledger import Ledger
     from sweeps.records.control_text import control_warning, takes_nowhere
+    from sweeps.results.changed_code import check_code
     from sweeps.storage.files import locked
     from sweeps.storage.leftovers import clear_leftovers
     from sweeps.verify.plan import settings_of
@@ -68,15 +87,19 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
 
     settings = settings_of(args.draws, args.seeds, args.target or spec.region.target, args.claim)
     transfer = transfer_attacks(spec, args.transfer, say)
+    check_code_travels(args.runner, spec.document, [attack.identity() for attack in transfer])
     if (note := basis_note(paths, args.basis)) is not None:
         say(note)
     case = verification(paths, spec, settings, transfer, args.basis)
     with locked(case.paths.lock):
+        own = check_code(paths, args.accept_changed_code, ledger=case.paths.ledger)
+        _record(own, paths)
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
+        say_was_running(case.paths, ledger, args.runner, say)
         announce(case, plan, ledger)
         announce_time(paths, case, plan, ledger, args.runner)
-        if not _train(case, plan, ledger, args):
+        if not _train(case, plan, ledger, args, transfer):
             recorded = f"{len(ledger.finished)} trials are recorded"
             say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
             return INTERRUPTED
@@ -131,11 +154,17 @@ def _again(args: argparse.Namespace, draws: int | None = None) -> str:
 DEFAULTS = {"transfer": "standard-1", "runner": "tune"}
 
 
-def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namespace) -> bool:
-    """Trains what is missing; whether nothing is missing then."""
+def _train(
+    case: Verification,
+    plan: Plan,
+    ledger: Ledger,
+    args: argparse.Namespace,
+    transfer: Sequence[Attack] = (),
+) -> bool:
+    """Trains what is missing; whether nothing is missing then. transfer: attacks off the panel."""
     from sweeps.driver.messages import STOPPING
     from sweeps.driver.progress import Progress
-    from sweeps.driver.runner import runner_of
+    from sweeps.driver.runner import add_kinds, runner_of
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -145,6 +174,8 @@ def _train(case: Verification, plan: Plan, ledger: Ledger, args: argparse.Namesp
     progress = Progress(planned, len(ledger.finished))
     try:
         runner = runner_of(args.runner, case.spec, ledger)
+        if args.runner == "tune":
+            add_kinds(runner, [attack.identity() for attack in transfer])
 
         def stopping() -> None:
             progress.stop()

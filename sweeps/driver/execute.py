@@ -12,8 +12,9 @@ from sweeps.driver.hard_stop import ends_soon
 from sweeps.driver.messages import STOPPING, Messages, interrupted
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
+from sweeps.driver.was_running import say_was_running
 from sweeps.ledger import Ledger, Rows
-from sweeps.ledger.outdated_trials import outdated_trials
+from sweeps.ledger.outdated_trials import trials_to_repeat
 from sweeps.mirror import MirrorProcess, tracking_warnings
 from sweeps.packs.pack import PackSettings
 from sweeps.region.labels import attacked_classes
@@ -63,7 +64,8 @@ def execute(
         store_spec(paths, spec)
         ledger = Ledger(paths.ledger)
         sweep = read_sweep(paths)
-        ledger.outdated = outdated_trials(ledger, sweep)
+        ledger.outdated = trials_to_repeat(ledger, sweep)
+        say_was_running(paths, ledger, runner, messages.warn)
         told = _Interrupted(paths, ledger, messages, sweep["planned"])
         try:
             with ends_soon(told.tell) if ends_process else nullcontext():
@@ -131,7 +133,8 @@ def _train(
 
     try:
         chosen = runner_of(runner, spec, ledger)
-        outcome = run_search(spec, ledger, search, chosen, observers, stopping, pool)
+        given = pool, progress.said(messages.warn), sweep["data_fingerprint"]
+        outcome = run_search(spec, ledger, search, chosen, observers, stopping, *given)
     except KeyboardInterrupt:
         outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
     finally:

@@ -12,6 +12,7 @@ from sweeps.driver.execute import execute, holding
 from sweeps.driver.messages import Messages
 from sweeps.driver.runner import RunnerName, check_runner
 from sweeps.ledger import Ledger
+from sweeps.results.changed_code import CodeCheck, check_code
 from sweeps.results.create import create_results, reopen
 from sweeps.results.extend import extend_results
 from sweeps.results.in_use import holds_sweep, refuse_folder_in_use
@@ -68,21 +69,33 @@ def run_sweep(
     return _run_to_region(paths, checked, runner, Messages(quiet))
 
 
+#: How Python accepts changed source code of users' kinds.
+ACCEPT = "accept_changed_code=True"
+
+
 def resume_sweep(
-    folder: Path | str, runner: RunnerName | Runner = "tune", quiet: bool = False
+    folder: Path | str,
+    runner: RunnerName | Runner = "tune",
+    quiet: bool = False,
+    accept_changed_code: bool = False,
 ) -> SweepOutcome:
     """Goes on with a sweep that was interrupted; what is recorded is not trained again.
 
     Args:
         folder: its results folder. runner, quiet: as for `run_sweep`.
+        accept_changed_code: whether to go on where source code of your own kinds has changed since
+            trials were recorded; sweep.json then records it.
 
     Raises:
-        UserError: the folder holds no sweep, or its data have changed.
+        UserError: the folder holds no sweep, its data have changed, or code of your own kinds has.
     """
+    messages = Messages(quiet)
     with holding(open_results(folder)) as lock:
+        code = check_code(open_results(folder), accept_changed_code, ACCEPT)
         paths, spec = reopen(folder)
         check_runner(runner, spec)
-        return _run_to_region(paths, spec, runner, Messages(quiet), lock)
+        _record_code(code, paths, messages)
+        return _run_to_region(paths, spec, runner, messages, lock)
 
 
 def extend_sweep(
@@ -92,6 +105,7 @@ def extend_sweep(
     runner: RunnerName | Runner = "tune",
     quiet: bool = False,
     reuse: Sequence[Path | str] = (),
+    accept_changed_code: bool = False,
 ) -> SweepOutcome:
     """Asks more of a sweep, and trains exactly what is new: seeds, values, attacks, budget, or
     other thresholds.
@@ -106,7 +120,7 @@ def extend_sweep(
         folder: its results folder.
         spec: the whole question, as `load_spec` takes it; by default the sweep's own.
         changes: `key=value` with a dotted key, as after `--set`.
-        runner, quiet, reuse: as for `run_sweep`.
+        runner, quiet, reuse: as for `run_sweep`. accept_changed_code: as for `resume_sweep`.
 
     Raises:
         UserError: the question is wrong, or no extension; then with everything that differs.
@@ -115,6 +129,7 @@ def extend_sweep(
     source = spec.document if isinstance(spec, SweepSpec) else spec
     messages = Messages(quiet)
     with holding(open_results(folder)) as lock:
+        code = check_code(open_results(folder), accept_changed_code, ACCEPT)
         paths, extended, found = extend_results(
             folder,
             source,
@@ -123,8 +138,15 @@ def extend_sweep(
             reuse,
             lambda spec: check_runner(runner, spec),
         )
+        _record_code(code, paths, messages)
         messages.say_added(found.added, str(paths.spec))
         return _run_to_region(paths, extended, runner, messages, lock)
+
+
+def _record_code(code: CodeCheck, paths: SweepPaths, messages: Messages) -> None:
+    code.record(paths)
+    for note in code.notes:
+        messages.say(f"note: {note}")
 
 
 def _run_to_region(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.schema import suggest
 from sweeps.runners.ray_address import ray_address, refuse_dead_address
+from sweeps.runners.sent_code import code_to_send, named_kinds
 from sweeps.spec.model import SweepSpec
+from sweeps.storage.paths import SweepPaths
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
@@ -41,9 +43,17 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
         remedy = f"Or move {kind.removeprefix(MAIN)} into a module of your own: my_module:Class."
         raise UserError(Mistake(place, rule, name, remedy))
     if runner == "tune" and (address := ray_address()):
+        check_code_travels(runner, spec.document)
         refuse_dead_address(address)
     if isinstance(runner, str) and (runner == "serial" or not _on_a_cluster()):
         check_gpus(spec.resources.gpu)
+
+
+def check_code_travels(runner: str | Runner, *parts: object) -> None:
+    """`UserError` where a cluster would have to be sent kinds of these plain values that cannot be
+    sent."""
+    if runner == "tune" and ray_address():
+        code_to_send(named_kinds(*parts))
 
 
 def check_gpus(gpu: float) -> None:
@@ -73,15 +83,26 @@ def _kind_of_this_process(part: object) -> str | None:
     return next(filter(None, map(_kind_of_this_process, values)), None)
 
 
+def add_kinds(runner: Runner, *parts: object) -> None:
+    """Lets workers have the kinds of these plain values too, if the runner sends code."""
+    from sweeps.runners.tune import TuneRunner
+
+    if isinstance(runner, TuneRunner):
+        runner.kinds = sorted({*runner.kinds, *named_kinds(*parts)})
+
+
 def runner_of(runner: str | Runner, spec: SweepSpec, ledger: Ledger) -> Runner:
     """The runner of that name for a sweep's packs; a runner as it is."""
     if not isinstance(runner, str):
         return runner
     if runner == "serial":
+        from sweeps.runners.running_note import RunningNote
         from sweeps.runners.serial import SerialRunner
 
-        return SerialRunner()
+        return SerialRunner(note=RunningNote(SweepPaths(ledger.folder.parent).running))
     from sweeps.runners.tune import TuneRunner
 
     past = None if spec.stopping is None else ledger.table()
-    return TuneRunner(spec.resources.cpu, spec.resources.gpu, stopping=spec.stopping, past=past)
+    kinds = named_kinds(spec.document)
+    cpu, gpu = spec.resources.cpu, spec.resources.gpu
+    return TuneRunner(cpu, gpu, stopping=spec.stopping, past=past, kinds=kinds)

@@ -31,6 +31,7 @@ from sweeps.ledger.rows import (
     rows_of,
     stopped_rows,
     with_column,
+    with_left_out,
 )
 from sweeps.ledger.schema import RESULT_COLUMNS, SCHEMA
 from sweeps.records.trial_row import CLEAN, FAILED, FINISHED, STOPPED
@@ -63,5 +64,6 @@ __all__ = [
     "trial_rows",
     "with_column",
     "with_found",
+    "with_left_out",
     "write_csv",
 ]

@@ -22,6 +22,13 @@ def outdated(
     return _incomplete(table, set(measures)) | _stopped(table, thresholds, first)
 
 
+def unmeasured(table: pa.Table, measures: Collection[str]) -> set[str]:
+    """Ids of clean baselines whose rows say that some trigger could not be measured: they are tried
+    again like failed trials, when a sweep is resumed."""
+    said = table.filter(pc.and_(pc.equal(table["status"], FINISHED), pc.is_valid(table["error"])))
+    return _incomplete(said, set(measures))
+
+
 def _incomplete(table: pa.Table, measures: set[str]) -> set[str]:
     clean = pc.and_(pc.equal(table["status"], FINISHED), pc.equal(table["attack_id"], CLEAN))
     rows = table.select(["trial_id", "measurements"]).filter(clean)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeps.ledger.ledger import Ledger
-from sweeps.ledger.outdated import outdated
+from sweeps.ledger.outdated import outdated, unmeasured
 from sweeps.records.sweep_file import SweepFile
 
 
@@ -14,3 +14,9 @@ def outdated_trials(ledger: Ledger, sweep: SweepFile) -> set[str]:
         return set()  # nothing has been added since the first
     present, first = specs[-1].get("thresholds"), specs[0].get("thresholds")
     return outdated(ledger.table(), sweep["measures"], present, first)
+
+
+def trials_to_repeat(ledger: Ledger, sweep: SweepFile) -> set[str]:
+    """Ids of the outdated trials, and of clean baselines that a trigger which failed was left out
+    of: code that failed may be another by now. Only a command that trains asks."""
+    return outdated_trials(ledger, sweep) | unmeasured(ledger.table(), sweep.get("measures", {}))

@@ -15,7 +15,7 @@ from backdoor.result import PartialResult, TrialResult
 from backdoor.settings.source_digest import source_digest
 from sweeps.ledger.schema import SCHEMA
 from sweeps.records.failure import Failure
-from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
+from sweeps.records.trial_row import CLEAN, FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
     from backdoor.config import TrialConfig
@@ -84,6 +84,15 @@ def with_column(rows: pa.Table, name: str, values: Iterable[str | None]) -> pa.T
     return rows.set_column(rows.column_names.index(name), name, column)
 
 
+def with_left_out(rows: pa.Table, text: str | None) -> pa.Table:
+    """Finished rows of a pack, those of clean baselines with what they are not measured with."""
+    if text is None:
+        return rows
+    return with_column(
+        rows, "error", [text if a == CLEAN else None for a in rows["attack_id"].to_pylist()]
+    )
+
+
 def predicted_rows(rows: pa.Table, predicted: str) -> pa.Table:
     """Rows of a holdout trial with the verdict that was predicted for it."""
     return with_column(rows, "foretold", [predicted] * rows.num_rows)
@@ -108,6 +117,7 @@ def failed_rows(trials: Iterable[TrialConfig], pack_id: str, failure: Failure | 
             "host": known.host,
             "node_id": known.node_id,
             "pack_id": pack_id,
+            "source_digest": source_digest(trial.canonical),
             "finished_at": time.time(),
         }
         for trial in trials

@@ -62,6 +62,7 @@ class Chunk:
             "predicting": settings.predicting,
             "time_limit": settings.time_limit,
             "limits": plain([pack.limits for pack in self.packs]),
+            "without": [pack.without for pack in self.packs],
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -87,8 +88,9 @@ class Chunk:
 
         packs = (tuple(trial(*numbers) for numbers in pack) for pack in content["packs"])
         limits = from_plain(content["limits"])
-        pairs = zip(packs, limits, strict=True)
-        return Chunk(tuple(Pack(trials, settings, limit) for trials, limit in pairs))
+        without = (tuple((name, why) for name, why in each) for each in content["without"])
+        of_packs = zip(packs, limits, without, strict=True)
+        return Chunk(tuple(Pack(trials, settings, *other) for trials, *other in of_packs))
 
 
 class _Parts:

@@ -62,11 +62,14 @@ class Pack:
     """Trials of equal shape that one worker trains together.
 
     limits: of each trial, where trials are stopped once their verdict is certain; else empty.
+    without: (measure id, why) of what its clean baselines are not measured with, since those images
+    could not be made (`sweeps.packs.without_measures`).
     """
 
     trials: tuple[TrialConfig, ...]
     settings: PackSettings
     limits: tuple[StoppingLimits | None, ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
 
     @functools.cached_property
     def pack_id(self) -> str:
@@ -92,13 +95,16 @@ class Pack:
     def halves(self) -> tuple[Pack, Pack]:
         """The pack as two, to find the trial that breaks it."""
         middle = len(self.trials) // 2
-        return Pack(self.trials[:middle], self.settings), Pack(self.trials[middle:], self.settings)
+        return self._part(self.trials[:middle]), self._part(self.trials[middle:])
+
+    def _part(self, trials: Sequence[TrialConfig]) -> Pack:
+        return Pack(tuple(trials), self.settings, without=self.without)
 
     def apart(self, trial_ids: Set[str]) -> tuple[Pack, ...]:
         """The trials with these ids, and the others, as packs; one of them may be missing."""
         chosen = tuple(trial for trial in self.trials if trial.trial_id in trial_ids)
         others = tuple(trial for trial in self.trials if trial.trial_id not in trial_ids)
-        return tuple(Pack(own, self.settings) for own in (chosen, others) if own)
+        return tuple(self._part(own) for own in (chosen, others) if own)
 
     def parts(self, largest: int) -> list[Pack]:
         """The pack in as few parts as leave none with more than `largest` trials."""
@@ -108,7 +114,7 @@ class Pack:
         """The pack as `count` packs of nearly equal length."""
         if count == 1:
             return [self]
-        return [Pack(tuple(own), self.settings) for own in split_evenly(self.trials, count)]
+        return [self._part(own) for own in split_evenly(self.trials, count)]
 
 
 def make_packs(trials: Iterable[TrialConfig], settings: PackSettings) -> list[Pack]:

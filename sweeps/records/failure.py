@@ -28,8 +28,9 @@ class Failure:
     until it is decided. place: `file:line` where it was raised, the user's code before ours.
     traceback: whole, as Python prints it. log: the last lines that the training printed. host,
     node_id: the machine, and Ray's name of it, "" without Ray. suspects: ids of the trials of the
-    pack whose images were being made, if that was so: one of them is the culprit. died: whether
-    the process ended by it.
+    pack whose images were being made, if that was so: one of them is the culprit. measures: ids of
+    what those images measure, where only clean baselines need them. died: whether the process
+    ended by it.
     """
 
     error: str
@@ -40,6 +41,7 @@ class Failure:
     host: str | None = None
     node_id: str | None = None
     suspects: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
     died: bool = False
 
     def because(self, cause: str) -> Failure:
@@ -60,7 +62,8 @@ class Failure:
         """What `plain` made; keys of later releases are left out."""
         known = {each.name for each in fields(Failure)}
         kept = {name: value for name, value in values.items() if name in known}
-        return Failure(**kept | {"suspects": tuple(kept.get("suspects", ()))})
+        lists = {name: tuple(kept.get(name, ())) for name in ("suspects", "measures")}
+        return Failure(**kept | lists)
 
     @staticmethod
     def of(reason: Failure | str) -> Failure:

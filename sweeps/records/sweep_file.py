@@ -56,6 +56,20 @@ class AskedSpec(TypedDict):
     thresholds: str | None
 
 
+class AcceptedCode(TypedDict):
+    """A change of source code of users' kinds that the user accepted on resume or extension.
+
+    kinds: `module:Class`. before, after: digests, as the column `source_digest` of trials has them.
+    rows: trials of the code before. accepted: when, ISO 8601 in UTC.
+    """
+
+    kinds: list[str]
+    before: str
+    after: str
+    rows: int
+    accepted: str
+
+
 class ReusedSweeps(TypedDict, total=False):
     """reuse: folders of sweeps whose trials a sweep takes over. learned: id of a verification whose
     trainings were fed back into the search, to how many these are; `planned` has them too, beyond
@@ -88,6 +102,7 @@ class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
     data: what was read of the data set. specs: those that the sweep has had, the present one last:
     an extended sweep has several. user, host: who began the sweep, and on which machine.
+    accepted_code: changes of users' code that were accepted, where there are any.
     """
 
     schema_version: int
@@ -114,6 +129,7 @@ class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     specs: NotRequired[list[AskedSpec]]
     user: NotRequired[str]
     host: NotRequired[str]
+    accepted_code: NotRequired[list[AcceptedCode]]
 
 
 #: The types of what every entry of `specs` has.

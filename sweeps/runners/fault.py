@@ -17,7 +17,7 @@ from types import FrameType
 from backdoor.errors import shortened
 from backdoor.memory_errors import LONGEST_CHAIN, cause_of, chained, out_of_memory
 from backdoor.settings.outside import OURS
-from backdoor.settings.source_digest import is_installed
+from backdoor.settings.source_files import is_installed
 from backdoor.settings.users_errors import PACKAGES
 from sweeps.addresses import scrubbed
 from sweeps.records.failure import MEMORY, OPEN, Failure

@@ -10,15 +10,18 @@ from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.ledger import Rows
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
+from sweeps.records.failure import Failure
 
 
 class Feed(Protocol):
     """Where a runner gets packs and delivers their rows. None of its methods raises.
 
-    workers: packs that run at once; the runner sets it once it is known.
+    workers: packs that run at once; the runner sets it once it is known. data_fingerprint: of the
+    data that every node must have; None where it is not known.
     """
 
     workers: int
+    data_fingerprint: str | None
 
     @property
     def done(self) -> bool:
@@ -54,9 +57,45 @@ class Feed(Protocol):
         stopped for that."""
         ...
 
-    def failed(self, pack: Pack, reason: str) -> None:
-        """Reports that a pack could not be trained. The feed may hand it out again in halves, and
-        other packs like it too if the reason begins with TOO_LARGE."""
+    def failed(self, pack: Pack, reason: Failure | str) -> None:
+        """Reports that a pack could not be trained. The feed may hand it out again, or in parts;
+        where memory was too small, other packs like it in parts too."""
+        ...
+
+    # --- what a runner with several workers tells and asks as well -------------------------
+
+    def deadline(self, pack: Pack) -> float | None:
+        """Seconds that a pack may take; None where nobody knows yet."""
+        ...
+
+    def overdue(self, pack: Pack, ran: float) -> str:
+        """Why a pack that has been running for so many seconds is to be ended; "" if it is not."""
+        ...
+
+    def controls(self) -> Sequence[tuple[str, Pack]]:
+        """Packs of one trial that have succeeded, with the node where: what fails on another node
+        is compared with them."""
+        ...
+
+    def control_passed(self, host: str, node_id: str) -> None:
+        """Reports that such a pack succeeded on this node too."""
+        ...
+
+    def lost(self, packs: Sequence[Pack], failure: Failure, alone: bool) -> None:
+        """Reports that a worker or its node was lost with these packs, of which the first was
+        perhaps running. alone: whether the worker had no other pack."""
+        ...
+
+    def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
+        """Reports what a node lacks: one of its workers gets no packs any more."""
+        ...
+
+    def node_fit(self, host: str, node_id: str) -> None:
+        """Reports that such a worker has passed its check."""
+        ...
+
+    def nobody_left(self) -> None:
+        """Reports that no worker is there but unfit ones."""
         ...
 
 

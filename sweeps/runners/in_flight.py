@@ -12,7 +12,7 @@ from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.ledger import Rows, decode, joined, predicted_rows, stopped_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
-from sweeps.records.failure import MEMORY, PREEMPTED, Failure
+from sweeps.records.failure import MEMORY, PREEMPTED, TIME, Failure
 from sweeps.runners.feed import Feed
 from sweeps.runners.supervision.crash import crashed_at
 from sweeps.runners.worker import describe
@@ -21,6 +21,8 @@ from sweeps.runners.worker import describe
 PATIENCE = 8.0
 #: Seconds that a worker may be late with the report of a pack that it should have killed.
 LATE = 120.0
+#: Seconds from which a pack without a deadline is asked about.
+UNKNOWN_FOR = 600.0
 
 
 @dataclass
@@ -36,6 +38,7 @@ class _Held:
     cancelled: bool = False
     stopped: tuple[str, str | None] | None = None
     predicted: str | None = None
+    too_long: str = ""
     alone: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -191,10 +194,17 @@ class InFlight:
             self._lost(held, "its worker ended without a report")
 
     def died(self, tune_id: str, error: str) -> None:
-        """Handles a chunk whose worker, or whose node, was lost."""
+        """Handles a chunk whose worker, or whose node, was lost, or was ended as overdue."""
         held = self.held.pop(tune_id, None)
-        if held is not None and held.packs:
+        if held is None or not held.packs:
+            return
+        if not held.too_long:
             self._lost(held, error)
+            return
+        host, node_id = held.node or (None, None)
+        self.feed.requeue(*held.packs[1:])
+        failure = Failure(held.too_long, TIME, host=host, node_id=node_id, died=True)
+        self.feed.failed(held.packs[0], failure)
 
     def _lost(self, held: _Held, error: str) -> None:
         host, node_id = held.node or (None, None)
@@ -202,18 +212,21 @@ class InFlight:
         failure = Failure(error, MEMORY if memory else PREEMPTED, host=host, node_id=node_id)
         self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
 
-    def late(self) -> list[str]:
-        """Chunks whose worker should have reported, or have killed its trainer, long ago."""
-        now = time.monotonic()
-        return [
-            tune_id
-            for tune_id, held in self.held.items()
-            if held.since is not None
-            and held.unfit is None
-            and held.deadlines
-            and (limit := held.deadlines[0]) is not None
-            and now - held.since > limit + LATE
-        ]
+    def overdue(self) -> list[str]:
+        """Chunks whose worker should have ended its pack; it is known by the driver alone that it
+        takes too long, or the worker does not answer."""
+        return [tune_id for tune_id, held in self.held.items() if self._is_overdue(held)]
+
+    def _is_overdue(self, held: _Held) -> bool:
+        if held.since is None or held.unfit is not None or not held.packs:
+            return False
+        ran, limit = time.monotonic() - held.since, held.deadlines[0]
+        if limit is not None:
+            late = ran > limit + LATE
+            held.too_long = f"it took longer than {limit:.0f} s" if late else ""
+        elif ran > UNKNOWN_FOR:
+            held.too_long = self.feed.overdue(held.packs[0], ran)
+        return bool(held.too_long)
 
     def look(self) -> None:
         """Ends the sweep where all workers that are there have been unfit for some time."""

@@ -14,6 +14,8 @@ from sweeps.storage.environment import variable
 VARIABLE = "RAY_ADDRESS"
 #: Seconds to wait for a Ray head to accept a connection.
 CONNECT_SECONDS = 5.0
+#: How this machine calls itself.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RULE = "must be the address of a running Ray cluster"
 REMEDY = f"Start it, or unset {VARIABLE} to run on this machine"
 _ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]?#]+):(\d{1,5})")
@@ -52,3 +54,18 @@ def refuse_dead_address(address: str) -> None:
 def no_cluster(address: str, why: object) -> UserError:
     """No Ray answers at the address that the variable names."""
     return UserError(Mistake(VARIABLE, RULE, address, f"{REMEDY} ({why})."))
+
+
+def only_on_loopback(address: str) -> bool:
+    """Whether Ray listens at this address on loopback and nowhere else, as that of another sweep
+    does. Ray would look for it at this machine's own address."""
+    from ray._private.services import get_node_ip_address
+
+    found = _ADDRESS.fullmatch(address)
+    if found is None or found[1] or found[2].strip("[]") not in LOOPBACK:
+        return False
+    try:
+        socket.create_connection((get_node_ip_address(), int(found[3])), CONNECT_SECONDS).close()
+    except OSError:
+        return True
+    return False

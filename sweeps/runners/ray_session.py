@@ -7,16 +7,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
-from ray._private import utils, worker
-from ray.job_config import JobConfig
+from ray._private import utils
 
 from backdoor.errors import Mistake, UserError
-from sweeps.runners.processes import descendants, kill
-from sweeps.runners.ray_address import no_cluster, ray_address, refuse_dead_address
+from sweeps.runners.local_head import LocalHead, on_loopback
+from sweeps.runners.ray_address import (
+    no_cluster,
+    only_on_loopback,
+    ray_address,
+    refuse_dead_address,
+)
+from sweeps.runners.sent_code import job_config, note_not_sent
 
 
 def is_connected() -> bool:
@@ -50,65 +55,64 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ray_session(workers: int | None = None) -> Iterator[None]:
-    """Ray: the one of this process, else one that is connected or started until the end."""
+def ray_session(workers: int | None = None, kinds: Sequence[str] = ()) -> Iterator[None]:
+    """Ray: the one of this process, else one that is connected or started until the end.
+
+    kinds: of users, `module:Class`, that workers have to be able to import.
+    """
     if is_connected():
+        if (note := note_not_sent(kinds)) is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
         yield
         return
-    _start(workers)
+    if address := ray_address():
+        _connect(address, kinds)
+        end: Callable[[], object] = ray.shutdown
+    else:
+        end = _start(workers, kinds).end
     try:
         yield
-    except KeyboardInterrupt:
-        _end_at_once()
-        raise
     finally:
-        ray.shutdown()
+        end()
 
 
-def _start(workers: int | None) -> None:
-    address = ray_address()
-    if address:
-        refuse_dead_address(address)
-    options: dict[str, Any] = {"address": address}
-    if not address:
-        options = {
-            "address": "local",
-            "num_cpus": workers,
-            "include_dashboard": False,
-            "object_store_memory": 256 * 2**20,
-        }
-    options["job_config"] = JobConfig(_client_job=not _on_path(os.getcwd()))
-    # Ray writes its authentication token readable for everybody unless the mask forbids it.
-    mask, before = os.umask(0o077), descendants(os.getpid())
+def _connect(address: str, kinds: Sequence[str]) -> None:
+    refuse_dead_address(address)
     try:
-        with _sigterm_kept():
-            ray.init(log_to_driver=False, logging_level="error", **options)
+        with on_loopback() if only_on_loopback(address) else contextlib.nullcontext():
+            _init(kinds, address=address)
     except ValueError as error:
         rule = "must be an address that Ray understands"
         remedy = f"For example HOST:6379, or unset it ({error})."
         raise UserError(Mistake("RAY_ADDRESS", rule, address, remedy)) from None
     except (ConnectionError, RuntimeError) as error:
-        if not address:
-            raise
         raise no_cluster(address, " ".join(str(error).split())) from None
-    except KeyboardInterrupt:
-        # Ray does not know yet all that it has started.
-        kill(set(descendants(os.getpid())) - set(before))
+
+
+def _start(workers: int | None, kinds: Sequence[str]) -> LocalHead:
+    head = LocalHead()
+    try:
+        with head.starting():
+            _init(
+                kinds,
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=256 * 2**20,
+            )
+    except BaseException:
+        head.end()
         raise
+    return head
+
+
+def _init(kinds: Sequence[str], **options: Any) -> None:
+    """`ray.init` with what both kinds of Ray are asked for."""
+    address = None if options["address"] == "local" else options["address"]
+    # Ray writes its authentication token readable for everybody unless the mask forbids it.
+    mask = os.umask(0o077)
+    try:
+        with _sigterm_kept(), job_config(kinds, address, _on_path(os.getcwd())) as job:
+            ray.init(log_to_driver=False, logging_level="error", job_config=job, **options)
     finally:
         os.umask(mask)
-
-
-def _end_at_once() -> None:
-    """Disconnects, and kills what was started here: Ray itself waits a second for each process."""
-    node, pids = getattr(worker, "_global_node", None), set[int]()
-    for processes in getattr(node, "all_processes", {}).values():
-        started = {each.process.pid for each in processes}
-        pids |= started.union(*map(descendants, started))
-    worker._global_node = None  # `shutdown` leaves the processes alone then
-    try:
-        ray.shutdown()
-    finally:
-        kill(pids)
-        if node is not None:
-            node.kill_all_processes(check_alive=False, allow_graceful=False)

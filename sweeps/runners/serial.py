@@ -2,20 +2,74 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from backdoor.errors import TrainingError
+from backdoor.settings.users_errors import naming_users_code
+from sweeps.ledger import Rows
+from sweeps.packs.pack import Pack
 from sweeps.runners.feed import Feed
-from sweeps.runners.worker import Work, attempt, train_pack
+from sweeps.runners.worker import Work, attempt, describe, train_pack
+
+#: Told which pack is trained next, and None when none is any more.
+Note = Callable[[Pack | None], None]
 
 
 class SerialRunner:
-    """Runs packs one after the other. work: trains a pack; tests replace it by something faster."""
+    """Runs packs one after the other.
 
-    def __init__(self, work: Work = train_pack) -> None:
+    work: trains a pack; tests replace it by something faster. note: told what is trained, so that
+    a fault which ends this process can be attributed to it.
+    """
+
+    def __init__(self, work: Work = train_pack, *, note: Note | None = None) -> None:
         self.work = work
+        self._note: Note = note if note is not None else _untold
 
     def run(self, feed: Feed) -> None:
+        """Also shows where the process was if a fault ends it, such as a segmentation fault."""
+        with _faults_shown(), naming_users_code():
+            try:
+                self._run(feed)
+            finally:
+                self._note(None)
+
+    def _run(self, feed: Feed) -> None:
         while (pack := feed.next_pack()) is not None:
-            rows, reason = attempt(self.work, pack)
-            if rows is None:
-                feed.failed(pack, reason)
-            else:
+            self._note(pack)
+            rows, failure = attempt(self._train, pack)
+            if failure is not None:
+                feed.failed(pack, failure)
+                self._note(None)  # unlike a finished pack, it may be tried again and end us then
+            elif rows is not None:
                 feed.finished([pack], rows)
+
+    def _train(self, pack: Pack, **hooks: Any) -> Rows:
+        """As `work`; whatever it raises fails this pack only, unless a signal interrupts it."""
+        try:
+            return self.work(pack, **hooks)
+        except (Exception, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit, for instance
+            raise TrainingError(f"the training raised {describe(error)}") from error
+
+
+def _untold(pack: Pack | None) -> None:
+    """Where no file is kept."""
+
+
+@contextlib.contextmanager
+def _faults_shown() -> Iterator[None]:
+    """Inside, a fault that ends this process prints Python's calls on stderr."""
+    ours = not faulthandler.is_enabled()
+    if ours:
+        with contextlib.suppress(Exception):  # stderr is no file, as in notebooks
+            faulthandler.enable()
+    try:
+        yield
+    finally:
+        if ours:
+            faulthandler.disable()

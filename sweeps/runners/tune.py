@@ -4,10 +4,11 @@ Tune's own state is disposable. It goes to a scratch folder and is never restore
 resumes in a new Tuner with all trials that the ledger lacks. How this works with Ray 2.60:
 
 - A Tune trial is a chunk, that is packs for some seconds, under a short id; actors are reused.
+- A worker is a supervisor, whose trainer is a process of its own (`sweeps.runners.supervision`).
 - A worker reports rows from time to time, as Arrow IPC bytes, which the driver's callback takes out
   of the result before Tune stores it. Only the driver writes the ledger.
-- An exception in a worker is reported, not raised, so that Tune does not train the pack again;
-  Tune's retries are for workers that die.
+- Whatever ends a trainer is reported, not raised. Tune retries nothing: a worker that is lost, with
+  its node, loses its chunk, whose packs the feed hands out again.
 - A trial that may be stopped has a pack to itself and reports after every point of its curve. Each
   report has the row that is recorded if the trial is stopped then. `tune.report` waits for the
   scheduler's decision.
@@ -18,40 +19,41 @@ resumes in a new Tuner with all trials that the ledger lacks. How this works wit
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.search import Searcher
 
-from backdoor.engines import engines
 from backdoor.errors import Mistake, UserError
-from backdoor.result import PartialResult
-from sweeps.early_stopping.rules import partial_metrics
-from sweeps.ledger import Rows, encode, joined, partial_rows
+from sweeps.ledger import Rows
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import Pack
 from sweeps.runners.feed import Feed
 from sweeps.runners.in_flight import InFlight
 from sweeps.runners.ray_address import ray_address
 from sweeps.runners.ray_session import ray_session
 from sweeps.runners.scratch import scratch_folder
+from sweeps.runners.supervision import life, supervisor, trainer_link
 from sweeps.runners.tune_schedulers import (
-    EPOCH,
-    LEFT,
     CancellingScheduler,
     CertainScheduler,
     StoppingScheduler,
 )
-from sweeps.runners.worker import TOO_LARGE, Work, attempt, train_pack
+from sweeps.runners.worker import Work, train_pack
 from sweeps.spec.sections import StoppingSettings
 
-#: How often a chunk is started again whose worker died.
-RETRIES = 2
-#: Seconds between two reports of a worker: the work that is lost if it is killed.
-REPORT_EVERY = 5.0
+#: Seconds without a sign of life after which a trainer is killed.
+HANG_AFTER = 120.0
+#: Seconds between two looks of the driver at what workers have not said.
+LOOK_EVERY = 1.0
+#: What is sent to workers as source, so that it runs where this package cannot be imported.
+_BY_VALUE = (life, trainer_link, supervisor)
+#: Loggers of Ray's that write a traceback for every worker that dies.
+_NOISY = ("ray.tune", "ray.train", "ray.air", "ray.exceptions")
 
 #: What Tune reads from the environment, in this process and in the workers that Ray starts.
 ENVIRONMENT = {
@@ -71,7 +73,9 @@ class TuneRunner:
 
     cpu, gpu: cores and GPUs of one pack. workers: CPUs of a cluster started here; None takes them
     all. work: what a worker does with a pack. stopping: the rule that ends trials early, if any;
-    past: rows of the ledger, from which the rule learns first.
+    past: rows of the ledger, from which the rule learns first. hang_after: seconds without a sign
+    of life after which a training is ended. kinds: of users, `module:Class`, whose code a cluster's
+    workers are sent.
     """
 
     def __init__(
@@ -82,9 +86,12 @@ class TuneRunner:
         work: Work = train_pack,
         stopping: StoppingSettings | None = None,
         past: Rows | None = None,
+        hang_after: float = HANG_AFTER,
+        kinds: Sequence[str] = (),
     ) -> None:
         self.cpu, self.gpu, self.workers, self.work = cpu, gpu, workers, work
-        self.stopping, self.past = stopping, past
+        self.stopping, self.past, self.hang_after = stopping, past, hang_after
+        self.kinds = kinds
 
     def run(self, feed: Feed) -> None:
         """Runs until the feed is done; starts Ray only if there is work."""
@@ -97,7 +104,7 @@ class TuneRunner:
             scratch_folder() as scratch,
             open(os.devnull, "w") as nowhere,
             contextlib.redirect_stdout(nowhere),
-            ray_session(self.workers),
+            ray_session(self.workers, self.kinds),
         ):
             self._fit(InFlight(feed), str(scratch))
 
@@ -110,7 +117,7 @@ class TuneRunner:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
         scheduler = self._scheduler(in_flight)
         tuner = tune.Tuner(
-            tune.with_resources(_trainable(self.work), {"cpu": self.cpu, "gpu": self.gpu}),
+            tune.with_resources(self._trainable(), {"cpu": self.cpu, "gpu": self.gpu}),
             tune_config=tune.TuneConfig(
                 search_alg=_FeedSearcher(in_flight),
                 scheduler=scheduler,
@@ -124,13 +131,21 @@ class TuneRunner:
                 storage_path=scratch,
                 log_to_file=False,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=0),
                 callbacks=[_Collector(in_flight)],
             ),
         )
-        tuner.fit()
+        with _silenced():
+            tuner.fit()
         if scheduler.error is not None:
             raise scheduler.error
+
+    def _trainable(self) -> Any:
+        for module in _BY_VALUE:
+            cloudpickle.register_pickle_by_value(module)
+        # The trainer gets it as it is: another process may have another version of it.
+        work = None if self.work is train_pack else cloudpickle.dumps(self.work)
+        return supervisor.trainable(work, self.hang_after)
 
     def _scheduler(self, packs: InFlight) -> CancellingScheduler:
         if self.stopping is None:
@@ -159,56 +174,18 @@ class TuneRunner:
         return max(1, int(min(at_once, have.get("GPU", 0) / self.gpu) if self.gpu else at_once))
 
 
-class ChunkReport(TypedDict):
-    """What a worker reports of the packs of its chunk that it has answered for since the last time.
-
-    rows: of those that were trained, as Arrow IPC bytes, empty where none was. reasons: for each
-    pack why it was not trained, else "". left: packs of the chunk after these. ends: whether the
-    worker returns the packs that are left.
-    """
-
-    rows: bytes
-    reasons: list[str]
-    left: int
-    ends: bool
-
-
-def _trainable(work: Work) -> Any:
-    def train(config: dict[str, Any]) -> None:
-        engines()  # so that the time of imports is not counted as the first trial's
-        packs = Chunk.from_json(config["payload"]).packs[config["answered"] :]
-        tables, reasons, reported = list[Rows](), list[str](), time.monotonic()
-        for left, pack in zip(range(len(packs) - 1, -1, -1), packs, strict=True):
-            rows, reason = attempt(work, pack, **_hooks(pack))
-            reasons.append(reason)
-            tables += [] if rows is None else [rows]
-            too_large = reason.startswith(TOO_LARGE)  # as the next pack might be
-            if left == 0 or too_large or time.monotonic() - reported > REPORT_EVERY:
-                content = encode(joined(tables)) if tables else b""
-                report: ChunkReport = {
-                    "rows": content,
-                    "reasons": reasons,
-                    LEFT: left,
-                    "ends": too_large,
-                }
-                tune.report(report)
-                if too_large:
-                    return
-                tables, reasons, reported = [], [], time.monotonic()
-
-    return train
-
-
-def _hooks(pack: Pack) -> dict[str, Any]:
-    """The keyword arguments of `work`."""
-
-    def report(partial: PartialResult) -> None:
-        # Where Tune has stopped the trial, this raises SystemExit.
-        settings = pack.settings
-        content = encode(partial_rows([partial], pack.pack_id, settings.cpu, settings.gpu))
-        tune.report({EPOCH: partial.epochs_run, **partial_metrics(partial), "partial": content})
-
-    return {"on_progress": report} if pack.may_stop else {}
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Without what Ray logs of workers that die: the feed says it in a line."""
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _chunk_name(trial: Any) -> str:
@@ -226,12 +203,21 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         chunk = self.in_flight.take(trial_id)
         if chunk is None:
             return Searcher.FINISHED if self.in_flight.feed.done else None
-        return {"chunk": chunk.chunk_id, "payload": chunk.to_json(), "answered": 0}
+        feed = self.in_flight.feed
+        return {
+            "chunk": chunk.chunk_id,
+            "payload": chunk.to_json(),
+            "answered": 0,
+            "deadlines": self.in_flight.deadlines(trial_id),
+            "controls": [[node, Chunk((pack,)).to_json()] for node, pack in feed.controls()],
+            "data": feed.data_fingerprint,
+        }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.in_flight.ended(trial_id)
+        if not error:  # else `_Collector` is told why
+            self.in_flight.ended(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the search is rebuilt from the ledger."""
@@ -241,10 +227,12 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
 
 
 class _Collector(tune.Callback):  # type: ignore[misc]
-    """Takes the rows out of a result before Tune keeps it for the rest of the experiment."""
+    """Takes reports out of results before Tune keeps them for the rest of the experiment, and looks
+    after workers that do not report."""
 
     def __init__(self, in_flight: InFlight) -> None:
         self.in_flight = in_flight
+        self._looked = 0.0
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.in_flight.started(trial.trial_id)
@@ -252,12 +240,38 @@ class _Collector(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if reasons := result.pop("reasons", []):
-            rows, ends = result.pop("rows"), result.pop("ends")
-            self.in_flight.answer(trial.trial_id, rows, reasons, ends)
-            trial.config["answered"] += len(reasons)  # not again if the worker dies
-        elif partial := result.pop("partial", b""):
-            self.in_flight.progress(trial.trial_id, partial)
+        self.in_flight.report(trial.trial_id, result)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.in_flight.died(trial.trial_id, _last_words(trial))
+        trial.config.pop("payload", None)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         trial.config.pop("payload", None)  # Tune keeps every trial it ever had
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        self.in_flight.look()
+        if overdue := set(self.in_flight.overdue()):
+            _kill([trial for trial in trials if trial.trial_id in overdue])
+
+
+def _last_words(trial: Any) -> str:
+    """Why a worker was lost, in a line."""
+    try:
+        text = str(trial.get_error() or "")
+    except Exception:
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Failure #", "class_name", "actor_id"))]
+    return " ".join(told[:6]) or "the worker was lost"
+
+
+def _kill(trials: Sequence[Any]) -> None:
+    """Ends workers that do not even say that their training takes too long."""
+    for trial in trials:
+        actor = trial.temporary_state.ray_actor
+        if actor is not None:
+            ray.kill(actor)

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from backdoor.memory import cap_memory, out_of_memory, release_memory, return_freed
+from backdoor.memory import cap_memory, release_memory, return_freed
 from backdoor.result import PartialResult
 from backdoor.trial import OnProgress, run_pack
+from backdoor.working_on import measures_of, suspects_of
 from sweeps.early_stopping.limits import Watch, because
-from sweeps.ledger import Rows, attached, finished_rows, joined, partial_rows, stopped_rows
+from sweeps.ledger import (
+    Rows,
+    attached,
+    finished_rows,
+    joined,
+    partial_rows,
+    stopped_rows,
+    with_left_out,
+)
 from sweeps.packs.pack import Pack
-from sweeps.runners.fault import error_line
+from sweeps.packs.without_measures import left_out_text, measures_of_pack
+from sweeps.records.failure import MEMORY, Failure
+from sweeps.runners.fault import error_line, failure_of
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
 
-#: How the reason begins for which a pack failed that did not fit into memory.
+#: How the error begins of a pack that did not fit into memory.
 TOO_LARGE = "out of memory: "
 
 #: Seconds of a pack after which returning freed memory to the system is worth its time.
@@ -36,7 +48,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
     watch = Watch.over([trial.trial_id for trial in pack.trials], pack.limits)
     results = run_pack(
         pack.trials,
-        settings.measures,
+        measures_of_pack(pack),
         curve_every=settings.curve_every,
         device="cuda" if settings.gpu > 0 else "cpu",
         threads=settings.cpu,
@@ -47,6 +59,7 @@ def train_pack(pack: Pack, on_progress: OnProgress | None = None) -> Rows:
         return_freed()
     holdouts, stopped = (watch.holdouts, watch.stopped) if watch else ({}, [])
     rows = finished_rows(results, pack.pack_id, settings.cpu, settings.gpu, holdouts)
+    rows = with_left_out(rows, left_out_text(pack))
     return joined([attached(rows, results), *(_stopped(pack, *pair) for pair in stopped)])
 
 
@@ -56,16 +69,18 @@ def _stopped(pack: Pack, partial: PartialResult, predicted: str) -> Rows:
     return stopped_rows(rows, because(predicted), predicted)
 
 
-def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, str]:
-    """The rows of a pack and "", or None and why there are none. Where memory was too small, what
-    the failed pack held is free again when this returns."""
+def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure | None]:
+    """The rows of a pack, or why there are none. Where memory was too small, what the failed pack
+    held is free again when this returns."""
     try:
-        return work(pack, **hooks), ""
-    except Exception as error:
-        reason = TOO_LARGE * out_of_memory(error) + describe(error)
-    if reason.startswith(TOO_LARGE):
+        return work(pack, **hooks), None
+    except (Exception, SystemExit) as error:
+        found = {"suspects": suspects_of(error), "measures": measures_of(error)}
+        failure = replace(failure_of(error), **found)
+    if failure.cause == MEMORY:
         release_memory()
-    return None, reason
+        failure = replace(failure, error=TOO_LARGE + failure.error)
+    return None, failure
 
 
 def describe(error: BaseException) -> str:

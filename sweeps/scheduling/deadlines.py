@@ -33,6 +33,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backdoor.settings.registry import ARCHITECTURES
 from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
 from sweeps.scheduling.recorded_packs import recorded_packs
@@ -42,7 +43,7 @@ from sweeps.spec.durations import in_words
 #: nothing is known, after a day.
 FACTOR, LEAST, UNKNOWN = 20.0, 600.0, 86400.0
 #: So many of the latest packs of a kind are remembered.
-LATEST = 500
+LATEST = 200
 
 #: What `sweeps check --time` predicts for a pack in seconds; None where it is not known (yet).
 Predicted = Callable[[Pack], float | None]
@@ -50,9 +51,11 @@ Predicted = Callable[[Pack], float | None]
 
 @dataclass(frozen=True)
 class _Shape:
-    """What the time of a pack depends on. kind: resources, architecture and regularizer, without
-    numbers. numbers: of the architecture, by name. epochs: 0 of a closed form."""
+    """What the time of a pack depends on. key: all of it. kind: resources, architecture and
+    regularizer, without numbers. numbers: of the architecture, by name. epochs: 0 of a closed
+    form."""
 
+    key: str
     kind: str
     numbers: Mapping[str, float]
     epochs: int
@@ -69,8 +72,9 @@ class _Shape:
         words = {name: value for name, value in own.items() if name not in numbers}
         regularizer = defence.get("regularizer")
         kind = regularizer.get("kind") if isinstance(regularizer, dict) else regularizer
-        text = json.dumps([cpu, gpu, words, kind], sort_keys=True, default=str)
-        return cls(text, numbers, int(defence.get("epochs") or 0))
+        text = json.dumps([float(cpu), float(gpu), words, kind], sort_keys=True, default=str)
+        epochs = int(defence.get("epochs") or 0)
+        return cls(f"{text} {sorted(numbers.items())} {epochs}", text, numbers, epochs)
 
     def work(self, other: _Shape) -> float:
         """How many times the work of `other` this is at most, at least 1."""
@@ -109,6 +113,7 @@ class Deadlines:
     def __init__(self, time_limit: float | None, predicted: Predicted | None = None) -> None:
         self.time_limit, self._predicted = time_limit, predicted
         self._ended: dict[str, deque[_Ended]] = {}  # by the kind of their shape
+        self._medians: dict[tuple[str, int], _Expected] = {}  # until more is learned
 
     @property
     def is_declared(self) -> bool:
@@ -129,9 +134,10 @@ class Deadlines:
 
     def learn_rows(self, table: Rows) -> None:
         """Learns from rows of the ledger, by the latest packs of them."""
+        axes = _pack_axes()
         for found in recorded_packs(table):
-            axes = _pack_axes(found.defence)
-            shape = _Shape.of(found.defence, found.cpus, found.gpus, axes)
+            own = axes.get(_kind_name(found.defence), frozenset())
+            shape = _Shape.of(found.defence, found.cpus, found.gpus, own)
             self._note(shape, found.trials, [found.seconds / found.trials])
 
     def _note(self, shape: _Shape, trials: int, shares: Iterable[float | None]) -> None:
@@ -140,6 +146,7 @@ class Deadlines:
             whole = sum(known) / len(known) * trials
             ended = self._ended.setdefault(shape.kind, deque(maxlen=LATEST))
             ended.append(_Ended(shape, trials, whole))
+            self._medians.clear()
 
     def seconds(self, pack: Pack, ran: float = 0.0) -> float:
         """Seconds after which the pack is ended, at least 1. ran: how many it has been running;
@@ -163,14 +170,21 @@ class Deadlines:
 
     def _expected(self, pack: Pack, ran: float) -> _Expected | None:
         shape, trials = _shape(pack), len(pack.trials)
-        of_kind = self._ended.get(shape.kind, ())
-        if alike := [e for e in of_kind if e.shape == shape]:
-            return _Expected(_median(alike, shape, trials), len(alike), True)
-        if of_kind:
-            return _Expected(_median(of_kind, shape, trials), len(of_kind), False)
+        if shape.kind in self._ended:
+            if (shape.key, trials) not in self._medians:
+                self._medians[shape.key, trials] = self._by_others(shape, trials)
+            return self._medians[shape.key, trials]
         known = self._predicted(pack) if self._predicted is not None and ran >= LEAST else None
-        usable = known is not None and math.isfinite(known) and known >= 0
-        return _Expected(known, 0, False) if known is not None and usable else None
+        if known is None or not math.isfinite(known) or known < 0:
+            return None
+        return _Expected(known, 0, False)
+
+    def _by_others(self, shape: _Shape, trials: int) -> _Expected:
+        of_kind = self._ended[shape.kind]
+        alike = [each for each in of_kind if each.shape.key == shape.key]
+        return _Expected(
+            _median(alike or of_kind, shape, trials), len(alike or of_kind), bool(alike)
+        )
 
 
 def _median(ended: Iterable[_Ended], shape: _Shape, trials: int) -> float:
@@ -201,13 +215,15 @@ def _shape(pack: Pack) -> _Shape:
     return _Shape.of(first.canonical["defence"], settings.cpu, settings.gpu, axes)
 
 
-def _pack_axes(defence: Mapping[str, Any]) -> Collection[str]:
-    """In which settings trials of a pack may differ; of kinds of users it is not known here."""
-    from backdoor.settings.registry import ARCHITECTURES
+def _pack_axes() -> dict[str, Collection[str]]:
+    """In which settings trials of a pack may differ, by architecture; without kinds of users, whose
+    packs then count as less alike than they are."""
+    return {name: kind.pack_axes for name, kind in ARCHITECTURES.kinds().items()}
 
+
+def _kind_name(defence: Mapping[str, Any]) -> str:
     found = defence["architecture"]
-    kind = ARCHITECTURES.kinds().get(found["kind"] if isinstance(found, dict) else found)
-    return frozenset() if kind is None else kind.pack_axes
+    return str(found["kind"] if isinstance(found, dict) else found)
 
 
 def _is_number(value: object) -> bool:

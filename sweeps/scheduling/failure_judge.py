@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from backdoor.triggers import Trigger
 from sweeps.packs.pack import Pack
+from sweeps.packs.without_measures import without_broken
 from sweeps.records.failure import HANG, MEMORY, OPEN, PREEMPTED, TIME, TRIAL, Failure
 
 #: Failures after which a trial is at fault, and workers that it may lose while it is alone.
@@ -82,7 +83,7 @@ class FailureJudge:
         return first
 
     def control_passed(self, node: str | None) -> None:
-        """What has succeeded elsewhere succeeds on this node too: failures there are the trials'."""
+        """What has succeeded elsewhere succeeds on this node too."""
         self._nodes[node].succeeded.add("")
 
     def check_failed(self, node: str | None) -> None:
@@ -94,17 +95,24 @@ class FailureJudge:
     def failed(self, pack: Pack, failure: Failure) -> Verdict:
         """A pack failed on the failure's node."""
         if (known := self._trigger_at_fault(pack, failure)) is not None:
-            return Verdict(recorded=known)
+            return self._guilty(pack, known)
+        if self._nodes[failure.node_id].succeeded and (less := without_broken(pack, failure)):
+            return Verdict(again=(less,))
         if len(pack.trials) > 1:
             return Verdict(again=divided(pack, failure.suspects))
         (trial,) = pack.trials
         self.failures[trial.trial_id].append(failure)
         decided = self.decide(trial.trial_id)
         if decided is not None:
-            return Verdict(recorded=decided)
+            return self._guilty(pack, decided)
         own = self.failures[trial.trial_id]
         there = sum(each.node_id == failure.node_id for each in own)
         return Verdict(again=(pack,), late=True) if there < TWICE else Verdict()
+
+    def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
+        """The trials are at fault; clean baselines may still be measured with other triggers."""
+        less = without_broken(pack, failure)
+        return Verdict(recorded=failure) if less is None else Verdict(again=(less,))
 
     def lost(self, pack: Pack, failure: Failure, alone: bool) -> Verdict:
         """The worker that had this pack, or its node, was lost. alone: it had no other pack."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,11 +20,15 @@ from types import FrameType
 from sweeps.early_stopping.predictor import predictor_of
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings
+from sweeps.records.incident import STARTED, Incident
 from sweeps.runners import Runner
+from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.scheduling.sweep_feed import Observer, SweepFeed
 from sweeps.search import Search
 from sweeps.spec import SweepSpec
+from sweeps.storage.incident_log import IncidentLog
+from sweeps.storage.paths import SweepPaths
 
 __all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
@@ -33,7 +38,8 @@ class SweepOutcome:
     """How a sweep ended: counts of trials, whether it was interrupted, and its results folder.
 
     failed: trials whose latest attempt failed. stopped: those that a stopping rule ended before
-    their last epoch. unprobed: finished ones that lack the result of a probe.
+    their last epoch. unprobed: finished ones that lack the result of a probe. open: those that
+    failed, and of which nobody knows yet whether they or their node are at fault.
     """
 
     finished: int
@@ -42,9 +48,12 @@ class SweepOutcome:
     stopped: int
     unprobed: int
     folder: Path
+    open: int = 0
 
     @classmethod
-    def of(cls, ledger: Ledger, spec: SweepSpec, interrupted: bool) -> SweepOutcome:
+    def of(
+        cls, ledger: Ledger, spec: SweepSpec, interrupted: bool, open_trials: Collection[str] = ()
+    ) -> SweepOutcome:
         """By what the ledger holds."""
         return cls(
             finished=len(ledger.finished),
@@ -53,6 +62,7 @@ class SweepOutcome:
             stopped=len(ledger.stopped),
             unprobed=len(ledger.unprobed(spec.probes)),
             folder=ledger.folder.parent,
+            open=len(set(open_trials) - ledger.finished - ledger.stopped),
         )
 
 
@@ -64,23 +74,32 @@ def run_search(
     observers: Sequence[Observer] = (),
     on_interrupt: Callable[[], None] = lambda: None,
     pool: TrialPool | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    data_fingerprint: str | None = None,
 ) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
 
-    pool: finished trials of other sweeps, which are recorded where the search asks for them.
+    pool: finished trials of other sweeps, which are recorded where the search asks for them. say:
+    shows a line about a worker that died or a node that is left out. data_fingerprint: of the data
+    that every node must have.
 
     The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
     raises KeyboardInterrupt. What has been recorded stays recorded in either case.
     """
     search.tell(_present(ledger))
     predictor, settings = predictor_of(spec), PackSettings.of(spec)
-    feed = SweepFeed(search, ledger, settings, observers, predictor, spec.files, pool)
+    log = IncidentLog(SweepPaths(ledger.folder.parent).incidents)
+    log.append(Incident(STARTED, time.time()))
+    retries = Retries(say, log, settings.time_limit is not None)
+    given = predictor, spec.files, pool, retries, data_fingerprint
+    feed = SweepFeed(search, ledger, settings, observers, *given)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
     if feed.error is not None:
         raise feed.error
     # A runner that returns before the feed is done has left trials that nobody trained.
-    return SweepOutcome.of(ledger, spec, feed.stopping.is_set() or not feed.done)
+    interrupted = feed.stopping.is_set() or not feed.done
+    return SweepOutcome.of(ledger, spec, interrupted, retries.open_trials)
 
 
 def _present(ledger: Ledger) -> Rows:

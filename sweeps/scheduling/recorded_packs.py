@@ -40,19 +40,18 @@ def recorded_packs(table: Rows, most: int = MOST) -> Iterator[RecordedPack]:
     """
     if not table.num_rows:
         return
-    names = ["pack_id", "seconds", "finished_at", "cpus", "gpus", "status", "reused_from", "config"]
-    rows = table.select(names)
-    rows = rows.filter(pc.and_(pc.is_null(rows["reused_from"]), pc.is_valid(rows["pack_id"])))
-    usable = pc.and_(pc.equal(rows["status"], FINISHED), pc.is_finite(rows["seconds"]))
-    whole = rows.append_column("usable", pc.fill_null(usable, False))
-    whole = whole.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-    packs = whole.group_by("pack_id").aggregate(
+    rows = table.select(["pack_id", "seconds", "finished_at", "cpus", "gpus"])
+    usable = pc.and_(pc.equal(table["status"], FINISHED), pc.is_finite(rows["seconds"]))
+    rows = rows.append_column("usable", pc.fill_null(usable, False))
+    rows = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    rows = rows.filter(pc.and_(pc.is_null(table["reused_from"]), pc.is_valid(table["pack_id"])))
+    packs = rows.group_by("pack_id").aggregate(
         [("row", "min"), ("row", "count"), ("seconds", "sum"), ("finished_at", "max"),
          ("usable", "min"), ("cpus", "max"), ("gpus", "max")]
     )  # fmt: skip
     packs = packs.filter(packs["usable_min"]).sort_by("finished_at_max")
     packs = packs.slice(max(0, packs.num_rows - most))
-    configs = rows["config"].take(packs["row_min"]).to_pylist()
+    configs = table["config"].take(packs["row_min"]).to_pylist()
     for pack, config in zip(packs.to_pylist(), configs, strict=True):
         yield RecordedPack(
             json.loads(config)["defence"],

@@ -17,7 +17,8 @@ from backdoor.config import TrialConfig, measure_id
 from backdoor.engines import engine_of
 from backdoor.errors import Mistake, UserError
 from backdoor.result import probe_id
-from backdoor.settings.source_digest import has_outside_kinds, source_digest
+from backdoor.settings.former_source_digest import former_source_digest
+from backdoor.settings.source_digest import RULE, has_outside_kinds, source_digest
 from backdoor.wording import counted
 from sweeps.ledger import ATTACHED, FINISHED, Ledger, Rows, rows_of, with_found
 from sweeps.packs.pack import PackSettings
@@ -127,7 +128,9 @@ class TrialPool:
         if made != f"{engine.name} version {engine.version}":
             return f"by engine {made}, which is now {engine.name} version {engine.version}"
         if has_outside_kinds(trial.canonical):
-            known, now = row["source_digest"], source_digest(trial.canonical)
+            known = row["source_digest"]
+            rule = source_digest if (known or RULE).startswith(RULE) else former_source_digest
+            now = rule(trial.canonical)
             if known is None or now is None:
                 return "of kinds of users whose source code is not known"
             if known != now:

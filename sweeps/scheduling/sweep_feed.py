@@ -11,14 +11,19 @@ from typing import Protocol
 
 from backdoor.config import TrialConfig, build_trial
 from backdoor.errors import TrainingError
+from backdoor.wording import counted
 from sweeps.early_stopping.limits import StoppingLimits, in_words
 from sweeps.early_stopping.predictor import OutcomePredictor
 from sweeps.ledger import Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
-from sweeps.runners import TOO_LARGE
-from sweeps.runners.in_flight import DIED
+from sweeps.records.failure import MEMORY, Failure
+from sweeps.records.failure_text import common_cause
 from sweeps.scheduling.chunk_size import ChunkSizer
+from sweeps.scheduling.controls import Controls
+from sweeps.scheduling.deadlines import UNKNOWN, Deadlines
+from sweeps.scheduling.failure_judge import Verdict
+from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.search import Search
 
@@ -26,11 +31,6 @@ from sweeps.search import Search
 ASK = 4096
 #: Seconds from which a pack is split in two where workers would otherwise be idle.
 SPLIT_FROM = 10.0
-#: Failures of single trials after which a sweep without any finished pack ends: the cause is then
-#: not in the trials.
-GIVE_UP = 5
-#: What helps where workers died.
-LOGS = "Ray's worker logs say why. "
 
 
 class Observer(Protocol):
@@ -57,23 +57,31 @@ class SweepFeed:
         predictor: OutcomePredictor | None = None,
         files: Mapping[str, str] | None = None,
         pool: TrialPool | None = None,
+        retries: Retries | None = None,
+        data_fingerprint: str | None = None,
     ) -> None:
         """files: digest → path of files named by recorded configurations, see
-        `backdoor.settings.user_file`. pool: finished trials of other sweeps."""
+        `backdoor.settings.user_file`. pool: finished trials of other sweeps. retries: what becomes
+        of packs that fail. data_fingerprint: of the sweep's data, which every node must have."""
         self.search, self.ledger, self.settings = search, ledger, settings
         self.observers, self._predictor, self._pool = observers, predictor, pool
         self.error: Exception | None = None
         self.stopping = threading.Event()
+        self.retries = retries or Retries(declared=settings.time_limit is not None)
+        self.data_fingerprint = data_fingerprint
+        self.deadlines = Deadlines(settings.time_limit)
+        self._controls = Controls(ledger, settings, files)
         self._chunk_sizer = ChunkSizer()
         self._queue: deque[Pack] = deque()
         self._planned: set[str] = set()
         self._running: dict[str, int] = {}  # trials of each pack, by its id
         self._most: dict[str, int] = {}  # trials of a pack that fit into memory, by its key
         self._starving = False  # a pack was asked for, and there was none
-        self._failures: int | None = 0  # None once a pack has finished
+        self._exhausted = False  # nothing is left but what waits for a success
         with self._keeping_errors():
             if predictor is not None:
                 predictor.learn(ledger.table())
+            self.deadlines.learn_rows(ledger.table())
             # A probe that was added later, or failed: these are trained again for it only.
             lacking = ledger.unprobed(settings.probes)
             again = [build_trial(config, settings.data_root, files) for config in lacking]
@@ -92,7 +100,10 @@ class SweepFeed:
     def done(self) -> bool:
         if self._running:
             return False
-        return self._halted or (not self._queue and self.search.finished)
+        if self._halted:
+            return True
+        waiting = self._queue or self.retries.late
+        return not waiting and (self.search.finished or self._exhausted)
 
     @property
     def _halted(self) -> bool:
@@ -100,7 +111,7 @@ class SweepFeed:
 
     def has_work(self) -> bool:
         self._fill_queue()
-        return not self._halted and bool(self._queue)
+        return not self._halted and not self._holding and bool(self._queue)
 
     def _fill_queue(self) -> None:
         """Asks the search for trials where no pack is waiting."""
@@ -111,11 +122,29 @@ class SweepFeed:
                 self._queue.extend(self._fitting(make_packs(new, self.settings)))
                 if not asked:
                     break
+            if not self._queue and not self._halted:
+                self._fill_with_failed()
+
+    def _fill_with_failed(self) -> None:
+        """What failed comes last. Where nothing but failed trials is left, one that succeeded
+        before shows whether the machine is at fault."""
+        if self.retries.late:
+            self._queue.append(self.retries.late.popleft())
+        elif self.retries.parked and not self._running:
+            control = self._controls.once()
+            self._exhausted = control is None
+            self._queue.extend([] if control is None else [control])
+
+    @property
+    def _holding(self) -> bool:
+        """Whether nothing has ever succeeded and so much failed that nothing new is begun before
+        what is running has ended: it is the last hope."""
+        return bool(self._running and self.retries.judge.hopeless())
 
     def next_pack(self) -> Pack | None:
         self._fill_queue()
         self._starving = not self._queue
-        if self._halted or not self._queue:
+        if self._halted or self._holding or not self._queue:
             return None
         pack = self._split_for_idle_workers(self._queue.popleft())
         self._running[pack.pack_id] = len(pack.trials)
@@ -129,6 +158,9 @@ class SweepFeed:
         # A search that learns has no more trials until it is told results of these.
         final = self.search.finished or self.search.size is not None
         count = self._chunk_sizer.take(queue, self.workers, final)
+        # A pack that was lost with its worker is the only one of the next: else nobody would know.
+        lost = (i for i, pack in enumerate(queue) if pack.pack_id in self.retries.alone)
+        count = min(count, max(1, next(lost, count)))
         more = [self._queue.popleft() for _ in range(count - 1)]
         self._running |= {pack.pack_id: len(pack.trials) for pack in more}
         return Chunk((first, *map(self._limited, more)))
@@ -211,40 +243,54 @@ class SweepFeed:
 
     def finished(self, packs: Sequence[Pack], rows: Rows) -> None:
         self._no_longer_running(packs)
-        self._failures = None
         with self._keeping_errors():
             self._record(rows)
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
             seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
             self._chunk_sizer.learn(packs, seconds)
+            self.deadlines.learn(packs, seconds)
+            node = next(iter(rows["node_id"].to_pylist()), None)
+            self._controls.add(packs, node, seconds)
+            self._guilty(self.retries.succeeded(packs, node))
             for pack in packs:
                 missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
                 if missing:
                     self._record(failed_rows(missing, pack.pack_id, "the worker returned no row"))
 
-    def failed(self, pack: Pack, reason: str) -> None:
+    def failed(self, pack: Pack, reason: Failure | str) -> None:
         self._no_longer_running([pack])
+        failure = Failure.of(reason)
         with self._keeping_errors():
-            if reason.startswith(TOO_LARGE):
+            if failure.cause == MEMORY and len(pack.trials) > 1:
                 self._most[pack.key] = -(-len(pack.trials) // 2)
                 self._queue = deque(self._fitting(self._queue))
-            if len(pack.trials) > 1:
-                self._put_first(pack.halves())
-            else:
-                self._record(failed_rows(pack.trials, pack.pack_id, reason))
-                self._count_failure(reason)
+            self._apply(self.retries.failed(pack, failure), pack)
+            self._end_if_hopeless()
 
-    def _count_failure(self, reason: str) -> None:
-        """Ends a sweep in which nothing works."""
-        if self._failures is None:
-            return
-        self._failures += 1
-        if self._failures >= GIVE_UP:
-            raise TrainingError(
-                f"{GIVE_UP} trials failed, each alone, and none finished. The last one with: "
-                f"{reason.removeprefix('UserError: ').rstrip('.')}. "
-                f"{LOGS if reason.startswith(DIED) else ''}Then use `sweeps resume`."
+    def _apply(self, verdict: Verdict, pack: Pack) -> None:
+        if verdict.recorded is not None:
+            self._record(failed_rows(pack.trials, pack.pack_id, verdict.recorded))
+        self._put_first(verdict.again)
+
+    def _guilty(self, found: Sequence[tuple[Pack, Failure]]) -> None:
+        for pack, failure in found:
+            self._record(failed_rows(pack.trials, pack.pack_id, failure))
+
+    def _end_if_hopeless(self) -> None:
+        """Ends a sweep in which nothing works: the cause is not in the trials."""
+        failures = self.retries.judge.hopeless()
+        if failures and not self._running:
+            raise self._stopped(
+                f"{counted(len(failures), 'configuration')} failed, each alone, and none succeeded"
+                f" anywhere: {common_cause(failures)}"
             )
+
+    def _stopped(self, why: str) -> TrainingError:
+        self.retries.note_end(why)
+        return TrainingError(
+            f"{why.rstrip('.')}. No trial is recorded as failed: `sweeps status` and `sweeps show` "
+            "have the traceback. Mend the cause, then use `sweeps resume`."
+        )
 
     def _record(self, rows: Rows) -> None:
         fresh = self.ledger.append(self._with_thresholds(rows))
@@ -262,6 +308,46 @@ class SweepFeed:
             return rows
         about = in_words(self._predictor.thresholds)
         return with_column(rows, "thresholds", [about if v else None for v in verdicts])
+
+    # --- what a cluster tells ---------------------------------------------------------------
+
+    def deadline(self, pack: Pack) -> float | None:
+        seconds = self.deadlines.seconds(pack)
+        return None if seconds >= UNKNOWN and not self.deadlines.is_declared else seconds
+
+    def overdue(self, pack: Pack, ran: float) -> str:
+        late = ran > self.deadlines.seconds(pack, ran)
+        return f"it took longer than {self.deadlines.why(pack, ran)}" if late else ""
+
+    def controls(self) -> list[tuple[str, Pack]]:
+        return self._controls.of_nodes()
+
+    def control_passed(self, host: str, node_id: str) -> None:
+        with self._keeping_errors():
+            self._guilty(self.retries.control_passed(node_id))
+
+    def lost(self, packs: Sequence[Pack], failure: Failure, alone: bool) -> None:
+        self._no_longer_running(packs)
+        with self._keeping_errors():
+            self.retries.note_lost(packs, failure)
+            if failure.cause == MEMORY and alone:
+                self._apply(self.retries.failed(packs[0], failure), packs[0])
+                return
+            for pack in reversed(packs):
+                self._apply(self.retries.lost(pack, failure, alone), pack)
+
+    def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
+        with self._keeping_errors():
+            self.retries.node_unfit(host, node_id, lines)
+
+    def node_fit(self, host: str, node_id: str) -> None:
+        with self._keeping_errors():
+            self.retries.node_fit(host, node_id)
+
+    def nobody_left(self) -> None:
+        with self._keeping_errors():
+            if not self._halted:
+                raise self._stopped(f"no node can train: {self.retries.unfit_cause()}")
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:

@@ -31,7 +31,7 @@ def used_by(pid: int) -> tuple[float, int] | None:
 
 
 def _stats() -> dict[int, tuple[int, float]]:
-    """Process id → the parent's, and seconds of processor time, those of ended children included."""
+    """Process id → the parent's, and seconds of processor time, with those of ended children."""
     ticks, found = os.sysconf("SC_CLK_TCK"), {}
     try:
         names = [name for name in os.listdir("/proc") if name.isdigit()]

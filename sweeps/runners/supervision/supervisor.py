@@ -184,24 +184,33 @@ class Supervisor:
         request = {"do": "train", "control": False, "pack": index}
         try:
             done, rows = trainer.ask(
-                request, within=config["deadlines"][index], on_message=self._on_partial
+                request,
+                within=config["deadlines"][index],
+                on_message=self._on_partial,
+                on_wait=lambda: self._report_in_time(answers),
             )
         except TrainerGone as gone:
             self._trainer = None
-            failure = self._failure(gone.how, gone.cause, gone.log, trainer.at)
             trainer.close()
-            return failure
+            return self._failure(gone, trainer)
         if done.get("stopped"):
             raise SystemExit(0)
         if "failure" in done:
-            known = done["failure"] | self.where
+            known: dict[str, Any] = done["failure"] | self.where
             return known if known.get("log") else known | {"log": trainer.output()}
         answers.rows.append(rows)
         return None
 
-    def _failure(self, how: str, cause: str, log: str, at: list[str]) -> dict[str, Any]:
-        found = {"error": how, "cause": cause, "log": log, "suspects": at, "died": True}
-        return found | self.where
+    def _report_in_time(self, answers: _Answers) -> None:
+        """Reports what was trained before a pack that takes long: nothing of it can be lost then,
+        and the driver knows which pack runs. Nothing is left: the chunk is not to be ended."""
+        if answers.reasons and time.monotonic() - answers.since > REPORT_EVERY:
+            self._report(rows=answers.rows, reasons=answers.reasons, left=0, ends=False)
+            answers.reasons, answers.rows = [], []
+
+    def _failure(self, gone: TrainerGone, trainer: Trainer) -> dict[str, Any]:
+        found = {"error": gone.how, "cause": gone.cause, "log": gone.log, "died": True}
+        return {**found, "suspects": trainer.at, "measures": trainer.measures, **self.where}
 
     def _on_partial(self, message: dict[str, Any], rows: bytes) -> dict[str, Any]:
         """A trial that may be stopped reports: Tune decides whether it goes on."""

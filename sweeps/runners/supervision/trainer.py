@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,13 @@ class _Server:
         from sweeps.packs.chunk import Chunk
         from sweeps.runners.node_check import check_chunk_text
 
+        unfit: list[str] = []
         if request["check"]:
             chunk, unfit = check_chunk_text(text, request.get("data"))
             if chunk is None:
                 return unfit
         else:
-            chunk, unfit = Chunk.from_json(text), []
+            chunk = Chunk.from_json(text)
         if request["control"]:
             (self._control,) = chunk.packs
         else:
@@ -110,11 +111,17 @@ class _Server:
             self.send({"done": True, "failure": failure.plain()})
 
     def _saying_where(self) -> AbstractContextManager[Any]:
-        try:
-            from backdoor.working_on import listening
-        except ImportError:
-            return nullcontext()
-        return listening(lambda trial_ids: self.send({"at": list(trial_ids)}))
+        from backdoor.working_on import listening
+
+        measures: list[str] = []
+
+        def measuring(measure_ids: tuple[str, ...]) -> None:
+            measures[:] = measure_ids
+
+        def working(trial_ids: tuple[str, ...]) -> None:
+            self.send({"at": list(trial_ids), "measures": measures})
+
+        return listening(working, measuring)
 
     def _hooks(self, pack: Any) -> dict[str, Any]:
         """The keyword arguments of `work` for a trial that may be stopped."""

@@ -56,7 +56,9 @@ class Trainer:
         thread that started it."""
         self.hang_after = hang_after
         _killed_for_memory()  # those before this one do not count
-        self.at: list[str] = []  # trials whose images it makes, if it has said so
+        #: Trials whose images it makes, and measures that they are for, if it has said so.
+        self.at: list[str] = []
+        self.measures: list[str] = []
         mine, its = socket.socketpair()
         self._log = os.memfd_create("trainer-output") if hasattr(os, "memfd_create") else -1
         output = self._log if self._log >= 0 else subprocess.DEVNULL
@@ -85,22 +87,24 @@ class Trainer:
         content: bytes = b"",
         within: float | None = None,
         on_message: Callable[[dict[str, Any], bytes], dict[str, Any] | None] = lambda *_: None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> tuple[dict[str, Any], bytes]:
         """Sends a request; the answer, a dictionary with the key `done`, and its content.
 
         within: seconds. on_message: gets what comes before the answer; what it returns is sent.
+        on_wait: called about every `LOOK_EVERY` seconds.
 
         Raises:
             TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
         """
         watch, started = Watch(self.pid, self.hang_after), time.monotonic()
-        self.at = []
+        self.at, self.measures = [], []
         try:
             self._send(request, content)
             while True:
-                message, blob = self._receive(watch, started, within)
+                message, blob = self._receive(watch, started, within, on_wait)
                 if "at" in message:
-                    self.at = message["at"]
+                    self.at, self.measures = message["at"], message["measures"]
                 elif "done" in message:
                     return message, blob
                 elif (reply := on_message(message, blob)) is not None:
@@ -113,7 +117,7 @@ class Trainer:
         self._pipe.send_bytes(content)
 
     def _receive(
-        self, watch: Watch, started: float, within: float | None
+        self, watch: Watch, started: float, within: float | None, on_wait: Callable[[], None]
     ) -> tuple[dict[str, Any], bytes]:
         while not self._pipe.poll(LOOK_EVERY):
             passed = time.monotonic() - started
@@ -123,6 +127,7 @@ class Trainer:
                 how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input "
                 raise self._killed(f"{how}or output", "hang")
             self._shorten()
+            on_wait()
         return json.loads(self._pipe.recv_bytes()), self._pipe.recv_bytes()
 
     def _killed(self, how: str, cause: str) -> TrainerGone:

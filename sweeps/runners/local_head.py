@@ -1,0 +1,110 @@
+"""The Ray that a sweep starts for itself: out of reach of signals that are meant for the sweep, on
+loopback, without the parts that a sweep does not use, and gone when the sweep is.
+
+`ray.init` has no options for these, so they are set around it. How this works with Ray 2.60:
+
+- `services.ConsolePopen` starts every process of a head. Each gets a session of its own, since
+  `timeout` and the terminal signal the process group of the sweep, and SIGTERM blocked, since
+  systemd and Slurm signal every process they find. Workers inherit both from the raylet. Ray asks
+  the kernel to kill each process with its parent; that still holds.
+- Where `ENABLE_RAY_CLUSTER` is false, as on macOS, a node's address is that of loopback, and all
+  processes listen there only. Agents read the environment variable for the same.
+- The monitor serves autoscaling and the API server counts usage; both listen as well. Metrics are
+  served without a token, so they are off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import ray
+from ray._private import node, ray_constants, services, worker
+
+from sweeps.runners.processes import descendants, in_sessions, kill
+from sweeps.runners.watcher import Watcher
+
+#: What processes of the head read from the environment.
+HEAD_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # addresses are those of loopback
+    "RAY_enable_metrics_collection": "0",  # metrics are served to everybody
+}
+
+
+class LocalHead:
+    """The processes of one local Ray. `started`: within, `ray.init` starts them."""
+
+    def __init__(self) -> None:
+        self._watcher = Watcher()
+        #: Sessions of the head's processes, those of their children too.
+        self.sessions: set[int] = set()
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Within: `ray.init(address="local")` starts a head as described above."""
+        with contextlib.ExitStack() as changed:
+            changed.enter_context(mock.patch.dict(os.environ, HEAD_ENVIRONMENT))
+            changed.enter_context(on_loopback())
+            for where, name, other in (
+                (services, "ConsolePopen", self._popen()),
+                (node.Node, "start_monitor", _unused),
+                (node.Node, "start_api_server", _unused),
+            ):
+                changed.enter_context(mock.patch.object(where, name, other))
+            yield
+
+    def _popen(self) -> type:
+        """What starts a process of the head."""
+        add = self._add
+
+        class OwnSession(services.ConsolePopen):  # type: ignore[misc]  # ray has no types
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                prepare: Callable[[], None] = options.pop("preexec_fn", None) or _nothing
+
+                def prepared() -> None:
+                    prepare()
+                    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+                options |= {"preexec_fn": prepared, "start_new_session": True}
+                super().__init__(*arguments, **options)
+                add(self.pid)
+
+        return OwnSession
+
+    def _add(self, session: int) -> None:
+        self.sessions.add(session)
+        self._watcher.add(session)
+
+    def end(self) -> None:
+        """Disconnects, and kills what was started. Ray itself would wait a second for each
+        process, and leave what packs have started."""
+        own = getattr(worker, "_global_node", None)
+        worker._global_node = None  # `shutdown` leaves the processes alone then
+        try:
+            ray.shutdown()
+        finally:
+            kill({pid for leader in self.sessions for pid in descendants(leader)})
+            kill(in_sessions(self.sessions))
+            if own is not None:
+                own.kill_all_processes(check_alive=False, allow_graceful=False)
+            kill(in_sessions(self.sessions))
+            self._watcher.close()
+
+
+def _unused(self: Any, *arguments: Any, **options: Any) -> None:
+    """In place of the start of a process that a sweep does not need."""
+
+
+def _nothing() -> None:
+    """Nothing is done before a process starts."""
+
+
+@contextlib.contextmanager
+def on_loopback() -> Iterator[None]:
+    """Within: Ray takes 127.0.0.1 for this machine's address, as on macOS."""
+    with mock.patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False):
+        yield

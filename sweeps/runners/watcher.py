@@ -1,0 +1,111 @@
+"""A small process that ends what a killed sweep has left of its Ray.
+
+The kernel ends Ray's GCS and raylet with the process that started them. What the raylet started
+notices by itself: workers within seconds, Ray's agents after a minute in which they try to report
+it, and a process that a pack has started never.
+
+This file is the program as well: it is run by its path, without the packages of an environment, so
+that it starts in milliseconds and needs little memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+#: Seconds for which what starts while others are ended is looked for.
+LOOK_FOR = 5.0
+#: Signals that are meant for the sweep, and that this process outlives.
+_OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Watcher:
+    """Ends sessions of processes when this process is gone, however it ended."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+            cwd="/",
+            preexec_fn=_blocked,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def add(self, session: int) -> None:
+        """Takes charge of a session."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(f"{session}\n".encode())
+
+    def close(self) -> None:
+        """Ends the process: the sessions are gone."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+
+def _blocked() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _OTHERS)
+
+
+def _members(sessions: set[int]) -> list[int]:
+    """Processes of these sessions that run."""
+    found = list[int]()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = entry.read_text(errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) in sessions and fields[0] not in "ZX":
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _told(source: int, watched: int) -> set[int]:
+    """The sessions that were named until the watched process has ended."""
+    content, ended, at = b"", False, [source]
+    with contextlib.suppress(AttributeError, OSError):  # an old kernel: only the pipe tells
+        at.append(os.pidfd_open(watched))
+    while not ended:
+        ready, _, _ = select.select(at, [], [])
+        ended = (at[-1] in ready and len(at) == 2) or os.getppid() != watched
+        if source in ready:
+            # A fork of the sweep may hold the pipe, so its end is not all that counts.
+            read = os.read(source, 65536) if not ended else _rest(source)
+            content, ended = content + read, ended or not read
+    return {int(line) for line in content.split(b"\n")[:-1]}
+
+
+def _rest(source: int) -> bytes:
+    os.set_blocking(source, False)
+    try:
+        return os.read(source, 65536)
+    except OSError:
+        return b""
+
+
+def _end(sessions: set[int], clock: Callable[[], float] = time.monotonic) -> None:
+    """Kills the members of these sessions until there are none."""
+    until = clock() + LOOK_FOR
+    while (left := _members(sessions)) and clock() < until:
+        for each in left:
+            with contextlib.suppress(OSError):
+                os.kill(each, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    _end(_told(sys.stdin.fileno(), int(sys.argv[1])))
