@@ -16,7 +16,7 @@ COVER := --cov --cov-report=markdown:build/coverage/table.md --cov-fail-under=$(
 # Where benchmarks write what they measured, with the revision, the hardware and the date.
 RECORD := FIGURES=tests/benchmarks/FIGURES.md
 
-.PHONY: help setup demo test coverage test-slow lint bench bench-throughput bench-region bench-bounds bench-certain \
+.PHONY: help setup demo test coverage test-slow test-cluster lint bench bench-throughput bench-region bench-bounds bench-certain \
 	bench-recorded bench-commands bench-reading bench-verify-cost reproduce clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make test    the test suite, offline, less than 6 minutes"
 	@echo "make coverage   the same with coverage of lines and branches, by file in build/coverage/table.md"
 	@echo "make test-slow   the tests that take long and rarely fail"
+	@echo "make test-cluster   a Ray cluster of hosts in namespaces with bad, lost and new nodes; needs root"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "Benchmarks write their figures into tests/benchmarks/FIGURES.md, on an idle machine:"
 	@echo "make bench   what tracking costs, and with CIFAR10=DIR a slope on CIFAR-10"
@@ -66,6 +67,12 @@ coverage:
 test-slow: $(READY)
 	$(ONE) $(BIN)/python -m pytest $(TWO) -m slow
 	$(ONE) $(BIN)/python tests/lowest_versions.py
+
+# Makes hosts, a switch, Ray clusters and MLflow on PostgreSQL in Linux namespaces, and leaves nothing.
+# Without root, `ip` and `unshare` its tests are skipped, which says why; without PostgreSQL, SQLite.
+test-cluster: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev,server]'
+	$(ONE) $(BIN)/python -m pytest -m cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -199,8 +199,8 @@ class Jobs:
         return content
 
     def lacks(self, payload: Payload, modules: Sequence[str]) -> list[str]:
-        """Those of these top-level modules that Python on the head finds nowhere, not in the payload
-        either."""
+        """Those of these top-level modules that Python on the head does not find, not in the
+        payload either."""
         found: list[str] = json.loads(self.ask(payload, "lacks", json.dumps(list(modules))))
         return found
 

@@ -33,7 +33,9 @@ _CACHES = ("__pycache__", "node_modules")
 @dataclass(frozen=True)
 class Package:
     """A top-level package, or a module that is one file. place: its folder or file. files: what is
-    sent, relative to the folder with X
+    sent, with the name of the package at the top → where it lies. left: what is not, in words;
+    large: files of it that are no code and too large."""
+
     name: str
     place: Path
     files: Mapping[str, Path] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from sweeps.cli.console import (
     print_anything,
     say,
 )
+from sweeps.cli.ending import ending
 from sweeps.cli.helping import PURPOSE, Version, overview
 from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, unknown_message
 from sweeps.cli.os_errors import os_error_line
@@ -135,7 +136,7 @@ def _answer(argv: Sequence[str] | None) -> int:
     complete(parser)
     args = parser.parse_args(argv)
     try:
-        with guarding(args):
+        with guarding(args), ending(args.command):
             code: int = args.handler(args)
         return code
     except UserError as error:

@@ -79,8 +79,8 @@ def check_code(
 ) -> CodeCheck:
     """Compares the code of users' kinds with that of recorded trials; writes nothing.
 
-    accept: whether changed code is accepted. flag: how the user says so. ledger: the trials' folder,
-    by default the sweep's own; else a verification's.
+    accept: whether changed code is accepted. flag: how the user says so. ledger: the folder of the
+    trials, by default the sweep's own; else a verification's.
 
     Raises:
         UserError: code has changed and that is not accepted, with every kind.

@@ -9,6 +9,7 @@ search is told what the ledger holds, and none of it is trained again.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -29,6 +30,9 @@ from sweeps.search import Search
 from sweeps.spec import SweepSpec
 from sweeps.storage.incident_log import IncidentLog
 from sweeps.storage.paths import SweepPaths
+
+#: Seconds that running packs have after SIGTERM, whose sender will soon kill.
+SIGTERM_SECONDS = 8.0
 
 __all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
@@ -83,8 +87,9 @@ def run_search(
     shows a line about a worker that died or a node that is left out. data_fingerprint: of the data
     that every node must have.
 
-    The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
-    raises KeyboardInterrupt. What has been recorded stays recorded in either case.
+    The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; after SIGTERM they
+    have `SIGTERM_SECONDS`. Then, or with a second signal, KeyboardInterrupt is raised. What has
+    been recorded stays recorded in any case.
     """
     search.tell(_present(ledger))
     predictor, settings = predictor_of(spec), PackSettings.of(spec)
@@ -116,16 +121,32 @@ def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ended, guard = threading.Event(), threading.Lock()
+
+    def stop() -> None:
+        with guard:
+            if not ended.is_set():
+                # It wakes the main thread where it waits, and is counted as the second signal.
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    over = threading.Timer(SIGTERM_SECONDS, stop)
+    over.daemon = True
 
     def handle(number: int, interrupted: FrameType | None) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
-        on_interrupt()
+        if number == signal.SIGTERM:
+            over.start()
+        with contextlib.suppress(RuntimeError):  # the signal came while something was printed
+            on_interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
+        over.cancel()
+        with guard:  # a signal that comes after the handlers are restored would end the process
+            ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -264,12 +264,12 @@ class SweepFeed:
             if failure.cause == MEMORY and len(pack.trials) > 1:
                 self._most[pack.key] = -(-len(pack.trials) // 2)
                 self._queue = deque(self._fitting(self._queue))
-            self._apply(self.retries.failed(pack, failure), pack)
+            self._apply(self.retries.failed(pack, failure))
             self._end_if_hopeless()
 
-    def _apply(self, verdict: Verdict, pack: Pack) -> None:
-        if verdict.recorded is not None:
-            self._record(failed_rows(pack.trials, pack.pack_id, verdict.recorded))
+    def _apply(self, verdict: Verdict) -> None:
+        if verdict.recorded is not None and verdict.guilty is not None:
+            self._guilty([(verdict.guilty, verdict.recorded)])
         self._put_first(verdict.again)
 
     def _guilty(self, found: Sequence[tuple[Pack, Failure]]) -> None:
@@ -331,10 +331,10 @@ class SweepFeed:
         with self._keeping_errors():
             self.retries.note_lost(packs, failure)
             if failure.cause == MEMORY and alone:
-                self._apply(self.retries.failed(packs[0], failure), packs[0])
+                self._apply(self.retries.failed(packs[0], failure))
                 return
             for pack in reversed(packs):
-                self._apply(self.retries.lost(pack, failure, alone), pack)
+                self._apply(self.retries.lost(pack, failure, alone))
 
     def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
         with self._keeping_errors():

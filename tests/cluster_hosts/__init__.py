@@ -1,0 +1,1 @@
+"""Machines for `make test-cluster`, made of Linux namespaces."""

@@ -1,0 +1,83 @@
+"""A Ray cluster of hosts of a lab: a head without CPUs that asks for a token, workers with one."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from cluster_hosts.lab import HOME, RAY, Host, Lab
+from cluster_hosts.namespaces import wait_for
+
+PORT, DASHBOARD = 6379, 8265
+#: Seconds after which something of Ray's that takes a few has failed.
+LIMIT = 90.0
+_RAY = str(Path(sys.executable).with_name("ray"))
+_TOKEN = f"{HOME}/.ray/auth_token"
+
+
+class RayCluster:
+    """Ray on hosts of a lab. Its users have the token in their homes."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._token = secrets.token_hex(32)
+        self.head = self._host("head")
+        self.address = f"{self.head.ip}:{PORT}"
+        self.jobs = f"http://{self.head.ip}:{DASHBOARD}"
+        _succeed(
+            self._start(
+                self.head, "--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=0.0.0.0",
+                f"--dashboard-port={DASHBOARD}",
+            )
+        )  # fmt: skip
+
+    def client(self, name: str = "client") -> Host:
+        """A host that only holds a driver: a node without CPUs."""
+        (client,) = self.add(name, cpus=0)
+        return client
+
+    def worker(self, name: str, cpus: int = 1) -> Host:
+        """A host with Ray, when the cluster knows it."""
+        (worker,) = self.add(name, cpus=cpus)
+        return worker
+
+    def add(self, *names: str, cpus: int = 1) -> list[Host]:
+        """Hosts with Ray, when the cluster knows them."""
+        hosts = [self._host(name) for name in names]
+        self.start(*hosts, cpus=cpus)
+        return hosts
+
+    def bare(self, name: str) -> Host:
+        """A host with the token and without Ray, to be spoiled before `start`."""
+        return self._host(name)
+
+    def start(self, *hosts: Host, cpus: int = 1) -> None:
+        """Starts Ray on hosts, all at once, and waits until the cluster knows them."""
+        begun = [
+            self._start(host, f"--address={self.address}", f"--num-cpus={cpus}") for host in hosts
+        ]
+        for each in begun:
+            _succeed(each)
+
+    def _host(self, name: str) -> Host:
+        host = self.lab.host(name, RAY_AUTH_MODE="token", RAY_USAGE_STATS_ENABLED="0")
+        host.write(_TOKEN, self._token)
+        host.path(_TOKEN).chmod(0o600)
+        return host
+
+    def _start(self, host: Host, *words: str) -> subprocess.Popen[str]:
+        # To a file: daemons would hold a pipe open. Its folder is Ray's, as the disk may be read-only.
+        log = host.path(f"{RAY}/start.log").open("w")
+        with log:
+            return host.start(
+                _RAY, "start", *words, f"--node-ip-address={host.ip}", f"--temp-dir={RAY}",
+                "--object-store-memory=100000000", "--disable-usage-stats",
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+
+def _succeed(started: subprocess.Popen[str]) -> None:
+    wait_for("ray start", lambda: started.poll() is not None, LIMIT)
+    assert started.returncode == 0, started.args
