@@ -95,8 +95,8 @@ def _is_sound(incident: Incident) -> bool:
 
 def _is_sound_failure(failure: Failure) -> bool:
     own = {each.name: getattr(failure, each.name) for each in fields(failure)}
-    needed = [own.pop("error"), own.pop("cause"), *own.pop("suspects")]
-    own.pop("died")
-    return all(isinstance(each, str) for each in needed) and all(
-        each is None or isinstance(each, str) for each in own.values()
-    )
+    needed = [own.pop("error"), own.pop("cause")]
+    del own["died"]  # whatever it is, it is true or false
+    for value in own.values():
+        needed += value if isinstance(value, tuple) else [] if value is None else [value]
+    return all(isinstance(each, str) for each in needed)
