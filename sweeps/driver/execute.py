@@ -55,8 +55,8 @@ def execute(
 
     answer: called when all trials have ended, unless the sweep was interrupted. Only then MLflow's
     backlog is waited for. ends_process: whether SIGTERM and a second signal may end this process,
-    where it would take long otherwise. lock: holds the folder's lock since the spec was read, if it was read
-    from the folder; it is released when the answer is there.
+    where it would take long otherwise. lock: holds the folder's lock since the spec was read, if it
+    was read from the folder; it is released when the answer is there.
     """
     mirror = MirrorProcess(paths, uri=None if spec.tracking is None else spec.tracking.uri)
     answering = False

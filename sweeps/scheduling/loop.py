@@ -27,7 +27,7 @@ from sweeps.search import Search
 from sweeps.spec import SweepSpec
 
 #: Seconds that running packs have after SIGTERM, whose sender will soon kill.
-SIGTERM_SECONDS = 8.0
+SIGTERM_SECONDS = 6.0
 
 __all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
