@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -119,10 +120,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_anything()
     try:
         try:
-            return _answer(argv)
+            code = _answer(argv)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+        if code == INTERRUPTED and argv is None:
+            # Libraries take seconds to leave, in which nothing limits them and nothing is said.
+            os._exit(code)
+        return code
     except BrokenPipeError:
         # The reader of stdout, such as `head`, has ended.
         drop_output()

@@ -5,8 +5,8 @@ is in one call for many seconds, and two signals are then seen as one. So a thre
 as they arrive. Every recorded row is on the disk by then, and stays.
 
 The first Ctrl-C has no limit: running packs end. After SIGTERM, which `timeout`, systemd, Slurm and
-a cluster send before they kill, everything ends within `WITHIN` seconds, and after the second signal
-of either kind within `PATIENCE`.
+a cluster send before they kill, everything ends within `WITHIN` seconds, and after the second
+signal of either kind within `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sweeps.runners.scratch import remove_used
 from sweeps.runners.watcher import watching
 
 #: Seconds that an orderly end may take after the second signal, and after SIGTERM.
-PATIENCE, WITHIN = 2.0, 12.0
+PATIENCE, WITHIN = 2.0, 9.0
 #: Seconds that the last words may take, for instance where nobody reads them.
 WORDS_WITHIN = 1.0
 #: The exit code of what was interrupted, as shells use it: of SIGTERM as well.

@@ -85,6 +85,10 @@ class LocalHead:
         self.sessions.add(session)
         self._watcher.add(session)
 
+    def processes(self) -> list[int]:
+        """Processes that run: those of Ray, and what packs have started."""
+        return members(self.sessions, self.mark)
+
     def end(self) -> None:
         """Disconnects, and kills what was started. Ray itself would wait a second for each
         process, and leave what packs have started."""
@@ -93,7 +97,7 @@ class LocalHead:
         try:
             ray.shutdown()
         finally:
-            kill(members(self.sessions, self.mark))
+            kill(self.processes())
             if own is not None:
                 own.kill_all_processes(check_alive=False, allow_graceful=False)
             end(self.sessions, self.mark)

@@ -101,7 +101,7 @@ def _told(source: int, watched: int) -> set[int]:
         at.append(os.pidfd_open(watched))
     while not ended:
         ready, _, _ = select.select(at, [], [])
-        ended = (at[-1] in ready and len(at) == 2) or os.getppid() != watched
+        ended = (len(at) == 2 and at[-1] in ready) or os.getppid() != watched
         if source in ready:
             # A fork of the sweep may hold the pipe, so its end is not all that counts.
             read = os.read(source, 65536) if not ended else _rest(source)

@@ -32,7 +32,7 @@ from sweeps.storage.incident_log import IncidentLog
 from sweeps.storage.paths import SweepPaths
 
 #: Seconds that running packs have after SIGTERM, whose sender will soon kill.
-SIGTERM_SECONDS = 8.0
+SIGTERM_SECONDS = 6.0
 
 __all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
