@@ -138,8 +138,8 @@ def _written(paths: SweepPaths) -> str:
 def _accepted(
     entries: Sequence[AcceptedCode], group: CodeGroup, present: str
 ) -> AcceptedCode | None:
-    wanted = list(group.kinds), group.digest, present
-    same = (e for e in entries if (list(e["kinds"]), e["before"], e["after"]) == wanted)
+    looked_for = list(group.kinds), group.digest, present
+    same = (e for e in entries if (list(e["kinds"]), e["before"], e["after"]) == looked_for)
     return next(same, None)
 
 

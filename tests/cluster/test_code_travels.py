@@ -46,7 +46,9 @@ def digests(folder: Path) -> set[str | None]:
     return {row.source_digest for row in Ledger(folder / "ledger").trials() if not row.is_clean}
 
 
-def test_a_job_brings_its_package_and_its_changes(head: RayHead, code, monkeypatch, capsys) -> None:
+def test_a_submitted_job_has_its_package_and_changes(
+    head: RayHead, code, monkeypatch, capsys
+) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(head.token))
 
     def submit(*words: str) -> tuple[int, str, str]:
@@ -79,7 +81,9 @@ def test_run_sends_it_to_a_cluster_and_finds_it_here(head: RayHead, code, tmp_pa
         }
         line = [sys.executable, "-m", "sweeps.cli", "run", str(code / "spec.yaml")]
         line += ["--out", str(tmp_path / name)]
-        done = subprocess.run(line, cwd=code, env=environ, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(
+            line, cwd=code, env=environ, capture_output=True, text=True, timeout=90
+        )
         assert done.returncode == FINE and "8/8 trials" in done.stderr, done.stderr
         sent = f"note: sends travel_pack to the cluster, from {code}/travel_pack" in done.stderr
         assert sent is (name == "there")

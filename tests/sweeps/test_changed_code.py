@@ -57,7 +57,7 @@ def ran(folder: Path) -> SweepPaths:
 
 
 def with_digests(paths: SweepPaths, change) -> None:
-    """Writes the ledger's digests anew, by a function of those that are there."""
+    """Replaces the digests of the ledger by a function of those that are there."""
     for file in paths.ledger.glob("*.parquet"):
         table = pq.read_table(file)
         place = table.schema.get_field_index("source_digest")
