@@ -46,7 +46,9 @@ def digests(folder: Path) -> set[str | None]:
     return {row.source_digest for row in Ledger(folder / "ledger").trials() if not row.is_clean}
 
 
-def test_a_job_brings_its_package_and_its_changes(head: RayHead, code, monkeypatch, capsys) -> None:
+def test_a_submitted_job_has_its_package_and_changes(
+    head: RayHead, code, monkeypatch, capsys
+) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(head.token))
 
     def submit(*words: str) -> tuple[int, str, str]:

@@ -57,7 +57,7 @@ def ran(folder: Path) -> SweepPaths:
 
 
 def with_digests(paths: SweepPaths, change) -> None:
-    """Writes the ledger's digests anew, by a function of those that are there."""
+    """Replaces the digests of the ledger by a function of those that are there."""
     for file in paths.ledger.glob("*.parquet"):
         table = pq.read_table(file)
         place = table.schema.get_field_index("source_digest")
@@ -111,7 +111,7 @@ def test_refused_then_accepted_and_recorded(package, tmp_path, capsys, monkeypat
         assert main(command) == WRONG
         err = capsys.readouterr().err
         assert "changing_pack.stamps:Mine: must have the code that trained 4 recorded trials since 20" in err  # fmt: skip
-        assert f"but got 'other code in {package}/changing_pack (3 .py files; changed since then: changing_pack/deep/other.py); {package}/changing_help.py'" in err  # fmt: skip
+        assert f"but got 'other code in {package}/changing_pack (3 .py files) and {package}/changing_help.py; written since then: changing_pack/deep/other.py'" in err  # fmt: skip
         assert "add --accept-changed-code: sweep.json then records it" in err
     assert files_of(paths.root) == before
 
