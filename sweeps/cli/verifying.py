@@ -187,9 +187,14 @@ def _train(
     transfer: Sequence[Attack] = (),
 ) -> bool:
     """Trains what is missing; whether nothing is missing then. transfer: attacks off the panel."""
+    from contextlib import closing
+
+    from sweeps.cost.late_prediction import LatePrediction
     from sweeps.driver.messages import STOPPING
     from sweeps.driver.progress import Progress
     from sweeps.driver.runner import add_kinds, runner_of
+    from sweeps.scheduling.loop import Surroundings
+    from sweeps.storage.paths import read_sweep
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -206,7 +211,10 @@ def _train(
             progress.stop()
             say(STOPPING)
 
-        outcome = case.train(ledger, plan, runner, [progress], stopping)
+        fingerprint = read_sweep(case.sweep_paths)["data_fingerprint"]
+        with closing(LatePrediction()) as predicted:
+            around = Surroundings(progress.above(say), fingerprint, predicted)
+            outcome = case.train(ledger, plan, runner, [progress], stopping, around)
     except KeyboardInterrupt:
         return False
     finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from backdoor.errors import escaped
 from backdoor.wording import counted
+from sweeps.cost.late_prediction import LatePrediction
 from sweeps.driver.backlog import leave_mirror, wait_for_mirror
 from sweeps.driver.hard_stop import Once, ends_soon
 from sweeps.driver.messages import STOPPING, Messages, interrupted
@@ -22,7 +23,7 @@ from sweeps.region.labels import attacked_classes
 from sweeps.results.create import store_spec
 from sweeps.results.data_read import data_read
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
+from sweeps.scheduling.loop import Observer, Surroundings, SweepOutcome, run_search
 from sweeps.scheduling.reuse import open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
@@ -142,8 +143,10 @@ def _train(
 
     try:
         chosen = runner_of(runner, spec, ledger)
-        given = pool, progress.above(messages.warn), sweep["data_fingerprint"]
-        outcome = run_search(spec, ledger, search, chosen, observers, stopping, *given)
+        with closing(LatePrediction()) as predicted:
+            say_above = progress.above(messages.warn)
+            around = Surroundings(say_above, sweep["data_fingerprint"], predicted)
+            outcome = run_search(spec, ledger, search, chosen, observers, stopping, pool, around)
     except KeyboardInterrupt:
         outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
     finally:

@@ -223,7 +223,7 @@ class InFlight:
         ran, limit = time.monotonic() - held.since, held.deadlines[0]
         if limit is not None:
             late = ran > limit + LATE
-            held.too_long = f"it took longer than {limit:.0f} s" if late else ""
+            held.too_long = self.feed.overdue(held.packs[0], ran) if late else ""
         elif ran > UNKNOWN_FOR:
             held.too_long = self.feed.overdue(held.packs[0], ran)
         return bool(held.too_long)

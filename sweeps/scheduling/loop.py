@@ -23,6 +23,7 @@ from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings
 from sweeps.records.incident import STARTED, Incident
 from sweeps.runners import Runner
+from sweeps.scheduling.deadlines import Predicted
 from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.scheduling.sweep_feed import Observer, SweepFeed
@@ -70,6 +71,17 @@ class SweepOutcome:
         )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sweep is told by who runs it. say: shows a line about a worker that died or a node
+    that is left out. data_fingerprint: of the data that every node must have. predicted: seconds
+    of packs of which nothing like them has ended, see `Deadlines`."""
+
+    say: Callable[[str], None] = lambda line: None
+    data_fingerprint: str | None = None
+    predicted: Predicted | None = None
+
+
 def run_search(
     spec: SweepSpec,
     ledger: Ledger,
@@ -78,14 +90,11 @@ def run_search(
     observers: Sequence[Observer] = (),
     on_interrupt: Callable[[], None] = lambda: None,
     pool: TrialPool | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    data_fingerprint: str | None = None,
+    around: Surroundings | None = None,
 ) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
 
-    pool: finished trials of other sweeps, which are recorded where the search asks for them. say:
-    shows a line about a worker that died or a node that is left out. data_fingerprint: of the data
-    that every node must have.
+    pool: finished trials of other sweeps, which are recorded where the search asks for them.
 
     The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; after SIGTERM they
     have `SIGTERM_SECONDS`. Then, or with a second signal, KeyboardInterrupt is raised. What has
@@ -95,8 +104,9 @@ def run_search(
     predictor, settings = predictor_of(spec), PackSettings.of(spec)
     log = IncidentLog(SweepPaths(ledger.folder.parent).incidents)
     log.append(Incident(STARTED, time.time()))
-    retries = Retries(say, log, settings.time_limit is not None)
-    given = predictor, spec.files, pool, retries, data_fingerprint
+    around = around or Surroundings()
+    retries = Retries(around.say, log, settings.time_limit is not None)
+    given = predictor, spec.files, pool, retries, around.data_fingerprint, around.predicted
     feed = SweepFeed(search, ledger, settings, observers, *given)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)

@@ -14,15 +14,15 @@ from backdoor.errors import TrainingError
 from backdoor.wording import counted
 from sweeps.early_stopping.limits import StoppingLimits, in_words
 from sweeps.early_stopping.predictor import OutcomePredictor
-from sweeps.ledger import Ledger, Rows, failed_rows, with_column
+from sweeps.ledger import STOPPED, Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.packs.without_measures import without
-from sweeps.records.failure import MEMORY, Failure
+from sweeps.records.failure import MEMORY, TIME, Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.scheduling.chunk_size import ChunkSizer
 from sweeps.scheduling.controls import Controls
-from sweeps.scheduling.deadlines import UNKNOWN, Deadlines
+from sweeps.scheduling.deadlines import UNKNOWN, Deadlines, Predicted
 from sweeps.scheduling.failure_judge import Verdict
 from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
@@ -60,17 +60,19 @@ class SweepFeed:
         pool: TrialPool | None = None,
         retries: Retries | None = None,
         data_fingerprint: str | None = None,
+        predicted: Predicted | None = None,
     ) -> None:
         """files: digest → path of files named by recorded configurations, see
         `backdoor.settings.user_file`. pool: finished trials of other sweeps. retries: what becomes
-        of packs that fail. data_fingerprint: of the sweep's data, which every node must have."""
+        of packs that fail. data_fingerprint: of the sweep's data, which every node must have.
+        predicted: see `Deadlines`."""
         self.search, self.ledger, self.settings = search, ledger, settings
         self.observers, self._predictor, self._pool = observers, predictor, pool
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self.retries = retries or Retries(declared=settings.time_limit is not None)
         self.data_fingerprint = data_fingerprint
-        self.deadlines = Deadlines(settings.time_limit)
+        self.deadlines = Deadlines(settings.time_limit, predicted)
         self._controls = Controls(ledger, settings, files)
         self._chunk_sizer = ChunkSizer()
         self._queue: deque[Pack] = deque()
@@ -252,7 +254,9 @@ class SweepFeed:
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
             seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
             self._chunk_sizer.learn(packs, seconds)
-            self.deadlines.learn(packs, seconds)
+            ends = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+            stopped = {trial for trial, status in zip(*ends, strict=True) if status == STOPPED}
+            self.deadlines.learn(packs, seconds, stopped)
             node = next(iter(rows["node_id"].to_pylist()), None)
             self._controls.add(packs, node, seconds)
             self._guilty(self.retries.succeeded(packs, node))
@@ -265,6 +269,8 @@ class SweepFeed:
         self._no_longer_running([pack])
         failure = Failure.of(reason)
         with self._keeping_errors():
+            if failure.cause == TIME:
+                failure = replace(failure, error=f"it took longer than {self.deadlines.why(pack)}")
             if failure.cause == MEMORY and len(pack.trials) > 1:
                 self._most[pack.key] = -(-len(pack.trials) // 2)
                 self._queue = deque(self._fitting(self._queue))
@@ -293,7 +299,7 @@ class SweepFeed:
         self.retries.note_end(why)
         return TrainingError(
             f"{why.rstrip('.')}. No trial is recorded as failed: `sweeps status` and `sweeps show` "
-            "have the traceback. Mend the cause, then use `sweeps resume`."
+            "have the traceback. Correct the cause, then use `sweeps resume`."
         )
 
     def _record(self, rows: Rows) -> None:
