@@ -82,7 +82,7 @@ def test_run_sends_it_to_a_cluster_and_finds_it_here(head: RayHead, code, tmp_pa
         line = [sys.executable, "-m", "sweeps.cli", "run", str(code / "spec.yaml")]
         line += ["--out", str(tmp_path / name)]
         done = subprocess.run(
-            line, cwd=code, env=environ, capture_output=True, text=True, timeout=90
+            line, cwd=code, env=environ, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == FINE and "8/8 trials" in done.stderr, done.stderr
         sent = f"note: sends travel_pack to the cluster, from {code}/travel_pack" in done.stderr
