@@ -76,7 +76,7 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
     """Verifies; says once how to go on where it is interrupted, at any moment."""
     from sweeps.driver.hard_stop import Once, ends_soon, ignore_signals
 
-    ledgers = list[Ledger]()
+    ledgers: list[Ledger] = []
 
     def tell() -> None:
         count = len(ledgers[0].finished) if ledgers else 0
