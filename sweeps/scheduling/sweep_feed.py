@@ -129,9 +129,12 @@ class SweepFeed:
                 self._fill_with_failed()
 
     def _fill_with_failed(self) -> None:
-        """What failed comes last. Where nothing but failed trials is left, one that succeeded
-        before shows whether the machine is at fault."""
+        """What failed comes last: as long as nothing has succeeded, when nothing else runs. Where
+        nothing but failed trials is left, one that succeeded before shows whether the machine is
+        at fault."""
         if self.retries.late:
+            if self._running and not self.retries.judge.succeeded_anywhere:
+                return
             self._queue.append(self.retries.late.popleft())
         elif self.retries.parked and not self._running:
             control = self._controls.once()
