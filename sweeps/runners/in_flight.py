@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ PATIENCE = 8.0
 LATE = 120.0
 #: Seconds from which a pack without a deadline is asked about.
 UNKNOWN_FOR = 600.0
+
+#: How Ray says that it ended a worker since its node was short of memory.
+_SHORT_OF_MEMORY = re.compile(r"out.?of.?memory|low on memory", re.IGNORECASE)
 
 
 @dataclass
@@ -208,8 +212,8 @@ class InFlight:
 
     def _lost(self, held: _Held, error: str) -> None:
         host, node_id = held.node or (None, None)
-        memory = "memory" in error and "OutOfMemory" in error
-        failure = Failure(error, MEMORY if memory else PREEMPTED, host=host, node_id=node_id)
+        cause = MEMORY if _SHORT_OF_MEMORY.search(error) else PREEMPTED
+        failure = Failure(error, cause, host=host, node_id=node_id)
         self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
 
     def overdue(self) -> list[str]:

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from backdoor.wording import counted
 from sweeps.early_stopping.predictor import predictor_of
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings
+from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import STARTED, Incident
 from sweeps.runners import Runner
 from sweeps.scheduling.deadlines import Predicted
@@ -114,7 +116,11 @@ def run_search(
         raise feed.error
     # A runner that returns before the feed is done has left trials that nobody trained.
     interrupted = feed.stopping.is_set() or not feed.done
-    return SweepOutcome.of(ledger, spec, interrupted, retries.open_trials)
+    outcome = SweepOutcome.of(ledger, spec, interrupted, retries.open_trials)
+    if outcome.open and not interrupted:
+        cause = common_cause(list(retries.open_trials.values()))
+        around.say(f"{counted(outcome.open, 'trial')} left open, {cause}")
+    return outcome
 
 
 def _present(ledger: Ledger) -> Rows:
