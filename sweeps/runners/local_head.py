@@ -19,9 +19,8 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from unittest import mock
 
 import ray
 from ray._private import node, ray_constants, services, worker
@@ -53,14 +52,14 @@ class LocalHead:
         """Within: `ray.init(address="local")` starts a head as described above."""
         with contextlib.ExitStack() as changed:
             variables = HEAD_ENVIRONMENT | dict([self.mark.split("=")])
-            changed.enter_context(mock.patch.dict(os.environ, variables))
+            changed.enter_context(_with_variables(variables))
             changed.enter_context(on_loopback())
             for where, name, other in (
                 (services, "ConsolePopen", self._popen()),
                 (node.Node, "start_monitor", _unused),
                 (node.Node, "start_api_server", _unused),
             ):
-                changed.enter_context(mock.patch.object(where, name, other))
+                changed.enter_context(_replaced(where, name, other))
             yield
 
     def _popen(self) -> type:
@@ -115,5 +114,31 @@ def _nothing() -> None:
 @contextlib.contextmanager
 def on_loopback() -> Iterator[None]:
     """Within: Ray takes 127.0.0.1 for this machine's address, as on macOS."""
-    with mock.patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False):
+    with _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
         yield
+
+
+@contextlib.contextmanager
+def _replaced(where: Any, name: str, other: Any) -> Iterator[None]:
+    """Within: an attribute has another value."""
+    before = getattr(where, name)
+    setattr(where, name, other)
+    try:
+        yield
+    finally:
+        setattr(where, name, before)
+
+
+@contextlib.contextmanager
+def _with_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within: the environment has these."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
