@@ -170,7 +170,8 @@ class Simulation:
             controls = [[node, Chunk((p,)).to_json()] for node, p in self.feed.controls()]
             limits = self.in_flight.deadlines(name)
             self.configs[name] = {"payload": chunk.to_json(), "answered": 0, "deadlines": limits,
-                                  "controls": controls}  # fmt: skip
+                                  "controls": controls,
+                                  "believed": [self.feed.believed(p) for p in chunk.packs]}  # fmt: skip
 
     def _release(self) -> None:
         """What Tune does at the next report of a worker that waits."""
