@@ -90,19 +90,26 @@ class Supervisor:
 
     def _ready(self, config: dict[str, Any]) -> Trainer:
         """A trainer that has the packs of the chunk. The first one of a node is checked first."""
-        trainer = self._trainer
-        if trainer is None:
-            self._loaded, self._checked = None, False
-            try:
-                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
-                if self.work is not None:
-                    trainer.ask({"do": "work"}, self.work)
-            except TrainerGone as gone:
-                raise self._did_not_start(gone) from None
-            except OSError as error:
-                raise _Unfit([f"no process can be started: {error}"]) from None
+        try:
+            trainer = self._trainer or self._started()
+        except TrainerGone as gone:
+            raise self._did_not_start(gone) from None
+        except OSError as error:
+            raise _Unfit([f"no process can be started: {error}"]) from None
         if self._loaded != config["payload"]:
             self._load(trainer, config)
+        return trainer
+
+    def _started(self) -> Trainer:
+        """A new trainer, which has no packs yet.
+
+        Raises:
+            TrainerGone, OSError: it did not start.
+        """
+        self._loaded, self._checked = None, False
+        trainer = self._trainer = Trainer(self.hang_after, self._spawner)
+        if self.work is not None:
+            trainer.ask({"do": "work"}, self.work)
         return trainer
 
     def _load(self, trainer: Trainer, config: dict[str, Any]) -> None:
@@ -118,7 +125,7 @@ class Supervisor:
         self._loaded, self._checked = config["payload"], True
 
     def _did_not_start(self, gone: TrainerGone) -> _Unfit:
-        self._trainer = None
+        self._end_trainer()
         lines = [line for line in gone.log.splitlines() if line.strip()]
         last = lines[-1].strip() if lines else ""
         return _Unfit([f"no training can be started: {last or gone.how}"])
@@ -261,17 +268,13 @@ class Supervisor:
 
     def _control(self, text: str) -> str | None:
         """Why the control fails; None where it succeeds."""
-        trainer = self._trainer
         try:
-            if trainer is None:
-                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
-                if self.work is not None:
-                    trainer.ask({"do": "work"}, self.work)
+            trainer = self._trainer or self._started()
             load = {"do": "load", "control": True, "check": False}
             trainer.ask(load, text.encode(), CHECK_WITHIN)
             done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)
         except TrainerGone as gone:
-            self._trainer = None
+            self._end_trainer()
             return gone.how
         except OSError as error:
             return str(error)
