@@ -77,6 +77,11 @@ class Feed(Protocol):
         is compared with them."""
         ...
 
+    def believed(self, pack: Pack) -> Sequence[str] | None:
+        """Nodes on which a failure of this pack needs no such comparison; None where only several
+        failures in a row do."""
+        ...
+
     def control_passed(self, host: str, node_id: str) -> None:
         """Reports that such a pack succeeded on this node too."""
         ...

@@ -121,7 +121,8 @@ class InFlight:
         if held is None:
             return False
         if held.unfit is not None:
-            return not held.unfit or self.feed.done
+            # Where the sweep is to end, its place is needed for chunks that Tune has not started.
+            return not held.unfit or self.feed.done or self.feed.should_cancel(0)
         if not left or not self.feed.should_cancel(left):
             return False
         held.cancelled = True

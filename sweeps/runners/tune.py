@@ -209,6 +209,7 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
             "payload": chunk.to_json(),
             "answered": 0,
             "deadlines": self.in_flight.deadlines(trial_id),
+            "believed": [feed.believed(pack) for pack in chunk.packs],
             "controls": [[node, Chunk((pack,)).to_json()] for node, pack in feed.controls()],
             "data": feed.data_fingerprint,
         }

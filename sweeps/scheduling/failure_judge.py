@@ -4,7 +4,9 @@ A node that is broken fails whatever it gets, and fast, so that it gets most of 
 that is broken fails wherever it runs. One failure says neither; what else happened there does.
 
 - A trial is at fault where it failed twice, each time on a node where other configurations have
-  succeeded. It is recorded as failed.
+  succeeded. It is recorded as failed. Since a node may break at any moment, something else must
+  also have succeeded there after one of these failures. Where that has not come by itself, a
+  worker that fails the trial again trains a control.
 - Until then it is open, and is tried again: after a success anywhere, or on another node.
 - A pack of several trials is divided: those whose images were being made, if that is known, from
   the others; else into halves.
@@ -50,9 +52,19 @@ class Verdict:
 
 @dataclass
 class _Node:
-    """A node: which configurations have succeeded there since its last passed check."""
+    """A node: which configurations have succeeded there since its last passed check, and when one
+    did so last, in events of the judge."""
 
     succeeded: set[str] = field(default_factory=set)
+    latest: int = 0
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """A failure, and when it was told, in events of the judge."""
+
+    failure: Failure
+    at: int
 
 
 class FailureJudge:
@@ -65,7 +77,8 @@ class FailureJudge:
     def __init__(self, declared: bool = False) -> None:
         self._times = 1 if declared else TWICE
         self.succeeded_anywhere = False
-        self.failures: dict[str, list[Failure]] = defaultdict(list)  # by trial, each alone
+        self._failures: dict[str, list[_Noted]] = defaultdict(list)  # by trial, each alone
+        self._events = 0
         self._nodes: dict[str | None, _Node] = defaultdict(_Node)
         self._losses: Counter[str] = Counter()  # of packs that were alone, by their id
         self._ended: Counter[tuple[str, Trigger]] = Counter()  # by cause and trigger
@@ -79,21 +92,33 @@ class FailureJudge:
         """Trials of these packs have ended on this node. Whether they are the first ones there."""
         first = not self._nodes[node].succeeded
         self.succeeded_anywhere = True
+        self._fit(node)
         for pack in packs:
             for trial in pack.trials:
                 self._nodes[node].succeeded.add(trial.trial_id)
-                self.failures.pop(trial.trial_id, None)
+                self._failures.pop(trial.trial_id, None)
                 if trial.attack is not None:
                     self._proven.add(trial.attack.trigger)
         return first
 
     def control_passed(self, node: str | None) -> None:
-        """What has succeeded elsewhere succeeds on this node too."""
+        """What has succeeded before succeeds on this node now."""
         self._nodes[node].succeeded.add("")
+        self._fit(node)
+
+    def _fit(self, node: str | None) -> None:
+        self._events += 1
+        self._nodes[node].latest = self._events
 
     def check_failed(self, node: str | None) -> None:
-        """What succeeded on this node before says nothing about it any more."""
-        self._nodes[node].succeeded.clear()
+        """What succeeded on this node before says nothing about it any more, and what failed there
+        since then says nothing about the trials."""
+        found = self._nodes[node]
+        found.succeeded.clear()
+        for trial_id, own in list(self._failures.items()):
+            own[:] = [n for n in own if n.failure.node_id != node or n.at <= found.latest]
+            if not own:
+                del self._failures[trial_id]
 
     # --- verdicts ---------------------------------------------------------------------------
 
@@ -108,12 +133,13 @@ class FailureJudge:
         if len(pack.trials) > 1:
             return _divided(pack, failure.suspects)
         (trial,) = pack.trials
-        self.failures[trial.trial_id].append(failure)
+        self._events += 1
+        own = self._failures[trial.trial_id]
+        own.append(_Noted(failure, self._events))
         decided = self.decide(trial.trial_id)
         if decided is not None:
             return self._guilty(pack, decided)
-        own = self.failures[trial.trial_id]
-        there = sum(each.node_id == failure.node_id for each in own)
+        there = sum(each.failure.node_id == failure.node_id for each in own)
         return Verdict(late=(pack,)) if there < TWICE else Verdict()
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
@@ -140,20 +166,43 @@ class FailureJudge:
 
     def decide(self, trial_id: str) -> Failure | None:
         """The failure for which the trial is at fault, by all that is known now; else None."""
-        own = self.failures.get(trial_id, [])
+        noted = self._failures.get(trial_id, [])
+        own = [each.failure for each in noted]
         for cause, most in ((MEMORY, TWICE), (HANG, TWICE), (TIME, self._times)):
             alike = [each for each in own if each.cause == cause]
             if len(alike) >= most:
                 return alike[-1]
-        counted = [each for each in own if each.cause == OPEN and self._others(each, trial_id)]
-        return counted[-1].because(TRIAL) if len(counted) >= TWICE else None
+        counted = [
+            each
+            for each in noted
+            if each.failure.cause == OPEN and self._others(each.failure, trial_id)
+        ]
+        if len(counted) < TWICE or not any(map(self._is_certain, counted)):
+            return None
+        return counted[-1].failure.because(TRIAL)
+
+    def believed(self, trial_id: str) -> list[str] | None:
+        """Nodes on which another failure of a trial needs no comparison with a control; None of a
+        trial that has not failed."""
+        own = self._failures.get(trial_id)
+        if not own:
+            return None
+        if not any(map(self._is_certain, own)):
+            return []
+        return [name for name, node in self._nodes.items() if name is not None and node.succeeded]
+
+    def _is_certain(self, noted: _Noted) -> bool:
+        """Whether the node was fit when this failed: something succeeded there later. Where there
+        is one node only, without a name, that is not asked for."""
+        node = noted.failure.node_id
+        return node is None or noted.at <= self._nodes[node].latest
 
     def hopeless(self) -> list[Failure]:
         """The latest failures of different configurations where so many failed that something else
         than they is at fault: nothing has succeeded anywhere. Else none."""
-        if self.succeeded_anywhere or len(self.failures) < GIVE_UP:
+        if self.succeeded_anywhere or len(self._failures) < GIVE_UP:
             return []
-        return [own[-1] for own in self.failures.values()]
+        return [own[-1].failure for own in self._failures.values()]
 
     def _others(self, failure: Failure, trial_id: str) -> bool:
         """Whether another configuration has succeeded where this one failed."""

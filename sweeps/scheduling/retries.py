@@ -97,6 +97,15 @@ class Retries:
                 self.forget(_ids(pack))
         return guilty
 
+    def next_late(self) -> tuple[Pack, Failure | None]:
+        """The next of `late`, and why its trial is at fault, if that has become known."""
+        pack = self.late.popleft()
+        alone = len(pack.trials) == 1
+        decided = self.judge.decide(pack.trials[0].trial_id) if alone else None
+        if decided is not None:
+            self.forget(_ids(pack))
+        return pack, decided
+
     def forget(self, trial_ids: Iterable[str]) -> None:
         """These trials are not open any more."""
         for trial_id in trial_ids:
@@ -111,8 +120,11 @@ class Retries:
     # --- nodes --------------------------------------------------------------------------------
 
     def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
-        """A node gets no more packs. It is said once for each node, whatever its workers say."""
+        """A node gets no more packs. It is said once for each node, whatever its workers say. What
+        failed there and waits is tried elsewhere."""
         self.judge.check_failed(node_id)
+        waited, self.parked = self.parked, []
+        self.late.extend(waited)
         if self.left_out.get((host, node_id)) is not None:
             return
         self.left_out[host, node_id] = list(lines)

@@ -123,23 +123,26 @@ class SweepFeed:
                 asked = self.search.ask(ASK)
                 new = self._not_taken_over(self._new(asked))
                 self._queue.extend(self._fitting(make_packs(new, self.settings)))
-                if not asked:
+                if not asked and not self._fill_with_failed():
                     break
-            if not self._queue and not self._halted:
-                self._fill_with_failed()
 
-    def _fill_with_failed(self) -> None:
+    def _fill_with_failed(self) -> bool:
         """What failed comes last: as long as nothing has succeeded, when nothing else runs. Where
         nothing but failed trials is left, one that succeeded before shows whether the machine is
-        at fault."""
+        at fault. Whether trials were recorded instead, of which the search may learn."""
         if self.retries.late:
             if self._running and not self.retries.judge.succeeded_anywhere:
-                return
-            self._queue.append(self.retries.late.popleft())
+                return False
+            pack, decided = self.retries.next_late()
+            if decided is not None:
+                self._guilty([(pack, decided)])
+                return True
+            self._queue.append(pack)
         elif self.retries.parked and not self._running:
             control = self._controls.once()
             self._exhausted = control is None
             self._queue.extend([] if control is None else [control])
+        return False
 
     @property
     def _holding(self) -> bool:
@@ -333,7 +336,16 @@ class SweepFeed:
         return f"it took longer than {self.deadlines.why(pack, ran)}" if late else ""
 
     def controls(self) -> list[tuple[str, Pack]]:
-        return self._controls.of_nodes()
+        found = list[tuple[str, Pack]]()
+        with self._keeping_errors():
+            if self.retries.latest:  # else none is needed, and the ledger may be large
+                found = self._controls.of_nodes()
+        return found
+
+    def believed(self, pack: Pack) -> list[str] | None:
+        if len(pack.trials) > 1:
+            return None
+        return self.retries.judge.believed(pack.trials[0].trial_id)
 
     def control_passed(self, host: str, node_id: str) -> None:
         with self._keeping_errors():

@@ -6,7 +6,9 @@ values in the configuration that Tune hands it:
     payload      the chunk as text. answered: how many of its packs were answered for before.
     deadlines    seconds for each pack, None for no limit
     may_stop     for each pack whether Tune may end its trial
-    controls     [node id, chunk as text] of trials that are known to succeed, on other nodes
+    controls     [node id, chunk as text] of trials that are known to succeed, best on other nodes
+    believed     for each pack that failed before, the nodes where its failure needs no comparison
+                 with a control, else None
     data         the fingerprint of the sweep's data, or None
 """
 
@@ -88,24 +90,26 @@ class Supervisor:
 
     def _ready(self, config: dict[str, Any]) -> Trainer:
         """A trainer that has the packs of the chunk. The first one of a node is checked first."""
-        trainer = self._trainer
-        if trainer is not None and not trainer.alive:
-            self._end_trainer()
-            trainer = None
-        if trainer is None:
-            self._loaded, self._checked = None, False
-            try:
-                trainer = self._running_trainer()
-            except TrainerGone as gone:
-                raise self._did_not_start(gone) from None
-            except OSError as error:
-                raise _Unfit([f"no process can be started: {error}"]) from None
+        try:
+            trainer = self._running_trainer()
+        except TrainerGone as gone:
+            raise self._did_not_start(gone) from None
+        except OSError as error:
+            raise _Unfit([f"no process can be started: {error}"]) from None
         if self._loaded != config["payload"]:
             self._load(trainer, config)
         return trainer
 
     def _running_trainer(self) -> Trainer:
+        """The trainer; a new one, which has no packs yet, where there is none that lives.
+
+        Raises:
+            TrainerGone, OSError: it did not start.
+        """
+        if self._trainer is not None and not self._trainer.alive:
+            self._end_trainer()
         if self._trainer is None:
+            self._loaded, self._checked = None, False
             self._trainer = Trainer(self.hang_after, self._spawner)
             if self.work is not None:
                 self._trainer.ask({"do": "work"}, self.work)
@@ -124,7 +128,7 @@ class Supervisor:
         self._loaded, self._checked = config["payload"], True
 
     def _did_not_start(self, gone: TrainerGone) -> _Unfit:
-        self._trainer = None
+        self._end_trainer()
         lines = [line for line in gone.log.splitlines() if line.strip()]
         last = lines[-1].strip() if lines else ""
         return _Unfit([f"no training can be started: {last or gone.how}"])
@@ -162,7 +166,7 @@ class Supervisor:
             answers.reasons.append(failure)
             too_large = failure is not None and failure.get("cause") == MEMORY
             self._count(config, index, failure)
-            suspected = len(self._in_a_row) >= IN_A_ROW
+            suspected = self._suspected(config, index, failure)
             left = count - index - 1
             due = time.monotonic() - answers.since > REPORT_EVERY
             if left == 0 or too_large or suspected or due:
@@ -171,7 +175,7 @@ class Supervisor:
                 self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=ends)
                 answers = _Answers()
                 if suspected:
-                    self._compare(config)
+                    self._compare(config, suspected)
                 if ends:
                     return
 
@@ -238,18 +242,31 @@ class Supervisor:
             name = f"{hash(config['payload'])}-{index}"
             self._in_a_row += [] if name in self._in_a_row else [name]
 
-    def _compare(self, config: dict[str, Any]) -> None:
-        """Trains what has succeeded on another node: if it fails here, the node is at fault."""
-        others = [text for node, text in config["controls"] if node != self.where["node_id"]]
+    def _suspected(
+        self, config: dict[str, Any], index: int, failure: dict[str, Any] | None
+    ) -> str:
+        """Why the node is suspected after a pack; "" if it is not."""
+        if len(self._in_a_row) >= IN_A_ROW:
+            return f"{IN_A_ROW} packs in a row failed here"
+        believed = config["believed"][index]
+        if failure is None or failure.get("cause") != "open" or believed is None:
+            return ""
+        return "" if self.where["node_id"] in believed else "a pack that failed before failed here"
+
+    def _compare(self, config: dict[str, Any], suspected: str) -> None:
+        """Trains what has succeeded, best on another node: if it fails here, the node is at
+        fault."""
+        controls = sorted(config["controls"], key=lambda pair: pair[0] == self.where["node_id"])
         self._in_a_row = []
-        if not others:
-            return  # nothing has succeeded elsewhere: the driver judges
-        why = self._control(others[0])
+        if not controls:
+            return  # nothing has succeeded: the driver judges
+        node, text = controls[0]
+        why = self._control(text)
         if why is None:
             self._report(control_passed=True)
             return
-        here = f"{IN_A_ROW} packs in a row failed here, and so does one that succeeded elsewhere"
-        self._unfit = [f"{here}: {why}"]
+        before = "here before" if node == self.where["node_id"] else "elsewhere"
+        self._unfit = [f"{suspected}, and so does one that succeeded {before}: {why}"]
         self._wait(config, self._unfit)
 
     def _control(self, text: str) -> str | None:
@@ -260,7 +277,7 @@ class Supervisor:
             trainer.ask(load, text.encode(), CHECK_WITHIN)
             done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)
         except TrainerGone as gone:
-            self._trainer = None
+            self._end_trainer()
             return gone.how
         except OSError as error:
             return str(error)
