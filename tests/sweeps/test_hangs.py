@@ -1,0 +1,101 @@
+"""Trainings that hang, and those that only seem to: what is ended, how soon, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small import begin, small_spec, sweep
+from test_faults import ROOT, fault_of, question
+
+from sweeps.ledger import Ledger
+from sweeps.records.failure import HANG, TIME
+from sweeps.runners.tune import TuneRunner
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+#: Seconds without a sign of life: not fewer, since other processes may keep the CPUs busy.
+HANG_AFTER = 5.0
+
+
+def hanging(folder: Path, *faults: str, **changes: Any) -> Any:
+    """Runs a sweep in which a trigger has one of these faults. Outcome, and its rows."""
+    document = question(*faults, **changes)
+    spec = small_spec(**{k: v for k, v in document.items() if k not in ("data", "tracking")})
+    paths = begin(folder / "r", spec)
+    outcome = sweep(paths, spec, TuneRunner(hang_after=HANG_AFTER))
+    return outcome, Ledger(paths.ledger).rows()
+
+
+def ends(rows: list[dict[str, Any]]) -> Counter[Any]:
+    return Counter((fault_of(row), row["status"], row["cause"]) for row in rows)
+
+
+FINE = {(None, "finished", None): 4}
+
+
+def test_a_training_that_sleeps_for_ever_is_ended_and_its_neighbours_are_not(tmp_path) -> None:
+    outcome, rows = hanging(tmp_path, "sleep")
+    assert ends(rows) == FINE | {("sleep", "failed", HANG): 2}
+    assert (outcome.finished, outcome.failed, outcome.open) == (4, 2, 0)
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert all("no sign of life for 5 s" in row["error"] for row in failed)
+    assert all("faulty_triggers.py:" in row["failed_at"] for row in failed), "where it sleeps"
+
+
+@pytest.mark.slow
+def test_a_deadlock_with_the_gil_and_a_stopped_process_are_ended(tmp_path) -> None:
+    _, rows = hanging(tmp_path, "deadlock", "stop")
+    assert ends(rows) == FINE | {("deadlock", "failed", HANG): 2, ("stop", "failed", HANG): 2}
+
+
+@pytest.mark.slow
+def test_a_call_that_keeps_the_gil_and_computes_is_no_hang(tmp_path) -> None:
+    _, rows = hanging(tmp_path, "compute")
+    assert ends(rows) == FINE | {("compute", "finished", None): 2}
+    assert max(row["seconds"] for row in rows) > 2 * HANG_AFTER
+
+
+@pytest.mark.slow
+def test_a_trial_ends_at_its_deadline(tmp_path) -> None:
+    _, rows = hanging(tmp_path, "spin", resources={"time_limit": "4s"})
+    assert ends(rows) == FINE | {("spin", "failed", TIME): 2}
+    assert all("4 s" in row["error"] for row in rows if row["status"] == "failed")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_process_on_ray_is_stopped_is_replaced(tmp_path) -> None:
+    """Ray itself would wait for it for ever."""
+    outcome, rows = hanging(tmp_path, "stop parent once")
+    assert (outcome.finished, outcome.failed, outcome.open) == (6, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["sleep", "deadlock", "stop", "stop parent"])
+def test_ctrl_c_ends_a_command_in_which_a_training_hangs(tmp_path, fault) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(question(fault)))
+    tell, path = tmp_path / "tell", os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
+    line = [sys.executable, "-m", "sweeps.cli", "run", tmp_path / "spec.yaml", "--out", tmp_path / "r"]
+    process = subprocess.Popen(
+        list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": path, "FAULTY_TRIGGERS_TELL": str(tell)},
+    )  # fmt: skip
+    while process.poll() is None and not tell.exists():
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+    trainer, begun = int(tell.read_text().split()[-1]), time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # Python sees two signals that come together as one
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    took = time.monotonic() - begun
+    assert process.returncode == 130 and "Go on with" in said, said
+    assert took < 10, said
+    assert not Path(f"/proc/{trainer}").exists()
