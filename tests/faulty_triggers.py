@@ -6,6 +6,7 @@ They behave when a spec is checked, which stamps a few images only. `how` is a k
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import time
@@ -18,6 +19,9 @@ import torch
 
 from backdoor.triggers import Trigger
 from sweeps.runners.supervision import trainer
+
+if "FAULTY_IMPORT" in os.environ:
+    importlib.import_module("module_that_is_not_there")
 
 #: Images of a check of the spec: fewer than any training has.
 CHECKED = 20
@@ -70,6 +74,11 @@ def _fine(images: Any) -> Any:
     return stamped
 
 
+def _kill_parent(images: Any) -> Any:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
 def _spin(images: Any) -> Any:
     while True:
         pass
@@ -92,6 +101,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "stop": _stop,
     "stop parent": _stop_parent,
     "stop parent once": _stop_parent_once,
+    "kill parent": _kill_parent,
     "spin": _spin,
     "compute": _compute,
 }
@@ -109,3 +119,17 @@ class Bad(Trigger):
             with open(os.environ[TELL], "a") as stream:
                 stream.write(f"{self.how} {os.getpid()}\n")
         return FAULTS[self.how](images)
+
+
+@dataclass(frozen=True)
+class Slow(Trigger):
+    """Harmless, but on nodes whose environment has the name of a fault in FAULTY_NODE."""
+
+    kind: ClassVar[str] = "slow"
+    seconds: float = 0.2
+
+    def stamp(self, images, ids, labels):
+        if fault := os.environ.get("FAULTY_NODE"):
+            return FAULTS[fault](images)
+        time.sleep(self.seconds)
+        return _fine(images)
