@@ -92,7 +92,7 @@ def test_a_fault_that_ends_the_only_process_loses_no_row(tmp_path, fault, code) 
     kept = {row["trial_id"]: row["finished_at"] for row in rows_of(tmp_path)}
     again = command("resume", tmp_path / "r", "--runner", "serial")
     (note,) = [line for line in again.stderr.splitlines() if "being trained" in line]
-    assert "bad" in note and "use the runner `tune`" in note
+    assert "faulty_triggers:Bad" in note and "use the runner `tune`" in note
     now = {row["trial_id"]: row["finished_at"] for row in rows_of(tmp_path)}
     assert kept.items() <= now.items()
     tuned = command("resume", tmp_path / "r", "--runner", "tune")

@@ -22,12 +22,12 @@ pytestmark = pytest.mark.usefixtures("local_ray")
 HANG_AFTER = 5.0
 
 
-def hanging(folder: Path, *faults: str, **changes: Any) -> Any:
+def hanging(folder: Path, *faults: str, hang_after: float = HANG_AFTER, **changes: Any) -> Any:
     """Runs a sweep in which a trigger has one of these faults. Outcome, and its rows."""
     document = question(*faults, **changes)
     spec = small_spec(**{k: v for k, v in document.items() if k not in ("data", "tracking")})
     paths = begin(folder / "r", spec)
-    outcome = sweep(paths, spec, TuneRunner(hang_after=HANG_AFTER))
+    outcome = sweep(paths, spec, TuneRunner(hang_after=hang_after))
     return outcome, Ledger(paths.ledger).rows()
 
 
@@ -38,19 +38,23 @@ def ends(rows: list[dict[str, Any]]) -> Counter[Any]:
 FINE = {(None, "finished", None): 2}
 
 
-def test_a_training_that_sleeps_for_ever_is_ended_and_its_neighbours_are_not(tmp_path) -> None:
-    outcome, rows = hanging(tmp_path, "sleep")
-    assert ends(rows) == FINE | {("sleep", "failed", HANG): 1}
-    assert (outcome.finished, outcome.failed, outcome.open) == (2, 1, 0)
-    failed = [row for row in rows if row["status"] == "failed"]
-    assert all("no sign of life for 5 s" in row["error"] for row in failed)
-    assert all("faulty_triggers.py:" in row["failed_at"] for row in failed), "where it sleeps"
+def test_a_training_that_sleeps_for_ever_is_ended_and_its_neighbour_is_not(tmp_path) -> None:
+    triggers = question("sleep")["attack"]["trigger"]
+    attack = {"trigger": triggers, "poison_rate": 0.03}
+    outcome, rows = hanging(tmp_path, "sleep", hang_after=3.0, attack=attack)
+    assert ends(rows) == {(None, "finished", None): 1, ("sleep", "failed", HANG): 1}
+    assert (outcome.finished, outcome.failed, outcome.open) == (1, 1, 0)
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert failed["error"].startswith("no sign of life for 3 s: ")
+    assert "faulty_triggers.py:" in failed["failed_at"], "where it sleeps"
 
 
 @pytest.mark.slow
-def test_a_deadlock_with_the_gil_and_a_stopped_process_are_ended(tmp_path) -> None:
-    _, rows = hanging(tmp_path, "deadlock", "stop")
-    assert ends(rows) == FINE | {("deadlock", "failed", HANG): 1, ("stop", "failed", HANG): 1}
+@pytest.mark.parametrize("fault", ["sleep", "deadlock", "stop"])
+def test_what_hangs_is_ended_and_its_neighbours_are_not(tmp_path, fault) -> None:
+    outcome, rows = hanging(tmp_path, fault)
+    assert ends(rows) == FINE | {(fault, "failed", HANG): 1}
+    assert (outcome.finished, outcome.failed, outcome.open) == (2, 1, 0)
 
 
 @pytest.mark.slow
