@@ -123,13 +123,16 @@ class Bad(Trigger):
 
 @dataclass(frozen=True)
 class Slow(Trigger):
-    """Harmless, but on nodes whose environment has the name of a fault in FAULTY_NODE."""
+    """Harmless, but on nodes whose environment has the name of a fault in FAULTY_NODE. It waits
+    while there is a file `wait` at home."""
 
     kind: ClassVar[str] = "slow"
-    seconds: float = 0.2
+    seconds: float = 0.1
 
     def stamp(self, images, ids, labels):
         if fault := os.environ.get("FAULTY_NODE"):
             return FAULTS[fault](images)
         time.sleep(self.seconds)
+        while Path("~/wait").expanduser().exists():
+            time.sleep(0.1)
         return _fine(images)

@@ -20,7 +20,7 @@ from sweeps.storage.incident_log import IncidentLog
 from sweeps.storage.paths import SweepPaths
 
 pytestmark = pytest.mark.slow
-PLANNED = 40
+PLANNED = 120
 #: Seconds after which something that takes some has failed; those in which a node is left out.
 LIMIT, NAMED_WITHIN = 240.0, 10.0
 #: What is wrong with a node → the environment of its workers, and what has to be said of it.
@@ -50,14 +50,14 @@ def nodes(home: Path) -> Iterator[Nodes]:
 
 
 class Sweep:
-    """`sweeps run` on these nodes: 40 trials in 20 packs, each of about half a second."""
+    """`sweeps run` on these nodes: 120 trials in 60 packs, each of some tenths of a second."""
 
     def __init__(self, home: Path, nodes: Nodes) -> None:
         self.folder, self.variables = home / "r", {"RAY_ADDRESS": nodes.address, "HOME": str(home)}
         document = {
             "name": "nodes",
             "data": {"kind": "arrays", "root": "~/data.npz"},
-            "defence": {"architecture": "linear", "epochs": list(range(1, 21))},
+            "defence": {"architecture": "linear", "epochs": list(range(1, 61))},
             "attack": {"trigger": {"kind": "faulty_triggers:Slow"}, "poison_rate": [0, 0.1]},
             "seeds": 1,
             "tracking": "none",
@@ -87,16 +87,20 @@ class Sweep:
         return self.process.returncode, err
 
 
-@pytest.mark.parametrize("first", BAD)
-def test_a_bad_node_costs_no_trial(home, nodes, first) -> None:
-    """The first one is there before the good one, another one joins while the sweep runs."""
-    later = list(BAD)[(list(BAD).index(first) + 1) % len(BAD)]
+@pytest.mark.parametrize(
+    ("first", "later"), [("no data", "errors"), ("errors", "no module"), ("deaths", "no disk")]
+)
+def test_a_bad_node_costs_no_trial(home, nodes, first, later) -> None:
+    """The first one is there before the good one, which waits until another one has joined."""
+    wait = home / "wait"
     bad = {nodes.add(**BAD[first][0]).node_id: first}
     nodes.add()
     sweep = Sweep(home, nodes)
     sweep.wait(1)
+    wait.touch()
     joined, bad = time.time(), bad | {nodes.add(**BAD[later][0]).node_id: later}
     sweep.wait(2, LEFT_OUT)
+    wait.unlink()
     code, err = sweep.end()
     assert code == 0, err
     assert Counter(row["status"] for row in sweep.rows()) == {"finished": PLANNED}
@@ -132,10 +136,12 @@ def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(home, node
 
 def test_a_node_that_is_lost_while_it_trains_costs_no_trial(home, nodes) -> None:
     lost, _ = nodes.add(), nodes.add()
-    sweep = Sweep(home, nodes)
+    sweep, wait = Sweep(home, nodes), home / "wait"
     sweep.wait(4)
+    wait.touch()
     nodes.remove(lost)
     nodes.add()
+    wait.unlink()
     code, err = sweep.end()
     assert code == 0, err
     assert Counter(row["status"] for row in sweep.rows()) == {"finished": PLANNED}

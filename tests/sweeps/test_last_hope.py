@@ -28,7 +28,7 @@ class TwoWorkers:
             pack = running.pop(self.ends)
             bad = [t.trial_id for t in pack.trials if t.attack.trigger.size < self.least]
             if bad:
-                feed.failed(pack, Failure("no", suspects=(bad[0],), node_id="n", died=True))
+                feed.failed(pack, Failure("no", suspects=(bad[0],), died=True))
             else:
                 feed.finished([pack], fake_rows(pack))
 
