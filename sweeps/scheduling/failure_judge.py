@@ -131,6 +131,7 @@ class FailureJudge:
         if self._nodes[failure.node_id].succeeded and (less := self._less(pack, failure)):
             return Verdict(again=(less,))
         if len(pack.trials) > 1:
+            self._count_hang(pack, failure)
             return _divided(pack, failure.suspects)
         (trial,) = pack.trials
         self._events += 1
@@ -141,6 +142,14 @@ class FailureJudge:
             return self._guilty(pack, decided)
         there = sum(each.failure.node_id == failure.node_id for each in own)
         return Verdict(late=(pack,)) if there < TWICE else Verdict()
+
+    def _count_hang(self, pack: Pack, failure: Failure) -> None:
+        """A hang in what is made for one trial of a pack only counts as that trial's: each takes
+        minutes, and one more while it is alone is enough."""
+        suspects, others = _apart(pack, failure.suspects)
+        only = suspects is not None and len(suspects.trials) == 1 and bool(others)
+        if failure.cause == HANG and suspects is not None and only and not failure.measures:
+            self.failures[suspects.trials[0].trial_id].append(failure)
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
         """The trials are at fault; clean baselines may still be measured with other triggers."""

@@ -38,6 +38,7 @@ class Retries:
         self.late: deque[Pack] = deque()
         self.parked: list[Pack] = []
         self.alone: set[str] = set()  # ids of packs that are to be a worker's only one
+        self._divided: set[str] = set()  # trials that were tried with others, and failed with them
         self.left_out: dict[tuple[str, str], list[str]] = {}  # node → what it lacks
         self.latest: dict[str, Failure] = {}  # of each trial that is open
         self._say, self._log, self._lines = say, log, 0
@@ -68,8 +69,13 @@ class Retries:
             self.forget(_ids(verdict.guilty))
         elif not verdict.again and not verdict.late:
             self.parked.append(pack)
+        self._divided |= {trial_id for part in verdict.again for trial_id in _ids(part)}
         self.late.extend(verdict.late)
         return verdict
+
+    def is_divided(self, pack: Pack) -> bool:
+        """Whether a pack holds trials that failed together with others only, and not yet alone."""
+        return any(each in self._divided and each not in self.judge.failures for each in _ids(pack))
 
     def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[tuple[Pack, Failure]]:
         """Trials of these packs have ended. Those that waited and are at fault by that; the others

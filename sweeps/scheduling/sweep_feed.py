@@ -148,7 +148,7 @@ class SweepFeed:
     def _holding(self) -> bool:
         """Whether nothing has ever succeeded and so much failed that nothing new is begun before
         what is running has ended: it is the last hope."""
-        return bool(self._running and self.retries.judge.hopeless())
+        return bool(self._running and self._hopeless())
 
     def next_pack(self) -> Pack | None:
         self._fill_queue()
@@ -294,12 +294,20 @@ class SweepFeed:
 
     def _end_if_hopeless(self) -> None:
         """Ends a sweep in which nothing works: the cause is not in the trials."""
-        failures = self.retries.judge.hopeless()
+        failures = self._hopeless()
         if failures and not self._running:
             raise self._stopped(
                 f"{counted(len(failures), 'configuration')} failed, each alone, and none succeeded"
                 f" anywhere: {common_cause(failures)}"
             )
+
+    def _hopeless(self) -> list[Failure]:
+        """The failures for which nothing new is begun, unless trials wait that have been divided
+        from those at fault: they were not tried without them."""
+        failures = self.retries.judge.hopeless()
+        if failures and any(self.retries.is_divided(pack) for pack in self._queue):
+            return []
+        return failures
 
     def _stopped(self, why: str) -> TrainingError:
         self.retries.note_end(why)
