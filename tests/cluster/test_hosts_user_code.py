@@ -124,7 +124,7 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(cluster: RayCluster, 
     assert {row["host"] for row in rows if row["status"] == "finished"} == WORKERS
     assert len(failed) == packs and len(rows) == 3 * packs
     for row in failed:
-        assert json.loads(row["config"])["attack"]["trigger"]["period"] == 3
+        assert row["config"]["attack"]["trigger"]["period"] == 3
         assert row["error"].startswith("KeyError: 3") and row["cause"] == "trial"
         assert row["failed_at"].endswith("my_stamps/columns.py:7") and row["host"] in WORKERS
 
@@ -147,7 +147,7 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(cluster: RayCluster, 
     assert len({row["trial_id"] for row in now if row["status"] == "finished"}) == 3 * packs
     (entry,) = json.loads(accepted.paths.sweep.read_text())["accepted_code"]
     assert "my_stamps.stripes:Stripes" in json.dumps(entry)
-    digests = {row["source_digest"] for row in now if "my_stamps" in row["config"] and row["status"] == "finished"}
+    digests = {row["source_digest"] for row in now if "my_stamps" in str(row["config"]) and row["status"] == "finished"}
     assert len(digests) == 2
 
 
