@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 
 Ids = tuple[str, ...]
 #: Is told ids; () means the whole pack, or no measure.
@@ -56,21 +58,40 @@ def listening(callback: Listener, measuring: Listener | None = None) -> Iterator
         _listeners.reset(token)
 
 
-@contextlib.contextmanager
-def working_on(trial_ids: Iterable[str], measure_ids: Iterable[str] = ()) -> Iterator[None]:
-    """Around code that works for these trials of the pack only. Blocks may be nested."""
-    around = _now.get()
-    work = _Work(tuple(trial_ids), tuple(measure_ids), around.depth + 1)
-    token = _now.set(work)
-    try:
-        _tell(work)
-        yield
-    except BaseException as error:
-        _remember(error, work)
-        raise
-    finally:
-        _now.reset(token)
-        _tell(around)
+def working_on(
+    trial_ids: Iterable[str], measure_ids: Iterable[str] = ()
+) -> AbstractContextManager[None]:
+    """Around code that works for these trials of the pack only. Blocks may be nested.
+
+    measure_ids: where the block makes images that only clean baselines are measured with, the ids
+    of these measures.
+    """
+    return _Block(tuple(trial_ids), tuple(measure_ids))
+
+
+class _Block(AbstractContextManager[None]):
+    """It touches no error but by `_remember`; contextlib's generators set the traceback, which
+    frozen errors of users refuse."""
+
+    def __init__(self, trials: Ids, measures: Ids) -> None:
+        self._trials, self._measures = trials, measures
+
+    def __enter__(self) -> None:
+        self._around = _now.get()
+        self._work = _Work(self._trials, self._measures, self._around.depth + 1)
+        _tell(self._work)
+        self._token = _now.set(self._work)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _now.reset(self._token)
+        if error is not None:
+            _remember(error, self._work)
+        _tell(self._around)
 
 
 def _tell(work: _Work) -> None:
@@ -84,8 +105,8 @@ def _remember(error: BaseException, work: _Work) -> None:
     known = getattr(error, _ATTRIBUTE, None)
     if isinstance(known, _Work) and known.depth > work.depth:
         return
-    with contextlib.suppress(Exception):  # classes of users may refuse attributes
-        setattr(error, _ATTRIBUTE, work)
+    with contextlib.suppress(Exception):
+        BaseException.__setattr__(error, _ATTRIBUTE, work)  # classes of users may refuse theirs
 
 
 def suspects_of(error: BaseException) -> Ids:

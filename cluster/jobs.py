@@ -31,8 +31,8 @@ from cluster.payload import Payload, Remote, entrypoint
 KIND, SWEEP, REQUEST = "backdoor_sweeps", "sweep", "request"
 #: Ray's states of a job that has ended.
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-#: Seconds that running packs have to end after a stop, before Ray kills the job.
-GRACE = 600
+#: Seconds from a stop, which is SIGTERM, until Ray kills the job: a sweep ends within 15.
+GRACE = 60
 #: Seconds between two looks at a job, and the most that a request may take.
 LOOK_EVERY, ANSWER_WITHIN = 0.25, 600.0
 _NOISY_LOGGERS = (
@@ -163,7 +163,7 @@ class Jobs:
         return found[-1] if found else ""
 
     def stop(self, job_id: str) -> bool:
-        """Asks a job to stop: SIGTERM, then time for its running packs. False if it had ended."""
+        """Asks a job to stop: SIGTERM, and seconds for its running packs. False if it had ended."""
         with self._ray_errors():
             asked: bool = self._client.stop_job(job_id)
         return asked
@@ -199,8 +199,8 @@ class Jobs:
         return content
 
     def lacks(self, payload: Payload, modules: Sequence[str]) -> list[str]:
-        """Those of these top-level modules that Python on the head finds nowhere, not in the payload
-        either."""
+        """Those of these top-level modules that Python on the head does not find, not in the
+        payload either."""
         found: list[str] = json.loads(self.ask(payload, "lacks", json.dumps(list(modules))))
         return found
 

@@ -1,4 +1,4 @@
-"""What a request runs on the cluster: `python -m cluster.on_head pack FOLDER | nodes ... | lacks ...`.
+"""What a request runs there: `python -m cluster.on_head pack FOLDER | nodes ... | lacks ...`
 
 The answer goes to stdout in an envelope; `cannot: REASON` and exit 1 where there is none.
 """

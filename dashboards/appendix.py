@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboards.filters import UNKNOWN
 from dashboards.results import Results
 from sweeps.records.control_entry import ERRORS
 from sweeps.records.control_text import control_line, control_of
 from sweeps.records.data_entry import data_text
+from sweeps.records.failure import Failure
 from sweeps.records.failure_groups import (
     FailureGroup,
     cause_in_words,
@@ -199,9 +200,15 @@ def failures(results: Results) -> Failures | None:
 
 
 def _causes(failed: Iterable[TrialRow]) -> list[Cause]:
-    groups = failure_groups((trial.trial_id, failure_of_row(trial)) for trial in failed)
+    groups = failure_groups((trial.trial_id, _in_a_line(trial)) for trial in failed)
     causes = [_cause(group) for group in groups]
     return sorted(causes, key=lambda cause: -cause.trials)
+
+
+def _in_a_line(trial: TrialRow) -> Failure:
+    """How it failed, with the first line of its error."""
+    failure = failure_of_row(trial)
+    return replace(failure, error=next(iter(failure.error.splitlines()), ""))
 
 
 def _cause(group: FailureGroup) -> Cause:

@@ -19,10 +19,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RayHead:
-    """folder: all it writes, `home` (of the user who runs it) and `token` among them."""
+    """folder: all it writes, `home` (of the user who runs it) and `token` among them. address: of
+    Ray itself, as RAY_ADDRESS has it; url: of its Jobs API."""
 
     url: str
     folder: Path
+    address: str
 
     @property
     def token(self) -> Path:
@@ -42,18 +44,19 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def ray_head(cpus: int = 2) -> Iterator[RayHead]:
+def ray_head(cpus: int = 2, **more: str) -> Iterator[RayHead]:
+    """more: variables of its environment."""
     # Ray's sockets need a short path; our Python is not on the PATH, as for many users.
     folder = Path(tempfile.mkdtemp(prefix="bs-head-", dir="/tmp"))
     gcs, dashboard, client, agent = free_ports(4)
-    head = RayHead(f"http://127.0.0.1:{dashboard}", folder)
+    head = RayHead(f"http://127.0.0.1:{dashboard}", folder, f"127.0.0.1:{gcs}")
     head.home.mkdir()
     head.token.touch(mode=0o600)
     head.token.write_text(secrets.token_hex(32))
     environ = {
         "HOME": str(head.home), "PATH": "/usr/bin:/bin", "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(head.token), "RAY_USAGE_STATS_ENABLED": "0",
-        "BACKDOOR_CACHE": os.environ["BACKDOOR_CACHE"],
+        "BACKDOOR_CACHE": os.environ["BACKDOOR_CACHE"], **more,
     }  # fmt: skip
     line = [
         str(Path(sys.executable).with_name("ray")), "start", "--head", "--node-ip-address=127.0.0.1",

@@ -15,21 +15,23 @@ ROOT = Path(__file__).parents[1]
 
 #: Rooms by floor, lowest first: a room imports rooms of lower floors only.
 FLOORS = [
+    ["backdoor.memory_errors"],
     [
         "backdoor.errors",
         "backdoor.former_paths",
-        "backdoor.memory",
+        "backdoor.memory_errors",
         "backdoor.streams",
         "backdoor.wording",
+        "backdoor.working_on",
     ],
-    ["sweeps.statistics", "sweeps.module_path"],
-    ["backdoor", "sweeps", "backdoor.settings"],
+    ["sweeps.statistics", "sweeps.module_path", "sweeps.addresses"],
+    ["backdoor", "sweeps", "backdoor.memory", "backdoor.settings"],
     ["backdoor.reading"],
     ["backdoor.datasets", "backdoor.result"],
     ["backdoor.architectures", "backdoor.triggers"],
     ["backdoor.image_store", "backdoor.regularizers"],
     ["backdoor.config"],
-    ["backdoor.poison"],
+    ["backdoor.poison", "backdoor.trigger_users"],
     ["backdoor.checks", "backdoor.engines", "backdoor.evaluate"],
     ["backdoor.probes"],
     ["backdoor.trial"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from sweeps.cli.console import (
     print_anything,
     say,
 )
+from sweeps.cli.ending import ending
 from sweeps.cli.helping import PURPOSE, Version, overview
 from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, unknown_message
 from sweeps.cli.os_errors import os_error_line
@@ -118,10 +120,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_anything()
     try:
         try:
-            return _answer(argv)
+            code = _answer(argv)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+        if code == INTERRUPTED and argv is None:
+            # Libraries take seconds to leave, in which nothing limits them and nothing is said.
+            os._exit(code)
+        return code
     except BrokenPipeError:
         # The reader of stdout, such as `head`, has ended.
         drop_output()
@@ -135,7 +141,7 @@ def _answer(argv: Sequence[str] | None) -> int:
     complete(parser)
     args = parser.parse_args(argv)
     try:
-        with guarding(args):
+        with guarding(args), ending(args.command):
             code: int = args.handler(args)
         return code
     except UserError as error:

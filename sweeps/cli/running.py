@@ -116,12 +116,13 @@ def _execute(
     def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
         codes.append(_conclude(paths, spec, args, ledger, outcome, before))
 
+    say_so = Messages()
     try:
-        execute(paths, spec, args.runner, Messages(), answer, ends_process=True, lock=lock)
+        outcome, _ = execute(paths, spec, args.runner, say_so, answer, ends_process=True, lock=lock)
     except KeyboardInterrupt:
         ignore_signals()
         raise
-    if codes:
+    if codes and not outcome.interrupted:
         return codes[0]
     ignore_signals()
     return INTERRUPTED

@@ -1,4 +1,4 @@
-"""`sweeps show`: one trial, whole. JSON for programs on stdout; on stderr, for people, how it failed.
+"""`sweeps show`: one trial, whole: JSON for programs on stdout; on stderr how it failed, in words.
 
 A trial that is still open has no row: what is known of it are the attempts that failed.
 """
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def show(args: argparse.Namespace) -> int:
     """Print one trial, whole, with what probes found, and how it failed."""
     from sweeps.ledger import Ledger
-    from sweeps.records.incident_summary import attempts_of, known_incidents
+    from sweeps.records.incident_summary import attempts_of
+    from sweeps.storage.incident_log import IncidentLog
     from sweeps.storage.paths import open_results
 
     paths = open_results(args.dir)
-    ledger, incidents = Ledger(paths.ledger), known_incidents(paths.incidents)
+    ledger, incidents = Ledger(paths.ledger), IncidentLog(paths.incidents).read()
     trial_id = _only_one(args.trial, ledger.trials(), incidents)
     attempts = attempts_of(incidents, trial_id)
     row = next((row for row in ledger.rows() if row["trial_id"] == trial_id), None)
@@ -94,8 +95,12 @@ def _failure_lines(shown: dict[str, Any], attempts: int) -> Iterator[str]:
     if not any(shown[name] for name in ("failed_at", "traceback", "log")):
         return
     host = f" on {plain_text(shown['host'])}" if shown["host"] else ""
-    times = f", after {counted(attempts, 'failed attempt')}" if attempts else ""
-    yield f"\ntrial {plain_text(shown['trial_id'])} {_ended(shown['status'])}{host}{times}"
+    times = f" ({counted(attempts, 'failed attempt')})" if attempts else ""
+    name = f"trial {plain_text(shown['trial_id'])}"
+    if shown["status"] == FAILED:
+        yield f"\n{name} failed{host}{times}"
+    else:
+        yield f"\n{name} is open: it failed{host}{times} and is to be tried again"
     if shown["cause"] not in (None, OPEN):
         yield f"cause: {cause_in_words(shown['cause'])}"
     yield plain_text(str(shown["error"]))
@@ -107,12 +112,8 @@ def _failure_lines(shown: dict[str, Any], attempts: int) -> Iterator[str]:
             yield "\n".join(plain_lines(shown[name]))
 
 
-def _ended(status: str) -> str:
-    return "failed" if status == FAILED else "is open: it failed, and is to be tried again"
-
-
 def plain_lines(text: str) -> list[str]:
     """Lines as a terminal may show them: without what it would obey, and without passwords."""
     from sweeps.records.failure_text import plain_text
 
-    return [plain_text(line.expandtabs()) for line in text.split("\n")]
+    return [plain_text(line.expandtabs()) for line in text.strip("\n").split("\n")]

@@ -120,15 +120,15 @@ def _subject_of(folder: Path) -> Subject:
 def status_answer(subject: Subject, now: float) -> StatusAnswer:
     """The answer by what is recorded. now: seconds since 1970."""
     from sweeps.ledger import Ledger
-    from sweeps.records.incident_summary import known_incidents
     from sweeps.storage.files import lock_holder
+    from sweeps.storage.incident_log import IncidentLog
 
     # First whether it runs: a sweep that ends in between has written all that is read then.
     held_by, ledger = lock_holder(subject.paths.lock), Ledger(subject.paths.ledger)
     trials = ledger.trials()
     ended = Counter(trial.status for trial in trials)
     causes = Counter(trial.error for trial in trials if trial.status == FAILED)
-    incidents = known_incidents(subject.paths.incidents)
+    incidents = IncidentLog(subject.paths.incidents).read()
     outdated = subject.outdated(ledger)
     done = ended[FINISHED] + ended[STOPPED] - outdated
     whole = done + ended[FAILED] >= subject.planned or subject.ended_early(trials)

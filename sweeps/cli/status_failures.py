@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from backdoor.wording import counted
+from sweeps.addresses import scrubbed
 from sweeps.cli.console import duration
 from sweeps.records.failure import MEMORY, OPEN, PREEMPTED, Failure
 from sweeps.records.failure_groups import (
@@ -24,7 +25,6 @@ from sweeps.records.incident_summary import (
     open_trials,
 )
 from sweeps.records.trial_row import FAILED, TrialRow
-from sweeps.storage.addresses import scrubbed
 
 if TYPE_CHECKING:
     from sweeps.records.incident import Incident

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError, escaped
-from backdoor.wording import counted
+from backdoor.wording import counted, noun_for
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.verify_announcing import announce, announce_time
 from sweeps.cli.verify_basis import basis_note
@@ -73,6 +73,32 @@ ASKED = ("draws", "claim", "seeds", "target", "basis")
 
 
 def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int:
+    """Verifies; says once how to go on where it is interrupted, at any moment."""
+    from sweeps.driver.hard_stop import Once, ends_soon, ignore_signals
+
+    ledgers: list[Ledger] = []
+
+    def tell() -> None:
+        count = len(ledgers[0].finished) if ledgers else 0
+        recorded = f"{counted(count, 'trial')} {noun_for(count, 'is', 'are')} recorded"
+        say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
+
+    told = Once(tell)
+    with ends_soon(told):
+        try:
+            if (code := _proven(paths, spec, args, ledgers)) is not None:
+                return code
+        except KeyboardInterrupt:
+            pass
+        told()
+        ignore_signals()
+        return INTERRUPTED
+
+
+def _proven(
+    paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace, ledgers: list[Ledger]
+) -> int | None:
+    """The exit code; None where it was interrupted. ledgers: is given the verification's."""
     from sweeps.driver.runner import check_code_travels
     from sweeps.driver.was_running import say_was_running
     from sweeps.ledger import Ledger
@@ -97,12 +123,11 @@ def _verify(paths: SweepPaths, spec: SweepSpec, args: argparse.Namespace) -> int
         clear_leftovers(case.paths)
         plan, ledger = case.plan, Ledger(case.paths.ledger)
         say_was_running(case.paths, ledger, args.runner, say)
+        ledgers.append(ledger)
         announce(case, plan, ledger)
         announce_time(paths, case, plan, ledger, args.runner)
         if not _train(case, plan, ledger, args, transfer):
-            recorded = f"{len(ledger.finished)} trials are recorded"
-            say(f"Interrupted: {recorded}. Go on with: {_again(args)}")
-            return INTERRUPTED
+            return None
         answer = case.answer(ledger, plan)
     region = renewed(paths)
     if (warning := control_warning(region)) is not None:
@@ -162,9 +187,14 @@ def _train(
     transfer: Sequence[Attack] = (),
 ) -> bool:
     """Trains what is missing; whether nothing is missing then. transfer: attacks off the panel."""
+    from contextlib import closing
+
+    from sweeps.cost.late_prediction import LatePrediction
     from sweeps.driver.messages import STOPPING
     from sweeps.driver.progress import Progress
     from sweeps.driver.runner import add_kinds, runner_of
+    from sweeps.scheduling.loop import Surroundings
+    from sweeps.storage.paths import read_sweep
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
@@ -181,7 +211,10 @@ def _train(
             progress.stop()
             say(STOPPING)
 
-        outcome = case.train(ledger, plan, runner, [progress], stopping)
+        fingerprint = read_sweep(case.sweep_paths)["data_fingerprint"]
+        with closing(LatePrediction()) as predicted:
+            around = Surroundings(progress.above(say), fingerprint, predicted)
+            outcome = case.train(ledger, plan, runner, [progress], stopping, around)
     except KeyboardInterrupt:
         return False
     finally:

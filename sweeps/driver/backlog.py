@@ -25,17 +25,27 @@ AFTER_INTERRUPT = 3.0
 SILENT = 1.0
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, which ends the command, where Ctrl-C would only end a wait."""
+
+
 def wait_for_mirror(mirror: MirrorProcess, paths: SweepPaths, messages: Messages) -> None:
-    """Waits until MLflow has all trials, with one line; Ctrl-C leaves the rest for later."""
+    """Waits until MLflow has all trials, with one line; Ctrl-C leaves the rest for later.
+
+    Raises:
+        Terminated: SIGTERM came, which nothing has been said of.
+    """
     if not mirror.required:
         return
     line = _Line(paths, messages.quiet, _recorded(paths))
     try:
         with _interruptible():
             warning = mirror.finish(line.show)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as signalled:
         mirror.stop()
         line.status.clear()
+        if isinstance(signalled, Terminated):
+            raise
         messages.say(_lacking(mirror, paths, "mirror"))
     else:
         line.status.clear()
@@ -107,13 +117,13 @@ class _Line:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM, which ends a job, does what Ctrl-C does."""
+    """SIGTERM, which ends a job, ends the wait as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, interrupted: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from backdoor.errors import escaped
 from backdoor.wording import counted
+from sweeps.cost.late_prediction import LatePrediction
 from sweeps.driver.backlog import leave_mirror, wait_for_mirror
-from sweeps.driver.hard_stop import ends_soon
+from sweeps.driver.hard_stop import Once, ends_soon
 from sweeps.driver.messages import STOPPING, Messages, interrupted
 from sweeps.driver.progress import Progress
 from sweeps.driver.runner import RunnerName, runner_of
@@ -21,7 +23,7 @@ from sweeps.region.labels import attacked_classes
 from sweeps.results.create import store_spec
 from sweeps.results.data_read import data_read
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
+from sweeps.scheduling.loop import Observer, Surroundings, SweepOutcome, run_search
 from sweeps.scheduling.reuse import open_pool
 from sweeps.search import make_search
 from sweeps.spec import SweepSpec
@@ -54,37 +56,45 @@ def execute(
     """Trains what the ledger lacks, and mirrors it to MLflow; locked, so that nobody else does.
 
     answer: called when all trials have ended, unless the sweep was interrupted. Only then MLflow's
-    backlog is waited for. ends_process: whether a second signal may end this process, where it
-    would take long otherwise. lock: holds the folder's lock since the spec was read, if it was read
-    from the folder; it is released when the answer is there.
+    backlog is waited for. ends_process: whether SIGTERM and a second signal may end this process,
+    where it would take long otherwise. lock: holds the folder's lock since the spec was read, if it
+    was read from the folder; it is released when the answer is there.
     """
     mirror = MirrorProcess(paths, uri=None if spec.tracking is None else spec.tracking.uri)
-    with lock or holding(paths):
-        clear_leftovers(paths)
-        store_spec(paths, spec)
-        ledger = Ledger(paths.ledger)
-        sweep = read_sweep(paths)
-        ledger.outdated = trials_to_repeat(ledger, sweep)
-        say_was_running(paths, ledger, runner, messages.warn)
-        told = _Interrupted(paths, ledger, messages, sweep["planned"])
-        try:
-            with ends_soon(told.tell) if ends_process else nullcontext():
-                outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
-        except BaseException:
-            leave_mirror(mirror, paths, messages)
-            raise
-        if not outcome.interrupted:
+    answering = False
+    with ExitStack() as until_ended:
+        with lock or holding(paths):
+            clear_leftovers(paths)
+            store_spec(paths, spec)
+            ledger = Ledger(paths.ledger)
+            sweep = read_sweep(paths)
+            ledger.outdated = trials_to_repeat(ledger, sweep)
+            say_was_running(paths, ledger, runner, messages.warn)
+            told = _Interrupted(paths, ledger, messages, sweep["planned"])
+            if ends_process:
+                until_ended.enter_context(ends_soon(told.tell))
             try:
-                answer(outcome, ledger)
+                outcome, at_once = _train(paths, spec, ledger, runner, messages, mirror)
+                if not outcome.interrupted:
+                    answering = True
+                    answer(outcome, ledger)
+                    mirror.end()  # its last pass shows the answer, which is there now
+                    told.answered = True
+            except KeyboardInterrupt:
+                outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
             except BaseException:
-                mirror.stop()
+                mirror.stop() if answering else leave_mirror(mirror, paths, messages)
                 raise
-            mirror.end()  # its last pass shows the answer, which is there now
-    if outcome.interrupted:
-        told.tell()
-        leave_mirror(mirror, paths, messages, at_once, told.complete)
-        return outcome, ledger
-    wait_for_mirror(mirror, paths, messages)
+        if outcome.interrupted:
+            told.tell()
+            leave_mirror(mirror, paths, messages, at_once, told.complete)
+            return outcome, ledger
+        try:
+            wait_for_mirror(mirror, paths, messages)
+        except KeyboardInterrupt:
+            mirror.stop()
+            told.tell()
+            outcome = replace(outcome, interrupted=True)
     return outcome, ledger
 
 
@@ -133,8 +143,10 @@ def _train(
 
     try:
         chosen = runner_of(runner, spec, ledger)
-        given = pool, progress.said(messages.warn), sweep["data_fingerprint"]
-        outcome = run_search(spec, ledger, search, chosen, observers, stopping, *given)
+        with closing(LatePrediction()) as predicted:
+            say_above = progress.above(messages.warn)
+            around = Surroundings(say_above, sweep["data_fingerprint"], predicted)
+            outcome = run_search(spec, ledger, search, chosen, observers, stopping, pool, around)
     except KeyboardInterrupt:
         outcome, at_once = SweepOutcome.of(ledger, spec, interrupted=True), True
     finally:
@@ -151,18 +163,18 @@ class _Interrupted:
 
     def __init__(self, paths: SweepPaths, ledger: Ledger, messages: Messages, planned: int) -> None:
         self.paths, self.ledger, self.messages, self.planned = paths, ledger, messages, planned
-        self._told = False
+        #: Whether the answer is written.
+        self.answered = False
+        self.tell = Once(self._tell)
 
     @property
     def complete(self) -> bool:
         """Whether all planned trials are recorded."""
         return len(self.ledger.ended) >= self.planned
 
-    def tell(self) -> None:
-        if not self._told:
-            self._told = True
-            recorded = len(self.ledger.ended)
-            self.messages.say(interrupted(self.paths, recorded, self.planned))
+    def _tell(self) -> None:
+        recorded = len(self.ledger.ended)
+        self.messages.say(interrupted(self.paths, recorded, self.planned, self.answered))
 
 
 class _Notify:

@@ -9,19 +9,26 @@ from dataclasses import dataclass
 from backdoor.datasets.summary import DataSummary
 from backdoor.errors import escaped
 from backdoor.wording import counted, noun_for
+from sweeps.scheduling.loop import SIGTERM_SECONDS
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command
 
-#: What a first Ctrl-C does.
+#: What a first Ctrl-C or SIGTERM does.
 STOPPING = (
-    "\nStopping when the running trials have ended. A second Ctrl-C or SIGTERM stops at once: "
-    "then these trials are lost, recorded ones are not."
+    "\nStopping when the running trials have ended, after SIGTERM within "
+    f"{SIGTERM_SECONDS:g} s. A second Ctrl-C or SIGTERM stops at once: then these trials are lost, "
+    "recorded ones are not."
 )
 
 
-def interrupted(paths: SweepPaths, recorded: int, planned: int) -> str:
+def interrupted(paths: SweepPaths, recorded: int, planned: int, answered: bool = False) -> str:
     """What is recorded after an interrupt, and what goes on from there. recorded: trials that are
-    not to be trained again."""
+    not to be trained again. answered: whether the answer is written, so that only MLflow lacks
+    trials."""
+    if answered:
+        trials = f"{counted(recorded, 'trial')} and the answer are recorded"
+        again = command("sweeps", "mirror", paths.root)
+        return f"Interrupted: {trials}; MLflow may lack some. Go on with: {again}"
     if recorded >= planned:
         again = command("sweeps", "region", paths.root)
         trials = f"all {counted(planned, 'trial')} {noun_for(planned, 'is', 'are')}"

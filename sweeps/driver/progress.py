@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TextIO
 
@@ -157,6 +157,15 @@ class Progress:
             began = work_began(rows["pack_id"].to_pylist(), rows["seconds"].to_pylist(), ended)
             self.meter.began = None if began is None else now - (max(ended) - began)
         self.meter.add(rows.num_rows, now)
+
+    def above(self, show: Callable[[str], None]) -> Callable[[str], None]:
+        """`show` for lines that are to stand above this one."""
+
+        def shown(line: str) -> None:
+            self._line.clear()
+            show(line)
+
+        return shown
 
     def show(self, last: bool = False) -> None:
         """Redraws the line where it is time for that; last: in any case, and it stays."""

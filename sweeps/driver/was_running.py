@@ -16,7 +16,7 @@ from sweeps.storage.running_file import Running, read_running, remove_running
 SERIAL = "serial"
 #: What helps where a trial ends that process again and again.
 REMEDY = (
-    "If it ends the process again, use the runner `tune` instead of `serial`: it trains in other "
+    "If the process ends again, use the runner `tune` instead of `serial`: it trains in other "
     "processes, so that such a trial fails and all others go on"
 )
 

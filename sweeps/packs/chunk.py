@@ -90,7 +90,7 @@ class Chunk:
         limits = from_plain(content["limits"])
         without = (tuple((name, why) for name, why in each) for each in content["without"])
         of_packs = zip(packs, limits, without, strict=True)
-        return Chunk(tuple(Pack(trials, settings, *other) for trials, *other in of_packs))
+        return Chunk(tuple(Pack(own, settings, limit, less) for own, limit, less in of_packs))
 
 
 class _Parts:

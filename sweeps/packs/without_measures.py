@@ -7,6 +7,7 @@ every attack without a clean baseline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from backdoor.config import Attack, measure_id
@@ -27,9 +28,17 @@ def without_broken(pack: Pack, failure: Failure) -> Pack | None:
     of_pack = [measure_id(measure) for measure in pack.settings.measures]
     known = dict(pack.without)
     broken = [name for name in failure.measures if name in of_pack and name not in known]
-    known |= dict.fromkeys(broken, failure.error)
-    if not broken or known.keys() >= set(of_pack):
-        return None
+    less = without(pack, dict.fromkeys(broken, failure.error))
+    return less if len(less.without) > len(known) else None
+
+
+def without(pack: Pack, broken: Mapping[str, str]) -> Pack:
+    """The pack without these measures too, by id with the reason; as it is, where none would be
+    left to measure its clean baselines with."""
+    of_pack = [measure_id(measure) for measure in pack.settings.measures]
+    known = dict(broken) | dict(pack.without)
+    if all(name in known for name in of_pack):
+        return pack
     return replace(pack, without=tuple((name, known[name]) for name in of_pack if name in known))
 
 

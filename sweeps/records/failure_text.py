@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 
 from backdoor.errors import escaped, shortened
+from sweeps.addresses import scrubbed
 from sweeps.records.failure import Failure
-from sweeps.storage.addresses import scrubbed
 
 #: Characters of an error in a line, and of a trial's and a node's id.
 LONGEST_ERROR, ID_LENGTH, NODE_LENGTH = 300, 8, 8

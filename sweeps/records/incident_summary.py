@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from sweeps.records.failure import PREEMPTED, Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
-from sweeps.storage.incident_log import IncidentLog
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,9 @@ class NodeState:
     since: float
 
 
-def known_incidents(file: Path) -> list[Incident]:
-    """All incidents of a folder's log, without damaged ones; none where there is no such file."""
-    if not file.is_file():
-        return []
-    return [each for each in IncidentLog(file).read() if _is_sound(each)]
+def sound(incidents: Iterable[Incident]) -> list[Incident]:
+    """Those of which all values are of their types: the file may have been changed by hand."""
+    return [each for each in incidents if _is_sound(each)]
 
 
 def of_last_run(incidents: Sequence[Incident]) -> list[Incident]:
@@ -86,7 +82,6 @@ def in_common(run: Sequence[Incident]) -> str | None:
 
 
 def _is_sound(incident: Incident) -> bool:
-    """Whether all values are of their types: the file may have been changed by hand."""
     texts = (incident.host, incident.node_id, incident.text)
     return (
         isinstance(incident.what, str)
@@ -100,8 +95,8 @@ def _is_sound(incident: Incident) -> bool:
 
 def _is_sound_failure(failure: Failure) -> bool:
     own = {each.name: getattr(failure, each.name) for each in fields(failure)}
-    needed = [own.pop("error"), own.pop("cause"), *own.pop("suspects")]
-    own.pop("died")
-    return all(isinstance(each, str) for each in needed) and all(
-        each is None or isinstance(each, str) for each in own.values()
-    )
+    needed = [own.pop("error"), own.pop("cause")]
+    del own["died"]  # whatever it is, it is true or false
+    for value in own.values():
+        needed += value if isinstance(value, tuple) else [] if value is None else [value]
+    return all(isinstance(each, str) for each in needed)

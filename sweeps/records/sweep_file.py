@@ -73,10 +73,11 @@ class AcceptedCode(TypedDict):
 class ReusedSweeps(TypedDict, total=False):
     """reuse: folders of sweeps whose trials a sweep takes over. learned: id of a verification whose
     trainings were fed back into the search, to how many these are; `planned` has them too, beyond
-    what the search itself may train."""
+    what the search itself may train. accepted_code: changes of users' code that were accepted."""
 
     reuse: list[str]
     learned: dict[str, int]
+    accepted_code: list[AcceptedCode]
 
 
 class Defaults(TypedDict, total=False):
@@ -102,7 +103,6 @@ class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     criteria_digest: of what is stored of the spec, so that a change by hand is noticed.
     data: what was read of the data set. specs: those that the sweep has had, the present one last:
     an extended sweep has several. user, host: who began the sweep, and on which machine.
-    accepted_code: changes of users' code that were accepted, where there are any.
     """
 
     schema_version: int
@@ -129,7 +129,6 @@ class SweepFile(SelectedClasses, ReusedSweeps, Defaults):
     specs: NotRequired[list[AskedSpec]]
     user: NotRequired[str]
     host: NotRequired[str]
-    accepted_code: NotRequired[list[AcceptedCode]]
 
 
 #: The types of what every entry of `specs` has.

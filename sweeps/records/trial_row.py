@@ -32,8 +32,8 @@ class TrialRow:
     traceback, and log, the last lines that it printed. predicted: the verdict that was certain
     before the end, and why (the column `foretold`); thresholds: that this verdict is about.
     source_digest: of the source of users' kinds that the trial was computed with. reused_from: id
-    of the sweep that trained it, None for this one; `verify/ID` where a verification did.
-    finished_at: seconds since 1970.
+    of the sweep that trained it, None for this one; `verify/ID` where a verification of this sweep
+    did. finished_at: seconds since 1970.
 
     A stopped trial has a curve, and the numbers of images that its counts are out of, but no other
     counts: those of its measurements are None as well.

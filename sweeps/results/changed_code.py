@@ -79,8 +79,8 @@ def check_code(
 ) -> CodeCheck:
     """Compares the code of users' kinds with that of recorded trials; writes nothing.
 
-    accept: whether changed code is accepted. flag: how the user says so. ledger: the trials' folder,
-    by default the sweep's own; else a verification's.
+    accept: whether changed code is accepted. flag: how the user says so. ledger: the folder of the
+    trials, by default the sweep's own; else a verification's.
 
     Raises:
         UserError: code has changed and that is not accepted, with every kind.
@@ -138,8 +138,8 @@ def _written(paths: SweepPaths) -> str:
 def _accepted(
     entries: Sequence[AcceptedCode], group: CodeGroup, present: str
 ) -> AcceptedCode | None:
-    wanted = list(group.kinds), group.digest, present
-    same = (e for e in entries if (list(e["kinds"]), e["before"], e["after"]) == wanted)
+    looked_for = list(group.kinds), group.digest, present
+    same = (e for e in entries if (list(e["kinds"]), e["before"], e["after"]) == looked_for)
     return next(same, None)
 
 
@@ -169,16 +169,18 @@ def _mistake(group: CodeGroup, flag: str) -> Mistake:
 
 
 def _where(group: CodeGroup) -> str:
-    """Where the code lies that has changed: its files, those that were changed later first."""
-    parts = []
-    for unit in user_code(group.kinds).values():
-        files = unit.sources()
-        later = [name for name, file in files if file.stat().st_mtime > group.until]
-        names = ", ".join(later[:SHOWN]) + (", ..." if len(later) > SHOWN else "")
-        of = counted(len(files), ".py file")
-        home = f"{unit.places[0]} ({of}{f'; changed since then: {names}' if names else ''})"
-        parts.append(home if unit.is_package else str(unit.places[0]))
-    return f"other code in {'; '.join(parts)}"
+    """Where the code lies that has changed. Files that were written later are named, unless all of
+    them were, as those that were sent to a cluster."""
+    units = user_code(group.kinds).values()
+    files = [source for unit in units for source in unit.sources()]
+    later = [name for name, file in files if file.stat().st_mtime > group.until]
+    places = []
+    for unit in units:
+        count = f" ({counted(len(unit.sources()), '.py file')})" if unit.is_package else ""
+        places.append(f"{unit.places[0]}{count}")
+    names = ", ".join(later[:SHOWN]) + (", ..." if len(later) > SHOWN else "")
+    since = f"; written since then: {names}" if 0 < len(later) < len(files) else ""
+    return f"other code in {' and '.join(places)}{since}"
 
 
 def _of_other_code(group: CodeGroup) -> str:

@@ -6,6 +6,7 @@ nothing itself, whatever the error of a user does when it is shown.
 
 from __future__ import annotations
 
+import functools
 import socket
 import sys
 import sysconfig
@@ -18,8 +19,8 @@ from backdoor.memory_errors import LONGEST_CHAIN, cause_of, chained, out_of_memo
 from backdoor.settings.outside import OURS
 from backdoor.settings.source_files import is_installed
 from backdoor.settings.users_errors import PACKAGES
+from sweeps.addresses import scrubbed
 from sweeps.records.failure import MEMORY, OPEN, Failure
-from sweeps.storage.addresses import scrubbed
 
 #: Characters kept of an error, and of a traceback, of which the middle is left out.
 LONGEST_ERROR, LONGEST_TRACEBACK = 2000, 20_000
@@ -93,17 +94,20 @@ def is_users(called: FrameType) -> bool:
         return False
     if name.partition(".")[0] in PACKAGES or file.startswith("<"):  # the latter of notebooks
         return True
-    return not is_installed(Path(file)) and not _is_script(Path(file))
+    return _is_outside(file)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_outside(file: str) -> bool:
+    """Whether a file is not installed, nor a command that a package brings, such as `sweeps`."""
+    scripts = Path(sysconfig.get_path("scripts"))
+    script = Path(file).parent == scripts and not file.endswith(".py")
+    return not script and not is_installed(Path(file))
 
 
 def _is_ours(called: FrameType) -> bool:
     name = str(called.f_globals.get("__name__", ""))
     return f"{name}.".startswith(OURS)
-
-
-def _is_script(file: Path) -> bool:
-    """Whether it is a command that an installed package brings, such as `sweeps`."""
-    return file.parent == Path(sysconfig.get_path("scripts")) and file.suffix != ".py"
 
 
 def _calls(error: BaseException) -> list[_Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ PATIENCE = 8.0
 LATE = 120.0
 #: Seconds from which a pack without a deadline is asked about.
 UNKNOWN_FOR = 600.0
+
+#: How Ray says that it ended a worker since its node was short of memory.
+_SHORT_OF_MEMORY = re.compile(r"out.?of.?memory|low on memory", re.IGNORECASE)
 
 
 @dataclass
@@ -208,8 +212,8 @@ class InFlight:
 
     def _lost(self, held: _Held, error: str) -> None:
         host, node_id = held.node or (None, None)
-        memory = "memory" in error and "OutOfMemory" in error
-        failure = Failure(error, MEMORY if memory else PREEMPTED, host=host, node_id=node_id)
+        cause = MEMORY if _SHORT_OF_MEMORY.search(error) else PREEMPTED
+        failure = Failure(error, cause, host=host, node_id=node_id)
         self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
 
     def overdue(self) -> list[str]:
@@ -223,7 +227,7 @@ class InFlight:
         ran, limit = time.monotonic() - held.since, held.deadlines[0]
         if limit is not None:
             late = ran > limit + LATE
-            held.too_long = f"it took longer than {limit:.0f} s" if late else ""
+            held.too_long = self.feed.overdue(held.packs[0], ran) if late else ""
         elif ran > UNKNOWN_FOR:
             held.too_long = self.feed.overdue(held.packs[0], ran)
         return bool(held.too_long)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,9 +26,11 @@ from unittest import mock
 import ray
 from ray._private import node, ray_constants, services, worker
 
-from sweeps.runners.processes import descendants, in_sessions, kill
-from sweeps.runners.watcher import Watcher
+from sweeps.runners.processes import kill
+from sweeps.runners.watcher import Watcher, end, members
 
+#: The name of a variable by which the processes of one head are known.
+MARK = "BACKDOOR_SWEEPS_HEAD"
 #: What processes of the head read from the environment.
 HEAD_ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # addresses are those of loopback
@@ -36,10 +39,12 @@ HEAD_ENVIRONMENT = {
 
 
 class LocalHead:
-    """The processes of one local Ray. `started`: within, `ray.init` starts them."""
+    """The processes of one local Ray, from `starting` to `end`."""
 
     def __init__(self) -> None:
-        self._watcher = Watcher()
+        #: The environment variable that all its processes begin with.
+        self.mark = f"{MARK}={os.getpid()}-{secrets.token_hex(4)}"
+        self._watcher = Watcher(self.mark)
         #: Sessions of the head's processes, those of their children too.
         self.sessions: set[int] = set()
 
@@ -47,7 +52,8 @@ class LocalHead:
     def starting(self) -> Iterator[None]:
         """Within: `ray.init(address="local")` starts a head as described above."""
         with contextlib.ExitStack() as changed:
-            changed.enter_context(mock.patch.dict(os.environ, HEAD_ENVIRONMENT))
+            variables = HEAD_ENVIRONMENT | dict([self.mark.split("=")])
+            changed.enter_context(mock.patch.dict(os.environ, variables))
             changed.enter_context(on_loopback())
             for where, name, other in (
                 (services, "ConsolePopen", self._popen()),
@@ -79,6 +85,10 @@ class LocalHead:
         self.sessions.add(session)
         self._watcher.add(session)
 
+    def processes(self) -> list[int]:
+        """Processes that run: those of Ray, and what packs have started."""
+        return members(self.sessions, self.mark)
+
     def end(self) -> None:
         """Disconnects, and kills what was started. Ray itself would wait a second for each
         process, and leave what packs have started."""
@@ -87,11 +97,10 @@ class LocalHead:
         try:
             ray.shutdown()
         finally:
-            kill({pid for leader in self.sessions for pid in descendants(leader)})
-            kill(in_sessions(self.sessions))
+            kill(self.processes())
             if own is not None:
                 own.kill_all_processes(check_alive=False, allow_graceful=False)
-            kill(in_sessions(self.sessions))
+            end(self.sessions, self.mark)
             self._watcher.close()
 
 

@@ -7,41 +7,23 @@ import os
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-
-
-def _table() -> Iterator[tuple[int, int, int, str]]:
-    """Id, parent, session and state of each process, as /proc lists them."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name in parentheses may hold spaces; the fields are counted from its end.
-            fields = entry.read_text(errors="replace").rpartition(")")[2].split()
-            yield int(entry.parent.name), int(fields[1]), int(fields[3]), fields[0]
 
 
 def descendants(pid: int) -> list[int]:
     """Children of a process and their children, as /proc lists them; empty where it is missing."""
     children = defaultdict[int, list[int]](list)
-    for each, parent, _, _ in _table():
-        children[parent].append(each)
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The name in parentheses may hold spaces; the parent's id is the second field after it.
+            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children[parent].append(int(entry.parent.name))
     found = list(children[pid])
     for each in found:  # which grows
         found += children[each]
     return found
-
-
-def sessions_of(pids: Iterable[int]) -> set[int]:
-    """Sessions that these processes lead: those of their children, too, also when they are gone."""
-    asked = set(pids)
-    return {session for each, _, session, _ in _table() if each in asked and each == session}
-
-
-def in_sessions(sessions: Iterable[int]) -> list[int]:
-    """Processes of these sessions that run, and not only wait for their parent to notice."""
-    asked = set(sessions)
-    return [each for each, _, session, state in _table() if session in asked and state not in "ZX"]
 
 
 def kill(pids: Iterable[int]) -> None:
@@ -49,17 +31,6 @@ def kill(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-
-
-def kill_descendants(spared: Iterable[int] = ()) -> None:
-    """Ends all that this process has started and what those have, but for `spared`, at once.
-
-    A process whose parent has ended belongs to nobody's children any more; its session tells.
-    """
-    started = set(descendants(os.getpid())) - set(spared)
-    led = sessions_of(started)
-    kill(started)
-    kill(set(in_sessions(led)) - set(spared))
 
 
 def spare_sigterm() -> None:

@@ -14,6 +14,7 @@ import ray
 from ray._private import utils
 
 from backdoor.errors import Mistake, UserError
+from backdoor.reading.cache_files import cache_folder
 from sweeps.runners.local_head import LocalHead, on_loopback
 from sweeps.runners.ray_address import (
     no_cluster,
@@ -22,6 +23,7 @@ from sweeps.runners.ray_address import (
     refuse_dead_address,
 )
 from sweeps.runners.sent_code import job_config, note_not_sent
+from sweeps.runners.sockets import warn_once
 
 
 def is_connected() -> bool:
@@ -100,6 +102,8 @@ def _start(workers: int | None, kinds: Sequence[str]) -> LocalHead:
                 include_dashboard=False,
                 object_store_memory=256 * 2**20,
             )
+        if (warning := warn_once([os.getpid(), *head.processes()], cache_folder())) is not None:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
     except BaseException:
         head.end()
         raise

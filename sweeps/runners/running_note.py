@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from sweeps.packs.pack import Pack
-from sweeps.storage.running_file import Running, remove_running, write_running
+from sweeps.storage.running_file import Running, RunningFile
 
 #: What the trigger of a clean baseline is called.
 CLEAN = "clean"
@@ -18,18 +18,18 @@ class RunningNote:
     """Keeps running.json: `note(pack)` before a pack, `note(None)` when none runs any more.
 
     Between two packs the file keeps the last one: it is in the ledger then, whose readers know
-    that it has ended. So a pack costs one small file, about 50 microseconds.
+    that it has ended. So a pack costs one write, about 50 microseconds.
     """
 
     def __init__(self, file: Path) -> None:
-        self._file, self._host, self._told = file, socket.gethostname(), ""
+        self._file, self._host, self._told = RunningFile(file), socket.gethostname(), ""
 
     def __call__(self, pack: Pack | None) -> None:
         if pack is None:
-            remove_running(self._file)
+            self._file.remove()
             self._told = ""
         elif pack.pack_id != self._told:
-            write_running(self._file, _running(pack, self._host))
+            self._file.write(_running(pack, self._host))
             self._told = pack.pack_id
 
 

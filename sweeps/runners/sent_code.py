@@ -33,7 +33,7 @@ _INSTALL = "Or install it on every node of the cluster, as a package."
 
 
 def named_kinds(*parts: object) -> list[str]:
-    """The kinds `module:Class` of users in plain values, such as a spec's, whose class is loaded."""
+    """The kinds `module:Class` of users in plain values, such as a spec, that are loaded."""
     return [kind for kind in kinds_written(*parts) if _loaded(kind)]
 
 
@@ -146,7 +146,7 @@ def note_not_sent(kinds: Sequence[str]) -> str | None:
 
 @contextlib.contextmanager
 def job_config(kinds: Sequence[str], address: str | None, with_cwd: bool) -> Iterator[JobConfig]:
-    """How Ray is to be connected, for as long as that takes, so that workers can import these kinds.
+    """How Ray is to be connected so that workers can import these kinds; valid while it connects.
 
     address: of a cluster, None for workers that are started here, which find the code where it
     lies. with_cwd: whether the current folder is on their path, as it is on that of this process.

@@ -51,9 +51,9 @@ class SerialRunner:
         """As `work`; whatever it raises fails this pack only, unless a signal interrupts it."""
         try:
             return self.work(pack, **hooks)
-        except (Exception, KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # SystemExit, for instance
+        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
+            raise  # `attempt` knows what to do with these
+        except BaseException as error:
             raise TrainingError(f"the training raised {describe(error)}") from error
 
 

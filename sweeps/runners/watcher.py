@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 
 #: Seconds for which what starts while others are ended is looked for.
@@ -26,12 +26,20 @@ LOOK_FOR = 5.0
 _OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Watcher:
-    """Ends sessions of processes when this process is gone, however it ended."""
+#: Watchers of this process, which are to outlive it.
+watching: set[int] = set()
 
-    def __init__(self) -> None:
+
+class Watcher:
+    """Ends sessions of processes when this process is gone, however it ended.
+
+    mark: NAME=VALUE of an environment variable; processes that began with it end as well, for
+    instance one with a session of its own.
+    """
+
+    def __init__(self, mark: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(os.getpid())],
+            [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -40,6 +48,7 @@ class Watcher:
             cwd="/",
             preexec_fn=_blocked,
         )
+        watching.add(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -53,6 +62,7 @@ class Watcher:
 
     def close(self) -> None:
         """Ends the process: the sessions are gone."""
+        watching.discard(self._process.pid)
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None
@@ -63,15 +73,25 @@ def _blocked() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _OTHERS)
 
 
-def _members(sessions: set[int]) -> list[int]:
-    """Processes of these sessions that run."""
-    found = list[int]()
+def members(sessions: Collection[int], mark: str) -> list[int]:
+    """Processes that run, and are of these sessions or began with this environment variable."""
+    found, marked = list[int](), b"\0" + mark.encode() + b"\0"
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
+            # The name in parentheses may hold spaces; the fields are counted from its end.
             fields = entry.read_text(errors="replace").rpartition(")")[2].split()
-            if int(fields[3]) in sessions and fields[0] not in "ZX":
+            belongs = int(fields[3]) in sessions or marked in _environment(entry.parent)
+            if belongs and fields[0] not in "ZX":
                 found.append(int(entry.parent.name))
     return found
+
+
+def _environment(process: Path) -> bytes:
+    """Variables that a process began with, each between two null bytes; those of others, and of a
+    process that has written its title over them, are unknown."""
+    with contextlib.suppress(OSError):
+        return b"\0" + (process / "environ").read_bytes()
+    return b""
 
 
 def _told(source: int, watched: int) -> set[int]:
@@ -81,7 +101,7 @@ def _told(source: int, watched: int) -> set[int]:
         at.append(os.pidfd_open(watched))
     while not ended:
         ready, _, _ = select.select(at, [], [])
-        ended = (at[-1] in ready and len(at) == 2) or os.getppid() != watched
+        ended = (len(at) == 2 and at[-1] in ready) or os.getppid() != watched
         if source in ready:
             # A fork of the sweep may hold the pipe, so its end is not all that counts.
             read = os.read(source, 65536) if not ended else _rest(source)
@@ -97,15 +117,15 @@ def _rest(source: int) -> bytes:
         return b""
 
 
-def _end(sessions: set[int], clock: Callable[[], float] = time.monotonic) -> None:
-    """Kills the members of these sessions until there are none."""
-    until = clock() + LOOK_FOR
-    while (left := _members(sessions)) and clock() < until:
+def end(sessions: Collection[int], mark: str, look_for: float = LOOK_FOR) -> None:
+    """Kills the members until there are none, or for so many seconds."""
+    until = time.monotonic() + look_for
+    while (left := members(sessions, mark)) and time.monotonic() < until:
         for each in left:
             with contextlib.suppress(OSError):
                 os.kill(each, signal.SIGKILL)
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":
-    _end(_told(sys.stdin.fileno(), int(sys.argv[1])))
+    end(_told(sys.stdin.fileno(), int(sys.argv[1])), sys.argv[2])

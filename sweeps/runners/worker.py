@@ -75,8 +75,8 @@ def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure 
     try:
         return work(pack, **hooks), None
     except (Exception, SystemExit) as error:
-        found = {"suspects": suspects_of(error), "measures": measures_of(error)}
-        failure = replace(failure_of(error), **found)
+        suspects, measures = suspects_of(error), measures_of(error)
+        failure = replace(failure_of(error), suspects=suspects, measures=measures)
     if failure.cause == MEMORY:
         release_memory()
         failure = replace(failure, error=TOO_LARGE + failure.error)

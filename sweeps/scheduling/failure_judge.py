@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from backdoor.config import measure_id
 from backdoor.triggers import Trigger
 from sweeps.packs.pack import Pack
 from sweeps.packs.without_measures import without_broken
@@ -26,8 +27,8 @@ from sweeps.records.failure import HANG, MEMORY, OPEN, PREEMPTED, TIME, TRIAL, F
 #: Failures after which a trial is at fault, and workers that it may lose while it is alone.
 TWICE, LOSSES = 2, 3
 #: Hangs, and deaths, in images of one trigger after which all trials with it are at fault, if none
-#: has ever ended: each hang takes minutes.
-TRIGGER_HANGS, TRIGGER_DEATHS = 2, 6
+#: with it has ever succeeded: each hang takes minutes, each death a new process.
+TRIGGER_HANGS, TRIGGER_DEATHS = 2, 3
 #: Different configurations that fail before a sweep ends in which nothing has succeeded.
 GIVE_UP = 5
 
@@ -36,13 +37,15 @@ GIVE_UP = 5
 class Verdict:
     """What is to happen with a failed pack.
 
-    recorded: the trials that are at fault, with the failure as it is decided. again: packs to be
-    tried again; late: only after what is waiting. None of these: it waits until something succeeds.
+    recorded: the failure as it is decided; guilty: the trials that are at fault. again: packs to be
+    tried again at once; late: only after what is waiting. None of these: it waits until something
+    succeeds.
     """
 
     recorded: Failure | None = None
+    guilty: Pack | None = None
     again: tuple[Pack, ...] = ()
-    late: bool = False
+    late: tuple[Pack, ...] = ()
 
 
 @dataclass
@@ -67,6 +70,8 @@ class FailureJudge:
         self._losses: Counter[str] = Counter()  # of packs that were alone, by their id
         self._ended: Counter[tuple[str, Trigger]] = Counter()  # by cause and trigger
         self._proven: set[Trigger] = set()  # those with which some trial has ended
+        #: Measures whose images cannot be made, and why: clean baselines go without them.
+        self.broken_measures: dict[str, str] = {}
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -94,12 +99,14 @@ class FailureJudge:
 
     def failed(self, pack: Pack, failure: Failure) -> Verdict:
         """A pack failed on the failure's node."""
-        if (known := self._trigger_at_fault(pack, failure)) is not None:
-            return self._guilty(pack, known)
-        if self._nodes[failure.node_id].succeeded and (less := without_broken(pack, failure)):
+        if self._trigger_at_fault(pack, failure):
+            suspects, others = _apart(pack, failure.suspects)
+            cause = failure if failure.cause == HANG else failure.because(TRIAL)
+            return replace(self._guilty(suspects or pack, cause), again=others)
+        if self._nodes[failure.node_id].succeeded and (less := self._less(pack, failure)):
             return Verdict(again=(less,))
         if len(pack.trials) > 1:
-            return Verdict(again=divided(pack, failure.suspects))
+            return _divided(pack, failure.suspects)
         (trial,) = pack.trials
         self.failures[trial.trial_id].append(failure)
         decided = self.decide(trial.trial_id)
@@ -107,12 +114,18 @@ class FailureJudge:
             return self._guilty(pack, decided)
         own = self.failures[trial.trial_id]
         there = sum(each.node_id == failure.node_id for each in own)
-        return Verdict(again=(pack,), late=True) if there < TWICE else Verdict()
+        return Verdict(late=(pack,)) if there < TWICE else Verdict()
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
         """The trials are at fault; clean baselines may still be measured with other triggers."""
+        less = self._less(pack, failure)
+        return Verdict(failure, pack) if less is None else Verdict(late=(less,))
+
+    def _less(self, pack: Pack, failure: Failure) -> Pack | None:
+        """The pack without measures whose images cannot be made, if that is why it failed."""
         less = without_broken(pack, failure)
-        return Verdict(recorded=failure) if less is None else Verdict(again=(less,))
+        self.broken_measures |= {} if less is None else dict(less.without)
+        return less
 
     def lost(self, pack: Pack, failure: Failure, alone: bool) -> Verdict:
         """The worker that had this pack, or its node, was lost. alone: it had no other pack."""
@@ -123,7 +136,7 @@ class FailureJudge:
             return Verdict(again=(pack,))
         if len(pack.trials) > 1:
             return Verdict(again=pack.halves())
-        return Verdict(recorded=failure.because(PREEMPTED))
+        return Verdict(failure.because(PREEMPTED), pack)
 
     def decide(self, trial_id: str) -> Failure | None:
         """The failure for which the trial is at fault, by all that is known now; else None."""
@@ -146,25 +159,43 @@ class FailureJudge:
         """Whether another configuration has succeeded where this one failed."""
         return bool(self._nodes[failure.node_id].succeeded - {trial_id})
 
-    def _trigger_at_fault(self, pack: Pack, failure: Failure) -> Failure | None:
-        """The failure, decided for the whole pack, where its trigger always ends like that."""
-        trials = {trial.trial_id for trial in pack.trials}
-        if not failure.died or not trials or trials != trials & set(failure.suspects):
-            return None
-        trigger = _trigger_of(pack)
+    def _trigger_at_fault(self, pack: Pack, failure: Failure) -> bool:
+        """Whether the process always ends while it makes the images of this trigger."""
         limit = {HANG: TRIGGER_HANGS, OPEN: TRIGGER_DEATHS}.get(failure.cause)
-        if limit is None or trigger is None or trigger in self._proven:
-            return None
+        trigger = suspected_trigger(pack, failure)
+        if not failure.died or limit is None or trigger is None or trigger in self._proven:
+            return False
         self._ended[failure.cause, trigger] += 1
-        if self._ended[failure.cause, trigger] < limit:
-            return None
-        return failure if failure.cause == HANG else failure.because(TRIAL)
+        fit = bool(self._nodes[failure.node_id].succeeded)
+        return fit and self._ended[failure.cause, trigger] >= limit
 
 
-def divided(pack: Pack, suspects: Sequence[str]) -> tuple[Pack, ...]:
-    """The pack in two: suspects and the others, else halves."""
-    apart = pack.apart(set(suspects))
-    return apart if len(apart) == 2 else pack.halves()
+def suspected_trigger(pack: Pack, failure: Failure) -> Trigger | None:
+    """The trigger whose images were being made, if that was so."""
+    for measure in pack.settings.measures:
+        if measure_id(measure) in failure.measures:
+            return measure.trigger
+    suspects, _ = _apart(pack, failure.suspects)
+    return None if suspects is None else _trigger_of(suspects)
+
+
+def _apart(pack: Pack, trial_ids: Sequence[str]) -> tuple[Pack | None, tuple[Pack, ...]]:
+    """The trials with these ids, and the others, if there are any."""
+    parts = pack.apart(set(trial_ids))
+    if len(parts) == 2:
+        return parts[0], parts[1:]
+    known = {trial.trial_id for trial in pack.trials} & set(trial_ids)
+    return (pack, ()) if known else (None, (pack,))
+
+
+def _divided(pack: Pack, suspects: Sequence[str]) -> Verdict:
+    """The pack in two: suspects, which come last, and the others; else halves, of which one comes
+    at once. So what is fit succeeds soon, and then more is known of what is not."""
+    suspected, others = _apart(pack, suspects)
+    if suspected is not None and others:
+        return Verdict(again=others, late=(suspected,))
+    first, second = pack.halves()
+    return Verdict(again=(first,), late=(second,))
 
 
 def _trigger_of(pack: Pack) -> Trigger | None:

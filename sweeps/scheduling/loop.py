@@ -9,6 +9,7 @@ search is told what the ledger holds, and none of it is trained again.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -17,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from backdoor.wording import counted
 from sweeps.early_stopping.predictor import predictor_of
 from sweeps.ledger import Ledger, Rows
 from sweeps.packs.pack import PackSettings
+from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import STARTED, Incident
 from sweeps.runners import Runner
+from sweeps.scheduling.deadlines import Predicted
 from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.scheduling.sweep_feed import Observer, SweepFeed
@@ -29,6 +33,9 @@ from sweeps.search import Search
 from sweeps.spec import SweepSpec
 from sweeps.storage.incident_log import IncidentLog
 from sweeps.storage.paths import SweepPaths
+
+#: Seconds that running packs have after SIGTERM, whose sender will soon kill.
+SIGTERM_SECONDS = 6.0
 
 __all__ = ["Observer", "SweepFeed", "SweepOutcome", "run_search"]
 
@@ -66,6 +73,17 @@ class SweepOutcome:
         )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sweep is told by who runs it. say: shows a line about a worker that died or a node
+    that is left out. data_fingerprint: of the data that every node must have. predicted: seconds
+    of packs of which nothing like them has ended, see `Deadlines`."""
+
+    say: Callable[[str], None] = lambda line: None
+    data_fingerprint: str | None = None
+    predicted: Predicted | None = None
+
+
 def run_search(
     spec: SweepSpec,
     ledger: Ledger,
@@ -74,24 +92,23 @@ def run_search(
     observers: Sequence[Observer] = (),
     on_interrupt: Callable[[], None] = lambda: None,
     pool: TrialPool | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    data_fingerprint: str | None = None,
+    around: Surroundings | None = None,
 ) -> SweepOutcome:
     """Runs the search to its end, or until it is interrupted.
 
-    pool: finished trials of other sweeps, which are recorded where the search asks for them. say:
-    shows a line about a worker that died or a node that is left out. data_fingerprint: of the data
-    that every node must have.
+    pool: finished trials of other sweeps, which are recorded where the search asks for them.
 
-    The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; the second one
-    raises KeyboardInterrupt. What has been recorded stays recorded in either case.
+    The first SIGINT or SIGTERM lets running packs end and calls `on_interrupt`; after SIGTERM they
+    have `SIGTERM_SECONDS`. Then, or with a second signal, KeyboardInterrupt is raised. What has
+    been recorded stays recorded in any case.
     """
     search.tell(_present(ledger))
     predictor, settings = predictor_of(spec), PackSettings.of(spec)
     log = IncidentLog(SweepPaths(ledger.folder.parent).incidents)
     log.append(Incident(STARTED, time.time()))
-    retries = Retries(say, log, settings.time_limit is not None)
-    given = predictor, spec.files, pool, retries, data_fingerprint
+    around = around or Surroundings()
+    retries = Retries(around.say, log, settings.time_limit is not None)
+    given = predictor, spec.files, pool, retries, around.data_fingerprint, around.predicted
     feed = SweepFeed(search, ledger, settings, observers, *given)
     with _interruptible(feed.stopping, on_interrupt):
         runner.run(feed)
@@ -99,7 +116,11 @@ def run_search(
         raise feed.error
     # A runner that returns before the feed is done has left trials that nobody trained.
     interrupted = feed.stopping.is_set() or not feed.done
-    return SweepOutcome.of(ledger, spec, interrupted, retries.open_trials)
+    outcome = SweepOutcome.of(ledger, spec, interrupted, retries.open_trials)
+    if outcome.open and not interrupted:
+        cause = common_cause(list(retries.open_trials.values()))
+        around.say(f"{counted(outcome.open, 'trial')} left open, {cause}")
+    return outcome
 
 
 def _present(ledger: Ledger) -> Rows:
@@ -116,16 +137,32 @@ def _interruptible(stopping: threading.Event, on_interrupt: Callable[[], None]) 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ended, guard = threading.Event(), threading.Lock()
+
+    def stop() -> None:
+        with guard:
+            if not ended.is_set():
+                # It wakes the main thread where it waits, and is counted as the second signal.
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    over = threading.Timer(SIGTERM_SECONDS, stop)
+    over.daemon = True
 
     def handle(number: int, interrupted: FrameType | None) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
-        on_interrupt()
+        if number == signal.SIGTERM:
+            over.start()
+        with contextlib.suppress(RuntimeError):  # the signal came while something was printed
+            on_interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
+        over.cancel()
+        with guard:  # a signal that comes after the handlers are restored would end the process
+            ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from sweeps.packs.pack import Pack
 from sweeps.records.failure import NODE, Failure
 from sweeps.records.failure_text import back_line, common_cause, death_line, node_line
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STOPPED, Incident
-from sweeps.scheduling.failure_judge import FailureJudge, Verdict
+from sweeps.scheduling.failure_judge import FailureJudge, Verdict, suspected_trigger
 from sweeps.storage.incident_log import IncidentLog
 
 #: Lines about workers that died, after which only their number is said.
@@ -46,6 +47,9 @@ class Retries:
     def failed(self, pack: Pack, failure: Failure) -> Verdict:
         """A pack failed; what is to happen with it, where it does not wait here."""
         ids = _ids(pack)
+        if failure.died and (trigger := suspected_trigger(pack, failure)) is not None:
+            during = f"while the images of the trigger {trigger.kind_name()} were made"
+            failure = replace(failure, error=f"{failure.error}, {during}")
         verdict = self.judge.failed(pack, failure)
         self.latest |= dict.fromkeys(ids, failure)
         text = death_line(failure, ids) if failure.died else None
@@ -60,16 +64,12 @@ class Retries:
 
     def _placed(self, pack: Pack, verdict: Verdict) -> Verdict:
         """The verdict without what waits here."""
-        if verdict.recorded is not None:
-            self.forget(_ids(pack))
-            return verdict
-        if not verdict.again:
+        if verdict.guilty is not None:
+            self.forget(_ids(verdict.guilty))
+        elif not verdict.again and not verdict.late:
             self.parked.append(pack)
-            return verdict
-        if not verdict.late:
-            return verdict
-        self.late.extend(verdict.again)
-        return Verdict()
+        self.late.extend(verdict.late)
+        return verdict
 
     def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[tuple[Pack, Failure]]:
         """Trials of these packs have ended. Those that waited and are at fault by that; the others

@@ -14,14 +14,15 @@ from backdoor.errors import TrainingError
 from backdoor.wording import counted
 from sweeps.early_stopping.limits import StoppingLimits, in_words
 from sweeps.early_stopping.predictor import OutcomePredictor
-from sweeps.ledger import Ledger, Rows, failed_rows, with_column
+from sweeps.ledger import STOPPED, Ledger, Rows, failed_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings, make_packs
-from sweeps.records.failure import MEMORY, Failure
+from sweeps.packs.without_measures import without
+from sweeps.records.failure import MEMORY, TIME, Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.scheduling.chunk_size import ChunkSizer
 from sweeps.scheduling.controls import Controls
-from sweeps.scheduling.deadlines import UNKNOWN, Deadlines
+from sweeps.scheduling.deadlines import UNKNOWN, Deadlines, Predicted
 from sweeps.scheduling.failure_judge import Verdict
 from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
@@ -59,17 +60,19 @@ class SweepFeed:
         pool: TrialPool | None = None,
         retries: Retries | None = None,
         data_fingerprint: str | None = None,
+        predicted: Predicted | None = None,
     ) -> None:
         """files: digest → path of files named by recorded configurations, see
         `backdoor.settings.user_file`. pool: finished trials of other sweeps. retries: what becomes
-        of packs that fail. data_fingerprint: of the sweep's data, which every node must have."""
+        of packs that fail. data_fingerprint: of the sweep's data, which every node must have.
+        predicted: see `Deadlines`."""
         self.search, self.ledger, self.settings = search, ledger, settings
         self.observers, self._predictor, self._pool = observers, predictor, pool
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self.retries = retries or Retries(declared=settings.time_limit is not None)
         self.data_fingerprint = data_fingerprint
-        self.deadlines = Deadlines(settings.time_limit)
+        self.deadlines = Deadlines(settings.time_limit, predicted)
         self._controls = Controls(ledger, settings, files)
         self._chunk_sizer = ChunkSizer()
         self._queue: deque[Pack] = deque()
@@ -126,9 +129,12 @@ class SweepFeed:
                 self._fill_with_failed()
 
     def _fill_with_failed(self) -> None:
-        """What failed comes last. Where nothing but failed trials is left, one that succeeded
-        before shows whether the machine is at fault."""
+        """What failed comes last: as long as nothing has succeeded, when nothing else runs. Where
+        nothing but failed trials is left, one that succeeded before shows whether the machine is
+        at fault."""
         if self.retries.late:
+            if self._running and not self.retries.judge.succeeded_anywhere:
+                return
             self._queue.append(self.retries.late.popleft())
         elif self.retries.parked and not self._running:
             control = self._controls.once()
@@ -166,7 +172,10 @@ class SweepFeed:
         return Chunk((first, *map(self._limited, more)))
 
     def _limited(self, pack: Pack) -> Pack:
-        """The pack with limits by what is known now, where certain verdicts end trials."""
+        """The pack with limits by what is known now, where certain verdicts end trials, and without
+        measures that are known to fail."""
+        if self.retries.judge.broken_measures:
+            pack = without(pack, self.retries.judge.broken_measures)
         if self._predictor is None:
             return pack
         return replace(pack, limits=tuple(map(self.limits, pack.trials)))
@@ -248,7 +257,9 @@ class SweepFeed:
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
             seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
             self._chunk_sizer.learn(packs, seconds)
-            self.deadlines.learn(packs, seconds)
+            ends = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+            stopped = {trial for trial, status in zip(*ends, strict=True) if status == STOPPED}
+            self.deadlines.learn(packs, seconds, stopped)
             node = next(iter(rows["node_id"].to_pylist()), None)
             self._controls.add(packs, node, seconds)
             self._guilty(self.retries.succeeded(packs, node))
@@ -261,15 +272,17 @@ class SweepFeed:
         self._no_longer_running([pack])
         failure = Failure.of(reason)
         with self._keeping_errors():
+            if failure.cause == TIME:
+                failure = replace(failure, error=f"it took longer than {self.deadlines.why(pack)}")
             if failure.cause == MEMORY and len(pack.trials) > 1:
                 self._most[pack.key] = -(-len(pack.trials) // 2)
                 self._queue = deque(self._fitting(self._queue))
-            self._apply(self.retries.failed(pack, failure), pack)
+            self._apply(self.retries.failed(pack, failure))
             self._end_if_hopeless()
 
-    def _apply(self, verdict: Verdict, pack: Pack) -> None:
-        if verdict.recorded is not None:
-            self._record(failed_rows(pack.trials, pack.pack_id, verdict.recorded))
+    def _apply(self, verdict: Verdict) -> None:
+        if verdict.recorded is not None and verdict.guilty is not None:
+            self._guilty([(verdict.guilty, verdict.recorded)])
         self._put_first(verdict.again)
 
     def _guilty(self, found: Sequence[tuple[Pack, Failure]]) -> None:
@@ -289,7 +302,7 @@ class SweepFeed:
         self.retries.note_end(why)
         return TrainingError(
             f"{why.rstrip('.')}. No trial is recorded as failed: `sweeps status` and `sweeps show` "
-            "have the traceback. Mend the cause, then use `sweeps resume`."
+            "have the traceback. Correct the cause, then use `sweeps resume`."
         )
 
     def _record(self, rows: Rows) -> None:
@@ -331,10 +344,10 @@ class SweepFeed:
         with self._keeping_errors():
             self.retries.note_lost(packs, failure)
             if failure.cause == MEMORY and alone:
-                self._apply(self.retries.failed(packs[0], failure), packs[0])
+                self._apply(self.retries.failed(packs[0], failure))
                 return
             for pack in reversed(packs):
-                self._apply(self.retries.lost(pack, failure, alone), pack)
+                self._apply(self.retries.lost(pack, failure, alone))
 
     def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
         with self._keeping_errors():

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from sweeps.records.incident import Incident
+from sweeps.records.incident_summary import sound
 
 #: Bytes after which the log gets no more incidents: a sweep that fails all the time.
 LARGEST = 32 * 2**20
@@ -36,13 +37,13 @@ class IncidentLog:
     def read(self) -> list[Incident]:
         """All incidents, in order; lines that are cut off or damaged are left out."""
         try:
-            lines = self.file.read_bytes().splitlines()
+            lines = self.file.read_bytes().splitlines() if self.file.is_file() else []
         except OSError:
             return []
         found = list[Incident]()
         for line in lines:
             try:
                 found.append(Incident.from_plain(json.loads(line)))
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 continue
-        return found
+        return sound(found)

@@ -13,7 +13,7 @@ from sweeps.ledger import Ledger, Rows
 from sweeps.records.verification_file import VerificationFile
 from sweeps.records.verification_standing import StandingFile
 from sweeps.runners import Runner
-from sweeps.scheduling.loop import Observer, SweepOutcome, run_search
+from sweeps.scheduling.loop import Observer, Surroundings, SweepOutcome, run_search
 from sweeps.spec import SweepSpec
 from sweeps.storage.files import refuse_links, write_json
 from sweeps.storage.paths import SweepPaths, VerificationPaths, read_sweep
@@ -84,10 +84,12 @@ class Verification:
         runner: Runner,
         observers: Sequence[Observer] = (),
         on_interrupt: Callable[[], None] = lambda: None,
+        around: Surroundings | None = None,
     ) -> SweepOutcome:
         """Trains what the ledger lacks, through the ordinary loop."""
         search = FixedTrials(plan.trials(self.spec))
-        return run_search(self.spec, ledger, search, runner, observers, on_interrupt)
+        told = observers, on_interrupt, None, around
+        return run_search(self.spec, ledger, search, runner, *told)
 
     def answer(self, ledger: Ledger, plan: Plan) -> VerificationFile:
         """Judges, and writes answer.json, and verification.json of the sweep."""

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.cluster
 #: Seconds after which something that takes a minute has failed; those in which a bad node is named.
 LIMIT, NAMED_WITHIN = 240.0, 60.0
 
+
 def spec(name: str, packs: int) -> dict[str, Any]:
     """Two trials in each pack, which takes about a second."""
     return {
@@ -82,7 +83,9 @@ def test_bad_nodes_cost_no_trial(
         rows, left_out = driver.rows(), driver.incidents(LEFT_OUT)
         status = sweeps(cluster.head, "status", driver.out).stdout
     with capsys.disabled():
-        print(f"\nleft out after the first row, and after they joined: {seconds[0]:.0f} s, {seconds[1]:.0f} s")
+        print(
+            f"\nleft out after the first row, and after they joined: {seconds[0]:.0f} s, {seconds[1]:.0f} s"
+        )
         print("\n".join(line for name in KINDS for line in lines_of(driver, name)))
     assert code == 0, driver.text
     assert Counter((row["status"], row["host"]) for row in rows) == {("finished", "good"): 80}
@@ -93,7 +96,9 @@ def test_bad_nodes_cost_no_trial(
         assert name in status, status
 
 
-def test_where_all_nodes_are_bad_the_sweep_stops_and_a_good_one_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_nodes_are_bad_the_sweep_stops_and_a_good_one_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with lab() as made:
         cluster = RayCluster(made)
         give_images(cluster.head)

@@ -54,7 +54,9 @@ def test_a_cut_a_power_cut_and_a_new_host_cost_no_trial(capsys: pytest.CaptureFi
     assert Counter(runs) == Counter((row["trial_id"], "FINISHED") for row in rows)
     assert three.name in {row["host"] for row in rows}
     with capsys.disabled():
-        print(f"\n{len(rows)} rows, {len(runs)} runs on {store.kind}, {PLANNED} planned. {_figures(rows, driver)}")
+        print(
+            f"\n{len(rows)} rows, {len(runs)} runs on {store.kind}, {PLANNED} planned. {_figures(rows, driver)}"
+        )
 
 
 def _figures(rows: list[dict[str, Any]], driver: Driver) -> str:
@@ -63,7 +65,11 @@ def _figures(rows: list[dict[str, Any]], driver: Driver) -> str:
     gap = max(after - before for before, after in zip(times, times[1:], strict=False))
     spans = Counter[str]()
     for host in {row["host"] for row in rows}:
-        ends = [(row["finished_at"] - row["seconds"], row["finished_at"]) for row in rows if row["host"] == host]
+        ends = [
+            (row["finished_at"] - row["seconds"], row["finished_at"])
+            for row in rows
+            if row["host"] == host
+        ]
         spans[host] = round(max(end for _, end in ends) - min(begin for begin, _ in ends))
     used = sum(row["seconds"] for row in rows)
     return (

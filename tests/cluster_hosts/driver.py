@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from cluster_hosts.lab import HOME, Host
 from cluster_hosts.namespaces import wait_for
-
 from sweeps.ledger import Ledger
 from sweeps.records.incident import Incident
 from sweeps.storage.incident_log import IncidentLog
@@ -22,7 +22,9 @@ from sweeps.storage.paths import SweepPaths
 SWEEPS = str(Path(sys.executable).with_name("sweeps"))
 
 
-def sweeps(host: Host, *words: str, environ: Mapping[str, str] | None = None, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def sweeps(
+    host: Host, *words: str, environ: Mapping[str, str] | None = None, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
     """A command of ours on a host, to its end."""
     return host.run(*COMMAND, *words, environ=environ, seconds=seconds)
 
@@ -34,7 +36,15 @@ COMMAND = (sys.executable, "-c", "import sys; from sweeps.cli.main import main; 
 class Driver:
     """`sweeps run` on a host, running. lines: of stderr, each with the time when it came."""
 
-    def __init__(self, host: Host, spec: Mapping[str, Any] | None, name: str, address: str, *words: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        spec: Mapping[str, Any] | None,
+        name: str,
+        address: str,
+        *words: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.host, self.out = host, f"{HOME}/results/{name}"
         command = ["resume", self.out]
         if spec is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+
 from cluster_hosts.namespaces import Namespaces, make, reason_against
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +48,20 @@ class Host:
         pairs = [f"{name}={value}" for name, value in variables.items()]
         return self.spaces.command("env", "-i", "-C", HOME, *pairs, *words)
 
-    def run(self, *words: str, environ: Mapping[str, str] | None = None, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, environ: Mapping[str, str] | None = None, seconds: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command here to its end."""
         line = self.line(*words, environ=environ)
         return subprocess.run(line, capture_output=True, text=True, timeout=seconds, check=False)
 
-    def start(self, *words: str, environ: Mapping[str, str] | None = None, stdout: IO[str] | int = subprocess.DEVNULL, stderr: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *words: str,
+        environ: Mapping[str, str] | None = None,
+        stdout: IO[str] | int = subprocess.DEVNULL,
+        stderr: IO[str] | int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[str]:
         """Starts a command here."""
         line = self.line(*words, environ=environ)
         started = subprocess.Popen(
@@ -150,7 +159,9 @@ def _added_paths() -> list[str]:
 
 def _set_up(name: str, ip: str) -> str:
     """The script that makes namespaces a machine: name, address, disk, home."""
-    kept = [str(p) for p in (ROOT, Path(sys.prefix), Path(sys.base_prefix)) if p.is_relative_to(DISK)]
+    kept = [
+        str(p) for p in (ROOT, Path(sys.prefix), Path(sys.base_prefix)) if p.is_relative_to(DISK)
+    ]
     new = f"/run/{name}"
     lines = [
         f"echo {name} > /proc/sys/kernel/hostname",

@@ -64,7 +64,14 @@ class Namespaces:
 
 def make(inside: Namespaces | None = None) -> Namespaces:
     """New namespaces; inside: those whose end ends these too."""
-    line = ["unshare", *_ALL, "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private"]
+    line = [
+        "unshare",
+        *_ALL,
+        "--fork",
+        "--kill-child=KILL",
+        "--mount-proc",
+        "--propagation=private",
+    ]
     line = ["setpriv", "--pdeathsig=KILL", *line, sys.executable, "-S", "-c", _FIRST]
     keeper = subprocess.Popen(
         line if inside is None else inside.command(*line),

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from cluster_hosts.lab import DISK, HOME, Host
 from PIL import Image
+
+from cluster_hosts.lab import DISK, HOME, Host
 
 #: Where hosts have the data, and how a spec says that.
 IMAGES = f"{HOME}/images"

@@ -10,8 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from cluster_hosts.lab import HOME, ROOT, Host, Lab
+from cluster_hosts.lab import HOME, Host, Lab
 from cluster_hosts.namespaces import wait_for
 
 PORT = 5000
@@ -56,7 +55,12 @@ class Store:
         """Until it answers."""
         call = f"from urllib.request import urlopen; urlopen('{self.uri}/health', timeout=5)"
         try:
-            wait_for("MLflow", lambda: self.host.run(sys.executable, "-S", "-c", call).returncode == 0, 120, 0.5)
+            wait_for(
+                "MLflow",
+                lambda: self.host.run(sys.executable, "-S", "-c", call).returncode == 0,
+                120,
+                0.5,
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log.read_text()}") from None
 

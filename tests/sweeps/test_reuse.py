@@ -171,12 +171,12 @@ def test_the_digest_follows_modules_of_the_user(tmp_path, monkeypatch) -> None:
         return source.source_digest(config)
 
     first = digest()
-    assert first == digest() and first is not None and len(first) == 16
+    assert first == digest() and first is not None and len(first) == 18
     (package / "tools.py").write_text("SIZE = 3\n")
     second = digest()
     assert second != first
     (package / "unrelated.py").write_text("X = 1\n")
-    assert digest() == second
+    assert digest() not in (first, second)
     assert source.source_digest({"attack": {"trigger": {"kind": "patch"}}}) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 #: A line of Python's `faulthandler`, the innermost call first, or of a traceback.
 _DUMPED = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
@@ -27,6 +28,6 @@ def crashed_at(output: str) -> str | None:
 def _threads(output: str) -> list[str]:
     """The threads of a dump, the one that trains first: that is the main thread, the last one."""
     begins = [found.start() for found in _THREADS.finditer(output)]
-    parts = [output[a:b] for a, b in zip(begins, [*begins[1:], len(output)], strict=True)]
+    parts = [output[a:b] for a, b in pairwise([*begins, len(output)])]
     current = [part for part in parts if part.startswith("Current")]
     return [*current, *(part for part in reversed(parts) if part not in current)]
