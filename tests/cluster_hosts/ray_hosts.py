@@ -12,7 +12,9 @@ from cluster_hosts.namespaces import wait_for
 
 PORT, DASHBOARD = 6379, 8265
 #: Seconds after which something of Ray's that takes a few has failed.
-LIMIT = 90.0
+LIMIT = 180.0
+#: Ray gives up after 30 seconds where a machine is busy.
+_PATIENT = {"RAY_raylet_start_wait_time_s": "150"}
 _RAY = str(Path(sys.executable).with_name("ray"))
 _TOKEN = f"{HOME}/.ray/auth_token"
 
@@ -27,6 +29,7 @@ class RayCluster:
         self.address = f"{self.head.ip}:{PORT}"
         self.jobs = f"http://{self.head.ip}:{DASHBOARD}"
         _succeed(
+            self.head,
             self._start(
                 self.head, "--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=0.0.0.0",
                 f"--dashboard-port={DASHBOARD}",
@@ -55,14 +58,14 @@ class RayCluster:
 
     def start(self, *hosts: Host, cpus: int = 1) -> None:
         """Starts Ray on hosts, all at once, and waits until the cluster knows them."""
-        begun = [
-            self._start(host, f"--address={self.address}", f"--num-cpus={cpus}") for host in hosts
-        ]
-        for each in begun:
-            _succeed(each)
+        words = f"--address={self.address}", f"--num-cpus={cpus}"
+        for host, begun in [(host, self._start(host, *words)) for host in hosts]:
+            _succeed(host, begun)
 
     def _host(self, name: str) -> Host:
-        host = self.lab.host(name, RAY_AUTH_MODE="token", RAY_USAGE_STATS_ENABLED="0")
+        host = self.lab.host(
+            name, RAY_AUTH_MODE="token", RAY_USAGE_STATS_ENABLED="0", **_PATIENT
+        )  # fmt: skip
         host.write(_TOKEN, self._token)
         host.path(_TOKEN).chmod(0o600)
         return host
@@ -78,6 +81,10 @@ class RayCluster:
             )  # fmt: skip
 
 
-def _succeed(started: subprocess.Popen[str]) -> None:
-    wait_for("ray start", lambda: started.poll() is not None, LIMIT)
-    assert started.returncode == 0, started.args
+def _succeed(host: Host, started: subprocess.Popen[str]) -> None:
+    try:
+        wait_for("ray start", lambda: started.poll() is not None, LIMIT)
+        assert started.returncode == 0
+    except AssertionError as error:
+        log = host.path(f"{RAY}/start.log").read_text(errors="replace")
+        raise AssertionError(f"{host.name}: {error}\n{log}") from None
