@@ -127,7 +127,7 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(
     assert len(failed) == packs and len(rows) == 3 * packs
     for row in failed:
         assert row["config"]["attack"]["trigger"]["period"] == 3
-        assert row["error"].startswith("KeyError: 3") and row["cause"] == "trial"
+        assert "KeyError: 3" in row["error"] and row["cause"] == "trial"
         assert row["failed_at"].endswith("my_stamps/columns.py:7") and row["host"] in WORKERS
 
     shown = sweeps(client, "show", driver.out, failed[0]["trial_id"])
@@ -141,7 +141,7 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(
     ):
         assert words in shown.stderr, shown.stderr
     status = sweeps(client, "status", driver.out)
-    assert f"{packs} x KeyError" in status.stdout and "columns.py:7" in status.stdout, status.stdout
+    assert f"{packs} x" in status.stdout and "columns.py:7" in status.stdout, status.stdout
 
     client.write(
         f"{CODE}/my_stamps/columns.py",
