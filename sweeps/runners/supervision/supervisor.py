@@ -89,12 +89,13 @@ class Supervisor:
     def _ready(self, config: dict[str, Any]) -> Trainer:
         """A trainer that has the packs of the chunk. The first one of a node is checked first."""
         trainer = self._trainer
+        if trainer is not None and not trainer.alive:
+            self._end_trainer()
+            trainer = None
         if trainer is None:
             self._loaded, self._checked = None, False
             try:
-                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
-                if self.work is not None:
-                    trainer.ask({"do": "work"}, self.work)
+                trainer = self._running_trainer()
             except TrainerGone as gone:
                 raise self._did_not_start(gone) from None
             except OSError as error:
@@ -102,6 +103,13 @@ class Supervisor:
         if self._loaded != config["payload"]:
             self._load(trainer, config)
         return trainer
+
+    def _running_trainer(self) -> Trainer:
+        if self._trainer is None:
+            self._trainer = Trainer(self.hang_after, self._spawner)
+            if self.work is not None:
+                self._trainer.ask({"do": "work"}, self.work)
+        return self._trainer
 
     def _load(self, trainer: Trainer, config: dict[str, Any]) -> None:
         request = {"do": "load", "control": False, "check": not self._checked}
@@ -246,12 +254,8 @@ class Supervisor:
 
     def _control(self, text: str) -> str | None:
         """Why the control fails; None where it succeeds."""
-        trainer = self._trainer
         try:
-            if trainer is None:
-                trainer = self._trainer = Trainer(self.hang_after, self._spawner)
-                if self.work is not None:
-                    trainer.ask({"do": "work"}, self.work)
+            trainer = self._running_trainer()
             load = {"do": "load", "control": True, "check": False}
             trainer.ask(load, text.encode(), CHECK_WITHIN)
             done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)

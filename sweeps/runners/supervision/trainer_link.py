@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -59,7 +60,12 @@ class Trainer:
         #: Trials whose images it makes, and measures that they are for, if it has said so.
         self.at: list[str] = []
         self.measures: list[str] = []
+        self._watch: Watch | None = None
         mine, its = socket.socketpair()
+        # One that is stopped in the middle of a message must not stop this process as well.
+        patience = struct.pack("ll", int(hang_after) + 1, 0)
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            mine.setsockopt(socket.SOL_SOCKET, option, patience)
         self._log = os.memfd_create("trainer-output") if hasattr(os, "memfd_create") else -1
         output = self._log if self._log >= 0 else subprocess.DEVNULL
         path = os.pathsep.join(filter(None, sys.path))
@@ -97,12 +103,12 @@ class Trainer:
         Raises:
             TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
         """
-        watch, started = Watch(self.pid, self.hang_after), time.monotonic()
-        self.at, self.measures = [], []
+        started = time.monotonic()
+        self.at, self.measures, self._watch = [], [], None
         try:
             self._send(request, content)
             while True:
-                message, blob = self._receive(watch, started, within, on_wait)
+                message, blob = self._receive(started, within, on_wait)
                 if "at" in message:
                     self.at, self.measures = message["at"], message["measures"]
                 elif "done" in message:
@@ -111,19 +117,29 @@ class Trainer:
                     self._send(reply)
         except (EOFError, OSError):
             raise self._ended() from None
+        except BaseException:
+            self.kill()  # its answer would be taken for that of the next request
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
 
     def _send(self, message: dict[str, Any], content: bytes = b"") -> None:
         self._pipe.send_bytes(json.dumps(message).encode())
         self._pipe.send_bytes(content)
 
     def _receive(
-        self, watch: Watch, started: float, within: float | None, on_wait: Callable[[], None]
+        self, started: float, within: float | None, on_wait: Callable[[], None]
     ) -> tuple[dict[str, Any], bytes]:
         while not self._pipe.poll(LOOK_EVERY):
             passed = time.monotonic() - started
             if within is not None and passed > within:
                 raise self._killed(f"it took longer than {within:.0f} s", "time")
-            if watch.hung():
+            # Not from the start: most packs are trained before a first look has come to its end.
+            self._watch = self._watch or Watch(self.pid, self.hang_after)
+            if self._watch.hung():
                 how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input "
                 raise self._killed(f"{how}or output", "hang")
             self._shorten()
@@ -147,7 +163,7 @@ class Trainer:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             self.kill()
-            return TrainerGone("it closed its connection", "open", self.output())
+            return TrainerGone("it does not answer any more", "open", self.output())
         return TrainerGone(*_how_it_ended(code), self.output())
 
     def kill(self) -> None:
