@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from typing import Any
@@ -62,7 +63,7 @@ def test_a_cut_a_power_cut_and_a_new_host_cost_no_trial(capsys: pytest.CaptureFi
 def _figures(rows: list[dict[str, Any]], driver: Driver) -> str:
     """The longest time without a new result, and what of the hosts' time made none."""
     times = sorted(row["finished_at"] for row in rows)
-    gap = max(after - before for before, after in zip(times, times[1:], strict=False))
+    gap = max(after - before for before, after in itertools.pairwise(times))
     spans = Counter[str]()
     for host in {row["host"] for row in rows}:
         ends = [

@@ -111,7 +111,9 @@ def with_code(client: Host) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([CODE, client.environ["PYTHONPATH"]])}
 
 
-def test_it_runs_on_all_workers_and_its_failure_says_where(cluster: RayCluster, client: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_runs_on_all_workers_and_its_failure_says_where(
+    cluster: RayCluster, client: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = with_code(client)
     packs = 12
     driver = Driver(client, spec("own", [2, 3], packs), "own", cluster.address, environ=code)
@@ -124,18 +126,27 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(cluster: RayCluster, 
     assert {row["host"] for row in rows if row["status"] == "finished"} == WORKERS
     assert len(failed) == packs and len(rows) == 3 * packs
     for row in failed:
-        assert json.loads(row["config"])["attack"]["trigger"]["period"] == 3
-        assert row["error"].startswith("KeyError: 3") and row["cause"] == "trial"
+        assert row["config"]["attack"]["trigger"]["period"] == 3
+        assert "KeyError: 3" in row["error"] and row["cause"] == "trial"
         assert row["failed_at"].endswith("my_stamps/columns.py:7") and row["host"] in WORKERS
 
     shown = sweeps(client, "show", driver.out, failed[0]["trial_id"])
     assert shown.returncode == FINE
-    for words in ("columns.py:7", failed[0]["host"], "return OPACITY[period]", "KeyError: 3", "stripes of 3"):
+    for words in (
+        "columns.py:7",
+        failed[0]["host"],
+        "return OPACITY[period]",
+        "KeyError: 3",
+        "stripes of 3",
+    ):
         assert words in shown.stderr, shown.stderr
     status = sweeps(client, "status", driver.out)
-    assert f"{packs} x KeyError" in status.stdout and "columns.py:7" in status.stdout, status.stdout
+    assert f"{packs} x" in status.stdout and "columns.py:7" in status.stdout, status.stdout
 
-    client.write(f"{CODE}/my_stamps/columns.py", PACKAGE["my_stamps/columns.py"].replace("4: 255", "3: 255, 4: 255"))
+    client.write(
+        f"{CODE}/my_stamps/columns.py",
+        PACKAGE["my_stamps/columns.py"].replace("4: 255", "3: 255, 4: 255"),
+    )
     refused = Driver(client, None, "own", cluster.address, environ=code)
     assert refused.wait(LIMIT) == WRONG
     assert "my_stamps.stripes:Stripes" in refused.text and "--accept-changed-code" in refused.text
@@ -147,7 +158,11 @@ def test_it_runs_on_all_workers_and_its_failure_says_where(cluster: RayCluster, 
     assert len({row["trial_id"] for row in now if row["status"] == "finished"}) == 3 * packs
     (entry,) = json.loads(accepted.paths.sweep.read_text())["accepted_code"]
     assert "my_stamps.stripes:Stripes" in json.dumps(entry)
-    digests = {row["source_digest"] for row in now if "my_stamps" in row["config"] and row["status"] == "finished"}
+    digests = {
+        row["source_digest"]
+        for row in now
+        if "my_stamps" in str(row["config"]) and row["status"] == "finished"
+    }
     assert len(digests) == 2
 
 
@@ -159,7 +174,16 @@ def test_a_job_takes_it_along(cluster: RayCluster, client: Host) -> None:
         "--on", cluster.jobs, "--follow", seconds=LIMIT,
     )  # fmt: skip
     assert done.returncode == FINE, done.stdout + done.stderr
-    fetched = sweeps(client, "job", "fetch", done.stdout.strip(), "--out", f"{HOME}/fetched", "--on", cluster.jobs)
+    fetched = sweeps(
+        client,
+        "job",
+        "fetch",
+        done.stdout.strip(),
+        "--out",
+        f"{HOME}/fetched",
+        "--on",
+        cluster.jobs,
+    )
     assert fetched.returncode == FINE, fetched.stderr
     status = sweeps(client, "status", f"{HOME}/fetched", "--json")
     assert json.loads(status.stdout)["finished"] == 18, status.stdout

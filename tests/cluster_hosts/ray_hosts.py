@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster_hosts.lab import HOME, RAY, Host, Lab
@@ -12,7 +13,9 @@ from cluster_hosts.namespaces import wait_for
 
 PORT, DASHBOARD = 6379, 8265
 #: Seconds after which something of Ray's that takes a few has failed.
-LIMIT = 90.0
+LIMIT = 180.0
+#: How often `ray start` is tried: Ray gives up after 30 seconds, which a busy machine may need.
+ATTEMPTS = 4
 _RAY = str(Path(sys.executable).with_name("ray"))
 _TOKEN = f"{HOME}/.ray/auth_token"
 
@@ -26,12 +29,8 @@ class RayCluster:
         self.head = self._host("head")
         self.address = f"{self.head.ip}:{PORT}"
         self.jobs = f"http://{self.head.ip}:{DASHBOARD}"
-        _succeed(
-            self._start(
-                self.head, "--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=0.0.0.0",
-                f"--dashboard-port={DASHBOARD}",
-            )
-        )  # fmt: skip
+        words = ["--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=0.0.0.0"]
+        self._start([self.head], *words, f"--dashboard-port={DASHBOARD}")
 
     def client(self, name: str = "client") -> Host:
         """A host that only holds a driver: a node without CPUs."""
@@ -55,11 +54,21 @@ class RayCluster:
 
     def start(self, *hosts: Host, cpus: int = 1) -> None:
         """Starts Ray on hosts, all at once, and waits until the cluster knows them."""
-        begun = [
-            self._start(host, f"--address={self.address}", f"--num-cpus={cpus}") for host in hosts
-        ]
-        for each in begun:
-            _succeed(each)
+        self._start(hosts, f"--address={self.address}", f"--num-cpus={cpus}")
+
+    def _start(self, hosts: Sequence[Host], *words: str) -> None:
+        """`ray start` with these words on all hosts at once, until it has succeeded on each."""
+        for attempt in range(1, ATTEMPTS + 1):
+            begun = [(host, _ray_start(host, *words)) for host in hosts]
+            for host, process in begun:
+                wait_for(f"ray start on {host.name}", lambda p=process: p.poll() is not None, LIMIT)
+            hosts = [host for host, process in begun if process.returncode]
+            if not hosts:
+                return
+            logs = [_log(host).read_text(errors="replace") for host in hosts]
+            assert attempt < ATTEMPTS, "\n".join(logs)
+            for host in hosts:  # Ray leaves what it had started; -1 is all processes of the host
+                host.run("sh", "-c", "kill -KILL -1")
 
     def _host(self, name: str) -> Host:
         host = self.lab.host(name, RAY_AUTH_MODE="token", RAY_USAGE_STATS_ENABLED="0")
@@ -67,17 +76,16 @@ class RayCluster:
         host.path(_TOKEN).chmod(0o600)
         return host
 
-    def _start(self, host: Host, *words: str) -> subprocess.Popen[str]:
-        # To a file: daemons would hold a pipe open. Its folder is Ray's, as the disk may be read-only.
-        log = host.path(f"{RAY}/start.log").open("w")
-        with log:
-            return host.start(
-                _RAY, "start", *words, f"--node-ip-address={host.ip}", f"--temp-dir={RAY}",
-                "--object-store-memory=100000000", "--disable-usage-stats",
-                stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+
+def _ray_start(host: Host, *words: str) -> subprocess.Popen[str]:
+    # To a file: daemons would hold a pipe open. Its folder is Ray's, as the disk may be read-only.
+    with _log(host).open("w") as log:
+        return host.start(
+            _RAY, "start", *words, f"--node-ip-address={host.ip}", f"--temp-dir={RAY}",
+            "--object-store-memory=100000000", "--disable-usage-stats",
+            stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
-def _succeed(started: subprocess.Popen[str]) -> None:
-    wait_for("ray start", lambda: started.poll() is not None, LIMIT)
-    assert started.returncode == 0, started.args
+def _log(host: Host) -> Path:
+    return host.path(f"{RAY}/start.log")
