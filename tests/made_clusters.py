@@ -84,8 +84,8 @@ class World:
         return how
 
 
-class _Trainer:
-    """In place of a process. Made by `Simulation`."""
+class FakeTrainer:
+    """In place of the trainer's process, on this node."""
 
     def __init__(self, world: World, node: Node) -> None:
         self.world, self.node = world, node
@@ -237,8 +237,8 @@ class Simulation:
             return True
         return False
 
-    def _trainer(self, hang_after: float, spawner: Any) -> _Trainer:
-        return _Trainer(self.world, self._now.node)
+    def _trainer(self, hang_after: float, spawner: Any) -> FakeTrainer:
+        return FakeTrainer(self.world, self._now.node)
 
 
 def trials_of(count: int, shapes: int = 2) -> list[TrialConfig]:
