@@ -313,8 +313,8 @@ class SweepFeed:
         """The end of a sweep in which nothing works, with all its trials open."""
         self.retries.note_end(why)
         return TrainingError(
-            f"{why.rstrip('.')}. No trial is recorded as failed; `sweeps status` says more. Correct "
-            "the cause, then use `sweeps resume`."
+            f"{why.rstrip('.')}. No trial is recorded as failed; `sweeps status` says more. "
+            "Correct the cause, then use `sweeps resume`."
         )
 
     def _record(self, rows: Rows) -> None:
