@@ -23,7 +23,14 @@ from sweeps.runners.supervision.trainer_link import TrainerGone
 from sweeps.scheduling.sweep_feed import SweepFeed
 
 #: How a bad trial fails: an exception, a death whose images are known, one of which nobody knows.
-RAISES, DIES, DIES_UNKNOWN, HANGS, MEMORY, TIME = "raises", "dies", "unknown", "hang", "memory", "time"
+RAISES, DIES, DIES_UNKNOWN, HANGS, MEMORY, TIME = (
+    "raises",
+    "dies",
+    "unknown",
+    "hang",
+    "memory",
+    "time",
+)
 
 
 class FixedList:
@@ -78,7 +85,9 @@ class World:
     def attempt(self, node: Node, pack: Pack) -> str | None:
         """How an attempt at a pack fails; None where it succeeds."""
         ids = tuple(each.trial_id for each in pack.trials)
-        how = "node" if self.is_bad(node) else next((self.bad[i] for i in ids if i in self.bad), None)
+        how = (
+            "node" if self.is_bad(node) else next((self.bad[i] for i in ids if i in self.bad), None)
+        )
         node.attempts += 1
         self.attempts.append((node.name, ids, how or "ok"))
         return how
@@ -230,7 +239,9 @@ class Simulation:
         if self.feed.done:
             return bool(self.configs)
         if all(worker.chunk is not None for worker in self.workers):
-            if any(w.node.heals_at < float("inf") and w.node.told for w in self.workers):
+            if any(
+                w.node.heals_at < float("inf") and not w.supervisor._unfit for w in self.workers
+            ):
                 self.world.attempts.append(("", (), "time passes"))
                 return True
             self.feed.nobody_left()

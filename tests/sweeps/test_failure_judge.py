@@ -153,7 +153,10 @@ def test_a_trigger_that_always_ends_the_process() -> None:
 
 
 def test_a_clean_baseline_goes_without_a_measure_that_fails() -> None:
-    measures = trial().attack.measure(), trial(trigger={"kind": "patch", "size": 2}).attack.measure()
+    measures = (
+        trial().attack.measure(),
+        trial(trigger={"kind": "patch", "size": 2}).attack.measure(),
+    )
     settings = PackSettings(measures)
     judge, clean = FailureJudge(), pack(1, 2, rate=0, settings=settings)
     broken = on("a", measures=(measure_id(measures[1]),))
@@ -206,7 +209,9 @@ def test_only_bad_trials_fail_whatever_nodes_do(tmp_path, monkeypatch, seed) -> 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_where_all_nodes_are_bad_the_sweep_ends_with_open_trials(tmp_path, monkeypatch, seed) -> None:
+def test_where_all_nodes_are_bad_the_sweep_ends_with_open_trials(
+    tmp_path, monkeypatch, seed
+) -> None:
     told = seed % 2 == 0
     world = World([Node(f"n{i}", bad_from=0, told=told) for i in range(1 + seed)])
     feed = feed_of(tmp_path, FixedList(trials_of(20, 4)))

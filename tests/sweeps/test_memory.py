@@ -9,7 +9,7 @@ import pytest
 import torch
 from made_clusters import MEMORY, RAISES, FakeTrainer, Node, World
 from small import begin, results, small_spec, sweep
-from trials import fake_rows, trial
+from trials import trial
 
 import sweeps.runners.worker
 from backdoor.engines.packed import Packed

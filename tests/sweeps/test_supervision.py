@@ -67,6 +67,10 @@ def work(pack):
         raise KeyboardInterrupt
     if seed == 11 and os.fork() == 0:
         time.sleep(1000)
+    if seed == 15 and os.fork():
+        os._exit(7)  # the child keeps the connection open
+    if seed == 15:
+        time.sleep(1000)
     if seed == 12:
         os.closerange(3, 64)  # its connection
     if seed == 13:
@@ -101,12 +105,12 @@ def worker():
 
 
 def test_what_raises_costs_its_own_pack_and_no_process(worker) -> None:
-    fit, bright, ended, interrupted, last = worker(0, 1, 2, 10, 14)
+    fit, bright, ended, _, interrupted, last = worker(0, 1, 2, 14, 10, 14)
     assert (fit, last) == (None, None)
     assert bright["error"] == "ValueError: bright" and bright["cause"] == "open"
     assert bright["node_id"] == "n1" and "in work" in bright["traceback"]
     assert ended["error"] == "SystemExit: 3" and not bright.get("died")
-    assert "KeyboardInterrupt" in interrupted["error"]
+    assert interrupted["error"] == "KeyboardInterrupt: " and not interrupted.get("died")
 
 
 def test_an_end_of_the_process_is_attributed_and_the_next_pack_runs(worker) -> None:
@@ -141,7 +145,8 @@ def test_a_deadline(worker) -> None:
 
 @pytest.mark.slow
 def test_odd_ends(worker) -> None:
-    loud, forked, closed, no_rows, last = worker(9, 11, 12, 13, 14)
+    loud, _, left, _, closed, no_rows, last = worker(9, 11, 15, 14, 12, 13, 14)
+    assert left["error"] == "the process ended with exit code 7, without a result"
     assert loud["log"].endswith("the last words\n") and len(loud["log"]) < 20_000
     assert loud["log"].startswith("... (")
     assert closed["cause"] == "open" and closed["died"]
@@ -160,7 +165,8 @@ print(trainer.pid, flush=True)
 time.sleep(100)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    pid = int(process.stdout.readline())
+    with process.stdout:
+        pid = int(process.stdout.readline())
     assert Path(f"/proc/{pid}").exists()
     process.kill()
     process.wait()
@@ -184,7 +190,9 @@ def _runs(pid: int) -> bool:
         ("sweeps", "", "ModuleNotFoundError: No module named 'sweeps.runners'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_imported_is_said_in_a_line(tmp_path, monkeypatch, package, source, said) -> None:
+def test_what_cannot_be_imported_is_said_in_a_line(
+    tmp_path, monkeypatch, package, source, said
+) -> None:
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text(source)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
@@ -213,22 +221,25 @@ def test_a_trainer_that_ends_while_it_is_asked() -> None:
     trainer.close()
 
 
-DUMP = '''Fatal Python error: Segmentation fault
+ROOT = "/home/u/sweeps"
+DUMP = """Fatal Python error: Segmentation fault
 
 Thread 0x00007f01 (most recent call first):
   File "/usr/lib/python3.11/threading.py", line 327 in wait
 
 Current thread 0x00007f02 (most recent call first):
   File "/venv/lib/python3.11/site-packages/numpy/core.py", line 12 in dot
-  File "/home/u/marks.py", line 34 in stamp
-  File "/home/u/backdoor-sweeps/backdoor/triggers/base.py", line 5 in apply
-'''
+  File "/home/u/sweeps/marks.py", line 34 in stamp
+  File "/home/u/sweeps/backdoor/triggers/base.py", line 5 in apply
+  File "/home/u/sweeps/sweeps/runners/supervision/trainer.py", line 40 in main
+  File "<string>", line 1 in <module>
+"""
 
 
 def test_the_place_of_a_crash() -> None:
-    assert crashed_at(DUMP) == "/home/u/marks.py:34"
-    ours = DUMP.replace('  File "/home/u/marks.py", line 34 in stamp\n', "")
-    assert crashed_at(ours) == "/home/u/backdoor-sweeps/backdoor/triggers/base.py:5"
+    assert crashed_at(DUMP) == f"{ROOT}/marks.py:34", "its folder has our name"
+    ours = DUMP.replace(f'  File "{ROOT}/marks.py", line 34 in stamp\n', "")
+    assert crashed_at(ours) == f"{ROOT}/backdoor/triggers/base.py:5"
     assert crashed_at("nothing of the kind") is None
     assert crashed_at("") is None
 
