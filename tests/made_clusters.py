@@ -239,7 +239,9 @@ class Simulation:
         if self.feed.done:
             return bool(self.configs)
         if all(worker.chunk is not None for worker in self.workers):
-            if any(w.node.heals_at < float("inf") and w.node.told for w in self.workers):
+            if any(
+                w.node.heals_at < float("inf") and not w.supervisor._unfit for w in self.workers
+            ):
                 self.world.attempts.append(("", (), "time passes"))
                 return True
             self.feed.nobody_left()

@@ -183,19 +183,23 @@ def random_world(chance: random.Random, trials: list[Any]) -> World:
     return World(nodes, bad, chance.choice([0, 0, 0.1]))
 
 
-SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 200)]
+SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 100)]
 
 
-@pytest.mark.parametrize("seed", [*range(12), *SLOW])
+@pytest.mark.parametrize("seed", [*range(8), *SLOW])
 def test_only_bad_trials_fail_whatever_nodes_do(tmp_path, monkeypatch, seed) -> None:
     chance = random.Random(seed)
-    trials = trials_of(chance.randint(5, 30), chance.randint(1, 5))
+    trials = trials_of(chance.randint(5, 20), chance.randint(1, 5))
     world, waits = random_world(chance, trials), chance.random() < 0.4
     batches = [trials[i::3] for i in range(3)] if waits else [trials]
     feed = feed_of(tmp_path, FixedList(*batches, waits=waits))
     simulation = Simulation(feed, world, seed, chance.randint(1, 2))
     simulation.run(monkeypatch)
-    assert feed.error is None and feed.done and not feed._running and not simulation.configs
+    assert feed.done and not feed._running and not simulation.configs
+    if feed.error is not None:  # no fit trial has come to the fit node before five had failed
+        assert "none succeeded anywhere" in str(feed.error)
+        assert not feed.ledger.failed and not feed.ledger.finished
+        return
     fit = {each.trial_id for each in trials} - set(world.bad)
     assert not feed.ledger.failed & fit, "a fit trial was recorded as failed"
     assert fit <= feed.ledger.finished

@@ -9,18 +9,22 @@ from itertools import pairwise
 _DUMPED = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
 _THREADS = re.compile(r"^(?:Current thread|Thread) ", re.MULTILINE)
 #: Parts of paths of the standard library, of installed packages, and of this project.
-_INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python3", "<frozen ")
-_OURS = ("/backdoor/", "/sweeps/")
+_INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python3", "<frozen ", "<string>")
+#: The folder of this project on the machine that wrote it: the trainer is in every main thread.
+_ROOT = re.compile(r'File "(?P<root>[^"]*)/sweeps/runners/supervision/trainer\.py"')
 
 
 def crashed_at(output: str) -> str | None:
     """`file:line` where a process was that `faulthandler` described, the innermost call of the
     user's code before ours; None where the output does not say."""
+    root = _ROOT.search(output)
+    ours = () if root is None else (f"{root['root']}/backdoor/", f"{root['root']}/sweeps/")
     for thread in _threads(output):
         calls = [(found["file"], found["line"]) for found in _DUMPED.finditer(thread)]
-        for strange in (_INSTALLED + _OURS, _INSTALLED):
-            theirs = (each for each in calls if not any(part in each[0] for part in strange))
-            if (call := next(theirs, None)) is not None:
+        calls = [call for call in calls if not any(part in call[0] for part in _INSTALLED)]
+        for strange in (ours, ()):
+            call = next((each for each in calls if not each[0].startswith(strange)), None)
+            if call is not None:
                 return ":".join(call)
     return None
 

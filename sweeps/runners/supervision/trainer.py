@@ -98,6 +98,7 @@ class _Server:
 
     def _train(self, request: dict[str, Any]) -> None:
         from sweeps.ledger import encode
+        from sweeps.runners.fault import failure_of
         from sweeps.runners.worker import attempt, train_pack
 
         pack = self._control if request["control"] else self._packs[request["pack"]]
@@ -108,6 +109,8 @@ class _Server:
         except _Stopped:
             self.send({"done": True, "stopped": True})  # what it reported last is recorded
             return
+        except BaseException as error:  # such as KeyboardInterrupt, which nobody types here
+            rows, failure = None, failure_of(error)
         if failure is None and rows is not None:
             self.send({"done": True}, encode(rows))
         elif failure is not None:

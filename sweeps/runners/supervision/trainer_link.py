@@ -134,6 +134,8 @@ class Trainer:
         self, started: float, within: float | None, on_wait: Callable[[], None]
     ) -> tuple[dict[str, Any], bytes]:
         while not self._pipe.poll(LOOK_EVERY):
+            if self._process.poll() is not None and not self._pipe.poll():
+                raise EOFError  # what it has started may keep its end of the connection open
             passed = time.monotonic() - started
             if within is not None and passed > within:
                 raise self._killed(f"it took longer than {within:.0f} s", "time")
