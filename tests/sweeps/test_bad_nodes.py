@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def nodes(home: Path) -> Iterator[Nodes]:
         yield made
 
 
+@pytest.fixture
+def begin(home: Path, nodes: Nodes) -> Iterator[Callable[[], Sweep]]:
+    """Starts a sweep, which ends with the test at the latest."""
+    with contextlib.ExitStack() as started:
+        yield lambda: started.enter_context(Sweep(home, nodes))
+
+
 class Sweep:
     """`sweeps run` on these nodes: 120 trials in 60 packs, each of some tenths of a second."""
 
@@ -66,6 +74,13 @@ class Sweep:
         (home / "spec.yaml").write_text(yaml.safe_dump(document))
         words = "run", home / "spec.yaml", "--out", self.folder
         self.process = started(*words, **self.variables)
+
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def rows(self) -> list[dict[str, Any]]:
         return Ledger(self.folder / "ledger").rows() if self.folder.exists() else []
@@ -91,12 +106,12 @@ class Sweep:
 @pytest.mark.parametrize(
     ("first", "later"), [("no data", "errors"), ("errors", "no module"), ("deaths", "no disk")]
 )
-def test_a_bad_node_costs_no_trial(home, nodes, first, later) -> None:
+def test_a_bad_node_costs_no_trial(home, nodes, begin, first, later) -> None:
     """The first one is there before the good one, which waits until another one has joined."""
     wait = home / "wait"
     bad = {nodes.add(**BAD[first][0]).node_id: first}
     nodes.add()
-    sweep = Sweep(home, nodes)
+    sweep = begin()
     sweep.wait(1)
     wait.touch()
     joined, bad = time.time(), bad | {nodes.add(**BAD[later][0]).node_id: later}
@@ -119,11 +134,11 @@ def test_a_bad_node_costs_no_trial(home, nodes, first, later) -> None:
 
 
 @pytest.mark.parametrize("kind", ["no module", "errors"])
-def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(home, nodes, kind) -> None:
+def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(nodes, begin, kind) -> None:
     environment, words = BAD[kind]
     for _ in range(2):
         nodes.add(**environment)
-    sweep = Sweep(home, nodes)
+    sweep = begin()
     code, err = sweep.end()
     assert code == 1 and "Traceback" not in err, err
     assert words in err.splitlines()[-1] and "No trial is recorded as failed" in err
@@ -135,9 +150,9 @@ def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(home, node
     assert Counter(row["status"] for row in sweep.rows()) == {"finished": PLANNED}
 
 
-def test_a_node_that_is_lost_while_it_trains_costs_no_trial(home, nodes) -> None:
+def test_a_node_that_is_lost_while_it_trains_costs_no_trial(home, nodes, begin) -> None:
     lost, _ = nodes.add(), nodes.add()
-    sweep, wait = Sweep(home, nodes), home / "wait"
+    sweep, wait = begin(), home / "wait"
     sweep.wait(4)
     wait.touch()
     nodes.remove(lost)
