@@ -103,3 +103,6 @@ def test_ctrl_c_ends_a_command_in_which_a_training_hangs(tmp_path, fault) -> Non
 def test_a_trial_that_loses_its_worker_three_times_while_it_is_alone_is_recorded(tmp_path) -> None:
     _, rows = hanging(tmp_path, "kill parent")
     assert ends(rows) == FINE | {("kill parent", "failed", PREEMPTED): 1}
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert "worker process has died" in failed["error"], "Ray knows more than that it is lost"
+    assert "Some common causes" not in failed["error"]
