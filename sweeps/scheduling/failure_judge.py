@@ -134,14 +134,23 @@ class FailureJudge:
             self._count_hang(pack, failure)
             return _divided(pack, failure.suspects)
         (trial,) = pack.trials
-        self._events += 1
-        own = self._failures[trial.trial_id]
-        own.append(_Noted(failure, self._events))
+        own = self._note(trial.trial_id, failure)
         decided = self.decide(trial.trial_id)
         if decided is not None:
             return self._guilty(pack, decided)
         there = sum(each.failure.node_id == failure.node_id for each in own)
         return Verdict(late=(pack,)) if there < TWICE else Verdict()
+
+    def _note(self, trial_id: str, failure: Failure) -> list[_Noted]:
+        """Remembers the failure; all of this trial."""
+        self._events += 1
+        own = self._failures[trial_id]
+        own.append(_Noted(failure, self._events))
+        return own
+
+    def failed_alone(self, trial_id: str) -> bool:
+        """Whether a failure of this trial alone is known."""
+        return trial_id in self._failures
 
     def _count_hang(self, pack: Pack, failure: Failure) -> None:
         """A hang in what is made for one trial of a pack only counts as that trial's: each takes
@@ -149,7 +158,7 @@ class FailureJudge:
         suspects, others = _apart(pack, failure.suspects)
         only = suspects is not None and len(suspects.trials) == 1 and bool(others)
         if failure.cause == HANG and suspects is not None and only and not failure.measures:
-            self.failures[suspects.trials[0].trial_id].append(failure)
+            self._note(suspects.trials[0].trial_id, failure)
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
         """The trials are at fault; clean baselines may still be measured with other triggers."""

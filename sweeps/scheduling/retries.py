@@ -75,7 +75,8 @@ class Retries:
 
     def is_divided(self, pack: Pack) -> bool:
         """Whether a pack holds trials that failed together with others only, and not yet alone."""
-        return any(each in self._divided and each not in self.judge.failures for each in _ids(pack))
+        alone = self.judge.failed_alone
+        return any(each in self._divided and not alone(each) for each in _ids(pack))
 
     def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[tuple[Pack, Failure]]:
         """Trials of these packs have ended. Those that waited and are at fault by that; the others

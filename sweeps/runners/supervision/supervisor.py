@@ -242,9 +242,7 @@ class Supervisor:
             name = f"{hash(config['payload'])}-{index}"
             self._in_a_row += [] if name in self._in_a_row else [name]
 
-    def _suspected(
-        self, config: dict[str, Any], index: int, failure: dict[str, Any] | None
-    ) -> str:
+    def _suspected(self, config: dict[str, Any], index: int, failure: dict[str, Any] | None) -> str:
         """Why the node is suspected after a pack; "" if it is not."""
         if len(self._in_a_row) >= IN_A_ROW:
             return f"{IN_A_ROW} packs in a row failed here"
