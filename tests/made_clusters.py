@@ -23,7 +23,14 @@ from sweeps.runners.supervision.trainer_link import TrainerGone
 from sweeps.scheduling.sweep_feed import SweepFeed
 
 #: How a bad trial fails: an exception, a death whose images are known, one of which nobody knows.
-RAISES, DIES, DIES_UNKNOWN, HANGS, MEMORY, TIME = "raises", "dies", "unknown", "hang", "memory", "time"
+RAISES, DIES, DIES_UNKNOWN, HANGS, MEMORY, TIME = (
+    "raises",
+    "dies",
+    "unknown",
+    "hang",
+    "memory",
+    "time",
+)
 
 
 class FixedList:
@@ -78,14 +85,16 @@ class World:
     def attempt(self, node: Node, pack: Pack) -> str | None:
         """How an attempt at a pack fails; None where it succeeds."""
         ids = tuple(each.trial_id for each in pack.trials)
-        how = "node" if self.is_bad(node) else next((self.bad[i] for i in ids if i in self.bad), None)
+        how = (
+            "node" if self.is_bad(node) else next((self.bad[i] for i in ids if i in self.bad), None)
+        )
         node.attempts += 1
         self.attempts.append((node.name, ids, how or "ok"))
         return how
 
 
-class _Trainer:
-    """In place of a process. Made by `Simulation`."""
+class FakeTrainer:
+    """In place of the trainer's process, on this node."""
 
     def __init__(self, world: World, node: Node) -> None:
         self.world, self.node = world, node
@@ -237,8 +246,8 @@ class Simulation:
             return True
         return False
 
-    def _trainer(self, hang_after: float, spawner: Any) -> _Trainer:
-        return _Trainer(self.world, self._now.node)
+    def _trainer(self, hang_after: float, spawner: Any) -> FakeTrainer:
+        return FakeTrainer(self.world, self._now.node)
 
 
 def trials_of(count: int, shapes: int = 2) -> list[TrialConfig]:

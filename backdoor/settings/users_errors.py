@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import re
 import traceback
 from collections.abc import Iterator
 from types import CodeType, FrameType
@@ -51,8 +52,17 @@ def raised_by_users(error: BaseException) -> Mistake | None:
         place = f"{kinds[-1]}: {place}"
     text = " ".join(str(error).split())
     value = type(error).__name__ + (f": {text}" if text else "")
-    remedy = f"Correct {called.f_code.co_filename}, line {line}."
+    remedy = f"Correct {without_copy(called.f_code.co_filename)}, line {line}."
     return Mistake(place, "must not raise", value, remedy)
+
+
+#: Folders in which Ray keeps what it was sent, on each node.
+_COPY = re.compile(r"^.*/(?:_ray_pkg_[0-9a-f]+|working_dir_files/[^/]+)/")
+
+
+def without_copy(file: str) -> str:
+    """A path; of a copy that Ray has sent to a node, the part that its original has too."""
+    return _COPY.sub("", file)
 
 
 def _of_users(called: FrameType) -> bool:

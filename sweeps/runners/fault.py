@@ -18,7 +18,7 @@ from backdoor.errors import shortened
 from backdoor.memory_errors import LONGEST_CHAIN, cause_of, chained, out_of_memory
 from backdoor.settings.outside import OURS
 from backdoor.settings.source_files import is_installed
-from backdoor.settings.users_errors import PACKAGES
+from backdoor.settings.users_errors import PACKAGES, without_copy
 from sweeps.addresses import scrubbed
 from sweeps.records.failure import MEMORY, OPEN, Failure
 
@@ -57,7 +57,11 @@ def place_of(error: BaseException) -> str | None:
     calls = [call for each in reversed(list(chained(error))) for call in reversed(_calls(each))]
     ours = next((call for call in calls if _is_ours(call[0])), None)
     found = _users_place(error) or ours or next(iter(calls), None)
-    return None if found is None else _storable(f"{found[0].f_code.co_filename}:{found[1]}")
+    return (
+        None
+        if found is None
+        else _storable(f"{without_copy(found[0].f_code.co_filename)}:{found[1]}")
+    )
 
 
 def _unread_place(error: BaseException) -> str | None:

@@ -132,7 +132,7 @@ class FailureJudge:
             return Verdict(again=(less,))
         if len(pack.trials) > 1:
             self._count_hang(pack, failure)
-            return _divided(pack, failure.suspects)
+            return _divided(pack, failure)
         (trial,) = pack.trials
         own = self._note(trial.trial_id, failure)
         decided = self.decide(trial.trial_id)
@@ -255,13 +255,16 @@ def _apart(pack: Pack, trial_ids: Sequence[str]) -> tuple[Pack | None, tuple[Pac
     return (pack, ()) if known else (None, (pack,))
 
 
-def _divided(pack: Pack, suspects: Sequence[str]) -> Verdict:
+def _divided(pack: Pack, failure: Failure) -> Verdict:
     """The pack in two: suspects, which come last, and the others; else halves, of which one comes
-    at once. So what is fit succeeds soon, and then more is known of what is not."""
-    suspected, others = _apart(pack, suspects)
+    at once. So what is fit succeeds soon, and then more is known of what is not. Of a pack that was
+    too large nothing need be known: both halves come at once."""
+    suspected, others = _apart(pack, failure.suspects)
     if suspected is not None and others:
         return Verdict(again=others, late=(suspected,))
     first, second = pack.halves()
+    if failure.cause == MEMORY:
+        return Verdict(again=(first, second))
     return Verdict(again=(first,), late=(second,))
 
 

@@ -310,10 +310,11 @@ class SweepFeed:
         return failures
 
     def _stopped(self, why: str) -> TrainingError:
+        """The end of a sweep in which nothing works, with all its trials open."""
         self.retries.note_end(why)
         return TrainingError(
-            f"{why.rstrip('.')}. No trial is recorded as failed: `sweeps status` and `sweeps show` "
-            "have the traceback. Correct the cause, then use `sweeps resume`."
+            f"{why.rstrip('.')}. No trial is recorded as failed; `sweeps status` says more. "
+            "Correct the cause, then use `sweeps resume`."
         )
 
     def _record(self, rows: Rows) -> None:

@@ -58,7 +58,7 @@ def wait_until_named(driver: Driver, *names: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("first", "later"), [(("nodata", "nocard"), ("readonly", "notorch")), (("readonly", "notorch"), ("nodata", "nocard"))]
+    ("first", "later"), [(("nodata", "badgpu"), ("readonly", "notorch")), (("readonly", "notorch"), ("nodata", "badgpu"))]
 )  # fmt: skip
 def test_bad_nodes_cost_no_trial(
     first: tuple[str, str], later: tuple[str, str], capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,8 +17,6 @@ from sweeps.ledger import Ledger
 from sweeps.records.incident import Incident
 from sweeps.storage.incident_log import IncidentLog
 from sweeps.storage.paths import SweepPaths
-
-SWEEPS = str(Path(sys.executable).with_name("sweeps"))
 
 
 def sweeps(

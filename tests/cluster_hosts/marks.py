@@ -12,7 +12,7 @@ import torch
 from backdoor import Trigger
 
 #: On hosts that have it, its words are the error of every stamp.
-BROKEN = Path("/tmp/home/broken_card")
+BROKEN = Path("/tmp/home/failing_gpu")
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from cluster_hosts.lab import DISK, HOME, Host
 #: Where hosts have the data, and how a spec says that.
 IMAGES = f"{HOME}/images"
 DATA: Mapping[str, Any] = {"kind": "image_folder", "root": IMAGES}
-#: What a program says whose driver does not fit its CUDA, and one whose card is broken.
+#: What a program says whose driver does not fit its CUDA, and one whose GPU fails.
 NO_LIBRARY = "libcudart.so.12: cannot open shared object file: No such file or directory"
-BROKEN_CARD = "CUDA error: uncorrectable ECC error encountered"
+FAILING_GPU = "CUDA error: uncorrectable ECC error encountered"
 
 
 def give_images(*hosts: Host) -> None:
@@ -50,9 +50,9 @@ def no_torch(host: Host) -> None:
     host.shell(f"mount --bind {HOME}/torch.py {shlex.quote(str(Path(torch.__file__)))}")
 
 
-def broken_card(host: Host) -> None:
+def failing_gpu(host: Host) -> None:
     """Each training fails in CUDA, which no check of the node shows: see `marks.Slow`."""
-    host.write(f"{HOME}/broken_card", BROKEN_CARD)
+    host.write(f"{HOME}/failing_gpu", FAILING_GPU)
 
 
 #: Name of a bad host → how it is spoiled, and what has to be said of it.
@@ -60,5 +60,5 @@ KINDS: dict[str, tuple[Callable[[Host], None], str]] = {
     "nodata": (no_data, IMAGES),
     "readonly": (read_only_disk, "read-only file system"),
     "notorch": (no_torch, NO_LIBRARY),
-    "nocard": (broken_card, BROKEN_CARD),
+    "badgpu": (failing_gpu, FAILING_GPU),
 }

@@ -12,7 +12,8 @@ from sweeps.ledger import Ledger, attached, decode, encode, finished_rows, joine
 from sweeps.ledger.probe_results import detached
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
-from sweeps.runners.in_flight import DIED, InFlight
+from sweeps.records.failure import PREEMPTED, Failure
+from sweeps.runners.in_flight import InFlight
 from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, ChunkSizer
 from sweeps.scheduling.sweep_feed import SweepFeed
 from sweeps.search import make_search
@@ -132,6 +133,9 @@ class Feed:
     def should_cancel(self, left):
         return self.cancelling
 
+    def deadline(self, pack):
+        return None
+
     def __getattr__(self, name):
         return lambda *arguments: self.calls.append((name, *arguments))
 
@@ -142,19 +146,30 @@ def answered(feed):
     return in_flight
 
 
+def answer(in_flight, rows, reasons, **more):
+    content = {"host": "h", "node_id": "n", "rows": rows, "reasons": reasons, "left": 1, **more}
+    in_flight.report("t", content)
+    assert content.keys().isdisjoint({"rows", "reasons"}), "Tune must not keep them"
+
+
+BAD = {"error": "ValueError: bad", "cause": "open", "node_id": "n", "host": "h"}
+
+
 def test_packs_are_answered_for_one_by_one() -> None:
     one, two, three, four = packs(4)
     in_flight = answered(feed := Feed(one, two, three, four))
-    rows = encode(joined([fake_rows(one), fake_rows(three)]))
-    in_flight.answer("t", rows, ["", "ValueError: bad", ""])
-    assert feed.calls[0] == ("failed", two, "ValueError: bad")
-    name, done, brought = feed.calls[1]
+    rows = [encode(fake_rows(one)), encode(fake_rows(three))]
+    answer(in_flight, rows, [None, BAD, None])
+    name, done, brought = feed.calls[0]
     assert (name, done, brought.num_rows) == ("finished", [one, three], 8)
+    assert set(brought["node_id"].to_pylist()) == {"n"}
+    assert feed.calls[1] == ("failed", two, Failure.from_plain(BAD))
     in_flight.ended("t")
-    assert feed.calls[2:] == [("requeue",), ("failed", four, DIED)]
+    lost = Failure("its worker ended without a report", PREEMPTED, host="h", node_id="n")
+    assert feed.calls[2:] == [("lost", [four], lost, False)]
     in_flight.ended("t")
-    in_flight.answer("t", rows, ["", "", ""])
-    assert len(feed.calls) == 4, "a second report finds nothing"
+    answer(in_flight, rows, [None, None, None])
+    assert len(feed.calls) == 3, "a second report finds nothing"
 
 
 def test_packs_with_probe_results_and_without_are_sent_in_one_report() -> None:
@@ -167,12 +182,16 @@ def test_packs_with_probe_results_and_without_are_sent_in_one_report() -> None:
     assert found["trial_id"].to_pylist() == [probed.trials[0].trial_id]
 
 
-def test_a_worker_that_dies_fails_the_pack_that_it_was_training() -> None:
+def test_a_lost_worker_loses_what_it_has_not_reported() -> None:
     one, two, three = packs(3)
     in_flight = answered(feed := Feed(one, two, three))
-    in_flight.answer("t", b"", ["MemoryError: "])
-    in_flight.ended("t")
-    assert feed.calls == [("failed", one, "MemoryError: "), ("requeue", three), ("failed", two, DIED)]  # fmt: skip
+    answer(in_flight, [], [BAD])
+    in_flight.died("t", "the actor died")
+    lost = Failure("the actor died", PREEMPTED, host="h", node_id="n")
+    assert feed.calls[1:] == [("lost", [two, three], lost, False)]
+    in_flight = answered(feed := Feed(one))
+    in_flight.died("t", "ray.exceptions.OutOfMemoryError: Task was killed: low on memory")
+    assert feed.calls[0][2].cause == "memory" and feed.calls[0][3], "it was alone"
 
 
 def test_a_cancelled_chunk_returns_its_other_packs() -> None:
@@ -180,10 +199,34 @@ def test_a_cancelled_chunk_returns_its_other_packs() -> None:
     in_flight = answered(feed := Feed(one, two, three, cancelling=True))
     assert not in_flight.cancel("t", 0), "it has nothing left"
     assert in_flight.cancel("t", 2)
-    in_flight.answer("t", b"not Arrow", [""])
+    answer(in_flight, [b"not Arrow"], [None])
     in_flight.ended("t")
-    assert feed.calls[0][:2] == ("failed", one) and "unreadable report" in feed.calls[0][2]
+    name, pack, failure = feed.calls[0]
+    assert (name, pack) == ("failed", one) and "unreadable report" in failure.error
     assert feed.calls[1:] == [("requeue", two, three)]
+
+
+def test_the_packs_of_an_unfit_worker_go_back_at_once() -> None:
+    one, two = packs(2)
+    in_flight = answered(feed := Feed(one, two))
+    unfit = {"host": "h", "node_id": "n", "unfit": ["no disk"]}
+    in_flight.report("t", dict(unfit))
+    in_flight.report("t", dict(unfit))
+    assert feed.calls == [("requeue", one, two), ("node_unfit", "h", "n", ["no disk"])]
+    feed.done = False
+    assert not in_flight.cancel("t", 0), "it keeps its place"
+    in_flight.report("t", unfit | {"unfit": []})
+    assert feed.calls[2:] == [("node_fit", "h", "n")] and in_flight.cancel("t", 0)
+    in_flight.ended("t")
+    assert len(feed.calls) == 3, "it has no packs any more"
+
+
+def test_an_unfit_worker_gives_its_place_where_the_sweep_is_to_end() -> None:
+    """A chunk that waits for the only place would keep the sweep running for ever."""
+    in_flight = answered(feed := Feed(*packs(1), cancelling=True))
+    feed.done = False
+    in_flight.report("t", {"host": "h", "node_id": "n", "unfit": ["no disk"]})
+    assert in_flight.cancel("t", 0)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_clusters import MEMORY, RAISES, FakeTrainer, Node, World
 from small import begin, results, small_spec, sweep
-from trials import fake_rows, trial
+from trials import trial
 
 import sweeps.runners.worker
 from backdoor.engines.packed import Packed
@@ -17,8 +18,8 @@ from sweeps.ledger import decode
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.runners import TOO_LARGE, attempt, train_pack
-from sweeps.runners import tune as runner
 from sweeps.runners.serial import SerialRunner
+from sweeps.runners.supervision import supervisor
 
 ERRORS = [MemoryError("no room"), torch.cuda.OutOfMemoryError("CUDA out of memory")]
 LINEAR = {"defence": {"architecture": "linear", "weight_decay": [0, 0.001, 0.01, 0.03], "epochs": [1, 2]}}  # fmt: skip
@@ -78,47 +79,46 @@ def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypat
     assert errors == {"out of memory: OutOfMemoryError: CUDA out of memory"}
 
 
-@pytest.mark.parametrize("error", ERRORS)
-def test_a_chunk_ends_at_the_pack_that_did_not_fit(error, monkeypatch) -> None:
+def answers(monkeypatch, packs, bad, answered=0):
+    """What a worker reports of a chunk in which the trials `bad` fail in this way."""
+    reports, node = [], Node("here")
+    monkeypatch.setattr(supervisor, "_node_id", lambda: "here")
+    trainer = FakeTrainer(World([node], bad), node)
+    monkeypatch.setattr(supervisor, "Trainer", lambda *none: trainer)
+    config = {"payload": Chunk(tuple(packs)).to_json(), "answered": answered, "controls": []}
+    config |= {"deadlines": [None] * len(packs), "believed": [None] * len(packs)}
+    supervisor.Supervisor(None, 1.0, reports.append).serve(config)
+    return reports
+
+
+def test_a_chunk_ends_at_the_pack_that_did_not_fit(monkeypatch) -> None:
     packs = [Pack((trial(seed=2 * i), trial(seed=2 * i + 1)), PackSettings(())) for i in range(4)]
-    reports = []
-    monkeypatch.setattr(runner.tune, "report", reports.append)
-
-    def work(pack):
-        if pack == packs[1]:
-            raise error
-        return fake_rows(pack)
-
-    config = {"payload": Chunk(tuple(packs)).to_json(), "answered": 0}
-    runner._trainable(work)(config)
-    (report,) = reports
+    bad = {packs[1].trials[0].trial_id: MEMORY}
+    (report,) = answers(monkeypatch, packs, bad)
     assert report["ends"] and report["left"] == 2 and len(report["reasons"]) == 2
-    assert report["reasons"][0] == "" and report["reasons"][1].startswith(TOO_LARGE)
-    assert decode(report["rows"])["trial_id"].to_pylist() == [t.trial_id for t in packs[0].trials]
-    runner._trainable(work)(config | {"answered": 2})
-    assert reports[1]["reasons"] == ["", ""] and not reports[1]["ends"]
+    assert report["reasons"][0] is None and report["reasons"][1]["cause"] == "memory"
+    (rows,) = report["rows"]
+    assert decode(rows)["trial_id"].to_pylist() == [t.trial_id for t in packs[0].trials]
+    (report,) = answers(monkeypatch, packs, bad, answered=2)
+    assert report["reasons"] == [None, None] and not report["ends"]
 
 
 def test_an_ordinary_failure_does_not_end_a_chunk(monkeypatch) -> None:
     packs = [Pack((trial(seed=i),), PackSettings(())) for i in range(3)]
-    reports = []
-    monkeypatch.setattr(runner.tune, "report", reports.append)
-    monkeypatch.setattr(runner, "REPORT_EVERY", -1.0)
-
-    def work(pack):
-        if pack == packs[1]:
-            raise ValueError("bad")
-        return fake_rows(pack)
-
-    runner._trainable(work)({"payload": Chunk(tuple(packs)).to_json(), "answered": 0})
-    assert [(r["left"], r["reasons"], r["ends"]) for r in reports] == [
-        (2, [""], False), (1, ["ValueError: bad"], False), (0, [""], False),
-    ]  # fmt: skip
+    monkeypatch.setattr(supervisor, "REPORT_EVERY", -1.0)
+    reports = answers(monkeypatch, packs, {packs[1].trials[0].trial_id: RAISES})
+    assert [(r["left"], r["ends"]) for r in reports] == [(2, False), (1, False), (0, False)]
+    errors = [each and each["error"] for r in reports for each in r["reasons"]]
+    assert errors == [None, "ValueError: raises", None]
 
 
 def test_which_errors_are_of_memory() -> None:
     assert all(map(out_of_memory, ERRORS)) and not out_of_memory(RuntimeError("CUDA error"))
-    assert attempt(lambda pack: (_ for _ in ()).throw(ValueError("x")), None) == (None, "ValueError: x")  # fmt: skip
+    rows, failure = attempt(lambda pack: (_ for _ in ()).throw(ValueError("x")), None)
+    assert rows is None and failure.error == "ValueError: x" and failure.cause == "open"
+    for error in ERRORS:
+        rows, failure = attempt(lambda pack, it=error: (_ for _ in ()).throw(it), None)
+        assert failure.error.startswith(TOO_LARGE) and failure.cause == "memory"
 
 
 @pytest.mark.parametrize(("gpu", "capped"), [(0, []), (0.25, [0.25]), (1, []), (2, [])])

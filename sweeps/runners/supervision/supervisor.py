@@ -171,7 +171,7 @@ class Supervisor:
             due = time.monotonic() - answers.since > REPORT_EVERY
             if left == 0 or too_large or suspected or due:
                 # The next pack might be too large as well: the driver makes it smaller.
-                ends = too_large or suspected
+                ends = too_large or bool(suspected)
                 self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=ends)
                 answers = _Answers()
                 if suspected:
