@@ -23,6 +23,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -54,6 +55,9 @@ LOOK_EVERY = 1.0
 _BY_VALUE = (life, trainer_link, supervisor)
 #: Loggers of Ray's that write a traceback for every worker that dies.
 _NOISY = ("ray.tune", "ray.train", "ray.air", "ray.exceptions")
+
+#: How lines begin that Ray writes of every lost actor.
+_DETAILS = ("The actor died", "class_name:", "actor_id:", "pid:", "name:", "namespace:", "ip:")
 
 #: What Tune reads from the environment, in this process and in the workers that Ray starts.
 ENVIRONMENT = {
@@ -260,14 +264,17 @@ class _Collector(tune.Callback):  # type: ignore[misc]
 
 
 def _last_words(trial: Any) -> str:
-    """Why a worker was lost, in a line."""
+    """Why a worker was lost, in a line. Tune has not yet copied the file to where its `get_error`
+    looks for it."""
     try:
-        text = str(trial.get_error() or "")
-    except Exception:
+        text = Path(trial.error_file).read_text(errors="replace")
+    except (OSError, TypeError):
         text = ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Failure #", "class_name", "actor_id"))]
-    return " ".join(told[:6]) or "the worker was lost"
+    lines = [line.strip() for line in text.rpartition("Failure #")[2].splitlines()[1:]]
+    place = next((f" at {line[4:]}" for line in lines if line.startswith("ip: ")), "")
+    why = " ".join(line for line in lines if line and not line.startswith(_DETAILS))
+    why = why.partition(" Some common causes")[0]
+    return f"the worker{place} was lost" + (f": {why}" if why else "")
 
 
 def _kill(trials: Sequence[Any]) -> None:

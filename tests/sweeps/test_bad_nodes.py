@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from faulty_sweeps import command, started
@@ -26,7 +26,6 @@ PLANNED = 120
 LIMIT, NAMED_WITHIN = 240.0, 60.0
 #: What is wrong with a node → the environment of its workers, and what has to be said of it.
 BAD = {
-    "no data": ({"HOME": "/nowhere"}, "no such file or folder"),
     "no module": ({"FAULTY_IMPORT": "1"}, "No module named 'module_that_is_not_there'"),
     "no disk": ({"TMPDIR": "/proc"}, "cannot write in /proc"),
     "errors": ({"FAULTY_NODE": "raise"}, "ValueError: too bright"),
@@ -35,19 +34,16 @@ BAD = {
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where good nodes have the data: 64 images of two classes."""
-    draws = np.random.default_rng(1)
-    labels = np.arange(64) % 2
-    images = draws.integers(0, 100, (64, 8, 8)) + 100 * labels[:, None, None]
-    np.savez(tmp_path / "data.npz", images=images.astype(np.uint8), labels=labels)
-    return tmp_path
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    with ray_nodes(HOME=str(tmp_path)) as made:
+        yield made
 
 
 @pytest.fixture
-def nodes(home: Path) -> Iterator[Nodes]:
-    with ray_nodes(HOME=str(home)) as made:
-        yield made
+def begin(tmp_path: Path, nodes: Nodes) -> Iterator[Callable[[], Sweep]]:
+    """Starts a sweep, which ends with the test at the latest."""
+    with contextlib.ExitStack() as started:
+        yield lambda: started.enter_context(Sweep(tmp_path, nodes))
 
 
 class Sweep:
@@ -57,7 +53,7 @@ class Sweep:
         self.folder, self.variables = home / "r", {"RAY_ADDRESS": nodes.address, "HOME": str(home)}
         document = {
             "name": "nodes",
-            "data": {"kind": "arrays", "root": "~/data.npz"},
+            "data": {"kind": "digits", "train": 128, "validation": 10, "test": 40},
             "defence": {"architecture": "linear", "epochs": list(range(1, 61))},
             "attack": {"trigger": {"kind": "faulty_triggers:Slow"}, "poison_rate": [0, 0.1]},
             "seeds": 1,
@@ -66,6 +62,13 @@ class Sweep:
         (home / "spec.yaml").write_text(yaml.safe_dump(document))
         words = "run", home / "spec.yaml", "--out", self.folder
         self.process = started(*words, **self.variables)
+
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def rows(self) -> list[dict[str, Any]]:
         return Ledger(self.folder / "ledger").rows() if self.folder.exists() else []
@@ -89,14 +92,14 @@ class Sweep:
 
 
 @pytest.mark.parametrize(
-    ("first", "later"), [("no data", "errors"), ("errors", "no module"), ("deaths", "no disk")]
+    ("first", "later"), [("no disk", "errors"), ("errors", "no module"), ("deaths", "no disk")]
 )
-def test_a_bad_node_costs_no_trial(home, nodes, first, later) -> None:
+def test_a_bad_node_costs_no_trial(tmp_path, nodes, begin, first, later) -> None:
     """The first one is there before the good one, which waits until another one has joined."""
-    wait = home / "wait"
+    wait = tmp_path / "wait"
     bad = {nodes.add(**BAD[first][0]).node_id: first}
     nodes.add()
-    sweep = Sweep(home, nodes)
+    sweep = begin()
     sweep.wait(1)
     wait.touch()
     joined, bad = time.time(), bad | {nodes.add(**BAD[later][0]).node_id: later}
@@ -119,11 +122,11 @@ def test_a_bad_node_costs_no_trial(home, nodes, first, later) -> None:
 
 
 @pytest.mark.parametrize("kind", ["no module", "errors"])
-def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(home, nodes, kind) -> None:
+def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(nodes, begin, kind) -> None:
     environment, words = BAD[kind]
     for _ in range(2):
         nodes.add(**environment)
-    sweep = Sweep(home, nodes)
+    sweep = begin()
     code, err = sweep.end()
     assert code == 1 and "Traceback" not in err, err
     assert words in err.splitlines()[-1] and "No trial is recorded as failed" in err
@@ -135,9 +138,9 @@ def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(home, node
     assert Counter(row["status"] for row in sweep.rows()) == {"finished": PLANNED}
 
 
-def test_a_node_that_is_lost_while_it_trains_costs_no_trial(home, nodes) -> None:
+def test_a_node_that_is_lost_while_it_trains_costs_no_trial(tmp_path, nodes, begin) -> None:
     lost, _ = nodes.add(), nodes.add()
-    sweep, wait = Sweep(home, nodes), home / "wait"
+    sweep, wait = begin(), tmp_path / "wait"
     sweep.wait(4)
     wait.touch()
     nodes.remove(lost)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from faulty_sweeps import fault_of, question, started
+from mirrored import until
 from small import begin, small_spec, sweep
 
 from sweeps.ledger import Ledger
@@ -35,13 +36,16 @@ def ends(rows: list[dict[str, Any]]) -> Counter[Any]:
     return Counter((fault_of(row), row["status"], row["cause"]) for row in rows)
 
 
+def no_baseline(fault: str) -> dict[str, Any]:
+    """The attack without clean baselines, which are measured with the trigger as well."""
+    return {"trigger": question(fault)["attack"]["trigger"], "poison_rate": 0.03}
+
+
 FINE = {(None, "finished", None): 2}
 
 
 def test_a_training_that_sleeps_for_ever_is_ended_and_its_neighbour_is_not(tmp_path) -> None:
-    triggers = question("sleep")["attack"]["trigger"]
-    attack = {"trigger": triggers, "poison_rate": 0.03}
-    outcome, rows = hanging(tmp_path, "sleep", hang_after=3.0, attack=attack)
+    outcome, rows = hanging(tmp_path, "sleep", hang_after=3.0, attack=no_baseline("sleep"))
     assert ends(rows) == {(None, "finished", None): 1, ("sleep", "failed", HANG): 1}
     assert (outcome.finished, outcome.failed, outcome.open) == (1, 1, 0)
     (failed,) = [row for row in rows if row["status"] == "failed"]
@@ -96,10 +100,13 @@ def test_ctrl_c_ends_a_command_in_which_a_training_hangs(tmp_path, fault) -> Non
     took = time.monotonic() - begun
     assert process.returncode == 130 and "Go on with" in said, said
     assert took < 10, said
-    assert not Path(f"/proc/{trainer}").exists()
+    until(lambda: not Path(f"/proc/{trainer}").exists())
 
 
 @pytest.mark.slow
 def test_a_trial_that_loses_its_worker_three_times_while_it_is_alone_is_recorded(tmp_path) -> None:
-    _, rows = hanging(tmp_path, "kill parent")
-    assert ends(rows) == FINE | {("kill parent", "failed", PREEMPTED): 1}
+    _, rows = hanging(tmp_path, "kill parent", attack=no_baseline("kill parent"))
+    assert ends(rows) == {(None, "finished", None): 1, ("kill parent", "failed", PREEMPTED): 1}
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert "worker process has died" in failed["error"], "Ray knows more than that it is lost"
+    assert "Some common causes" not in failed["error"]
