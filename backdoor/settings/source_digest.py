@@ -23,7 +23,8 @@ RULE = "2:"
 def source_digest(config: Mapping[str, Any]) -> str | None:
     """`2:` and sixteen hex digits of the code that a trial's kinds of users are defined by: all .py
     files of the top-level package of each kind's module, or the module itself if it is one file,
-    and of what these import from outside of installed packages.
+    and of what these import from outside of installed packages. Of an installed package only its
+    own files count: with other modules of users it has another digest where it is editable.
 
     It stays what it was when this process first asked, as the code does that it has imported. None
     where all kinds are ours, and where a kind has no source (a notebook's class that Python no
