@@ -96,6 +96,8 @@ class World:
 class FakeTrainer:
     """In place of the trainer's process, on this node."""
 
+    alive = True
+
     def __init__(self, world: World, node: Node) -> None:
         self.world, self.node = world, node
         self.at: list[str] = []

@@ -188,6 +188,9 @@ class FailureJudge:
         own = [each.failure for each in noted]
         for cause, most in ((MEMORY, TWICE), (HANG, TWICE), (TIME, self._times)):
             alike = [each for each in own if each.cause == cause]
+            if cause == HANG and len({each.node_id for each in alike}) < 2 < 1 + len(self._nodes):
+                # All on one node, while there are others: perhaps everything hangs there.
+                alike = [each for each in alike if self._others(each, trial_id)]
             if len(alike) >= most:
                 return alike[-1]
         counted = [
