@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-
 from backdoor.errors import Mistake, UserError, escaped
 from backdoor.settings.source_digest import RULE, outside_kinds, present_digest
 from backdoor.settings.source_files import user_code
@@ -29,7 +27,7 @@ FLAG = "--accept-changed-code"
 #: A kind of users, as specs and configurations write it.
 _KIND = re.compile(r"\b[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 #: The same as a value of a canonical configuration.
-_KIND_VALUE = r'"kind":"[^"]*:'
+_KIND_VALUE = re.compile(r'"kind":"[^"]*:')
 #: Most files that a message names.
 SHOWN = 5
 
@@ -124,10 +122,8 @@ def code_groups(folder: Path) -> list[CodeGroup]:
 
 def _naming_kinds(rows: Rows) -> list[dict[str, Any]]:
     columns = rows.select(["config", "source_digest", "status", "finished_at"])
-    named = pc.match_substring_regex(columns["config"], _KIND_VALUE)
-    chosen = pc.and_(named, pc.not_equal(columns["status"], FAILED))
-    found: list[dict[str, Any]] = columns.filter(chosen).to_pylist()
-    return found
+    found: list[dict[str, Any]] = columns.to_pylist()
+    return [r for r in found if r["status"] != FAILED and _KIND_VALUE.search(r["config"])]
 
 
 def _written(paths: SweepPaths) -> str:
