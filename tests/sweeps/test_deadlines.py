@@ -13,7 +13,7 @@ from sweeps.cost.late_prediction import LatePrediction, clean_pack, measured
 from sweeps.ledger import failed_rows, finished_rows
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.scheduling.deadlines import LATEST, LEAST, UNKNOWN, Deadlines
-from sweeps.scheduling.recorded_packs import recorded_packs
+from sweeps.ledger.recorded_packs import recorded_packs
 
 SETTINGS = PackSettings((), cpu=1)
 
