@@ -133,9 +133,11 @@ def note_not_sent(kinds: Sequence[str]) -> str | None:
     from ray._private import worker
 
     node = getattr(worker, "_global_node", None)
-    names = [p.name for p in code_to_send(kinds).packages] if kinds else []
-    known = ray.get_runtime_context().runtime_env if names else {}
-    if not names or (node is not None and node.head) or "py_modules" in known:
+    # A Ray that this process started finds the code where it lies: nothing has to be sent.
+    if not kinds or (node is not None and node.head):
+        return None
+    names = [package.name for package in code_to_send(kinds).packages]
+    if not names or "py_modules" in ray.get_runtime_context().runtime_env:
         return None
     several = ", ".join(names)
     return (

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -224,6 +225,15 @@ def test_what_cannot_be_sent_is_refused_and_what_is_doubtful_said(home, monkeypa
     monkeypatch.setenv(sent_code.IN_A_JOB, "{}")
     monkeypatch.chdir(home)
     assert sent_code.code_to_send(["sent_pack.stamps:Mine"]).packages == ()
+
+
+def test_a_ray_of_this_process_need_not_be_sent_what_cannot_be_sent(home, monkeypatch) -> None:
+    head = SimpleNamespace(head=True)
+    monkeypatch.setattr("ray._private.worker._global_node", head)
+    assert sent_code.note_not_sent(["sent_nowhere:K"]) is None
+    head.head = False
+    with pytest.raises(UserError, match="sent_nowhere:K: must be of a package"):
+        sent_code.note_not_sent(["sent_nowhere:K"])
 
 
 def test_kinds_of_a_spec_and_no_other_texts(home, monkeypatch) -> None:

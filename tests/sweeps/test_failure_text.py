@@ -18,9 +18,9 @@ from sweeps.records.failure_text import (
     back_line,
     common_cause,
     death_line,
-    failure_line,
     node_line,
     node_name,
+    open_line,
 )
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
 from sweeps.records.incident_summary import (
@@ -219,19 +219,29 @@ def test_passwords_are_left_out_and_the_middle_of_long_tracebacks() -> None:
 # --- lines -------------------------------------------------------------------------------------
 
 
-def test_a_failure_and_a_death_in_one_line() -> None:
-    said = failure_line(KEY, IDS[:1])
-    assert said == "trial 1a2b3c4d failed on host7: KeyError: 'opacity' (marks.py:12)"
-    assert failure_line(Failure("x"), IDS) == "trials 1a2b3c4d, 2b3c4d5e, 3c4d5e6f and 2 more failed: x"  # fmt: skip
+def test_a_death_in_one_line() -> None:
+    said = death_line(KEY, IDS[:1])
+    assert said == "a worker on host7 died while it ran trial 1a2b3c4d: KeyError: 'opacity' (marks.py:12)"  # fmt: skip
+    ran = "a worker died while it ran "
+    assert (
+        death_line(Failure("x"), IDS) == ran + "trials 1a2b3c4d, 2b3c4d5e, 3c4d5e6f and 2 more: x"
+    )
     some = Failure("x", suspects=IDS[1:2])
-    assert failure_line(some, IDS) == "trial 2b3c4d5e of a pack of 5 failed: x"
+    assert death_line(some, IDS) == f"{ran}trial 2b3c4d5e of a pack of 5: x"
     dead = Failure("killed by signal 11 (SIGSEGV)", host="host7", died=True)
     assert death_line(dead, IDS[:1]) == (
         "a worker on host7 died while it ran trial 1a2b3c4d: killed by signal 11 (SIGSEGV)"
     )
     assert death_line(dead, ()) == "a worker on host7 died: killed by signal 11 (SIGSEGV)"
     own = Failure("x", place="/a/marks/__init__.py:3")
-    assert failure_line(own, IDS[:1]).endswith(": x (marks/__init__.py:3)")
+    assert death_line(own, IDS[:1]).endswith(": x (marks/__init__.py:3)")
+
+
+def test_open_trials_in_one_line() -> None:
+    assert open_line(1, "trial", "`sweeps status r`") == (
+        "1 trial is open: it failed where nothing has succeeded yet, so that nobody knows whether "
+        "it or its node is at fault. `sweeps status r` says why."
+    )
 
 
 def test_a_node_in_one_line() -> None:
