@@ -130,7 +130,11 @@ class Supervisor:
     def _did_not_start(self, gone: TrainerGone) -> _Unfit:
         self._end_trainer()
         lines = [line for line in gone.log.splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else ""
+        # After the calls of a traceback, whose lines are indented, comes the error in some lines.
+        calls = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+        errors = [line for line in lines[calls[-1] :] if line[:1] != " "] if calls else []
+        begin = lines.index(errors[0], calls[-1]) if errors else -1
+        last = " ".join(line.strip() for line in lines[begin:])
         return _Unfit([f"no training can be started: {last or gone.how}"])
 
     def _wait(self, config: dict[str, Any], lines: list[str]) -> None:
