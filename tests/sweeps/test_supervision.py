@@ -194,7 +194,7 @@ def _runs(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("package", "source", "said"),
     [
-        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "shared object"),
+        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "ImportError: libcudart.so.12: cannot open shared object"),
         ("sweeps", "", "ModuleNotFoundError: No module named 'sweeps.runners'"),
     ],
 )  # fmt: skip
