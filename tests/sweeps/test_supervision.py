@@ -17,7 +17,7 @@ from trials import trial
 
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
-from sweeps.runners.supervision import life, supervisor
+from sweeps.runners.supervision import life, supervisor, trainer_link
 from sweeps.runners.supervision.crash import crashed_at
 from sweeps.runners.supervision.supervisor import Supervisor
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
@@ -158,7 +158,8 @@ def test_odd_ends(worker) -> None:
     assert loud["log"].endswith("the last words\n") and len(loud["log"]) < 20_000
     assert loud["log"].startswith("... (")
     assert closed["cause"] == "open" and closed["died"]
-    assert no_rows is not None and last is None
+    assert "has no attribute" in no_rows["error"] and not no_rows.get("died")
+    assert last is None
 
 
 @pytest.mark.slow
@@ -229,6 +230,99 @@ def test_a_trainer_that_ends_while_it_is_asked() -> None:
     trainer.close()
 
 
+#: A trainer that answers nothing. It is told what else to do.
+TALKS = """
+import os, sys, time
+from multiprocessing.connection import Connection
+pipe = Connection(int(sys.argv[1]))
+pipe.recv_bytes(), pipe.recv_bytes()
+def say(message, content=b""):
+    pipe.send_bytes(message), pipe.send_bytes(content)
+"""
+CHATTERS = (
+    TALKS
+    + """
+while True:
+    say(b'{"partial": 1}')
+    time.sleep(0.02)
+"""
+)
+HALF = TALKS + "os.write(int(sys.argv[1]), bytes([0, 0, 0, 9, 1])); time.sleep(1000)"
+FORKS = (
+    TALKS
+    + """
+if os.fork() == 0:
+    time.sleep(1000)
+os.write(int(sys.argv[1]), bytes([0, 0, 0, 9, 1]))
+os._exit(7)
+"""
+)
+
+
+@pytest.fixture
+def talking(monkeypatch):
+    """Makes a trainer of one of these programs."""
+    made = []
+
+    def make(program, hang_after=60.0):
+        monkeypatch.setattr(trainer_link, "START", program)
+        made.append(Trainer(hang_after, ThreadPoolExecutor(1)))
+        return made[-1]
+
+    monkeypatch.setattr(trainer_link, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(trainer_link, "DUMP_WITHIN", 0.0)
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_one_that_talks_all_the_time_has_a_deadline_and_is_watched(talking) -> None:
+    looks, messages = [], []
+    with pytest.raises(TrainerGone, match="^it took longer than 1 s$") as gone:
+        talking(CHATTERS).ask(
+            {},
+            within=0.6,
+            on_message=lambda message, _: messages.append(message),
+            on_wait=lambda: looks.append(1),
+        )
+    assert gone.value.cause == "time" and messages[0] == {"partial": 1}
+    assert 2 <= len(looks) <= 6 < len(messages), "about every tenth of a second"
+
+
+def test_an_error_of_who_asks_is_no_end_of_the_trainer(talking) -> None:
+    def no_driver(*none):
+        raise ConnectionError("the driver is gone")
+
+    for hook in ("on_message", "on_wait"):
+        trainer = talking(CHATTERS)
+        with pytest.raises(ConnectionError, match="the driver is gone"):
+            trainer.ask({}, **{hook: no_driver})
+        assert not trainer.alive, "what it says would be taken for the next answer"
+
+
+def test_an_end_in_the_middle_of_a_message(talking) -> None:
+    with pytest.raises(TrainerGone, match="no sign of life for 0 s") as gone:
+        talking(HALF, hang_after=0.4).ask({})
+    assert gone.value.cause == "hang"
+    with pytest.raises(TrainerGone, match="exit code 7, without a result") as gone:
+        talking(FORKS, hang_after=0.4).ask({})
+    assert gone.value.cause == "open"
+
+
+def test_nothing_stays_open_where_no_process_can_be_started(monkeypatch) -> None:
+    def none(*_, **__):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    spawner = ThreadPoolExecutor(1)
+    spawner.submit(int).result()
+    monkeypatch.setattr(trainer_link.subprocess, "Popen", none)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            Trainer(60.0, spawner)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 ROOT = "/home/u/sweeps"
 DUMP = """Fatal Python error: Segmentation fault
 
@@ -248,6 +342,11 @@ def test_the_place_of_a_crash() -> None:
     assert crashed_at(DUMP) == f"{ROOT}/marks.py:34", "its folder has our name"
     ours = DUMP.replace(f'  File "{ROOT}/marks.py", line 34 in stamp\n', "")
     assert crashed_at(ours) == f"{ROOT}/backdoor/triggers/base.py:5"
+    copy = "/tmp/ray/session_1/runtime_resources/py_modules_files/_ray_pkg_0a1b2c3d"
+    sent = DUMP.replace(f"{ROOT}/marks.py", f"{copy}/marks.py")
+    assert crashed_at(sent) == "marks.py:34", "the same on every node"
+    own = DUMP.replace(f"{ROOT}/marks.py", "/home/v/backdoor/sweeps/my.py")
+    assert crashed_at(own) == "/home/v/backdoor/sweeps/my.py:34"
     assert crashed_at("nothing of the kind") is None
     assert crashed_at("") is None
 

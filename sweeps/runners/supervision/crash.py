@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from backdoor.settings.users_errors import without_copy
+
 #: A line of Python's `faulthandler`, the innermost call first, or of a traceback.
 _DUMPED = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
 _THREADS = re.compile(r"^(?:Current thread|Thread) ", re.MULTILINE)
@@ -25,7 +27,7 @@ def crashed_at(output: str) -> str | None:
         for strange in (ours, ()):
             call = next((each for each in calls if not each[0].startswith(strange)), None)
             if call is not None:
-                return ":".join(call)
+                return f"{without_copy(call[0])}:{call[1]}"
     return None
 
 

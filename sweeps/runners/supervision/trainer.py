@@ -17,10 +17,10 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from sweeps.runners.processes import spare_sigterm
+from sweeps.runners.processes import ignore_sigterm
+from sweeps.runners.supervision.life import stat_of
 
 #: Seconds without a request after which it looks whether its supervisor is stopped, and how often
 #: it must see that.
@@ -30,7 +30,7 @@ IDLE, LOOKS = 20.0, 3
 def main(descriptor: int) -> None:
     """Serves until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
-    spare_sigterm()  # processes of users' code must end by it
+    ignore_sigterm()  # processes of users' code must end by it
     faulthandler.enable(sys.stderr)
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
@@ -106,15 +106,16 @@ class _Server:
         try:
             with self._saying_where():
                 rows, failure = attempt(self._work or train_pack, pack, **hooks)
+            content = b"" if rows is None else encode(rows)
+            if rows is None and failure is None:
+                raise TypeError("the training returned no rows")
         except _Stopped:
             self.send({"done": True, "stopped": True})  # what it reported last is recorded
             return
         except BaseException as error:  # such as KeyboardInterrupt, which nobody types here
-            rows, failure = None, failure_of(error)
-        if failure is None and rows is not None:
-            self.send({"done": True}, encode(rows))
-        elif failure is not None:
-            self.send({"done": True, "failure": failure.plain()})
+            content, failure = b"", failure_of(error)
+        told = {} if failure is None else {"failure": failure.plain()}
+        self.send({"done": True} | told, content)
 
     def _saying_where(self) -> AbstractContextManager[Any]:
         from backdoor.working_on import listening
@@ -148,8 +149,5 @@ class _Server:
 
 def _is_stopped(pid: int) -> bool:
     """Whether a process was stopped by a signal."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "T"
+    fields = stat_of(pid)
+    return fields is not None and fields[0] == b"T"
