@@ -33,7 +33,7 @@ def kill(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def spare_sigterm() -> None:
+def ignore_sigterm() -> None:
     """For a process that trains: SIGTERM does nothing to it, and ends what it starts.
 
     Processes of a sweep's Ray have SIGTERM blocked. What they start would inherit that, and could

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sweeps.runners.processes import spare_sigterm
+from sweeps.runners.processes import ignore_sigterm
 
 #: Seconds without a request after which it looks whether its supervisor is stopped, and how often
 #: it must see that.
@@ -30,7 +30,7 @@ IDLE, LOOKS = 20.0, 3
 def main(descriptor: int) -> None:
     """Serves until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
-    spare_sigterm()  # processes of users' code must end by it
+    ignore_sigterm()  # processes of users' code must end by it
     faulthandler.enable(sys.stderr)
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
