@@ -29,7 +29,7 @@ from sweeps.records.incident_summary import (
     nodes_of,
     of_last_run,
     open_trials,
-    sound,
+    well_formed,
 )
 from sweeps.runners.fault import LONGEST_TRACEBACK, error_line, failure_of, place_of
 from sweeps.runners.worker import describe
@@ -331,4 +331,7 @@ def test_incidents_with_odd_values_are_left_out() -> None:
         Incident(ATTEMPT, 1.0, failure=Failure(7)),  # type: ignore[arg-type]
         Incident(ATTEMPT, 1.0, failure=Failure("x", place=7)),  # type: ignore[arg-type]
     ]
-    assert sound(odd) == [] and len(sound([Incident(ATTEMPT, 1, ("a",), failure=KEY)])) == 1
+    assert (
+        well_formed(odd) == []
+        and len(well_formed([Incident(ATTEMPT, 1, ("a",), failure=KEY)])) == 1
+    )

@@ -254,7 +254,7 @@ def test_the_flat_table_and_the_run_say_why_and_where(paths) -> None:
 
 
 def test_the_report_has_causes_with_host_and_line(paths) -> None:
-    from dashboards.appendix import _causes
+    from dashboards.failed_trials import _causes
 
     failed = [trial for trial in Ledger(paths.ledger).trials() if trial.status == "failed"]
     found = [(c.text, c.fault, c.trials, c.of_first) for c in _causes(failed)]
