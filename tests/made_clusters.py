@@ -180,7 +180,8 @@ class Simulation:
         while (chunk := self.in_flight.take(name := f"t{self.in_flight._taken}")) is not None:
             controls = [[node, Chunk((p,)).to_json()] for node, p in self.feed.controls()]
             limits = self.in_flight.deadlines(name)
-            self.configs[name] = {"payload": chunk.to_json(), "answered": 0, "deadlines": limits,
+            self.configs[name] = {"payload": chunk.to_json(), "deadlines": limits,
+                                  "packs": [p.pack_id for p in chunk.packs],
                                   "controls": controls,
                                   "believed": [self.feed.believed(p) for p in chunk.packs]}  # fmt: skip
 

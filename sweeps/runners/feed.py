@@ -68,8 +68,9 @@ class Feed(Protocol):
         """Seconds that a pack may take; None where nobody knows yet."""
         ...
 
-    def overdue(self, pack: Pack, ran: float) -> str:
-        """Why a pack that has been running for so many seconds is to be ended; "" if it is not."""
+    def overdue(self, pack: Pack, ran: float) -> bool:
+        """Whether a pack that has been running for so many seconds is to be ended; `failed` says
+        why."""
         ...
 
     def controls(self) -> Sequence[tuple[str, Pack]]:
@@ -99,8 +100,8 @@ class Feed(Protocol):
         """Reports that such a worker has passed its check."""
         ...
 
-    def nobody_left(self) -> None:
-        """Reports that no worker is there but unfit ones."""
+    def nobody_left(self, why: str = "") -> None:
+        """Reports that no worker is there but unfit ones, or why there is none at all."""
         ...
 
 

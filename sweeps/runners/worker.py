@@ -24,7 +24,7 @@ from sweeps.ledger import (
 from sweeps.packs.pack import Pack
 from sweeps.packs.without_measures import left_out_text, measures_of_pack
 from sweeps.records.failure import MEMORY, Failure
-from sweeps.runners.fault import error_line, failure_of
+from sweeps.runners.fault import failure_of
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
@@ -81,8 +81,3 @@ def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure 
         release_memory()
         failure = replace(failure, error=TOO_LARGE + failure.error)
     return None, failure
-
-
-def describe(error: BaseException) -> str:
-    """An exception as the one line that the ledger keeps."""
-    return error_line(error)

@@ -340,9 +340,8 @@ class SweepFeed:
         seconds = self.deadlines.seconds(pack)
         return None if seconds >= UNKNOWN and not self.deadlines.is_declared else seconds
 
-    def overdue(self, pack: Pack, ran: float) -> str:
-        late = ran > self.deadlines.seconds(pack, ran)
-        return f"it took longer than {self.deadlines.why(pack, ran)}" if late else ""
+    def overdue(self, pack: Pack, ran: float) -> bool:
+        return ran > self.deadlines.seconds(pack, ran)
 
     def controls(self) -> list[tuple[str, Pack]]:
         found = list[tuple[str, Pack]]()
@@ -378,10 +377,10 @@ class SweepFeed:
         with self._keeping_errors():
             self.retries.node_fit(host, node_id)
 
-    def nobody_left(self) -> None:
+    def nobody_left(self, why: str = "") -> None:
         with self._keeping_errors():
             if not self._halted:
-                raise self._stopped(f"no node can train: {self.retries.unfit_cause()}")
+                raise self._stopped(why or f"no node can train: {self.retries.unfit_cause()}")
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:

@@ -100,11 +100,12 @@ def worker():
             train(0)
             kept._trainer.hang_after = hang_after
         reports.clear()
-        config = {"payload": Chunk(tuple(PACKS[s] for s in seeds)).to_json(), "answered": 0,
+        config = {"payload": Chunk(tuple(PACKS[s] for s in seeds)).to_json(),
+                  "packs": [PACKS[s].pack_id for s in seeds],
                   "deadlines": [limit] * len(seeds), "controls": [],
                   "believed": [None] * len(seeds)}  # fmt: skip
         kept.serve(config)
-        return [reason for report in reports for reason in report["reasons"]]
+        return [reason for report in reports for reason in report.get("reasons", ())]
 
     yield train
     kept._end_trainer()
@@ -212,7 +213,13 @@ def test_what_cannot_be_imported_is_said_in_a_line(
         told.append(content)
         raise SystemExit
 
-    config = {"payload": "", "answered": 0, "deadlines": [None], "controls": [], "believed": [None]}
+    config = {
+        "payload": "",
+        "packs": ["p"],
+        "deadlines": [None],
+        "controls": [],
+        "believed": [None],
+    }
     with pytest.raises(SystemExit):
         Supervisor(None, 60.0, report).serve(config)
     (line,) = told[0]["unfit"]
@@ -278,7 +285,7 @@ def talking(monkeypatch):
 
 def test_one_that_talks_all_the_time_has_a_deadline_and_is_watched(talking) -> None:
     looks, messages = [], []
-    with pytest.raises(TrainerGone, match="^it took longer than 1 s$") as gone:
+    with pytest.raises(TrainerGone, match="took longer than 1 s") as gone:
         talking(CHATTERS).ask(
             {},
             within=0.6,
