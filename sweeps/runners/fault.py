@@ -81,7 +81,7 @@ def _users_place(error: BaseException, depth: int = 0) -> _Call | None:
     """The innermost call of the user's code. Where that is not what raised the error, such as where
     we name code of users that raised, the error that it was raised from says more."""
     calls = _calls(error)
-    own = [call for call in calls if is_users(call[0])]
+    own = [call for call in calls if _is_users(call[0])]
     if own and own[-1] is calls[-1]:
         return own[-1]
     former, found = cause_of(error), None
@@ -90,7 +90,7 @@ def _users_place(error: BaseException, depth: int = 0) -> _Call | None:
     return found or (own[-1] if own else None)
 
 
-def is_users(called: FrameType) -> bool:
+def _is_users(called: FrameType) -> bool:
     """Whether a call is of code that is neither ours, nor Python's, nor of an installed package
     which defines none of the kinds that were built here."""
     name, file = str(called.f_globals.get("__name__", "")), called.f_code.co_filename

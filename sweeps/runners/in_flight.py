@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backdoor.config import TrialConfig
@@ -18,7 +18,7 @@ from sweeps.packs.pack import Pack
 from sweeps.records.failure import MEMORY, PREEMPTED, TIME, Failure
 from sweeps.runners.fault import error_line
 from sweeps.runners.feed import Feed
-from sweeps.runners.supervision.crash import crashed_at
+from sweeps.runners.supervision.crash import reported_failure
 from sweeps.runners.supervision.supervisor import CHECK_WITHIN, REPORT_EVERY
 
 #: Seconds for which no worker but unfit ones may be there before a sweep ends.
@@ -59,6 +59,10 @@ class _Held:
 
     def __post_init__(self) -> None:
         self.alone, self.taken = len(self.packs) == 1, time.monotonic()
+
+    def failure(self, error: str, cause: str) -> Failure:
+        host, node_id = self.node or (None, None)
+        return Failure(scrubbed(error), cause, host=host, node_id=node_id)
 
 
 class InFlight:
@@ -189,7 +193,7 @@ class InFlight:
             self._deliver(held, done, rows)
         for pack, why in zip(answered, reasons, strict=False):
             if why is not None:
-                self.feed.failed(pack, _failure(why))
+                self.feed.failed(pack, reported_failure(why))
 
     def _unfit(self, held: _Held, lines: Sequence[str]) -> None:
         """A worker that waits: its packs go back, and its node is named."""
@@ -225,11 +229,9 @@ class InFlight:
         elif held.since is None or _is_starting(held):
             self._did_not_start(held, error)
         elif held.too_long:
-            host, node_id = held.node or (None, None)
             self.feed.requeue(*held.packs[1:])
             # The feed knows the limit, and says it.
-            failure = Failure("it took too long", TIME, host=host, node_id=node_id, died=True)
-            self.feed.failed(held.packs[0], failure)
+            self.feed.failed(held.packs[0], replace(held.failure("too long", TIME), died=True))
         else:
             self._lost(held, error)
 
@@ -244,10 +246,9 @@ class InFlight:
             self.feed.nobody_left(f"no worker starts: {scrubbed(error)}")
 
     def _lost(self, held: _Held, error: str) -> None:
-        host, node_id = held.node or (None, None)
         cause = MEMORY if _SHORT_OF_MEMORY.search(error) else PREEMPTED
-        failure = Failure(scrubbed(error), cause, host=host, node_id=node_id)
-        self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
+        alone = held.alone and len(held.packs) == 1
+        self.feed.lost(held.packs, held.failure(error, cause), alone)
 
     def overdue(self) -> list[str]:
         """Chunks whose worker should have ended its pack; it is known by the driver alone that it
@@ -300,14 +301,3 @@ def _is_starting(held: _Held) -> bool:
     """Whether its worker was silent for so long that it cannot have begun a pack."""
     assert held.since is not None
     return not held.begun and time.monotonic() - held.since > STARTING
-
-
-def _failure(found: Mapping[str, Any]) -> Failure:
-    """A worker's failure, without passwords, and with the place that its output names if it has
-    none."""
-    try:
-        texts = {k: scrubbed(v) if isinstance(v, str) else v for k, v in found.items()}
-        place = texts.get("place") or crashed_at(str(texts.get("log") or ""))
-        return Failure.from_plain({**texts, "place": place})
-    except Exception as error:  # of a worker with another version
-        return Failure(f"unreadable report: {error_line(error)}")

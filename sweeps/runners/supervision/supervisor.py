@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.runners.supervision.suspicion import Suspicion, found_unfit
+from sweeps.runners.supervision.suspicion import Suspicion, control_fails, found_unfit
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
 
 #: Seconds between two reports of a worker: the work that is lost if it is killed.
@@ -95,7 +95,7 @@ class Supervisor:
     def _report(self, **content: Any) -> None:
         """To the driver. Where it has ended the chunk, `SystemExit` is raised."""
         self._tell({**self.where, **content})
-        self._told, self._begun = time.monotonic(), "starts" not in content
+        self._told, self._begun = time.monotonic(), not content.get("starts", False)
 
     # --- the trainer and its node -----------------------------------------------------------
 
@@ -179,10 +179,12 @@ class Supervisor:
             noted = config["packs"][index], failure, config["believed"][index]
             suspected = self._suspicion.note(*noted)
             left = count - index - 1
-            if left == 0 or too_large or suspected or self._is_due():
-                # The next pack might be too large as well: the driver makes it smaller.
-                ends = too_large or bool(suspected)
-                self._answer(answers, left=left, ends=ends)
+            # The next pack might be too large as well: the driver makes it smaller.
+            ends = too_large or bool(suspected)
+            # Another trainer may have to check its node first: that is not the next pack's time.
+            starts = self._trainer is None and left > 0 and not ends
+            if left == 0 or ends or starts or self._is_due():
+                self._answer(answers, left=left, ends=ends, starts=starts)
                 if suspected:
                     self._compare(config, suspected)
                 if ends:
@@ -201,15 +203,11 @@ class Supervisor:
         self, config: dict[str, Any], index: int, answers: _Answers
     ) -> dict[str, Any] | None:
         """Has one pack trained: adds its rows, or returns its failure."""
-        left = len(config["deadlines"]) - index
-        if answers.reasons and (self._trainer is None or not self._trainer.alive):
-            # Another one is started, whose check may take long: that is not the time of the pack.
-            self._answer(answers, left=left, ends=False, starts=True)
         try:
             trainer = self._ready(config)
         except _Unfit as found:
             if answers.reasons:
-                self._answer(answers, left=left, ends=True)
+                self._answer(answers, left=len(config["deadlines"]) - index, ends=True)
             self._wait(config, found.lines)
             raise  # not reached: the driver ends the chunk
         trainer.forget_output()
@@ -262,26 +260,13 @@ class Supervisor:
         if not controls:
             return  # nothing has succeeded: the driver judges
         node, text = controls[0]
-        why = self._control(text)
+        why = control_fails(self._running_trainer, text, CHECK_WITHIN)
         if why is None:
             self._report(control_passed=True)
             return
+        self._end_trainer()
         self._unfit = [found_unfit(suspected, node != self.where["node_id"], why)]
         self._wait(config, self._unfit)
-
-    def _control(self, text: str) -> str | None:
-        """Why the control fails; None where it succeeds."""
-        try:
-            trainer = self._running_trainer()
-            load = {"do": "load", "control": True, "check": False}
-            trainer.ask(load, text.encode(), CHECK_WITHIN)
-            done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)
-        except TrainerGone as gone:
-            self._end_trainer()
-            return gone.how
-        except OSError as error:
-            return str(error)
-        return str(done["failure"]["error"]) if "failure" in done else None
 
 
 def _node_id() -> str:

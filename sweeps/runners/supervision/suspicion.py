@@ -1,12 +1,15 @@
-"""Whether a node is to be suspected after a pack has failed there. Pure.
+"""Whether a node is to be suspected after a pack has failed there, and whether it fails what has
+succeeded before.
 
 Only the standard library: see the package's docstring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
 
 #: Different packs that fail in a row before the node is suspected.
 IN_A_ROW = 3
@@ -51,3 +54,21 @@ def found_unfit(suspected: str, elsewhere: bool, why: str) -> str:
     if elsewhere:
         return f"{suspected}, and a trial that succeeded elsewhere fails here: {why}"
     return f"{suspected}, and a trial that succeeded here before fails now: {why}"
+
+
+def control_fails(running: Callable[[], Trainer], chunk: str, within: float) -> str | None:
+    """Why a control fails here; None where it succeeds.
+
+    running: gives a trainer that runs. chunk: the control, as text. within: seconds, to read it and
+    to train it.
+    """
+    try:
+        trainer = running()
+        load = {"do": "load", "control": True, "check": False}
+        trainer.ask(load, chunk.encode(), within)
+        done, _ = trainer.ask({"do": "train", "control": True}, within=within)
+    except TrainerGone as gone:
+        return gone.how
+    except OSError as error:
+        return str(error)
+    return str(done["failure"]["error"]) if "failure" in done else None
