@@ -11,8 +11,9 @@ from backdoor.errors import TrainingError
 from backdoor.settings.users_errors import naming_users_code
 from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
+from sweeps.runners.fault import error_line
 from sweeps.runners.feed import Feed
-from sweeps.runners.worker import Work, attempt, describe, train_pack
+from sweeps.runners.worker import Work, attempt, train_pack
 
 #: Told which pack is trained next, and None when none is any more.
 Note = Callable[[Pack | None], None]
@@ -52,9 +53,9 @@ class SerialRunner:
         try:
             return self.work(pack, **hooks)
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
-            raise  # `attempt` knows what to do with these
+            raise  # `attempt` takes the first two for failures; the others end the sweep
         except BaseException as error:
-            raise TrainingError(f"the training raised {describe(error)}") from error
+            raise TrainingError(f"the training raised {error_line(error)}") from error
 
 
 def _untold(pack: Pack | None) -> None:

@@ -6,7 +6,7 @@ that is broken fails wherever it runs. One failure says neither; what else happe
 - A trial is at fault where it failed twice, each time on a node where other configurations have
   succeeded. It is recorded as failed. Since a node may break at any moment, something else must
   also have succeeded there after one of these failures. Where that has not come by itself, a
-  worker that fails the trial again trains a control.
+  worker that fails the trial again trains a reference trial.
 - Until then it is open, and is tried again: after a success anywhere, or on another node.
 - A pack of several trials is divided: those whose images were being made, if that is known, from
   the others; else into halves.
@@ -109,7 +109,7 @@ class FailureJudge:
         self._measures.pop(measure, None)
         self.broken_measures.pop(measure, None)
 
-    def control_passed(self, node: str | None) -> None:
+    def reference_passed(self, node: str | None) -> None:
         """What has succeeded before succeeds on this node now."""
         self.succeeded_anywhere = True
         self._nodes[node].succeeded.add("")
@@ -206,7 +206,24 @@ class FailureJudge:
             return Verdict(again=(pack,))
         if len(pack.trials) > 1:
             return Verdict(again=pack.halves())
+        if (less := self._without_unproven(pack, failure)) is not None:
+            self._losses[pack.pack_id] = 0
+            return Verdict(again=(less,))
         return Verdict(failure.because(PREEMPTED), pack)
+
+    def _without_unproven(self, pack: Pack, failure: Failure) -> Pack | None:
+        """A clean baseline without the measures of triggers with which nothing has ever ended: one
+        of them may have ended its worker, which could not say it any more."""
+        measures = () if pack.trials[0].attack is not None else pack.settings.measures
+        unproven = [measure_id(m) for m in measures if m.trigger not in self._proven]
+        less = without(pack, dict.fromkeys(unproven, failure.error))
+        return less if len(less.without) > len(pack.without) else None
+
+    def again(self, pack: Pack) -> Verdict:
+        """What is to happen with a pack that waited, by all that is known now."""
+        alone = len(pack.trials) == 1
+        decided = self.decide(pack.trials[0].trial_id) if alone else None
+        return Verdict(late=(pack,)) if decided is None else self._guilty(pack, decided)
 
     def decide(self, trial_id: str) -> Failure | None:
         """The failure for which the trial is at fault, by all that is known now; else None."""
@@ -229,7 +246,7 @@ class FailureJudge:
         return counted[-1].failure.because(TRIAL)
 
     def believed(self, trial_id: str) -> list[str] | None:
-        """Nodes on which another failure of a trial needs no comparison with a control; None of a
+        """Nodes on which another failure of a trial needs no comparison with a reference trial; None of a
         trial that has not failed."""
         own = self._failures.get(trial_id)
         if not own:

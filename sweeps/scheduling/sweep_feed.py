@@ -128,9 +128,9 @@ class SweepFeed:
         if self.retries.late:
             if self._running and not self.retries.judge.succeeded_anywhere:
                 return False
-            pack, decided = self.retries.next_late()
-            if decided is not None:
-                self._guilty([(pack, decided)])
+            pack, verdict = self.retries.next_late()
+            if verdict is not None:
+                self._apply(verdict)
                 return True
             self._queue.add([pack])
         elif self.retries.parked and not self._running:
@@ -221,7 +221,8 @@ class SweepFeed:
             self.deadlines.learn(packs, seconds, stopped)
             node = next(iter(rows["node_id"].to_pylist()), None)
             self._references.add(packs, node, seconds)
-            self._guilty(self.retries.succeeded(packs, node))
+            for verdict in self.retries.succeeded(packs, node):
+                self._apply(verdict)
             for pack in packs:
                 missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
                 if missing:
@@ -239,13 +240,9 @@ class SweepFeed:
             self._end_if_hopeless()
 
     def _apply(self, verdict: Verdict) -> None:
-        if verdict.recorded is not None and verdict.guilty is not None:
-            self._guilty([(verdict.guilty, verdict.recorded)])
+        if (pack := verdict.guilty) is not None and verdict.recorded is not None:
+            self._record(failed_rows(pack.trials, pack.pack_id, verdict.recorded))
         self._queue.put_first(verdict.again)
-
-    def _guilty(self, found: Sequence[tuple[Pack, Failure]]) -> None:
-        for pack, failure in found:
-            self._record(failed_rows(pack.trials, pack.pack_id, failure))
 
     def _end_if_hopeless(self) -> None:
         """Ends a sweep in which nothing works: the cause is not in the trials. A reference trial of
@@ -302,14 +299,13 @@ class SweepFeed:
             seconds = self.deadlines.seconds(pack)
         return None if seconds >= UNKNOWN and not self.deadlines.is_declared else seconds
 
-    def overdue(self, pack: Pack, ran: float) -> str:
-        why = ""
+    def overdue(self, pack: Pack, ran: float) -> bool:
+        late = False
         with self._keeping_errors():
-            if ran > self.deadlines.seconds(pack, ran):
-                why = f"it took longer than {self.deadlines.why(pack, ran)}"
-        return why
+            late = ran > self.deadlines.seconds(pack, ran)
+        return late
 
-    def controls(self) -> list[tuple[str, Pack]]:
+    def references(self) -> list[tuple[str, Pack]]:
         found = list[tuple[str, Pack]]()
         with self._keeping_errors():
             if self.retries.latest:  # else none is needed, and the ledger may be large
@@ -321,9 +317,10 @@ class SweepFeed:
             return None
         return self.retries.judge.believed(pack.trials[0].trial_id)
 
-    def control_passed(self, host: str, node_id: str) -> None:
+    def reference_passed(self, host: str, node_id: str) -> None:
         with self._keeping_errors():
-            self._guilty(self.retries.control_passed(node_id))
+            for verdict in self.retries.reference_passed(node_id):
+                self._apply(verdict)
 
     def lost(self, packs: Sequence[Pack], failure: Failure, alone: bool) -> None:
         self._no_longer_running(packs)
@@ -343,10 +340,10 @@ class SweepFeed:
         with self._keeping_errors():
             self.retries.node_fit(host, node_id)
 
-    def nobody_left(self) -> None:
+    def nobody_left(self, why: str = "") -> None:
         with self._keeping_errors():
             if not self._halted:
-                raise self._stopped(f"no node can train: {self.retries.unfit_cause()}")
+                raise self._stopped(why or f"no node can train: {self.retries.unfit_cause()}")
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:

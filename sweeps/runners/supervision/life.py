@@ -15,8 +15,8 @@ LEAST_CPU = 0.5
 
 
 def stat_of(pid: int | str) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the state on: state, parent, group, session, ...; None where
-    there is no such process, or no /proc."""
+    """The fields of /proc/PID/stat from the state on: state, parent, group, session, ...; None
+    where there is no such process, or no /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
             # The name in parentheses may hold spaces.

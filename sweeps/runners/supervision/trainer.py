@@ -3,7 +3,7 @@
 It talks with its supervisor over one connection: a line of JSON and bytes for each message.
 
     load     the packs of a chunk, and whether to check the node  → what is wrong with it
-    train    one of these packs, or the control                   → its rows, or the failure
+    train    one of these packs, or the reference trial             → its rows, or the failure
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Server:
         self.pipe = pipe
         self._work: Callable[..., Any] | None = None
         self._packs: list[Any] = []
-        self._control: Any = None
+        self._reference: Any = None
         self._lock = threading.Lock()
 
     def next_request(self) -> tuple[dict[str, Any], bytes]:
@@ -90,8 +90,8 @@ class _Server:
                 return unfit
         else:
             chunk = Chunk.from_json(text)
-        if request["control"]:
-            (self._control,) = chunk.packs
+        if request["reference"]:
+            (self._reference,) = chunk.packs
         else:
             self._packs = list(chunk.packs)
         return unfit
@@ -101,8 +101,8 @@ class _Server:
         from sweeps.runners.fault import failure_of
         from sweeps.runners.worker import attempt, train_pack
 
-        pack = self._control if request["control"] else self._packs[request["pack"]]
-        hooks = self._hooks(pack) if pack.may_stop and not request["control"] else {}
+        pack = self._reference if request["reference"] else self._packs[request["pack"]]
+        hooks = self._hooks(pack) if pack.may_stop and not request["reference"] else {}
         try:
             with self._saying_where():
                 rows, failure = attempt(self._work or train_pack, pack, **hooks)
