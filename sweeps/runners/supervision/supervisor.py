@@ -230,8 +230,10 @@ class Supervisor:
         if done.get("stopped"):
             raise SystemExit(0)
         if "failure" in done:
-            known: dict[str, Any] = done["failure"] | self.where
-            return known if known.get("log") else known | {"log": trainer.output()}
+            # What raised may have changed the process: the next pack gets a new one.
+            known: dict[str, Any] = {"log": trainer.output()} | done["failure"] | self.where
+            self._end_trainer()
+            return known
         answers.rows.append(rows)
         return None
 

@@ -9,6 +9,7 @@ It talks with its supervisor over one connection: a line of JSON and bytes for e
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -25,6 +26,8 @@ from sweeps.runners.supervision.life import stat_of
 #: Seconds without a request after which it looks whether its supervisor is stopped, and how often
 #: it must see that.
 IDLE, LOOKS = 20.0, 3
+#: The number from which its connection has its descriptor.
+HIGH = 900
 
 
 def main(descriptor: int) -> None:
@@ -34,12 +37,23 @@ def main(descriptor: int) -> None:
     faulthandler.enable(sys.stderr)
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
-    server = _Server(Connection(descriptor))
+    server = _Server(Connection(_out_of_the_way(descriptor)))
     try:
         while True:
             server.answer(*server.next_request())
     except EOFError:
         os._exit(0)  # the supervisor is gone; threads of libraries are not waited for
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The connection under a high number: code of users that closes descriptors, or writes to them,
+    uses low ones."""
+    try:
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return high
 
 
 class _Stopped(BaseException):
@@ -52,9 +66,15 @@ class _Server:
         self._work: Callable[..., Any] | None = None
         self._packs: list[Any] = []
         self._reference: Any = None
-        self._lock = threading.Lock()
+        self._lock, self._own = threading.Lock(), os.getpid()
+
+    def _leave_if_forked(self) -> None:
+        """A fork by code of users that comes back here must not answer as well."""
+        if os.getpid() != self._own:
+            os._exit(1)
 
     def next_request(self) -> tuple[dict[str, Any], bytes]:
+        self._leave_if_forked()
         seen = 0
         while not self.pipe.poll(IDLE):
             seen = seen + 1 if _is_stopped(os.getppid()) else 0
@@ -63,6 +83,7 @@ class _Server:
         return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
 
     def send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        self._leave_if_forked()
         with self._lock:
             self.pipe.send_bytes(json.dumps(message).encode())
             self.pipe.send_bytes(content)
