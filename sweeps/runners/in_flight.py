@@ -60,6 +60,12 @@ class _Held:
     def __post_init__(self) -> None:
         self.alone, self.taken = len(self.packs) == 1, time.monotonic()
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether its worker has not started, or was silent for so long that no pack has begun."""
+        since = self.since
+        return since is None or (not self.begun and time.monotonic() - since > STARTING)
+
     def failure(self, error: str, cause: str) -> Failure:
         host, node_id = self.node or (None, None)
         return Failure(scrubbed(error), cause, host=host, node_id=node_id)
@@ -226,7 +232,7 @@ class InFlight:
             return
         if held.cancelled:  # none of these has begun
             self.feed.requeue(*held.packs)
-        elif held.since is None or _is_starting(held):
+        elif held.is_starting:
             self._did_not_start(held, error)
         elif held.too_long:
             self.feed.requeue(*held.packs[1:])
@@ -295,9 +301,3 @@ class InFlight:
                 self.feed.failed(pack, Failure(f"unreadable report: {error_line(error)}"))
         else:
             self.feed.finished(packs, rows)
-
-
-def _is_starting(held: _Held) -> bool:
-    """Whether its worker was silent for so long that it cannot have begun a pack."""
-    assert held.since is not None
-    return not held.begun and time.monotonic() - held.since > STARTING

@@ -60,7 +60,7 @@ _NOISY = ("ray.tune", "ray.train", "ray.air", "ray.exceptions")
 #: What Ray writes of every lost actor, in lines or in one.
 _DETAILS = re.compile(
     r"\bThe actor died unexpectedly before finishing this task\.?|"
-    r"\b(?:class_name|actor_id|pid|name|namespace|ip|repr): *\S*"
+    r"\b(?:class_name|actor_id|pid|name|namespace|ip|repr): *(?!\w+: )\S*"
 )
 #: Characters of what is said of a lost worker.
 LONGEST = 500

@@ -22,6 +22,7 @@ from sweeps.runners.supervision import life, supervisor, trainer_link
 from sweeps.runners.supervision.crash import crashed_at
 from sweeps.runners.supervision.supervisor import Supervisor
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
+from sweeps.runners.tune import _last_words as last_words
 
 TESTS = Path(__file__).parents[1]
 PACKS = [Pack((trial(seed=seed),), PackSettings(())) for seed in range(16)]
@@ -387,6 +388,29 @@ def test_nothing_stays_open_where_no_process_can_be_started(monkeypatch) -> None
         with pytest.raises(BlockingIOError):
             Trainer(60.0, spawner)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+DEAD = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
+OF_ACTOR = """The actor died unexpectedly before finishing this task.
+\tclass_name: ImplicitFunc
+\tactor_id: 0f3a
+\tpid: 812
+\tname:
+\tnamespace: 5d1e
+\tip: 10.0.0.7
+"""
+
+
+@pytest.mark.parametrize("details", [OF_ACTOR, " ".join(OF_ACTOR.split()) + " "])
+def test_last_words_of_a_worker_are_a_line_without_what_ray_calls_it(tmp_path, details) -> None:
+    file = tmp_path / "error.txt"
+    dead = SimpleNamespace(error_file=str(file))
+    file.write_text(f"Failure # 1 (occurred at noon)\n{details}{DEAD}\n Some common causes: ...")
+    assert last_words(dead) == f"the worker at 10.0.0.7 was lost: {DEAD}"
+    file.write_text("Failure # 1 (occurred at noon)\nRuntimeEnvSetupError: " + "pip " * 1000)
+    said = last_words(dead)
+    assert said.startswith("the worker was lost: RuntimeEnvSetupError: pip") and len(said) < 550
+    assert last_words(SimpleNamespace(error_file=None)) == "the worker was lost"
 
 
 ROOT = "/home/u/sweeps"
