@@ -5,7 +5,7 @@ are new, what is recorded and when the sweep ends is up to the feed.
 
     feed.py             the contract: `Feed`, `Runner`
     worker.py           what a worker does with a pack
-    serial.py           one pack after the other in this process
+    serial.py           one pack after the other in this process; running_note.py says which one
     tune.py             Ray Tune, with in_flight.py and tune_schedulers.py; scratch.py for its files
     supervision/        a worker on Ray, and the trainer that it watches
     node_check.py       what a worker's machine must have; fault.py: an exception as a record

@@ -52,7 +52,7 @@ class SerialRunner:
         try:
             return self.work(pack, **hooks)
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
-            raise  # `attempt` knows what to do with these
+            raise  # `attempt` or the caller decides
         except BaseException as error:
             raise TrainingError(f"the training raised {describe(error)}") from error
 
