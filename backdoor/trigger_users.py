@@ -38,7 +38,7 @@ class TriggerUsers:
 
     def __init__(self, configs: Sequence[TrialConfig], measures: Sequence[Attack]) -> None:
         self._names: dict[int, tuple[Attack, str]] = {}  # an attack is kept, so its id stays
-        self._of: dict[Trigger, StampedTrials] = {}
+        self._by_form: dict[Trigger, StampedTrials] = {}
         poisoned, measured = dict[str, list[str]](), dict[str, list[str]]()
         for config in configs:
             if config.attack is not None:
@@ -63,13 +63,13 @@ class TriggerUsers:
     def note(self, attack: Attack, trigger: Trigger) -> None:
         """Notes a form of the attack's trigger that is stamped later."""
         users = self._users.get(self._name(attack), StampedTrials())
-        known = self._of.setdefault(trigger, users)
+        known = self._by_form.setdefault(trigger, users)
         if known is not users:  # two triggers may have the same form for test images
-            self._of[trigger] = known.merged(users)
+            self._by_form[trigger] = known.merged(users)
 
     def stamping(self, trigger: Trigger) -> AbstractContextManager[None]:
         """Around a stamp of one of these forms."""
-        return _working(self._of.get(trigger, StampedTrials()))
+        return _working(self._by_form.get(trigger, StampedTrials()))
 
 
 def _working(users: StampedTrials) -> AbstractContextManager[None]:

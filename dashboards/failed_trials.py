@@ -34,10 +34,13 @@ class Cause:
 
 @dataclass(frozen=True)
 class Failures:
-    """Trials without a result. causes: as `failure_groups` sorts them. missing: planned trials that were
-    never begun or were lost, of a sweep that did not come to its end; planned: None where nobody
-    said how many, and then none is missing; at_most: whether fewer may do. resumable: whether there
-    is something to try again."""
+    """Trials without a result.
+
+    causes: as `failure_groups` sorts them. missing: planned trials that were never begun or were
+    lost, of a sweep that did not come to its end; planned: None where nobody said how many, and
+    then none is missing; at_most: whether fewer may do. resumable: whether there is something to
+    try again.
+    """
 
     causes: list[Cause]
     missing: int

@@ -175,6 +175,7 @@ class Simulation:
             self._release()
             if not self._serve() and not self._alone():
                 break
+        assert self.feed.done, "nobody works, and the sweep has not ended"
 
     def _take(self) -> None:
         while (chunk := self.in_flight.take(name := f"t{self.in_flight._taken}")) is not None:

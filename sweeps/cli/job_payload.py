@@ -13,8 +13,8 @@ from sweeps.addresses import hidden
 from sweeps.cli.console import say
 
 if TYPE_CHECKING:
+    from backdoor.settings.sent_package import Package
     from cluster.payload import Payload
-    from cluster.user_code import Package
 
 #: Import packages of this project; they lie in one folder, installed or not.
 PACKAGES = ("backdoor", "sweeps", "cluster", "dashboards")

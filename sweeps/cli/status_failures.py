@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from backdoor.wording import counted
 from sweeps.addresses import scrubbed
 from sweeps.cli.console import duration
-from sweeps.records.failure import MEMORY, OPEN, PREEMPTED, Failure
+from sweeps.records.failure import MEMORY, OPEN, Failure
 from sweeps.records.failure_groups import (
     FailureGroup,
     cause_in_words,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What an open trial waits for while the sweep runs, by the cause of its last failure; of others
 #: it is `ELSEWHERE`.
-WAITS_FOR = {PREEMPTED: "a worker", MEMORY: "a smaller pack"}
+WAITS_FOR = {MEMORY: "a smaller pack"}
 ELSEWHERE = "another node, or for a success on the same one"
 #: What it waits for where no process runs the sweep.
 RESUME = "`sweeps resume`"

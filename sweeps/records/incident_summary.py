@@ -6,7 +6,7 @@ import math
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from sweeps.records.failure import PREEMPTED, Failure
+from sweeps.records.failure import Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
 
@@ -79,12 +79,11 @@ def lost_workers(run: Sequence[Incident]) -> int:
 
 def in_common(run: Sequence[Incident]) -> str | None:
     """What all failures have in common, of a run that stopped since nothing worked; None of
-    others. Attempts that were lost with their worker say nothing of it."""
+    others. A worker that was lost is no attempt."""
     stopped = [each for each in run if each.what == STOPPED]
     if not stopped:
         return None
     failures = [each.failure for each in run if each.what == ATTEMPT and each.failure is not None]
-    failures = [each for each in failures if each.cause != PREEMPTED] or failures
     return common_cause(failures) if failures else stopped[-1].text
 
 

@@ -304,8 +304,8 @@ def test_the_last_run_alone_counts() -> None:
             Incident(LEFT_OUT, 2.0, host="h1", node_id="n1", text="no data"),
             Incident(STARTED, 3.0),
             Incident(ATTEMPT, 4.0, ("b", "c"), failure=KEY),
-            Incident(ATTEMPT, 5.0, ("b",), failure=Failure("lost", PREEMPTED)),
-            Incident(LOST, 5.0, host="h2"),
+            Incident(ATTEMPT, 5.0, ("b",), failure=KEY),
+            Incident(LOST, 5.0, ("b",), "h2", failure=Failure("lost", PREEMPTED)),
             Incident(LEFT_OUT, 6.0, host="h2", node_id="n2", text="no disk"),
             Incident(LEFT_OUT, 7.0, host="h3", node_id="n3", failure=Failure("no GPU")),
             Incident(LEFT_OUT, 8.0, host="h3", node_id="n3", failure=Failure("no GPU still")),
@@ -318,7 +318,7 @@ def test_the_last_run_alone_counts() -> None:
         ("h3", False, "no GPU still", 7.0),
     ]
     assert lost_workers(run) == 1 and in_common(run) is None
-    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY]), "the lost one is none"
+    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY, KEY]), "the lost one is none"
 
 
 def test_incidents_with_odd_values_are_left_out() -> None:
