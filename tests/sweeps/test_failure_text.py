@@ -318,7 +318,9 @@ def test_the_last_run_alone_counts() -> None:
         ("h3", False, "no GPU still", 7.0),
     ]
     assert lost_workers(run) == 1 and in_common(run) is None
-    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY, KEY]), "the lost one is none"
+    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY, KEY]), (
+        "the lost one is none"
+    )
 
 
 def test_incidents_with_odd_values_are_left_out() -> None:

@@ -252,7 +252,7 @@ def test_a_ledger_of_the_version_before_is_read_and_goes_on(tmp_path) -> None:
     before = ledger.table()
     ledger.compact()
     (file,) = ledger.files()
-    assert pq.read_schema(file).metadata[b"schema_version"] == b"6"
+    assert pq.read_schema(file).metadata[b"schema_version"] == b"7"
     assert Ledger(tmp_path).table().equals(before)
     reports = Reports({"c": TRIALS[3]}, before, kind="asha", grace_period=2)
     assert (

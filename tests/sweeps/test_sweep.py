@@ -114,7 +114,7 @@ def test_a_sweep_in_which_nothing_works_gives_up_soon(tmp_path, spec) -> None:
     with pytest.raises(
         TrainingError,
         match=r"5 configurations failed, each alone, and none succeeded anywhere: all 5 failures: "
-        r"OSError: no such device at test_sweep.py:\d+.* No trial is recorded as failed",
+        r"OSError: no such device at test_sweep.py:\d+.* None of these is recorded as failed",
     ):
         sweep(paths, spec, SerialRunner(work))
     assert len(tried) < 24 and sum(len(pack.trials) == 1 for pack in tried) == 5

@@ -113,9 +113,12 @@ def test_a_worker_notices_a_file_that_changed(picture, tmp_path) -> None:
     digest, paths = content_digest(picture), begin(tmp_path / "out", spec)
     write_picture(picture, 9)
     as_another_process()
-    assert sweep(paths, spec, SerialRunner(through_json)).failed == 4  # baselines use it, too
-    errors = {row["error"] for row in Ledger(paths.ledger).rows() if row["status"] == "failed"}
-    (error,) = errors
+    outcome = sweep(paths, spec, SerialRunner(through_json))
+    assert (outcome.finished, outcome.failed) == (4, 2)
+    rows = Ledger(paths.ledger).rows()
+    (error,) = {row["error"] for row in rows if row["status"] == "failed"}
+    lacks = [row["error"] for row in rows if row["attack_id"] == "clean"]
+    assert len(lacks) == 2 and all("not measured with 1 of 2 triggers" in each for each in lacks)
     assert f"must hold what it held when the trials were named ({digest})" in error
 
 
