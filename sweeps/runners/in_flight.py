@@ -62,9 +62,8 @@ class _Held:
 
     @property
     def is_starting(self) -> bool:
-        """Whether its worker has not started, or was silent for so long that no pack has begun."""
-        since = self.since
-        return since is None or (not self.begun and time.monotonic() - since > STARTING)
+        """Whether its worker has not started, or is silent for so long that no pack has begun."""
+        return self.since is None or (not self.begun and time.monotonic() > self.since + STARTING)
 
     def failure(self, error: str, cause: str) -> Failure:
         host, node_id = self.node or (None, None)
