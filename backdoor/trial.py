@@ -197,7 +197,7 @@ def prepare(
     for config in configs:
         same[config.seed, config.attack].append(config.trial_id)
     images = {key: _trial_images(c, measures, source, same[key]) for key, c in firsts.items()}
-    parts = [part for of in images.values() for part in (of.train, of.validation, of.test)]
+    parts = [part for each in images.values() for part in (each.train, each.validation, each.test)]
     users = TriggerUsers(configs, measures)
     clean, stamped = np.concatenate(parts), _stamped_ids(images.values(), users)
     training, alone = configs[0].training, len(configs) == 1
@@ -206,7 +206,7 @@ def prepare(
     )
     if training.features is not None:
         store = FeatureStore(store, training.features, np.unique(clean))
-    members = {key: _member(of, store, source, users) for key, of in images.items()}
+    members = {key: _member(each, store, source, users) for key, each in images.items()}
     return [replace(members[c.seed, c.attack], config=c) for c in configs], store
 
 

@@ -13,19 +13,19 @@ from backdoor.working_on import working_on
 
 
 @dataclass(frozen=True)
-class Users:
+class StampedTrials:
     """Ids of the trials, and of the measures where only clean baselines are stamped for."""
 
     trials: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
 
-    def with_(self, other: Users) -> Users:
+    def merged(self, other: StampedTrials) -> StampedTrials:
         """Of both; poisoned trials alone where some are."""
         both = [self, other]
         poisoned = [users for users in both if users.trials and not users.measures]
         trials = [name for users in poisoned or both for name in users.trials]
         measures = [] if poisoned else [name for users in both for name in users.measures]
-        return Users(tuple(dict.fromkeys(trials)), tuple(dict.fromkeys(measures)))
+        return StampedTrials(tuple(dict.fromkeys(trials)), tuple(dict.fromkeys(measures)))
 
 
 class TriggerUsers:
@@ -38,7 +38,7 @@ class TriggerUsers:
 
     def __init__(self, configs: Sequence[TrialConfig], measures: Sequence[Attack]) -> None:
         self._names: dict[int, tuple[Attack, str]] = {}  # an attack is kept, so its id stays
-        self._of: dict[Trigger, Users] = {}
+        self._by_form: dict[Trigger, StampedTrials] = {}
         poisoned, measured = dict[str, list[str]](), dict[str, list[str]]()
         for config in configs:
             if config.attack is not None:
@@ -46,8 +46,8 @@ class TriggerUsers:
         clean = tuple(config.trial_id for config in configs if config.attack is None)
         for measure in measures if clean else ():
             measured.setdefault(self._name(measure), []).append(measure_id(measure))
-        self._users = {name: Users(clean, tuple(ids)) for name, ids in measured.items()}
-        self._users |= {name: Users(tuple(ids)) for name, ids in poisoned.items()}
+        self._users = {name: StampedTrials(clean, tuple(ids)) for name, ids in measured.items()}
+        self._users |= {name: StampedTrials(tuple(ids)) for name, ids in poisoned.items()}
 
     def _name(self, attack: Attack) -> str:
         known = self._names.get(id(attack))
@@ -58,19 +58,19 @@ class TriggerUsers:
 
     def working_for(self, attack: Attack) -> AbstractContextManager[None]:
         """Around code of the attack's trigger."""
-        return _working(self._users.get(self._name(attack), Users()))
+        return _working(self._users.get(self._name(attack), StampedTrials()))
 
     def note(self, attack: Attack, trigger: Trigger) -> None:
         """Notes a form of the attack's trigger that is stamped later."""
-        users = self._users.get(self._name(attack), Users())
-        known = self._of.setdefault(trigger, users)
+        users = self._users.get(self._name(attack), StampedTrials())
+        known = self._by_form.setdefault(trigger, users)
         if known is not users:  # two triggers may have the same form for test images
-            self._of[trigger] = known.with_(users)
+            self._by_form[trigger] = known.merged(users)
 
     def stamping(self, trigger: Trigger) -> AbstractContextManager[None]:
         """Around a stamp of one of these forms."""
-        return _working(self._of.get(trigger, Users()))
+        return _working(self._by_form.get(trigger, StampedTrials()))
 
 
-def _working(users: Users) -> AbstractContextManager[None]:
+def _working(users: StampedTrials) -> AbstractContextManager[None]:
     return working_on(users.trials, users.measures)

@@ -70,8 +70,8 @@ def working_on(
 
 
 class _Block(AbstractContextManager[None]):
-    """It touches no error but by `_remember`; contextlib's generators set the traceback, which
-    frozen errors of users refuse."""
+    """A class, as a generator of contextlib sets the traceback of an error that passes it, which
+    errors of users that are frozen dataclasses refuse."""
 
     def __init__(self, trials: Ids, measures: Ids) -> None:
         self._trials, self._measures = trials, measures

@@ -10,5 +10,6 @@
     doctor.py     judges facts: ok, warning or failure, with the remedy
     ports.py      ports that other machines can reach
 
-Of our packages it imports only `backdoor.errors`. It knows commands and addresses.
+Of our packages it imports only `backdoor.errors` and, for which files are code of a package,
+`backdoor.settings.sent_package`. It knows commands and addresses.
 """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
-from cluster.user_code import Package
+from backdoor.settings.sent_package import Package
 
 #: Runs the Python that Ray itself runs on: another may come first on the PATH. A job's shell
 #: descends from the raylet, whose command line names the Python of its workers.

@@ -1,8 +1,4 @@
-"""Packages and modules of users that travel to a cluster, and what of them stays here.
-
-What is sent of a package are its files, without hidden ones, caches and large data; `Package.left`
-says what was left out.
-"""
+"""Packages and modules of users that a job's `--packages` names."""
 
 from __future__ import annotations
 
@@ -10,106 +6,17 @@ import functools
 import importlib.metadata
 import json
 import os
-import shutil
 import sys
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.sent_package import Package, sent_files, too_large
 
-#: Most bytes of one file that is no source code, and of all that is sent.
-DATA_MOST, MOST = 2**20, 50 * 2**20
-#: Compiled code, which works only on the same platform and minor version of Python.
-COMPILED = (".so", ".pyd", ".dylib")
 #: This project's import packages.
 OURS = ("backdoor", "sweeps", "cluster", "dashboards")
 #: Files beside packages that are no modules of them.
 _TOOLS = ("setup.py", "conftest.py", "noxfile.py")
-_CACHES = ("__pycache__", "node_modules")
-
-
-@dataclass(frozen=True)
-class Package:
-    """A top-level package, or a module that is one file. place: its folder or file. files: what is
-    sent, with the name of the package at the top → where it lies. left: what is not, in words;
-    large: files of it that are no code and too large."""
-
-    name: str
-    place: Path
-    files: Mapping[str, Path] = field(default_factory=dict)
-    left: tuple[str, ...] = ()
-    large: tuple[str, ...] = ()
-
-    @staticmethod
-    def of(name: str, *places: Path) -> Package:
-        """Of its folder (or several of a namespace package), or its file."""
-        if not places[0].is_dir():
-            return Package(name, places[0], {places[0].name: places[0]})
-        files, left, large = dict[str, Path](), Counter[str](), list[str]()
-        for relative, file, why in (found for place in places for found in _files(place)):
-            if why == "large":
-                large.append(f"{name}/{relative} ({file.stat().st_size / 2**20:.1f} MB)")
-            elif why:
-                left[why] += 1
-            else:
-                files[f"{name}/{relative}"] = file
-        counts = [f"{count} {what} file{'' if count == 1 else 's'}" for what, count in left.items()]
-        return Package(name, places[0], files, (*counts, *large), tuple(large))
-
-    @property
-    def bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files.values())
-
-    @property
-    def compiled(self) -> list[str]:
-        """Its files that are compiled code."""
-        return [name for name in self.files if name.endswith(COMPILED)]
-
-    def copy_to(self, folder: Path) -> Path:
-        """Copies what is sent into this folder; its own folder or file there."""
-        for relative, file in self.files.items():
-            target = folder / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-        return folder / (self.name if self.place.is_dir() else self.place.name)
-
-
-def _files(package: Path) -> Iterator[tuple[str, Path, str]]:
-    """The files of a package, relative, with why each is left out, else "". Links are followed,
-    each folder once; whole folders that are left out count as one file."""
-    seen = set[str]()
-    for home, folders, names in os.walk(package, followlinks=True):
-        real = os.path.realpath(home)
-        if real in seen or "pyvenv.cfg" in names:
-            folders.clear()
-            continue
-        seen.add(real)
-        for name in sorted(names):
-            file = Path(home, name)
-            yield file.relative_to(package).as_posix(), file, _left_out(file)
-        kept = [f for f in folders if not f.startswith(".") and f not in _CACHES]
-        kept = [f for f in kept if not f.endswith(".egg-info")]
-        for name in set(folders) - set(kept):
-            why = "hidden" if name.startswith(".") else "cached"
-            for inside, _, cached in os.walk(Path(home, name)):
-                yield from (("", Path(inside, each), why) for each in cached)
-        folders[:] = sorted(kept)
-
-
-def _left_out(file: Path) -> str:
-    if file.name.startswith("."):
-        return "hidden"
-    if file.suffix in (".pyc", ".pyo"):
-        return "cached"
-    if not file.is_file():
-        return "special"
-    code = file.suffix in (".py", *COMPILED)
-    return "large" if not code and file.stat().st_size > DATA_MOST else ""
-
-
-# --- what `--packages` names -------------------------------------------------------------------
 
 
 def packages_at(places: Sequence[str], named: Collection[str] = ()) -> list[Package]:
@@ -140,7 +47,7 @@ def packages_at(places: Sequence[str], named: Collection[str] = ()) -> list[Pack
                 mistakes.append(_mistake(rule, str(package.place), remedy))
             elif other is package and (wrong := _wrong_name(package)) is not None:
                 mistakes.append(wrong)
-    mistakes += _too_large(found.values())
+    mistakes += too_large(found.values(), "--packages")
     if mistakes:
         raise UserError(mistakes)
     return list(found.values())
@@ -173,7 +80,7 @@ def _package(place: Path) -> Package:
 
 
 def _has_source(folder: Path) -> bool:
-    return any(relative.endswith(".py") for relative, _, why in _files(folder) if not why)
+    return any(relative.endswith(".py") for relative, _, why in sent_files(folder) if not why)
 
 
 def _wrong_name(package: Package) -> Mistake | None:
@@ -210,16 +117,6 @@ def library_of(name: str) -> str | None:
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
-
-
-def _too_large(packages: Iterable[Package]) -> list[Mistake]:
-    sizes = {package.name: package.bytes for package in packages}
-    if sum(sizes.values()) <= MOST:
-        return []
-    largest = max(sizes, key=lambda name: sizes[name])
-    rule = f"must hold at most {MOST // 2**20} MB in all"
-    remedy = f"The largest is {largest} with {sizes[largest] / 2**20:.1f} MB; move data out."
-    return [_mistake(rule, f"{sum(sizes.values()) / 2**20:.1f} MB", remedy)]
 
 
 def _mistake(rule: str, value: str, remedy: str) -> Mistake:

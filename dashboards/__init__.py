@@ -10,11 +10,11 @@
 `dir(dashboards)` lists are offered; modules, and all else in them, may change with any release.
 
 For those who work on it: `report` has the order of the page, `results` what is read of a folder.
-`opening`, `setting`, `where`, `sections`, `searched_points`, `appendix` and `probes` compute what
-the templates in `templates/` are given, which hold every sentence of the page but those that
-region.json has; `page` fills them in and escapes. `region_map`, `figures`, `model_map`,
-`probe_curves` and the galleries draw, with `plot_style` for what they share and `axis_layout` for
-which factor goes to which axis.
+`opening`, `setting`, `where`, `sections`, `searched_points`, `appendix`, `failed_trials` and
+`probes` compute what the templates in `templates/` are given, which hold every sentence of the page
+but those that region.json has; `page` fills them in and escapes. `region_map`, `figures`,
+`model_map`, `probe_curves` and the galleries draw, with `plot_style` for what they share and
+`axis_layout` for which factor goes to which axis.
 """
 
 import lazy_loader

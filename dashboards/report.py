@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
-from dashboards import appendix, probes, sections
+from dashboards import appendix, failed_trials, probes, sections
 from dashboards.opening import Opening, opening
 from dashboards.page import render
 from dashboards.plot_style import to_svg
@@ -38,8 +38,8 @@ class Report:
     points: appendix.Points
     searched: SearchedPoints | None
     stability: Stability | None
-    failures: appendix.Failures | None
-    broken_models: list[appendix.BrokenRow]
+    failures: failed_trials.Failures | None
+    broken_models: list[failed_trials.BrokenRow]
     caveats: appendix.Caveats
     source: appendix.Source
 
@@ -102,8 +102,8 @@ def _report_of(results: Results) -> Report:
         points=appendix.all_points(results),
         searched=searched_points(results),
         stability=stability(results),
-        failures=appendix.failures(results),
-        broken_models=appendix.broken_models(results),
+        failures=failed_trials.failures(results),
+        broken_models=failed_trials.broken_models(results),
         caveats=appendix.caveats(results),
         source=appendix.source(results),
     )

@@ -21,7 +21,7 @@ from backdoor.errors import Mistake
 from backdoor.regularizers.base import Regularizer
 from backdoor.regularizers.none import NoRegularizer
 from backdoor.settings.kind_checks import mistakes_of
-from backdoor.settings.registry import TOGETHER
+from backdoor.settings.outside import TOGETHER
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,27 @@ def is_ours(kind: object) -> bool:
     """Whether the class of this kind, or this class, is one of this project's."""
     cls = kind if isinstance(kind, type) else type(kind)
     return cls.__module__.startswith(OURS)
+
+
+# --- kinds in plain values ---------------------------------------------------------------------
+
+#: Joins the names of kinds that act together.
+TOGETHER = "+"
+#: How a kind is written, as a regular expression.
+KIND = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+
+
+def texts_in(value: object, key: str | None = None) -> Iterator[tuple[str | None, str]]:
+    """All texts in plain values, such as a spec, with the key that each stands under; None in a
+    list. Names that `TOGETHER` joins come one by one."""
+    if isinstance(value, str):
+        yield from ((key, name) for name in value.split(TOGETHER))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from texts_in(inner, name)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from texts_in(inner)
 
 
 # --- files, without importing them -------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings import outside, users_errors
+from backdoor.settings.outside import TOGETHER
 from backdoor.settings.schema import Fields, build_fields, suggest
 
 if TYPE_CHECKING:
@@ -62,9 +63,6 @@ class Kind(Fields):
 ANY = "/NAME"
 
 K = TypeVar("K", bound=Kind, covariant=True)
-
-#: Joins the names of kinds that act together, in the name of their combination.
-TOGETHER = "+"
 
 
 @dataclass(frozen=True)

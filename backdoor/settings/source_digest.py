@@ -6,16 +6,14 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backdoor.settings.digest import digest
-from backdoor.settings.outside import OURS
+from backdoor.settings.outside import OURS, texts_in
 from backdoor.settings.source_files import MAIN, top_name, user_code
 
-#: Joins the names of kinds that act together.
-TOGETHER = "+"
 #: How digests by today's rule begin. Those of earlier releases, by another rule, begin otherwise.
 RULE = "2:"
 
@@ -23,7 +21,8 @@ RULE = "2:"
 def source_digest(config: Mapping[str, Any]) -> str | None:
     """`2:` and sixteen hex digits of the code that a trial's kinds of users are defined by: all .py
     files of the top-level package of each kind's module, or the module itself if it is one file,
-    and of what these import from outside of installed packages.
+    and of what these import from outside of installed packages. Of an installed package only its
+    own files count: with other modules of users it has another digest where it is editable.
 
     It stays what it was when this process first asked, as the code does that it has imported. None
     where all kinds are ours, and where a kind has no source (a notebook's class that Python no
@@ -53,20 +52,8 @@ def has_outside_kinds(config: Mapping[str, Any]) -> bool:
 
 def outside_kinds(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The kinds `module:Class` of users that a canonical configuration names, sorted."""
-    return tuple(sorted(set(_outside(config))))
-
-
-def _outside(value: object) -> Iterator[str]:
-    """The kinds of users in plain values."""
-    if isinstance(value, Mapping):
-        kind = value.get("kind")
-        if isinstance(kind, str):
-            names = (name for name in kind.split(TOGETHER) if ":" in name)
-            yield from (name for name in names if not name.startswith(OURS))
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _outside(each)
+    named = {name for key, name in texts_in(config) if key == "kind" and ":" in name}
+    return tuple(sorted(name for name in named if not name.startswith(OURS)))
 
 
 def _source(kind: str) -> list[list[str]] | None:

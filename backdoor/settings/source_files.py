@@ -57,8 +57,16 @@ class SourceUnit:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Regular files of a package with their names relative to it: none that is hidden or in a cache
-    or in a virtual environment. Links are followed, each folder once."""
+    """The files of a package, sorted in each folder, with their names relative to it."""
+    return ((name, file) for name, file, why in all_files_below(folder) if not why)
+
+
+def all_files_below(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """The same, and those that are none of the package's, with why: `hidden`, `cached`, or
+    `special`, such as a pipe; else "". Virtual environments are passed over.
+
+    Links are followed, each folder once.
+    """
     seen = set[str]()
     for home, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(home)
@@ -66,11 +74,29 @@ def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in CACHES)
         for name in sorted(names):
             file = Path(home, name)
-            if not name.startswith(".") and file.is_file():
-                yield file.relative_to(folder).as_posix(), file
+            yield file.relative_to(folder).as_posix(), file, _why_not(file)
+        for name in sorted(name for name in folders if _is_passed_over(name)):
+            why = "hidden" if name.startswith(".") else "cached"
+            for inside, _, left in os.walk(Path(home, name)):
+                for each in left:
+                    file = Path(inside, each)
+                    yield file.relative_to(folder).as_posix(), file, why
+        folders[:] = sorted(name for name in folders if not _is_passed_over(name))
+
+
+def _is_passed_over(name: str) -> bool:
+    """Whether a folder of this name holds no code of its package."""
+    return name.startswith(".") or name in CACHES or name.endswith(".egg-info")
+
+
+def _why_not(file: Path) -> str:
+    if file.name.startswith("."):
+        return "hidden"
+    if file.suffix in (".pyc", ".pyo"):
+        return "cached"
+    return "" if file.is_file() else "special"
 
 
 def top_name(module: str) -> str:

@@ -38,7 +38,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from backdoor.settings.registry import REGULARIZERS, TOGETHER
+from backdoor.settings.outside import TOGETHER
+from backdoor.settings.registry import REGULARIZERS
 from sweeps.analyses.trials import attack_label, clean_accuracy
 from sweeps.ledger import CLEAN, flatten_factors
 from sweeps.records.trial_row import TrialRow

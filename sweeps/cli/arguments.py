@@ -2,67 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
-
 from sweeps.cli import completing
+from sweeps.cli.argument import argument, given_id
 from sweeps.cli.jobs import STORAGE as STORAGE_FOLDER
 
 #: Families of kinds and of bundled files that `sweeps list` knows.
 KINDS = ["triggers", "regularizers", "architectures", "datasets", "probes", "panels", "specs"]
 
 
-@dataclass(frozen=True)
-class Argument:
-    """One argument as argparse expects it, and what a shell completes it with besides choices."""
-
-    flags: tuple[str, ...]
-    options: dict[str, Any]
-    completer: Callable[..., Iterable[str]] | None = None
-
-
-def _argument(
-    *flags: str, completer: Callable[..., Iterable[str]] | None = None, **options: Any
-) -> Argument:
-    return Argument(flags, options, completer)
-
-
-def _named(value: str) -> str:
-    """An id that was given; an empty one is a variable of a shell that is not set."""
-    if not value:
-        raise argparse.ArgumentTypeError("must be an id, or left out: it is empty")
-    return value
-
-
-SPEC = _argument(
+SPEC = argument(
     "spec",
     completer=completing.specs,
     help="a YAML file, or the name of a bundled spec (`sweeps list specs`)",
 )
-FOLDER = _argument("dir", completer=completing.folders, help="the results folder of a sweep")
-SET = _argument(
+FOLDER = argument("dir", completer=completing.folders, help="the results folder of a sweep")
+SET = argument(
     "--set",
     action="append",
     default=[],
     metavar="KEY=VALUE",
     help="change the spec, for example --set seeds=5; may be repeated",
 )
-OUT = _argument(
+OUT = argument(
     "--out",
     metavar="DIR",
     completer=completing.folders,
     help="results folder, default results/NAME",
 )
-JSON = _argument("--json", action="store_true", help="answer in JSON")
-RUNNER = _argument(
+JSON = argument("--json", action="store_true", help="answer in JSON")
+RUNNER = argument(
     "--runner",
     choices=["tune", "serial"],
     default="tune",
     help="Ray Tune (default; on the cluster at $RAY_ADDRESS if set), or this process",
 )
-REUSE = _argument(
+REUSE = argument(
     "--reuse",
     action="extend",
     nargs="+",
@@ -72,23 +46,23 @@ REUSE = _argument(
     help="results folders of other sweeps: finished trials that agree in id, data, engine and "
     "source code are taken over",
 )
-NEW_SPEC = _argument(
+NEW_SPEC = argument(
     "spec",
     nargs="?",
     completer=completing.specs,
     help="the whole new spec; default: the sweep's own, changed by --set",
 )
-TRUST = _argument(
+TRUST = argument(
     "--trust-code",
     action="store_true",
     help="import code that the folder names, though somebody else began it",
 )
-ACCEPT_CODE = _argument(
+ACCEPT_CODE = argument(
     "--accept-changed-code",
     action="store_true",
     help="go on though source code of your kinds has changed since trials were recorded",
 )
-PACKAGES = _argument(
+PACKAGES = argument(
     "--packages",
     action="extend",
     nargs="+",
@@ -97,142 +71,142 @@ PACKAGES = _argument(
     completer=completing.files,
     help="send your own packages too: folders of packages, folders that hold some, or .py files",
 )
-TRIAL = _argument("trial", help="a trial's id, or its beginning")
-OUTPUT = _argument(
+TRIAL = argument("trial", help="a trial's id, or its beginning")
+OUTPUT = argument(
     "-o",
     "--output",
     metavar="FILE",
     completer=completing.files,
     help="default DIR/report.html",
 )
-URI = _argument("--uri", help="another tracking store than the sweep's own")
-CSV = _argument(
+URI = argument("--uri", help="another tracking store than the sweep's own")
+CSV = argument(
     "--csv",
     metavar="FILE",
     completer=completing.files,
     help="write the trials there, one row for each measurement",
 )
-TOPIC = _argument("topic", nargs="*", metavar="COMMAND", help="default: all of them, in short")
-PROBE_FILE = _argument(
+TOPIC = argument("topic", nargs="*", metavar="COMMAND", help="default: all of them, in short")
+PROBE_FILE = argument(
     "--probes",
     metavar="FILE",
     completer=completing.files,
     help="write what probes found there, one row for each measured point",
 )
-PROBES = _argument(
+PROBES = argument(
     "--probes",
     metavar="PROBES",
     help="ask for these probes from now on, in YAML such as '[slope, persistence]': trials that "
     "lack their results are trained again, only for these probes",
 )
-POINT = _argument(
+POINT = argument(
     "--point",
     default="recommended",
     completer=lambda **_: ["recommended", "best"],
     help="recommended (default), best (validation accuracy), or the beginning of a point's id",
 )
-ATTACK = _argument(
+ATTACK = argument(
     "--attack",
     metavar="N",
     help="poison the data first by this attack of the panel: its number in `sweeps region`, "
     "`worst` for the worst one at the point, or the beginning of its id",
 )
-SEED = _argument("--seed", type=int, help="default: the smallest that the sweep does not use")
-MODEL = _argument(
+SEED = argument("--seed", type=int, help="default: the smallest that the sweep does not use")
+MODEL = argument(
     "--out",
     metavar="FOLDER",
     completer=completing.folders,
     help="a new folder, default in DIR/models",
 )
-ROOT = _argument(
+ROOT = argument(
     "--data-root",
     metavar="FOLDER",
     completer=completing.folders,
     help="where the data are now, if they were moved",
 )
-TIME = _argument(
+TIME = argument(
     "--time", action="store_true", help="train a little of each kind and predict the hours it takes"
 )
-WHAT = _argument("what", nargs="?", choices=KINDS, help="default: all of them")
-FILE = _argument("file", completer=completing.files, help="the file to write")
-JOB = _argument("job", help="a job's id (`sweeps job list`)")
-ADDRESS = _argument(
+WHAT = argument("what", nargs="?", choices=KINDS, help="default: all of them")
+FILE = argument("file", completer=completing.files, help="the file to write")
+JOB = argument("job", help="a job's id (`sweeps job list`)")
+ADDRESS = argument(
     "--address",
     "--on",
     metavar="ADDRESS",
     help="Ray's Jobs API, default $RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265",
 )
-CLUSTER = _argument(
+CLUSTER = argument(
     *ADDRESS.flags,
     metavar="ADDRESS",
     help="check the cluster with this Jobs API too, for example http://127.0.0.1:8265; default: "
     "only this machine",
 )
-FOLLOW = _argument("--follow", action="store_true", help="show what the job writes until it ends")
-STORAGE = _argument(
+FOLLOW = argument("--follow", action="store_true", help="show what the job writes until it ends")
+STORAGE = argument(
     "--storage",
     metavar="DIR",
     default=STORAGE_FOLDER,
     help=f"folder for results, on the head's disk or shared; default {STORAGE_FOLDER}",
 )
-REMOTE_STORAGE = _argument(
+REMOTE_STORAGE = argument(
     *STORAGE.flags,
     metavar="DIR",
     default=STORAGE_FOLDER,
     help=f"with --on: where results will lie over there; default {STORAGE_FOLDER}",
 )
-RESUME = _argument(
+RESUME = argument(
     "--resume",
     metavar="JOB",
     help="instead of SPEC: go on with a job that was stopped (or a results folder over there)",
 )
-JOB_SPEC = _argument("spec", nargs="?", completer=SPEC.completer, help=SPEC.options["help"])
-SOURCE = _argument("job", help="a job's id, or the absolute path of a results folder over there")
-OUT_FOLDER = _argument(
+JOB_SPEC = argument("spec", nargs="?", completer=SPEC.completer, help=SPEC.options["help"])
+SOURCE = argument("job", help="a job's id, or the absolute path of a results folder over there")
+OUT_FOLDER = argument(
     "--out", metavar="DIR", required=True, completer=completing.folders, help="a new folder here"
 )
-DRAWS = _argument(
+DRAWS = argument(
     "--draws",
     type=int,
     metavar="N",
     help="points drawn inside; default as few as can prove the claim (59 for 0.95), or as many as "
     "a region search is expected to need",
 )
-CLAIM = _argument(
+CLAIM = argument(
     "--claim",
     type=float,
     metavar="SHARE",
     help="the share of draws that must pass, default 0.95 (0.9 with target share): a smaller one "
     "takes fewer draws",
 )
-LEARN = _argument(
+LEARN = argument(
     "--learn",
     nargs="?",
     const="",
-    type=_named,
+    type=given_id,
     metavar="ID",
     help="feed the fresh trainings back into a region search, once verified, or those of the "
     "answered verification ID; they are then used up as proof",
 )
-SEEDS = _argument(
+SEEDS = argument(
     "--seeds",
     type=int,
     help="fresh seeds of each point, which is judged by their median; default 5",
 )
-TARGET = _argument(
+TARGET = argument(
     "--target",
     choices=["median", "share"],
     help="95 %% of the points by their median seed, or 90 %% of points and seeds; default: the "
     "spec's region.target, which is median unless it is set",
 )
-BASIS = _argument(
+BASIS = argument(
     "--basis",
     choices=["means", "bounds", "model", "verdict", "probability"],
     help="what is inside: of points tried those IN by means (default), by bounds, or by the model "
     "of all points together; of a region search the part of IN where the verdict is sure "
     "(default), or all that is IN by probability",
 )
-TRANSFER = _argument(
+TRANSFER = argument(
     "--transfer",
     metavar="ATTACKS",
     default="standard-1",
@@ -240,68 +214,68 @@ TRANSFER = _argument(
     help="attacks outside the panel, reported apart: the name of a panel (default standard-1), "
     "YAML such as '[sine]', a file of it, or none",
 )
-TRIGGERS = _argument(
+TRIGGERS = argument(
     "--trigger",
     default="all",
     metavar="TRIGGERS",
     help="all (default), or YAML: a name, a mapping or a list of them, such as '[sine, warp]'",
 )
-DATA = _argument(
+DATA = argument(
     "--data",
     default="digits",
     help="a data set's name (default digits), or YAML such as '{kind: cifar10, root: FOLDER}'",
 )
-PICTURE = _argument(
+PICTURE = argument(
     "--out",
     default="gallery.png",
     metavar="FILE",
     completer=completing.files,
     help="default gallery.png",
 )
-IMAGES = _argument(
+IMAGES = argument(
     "--images", type=int, default=2, metavar="N", help="how many, each of another class; default 2"
 )
-PROBED_TRIAL = _argument(
+PROBED_TRIAL = argument(
     "--trial", metavar="TRIAL", help="draw this one: the beginning of its id; default the first"
 )
-INFLUENCES = _argument(
+INFLUENCES = argument(
     "--out",
     metavar="FILE",
     completer=completing.files,
     help="draw its images; default influence.png if --trial is given",
 )
-INFLUENCED = _argument(
+INFLUENCED = argument(
     "--images", type=int, default=5, metavar="N", help="triggered test images drawn; default 5"
 )
-MARGIN = _argument(
+MARGIN = argument(
     "--margin",
     type=float,
     default=0.02,
     help="largest difference of accuracies that counts as none; default 0.02",
 )
-LOSS_MARGIN = _argument(
+LOSS_MARGIN = argument(
     "--loss-margin",
     type=float,
     default=0.05,
     help="largest difference of mean cross-entropies, in nats, that counts as none; default 0.05",
 )
-SUCCESS = _argument(
+SUCCESS = argument(
     "--success",
     type=float,
     default=0.5,
     help="attack success from which a backdoor counts as successful; default 0.5",
 )
-SCALE = _argument(
+SCALE = argument(
     "--scale",
     choices=["plain", "logit"],
     default="plain",
     help="of attack success: fractions as they are (default), or their logits",
 )
-SUBJECT = _argument(
+SUBJECT = argument(
     "subject",
     nargs="?",
     metavar="SPEC or DIR",
     completer=completing.specs,
     help="what is to run",
 )
-SHELL = _argument("shell", choices=completing.SHELLS, help="the shell that the script is for")
+SHELL = argument("shell", choices=completing.SHELLS, help="the shell that the script is for")

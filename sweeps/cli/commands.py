@@ -24,7 +24,7 @@ from sweeps.cli import (
     training,
     verifying,
 )
-from sweeps.cli.arguments import Argument
+from sweeps.cli.argument import Argument
 
 #: Help of the groups of commands.
 GROUPS = {

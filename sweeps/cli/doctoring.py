@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import UserError
 from sweeps.cli.console import FAILURES, FINE
-from sweeps.cli.jobs import PACKAGES, ROOT, connect, payload, read_for_cluster
+from sweeps.cli.job_payload import PACKAGES, ROOT, payload, read_for_cluster
+from sweeps.cli.jobs import connect
 
 if TYPE_CHECKING:
     from cluster.doctor import Finding

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import Missing, Mistake, UserError, escaped
 from backdoor.settings.outside import in_current_folder
+from backdoor.settings.sent_package import Package
 from backdoor.settings.source_files import SourceUnit, top_name, user_code
 from backdoor.wording import counted
-from cluster.user_code import Package, packages_at
+from cluster.user_code import packages_at
 from sweeps.cli.console import say
 from sweeps.storage.shell import line_of
 
@@ -132,6 +133,5 @@ def say_sent(packages: Sequence[Package]) -> None:
         size = f"{counted(len(package.files), 'file')}, {package.bytes / 2**20:.1f} MB"
         left = f"; left out: {escaped(', '.join(package.left))}" if package.left else ""
         say(f"sends {package.name} from {escaped(str(package.place))}: {size}{left}")
-        if package.compiled:
-            file = escaped(package.compiled[0])
-            say(f"note: {file} is compiled: it works only on nodes like this machine")
+        if (note := package.compiled_note) is not None:
+            say(f"note: {note}")

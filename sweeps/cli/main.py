@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError, escaped, shortened
+from sweeps.addresses import scrubbed, scrubbed_value
 from sweeps.cli.commands import COMMANDS, GROUPS
 from sweeps.cli.completing import complete
 from sweeps.cli.console import (
@@ -27,7 +28,6 @@ from sweeps.cli.near_misses import NO_CHOICE, choice_message, command_message, u
 from sweeps.cli.os_errors import os_error_line
 from sweeps.cli.restarting import restart
 from sweeps.cli.trusting import guarding
-from sweeps.storage.addresses import scrubbed, scrubbed_value
 
 #: Characters of a message on wrong usage, which repeats what was typed.
 LONGEST_USAGE = 2000

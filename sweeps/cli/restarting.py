@@ -11,8 +11,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from sweeps.addresses import addresses_in, hidden, secrets_of
 from sweeps.cli.console import say
-from sweeps.storage.addresses import addresses_in, hidden, secrets_of
 from sweeps.storage.tracking_uri import VARIABLE
 
 #: Options whose values name MLflow's store, with what comes before the address.

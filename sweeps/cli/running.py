@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import escaped
-from backdoor.wording import counted, noun_for
+from backdoor.wording import counted
 from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say, show, terminal_width
 from sweeps.storage.shell import command
 
@@ -116,9 +116,11 @@ def _execute(
     def answer(outcome: SweepOutcome, ledger: Ledger) -> None:
         codes.append(_conclude(paths, spec, args, ledger, outcome, before))
 
-    say_so = Messages()
+    messages = Messages()
     try:
-        outcome, _ = execute(paths, spec, args.runner, say_so, answer, ends_process=True, lock=lock)
+        outcome, _ = execute(
+            paths, spec, args.runner, messages, answer, ends_process=True, lock=lock
+        )
     except KeyboardInterrupt:
         ignore_signals()
         raise
@@ -141,6 +143,7 @@ def _conclude(
     from sweeps.answer.write import write_region
     from sweeps.cli.next_step import next_line_at_the_end
     from sweeps.mirror import store_uri, ui_command
+    from sweeps.records.failure_text import open_line
     from sweeps.region.region_text import region_text
     from sweeps.results.answer_changes import answer_changes
     from sweeps.storage.paths import read_sweep
@@ -160,14 +163,13 @@ def _conclude(
     if sweep["tracking"]["uri"]:
         say(f"MLflow: {ui_command(store_uri(sweep, paths))}")
     failed, unprobed = outcome.failed, outcome.unprobed
-    why = f"`{command('sweeps', 'status', paths.root)}` says why."
+    status = f"`{command('sweeps', 'status', paths.root)}`"
+    why = f"{status} says why."
     if failed:
         say(f"{counted(failed, 'trial')} failed: {why}")
     if outcome.open:
-        are = noun_for(outcome.open, "is", "are")
-        unknown = "whether they or their nodes are at fault is not known: nothing succeeded there"
-        say(f"{counted(outcome.open, 'trial')} {are} open, {unknown}: {why}")
+        say(open_line(outcome.open, "trial", status))
     if unprobed:
         say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
-    say(next_line_at_the_end(paths, ledger, failed + unprobed))
+    say(next_line_at_the_end(paths, ledger, failed + unprobed + outcome.open))
     return FAILURES if failed or unprobed or outcome.open else FINE

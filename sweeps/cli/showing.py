@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backdoor.errors import Mistake, UserError
 from backdoor.wording import counted
 from sweeps.cli.console import FINE, say
-from sweeps.records.failure import OPEN, Failure
+from sweeps.records.failure import OPEN
 from sweeps.records.trial_row import FAILED
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ def _other_ids(trials: Sequence[TrialRow], given: str) -> str:
 
 def _open_row(trial_id: str, last: Incident) -> dict[str, Any]:
     """What is known of a trial without a row, by its last attempt, under the row's names."""
-    failure = last.failure or Failure(last.text or "nothing is known of why")
+    from sweeps.records.incident_summary import failure_of_attempt
+
+    failure = failure_of_attempt(last)
     return {
         "trial_id": trial_id,
         "status": OPEN,
         "error": failure.error,
-        "host": failure.host or last.host,
-        "node_id": failure.node_id or last.node_id,
+        "host": failure.host,
+        "node_id": failure.node_id,
         "cause": failure.cause,
         "failed_at": failure.place,
         "traceback": failure.traceback,

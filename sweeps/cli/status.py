@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from sweeps.cli.console import FINE, say
-from sweeps.cli.status_failures import Trouble, trouble_of
+from sweeps.cli.status_failures import Problems, problems_of
 from sweeps.records.trial_row import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Cost(TypedDict):
     peak_memory: int | None
 
 
-class StatusAnswer(Cost, Trouble):
+class StatusAnswer(Cost, Problems):
     """What `sweeps status --json` prints. Trials by how they ended; planned: in all, at most where
     the search is adaptive; foretold: those with a verdict predicted before their end. failures:
-    error to its trials, the most frequent first; `Trouble` has them by cause, and those that are
+    error to its trials, the most frequent first; `Problems` has them by cause, and those that are
     tried again. studies: by kind of probe.
 
     state: `finished` where every planned trial has ended, or a search that may end earlier did;
@@ -147,7 +147,7 @@ def status_answer(subject: Subject, now: float) -> StatusAnswer:
         "failed": ended[FAILED],
         "foretold": sum(trial.predicted is not None for trial in trials),
         "failures": dict(causes.most_common()),
-        **trouble_of(trials, incidents, bool(held_by)),
+        **problems_of(trials, incidents, bool(held_by)),
         "collapsed": sum(trial.collapsed for trial in trials),
         "diverged": sum(trial.diverged for trial in trials),
         **_cost([trial for trial in trials if trial.reused_from is None]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from backdoor.wording import counted
 from sweeps.addresses import scrubbed
 from sweeps.cli.console import duration
-from sweeps.records.failure import MEMORY, OPEN, PREEMPTED, Failure
+from sweeps.records.failure import MEMORY, OPEN, Failure
 from sweeps.records.failure_groups import (
     FailureGroup,
     cause_in_words,
@@ -18,6 +18,7 @@ from sweeps.records.failure_groups import (
 )
 from sweeps.records.failure_text import for_line, node_name, plain_text
 from sweeps.records.incident_summary import (
+    failure_of_attempt,
     in_common,
     lost_workers,
     nodes_of,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What an open trial waits for while the sweep runs, by the cause of its last failure; of others
 #: it is `ELSEWHERE`.
-WAITS_FOR = {PREEMPTED: "a worker", MEMORY: "a smaller pack"}
+WAITS_FOR = {MEMORY: "a smaller pack"}
 ELSEWHERE = "another node, or for a success on the same one"
 #: What it waits for where no process runs the sweep.
 RESUME = "`sweeps resume`"
@@ -78,7 +79,7 @@ class NodeEntry(TypedDict):
     since: float
 
 
-class Trouble(TypedDict):
+class Problems(TypedDict):
     """What went wrong in the latest run, and all failed trials.
 
     failure_groups: failed trials, the most frequent cause first. open: those without a row that
@@ -93,7 +94,9 @@ class Trouble(TypedDict):
     in_common: str | None
 
 
-def trouble_of(trials: Sequence[TrialRow], incidents: Sequence[Incident], running: bool) -> Trouble:
+def problems_of(
+    trials: Sequence[TrialRow], incidents: Sequence[Incident], running: bool
+) -> Problems:
     """What went wrong. trials: the ledger's; incidents: all of the folder; running: whether a
     process runs the sweep."""
     run, ended = of_last_run(incidents), {trial.trial_id for trial in trials}
@@ -133,15 +136,15 @@ def _group_entry(group: FailureGroup) -> GroupEntry:
 
 def _open_entry(trial_id: str, attempts: Sequence[Incident], running: bool) -> OpenEntry:
     last = attempts[-1]
-    failure = last.failure or Failure(last.text or "nothing is known of why")
+    failure = failure_of_attempt(last)
     return {
         "trial_id": trial_id,
         "attempts": len(attempts),
         "cause": failure.cause,
         "error": scrubbed(failure.error),
         "place": failure.place,
-        "host": failure.host or last.host,
-        "node_id": failure.node_id or last.node_id,
+        "host": failure.host,
+        "node_id": failure.node_id,
         "at": last.at,
         "waits_for": WAITS_FOR.get(failure.cause, ELSEWHERE) if running else RESUME,
     }
@@ -150,9 +153,9 @@ def _open_entry(trial_id: str, attempts: Sequence[Incident], running: bool) -> O
 # --- in words ----------------------------------------------------------------------------------
 
 
-def failed_lines(trouble: Trouble) -> Iterator[str]:
+def failed_lines(problems: Problems) -> Iterator[str]:
     """Failed trials by cause; those of unknown cause last, as lines of their own."""
-    entries = trouble["failure_groups"]
+    entries = problems["failure_groups"]
     for cause in dict.fromkeys(entry["cause"] for entry in entries):
         own = [entry for entry in entries if entry["cause"] == cause]
         if cause is not None:
@@ -169,19 +172,19 @@ def _entry_line(entry: GroupEntry) -> str:
     return group_line(entry["kind"], entry["count"], entry["trial_id"], failure)
 
 
-def other_lines(trouble: Trouble, now: float) -> Iterator[tuple[str, str]]:
+def other_lines(problems: Problems, now: float) -> Iterator[tuple[str, str]]:
     """Name and value of what else there is: open trials, nodes, lost workers, what failures share;
     lines that belong to the one above have the name "". now: seconds since 1970."""
-    for waits_for in dict.fromkeys(entry["waits_for"] for entry in trouble["open"]):
-        own = [entry for entry in trouble["open"] if entry["waits_for"] == waits_for]
+    for waits_for in dict.fromkeys(entry["waits_for"] for entry in problems["open"]):
+        own = [entry for entry in problems["open"] if entry["waits_for"] == waits_for]
         verb = "waits" if len(own) == 1 else "wait"
         yield "open", f"{counted(len(own), 'trial')} failed and {verb} for {waits_for}"
         yield from (("", line) for line in _open_lines(own))
-    yield from ((f"node {node['state']}", _node(node, now)) for node in trouble["nodes"])
-    if trouble["lost_workers"]:
-        yield "workers lost", str(trouble["lost_workers"])
-    if trouble["in_common"] is not None:
-        yield "stopped", f"nothing worked; {plain_text(trouble['in_common'])}"
+    yield from ((f"node {node['state']}", _node(node, now)) for node in problems["nodes"])
+    if problems["lost_workers"]:
+        yield "workers lost", str(problems["lost_workers"])
+    if problems["in_common"] is not None:
+        yield "stopped", f"nothing worked; {plain_text(problems['in_common'])}"
 
 
 def _open_lines(entries: Sequence[OpenEntry]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from sweeps.cli.console import FAILURES, FINE, INTERRUPTED, say
 from sweeps.cli.verify_announcing import announce, announce_time
 from sweeps.cli.verify_basis import basis_note
 from sweeps.cli.verify_ending import renewed, said_learned
+from sweeps.records.failure_text import open_line
 from sweeps.storage.shell import command
 
 if TYPE_CHECKING:
@@ -126,8 +127,13 @@ def _proven(
         ledgers.append(ledger)
         announce(case, plan, ledger)
         announce_time(paths, case, plan, ledger, args.runner)
-        if not _train(case, plan, ledger, args, transfer):
+        left = _train(case, plan, ledger, args, transfer)
+        if left is None:
             return None
+        if left:
+            say(open_line(left, "training", f"`{command('sweeps', 'status', case.paths.root)}`"))
+            say(f"The verification is not answered; to go on: {_again(args)}")
+            return FAILURES
         answer = case.answer(ledger, plan)
     region = renewed(paths)
     if (warning := control_warning(region)) is not None:
@@ -185,8 +191,9 @@ def _train(
     ledger: Ledger,
     args: argparse.Namespace,
     transfer: Sequence[Attack] = (),
-) -> bool:
-    """Trains what is missing; whether nothing is missing then. transfer: attacks off the panel."""
+) -> int | None:
+    """Trains what is missing; how many trainings are open then, None where it was interrupted.
+    transfer: attacks off the panel."""
     from contextlib import closing
 
     from sweeps.cost.late_prediction import LatePrediction
@@ -198,7 +205,7 @@ def _train(
 
     planned = len({trial.trial_id for trial in plan.trials(case.spec)})
     if len(ledger.finished) == planned:
-        return True
+        return 0
     if args.runner == "tune":
         say("starting Ray ...")
     progress = Progress(planned, len(ledger.finished))
@@ -216,8 +223,8 @@ def _train(
             around = Surroundings(progress.above(say), fingerprint, predicted)
             outcome = case.train(ledger, plan, runner, [progress], stopping, around)
     except KeyboardInterrupt:
-        return False
+        return None
     finally:
         progress.show(last=True)
         ledger.compact()
-    return not outcome.interrupted
+    return None if outcome.interrupted else outcome.open

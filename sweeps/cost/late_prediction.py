@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,10 +26,10 @@ from sweeps.packs.pack import Pack
 #: Seconds after which a measurement is given up: short trainings that take longer tell nothing.
 PATIENCE = 600.0
 #: What measures; tests replace it. Before anything is loaded it asks Linux to be killed when its
-#: parent ends, whose process id is its argument (1 is PR_SET_PDEATHSIG).
+#: parent ends, whose process id is its argument (1 is PR_SET_PDEATHSIG); macOS has no such thing.
 PROGRAM = """
 import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
+getattr(ctypes.CDLL(None), 'prctl', lambda *none: 0)(1, 9)
 if os.getppid() == int(sys.argv[-1]):
     from sweeps.cost.late_prediction import main
     main()
@@ -56,7 +57,10 @@ class LatePrediction:
         asked = pack.key, len(pack.trials)
         self._look()
         if asked not in self._known and self._process is None:
-            self._process, self._measured = self._started(pack), asked
+            try:
+                self._process, self._measured = self._started(pack), asked
+            except OSError:  # no process starts, or no file can be written
+                self._known[asked] = None
             self._until = self._clock() + PATIENCE
         return self._known.get(asked)
 
@@ -83,7 +87,7 @@ class LatePrediction:
         clean = clean_pack(pack)
         self._times = len(pack.trials) / len(clean.trials)
         script = [sys.executable, "-P", "-c", self._program, str(os.getpid())]
-        with open(os.memfd_create("pack"), "w+", encoding="utf-8") as asked:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as asked:
             asked.write(Chunk((clean,)).to_json())
             asked.seek(0)
             return subprocess.Popen(

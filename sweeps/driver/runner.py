@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from backdoor.errors import Mistake, UserError
+from backdoor.settings.outside import texts_in
 from backdoor.settings.schema import suggest
+from backdoor.settings.source_files import MAIN
 from sweeps.runners.ray_address import ray_address, refuse_dead_address
 from sweeps.runners.sent_code import code_to_send, named_kinds
 from sweeps.spec.model import SweepSpec
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 RunnerName = Literal["tune", "serial"]
 NAMES = ("tune", "serial")
-#: How kinds begin that are defined in the script or notebook that runs.
-MAIN = "__main__:"
 
 
 def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -> None:
@@ -40,7 +40,8 @@ def check_runner(runner: str | Runner, spec: SweepSpec, place: str = "runner") -
         raise UserError(Mistake(place, rule, name, f"Use {place} tune."))
     if name in ("tune", "TuneRunner") and (kind := _kind_of_this_process(spec.document)):
         rule = "must be `serial` for kinds of `__main__`, which other processes do not have"
-        remedy = f"Or move {kind.removeprefix(MAIN)} into a module of your own: my_module:Class."
+        named = kind.removeprefix(f"{MAIN}:")
+        remedy = f"Or move {named} into a module of your own: my_module:Class."
         raise UserError(Mistake(place, rule, name, remedy))
     if runner == "tune" and (address := ray_address()):
         check_code_travels(runner, spec.document)
@@ -77,10 +78,7 @@ def _on_a_cluster() -> bool:
 
 def _kind_of_this_process(part: object) -> str | None:
     """A kind in these plain values that was defined in a notebook or in the script that runs."""
-    if isinstance(part, str):
-        return part if part.startswith(MAIN) else None
-    values = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    return next(filter(None, map(_kind_of_this_process, values)), None)
+    return next((name for _, name in texts_in(part) if name.startswith(f"{MAIN}:")), None)
 
 
 def add_kinds(runner: Runner, *parts: object) -> None:

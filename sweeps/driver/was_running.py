@@ -8,7 +8,7 @@ from datetime import datetime
 
 from backdoor.errors import escaped
 from backdoor.wording import counted
-from sweeps.ledger import Ledger
+from sweeps.ledger import CLEAN, Ledger
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.running_file import Running, read_running, remove_running
 
@@ -58,7 +58,7 @@ def running_words(found: Running, now: float | None = None) -> str:
 def _trials(found: Running, most: int = 3) -> str:
     ids, triggers, seeds = found.trial_ids, found.triggers, found.seeds
     kinds = f"{'triggers' if len(triggers) > 1 else 'trigger'} {', '.join(triggers[:most])}"
-    if triggers == ("clean",):
+    if triggers == (CLEAN,):
         kinds = "clean baseline"
     more = ", ..." if len(triggers) > most else ""
     drawn = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds[:most]))}"

@@ -66,16 +66,16 @@ CIRCUMSTANCE_FIELDS = [
     pa.field("gpus", pa.float64()),
     pa.field("device", pa.string()),
     pa.field("host", pa.string()),
-    pa.field("node_id", pa.string()),  # Ray's name of the machine
-    pa.field("cause", pa.string()),  # of a failure: trial, node, preempted, memory, time, hang
-    pa.field("failed_at", pa.string()),  # file:line
-    pa.field("traceback", pa.string()),
-    pa.field("log", pa.string()),  # the last lines that a failed training printed
     pa.field("foretold", pa.string()),  # the verdict that was certain before the end, and why
     pa.field("thresholds", pa.string()),  # that this verdict is about
     pa.field("source_digest", pa.string()),  # of the code of users' kinds that computed it
     pa.field("reused_from", pa.string()),  # id of the sweep that trained it, if not this one
     pa.field("finished_at", pa.float64(), nullable=False),
+    pa.field("node_id", pa.string()),  # Ray's name of the machine
+    pa.field("cause", pa.string()),  # of a failure: trial, node, preempted, memory, time, hang
+    pa.field("failed_at", pa.string()),  # file:line
+    pa.field("traceback", pa.string()),
+    pa.field("log", pa.string()),  # the last lines that a failed training printed
 ]
 RESULT_COLUMNS = [field.name for field in RESULT_FIELDS]
 SCHEMA = pa.schema(

@@ -7,13 +7,13 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 
+from sweeps.addresses import scrubbed
 from sweeps.mirror.current_answer import current_answer
 from sweeps.mirror.experiment import Experiment, NoExperimentError, mlflow_settings
 from sweeps.mirror.panel_tags import experiment_tags
 from sweeps.mirror.run_record import data_tags
 from sweeps.mirror.sync import only_mirror
 from sweeps.mirror.tracking_store import one_line, preflight, refuse_linked_store, tracking_uri
-from sweeps.storage.addresses import scrubbed
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.shell import command
 from sweeps.storage.sqlite_address import sqlite_file

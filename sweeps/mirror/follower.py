@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError
+from sweeps.addresses import scrubbed
 from sweeps.ledger import Ledger
 from sweeps.mirror.current_answer import answer_if_any
 from sweeps.mirror.experiment import mlflow_settings
@@ -31,7 +32,6 @@ from sweeps.mirror.tracking_store import (
     tracking_uri,
 )
 from sweeps.mirror.view import View
-from sweeps.storage.addresses import scrubbed
 from sweeps.storage.paths import SweepPaths, read_sweep
 
 #: Seconds between two looks at the ledger, and the least between two lines of progress.

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.addresses import secrets_of
 from sweeps.mirror.tracking_store import UNUSABLE, elsewhere
-from sweeps.storage.addresses import secrets_of
 from sweeps.storage.files import new_private
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command

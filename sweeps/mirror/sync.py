@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backdoor.errors import Mistake, UserError
+from sweeps.addresses import scrubbed
 from sweeps.ledger import Ledger
 from sweeps.mirror.current_answer import answer_if_any
 from sweeps.mirror.experiment import mlflow_settings
@@ -18,7 +19,6 @@ from sweeps.mirror.run_view import RunView
 from sweeps.mirror.tracking_store import preflight, refuse_linked_store, shown, tracking_uri
 from sweeps.mirror.view import Progress, View
 from sweeps.records.sweep_file import SweepFile
-from sweeps.storage.addresses import scrubbed
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import line_of
 from sweeps.storage.tracking_uri import whole_uri

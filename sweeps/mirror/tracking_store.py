@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backdoor.errors import BackdoorSweepsError, Mistake, UserError
+from sweeps.addresses import hidden, same_store, scrubbed, secrets_of
 from sweeps.records.sweep_file import SweepFile
-from sweeps.storage.addresses import hidden, same_store, scrubbed, secrets_of
 from sweeps.storage.environment import variable
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.shell import command

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 
 from backdoor.errors import escaped, shortened
+from backdoor.wording import counted
 from sweeps.addresses import scrubbed
 from sweeps.records.failure import TOO_LARGE, Failure
 
@@ -23,18 +24,11 @@ MOST_NAMED = 3
 _KIND = re.compile(r"[A-Za-z_][\w.]*(?=: |:?$)")
 
 
-def failure_line(failure: Failure, trial_ids: Sequence[str]) -> str:
-    """`trial 1a2b3c4d failed on host7: ValueError: too bright (marks.py:12)`.
-
-    trial_ids: of the pack. Where only some of them can be the culprit, these are named.
-    """
-    return f"{_who(failure, trial_ids)} failed{_on(failure)}: {_error_and_place(failure)}"
-
-
 def death_line(failure: Failure, trial_ids: Sequence[str]) -> str:
     """`a worker on host7 died while it ran trial 1a2b3c4d: killed by signal 11 (SIGSEGV)`.
 
-    trial_ids: of the pack that ran; empty where none did.
+    trial_ids: of the pack that ran; empty where none did. Where only some of them can be the
+    culprit, these are named.
     """
     ran = f" while it ran {_who(failure, trial_ids)}" if trial_ids else ""
     return f"a worker{_on(failure)} died{ran}: {_error_and_place(failure)}"
@@ -48,6 +42,19 @@ def node_line(host: str | None, node_id: str | None, reason: str) -> str:
 def back_line(host: str | None, node_id: str | None) -> str:
     """`node host7 (2f3e9a01…) is back: it passed its check`"""
     return f"{node_name(host, node_id)} is back: it passed its check"
+
+
+def open_line(count: int, noun: str, status: str) -> str:
+    """`2 trials are open: they failed where nothing has succeeded yet, so ...`, of at least one.
+
+    status: the command that says why, as the line has it.
+    """
+    failed = "is open: it" if count == 1 else "are open: they"
+    fault = "it or its node is" if count == 1 else "they or their nodes are"
+    return (
+        f"{counted(count, noun)} {failed} failed where nothing has succeeded yet, so that nobody "
+        f"knows whether {fault} at fault. {status} says why."
+    )
 
 
 def common_cause(failures: Sequence[Failure]) -> str:
@@ -154,7 +161,7 @@ def _at(place: str | None) -> str:
 
 
 def _same(failures: Sequence[Failure], part: Callable[[Failure], str | None]) -> str | None:
-    """The part of the failures that is equal in all of them; None where it differs or lacks."""
+    """The part of the failures that all of them share; None where it differs or is missing."""
     found = {part(each) for each in failures}
     return found.pop() if len(found) == 1 else None
 

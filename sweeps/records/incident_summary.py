@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from sweeps.records.failure import PREEMPTED, Failure
+from sweeps.records.failure import Failure
 from sweeps.records.failure_text import common_cause
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
 
@@ -23,9 +23,9 @@ class NodeState:
     since: float
 
 
-def sound(incidents: Iterable[Incident]) -> list[Incident]:
+def well_formed(incidents: Iterable[Incident]) -> list[Incident]:
     """Those of which all values are of their types: the file may have been changed by hand."""
-    return [each for each in incidents if _is_sound(each)]
+    return [each for each in incidents if _is_well_formed(each)]
 
 
 def of_last_run(incidents: Sequence[Incident]) -> list[Incident]:
@@ -47,6 +47,13 @@ def open_trials(run: Sequence[Incident], ended: Container[str]) -> dict[str, lis
             if trial_id not in ended:
                 found.setdefault(trial_id, []).append(incident)
     return found
+
+
+def failure_of_attempt(incident: Incident) -> Failure:
+    """How a failed attempt failed, with the host and the node that are known of it."""
+    found = incident.failure or Failure(incident.text or "nothing is known of why")
+    host, node = found.host or incident.host, found.node_id or incident.node_id
+    return replace(found, host=host, node_id=node)
 
 
 def nodes_of(run: Sequence[Incident]) -> list[NodeState]:
@@ -72,16 +79,15 @@ def lost_workers(run: Sequence[Incident]) -> int:
 
 def in_common(run: Sequence[Incident]) -> str | None:
     """What all failures have in common, of a run that stopped since nothing worked; None of
-    others. Attempts that were lost with their worker say nothing of it."""
+    others. A worker that was lost is no attempt."""
     stopped = [each for each in run if each.what == STOPPED]
     if not stopped:
         return None
     failures = [each.failure for each in run if each.what == ATTEMPT and each.failure is not None]
-    failures = [each for each in failures if each.cause != PREEMPTED] or failures
     return common_cause(failures) if failures else stopped[-1].text
 
 
-def _is_sound(incident: Incident) -> bool:
+def _is_well_formed(incident: Incident) -> bool:
     texts = (incident.host, incident.node_id, incident.text)
     return (
         isinstance(incident.what, str)
@@ -89,11 +95,11 @@ def _is_sound(incident: Incident) -> bool:
         and math.isfinite(incident.at)
         and all(isinstance(each, str) for each in incident.trial_ids)
         and all(each is None or isinstance(each, str) for each in texts)
-        and (incident.failure is None or _is_sound_failure(incident.failure))
+        and (incident.failure is None or _is_well_formed_failure(incident.failure))
     )
 
 
-def _is_sound_failure(failure: Failure) -> bool:
+def _is_well_formed_failure(failure: Failure) -> bool:
     own = {each.name: getattr(failure, each.name) for each in fields(failure)}
     needed = [own.pop("error"), own.pop("cause")]
     del own["died"]  # whatever it is, it is true or false

@@ -24,16 +24,15 @@ class TrialRow:
     failed, and with what a finished clean baseline could not be measured; `stopped_by` what stopped
     one after `epochs_run` epochs. covers: images that carry the stamp and keep their label.
     class_correct, class_total: of the clean test set, by class; clean_loss: its mean cross-entropy
-    in nats. collapsed: the model gives one class for nearly all
-    images; diverged: its outputs are not finite. seconds: the trial's share of all that its pack
-    took; train_seconds: of training alone; peak_memory: bytes, the most that training the pack
-    took; cpus, gpus: what the pack held meanwhile. host: the machine, node_id: as Ray names it.
-    Of a failed one: cause, one of `sweeps.records.failure.CAUSES`; failed_at, `file:line`; the
-    traceback, and log, the last lines that it printed. predicted: the verdict that was certain
-    before the end, and why (the column `foretold`); thresholds: that this verdict is about.
-    source_digest: of the source of users' kinds that the trial was computed with. reused_from: id
-    of the sweep that trained it, None for this one; `verify/ID` where a verification of this sweep
-    did. finished_at: seconds since 1970.
+    in nats. collapsed: the model gives one class for nearly all images; diverged: its outputs are
+    not finite. seconds: the trial's share of all that its pack took; train_seconds: of training
+    alone; peak_memory: bytes, the most that training the pack took; cpus, gpus: what the pack held
+    meanwhile. host: the machine, node_id: as Ray names it. Of a failed one: cause, one of
+    `sweeps.records.failure.CAUSES`; failed_at, `file:line`; the traceback, and log, the last lines
+    that it printed. predicted: the verdict that was certain before the end, and why (the column
+    `foretold`); thresholds: that this verdict is about. source_digest: of the source of users'
+    kinds that the trial was computed with. reused_from: id of the sweep that trained it, None for
+    this one; `verify/ID` where a verification of this sweep did. finished_at: seconds since 1970.
 
     A stopped trial has a curve, and the numbers of images that its counts are out of, but no other
     counts: those of its measurements are None as well.

@@ -7,8 +7,8 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from backdoor.reading.printed_names import class_name
-from backdoor.settings.outside import written_defaults
-from backdoor.settings.registry import FAMILIES, TOGETHER, former_settings
+from backdoor.settings.outside import TOGETHER, written_defaults
+from backdoor.settings.registry import FAMILIES, former_settings
 from sweeps.ledger import flatten_factors
 from sweeps.records.model_answer import Factors
 

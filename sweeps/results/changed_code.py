@@ -12,24 +12,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow.compute as pc
 
 from backdoor.errors import Mistake, UserError, escaped
+from backdoor.settings.outside import KIND
 from backdoor.settings.source_digest import RULE, outside_kinds, present_digest
 from backdoor.settings.source_files import user_code
 from backdoor.wording import counted, noun_for
-from sweeps.ledger import FAILED, Ledger, Rows
+from sweeps.ledger import Ledger
+from sweeps.ledger.kinds_named import rows_naming_kinds
 from sweeps.records.sweep_file import AcceptedCode
 from sweeps.storage.files import read_text, write_json
 from sweeps.storage.paths import SweepPaths, read_sweep
 
 FLAG = "--accept-changed-code"
 #: A kind of users, as specs and configurations write it.
-_KIND = re.compile(r"\b[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-#: The same as a value of a canonical configuration.
-_KIND_VALUE = r'"kind":"[^"]*:'
+_KIND = re.compile(rf"\b{KIND}")
 #: Most files that a message names.
 SHOWN = 5
 
@@ -114,20 +111,12 @@ def code_groups(folder: Path) -> list[CodeGroup]:
     if rows is None:
         return []
     found: dict[tuple[tuple[str, ...], str | None], list[float]] = {}
-    for row in _naming_kinds(rows):
+    for row in rows_naming_kinds(rows):
         kinds = outside_kinds(json.loads(row["config"]))
         if kinds:
             found.setdefault((kinds, row["source_digest"]), []).append(row["finished_at"] or 0.0)
     groups = [CodeGroup(*key, len(t), min(t), max(t)) for key, t in found.items()]
     return sorted(groups, key=lambda group: (group.since, group.kinds))
-
-
-def _naming_kinds(rows: Rows) -> list[dict[str, Any]]:
-    columns = rows.select(["config", "source_digest", "status", "finished_at"])
-    named = pc.match_substring_regex(columns["config"], _KIND_VALUE)
-    chosen = pc.and_(named, pc.not_equal(columns["status"], FAILED))
-    found: list[dict[str, Any]] = columns.filter(chosen).to_pylist()
-    return found
 
 
 def _written(paths: SweepPaths) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backdoor.errors import Missing, Mistake, UserError
+from sweeps.addresses import scrubbed
 from sweeps.ledger import Ledger
 from sweeps.pictures.trigger_pictures import draw_gallery, write_gallery
 from sweeps.records.sweep_file import SweepFile
@@ -27,7 +28,6 @@ from sweeps.results.tracking import written
 from sweeps.search.planned import planned_trials
 from sweeps.spec import RecordedClasses, SweepSpec, parse_spec, read_document
 from sweeps.spec.weak_triggers import refuse_weak
-from sweeps.storage.addresses import scrubbed
 from sweeps.storage.files import write_atomic, write_json
 from sweeps.storage.paths import SweepPaths, open_results, read_sweep
 from sweeps.storage.shell import command

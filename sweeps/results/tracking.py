@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.addresses import hidden, same_store, scrubbed, secrets_of
 from sweeps.records.sweep_file import TrackingEntry
-from sweeps.storage.addresses import hidden, same_store, scrubbed, secrets_of
 from sweeps.storage.paths import SweepPaths
 from sweeps.storage.sqlite_address import sqlite_uri
 from sweeps.storage.tracking_uri import environment_uri, whole_uri

@@ -73,7 +73,7 @@ class Feed(Protocol):
         why."""
         ...
 
-    def controls(self) -> Sequence[tuple[str, Pack]]:
+    def references(self) -> Sequence[tuple[str, Pack]]:
         """Packs of one trial that have succeeded, with the node where: what fails on another node
         is compared with them."""
         ...
@@ -83,7 +83,7 @@ class Feed(Protocol):
         failures in a row do."""
         ...
 
-    def control_passed(self, host: str, node_id: str) -> None:
+    def reference_passed(self, host: str, node_id: str) -> None:
         """Reports that such a pack succeeded on this node too."""
         ...
 

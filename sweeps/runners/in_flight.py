@@ -165,8 +165,8 @@ class InFlight:
         held.node = str(content.get("host")), str(content.get("node_id"))
         if "unfit" in content:
             self._unfit(held, content.pop("unfit"))
-        elif content.pop("control_passed", False):
-            self.feed.control_passed(*held.node)
+        elif content.pop("reference_passed", False):
+            self.feed.reference_passed(*held.node)
         elif partial is not None:
             self._progress(held, partial)
         elif answered:
@@ -265,7 +265,7 @@ class InFlight:
         ran = time.monotonic() - held.since
         if not held.begun:
             return ran > CHECK_WITHIN + LATE
-        if held.cancelled or not held.packs:  # perhaps it trains a control, which is read first
+        if held.cancelled or not held.packs:  # perhaps it trains a reference, which is read first
             return ran > 2 * CHECK_WITHIN + LATE
         limit = held.deadlines[0]
         if ran > (UNKNOWN_FOR if limit is None else limit + LATE):

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 
 from backdoor.errors import Mistake, UserError
-from sweeps.storage.addresses import hidden
+from sweeps.addresses import hidden
 from sweeps.storage.environment import variable
 
 VARIABLE = "RAY_ADDRESS"

@@ -8,10 +8,8 @@ import time
 from pathlib import Path
 
 from sweeps.packs.pack import Pack
+from sweeps.records.trial_row import CLEAN
 from sweeps.storage.running_file import Running, RunningFile
-
-#: What the trigger of a clean baseline is called.
-CLEAN = "clean"
 
 
 class RunningNote:

@@ -12,21 +12,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backdoor.errors import Mistake, UserError, escaped
-from backdoor.settings.outside import OURS
-from backdoor.settings.source_digest import TOGETHER
+from backdoor.settings.outside import KIND, OURS, texts_in
+from backdoor.settings.sent_package import Package, too_large
 from backdoor.settings.source_files import MAIN, SourceUnit, top_name, user_code
-from cluster.user_code import MOST, Package
 
 if TYPE_CHECKING:
     from ray.job_config import JobConfig
 
-_KIND = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_KIND = re.compile(KIND)
 #: Set by Ray in a job of its Jobs API, which runs in the folder that was sent with it.
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _INSTALL = "Or install it on every node of the cluster, as a package."
@@ -39,17 +38,8 @@ def named_kinds(*parts: object) -> list[str]:
 
 def kinds_written(*parts: object) -> list[str]:
     """All texts in plain values that may be a kind `module:Class` of users."""
-    return sorted({kind for part in parts for kind in _named(part)})
-
-
-def _named(part: object) -> Iterator[str]:
-    if isinstance(part, str):
-        names = (name for name in part.split(TOGETHER) if _KIND.fullmatch(name))
-        yield from (name for name in names if not name.startswith((*OURS, f"{MAIN}:")))
-    values = part.values() if isinstance(part, Mapping) else part
-    if isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
-        for value in values:
-            yield from _named(value)
+    names = {name for part in parts for _, name in texts_in(part) if _KIND.fullmatch(name)}
+    return sorted(name for name in names if not name.startswith((*OURS, f"{MAIN}:")))
 
 
 def _loaded(kind: str) -> bool:
@@ -86,9 +76,7 @@ def code_to_send(kinds: Sequence[str]) -> SentCode:
             mistakes.append(_sourceless(by, unit))
         else:
             packages.append(Package.of(name, *unit.places))
-    size = sum(package.bytes for package in packages)
-    if size > MOST:
-        mistakes.append(_too_large(packages, size))
+    mistakes += too_large(packages, "code that is sent to the cluster", _INSTALL)
     if mistakes:
         raise UserError(mistakes)
     notes += [note for package in packages for note in _notes(package)]
@@ -99,24 +87,14 @@ def _notes(package: Package) -> Iterator[str]:
     yield f"sends {package.name} to the cluster, from {escaped(str(package.place))}"
     if large := package.large:
         yield f"of {package.name} not sent: {escaped(', '.join(large))}"
-    if package.compiled:
-        yield (
-            f"{package.name} has compiled code ({escaped(package.compiled[0])}): it works only on "
-            "nodes with this platform and version of Python"
-        )
+    if (note := package.compiled_note) is not None:
+        yield note
 
 
 def _sourceless(kind: str, unit: SourceUnit | None) -> Mistake:
     where = "no file" if unit is None else str(unit.places[0])
     rule = "must be of a package or module with .py files, so that it can be sent to the cluster"
     return Mistake(kind, rule, where, f"Write it as a .py file. {_INSTALL}")
-
-
-def _too_large(packages: Sequence[Package], size: int) -> Mistake:
-    largest = max(packages, key=lambda package: package.bytes)
-    rule = f"must hold at most {MOST // 2**20} MB with all code that is sent to the cluster"
-    remedy = f"Move data out of {largest.place}. {_INSTALL}"
-    return Mistake(largest.name, rule, f"{size / 2**20:.1f} MB", remedy)
 
 
 def _came_with_the_job(unit: SourceUnit) -> bool:
@@ -133,9 +111,11 @@ def note_not_sent(kinds: Sequence[str]) -> str | None:
     from ray._private import worker
 
     node = getattr(worker, "_global_node", None)
-    names = [p.name for p in code_to_send(kinds).packages] if kinds else []
-    known = ray.get_runtime_context().runtime_env if names else {}
-    if not names or (node is not None and node.head) or "py_modules" in known:
+    # A Ray that this process started finds the code where it lies: nothing has to be sent.
+    if not kinds or (node is not None and node.head):
+        return None
+    names = [package.name for package in code_to_send(kinds).packages]
+    if not names or "py_modules" in ray.get_runtime_context().runtime_env:
         return None
     several = ", ".join(names)
     return (

@@ -220,7 +220,7 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
             "packs": [pack.pack_id for pack in chunk.packs],
             "deadlines": self.in_flight.deadlines(trial_id),
             "believed": [feed.believed(pack) for pack in chunk.packs],
-            "controls": [[node, Chunk((pack,)).to_json()] for node, pack in feed.controls()],
+            "references": [[node, Chunk((pack,)).to_json()] for node, pack in feed.references()],
             "data": feed.data_fingerprint,
         }
 

@@ -15,7 +15,8 @@ from typing import Any, get_args, get_origin
 
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.aliases import same_name
-from backdoor.settings.registry import TOGETHER, Family, Reading
+from backdoor.settings.outside import TOGETHER
+from backdoor.settings.registry import Family, Reading
 from backdoor.settings.schema import hints_of, is_number, suggest
 from sweeps.space import overlaps
 from sweeps.space.space import Branch, Leaf, Range, Space, Value, comparable

@@ -13,13 +13,13 @@ from backdoor.datasets.class_names import set_option
 from backdoor.errors import Mistake, UserError
 from backdoor.settings.plain import plain_values
 from backdoor.settings.schema import suggest
+from sweeps.addresses import scrubbed_value
 from sweeps.space.parser import SCALES
 from sweeps.space.yaml_limits import is_there, read_yaml_file
 from sweeps.space.yaml_loader import load_yaml
 from sweeps.spec.model import SweepSpec
 from sweeps.spec.parser import parse_spec
 from sweeps.spec.sections import Warn
-from sweeps.storage.addresses import scrubbed_value
 from sweeps.storage.bundled import bundled_files
 
 #: Settings that take names of classes.

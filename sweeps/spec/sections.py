@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from backdoor.errors import Mistake
 from backdoor.settings.aliases import nearest
 from backdoor.settings.schema import LARGEST, change_remedy, is_number, suggest
+from sweeps.addresses import scrubbed_value
 from sweeps.records.spec_keys import dotted_key
 from sweeps.spec.durations import DurationError, read_duration
 from sweeps.spec.success_rule import SuccessRuleError, read_success_rule
-from sweeps.storage.addresses import scrubbed_value
 from sweeps.storage.tracking_uri import broken_rule
 
 Warn = Callable[[Mistake], None]

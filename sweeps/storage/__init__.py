@@ -1,6 +1,6 @@
 """Files on disk: the paths of a results folder, files written whole, and commands to copy."""
 
-from sweeps.storage.addresses import scrubbed
+from sweeps.addresses import scrubbed
 from sweeps.storage.files import (
     locked,
     new_folder,

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from sweeps.records.incident import Incident
-from sweeps.records.incident_summary import sound
+from sweeps.records.incident_summary import well_formed
 
 #: Bytes after which the log gets no more incidents: a sweep that fails all the time.
 LARGEST = 32 * 2**20
@@ -46,4 +46,4 @@ class IncidentLog:
                 found.append(Incident.from_plain(json.loads(line)))
             except (ValueError, TypeError, AttributeError, RecursionError):
                 continue
-        return sound(found)
+        return well_formed(found)

@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Mapping
 
 from backdoor.errors import Mistake, UserError
-from sweeps.storage.addresses import MASK, hidden, lacks_secret, same_store, secrets_of
+from sweeps.addresses import MASK, hidden, lacks_secret, same_store, secrets_of
 from sweeps.storage.environment import variable
 
 VARIABLE = "MLFLOW_TRACKING_URI"

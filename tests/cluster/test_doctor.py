@@ -142,7 +142,7 @@ def test_versions_that_differ_are_both_named() -> None:
 def names_found(folder, *path):
     """What the doctor of a new Python process says of names, with these folders on its path."""
     code = (
-        "import json\nfrom sweeps.cli.jobs import PACKAGES, ROOT\n"
+        "import json\nfrom sweeps.cli.job_payload import PACKAGES, ROOT\n"
         "from cluster.doctor import judge_names\n"
         "print(json.dumps([[f.level, f.says, f.remedy] for f in judge_names(PACKAGES, ROOT)]))"
     )

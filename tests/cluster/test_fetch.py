@@ -18,7 +18,7 @@ from cluster.fetch import unpack
 from cluster.head import ClusterError
 from cluster.on_head import CannotAnswer, pack
 from cluster.payload import Payload, Remote, entrypoint
-from sweeps.cli.jobs import PACKAGES, ROOT, payload
+from sweeps.cli.job_payload import PACKAGES, ROOT, payload
 from sweeps.ledger import Ledger
 from sweeps.runners.serial import SerialRunner
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -10,10 +11,11 @@ from ray.job_config import JobConfig
 from small import SMALL
 
 from backdoor.errors import UserError
-from cluster import user_code
+from backdoor.settings import sent_package
+from backdoor.settings.sent_package import Package
 from cluster.on_head import lacking
 from cluster.payload import Payload
-from cluster.user_code import Package, packages_at
+from cluster.user_code import packages_at
 from sweeps.cli import WRONG, job_packages, jobs
 from sweeps.cli.main import main
 from sweeps.runners import sent_code
@@ -100,7 +102,7 @@ def test_everything_that_cannot_be_sent_is_said_at_once(home, tmp_path) -> None:
 
 
 def test_too_large(home, monkeypatch) -> None:
-    monkeypatch.setattr(user_code, "MOST", 2 * 2**20)
+    monkeypatch.setattr(sent_package, "MOST", 2 * 2**20)
     (home / "sent_pack" / "huge.py").write_text("#" * 3 * 2**20)
     text = refused(home)
     assert (
@@ -206,8 +208,7 @@ def test_what_cannot_be_sent_is_refused_and_what_is_doubtful_said(home, monkeypa
     monkeypatch.syspath_prepend(str(home))
     (home / "sent_compiled.so").touch()
     (home / "sent_pack" / "fast.so").touch()
-    monkeypatch.setattr(user_code, "MOST", 100)
-    monkeypatch.setattr(sent_code, "MOST", 100)
+    monkeypatch.setattr(sent_package, "MOST", 100)
     bare = type(sys)("sent_compiled")
     bare.__file__ = str(home / "sent_compiled.so")
     monkeypatch.setitem(sys.modules, "sent_compiled", bare)
@@ -216,14 +217,23 @@ def test_what_cannot_be_sent_is_refused_and_what_is_doubtful_said(home, monkeypa
     text = str(error.value)
     assert f"sent_compiled:K: must be of a package or module with .py files, so that it can be sent to the cluster, but got '{home}/sent_compiled.so'" in text  # fmt: skip
     assert "sent_nowhere:K: must be of a package" in text and "but got 'no file'" in text
-    assert "sent_pack: must hold at most 0 MB with all code that is sent" in text
-    monkeypatch.setattr(sent_code, "MOST", 2**20)
+    assert "code that is sent to the cluster: must hold at most 0 MB in all, but got" in text
+    monkeypatch.setattr(sent_package, "MOST", 2**20)
     notes = sent_code.code_to_send(["sent_pack.stamps:Mine", "numpy:ndarray"]).notes
     assert any("sent_pack has compiled code (sent_pack/fast.so)" in note for note in notes)
     assert any("numpy:ndarray is of an installed package" in note for note in notes)
     monkeypatch.setenv(sent_code.IN_A_JOB, "{}")
     monkeypatch.chdir(home)
     assert sent_code.code_to_send(["sent_pack.stamps:Mine"]).packages == ()
+
+
+def test_a_ray_of_this_process_need_not_be_sent_what_cannot_be_sent(home, monkeypatch) -> None:
+    head = SimpleNamespace(head=True)
+    monkeypatch.setattr("ray._private.worker._global_node", head)
+    assert sent_code.note_not_sent(["sent_nowhere:K"]) is None
+    head.head = False
+    with pytest.raises(UserError, match="sent_nowhere:K: must be of a package"):
+        sent_code.note_not_sent(["sent_nowhere:K"])
 
 
 def test_kinds_of_a_spec_and_no_other_texts(home, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+import subprocess
 from dataclasses import replace
 
 import pyarrow as pa
@@ -11,9 +12,9 @@ from trials import fake_result, trial
 
 from sweeps.cost.late_prediction import LatePrediction, clean_pack, measured
 from sweeps.ledger import failed_rows, finished_rows
+from sweeps.ledger.recorded_packs import recorded_packs
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.scheduling.deadlines import LATEST, LEAST, UNKNOWN, Deadlines
-from sweeps.scheduling.recorded_packs import recorded_packs
 
 SETTINGS = PackSettings((), cpu=1)
 
@@ -217,6 +218,17 @@ def test_a_prediction_that_fails_is_unknown(program) -> None:
         now[0] = 601.0
     assert late(pack()) is None and late._process is None, "it is not tried again"
     assert late(pack()) is None and late._process is None
+
+
+def test_where_no_process_starts_a_prediction_is_unknown(monkeypatch) -> None:
+    def refused(*given, **options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    late = LatePrediction()
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert late(pack()) is None and late._process is None
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert late(pack()) is None, "it is not tried again"
 
 
 def test_short_trainings_predict_a_clean_pack() -> None:

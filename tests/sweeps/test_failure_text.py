@@ -18,9 +18,9 @@ from sweeps.records.failure_text import (
     back_line,
     common_cause,
     death_line,
-    failure_line,
     node_line,
     node_name,
+    open_line,
 )
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
 from sweeps.records.incident_summary import (
@@ -29,7 +29,7 @@ from sweeps.records.incident_summary import (
     nodes_of,
     of_last_run,
     open_trials,
-    sound,
+    well_formed,
 )
 from sweeps.runners.fault import LONGEST_TRACEBACK, error_line, failure_of, place_of
 
@@ -218,19 +218,29 @@ def test_passwords_are_left_out_and_the_middle_of_long_tracebacks() -> None:
 # --- lines -------------------------------------------------------------------------------------
 
 
-def test_a_failure_and_a_death_in_one_line() -> None:
-    said = failure_line(KEY, IDS[:1])
-    assert said == "trial 1a2b3c4d failed on host7: KeyError: 'opacity' (marks.py:12)"
-    assert failure_line(Failure("x"), IDS) == "trials 1a2b3c4d, 2b3c4d5e, 3c4d5e6f and 2 more failed: x"  # fmt: skip
+def test_a_death_in_one_line() -> None:
+    said = death_line(KEY, IDS[:1])
+    assert said == "a worker on host7 died while it ran trial 1a2b3c4d: KeyError: 'opacity' (marks.py:12)"  # fmt: skip
+    ran = "a worker died while it ran "
+    assert (
+        death_line(Failure("x"), IDS) == ran + "trials 1a2b3c4d, 2b3c4d5e, 3c4d5e6f and 2 more: x"
+    )
     some = Failure("x", suspects=IDS[1:2])
-    assert failure_line(some, IDS) == "trial 2b3c4d5e of a pack of 5 failed: x"
+    assert death_line(some, IDS) == f"{ran}trial 2b3c4d5e of a pack of 5: x"
     dead = Failure("killed by signal 11 (SIGSEGV)", host="host7", died=True)
     assert death_line(dead, IDS[:1]) == (
         "a worker on host7 died while it ran trial 1a2b3c4d: killed by signal 11 (SIGSEGV)"
     )
     assert death_line(dead, ()) == "a worker on host7 died: killed by signal 11 (SIGSEGV)"
     own = Failure("x", place="/a/marks/__init__.py:3")
-    assert failure_line(own, IDS[:1]).endswith(": x (marks/__init__.py:3)")
+    assert death_line(own, IDS[:1]).endswith(": x (marks/__init__.py:3)")
+
+
+def test_open_trials_in_one_line() -> None:
+    assert open_line(1, "trial", "`sweeps status r`") == (
+        "1 trial is open: it failed where nothing has succeeded yet, so that nobody knows whether "
+        "it or its node is at fault. `sweeps status r` says why."
+    )
 
 
 def test_a_node_in_one_line() -> None:
@@ -294,8 +304,8 @@ def test_the_last_run_alone_counts() -> None:
             Incident(LEFT_OUT, 2.0, host="h1", node_id="n1", text="no data"),
             Incident(STARTED, 3.0),
             Incident(ATTEMPT, 4.0, ("b", "c"), failure=KEY),
-            Incident(ATTEMPT, 5.0, ("b",), failure=Failure("lost", PREEMPTED)),
-            Incident(LOST, 5.0, host="h2"),
+            Incident(ATTEMPT, 5.0, ("b",), failure=KEY),
+            Incident(LOST, 5.0, ("b",), "h2", failure=Failure("lost", PREEMPTED)),
             Incident(LEFT_OUT, 6.0, host="h2", node_id="n2", text="no disk"),
             Incident(LEFT_OUT, 7.0, host="h3", node_id="n3", failure=Failure("no GPU")),
             Incident(LEFT_OUT, 8.0, host="h3", node_id="n3", failure=Failure("no GPU still")),
@@ -308,7 +318,7 @@ def test_the_last_run_alone_counts() -> None:
         ("h3", False, "no GPU still", 7.0),
     ]
     assert lost_workers(run) == 1 and in_common(run) is None
-    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY]), "the lost one is none"
+    assert in_common([*run, Incident(STOPPED, 9.0)]) == common_cause([KEY, KEY]), "the lost one is none"
 
 
 def test_incidents_with_odd_values_are_left_out() -> None:
@@ -320,4 +330,7 @@ def test_incidents_with_odd_values_are_left_out() -> None:
         Incident(ATTEMPT, 1.0, failure=Failure(7)),  # type: ignore[arg-type]
         Incident(ATTEMPT, 1.0, failure=Failure("x", place=7)),  # type: ignore[arg-type]
     ]
-    assert sound(odd) == [] and len(sound([Incident(ATTEMPT, 1, ("a",), failure=KEY)])) == 1
+    assert (
+        well_formed(odd) == []
+        and len(well_formed([Incident(ATTEMPT, 1, ("a",), failure=KEY)])) == 1
+    )

@@ -14,7 +14,7 @@ from sweeps.cli.main import main
 from sweeps.ledger import SCHEMA, Ledger, failed_rows, finished_rows, load_results
 from sweeps.mirror.run_record import RunRecords
 from sweeps.mirror.view import ChangedTrial
-from sweeps.records.failure import HANG, PREEMPTED, TRIAL, Failure
+from sweeps.records.failure import HANG, MEMORY, TRIAL, Failure
 from sweeps.records.incident import ATTEMPT, BACK, LEFT_OUT, LOST, STARTED, STOPPED, Incident
 from sweeps.search import make_search
 from sweeps.storage.files import locked
@@ -63,13 +63,13 @@ def run(*words: object, capsys, code: int = 0) -> tuple[str, str]:
 
 
 LACKS = Failure("ModuleNotFoundError: No module named 'marks'", place="/x/a.py:3", host="host9")
-TROUBLE = (
+PROBLEMS = (
     Incident(ATTEMPT, 1.0, (IDS[9],), failure=LACKS),
     Incident(STARTED, 2.0),
     Incident(ATTEMPT, 3.0, (IDS[6],), "host9", "abc", replace(LACKS, host="host8")),
     Incident(ATTEMPT, 4.0, (IDS[6],), "host9", "abc", LACKS),
     Incident(ATTEMPT, 4.0, (IDS[0], IDS[5]), failure=BRIGHT),
-    Incident(ATTEMPT, 5.0, (IDS[7],), failure=Failure("worker lost", PREEMPTED)),
+    Incident(ATTEMPT, 5.0, (IDS[7],), failure=Failure("too little memory", MEMORY)),
     Incident(LOST, 5.0, (IDS[7],), "host6"),
     Incident(LEFT_OUT, 6.0, host="host9", node_id="0123456789ab", failure=Failure("no data")),
     Incident(LEFT_OUT, 7.0, host="host8", node_id="ba98", text="disk is read-only"),
@@ -112,13 +112,13 @@ def test_status_as_data_keeps_its_keys(paths, capsys) -> None:
 
 
 def test_open_trials_and_nodes_are_told_apart_from_failures(paths, capsys) -> None:
-    note(paths, *TROUBLE)
+    note(paths, *PROBLEMS)
     with locked(paths.lock):
         answer = json.loads(run("status", paths.root, "--json", capsys=capsys)[0])
         text, _ = run("status", paths.root, capsys=capsys)
     found = {e["trial_id"]: (e["attempts"], e["host"], e["waits_for"]) for e in answer["open"]}
     elsewhere = "another node, or for a success on the same one"
-    assert found == {IDS[6]: (2, "host9", elsewhere), IDS[7]: (1, None, "a worker")}
+    assert found == {IDS[6]: (2, "host9", elsewhere), IDS[7]: (1, None, "a smaller pack")}
     assert answer["failed"] == 5 and answer["lost_workers"] == 1
     assert answer["nodes"] == [
         {"host": "host9", "node_id": "0123456789ab", "state": "left out", "reason": "no data", "since": 6.0},
@@ -127,8 +127,8 @@ def test_open_trials_and_nodes_are_told_apart_from_failures(paths, capsys) -> No
     assert (
         f"open               1 trial failed and waits for {elsewhere}\n"
         f"  1 x ModuleNotFoundError: No module named 'marks', trial {IDS[6][:8]} on host9 (/x/a.py:3)\n"
-        "open               1 trial failed and waits for a worker\n"
-        "  1 x worker lost\n"
+        "open               1 trial failed and waits for a smaller pack\n"
+        "  1 x too little memory\n"
     ) in text
     assert "\nnode left out      host9 (01234567…), for " in text and " days: no data\n" in text
     assert " days: it had been left out: disk is read-only\nworkers lost       1" in text
@@ -173,7 +173,7 @@ def test_a_damaged_log_of_incidents_changes_nothing(paths, capsys, content) -> N
 
 
 def test_show_has_data_on_stdout_and_the_traceback_for_people_on_stderr(paths, capsys) -> None:
-    note(paths, *TROUBLE)
+    note(paths, *PROBLEMS)
     out, err = run("show", paths.root, IDS[0][:10], capsys=capsys)
     shown = json.loads(out)
     assert shown["error"] == BRIGHT.error and shown["traceback"] == BRIGHT.traceback
@@ -192,7 +192,7 @@ def test_show_has_data_on_stdout_and_the_traceback_for_people_on_stderr(paths, c
 def test_show_finds_a_trial_that_is_open(paths, capsys) -> None:
     assert main(["show", str(paths.root), IDS[6]]) == 2, "nothing is known of it yet"
     capsys.readouterr()
-    note(paths, *TROUBLE)
+    note(paths, *PROBLEMS)
     out, err = run("show", paths.root, IDS[6][:9], capsys=capsys)
     shown = json.loads(out)
     assert (shown["trial_id"], shown["status"], shown["error"]) == (IDS[6], "open", LACKS.error)
@@ -254,7 +254,7 @@ def test_the_flat_table_and_the_run_say_why_and_where(paths) -> None:
 
 
 def test_the_report_has_causes_with_host_and_line(paths) -> None:
-    from dashboards.appendix import _causes
+    from dashboards.failed_trials import _causes
 
     failed = [trial for trial in Ledger(paths.ledger).trials() if trial.status == "failed"]
     found = [(c.text, c.fault, c.trials, c.of_first) for c in _causes(failed)]

@@ -14,6 +14,7 @@ from faulty_sweeps import fault_of, question, started
 from mirrored import until
 from small import begin, small_spec, sweep
 
+from sweeps.driver.messages import STOPPING
 from sweeps.ledger import Ledger
 from sweeps.records.failure import HANG, PREEMPTED, TIME
 from sweeps.runners.tune import TuneRunner
@@ -94,9 +95,13 @@ def test_ctrl_c_ends_a_command_in_which_a_training_hangs(tmp_path, fault) -> Non
     assert process.poll() is None, process.communicate()
     trainer, begun = int(tell.read_text().split()[-1]), time.monotonic()
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)  # Python sees two signals that come together as one
+    # Python sees two signals that come together as one.
+    said = ""
+    while STOPPING.strip() not in said and (line := process.stderr.readline()):
+        said += line
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=60)
+    said += rest
     took = time.monotonic() - begun
     assert process.returncode == 130 and "Go on with" in said, said
     assert took < 10, said

@@ -18,14 +18,14 @@ from mirrored import until
 from small import SMALL, small_spec
 
 from backdoor.errors import UserError
-from sweeps.cli.jobs import read_for_cluster
+from sweeps.addresses import hidden, lacks_secret, same_store, scrubbed, secrets_of
+from sweeps.cli.job_payload import read_for_cluster
 from sweeps.cli.main import main
 from sweeps.cli.restarting import restart
 from sweeps.mirror.process import _environment
 from sweeps.mirror.tracking_store import TrackingUnreachable, other_store, tracking_warnings
 from sweeps.results.create import create_results
 from sweeps.results.tracking import command_without_secrets, same_tracking, without_secrets
-from sweeps.storage.addresses import hidden, lacks_secret, same_store, scrubbed, secrets_of
 from sweeps.storage.paths import SweepPaths, read_sweep
 from sweeps.storage.tracking_uri import whole_uri
 

@@ -104,7 +104,7 @@ def worker():
         reports.clear()
         config = {"payload": Chunk(tuple(PACKS[s] for s in seeds)).to_json(),
                   "packs": [PACKS[s].pack_id for s in seeds],
-                  "deadlines": [limit] * len(seeds), "controls": [],
+                  "deadlines": [limit] * len(seeds), "references": [],
                   "believed": [None] * len(seeds)}  # fmt: skip
         kept.serve(config)
         return [reason for report in reports for reason in report.get("reasons", ())]
@@ -198,7 +198,7 @@ def _runs(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("package", "source", "said"),
     [
-        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "shared object"),
+        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "ImportError: libcudart.so.12: cannot open shared object"),
         ("sweeps", "", "ModuleNotFoundError: No module named 'sweeps.runners'"),
     ],
 )  # fmt: skip
@@ -219,7 +219,7 @@ def test_what_cannot_be_imported_is_said_in_a_line(
         "payload": "",
         "packs": ["p"],
         "deadlines": [None],
-        "controls": [],
+        "references": [],
         "believed": [None],
     }
     with pytest.raises(SystemExit):
@@ -272,7 +272,7 @@ def serve(monkeypatch, packs, ends=(), slow=0.0):
     monkeypatch.setattr(supervisor, "_node_id", lambda: "n1")
     monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     config = {"payload": "", "packs": list(packs), "deadlines": [None] * len(packs),
-              "controls": [], "believed": [None] * len(packs)}  # fmt: skip
+              "references": [], "believed": [None] * len(packs)}  # fmt: skip
     Supervisor(None, 60.0, reports.append).serve(config)
     return [
         (len(r["reasons"]), r["left"], *(k for k in ("starts", "ends") if r.get(k)))

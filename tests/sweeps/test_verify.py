@@ -17,6 +17,7 @@ from backdoor.config import build_attack
 from backdoor.errors import StoredDataError, UserError
 from backdoor.streams import stream
 from sweeps.cli import FINE, INTERRUPTED
+from sweeps.cli.console import FAILURES
 from sweeps.cli.main import main
 from sweeps.cli.verify_announcing import announce, announce_time
 from sweeps.driver import runner
@@ -25,6 +26,7 @@ from sweeps.region.fitted_region import FittedRegion
 from sweeps.region.panel import criteria_of
 from sweeps.region.point_table import region_of
 from sweeps.runners.serial import SerialRunner
+from sweeps.scheduling.loop import SweepOutcome
 from sweeps.statistics.binomial import chance_to_prove, draws_for, fewest_draws, lower_bound
 from sweeps.storage import shell
 from sweeps.storage.paths import VerificationPaths
@@ -655,6 +657,24 @@ def test_ctrl_c_loses_nothing_and_names_the_command_that_goes_on(
     monkeypatch.setattr(runner, "runner_of", lambda name, spec, ledger: SerialRunner(work))
     assert main(again[1:]) == FINE
     assert recorded < Ledger(folder.ledger).finished and len(verifications(paths)) == 1
+
+
+def test_a_verification_with_open_trainings_is_not_answered(tmp_path, capsys, monkeypatch) -> None:
+    paths, _ = a_sweep(tmp_path)
+    left = SweepOutcome(0, 0, False, 0, 0, paths.root, open=2)
+    monkeypatch.setattr(Verification, "train", lambda *given: left)
+    asked = ["verify", str(paths.root), "--draws", "90", "--transfer", "none", "--runner", "serial"]
+    assert main(asked) == FAILURES
+    said = capsys.readouterr()
+    (folder,) = verifications(paths)
+    assert said.out == "" and not folder.answer.exists()
+    assert said.err.splitlines()[-2:] == [
+        "2 trainings are open: they failed where nothing has succeeded yet, so that nobody knows "
+        "whether they or their nodes are at fault. "
+        f"`{shell.command('sweeps', 'status', folder.root)}` says why.",
+        "The verification is not answered; to go on: "
+        f"{shell.command('sweeps', 'verify', paths.root)} --draws 90 --transfer none --runner serial",
+    ]
 
 
 def test_a_sweep_that_has_not_ended_is_finished_before_it_is_verified(tmp_path) -> None:

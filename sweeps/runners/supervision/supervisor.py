@@ -6,9 +6,9 @@ values in the configuration that Tune hands it:
     payload      the chunk as text
     packs        the ids of its packs
     deadlines    seconds for each pack, None for no limit
-    controls     [node id, chunk as text] of trials that are known to succeed, best on other nodes
+    references   [node id, chunk as text] of trials that are known to succeed, best on other nodes
     believed     for each pack that failed before, the nodes where its failure needs no comparison
-                 with a control, else None
+                 with a reference, else None
     data         the fingerprint of the sweep's data, or None
 
 What it reports, with host and node_id:
@@ -20,7 +20,7 @@ What it reports, with host and node_id:
     ends           the packs that are left go back
     partial        the row of a trial that may be stopped
     unfit          what the node lacks; [] where it is fit again
-    control_passed
+    reference_passed
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Supervisor:
         return self._trainer
 
     def _load(self, trainer: Trainer, config: dict[str, Any]) -> None:
-        request = {"do": "load", "control": False, "check": not self._checked}
+        request = {"do": "load", "reference": False, "check": not self._checked}
         try:
             done, _ = trainer.ask(
                 request | {"data": config.get("data")}, config["payload"].encode(), CHECK_WITHIN
@@ -141,7 +141,11 @@ class Supervisor:
     def _did_not_start(self, gone: TrainerGone) -> _Unfit:
         self._end_trainer()
         lines = [line for line in gone.log.splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else ""
+        # After the calls of a traceback, whose lines are indented, comes the error in some lines.
+        calls = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+        errors = [line for line in lines[calls[-1] :] if line[:1] != " "] if calls else []
+        begin = lines.index(errors[0], calls[-1]) if errors else -1
+        last = " ".join(line.strip() for line in lines[begin:])
         return _Unfit([f"no training can be started: {last or gone.how}"])
 
     def _wait(self, config: dict[str, Any], lines: list[str]) -> None:
@@ -211,7 +215,7 @@ class Supervisor:
             self._wait(config, found.lines)
             raise  # not reached: the driver ends the chunk
         trainer.forget_output()
-        request = {"do": "train", "control": False, "pack": index}
+        request = {"do": "train", "reference": False, "pack": index}
         try:
             done, rows = trainer.ask(
                 request,
@@ -226,8 +230,10 @@ class Supervisor:
         if done.get("stopped"):
             raise SystemExit(0)
         if "failure" in done:
-            known: dict[str, Any] = done["failure"] | self.where
-            return known if known.get("log") else known | {"log": trainer.output()}
+            # What raised may have changed the process: the next pack gets a new one.
+            known: dict[str, Any] = {"log": trainer.output()} | done["failure"] | self.where
+            self._end_trainer()
+            return known
         answers.rows.append(rows)
         return None
 
@@ -255,14 +261,14 @@ class Supervisor:
     def _compare(self, config: dict[str, Any], suspected: str) -> None:
         """Trains what has succeeded, best on another node: if it fails here, the node is at
         fault."""
-        controls = sorted(config["controls"], key=lambda pair: pair[0] == self.where["node_id"])
+        references = sorted(config["references"], key=lambda pair: pair[0] == self.where["node_id"])
         self._suspicion.forget()
-        if not controls:
+        if not references:
             return  # nothing has succeeded: the driver judges
-        node, text = controls[0]
+        node, text = references[0]
         why = control_fails(self._running_trainer, text, CHECK_WITHIN)
         if why is None:
-            self._report(control_passed=True)
+            self._report(reference_passed=True)
             return
         self._end_trainer()
         self._unfit = [found_unfit(suspected, node != self.where["node_id"], why)]

@@ -57,16 +57,16 @@ def found_unfit(suspected: str, elsewhere: bool, why: str) -> str:
 
 
 def control_fails(running: Callable[[], Trainer], chunk: str, within: float) -> str | None:
-    """Why a control fails here; None where it succeeds.
+    """Why a reference fails here; None where it succeeds.
 
-    running: gives a trainer that runs. chunk: the control, as text. within: seconds, to read it and
+    running: gives a trainer that runs. chunk: the reference, as text. within: seconds, to read it and
     to train it.
     """
     try:
         trainer = running()
-        load = {"do": "load", "control": True, "check": False}
+        load = {"do": "load", "reference": True, "check": False}
         trainer.ask(load, chunk.encode(), within)
-        done, _ = trainer.ask({"do": "train", "control": True}, within=within)
+        done, _ = trainer.ask({"do": "train", "reference": True}, within=within)
     except TrainerGone as gone:
         return gone.how
     except OSError as error:

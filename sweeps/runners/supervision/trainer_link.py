@@ -31,6 +31,8 @@ START = (
 )
 #: Seconds between two looks at a trainer that works, and that it has to name where it hangs.
 LOOK_EVERY, DUMP_WITHIN = 1.0, 2.0
+#: Seconds in which a message that has begun must come to its end, and the bytes that it may have.
+WHOLE_WITHIN, LARGEST = 20.0, 2**30
 #: Bytes of a trainer's output that are kept, the last ones, and that it may grow to.
 TAIL, MOST_OUTPUT = 16_384, 64 * 2**20
 
@@ -81,8 +83,11 @@ class Trainer:
         with its:
             try:
                 # One that is stopped in the middle of a message must not stop this process too.
-                patience = struct.pack("ll", int(self.hang_after) + 1, 0)
-                for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                for option, seconds in (
+                    (socket.SO_SNDTIMEO, self.hang_after),
+                    (socket.SO_RCVTIMEO, min(self.hang_after, WHOLE_WITHIN)),
+                ):
+                    patience = struct.pack("ll", int(seconds) + 1, 0)
                     mine.setsockopt(socket.SOL_SOCKET, option, patience)
                 process = spawner.submit(self._start, its.fileno()).result()
             except BaseException:
@@ -173,7 +178,13 @@ class Trainer:
                 raise _Late
             self._look(on_wait)
         with self._connected():
-            return json.loads(self._pipe.recv_bytes()), self._pipe.recv_bytes()
+            text, content = self._pipe.recv_bytes(LARGEST), self._pipe.recv_bytes(LARGEST)
+        try:
+            return dict(json.loads(text)), content
+        except (TypeError, ValueError):
+            self.kill()
+            how = "it sent what is no message: code of users has written to its connection"
+            raise TrainerGone(how, "open", self.output()) from None
 
     def _has_message(self, seconds: float) -> bool:
         """Waits so long for one."""
