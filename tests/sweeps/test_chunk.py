@@ -100,7 +100,7 @@ def test_trials_that_a_search_waits_for_are_spread_over_the_workers(
     batch = list(packs(1, size=12)[0].trials)
     feed = SweepFeed(Learning(batch), Ledger(tmp_path), SETTINGS)
     feed.workers = workers
-    feed._chunk_sizer.learn(
+    feed._queue._sizer.learn(
         packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds)
     )
     assert sizes_of(feed) == sizes and feed.search.workers == workers
