@@ -62,9 +62,8 @@ class _Held:
 
     @property
     def is_starting(self) -> bool:
-        """Whether its worker has not started, or was silent for so long that no pack has begun."""
-        since = self.since
-        return since is None or (not self.begun and time.monotonic() - since > STARTING)
+        """Whether its worker has not started, or is silent for so long that no pack has begun."""
+        return self.since is None or (not self.begun and time.monotonic() > self.since + STARTING)
 
     def failure(self, error: str, cause: str) -> Failure:
         host, node_id = self.node or (None, None)
@@ -93,8 +92,7 @@ class InFlight:
             return None
         chunk = self.feed.next_chunk()
         if chunk is not None:
-            limits = [self.feed.deadline(pack) for pack in chunk.packs]
-            self.held[tune_id] = _Held(list(chunk.packs), limits)
+            self.held[tune_id] = _Held(list(chunk.packs), [*map(self.feed.deadline, chunk.packs)])
             self._taken += 1
         return chunk
 
@@ -253,8 +251,7 @@ class InFlight:
 
     def _lost(self, held: _Held, error: str) -> None:
         cause = MEMORY if _SHORT_OF_MEMORY.search(error) else PREEMPTED
-        alone = held.alone and len(held.packs) == 1
-        self.feed.lost(held.packs, held.failure(error, cause), alone)
+        self.feed.lost(held.packs, held.failure(error, cause), held.alone and len(held.packs) == 1)
 
     def overdue(self) -> list[str]:
         """Chunks whose worker should have ended its pack; it is known by the driver alone that it

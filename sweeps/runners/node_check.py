@@ -13,9 +13,8 @@ import importlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
-from backdoor.settings.outside import TOGETHER
+from backdoor.settings.outside import texts_in
 from sweeps.packs.chunk import Chunk
 from sweeps.runners.node_checks import CHECKS, Check, Needs
 from sweeps.runners.node_lines import lines_of
@@ -53,7 +52,8 @@ def check_node(
 def _module_lines(text: str) -> Iterator[str]:
     """Imports the modules of users' kinds, `module:Class`, that a chunk names."""
     importlib.invalidate_caches()  # a module may have come since the last check
-    for name in sorted(set(_modules(json.loads(text)))):
+    kinds = {kind for key, kind in texts_in(json.loads(text)) if key == "kind" and ":" in kind}
+    for name in sorted({kind.partition(":")[0] for kind in kinds}):
         yield from lines_of(f"cannot import {name}", partial(_import, name))
 
 
@@ -65,13 +65,3 @@ def _parse(text: str, read: list[Chunk]) -> Iterable[str]:
 def _import(name: str) -> Iterable[str]:
     importlib.import_module(name)
     return ()
-
-
-def _modules(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        kind = value.get("kind")
-        if isinstance(kind, str):
-            yield from (each.partition(":")[0] for each in kind.split(TOGETHER) if ":" in each)
-        value = list(value.values())
-    for each in value if isinstance(value, list) else ():
-        yield from _modules(each)

@@ -100,7 +100,7 @@ def test_trials_that_a_search_waits_for_are_spread_over_the_workers(
     batch = list(packs(1, size=12)[0].trials)
     feed = SweepFeed(Learning(batch), Ledger(tmp_path), SETTINGS)
     feed.workers = workers
-    feed._chunk_sizer.learn(
+    feed._queue._sizer.learn(
         packs(1), dict.fromkeys((t.trial_id for t in packs(1)[0].trials), seconds)
     )
     assert sizes_of(feed) == sizes and feed.search.workers == workers
@@ -308,7 +308,7 @@ def test_a_worker_that_is_lost_while_it_trains_a_control_blames_no_pack(clock) -
     assert feed.calls[1:] == [("requeue", two)]
 
 
-def test_what_is_not_known_before_is_judged_anew(clock) -> None:
+def test_a_pack_without_a_deadline_is_asked_about_each_time(clock) -> None:
     feed = Feed(packs(1)[0])
     feed.overdue = lambda pack, ran: ran < 700
     held = answered(feed)

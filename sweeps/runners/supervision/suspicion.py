@@ -59,8 +59,8 @@ def found_unfit(suspected: str, elsewhere: bool, why: str) -> str:
 def control_fails(running: Callable[[], Trainer], chunk: str, within: float) -> str | None:
     """Why a reference fails here; None where it succeeds.
 
-    running: gives a trainer that runs. chunk: the reference, as text. within: seconds, to read it and
-    to train it.
+    running: gives a trainer that runs. chunk: the reference, as text. within: seconds, to read it
+    and to train it.
     """
     try:
         trainer = running()
