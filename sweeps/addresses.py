@@ -23,7 +23,8 @@ _SECRET_NAME = re.compile(
 #: A connection string as the value of a parameter, as in `odbc_connect=...;PWD=...`.
 _SECRET_INSIDE = re.compile(r"(passw\w*|pwd|token|secret)\s*=", re.IGNORECASE)
 _PARAMETER = re.compile(r"[?&;#]([^=?&;#]+)=([^&;#]+)")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>]+")
+#: The scheme is as short as schemes are, else a long word would be searched from each letter on.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s\"'`<>]+")
 
 
 def hidden(uri: str) -> str:

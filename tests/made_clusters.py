@@ -103,19 +103,19 @@ class FakeTrainer:
         self.at: list[str] = []
         self.measures: list[str] = []
         self._packs: tuple[Pack, ...] = ()
-        self._control: tuple[Pack, ...] = ()
+        self._reference: tuple[Pack, ...] = ()
 
     def ask(self, request: Any, content: bytes = b"", within: Any = None, **hooks: Any) -> Any:
         if request["do"] == "load":
             if request["check"] and self.node.told and self.world.is_bad(self.node):
                 return {"done": True, "unfit": ["the disk is full"]}, b""
             packs = Chunk.from_json(content.decode()).packs
-            if request["control"]:
-                self._control = packs
+            if request["reference"]:
+                self._reference = packs
             else:
                 self._packs = packs
             return {"done": True, "unfit": []}, b""
-        pack = self._control[0] if request["control"] else self._packs[request["pack"]]
+        pack = self._reference[0] if request["reference"] else self._packs[request["pack"]]
         return self._train(pack)
 
     def _train(self, pack: Pack) -> Any:
@@ -179,10 +179,11 @@ class Simulation:
 
     def _take(self) -> None:
         while (chunk := self.in_flight.take(name := f"t{self.in_flight._taken}")) is not None:
-            controls = [[node, Chunk((p,)).to_json()] for node, p in self.feed.controls()]
+            references = [[node, Chunk((p,)).to_json()] for node, p in self.feed.references()]
             limits = self.in_flight.deadlines(name)
-            self.configs[name] = {"payload": chunk.to_json(), "answered": 0, "deadlines": limits,
-                                  "controls": controls,
+            self.configs[name] = {"payload": chunk.to_json(), "deadlines": limits,
+                                  "packs": [p.pack_id for p in chunk.packs],
+                                  "references": references,
                                   "believed": [self.feed.believed(p) for p in chunk.packs]}  # fmt: skip
 
     def _release(self) -> None:

@@ -171,5 +171,5 @@ def _conclude(
         say(open_line(outcome.open, "trial", status))
     if unprobed:
         say(f"{counted(unprobed, 'trial lacks', 'trials lack')} a probe result: {why}")
-    say(next_line_at_the_end(paths, ledger, failed + unprobed))
+    say(next_line_at_the_end(paths, ledger, failed + unprobed + outcome.open))
     return FAILURES if failed or unprobed or outcome.open else FINE

@@ -18,6 +18,8 @@ MEMORY: Final = "memory"
 TIME: Final = "time"
 HANG: Final = "hang"
 CAUSES = (TRIAL, NODE, OPEN, PREEMPTED, MEMORY, TIME, HANG)
+#: How the error begins of a pack that did not fit into memory, before the exception's name.
+TOO_LARGE: Final = "out of memory: "
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,12 @@ from pathlib import PurePath
 from backdoor.errors import escaped, shortened
 from backdoor.wording import counted
 from sweeps.addresses import scrubbed
-from sweeps.records.failure import Failure
+from sweeps.records.failure import TOO_LARGE, Failure
 
 #: Characters of an error in a line, and of a trial's and a node's id.
 LONGEST_ERROR, ID_LENGTH, NODE_LENGTH = 300, 8, 8
 #: Trials and hosts that a line names.
 MOST_NAMED = 3
-#: How the error of a pack begins that did not fit into memory, before the exception's name.
-_LARGE = "out of memory: "
 #: The name of an exception, as errors begin.
 _KIND = re.compile(r"[A-Za-z_][\w.]*(?=: |:?$)")
 
@@ -133,7 +131,7 @@ def short_place(place: str) -> str:
 def error_kind(failure: Failure) -> str | None:
     """The exception's name, such as `ValueError`; None of an error that names none, such as the
     death of a process."""
-    found = _KIND.match(failure.error.removeprefix(_LARGE))
+    found = _KIND.match(failure.error.removeprefix(TOO_LARGE))
     return None if found is None else plain_text(found[0])
 
 

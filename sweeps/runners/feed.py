@@ -68,11 +68,12 @@ class Feed(Protocol):
         """Seconds that a pack may take; None where nobody knows yet."""
         ...
 
-    def overdue(self, pack: Pack, ran: float) -> str:
-        """Why a pack that has been running for so many seconds is to be ended; "" if it is not."""
+    def overdue(self, pack: Pack, ran: float) -> bool:
+        """Whether a pack that has been running for so many seconds is to be ended; `failed` says
+        why."""
         ...
 
-    def controls(self) -> Sequence[tuple[str, Pack]]:
+    def references(self) -> Sequence[tuple[str, Pack]]:
         """Packs of one trial that have succeeded, with the node where: what fails on another node
         is compared with them."""
         ...
@@ -82,7 +83,7 @@ class Feed(Protocol):
         failures in a row do."""
         ...
 
-    def control_passed(self, host: str, node_id: str) -> None:
+    def reference_passed(self, host: str, node_id: str) -> None:
         """Reports that such a pack succeeded on this node too."""
         ...
 
@@ -99,8 +100,8 @@ class Feed(Protocol):
         """Reports that such a worker has passed its check."""
         ...
 
-    def nobody_left(self) -> None:
-        """Reports that no worker is there but unfit ones."""
+    def nobody_left(self, why: str = "") -> None:
+        """Reports that no worker is there but unfit ones, or why there is none at all."""
         ...
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backdoor.config import TrialConfig
+from sweeps.addresses import scrubbed
 from sweeps.early_stopping.limits import StoppingLimits
 from sweeps.ledger import Rows, decode, joined, predicted_rows, stopped_rows, with_column
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack
 from sweeps.records.failure import MEMORY, PREEMPTED, TIME, Failure
+from sweeps.runners.fault import error_line
 from sweeps.runners.feed import Feed
-from sweeps.runners.supervision.crash import crashed_at
-from sweeps.runners.worker import describe
+from sweeps.runners.supervision.crash import reported_failure
+from sweeps.runners.supervision.supervisor import CHECK_WITHIN, REPORT_EVERY
 
 #: Seconds for which no worker but unfit ones may be there before a sweep ends.
 PATIENCE = 8.0
@@ -24,6 +27,11 @@ PATIENCE = 8.0
 LATE = 120.0
 #: Seconds from which a pack without a deadline is asked about.
 UNKNOWN_FOR = 600.0
+#: Seconds after which a worker that has said nothing since it started has not begun its first pack:
+#: it imports, or checks its node.
+STARTING = 3 * REPORT_EVERY
+#: Times in a row that workers do not start, without a report of any, before a sweep ends.
+FAILED_STARTS = 5
 
 #: How Ray says that it ended a worker since its node was short of memory.
 _SHORT_OF_MEMORY = re.compile(r"out.?of.?memory|low on memory", re.IGNORECASE)
@@ -32,7 +40,9 @@ _SHORT_OF_MEMORY = re.compile(r"out.?of.?memory|low on memory", re.IGNORECASE)
 @dataclass
 class _Held:
     """A chunk that Tune holds. packs: those that are not answered for. unfit: what its node lacks,
-    None where it works. since: when it was heard of last, None before a worker has started it."""
+    None where it works. since: when its worker started, or the first of these packs began; None
+    before a worker has started it. begun: whether it is known that a pack began. cancelled: whether
+    it ends without these packs. too_long: whether its worker is killed for its first pack."""
 
     packs: list[Pack]
     deadlines: list[float | None]
@@ -42,11 +52,23 @@ class _Held:
     cancelled: bool = False
     stopped: tuple[str, str | None] | None = None
     predicted: str | None = None
-    too_long: str = ""
+    begun: bool = False
+    too_long: bool = False
+    taken: float = field(init=False)
     alone: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.alone = len(self.packs) == 1
+        self.alone, self.taken = len(self.packs) == 1, time.monotonic()
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its worker has not started, or was silent for so long that no pack has begun."""
+        since = self.since
+        return since is None or (not self.begun and time.monotonic() - since > STARTING)
+
+    def failure(self, error: str, cause: str) -> Failure:
+        host, node_id = self.node or (None, None)
+        return Failure(scrubbed(error), cause, host=host, node_id=node_id)
 
 
 class InFlight:
@@ -62,6 +84,7 @@ class InFlight:
         self.held: dict[str, _Held] = {}
         self._taken = 0
         self._only_unfit: float | None = None  # since when nobody works
+        self._failed_starts, self._failed_at = 0, -math.inf  # in a row; when one counted last
 
     def take(self, tune_id: str) -> Chunk | None:
         """The next chunk, kept under `tune_id` until it is reported."""
@@ -82,7 +105,7 @@ class InFlight:
     def started(self, tune_id: str) -> None:
         """Notes that a worker has started a chunk."""
         if (held := self.held.get(tune_id)) is not None:
-            held.since = time.monotonic()
+            held.since, held.begun = time.monotonic(), False
 
     def __reduce__(self) -> Any:
         """Tune pickles all it is given into its state, which nobody reads: so without content."""
@@ -138,17 +161,20 @@ class InFlight:
         rows, partial = content.pop("rows", ()), content.pop("partial", None)
         if held is None:
             return len(answered)
-        held.since = time.monotonic()
+        self._failed_starts = 0
+        if answered or not held.begun:
+            held.since, held.begun, held.too_long = time.monotonic(), True, False
         held.node = str(content.get("host")), str(content.get("node_id"))
         if "unfit" in content:
             self._unfit(held, content.pop("unfit"))
-        elif content.pop("control_passed", False):
-            self.feed.control_passed(*held.node)
+        elif content.pop("reference_passed", False):
+            self.feed.reference_passed(*held.node)
         elif partial is not None:
             self._progress(held, partial)
         elif answered:
             held.cancelled |= bool(content.pop("ends", False))
             self._answer(held, rows, answered)
+        held.begun &= not content.pop("starts", False)
         return len(answered)
 
     def _progress(self, held: _Held, content: bytes) -> None:
@@ -173,18 +199,19 @@ class InFlight:
             self._deliver(held, done, rows)
         for pack, why in zip(answered, reasons, strict=False):
             if why is not None:
-                self.feed.failed(pack, _failure(why))
+                self.feed.failed(pack, reported_failure(why))
 
     def _unfit(self, held: _Held, lines: Sequence[str]) -> None:
         """A worker that waits: its packs go back, and its node is named."""
         assert held.node is not None
+        lines = [scrubbed(line) for line in lines]
         if lines and held.unfit is None:
             self.feed.requeue(*held.packs)
             held.packs, held.cancelled = [], True
             self.feed.node_unfit(*held.node, lines)
         elif not lines:
             self.feed.node_fit(*held.node)
-        held.unfit = list(lines)
+        held.unfit = lines
 
     # --- ends -------------------------------------------------------------------------------
 
@@ -203,19 +230,31 @@ class InFlight:
         held = self.held.pop(tune_id, None)
         if held is None or not held.packs:
             return
-        if not held.too_long:
+        if held.cancelled:  # none of these has begun
+            self.feed.requeue(*held.packs)
+        elif held.is_starting:
+            self._did_not_start(held, error)
+        elif held.too_long:
+            self.feed.requeue(*held.packs[1:])
+            # The feed knows the limit, and says it.
+            self.feed.failed(held.packs[0], replace(held.failure("too long", TIME), died=True))
+        else:
             self._lost(held, error)
+
+    def _did_not_start(self, held: _Held, error: str) -> None:
+        """Its packs have not begun, so nothing is known of them. Workers that were lost together
+        count once: a node may have had many."""
+        self.feed.requeue(*held.packs)
+        if held.taken < self._failed_at:
             return
-        host, node_id = held.node or (None, None)
-        self.feed.requeue(*held.packs[1:])
-        failure = Failure(held.too_long, TIME, host=host, node_id=node_id, died=True)
-        self.feed.failed(held.packs[0], failure)
+        self._failed_starts, self._failed_at = self._failed_starts + 1, time.monotonic()
+        if self._failed_starts >= FAILED_STARTS:
+            self.feed.nobody_left(f"no worker starts: {scrubbed(error)}")
 
     def _lost(self, held: _Held, error: str) -> None:
-        host, node_id = held.node or (None, None)
         cause = MEMORY if _SHORT_OF_MEMORY.search(error) else PREEMPTED
-        failure = Failure(error, cause, host=host, node_id=node_id)
-        self.feed.lost(held.packs, failure, held.alone and len(held.packs) == 1)
+        alone = held.alone and len(held.packs) == 1
+        self.feed.lost(held.packs, held.failure(error, cause), alone)
 
     def overdue(self) -> list[str]:
         """Chunks whose worker should have ended its pack; it is known by the driver alone that it
@@ -223,15 +262,18 @@ class InFlight:
         return [tune_id for tune_id, held in self.held.items() if self._is_overdue(held)]
 
     def _is_overdue(self, held: _Held) -> bool:
-        if held.since is None or held.unfit is not None or not held.packs:
+        held.too_long = False
+        if held.since is None or held.unfit is not None:
             return False
-        ran, limit = time.monotonic() - held.since, held.deadlines[0]
-        if limit is not None:
-            late = ran > limit + LATE
-            held.too_long = self.feed.overdue(held.packs[0], ran) if late else ""
-        elif ran > UNKNOWN_FOR:
-            held.too_long = self.feed.overdue(held.packs[0], ran)
-        return bool(held.too_long)
+        ran = time.monotonic() - held.since
+        if not held.begun:
+            return ran > CHECK_WITHIN + LATE
+        if held.cancelled or not held.packs:  # perhaps it trains a reference, which is read first
+            return ran > 2 * CHECK_WITHIN + LATE
+        limit = held.deadlines[0]
+        if ran > (UNKNOWN_FOR if limit is None else limit + LATE):
+            held.too_long = bool(self.feed.overdue(held.packs[0], ran))
+        return held.too_long
 
     def look(self) -> None:
         """Ends the sweep where all workers that are there have been unfit for some time."""
@@ -256,12 +298,6 @@ class InFlight:
             rows = with_column(rows, "node_id", [node] * rows.num_rows)
         except Exception as error:
             for pack in packs:
-                self.feed.failed(pack, Failure(f"unreadable report: {describe(error)}"))
+                self.feed.failed(pack, Failure(f"unreadable report: {error_line(error)}"))
         else:
             self.feed.finished(packs, rows)
-
-
-def _failure(found: Mapping[str, Any]) -> Failure:
-    """A worker's failure, with the place that its output names if it has none."""
-    place = found.get("place") or crashed_at(str(found.get("log") or ""))
-    return Failure.from_plain({**found, "place": place})

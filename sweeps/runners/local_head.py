@@ -26,7 +26,7 @@ import ray
 from ray._private import node, ray_constants, services, worker
 
 from sweeps.runners.processes import kill
-from sweeps.runners.watcher import Watcher, end, members
+from sweeps.runners.watcher import Watcher, end_members, members
 
 #: The name of a variable by which the processes of one head are known.
 MARK = "BACKDOOR_SWEEPS_HEAD"
@@ -99,7 +99,7 @@ class LocalHead:
             kill(self.processes())
             if own is not None:
                 own.kill_all_processes(check_alive=False, allow_graceful=False)
-            end(self.sessions, self.mark)
+            end_members(self.sessions, self.mark)
             self._watcher.close()
 
 

@@ -1,9 +1,7 @@
 """Whether a worker's node has what its packs need: modules, files, a disk, the data and a GPU.
 
 A node that lacks something fails whatever it is handed, and fast, so that it gets most of the work.
-So a worker asks before its first pack. What the check reads stays in memory for that pack. The same
-cause gives the same line on every node, so that lines can be counted: they have no process ids, no
-addresses in memory and no names of temporary files.
+So a worker asks before its first pack. What the check reads stays in memory for that pack.
 
 Code of users that cannot be imported anywhere fails the check on every node; that all nodes fail by
 the same line is for the sweep to see.
@@ -13,53 +11,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import re
-import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from backdoor.config import TrialConfig
-from backdoor.datasets.base import Dataset
-from backdoor.datasets.source import Source, load_source, split
-from backdoor.engines import engine_of
-from backdoor.errors import UserError
-from backdoor.memory_errors import out_of_memory
-from backdoor.reading.cache import SomeImages
-from backdoor.reading.cache_files import cache_folder
-from backdoor.settings.user_file import UserFile, files_of
+from backdoor.settings.source_digest import TOGETHER
 from sweeps.packs.chunk import Chunk
-from sweeps.packs.pack import PackSettings
-from sweeps.runners.fault import error_line
-
-#: Bytes that must be free on a disk, and in memory.
-FREE_DISK, FREE_MEMORY = 16 * 2**20, 32 * 2**20
-#: Characters of a line.
-LONGEST = 500
-#: Rows and columns of the matrices that a GPU multiplies.
-SIDE = 64
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What some packs need. data_fingerprint: of the data that the sweep began with, if known."""
-
-    trials: tuple[TrialConfig, ...]
-    settings: PackSettings
-    data_fingerprint: str | None = None
-
-    @cached_property
-    def data(self) -> tuple[Dataset, ...]:
-        """The distinct data sets."""
-        return tuple({id(trial.data): trial.data for trial in self.trials}.values())
-
-
-#: Yields a line for everything that the node lacks. It may raise anything.
-Check = Callable[[Needs], Iterable[str]]
+from sweeps.runners.node_checks import CHECKS, Check, Needs
+from sweeps.runners.node_lines import lines_of
 
 
 def check_chunk_text(
@@ -68,7 +27,7 @@ def check_chunk_text(
     """The packs of `Chunk.to_json`, None if they cannot be read here, and what the node lacks."""
     read = list[Chunk]()
     for step in (partial(_module_lines, text), partial(_parse, text, read)):
-        if lines := _lines("cannot read the packs", step):
+        if lines := lines_of("cannot read the packs", step):
             return None, lines
     return read[0], check_node(read[0], data_fingerprint)
 
@@ -87,56 +46,15 @@ def check_node(
     needs = Needs(trials, chunk.packs[0].settings, data_fingerprint)
     found = list[str]()
     for what, check in (CHECKS if checks is None else checks).items():
-        found += _lines(what, partial(check, needs))
+        found += lines_of(what, partial(check, needs))
     return list(dict.fromkeys(found))
-
-
-def _lines(what: str, check: Callable[[], Iterable[str]]) -> list[str]:
-    """The lines of a check. What it raises is one as well: `what: ValueError: ...`."""
-    found = list[str]()
-    try:
-        found += check()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        found += [f"{what}: {cause}" for cause in _causes(error)]
-    return [_comparable(line) for line in found]
-
-
-def _causes(error: BaseException) -> list[str]:
-    """An error in words; all mistakes of a `UserError`."""
-    if isinstance(error, UserError):
-        return [str(mistake) for mistake in error.mistakes]
-    if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
-        return [error.strerror.lower() + (f": {error.filename}" if error.filename else "")]
-    line = error_line(error).removesuffix(": ")
-    # What follows are amounts, which differ from node to node.
-    return [line.partition(". ")[0]] if out_of_memory(error) else [line]
-
-
-#: What differs from process to process: addresses, process ids, names of temporary files.
-_OWN = (
-    (re.compile(r"\b0x[0-9a-f]{4,}\b", re.I), "0x..."),
-    (re.compile(r"\b(pid|process|thread)([ =:]+)\d+", re.I), r"\1\2..."),
-    (re.compile(r"\btmp[a-z0-9_]{8}\b"), "tmp..."),
-)
-
-
-def _comparable(line: str) -> str:
-    """The line as every process would write it."""
-    for pattern, put in _OWN:
-        line = pattern.sub(put, line)
-    return " ".join(line.split())[:LONGEST]
-
-
-# --- modules and files -------------------------------------------------------------------------
 
 
 def _module_lines(text: str) -> Iterator[str]:
     """Imports the modules of users' kinds, `module:Class`, that a chunk names."""
     importlib.invalidate_caches()  # a module may have come since the last check
     for name in sorted(set(_modules(json.loads(text)))):
-        yield from _lines(f"cannot import {name}", partial(_import, name))
+        yield from lines_of(f"cannot import {name}", partial(_import, name))
 
 
 def _parse(text: str, read: list[Chunk]) -> Iterable[str]:
@@ -153,151 +71,7 @@ def _modules(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         kind = value.get("kind")
         if isinstance(kind, str):
-            yield from (each.partition(":")[0] for each in kind.split("+") if ":" in each)
+            yield from (each.partition(":")[0] for each in kind.split(TOGETHER) if ":" in each)
         value = list(value.values())
     for each in value if isinstance(value, list) else ():
         yield from _modules(each)
-
-
-def _engines(needs: Needs) -> Iterable[str]:
-    for trial in {id(trial.defence): trial for trial in needs.trials}.values():
-        engine_of(trial)
-    return ()
-
-
-def _files(needs: Needs) -> Iterator[str]:
-    """Files that configurations name: there, and with the content of when the sweep began."""
-    parts = [part for t in needs.trials for part in (t.data, t.defence, t.attack, t.training)]
-    named = dict[str, str]()
-    for part in {id(part): part for part in [*parts, *needs.settings.measures]}.values():
-        named |= files_of(part)
-    for digest, path in sorted(named.items()):
-        yield from _lines("cannot use a file", partial(_open, digest, path))
-
-
-def _open(digest: str, path: str) -> Iterable[str]:
-    if not os.path.lexists(path):
-        return [f"cannot read {path}: no such file or folder"]
-    UserFile(digest, path).open(path)
-    return ()
-
-
-# --- disk --------------------------------------------------------------------------------------
-
-
-def _temporary(needs: Needs) -> Iterator[str]:
-    given = (os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
-    folders = [*filter(None, given), "/tmp", "/var/tmp"]
-    yield from _written(next(filter(os.path.isdir, folders), None) or tempfile.gettempdir())
-
-
-def _written(folder: str | Path) -> Iterator[str]:
-    """Writes a file, flushes it to the disk, reads it and removes it."""
-    try:
-        right = _write(Path(folder))
-        free = os.statvfs(folder)
-    except OSError as error:
-        yield f"cannot write in {folder}: {(error.strerror or str(error)).lower()}"
-        return
-    if not right:
-        yield f"cannot write in {folder}: what is read is not what was written"
-    elif free.f_bavail * free.f_frsize < FREE_DISK:
-        # Not how many: that differs from node to node.
-        yield f"cannot write in {folder}: less than {FREE_DISK // 2**20} MB are free"
-
-
-def _write(folder: Path) -> bool:
-    content = os.urandom(4096)
-    file = folder / f".backdoor-sweeps-check-{os.getpid()}-{content[:4].hex()}"
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-        return os.pread(descriptor, len(content), 0) == content
-    finally:
-        os.close(descriptor)
-        os.unlink(file)
-
-
-# --- data --------------------------------------------------------------------------------------
-
-
-def _data(needs: Needs) -> Iterator[str]:
-    """The data can be read, and are those of the sweep. They are kept for the first pack."""
-    for data in needs.data:
-        seed = next(trial.seed for trial in needs.trials if trial.data is data)
-        before = needs.data_fingerprint
-        yield from _lines(f"cannot read the data{_at(data)}", partial(_read, data, seed, before))
-
-
-def _at(data: Dataset) -> str:
-    root = getattr(data, "root", None)
-    return f" ({data.kind_name()})" if root is None else f" at {root}"
-
-
-def _read(data: Dataset, seed: int, before: str | None) -> Iterator[str]:
-    root = getattr(data, "root", None)
-    if root is not None and not os.path.lexists(os.path.expanduser(str(root))):
-        yield f"cannot read the data{_at(data)}: no such file or folder"
-        return
-    source = load_source(data)
-    if before is not None and source.fingerprint != before:
-        now = f"their fingerprint is {source.fingerprint}, not {before}"
-        yield f"the data{_at(data)} are not those of the sweep: {now}"
-        return
-    split(data, source, seed)
-    if _still_writes(source):
-        yield from _written(cache_folder())
-
-
-def _still_writes(source: Source) -> bool:
-    """Whether images of other seeds are decoded into the cache when a trial needs them. Where all
-    are there, the cache may be read-only."""
-    return isinstance(source.images, SomeImages)
-
-
-# --- memory and GPU ----------------------------------------------------------------------------
-
-
-def _memory(needs: Needs) -> Iterable[str]:
-    _ = b"\x01" * FREE_MEMORY  # zeros would need no memory
-    return ()
-
-
-def _threads(needs: Needs) -> Iterable[str]:
-    ran = threading.Event()
-    thread = threading.Thread(target=ran.set)
-    thread.start()
-    thread.join()
-    return () if ran.is_set() else ["cannot start a thread: it did not run"]
-
-
-def _cuda(needs: Needs) -> Iterator[str]:
-    """A GPU is there and multiplies rightly; the driver's own message where it does not work."""
-    if needs.settings.gpu <= 0:
-        return
-    import torch
-
-    if not torch.cuda.device_count():
-        torch.zeros(1, device="cuda")  # which says why
-        yield "CUDA does not work: no GPU is visible"
-        return
-    # Small whole numbers: their products are exact in every precision that a GPU may use.
-    own = (torch.arange(SIDE * SIDE) % 7).to(torch.float32).reshape(SIDE, SIDE)
-    there = own.to("cuda")
-    result = there @ there
-    torch.cuda.synchronize()
-    if not torch.equal(result.cpu(), own @ own):
-        yield "CUDA does not work: the GPU multiplies two matrices otherwise than the CPU"
-
-
-#: What cannot be done if a check raises → the check, the cheapest first.
-CHECKS: dict[str, Check] = {
-    "cannot load the engines": _engines,
-    "cannot use the files of the trials": _files,
-    "cannot start a thread": _threads,
-    "cannot allocate memory": _memory,
-    "cannot write temporary files": _temporary,
-    "cannot read the data": _data,
-    "CUDA does not work": _cuda,
-}

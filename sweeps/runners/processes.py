@@ -8,18 +8,16 @@ import signal
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
+
+from sweeps.runners.supervision.life import processes
 
 
 def descendants(pid: int) -> list[int]:
     """Children of a process and their children, as /proc lists them; empty where it is missing."""
     children = defaultdict[int, list[int]](list)
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The name in parentheses may hold spaces; the parent's id is the second field after it.
-            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children[parent].append(int(entry.parent.name))
+    for each, fields in processes().items():
+        children[int(fields[1])].append(each)
     found = list(children[pid])
     for each in found:  # which grows
         found += children[each]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import torch
 
 from backdoor.errors import TrainingError
 from backdoor.settings.users_errors import naming_users_code
 from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
+from sweeps.runners.fault import error_line
 from sweeps.runners.feed import Feed
-from sweeps.runners.worker import Work, attempt, describe, train_pack
+from sweeps.runners.worker import Work, attempt, train_pack
 
 #: Told which pack is trained next, and None when none is any more.
 Note = Callable[[Pack | None], None]
@@ -50,15 +55,29 @@ class SerialRunner:
     def _train(self, pack: Pack, **hooks: Any) -> Rows:
         """As `work`; whatever it raises fails this pack only, unless a signal interrupts it."""
         try:
-            return self.work(pack, **hooks)
-        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
-            raise  # `attempt` or the caller decides
+            with _process_unchanged():
+                return self.work(pack, **hooks)
+        except (Exception, SystemExit, KeyboardInterrupt):
+            raise  # `attempt` takes the first two for failures; a signal ends the sweep
         except BaseException as error:
-            raise TrainingError(f"the training raised {describe(error)}") from error
+            raise TrainingError(f"the training raised {error_line(error)}") from error
 
 
 def _untold(pack: Pack | None) -> None:
     """Where no file is kept."""
+
+
+@contextlib.contextmanager
+def _process_unchanged() -> Iterator[None]:
+    """Inside, code of users may change the current folder and torch's default type, and print: the
+    next pack does not notice, and stdout is for answers."""
+    folder, dtype = os.getcwd(), torch.get_default_dtype()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.chdir(folder)
+        torch.set_default_dtype(dtype)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ import ray
 from ray import cloudpickle, tune
 from ray.tune.search import Searcher
 
-from backdoor.errors import Mistake, UserError
+from backdoor.errors import Mistake, UserError, shortened
 from sweeps.ledger import Rows
 from sweeps.packs.chunk import Chunk
 from sweeps.runners.feed import Feed
@@ -38,7 +39,7 @@ from sweeps.runners.in_flight import InFlight
 from sweeps.runners.ray_address import ray_address
 from sweeps.runners.ray_session import ray_session
 from sweeps.runners.scratch import scratch_folder
-from sweeps.runners.supervision import life, supervisor, trainer_link
+from sweeps.runners.supervision import life, supervisor, suspicion, trainer_link
 from sweeps.runners.tune_schedulers import (
     CancellingScheduler,
     CertainScheduler,
@@ -52,12 +53,17 @@ HANG_AFTER = 120.0
 #: Seconds between two looks of the driver at what workers have not said.
 LOOK_EVERY = 1.0
 #: What is sent to workers as source, so that it runs where this package cannot be imported.
-_BY_VALUE = (life, trainer_link, supervisor)
+_BY_VALUE = (life, trainer_link, suspicion, supervisor)
 #: Loggers of Ray's that write a traceback for every worker that dies.
 _NOISY = ("ray.tune", "ray.train", "ray.air", "ray.exceptions")
 
-#: How lines begin that Ray writes of every lost actor.
-_DETAILS = ("The actor died", "class_name:", "actor_id:", "pid:", "name:", "namespace:", "ip:")
+#: What Ray writes of every lost actor, in lines or in one.
+_DETAILS = re.compile(
+    r"\bThe actor died unexpectedly before finishing this task\.?|"
+    r"\b(?:class_name|actor_id|pid|name|namespace|ip|repr): *(?!\w+: )\S*"
+)
+#: Characters of what is said of a lost worker.
+LONGEST = 500
 
 #: What Tune reads from the environment, in this process and in the workers that Ray starts.
 ENVIRONMENT = {
@@ -211,10 +217,10 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
         return {
             "chunk": chunk.chunk_id,
             "payload": chunk.to_json(),
-            "answered": 0,
+            "packs": [pack.pack_id for pack in chunk.packs],
             "deadlines": self.in_flight.deadlines(trial_id),
             "believed": [feed.believed(pack) for pack in chunk.packs],
-            "controls": [[node, Chunk((pack,)).to_json()] for node, pack in feed.controls()],
+            "references": [[node, Chunk((pack,)).to_json()] for node, pack in feed.references()],
             "data": feed.data_fingerprint,
         }
 
@@ -270,10 +276,12 @@ def _last_words(trial: Any) -> str:
         text = Path(trial.error_file).read_text(errors="replace")
     except (OSError, TypeError):
         text = ""
-    lines = [line.strip() for line in text.rpartition("Failure #")[2].splitlines()[1:]]
-    place = next((f" at {line[4:]}" for line in lines if line.startswith("ip: ")), "")
-    why = " ".join(line for line in lines if line and not line.startswith(_DETAILS))
-    why = why.partition(" Some common causes")[0]
+    lines = text.rpartition("Failure #")[2].splitlines()[1:]
+    last = " ".join(" ".join(lines).split())
+    found = re.search(r"\bip: *([\w.:]*\w)", last)
+    place = f" at {found[1]}" if found else ""
+    why = _DETAILS.sub("", last).partition(" Some common causes")[0]
+    why = shortened(" ".join(why.split()), LONGEST)
     return f"the worker{place} was lost" + (f": {why}" if why else "")
 
 
@@ -282,4 +290,5 @@ def _kill(trials: Sequence[Any]) -> None:
     for trial in trials:
         actor = trial.temporary_state.ray_actor
         if actor is not None:
-            ray.kill(actor)
+            with contextlib.suppress(Exception):  # it is lost already, or Ray is
+                ray.kill(actor)

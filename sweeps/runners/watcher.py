@@ -22,11 +22,14 @@ from pathlib import Path
 
 #: Seconds for which what starts while others are ended is looked for.
 LOOK_FOR = 5.0
+#: Seconds between two looks at the sweep where the kernel does not tell that it has ended.
+LOOK_EVERY = 1.0
 #: Signals that are meant for the sweep, and that this process outlives.
 _OTHERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-#: Watchers of this process, which are to outlive it.
+#: Process ids of the watchers that this process has started. Whoever ends its children leaves
+#: these out: they end what it leaves behind.
 watching: set[int] = set()
 
 
@@ -94,19 +97,19 @@ def _environment(process: Path) -> bytes:
     return b""
 
 
-def _told(source: int, watched: int) -> set[int]:
+def _sessions_named(source: int, watched: int) -> set[int]:
     """The sessions that were named until the watched process has ended."""
-    content, ended, at = b"", False, [source]
+    content, at = b"", [source]
     with contextlib.suppress(AttributeError, OSError):  # an old kernel: only the pipe tells
         at.append(os.pidfd_open(watched))
-    while not ended:
-        ready, _, _ = select.select(at, [], [])
-        ended = (len(at) == 2 and at[-1] in ready) or os.getppid() != watched
-        if source in ready:
-            # A fork of the sweep may hold the pipe, so its end is not all that counts.
-            read = os.read(source, 65536) if not ended else _rest(source)
-            content, ended = content + read, ended or not read
-    return {int(line) for line in content.split(b"\n")[:-1]}
+    # A fork of the sweep may hold the pipe, so its end is not all that counts.
+    while os.getppid() == watched:
+        ready, _, _ = select.select(at, [], [], None if len(at) == 2 else LOOK_EVERY)
+        read = os.read(source, 65536) if source in ready else b""
+        content += read
+        if ready and not read:
+            break
+    return {int(line) for line in (content + _rest(source)).split(b"\n")[:-1]}
 
 
 def _rest(source: int) -> bytes:
@@ -117,7 +120,7 @@ def _rest(source: int) -> bytes:
         return b""
 
 
-def end(sessions: Collection[int], mark: str, look_for: float = LOOK_FOR) -> None:
+def end_members(sessions: Collection[int], mark: str, look_for: float = LOOK_FOR) -> None:
     """Kills the members until there are none, or for so many seconds."""
     until = time.monotonic() + look_for
     while (left := members(sessions, mark)) and time.monotonic() < until:
@@ -128,4 +131,4 @@ def end(sessions: Collection[int], mark: str, look_for: float = LOOK_FOR) -> Non
 
 
 if __name__ == "__main__":
-    end(_told(sys.stdin.fileno(), int(sys.argv[1])), sys.argv[2])
+    end_members(_sessions_named(sys.stdin.fileno(), int(sys.argv[1])), sys.argv[2])

@@ -23,15 +23,12 @@ from sweeps.ledger import (
 )
 from sweeps.packs.pack import Pack
 from sweeps.packs.without_measures import left_out_text, measures_of_pack
-from sweeps.records.failure import MEMORY, Failure
-from sweeps.runners.fault import error_line, failure_of
+from sweeps.records.failure import MEMORY, TOO_LARGE, Failure
+from sweeps.runners.fault import failure_of
 
 #: What a worker does with a pack. Where its trial may be stopped, it is given `on_progress` as
 #: well, as `train_pack` takes it.
 Work = Callable[..., Rows]
-
-#: How the error begins of a pack that did not fit into memory.
-TOO_LARGE = "out of memory: "
 
 #: Seconds of a pack after which returning freed memory to the system is worth its time.
 RETURN_MEMORY_AFTER = 2.0
@@ -81,8 +78,3 @@ def attempt(work: Work, pack: Pack, **hooks: Any) -> tuple[Rows | None, Failure 
         release_memory()
         failure = replace(failure, error=TOO_LARGE + failure.error)
     return None, failure
-
-
-def describe(error: BaseException) -> str:
-    """An exception as the one line that the ledger keeps."""
-    return error_line(error)

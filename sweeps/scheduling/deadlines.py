@@ -35,8 +35,8 @@ from typing import Any
 
 from backdoor.settings.registry import ARCHITECTURES
 from sweeps.ledger import Rows
+from sweeps.ledger.recorded_packs import recorded_packs
 from sweeps.packs.pack import Pack
-from sweeps.scheduling.recorded_packs import recorded_packs
 from sweeps.spec.durations import in_words
 
 #: A pack is ended after so many times what is expected, but not before so many seconds; where

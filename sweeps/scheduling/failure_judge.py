@@ -6,7 +6,7 @@ that is broken fails wherever it runs. One failure says neither; what else happe
 - A trial is at fault where it failed twice, each time on a node where other configurations have
   succeeded. It is recorded as failed. Since a node may break at any moment, something else must
   also have succeeded there after one of these failures. Where that has not come by itself, a
-  worker that fails the trial again trains a control.
+  worker that fails the trial again trains a reference trial.
 - Until then it is open, and is tried again: after a success anywhere, or on another node.
 - A pack of several trials is divided: those whose images were being made, if that is known, from
   the others; else into halves.
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from backdoor.config import measure_id
 from backdoor.triggers import Trigger
 from sweeps.packs.pack import Pack
-from sweeps.packs.without_measures import without_broken
+from sweeps.packs.without_measures import without, without_broken
 from sweeps.records.failure import HANG, MEMORY, OPEN, PREEMPTED, TIME, TRIAL, Failure
 
 #: Failures after which a trial is at fault, and workers that it may lose while it is alone.
@@ -81,10 +81,12 @@ class FailureJudge:
         self._events = 0
         self._nodes: dict[str | None, _Node] = defaultdict(_Node)
         self._losses: Counter[str] = Counter()  # of packs that were alone, by their id
-        self._ended: Counter[tuple[str, Trigger]] = Counter()  # by cause and trigger
+        #: Nodes where a process ended, by cause and the trigger whose images were being made.
+        self._ended: dict[tuple[str, Trigger], list[str | None]] = defaultdict(list)
         self._proven: set[Trigger] = set()  # those with which some trial has ended
         #: Measures whose images cannot be made, and why: clean baselines go without them.
         self.broken_measures: dict[str, str] = {}
+        self._measures: dict[str, list[_Noted]] = defaultdict(list)  # failures by measure
 
     # --- what happens -----------------------------------------------------------------------
 
@@ -99,10 +101,17 @@ class FailureJudge:
                 self._failures.pop(trial.trial_id, None)
                 if trial.attack is not None:
                     self._proven.add(trial.attack.trigger)
+                    if self._measures:
+                        self._forget_measure(measure_id(trial.attack.measure()))
         return first
 
-    def control_passed(self, node: str | None) -> None:
+    def _forget_measure(self, measure: str) -> None:
+        self._measures.pop(measure, None)
+        self.broken_measures.pop(measure, None)
+
+    def reference_passed(self, node: str | None) -> None:
         """What has succeeded before succeeds on this node now."""
+        self.succeeded_anywhere = True
         self._nodes[node].succeeded.add("")
         self._fit(node)
 
@@ -115,10 +124,16 @@ class FailureJudge:
         since then says nothing about the trials."""
         found = self._nodes[node]
         found.succeeded.clear()
-        for trial_id, own in list(self._failures.items()):
-            own[:] = [n for n in own if n.failure.node_id != node or n.at <= found.latest]
-            if not own:
-                del self._failures[trial_id]
+        for known in (self._failures, self._measures):
+            for key, own in list(known.items()):
+                own[:] = [n for n in own if n.failure.node_id != node or n.at <= found.latest]
+                if not own:
+                    del known[key]
+        self.broken_measures = {
+            m: e for m, e in self.broken_measures.items() if m in self._measures
+        }
+        for nodes in self._ended.values():
+            nodes[:] = [each for each in nodes if each != node]
 
     # --- verdicts ---------------------------------------------------------------------------
 
@@ -128,7 +143,7 @@ class FailureJudge:
             suspects, others = _apart(pack, failure.suspects)
             cause = failure if failure.cause == HANG else failure.because(TRIAL)
             return replace(self._guilty(suspects or pack, cause), again=others)
-        if self._nodes[failure.node_id].succeeded and (less := self._less(pack, failure)):
+        if (less := self._without_measures(pack, failure)) is not None:
             return Verdict(again=(less,))
         if len(pack.trials) > 1:
             self._count_hang(pack, failure)
@@ -162,14 +177,25 @@ class FailureJudge:
 
     def _guilty(self, pack: Pack, failure: Failure) -> Verdict:
         """The trials are at fault; clean baselines may still be measured with other triggers."""
-        less = self._less(pack, failure)
-        return Verdict(failure, pack) if less is None else Verdict(late=(less,))
-
-    def _less(self, pack: Pack, failure: Failure) -> Pack | None:
-        """The pack without measures whose images cannot be made, if that is why it failed."""
         less = without_broken(pack, failure)
-        self.broken_measures |= {} if less is None else dict(less.without)
-        return less
+        if less is None:
+            return Verdict(failure, pack)
+        self.broken_measures |= dict(less.without)
+        return Verdict(late=(less,))
+
+    def _without_measures(self, pack: Pack, failure: Failure) -> Pack | None:
+        """The pack without measures whose images cannot be made; None where that is not why it
+        failed, or not certain yet: the same is asked for as where a trial is at fault."""
+        self._events += 1
+        for measure in failure.measures:
+            self._measures[measure].append(_Noted(failure, self._events))
+            own = [n for n in self._measures[measure] if self._nodes[n.failure.node_id].succeeded]
+            if len(own) >= TWICE and any(map(self._is_certain, own)):
+                self.broken_measures[measure] = failure.error
+        if not self.broken_measures.keys() & set(failure.measures):
+            return None
+        less = without(pack, self.broken_measures)
+        return less if less.without != pack.without else None
 
     def lost(self, pack: Pack, failure: Failure, alone: bool) -> Verdict:
         """The worker that had this pack, or its node, was lost. alone: it had no other pack."""
@@ -180,7 +206,24 @@ class FailureJudge:
             return Verdict(again=(pack,))
         if len(pack.trials) > 1:
             return Verdict(again=pack.halves())
+        if (less := self._without_unproven(pack, failure)) is not None:
+            self._losses[pack.pack_id] = 0
+            return Verdict(again=(less,))
         return Verdict(failure.because(PREEMPTED), pack)
+
+    def _without_unproven(self, pack: Pack, failure: Failure) -> Pack | None:
+        """A clean baseline without the measures of triggers with which nothing has ever ended: one
+        of them may have ended its worker, which could not say it any more."""
+        measures = () if pack.trials[0].attack is not None else pack.settings.measures
+        unproven = [measure_id(m) for m in measures if m.trigger not in self._proven]
+        less = without(pack, dict.fromkeys(unproven, failure.error))
+        return less if len(less.without) > len(pack.without) else None
+
+    def again(self, pack: Pack) -> Verdict:
+        """What is to happen with a pack that waited, by all that is known now."""
+        alone = len(pack.trials) == 1
+        decided = self.decide(pack.trials[0].trial_id) if alone else None
+        return Verdict(late=(pack,)) if decided is None else self._guilty(pack, decided)
 
     def decide(self, trial_id: str) -> Failure | None:
         """The failure for which the trial is at fault, by all that is known now; else None."""
@@ -203,7 +246,7 @@ class FailureJudge:
         return counted[-1].failure.because(TRIAL)
 
     def believed(self, trial_id: str) -> list[str] | None:
-        """Nodes on which another failure of a trial needs no comparison with a control; None of a
+        """Nodes on which another failure of a trial needs no comparison with a reference trial; None of a
         trial that has not failed."""
         own = self._failures.get(trial_id)
         if not own:
@@ -235,9 +278,10 @@ class FailureJudge:
         trigger = suspected_trigger(pack, failure)
         if not failure.died or limit is None or trigger is None or trigger in self._proven:
             return False
-        self._ended[failure.cause, trigger] += 1
-        fit = bool(self._nodes[failure.node_id].succeeded)
-        return fit and self._ended[failure.cause, trigger] >= limit
+        nodes = self._ended[failure.cause, trigger]
+        nodes.append(failure.node_id)
+        fit = [each for each in nodes if self._nodes[each].succeeded]
+        return failure.node_id in fit and len(fit) >= limit
 
 
 def suspected_trigger(pack: Pack, failure: Failure) -> Trigger | None:

@@ -78,40 +78,30 @@ class Retries:
         alone = self.judge.failed_alone
         return any(each in self._divided and not alone(each) for each in _ids(pack))
 
-    def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[tuple[Pack, Failure]]:
-        """Trials of these packs have ended. Those that waited and are at fault by that; the others
-        that waited are tried again, where this is the first success on its node."""
+    def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[Verdict]:
+        """Trials of these packs have ended. Verdicts on trials that waited and are at fault by
+        that; the others that waited are tried again, where this is the first success on its
+        node."""
         for pack in packs:
             self.forget(_ids(pack))
-        if not self.judge.succeeded(packs, node):
-            return []
+        return self._released() if self.judge.succeeded(packs, node) else []
+
+    def reference_passed(self, node: str | None) -> list[Verdict]:
+        """As `succeeded`, for what has succeeded before."""
+        self.judge.reference_passed(node)
         return self._released()
 
-    def control_passed(self, node: str | None) -> list[tuple[Pack, Failure]]:
-        """As `succeeded`, for what has succeeded elsewhere before."""
-        self.judge.control_passed(node)
-        return self._released()
-
-    def _released(self) -> list[tuple[Pack, Failure]]:
+    def _released(self) -> list[Verdict]:
         waited, self.parked = self.parked, []
-        guilty = list[tuple[Pack, Failure]]()
-        for pack in waited:
-            decided = self.judge.decide(pack.trials[0].trial_id)
-            if decided is None:
-                self.late.append(pack)
-            else:
-                guilty.append((pack, decided))
-                self.forget(_ids(pack))
-        return guilty
+        return [self._placed(pack, self.judge.again(pack)) for pack in waited]
 
-    def next_late(self) -> tuple[Pack, Failure | None]:
-        """The next of `late`, and why its trial is at fault, if that has become known."""
+    def next_late(self) -> tuple[Pack, Verdict | None]:
+        """The next of `late`, and the verdict on its trial, if that has become known."""
         pack = self.late.popleft()
-        alone = len(pack.trials) == 1
-        decided = self.judge.decide(pack.trials[0].trial_id) if alone else None
-        if decided is not None:
-            self.forget(_ids(pack))
-        return pack, decided
+        verdict = self.judge.again(pack)
+        if verdict.late == (pack,):
+            return pack, None
+        return pack, self._placed(pack, verdict)
 
     def forget(self, trial_ids: Iterable[str]) -> None:
         """These trials are not open any more."""

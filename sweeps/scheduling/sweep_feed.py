@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -20,18 +19,16 @@ from sweeps.packs.pack import Pack, PackSettings, make_packs
 from sweeps.packs.without_measures import without
 from sweeps.records.failure import MEMORY, TIME, Failure
 from sweeps.records.failure_text import common_cause
-from sweeps.scheduling.chunk_size import ChunkSizer
-from sweeps.scheduling.controls import Controls
 from sweeps.scheduling.deadlines import UNKNOWN, Deadlines, Predicted
 from sweeps.scheduling.failure_judge import Verdict
+from sweeps.scheduling.pack_queue import PackQueue
+from sweeps.scheduling.references import References
 from sweeps.scheduling.retries import Retries
 from sweeps.scheduling.reuse import TrialPool
 from sweeps.search import Search
 
 #: Trials asked for at once: enough to fill packs of every shape, few enough to stay adaptive.
 ASK = 4096
-#: Seconds from which a pack is split in two where workers would otherwise be idle.
-SPLIT_FROM = 10.0
 
 
 class Observer(Protocol):
@@ -73,12 +70,10 @@ class SweepFeed:
         self.retries = retries or Retries(declared=settings.time_limit is not None)
         self.data_fingerprint = data_fingerprint
         self.deadlines = Deadlines(settings.time_limit, predicted)
-        self._controls = Controls(ledger, settings, files)
-        self._chunk_sizer = ChunkSizer()
-        self._queue: deque[Pack] = deque()
+        self._references = References(ledger, settings, files)
+        self._queue = PackQueue(search)
         self._planned: set[str] = set()
         self._running: dict[str, int] = {}  # trials of each pack, by its id
-        self._most: dict[str, int] = {}  # trials of a pack that fit into memory, by its key
         self._starving = False  # a pack was asked for, and there was none
         self._exhausted = False  # nothing is left but what waits for a success
         with self._keeping_errors():
@@ -88,7 +83,7 @@ class SweepFeed:
             # A probe that was added later, or failed: these are trained again for it only.
             lacking = ledger.unprobed(settings.probes)
             again = [build_trial(config, settings.data_root, files) for config in lacking]
-            self._queue.extend(make_packs(again, settings))
+            self._queue.add(make_packs(again, settings))
             self._planned |= {trial.trial_id for trial in again}
 
     @property
@@ -122,7 +117,7 @@ class SweepFeed:
             while not self._queue and not self._halted:
                 asked = self.search.ask(ASK)
                 new = self._not_taken_over(self._new(asked))
-                self._queue.extend(self._fitting(make_packs(new, self.settings)))
+                self._queue.add(make_packs(new, self.settings))
                 if not asked and not self._fill_with_failed():
                     break
 
@@ -133,15 +128,15 @@ class SweepFeed:
         if self.retries.late:
             if self._running and not self.retries.judge.succeeded_anywhere:
                 return False
-            pack, decided = self.retries.next_late()
-            if decided is not None:
-                self._guilty([(pack, decided)])
+            pack, verdict = self.retries.next_late()
+            if verdict is not None:
+                self._apply(verdict)
                 return True
-            self._queue.append(pack)
+            self._queue.add([pack])
         elif self.retries.parked and not self._running:
-            control = self._controls.once()
-            self._exhausted = control is None
-            self._queue.extend([] if control is None else [control])
+            reference = self._references.once()
+            self._exhausted = reference is None
+            self._queue.add([] if reference is None else [reference])
         return False
 
     @property
@@ -155,7 +150,7 @@ class SweepFeed:
         self._starving = not self._queue
         if self._halted or self._holding or not self._queue:
             return None
-        pack = self._split_for_idle_workers(self._queue.popleft())
+        pack = self._queue.take(sum(self._running.values()))
         self._running[pack.pack_id] = len(pack.trials)
         return self._limited(pack)
 
@@ -163,14 +158,8 @@ class SweepFeed:
         first = self.next_pack()
         if first is None:
             return None
-        queue = [first, *self._queue]
-        # A search that learns has no more trials until it is told results of these.
-        final = self.search.finished or self.search.size is not None
-        count = self._chunk_sizer.take(queue, self.workers, final)
         # A pack that was lost with its worker is the only one of the next: else nobody would know.
-        lost = (i for i, pack in enumerate(queue) if pack.pack_id in self.retries.alone)
-        count = min(count, max(1, next(lost, count)))
-        more = [self._queue.popleft() for _ in range(count - 1)]
+        more = self._queue.more(first, lambda pack: pack.pack_id in self.retries.alone)
         self._running |= {pack.pack_id: len(pack.trials) for pack in more}
         return Chunk((first, *map(self._limited, more)))
 
@@ -191,39 +180,6 @@ class SweepFeed:
             if self._predictor is not None and trial.trial_id not in self.ledger.finished:
                 found = self._predictor.limits(trial)
         return found
-
-    def _split_for_idle_workers(self, pack: Pack) -> Pack:
-        """The pack, or its first part where workers would otherwise be idle.
-
-        Where the search waits for results, the part is a worker's share of all that it asked for.
-        Otherwise it is the first half, at the end of the sweep.
-        """
-        if self.search.size is not None:
-            waiting = sum(len(p.trials) for p in (pack, *self._queue))
-            asked = waiting + sum(self._running.values())
-            count = len(pack.trials)
-            share = min(
-                round(count * self.workers / asked), count // self._chunk_sizer.fewest(pack)
-            )
-            first, *others = pack.into(max(1, share))
-            self._queue.extendleft(reversed(others))
-            return first
-        if not self.search.finished or len(self._queue) + 1 >= self.workers:
-            return pack
-        if (self._chunk_sizer.duration(pack) or 0.0) < SPLIT_FROM or len(pack.trials) < 2:
-            return pack
-        first, second = pack.halves()
-        self._queue.appendleft(second)
-        return first
-
-    def _put_first(self, packs: Sequence[Pack]) -> None:
-        """Makes these packs the next ones."""
-        self._queue.extendleft(reversed(self._fitting(packs)))
-
-    def _fitting(self, packs: Iterable[Pack]) -> list[Pack]:
-        """The packs, split where packs like them did not fit into memory."""
-        most = ((pack, self._most.get(pack.key, len(pack.trials))) for pack in packs)
-        return [part for pack, largest in most for part in pack.parts(largest)]
 
     def _new(self, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
         """Trials that are neither recorded nor planned yet; they count as planned from now on."""
@@ -247,7 +203,7 @@ class SweepFeed:
     def requeue(self, *packs: Pack) -> None:
         self._starving = False
         self._no_longer_running(packs)
-        self._put_first(packs)
+        self._queue.put_first(packs)
 
     def _no_longer_running(self, packs: Iterable[Pack]) -> None:
         for pack in packs:
@@ -259,13 +215,14 @@ class SweepFeed:
             self._record(rows)
             columns = rows["trial_id"].to_pylist(), rows["seconds"].to_pylist()
             seconds: dict[str, float | None] = dict(zip(*columns, strict=True))
-            self._chunk_sizer.learn(packs, seconds)
+            self._queue.learn(packs, seconds)
             ends = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
             stopped = {trial for trial, status in zip(*ends, strict=True) if status == STOPPED}
             self.deadlines.learn(packs, seconds, stopped)
             node = next(iter(rows["node_id"].to_pylist()), None)
-            self._controls.add(packs, node, seconds)
-            self._guilty(self.retries.succeeded(packs, node))
+            self._references.add(packs, node, seconds)
+            for verdict in self.retries.succeeded(packs, node):
+                self._apply(verdict)
             for pack in packs:
                 missing = [trial for trial in pack.trials if trial.trial_id not in seconds]
                 if missing:
@@ -278,24 +235,24 @@ class SweepFeed:
             if failure.cause == TIME:
                 failure = replace(failure, error=f"it took longer than {self.deadlines.why(pack)}")
             if failure.cause == MEMORY and len(pack.trials) > 1:
-                self._most[pack.key] = -(-len(pack.trials) // 2)
-                self._queue = deque(self._fitting(self._queue))
+                self._queue.too_large(pack)
             self._apply(self.retries.failed(pack, failure))
             self._end_if_hopeless()
 
     def _apply(self, verdict: Verdict) -> None:
-        if verdict.recorded is not None and verdict.guilty is not None:
-            self._guilty([(verdict.guilty, verdict.recorded)])
-        self._put_first(verdict.again)
-
-    def _guilty(self, found: Sequence[tuple[Pack, Failure]]) -> None:
-        for pack, failure in found:
-            self._record(failed_rows(pack.trials, pack.pack_id, failure))
+        if (pack := verdict.guilty) is not None and verdict.recorded is not None:
+            self._record(failed_rows(pack.trials, pack.pack_id, verdict.recorded))
+        self._queue.put_first(verdict.again)
 
     def _end_if_hopeless(self) -> None:
-        """Ends a sweep in which nothing works: the cause is not in the trials."""
+        """Ends a sweep in which nothing works: the cause is not in the trials. A reference trial of
+        an earlier run, if there is one, is the last hope."""
         failures = self._hopeless()
-        if failures and not self._running:
+        if not failures or self._running:
+            return
+        if (reference := self._references.once()) is not None:
+            self._queue.put_first([reference])
+        else:
             raise self._stopped(
                 f"{counted(len(failures), 'configuration')} failed, each alone, and none succeeded"
                 f" anywhere: {common_cause(failures)}"
@@ -313,7 +270,7 @@ class SweepFeed:
         """The end of a sweep in which nothing works, with all its trials open."""
         self.retries.note_end(why)
         return TrainingError(
-            f"{why.rstrip('.')}. No trial is recorded as failed; `sweeps status` says more. "
+            f"{why.rstrip('.')}. None of these is recorded as failed; `sweeps status` says more. "
             "Correct the cause, then use `sweeps resume`."
         )
 
@@ -337,18 +294,22 @@ class SweepFeed:
     # --- what a cluster tells ---------------------------------------------------------------
 
     def deadline(self, pack: Pack) -> float | None:
-        seconds = self.deadlines.seconds(pack)
+        seconds = UNKNOWN
+        with self._keeping_errors():
+            seconds = self.deadlines.seconds(pack)
         return None if seconds >= UNKNOWN and not self.deadlines.is_declared else seconds
 
-    def overdue(self, pack: Pack, ran: float) -> str:
-        late = ran > self.deadlines.seconds(pack, ran)
-        return f"it took longer than {self.deadlines.why(pack, ran)}" if late else ""
+    def overdue(self, pack: Pack, ran: float) -> bool:
+        late = False
+        with self._keeping_errors():
+            late = ran > self.deadlines.seconds(pack, ran)
+        return late
 
-    def controls(self) -> list[tuple[str, Pack]]:
+    def references(self) -> list[tuple[str, Pack]]:
         found = list[tuple[str, Pack]]()
         with self._keeping_errors():
             if self.retries.latest:  # else none is needed, and the ledger may be large
-                found = self._controls.of_nodes()
+                found = self._references.of_nodes()
         return found
 
     def believed(self, pack: Pack) -> list[str] | None:
@@ -356,9 +317,10 @@ class SweepFeed:
             return None
         return self.retries.judge.believed(pack.trials[0].trial_id)
 
-    def control_passed(self, host: str, node_id: str) -> None:
+    def reference_passed(self, host: str, node_id: str) -> None:
         with self._keeping_errors():
-            self._guilty(self.retries.control_passed(node_id))
+            for verdict in self.retries.reference_passed(node_id):
+                self._apply(verdict)
 
     def lost(self, packs: Sequence[Pack], failure: Failure, alone: bool) -> None:
         self._no_longer_running(packs)
@@ -378,10 +340,10 @@ class SweepFeed:
         with self._keeping_errors():
             self.retries.node_fit(host, node_id)
 
-    def nobody_left(self) -> None:
+    def nobody_left(self, why: str = "") -> None:
         with self._keeping_errors():
             if not self._halted:
-                raise self._stopped(f"no node can train: {self.retries.unfit_cause()}")
+                raise self._stopped(why or f"no node can train: {self.retries.unfit_cause()}")
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:

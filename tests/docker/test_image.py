@@ -56,12 +56,13 @@ def test_installs_are_those_of_the_makefile() -> None:
     """The same constraints; nothing of the developers' extra; torch first where it is for CPUs."""
     ours = pip_installs("\n".join(arguments("RUN")))
     makers = pip_installs((ROOT / "Makefile").read_text())
-    assert len(ours) == 3 and len(makers) == 1
+    assert len(ours) == 3 and len(makers) == 2
     for words in (*ours[:2], *makers):
         assert words[words.index("--constraint") + 1] == ".ci/constraints.txt"
     torch, dependencies, code = ours
     assert torch[-2:] == ["torch", "torchvision"] and "--no-deps" in torch
     assert dependencies[-1] == ".[cluster,server]" and makers[0][-1] == ".[dev]"
+    assert makers[1][-1] == ".[dev,server]"  # of the tests on hosts, for PostgreSQL
     assert code[-1] == "." and "--no-deps" in code
 
 

@@ -181,6 +181,11 @@ REWORDED: list[tuple[str, Any]] = [
         r"\Aof the best validation accuracy\Z",
         "of the best validation accuracy, IN by means only: not certain",
     ),
+    # Rule: `sweeps show` has the traceback of a failed trial and what it printed last
+    (
+        r"Print one trial, whole, with what probes found\.",
+        "Print one trial, whole, with what probes found, and how it failed.",
+    ),
 ]
 
 #: Commands that came later: the record has no help of theirs.
@@ -192,6 +197,12 @@ ADDED_SPECS = ("own-images",)
 #: Options that came later: the command, the option and its line of help.
 TRUSTING = ("resume", "region", "verify", "report", "train", "mirror", "probe influence", "doctor")
 TRUST = ("--trust-code", "import code that the folder names, though somebody else began it")
+#: Of the commands that go on with trials of before.
+GOES_ON = ("resume", "verify", "job submit")
+ACCEPT = (
+    "--accept-changed-code",
+    "go on though source code of your kinds has changed since trials were recorded",
+)
 ADDED_OPTIONS = (
     ("check", "--json", "answer in JSON"),
     (
@@ -213,6 +224,12 @@ ADDED_OPTIONS = (
         "verification ID; they are then used up as proof",
     ),
     *((command, *TRUST) for command in TRUSTING),
+    *((command, *ACCEPT) for command in GOES_ON),
+    (
+        "job submit",
+        "--packages FOLDER [FOLDER ...]",
+        "send your own packages too: folders of packages, folders that hold some, or .py files",
+    ),
 )
 #: Lines of `sweeps check` that came later.
 ADDED_LINES = re.compile(r"(?m)^  (data|target): .*\n")
@@ -242,15 +259,31 @@ def without_added(texts: dict[str, str]) -> dict[str, str]:
 
 
 def _aligned(text: str) -> str:
-    """Help laid out as without the options that came later: its usage in one line where it fits, and
-    the column of explanations where the options that are left ask for it."""
+    """Help laid out as without the options that came later: its usage in lines as argparse breaks
+    them, and the column of explanations where the options that are left ask for it."""
     usage, rest = text.split("\n\n", 1)
-    joined = " ".join(usage.split())
-    usage = joined if len(joined) <= 98 else usage
+    usage = _broken(usage)
     options = re.findall(r"(?m)^(  [-\w].*?)(?:  +\S.*)?$", rest)
     column = min(24, max(map(len, options)) + 2)
     rest = re.sub(r"(?m)^(  [-\w].*?)  +(?=\S)", lambda row: f"{row[1]:{column}}", rest)
     return f"{usage}\n\n{rest}"
+
+
+def _broken(usage: str, width: int = 98) -> str:
+    """A usage in one line where it fits; else options fill lines, and arguments begin one."""
+    joined = " ".join(usage.split())
+    if len(joined) <= width:
+        return joined
+    start = joined.index(" [-h]")
+    parts = re.findall(r"\[.*?\]+(?=\s|$)|\S+", joined[start:])
+    lines, optional = [joined[:start]], True
+    for part in parts:
+        arguments = optional and not part.startswith("[-")
+        if arguments or len(lines[-1]) + 1 + len(part) > width:
+            lines.append(" " * start)
+        lines[-1] += f" {part}"
+        optional = optional and not arguments
+    return "\n".join(lines)
 
 
 def _without_line(text: str, name: str) -> str:

@@ -13,6 +13,7 @@ from sweeps.ledger.probe_results import detached
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.records.failure import PREEMPTED, Failure
+from sweeps.runners import in_flight
 from sweeps.runners.in_flight import InFlight
 from sweeps.scheduling.chunk_size import LAST, LONGEST, SHORTEST, ChunkSizer
 from sweeps.scheduling.sweep_feed import SweepFeed
@@ -190,6 +191,7 @@ def test_a_lost_worker_loses_what_it_has_not_reported() -> None:
     lost = Failure("the actor died", PREEMPTED, host="h", node_id="n")
     assert feed.calls[1:] == [("lost", [two, three], lost, False)]
     in_flight = answered(feed := Feed(one))
+    in_flight.started("t")
     in_flight.died("t", "ray.exceptions.OutOfMemoryError: Task was killed: low on memory")
     assert feed.calls[0][2].cause == "memory" and feed.calls[0][3], "it was alone"
 
@@ -227,6 +229,105 @@ def test_an_unfit_worker_gives_its_place_where_the_sweep_is_to_end() -> None:
     feed.done = False
     in_flight.report("t", {"host": "h", "node_id": "n", "unfit": ["no disk"]})
     assert in_flight.cancel("t", 0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the driver takes for the time, in a list of one."""
+    now = [0.0]
+    monkeypatch.setattr(in_flight, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_workers_that_do_not_start_blame_no_pack_and_end_the_sweep(clock) -> None:
+    one = packs(1)[0]
+    held, error = InFlight(feed := Feed(one)), "RuntimeEnvSetupError: postgresql://u:pw@h/db"
+    held.may_wait = 2
+    for second in range(1, 5):
+        held.take("t"), held.take("u")
+        clock[0] = second
+        held.died("t", error), held.died("u", error)  # together: they count once
+    held.take("t")
+    held.report("t", {"host": "h", "node_id": "n"})
+    assert feed.calls == [("requeue", one)] * 8
+    held = InFlight(feed := Feed(one))
+    for second in range(5, 10):
+        held.take("t")
+        clock[0] = second
+        held.died("t", error)
+    said = "no worker starts: RuntimeEnvSetupError: postgresql://u:***@h/db"
+    assert feed.calls == [("requeue", one)] * 5 + [("nobody_left", said)]
+
+
+def test_the_time_before_a_pack_begins_is_not_its_own(clock) -> None:
+    one, two = packs(2)
+    feed = Feed(one, two)
+    feed.deadline, feed.overdue = lambda pack: 60.0, lambda pack, ran: ran > 60
+    held = answered(feed)
+    held.started("t")
+    for clock[0], late in ((1900, []), (1921, ["t"])):
+        assert held.overdue() == late, "the check of its node may take half an hour"
+    held.report("t", {"host": "h", "node_id": "n"})  # it begins
+    clock[0] += 180
+    assert held.overdue() == []
+    clock[0] += 1
+    held.report("t", {"host": "h", "node_id": "n", "partial": b""})
+    assert held.overdue() == ["t"], "it goes on, and is late"
+    held.died("t", "killed")
+    assert feed.calls[0] == ("requeue", two)
+    assert feed.calls[1][:2] == ("failed", one) and feed.calls[1][2].cause == "time"
+    held.take("t")
+    held.started("t")
+    clock[0] += 16
+    held.died("t", "the node was lost")
+    assert feed.calls[2:] == [("requeue", one, two)], "none of them can have begun"
+
+
+def test_another_trainer_that_starts_takes_none_of_the_time(clock) -> None:
+    one, two = packs(2)
+    feed = Feed(one, two)
+    feed.deadline, feed.overdue = lambda pack: 60.0, lambda pack, ran: ran > 60
+    held = answered(feed)
+    answer(held, [], [BAD], starts=True)
+    clock[0] = 1000
+    assert held.overdue() == []
+    held.report("t", {"host": "h", "node_id": "n"})
+    clock[0] = 1181
+    assert held.overdue() == ["t"]
+
+
+def test_a_worker_that_is_lost_while_it_trains_a_control_blames_no_pack(clock) -> None:
+    one, two = packs(2)
+    feed = Feed(one, two)
+    feed.deadline, feed.overdue = lambda pack: 60.0, lambda pack, ran: ran > 60
+    held = answered(feed)
+    answer(held, [], [BAD], ends=True)
+    clock[0] = 3000
+    assert held.overdue() == []
+    held.died("t", "the node was lost")
+    assert feed.calls[1:] == [("requeue", two)]
+
+
+def test_what_is_not_known_before_is_judged_anew(clock) -> None:
+    feed = Feed(packs(1)[0])
+    feed.overdue = lambda pack, ran: ran < 700
+    held = answered(feed)
+    held.report("t", {"host": "h", "node_id": "n"})
+    for clock[0], late in ((599, []), (601, ["t"]), (701, [])):
+        assert held.overdue() == late, "a prediction has come"
+
+
+def test_failures_are_kept_without_passwords() -> None:
+    held = answered(feed := Feed(*packs(2)))
+    secret = "postgresql://u:pw@host/db"
+    answer(held, [], [{**BAD, "error": f"E: {secret}", "log": f"{secret}\nlast"}, {"strange": 1}])
+    (_, _, first), (_, _, second) = feed.calls
+    assert first.error == "E: postgresql://u:***@host/db"
+    assert first.log == "postgresql://u:***@host/db\nlast"
+    assert second.error.startswith("unreadable report: TypeError"), "of another version"
+    held = answered(feed := Feed(*packs(1)))
+    held.report("t", {"host": "h", "node_id": "n", "unfit": [f"no training: {secret}"]})
+    assert feed.calls[1] == ("node_unfit", "h", "n", ["no training: postgresql://u:***@host/db"])
 
 
 @pytest.fixture

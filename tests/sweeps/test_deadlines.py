@@ -12,9 +12,9 @@ from trials import fake_result, trial
 
 from sweeps.cost.late_prediction import LatePrediction, clean_pack, measured
 from sweeps.ledger import failed_rows, finished_rows
+from sweeps.ledger.recorded_packs import recorded_packs
 from sweeps.packs.pack import Pack, PackSettings
 from sweeps.scheduling.deadlines import LATEST, LEAST, UNKNOWN, Deadlines
-from sweeps.scheduling.recorded_packs import recorded_packs
 
 SETTINGS = PackSettings((), cpu=1)
 

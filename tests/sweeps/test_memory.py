@@ -79,13 +79,14 @@ def test_a_trial_too_large_by_itself_has_failed_and_says_why(tmp_path, monkeypat
     assert errors == {"out of memory: OutOfMemoryError: CUDA out of memory"}
 
 
-def answers(monkeypatch, packs, bad, answered=0):
+def answers(monkeypatch, packs, bad):
     """What a worker reports of a chunk in which the trials `bad` fail in this way."""
     reports, node = [], Node("here")
     monkeypatch.setattr(supervisor, "_node_id", lambda: "here")
     trainer = FakeTrainer(World([node], bad), node)
     monkeypatch.setattr(supervisor, "Trainer", lambda *none: trainer)
-    config = {"payload": Chunk(tuple(packs)).to_json(), "answered": answered, "controls": []}
+    config = {"payload": Chunk(tuple(packs)).to_json(), "controls": []}
+    config |= {"packs": [pack.pack_id for pack in packs]}
     config |= {"deadlines": [None] * len(packs), "believed": [None] * len(packs)}
     supervisor.Supervisor(None, 1.0, reports.append).serve(config)
     return reports
@@ -99,7 +100,7 @@ def test_a_chunk_ends_at_the_pack_that_did_not_fit(monkeypatch) -> None:
     assert report["reasons"][0] is None and report["reasons"][1]["cause"] == "memory"
     (rows,) = report["rows"]
     assert decode(rows)["trial_id"].to_pylist() == [t.trial_id for t in packs[0].trials]
-    (report,) = answers(monkeypatch, packs, bad, answered=2)
+    (report,) = answers(monkeypatch, packs[2:], bad)
     assert report["reasons"] == [None, None] and not report["ends"]
 
 

@@ -20,8 +20,9 @@ from backdoor.datasets.source import forget_sources, load_source
 from backdoor.settings.user_file import UserFile
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
-from sweeps.runners import node_check
-from sweeps.runners.node_check import CHECKS, check_chunk_text, check_node
+from sweeps.runners import node_checks
+from sweeps.runners.node_check import check_chunk_text, check_node
+from sweeps.runners.node_checks import CHECKS
 
 MEASURE = trial().attack.measure()
 
@@ -143,7 +144,7 @@ def test_a_disk_that_does_not_keep_what_is_written(
         return value
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(node_check.os, name, fake)
+    monkeypatch.setattr(node_checks.os, name, fake)
     assert check_node(chunk()) == [f"cannot write in {tmp_path}: {line}"]
     assert not list(tmp_path.iterdir())
 
@@ -157,7 +158,7 @@ def test_a_cache_that_cannot_be_written_counts_where_it_is_needed(
     assert line.startswith(f"cannot read the data at {tmp_path}/own.npz: BACKDOOR_CACHE must be a ")
     assert str(cache) in line and check_node(chunk()) == []
     # Where images of other seeds are still to be decoded, it must stay so.
-    monkeypatch.setattr(node_check, "_still_writes", lambda source: True)
+    monkeypatch.setattr(node_checks, "_still_writes", lambda source: True)
     assert check_node(chunk()) == [f"cannot write in {cache}: not a directory"]
 
 
@@ -212,7 +213,7 @@ def test_a_file_that_a_configuration_names(tmp_path: Path, monkeypatch: pytest.M
     file.write_bytes(b"as they were")
     known = UserFile.of(str(file))
     monkeypatch.setattr(
-        node_check, "files_of", lambda part: {} if part is None else {known.digest: known.path}
+        node_checks, "files_of", lambda part: {} if part is None else {known.digest: known.path}
     )
     assert check_node(chunk()) == []
     file.write_bytes(b"other weights")

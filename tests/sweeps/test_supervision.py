@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray import cloudpickle
@@ -17,10 +18,11 @@ from trials import trial
 
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
-from sweeps.runners.supervision import life, supervisor
+from sweeps.runners.supervision import life, supervisor, trainer_link
 from sweeps.runners.supervision.crash import crashed_at
 from sweeps.runners.supervision.supervisor import Supervisor
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
+from sweeps.runners.tune import _last_words as last_words
 
 TESTS = Path(__file__).parents[1]
 PACKS = [Pack((trial(seed=seed),), PackSettings(())) for seed in range(16)]
@@ -100,11 +102,12 @@ def worker():
             train(0)
             kept._trainer.hang_after = hang_after
         reports.clear()
-        config = {"payload": Chunk(tuple(PACKS[s] for s in seeds)).to_json(), "answered": 0,
-                  "deadlines": [limit] * len(seeds), "controls": [],
+        config = {"payload": Chunk(tuple(PACKS[s] for s in seeds)).to_json(),
+                  "packs": [PACKS[s].pack_id for s in seeds],
+                  "deadlines": [limit] * len(seeds), "references": [],
                   "believed": [None] * len(seeds)}  # fmt: skip
         kept.serve(config)
-        return [reason for report in reports for reason in report["reasons"]]
+        return [reason for report in reports for reason in report.get("reasons", ())]
 
     yield train
     kept._end_trainer()
@@ -158,7 +161,8 @@ def test_odd_ends(worker) -> None:
     assert loud["log"].endswith("the last words\n") and len(loud["log"]) < 20_000
     assert loud["log"].startswith("... (")
     assert closed["cause"] == "open" and closed["died"]
-    assert no_rows is not None and last is None
+    assert "has no attribute" in no_rows["error"] and not no_rows.get("died")
+    assert last is None
 
 
 @pytest.mark.slow
@@ -194,7 +198,7 @@ def _runs(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("package", "source", "said"),
     [
-        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "shared object"),
+        ("torch", 'raise ImportError("libcudart.so.12: cannot open\\n shared object")', "ImportError: libcudart.so.12: cannot open shared object"),
         ("sweeps", "", "ModuleNotFoundError: No module named 'sweeps.runners'"),
     ],
 )  # fmt: skip
@@ -211,7 +215,13 @@ def test_what_cannot_be_imported_is_said_in_a_line(
         told.append(content)
         raise SystemExit
 
-    config = {"payload": "", "answered": 0, "deadlines": [None], "controls": [], "believed": [None]}
+    config = {
+        "payload": "",
+        "packs": ["p"],
+        "deadlines": [None],
+        "references": [],
+        "believed": [None],
+    }
     with pytest.raises(SystemExit):
         Supervisor(None, 60.0, report).serve(config)
     (line,) = told[0]["unfit"]
@@ -227,6 +237,180 @@ def test_a_trainer_that_ends_while_it_is_asked() -> None:
     assert gone.value.cause == "open"
     trainer.close()
     trainer.close()
+
+
+def serve(monkeypatch, packs, ends=(), slow=0.0):
+    """What a worker reports of these packs. ends: the trainers that end, by how many were asked to
+    train. slow: seconds of the clock for which each pack runs."""
+    reports, asked, clock = [], [], [0.0]
+
+    class Made:
+        alive, at, measures = True, (), ()
+
+        def __init__(self, *none):
+            clock[0] += 100  # it imports, and checks its node
+
+        def ask(self, request, content=b"", within=None, on_message=None, on_wait=lambda: None):
+            if request["do"] == "load":
+                return {"done": True, "unfit": []}, b""
+            asked.append(request["pack"])
+            for _ in range(3 if slow else 0):
+                clock[0] += slow / 3
+                on_wait()
+            if len(asked) in ends:
+                raise TrainerGone("it ended", "open", "")
+            return {"done": True}, b"rows"
+
+        def output(self):
+            return ""
+
+        def forget_output(self): ...
+
+        def close(self): ...
+
+    monkeypatch.setattr(supervisor, "Trainer", Made)
+    monkeypatch.setattr(supervisor, "_node_id", lambda: "n1")
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    config = {"payload": "", "packs": list(packs), "deadlines": [None] * len(packs),
+              "references": [], "believed": [None] * len(packs)}  # fmt: skip
+    Supervisor(None, 60.0, reports.append).serve(config)
+    return [
+        (len(r["reasons"]), r["left"], *(k for k in ("starts", "ends") if r.get(k)))
+        for r in reports
+    ]
+
+
+def test_a_worker_says_when_a_pack_begins_that_nobody_knows_of(monkeypatch) -> None:
+    begins = (0, 0)
+    assert serve(monkeypatch, ["a"], slow=9.0) == [begins, (1, 0)]
+    assert serve(monkeypatch, ["a", "b"]) == [(1, 1), (1, 0)], "the first report says it"
+    assert serve(monkeypatch, ["a", "b"], slow=60.0) == [begins, (1, 1), (1, 0)], "and only once"
+    starts = (1, 1, "starts")
+    assert serve(monkeypatch, ["a", "b"], ends=[1]) == [starts, (1, 0)]
+    assert serve(monkeypatch, ["a", "b", "c"], ends=[2]) == [(1, 2), starts, (1, 0)]
+    ended = serve(monkeypatch, ["a", "b", "c"], ends=[2], slow=3.0)
+    assert ended == [begins, (2, 1, "starts"), begins, (1, 0)]
+
+
+def test_three_different_packs_in_a_row_are_suspect(monkeypatch) -> None:
+    assert serve(monkeypatch, ["a", "b", "a"], ends=[1, 2, 3])[-1] == (1, 0), "two of them"
+    assert serve(monkeypatch, ["a", "b", "c", "d"], ends=[1, 2, 3])[-1] == (1, 1, "ends")
+
+
+#: A trainer that answers nothing. It is told what else to do.
+TALKS = """
+import os, sys, time
+from multiprocessing.connection import Connection
+pipe = Connection(int(sys.argv[1]))
+pipe.recv_bytes(), pipe.recv_bytes()
+def say(message, content=b""):
+    pipe.send_bytes(message), pipe.send_bytes(content)
+"""
+CHATTERS = (
+    TALKS
+    + """
+while True:
+    say(b'{"partial": 1}')
+    time.sleep(0.02)
+"""
+)
+HALF = TALKS + "os.write(int(sys.argv[1]), bytes([0, 0, 0, 9, 1])); time.sleep(1000)"
+FORKS = (
+    TALKS
+    + """
+if os.fork() == 0:
+    time.sleep(1000)
+os.write(int(sys.argv[1]), bytes([0, 0, 0, 9, 1]))
+os._exit(7)
+"""
+)
+
+
+@pytest.fixture
+def talking(monkeypatch):
+    """Makes a trainer of one of these programs."""
+    made = []
+
+    def make(program, hang_after=60.0):
+        monkeypatch.setattr(trainer_link, "START", program)
+        made.append(Trainer(hang_after, ThreadPoolExecutor(1)))
+        return made[-1]
+
+    monkeypatch.setattr(trainer_link, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(trainer_link, "DUMP_WITHIN", 0.0)
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_one_that_talks_all_the_time_has_a_deadline_and_is_watched(talking) -> None:
+    looks, messages = [], []
+    with pytest.raises(TrainerGone, match="took longer than 1 s") as gone:
+        talking(CHATTERS).ask(
+            {},
+            within=0.6,
+            on_message=lambda message, _: messages.append(message),
+            on_wait=lambda: looks.append(1),
+        )
+    assert gone.value.cause == "time" and messages[0] == {"partial": 1}
+    assert 2 <= len(looks) <= 6 < len(messages), "about every tenth of a second"
+
+
+def test_an_error_of_who_asks_is_no_end_of_the_trainer(talking) -> None:
+    def no_driver(*none):
+        raise ConnectionError("the driver is gone")
+
+    for hook in ("on_message", "on_wait"):
+        trainer = talking(CHATTERS)
+        with pytest.raises(ConnectionError, match="the driver is gone"):
+            trainer.ask({}, **{hook: no_driver})
+        assert not trainer.alive, "what it says would be taken for the next answer"
+
+
+def test_an_end_in_the_middle_of_a_message(talking) -> None:
+    with pytest.raises(TrainerGone, match="no sign of life for 0 s") as gone:
+        talking(HALF, hang_after=0.4).ask({})
+    assert gone.value.cause == "hang"
+    with pytest.raises(TrainerGone, match="exit code 7, without a result") as gone:
+        talking(FORKS, hang_after=0.4).ask({})
+    assert gone.value.cause == "open"
+
+
+def test_nothing_stays_open_where_no_process_can_be_started(monkeypatch) -> None:
+    def none(*_, **__):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    spawner = ThreadPoolExecutor(1)
+    spawner.submit(int).result()
+    monkeypatch.setattr(trainer_link.subprocess, "Popen", none)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            Trainer(60.0, spawner)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+DEAD = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
+OF_ACTOR = """The actor died unexpectedly before finishing this task.
+\tclass_name: ImplicitFunc
+\tactor_id: 0f3a
+\tpid: 812
+\tname:
+\tnamespace: 5d1e
+\tip: 10.0.0.7
+"""
+
+
+@pytest.mark.parametrize("details", [OF_ACTOR, " ".join(OF_ACTOR.split()) + " "])
+def test_last_words_of_a_worker_are_a_line_without_what_ray_calls_it(tmp_path, details) -> None:
+    file = tmp_path / "error.txt"
+    dead = SimpleNamespace(error_file=str(file))
+    file.write_text(f"Failure # 1 (occurred at noon)\n{details}{DEAD}\n Some common causes: ...")
+    assert last_words(dead) == f"the worker at 10.0.0.7 was lost: {DEAD}"
+    file.write_text("Failure # 1 (occurred at noon)\nRuntimeEnvSetupError: " + "pip " * 1000)
+    said = last_words(dead)
+    assert said.startswith("the worker was lost: RuntimeEnvSetupError: pip") and len(said) < 550
+    assert last_words(SimpleNamespace(error_file=None)) == "the worker was lost"
 
 
 ROOT = "/home/u/sweeps"
@@ -248,6 +432,11 @@ def test_the_place_of_a_crash() -> None:
     assert crashed_at(DUMP) == f"{ROOT}/marks.py:34", "its folder has our name"
     ours = DUMP.replace(f'  File "{ROOT}/marks.py", line 34 in stamp\n', "")
     assert crashed_at(ours) == f"{ROOT}/backdoor/triggers/base.py:5"
+    copy = "/tmp/ray/session_1/runtime_resources/py_modules_files/_ray_pkg_0a1b2c3d"
+    sent = DUMP.replace(f"{ROOT}/marks.py", f"{copy}/marks.py")
+    assert crashed_at(sent) == "marks.py:34", "the same on every node"
+    own = DUMP.replace(f"{ROOT}/marks.py", "/home/v/backdoor/sweeps/my.py")
+    assert crashed_at(own) == "/home/v/backdoor/sweeps/my.py:34"
     assert crashed_at("nothing of the kind") is None
     assert crashed_at("") is None
 

@@ -5,11 +5,12 @@ and knows at every moment which pack it has, whether it lives, and how it ended.
 ends or blocks the trainer costs the pack that was running, and nothing else; Ray sees no death.
 
     supervisor.py    what Tune runs: the packs of a chunk, and the node's health
+    suspicion.py     whether it may be the node that fails packs
     trainer_link.py  the trainer as the supervisor sees it: start, ask, watch, kill
     life.py          signs of life of a process, from /proc
     trainer.py       the other process: it trains
-    crash.py         what a log says of a process that ended
+    crash.py         what is reported of a pack that failed
 
-The first three are sent to workers as source, and import nothing but the standard library, Ray
+The first four are sent to workers as source, and import nothing but the standard library, Ray
 and one another: they also run where this package cannot be imported, and say so.
 """

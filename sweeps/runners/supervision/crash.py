@@ -1,9 +1,16 @@
-"""What a trainer's output says of a process that ended: where it was. Pure."""
+"""What a worker reports of a pack that failed, and where its process was by its output. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
+
+from backdoor.settings.users_errors import without_copy
+from sweeps.addresses import scrubbed
+from sweeps.records.failure import Failure
+from sweeps.runners.fault import error_line
 
 #: A line of Python's `faulthandler`, the innermost call first, or of a traceback.
 _DUMPED = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+) in ', re.MULTILINE)
@@ -12,6 +19,17 @@ _THREADS = re.compile(r"^(?:Current thread|Thread) ", re.MULTILINE)
 _INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python3", "<frozen ", "<string>")
 #: The folder of this project on the machine that wrote it: the trainer is in every main thread.
 _ROOT = re.compile(r'File "(?P<root>[^"]*)/sweeps/runners/supervision/trainer\.py"')
+
+
+def reported_failure(found: Mapping[str, Any]) -> Failure:
+    """A worker's failure, without passwords, and with the place that its output names if it has
+    none. One that cannot be read, of a worker with another version, is a failure as well."""
+    try:
+        texts = {k: scrubbed(v) if isinstance(v, str) else v for k, v in found.items()}
+        place = texts.get("place") or crashed_at(str(texts.get("log") or ""))
+        return Failure.from_plain({**texts, "place": place})
+    except Exception as error:
+        return Failure(f"unreadable report: {error_line(error)}")
 
 
 def crashed_at(output: str) -> str | None:
@@ -25,7 +43,7 @@ def crashed_at(output: str) -> str | None:
         for strange in (ours, ()):
             call = next((each for each in calls if not each[0].startswith(strange)), None)
             if call is not None:
-                return ":".join(call)
+                return f"{without_copy(call[0])}:{call[1]}"
     return None
 
 

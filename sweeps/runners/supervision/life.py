@@ -14,6 +14,27 @@ from collections import defaultdict
 LEAST_CPU = 0.5
 
 
+def stat_of(pid: int | str) -> list[bytes] | None:
+    """The fields of /proc/PID/stat from the state on: state, parent, group, session, ...; None
+    where there is no such process, or no /proc."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            # The name in parentheses may hold spaces.
+            return stream.read().rpartition(b")")[2].split() or None
+    except OSError:
+        return None  # it has ended
+
+
+def processes() -> dict[int, list[bytes]]:
+    """What `stat_of` says of each process."""
+    try:
+        names = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return {}
+    found = ((name, stat_of(name)) for name in names)
+    return {int(name): fields for name, fields in found if fields is not None}
+
+
 def used_by(pid: int) -> tuple[float, int] | None:
     """Seconds of processor time and bytes of input and output of a process and its descendants, of
     all their threads; None where there is no /proc."""
@@ -32,20 +53,11 @@ def used_by(pid: int) -> tuple[float, int] | None:
 
 def _stats() -> dict[int, tuple[int, float]]:
     """Process id → the parent's, and seconds of processor time, with those of ended children."""
-    ticks, found = os.sysconf("SC_CLK_TCK"), {}
-    try:
-        names = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return {}
-    for name in names:
-        try:
-            with open(f"/proc/{name}/stat", "rb") as stream:
-                # The name in parentheses may hold spaces.
-                fields = stream.read().rpartition(b")")[2].split()
-        except OSError:
-            continue  # it has ended
-        found[int(name)] = int(fields[1]), sum(map(int, fields[11:15])) / ticks
-    return found
+    ticks = os.sysconf("SC_CLK_TCK")
+    return {
+        pid: (int(fields[1]), sum(map(int, fields[11:15])) / ticks)
+        for pid, fields in processes().items()
+    }
 
 
 def _transferred(pid: int) -> int:

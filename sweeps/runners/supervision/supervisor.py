@@ -3,18 +3,28 @@
 Only the standard library and Ray: see the package's docstring. What it needs of the sweep is plain
 values in the configuration that Tune hands it:
 
-    payload      the chunk as text. answered: how many of its packs were answered for before.
+    payload      the chunk as text
+    packs        the ids of its packs
     deadlines    seconds for each pack, None for no limit
-    may_stop     for each pack whether Tune may end its trial
-    controls     [node id, chunk as text] of trials that are known to succeed, best on other nodes
+    references   [node id, chunk as text] of trials that are known to succeed, best on other nodes
     believed     for each pack that failed before, the nodes where its failure needs no comparison
-                 with a control, else None
+                 with a reference, else None
     data         the fingerprint of the sweep's data, or None
+
+What it reports, with host and node_id:
+
+    rows, reasons  of the packs that have ended since the last report, in their order; left: how
+                   many are left. Every 5 seconds, and at the end. Without reasons: a pack has
+                   begun, of which the driver would not know otherwise.
+    starts         a trainer is to be started, before the next pack begins
+    ends           the packs that are left go back
+    partial        the row of a trial that may be stopped
+    unfit          what the node lacks; [] where it is fit again
+    reference_passed
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -22,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeps.runners.supervision.suspicion import Suspicion, control_fails, found_unfit
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
 
 #: Seconds between two reports of a worker: the work that is lost if it is killed.
@@ -30,9 +41,7 @@ REPORT_EVERY = 5.0
 WAIT_EVERY, CHECK_EVERY = 1.0, 30.0
 #: Seconds that the check of a node may take. It reads the data, which may be converted first.
 CHECK_WITHIN = 1800.0
-#: Different packs that fail in a row before the node is suspected.
-IN_A_ROW = 3
-#: How a failure's line begins for which a pack was too large.
+#: The cause of a failure for which a pack was too large.
 MEMORY = "memory"
 
 Report = Callable[[dict[str, Any]], None]
@@ -52,7 +61,6 @@ class _Answers:
 
     reasons: list[dict[str, Any] | None] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
-    since: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -68,12 +76,14 @@ class Supervisor:
         self._spawner = ThreadPoolExecutor(1)
         self._loaded: str | None = None
         self._checked = False
-        self._in_a_row: list[str] = []
         self._unfit: list[str] = []  # for good
         self.where = {"host": socket.gethostname(), "node_id": _node_id()}
+        self._suspicion = Suspicion(self.where["node_id"])
+        self._told, self._begun = 0.0, False  # when it last reported; whether that a pack began
 
     def serve(self, config: dict[str, Any]) -> None:
         """Answers for all packs of a chunk, or returns them."""
+        self._told, self._begun = time.monotonic(), False
         if self._unfit:
             self._wait(config, self._unfit)
         try:
@@ -85,6 +95,7 @@ class Supervisor:
     def _report(self, **content: Any) -> None:
         """To the driver. Where it has ended the chunk, `SystemExit` is raised."""
         self._tell({**self.where, **content})
+        self._told, self._begun = time.monotonic(), not content.get("starts", False)
 
     # --- the trainer and its node -----------------------------------------------------------
 
@@ -116,7 +127,7 @@ class Supervisor:
         return self._trainer
 
     def _load(self, trainer: Trainer, config: dict[str, Any]) -> None:
-        request = {"do": "load", "control": False, "check": not self._checked}
+        request = {"do": "load", "reference": False, "check": not self._checked}
         try:
             done, _ = trainer.ask(
                 request | {"data": config.get("data")}, config["payload"].encode(), CHECK_WITHIN
@@ -130,7 +141,11 @@ class Supervisor:
     def _did_not_start(self, gone: TrainerGone) -> _Unfit:
         self._end_trainer()
         lines = [line for line in gone.log.splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else ""
+        # After the calls of a traceback, whose lines are indented, comes the error in some lines.
+        calls = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+        errors = [line for line in lines[calls[-1] :] if line[:1] != " "] if calls else []
+        begin = lines.index(errors[0], calls[-1]) if errors else -1
+        last = " ".join(line.strip() for line in lines[begin:])
         return _Unfit([f"no training can be started: {last or gone.how}"])
 
     def _wait(self, config: dict[str, Any], lines: list[str]) -> None:
@@ -161,23 +176,32 @@ class Supervisor:
 
     def _serve_packs(self, config: dict[str, Any]) -> None:
         answers, count = _Answers(), len(config["deadlines"])
-        for index in range(config["answered"], count):
+        for index in range(count):
             failure = self._train(config, index, answers)
             answers.reasons.append(failure)
             too_large = failure is not None and failure.get("cause") == MEMORY
-            self._count(config, index, failure)
-            suspected = self._suspected(config, index, failure)
+            noted = config["packs"][index], failure, config["believed"][index]
+            suspected = self._suspicion.note(*noted)
             left = count - index - 1
-            due = time.monotonic() - answers.since > REPORT_EVERY
-            if left == 0 or too_large or suspected or due:
-                # The next pack might be too large as well: the driver makes it smaller.
-                ends = too_large or bool(suspected)
-                self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=ends)
-                answers = _Answers()
+            # The next pack might be too large as well: the driver makes it smaller.
+            ends = too_large or bool(suspected)
+            # Another trainer may have to check its node first: that is not the next pack's time.
+            starts = self._trainer is None and left > 0 and not ends
+            if left == 0 or ends or starts or self._is_due():
+                self._answer(answers, left=left, ends=ends, starts=starts)
                 if suspected:
                     self._compare(config, suspected)
                 if ends:
                     return
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._told > REPORT_EVERY
+
+    def _answer(self, answers: _Answers, **more: Any) -> None:
+        """Reports what has ended since the last time."""
+        rows, reasons = answers.rows, answers.reasons
+        answers.rows, answers.reasons = [], []
+        self._report(rows=rows, reasons=reasons, **more)
 
     def _train(
         self, config: dict[str, Any], index: int, answers: _Answers
@@ -186,14 +210,12 @@ class Supervisor:
         try:
             trainer = self._ready(config)
         except _Unfit as found:
-            # Only after another trainer has ended: what was answered is reported first.
             if answers.reasons:
-                left = len(config["deadlines"]) - index
-                self._report(rows=answers.rows, reasons=answers.reasons, left=left, ends=True)
+                self._answer(answers, left=len(config["deadlines"]) - index, ends=True)
             self._wait(config, found.lines)
             raise  # not reached: the driver ends the chunk
         trainer.forget_output()
-        request = {"do": "train", "control": False, "pack": index}
+        request = {"do": "train", "reference": False, "pack": index}
         try:
             done, rows = trainer.ask(
                 request,
@@ -208,17 +230,19 @@ class Supervisor:
         if done.get("stopped"):
             raise SystemExit(0)
         if "failure" in done:
-            known: dict[str, Any] = done["failure"] | self.where
-            return known if known.get("log") else known | {"log": trainer.output()}
+            # What raised may have changed the process: the next pack gets a new one.
+            known: dict[str, Any] = {"log": trainer.output()} | done["failure"] | self.where
+            self._end_trainer()
+            return known
         answers.rows.append(rows)
         return None
 
     def _report_in_time(self, answers: _Answers) -> None:
         """Reports what was trained before a pack that takes long: nothing of it can be lost then,
-        and the driver knows which pack runs. Nothing is left: the chunk is not to be ended."""
-        if answers.reasons and time.monotonic() - answers.since > REPORT_EVERY:
-            self._report(rows=answers.rows, reasons=answers.reasons, left=0, ends=False)
-            answers.reasons, answers.rows = [], []
+        and the driver knows which pack runs, and since when. Nothing is left: the chunk is not to
+        be ended."""
+        if self._is_due() and (answers.reasons or not self._begun):
+            self._answer(answers, left=0, ends=False)
 
     def _failure(self, gone: TrainerGone, trainer: Trainer) -> dict[str, Any]:
         found = {"error": gone.how, "cause": gone.cause, "log": gone.log, "died": True}
@@ -234,52 +258,21 @@ class Supervisor:
 
     # --- is it the node? ------------------------------------------------------------------
 
-    def _count(self, config: dict[str, Any], index: int, failure: dict[str, Any] | None) -> None:
-        """Counts different packs that fail in a row for no reason of their own."""
-        if failure is None:
-            self._in_a_row = []
-        elif failure.get("cause") == "open":
-            name = f"{hash(config['payload'])}-{index}"
-            self._in_a_row += [] if name in self._in_a_row else [name]
-
-    def _suspected(self, config: dict[str, Any], index: int, failure: dict[str, Any] | None) -> str:
-        """Why the node is suspected after a pack; "" if it is not."""
-        if len(self._in_a_row) >= IN_A_ROW:
-            return f"{IN_A_ROW} packs in a row failed here"
-        believed = config["believed"][index]
-        if failure is None or failure.get("cause") != "open" or believed is None:
-            return ""
-        return "" if self.where["node_id"] in believed else "a pack that failed before failed here"
-
     def _compare(self, config: dict[str, Any], suspected: str) -> None:
         """Trains what has succeeded, best on another node: if it fails here, the node is at
         fault."""
-        controls = sorted(config["controls"], key=lambda pair: pair[0] == self.where["node_id"])
-        self._in_a_row = []
-        if not controls:
+        references = sorted(config["references"], key=lambda pair: pair[0] == self.where["node_id"])
+        self._suspicion.forget()
+        if not references:
             return  # nothing has succeeded: the driver judges
-        node, text = controls[0]
-        why = self._control(text)
+        node, text = references[0]
+        why = control_fails(self._running_trainer, text, CHECK_WITHIN)
         if why is None:
-            self._report(control_passed=True)
+            self._report(reference_passed=True)
             return
-        before = "here before" if node == self.where["node_id"] else "elsewhere"
-        self._unfit = [f"{suspected}, and so does one that succeeded {before}: {why}"]
+        self._end_trainer()
+        self._unfit = [found_unfit(suspected, node != self.where["node_id"], why)]
         self._wait(config, self._unfit)
-
-    def _control(self, text: str) -> str | None:
-        """Why the control fails; None where it succeeds."""
-        try:
-            trainer = self._running_trainer()
-            load = {"do": "load", "control": True, "check": False}
-            trainer.ask(load, text.encode(), CHECK_WITHIN)
-            done, _ = trainer.ask({"do": "train", "control": True}, within=CHECK_WITHIN)
-        except TrainerGone as gone:
-            self._end_trainer()
-            return gone.how
-        except OSError as error:
-            return str(error)
-        return str(done["failure"]["error"]) if "failure" in done else None
 
 
 def _node_id() -> str:
@@ -298,7 +291,6 @@ def trainable(work: bytes | None, hang_after: float) -> Callable[[dict[str, Any]
 
         if not kept:
             kept.append(Supervisor(work, hang_after, tune.report))
-        os.environ.setdefault("PYTHONUNBUFFERED", "1")
         kept[0].serve(config)
 
     return train

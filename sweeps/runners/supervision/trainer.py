@@ -3,12 +3,13 @@
 It talks with its supervisor over one connection: a line of JSON and bytes for each message.
 
     load     the packs of a chunk, and whether to check the node  → what is wrong with it
-    train    one of these packs, or the control                   → its rows, or the failure
+    train    one of these packs, or the reference trial             → its rows, or the failure
 """
 
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -17,14 +18,16 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from sweeps.runners.processes import ignore_sigterm
+from sweeps.runners.supervision.life import stat_of
 
 #: Seconds without a request after which it looks whether its supervisor is stopped, and how often
 #: it must see that.
 IDLE, LOOKS = 20.0, 3
+#: The number from which its connection has its descriptor.
+HIGH = 900
 
 
 def main(descriptor: int) -> None:
@@ -34,12 +37,23 @@ def main(descriptor: int) -> None:
     faulthandler.enable(sys.stderr)
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
-    server = _Server(Connection(descriptor))
+    server = _Server(Connection(_out_of_the_way(descriptor)))
     try:
         while True:
             server.answer(*server.next_request())
     except EOFError:
         os._exit(0)  # the supervisor is gone; threads of libraries are not waited for
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The connection under a high number: code of users that closes descriptors, or writes to them,
+    uses low ones."""
+    try:
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return high
 
 
 class _Stopped(BaseException):
@@ -51,10 +65,16 @@ class _Server:
         self.pipe = pipe
         self._work: Callable[..., Any] | None = None
         self._packs: list[Any] = []
-        self._control: Any = None
-        self._lock = threading.Lock()
+        self._reference: Any = None
+        self._lock, self._own = threading.Lock(), os.getpid()
+
+    def _leave_if_forked(self) -> None:
+        """A fork by code of users that comes back here must not answer as well."""
+        if os.getpid() != self._own:
+            os._exit(1)
 
     def next_request(self) -> tuple[dict[str, Any], bytes]:
+        self._leave_if_forked()
         seen = 0
         while not self.pipe.poll(IDLE):
             seen = seen + 1 if _is_stopped(os.getppid()) else 0
@@ -63,6 +83,7 @@ class _Server:
         return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
 
     def send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        self._leave_if_forked()
         with self._lock:
             self.pipe.send_bytes(json.dumps(message).encode())
             self.pipe.send_bytes(content)
@@ -90,8 +111,8 @@ class _Server:
                 return unfit
         else:
             chunk = Chunk.from_json(text)
-        if request["control"]:
-            (self._control,) = chunk.packs
+        if request["reference"]:
+            (self._reference,) = chunk.packs
         else:
             self._packs = list(chunk.packs)
         return unfit
@@ -101,20 +122,21 @@ class _Server:
         from sweeps.runners.fault import failure_of
         from sweeps.runners.worker import attempt, train_pack
 
-        pack = self._control if request["control"] else self._packs[request["pack"]]
-        hooks = self._hooks(pack) if pack.may_stop and not request["control"] else {}
+        pack = self._reference if request["reference"] else self._packs[request["pack"]]
+        hooks = self._hooks(pack) if pack.may_stop and not request["reference"] else {}
         try:
             with self._saying_where():
                 rows, failure = attempt(self._work or train_pack, pack, **hooks)
+            content = b"" if rows is None else encode(rows)
+            if rows is None and failure is None:
+                raise TypeError("the training returned no rows")
         except _Stopped:
             self.send({"done": True, "stopped": True})  # what it reported last is recorded
             return
         except BaseException as error:  # such as KeyboardInterrupt, which nobody types here
-            rows, failure = None, failure_of(error)
-        if failure is None and rows is not None:
-            self.send({"done": True}, encode(rows))
-        elif failure is not None:
-            self.send({"done": True, "failure": failure.plain()})
+            content, failure = b"", failure_of(error)
+        told = {} if failure is None else {"failure": failure.plain()}
+        self.send({"done": True} | told, content)
 
     def _saying_where(self) -> AbstractContextManager[Any]:
         from backdoor.working_on import listening
@@ -148,8 +170,5 @@ class _Server:
 
 def _is_stopped(pid: int) -> bool:
     """Whether a process was stopped by a signal."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "T"
+    fields = stat_of(pid)
+    return fields is not None and fields[0] == b"T"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,6 +31,8 @@ START = (
 )
 #: Seconds between two looks at a trainer that works, and that it has to name where it hangs.
 LOOK_EVERY, DUMP_WITHIN = 1.0, 2.0
+#: Seconds in which a message that has begun must come to its end, and the bytes that it may have.
+WHOLE_WITHIN, LARGEST = 20.0, 2**30
 #: Bytes of a trainer's output that are kept, the last ones, and that it may grow to.
 TAIL, MOST_OUTPUT = 16_384, 64 * 2**20
 
@@ -44,6 +47,10 @@ class TrainerGone(Exception):  # noqa: N818  (it has ended, for whatever reason)
     def __init__(self, how: str, cause: str, log: str) -> None:
         super().__init__(how)
         self.how, self.cause, self.log = how, cause, log
+
+
+class _Late(Exception):  # noqa: N818
+    """The time of a request is over."""
 
 
 class Trainer:
@@ -61,27 +68,45 @@ class Trainer:
         self.at: list[str] = []
         self.measures: list[str] = []
         self._watch: Watch | None = None
-        mine, its = socket.socketpair()
-        # One that is stopped in the middle of a message must not stop this process as well.
-        patience = struct.pack("ll", int(hang_after) + 1, 0)
-        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            mine.setsockopt(socket.SOL_SOCKET, option, patience)
+        self._looked = 0.0
         self._log = os.memfd_create("trainer-output") if hasattr(os, "memfd_create") else -1
+        try:
+            self._pipe, self._process = self._started(spawner)
+        except BaseException:
+            self._close_log()
+            raise
+
+    def _started(self, spawner: ThreadPoolExecutor) -> tuple[Connection, subprocess.Popen[bytes]]:
+        """The new process, and the connection with it. Where it cannot be started, nothing stays
+        open: it is tried again and again."""
+        mine, its = socket.socketpair()
+        with its:
+            try:
+                # One that is stopped in the middle of a message must not stop this process too.
+                for option, seconds in (
+                    (socket.SO_SNDTIMEO, self.hang_after),
+                    (socket.SO_RCVTIMEO, min(self.hang_after, WHOLE_WITHIN)),
+                ):
+                    patience = struct.pack("ll", int(seconds) + 1, 0)
+                    mine.setsockopt(socket.SOL_SOCKET, option, patience)
+                process = spawner.submit(self._start, its.fileno()).result()
+            except BaseException:
+                mine.close()
+                raise
+        return Connection(mine.detach()), process
+
+    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
         output = self._log if self._log >= 0 else subprocess.DEVNULL
         path = os.pathsep.join(filter(None, sys.path))
-        line = [sys.executable, "-P", "-u", "-c", START, str(its.fileno()), str(os.getpid())]
-        self._process = spawner.submit(
-            subprocess.Popen,
-            line,
+        return subprocess.Popen(
+            [sys.executable, "-P", "-u", "-c", START, str(descriptor), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=os.environ | {"PYTHONPATH": path},
-            pass_fds=[its.fileno()],
+            pass_fds=[descriptor],
             start_new_session=True,
-        ).result()
-        its.close()
-        self._pipe = Connection(mine.detach())
+        )
 
     @property
     def pid(self) -> int:
@@ -103,20 +128,26 @@ class Trainer:
         Raises:
             TrainerGone: the trainer ended, hung, or took too long; it does not run any more.
         """
-        started = time.monotonic()
+        ends = math.inf if within is None else time.monotonic() + within
         self.at, self.measures, self._watch = [], [], None
+        self._looked = time.monotonic()
         try:
             self._send(request, content)
             while True:
-                message, blob = self._receive(started, within, on_wait)
+                message, blob = self._receive(ends, on_wait)
+                if "done" in message:
+                    return message, blob
                 if "at" in message:
                     self.at, self.measures = message["at"], message["measures"]
-                elif "done" in message:
-                    return message, blob
                 elif (reply := on_message(message, blob)) is not None:
                     self._send(reply)
-        except (EOFError, OSError):
-            raise self._ended() from None
+                if time.monotonic() > ends:
+                    raise _Late
+                self._look(on_wait)
+        except _Late:
+            raise self._killed(f"it took longer than {within:.0f} s", "time") from None
+        except TrainerGone:
+            raise
         except BaseException:
             self.kill()  # its answer would be taken for that of the next request
             raise
@@ -126,27 +157,61 @@ class Trainer:
         """Whether it can be asked."""
         return self._process.poll() is None
 
-    def _send(self, message: dict[str, Any], content: bytes = b"") -> None:
-        self._pipe.send_bytes(json.dumps(message).encode())
-        self._pipe.send_bytes(content)
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Inside, what the connection raises is said as the end of the trainer."""
+        try:
+            yield
+        except BlockingIOError:  # in the middle of a message
+            raise (self._silent() if self.alive else self._ended()) from None
+        except (EOFError, OSError):
+            raise self._ended() from None
 
-    def _receive(
-        self, started: float, within: float | None, on_wait: Callable[[], None]
-    ) -> tuple[dict[str, Any], bytes]:
-        while not self._pipe.poll(LOOK_EVERY):
-            if self._process.poll() is not None and not self._pipe.poll():
-                raise EOFError  # what it has started may keep its end of the connection open
-            passed = time.monotonic() - started
-            if within is not None and passed > within:
-                raise self._killed(f"it took longer than {within:.0f} s", "time")
-            # Not from the start: most packs are trained before a first look has come to its end.
-            self._watch = self._watch or Watch(self.pid, self.hang_after)
-            if self._watch.hung():
-                how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input "
-                raise self._killed(f"{how}or output", "hang")
-            self._shorten()
-            on_wait()
-        return json.loads(self._pipe.recv_bytes()), self._pipe.recv_bytes()
+    def _send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        with self._connected():
+            self._pipe.send_bytes(json.dumps(message).encode())
+            self._pipe.send_bytes(content)
+
+    def _receive(self, ends: float, on_wait: Callable[[], None]) -> tuple[dict[str, Any], bytes]:
+        while not self._has_message(min(LOOK_EVERY, max(0.0, ends - time.monotonic()))):
+            if time.monotonic() > ends:
+                raise _Late
+            self._look(on_wait)
+        with self._connected():
+            text, content = self._pipe.recv_bytes(LARGEST), self._pipe.recv_bytes(LARGEST)
+        try:
+            return dict(json.loads(text)), content
+        except (TypeError, ValueError):
+            self.kill()
+            how = "it sent what is no message: code of users has written to its connection"
+            raise TrainerGone(how, "open", self.output()) from None
+
+    def _has_message(self, seconds: float) -> bool:
+        """Waits so long for one."""
+        with self._connected():
+            if self._pipe.poll(seconds):
+                return True
+            if self.alive:
+                return False
+            if self._pipe.poll():
+                return True
+            raise EOFError  # what it has started may keep its end of the connection open
+
+    def _look(self, on_wait: Callable[[], None]) -> None:
+        """Every `LOOK_EVERY` seconds, also while it says much."""
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        # Not from the start: most packs are trained before a first look has come to its end.
+        self._watch = self._watch or Watch(self.pid, self.hang_after)
+        if self._watch.hung():
+            raise self._silent()
+        self._shorten()
+        on_wait()
+
+    def _silent(self) -> TrainerGone:
+        how = f"no sign of life for {self.hang_after:.0f} s: no processor time, no input or output"
+        return self._killed(how, "hang")
 
     def _killed(self, how: str, cause: str) -> TrainerGone:
         """Kills the trainer, which says before where it is, if it still can."""
@@ -206,6 +271,9 @@ class Trainer:
     def close(self) -> None:
         """Ends it, and frees what it held."""
         self.kill()
+        self._close_log()
+
+    def _close_log(self) -> None:
         if self._log >= 0:
             os.close(self._log)
             self._log = -1

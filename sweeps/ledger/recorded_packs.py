@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeps.ledger import Rows
+from sweeps.ledger.rows import Rows
 from sweeps.records.trial_row import FINISHED
 
 #: So many of the latest packs are read: what a sweep trains now is like these, and of 200,000 rows
