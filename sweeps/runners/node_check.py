@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from backdoor.settings.source_digest import TOGETHER
+from backdoor.settings.outside import TOGETHER
 from sweeps.packs.chunk import Chunk
 from sweeps.runners.node_checks import CHECKS, Check, Needs
 from sweeps.runners.node_lines import lines_of
