@@ -181,6 +181,8 @@ class FailureJudge:
         if less is None:
             return Verdict(failure, pack)
         self.broken_measures |= dict(less.without)
+        for trial in pack.trials:
+            self._failures.pop(trial.trial_id, None)  # they were those of the measures
         return Verdict(late=(less,))
 
     def _without_measures(self, pack: Pack, failure: Failure) -> Pack | None:
