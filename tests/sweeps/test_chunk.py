@@ -308,7 +308,7 @@ def test_a_worker_that_is_lost_while_it_trains_a_control_blames_no_pack(clock) -
     assert feed.calls[1:] == [("requeue", two)]
 
 
-def test_what_is_not_known_before_is_judged_anew(clock) -> None:
+def test_what_is_not_known_before_is_judged_again(clock) -> None:
     feed = Feed(packs(1)[0])
     feed.overdue = lambda pack, ran: ran < 700
     held = answered(feed)
