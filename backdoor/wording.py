@@ -1,4 +1,4 @@
-"""Counted nouns, singular and plural."""
+"""Counted nouns, singular and plural, and times."""
 
 from __future__ import annotations
 
@@ -13,3 +13,17 @@ def noun_for(count: int, noun: str, plural: str | None = None) -> str:
     if count == 1:
         return noun
     return plural or noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+#: Units of time that are longer than a second, with their seconds.
+UNITS = {"days": 86400, "hours": 3600, "minutes": 60}
+
+
+def in_units(seconds: float, form: str = ".1f", longest: str = "days") -> str:
+    """`2.5 hours`, `12.0 minutes`, `40.0 seconds`: the longest unit that there are two of.
+
+    form: of the number. longest: the longest unit that is used.
+    """
+    usable = list(UNITS)[list(UNITS).index(longest) :]
+    unit = next((unit for unit in usable if seconds >= 2 * UNITS[unit]), "seconds")
+    return f"{seconds / UNITS.get(unit, 1):{form}} {unit}"

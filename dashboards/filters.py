@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
+from backdoor.wording import in_units
 from sweeps.records.setting_text import may_miss
 
 #: What stands where there is no figure.
@@ -48,10 +49,7 @@ def seeds(by_seed: Mapping[str, float]) -> str:
 
 def duration(seconds_: float) -> str:
     """`48 seconds`, `12.5 minutes`, `3.2 hours`."""
-    for size, word in ((3600, "hours"), (60, "minutes")):
-        if seconds_ >= 2 * size:
-            return f"{seconds_ / size:.3g} {word}"
-    return f"{seconds_:.3g} seconds"
+    return in_units(seconds_, ".3g", "hours")
 
 
 def svg_image(svg: str, label: str) -> Markup:

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from backdoor.errors import UserError
-from backdoor.wording import counted, noun_for
-from sweeps.cli.console import FINE, duration, say
+from backdoor.wording import counted, in_units, noun_for
+from sweeps.cli.console import FINE, say
 from sweeps.records.data_entry import DataEntry
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _print(spec: SweepSpec, answer: CheckAnswer) -> None:
 
 def _print_cost(cost: Estimate, probed: bool) -> None:
     at_once = f"{counted(cost.workers, 'pack')} at once"
-    lasts = f"about {duration(cost.seconds)}{', probes included' if probed else ''}"
+    lasts = f"about {in_units(cost.seconds)}{', probes included' if probed else ''}"
     print(f"  {lasts} on this machine, {at_once}, plus the time to start Ray")
     print(f"  {cost.worker_seconds / 3600:.3g} worker-hours, {cost.gpu_hours:.3g} GPU-hours")
 

@@ -77,11 +77,3 @@ def drop_output() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, place)
             os.close(nowhere)
-
-
-def duration(seconds: float) -> str:
-    """`2.5 hours`, `12.0 minutes`, `40.0 seconds`."""
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} seconds"

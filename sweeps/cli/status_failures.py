@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from backdoor.wording import counted
+from backdoor.wording import counted, in_units
 from sweeps.addresses import scrubbed
-from sweeps.cli.console import duration
 from sweeps.records.failure import MEMORY, OPEN, Failure
 from sweeps.records.failure_groups import (
     FailureGroup,
@@ -202,4 +201,4 @@ def _node(node: NodeEntry, now: float) -> str:
     why = for_line(node["reason"])
     if node["state"] == "back" and why:
         why = f"it had been left out: {why}"
-    return f"{name}, for {duration(max(0.0, now - node['since']))}" + (f": {why}" if why else "")
+    return f"{name}, for {in_units(max(0.0, now - node['since']))}" + (f": {why}" if why else "")

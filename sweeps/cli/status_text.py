@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backdoor.errors import escaped
-from backdoor.wording import counted, noun_for
-from sweeps.cli.console import duration
+from backdoor.wording import counted, in_units, noun_for
 from sweeps.cli.status_failures import failed_lines, other_lines
 from sweeps.cli.status_panel import panel_states
 from sweeps.cli.status_standing import standing_words
@@ -95,7 +94,7 @@ def _time_left(answer: StatusAnswer) -> Iterator[str]:
         yield _line("time left", "not known yet")
         return
     yield _line("rate", f"{answer['rate']:.3g} trials/s")
-    yield _line("time left", f"{'at most ' * answer['at_most']}{duration(left)}")
+    yield _line("time left", f"{'at most ' * answer['at_most']}{in_units(left)}")
 
 
 def _with_unit(name: str, value: Any, at_most: bool) -> str:
@@ -156,7 +155,7 @@ def _parts(space: Any) -> Iterator[tuple[str, float]]:
 def _age(written: float | None, now: float) -> str:
     if written is None:
         return ""
-    return f" (region.json, written {duration(max(0.0, now - written))} ago)"
+    return f" (region.json, written {in_units(max(0.0, now - written))} ago)"
 
 
 def _next(answer: StatusAnswer) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backdoor.errors import escaped
-from backdoor.wording import counted
-from sweeps.cli.console import duration, say
+from backdoor.wording import counted, in_units
+from sweeps.cli.console import say
 
 if TYPE_CHECKING:
     from sweeps.ledger import Ledger
@@ -95,7 +95,7 @@ def announce_time(
     fixed = closing_seconds(case.opened, paths.report.is_file(), slow)
     if runner != "serial":
         fixed += start_seconds(rows, head["created"], slow) + RAY_END * slow
-    lasts = duration(fixed + cost.on(workers))
+    lasts = in_units(fixed + cost.on(workers))
     held = f" and {_hours(cost.total * resources.gpu / 3600)} of GPUs" if resources.gpu else ""
     where = "if one worker trains all, less on the cluster" if cluster else "here"
     say(f"claim {plan.settings.claim:g}: about {lasts}{held} {where}, {_basis(cost)}")
@@ -104,7 +104,7 @@ def announce_time(
             say("less: --transfer none")
         return
     settings, other = less
-    draws, takes = counted(settings.draws, "draw"), duration(fixed + other / workers)
+    draws, takes = counted(settings.draws, "draw"), in_units(fixed + other / workers)
     fewer = "; or --transfer none" if plan.transfer else ""
     say(f"less: --claim {settings.claim:g}: {draws}, about {takes}{fewer}")
 
@@ -113,7 +113,7 @@ def _basis(cost: TrainingCost) -> str:
     """From what the time is estimated."""
     if cost.measured is None:
         return "if trainings take as long as the sweep's did"
-    return f"by {duration(cost.measured)} of training now"
+    return f"by {in_units(cost.measured)} of training now"
 
 
 def _hours(hours: float) -> str:
