@@ -248,8 +248,8 @@ class FailureJudge:
         return counted[-1].failure.because(TRIAL)
 
     def believed(self, trial_id: str) -> list[str] | None:
-        """Nodes on which another failure of a trial needs no comparison with a reference trial; None
-        of a trial that has not failed."""
+        """Nodes on which another failure of a trial needs no comparison with a reference trial;
+        None of a trial that has not failed."""
         own = self._failures.get(trial_id)
         if not own:
             return None
