@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from backdoor.errors import TrainingError
-from backdoor.settings.users_errors import naming_users_code
 from sweeps.ledger import Rows
 from sweeps.packs.pack import Pack
 from sweeps.runners.fault import error_line
@@ -36,7 +35,7 @@ class SerialRunner:
 
     def run(self, feed: Feed) -> None:
         """Also shows where the process was if a fault ends it, such as a segmentation fault."""
-        with _faults_shown(), naming_users_code():
+        with _faults_shown():
             try:
                 self._run(feed)
             finally:

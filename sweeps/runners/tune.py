@@ -39,7 +39,7 @@ from sweeps.runners.in_flight import InFlight
 from sweeps.runners.ray_address import ray_address
 from sweeps.runners.ray_session import ray_session
 from sweeps.runners.scratch import scratch_folder
-from sweeps.runners.supervision import life, supervisor, suspicion, trainer_link
+from sweeps.runners.supervision import life, on_worker, supervisor, suspicion, trainer_link
 from sweeps.runners.tune_schedulers import (
     CancellingScheduler,
     CertainScheduler,
@@ -53,7 +53,7 @@ HANG_AFTER = 120.0
 #: Seconds between two looks of the driver at what workers have not said.
 LOOK_EVERY = 1.0
 #: What is sent to workers as source, so that it runs where this package cannot be imported.
-_BY_VALUE = (life, trainer_link, suspicion, supervisor)
+_BY_VALUE = (life, trainer_link, suspicion, supervisor, on_worker)
 #: Loggers of Ray's that write a traceback for every worker that dies.
 _NOISY = ("ray.tune", "ray.train", "ray.air", "ray.exceptions")
 
@@ -155,7 +155,8 @@ class TuneRunner:
             cloudpickle.register_pickle_by_value(module)
         # The trainer gets it as it is: another process may have another version of it.
         work = None if self.work is train_pack else cloudpickle.dumps(self.work)
-        return supervisor.trainable(work, self.hang_after)
+        sent = cloudpickle.dumps(on_worker.trainable(work, self.hang_after))
+        return on_worker.unpacked(sent)
 
     def _scheduler(self, packs: InFlight) -> CancellingScheduler:
         if self.stopping is None:

@@ -280,17 +280,3 @@ def _node_id() -> str:
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
-
-
-def trainable(work: bytes | None, hang_after: float) -> Callable[[dict[str, Any]], None]:
-    """The function that Tune calls on a worker for each chunk. Its supervisor stays."""
-    kept: list[Supervisor] = []
-
-    def train(config: dict[str, Any]) -> None:
-        from ray import tune
-
-        if not kept:
-            kept.append(Supervisor(work, hang_after, tune.report))
-        kept[0].serve(config)
-
-    return train
