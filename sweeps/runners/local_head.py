@@ -91,8 +91,10 @@ class LocalHead:
     def end(self) -> None:
         """Disconnects, and kills what was started. Ray itself would wait a second for each
         process, and leave what packs have started."""
-        own = getattr(worker, "_global_node", None)
-        worker._global_node = None  # `shutdown` leaves the processes alone then
+        # Without a process of ours, the node of this process is somebody else's.
+        own = getattr(worker, "_global_node", None) if self.sessions else None
+        if own is not None:
+            worker._global_node = None  # `shutdown` leaves the processes alone then
         try:
             ray.shutdown()
         finally:
