@@ -13,6 +13,8 @@ from ray.cluster_utils import Cluster
 
 #: What every node is started with.
 NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
+#: How often a node is started.
+TRIES = 4
 
 
 class Nodes:
@@ -23,10 +25,16 @@ class Nodes:
         self.address = str(cluster.address)
 
     def add(self, cpus: int = 1, **environment: str) -> Any:
-        """A node whose workers have these variables."""
-        return self._cluster.add_node(
-            num_cpus=cpus, env_vars={**self._environment, **environment}, **NODE
-        )
+        """A node whose workers have these variables. On a busy machine Ray gives up a node that
+        has not started within its own time: it is started again."""
+        variables = {**self._environment, **environment}
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                return self._cluster.add_node(num_cpus=cpus, env_vars=variables, **NODE)
+            except Exception as error:
+                if not left or "timed out during startup" not in str(error):
+                    raise
+        raise AssertionError("not reached")
 
     def remove(self, node: Any) -> None:
         """As where it loses its power."""

@@ -24,7 +24,7 @@ PLANNED = 120
 #: Seconds after which something that takes some has failed; those in which a node is left out after
 #: the last failure there or, where its check fails, after it joined or the sweep began. Within them
 #: a process starts, and loads torch, while others do.
-LIMIT, NAMED_WITHIN = 240.0, 60.0
+LIMIT, NAMED_WITHIN = 480.0, 60.0
 #: What is wrong with a node → the environment of its workers, and what has to be said of it.
 BAD = {
     "no module": ({"FAULTY_IMPORT": "1"}, "No module named 'module_that_is_not_there'"),
