@@ -167,6 +167,10 @@ class FailureJudge:
         """Whether a failure of this trial alone is known."""
         return trial_id in self._failures
 
+    def failed_on(self, trial_id: str, node: str) -> bool:
+        """Whether a failure of this trial alone on this node is known."""
+        return any(n.failure.node_id == node for n in self._failures.get(trial_id, ()))
+
     def _count_hang(self, pack: Pack, failure: Failure) -> None:
         """A hang in what is made for one trial of a pack only counts as that trial's: each takes
         minutes, and one more while it is alone is enough."""

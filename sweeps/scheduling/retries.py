@@ -80,19 +80,23 @@ class Retries:
 
     def succeeded(self, packs: Sequence[Pack], node: str | None) -> list[Verdict]:
         """Trials of these packs have ended. Verdicts on trials that waited and are at fault by
-        that; the others that waited are tried again, where this is the first success on its
-        node."""
+        that; the others that waited are tried again, where this is the first success on its node,
+        or they failed there."""
         for pack in packs:
             self.forget(_ids(pack))
-        return self._released() if self.judge.succeeded(packs, node) else []
+        first = self.judge.succeeded(packs, node)
+        return self._released(None if first else node)
 
     def reference_passed(self, node: str | None) -> list[Verdict]:
         """As `succeeded`, for what has succeeded before."""
         self.judge.reference_passed(node)
-        return self._released()
+        return self._released(None)
 
-    def _released(self) -> list[Verdict]:
-        waited, self.parked = self.parked, []
+    def _released(self, node: str | None) -> list[Verdict]:
+        """Verdicts on what waited. node: only of trials that failed there; None: of all."""
+        known = self.judge.failed_on
+        waited = [p for p in self.parked if node is None or known(p.trials[0].trial_id, node)]
+        self.parked = [p for p in self.parked if p not in waited]
         return [self._placed(pack, self.judge.again(pack)) for pack in waited]
 
     def next_late(self) -> tuple[Pack, Verdict | None]:

@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.runners.supervision.suspicion import Suspicion, control_fails, found_unfit
+from sweeps.runners.supervision.suspicion import Suspicion, found_unfit, reference_fails
 from sweeps.runners.supervision.trainer_link import Trainer, TrainerGone
 
 #: Seconds between two reports of a worker: the work that is lost if it is killed.
@@ -266,7 +266,7 @@ class Supervisor:
         if not references:
             return  # nothing has succeeded: the driver judges
         node, text = references[0]
-        why = control_fails(self._running_trainer, text, CHECK_WITHIN)
+        why = reference_fails(self._running_trainer, text, CHECK_WITHIN)
         if why is None:
             self._report(reference_passed=True)
             return

@@ -56,7 +56,7 @@ def found_unfit(suspected: str, elsewhere: bool, why: str) -> str:
     return f"{suspected}, and a trial that succeeded here before fails now: {why}"
 
 
-def control_fails(running: Callable[[], Trainer], chunk: str, within: float) -> str | None:
+def reference_fails(running: Callable[[], Trainer], chunk: str, within: float) -> str | None:
     """Why a reference fails here; None where it succeeds.
 
     running: gives a trainer that runs. chunk: the reference, as text. within: seconds, to read it
