@@ -28,6 +28,7 @@ from sweeps.records.failure import HANG, OPEN, PREEMPTED, TRIAL, Failure
 from sweeps.records.failure import MEMORY as LARGE
 from sweeps.records.failure import TIME as LATE
 from sweeps.scheduling.failure_judge import FailureJudge, Verdict
+from sweeps.scheduling.retries import Retries
 
 SETTINGS = PackSettings((trial().attack.measure(),))
 
@@ -65,6 +66,18 @@ def test_a_node_may_break_at_any_moment() -> None:
     judge.reference_passed("a")
     assert judge.decide(*ids(fit)) == on("a", TRIAL)
     assert judge.believed(*ids(fit)) == ["a", "b"]
+
+
+def test_a_trial_that_waits_is_judged_at_the_next_success_where_it_failed() -> None:
+    retries, one = Retries(), pack(1)
+    assert retries.succeeded([pack(2)], "a") == []
+    retries.failed(one, on("a"))
+    assert retries.failed(one, on("a")) == Verdict() and retries.parked == [one]
+    assert retries.succeeded([pack(5)], "b") == [Verdict(late=(one,))], "the first success there"
+    retries.parked = [one]
+    assert retries.succeeded([pack(6)], "b") == [] and retries.parked == [one]
+    assert retries.succeeded([pack(3)], "a") == [Verdict(on("a", TRIAL), one)]
+    assert retries.parked == [] and retries.open_trials == {}
 
 
 def test_a_node_that_fails_its_check_takes_what_failed_there_with_it() -> None:
