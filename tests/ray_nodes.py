@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -32,9 +33,19 @@ class Nodes:
             try:
                 return self._cluster.add_node(num_cpus=cpus, env_vars=variables, **NODE)
             except Exception as error:
-                if not left or "timed out during startup" not in str(error):
+                if "timed out during startup" not in str(error):
                     raise
+                if not left:
+                    raise AssertionError(f"no node starts:\n{self._said()}") from error
         raise AssertionError("not reached")
+
+    def _said(self) -> str:
+        """The last lines of what the nodes' processes wrote, the latest last."""
+        logs = Path(self._cluster.head_node.get_logs_dir_path())
+        files = [each for name in ("raylet*", "*agent*", "gcs*") for each in logs.glob(name)]
+        written = [(each, each.read_text(errors="replace").splitlines()[-15:]) for each in files]
+        written.sort(key=lambda pair: pair[0].stat().st_mtime)
+        return "\n".join(line for file, lines in written for line in [f"== {file.name}", *lines])
 
     def remove(self, node: Any) -> None:
         """As where it loses its power."""

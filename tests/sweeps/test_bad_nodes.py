@@ -130,7 +130,7 @@ def test_where_all_nodes_are_bad_nothing_fails_and_a_good_one_goes_on(nodes, beg
     sweep = begin()
     code, err = sweep.end()
     assert code == 1 and "Traceback" not in err, err
-    assert words in err.splitlines()[-1] and "No trial is recorded as failed" in err
+    assert words in err.splitlines()[-1] and "None of these is recorded as failed" in err
     assert sweep.rows() == [] and len(sweep.incidents(STOPPED)) == 1
     assert words in command("status", sweep.folder).stdout
     nodes.add()
