@@ -13,10 +13,11 @@ from typing import Any
 
 from trials import fake_rows, trial
 
-from backdoor.config import TrialConfig
+from backdoor.config import TrialConfig, measure_id
 from sweeps.ledger import Ledger, encode
 from sweeps.packs.chunk import Chunk
 from sweeps.packs.pack import Pack, PackSettings
+from sweeps.packs.without_measures import measures_of_pack
 from sweeps.runners.in_flight import InFlight
 from sweeps.runners.supervision import supervisor
 from sweeps.runners.supervision.trainer_link import TrainerGone
@@ -72,11 +73,12 @@ class Node:
 @dataclass
 class World:
     """What happens to packs. bad: how these trials fail, wherever they are. losing: the chance that
-    a worker is lost with its chunk."""
+    a worker is lost with its chunk. broken: how the images of measures fail, by `measure_id`."""
 
     nodes: list[Node]
     bad: dict[str, str] = field(default_factory=dict)
     losing: float = 0.0
+    broken: dict[str, str] = field(default_factory=dict)
     attempts: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
 
     def is_bad(self, node: Node) -> bool:
@@ -121,6 +123,10 @@ class FakeTrainer:
     def _train(self, pack: Pack) -> Any:
         how = self.world.attempt(self.node, pack)
         culprits = [t.trial_id for t in pack.trials if t.trial_id in self.world.bad]
+        self.measures = []
+        if how != "node" and (broken := self._broken(pack)):
+            self.measures, how = broken, self.world.broken[broken[0]]
+            culprits = [t.trial_id for t in pack.trials if t.attack is None]
         self.at = culprits if how == DIES else []
         if how is None:
             return {"done": True}, encode(fake_rows(pack))
@@ -129,7 +135,14 @@ class FakeTrainer:
         if how in (HANGS, TIME):
             raise TrainerGone(f"it {how}s", how, "")
         cause = "memory" if how == MEMORY else "open"
-        return {"done": True, "failure": {"error": f"ValueError: {how}", "cause": cause}}, b""
+        failure = {"error": f"ValueError: {how}", "cause": cause, "measures": self.measures}
+        return {"done": True, "failure": failure}, b""
+
+    def _broken(self, pack: Pack) -> list[str]:
+        """The first measure of the clean baselines of a pack, if it has any, that fails."""
+        ids = [measure_id(measure) for measure in measures_of_pack(pack)]
+        clean = any(trial.attack is None for trial in pack.trials)
+        return [each for each in ids if clean and each in self.world.broken][:1]
 
     def output(self) -> str:
         return ""
@@ -161,6 +174,7 @@ class Simulation:
         self.configs: dict[str, dict[str, Any]] = {}
         self.serving = ""
         self.steps = 0
+        self.closed = False  # Tune asks no more once it was told that nothing is left
 
     def run(self, monkeypatch: Any, each: Callable[[], None] = lambda: None) -> None:
         """each: called before each step."""
@@ -178,13 +192,18 @@ class Simulation:
         assert self.feed.done, "nobody works, and the sweep has not ended"
 
     def _take(self) -> None:
-        while (chunk := self.in_flight.take(name := f"t{self.in_flight._taken}")) is not None:
+        """What Tune does at each of its steps, and so also between two reports of a worker."""
+        while not self.closed:
+            chunk = self.in_flight.take(name := f"t{self.in_flight._taken}")
+            if chunk is None:
+                break
             references = [[node, Chunk((p,)).to_json()] for node, p in self.feed.references()]
             limits = self.in_flight.deadlines(name)
             self.configs[name] = {"payload": chunk.to_json(), "deadlines": limits,
                                   "packs": [p.pack_id for p in chunk.packs],
                                   "references": references,
                                   "believed": [self.feed.believed(p) for p in chunk.packs]}  # fmt: skip
+        self.closed |= self.in_flight.finished
 
     def _release(self) -> None:
         """What Tune does at the next report of a worker that waits."""
@@ -237,6 +256,7 @@ class Simulation:
             raise SystemExit
         if waits:
             raise _Waits
+        self._take()
 
     def _alone(self) -> bool:
         """Nobody works: what the driver does after some time. Whether that changes something."""
@@ -262,5 +282,6 @@ def trials_of(count: int, shapes: int = 2) -> list[TrialConfig]:
 
 
 def feed_of(folder: Any, search: Any, **given: Any) -> SweepFeed:
-    settings = PackSettings((trial().attack.measure(),), **given.pop("settings", {}))
+    measures = given.pop("measures", (trial().attack.measure(),))
+    settings = PackSettings(measures, **given.pop("settings", {}))
     return SweepFeed(search, Ledger(folder), settings, **given)

@@ -85,6 +85,14 @@ class InFlight:
         self._only_unfit: float | None = None  # since when nobody works
         self._failed_starts, self._failed_at = 0, -math.inf  # in a row; when one counted last
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will be left to take, whatever workers report. One that has answered for
+        all its packs may still train a reference: what failed there waits for that."""
+        halted = self.feed.should_cancel(0)
+        reports = any(held.unfit is None for held in self.held.values())
+        return self.feed.done and (halted or not reports)
+
     def take(self, tune_id: str) -> Chunk | None:
         """The next chunk, kept under `tune_id` until it is reported."""
         waiting = sum(held.since is None for held in self.held.values())

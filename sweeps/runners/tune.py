@@ -213,7 +213,7 @@ class _FeedSearcher(Searcher):  # type: ignore[misc]  # ray has no types
     def suggest(self, trial_id: str) -> Any:
         chunk = self.in_flight.take(trial_id)
         if chunk is None:
-            return Searcher.FINISHED if self.in_flight.feed.done else None
+            return Searcher.FINISHED if self.in_flight.finished else None
         feed = self.in_flight.feed
         return {
             "chunk": chunk.chunk_id,

@@ -152,6 +152,7 @@ class SweepFeed:
             return None
         pack = self._queue.take(sum(self._running.values()))
         self._running[pack.pack_id] = len(pack.trials)
+        self._exhausted = False  # what waits may be released by it
         return self._limited(pack)
 
     def next_chunk(self) -> Chunk | None:

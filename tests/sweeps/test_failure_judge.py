@@ -254,3 +254,33 @@ def test_an_interrupt_ends_it_with_packs_that_wait(tmp_path, monkeypatch, seed) 
     simulation.run(monkeypatch, stop)
     assert feed.done and feed.error is None and not feed._running and not simulation.configs
     assert not feed.ledger.failed
+
+
+@pytest.mark.parametrize("seed", [*range(8), *SLOW])
+def test_triggers_that_fail_cost_no_clean_baseline(tmp_path, monkeypatch, seed) -> None:
+    """Whenever the driver looks: while a worker trains a reference trial, nothing else may be left
+    to do."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 8)
+    triggers = [{"kind": "patch", "size": 1 + i} for i in range(count)]
+    ways = [RAISES, DIES, MEMORY] if chance.random() < 0.5 else [RAISES]
+    ways = [chance.choice(ways) if i < chance.randint(1, count - 1) else "" for i in range(count)]
+    learners = ["linear", "mlp", "ridge"][: chance.randint(1, 3)]
+    cells = [(learner, seed) for learner in learners for seed in range(chance.randint(1, 2))]
+    clean = [trial(learner, seed=seed, rate=0) for learner, seed in cells]
+    bad, attacks = {}, []
+    for learner, own in cells:
+        of_cell = [trial(learner, seed=own, trigger=trigger) for trigger in triggers]
+        bad |= {t.trial_id: way for t, way in zip(of_cell, ways, strict=True) if way}
+        attacks += of_cell
+    measures = tuple(each.attack.measure() for each in of_cell)
+    nodes = [Node(f"n{i}") for i in range(chance.choice([1, 1, 2, 3]))]
+    broken = {measure_id(m): way for m, way in zip(measures, ways, strict=True) if way}
+    trials = [*clean, *attacks]
+    feed = feed_of(tmp_path, FixedList(trials), measures=measures)
+    Simulation(feed, World(nodes, bad, broken=broken), seed, chance.randint(1, 2)).run(monkeypatch)
+    if feed.error is not None:  # by chance these came before all fit ones
+        assert "none succeeded anywhere" in str(feed.error) and not feed.ledger.ended
+        return
+    assert feed.ledger.failed == set(bad)
+    assert feed.ledger.finished == {each.trial_id for each in trials} - set(bad)
