@@ -25,6 +25,7 @@ class Incident:
 
     at: seconds since 1970, by the driver's clock. trial_ids: of the pack, if it is about one.
     host, node_id: where. failure: what failed, if something did. text: what the console said.
+    found_at: of a node that is left out, when that was found there, by its own clock.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Incident:
     node_id: str | None = None
     failure: Failure | None = None
     text: str | None = None
+    found_at: float | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it, without what is not known."""

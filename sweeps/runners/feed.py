@@ -92,8 +92,11 @@ class Feed(Protocol):
         perhaps running. alone: whether the worker had no other pack."""
         ...
 
-    def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
-        """Reports what a node lacks: one of its workers gets no packs any more."""
+    def node_unfit(
+        self, host: str, node_id: str, lines: Sequence[str], found_at: float | None = None
+    ) -> None:
+        """Reports what a node lacks: one of its workers gets no packs any more. found_at: when that
+        was found, in seconds since 1970 by the node's clock."""
         ...
 
     def node_fit(self, host: str, node_id: str) -> None:

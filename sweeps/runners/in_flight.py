@@ -172,7 +172,7 @@ class InFlight:
             held.since, held.begun, held.too_long = time.monotonic(), True, False
         held.node = str(content.get("host")), str(content.get("node_id"))
         if "unfit" in content:
-            self._unfit(held, content.pop("unfit"))
+            self._unfit(held, content.pop("unfit"), content.pop("found_at", None))
         elif content.pop("reference_passed", False):
             self.feed.reference_passed(*held.node)
         elif partial is not None:
@@ -207,14 +207,14 @@ class InFlight:
             if why is not None:
                 self.feed.failed(pack, reported_failure(why))
 
-    def _unfit(self, held: _Held, lines: Sequence[str]) -> None:
+    def _unfit(self, held: _Held, lines: Sequence[str], found_at: float | None) -> None:
         """A worker that waits: its packs go back, and its node is named."""
         assert held.node is not None
         lines = [scrubbed(line) for line in lines]
         if lines and held.unfit is None:
             self.feed.requeue(*held.packs)
             held.packs, held.cancelled = [], True
-            self.feed.node_unfit(*held.node, lines)
+            self.feed.node_unfit(*held.node, lines, found_at)
         elif not lines:
             self.feed.node_fit(*held.node)
         held.unfit = lines

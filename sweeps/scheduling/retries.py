@@ -120,7 +120,9 @@ class Retries:
 
     # --- nodes --------------------------------------------------------------------------------
 
-    def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
+    def node_unfit(
+        self, host: str, node_id: str, lines: Sequence[str], found_at: float | None = None
+    ) -> None:
         """A node gets no more packs. It is said once for each node, whatever its workers say. What
         failed there and waits is tried elsewhere."""
         self.judge.check_failed(node_id)
@@ -131,7 +133,7 @@ class Retries:
         self.left_out[host, node_id] = list(lines)
         text = node_line(host, node_id, "; ".join(lines))
         failure = Failure("; ".join(lines), NODE, host=host, node_id=node_id)
-        self.note(LEFT_OUT, (), failure, text)
+        self.note(LEFT_OUT, (), failure, text, found_at=found_at)
 
     def node_fit(self, host: str, node_id: str) -> None:
         """A worker of a node has passed its check after all."""
@@ -166,6 +168,7 @@ class Retries:
         failure: Failure | None,
         line: str | None,
         text: str | None = None,
+        found_at: float | None = None,
     ) -> None:
         """Keeps an incident; `line` is shown too, unless there were too many."""
         if line is not None:
@@ -180,7 +183,7 @@ class Retries:
             where = {"host": host, "node_id": node}
             self._log.append(
                 Incident(what, time.time(), tuple(trial_ids), **where, failure=failure,
-                         text=text or line)
+                         text=text or line, found_at=found_at)
             )  # fmt: skip
 
 

@@ -333,9 +333,11 @@ class SweepFeed:
             for pack in reversed(packs):
                 self._apply(self.retries.lost(pack, failure, alone))
 
-    def node_unfit(self, host: str, node_id: str, lines: Sequence[str]) -> None:
+    def node_unfit(
+        self, host: str, node_id: str, lines: Sequence[str], found_at: float | None = None
+    ) -> None:
         with self._keeping_errors():
-            self.retries.node_unfit(host, node_id, lines)
+            self.retries.node_unfit(host, node_id, lines, found_at)
 
     def node_fit(self, host: str, node_id: str) -> None:
         with self._keeping_errors():

@@ -18,8 +18,9 @@ from cluster_hosts.spoiled import DATA, IMAGES, KINDS, give_images
 from sweeps.records.incident import LEFT_OUT, STOPPED
 
 pytestmark = pytest.mark.cluster
-#: Seconds after which something that takes a minute has failed; those in which a bad node is named.
-LIMIT, NAMED_WITHIN = 480.0, 60.0
+#: Seconds after which something that takes a minute has failed; those in which a bad node is named
+#: after it joined, for which its worker starts; and after it was found to be bad.
+LIMIT, NAMED_WITHIN, SAID_WITHIN = 480.0, 60.0, 10.0
 
 
 def spec(name: str, packs: int) -> dict[str, Any]:
@@ -87,9 +88,13 @@ def test_bad_nodes_cost_no_trial(
             f"\nleft out after the first row, and after they joined: {seconds[0]:.0f} s, {seconds[1]:.0f} s"
         )
         print("\n".join(line for name in KINDS for line in lines_of(driver, name)))
+        print(
+            {each.host: f"{each.at - each.found_at:.1f} s after it was found" for each in left_out}
+        )
     assert code == 0, driver.text
     assert Counter((row["status"], row["host"]) for row in rows) == {("finished", "good"): 80}
     assert Counter(each.host for each in left_out) == Counter(list(KINDS))
+    assert all(each.at - each.found_at < SAID_WITHIN for each in left_out)
     for name, (_, words) in KINDS.items():
         (line,) = lines_of(driver, name)
         assert words.lower() in line.lower()

@@ -19,7 +19,8 @@ What it reports, with host and node_id:
     starts         a trainer is to be started, before the next pack begins
     ends           the packs that are left go back
     partial        the row of a trial that may be stopped
-    unfit          what the node lacks; [] where it is fit again
+    unfit          what the node lacks; [] where it is fit again. found_at: the first time, when
+                   that was found, by the node's clock
     reference_passed
 """
 
@@ -151,7 +152,7 @@ class Supervisor:
     def _wait(self, config: dict[str, Any], lines: list[str]) -> None:
         """Keeps its place without work, so that nobody else gets it, until the node is fit again;
         then the driver ends the chunk, whose packs it has given to others."""
-        self._report(unfit=lines)
+        self._report(unfit=lines, found_at=time.time())
         checked = time.monotonic()
         while True:
             time.sleep(WAIT_EVERY)
