@@ -1,6 +1,7 @@
 """A Ray of several nodes on this machine, on loopback: each a raylet with an environment of its own.
 
-It is held by a process of its own: in one that has started another Ray before, nodes do not start.
+It is held by a process of its own, without what another Ray of the tests has set in the environment,
+such as that a token is asked for, which the homes of these nodes do not have.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 #: What every node is started with.
 NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
@@ -62,14 +64,17 @@ def ray_nodes(**environment: str) -> Iterator[Nodes]:
     spawn = multiprocessing.get_context("spawn")
     mine, its = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(its,), daemon=True)
-    process.start()
-    try:
-        yield Nodes(mine, environment)
-    finally:
-        with contextlib.suppress(OSError):
-            mine.send(None)
-        process.join(30)
-        process.kill()
+    with mock.patch.dict(os.environ):
+        for name in [each for each in os.environ if each.startswith("RAY_")]:
+            del os.environ[name]
+        process.start()
+        try:
+            yield Nodes(mine, environment)
+        finally:
+            with contextlib.suppress(OSError):
+                mine.send(None)
+            process.join(30)
+            process.kill()
 
 
 def _serve(pipe: Connection) -> None:
