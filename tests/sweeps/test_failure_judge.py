@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -264,10 +265,11 @@ def test_triggers_that_fail_cost_no_clean_baseline(tmp_path, monkeypatch, seed) 
     count = chance.randint(2, 8)
     triggers = [{"kind": "patch", "size": 1 + i} for i in range(count)]
     ways = [RAISES, DIES, MEMORY] if chance.random() < 0.5 else [RAISES]
-    ways = [chance.choice(ways) if i < chance.randint(1, count - 1) else "" for i in range(count)]
+    failing = chance.randint(1, count - 1)
+    ways = [chance.choice(ways) if i < failing else "" for i in range(count)]
     learners = ["linear", "mlp", "ridge"][: chance.randint(1, 3)]
-    cells = [(learner, seed) for learner in learners for seed in range(chance.randint(1, 2))]
-    clean = [trial(learner, seed=seed, rate=0) for learner, seed in cells]
+    cells = list(itertools.product(learners, range(chance.randint(1, 2))))
+    clean = [trial(learner, seed=own, rate=0) for learner, own in cells]
     bad, attacks = {}, []
     for learner, own in cells:
         of_cell = [trial(learner, seed=own, trigger=trigger) for trigger in triggers]
