@@ -231,6 +231,26 @@ def test_an_unfit_worker_gives_its_place_where_the_sweep_is_to_end() -> None:
     assert in_flight.cancel("t", 0)
 
 
+def test_a_worker_that_has_answered_may_still_train_a_reference() -> None:
+    """What failed there waits for that, so that there will be more to take."""
+    in_flight = answered(feed := Feed(*packs(1)))
+    answer(in_flight, [], [BAD], left=0)
+    feed.done = True
+    assert not in_flight.finished
+    feed.cancelling = True
+    assert in_flight.finished, "an interrupted sweep waits for nothing"
+    feed.cancelling = False
+    in_flight.ended("t")
+    assert in_flight.finished
+
+
+def test_a_worker_that_waits_for_its_node_does_not_keep_a_sweep_running() -> None:
+    in_flight = answered(feed := Feed(*packs(1)))
+    in_flight.report("t", {"host": "h", "node_id": "n", "unfit": ["no disk"]})
+    feed.done = True
+    assert in_flight.finished
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """What the driver takes for the time, in a list of one."""
